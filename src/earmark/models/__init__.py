@@ -1,0 +1,14 @@
+"""The networks, one file per paper. A file of this room registers its models by standing here."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from earmark.models.base import TaggingModel
+from earmark.models.registry import create_model, list_models, register_model
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["TaggingModel", "create_model", "list_models", "register_model"]
