@@ -1,0 +1,53 @@
+"""earmark listens to music and tags it, from the sound alone.
+
+    import earmark
+    tagger = earmark.load_tagger()
+    tagger.tag("song.mp3").top(5)
+
+The names below are the light half; nothing here imports torch. The research half is imported by
+name: earmark.models, earmark.training, earmark.evaluation, earmark.export.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.card import ModelCard
+    from earmark.errors import EarmarkError
+    from earmark.tagging import Tagger, TagScore, TagScores, load_tagger
+    from earmark.vocabulary import Tag, Vocabulary
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "EarmarkError": "errors",
+    "ModelCard": "card",
+    "Tag": "vocabulary",
+    "TagScore": "tagging",
+    "TagScores": "tagging",
+    "Tagger": "tagging",
+    "Vocabulary": "vocabulary",
+    "load_tagger": "tagging",
+}
+
+__all__ = [
+    "EarmarkError",
+    "ModelCard",
+    "Tag",
+    "TagScore",
+    "TagScores",
+    "Tagger",
+    "Vocabulary",
+    "__version__",
+    "load_tagger",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import earmark` and `earmark --help` stay quick."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"earmark.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'earmark' has no attribute {name!r}")

@@ -1,0 +1,77 @@
+"""`earmark`: the commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from earmark import __version__
+from earmark.cli import models
+from earmark.cli.evaluate import evaluate
+from earmark.cli.export import export
+from earmark.cli.tag import tag
+from earmark.cli.train import train
+from earmark.errors import AudioError, DataError, EarmarkError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+app = typer.Typer(
+    name="earmark",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: [bold]earmark tag song.mp3[/bold]   Exit codes: 0 all done, 1 something failed, 2 wrong usage.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"earmark {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Listens to music and tags it: genres, instruments, moods, voices, from the sound alone."""
+
+
+app.command(no_args_is_help=True)(tag)
+app.add_typer(models.app, name="models")
+app.command(rich_help_panel="For researchers", no_args_is_help=True)(train)
+app.command(rich_help_panel="For researchers", no_args_is_help=True)(evaluate)
+app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
+
+
+def run() -> None:
+    """Entry point of the `earmark` command."""
+    for stream in (sys.stdout, sys.stderr):
+        # File names need not be valid UTF-8, and a terminal need not speak it: never die of a name.
+        stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+    try:
+        app()
+    except EarmarkError as error:
+        for line in str(error).splitlines():
+            print(f"earmark: {line}", file=sys.stderr)
+        sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError) else EXIT_USAGE)
+    except KeyboardInterrupt:
+        print("earmark: stopped", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read stdout has gone (`earmark tag ... | head`); keep Python from writing to it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,116 @@
+"""`earmark tag`: files and folders in, tags out."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from earmark.tagging import Threshold
+
+
+class OutputFormat(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+class Damaged(StrEnum):
+    """What is done with files that are known to lack audio."""
+
+    error = "error"
+    tag = "tag"
+
+
+def _threshold(text: str) -> str:
+    """Check the option's text where Typer can name the option in its message."""
+    if text in ("auto", "none"):
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise typer.BadParameter(f"{text!r} is not auto, none or a number from 0 to 1")
+    return text
+
+
+def tag(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Audio files, and folders to search for them.", show_default=False)
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Which model: a name from `earmark models list`, or an .onnx file.", show_default="the bundled one"),
+    ] = None,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="table for people; jsonl (one JSON object a file) and csv for programs.")
+    ] = OutputFormat.table,
+    top: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Tags per file at most, highest first; 0 for all.", show_default="table: 5, others: 0"),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|X",
+            callback=lambda text: None if text is None else _threshold(text),
+            help="Least score: auto takes each tag's own from the model's card, X is a number from 0 to 1.",
+            show_default="table: auto, others: none",
+        ),
+    ] = None,
+    taggram: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also draw each file's taggram (scores over time) as a PNG in DIR.", show_default=False),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Files decoded side by side.", show_default="one per core")
+    ] = None,
+    damaged: Annotated[
+        Damaged, typer.Option(help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
+    ] = Damaged.error,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")] = False,
+) -> None:
+    """Tag music files; folders are searched for audio, with all that lies below them.
+
+    Tags go to stdout, progress and messages to stderr. A file that cannot be tagged is told with its
+    cause and the rest goes on. No file is ever changed.
+
+    [bold]Examples[/bold]
+
+      earmark tag song.mp3
+
+      earmark tag ~/Music --format jsonl > tags.jsonl
+
+      earmark tag album/ --top 3 --taggram pictures/
+
+    Exit code: 0 all tagged, 1 some file failed or nothing was found, 2 wrong usage, 130 stopped by Ctrl-C.
+    """
+    from earmark.cli.tag_run import TagRun
+
+    run = TagRun(
+        model=model,
+        output_format=output_format.value,
+        top=top if top is not None else (5 if output_format is OutputFormat.table else 0),
+        threshold=_threshold_value(threshold or ("auto" if output_format is OutputFormat.table else "none")),
+        taggram_dir=taggram,
+        jobs=jobs,
+        damaged=damaged.value,
+        quiet=quiet,
+    )
+    code = run.over(paths)
+    if code:
+        sys.stdout.flush()
+        raise typer.Exit(code)
+
+
+def _threshold_value(text: str) -> Threshold:
+    if text == "auto":
+        return "auto"
+    return "none" if text == "none" else float(text)

@@ -1,0 +1,257 @@
+"""One run of `earmark tag`: find, tag, print, draw, sum up."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from earmark.discover import Found, find_audio
+from earmark.errors import AudioError, MissingExtraError
+from earmark.tagging import Tagger, TagScores, Threshold, load_tagger
+
+_PATH_COLUMNS = 44
+
+
+class TagRun:
+    """Settings and counts of one run; see the options of `earmark tag`."""
+
+    def __init__(
+        self,
+        *,
+        model: str | None,
+        output_format: str,
+        top: int,
+        threshold: Threshold,
+        taggram_dir: Path | None,
+        jobs: int | None,
+        damaged: Literal["error", "tag"],
+        quiet: bool,
+    ) -> None:
+        self.top, self.threshold = top, threshold
+        self.output_format, self.taggram_dir, self.jobs, self.quiet = output_format, taggram_dir, jobs, quiet
+        self.messages = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.n_tagged = self.n_failed = 0
+        self.audio_seconds = 0.0
+        self.drawn: set[Path] = set()
+        if taggram_dir is not None:
+            _require_matplotlib()
+        self.tagger: Tagger = load_tagger(model, damaged=damaged)
+        self.started = time.monotonic()
+
+    def over(self, paths: Iterable[Path]) -> int:
+        """Tag everything; returns the exit code."""
+        found = list(find_audio(paths))
+        if not found:
+            self.messages.print("earmark: no audio files found there (files are taken by their ending; see --help)")
+            return 1
+        printer = _PRINTERS[self.output_format](self, found)
+        try:
+            with self._progress(found) as advance:
+                for item, result in self._results(found, advance):
+                    if isinstance(result, AudioError):
+                        self.n_failed += 1
+                        self._tell("error", result.reason, item.path)
+                        printer.failed(item.path, result.reason)
+                    else:
+                        self.n_tagged += 1
+                        self.audio_seconds += result.duration_seconds
+                        for warning in result.warnings:
+                            self._tell("note", warning, item.path)
+                        printer.tagged(result)
+                        if self.taggram_dir is not None:
+                            self._draw(result, item)
+                    advance.file_done(item)
+        except KeyboardInterrupt:
+            self._sum_up(f"stopped by Ctrl-C after {self.n_tagged + self.n_failed} of {len(found)} files: ", always=True)
+            return 130
+        self._sum_up("")
+        return 1 if self.n_failed else 0
+
+    def _results(self, found: list[Found], advance: _Advance) -> Iterator[tuple[Found, TagScores | AudioError]]:
+        """Every found item with its result, in order; what discovery refused never reaches the tagger."""
+        good = (item.path for item in found if item.error is None)
+        heard = iter(self.tagger.tag_many(good, jobs=self.jobs, errors="return", on_progress=advance.heard))
+        for item in found:
+            yield item, item.error if item.error is not None else next(heard)
+
+    def _draw(self, scores: TagScores, item: Found) -> None:
+        from earmark.taggram import draw_taggram
+
+        assert self.taggram_dir is not None
+        out = self.taggram_dir / item.relative.with_name(item.relative.name + ".taggram.png")
+        n = 1
+        while out in self.drawn:  # two files of one name were named
+            n += 1
+            out = out.with_name(f"{item.relative.name} ({n}).taggram.png")
+        self.drawn.add(out)
+        draw_taggram(scores, out)
+
+    def _tell(self, word: str, text: str, path: Path) -> None:
+        style = "red" if word == "error" else "yellow"
+        self.messages.print(f"[{style}]{word}[/{style}] {escape(printable(path))}: {escape(text)}")
+
+    def _sum_up(self, prefix: str, always: bool = False) -> None:
+        if self.quiet and not always:
+            return
+        wall = max(time.monotonic() - self.started, 1e-6)
+        text = f"{prefix}{self.n_tagged} tagged, {self.n_failed} failed"
+        if self.n_tagged:
+            speed = self.audio_seconds / wall
+            text += f"; {_clock(self.audio_seconds)} of music in {wall:.1f} s, {speed:,.0f}x real time"
+        if self.drawn:
+            text += f"; taggrams in {escape(printable(self.taggram_dir or Path()))}"
+        self.messages.print(f"earmark: {text}")
+
+    @contextmanager
+    def _progress(self, found: list[Found]) -> Iterator[_Advance]:
+        if self.quiet or not self.messages.is_terminal:
+            yield _Advance(None, found)
+            return
+        columns = (
+            TextColumn("tagging"),
+            BarColumn(),
+            TextColumn("{task.fields[files]} files"),
+            TextColumn("{task.fields[speed]:,.0f}x real time"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+        )
+        with Progress(*columns, console=self.messages, transient=True, refresh_per_second=5) as progress:
+            yield _Advance(progress, found)
+
+
+class _Advance:
+    """Feeds the progress bar. Time left follows bytes, since files differ in length."""
+
+    def __init__(self, progress: Progress | None, found: list[Found]) -> None:
+        self.progress, self.n_files, self.n_done, self.seconds = progress, len(found), 0, 0.0
+        self.started = time.monotonic()
+        self.bytes = {id(item): _size(item.path) for item in found} if progress else {}
+        if progress:
+            self.task = progress.add_task("", total=sum(self.bytes.values()), files=f"0/{self.n_files}", speed=0.0)
+
+    def heard(self, seconds: float) -> None:
+        self.seconds += seconds
+        if self.progress:
+            self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
+
+    def file_done(self, item: Found) -> None:
+        self.n_done += 1
+        if self.progress:
+            self.progress.update(self.task, advance=self.bytes[id(item)], files=f"{self.n_done}/{self.n_files}")
+
+
+class _Table:
+    """A line a file, for people."""
+
+    def __init__(self, run: TagRun, found: list[Found]) -> None:
+        self.run = run
+        self.out = Console(highlight=False, soft_wrap=True)
+        longest = max(len(printable(item.path)) for item in found)
+        self.columns = min(longest, _PATH_COLUMNS) if self.out.is_terminal else longest
+
+    def tagged(self, scores: TagScores) -> None:
+        top = scores.top(self.run.top, self.run.threshold)
+        tags = "  ".join(f"[bold]{escape(t.tag)}[/bold] {t.score:.2f}" for t in top)
+        self._line(scores.path or Path(), _clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]")
+
+    def failed(self, path: Path, reason: str) -> None:
+        self._line(path, "-", f"[red]error: {escape(reason)}[/red]")
+
+    def _line(self, path: Path, length: str, text: str) -> None:
+        name = printable(path)
+        if len(name) > self.columns:
+            name = "..." + name[-(self.columns - 3) :]
+        self.out.print(f"{escape(name.ljust(self.columns))}  {length:>7}  {text}")
+
+
+class _JsonLines:
+    """One JSON object a line. Bytes of a path that are not UTF-8 stay escaped as \\udcXX, as Python reads them."""
+
+    def __init__(self, run: TagRun, found: list[Found]) -> None:
+        self.run = run
+
+    def tagged(self, scores: TagScores) -> None:
+        self._line(scores.to_record(self.run.top, self.run.threshold))
+
+    def failed(self, path: Path, reason: str) -> None:
+        self._line(
+            {
+                "path": str(path),
+                "status": "error",
+                "error": reason,
+                "duration_seconds": None,
+                "model": self.run.tagger.card.name,
+                "tags": [],
+                "warnings": [],
+            }
+        )
+
+    def _line(self, record: dict[str, Any]) -> None:
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        text = re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+class _Csv:
+    """A row a file, a column a tag; a score that is left out by --top or --threshold is an empty cell."""
+
+    def __init__(self, run: TagRun, found: list[Found]) -> None:
+        self.run = run
+        self.names = run.tagger.card.vocabulary.names
+        self._row(["path", "status", "error", "duration_seconds", "model", *self.names])
+
+    def tagged(self, scores: TagScores) -> None:
+        kept = {t.tag: f"{t.score:.4f}" for t in scores.top(self.run.top, self.run.threshold)}
+        head = [str(scores.path), "ok", "", f"{scores.duration_seconds:.3f}", scores.model]
+        self._row(head + [kept.get(name, "") for name in self.names])
+
+    def failed(self, path: Path, reason: str) -> None:
+        self._row([str(path), "error", reason, "", self.run.tagger.card.name, *[""] * len(self.names)])
+
+    def _row(self, cells: list[str]) -> None:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(cells)
+        sys.stdout.write(line.getvalue())
+        sys.stdout.flush()
+
+
+_PRINTERS: dict[str, type[_Table] | type[_JsonLines] | type[_Csv]] = {"table": _Table, "jsonl": _JsonLines, "csv": _Csv}
+
+
+def printable(path: Path) -> str:
+    """A path for a terminal: what is not UTF-8 or not printable is shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return max(path.stat().st_size, 1)
+    except OSError:
+        return 1
+
+
+def _require_matplotlib() -> None:
+    """Say so before hours of tagging, not at the first picture."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("--taggram", "plot")

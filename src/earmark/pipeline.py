@@ -1,0 +1,244 @@
+"""Many files at once: decoding and the network side by side, batches across files, results in order.
+
+`jobs` threads decode; FFmpeg, soxr and ONNX Runtime release Python's lock while they work. Windows of
+all files meet in one pool; a full batch of them is handed to one of `jobs` threads that run the
+network. Memory is bounded: by the batches in flight, and by how far decoding may run ahead of the
+result that is given out next.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import audio
+from earmark.card import InputSpec
+from earmark.errors import AudioError, TruncatedAudioError
+
+Window = npt.NDArray[np.float32]
+Progress = Callable[[float], None]
+Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
+_FILES_AHEAD = 64
+_WAIT_SECONDS = 0.2  # so that Ctrl-C is noticed also where waiting cannot be interrupted (Windows)
+
+
+@dataclass
+class Heard:
+    """What came out of one file: its window scores ``(n_windows, n_tags)``, length and warnings.
+
+    ``n_samples`` is the length at the model's rate, ``duration_seconds`` the length as it was decoded.
+    """
+
+    path: Path | None
+    taggram: npt.NDArray[np.float32]
+    n_samples: int
+    duration_seconds: float
+    warnings: tuple[str, ...]
+
+
+@dataclass
+class _File:
+    """A file on its way. `expected` windows is known once it is decoded."""
+
+    path: Path
+    scores: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
+    expected: int | None = None
+    n_samples: int = 0
+    duration_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    failure: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.failure is not None or (self.expected is not None and len(self.scores) == self.expected)
+
+
+class _Stopped(Exception):  # noqa: N818  no error: the reader of the results has gone
+    pass
+
+
+class _Pipeline:
+    def __init__(
+        self,
+        paths: Iterable[str | Path],
+        network: Network,
+        spec: InputSpec,
+        jobs: int,
+        batch_windows: int,
+        damaged: Literal["error", "tag"],
+        on_progress: Progress | None,
+    ) -> None:
+        self.on_progress = on_progress
+        self.paths = iter(paths)
+        self.network, self.spec = network, spec
+        self.jobs, self.batch_windows, self.damaged = jobs, batch_windows, damaged
+        self.changed = threading.Condition()  # guards everything below
+        self.files: list[_File] = []  # in flight, in order
+        self.pool: list[tuple[_File, int, Window]] = []
+        self.n_decoding = 0
+        self.n_runs = 0
+        self.exhausted = False
+        self.stopping = False
+        self.paths_failure: BaseException | None = None
+
+    def results(self) -> Iterator[Heard | AudioError]:
+        with (
+            ThreadPoolExecutor(self.jobs, thread_name_prefix="earmark-network") as self.networks,
+            ThreadPoolExecutor(self.jobs, thread_name_prefix="earmark-decode") as decoders,
+        ):
+            workers: list[Future[None]] = [decoders.submit(self._decode_files) for _ in range(self.jobs)]
+            try:
+                while (file := self._next_done()) is not None:
+                    if isinstance(file.failure, AudioError):
+                        yield file.failure
+                    elif file.failure is not None:
+                        raise file.failure
+                    else:
+                        taggram = np.stack([file.scores[k] for k in range(len(file.scores))])
+                        yield Heard(file.path, taggram, file.n_samples, file.duration_seconds, file.warnings)
+                if self.paths_failure is not None:
+                    raise self.paths_failure
+            finally:
+                with self.changed:
+                    self.stopping = True
+                    self.changed.notify_all()
+                for worker in workers:
+                    worker.cancel()
+
+    def _next_done(self) -> _File | None:
+        with self.changed:
+            while True:
+                if self.files and self.files[0].done:
+                    self.changed.notify_all()
+                    return self.files.pop(0)
+                if self.exhausted and not self.files:
+                    return None
+                self.changed.wait(_WAIT_SECONDS)
+
+    def _decode_files(self) -> None:
+        while (file := self._take()) is not None:
+            try:
+                self._decode(file)
+            except _Stopped:
+                return
+            except BaseException as error:  # noqa: BLE001  handed to the reader, who raises it
+                file.failure = error
+            with self.changed:
+                self.n_decoding -= 1
+                if not self.n_decoding or self.exhausted:
+                    self._submit_locked()  # nobody else may come to fill the batch up
+                self.changed.notify_all()
+
+    def _take(self) -> _File | None:
+        """The next path's file; waits while decoding is too far ahead. None at the end."""
+        with self.changed:
+            while len(self.files) >= _FILES_AHEAD + self.jobs and not self.stopping:
+                self.changed.wait(_WAIT_SECONDS)
+            if self.stopping or self.exhausted:
+                return None
+            try:
+                path = Path(next(self.paths))
+            except StopIteration:
+                self.exhausted = True
+            except BaseException as error:  # noqa: BLE001  the caller's iterator failed: raised by the reader
+                self.exhausted, self.paths_failure = True, error
+            if self.exhausted:
+                self.changed.notify_all()
+                return None
+            file = _File(path)
+            self.files.append(file)
+            self.n_decoding += 1
+            return file
+
+    def _decode(self, file: _File) -> None:
+        stream = audio.stream(file.path, self.spec.sample_rate_hz)
+        problem: list[str] = []
+
+        def blocks() -> Iterator[Window]:
+            try:
+                for block in stream:
+                    file.n_samples += len(block)
+                    yield block
+            except TruncatedAudioError as error:
+                if self.damaged == "error" or not stream.duration_seconds:
+                    raise
+                problem.append(error.reason)
+
+        n_windows = 0
+        for window in audio.windows(blocks(), self.spec):
+            self._put(file, n_windows, window)
+            n_windows += 1
+        with self.changed:
+            file.duration_seconds = stream.duration_seconds
+            file.warnings = (*problem, *stream.warnings)
+            file.expected = n_windows
+
+    def _put(self, file: _File, index: int, window: Window) -> None:
+        with self.changed:
+            # A full batch more than the network's threads can take is where decoding waits.
+            while self.n_runs > self.jobs and not self.stopping:
+                self.changed.wait(_WAIT_SECONDS)
+            if self.stopping:
+                raise _Stopped
+            self.pool.append((file, index, window))
+            if len(self.pool) >= self.batch_windows:
+                self._submit_locked()
+
+    def _submit_locked(self) -> None:
+        if self.pool and not self.stopping:
+            batch, self.pool = self.pool, []
+            self.n_runs += 1
+            self.networks.submit(self._run, batch)
+
+    def _run(self, batch: list[tuple[_File, int, Window]]) -> None:
+        try:
+            scores = self.network(np.stack([window for _, _, window in batch]))
+        except BaseException as error:  # noqa: BLE001  handed to the reader, who raises it
+            with self.changed:
+                for file, _, _ in batch:
+                    file.failure = error
+                self.n_runs -= 1
+                self.changed.notify_all()
+            return
+        with self.changed:
+            for (file, index, _), row in zip(batch, scores, strict=True):
+                file.scores[index] = row
+            self.n_runs -= 1
+            self.changed.notify_all()
+        if self.on_progress is not None:
+            self.on_progress(len(batch) * self.spec.hop_seconds)
+
+
+def run_pipeline(
+    paths: Iterable[str | Path],
+    network: Network,
+    spec: InputSpec,
+    *,
+    jobs: int,
+    batch_windows: int,
+    damaged: Literal["error", "tag"],
+    on_progress: Progress | None = None,
+) -> Iterator[Heard | AudioError]:
+    """Window scores of every file, in the order of the paths.
+
+    Args:
+        paths: files, read only as far as needed.
+        network: windows ``(n, window_samples)`` -> scores ``(n, n_tags)``; called from several threads.
+        spec: rate and windows.
+        jobs: threads that decode, and threads that run the network.
+        batch_windows: windows a run of the network takes at most.
+        damaged: whether a file that is known to lack audio is an error or is given with a warning.
+        on_progress: told, from any thread, the seconds of audio that a run of the network has heard.
+
+    Yields:
+        :class:`Heard`, or the AudioError of a file that cannot be listened to. Any other failure is raised.
+    """
+    return _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress).results()

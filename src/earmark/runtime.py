@@ -1,0 +1,107 @@
+"""A model and its card on ONNX Runtime. Where models lie, and how one is found by name."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.card import ONNX_METADATA_KEY, ModelCard
+from earmark.errors import ModelError
+
+DEFAULT_MODEL = "first"
+"""The bundled model that tags when none is named."""
+
+
+class OnnxModel:
+    """An exported model: waveform windows in, probabilities out. Safe to call from several threads.
+
+    Args:
+        path: an ONNX file written by :func:`earmark.export.export_onnx`; its card lies in its metadata.
+
+    Attributes:
+        card: the model's card.
+
+    Raises:
+        ModelError: no such file, not ONNX, or no card in it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import onnxruntime as ort  # 60 ms: not before a model is wanted
+
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ModelError(f"{path}: no such model file")
+        options = ort.SessionOptions()
+        # One thread a call: the Tagger runs several calls side by side.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no public root
+            raise ModelError(f"{path}: not a model that ONNX Runtime can load ({_first_line(error)})") from error
+        metadata: dict[str, Any] = self._session.get_modelmeta().custom_metadata_map
+        if ONNX_METADATA_KEY not in metadata:
+            raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
+        self.card = ModelCard.from_json(metadata[ONNX_METADATA_KEY], where=str(path))
+
+    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities ``(n, n_tags)``, 0..1, of windows ``(n, window_samples)`` at the card's rate."""
+        expected = self.card.input.window_samples
+        if batch.ndim != 2 or batch.shape[1] != expected:
+            raise ModelError(f"windows of shape {batch.shape}: model {self.card.name} takes (n, {expected})")
+        (out,) = self._session.run(["probabilities"], {"waveform": np.ascontiguousarray(batch, np.float32)})
+        scores: npt.NDArray[np.float32] = out
+        return scores
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def model_folders() -> list[Path]:
+    """Folders in which models are looked for by name, the bundled one first."""
+    return [Path(str(resources.files("earmark"))) / "bundled"]
+
+
+def list_installed() -> dict[str, Path]:
+    """Name -> ONNX file of every model that can be asked for by name."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        for path in sorted(folder.glob("*.onnx")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find_model(model: str | Path | None = None) -> Path:
+    """The ONNX file of a model.
+
+    Args:
+        model: a name (:func:`list_installed`), a path to an .onnx file, or None for the default.
+
+    Raises:
+        ModelError: neither; near names are told.
+    """
+    wanted = DEFAULT_MODEL if model is None else str(model)
+    installed = list_installed()
+    if wanted in installed:
+        return installed[wanted]
+    if wanted.endswith(".onnx") or "/" in wanted or "\\" in wanted:
+        path = Path(wanted)
+        if path.is_file():
+            return path
+        raise ModelError(f"{wanted}: no such model file")
+    near = difflib.get_close_matches(wanted, installed, n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(installed) or 'none'}"
+    raise ModelError(f"no model named {wanted!r}; {hint} A file is named with its ending: ./my.onnx")
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a model file: from the JSON beside it where that exists, else from its metadata."""
+    beside = path.with_suffix(".json")
+    return ModelCard.read(beside) if beside.is_file() else OnnxModel(path).card

@@ -1,0 +1,269 @@
+"""From files to tags: windows -> window scores -> file scores. The only aggregation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import audio
+from earmark.card import ModelCard
+from earmark.errors import AudioError, ConfigError
+from earmark.pipeline import Heard, Progress, run_pipeline
+from earmark.runtime import OnnxModel, find_model
+from earmark.vocabulary import Vocabulary
+
+Scores = npt.NDArray[np.float32]
+Threshold = Literal["auto", "none"] | float
+
+
+def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> Scores:
+    """Window scores ``(n_windows, n_tags)`` to a file's scores ``(n_tags,)``: their mean over windows.
+
+    All five papers average (e.g. kim2018, section 3.1; pons2017, section 3).
+    """
+    if window_scores.ndim != 2 or not len(window_scores):
+        raise ConfigError(f"window scores of shape {window_scores.shape}: must be (n_windows >= 1, n_tags)")
+    return window_scores.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class TagScore:
+    """One tag of a file. ``score`` is 0..1: a probability, or a degree for regression tags."""
+
+    tag: str
+    score: float
+    kind: str
+    category: str
+
+
+@dataclass(frozen=True, eq=False)
+class TagScores:
+    """What a model heard in one file or waveform.
+
+    Attributes:
+        path: the file; None for a waveform from memory.
+        model: name of the model.
+        vocabulary: tags in the order of ``scores``.
+        scores: ``(n_tags,)`` float32, 0..1: the mean over windows.
+        taggram: ``(n_windows, n_tags)`` float32, 0..1: the score of every window.
+        window_starts_seconds: ``(n_windows,)`` where each window begins.
+        window_seconds: length of a window; the last one may reach beyond the end.
+        duration_seconds: length of the audio.
+        thresholds: tag name -> score from which it holds, where the model's card gives one.
+        warnings: what a reader should know, e.g. that the file is silent; one line each.
+    """
+
+    path: Path | None
+    model: str
+    vocabulary: Vocabulary
+    scores: Scores
+    taggram: Scores
+    window_starts_seconds: npt.NDArray[np.float64]
+    window_seconds: float
+    duration_seconds: float
+    thresholds: dict[str, float]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Names of all tags, in the order of ``scores``."""
+        return self.vocabulary.names
+
+    def __getitem__(self, tag: str) -> float:
+        """Score of one tag by name. Raises ConfigError, with near names, for a tag that the model lacks."""
+        return float(self.scores[self.vocabulary.index(tag)])
+
+    def top(self, n: int = 5, threshold: Threshold = "none") -> list[TagScore]:
+        """The highest scores, highest first.
+
+        Args:
+            n: how many at most; 0 for all.
+            threshold: "none" keeps all; a number keeps scores of at least that; "auto" keeps what
+                reaches the card's threshold for the tag, and tags for which the card has none.
+
+        Raises:
+            ConfigError: n below 0, or a threshold that is neither of these.
+        """
+        if n < 0:
+            raise ConfigError(f"n {n}: must be 0 (all) or more")
+        least = self._least(threshold)
+        order = np.argsort(-self.scores, kind="stable")
+        kept = [int(i) for i in order if self.scores[i] >= least[i]]
+        tags = self.vocabulary.tags
+        best = kept[:n] if n else kept
+        return [TagScore(tags[i].name, float(self.scores[i]), tags[i].kind, tags[i].category) for i in best]
+
+    def _least(self, threshold: Threshold) -> npt.NDArray[np.float64]:
+        if threshold == "none":
+            return np.full(len(self.tags), -np.inf)
+        if threshold == "auto":
+            return np.array([self.thresholds.get(name, -np.inf) for name in self.tags])
+        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+            raise ConfigError(f"threshold {threshold!r}: must be auto, none or a number from 0 to 1")
+        return np.full(len(self.tags), float(threshold))
+
+    def to_record(self, n: int = 0, threshold: Threshold = "none") -> dict[str, Any]:
+        """The object that ``earmark tag --format jsonl`` prints: plain values, scores to 4 places."""
+        return {
+            "path": None if self.path is None else str(self.path),
+            "status": "ok",
+            "error": None,
+            "duration_seconds": round(self.duration_seconds, 3),
+            "model": self.model,
+            "tags": [
+                {"tag": t.tag, "score": round(t.score, 4), "kind": t.kind, "category": t.category}
+                for t in self.top(n, threshold)
+            ],
+            "warnings": list(self.warnings),
+        }
+
+
+class Tagger:
+    """Tags files and waveforms with one model. Loads it once; safe to use from several threads.
+
+    Args:
+        model: the model, see :func:`load_tagger` for finding one by name.
+        batch_windows: windows a run of the network takes; they may come from several files.
+        damaged: what to do with files that are known to lack audio (cut short, damaged): "error" refuses
+            them, "tag" tags what could be decoded and says so in ``warnings``.
+
+    Examples:
+        >>> import earmark
+        >>> tagger = earmark.load_tagger()
+        >>> scores = tagger.tag("song.mp3")              # doctest: +SKIP
+        >>> [(t.tag, round(t.score, 2)) for t in scores.top(3)]   # doctest: +SKIP
+    """
+
+    def __init__(
+        self, model: OnnxModel, *, batch_windows: int = 8, damaged: Literal["error", "tag"] = "error"
+    ) -> None:
+        if batch_windows < 1:
+            raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
+        if damaged not in ("error", "tag"):
+            raise ConfigError(f"damaged {damaged!r}: must be error or tag")
+        self._model = model
+        self._batch_windows = batch_windows
+        self._damaged: Literal["error", "tag"] = damaged
+
+    @classmethod
+    def from_file(cls, path: str | Path, **options: Any) -> Tagger:
+        """A tagger from an exported ONNX file. Options as for the class. Raises ModelError."""
+        return cls(OnnxModel(path), **options)
+
+    @property
+    def card(self) -> ModelCard:
+        """Card of the model."""
+        return self._model.card
+
+    def tag(self, path: str | Path) -> TagScores:
+        """Tag one file. Raises AudioError where it cannot be listened to."""
+        (result,) = self.tag_many([path], jobs=1)
+        if isinstance(result, AudioError):
+            raise result
+        return result
+
+    def tag_many(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        jobs: int | None = None,
+        errors: Literal["raise", "return"] = "raise",
+        on_progress: Progress | None = None,
+    ) -> Iterator[TagScores | AudioError]:
+        """Tag many files, several at a time; results come in the order of the paths, as they get ready.
+
+        Args:
+            paths: files; may be an endless stream, it is read only as far as needed.
+            jobs: files decoded side by side, and network runs side by side; None for one per core.
+            errors: "raise" stops at the first file that cannot be listened to; "return" gives its
+                AudioError (which has ``path`` and ``reason``) in its place and goes on.
+            on_progress: called, from any thread, with the seconds of audio heard since the last call.
+
+        Raises:
+            AudioError: with ``errors="raise"``.
+            ConfigError: jobs below 1, or another word for ``errors``.
+        """
+        if errors not in ("raise", "return"):
+            raise ConfigError(f"errors {errors!r}: must be raise or return")
+        if jobs is not None and jobs < 1:
+            raise ConfigError(f"jobs {jobs}: must be at least 1")
+        results = run_pipeline(
+            paths,
+            self._model,
+            self.card.input,
+            jobs=jobs or available_cores(),
+            batch_windows=self._batch_windows,
+            damaged=self._damaged,
+            on_progress=on_progress,
+        )
+        return self._judge(results, raising=errors == "raise")
+
+    def _judge(self, results: Iterator[Heard | AudioError], raising: bool) -> Iterator[TagScores | AudioError]:
+        for heard in results:
+            if isinstance(heard, AudioError):
+                if raising:
+                    raise heard
+                yield heard
+            else:
+                yield self._scores(heard)
+
+    def tag_waveform(self, samples: npt.ArrayLike, sample_rate_hz: int) -> TagScores:
+        """Tag a waveform in memory.
+
+        Args:
+            samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1.
+            sample_rate_hz: its rate; resampled to the model's as a file would be.
+
+        Raises:
+            AudioError: integers, wrong shape, no samples, NaN or infinite samples.
+        """
+        spec = self.card.input
+        mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz)
+        cuts = audio.cut(mono, spec)
+        steps = range(0, len(cuts), self._batch_windows)
+        taggram = np.concatenate([self._model(cuts[i : i + self._batch_windows]) for i in steps])
+        peak = float(np.abs(np.asarray(samples)).max())
+        warnings = (audio.SILENT,) if peak < audio.SILENCE_PEAK else ()
+        return self._scores(Heard(None, taggram, len(mono), len(mono) / spec.sample_rate_hz, warnings))
+
+    def _scores(self, heard: Heard) -> TagScores:
+        spec = self.card.input
+        return TagScores(
+            path=heard.path,
+            model=self.card.name,
+            vocabulary=self.card.vocabulary,
+            scores=aggregate(heard.taggram),
+            taggram=heard.taggram,
+            window_starts_seconds=audio.window_starts(heard.n_samples, spec) / spec.sample_rate_hz,
+            window_seconds=spec.window_seconds,
+            duration_seconds=heard.duration_seconds,
+            thresholds=dict(self.card.thresholds),
+            warnings=heard.warnings,
+        )
+
+
+def load_tagger(model: str | Path | None = None, **options: Any) -> Tagger:
+    """A tagger for a model by name or file.
+
+    Args:
+        model: a name that ``earmark models list`` shows, a path to an .onnx file, or None for the
+            bundled default.
+        options: as for :class:`Tagger`.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be loaded.
+    """
+    return Tagger.from_file(find_model(model), **options)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,126 @@
+"""The taggram: what a model hears over time, as a picture. Needs Matplotlib (``earmark[plot]``)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from earmark.errors import ConfigError, MissingExtraError
+from earmark.tagging import TagScores
+
+MAX_TAGS = 40
+
+
+def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS, title: str | None = None) -> Path:
+    """Draw one file's taggram: time on x (mm:ss), tags on y by category, colour for the score.
+
+    Where there are more tags than ``max_tags``, those with the highest file scores are drawn.
+
+    Args:
+        scores: of one file.
+        out: the PNG to write; written beside and renamed, folders are made.
+        max_tags: tags drawn at most.
+        title: instead of the file's name.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+        ConfigError: max_tags below 1, or ``out`` cannot be written.
+    """
+    if max_tags < 1:
+        raise ConfigError(f"max_tags {max_tags}: must be at least 1")
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("drawing a taggram", "plot") from error
+
+    rows = _rows(scores, max_tags)
+    names = [scores.tags[i] for i in rows]
+    figure = Figure(figsize=(10, 1.3 + 0.26 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    edges = np.append(scores.window_starts_seconds, max(scores.duration_seconds, 1e-3))
+    mesh = axes.pcolormesh(
+        edges, np.arange(len(rows) + 1), scores.taggram[:, rows].T, cmap="magma", vmin=0, vmax=1, rasterized=True
+    )
+    axes.set_yticks(np.arange(len(rows)) + 0.5, [f"{name}  {scores[name]:.2f}" for name in names])
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
+    axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 3, 6, 10], integer=True))
+    axes.set_xlabel("time (mm:ss)")
+    at = 0
+    for category, group in groupby(scores.vocabulary.tags[i].category for i in rows):
+        n = len(list(group))
+        if at:
+            axes.axhline(at, color="white", linewidth=2.5)
+        axes.annotate(
+            category,
+            xy=(1, at + n / 2),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            rotation=-90,
+            va="center",
+            ha="left",
+            fontweight="bold",
+        )
+        at += n
+    figure.colorbar(mesh, ax=axes, label="score", pad=0.045, aspect=max(8, len(rows)))
+    name = title or (scores.path.name if scores.path else "waveform")
+    shown = _drawable(name)
+    axes.set_title(f"{shown}   ({_clock(scores.duration_seconds)}, model {scores.model})", loc="left", fontsize=11)
+    return _write(figure, Path(out))
+
+
+def _rows(scores: TagScores, max_tags: int) -> list[int]:
+    """Positions of the tags to draw: by category, the strongest first within each."""
+    best = set(np.argsort(-scores.scores, kind="stable")[:max_tags].tolist())
+    order = [i for i in scores.vocabulary.display_order() if i in best]
+    rows: list[int] = []
+    for _, group in groupby(order, key=lambda i: scores.vocabulary.tags[i].category):
+        rows += sorted(group, key=lambda i: -float(scores.scores[i]))
+    return rows
+
+
+def _clock(seconds: float) -> str:
+    """mm:ss; minutes go on beyond 59."""
+    whole = round(seconds)
+    return f"{whole // 60:02d}:{whole % 60:02d}"
+
+
+def _drawable(name: str) -> str:
+    """A file name that a font can draw: no undecodable bytes, and no mathematics between dollar signs."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return (text if len(text) <= 80 else text[:77] + "...").replace("$", r"\$")
+
+
+def _write(figure: object, out: Path) -> Path:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=out.parent, prefix=".taggram-", suffix=".png")
+        os.close(handle)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written ({error.strerror or error})") from error
+    try:
+        figure.savefig(beside, dpi=110)  # type: ignore[attr-defined]
+        os.chmod(beside, 0o666 & ~_umask())
+        os.replace(beside, out)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    return out
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

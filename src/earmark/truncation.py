@@ -1,0 +1,137 @@
+"""Is a file all there? What decoders do not tell: they stop at the end of a cut file without a word.
+
+Containers that declare their length are compared with what was decoded. MP3, WAV and Ogg need a look
+at their own bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+TOLERANCE_SECONDS = 0.5
+"""Declared and decoded length may differ by this much: encoder delay, rounding, stale headers."""
+
+# Containers whose declared length is written in them, not estimated from the bit rate by the decoder.
+_DECLARE_LENGTH = frozenset("flac aiff mov asf matroska ape wv tta tak mpc mpc8 dsf".split())
+
+_MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_MPEG_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+
+
+class PacketLog:
+    """What is remembered of a file's packets: where the first and the last lie, how many were damaged."""
+
+    def __init__(self) -> None:
+        self.n_packets = 0
+        self.n_damaged = 0
+        self.first_byte: int | None = None
+        self.last_is_damaged = False
+        self._last: Any = None
+
+    def add(self, packet: Any, *, ok: bool) -> None:
+        """Take note of a packet (av.Packet). The empty packet that flushes a decoder does not count."""
+        if not packet.size:
+            return
+        self.n_packets += 1
+        self.n_damaged += not ok
+        if self.first_byte is None:
+            self.first_byte = packet.pos
+        self.last_is_damaged = not ok
+        self._last = packet
+
+    def last_packet(self) -> tuple[int, bytes] | None:
+        """Position in the file (bytes) and content of the last packet, where known."""
+        if self._last is None or self._last.pos is None or self._last.pos < 0:
+            return None
+        return self._last.pos, bytes(self._last)
+
+
+def missing_audio(
+    path: Path, container: str, log: PacketLog, declared_seconds: float | None, decoded_seconds: float
+) -> str | None:
+    """Why a fully decoded file is known to lack audio, in one line; None where nothing says so.
+
+    Args:
+        path: the file.
+        container: FFmpeg's name of the container format.
+        log: its packets.
+        declared_seconds: length the container gives, exact or estimated; None where it gives none.
+        decoded_seconds: length that came out.
+    """
+    names = set(container.split(","))
+    exact = bool(names & _DECLARE_LENGTH)
+    if "mp3" in names:
+        exact = _has_length_header(path, log)
+        if _mp3_ends_inside_a_frame(path, log):
+            return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
+    if exact and declared_seconds and decoded_seconds < declared_seconds - TOLERANCE_SECONDS:
+        return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
+    if "wav" in names:
+        return _wav_shortfall(path)
+    if "aac" in names and log.last_is_damaged:
+        return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
+    return None
+
+
+def may_be_cut_off(path: Path, container: str) -> bool:
+    """Does an Ogg file lack the mark of its end? Cut files do, and so do recordings of radio streams."""
+    if container != "ogg":
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 66_000))  # a page has 65,307 bytes at most
+        tail = file.read()
+    page = tail.rfind(b"OggS\0")
+    return page < 0 or not tail[page + 5] & 4
+
+
+def _has_length_header(path: Path, log: PacketLog) -> bool:
+    """Does the frame before the first audio packet of an MP3 hold a Xing, Info or VBRI header?"""
+    if not log.first_byte:
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, log.first_byte - 2048))
+        before = file.read(log.first_byte - file.tell())
+    return any(mark in before for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def _layer3_frame_bytes(header: bytes) -> int | None:
+    """Length in bytes that an MPEG layer III frame header announces; None where it is no such header."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0 or (header[1] >> 1) & 3 != 1:
+        return None
+    version, kbps_index, rate_index = (header[1] >> 3) & 3, header[2] >> 4, (header[2] >> 2) & 3
+    if version == 1 or kbps_index in (0, 15) or rate_index == 3:
+        return None
+    kbps = (_MPEG1_LAYER3_KBPS if version == 3 else _MPEG2_LAYER3_KBPS)[kbps_index]
+    slots = 144_000 if version == 3 else 72_000
+    return slots * kbps // _MPEG_RATES_HZ[version][rate_index] + ((header[2] >> 1) & 1)
+
+
+def _mp3_ends_inside_a_frame(path: Path, log: PacketLog) -> bool:
+    last = log.last_packet()
+    if last is None:
+        return False
+    position, content = last
+    announced = _layer3_frame_bytes(content[:4])
+    if announced is None:
+        return False
+    if len(content) < announced:
+        return True
+    # The decoder leaves an incomplete frame unread: bytes after the last packet that begin like it.
+    with path.open("rb") as file:
+        file.seek(position + len(content))
+        rest = file.read(announced + 1)
+    wanted = _layer3_frame_bytes(rest[:4])
+    return rest[:2] == content[:2] and wanted is not None and len(rest) < wanted
+
+
+def _wav_shortfall(path: Path) -> str | None:
+    """RIFF says its size in its head; recorders that stream leave 0 or 2^32 - 1 there."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    size = path.stat().st_size
+    declared = int.from_bytes(head[4:8], "little") + 8
+    if head[:4] != b"RIFF" or declared in (8, 2**32 + 7) or size >= declared - 1:
+        return None
+    return f"truncated: {size} bytes of the {declared} that its header declares"

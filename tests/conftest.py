@@ -1,0 +1,22 @@
+"""Fixtures that every room of the tests shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The shared data folder. Absent: skipped, but in CI a failure, so that no check is lost unseen."""
+    folder = Path(os.environ.get("EARMARK_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        message = f"no shared data at {folder} (set EARMARK_SHARED)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder.resolve()
