@@ -1,0 +1,20 @@
+"""Labelled music, one file a dataset, one head for all. Never imports models."""
+
+from earmark.datasets import emotify, manifest
+from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Protocol, label_matrix
+from earmark.datasets.registry import dataset_info, list_datasets, load_dataset, register_dataset
+
+__all__ = [
+    "SPLITS",
+    "Clip",
+    "Dataset",
+    "DatasetInfo",
+    "Protocol",
+    "dataset_info",
+    "emotify",
+    "label_matrix",
+    "list_datasets",
+    "load_dataset",
+    "manifest",
+    "register_dataset",
+]
