@@ -1,0 +1,53 @@
+"""`earmark export`: a checkpoint as one ONNX file that tags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(metavar="CHECKPOINT", help="Folder with model.safetensors and card.json.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.onnx", help="What to write; its card goes beside it as .json.")],
+    check_audio: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Audio on which ONNX Runtime must agree with PyTorch; may be given more than once.",
+            show_default="made-up noise, sweep, chord, clicks",
+        ),
+    ] = None,
+) -> None:
+    """Export a checkpoint to ONNX: waveform in, probabilities out, card inside.
+
+    The file is written only if PyTorch's and ONNX Runtime's probabilities differ by less than 1e-4.
+    """
+    from earmark.errors import MissingExtraError
+
+    try:
+        import onnx  # noqa: F401
+        import safetensors  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("earmark export", "train") from error
+
+    import numpy as np
+
+    from earmark.audio import cut, load
+    from earmark.checkpoint import load_checkpoint
+    from earmark.export import check_signals, export_onnx
+
+    model, card = load_checkpoint(checkpoint)
+    if check_audio:
+        windows = np.concatenate([cut(load(path, card.input.sample_rate_hz), card.input) for path in check_audio])
+    else:
+        windows = check_signals(card.input)
+    report = export_onnx(model, card, out, windows)
+    size = f"{report.size_bytes / 1e6:.1f} MB, {len(card.vocabulary)} tags, card in {report.card_path.name}"
+    parity = f"at most {report.max_abs_difference:.1e} from PyTorch on {report.n_windows} windows"
+    typer.echo(f"{report.path}: {size}; {parity}")

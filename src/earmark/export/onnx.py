@@ -1,0 +1,183 @@
+"""A model and its card as one ONNX file: waveform in, probabilities out, held equal to PyTorch before it is written."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from earmark.card import ONNX_METADATA_KEY, InputSpec, ModelCard
+from earmark.checkpoint import check_card, write_atomic
+from earmark.errors import ConfigError, ModelError
+from earmark.models import TaggingModel
+
+OPSET = 18
+"""ONNX operator set of the files: known to ONNX Runtime from 1.15 on, in the browser too."""
+TOLERANCE = 1e-4
+"""Largest difference of a probability between PyTorch and ONNX Runtime that an export may have."""
+INPUT_NAME = "waveform"
+OUTPUT_NAME = "probabilities"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export did.
+
+    Attributes:
+        path: the ONNX file.
+        card_path: its card beside it.
+        size_bytes: of the ONNX file.
+        n_windows: windows on which it was compared with PyTorch.
+        max_abs_difference: largest difference of a probability among them.
+    """
+
+    path: Path
+    card_path: Path
+    size_bytes: int
+    n_windows: int
+    max_abs_difference: float
+
+
+class _Probabilities(nn.Module):
+    """A model with the sigmoid behind it: (B, N) -> (B, n_tags) in 0..1."""
+
+    def __init__(self, model: TaggingModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        logits: Tensor = self.model(waveform)
+        return logits.sigmoid()
+
+
+def export_onnx(
+    model: TaggingModel, card: ModelCard, out: str | Path, check_windows: NDArray[np.float32]
+) -> ExportReport:
+    """Write a model as a single ONNX file of standard operators, and its card beside it as NAME.json.
+
+    The graph takes "waveform", float32 (batch, window_samples), full scale -1..1, with any batch size, and answers
+    "probabilities", float32 (batch, n_tags). The card is in the file's metadata, too, under
+    :data:`earmark.card.ONNX_METADATA_KEY`, as given; the one beside holds the hash of the ONNX file.
+
+    Args:
+        model: stays as it is; exported on the CPU in eval mode.
+        card: of this model.
+        out: ends in ".onnx"; an older file is replaced.
+        check_windows: (n_windows, window_samples) float32, at least one: what both runtimes must agree on, best real
+            audio; :func:`check_signals` makes some.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ConfigError: the card is of another model, ``out`` has another ending, or the windows another shape.
+        ModelError: the graph holds operators that are not standard, or ONNX Runtime's probabilities differ from
+            PyTorch's by 1e-4 or more. No file is written then.
+    """
+    path = Path(out)
+    if path.suffix != ".onnx":
+        raise ConfigError(f"{path}: the file name must end in .onnx")
+    check_card(model, card)
+    window_samples = card.input.window_samples
+    if check_windows.ndim != 2 or check_windows.shape[1] != window_samples or len(check_windows) < 1:
+        raise ConfigError(f"check_windows of shape {check_windows.shape}: must be (1 or more, {window_samples})")
+    module = _Probabilities(copy.deepcopy(model)).cpu().eval()
+    graph = _graph(module, window_samples)
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = ONNX_METADATA_KEY, card.to_json()
+    onnx.checker.check_model(graph, full_check=True)
+    content = graph.SerializeToString()
+    difference = _difference(module, content, np.ascontiguousarray(check_windows, dtype=np.float32))
+    if not difference < TOLERANCE:  # also where it is NaN
+        raise ModelError(
+            f"{path}: not written: PyTorch and ONNX Runtime differ by {difference:.2e} in a probability, allowed is "
+            f"less than {TOLERANCE:g}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    card_path = path.with_suffix(".json")
+    write_atomic(path, content)
+    write_atomic(card_path, card.replace(weights_sha256=hashlib.sha256(content).hexdigest()).to_json().encode())
+    return ExportReport(path, card_path, len(content), len(check_windows), difference)
+
+
+def _graph(module: nn.Module, window_samples: int) -> onnx.ModelProto:
+    """The ONNX graph, without the exporter's notes (they name files of this machine)."""
+    example = torch.zeros(2, window_samples)
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it tells of torchvision's absence
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's own deprecations; parity is checked below
+            program = torch.onnx.export(
+                module,
+                (example,),
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes={"waveform": {0: torch.export.Dim("batch")}},
+                optimize=True,
+                verbose=False,
+            )
+    finally:
+        logger.setLevel(level)
+    assert program is not None
+    proto: onnx.ModelProto = program.model_proto
+    foreign = sorted(
+        {f"{node.domain}.{node.op_type}" for node in proto.graph.node if node.domain not in ("", "ai.onnx")}
+    )
+    foreign += [f"function {function.name}" for function in proto.functions]
+    if foreign:
+        raise ModelError(f"not exported: the graph holds operators that are not standard: {', '.join(foreign)}")
+    graph = proto.graph
+    noted = (proto, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for item in noted:
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
+    graph.name, proto.producer_name, proto.producer_version = "earmark", "earmark", ""
+    return proto
+
+
+def _difference(module: nn.Module, content: bytes, windows: NDArray[np.float32]) -> float:
+    """Largest difference of a probability between both runtimes: windows one by one, and two at a time."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    largest = 0.0
+    for size in (1, 2):
+        for start in range(0, len(windows), size):
+            batch = windows[start : start + size]
+            with torch.inference_mode():
+                expected = module(torch.from_numpy(batch)).numpy()
+            (answer,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch})
+            largest = float(np.maximum(largest, np.abs(answer - expected).max()))  # keeps NaN
+    return largest
+
+
+def check_signals(spec: InputSpec, seed: int = 0) -> NDArray[np.float32]:
+    """Windows of made-up sound to compare runtimes on, where no audio is at hand.
+
+    Returns:
+        (6, window_samples) float32 in -1..1: white noise, a sweep over all frequencies, a decaying chord, clicks,
+        noise at -100 dB, and silence that ends in a tone.
+    """
+    n, rate = spec.window_samples, spec.sample_rate_hz
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(n) / rate
+    sweep = 0.5 * np.sin(np.pi * (rate / 2) * time_s**2 / max(time_s[-1], 1 / rate))  # 0 Hz to half the rate
+    chord = sum(np.sin(2 * np.pi * hz * time_s) for hz in (220.0, 277.18, 329.63)) * 0.25 * np.exp(-2 * (time_s % 1))
+    clicks = np.where(np.arange(n) % max(1, rate // 3) == 0, 0.9, 0.0)
+    tone = np.where(np.arange(n) < n // 2, 0.0, 0.3 * np.sin(2 * np.pi * 440.0 * time_s))
+    noise = rng.standard_normal((2, n)) * 0.2
+    return np.stack([noise[0], sweep, chord, clicks, noise[1] * 5e-5, tone]).clip(-1, 1).astype(np.float32)
