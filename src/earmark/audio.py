@@ -173,6 +173,8 @@ class AudioStream:
         declared = None
         if source.duration and source.time_base:
             declared = float(source.duration * source.time_base)
+        elif source.container.duration and len(source.container.streams) == 1:
+            declared = source.container.duration / av.time_base
         reason = missing_audio(self.path, source.container.format.name, log, declared, self.duration_seconds)
         if reason:
             raise TruncatedAudioError(reason, self.path)

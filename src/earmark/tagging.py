@@ -141,7 +141,7 @@ class Tagger:
     """
 
     def __init__(
-        self, model: OnnxModel, *, batch_windows: int = 8, damaged: Literal["error", "tag"] = "error"
+        self, model: OnnxModel, *, batch_windows: int = 4, damaged: Literal["error", "tag"] = "error"
     ) -> None:
         if batch_windows < 1:
             raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")

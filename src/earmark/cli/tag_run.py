@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -158,7 +159,7 @@ class _Table:
     def __init__(self, run: TagRun, found: list[Found]) -> None:
         self.run = run
         self.out = Console(highlight=False, soft_wrap=True)
-        longest = max(len(printable(item.path)) for item in found)
+        longest = max(cell_len(printable(item.path)) for item in found)
         self.columns = min(longest, _PATH_COLUMNS) if self.out.is_terminal else longest
 
     def tagged(self, scores: TagScores) -> None:
@@ -167,13 +168,14 @@ class _Table:
         self._line(scores.path or Path(), _clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]")
 
     def failed(self, path: Path, reason: str) -> None:
-        self._line(path, "-", f"[red]error: {escape(reason)}[/red]")
+        """Told on stderr already, where the person sees it in its place."""
 
     def _line(self, path: Path, length: str, text: str) -> None:
         name = printable(path)
-        if len(name) > self.columns:
-            name = "..." + name[-(self.columns - 3) :]
-        self.out.print(f"{escape(name.ljust(self.columns))}  {length:>7}  {text}")
+        while cell_len(name) > self.columns:
+            name = "..." + name[4:]
+        padding = " " * (self.columns - cell_len(name))
+        self.out.print(f"{escape(name)}{padding}  {length:>7}  {text}")
 
 
 class _JsonLines:
