@@ -1,0 +1,172 @@
+"""A model with its loss, optimiser and validation, as Lightning wants it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from earmark.errors import ConfigError
+from earmark.models import TaggingModel
+from earmark.tagging import aggregate
+from earmark.training.config import AugmentationSection, LossSection, OptimiserSection, Recipe
+from earmark.training.selection import Judge, Validation
+from earmark.vocabulary import Vocabulary
+
+
+class TagLoss(nn.Module):
+    """Loss of logits (B, n_tags) against labels (B, n_tags), NaN where not labelled; a scalar.
+
+    The mean over labelled pairs of each kind of tag; see :class:`earmark.training.config.LossSection`.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, config: LossSection) -> None:
+        super().__init__()
+        self.kinds = [
+            (list(vocabulary.indices("classification")), config.classification, 1.0),
+            (list(vocabulary.indices("regression")), config.regression, config.regression_weight),
+        ]
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss; zero, with a gradient of zero, where nothing is labelled."""
+        total = logits.sum() * 0.0
+        for tags, kind, weight in self.kinds:
+            if not tags:
+                continue
+            answer, wanted = logits[:, tags].float(), labels[:, tags]
+            known = ~torch.isnan(wanted)
+            wanted = torch.where(known, wanted, 0.0)
+            if kind == "bce":
+                losses = F.binary_cross_entropy_with_logits(answer, wanted, reduction="none")
+            else:
+                losses = (answer.sigmoid() - wanted).square()
+            total = total + weight * torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+        return total
+
+
+class SpectrumMask:
+    """Forward hook on a front-end: in training, blots out runs of bands and of frames (Park et al. 2019).
+
+    What is blotted out becomes the mean of the window's spectrogram. Drawn from torch's generator of the device.
+    """
+
+    def __init__(self, config: AugmentationSection) -> None:
+        self.config = config
+
+    def __call__(self, module: nn.Module, _inputs: Any, spectrum: Tensor) -> Tensor:
+        """(B, n_mels, T) -> the same, with runs blotted out."""
+        if not module.training:
+            return spectrum
+        hidden = torch.zeros_like(spectrum, dtype=torch.bool)
+        for axis, longest in ((1, self.config.mask_bands), (2, self.config.mask_frames)):
+            for _ in range(self.config.masks if longest else 0):
+                hidden |= self._runs(spectrum, axis, longest)
+        return torch.where(hidden, spectrum.mean(dim=(1, 2), keepdim=True), spectrum)
+
+    @staticmethod
+    def _runs(spectrum: Tensor, axis: int, longest: int) -> Tensor:
+        """One run along an axis for each example, of 0 to ``longest``, as a mask that broadcasts."""
+        n_examples, size = spectrum.shape[0], spectrum.shape[axis]
+        length = torch.rand(n_examples, 1, device=spectrum.device) * min(longest, size)
+        start = torch.rand(n_examples, 1, device=spectrum.device) * (size - length)
+        place = torch.arange(size, device=spectrum.device)
+        run = (place >= start) & (place < start + length)
+        return run.unsqueeze(2 if axis == 1 else 1)
+
+
+class TaggingModule(pl.LightningModule):
+    """Trains a model by a recipe.
+
+    Args:
+        model: waveform (B, N) -> logits (B, n_tags).
+        recipe: loss, optimiser, augmentation, seed.
+        vocabulary: tags in output order.
+        judge: measures validation scores.
+        total_steps: optimiser steps in the whole run, for the schedule.
+
+    Attributes:
+        validation: of the last validation; None before.
+        validation_loss: mean loss over the validation clips, of each clip's mean over windows.
+    """
+
+    def __init__(
+        self, model: TaggingModel, recipe: Recipe, vocabulary: Vocabulary, judge: Judge, total_steps: int
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.recipe = recipe
+        self.loss = TagLoss(vocabulary, recipe.loss)
+        self.judge = judge
+        self.total_steps = total_steps
+        self.validation: Validation | None = None
+        self.validation_loss = math.nan
+        self._scores = np.zeros(judge.labels.shape, np.float32)
+        self._losses: list[float] = []
+        augmentation = recipe.augmentation
+        if augmentation.mask_bands or augmentation.mask_frames:
+            if model.frontend is None:
+                raise ConfigError(
+                    f"augmentation.mask_bands, mask_frames: {recipe.model.name} has no spectrogram; set them to 0"
+                )
+            model.frontend.register_forward_hook(SpectrumMask(augmentation))
+
+    def on_train_batch_start(self, _batch: Any, batch_idx: int) -> None:
+        """Dropout and masks are a function of (seed, epoch, batch), so that a resumed run repeats them."""
+        text = f"{self.recipe.training.seed} {self.current_epoch} {batch_idx}"
+        torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _batch_idx: int) -> Tensor:
+        """Loss of one batch of windows."""
+        waveforms, labels = batch
+        loss: Tensor = self.loss(self.model(waveforms), labels)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, int], _batch_idx: int) -> None:
+        """All windows of one clip, a batch at a time; their scores are averaged as in tagging."""
+        windows, place = batch
+        size = self.recipe.training.batch_size
+        logits = torch.cat([self.model(windows[i : i + size]) for i in range(0, len(windows), size)]).float()
+        self._scores[int(place)] = aggregate(logits.sigmoid().cpu().numpy())
+        labels = torch.from_numpy(self.judge.labels[int(place)]).to(logits)
+        self._losses.append(float(self.loss(logits, labels.expand_as(logits))))
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin anew."""
+        self._losses = []
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure."""
+        if not self.trainer.sanity_checking:
+            self.validation = self.judge(self._scores)
+            self.validation_loss = float(np.mean(self._losses))
+
+    def configure_optimizers(self) -> Any:
+        """Adam or AdamW, and a learning rate that is a function of the step."""
+        config = self.recipe.optimiser
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+        optimiser = kind([group for group in groups if group["params"]], lr=config.learning_rate)
+        warmup_steps = round(config.warmup_epochs * self.total_steps / self.recipe.training.epochs)
+        rate = LambdaLR(optimiser, lambda step: learning_rate_share(step, self.total_steps, warmup_steps, config))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+
+def learning_rate_share(step: int, total_steps: int, warmup_steps: int, config: OptimiserSection) -> float:
+    """What the full learning rate is multiplied with at a step (from 0): a ramp, then 1 or half a cosine down to 0."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    if config.schedule == "none":
+        return 1.0
+    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

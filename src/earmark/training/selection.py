@@ -1,0 +1,123 @@
+"""What one number a training run is chosen by, and what else is measured at each validation.
+
+The selection metric is skill: 0 knows nothing, 1 is perfect.
+
+    classification tags   2 x macro ROC-AUC - 1          (0 = drawing lots)
+    regression tags       1 - macro RMSE / macro RMSE of the constant answer (each tag's mean over the training clips)
+    selection             mean of the two; of one alone where the data has tags of one kind only
+
+Both parts have the same meaning of 0 and 1, so that neither kind of tag outweighs the other; plain 1 - RMSE would
+hardly move. Undefined tags are left out of the macro means.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import metrics
+from earmark.card import Metric
+from earmark.errors import DataError
+from earmark.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Metrics of one validation.
+
+    Attributes:
+        selection: see the head of this module.
+        roc_auc, pr_auc: (n_tags,) of the classification tags, NaN elsewhere and where undefined.
+        rmse: (n_tags,) of the regression tags, NaN elsewhere.
+        thresholds: (n_tags,) with the best F1 of the classification tags, NaN elsewhere and where undefined.
+    """
+
+    selection: float
+    roc_auc: metrics.FloatArray
+    pr_auc: metrics.FloatArray
+    rmse: metrics.FloatArray
+    thresholds: metrics.FloatArray
+
+    def macros(self) -> dict[str, float]:
+        """Macro means by metric, those that there are."""
+        values = {name: metrics.macro(getattr(self, name)).value for name in ("roc_auc", "pr_auc", "rmse")}
+        return {name: value for name, value in values.items() if not math.isnan(value)}
+
+    def card_thresholds(self, vocabulary: Vocabulary) -> dict[str, float]:
+        """Tag name -> threshold, where one could be fitted."""
+        pairs = zip(vocabulary.names, self.thresholds, strict=True)
+        return {name: round(float(x), 6) for name, x in pairs if not np.isnan(x)}
+
+    def card_metrics(self, vocabulary: Vocabulary, dataset: str, protocol: str, n_clips: int) -> tuple[Metric, ...]:
+        """Macro and per-tag figures for the card, split "validation"; None where undefined."""
+        result = []
+        for name in ("roc_auc", "pr_auc", "rmse"):
+            kind = "regression" if name == "rmse" else "classification"
+            places = vocabulary.indices(kind)  # type: ignore[arg-type]
+            if not places:
+                continue
+            values = getattr(self, name)
+            rows: list[tuple[str | None, float]] = [(None, metrics.macro(values[list(places)]).value)]
+            rows += [(vocabulary.names[i], float(values[i])) for i in places]
+            result += [
+                Metric(
+                    name, None if math.isnan(x) else round(x, 6), dataset, protocol, "validation", tag, n_clips=n_clips
+                )
+                for tag, x in rows
+            ]
+        return tuple(result)
+
+
+class Judge:
+    """Measures validation scores.
+
+    Args:
+        vocabulary: tags in output order.
+        labels: (n_clips, n_tags) of the validation clips.
+        train_labels: (n_train_clips, n_tags): their means are the constant answer.
+
+    Raises:
+        DataError: nothing could be selected on: no tag has a defined metric.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, labels: npt.NDArray[np.float32], train_labels: npt.NDArray[np.float32]
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.labels = labels.astype(np.float64)
+        self.classification = list(vocabulary.indices("classification"))
+        self.regression = list(vocabulary.indices("regression"))
+        n_known = (~np.isnan(train_labels)).sum(axis=0)
+        means = np.nansum(train_labels, axis=0, dtype=np.float64) / np.maximum(n_known, 1)
+        constant = np.broadcast_to(means, labels.shape)
+        self.constant_rmse = metrics.macro(self._of("rmse", self.regression, constant)).value
+        if math.isnan(self(constant).selection):
+            raise DataError(
+                "the validation split cannot tell good from bad: no classification tag has clips with and without it, "
+                "and no regression tag is labelled with values that differ from the training mean"
+            )
+
+    def __call__(self, scores: npt.NDArray[np.floating]) -> Validation:
+        """Metrics of scores (n_clips, n_tags) in 0..1."""
+        roc_auc = self._of("roc_auc", self.classification, scores)
+        pr_auc = self._of("pr_auc", self.classification, scores)
+        rmse = self._of("rmse", self.regression, scores)
+        thresholds = np.full(len(self.vocabulary), np.nan)
+        if self.classification:
+            chosen = self.classification
+            thresholds[chosen], _ = metrics.best_f1_thresholds(self.labels[:, chosen], scores[:, chosen])
+        skills = [2 * metrics.macro(roc_auc).value - 1]
+        if self.constant_rmse > 0:
+            skills.append(1 - metrics.macro(rmse).value / self.constant_rmse)
+        known = [skill for skill in skills if not math.isnan(skill)]
+        selection = sum(known) / len(known) if known else math.nan
+        return Validation(selection, roc_auc, pr_auc, rmse, thresholds)
+
+    def _of(self, name: metrics.MetricName, tags: list[int], scores: npt.NDArray[np.floating]) -> metrics.FloatArray:
+        values = np.full(len(self.vocabulary), np.nan)
+        if tags:
+            values[tags] = getattr(metrics, name)(self.labels[:, tags], scores[:, tags])
+        return values
