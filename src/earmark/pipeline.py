@@ -78,12 +78,12 @@ class _Pipeline:
     ) -> None:
         self.on_progress = on_progress
         self.paths = iter(paths)
+        self.paths_lock = threading.Lock()
         self.network, self.spec = network, spec
         self.jobs, self.batch_windows, self.damaged = jobs, batch_windows, damaged
         self.changed = threading.Condition()  # guards everything below
         self.files: list[_File] = []  # in flight, in order
         self.pool: list[tuple[_File, int, Window]] = []
-        self.n_decoding = 0
         self.n_runs = 0
         self.exhausted = False
         self.stopping = False
@@ -121,7 +121,8 @@ class _Pipeline:
                     return self.files.pop(0)
                 if self.exhausted and not self.files:
                     return None
-                self.changed.wait(_WAIT_SECONDS)
+                if not self.changed.wait(_WAIT_SECONDS):
+                    self._submit_locked()  # nobody came to fill the batch up: do not let it wait
 
     def _decode_files(self) -> None:
         while (file := self._take()) is not None:
@@ -132,9 +133,8 @@ class _Pipeline:
             except BaseException as error:  # noqa: BLE001  handed to the reader, who raises it
                 file.failure = error
             with self.changed:
-                self.n_decoding -= 1
-                if not self.n_decoding or self.exhausted:
-                    self._submit_locked()  # nobody else may come to fill the batch up
+                if self.exhausted:
+                    self._submit_locked()
                 self.changed.notify_all()
 
     def _take(self) -> _File | None:
@@ -142,21 +142,24 @@ class _Pipeline:
         with self.changed:
             while len(self.files) >= _FILES_AHEAD + self.jobs and not self.stopping:
                 self.changed.wait(_WAIT_SECONDS)
-            if self.stopping or self.exhausted:
-                return None
-            try:
-                path = Path(next(self.paths))
-            except StopIteration:
-                self.exhausted = True
-            except BaseException as error:  # noqa: BLE001  the caller's iterator failed: raised by the reader
-                self.exhausted, self.paths_failure = True, error
-            if self.exhausted:
-                self.changed.notify_all()
-                return None
-            file = _File(path)
-            self.files.append(file)
-            self.n_decoding += 1
-            return file
+        with self.paths_lock:  # a lock of its own: the caller's iterator may take its time
+            failure, file = None, None
+            if not (self.stopping or self.exhausted):
+                try:
+                    file = _File(Path(next(self.paths)))
+                except StopIteration:
+                    pass
+                except BaseException as error:  # noqa: BLE001  the caller's iterator failed: raised by the reader
+                    failure = error
+            with self.changed:
+                if file is not None:
+                    self.files.append(file)
+                else:
+                    self.exhausted = True
+                    self.paths_failure = self.paths_failure or failure
+                    self._submit_locked()
+                    self.changed.notify_all()
+        return file
 
     def _decode(self, file: _File) -> None:
         stream = audio.stream(file.path, self.spec.sample_rate_hz)

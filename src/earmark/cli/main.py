@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -19,7 +18,6 @@ from earmark.errors import AudioError, DataError, EarmarkError
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
-EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 app = typer.Typer(
     name="earmark",
@@ -67,10 +65,6 @@ def run() -> None:
     except KeyboardInterrupt:
         print("earmark: stopped", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read stdout has gone (`earmark tag ... | head`); keep Python from writing to it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_BROKEN_PIPE)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +42,17 @@ def _threshold(text: str) -> str:
     return text
 
 
+def _at_least(least: int) -> Callable[[int | None], int | None]:
+    """A check that names the value, which Typer's own `min=` does not."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and value < least:
+            raise typer.BadParameter(f"{value} is not a whole number of at least {least}")
+        return value
+
+    return check
+
+
 def tag(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="Audio files, and folders to search for them.", show_default=False)
@@ -54,7 +66,7 @@ def tag(
     ] = OutputFormat.table,
     top: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="Tags per file at most, highest first; 0 for all.", show_default="table: 5, others: 0"),
+        typer.Option(callback=_at_least(0), metavar="N", help="Tags per file at most, highest first; 0 for all.", show_default="table: 5, others: 0"),
     ] = None,
     threshold: Annotated[
         str | None,
@@ -70,7 +82,7 @@ def tag(
         typer.Option(metavar="DIR", help="Also draw each file's taggram (scores over time) as a PNG in DIR.", show_default=False),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Files decoded side by side.", show_default="one per core")
+        int | None, typer.Option("--jobs", "-j", callback=_at_least(1), metavar="N", help="Files decoded side by side.", show_default="one per core")
     ] = None,
     damaged: Annotated[
         Damaged, typer.Option(help="Truncated or damaged files: an error, or tag what can be decoded and say so.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -22,6 +23,8 @@ from earmark.discover import Found, find_audio
 from earmark.errors import AudioError, MissingExtraError
 from earmark.tagging import Tagger, TagScores, Threshold, load_tagger
 
+EXIT_INTERRUPTED = 130  # 128 + SIGINT
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 _PATH_COLUMNS = 44
 
 
@@ -76,7 +79,11 @@ class TagRun:
                     advance.file_done(item)
         except KeyboardInterrupt:
             self._sum_up(f"stopped by Ctrl-C after {self.n_tagged + self.n_failed} of {len(found)} files: ", always=True)
-            return 130
+            return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read stdout has gone (`earmark tag ... | head`): keep Python from writing to it again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_BROKEN_PIPE
         self._sum_up("")
         return 1 if self.n_failed else 0
 
@@ -253,7 +260,7 @@ def _size(path: Path) -> int:
 
 def _require_matplotlib() -> None:
     """Say so before hours of tagging, not at the first picture."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise MissingExtraError("--taggram", "plot")
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("--taggram", "plot") from error
