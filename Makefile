@@ -1,0 +1,36 @@
+# Two commands set everything up: `make demo` to tag, `make test` to develop.
+PYTHON ?= python3
+BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+LIGHT = .venv-demo
+FULL = .venv
+
+.PHONY: demo test check docs clean
+
+## make demo: the light install in its own environment; tags the example clips, draws their taggrams
+demo: $(LIGHT)/installed
+	$(LIGHT)/$(BIN)/earmark tag examples/clips --taggram demo
+	@echo "taggrams: $(CURDIR)/demo"
+
+$(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -name '*.py' -o -name '*.onnx' -o -name '*.json')
+	$(PYTHON) -m venv $(LIGHT)
+	$(LIGHT)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[plot]'
+	@touch $@
+
+## make test: everything installed, the whole suite
+test: $(FULL)/installed
+	$(FULL)/$(BIN)/python -m pytest
+
+$(FULL)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(FULL)
+	$(FULL)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+## make check: lint, types, and who imports whom
+check: $(FULL)/installed
+	$(FULL)/$(BIN)/ruff check .
+	$(FULL)/$(BIN)/ruff format --check .
+	$(FULL)/$(BIN)/mypy
+	$(FULL)/$(BIN)/lint-imports
+
+clean:
+	rm -rf $(LIGHT) $(FULL) demo build dist

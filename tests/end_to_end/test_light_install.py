@@ -1,0 +1,65 @@
+"""`pip install .` gives a tagger without the research half: proved in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests import sounds
+from tests.conftest import ROOT
+
+HEAVY = ("torch", "lightning", "pandas", "librosa", "sklearn", "matplotlib", "onnx", "scipy", "yaml", "pyarrow")
+
+
+@pytest.fixture(scope="module")
+def light_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("light")
+    venv.create(folder, with_pip=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), str(ROOT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def test_tags_without_the_research_half(light_python: Path, tmp_path: Path) -> None:
+    code = f"import importlib.util as u; print([name for name in {HEAVY} if u.find_spec(name)])"
+    installed = subprocess.run([light_python, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert installed.strip() == "[]"
+    song = sounds.write(tmp_path / "song.mp3", sounds.music(12, 44_100), 44_100)
+    done = subprocess.run(
+        [light_python.with_name("earmark"), "tag", song, "--format", "jsonl"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tags"]
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "export"])
+def test_research_commands_ask_for_their_extra(light_python: Path, tmp_path: Path, command: str) -> None:
+    arguments = {
+        "train": ["first", "--out", "x"],
+        "evaluate": ["first", "--dataset", "emotify", "--root", ".", "--out", "x"],
+        "export": [".", "--out", "x.onnx"],
+    }
+    done = subprocess.run(
+        [light_python.with_name("earmark"), command, *arguments[command]], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "pip install 'earmark[train]'" in done.stderr
+
+
+def test_no_light_module_imports_the_research_half() -> None:
+    light = "audio card discover errors pipeline runtime tagging taggram truncation vocabulary cli.main cli.tag_run".split()
+    code = (
+        "import sys, importlib\n"
+        f"for name in {light}: importlib.import_module('earmark.' + name)\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
