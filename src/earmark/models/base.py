@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from earmark.errors import ConfigError
@@ -85,20 +86,22 @@ class TaggingModel(nn.Module, ABC):
         Raises:
             ConfigError: another shape or length.
         """
-        self._check(waveform)
-        return self.network(waveform if self.frontend is None else self.frontend(waveform))
+        return self.network(self.features(waveform))
 
     def features(self, waveform: Tensor) -> Tensor:
         """What :meth:`network` gets: the log-mel (B, n_mels, T), or the waveform (B, N) where there is no front-end."""
         self._check(waveform)
-        return waveform if self.frontend is None else self.frontend(waveform)
+        if self.frontend is None:
+            return waveform
+        mel: Tensor = self.frontend(waveform)
+        return mel
 
     def _check(self, waveform: Tensor) -> None:
         """Refuse shapes that the network is not built for."""
         who = self.architecture or type(self).__name__
         if waveform.ndim != 2:
             raise ConfigError(f"{who}: waveform of shape {tuple(waveform.shape)}: must be (batch, samples)")
-        if not waveform.is_floating_point():
+        if waveform.dtype != torch.float32:
             raise ConfigError(f"{who}: waveform of {waveform.dtype}: must be torch.float32, full scale -1..1")
         n_samples = waveform.shape[1]
         if self.variable_length and n_samples < self.min_samples:
