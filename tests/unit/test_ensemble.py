@@ -58,6 +58,14 @@ def test_model_1_is_table_1():
     assert model.n_parameters == convolutions + 2 * 256 + 2 * 384 == 2_151_858
 
 
+def test_model_1_has_its_layers_in_the_order_of_table_1():
+    model = create_model("ensemble_model1", 50, window_seconds=10, dropout=0.1)
+    block = ["Conv1d", "ReLU"]
+    first, second = [*block, "MaxPool1d"], [*block, "BatchNorm1d", "MaxPool1d"]
+    third = [*block, "MaxPool1d", "BatchNorm1d"]
+    assert [type(layer).__name__ for layer in model.layers] == [*first, *second, *third, "Dropout", "Conv1d"]
+
+
 @pytest.mark.parametrize(("separable", "parameters"), [("spatial", 2_124_466), ("depthwise", 441_916)])
 def test_model_2_is_table_2(separable, parameters):
     model = create_model("ensemble_model2", 50, separable=separable)
