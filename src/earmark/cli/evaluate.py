@@ -1,0 +1,75 @@
+"""`earmark evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help="A checkpoint folder, an .onnx file, or the name of an installed model.")
+    ],
+    dataset: Annotated[str, typer.Option("--dataset", help="emotify, or manifest for a table of your own.")],
+    root: Annotated[Path, typer.Option("--root", help="Where the dataset lies; for a manifest the table itself.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for scores.parquet, report.json and report.md.")],
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="A named split. Default: the one that fits what lies under --root.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Files side by side. Default: one a core.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+) -> None:
+    """Measure a model on labelled music, with 95 % intervals over artists.
+
+    Files are heard as `earmark tag` hears them, so these are the scores that a user gets.
+
+    \b
+    Examples:
+      earmark evaluate first --dataset emotify --root ~/emotify --out results/first
+      earmark evaluate my.onnx --dataset manifest --root labels.csv --out results/mine
+      earmark evaluate runs/mine/checkpoint --dataset emotify --root ~/emotify --split validation --out results/v
+    """
+    from earmark.cli.extra import require_extra
+
+    require_extra("train", "`earmark evaluate`", "pyarrow")
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from earmark.datasets import load_dataset
+    from earmark.evaluation import evaluate as run_evaluation
+    from earmark.evaluation.report import NAMES
+
+    loaded = load_dataset(dataset, root, protocol)
+    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal) as progress:
+        task = progress.add_task("scoring", total=None)
+        report = run_evaluation(
+            model,
+            loaded,
+            out,
+            split=split,
+            n_resamples=resamples,
+            seed=seed,
+            jobs=jobs,
+            on_done=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for warning in () if quiet else report.warnings:
+        messages.print(f"note: {warning}", markup=False)
+    typer.echo(f"{loaded.name} ({loaded.protocol}, {split}): {report.n_clips} clips, {report.n_groups} groups")
+    for metric in report.metrics:
+        if metric.tag is None:
+            value = "undefined" if metric.value is None else f"{metric.value:.4f}"
+            ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
+            typer.echo(f"{'macro ' + NAMES[metric.name]:<16} {value}{ends}")
+    for name, tags in report.undefined.items():
+        if tags:
+            typer.echo(f"undefined {NAMES[name]}: {', '.join(tags)}")
+    typer.echo(f"{out / 'report.md'}")

@@ -1,0 +1,127 @@
+"""One evaluation: model and dataset in, scores.parquet, report.json and report.md out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+import earmark
+from earmark.card import ModelCard
+from earmark.datasets.base import Dataset, label_matrix
+from earmark.evaluation.report import Report, make_report, to_markdown
+from earmark.evaluation.scores import ScoreTable, score_dataset
+from earmark.runtime import list_installed
+from earmark.tagging import Tagger, load_tagger
+
+if TYPE_CHECKING:
+    from earmark.runtime import OnnxModel
+
+SCORES_NAME, JSON_NAME, PAGE_NAME = "scores.parquet", "report.json", "report.md"
+
+
+def load_model(model: str | Path) -> Tagger:
+    """A tagger from a checkpoint folder (PyTorch), an ONNX file, or the name of an installed model.
+
+    Raises:
+        ModelError: none of these, or it cannot be loaded.
+    """
+    if Path(model).is_dir() and str(model) not in list_installed():  # a name means the model, as in `earmark tag`
+        from earmark.evaluation.torch_model import TorchModel
+
+        return Tagger(cast("OnnxModel", TorchModel(model)))  # it answers the same calls
+    return load_tagger(model)
+
+
+def evaluate(
+    model: str | Path | Tagger,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    split: str = "test",
+    n_resamples: int = 1000,
+    seed: int = 0,
+    jobs: int | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Score one split of a dataset with a model and write scores, figures and report into a folder.
+
+    Args:
+        model: what :func:`load_model` takes, or a tagger.
+        dataset: labelled clips under a protocol.
+        out: folder; made where missing, older files in it are replaced.
+        split: which clips.
+        n_resamples, seed: of the bootstrap behind the intervals.
+        jobs: files side by side; None for one a core.
+        on_done: called with how many clips are done and how many there are.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        DataError: see :func:`earmark.evaluation.scores.score_dataset`.
+    """
+    tagger = model if isinstance(model, Tagger) else load_model(model)
+    started = time.monotonic()
+    table = score_dataset(tagger, dataset, split=split, jobs=jobs, on_done=on_done)
+    seconds = time.monotonic() - started
+    train_labels = None
+    if "train" in dataset.counts:
+        places = [dataset.vocabulary.index(name) for name in table.vocabulary.names]
+        train_labels = label_matrix(dataset.split("train"))[:, places]
+    report = make_report(
+        table,
+        train_labels=train_labels,
+        n_resamples=n_resamples,
+        seed=seed,
+        about=_about(tagger.card, dataset, table, seconds),
+        warnings=_warnings(tagger.card, dataset, split),
+    )
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    table.write(folder / SCORES_NAME)
+    for name, text in ((JSON_NAME, report.to_json()), (PAGE_NAME, to_markdown(report))):
+        beside = folder / f".{name}.part"
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(folder / name)
+    return report
+
+
+def _about(card: ModelCard, dataset: Dataset, table: ScoreTable, seconds: float) -> dict[str, Any]:
+    shared = set(table.vocabulary.names)
+    return {
+        "model_version": card.version,
+        "model_weights_sha256": card.weights_sha256,
+        "dataset_title": dataset.info.title,
+        "dataset_sha256": dataset.fingerprint,
+        "dataset_citation": dataset.info.citation,
+        "dataset_licence": dataset.info.licence,
+        "tags_only_in_model": [name for name in card.vocabulary.names if name not in shared],
+        "tags_only_in_dataset": [name for name in dataset.vocabulary.names if name not in shared],
+        "scoring_seconds": round(seconds, 3),
+        "versions": {"earmark": earmark.__version__, "numpy": np.__version__},
+    }
+
+
+def _warnings(card: ModelCard, dataset: Dataset, split: str) -> tuple[str, ...]:
+    """What makes these scores flatter, as far as card and dataset tell."""
+    warnings = []
+    if split == "train":
+        warnings.append("These are training clips: the scores say what was learned by heart, not what is known.")
+    elif split == "validation":
+        warnings.append("These are validation clips: if the model was chosen on them, the scores flatter.")
+    if both := dataset.shared_between_splits("artist"):
+        warnings.append(f"{len(both)} artists have clips in more than one split: the scores flatter.")
+    elif any(clip.artist is None for clip in dataset.clips):
+        warnings.append("Artists are not known for all clips, so they may be on both sides: the scores may flatter.")
+    trained = card.training
+    if trained.get("dataset") == dataset.name and trained.get("protocol") != dataset.protocol:
+        warnings.append(
+            f"The model was trained under another protocol of this dataset ({trained.get('protocol')}): its training "
+            "clips may be among these, and the scores mean nothing where they are."
+        )
+    kinds = {(tag.name, tag.kind) for tag in card.vocabulary}
+    if missing := [tag.name for tag in dataset.vocabulary if (tag.name, tag.kind) not in kinds]:
+        warnings.append(f"Tags that the model does not know, and that are not measured: {', '.join(missing)}.")
+    return tuple(warnings)

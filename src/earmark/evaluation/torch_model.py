@@ -1,0 +1,36 @@
+"""A checkpoint behind the same two things that an exported model has: a card, and windows in, probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from earmark.checkpoint import load_checkpoint
+
+
+class TorchModel:
+    """A checkpoint on PyTorch, on the CPU. Safe to call from several threads.
+
+    Args:
+        folder: what :func:`earmark.checkpoint.save_checkpoint` wrote.
+
+    Attributes:
+        card: the model's card.
+
+    Raises:
+        ModelError: not a checkpoint.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._model, self.card = load_checkpoint(folder)
+
+    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities (n, n_tags), 0..1, of windows (n, window_samples)."""
+        with torch.inference_mode():
+            scores: npt.NDArray[np.float32] = (
+                self._model(torch.from_numpy(np.ascontiguousarray(batch))).sigmoid().numpy()
+            )
+        return scores
