@@ -88,7 +88,7 @@ def recipe(tones: Path, **changes: Any) -> Recipe:
 
 
 def command(tones: Path, recipe_file: Path, out: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "earmark.cli.main", "train", str(recipe_file), "--root", str(tones), "--out", str(out), *more]  # fmt: skip  # noqa: E501
+    return [sys.executable, "-m", "earmark.cli.main", "train", str(recipe_file), "--root", str(tones), "--out", str(out), *more]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def evaluate(
     Examples:
       earmark evaluate first --dataset emotify --root ~/emotify --out results/first
       earmark evaluate my.onnx --dataset manifest --root labels.csv --out results/mine
-      earmark evaluate runs/mine/checkpoint --dataset emotify --root ~/emotify --split validation --out results/v
+      earmark evaluate runs/mine/checkpoint --dataset manifest --root labels.csv --split validation --out v
     """
     from earmark.cli.extra import require_extra
 

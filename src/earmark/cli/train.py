@@ -36,11 +36,11 @@ def train(
     Examples:
       earmark train first --root ~/emotify --out runs/first
       earmark train first --root ~/emotify --out runs/first --resume
-      earmark train my.yaml --root labels.csv --out runs/mine -o training.epochs=20 -o optimiser.learning_rate=3e-4
+      earmark train my.yaml --root labels.csv --out runs/mine -o training.epochs=20
 
-    The best epoch by the selection metric (see the docs) is in OUT/checkpoint: turn it into a model that tags with
-    [bold]earmark export OUT/checkpoint --out my.onnx[/bold]. A run that was killed goes on with --resume and ends as if
-    it had not been.
+    The best epoch on the validation clips is kept in OUT/checkpoint, by its skill: 0 knows nothing, 1 is perfect; the
+    mean of 2 x ROC-AUC - 1 and of 1 - RMSE / RMSE of the mean. [bold]earmark export OUT/checkpoint --out my.onnx[/bold]
+    makes a model of it that tags. A run that was killed goes on with --resume and ends as if it had not been.
     """
     from earmark.cli.extra import require_extra
 
