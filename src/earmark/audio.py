@@ -22,8 +22,42 @@ from earmark.truncation import PacketLog, may_be_cut_off, missing_audio
 Samples = npt.NDArray[np.float32]
 
 AUDIO_SUFFIXES = frozenset(
-    ".aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .dff .dsf .dts .flac .m4a .m4b .mka .mp2 .mp3 .mp4a .mpc .oga .ogg "
-    ".opus .rf64 .snd .spx .tak .tta .voc .w64 .wav .wave .wma .wv".split()
+    [
+        ".aac",
+        ".ac3",
+        ".aif",
+        ".aifc",
+        ".aiff",
+        ".amr",
+        ".ape",
+        ".au",
+        ".caf",
+        ".dff",
+        ".dsf",
+        ".dts",
+        ".flac",
+        ".m4a",
+        ".m4b",
+        ".mka",
+        ".mp2",
+        ".mp3",
+        ".mp4a",
+        ".mpc",
+        ".oga",
+        ".ogg",
+        ".opus",
+        ".rf64",
+        ".snd",
+        ".spx",
+        ".tak",
+        ".tta",
+        ".voc",
+        ".w64",
+        ".wav",
+        ".wave",
+        ".wma",
+        ".wv",
+    ]
 )
 """File name endings that a search through folders takes for audio (compared in lower case)."""
 
@@ -136,12 +170,12 @@ class AudioStream:
                         )
                 frame.pts = None  # gaps in time stamps are no gaps in the sound
                 fifo.write(frame)
-            if fifo.samples >= _BLOCK_SAMPLES:
-                mono = self._mono(fifo.read(0, partial=True))
+            if fifo.samples >= _BLOCK_SAMPLES and (gathered := fifo.read(0, partial=True)) is not None:
+                mono = self._mono(gathered)
                 yield mono if resampler is None else resampler.resample_chunk(mono)
         if frame_key is not None:
             yield flush()
-        self._judge(source, log)
+        self._judge(container, source, log)
 
     def _mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
@@ -164,7 +198,7 @@ class AudioStream:
         self.duration_seconds += mono.size / frame.sample_rate
         return mono
 
-    def _judge(self, source: av.AudioStream, log: PacketLog) -> None:
+    def _judge(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
         """At the end of the file: was this all of it?"""
         if self.duration_seconds == 0:
             if log.n_damaged:
@@ -173,9 +207,9 @@ class AudioStream:
         declared = None
         if source.duration and source.time_base:
             declared = float(source.duration * source.time_base)
-        elif source.container.duration and len(source.container.streams) == 1:
-            declared = source.container.duration / av.time_base
-        reason = missing_audio(self.path, source.container.format.name, log, declared, self.duration_seconds)
+        elif container.duration and len(container.streams) == 1:
+            declared = container.duration / av.time_base
+        reason = missing_audio(self.path, container.format.name, log, declared, self.duration_seconds)
         if reason:
             raise TruncatedAudioError(reason, self.path)
         if log.n_damaged > max(2, _DAMAGED_SHARE * log.n_packets):
@@ -184,7 +218,7 @@ class AudioStream:
             )
         if log.n_damaged:
             self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
-        if may_be_cut_off(self.path, source.container.format.name):
+        if may_be_cut_off(self.path, container.format.name):
             self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
 
 

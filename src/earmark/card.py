@@ -131,8 +131,12 @@ class ModelCard:
     weights_sha256: str = ""
 
     def __post_init__(self) -> None:
-        problems = [f"threshold for {tag!r}: no such tag" for tag in self.thresholds if tag not in self.vocabulary.names]
-        problems += [f"threshold {x} for {tag!r}: must be 0 to 1" for tag, x in self.thresholds.items() if not 0 <= x <= 1]
+        problems = [
+            f"threshold for {tag!r}: no such tag" for tag in self.thresholds if tag not in self.vocabulary.names
+        ]
+        problems += [
+            f"threshold {x} for {tag!r}: must be 0 to 1" for tag, x in self.thresholds.items() if not 0 <= x <= 1
+        ]
         if problems:
             raise ConfigError(problems)
 
@@ -166,7 +170,9 @@ class ModelCard:
             raise ModelError(f"{where}: must be a JSON object, is a {type(document).__name__}")
         number = document.pop("format", None)
         if number != CARD_FORMAT:
-            raise ModelError(f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer earmark")
+            raise ModelError(
+                f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer earmark"
+            )
         try:
             document["input"] = _build(InputSpec, document["input"])
             document["vocabulary"] = Vocabulary(tuple(_build(Tag, tag) for tag in document["vocabulary"]))

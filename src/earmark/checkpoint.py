@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from earmark.card import InputSpec, LastWindow, ModelCard
 from earmark.errors import ConfigError, ModelError
+from earmark.files import write_atomic
 from earmark.models import TaggingModel, create_model
 from earmark.vocabulary import Vocabulary
 
@@ -171,19 +171,6 @@ def load_weights(model: TaggingModel, weights: dict[str, Tensor], where: str) ->
     if problems:
         raise ModelError("\n".join(f"{where}: {problem}" for problem in sorted(problems)))
     model.load_state_dict(weights)
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write beside and rename: the file at ``path`` is the old one or the new one, never half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _as_json(value: Any) -> Any:

@@ -1,12 +1,12 @@
 """Every error that earmark raises on purpose. One root, so that a caller can catch all of them.
 
-    EarmarkError
-    ├── AudioError            a file or a waveform cannot be listened to
-    │   └── TruncatedAudioError   audio that is known to be missing: cut short or damaged
-    ├── ModelError            a model, its card or its weights cannot be used
-    ├── DataError             a table, a dataset or a protocol is not as it must be
-    ├── ConfigError           options that are unknown, out of range or contradict each other
-    └── MissingExtraError     an optional part of earmark is not installed
+EarmarkError
+├── AudioError            a file or a waveform cannot be listened to
+│   └── TruncatedAudioError   audio that is known to be missing: cut short or damaged
+├── ModelError            a model, its card or its weights cannot be used
+├── DataError             a table, a dataset or a protocol is not as it must be
+├── ConfigError           options that are unknown, out of range or contradict each other
+└── MissingExtraError     an optional part of earmark is not installed
 """
 
 from __future__ import annotations

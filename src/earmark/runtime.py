@@ -43,7 +43,7 @@ class OnnxModel:
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no public root
+        except Exception as error:
             raise ModelError(f"{path}: not a model that ONNX Runtime can load ({_first_line(error)})") from error
         metadata: dict[str, Any] = self._session.get_modelmeta().custom_metadata_map
         if ONNX_METADATA_KEY not in metadata:

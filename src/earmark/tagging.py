@@ -29,7 +29,8 @@ def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> Scores:
     """
     if window_scores.ndim != 2 or not len(window_scores):
         raise ConfigError(f"window scores of shape {window_scores.shape}: must be (n_windows >= 1, n_tags)")
-    return window_scores.mean(axis=0, dtype=np.float64).astype(np.float32)
+    mean: Scores = window_scores.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,7 @@ class Tagger:
         >>> [(t.tag, round(t.score, 2)) for t in scores.top(3)]   # doctest: +SKIP
     """
 
-    def __init__(
-        self, model: OnnxModel, *, batch_windows: int = 4, damaged: Literal["error", "tag"] = "error"
-    ) -> None:
+    def __init__(self, model: OnnxModel, *, batch_windows: int = 4, damaged: Literal["error", "tag"] = "error") -> None:
         if batch_windows < 1:
             raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
         if damaged not in ("error", "tag"):

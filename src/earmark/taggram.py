@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from earmark.errors import ConfigError, MissingExtraError
+from earmark.files import write_atomic
 from earmark.tagging import TagScores
 
 MAX_TAGS = 40
@@ -78,7 +78,15 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
     name = title or (scores.path.name if scores.path else "waveform")
     shown = _drawable(name)
     axes.set_title(f"{shown}   ({_clock(scores.duration_seconds)}, model {scores.model})", loc="left", fontsize=11)
-    return _write(figure, Path(out))
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    target = Path(out)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, picture.getvalue())
+    except OSError as error:
+        raise ConfigError(f"{out}: the picture cannot be written ({error.strerror or error})") from error
+    return target
 
 
 def _rows(scores: TagScores, max_tags: int) -> list[int]:
@@ -101,26 +109,3 @@ def _drawable(name: str) -> str:
     """A file name that a font can draw: no undecodable bytes, and no mathematics between dollar signs."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return (text if len(text) <= 80 else text[:77] + "...").replace("$", r"\$")
-
-
-def _write(figure: object, out: Path) -> Path:
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=out.parent, prefix=".taggram-", suffix=".png")
-        os.close(handle)
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot be written ({error.strerror or error})") from error
-    try:
-        figure.savefig(beside, dpi=110)  # type: ignore[attr-defined]
-        os.chmod(beside, 0o666 & ~_umask())
-        os.replace(beside, out)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    return out
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

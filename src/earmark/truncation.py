@@ -13,7 +13,7 @@ TOLERANCE_SECONDS = 0.5
 """Declared and decoded length may differ by this much: encoder delay, rounding, stale headers."""
 
 # Containers whose declared length is written in them, not estimated from the bit rate by the decoder.
-_DECLARE_LENGTH = frozenset("flac aiff mov asf matroska ape wv tta tak mpc mpc8 dsf".split())
+_DECLARE_LENGTH = frozenset(["flac", "aiff", "mov", "asf", "matroska", "ape", "wv", "tta", "tak", "mpc", "mpc8", "dsf"])
 
 _MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)

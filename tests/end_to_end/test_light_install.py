@@ -34,7 +34,10 @@ def test_tags_without_the_research_half(light_python: Path, tmp_path: Path) -> N
     assert installed.strip() == "[]"
     song = sounds.write(tmp_path / "song.mp3", sounds.music(12, 44_100), 44_100)
     done = subprocess.run(
-        [light_python.with_name("earmark"), "tag", song, "--format", "jsonl"], capture_output=True, text=True, cwd=tmp_path
+        [light_python.with_name("earmark"), "tag", song, "--format", "jsonl"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tags"]
@@ -55,7 +58,20 @@ def test_research_commands_ask_for_their_extra(light_python: Path, tmp_path: Pat
 
 
 def test_no_light_module_imports_the_research_half() -> None:
-    light = "audio card discover errors pipeline runtime tagging taggram truncation vocabulary cli.main cli.tag_run".split()
+    light = [
+        "audio",
+        "card",
+        "discover",
+        "errors",
+        "pipeline",
+        "runtime",
+        "tagging",
+        "taggram",
+        "truncation",
+        "vocabulary",
+        "cli.main",
+        "cli.tag_run",
+    ]
     code = (
         "import sys, importlib\n"
         f"for name in {light}: importlib.import_module('earmark.' + name)\n"

@@ -135,7 +135,9 @@ def test_one_bad_file_does_not_stop_the_rest(album: Path, tmp_path: Path) -> Non
     sounds.write_float_wav(bad / "nan.wav", nan, 44_100)
     sounds.write_float_wav(bad / "nothing.wav", np.zeros((1, 0)), 44_100)
     (bad / "loop").symlink_to(bad)
-    done = earmark("tag", album / "1 first.mp3", bad, tmp_path / "none.mp3", album / "2 second.flac", "--format", "jsonl")
+    done = earmark(
+        "tag", album / "1 first.mp3", bad, tmp_path / "none.mp3", album / "2 second.flac", "--format", "jsonl"
+    )
     assert done.returncode == 1
     found = records(done)
     reasons = {Path(item["path"]).name: item["error"] for item in found}
@@ -183,7 +185,13 @@ def test_unusual_audio_is_tagged(tmp_path: Path, seconds: float, rate_hz: int, n
 
 @pytest.mark.parametrize("output", ["table", "jsonl", "csv"])
 def test_odd_names_go_through_every_format(tmp_path: Path, output: str) -> None:
-    names = [b'it\'s "one", $2.wav', "песня 曲 🎵.wav".encode(), b"caf\xe9\xff.wav", b"two\nlines\t\x1b[31m.wav", b"-q.wav"]
+    names = [
+        b'it\'s "one", $2.wav',
+        "песня 曲 🎵.wav".encode(),
+        b"caf\xe9\xff.wav",
+        b"two\nlines\t\x1b[31m.wav",
+        b"-q.wav",
+    ]
     for name in names:
         sounds.write_int_wav(tmp_path / os.fsdecode(name), sounds.music(1, 16_000)[0], 16_000)
     done = subprocess.run([*COMMAND, "tag", str(tmp_path), "--format", output], capture_output=True, timeout=120)
@@ -216,7 +224,9 @@ def test_taggrams_are_drawn_one_a_file(album: Path, tmp_path: Path) -> None:
 
     done = earmark("tag", album, album / "1 first.mp3", "--taggram", tmp_path / "pictures")
     assert done.returncode == 0, done.stderr
-    drawn = {str(path.relative_to(tmp_path / "pictures")) for path in (tmp_path / "pictures").rglob("*") if path.is_file()}
+    drawn = {
+        str(path.relative_to(tmp_path / "pictures")) for path in (tmp_path / "pictures").rglob("*") if path.is_file()
+    }
     assert drawn == {
         "1 first.mp3.taggram.png",
         "1 first.mp3 (2).taggram.png",
@@ -291,9 +301,7 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(album: Path, long_queue: P
     controller, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     files = [str(path) for path in sorted(long_queue.iterdir())[:6]]
-    process = subprocess.Popen(
-        [*COMMAND, "tag", *files], stdout=subprocess.DEVNULL, stderr=terminal, env=environment
-    )
+    process = subprocess.Popen([*COMMAND, "tag", *files], stdout=subprocess.DEVNULL, stderr=terminal, env=environment)
     os.close(terminal)
     shown = b""
     while True:

@@ -82,7 +82,13 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
 
 def test_integer_widths_share_one_scale(tmp_path: Path) -> None:
     ramp = np.linspace(-0.9, 0.9, 16_000)
-    for subtype, step in (("PCM_U8", 2**-7), ("PCM_16", 2**-15), ("PCM_24", 2**-23), ("PCM_32", 2**-30), ("DOUBLE", 1e-7)):
+    for subtype, step in (
+        ("PCM_U8", 2**-7),
+        ("PCM_16", 2**-15),
+        ("PCM_24", 2**-23),
+        ("PCM_32", 2**-30),
+        ("DOUBLE", 1e-7),
+    ):
         soundfile.write(tmp_path / "a.wav", ramp, RATE_HZ, subtype=subtype)
         np.testing.assert_allclose(audio.load(tmp_path / "a.wav", RATE_HZ), ramp, atol=max(step, 1e-7), err_msg=subtype)
 
@@ -204,7 +210,15 @@ def test_no_permission_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["it's a \"song\" $1 & more.wav", "песня 曲 🎵.wav", "http:song.wav", "-x.wav", "a\nb.wav", os.fsdecode(b"caf\xe9\xff.wav")]
+    "name",
+    [
+        'it\'s a "song" $1 & more.wav',
+        "песня 曲 🎵.wav",
+        "http:song.wav",
+        "-x.wav",
+        "a\nb.wav",
+        os.fsdecode(b"caf\xe9\xff.wav"),
+    ],
 )
 def test_odd_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sounds.write_int_wav(tmp_path / "plain.wav", sounds.music(0.5, RATE_HZ)[0], RATE_HZ).rename(tmp_path / name)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import earmark
 from earmark import audio
 from earmark.errors import AudioError, ConfigError, ModelError
 from earmark.tagging import Tagger, TagScores, aggregate, load_tagger

@@ -62,6 +62,9 @@ def run() -> None:
         for line in str(error).splitlines():
             print(f"earmark: {line}", file=sys.stderr)
         sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError) else EXIT_USAGE)
+    except OSError as error:  # stdout's disk is full, and the like
+        print(f"earmark: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         print("earmark: stopped", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)

@@ -55,18 +55,29 @@ def _at_least(least: int) -> Callable[[int | None], int | None]:
 
 def tag(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Audio files, and folders to search for them.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Audio files, and folders to search for them.", show_default=False),
     ],
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Which model: a name from `earmark models list`, or an .onnx file.", show_default="the bundled one"),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Which model: a name from `earmark models list`, or an .onnx file.",
+            show_default="the bundled one",
+        ),
     ] = None,
     output_format: Annotated[
-        OutputFormat, typer.Option("--format", help="table for people; jsonl (one JSON object a file) and csv for programs.")
+        OutputFormat,
+        typer.Option("--format", help="table for people; jsonl (one JSON object a file) and csv for programs."),
     ] = OutputFormat.table,
     top: Annotated[
         int | None,
-        typer.Option(callback=_at_least(0), metavar="N", help="Tags per file at most, highest first; 0 for all.", show_default="table: 5, others: 0"),
+        typer.Option(
+            callback=_at_least(0),
+            metavar="N",
+            help="Tags per file at most, highest first; 0 for all.",
+            show_default="table: 5, others: 0",
+        ),
     ] = None,
     threshold: Annotated[
         str | None,
@@ -79,15 +90,27 @@ def tag(
     ] = None,
     taggram: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Also draw each file's taggram (scores over time) as a PNG in DIR.", show_default=False),
+        typer.Option(
+            metavar="DIR", help="Also draw each file's taggram (scores over time) as a PNG in DIR.", show_default=False
+        ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", callback=_at_least(1), metavar="N", help="Files decoded side by side.", show_default="one per core")
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            callback=_at_least(1),
+            metavar="N",
+            help="Files decoded side by side.",
+            show_default="one per core",
+        ),
     ] = None,
     damaged: Annotated[
         Damaged, typer.Option(help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
     ] = Damaged.error,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")
+    ] = False,
 ) -> None:
     """Tag music files; folders are searched for audio, with all that lies below them.
 

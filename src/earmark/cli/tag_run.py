@@ -20,12 +20,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from earmark.discover import Found, find_audio
-from earmark.errors import AudioError, MissingExtraError
+from earmark.errors import AudioError, ConfigError, MissingExtraError
 from earmark.tagging import Tagger, TagScores, Threshold, load_tagger
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 _PATH_COLUMNS = 44
+_NAME_BYTES = 200  # of a taggram's name; file systems allow 255 with the endings
 
 
 class TagRun:
@@ -78,7 +79,9 @@ class TagRun:
                             self._draw(result, item)
                     advance.file_done(item)
         except KeyboardInterrupt:
-            self._sum_up(f"stopped by Ctrl-C after {self.n_tagged + self.n_failed} of {len(found)} files: ", always=True)
+            self._sum_up(
+                f"stopped by Ctrl-C after {self.n_tagged + self.n_failed} of {len(found)} files: ", always=True
+            )
             return EXIT_INTERRUPTED
         except BrokenPipeError:
             # Whoever read stdout has gone (`earmark tag ... | head`): keep Python from writing to it again.
@@ -98,13 +101,19 @@ class TagRun:
         from earmark.taggram import draw_taggram
 
         assert self.taggram_dir is not None
-        out = self.taggram_dir / item.relative.with_name(item.relative.name + ".taggram.png")
+        name = os.fsdecode(os.fsencode(item.relative.name)[:_NAME_BYTES])
+        out = self.taggram_dir / item.relative.with_name(f"{name}.taggram.png")
         n = 1
         while out in self.drawn:  # two files of one name were named
             n += 1
-            out = out.with_name(f"{item.relative.name} ({n}).taggram.png")
-        self.drawn.add(out)
-        draw_taggram(scores, out)
+            out = out.with_name(f"{name} ({n}).taggram.png")
+        try:
+            draw_taggram(scores, out)
+        except ConfigError as error:
+            self.n_failed += 1
+            self._tell("error", str(error), item.path)
+        else:
+            self.drawn.add(out)
 
     def _tell(self, word: str, text: str, path: Path) -> None:
         style = "red" if word == "error" else "yellow"
@@ -172,7 +181,9 @@ class _Table:
     def tagged(self, scores: TagScores) -> None:
         top = scores.top(self.run.top, self.run.threshold)
         tags = "  ".join(f"[bold]{escape(t.tag)}[/bold] {t.score:.2f}" for t in top)
-        self._line(scores.path or Path(), _clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]")
+        self._line(
+            scores.path or Path(), _clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]"
+        )
 
     def failed(self, path: Path, reason: str) -> None:
         """Told on stderr already, where the person sees it in its place."""
@@ -188,7 +199,7 @@ class _Table:
 class _JsonLines:
     """One JSON object a line. Bytes of a path that are not UTF-8 stay escaped as \\udcXX, as Python reads them."""
 
-    def __init__(self, run: TagRun, found: list[Found]) -> None:
+    def __init__(self, run: TagRun, _found: list[Found]) -> None:
         self.run = run
 
     def tagged(self, scores: TagScores) -> None:
@@ -217,7 +228,7 @@ class _JsonLines:
 class _Csv:
     """A row a file, a column a tag; a score that is left out by --top or --threshold is an empty cell."""
 
-    def __init__(self, run: TagRun, found: list[Found]) -> None:
+    def __init__(self, run: TagRun, _found: list[Found]) -> None:
         self.run = run
         self.names = run.tagger.card.vocabulary.names
         self._row(["path", "status", "error", "duration_seconds", "model", *self.names])

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.card import ONNX_METADATA_KEY, InputSpec, ModelCard
-from earmark.checkpoint import check_card, write_atomic
+from earmark.checkpoint import check_card
 from earmark.errors import ConfigError, ModelError
+from earmark.files import write_atomic
 from earmark.models import TaggingModel
 
 OPSET = 18

@@ -72,7 +72,7 @@ class TrainingSection:
         batch_size: windows in a batch. The batches of an epoch differ by one window at most; none is dropped.
         windows_per_clip: random windows of a clip in an epoch.
         patience: epochs without a better selection metric after which to stop; None never stops early.
-        validate_every: epochs between validations; the last epoch is always validated.
+        validate_every: epochs between validations; must divide ``epochs``, so that the last one is validated.
         seed: of weights, windows, order, dropout and augmentation. On the CPU the same seed gives the same weights.
         precision: "32", or mixed with 16-bit numbers.
     """
@@ -380,8 +380,11 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         problems.append(
             f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must not exceed the {training.epochs} epochs"
         )
-    if training.validate_every > training.epochs:
-        problems.append(f"training.validate_every {training.validate_every}: must not exceed training.epochs")
+    if training.validate_every >= 1 and training.epochs % training.validate_every:
+        problems.append(
+            f"training.validate_every {training.validate_every}: must divide the {training.epochs} epochs, so that the "
+            "last one is validated"
+        )
     return problems
 
 

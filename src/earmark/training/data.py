@@ -22,6 +22,7 @@ from earmark import audio
 from earmark.card import InputSpec
 from earmark.datasets.base import Clip, label_matrix, raise_problems
 from earmark.errors import AudioError, DataError
+from earmark.tagging import available_cores
 from earmark.training.config import AugmentationSection
 
 Samples = npt.NDArray[np.float32]
@@ -85,7 +86,7 @@ class AudioStore:
         Raises:
             DataError: with every file that cannot be listened to, and why. None is left out unseen.
         """
-        jobs = jobs or os.cpu_count() or 1
+        jobs = jobs or available_cores()
         packed: list[PackedAudio] = []
         problems = []
         with ThreadPoolExecutor(jobs, thread_name_prefix="earmark-decode") as pool:

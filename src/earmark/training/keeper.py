@@ -17,8 +17,9 @@ from typing import Any, Protocol
 import lightning.pytorch as pl
 from torch import Tensor
 
-from earmark.checkpoint import save_checkpoint, write_atomic
+from earmark.checkpoint import save_checkpoint
 from earmark.errors import ConfigError
+from earmark.files import write_atomic
 from earmark.training.module import TaggingModule
 from earmark.training.selection import Validation
 

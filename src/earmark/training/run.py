@@ -29,9 +29,10 @@ import torch
 
 import earmark
 from earmark.card import ModelCard
-from earmark.checkpoint import make_card, write_atomic
+from earmark.checkpoint import make_card
 from earmark.datasets import Dataset, label_matrix, load_dataset
 from earmark.errors import ConfigError, DataError
+from earmark.files import write_atomic
 from earmark.models import create_model
 from earmark.training.config import Recipe
 from earmark.training.data import AudioStore, TrainingWindows, ValidationClips
@@ -108,7 +109,7 @@ def train(
     dataset.require_files("train", "validation")
 
     # Weights and dropout draw from torch's global generators: they are given back as they were.
-    with torch.random.fork_rng(), _quiet():
+    with torch.random.fork_rng(devices=[0] if torch.cuda.is_available() else []), _quiet():
         torch.manual_seed(recipe.training.seed)
         model = create_model(recipe.model.name, len(dataset.vocabulary), **recipe.model.options)
         card = _card(recipe, dataset, model)
