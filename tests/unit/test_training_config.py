@@ -91,7 +91,7 @@ def test_missing_keys_and_ranges_are_named() -> None:
     document = {
         **SMALL,
         "name": "Not a name!",
-        "training": {"epochs": 0, "batch_size": 0, "patience": 0},
+        "training": {"epochs": 0, "batch_size": 0, "patience": 0, "validate_every": 0},
         "optimiser": {"learning_rate": 0, "warmup_epochs": 9, "gradient_clip": -1},
         "augmentation": {"gain_db": -3, "masks": 0},
         "input": {"hop_seconds": 0},
@@ -99,6 +99,8 @@ def test_missing_keys_and_ranges_are_named() -> None:
     with pytest.raises(ConfigError) as caught:
         recipe_from(document)
     assert len(caught.value.problems) == 11
+    with pytest.raises(ConfigError, match=r"validate_every 2: must divide the 3 epochs"):
+        recipe_from({**SMALL, "training": {"epochs": 3, "validate_every": 2}})
 
 
 def test_overrides_are_yaml_and_checked() -> None:
