@@ -6,10 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from earmark.errors import ConfigError
 from earmark.spectrum import LogMelConfig
+
+WON_FRONTEND = LogMelConfig(
+    sample_rate_hz=16000, n_fft=512, hop_samples=256, n_mels=96, mel_scale="htk", norm=None, compression="db"
+)
+"""The spectrogram of FCN, CRNN and musicnn in Won et al. 2020, "Evaluation of CNN-based automatic music tagging
+models" (SMC): HTK bands of power that peak at 1, in dB, of centred frames."""
 
 
 def scaled(channels: int, width: float) -> int:
@@ -46,6 +52,16 @@ def window_length(window_seconds: float, sample_rate_hz: int) -> int:
     return max(1, round(window_seconds * sample_rate_hz))
 
 
+def samples_for_frames(config: LogMelConfig, n_frames: int) -> int:
+    """Samples of the shortest waveform that gives so many frames.
+
+    Example:
+        >>> samples_for_frames(WON_FRONTEND, 188)
+        47872
+    """
+    return max(config.min_samples, (n_frames - 1) * config.hop_samples + (0 if config.centred else config.n_fft))
+
+
 def dropout_layer(share: float) -> nn.Module:
     """Dropout, or nothing at all for 0. Raises ConfigError outside 0..1 (1 excluded)."""
     if not 0 <= share < 1:
@@ -68,3 +84,31 @@ def init_glorot(module: nn.Module) -> None:
             nn.init.uniform_(layer.weight, -bound, bound)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+class GlobalMax(nn.Module):
+    """The largest value of each channel, wherever it stands: (B, C, ...) -> (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).amax(dim=2)
+
+
+def conv_block_2d(inputs: int, outputs: int, pool: int | tuple[int, int] = 2) -> nn.Sequential:
+    """Convolution 3 x 3 "same", batch norm, ReLU, max pooling: (B, inputs, H, W) -> (B, outputs, H // pool, W // pool).
+
+    The convolution has a bias, as in the published networks built of it, though batch norm takes it out again.
+    """
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(pool)
+    )
+
+
+def dense_head(inputs: int, n_tags: int, dropout: float) -> nn.Sequential:
+    """Dense layer as wide as its input, batch norm, ReLU, dropout, dense layer: (B, inputs) -> logits (B, n_tags)."""
+    return nn.Sequential(
+        nn.Linear(inputs, inputs),
+        nn.BatchNorm1d(inputs),
+        nn.ReLU(),
+        dropout_layer(dropout),
+        nn.Linear(inputs, n_tags),
+    )

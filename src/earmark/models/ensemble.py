@@ -1,6 +1,7 @@
-"""The light networks of the ensemble paper: Model 1 (Table 1) and Model 2 (Table 2), on a mel spectrogram of 128 bands.
+"""The light networks of the ensemble paper: Models 1 and 2 on a mel spectrogram (Tables 1, 2), Model 3 on raw audio.
 
-Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Tables 1 and 2).
+Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Tables 1 to 3). What combines
+them stands in :mod:`earmark.models.ensemble_combiner`.
 
 Where the paper is silent:
 
@@ -8,6 +9,8 @@ Where the paper is silent:
   592 centred frames, n_fft 1024, Slaney mel bands of power, log10(1 + 10000 x).
 - It subtracts the mean and divides by the standard deviation, not saying of what: here of each window
   (``standardise="clip"``). ``frontend={"standardise": "dataset", "mean": ..., "std": ...}`` takes the training set's.
+  The same holds for Model 3's samples, which have options of these names.
+- Model 3: its text speaks of 465,000 samples, its Table 3 of 465,600, which is 29.1 s at 16 kHz and taken here.
 - Initial weights: Keras' defaults, as it uses Keras.
 """
 
@@ -22,9 +25,9 @@ from torch import Tensor, nn
 
 from earmark.errors import ConfigError
 from earmark.models.base import TaggingModel
-from earmark.models.blocks import dropout_layer, frontend_config, init_glorot, scaled, window_length
+from earmark.models.blocks import GlobalMax, dropout_layer, frontend_config, init_glorot, scaled, window_length
 from earmark.models.registry import register_model
-from earmark.spectrum import LogMelConfig
+from earmark.spectrum import CLIP_EPSILON, LogMelConfig, Standardise
 
 PAPER_FRONTEND = LogMelConfig(sample_rate_hz=16000, n_fft=1024, hop_samples=787, n_mels=128, standardise="clip")
 """The spectrogram of Models 1 and 2: 128 x 592 for 29.1 s."""
@@ -183,3 +186,116 @@ def _pair(inputs: int, outputs: int, padding: Literal["same", "valid"], separabl
         first = nn.Conv2d(inputs, inputs, 3, padding=padding, groups=inputs)
         second = nn.Conv2d(inputs, outputs, 1)
     return nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
+
+
+class EnsembleRawCNN(TaggingModel):
+    """A chain of layers on standardised samples, of any length that is not too short.
+
+    Args:
+        layers: (B, 1, N) -> logits (B, n_tags).
+        standardise, mean, std: as :class:`earmark.spectrum.LogMelConfig` has them, of samples.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_tags: int,
+        window_samples: int,
+        min_samples: int,
+        sample_rate_hz: int,
+        layers: nn.Sequential,
+        standardise: Standardise | None,
+        mean: float,
+        std: float,
+    ) -> None:
+        super().__init__(
+            n_tags=n_tags,
+            window_samples=window_samples,
+            sample_rate_hz=sample_rate_hz,
+            min_samples=min_samples,
+            variable_length=True,
+        )
+        self.layers = layers
+        self.standardise, self.mean, self.std = standardise, mean, std
+        init_glorot(self.layers)
+
+    def network(self, features: Tensor) -> Tensor:
+        """Waveform (B, N) -> logits (B, n_tags)."""
+        if self.standardise == "clip":
+            centred = features - features.mean(dim=1, keepdim=True)
+            features = centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + CLIP_EPSILON)
+        elif self.standardise == "dataset":
+            features = (features - self.mean) / self.std
+        logits: Tensor = self.layers(features.unsqueeze(1))
+        return logits
+
+
+@register_model
+def ensemble_model3(
+    n_tags: int,
+    *,
+    window_seconds: float = 29.1,
+    width: float = 1.0,
+    dropout: float = 0.2,
+    standardise: Standardise | None = "clip",
+    mean: float = 0.0,
+    std: float = 1.0,
+) -> TaggingModel:
+    """Model 3 of the ensemble paper (Table 3): convolutions over raw samples at 16 kHz; any length from 0.1 s on.
+
+    At 50 tags it has 783,282 weights (the paper reports 3.09 MB).
+
+    Args:
+        n_tags: outputs.
+        window_seconds: length of a window in training.
+        width: multiplies the channels and units of all layers.
+        dropout: share dropped behind the second and third pooling in training.
+        standardise: "clip": each waveform to zero mean and unit variance; "dataset": (x - mean) / std with the two
+            numbers below; None: samples as they are.
+        mean, std: of the training data's samples, for "dataset".
+
+    Raises:
+        ConfigError: values out of range, or a window too short for the poolings.
+    """
+    if standardise not in ("clip", "dataset", None):
+        raise ConfigError(f"standardise {standardise!r}: must be clip, dataset or None")
+    if standardise != "dataset" and (mean, std) != (0.0, 1.0):
+        raise ConfigError(f"mean {mean}, std {std}: are used only with standardise 'dataset'")
+    if not std > 0:
+        raise ConfigError(f"std {std}: must be a positive number")
+    a, b, c, units = (scaled(channels, width) for channels in (64, 128, 256, 1024))
+    layers = nn.Sequential(
+        OrderedDict(  #                                        at 29.1 s and width 1: (B, 1, 465600)
+            conv1=nn.Conv1d(1, a, 5),  #       (B, 64, 465596)
+            relu1=nn.ReLU(),
+            pool1=nn.MaxPool1d(16),  #         (B, 64, 29099)
+            pair2=_raw_pair(a, b),  #          (B, 128, 29095)
+            pool2=nn.MaxPool1d(4),  #          (B, 128, 7273)
+            norm2=nn.BatchNorm1d(b),
+            dropout2=dropout_layer(dropout),
+            pair3=_raw_pair(b, b),  #          (B, 128, 7269)
+            pool3=nn.MaxPool1d(4),  #          (B, 128, 1817)
+            norm3=nn.BatchNorm1d(b),
+            dropout3=dropout_layer(dropout),
+            pair4=_raw_pair(b, c),  #          (B, 256, 1813)
+            pool4=GlobalMax(),  #              (B, 256)
+            dense=nn.Linear(c, units),  #      (B, 1024)
+            relu5=nn.ReLU(),
+            last=nn.Linear(units, n_tags),
+        )
+    )
+    return EnsembleRawCNN(
+        n_tags=n_tags,
+        window_samples=window_length(window_seconds, PAPER_FRONTEND.sample_rate_hz),
+        min_samples=(((1 + 4) * 4 + 4) * 4 + 4) * 16 + 4,  # 1,604: one frame is left in front of the global pooling
+        sample_rate_hz=PAPER_FRONTEND.sample_rate_hz,
+        layers=layers,
+        standardise=standardise,
+        mean=mean,
+        std=std,
+    )
+
+
+def _raw_pair(inputs: int, outputs: int) -> nn.Sequential:
+    """(B, inputs, T) -> (B, outputs, T - 4)."""
+    return nn.Sequential(nn.Conv1d(inputs, outputs, 3), nn.ReLU(), nn.Conv1d(outputs, outputs, 3), nn.ReLU())
