@@ -181,13 +181,13 @@ class AudioStream:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
         array = frame.to_ndarray()
         n_channels = frame.layout.nb_channels
-        if not frame.format.is_planar:
-            array = array.reshape(-1, n_channels).T
-        if array.dtype == np.uint8:
-            array = (array.astype(np.float32) - 128) / 128
-        elif array.dtype != np.float32:
-            array = array.astype(np.float32) * np.float32(_INTEGER_SCALE.get(array.dtype, 1))
-        mono: Samples = array[0] if n_channels == 1 else array.sum(axis=0, dtype=np.float32) / np.float32(n_channels)
+        scale = _INTEGER_SCALE.get(array.dtype, 1.0)
+        if array.dtype == np.uint8:  # the one unsigned format: silence is 128
+            array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
+        array = array.astype(np.float32, copy=False)
+        shares = np.full(n_channels, scale / n_channels, np.float32)
+        # A product with the shares is several times faster than scaling and a mean over the channels.
+        mono: Samples = shares @ array if frame.format.is_planar else array.reshape(-1, n_channels) @ shares
         if mono.size:
             peak = float(max(mono.max(), -mono.min()))
             if not np.isfinite(peak):
