@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from earmark.card import ONNX_METADATA_KEY, InputSpec, ModelCard
+from earmark.card import ONNX_METADATA_KEY, InputSpec, Metric, ModelCard
 from earmark.checkpoint import make_card, save_checkpoint
 from earmark.cli.main import app
-from earmark.errors import ConfigError, ModelError
+from earmark.errors import ConfigError, DataError, ModelError
 from earmark.export import check_signals, export_onnx
 from earmark.models import create_model
 from earmark.vocabulary import Vocabulary
@@ -161,3 +162,16 @@ def test_command_without_audio_checks_on_made_up_sound(model, card, tmp_path):
     result = CliRunner().invoke(app, ["export", str(tmp_path / "run"), "--out", str(tmp_path / "model.onnx")])
     assert result.exit_code == 0, result.output
     assert "on 6 windows" in result.output
+
+
+def test_measured_figures_go_into_the_card(model, card, tmp_path):
+    save_checkpoint(tmp_path / "checkpoint", model, card)
+    report = tmp_path / "report.json"
+    figure = {"name": "roc_auc", "value": 0.75, "dataset": "emotify", "protocol": "artist-disjoint", "split": "test"}
+    report.write_text(json.dumps({"metrics": [figure]}))
+    out = tmp_path / "a.onnx"
+    arguments = ["export", str(tmp_path / "checkpoint"), "--out", str(out), "--report", str(report)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert ModelCard.read(tmp_path / "a.json").metrics == (Metric(**figure),)
+    report.write_text("{}")
+    assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)

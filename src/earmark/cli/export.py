@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from earmark.card import Metric
 
 
 def export(
@@ -20,6 +23,15 @@ def export(
             metavar="PATH",
             help="Audio on which ONNX Runtime must agree with PyTorch; may be given more than once.",
             show_default="made-up noise, sweep, chord, clicks",
+        ),
+    ] = None,
+    report_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="report.json",
+            help="What `earmark evaluate` measured for this checkpoint; its figures go into the card.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -43,6 +55,8 @@ def export(
     from earmark.export import check_signals, export_onnx
 
     model, card = load_checkpoint(checkpoint)
+    if report_file is not None:
+        card = card.replace(metrics=_metrics(report_file))
     if check_audio:
         windows = np.concatenate([cut(load(path, card.input.sample_rate_hz), card.input) for path in check_audio])
     else:
@@ -51,3 +65,16 @@ def export(
     size = f"{report.size_bytes / 1e6:.1f} MB, {len(card.vocabulary)} tags, card in {report.card_path.name}"
     parity = f"at most {report.max_abs_difference:.1e} from PyTorch on {report.n_windows} windows"
     typer.echo(f"{report.path}: {size}; {parity}")
+
+
+def _metrics(report: Path) -> tuple[Metric, ...]:
+    """The figures in a report that `earmark evaluate` wrote. Raises DataError for any other file."""
+    import json
+
+    from earmark.card import Metric
+    from earmark.errors import DataError
+
+    try:
+        return tuple(Metric(**entry) for entry in json.loads(report.read_text(encoding="utf-8"))["metrics"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{report}: not a report.json of `earmark evaluate` ({error})") from error
