@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from earmark.errors import ConfigError
@@ -16,6 +17,8 @@ WON_FRONTEND = LogMelConfig(
 )
 """The spectrogram of FCN, CRNN and musicnn in Won et al. 2020, "Evaluation of CNN-based automatic music tagging
 models" (SMC): HTK bands of power that peak at 1, in dB, of centred frames."""
+
+Normalisation = Literal["none", "batch", "layer", "group"]
 
 
 def scaled(channels: int, width: float) -> int:
@@ -112,3 +115,71 @@ def dense_head(inputs: int, n_tags: int, dropout: float) -> nn.Sequential:
         dropout_layer(dropout),
         nn.Linear(inputs, n_tags),
     )
+
+
+def init_he(module: nn.Module) -> None:
+    """Draw the weights of all convolutions and dense layers He uniform (over a value's inputs), biases 0.
+
+    It keeps the size of what goes through convolution and ReLU (He et al. 2015).
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            bound = math.sqrt(6 / layer.weight[0].numel())
+            nn.init.uniform_(layer.weight, -bound, bound)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def normalisation_layer(kind: Normalisation, channels: int, *, groups: int = 8, eps: float = 1e-5) -> nn.Module:
+    """A normalisation of (B, channels, T) or (B, channels), with a gain and an offset for every channel.
+
+    Args:
+        kind: "none"; "batch": over batch and time, with running statistics; "layer": over channels and time of each
+            example, which is group normalisation with one group (Wu & He 2018); "group": over the channels of a group
+            and time of each example.
+        channels: must be a multiple of ``groups`` where kind is "group".
+        groups: used by "group" alone.
+        eps: added to the variance.
+
+    Raises:
+        ConfigError: an unknown kind, or channels that do not divide into the groups.
+    """
+    if kind not in get_args(Normalisation):
+        raise ConfigError(f"normalisation {kind!r}: must be one of {', '.join(get_args(Normalisation))}")
+    if kind == "none":
+        return nn.Identity()
+    if kind == "batch":
+        return nn.BatchNorm1d(channels, eps=eps)
+    if kind == "layer":
+        groups = 1
+    if groups < 1 or channels % groups:
+        raise ConfigError(f"normalisation 'group': {channels} channels do not divide into {groups} groups")
+    return nn.GroupNorm(groups, channels, eps=eps)
+
+
+def average_subclips(logits: Tensor) -> Tensor:
+    """One prediction for each clip from those of its subclips: the mean of their probabilities, as a logit.
+
+    The sigmoid of the answer is the mean of the sigmoids, so that a loss on logits is the loss on the averaged
+    prediction; it is worked out on logarithms and stays finite where probabilities would round to 0 or 1.
+
+    Args:
+        logits: (n_clips, n_subclips, n_tags). A batch of waveforms (n_clips, n_subclips, N) goes through a model as
+            ``model(waveforms.flatten(0, 1)).unflatten(0, waveforms.shape[:2])``.
+
+    Returns:
+        (n_clips, n_tags) logits.
+
+    Raises:
+        ConfigError: another number of dimensions, or no subclips.
+
+    Example:
+        >>> import torch
+        >>> probabilities = torch.tensor([[[0.2], [0.6]]])
+        >>> average_subclips(probabilities.logit()).sigmoid()
+        tensor([[0.4000]])
+    """
+    if logits.ndim != 3 or logits.shape[1] < 1:
+        raise ConfigError(f"logits of shape {tuple(logits.shape)}: must be (clips, subclips, tags), subclips 1 or more")
+    averaged: Tensor = F.logsigmoid(logits).logsumexp(dim=1) - F.logsigmoid(-logits).logsumexp(dim=1)
+    return averaged

@@ -1,0 +1,324 @@
+"""The networks of Dieleman & Schrauwen 2014: one trunk on mel spectrograms or on raw audio.
+
+Source: S. Dieleman, B. Schrauwen, "End-to-end learning for music audio", ICASSP 2014 (4.1 to 4.4, Tables 1 to 3).
+
+Trunk (4.1, Figure 1a): two convolutions over time of 32 filters of length 8, ReLU, each with a max pooling of 4, then
+dense layers of 100 (ReLU) and of one unit a tag. On raw audio a strided convolution stands in front (4.2, Figure 1b),
+with another non-linearity (4.3) or pooling across groups of its filters (4.4, Figure 1c) if asked for.
+
+Where the paper is silent:
+
+- Window: "about 3 seconds" is 3.0 s, 48,000 samples at 16 kHz.
+- Edges: the trunk's convolutions keep the length (zeros, 3 in front and 4 behind) and poolings drop what is over. If
+  they did not, nothing would be left of the 46 frames that windows and strides of 1024 samples give. The strided
+  convolution and the spectrogram's frames lie wholly inside the window, so both inputs have the same frames.
+- Spectrogram: Hann window as long as a frame, Slaney's mel bands over power; ln(1 + 10000 x) is the paper's. With
+  frames of 256 samples some of the 128 bands are narrower than a bin and always zero.
+- Filters of the strided convolution: not given, 32 here, the number that its replication takes (see bristol.py).
+- log(1 + C x) is undefined for x <= -1/C: here log(1 + C max(0, x)). C is 10,000 as for the spectrogram.
+- Feature pooling: groups are neighbouring filters. It acts on the linear filters' outputs, as in the works that the
+  paper cites for both kinds, and the non-linearity on what it gives: with ReLU, max pooling is the same before and
+  after it, and L2 pooling, never negative, stays as it is. Non-linearity "none" makes max pooling a plain maxout.
+- L2 pooling is the root of the sum of squares.
+- Dropout in the dense layers (tried, without effect): on the inputs of both.
+- Initial weights: He uniform, biases 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import Any, Literal, get_args
+
+from torch import Tensor, nn
+
+from earmark.errors import ConfigError
+from earmark.models.base import TaggingModel
+from earmark.models.blocks import (
+    Normalisation,
+    dropout_layer,
+    frontend_config,
+    init_he,
+    normalisation_layer,
+    window_length,
+)
+from earmark.models.registry import register_model
+from earmark.spectrum import LogMelConfig
+
+Nonlinearity = Literal["relu", "log_square", "log", "none"]
+FeaturePooling = Literal["none", "l2", "max"]
+
+COMPRESSION_C = 10_000.0
+"""The C of log(1 + C x), of spectrograms (4.2) and of non-linearities (4.3)."""
+MIN_FRAMES = 16
+"""Frames that the trunk needs: two poolings of 4."""
+HIDDEN_UNITS = 100
+TRUNK_FILTERS = 32
+
+
+class DielemanCNN(TaggingModel):
+    """A chain of layers on a log-mel (B, n_mels, T) or, without a front-end, on the waveform as (B, 1, N)."""
+
+    def __init__(
+        self,
+        *,
+        n_tags: int,
+        window_samples: int,
+        layers: OrderedDict[str, nn.Module],
+        frontend: LogMelConfig | None = None,
+        sample_rate_hz: int | None = None,
+    ) -> None:
+        super().__init__(n_tags=n_tags, window_samples=window_samples, frontend=frontend, sample_rate_hz=sample_rate_hz)
+        self.layers = nn.Sequential(layers)
+
+    def network(self, features: Tensor) -> Tensor:
+        """(B, n_mels, T) or (B, N) -> logits (B, n_tags)."""
+        logits: Tensor = self.layers(features.unsqueeze(1) if self.frontend is None else features)
+        return logits
+
+
+class LogCompression(nn.Module):
+    """log(1 + C x^2), or log(1 + C max(0, x)), natural, of any shape (4.3)."""
+
+    def __init__(self, *, square: bool, compression_c: float = COMPRESSION_C) -> None:
+        super().__init__()
+        self.square = square
+        self.compression_c = compression_c
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Any shape -> the same, 0 or more."""
+        return (1.0 + self.compression_c * (values.square() if self.square else values.relu())).log()
+
+
+class FeaturePool(nn.Module):
+    """Pools neighbouring filters: (B, F, T) -> (B, F / size, T), by the root of the sum of squares or the maximum (4.4).
+
+    Filters ``size * i`` to ``size * i + size - 1`` are group i.
+    """
+
+    def __init__(self, kind: Literal["l2", "max"], size: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.size = size
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """(B, F, T) -> (B, F / size, T). Below 1e-6 the L2 norm is held at 1e-6, where a root has a finite slope."""
+        batch, filters, time = activations.shape
+        groups = activations.reshape(batch, filters // self.size, self.size, time)
+        if self.kind == "max":
+            return groups.amax(dim=2)
+        return groups.square().sum(dim=2).clamp(min=1e-12).sqrt()
+
+
+def strided_layers(
+    *,
+    filter_samples: int,
+    stride_samples: int,
+    n_filters: int,
+    nonlinearity: Nonlinearity = "relu",
+    feature_pooling: FeaturePooling = "none",
+    pool_filters: int = 1,
+    normalisation: Normalisation = "none",
+) -> OrderedDict[str, nn.Module]:
+    """What stands in front of the trunk on raw audio: (B, 1, N) -> (B, n_filters / pool_filters, T).
+
+    T = 1 + (N - filter_samples) // stride_samples.
+
+    Raises:
+        ConfigError: with every value that is out of range.
+    """
+    problems = [
+        f"{name} {value}: must be at least 1"
+        for name, value in {"filter_samples": filter_samples, "n_filters": n_filters}.items()
+        if value < 1
+    ]
+    if not 1 <= stride_samples <= filter_samples:
+        problems.append(
+            f"stride_samples {stride_samples}: must be at least 1 and at most filter_samples ({filter_samples}), "
+            "or samples would go unheard"
+        )
+    if nonlinearity not in get_args(Nonlinearity):
+        problems.append(f"nonlinearity {nonlinearity!r}: must be one of {', '.join(get_args(Nonlinearity))}")
+    if feature_pooling not in get_args(FeaturePooling):
+        problems.append(f"feature_pooling {feature_pooling!r}: must be one of {', '.join(get_args(FeaturePooling))}")
+    elif feature_pooling == "none" and pool_filters != 1:
+        problems.append(f"pool_filters {pool_filters}: must be 1 with feature_pooling 'none'; choose 'l2' or 'max'")
+    elif feature_pooling != "none" and (pool_filters < 2 or n_filters % pool_filters):
+        problems.append(
+            f"pool_filters {pool_filters}: with feature_pooling {feature_pooling!r} it must be at least 2 and divide "
+            f"n_filters ({n_filters}); the paper has 2 and 4"
+        )
+    if problems:
+        raise ConfigError(problems)
+    pool = nn.Identity() if feature_pooling == "none" else FeaturePool(feature_pooling, pool_filters)
+    activation: dict[str, nn.Module] = {
+        "relu": nn.ReLU(),
+        "log_square": LogCompression(square=True),
+        "log": LogCompression(square=False),
+        "none": nn.Identity(),
+    }
+    return OrderedDict(  #                                       256/256, 3 s: (B, 1, 48000)
+        strided=nn.Conv1d(1, n_filters, filter_samples, stride_samples),  # (B, 32, 187)
+        strided_norm=normalisation_layer(normalisation, n_filters),
+        feature_pool=pool,  #                                               (B, 32, 187); pools of 4: (B, 8, 187)
+        strided_activation=activation[nonlinearity],
+    )
+
+
+def trunk_layers(
+    channels: int,
+    n_frames: int,
+    n_tags: int,
+    *,
+    dense_dropout: float = 0.0,
+    conv_dropout: float = 0.0,
+    normalisation: Normalisation = "none",
+) -> OrderedDict[str, nn.Module]:
+    """The trunk: (B, channels, n_frames) -> logits (B, n_tags).
+
+    Args:
+        channels: of the input: mel bands or filters.
+        n_frames: of the input, at least 16.
+        n_tags: outputs.
+        dense_dropout: share of the dense layers' inputs dropped in training.
+        conv_dropout: share of the convolutions' inputs dropped in training.
+        normalisation: before the activation of every layer but the last. Of "group" the dense layer has as many
+            groups, but at most 8, as divide its units: 5 of 100.
+    """
+    dense_groups = max(groups for groups in range(1, 9) if HIDDEN_UNITS % groups == 0)
+    left = n_frames // 4 // 4
+    return OrderedDict(  #                                             256/256, 3 s: (B, channels, 187)
+        drop1=dropout_layer(conv_dropout),
+        pad1=nn.ZeroPad1d((3, 4)),  #                                  (B, channels, 194)
+        conv1=nn.Conv1d(channels, TRUNK_FILTERS, 8),  #                (B, 32, 187)
+        norm1=normalisation_layer(normalisation, TRUNK_FILTERS),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool1d(4),  #                                      (B, 32, 46)
+        drop2=dropout_layer(conv_dropout),
+        pad2=nn.ZeroPad1d((3, 4)),  #                                  (B, 32, 53)
+        conv2=nn.Conv1d(TRUNK_FILTERS, TRUNK_FILTERS, 8),  #           (B, 32, 46)
+        norm2=normalisation_layer(normalisation, TRUNK_FILTERS),
+        relu2=nn.ReLU(),
+        pool2=nn.MaxPool1d(4),  #                                      (B, 32, 11)
+        flat=nn.Flatten(),  #                                          (B, 352)
+        drop3=dropout_layer(dense_dropout),
+        dense1=nn.Linear(TRUNK_FILTERS * left, HIDDEN_UNITS),  #       (B, 100)
+        norm3=normalisation_layer(normalisation, HIDDEN_UNITS, groups=dense_groups),
+        relu3=nn.ReLU(),
+        drop4=dropout_layer(dense_dropout),
+        dense2=nn.Linear(HIDDEN_UNITS, n_tags),  #                     (B, n_tags)
+    )
+
+
+def frames_inside(window_samples: int, frame_samples: int, stride_samples: int, sample_rate_hz: int) -> int:
+    """Frames that lie wholly inside a window. Raises ConfigError where they are too few for the trunk."""
+    n_frames = 1 + (window_samples - frame_samples) // stride_samples
+    if n_frames < MIN_FRAMES:
+        shortest = (frame_samples + (MIN_FRAMES - 1) * stride_samples) / sample_rate_hz
+        raise ConfigError(
+            f"window of {window_samples / sample_rate_hz:.3f} s: it has {max(0, n_frames)} frames of {frame_samples} "
+            f"samples every {stride_samples}, and two poolings of 4 need {MIN_FRAMES}; window_seconds must be at least "
+            f"{math.ceil(shortest * 1000) / 1000:.3f}"
+        )
+    return n_frames
+
+
+@register_model
+def dieleman2014_spectrogram(
+    n_tags: int,
+    *,
+    frame_samples: int = 256,
+    hop_samples: int = 256,
+    window_seconds: float = 3.0,
+    dropout: float = 0.0,
+    frontend: dict[str, Any] | None = None,
+) -> TaggingModel:
+    """The trunk on mel spectrograms (4.2, Figure 1a, Table 1).
+
+    Args:
+        n_tags: outputs.
+        frame_samples, hop_samples: length and distance of the spectrogram's frames; the paper has 1024/1024,
+            1024/512, 512/512, 512/256 and 256/256.
+        window_seconds: length of a window.
+        dropout: share of the dense layers' inputs dropped in training.
+        frontend: other keys of :class:`earmark.spectrum.LogMelConfig` to change in the paper's spectrogram.
+
+    Raises:
+        ConfigError: values out of range, or a window too short for the poolings.
+    """
+    paper = LogMelConfig(
+        sample_rate_hz=16000,
+        n_fft=frame_samples,
+        hop_samples=hop_samples,
+        n_mels=128,
+        compression="log1p",
+        compression_c=COMPRESSION_C,
+        centred=False,
+    )
+    config = frontend_config(paper, frontend)
+    if (config.n_fft, config.hop_samples) != (frame_samples, hop_samples):
+        raise ConfigError(
+            f"frontend n_fft {config.n_fft}, hop_samples {config.hop_samples}: they are set by the model's own options "
+            f"frame_samples ({frame_samples}) and hop_samples ({hop_samples}); change those"
+        )
+    window_samples = window_length(window_seconds, config.sample_rate_hz)
+    padding = 2 * (frame_samples // 2) if config.centred else 0
+    n_frames = frames_inside(window_samples + padding, frame_samples, hop_samples, config.sample_rate_hz)
+    layers = trunk_layers(config.n_mels, n_frames, n_tags, dense_dropout=dropout)
+    model = DielemanCNN(n_tags=n_tags, window_samples=window_samples, layers=layers, frontend=config)
+    init_he(model.layers)
+    return model
+
+
+@register_model
+def dieleman2014_raw(
+    n_tags: int,
+    *,
+    filter_samples: int = 256,
+    stride_samples: int = 256,
+    n_filters: int = 32,
+    nonlinearity: Nonlinearity = "relu",
+    feature_pooling: FeaturePooling = "none",
+    pool_filters: int = 1,
+    window_seconds: float = 3.0,
+    sample_rate_hz: int = 16000,
+    dropout: float = 0.0,
+) -> TaggingModel:
+    """The trunk on raw audio behind a strided convolution (4.2 to 4.4, Figures 1b and 1c, Tables 1 to 3).
+
+    Its learned filters are ``model.layers.strided.weight``, (n_filters, 1, filter_samples).
+
+    Args:
+        n_tags: outputs.
+        filter_samples, stride_samples: length and stride of the strided convolution; the paper has 1024/1024,
+            1024/512, 512/512, 512/256 and 256/256.
+        n_filters: filters of it.
+        nonlinearity: after it: "relu", "log_square" = log(1 + C x^2), "log" = log(1 + C max(0, x)), or "none".
+        feature_pooling: across its filters: "none", "l2" or "max".
+        pool_filters: filters in a pool, 1 for "none"; the paper has 2 and 4.
+        window_seconds: length of a window.
+        sample_rate_hz: rate of the waveform.
+        dropout: share of the dense layers' inputs dropped in training.
+
+    Raises:
+        ConfigError: values out of range, or a window too short for the poolings.
+    """
+    front = strided_layers(
+        filter_samples=filter_samples,
+        stride_samples=stride_samples,
+        n_filters=n_filters,
+        nonlinearity=nonlinearity,
+        feature_pooling=feature_pooling,
+        pool_filters=pool_filters,
+    )
+    window_samples = window_length(window_seconds, sample_rate_hz)
+    n_frames = frames_inside(window_samples, filter_samples, stride_samples, sample_rate_hz)
+    trunk = trunk_layers(n_filters // pool_filters, n_frames, n_tags, dense_dropout=dropout)
+    model = DielemanCNN(
+        n_tags=n_tags,
+        window_samples=window_samples,
+        layers=OrderedDict([*front.items(), *trunk.items()]),
+        sample_rate_hz=sample_rate_hz,
+    )
+    init_he(model.layers)
+    return model
