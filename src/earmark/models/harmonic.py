@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from earmark.errors import ConfigError
 from earmark.frontend import LogMel
 from earmark.models.base import TaggingModel
-from earmark.models.blocks import GlobalMax, conv_block_2d, dense_head, scaled, window_length
+from earmark.models.blocks import GlobalMax, conv_block_2d, dense_head, samples_for_frames, scaled, window_length
 from earmark.models.registry import register_model
 from earmark.spectrum import DB_FLOOR, LogMelConfig, hann_window
 
@@ -77,11 +77,12 @@ class HarmonicSpectrum(nn.Module):
         notes = note_frequencies_hz(config.sample_rate_hz, n_harmonics, filters_per_semitone)
         self.n_harmonics, self.n_bands = n_harmonics, len(notes)
         self.framing = LogMel(config)
-        turns = np.outer(np.arange(config.n_fft), np.arange(config.n_bins)) % config.n_fft  # exact in integers
-        window = hann_window(config)[:, None]
+        half = config.n_fft // 2
+        turns = np.outer(np.arange(1, half + 1), np.arange(config.n_bins)) % config.n_fft  # exact in integers
+        window = hann_window(config)[1 : half + 1, None]
         constants = {
-            "cosine": window * np.cos(2 * np.pi * turns / config.n_fft),  # (n_fft, n_bins)
-            "sine": window * np.sin(2 * np.pi * turns / config.n_fft),  # (n_fft, n_bins)
+            "cosine": window * np.cos(2 * np.pi * turns / config.n_fft),  # (half, n_bins); x[0] has window 0
+            "sine": (window * np.sin(2 * np.pi * turns / config.n_fft))[:-1],  # (half - 1, n_bins)
             "peaks_hz": np.outer(np.arange(1, n_harmonics + 1), notes).ravel(),  # (n_harmonics * n_bands,)
             "bins_hz": np.linspace(0, config.sample_rate_hz / 2, config.n_bins)[:, None],  # (n_bins, 1)
         }
@@ -101,8 +102,10 @@ class HarmonicSpectrum(nn.Module):
         if torch.is_autocast_enabled(waveform.device.type):  # half precision cannot hold power spectra
             with torch.autocast(waveform.device.type, enabled=False):
                 return self.forward(waveform.float())
-        frames = self.framing.frames(waveform)  # (B, T, n_fft)
-        power = (frames @ self.cosine).square() + (frames @ self.sine).square()
+        frames, half = self.framing.frames(waveform), self.framing.config.n_fft // 2  # (B, T, n_fft)
+        ahead, behind = frames[..., 1:half], frames[..., half + 1 :].flip(-1)  # folded, as in LogMel
+        even = torch.cat([ahead + behind, frames[..., half : half + 1]], dim=-1)
+        power = (even @ self.cosine).square() + ((ahead - behind) @ self.sine).square()  # (B, T, n_bins)
         bands = (power @ self.filters()).transpose(1, 2)  # (B, n_harmonics * n_bands, T)
         decibels = 10.0 * torch.log10(bands.clamp(min=DB_FLOOR))
         return decibels.reshape(-1, self.n_harmonics, self.n_bands, decibels.shape[2])
@@ -213,7 +216,7 @@ def harmonic_cnn(
     return HarmonicCNN(
         n_tags=n_tags,
         window_samples=window_length(window_seconds, sample_rate_hz),
-        min_samples=max((2**5 * 3**2 - 1) * hop_samples, config.min_samples),
+        min_samples=samples_for_frames(config, 2**5 * 3**2),
         spectrum=spectrum,
         layers=layers,
     )

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from earmark.errors import ConfigError
 from earmark.models.base import TaggingModel
-from earmark.models.blocks import dropout_layer, frontend_config, scaled, window_length
+from earmark.models.blocks import dropout_layer, frontend_config, samples_for_frames, scaled, window_length
 from earmark.models.registry import register_model
 from earmark.spectrum import LogMelConfig
 
@@ -299,11 +299,10 @@ def pons2017_spectrogram(
         raise ConfigError(f"frontend's n_mels {changes['n_mels']}: the option n_mels says {n_mels}; set that one alone")
     config = frontend_config(PAPER_FRONTEND, changes)
     front = SpectrogramFrontEnd(config.n_mels, k)
-    min_samples = (BackEnd.MIN_FRAMES - 1) * config.hop_samples + (0 if config.centred else config.n_fft)
     return Pons2017(
         n_tags=n_tags,
         window_samples=window_length(window_seconds, config.sample_rate_hz),
-        min_samples=min_samples,
+        min_samples=samples_for_frames(config, BackEnd.MIN_FRAMES),
         frontend=config,
         front=front,
         back=BackEnd(front.channels, n_tags, dropout=dropout, width=width, published_batchnorm=published_batchnorm),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from earmark.errors import ConfigError
 from earmark.models.base import TaggingModel
-from earmark.models.blocks import GlobalMax, conv_block_2d, dense_head, frontend_config, scaled
+from earmark.models.blocks import GlobalMax, conv_block_2d, dense_head, frontend_config, samples_for_frames, scaled
 from earmark.models.registry import register_model
 from earmark.spectrum import LogMelConfig
 
@@ -110,11 +110,10 @@ def short_chunk_cnn(
     #                            6: (B, 256, 2, 3 [4])      7: (B, 512, 1, 1 [2])
     layers["pool"] = GlobalMax()  #                   (B, 512)
     layers["head"] = dense_head(inputs, n_tags, dropout)
-    framed = 0 if config.centred else config.n_fft
     return ShortChunkCNN(
         n_tags=n_tags,
         window_samples=window_samples,
-        min_samples=max(1, (smallest - 1) * config.hop_samples + framed),
+        min_samples=samples_for_frames(config, smallest),
         frontend=config,
         layers=nn.Sequential(layers),
     )
