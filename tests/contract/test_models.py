@@ -16,6 +16,22 @@ from earmark.models import create_model, list_models
 from earmark.vocabulary import Vocabulary
 
 SMALL_OPTIONS: dict[str, list[dict]] = {
+    "bristol_raw": [
+        {"window_seconds": 1.0},
+        {"window_seconds": 1.0, "filter_samples": 512, "input_normalisation": "standardise", "normalisation": "layer"},
+        {"window_seconds": 1.0, "input_normalisation": "none", "normalisation": "batch", "dropout": 0.0},
+    ],
+    "dieleman2014_raw": [
+        {"window_seconds": 1.0},
+        {"window_seconds": 1.0, "nonlinearity": "log_square", "feature_pooling": "l2", "pool_filters": 4},
+        {"window_seconds": 1.0, "filter_samples": 512, "nonlinearity": "log", "dropout": 0.5},
+        {"window_seconds": 1.0, "nonlinearity": "none", "feature_pooling": "max", "pool_filters": 2},
+    ],
+    "dieleman2014_spectrogram": [
+        {"window_seconds": 1.0},
+        {"window_seconds": 1.1, "frame_samples": 1024, "hop_samples": 1024, "dropout": 0.5},
+    ],
+    "crnn": [{"window_seconds": 3.1, "width": 0.1, "units": 8}],
     "ensemble_model1": [{"window_seconds": 2.0, "width": 0.1}],
     "ensemble_model2": [
         {"window_seconds": 6.4, "width": 0.1},
@@ -31,12 +47,27 @@ SMALL_OPTIONS: dict[str, list[dict]] = {
             "width": 0.1,
         }
     ],
+    "fcn4": [{"window_seconds": 20.5, "width": 0.1}],
     "harmonic_cnn": [{"width": 0.1, "n_harmonics": 2, "filters_per_semitone": 2}],
+    "musicnn": [
+        {"window_seconds": 1.0, "width": 0.1},
+        {"window_seconds": 1.0, "width": 0.1, "variant": "won2020"},
+    ],
+    "musicnn_vgg": [{"window_seconds": 1.5, "width": 0.1}],
     "pons2017_spectrogram": [
         {"window_seconds": 2.0, "k": 2, "n_mels": 32, "width": 0.1},
         {"window_seconds": 2.0, "k": 2, "n_mels": 32, "width": 0.1, "published_batchnorm": True},
     ],
     "pons2017_waveform": [{"window_seconds": 2.0, "width": 0.1}],
+    "samplecnn_basic": [
+        {"n_samples": 729, "width": 0.1},
+        {"n_samples": 800, "n_blocks": 4, "width": 0.1, "normalisation": "group", "multi": False},
+    ],
+    "samplecnn_se": [{"n_samples": 729, "width": 0.1, "alpha": 2}],
+    "samplecnn_res1": [{"n_samples": 729, "width": 0.1, "multi": False}],
+    "samplecnn_res2": [{"n_samples": 729, "width": 0.1}],
+    "samplecnn_rese1": [{"n_samples": 729, "width": 0.1, "alpha": 2, "normalisation": "group"}],
+    "samplecnn_rese2": [{"n_samples": 729, "width": 0.1, "alpha": 0.5}],
     "short_chunk_cnn": [{"width": 0.1}, {"width": 0.1, "residual": True}],
 }
 """Option sets with which an architecture is small enough to be tested in seconds, and shows its variants.

@@ -166,8 +166,8 @@ class SampleCNN(TaggingModel):
         sample_rate_hz: int,
         width: float,
     ) -> None:
-        super().__init__(n_tags=n_tags, window_samples=n_samples, sample_rate_hz=sample_rate_hz)
         n_blocks = _n_blocks(n_samples, n_blocks)
+        super().__init__(n_tags=n_tags, window_samples=n_samples, sample_rate_hz=sample_rate_hz)
         first, *channels = [scaled(c, width) for c in (128, 128, 128, *[256] * (n_blocks - 3), 512)]
         self.multi = multi
         self.first = nn.Sequential(
