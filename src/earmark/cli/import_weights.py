@@ -1,0 +1,36 @@
+"""`earmark import-weights`: published weights of other projects as a checkpoint and an ONNX file that tags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.extra import require_extra
+
+
+def import_weights(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="A published file: musicnn or its VGG as Keras HDF5; FCN, CRNN or musicnn as PyTorch state dict.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for checkpoint, ONNX file and cards.")],
+) -> None:
+    """Import published weights; which they are is told by the file's content.
+
+    Writes model.safetensors and card.json, and NAME.onnx for `earmark tag --model`. A file that is none of the
+    published ones, is damaged, or would run code is refused.
+    """
+    require_extra("train", "earmark import-weights", "h5py", "onnx", "onnxscript", "safetensors", "torch")
+
+    from earmark.importers.convert import convert_weights
+
+    card, report = convert_weights(file, out)
+    typer.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
+    typer.echo(f"{out}: checkpoint; PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
+    typer.echo(f"earmark tag --model {report.path} PATH...")

@@ -1,0 +1,38 @@
+"""A published file of weights as a checkpoint of ours and as the ONNX file that tags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from earmark.card import ModelCard
+from earmark.checkpoint import save_checkpoint
+from earmark.export import ExportReport, check_signals, export_onnx
+from earmark.importers.recognise import import_weights
+
+DITHER = 2.0**-15
+"""Noise on the made-up sounds that both runtimes must agree on, one step of 16 bits as on a recording. Without it most
+bands of a pure tone hold nothing but float32's rounding, and spectrograms in dB show that as large differences."""
+
+
+def convert_weights(file: str | Path, out: str | Path) -> tuple[ModelCard, ExportReport]:
+    """Import a published file and write ``model.safetensors``, ``card.json``, ``NAME.onnx`` and ``NAME.json``.
+
+    Args:
+        file: see :func:`earmark.importers.recognise.import_weights`.
+        out: folder; made where missing. Older files of these names in it are replaced.
+
+    Returns:
+        The checkpoint's card, whose name is NAME, and what the export did.
+
+    Raises:
+        ModelError: the file is refused, or ONNX Runtime's answers differ from PyTorch's; nothing is written then.
+        OSError: the folder cannot be written.
+    """
+    model, card = import_weights(file)
+    folder = Path(out)
+    windows = check_signals(card.input)
+    windows += DITHER * np.random.default_rng(0).standard_normal(windows.shape, dtype=np.float32)
+    report = export_onnx(model, card, folder / f"{card.name}.onnx", windows)
+    return save_checkpoint(folder, model, card), report
