@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.card import ModelCard
-    from earmark.errors import EarmarkError
+    from earmark.errors import AudioError, EarmarkError
     from earmark.tagging import Tagger, TagScore, TagScores, load_tagger
     from earmark.vocabulary import Tag, Vocabulary
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AudioError": "errors",
     "EarmarkError": "errors",
     "ModelCard": "card",
     "Tag": "vocabulary",
@@ -32,6 +33,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AudioError",
     "EarmarkError",
     "ModelCard",
     "Tag",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -125,6 +125,17 @@ class TagScores:
         }
 
 
+class WindowModel(Protocol):
+    """What a Tagger needs of a model; :class:`earmark.runtime.OnnxModel` is one. Called from several threads."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What it hears and answers."""
+
+    def __call__(self, batch: Scores) -> Scores:
+        """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, 0..1."""
+
+
 class Tagger:
     """Tags files and waveforms with one model. Loads it once; safe to use from several threads.
 
@@ -141,7 +152,9 @@ class Tagger:
         >>> [(t.tag, round(t.score, 2)) for t in scores.top(3)]   # doctest: +SKIP
     """
 
-    def __init__(self, model: OnnxModel, *, batch_windows: int = 4, damaged: Literal["error", "tag"] = "error") -> None:
+    def __init__(
+        self, model: WindowModel, *, batch_windows: int = 4, damaged: Literal["error", "tag"] = "error"
+    ) -> None:
         if batch_windows < 1:
             raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
         if damaged not in ("error", "tag"):

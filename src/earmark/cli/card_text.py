@@ -29,7 +29,9 @@ def print_card(card: ModelCard) -> None:
         ("front-end", _options(card.frontend).strip(" ()") if card.frontend else "none: the waveform itself"),
         ("licence of the weights", card.licence),
     ]
-    facts += [(f"training: {key}", _value(value)) for key, value in card.training.items()]
+    for key, value in card.training.items():
+        whole = key == "recipe" and isinstance(value, dict)  # fifty lines: --json has them
+        facts.append((f"training: {key}", f"{value.get('name')} (all of it: --json)" if whole else _value(value)))
     facts += [("limit", text) for text in card.limits] + [("cite", text) for text in card.citations]
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="cyan", no_wrap=True)
@@ -51,16 +53,15 @@ def print_card(card: ModelCard) -> None:
 
 
 def _tag_table(card: ModelCard) -> Table:
-    names = sorted({metric.name for metric in card.metrics if metric.tag})
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("category", "tag", "kind", "threshold", *names):
+    for column in ("category", "tag", "kind", "threshold"):
         table.add_column(column)
-    figures = {(metric.tag, metric.name): _figure(metric) for metric in card.metrics if metric.tag}
+    table.add_column("measured", no_wrap=True, overflow="ellipsis")
     for i in card.vocabulary.display_order():
         tag = card.vocabulary.tags[i]
         threshold = f"{card.thresholds[tag.name]:.2f}" if tag.name in card.thresholds else "-"
-        row = [tag.category, escape(tag.name), tag.kind, threshold]
-        table.add_row(*row, *[figures.get((tag.name, name), "-") for name in names])
+        figures = "  ".join(f"{metric.name} {_figure(metric)}" for metric in card.metrics if metric.tag == tag.name)
+        table.add_row(tag.category, escape(tag.name), tag.kind, threshold, figures or "-")
     return table
 
 

@@ -36,7 +36,7 @@ def evaluate(
       earmark evaluate my.onnx --dataset manifest --root labels.csv --out results/mine
       earmark evaluate runs/mine/checkpoint --dataset manifest --root labels.csv --split validation --out v
     """
-    from earmark.cli.extra import require_extra
+    from earmark.cli.extra import require_extra, stopping_kindly
 
     require_extra("train", "`earmark evaluate`", "pyarrow")
 
@@ -49,7 +49,8 @@ def evaluate(
 
     loaded = load_dataset(dataset, root, protocol)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal) as progress:
+    bar = Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal)
+    with stopping_kindly("nothing was written"), bar as progress:
         task = progress.add_task("scoring", total=None)
         report = run_evaluation(
             model,

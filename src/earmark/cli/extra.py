@@ -1,8 +1,13 @@
-"""Commands that need more than the light half say so by name, instead of with a traceback."""
+"""What the commands of the research half share: asking for their extra by name, and stopping on Ctrl-C."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
 
 from earmark.errors import MissingExtraError
 
@@ -11,3 +16,13 @@ def require_extra(extra: str, what: str, *modules: str) -> None:
     """Raises MissingExtraError where one of these modules is not installed."""
     if any(importlib.util.find_spec(module) is None for module in modules):
         raise MissingExtraError(what, extra)
+
+
+@contextmanager
+def stopping_kindly(advice: str) -> Iterator[None]:
+    """Ctrl-C ends the command with a line of advice on stderr and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"earmark: stopped; {advice}", file=sys.stderr)
+        raise typer.Exit(130) from None

@@ -11,6 +11,7 @@ from earmark import __version__
 from earmark.cli import models
 from earmark.cli.evaluate import evaluate
 from earmark.cli.export import export
+from earmark.cli.import_weights import import_weights
 from earmark.cli.tag import tag
 from earmark.cli.train import train
 from earmark.errors import AudioError, DataError, EarmarkError
@@ -49,6 +50,7 @@ app.add_typer(models.app, name="models")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(train)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(evaluate)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
+app.command("import-weights", rich_help_panel="For researchers", no_args_is_help=True)(import_weights)
 
 
 def run() -> None:

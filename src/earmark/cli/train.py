@@ -42,7 +42,7 @@ def train(
     mean of 2 x ROC-AUC - 1 and of 1 - RMSE / RMSE of the mean. [bold]earmark export OUT/checkpoint --out my.onnx[/bold]
     makes a model of it that tags. A run that was killed goes on with --resume and ends as if it had not been.
     """
-    from earmark.cli.extra import require_extra
+    from earmark.cli.extra import require_extra, stopping_kindly
 
     require_extra("train", "`earmark train`", "torch", "lightning", "yaml")
 
@@ -54,7 +54,8 @@ def train(
     if root is not None:
         overrides.append(f"data.root={_quoted(root)}")
     loaded = load_recipe(recipe, overrides)
-    with TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
+    advice = f"go on with --resume: `earmark train {recipe} ... --out {out} --resume`"
+    with stopping_kindly(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
         result = run_training(
             loaded, out, resume=resume, device=device, keep_audio=keep_audio, jobs=jobs, watcher=watcher
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from earmark.evaluation.report import Report, make_report, to_markdown
 from earmark.evaluation.scores import ScoreTable, score_dataset
 from earmark.runtime import list_installed
 from earmark.tagging import Tagger, load_tagger
-
-if TYPE_CHECKING:
-    from earmark.runtime import OnnxModel
 
 SCORES_NAME, JSON_NAME, PAGE_NAME = "scores.parquet", "report.json", "report.md"
 
@@ -32,7 +29,7 @@ def load_model(model: str | Path) -> Tagger:
     if Path(model).is_dir() and str(model) not in list_installed():  # a name means the model, as in `earmark tag`
         from earmark.evaluation.torch_model import TorchModel
 
-        return Tagger(cast("OnnxModel", TorchModel(model)))  # it answers the same calls
+        return Tagger(TorchModel(model))
     return load_tagger(model)
 
 

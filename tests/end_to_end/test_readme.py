@@ -1,0 +1,65 @@
+"""What the README shows is run as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CLIPS = ROOT / "examples" / "clips"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A person's folders, as the README names them."""
+    (tmp_path / "Music").mkdir()
+    (tmp_path / "album").mkdir()
+    for clip in sorted(CLIPS.iterdir()):
+        shutil.copy(clip, tmp_path / "Music")
+    shutil.copy(CLIPS / "03-rock.mp3", tmp_path / "song.mp3")
+    shutil.copy(CLIPS / "03-rock.mp3", tmp_path / "a.mp3")
+    shutil.copy(CLIPS / "01-piano.flac", tmp_path / "b.flac")
+    shutil.copy(CLIPS / "06-folk.mp3", tmp_path / "album")
+    shutil.copytree(CLIPS, tmp_path / "examples" / "clips")
+    return tmp_path
+
+
+def commands() -> list[str]:
+    lines = [line for block in blocks("console") for line in block.splitlines() if line.startswith("$ earmark ")]
+    without_data = [line for line in lines if "runs/" not in line and "first.onnx" not in line]
+    return [line.removeprefix("$ ").split(" #")[0].strip() for line in without_data]
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(commands()) >= 6
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_work_as_written(home: Path, command: str) -> None:
+    environment = {**os.environ, "HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, shell=True, cwd=home, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_works_as_written(home: Path) -> None:
+    (code,) = blocks("python")
+    done = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "a.mp3" in done.stdout
+
+
+def test_the_picture_and_links_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
