@@ -282,13 +282,14 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
 
     Every sample lies in at least one window. What is left at the end gets a window as
     ``spec.last_window`` says; a stream shorter than a window is filled up with zeros; an empty stream
-    gives none. The k-th window starts at sample ``window_starts(n_samples, spec)[k]``.
+    gives none. The k-th window starts at sample ``window_starts(n_samples, spec)[k]``; with
+    ``spec.lead_samples`` the first begins before the stream, on its mirror image.
     """
     size, hop = spec.window_samples, spec.hop_samples
     kept = np.empty(0, np.float32)  # begins at the next window's start; up to a window before it is kept too
     behind = 0  # samples of `kept` that lie before the next window's start
     n_given = 0
-    for block in blocks:
+    for block in _led(blocks, spec.lead_samples):
         kept = np.concatenate([kept, block])
         while len(kept) - behind >= size:
             yield kept[behind : behind + size]
@@ -305,17 +306,35 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
         yield np.pad(kept[behind:], (0, size - (len(kept) - behind)))
 
 
+def _led(blocks: Iterable[Samples], lead_samples: int) -> Iterator[Samples]:
+    """The stream with the mirror image of its first samples in front; the first sample itself is not doubled."""
+    waiting = np.empty(0, np.float32)
+    parts = iter(blocks)
+    if lead_samples:
+        for block in parts:
+            waiting = np.concatenate([waiting, block])
+            if len(waiting) > lead_samples:
+                break
+        if len(waiting):
+            yield np.pad(waiting, (lead_samples, 0), mode="reflect" if len(waiting) > 1 else "edge")
+    yield from parts
+
+
 def window_starts(n_samples: int, spec: InputSpec) -> npt.NDArray[np.int64]:
-    """First sample of every window that :func:`windows` cuts from ``n_samples`` samples, ``(n_windows,)``."""
+    """First sample of every window that :func:`windows` cuts from ``n_samples`` samples, ``(n_windows,)``.
+
+    Negative where a window begins on the mirror image in front.
+    """
     if n_samples < 1:
         return np.empty(0, np.int64)
-    n_whole = max(0, (n_samples - spec.window_samples) // spec.hop_samples + 1)
+    n_all = n_samples + spec.lead_samples
+    n_whole = max(0, (n_all - spec.window_samples) // spec.hop_samples + 1)
     starts = np.arange(n_whole, dtype=np.int64) * spec.hop_samples
     heard = starts[-1] + spec.window_samples if n_whole else 0
-    if heard < n_samples:
+    if heard < n_all:
         overlap = n_whole and spec.last_window == "overlap"
-        starts = np.append(starts, n_samples - spec.window_samples if overlap else n_whole * spec.hop_samples)
-    return starts
+        starts = np.append(starts, n_all - spec.window_samples if overlap else n_whole * spec.hop_samples)
+    return starts - spec.lead_samples
 
 
 def cut(samples: Samples, spec: InputSpec) -> Samples:

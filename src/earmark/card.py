@@ -32,12 +32,15 @@ class InputSpec:
         last_window: samples left over at the end of a file get a window of their own, either filled
             up with zeros ("pad") or moved back so that it ends with the file ("overlap").
             A file shorter than one window is always filled up with zeros.
+        lead_samples: this many samples, mirrored at the beginning of the file, are put in front of it. For
+            networks whose windows are cut from a spectrogram that was padded so.
     """
 
     sample_rate_hz: int
     window_samples: int
     hop_samples: int
     last_window: LastWindow = "overlap"
+    lead_samples: int = 0
 
     def __post_init__(self) -> None:
         problems = []
@@ -50,6 +53,8 @@ class InputSpec:
                 f"hop_samples {self.hop_samples}: must be 1 to window_samples ({self.window_samples}), "
                 "or samples would go unheard"
             )
+        if not 0 <= self.lead_samples < self.window_samples:
+            problems.append(f"lead_samples {self.lead_samples}: must be 0 or more, and less than window_samples")
         if self.last_window not in ("pad", "overlap"):
             problems.append(f"last_window {self.last_window!r}: must be pad or overlap")
         if problems:

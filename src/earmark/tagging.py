@@ -252,7 +252,7 @@ class Tagger:
             vocabulary=self.card.vocabulary,
             scores=aggregate(heard.taggram),
             taggram=heard.taggram,
-            window_starts_seconds=audio.window_starts(heard.n_samples, spec) / spec.sample_rate_hz,
+            window_starts_seconds=audio.window_starts(heard.n_samples, spec).clip(0) / spec.sample_rate_hz,
             window_seconds=spec.window_seconds,
             duration_seconds=heard.duration_seconds,
             thresholds=dict(self.card.thresholds),

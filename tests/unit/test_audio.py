@@ -246,10 +246,11 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     size=st.integers(1, 60),
     hop_back=st.integers(0, 59),
     last=st.sampled_from(["pad", "overlap"]),
+    lead=st.integers(0, 59),
     blocks=st.lists(st.integers(0, 90), max_size=12),
 )
-def test_no_sample_goes_unheard(n: int, size: int, hop_back: int, last: str, blocks: list[int]) -> None:
-    spec = InputSpec(100, size, max(1, size - hop_back), last)
+def test_no_sample_goes_unheard(n: int, size: int, hop_back: int, last: str, lead: int, blocks: list[int]) -> None:
+    spec = InputSpec(100, size, max(1, size - hop_back), last, min(lead, size - 1))
     samples = np.arange(1, n + 1, dtype=np.float32)
     parts, at = [], 0
     for length in blocks:
@@ -259,13 +260,15 @@ def test_no_sample_goes_unheard(n: int, size: int, hop_back: int, last: str, blo
     cuts = list(audio.windows(parts, spec))
     starts = audio.window_starts(n, spec)
     assert len(cuts) == len(starts)
-    for start, window in zip(starts, cuts, strict=True):
+    lead = spec.lead_samples
+    led = np.pad(samples, (lead, 0), mode="reflect" if n > 1 else "edge") if n else samples
+    for start, window in zip(starts + lead, cuts, strict=True):
         assert window.shape == (size,)
-        padded = np.pad(samples[start : start + size], (0, size - len(samples[start : start + size])))
+        padded = np.pad(led[start : start + size], (0, size - len(led[start : start + size])))
         np.testing.assert_array_equal(window, padded)
     heard = set(np.concatenate(cuts).tolist()) - {0.0} if cuts else set()
     assert heard == set(samples.tolist())
-    if last == "overlap" and n >= size:
+    if last == "overlap" and n + lead >= size:
         assert all(0 not in window for window in cuts)
     np.testing.assert_array_equal(audio.cut(samples, spec), np.array(cuts, np.float32).reshape(-1, size))
 
