@@ -1,0 +1,325 @@
+"""What each architecture is in figures: input, window, weights, and multiplications for a window and for a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from earmark.errors import ConfigError
+from earmark.models.base import TaggingModel
+from earmark.models.ensemble_combiner import EnsembleCombiner
+from earmark.models.harmonic import HarmonicCNN
+from earmark.models.registry import create_model, list_models
+
+N_TAGS = 50
+"""Outputs of the models that are summed up, where nothing else is asked for: what most of the papers have."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where an architecture was published.
+
+    Attributes:
+        short: for tables, e.g. "Kim 2018".
+        authors: empty where the copy of the paper that we have does not name them.
+        title: of the paper.
+        where: conference or journal and year; empty where our copy does not say.
+    """
+
+    short: str
+    authors: str
+    title: str
+    where: str
+
+    @property
+    def reference(self) -> str:
+        """Authors, title and place in one line."""
+        return ". ".join(part for part in (self.authors, self.title, self.where) if part)
+
+
+_DIELEMAN = Paper("Dieleman 2014", "Dieleman, Schrauwen", "End-to-end learning for music audio", "ICASSP 2014")
+_BRISTOL = Paper(
+    "Bristol", "Banthia, Long, Saraff", "Digging deeper into automatic music tagging", "University of Bristol"
+)
+_KIM = Paper(
+    "Kim 2018",
+    "Kim, Lee, Nam",
+    "Sample-level CNN architectures for music auto-tagging using raw waveforms",
+    "ICASSP 2018",
+)
+_PONS = Paper(
+    "Pons 2017",
+    "Pons, Nieto, Prockup, Schmidt, Ehmann, Serra",
+    "End-to-end learning for music audio tagging at scale",
+    "ML4Audio workshop at NIPS 2017",
+)
+_ENSEMBLE = Paper(
+    "Ensemble",
+    "",
+    "An efficient ensemble of three light CNNs for on-device auto-tagging",
+    "Our copy has no title page: authors and year are not known",
+)
+_MUSICNN = Paper(
+    "Pons 2019",
+    "Pons, Serra",
+    "musicnn: pre-trained convolutional neural networks for music audio tagging",
+    "ISMIR 2019, late-breaking demo",
+)
+_CHOI_2016 = Paper(
+    "Choi 2016",
+    "Choi, Fazekas, Sandler",
+    "Automatic tagging using deep convolutional neural networks",
+    "ISMIR 2016",
+)
+_CHOI_2017 = Paper(
+    "Choi 2017",
+    "Choi, Fazekas, Sandler, Cho",
+    "Convolutional recurrent neural networks for music classification",
+    "ICASSP 2017",
+)
+_WON_SMC = Paper(
+    "Won 2020b",
+    "Won, Ferraro, Bogdanov, Serra",
+    "Evaluation of CNN-based automatic music tagging models",
+    "SMC 2020",
+)
+_WON_ICASSP = Paper(
+    "Won 2020a",
+    "Won, Chun, Nieto, Serra",
+    "Data-driven harmonic filters for audio representation learning",
+    "ICASSP 2020",
+)
+
+PAPERS: dict[str, Paper] = {
+    "bristol_raw": _BRISTOL,
+    "crnn": _CHOI_2017,
+    "dieleman2014_raw": _DIELEMAN,
+    "dieleman2014_spectrogram": _DIELEMAN,
+    "ensemble_combiner": _ENSEMBLE,
+    "ensemble_model1": _ENSEMBLE,
+    "ensemble_model2": _ENSEMBLE,
+    "ensemble_model3": _ENSEMBLE,
+    "fcn4": _CHOI_2016,
+    "harmonic_cnn": _WON_ICASSP,
+    "musicnn": _MUSICNN,
+    "musicnn_vgg": _MUSICNN,
+    "pons2017_spectrogram": _PONS,
+    "pons2017_waveform": _PONS,
+    "samplecnn_basic": _KIM,
+    "samplecnn_res1": _KIM,
+    "samplecnn_res2": _KIM,
+    "samplecnn_rese1": _KIM,
+    "samplecnn_rese2": _KIM,
+    "samplecnn_se": _KIM,
+    "short_chunk_cnn": _WON_SMC,
+}
+"""Architecture -> its paper. The files of :mod:`earmark.models` say more."""
+
+
+@dataclass(frozen=True)
+class ArchitectureSummary:
+    """One architecture in figures.
+
+    Attributes:
+        name: registered name.
+        paper: None where :data:`PAPERS` does not know it.
+        input: "waveform", or the spectrogram as bands x frames of one window.
+        sample_rate_hz: of the waveform.
+        window_samples: length of the window that it is built for.
+        min_samples: shortest waveform; window_samples where it takes no other length.
+        variable_length: takes other lengths than window_samples.
+        n_tags: outputs.
+        weights_trained: numbers that training changes.
+        weights_total: all numbers that a checkpoint stores: frozen weights and running statistics, too.
+        macs_window: multiplications, each with its addition, for one window, see :func:`count_macs`.
+    """
+
+    name: str
+    paper: Paper | None
+    input: str
+    sample_rate_hz: int
+    window_samples: int
+    min_samples: int
+    variable_length: bool
+    n_tags: int
+    weights_trained: int
+    weights_total: int
+    macs_window: int
+
+    @property
+    def window_seconds(self) -> float:
+        """Length of one window in seconds."""
+        return self.window_samples / self.sample_rate_hz
+
+    @property
+    def macs_second(self) -> float:
+        """Multiplications for a second of audio, windows lying side by side."""
+        return self.macs_window / self.window_seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures as JSON knows them, the derived ones too; the paper as one line, or None."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values["paper"] = self.paper.reference if self.paper else None
+        return {**values, "window_seconds": self.window_seconds, "macs_second": self.macs_second}
+
+
+def count_macs(model: TaggingModel, n_samples: int | None = None) -> int:
+    """Multiplications (each with its addition) of convolutions and matrix products for one waveform.
+
+    PyTorch's own counter sees them in a run over silence: dense layers, GRUs, attention, and the front-end, whose
+    Fourier transform and mel bands are matrix products here. Products with the zeros that pad a convolution count.
+    Not counted is what costs little beside them: normalisations, activations, poolings, windows of frames, logarithms.
+
+    Args:
+        model: on any device; its mode is put back, and running statistics stay as they are.
+        n_samples: length of the waveform; None for window_samples.
+
+    Raises:
+        ConfigError: the model does not take that length.
+    """
+    was_training = model.training
+    device = next(model.parameters()).device
+    waveform = torch.zeros(1, model.window_samples if n_samples is None else n_samples, device=device)
+    model.eval()
+    try:
+        # Not inference mode: there, composite operators such as the GRU reach the counter whole, and count as nothing.
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(waveform)
+    finally:
+        model.train(was_training)
+    return int(counter.get_total_flops()) // 2  # it counts multiplication and addition
+
+
+def count_weights(model: TaggingModel) -> tuple[int, int]:
+    """Numbers that training changes, and all that a checkpoint stores but PyTorch's own step counters."""
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    stored = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    return trained, sum(value.numel() for value in stored.values())
+
+
+def describe_input(model: TaggingModel) -> str:
+    """What the layers behind the front-end get, for one window.
+
+    Example:
+        >>> describe_input(create_model("musicnn", 50))
+        'log-mel 96 x 187'
+    """
+    if isinstance(model, EnsembleCombiner):
+        members = [describe_input(member) for member in model.members if isinstance(member, TaggingModel)]
+        return " and ".join(sorted(set(members)))
+    if isinstance(model, HarmonicCNN):
+        spectrum = model.spectrum
+        n_frames = spectrum.framing.config.n_frames(model.window_samples)
+        return f"harmonics {spectrum.n_harmonics} x {spectrum.n_bands} x {n_frames}"
+    if model.frontend is None:
+        return "waveform"
+    config = model.frontend.config
+    return f"log-mel {config.n_mels} x {config.n_frames(model.window_samples)}"
+
+
+def summarise(name: str, n_tags: int = N_TAGS, **options: Any) -> ArchitectureSummary:
+    """The figures of one architecture, built with :func:`earmark.models.create_model`.
+
+    Raises:
+        ConfigError: unknown name or options, or a value that the model refuses.
+    """
+    model = create_model(name, n_tags, **options)
+    trained, total = count_weights(model)
+    return ArchitectureSummary(
+        name=name,
+        paper=PAPERS.get(name),
+        input=describe_input(model),
+        sample_rate_hz=model.sample_rate_hz,
+        window_samples=model.window_samples,
+        min_samples=model.min_samples,
+        variable_length=model.variable_length,
+        n_tags=n_tags,
+        weights_trained=trained,
+        weights_total=total,
+        macs_window=count_macs(model),
+    )
+
+
+def summarise_all(n_tags: int = N_TAGS) -> list[ArchitectureSummary]:
+    """All registered architectures with their default options, by name. Takes seconds: each runs once."""
+    return [summarise(name, n_tags) for name in list_models()]
+
+
+COLUMNS = ("name", "paper", "input", "rate", "window", "any length from", "trained", "stored", "MACs/window", "MACs/s")
+"""Headings of :func:`cells`."""
+
+
+def cells(summary: ArchitectureSummary) -> tuple[str, ...]:
+    """One row of a table for people, under :data:`COLUMNS`."""
+    shortest = f"{summary.min_samples / summary.sample_rate_hz:.2f} s" if summary.variable_length else "-"
+    return (
+        summary.name,
+        summary.paper.short if summary.paper else "-",
+        summary.input,
+        f"{summary.sample_rate_hz / 1000:g} kHz",
+        f"{summary.window_samples:,} ({summary.window_seconds:.2f} s)",
+        shortest,
+        f"{summary.weights_trained:,}",
+        f"{summary.weights_total:,}",
+        short_number(summary.macs_window),
+        short_number(summary.macs_second),
+    )
+
+
+def legend(summaries: Sequence[ArchitectureSummary]) -> list[str]:
+    """What the columns mean, sentence by sentence."""
+    n_tags = ", ".join(str(number) for number in sorted({summary.n_tags for summary in summaries}))
+    return [
+        "input: what the network behind the front-end gets from one window; spectrograms as bands x frames, harmonics "
+        "as harmonics x bands x frames",
+        "window: samples and seconds of the window that it is built for; any length from: the shortest waveform, for "
+        "networks that take others",
+        f"trained: weights that training changes, with {n_tags} tags; stored: frozen weights and running statistics, too",
+        "MACs: multiplications with their additions, of convolutions and matrix products, the front-end's Fourier "
+        "transform and mel bands included; for a second of audio, windows side by side",
+    ]
+
+
+def markdown(summaries: Sequence[ArchitectureSummary]) -> str:
+    """The page docs/models.md. Raises ConfigError where there is nothing to show."""
+    if not summaries:
+        raise ConfigError("no architectures to show")
+    used = {summary.paper.short: summary.paper for summary in summaries if summary.paper}
+    lines = [
+        "# Architectures",
+        "",
+        "Written by `python benchmarks/architectures.py --out docs/models.md`; `earmark models list --architectures`",
+        "shows the same. Every network is built with `earmark.models.create_model(name, n_tags, **options)`, hears a",
+        "waveform and answers logits. Figures hold for default options.",
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        "|---|---|---|---|---|---|---:|---:|---:|---:|",
+        *(f"| {' | '.join(cells(summary))} |" for summary in summaries),
+        "",
+        *(f"- {sentence}." for sentence in legend(summaries)),
+        "",
+        "## Papers",
+        "",
+        *(f"- **{short}**: {used[short].reference}." for short in sorted(used)),
+        "",
+        "Layers, shapes, and what was decided where a paper is silent stand in the files of `src/earmark/models/`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def short_number(value: float) -> str:
+    """Three digits and a power of a thousand.
+
+    Example:
+        >>> short_number(1_728_879_744), short_number(2_537_352), short_number(999)
+        ('1.73 G', '2.54 M', '999')
+    """
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            scaled = value / size
+            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f} {letter}"
+    return f"{value:.0f}"
