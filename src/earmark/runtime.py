@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import platformdirs
 
 from earmark.card import ONNX_METADATA_KEY, ModelCard
 from earmark.errors import ModelError
+from earmark.importers.published import published_names
 
 DEFAULT_MODEL = "first"
 """The bundled model that tags when none is named."""
+
+MODELS_VARIABLE = "EARMARK_MODELS"
+"""Environment variable with the folder in which the user's own models are kept."""
 
 
 class OnnxModel:
@@ -64,9 +70,15 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
+def user_models_folder() -> Path:
+    """Where fetched models are kept: $EARMARK_MODELS, else "models" in the user's data folder. It need not exist."""
+    chosen = os.environ.get(MODELS_VARIABLE)
+    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("earmark", appauthor=False) / "models"
+
+
 def model_folders() -> list[Path]:
-    """Folders in which models are looked for by name, the bundled one first."""
-    return [Path(str(resources.files("earmark"))) / "bundled"]
+    """Folders in which models are looked for by name: the bundled one first, then the user's."""
+    return [Path(str(resources.files("earmark"))) / "bundled", user_models_folder()]
 
 
 def list_installed() -> dict[str, Path]:
@@ -96,6 +108,8 @@ def find_model(model: str | Path | None = None) -> Path:
         if path.is_file():
             return path
         raise ModelError(f"{wanted}: no such model file")
+    if wanted in published_names():
+        raise ModelError(f"model {wanted!r} is not on this machine; fetch it with: earmark models pull {wanted}")
     near = difflib.get_close_matches(wanted, installed, n=3)
     hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(installed) or 'none'}"
     raise ModelError(f"no model named {wanted!r}; {hint} A file is named with its ending: ./my.onnx")

@@ -1,0 +1,97 @@
+"""A published model by name: fetched, imported, and laid where ``earmark tag --model NAME`` finds it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earmark.errors import ConfigError
+from earmark.importers.download import RETRIES, TIMEOUT_SECONDS, WAIT_SECONDS, OnProgress, download
+from earmark.importers.published import PublishedWeights, find_published
+
+if TYPE_CHECKING:
+    from earmark.card import ModelCard
+    from earmark.export import ExportReport
+
+MIRROR_VARIABLE = "EARMARK_MIRROR"
+"""Environment variable with the address of a folder that holds the published files under our names for them."""
+
+
+def file_addresses(published: PublishedWeights, mirror: str | None = None) -> tuple[str, ...]:
+    """Where a file is looked for: its project's addresses, or the mirror alone where one is given.
+
+    Example:
+        >>> file_addresses(find_published("fcn-mtat"), "http://mirror.example/weights/")
+        ('http://mirror.example/weights/mtat_fcn.pth',)
+    """
+    return (f"{mirror.rstrip('/')}/{published.file_name}",) if mirror else published.addresses
+
+
+def pull_model(
+    name: str,
+    folder: Path,
+    *,
+    mirror: str | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    retries: int = RETRIES,
+    wait_seconds: float = WAIT_SECONDS,
+    on_progress: OnProgress | None = None,
+) -> tuple[ModelCard, ExportReport]:
+    """Fetch a published file, import it, and write ``NAME.onnx`` and its card ``NAME.json``. Needs the train extra.
+
+    What a broken download leaves behind lies in ``folder/.downloads``, and the next call goes on from it. Everything
+    else that is written on the way is removed, whatever happens. An older model of that name is replaced.
+
+    Args:
+        name: one of :func:`earmark.importers.published.published_names`.
+        folder: where models are kept, see :func:`earmark.runtime.user_models_folder`; made where missing.
+        mirror: see :func:`file_addresses`.
+        timeout_seconds, retries, wait_seconds, on_progress: see :func:`earmark.importers.download.download`.
+
+    Returns:
+        The model's card, with licence and citations, and what the export did; its path is that of the ONNX file.
+
+    Raises:
+        ModelError: no such name; or the file cannot be imported.
+        DownloadError: the file cannot be fetched.
+        WrongFileError: what was fetched is another file.
+        ConfigError: the mirror is no http or https address.
+        OSError: the folder cannot be written.
+    """
+    published = find_published(name)
+    if mirror and "?" in mirror:
+        raise ConfigError(f"{MIRROR_VARIABLE} {mirror}: must be the address of a folder, without a query")
+    downloads = folder / ".downloads"
+    fetched = downloads / published.file_name
+    try:
+        download(
+            file_addresses(published, mirror),
+            fetched,
+            sha256=published.sha256,
+            size_bytes=published.size_bytes,
+            timeout_seconds=timeout_seconds,
+            retries=retries,
+            wait_seconds=wait_seconds,
+            on_progress=on_progress,
+        )
+        return _install(fetched, downloads, folder)
+    finally:
+        fetched.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it holds another download, or was never made
+            downloads.rmdir()
+
+
+def _install(fetched: Path, scratch: Path, folder: Path) -> tuple[ModelCard, ExportReport]:
+    """Import and export in a scratch folder on the same disk, then move: first the card, then the model."""
+    import dataclasses
+
+    from earmark.importers.convert import convert_weights  # torch
+
+    with tempfile.TemporaryDirectory(dir=scratch) as made:
+        card, report = convert_weights(fetched, made)
+        card_path, path = folder / report.card_path.name, folder / report.path.name
+        report.card_path.replace(card_path)
+        report.path.replace(path)
+    return card, dataclasses.replace(report, path=path, card_path=card_path)
