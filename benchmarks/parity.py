@@ -72,8 +72,7 @@ def measure(published: PublishedWeights, folder: Path, references: dict[str, Arr
     stored, windows, patches = [], [], []
     for clip in CLIPS:
         answers, audio = references[f"{clip}_{path.stem}"], references[f"{clip}_audio"]
-        if published.file_format == KERAS:  # its program frames the whole clip centred, mirrored at the start
-            audio = np.pad(audio, 256, mode="reflect")
+        if published.file_format == KERAS:
             frames = references[f"{clip}_logmel"][: len(answers) * 187].reshape(len(answers), 187, 96)
             patches.append(np.swapaxes(frames, 1, 2))
         stored.append(answers)
@@ -129,8 +128,8 @@ def table(rows: list[Row]) -> str:
         "  columns before it, the difference is the original's own rounding, not ours: in bands that are nearly empty",
         "  little is left but the rounding of 32-bit numbers, and decibels show it.",
         "- musicnn's original program frames a whole clip and then cuts patches of 187 frames, its first frame centred on",
-        "  the first sample. The comparison therefore mirrors 256 samples in front of the clip, as that program does.",
-        "  `earmark tag` begins with the clip's first sample: its patches lie 16 ms later.",
+        "  the first sample. Its cards say so (`lead_samples`): windows begin on 256 mirrored samples, also in",
+        "  `earmark tag`.",
         "",
         f"torch {torch.__version__.split('+')[0]}, onnxruntime {onnxruntime.__version__}, numpy {np.__version__}; CPU.",
     ]

@@ -33,6 +33,7 @@ def make_card(
     vocabulary: Vocabulary,
     hop_samples: int | None = None,
     last_window: LastWindow = "overlap",
+    lead_samples: int = 0,
     **fields: Any,
 ) -> ModelCard:
     """A card that says of the model what the model itself knows.
@@ -42,7 +43,7 @@ def make_card(
         name: the card's.
         vocabulary: tags in output order.
         hop_samples: distance of windows; None for windows side by side.
-        last_window: what becomes of the samples left over, see :class:`earmark.card.InputSpec`.
+        last_window, lead_samples: how the ends of a file are cut, see :class:`earmark.card.InputSpec`.
         fields: the other fields of :class:`earmark.card.ModelCard`.
 
     Raises:
@@ -53,7 +54,7 @@ def make_card(
         name=name,
         architecture=model.architecture,
         architecture_options=model.architecture_options,
-        input=InputSpec(model.sample_rate_hz, model.window_samples, hop, last_window),
+        input=InputSpec(model.sample_rate_hz, model.window_samples, hop, last_window, lead_samples),
         frontend=None if model.frontend is None else model.frontend.config.to_dict(),
         vocabulary=vocabulary,
         **fields,

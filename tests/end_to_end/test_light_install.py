@@ -43,16 +43,20 @@ def test_tags_without_the_research_half(light_python: Path, tmp_path: Path) -> N
     assert json.loads(done.stdout)["tags"]
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "export"])
-def test_research_commands_ask_for_their_extra(light_python: Path, tmp_path: Path, command: str) -> None:
-    arguments = {
-        "train": ["first", "--out", "x"],
-        "evaluate": ["first", "--dataset", "emotify", "--root", ".", "--out", "x"],
-        "export": [".", "--out", "x.onnx"],
-    }
-    done = subprocess.run(
-        [light_python.with_name("earmark"), command, *arguments[command]], capture_output=True, text=True, cwd=tmp_path
-    )
+RESEARCH = [
+    ["train", "first", "--out", "x"],
+    ["evaluate", "first", "--dataset", "emotify", "--root", ".", "--out", "x"],
+    ["export", ".", "--out", "x.onnx"],
+    ["import-weights", "x.h5", "--out", "x"],
+    ["models", "pull", "musicnn-mtt"],
+    ["models", "list", "--architectures"],
+]
+
+
+@pytest.mark.parametrize("arguments", RESEARCH, ids=lambda arguments: " ".join(arguments[:2]))
+def test_research_commands_ask_for_their_extra(light_python: Path, tmp_path: Path, arguments: list[str]) -> None:
+    command = [light_python.with_name("earmark"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert "pip install 'earmark[train]'" in done.stderr
 

@@ -38,7 +38,8 @@ def home(tmp_path: Path) -> Path:
 
 def commands() -> list[str]:
     lines = [line for block in blocks("console") for line in block.splitlines() if line.startswith("$ earmark ")]
-    without_data = [line for line in lines if "runs/" not in line and "first.onnx" not in line]
+    foreign = ("runs/", "first.onnx", "models pull", "import-weights")  # need data or a network: tested elsewhere
+    without_data = [line for line in lines if not any(word in line for word in foreign)]
     return [line.removeprefix("$ ").split(" #")[0].strip() for line in without_data]
 
 
@@ -48,7 +49,11 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_commands_work_as_written(home: Path, command: str) -> None:
-    environment = {**os.environ, "HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     done = subprocess.run(command, shell=True, cwd=home, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

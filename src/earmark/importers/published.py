@@ -24,6 +24,7 @@ class PublishedWeights:
         size_bytes: of the file.
         architecture, architecture_options: what :func:`earmark.models.create_model` builds for it.
         hop_samples: distance of windows; None for windows side by side.
+        lead_samples: mirrored in front of a file, see :class:`earmark.card.InputSpec`.
         vocabulary: one of :data:`earmark.importers.vocabularies.VOCABULARIES`.
         dataset, protocol: on what it was trained.
         project: the repository the file is from.
@@ -51,6 +52,7 @@ class PublishedWeights:
     description: str
     architecture_options: dict[str, Any] = field(default_factory=dict)
     hop_samples: int | None = None
+    lead_samples: int = 0
     addresses_checked: bool = False
 
 
@@ -110,6 +112,7 @@ def _keras(network: str, data: str, sha256: str, size_bytes: int) -> PublishedWe
         citations=(_MUSICNN, *((_PONS,) if network == "musicnn" else (_CHOI_2016,)), citation),
         description=f"{'musicnn' if network == 'musicnn' else 'The VGG of musicnn'}, trained on {dataset}.",
         hop_samples=187 * 256,
+        lead_samples=256,  # its program frames a whole clip centred, mirrored at its start, and then cuts patches
     )
 
 

@@ -74,6 +74,7 @@ def _card(model: TaggingModel, known: PublishedWeights) -> ModelCard:
         name=known.name,
         vocabulary=load_vocabulary(known.vocabulary),
         hop_samples=known.hop_samples,
+        lead_samples=known.lead_samples,
         description=known.description,
         training={
             "dataset": known.dataset,
