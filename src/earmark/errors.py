@@ -40,6 +40,14 @@ class ModelError(EarmarkError):
     """A model, its card or its weights cannot be used."""
 
 
+class DownloadError(ModelError):
+    """A file could not be fetched, or is not the one that was asked for."""
+
+
+class WrongFileError(DownloadError):
+    """An address answered with another file."""
+
+
 class DataError(EarmarkError):
     """A table, a dataset or a protocol is not as it must be."""
 

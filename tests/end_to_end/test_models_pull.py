@@ -18,9 +18,9 @@ import pytest
 from typer.testing import CliRunner
 
 from earmark.cli import models
-from earmark.errors import ConfigError, ModelError
+from earmark.errors import ConfigError, DownloadError, ModelError, WrongFileError
 from earmark.importers import published
-from earmark.importers.download import DownloadError, WrongFileError, download
+from earmark.importers.download import download
 from earmark.importers.published import PUBLISHED, find_published, published_names
 from earmark.importers.pull import file_addresses, pull_model
 from earmark.models import summary

@@ -14,7 +14,7 @@ from earmark.cli.export import export
 from earmark.cli.import_weights import import_weights
 from earmark.cli.tag import tag
 from earmark.cli.train import train
-from earmark.errors import AudioError, DataError, EarmarkError
+from earmark.errors import AudioError, DataError, DownloadError, EarmarkError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -63,7 +63,7 @@ def run() -> None:
     except EarmarkError as error:
         for line in str(error).splitlines():
             print(f"earmark: {line}", file=sys.stderr)
-        sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError) else EXIT_USAGE)
+        sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError | DownloadError) else EXIT_USAGE)
     except OSError as error:  # stdout's disk is full, and the like
         print(f"earmark: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)

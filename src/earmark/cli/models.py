@@ -164,7 +164,6 @@ def pull(
     Exit code: 0 done, 1 it could not be fetched, 2 wrong usage.
     """
     from earmark.errors import ModelError
-    from earmark.importers.download import DownloadError
     from earmark.importers.published import find_published, published_names
 
     if name is None:
@@ -185,13 +184,8 @@ def pull(
         typer.echo(f"{there}: is there already; --again fetches it anew")
         return
     require_extra("train", "earmark models pull", *TRAIN_MODULES)
-    try:
-        with stopping_kindly("the same command goes on from what has come"), _progress(published.file_name) as progress:
-            card, report = pull_model(name, folder, mirror=mirror, timeout_seconds=timeout, on_progress=progress)
-    except DownloadError as error:
-        for line in str(error).splitlines():
-            print(f"earmark: {line}", file=sys.stderr)
-        raise typer.Exit(1) from error
+    with stopping_kindly("the same command goes on from what has come"), _progress(published.file_name) as progress:
+        card, report = pull_model(name, folder, mirror=mirror, timeout_seconds=timeout, on_progress=progress)
     typer.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
     typer.echo(f"{report.path}: PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
     typer.echo(f"earmark tag --model {card.name} PATH...")

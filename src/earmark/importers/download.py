@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from earmark.errors import ConfigError, ModelError
+from earmark.errors import ConfigError, DownloadError, WrongFileError
 
 BLOCK_BYTES = 1 << 16
 TIMEOUT_SECONDS = 30.0
@@ -26,14 +26,6 @@ RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
 OnProgress = Callable[[int, int], None]
 """Called with the bytes that have come and those that there are."""
-
-
-class DownloadError(ModelError):
-    """A file could not be fetched, or is not the one that was asked for."""
-
-
-class WrongFileError(DownloadError):
-    """An address answered with another file."""
 
 
 class _PassingError(Exception):
