@@ -163,16 +163,12 @@ def pull(
 
     Exit code: 0 done, 1 it could not be fetched, 2 wrong usage.
     """
-    from earmark.errors import ModelError
-    from earmark.importers.published import find_published, published_names
+    from earmark.importers.published import find_published
 
     if name is None:
         _list_published()
         return
-    try:
-        published = find_published(name)
-    except ModelError as error:
-        raise ModelError(f"{error}\nto be had are {', '.join(published_names())}") from error
+    published = find_published(name)
 
     from earmark.cli.extra import require_extra, stopping_kindly
     from earmark.importers.pull import pull_model
