@@ -270,6 +270,8 @@ def test_ctrl_c_stops_cleanly_with_whole_lines(long_queue: Path, tmp_path: Path)
             [*COMMAND, "tag", str(long_queue), "--format", "jsonl", "--taggram", str(tmp_path / "p")],
             stdout=stdout,
             stderr=subprocess.PIPE,
+            # Where the tests run in the background, SIGINT is ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         while out.stat().st_size == 0 and process.poll() is None:
             time.sleep(0.05)
