@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from machine import cpu_name
 
 from earmark.checkpoint import make_card
 from earmark.export import check_signals, export_onnx
@@ -190,13 +191,6 @@ def table(rows: list[Row], repeats: int, batch_seconds: float) -> str:
 def number(value: float) -> str:
     """Three digits, or all before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from machine import cpu_name
 
 import earmark
 from earmark import audio
@@ -206,16 +207,6 @@ def main() -> None:
     print(text)
     if options.out:
         options.out.write_text(text, encoding="utf-8")
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

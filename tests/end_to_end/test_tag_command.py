@@ -299,27 +299,44 @@ def test_a_reader_that_leaves_is_no_crash(long_queue: Path) -> None:
     process.stderr.close()
 
 
-def test_a_terminal_sees_progress_and_a_pipe_does_not(album: Path, long_queue: Path) -> None:
+def on_a_terminal(arguments: list[str], **streams: object) -> str:
+    """What a terminal shows of stderr, and of stdout unless it is given; control codes taken out."""
     controller, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    files = [str(path) for path in sorted(long_queue.iterdir())[:6]]
-    process = subprocess.Popen([*COMMAND, "tag", *files], stdout=subprocess.DEVNULL, stderr=terminal, env=environment)
+    streams = {"stdout": terminal, "stderr": terminal, **streams}
+    process = subprocess.Popen([*COMMAND, *arguments], env=environment, **streams)  # type: ignore[call-overload]
     os.close(terminal)
     shown = b""
     while True:
         try:
             part = os.read(controller, 4096)
-        except OSError:
+        except OSError:  # Linux: the other end is closed
             break
         if not part:
             break
         shown += part
     os.close(controller)
     assert process.wait(timeout=60) == 0
-    text = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).decode()
+    return re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).decode()
+
+
+def test_a_terminal_sees_progress_and_a_pipe_does_not(album: Path, long_queue: Path) -> None:
+    files = [str(path) for path in sorted(long_queue.iterdir())[:6]]
+    text = on_a_terminal(["tag", *files], stdout=subprocess.DEVNULL)
     assert re.search(r"tagging .*\d/6 files .*x real time .*left", text)
     assert "tagging" not in earmark("tag", album).stderr
     assert earmark("tag", album, "--quiet").stderr == ""
+
+
+def test_rows_and_progress_share_a_terminal(long_queue: Path) -> None:
+    files = [str(path) for path in sorted(long_queue.iterdir())[:6]]
+    text = on_a_terminal(["tag", *files])
+    assert "tagging" in text
+    rows = [line for line in re.split(r"[\r\n]+", text) if "10:00 " in line]
+    assert len(rows) == 6
+    assert all("tagging" not in row for row in rows)
+    lines = on_a_terminal(["tag", *files, "--format", "jsonl"]).splitlines()
+    assert [json.loads(line)["status"] for line in lines[:6]] == ["ok"] * 6  # nothing in between
 
 
 def test_help_shows_defaults_examples_and_exit_codes() -> None:

@@ -47,6 +47,12 @@ class TagRun:
         self.top, self.threshold = top, threshold
         self.output_format, self.taggram_dir, self.jobs, self.quiet = output_format, taggram_dir, jobs, quiet
         self.messages = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.rows = Console(highlight=False, soft_wrap=True)
+        # A bar and rows on one terminal must come from one console, or they write into each other.
+        self.bar = self.messages.is_terminal and not quiet
+        if self.rows.is_terminal and self.bar:
+            self.bar = output_format == "table"
+            self.rows = self.messages
         self.n_tagged = self.n_failed = 0
         self.audio_seconds = 0.0
         self.drawn: set[Path] = set()
@@ -133,7 +139,7 @@ class TagRun:
 
     @contextmanager
     def _progress(self, found: list[Found]) -> Iterator[_Advance]:
-        if self.quiet or not self.messages.is_terminal:
+        if not self.bar:
             yield _Advance(None, found)
             return
         columns = (
@@ -174,7 +180,7 @@ class _Table:
 
     def __init__(self, run: TagRun, found: list[Found]) -> None:
         self.run = run
-        self.out = Console(highlight=False, soft_wrap=True)
+        self.out = run.rows
         longest = max(cell_len(printable(item.path)) for item in found)
         self.columns = min(longest, _PATH_COLUMNS) if self.out.is_terminal else longest
 
