@@ -111,7 +111,7 @@ def find_model(model: str | Path | None = None) -> Path:
     if wanted in published_names():
         raise ModelError(f"model {wanted!r} is not on this machine; fetch it with: earmark models pull {wanted}")
     near = difflib.get_close_matches(wanted, installed, n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(installed) or 'none'}"
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(installed) or 'none'}."
     raise ModelError(f"no model named {wanted!r}; {hint} A file is named with its ending: ./my.onnx")
 
 

@@ -154,3 +154,9 @@ def test_numbers_without_a_point_are_numbers(tmp_path: Path) -> None:
     assert recipe.model.options == {"x": 0.001}
     assert recipe.optimiser.learning_rate == 3e-4
     assert recipe.training.precision == "32"
+
+
+def test_unknown_keys_do_not_hide_values_out_of_range() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe("first", ["training.epoch=3", "optimiser.learning_rate=-1", "training.batch_size=0"])
+    assert len(caught.value.problems) == 3

@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import difflib
 import re
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -207,7 +208,7 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
             raise ConfigError(f"{name}: the recipe cannot be read ({error})") from error
     else:
         near = difflib.get_close_matches(name, list_recipes(), n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(list_recipes())}"
+        hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(list_recipes())}."
         raise ConfigError(f"no recipe {name!r}; {hint} A file is named with its ending: ./my.yaml")
     document = read_yaml(text, name)
     if not isinstance(document, dict):
@@ -218,16 +219,18 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 def recipe_from(document: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """A recipe from its sections. Raises ConfigError with all problems, each begun with ``where``."""
     problems: list[str] = []
-    recipe = None
+    recipe: Recipe | None = None
     values = read_section(Recipe, document, "", problems)
-    if not problems:
-        try:
-            recipe = build(Recipe, values)
-        except ConfigError as error:
-            problems = error.problems
-    if recipe is None:
+    try:
+        recipe = build(Recipe, values)
+    except ConfigError as error:
+        problems += error.problems
+    except (TypeError, AttributeError):  # what is missing or of the wrong type cannot be put together
+        if not problems:
+            raise
+    if problems:
         raise ConfigError([f"{where}: {problem}" for problem in problems])
-    return recipe  # type: ignore[no-any-return]
+    return typing.cast(Recipe, recipe)
 
 
 def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
