@@ -179,7 +179,7 @@ def find_published(name: str) -> PublishedWeights:
         if weights.name == name:
             return weights
     near = difflib.get_close_matches(name, published_names(), n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(published_names())}"
+    hint = f"{f'did you mean {near[0]}? ' if near else ''}there are {', '.join(published_names())}"
     raise ModelError(f"no published weights {name!r}; {hint}")
 
 
