@@ -23,7 +23,8 @@ class LogMel(nn.Module):
     is odd about sample N / 2, and so is the window, so the real part needs only x[n] + x[N - n] and the imaginary
     part only x[n] - x[N - n]. Frames are cut by reshaping into blocks of one hop.
 
-    It has no weights: the matrices follow from the config and are kept out of checkpoints.
+    The matrices follow from the config and are kept out of checkpoints. It has weights with
+    ``standardise="batch_norm"`` alone: a batch norm of every band, which learns with the network behind it.
 
     Example:
         >>> import torch
@@ -53,6 +54,7 @@ class LogMel(nn.Module):
         self._constant("cosine", np.cos(angle[1:]))  # (half, bins); x[0] has window 0
         self._constant("sine", np.sin(angle[1:half]))  # (half - 1, bins)
         self._constant("mel", bands[:, bins].T)  # (bins, n_mels)
+        self.norm = nn.BatchNorm1d(config.n_mels) if config.standardise == "batch_norm" else None
 
     def _constant(self, name: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
         self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
@@ -103,6 +105,8 @@ class LogMel(nn.Module):
             mel = centred / (centred.square().mean(dim=(1, 2), keepdim=True).sqrt() + CLIP_EPSILON)
         elif config.standardise == "dataset":
             mel = (mel - config.mean) / config.std
+        elif self.norm is not None:
+            mel = self.norm(mel)
         return mel
 
     def extra_repr(self) -> str:

@@ -22,7 +22,7 @@ MelScale = Literal["htk", "slaney"]
 MelNorm = Literal["slaney"]
 Compression = Literal["log1p", "log10p", "db", "none"]
 PadMode = Literal["reflect", "constant"]
-Standardise = Literal["clip", "dataset"]
+Standardise = Literal["clip", "dataset", "batch_norm"]
 
 DB_FLOOR = 1e-10
 """Smallest value that the "db" compression sees: -100 dB."""
@@ -51,7 +51,8 @@ class LogMelConfig:
             ends; without it frame t begins at that sample and nothing is padded.
         pad_mode: "reflect" or "constant" (zeros); read only when centred.
         standardise: None; "clip" (each waveform's spectrogram to zero mean and unit variance over bands and time);
-            "dataset" (x - mean) / std with the two numbers below. Batch norm on the input is a layer of the model.
+            "dataset" (x - mean) / std with the two numbers below; "batch_norm" learns mean, spread, scale and shift of
+            every band while the network trains.
         mean, std: of the training data's spectrograms, for "dataset".
 
     Raises:
@@ -212,8 +213,10 @@ def log_mel(waveform: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.f
         (B, n_mels, n_frames) float32.
 
     Raises:
-        ConfigError: the waveform is not two-dimensional, or too short.
+        ConfigError: the waveform is not two-dimensional, or too short, or the spectrogram needs trained weights.
     """
+    if config.standardise == "batch_norm":
+        raise ConfigError("standardise 'batch_norm': has trained weights, which only the network knows")
     if waveform.ndim != 2:
         raise ConfigError(f"waveform of shape {waveform.shape}: must be (batch, samples)")
     config.n_frames(waveform.shape[1])

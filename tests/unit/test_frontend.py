@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from earmark.checkpoint import load_checkpoint, make_card, save_checkpoint
 from earmark.errors import ConfigError
+from earmark.export import export_onnx
 from earmark.frontend import LogMel
+from earmark.models import create_model
 from earmark.spectrum import LogMelConfig, log_mel
+from earmark.vocabulary import Vocabulary
 
 RATE_HZ = 16000
 CONFIGS = {
@@ -126,3 +130,27 @@ def test_half_precision_around_it_does_not_reach_it():
     expected = module(waveform)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(module(waveform), expected)
+
+
+def test_batch_norm_learns_each_band_and_is_kept_and_exported(tmp_path):
+    options = {
+        "window_seconds": 2.0,
+        "width": 0.1,
+        "frontend": {"n_fft": 512, "n_mels": 32, "standardise": "batch_norm"},
+    }
+    torch.manual_seed(0)
+    model = create_model("ensemble_model1", 3, **options)
+    loud = 0.3 * torch.randn(8, model.window_samples)
+    for _ in range(200):
+        model.frontend(loud)
+    bands = model.eval().frontend(loud)
+    torch.testing.assert_close(bands.mean(dim=(0, 2)), torch.zeros(32), rtol=0, atol=1e-3)
+    torch.testing.assert_close(bands.std(dim=(0, 2)), torch.ones(32), rtol=0, atol=1e-2)
+    card = make_card(model, name="test", vocabulary=Vocabulary.of(["a", "b", "c"]))
+    save_checkpoint(tmp_path / "run", model, card)
+    again, _ = load_checkpoint(tmp_path / "run")
+    torch.testing.assert_close(again.frontend(loud), bands)
+    report = export_onnx(again, card, tmp_path / "test.onnx", loud.numpy())
+    assert report.max_abs_difference < 1e-4
+    with pytest.raises(ConfigError, match="trained weights"):
+        log_mel(loud.numpy(), model.frontend.config)
