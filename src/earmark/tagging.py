@@ -146,10 +146,13 @@ class Tagger:
             them, "tag" tags what could be decoded and says so in ``warnings``.
 
     Examples:
-        >>> import earmark
+        >>> import earmark, numpy as np
         >>> tagger = earmark.load_tagger()
-        >>> scores = tagger.tag("song.mp3")              # doctest: +SKIP
-        >>> [(t.tag, round(t.score, 2)) for t in scores.top(3)]   # doctest: +SKIP
+        >>> scores = tagger.tag_waveform(np.zeros(5 * 44_100), 44_100)  # or tagger.tag("song.mp3")
+        >>> len(scores.top(3)), scores.taggram.shape, scores.duration_seconds
+        (3, (3, 13), 5.0)
+        >>> scores.warnings[0][:6]
+        'silent'
     """
 
     def __init__(
@@ -240,8 +243,7 @@ class Tagger:
         cuts = audio.cut(mono, spec)
         steps = range(0, len(cuts), self._batch_windows)
         taggram = np.concatenate([self._model(cuts[i : i + self._batch_windows]) for i in steps])
-        peak = float(np.abs(np.asarray(samples)).max())
-        warnings = (audio.SILENT,) if peak < audio.SILENCE_PEAK else ()
+        warnings = (audio.SILENT,) if float(np.abs(mono).max()) < audio.SILENCE_PEAK else ()
         return self._scores(Heard(None, taggram, len(mono), len(mono) / spec.sample_rate_hz, warnings))
 
     def _scores(self, heard: Heard) -> TagScores:
