@@ -1,7 +1,7 @@
 """Labelled music, one file a dataset, one head for all. Never imports models."""
 
 from earmark.datasets import emotify, manifest
-from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Protocol, label_matrix
+from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, label_matrix
 from earmark.datasets.registry import dataset_info, list_datasets, load_dataset, register_dataset
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Clip",
     "Dataset",
     "DatasetInfo",
+    "Download",
     "Protocol",
     "dataset_info",
     "emotify",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -57,6 +57,24 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Download:
+    """One file of a dataset, as its publishers offer it.
+
+    Attributes:
+        url: where it was published.
+        what: what is in it.
+        sha256, md5: hexadecimal, as far as the publishers or an independent index tell them; None where not known.
+        n_bytes: its size; None where not known.
+    """
+
+    url: str
+    what: str
+    sha256: str | None = None
+    md5: str | None = None
+    n_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """What is known about a dataset before its files are seen.
 
@@ -68,6 +86,8 @@ class DatasetInfo:
         licence: of audio and labels.
         url: where it comes from.
         protocols: its named splits; empty where the data brings its own.
+        downloads: its files.
+        exclusions: clip -> why it is never used.
     """
 
     name: str
@@ -77,6 +97,8 @@ class DatasetInfo:
     licence: str
     url: str
     protocols: tuple[Protocol, ...]
+    downloads: tuple[Download, ...] = ()
+    exclusions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
