@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark import __version__
-from earmark.cli import models
+from earmark.cli import data, models
 from earmark.cli.evaluate import evaluate
 from earmark.cli.export import export
 from earmark.cli.import_weights import import_weights
@@ -47,6 +47,7 @@ def main(
 
 app.command(no_args_is_help=True)(tag)
 app.add_typer(models.app, name="models")
+app.add_typer(data.app, name="data", rich_help_panel="For researchers")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(train)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(evaluate)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
