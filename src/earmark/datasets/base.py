@@ -88,6 +88,8 @@ class DatasetInfo:
         protocols: its named splits; empty where the data brings its own.
         downloads: its files.
         exclusions: clip -> why it is never used.
+        tags: their names, where they are the same for everybody.
+        tags_from: where they come from otherwise.
     """
 
     name: str
@@ -99,6 +101,8 @@ class DatasetInfo:
     protocols: tuple[Protocol, ...]
     downloads: tuple[Download, ...] = ()
     exclusions: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    tags_from: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +115,8 @@ class Dataset:
         vocabulary: tags in the order of the labels.
         clips: all clips of all splits.
         info: citation, licence and so on.
+        notes: what a reader of scores must know about the files that were found, a sentence each: clips that the
+            published split has and these files do not, for instance.
 
     Raises:
         DataError: no clips, a clip id twice, an unknown split, or labels that are not as :class:`Clip` says; all
@@ -122,6 +128,7 @@ class Dataset:
     vocabulary: Vocabulary
     clips: tuple[Clip, ...] = field(repr=False)
     info: DatasetInfo = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [] if self.clips else ["it has no clips"]

@@ -64,6 +64,7 @@ INFO = DatasetInfo(
     licence="audio from Magnatune, CC BY-NC-SA",
     url="http://www2.projects.science.uu.nl/memotion/emotifydata/",
     protocols=(ARTIST_DISJOINT, RANDOM_BY_TRACK),
+    tags=(*GENRES, *(name.replace("_", " ") for name in EMOTIONS)),
 )
 
 

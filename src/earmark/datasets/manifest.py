@@ -48,6 +48,7 @@ INFO = DatasetInfo(
     licence="your own",
     url="",
     protocols=(),
+    tags_from="the table's column tags, and a column for each further tag",
 )
 
 _BRACKETS = re.compile(r"^(?P<name>.*\S)\s*\[(?P<words>[^\[\]]*)\]$")
