@@ -1,4 +1,4 @@
-"""From files to windows: decode, mix to mono, resample, cut. The only decoder and the only chunker.
+"""From files to windows: mix to mono, resample, cut. The only chunker; the only decoder is :mod:`earmark.decoding`.
 
 Everything is a stream: memory does not grow with the length of a file. Decoding is FFmpeg's (PyAV),
 resampling is soxr's. All samples are float32, full scale is -1..1.
@@ -6,20 +6,31 @@ resampling is soxr's. All samples are float32, full scale is -1..1.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 import numpy.typing as npt
 import soxr
 
 from earmark.card import InputSpec
-from earmark.errors import AudioError, TruncatedAudioError
-from earmark.truncation import PacketLog, may_be_cut_off, missing_audio
+from earmark.decoding import SILENCE_PEAK, SILENT, AudioBytes, AudioStream, Samples
+from earmark.errors import AudioError
 
-Samples = npt.NDArray[np.float32]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "SILENCE_PEAK",
+    "SILENT",
+    "AudioBytes",
+    "AudioStream",
+    "Samples",
+    "cut",
+    "load",
+    "resample",
+    "stream",
+    "window_starts",
+    "windows",
+]
 
 AUDIO_SUFFIXES = frozenset(
     [
@@ -61,187 +72,15 @@ AUDIO_SUFFIXES = frozenset(
 )
 """File name endings that a search through folders takes for audio (compared in lower case)."""
 
-# Containers that hold audio. Play lists, network streams and picture formats stay out: FFmpeg would
-# follow addresses written in a text file that is named like a song.
-_CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
-    "ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
-)
-_BLOCK_SAMPLES = 65_536
-SILENCE_PEAK = 1e-4  # -80 dBFS
-SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
-_DAMAGED_SHARE = 0.01
 
-_INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
-
-
-class AudioStream:
-    """Iterates over a file's audio: blocks of mono float32 samples, shape ``(n,)``, at one rate.
-
-    A frame's channels are averaged. Iterate once.
-
-    Args:
-        path: the file.
-        sample_rate_hz: rate of the blocks, whatever the file's own.
-
-    Attributes:
-        duration_seconds: audio decoded so far.
-        peak: largest absolute sample so far, after mixing to mono.
-        warnings: what a user should know though it is no error, one line each; complete at the end.
-
-    Raises (while iterating):
-        AudioError: missing, empty, no permission, not audio, no samples, NaN or infinite samples.
-        TruncatedAudioError: at the very end, after all that could be decoded was given out, where the
-            file promises more than that.
-    """
-
-    def __init__(self, path: str | Path, sample_rate_hz: int) -> None:
-        self.path = Path(path)
-        self.sample_rate_hz = sample_rate_hz
-        self.duration_seconds = 0.0
-        self.peak = 0.0
-        self.warnings: list[str] = []
-
-    def __iter__(self) -> Iterator[Samples]:
-        try:
-            self._check_file()
-            # "file:" keeps names such as "http:song.mp3" from being read as addresses.
-            container = av.open(
-                f"file:{self.path}", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}
-            )
-        except AudioError:
-            raise
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise AudioError(_cause(error), self.path) from error
-        with container:
-            try:
-                yield from self._blocks(container)
-            except (av.FFmpegError, OSError) as error:
-                raise AudioError(_cause(error), self.path) from error
-        if self.peak < SILENCE_PEAK:
-            self.warnings.append(SILENT)
-
-    def _check_file(self) -> None:
-        status = self.path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise AudioError("is a folder, not an audio file", self.path)
-        if not stat.S_ISREG(status.st_mode):
-            raise AudioError("is not a regular file", self.path)
-        if status.st_size == 0:
-            raise AudioError("the file is empty (0 bytes)", self.path)
-
-    def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
-        if not container.streams.audio:
-            raise AudioError(f"holds no audio ({container.format.name})", self.path)
-        source = container.streams.audio[0]
-        log = PacketLog()
-        resampler: soxr.ResampleStream | None = None
-        frame_key: tuple[int, str, str] | None = None
-        fifo = av.AudioFifo()
-
-        def flush() -> Samples:
-            frame = fifo.read(0, partial=True)
-            mono = np.empty(0, np.float32) if frame is None else self._mono(frame)
-            if resampler is None:
-                return mono
-            out: Samples = resampler.resample_chunk(mono, last=True)
-            return out
-
-        for packet in container.demux(source):
-            try:
-                frames = packet.decode()
-            except (av.InvalidDataError, av.EOFError):
-                log.add(packet, ok=False)
-                continue
-            log.add(packet, ok=True)
-            for frame in frames:
-                key = (frame.sample_rate, frame.layout.name, frame.format.name)
-                if key != frame_key:  # the first frame, or a chained stream that goes on in another form
-                    if frame_key is not None:
-                        yield flush()
-                    if not frame.sample_rate:
-                        raise AudioError("not audio: the stream has no sample rate", self.path)
-                    frame_key = key
-                    fifo = av.AudioFifo()
-                    resampler = None
-                    if frame.sample_rate != self.sample_rate_hz:
-                        resampler = soxr.ResampleStream(
-                            frame.sample_rate, self.sample_rate_hz, num_channels=1, dtype="float32", quality="HQ"
-                        )
-                frame.pts = None  # gaps in time stamps are no gaps in the sound
-                fifo.write(frame)
-            if fifo.samples >= _BLOCK_SAMPLES and (gathered := fifo.read(0, partial=True)) is not None:
-                mono = self._mono(gathered)
-                yield mono if resampler is None else resampler.resample_chunk(mono)
-        if frame_key is not None:
-            yield flush()
-        self._judge(container, source, log)
-
-    def _mono(self, frame: av.AudioFrame) -> Samples:
-        """One frame of any sample format as mono float32; keeps count of duration and peak."""
-        array = frame.to_ndarray()
-        n_channels = frame.layout.nb_channels
-        scale = _INTEGER_SCALE.get(array.dtype, 1.0)
-        if array.dtype == np.uint8:  # the one unsigned format: silence is 128
-            array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
-        array = array.astype(np.float32, copy=False)
-        shares = np.full(n_channels, scale / n_channels, np.float32)
-        # A product with the shares is several times faster than scaling and a mean over the channels.
-        mono: Samples = shares @ array if frame.format.is_planar else array.reshape(-1, n_channels) @ shares
-        if mono.size:
-            peak = float(max(mono.max(), -mono.min()))
-            if not np.isfinite(peak):
-                first = int(np.argmin(np.isfinite(mono)))
-                at = self.duration_seconds + first / frame.sample_rate
-                raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s", self.path)
-            self.peak = max(self.peak, peak)
-        self.duration_seconds += mono.size / frame.sample_rate
-        return mono
-
-    def _judge(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
-        """At the end of the file: was this all of it?"""
-        if self.duration_seconds == 0:
-            if log.n_damaged:
-                raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
-            raise AudioError("holds no audio samples", self.path)
-        declared = None
-        if source.duration and source.time_base:
-            declared = float(source.duration * source.time_base)
-        elif container.duration and len(container.streams) == 1:
-            declared = container.duration / av.time_base
-        reason = missing_audio(self.path, container.format.name, log, declared, self.duration_seconds)
-        if reason:
-            raise TruncatedAudioError(reason, self.path)
-        if log.n_damaged > max(2, _DAMAGED_SHARE * log.n_packets):
-            raise TruncatedAudioError(
-                f"damaged: {log.n_damaged} of {log.n_packets} packets cannot be decoded", self.path
-            )
-        if log.n_damaged:
-            self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
-        if may_be_cut_off(self.path, container.format.name):
-            self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
-
-
-def _cause(error: Exception) -> str:
-    """FFmpeg's and the system's errors in words for a person, without the path."""
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "no permission to read it"
-    if isinstance(error, av.InvalidDataError | av.ArgumentError | ValueError):
-        return "not audio, or in no format that can be decoded, or cut off before its index"
-    text = getattr(error, "strerror", None) or str(error)
-    return f"cannot be read ({text})"
-
-
-def stream(path: str | Path, sample_rate_hz: int) -> AudioStream:
+def stream(source: str | Path | AudioBytes, sample_rate_hz: int) -> AudioStream:
     """A file's audio as blocks of mono float32 samples at ``sample_rate_hz``; see :class:`AudioStream`."""
-    return AudioStream(path, sample_rate_hz)
+    return AudioStream(source, sample_rate_hz)
 
 
-def load(path: str | Path, sample_rate_hz: int) -> Samples:
+def load(source: str | Path | AudioBytes, sample_rate_hz: int) -> Samples:
     """A whole file, mono float32, shape ``(n_samples,)``, at ``sample_rate_hz``. Raises AudioError."""
-    blocks = list(stream(path, sample_rate_hz))
+    blocks = list(stream(source, sample_rate_hz))
     return np.concatenate(blocks)
 
 

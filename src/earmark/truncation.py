@@ -6,8 +6,12 @@ at their own bytes.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import os
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+Opener = Callable[[], BinaryIO]
+"""Opens the file, on disk or in memory, anew."""
 
 TOLERANCE_SECONDS = 0.5
 """Declared and decoded length may differ by this much: encoder delay, rounding, stale headers."""
@@ -49,12 +53,12 @@ class PacketLog:
 
 
 def missing_audio(
-    path: Path, container: str, log: PacketLog, declared_seconds: float | None, decoded_seconds: float
+    opener: Opener, container: str, log: PacketLog, declared_seconds: float | None, decoded_seconds: float
 ) -> str | None:
     """Why a fully decoded file is known to lack audio, in one line; None where nothing says so.
 
     Args:
-        path: the file.
+        opener: the file.
         container: FFmpeg's name of the container format.
         log: its packets.
         declared_seconds: length the container gives, exact or estimated; None where it gives none.
@@ -63,34 +67,34 @@ def missing_audio(
     names = set(container.split(","))
     exact = bool(names & _DECLARE_LENGTH)
     if "mp3" in names:
-        exact = _has_length_header(path, log)
-        if _mp3_ends_inside_a_frame(path, log):
+        exact = _has_length_header(opener, log)
+        if _mp3_ends_inside_a_frame(opener, log):
             return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     if exact and declared_seconds and decoded_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
     if "wav" in names:
-        return _wav_shortfall(path)
+        return _wav_shortfall(opener)
     if "aac" in names and log.last_is_damaged:
         return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     return None
 
 
-def may_be_cut_off(path: Path, container: str) -> bool:
+def may_be_cut_off(opener: Opener, container: str) -> bool:
     """Does an Ogg file lack the mark of its end? Cut files do, and so do recordings of radio streams."""
     if container != "ogg":
         return False
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 66_000))  # a page has 65,307 bytes at most
+    with opener() as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 66_000))  # a page has 65,307 bytes at most
         tail = file.read()
     page = tail.rfind(b"OggS\0")
     return page < 0 or not tail[page + 5] & 4
 
 
-def _has_length_header(path: Path, log: PacketLog) -> bool:
+def _has_length_header(opener: Opener, log: PacketLog) -> bool:
     """Does the frame before the first audio packet of an MP3 hold a Xing, Info or VBRI header?"""
     if not log.first_byte:
         return False
-    with path.open("rb") as file:
+    with opener() as file:
         file.seek(max(0, log.first_byte - 2048))
         before = file.read(log.first_byte - file.tell())
     return any(mark in before for mark in (b"Xing", b"Info", b"VBRI"))
@@ -108,7 +112,7 @@ def _layer3_frame_bytes(header: bytes) -> int | None:
     return slots * kbps // _MPEG_RATES_HZ[version][rate_index] + ((header[2] >> 1) & 1)
 
 
-def _mp3_ends_inside_a_frame(path: Path, log: PacketLog) -> bool:
+def _mp3_ends_inside_a_frame(opener: Opener, log: PacketLog) -> bool:
     last = log.last_packet()
     if last is None:
         return False
@@ -119,18 +123,18 @@ def _mp3_ends_inside_a_frame(path: Path, log: PacketLog) -> bool:
     if len(content) < announced:
         return True
     # The decoder leaves an incomplete frame unread: bytes after the last packet that begin like it.
-    with path.open("rb") as file:
+    with opener() as file:
         file.seek(position + len(content))
         rest = file.read(announced + 1)
     wanted = _layer3_frame_bytes(rest[:4])
     return rest[:2] == content[:2] and wanted is not None and len(rest) < wanted
 
 
-def _wav_shortfall(path: Path) -> str | None:
+def _wav_shortfall(opener: Opener) -> str | None:
     """RIFF says its size in its head; recorders that stream leave 0 or 2^32 - 1 there."""
-    with path.open("rb") as file:
+    with opener() as file:
         head = file.read(8)
-    size = path.stat().st_size
+        size = file.seek(0, os.SEEK_END)
     declared = int.from_bytes(head[4:8], "little") + 8
     if head[:4] != b"RIFF" or declared in (8, 2**32 + 7) or size >= declared - 1:
         return None
