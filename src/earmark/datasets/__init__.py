@@ -1,6 +1,6 @@
 """Labelled music, one file a dataset, one head for all. Never imports models."""
 
-from earmark.datasets import emotify, manifest
+from earmark.datasets import emotify, magnatagatune, manifest
 from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, label_matrix
 from earmark.datasets.registry import dataset_info, list_datasets, load_dataset, register_dataset
 
@@ -16,6 +16,7 @@ __all__ = [
     "label_matrix",
     "list_datasets",
     "load_dataset",
+    "magnatagatune",
     "manifest",
     "register_dataset",
 ]

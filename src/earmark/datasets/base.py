@@ -172,13 +172,15 @@ class Dataset:
         raise_problems(f"dataset {self.name}: {len(missing)} of {len(wanted)} audio files are missing", missing)
 
     def shared_between_splits(self, by: Literal["artist", "song"] = "artist") -> tuple[str, ...]:
-        """Artists (or songs) with clips in more than one split, sorted: with such, test scores flatter."""
-        seen: dict[str, set[str]] = {}
+        """Artists (or songs) with clips in more than one split, sorted: with such, test scores flatter.
+
+        Songs of the same title by two artists are two songs.
+        """
+        seen: dict[tuple[str | None, str], set[str]] = {}
         for clip in self.clips:
-            owner = clip.artist if by == "artist" else clip.song
-            if owner is not None:
+            if (owner := owner_of(clip, by)) is not None:
                 seen.setdefault(owner, set()).add(clip.split)
-        return tuple(sorted(owner for owner, splits in seen.items() if len(splits) > 1))
+        return tuple(sorted(name for (_, name), splits in seen.items() if len(splits) > 1))
 
     @property
     def fingerprint(self) -> str:
@@ -192,6 +194,13 @@ class Dataset:
     def replace(self, **changes: object) -> Dataset:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def owner_of(clip: Clip, by: Literal["artist", "song"]) -> tuple[str | None, str] | None:
+    """What tells a clip's artist, or its song (with its artist), from all others; None where it is not known."""
+    if by == "artist":
+        return None if clip.artist is None else (None, clip.artist)
+    return None if clip.song is None else (clip.artist, clip.song)
 
 
 def label_matrix(clips: Iterable[Clip]) -> Labels:

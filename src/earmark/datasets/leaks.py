@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from earmark.datasets.base import SPLITS, Dataset
+from earmark.datasets.base import SPLITS, Dataset, owner_of
 
 By = Literal["song", "artist"]
 
@@ -32,17 +32,20 @@ def find_leaks(dataset: Dataset) -> tuple[Leak, ...]:
     leaks = []
     kinds: tuple[By, ...] = ("song", "artist")
     for by in kinds:
-        owners = frozenset(dataset.shared_between_splits(by))
-        if not owners:
+        places: dict[tuple[str | None, str], set[str]] = {}
+        belongs = [(clip.split, owner) for clip in dataset.clips if (owner := owner_of(clip, by)) is not None]
+        for split, owner in belongs:
+            places.setdefault(owner, set()).add(split)
+        shared = {owner for owner, splits in places.items() if len(splits) > 1}
+        if not shared:
             continue
-        belongs = [(clip.split, clip.artist if by == "artist" else clip.song) for clip in dataset.clips]
-        trained = {owner for split, owner in belongs if split == "train"}
         known = {
-            name: sum(split == name and owner is not None and owner in trained for split, owner in belongs)
+            name: sum(split == name and "train" in places[owner] for split, owner in belongs)
             for name in SPLITS[1:]
             if name in dataset.counts
         }
-        leaks.append(Leak(by, tuple(sorted(owners)), sum(owner in owners for _, owner in belongs), known))
+        names = tuple(sorted(name for _, name in shared))
+        leaks.append(Leak(by, names, sum(owner in shared for _, owner in belongs), known))
     return tuple(leaks)
 
 
