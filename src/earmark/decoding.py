@@ -115,7 +115,7 @@ class AudioStream:
         else:
             _check_file(self.path)
             file = f"file:{self.path}"  # "file:" keeps names such as "http:song.mp3" from being read as addresses
-        return av.open(file, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
+        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
 
     def _open(self) -> BinaryIO:
         """The file's own bytes, for a look beside the decoder."""

@@ -1,0 +1,198 @@
+"""What lies in a folder of shards, and how its tables are read and written.
+
+::
+
+    shards.json           what this is: dataset, rate, kind of audio, counts, and size and SHA-256 of every shard
+    index.jsonl           a line a clip: where its audio lies
+    shard-000000.tar      WebDataset: KEY.flac (or the original file, KEY.mp3) and KEY.json
+    records/              a file a shard, written when the shard is finished: what `prepare` goes on from
+    failed.csv            clips that could not be listened to, and why; absent where there are none
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from earmark.errors import DataError
+from earmark.files import write_atomic
+
+FORMAT = "earmark-shards"
+FORMAT_VERSION = 1
+HEADER, INDEX, FAILED, RECORDS = "shards.json", "index.jsonl", "failed.csv", "records"
+
+AudioKind = Literal["flac", "original"]
+
+
+class Entry(NamedTuple):
+    """Where one clip's audio lies.
+
+    Attributes:
+        clip_id: of the dataset.
+        shard: number of the shard.
+        key: WebDataset key: the member's name without its ending.
+        suffix: the member's ending without the dot.
+        offset, size: bytes of the audio within the shard.
+        crc32: of these bytes.
+        n_samples: at the rate of the shards; None where they hold original files.
+        gain: what the audio was multiplied with to fit into 16 bits, mostly 1.
+        duration_seconds: length of the source.
+    """
+
+    clip_id: str
+    shard: int
+    key: str
+    suffix: str
+    offset: int
+    size: int
+    crc32: int
+    n_samples: int | None
+    gain: float
+    duration_seconds: float
+
+
+class FailedClip(NamedTuple):
+    """A clip that could not be listened to: its file, and why in one line."""
+
+    clip_id: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished shard.
+
+    Attributes:
+        size, sha256: of the tar file.
+        entries: its clips, in order.
+        failed: those that should be in it.
+    """
+
+    size: int
+    sha256: str
+    entries: tuple[Entry, ...]
+    failed: tuple[FailedClip, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """shards.json.
+
+    Attributes:
+        dataset, protocol: what was prepared.
+        clip_list: SHA-256 of the clip ids in the order of the shards.
+        metadata: SHA-256 of labels, splits, artists and songs.
+        audio: "flac" or "original".
+        sample_rate_hz: None for originals.
+        shard_megabytes: the size of a shard that was asked for; None where the number of clips was.
+        clips_per_shard: clips in each but the last.
+        n_clips: of the dataset, with those that failed.
+        earmark_version: that began it.
+        complete: are all shards there? The fields below are filled in then.
+        duration_seconds, n_bytes: of all clips; of all shards.
+        sizes, sha256: of every shard.
+    """
+
+    dataset: str
+    protocol: str
+    clip_list: str
+    metadata: str
+    audio: AudioKind
+    sample_rate_hz: int | None
+    shard_megabytes: float | None
+    clips_per_shard: int
+    n_clips: int
+    earmark_version: str
+    complete: bool = False
+    n_failed: int = 0
+    duration_seconds: float = 0.0
+    n_bytes: int = 0
+    sizes: tuple[int, ...] = field(default=(), repr=False)
+    sha256: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def n_shards(self) -> int:
+        """How many shards there are to be."""
+        return -(-self.n_clips // self.clips_per_shard)
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard."""
+    return f"shard-{number:06d}.tar"
+
+
+def record_path(folder: Path, number: int) -> Path:
+    """Where the record of a finished shard lies."""
+    return folder / RECORDS / f"shard-{number:06d}.json"
+
+
+def write_header(folder: Path, header: Header) -> None:
+    """Write shards.json."""
+    content = {"format": FORMAT, "version": FORMAT_VERSION, "n_shards": header.n_shards, **asdict(header)}
+    write_atomic(folder / HEADER, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_header(folder: Path) -> Header | None:
+    """Read shards.json; None where there is none. Raises DataError where it is not as it must be."""
+    path = folder / HEADER
+    try:
+        content = json.loads(path.read_bytes())
+        if content.pop("format") != FORMAT:
+            raise DataError(f"{path}: not written by earmark")
+        if (version := content.pop("version")) != FORMAT_VERSION:
+            raise DataError(f"{path}: version {version}; this earmark reads version {FORMAT_VERSION}")
+        content.pop("n_shards")
+        return Header(**{**content, "sizes": tuple(content["sizes"]), "sha256": tuple(content["sha256"])})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: damaged ({error}); prepare the dataset anew in another folder") from error
+
+
+def write_record(folder: Path, number: int, record: Record) -> None:
+    """Write down that a shard is finished."""
+    content = {
+        "size": record.size,
+        "sha256": record.sha256,
+        "entries": [entry._asdict() for entry in record.entries],
+        "failed": [failed._asdict() for failed in record.failed],
+    }
+    write_atomic(record_path(folder, number), _line(content))
+
+
+def read_record(folder: Path, number: int) -> Record | None:
+    """A finished shard's record; None where there is none that can be read: the shard is made anew then."""
+    try:
+        content = json.loads(record_path(folder, number).read_bytes())
+        return Record(
+            content["size"],
+            content["sha256"],
+            tuple(Entry(**entry) for entry in content["entries"]),
+            tuple(FailedClip(**failed) for failed in content["failed"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_index(folder: Path, entries: Iterable[Entry]) -> None:
+    """Write index.jsonl."""
+    write_atomic(folder / INDEX, b"".join(_line(entry._asdict()) for entry in entries))
+
+
+def read_index(folder: Path) -> list[Entry]:
+    """Read index.jsonl. Raises DataError."""
+    path = folder / INDEX
+    try:
+        with path.open("rb") as file:
+            return [Entry(**json.loads(line)) for line in file]
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); run `earmark data prepare` again") from error
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    """JSON in ASCII, so that a name that is not valid UTF-8 survives, too."""
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode() + b"\n"

@@ -1,0 +1,270 @@
+"""Random access to the audio of a folder of shards. Safe in threads and in processes, forked or spawned."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import audio
+from earmark.datasets.base import raise_problems
+from earmark.errors import AudioError, ConfigError, DataError
+from earmark.shards import flac16
+from earmark.shards.layout import AudioKind, Entry, Header, read_header, read_index, shard_name
+
+Samples = npt.NDArray[np.float32]
+
+
+class ShardAudio:
+    """The audio that ``earmark data prepare`` put into a folder.
+
+    Nothing is held open: each reading opens its shard, reads and closes it, which costs some microseconds and needs
+    no care in threads, forked processes and with a thousand shards. It can be pickled.
+
+    Args:
+        folder: that `prepare` wrote.
+
+    Attributes:
+        folder: the same.
+        header: what was prepared: dataset, protocol, counts.
+        kind: "flac" or "original".
+        sample_rate_hz: rate of the FLAC audio; None for original files, each of which has its own.
+        clips: ids of all clips whose audio is there, in the order of the shards.
+
+    Raises:
+        DataError: no shards there, not finished, or a shard missing or of another size.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.header = _finished(self.folder)
+        self.kind: AudioKind = self.header.audio
+        self.sample_rate_hz = self.header.sample_rate_hz
+        self._entries = {entry.clip_id: entry for entry in read_index(self.folder)}
+        self.clips = tuple(self._entries)
+
+    def __len__(self) -> int:
+        """Clips whose audio is there."""
+        return len(self.clips)
+
+    def __contains__(self, clip_id: object) -> bool:
+        """Is this clip's audio there?"""
+        return clip_id in self._entries
+
+    def require(self, clip_ids: Iterable[str], sample_rate_hz: int) -> None:
+        """Check, before a long run, that these clips can be had at this rate.
+
+        Raises:
+            DataError: naming the clips that are not there.
+            ConfigError: the rate is above that of the shards.
+        """
+        self._check_rate(sample_rate_hz)
+        wanted = list(clip_ids)
+        missing = [clip_id for clip_id in wanted if clip_id not in self]
+        raise_problems(
+            f"{self.folder}: {len(missing)} of {len(wanted)} clips are not in these shards "
+            "(failed.csv there says why, where their files failed)",
+            [f"clip {clip_id!r}" for clip_id in missing],
+        )
+
+    def duration_seconds(self, clip_id: str) -> float:
+        """Length of a clip's source. Raises DataError for an unknown clip."""
+        return self._entry(clip_id).duration_seconds
+
+    def read_bytes(self, clip_id: str) -> bytes:
+        """A clip's audio file, FLAC or the original. Raises DataError: an unknown clip, or damaged bytes."""
+        entry = self._entry(clip_id)
+        path = self.folder / shard_name(entry.shard)
+        try:
+            with path.open("rb", buffering=0) as file:
+                file.seek(entry.offset)
+                content = file.read(entry.size)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        if zlib.crc32(content) != entry.crc32:
+            raise DataError(f"{path}: clip {clip_id!r} is damaged; run `earmark data prepare` again, it makes it anew")
+        return content
+
+    def load(self, clip_id: str, sample_rate_hz: int) -> Samples:
+        """A whole clip, (n_samples,) float32, full scale -1..1.
+
+        Args:
+            clip_id: one of :attr:`clips`.
+            sample_rate_hz: FLAC shards are resampled where it is lower than theirs.
+
+        Raises:
+            DataError: an unknown clip, or damaged bytes.
+            ConfigError: a rate above that of the shards: what they do not hold cannot be had back.
+            AudioError: an original file that this FFmpeg cannot decode.
+        """
+        self._check_rate(sample_rate_hz)
+        entry, content = self._entry(clip_id), self.read_bytes(clip_id)
+        if self.sample_rate_hz is None:
+            return audio.load(audio.AudioBytes(content, self._name(entry)), sample_rate_hz)
+        samples = self._decode(entry, io.BytesIO(content)).astype(np.float32) * self._scale(entry)
+        if self.sample_rate_hz == sample_rate_hz:
+            return samples
+        return audio.resample(samples, self.sample_rate_hz, sample_rate_hz)
+
+    def packed(self, clip_id: str, sample_rate_hz: int) -> tuple[npt.NDArray[np.int16], float]:
+        """A whole clip in 16 bits: values (n_samples,) int16 and what to multiply them with. Raises as :meth:`load`.
+
+        From FLAC shards of this rate these are the very values that are stored.
+        """
+        entry = self._entry(clip_id)
+        if self.sample_rate_hz == sample_rate_hz:
+            return self._decode(entry, io.BytesIO(self.read_bytes(clip_id))), float(self._scale(entry))
+        values, gain = flac16.quantise(self.load(clip_id, sample_rate_hz))
+        return values, flac16.scale_of(gain)
+
+    def load_window(self, clip_id: str, start: int, n_samples: int, sample_rate_hz: int) -> Samples:
+        """Part of a clip, (n_samples,) float32, filled up with zeros beyond its end. Raises as :meth:`load`.
+
+        FLAC shards of this rate decode only the blocks around the window, several times faster than a whole clip of
+        half a minute; otherwise the whole clip is decoded.
+
+        Args:
+            clip_id: one of :attr:`clips`.
+            start: first sample at ``sample_rate_hz``, from 0.
+            n_samples: length of the window.
+            sample_rate_hz: see :meth:`load`.
+        """
+        if start < 0 or n_samples < 0:
+            raise ConfigError(f"window of {n_samples} samples at {start}: both must be at least 0")
+        if self.sample_rate_hz == sample_rate_hz:
+            entry = self._entry(clip_id)
+            n_there = entry.n_samples or 0
+            part = np.empty(0, np.float32)
+            if start < n_there:
+                with self._part(entry) as file:
+                    values = self._decode(entry, file, start, min(n_samples, n_there - start))
+                part = values.astype(np.float32) * self._scale(entry)
+        else:
+            part = self.load(clip_id, sample_rate_hz)[start : start + n_samples]
+        return np.pad(part, (0, n_samples - len(part)))
+
+    def waveform(self, clip_id: str, sample_rate_hz: int) -> ShardWaveform:
+        """A clip that is decoded when it is read. Raises DataError and ConfigError as :meth:`load`."""
+        self._check_rate(sample_rate_hz)
+        return ShardWaveform(self, clip_id, sample_rate_hz, self._length(self._entry(clip_id), sample_rate_hz))
+
+    def _length(self, entry: Entry, sample_rate_hz: int) -> int:
+        if entry.n_samples is None or self.sample_rate_hz is None:
+            return max(1, round(entry.duration_seconds * sample_rate_hz))
+        return max(1, round(entry.n_samples * sample_rate_hz / self.sample_rate_hz))
+
+    def _entry(self, clip_id: str) -> Entry:
+        if clip_id not in self._entries:
+            raise DataError(f"{self.folder}: no clip {clip_id!r} in these shards")
+        return self._entries[clip_id]
+
+    def _check_rate(self, sample_rate_hz: int) -> None:
+        if self.sample_rate_hz is not None and sample_rate_hz > self.sample_rate_hz:
+            raise ConfigError(
+                f"{self.folder}: these shards hold {self.sample_rate_hz} Hz and {sample_rate_hz} Hz is wanted; "
+                f"prepare the dataset with --rate {sample_rate_hz} or --audio original"
+            )
+
+    def _scale(self, entry: Entry) -> np.float32:
+        return np.float32(flac16.scale_of(entry.gain))
+
+    def _name(self, entry: Entry) -> str:
+        """For messages; its ending tells the format."""
+        return f"{self.folder / shard_name(entry.shard)}, clip {entry.clip_id!r}, {entry.key}.{entry.suffix}"
+
+    def _decode(
+        self, entry: Entry, file: BinaryIO | io.RawIOBase, start: int = 0, length: int | None = None
+    ) -> npt.NDArray[np.int16]:
+        wanted = (entry.n_samples or 0) - start if length is None else length
+        try:
+            values = flac16.decode(file, start, length)
+        except AudioError as error:
+            raise AudioError(error.reason, self._name(entry)) from error
+        if len(values) != wanted:
+            raise AudioError(f"damaged: {len(values)} samples decode of {wanted} from {start} on", self._name(entry))
+        return values
+
+    def _part(self, entry: Entry) -> _Part:
+        path = self.folder / shard_name(entry.shard)
+        try:
+            return _Part(path, entry.offset, entry.size)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+class ShardWaveform:
+    """One clip of a :class:`ShardAudio` at one rate, decoded anew at each reading; takes no memory.
+
+    Its length is exact where the shards hold FLAC of this rate; otherwise it may be a sample more or less than
+    ``read()`` gives.
+    """
+
+    def __init__(self, shards: ShardAudio, clip_id: str, sample_rate_hz: int, n_samples: int) -> None:
+        self.shards, self.clip_id, self.sample_rate_hz = shards, clip_id, sample_rate_hz
+        self._n_samples = n_samples
+
+    def __len__(self) -> int:
+        """Samples."""
+        return self._n_samples
+
+    def read(self, start: int = 0, length: int | None = None) -> Samples:
+        """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
+        if length is not None:
+            return self.shards.load_window(self.clip_id, start, length, self.sample_rate_hz)
+        return self.shards.load(self.clip_id, self.sample_rate_hz)[start:]
+
+
+class _Part(io.RawIOBase):
+    """A member of a shard as a file of its own, of which FFmpeg reads no more than it needs."""
+
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        super().__init__()
+        self._file = path.open("rb", buffering=0)
+        self._offset, self._size, self._at = offset, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        n_wanted = min(len(buffer), max(0, self._size - self._at))
+        self._file.seek(self._offset + self._at)
+        n_read = self._file.readinto(memoryview(buffer)[:n_wanted]) or 0
+        self._at += n_read
+        return n_read
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def _finished(folder: Path) -> Header:
+    header = read_header(folder)
+    if header is None:
+        raise DataError(f"{folder}: no shards here (no shards.json); `earmark data prepare` makes them")
+    if not header.complete:
+        raise DataError(f"{folder}: these shards are not finished; run `earmark data prepare` again, it goes on")
+    problems = []
+    for number, size in enumerate(header.sizes):
+        path = folder / shard_name(number)
+        if not path.is_file():
+            problems.append(f"{path.name}: missing")
+        elif (found := path.stat().st_size) != size:
+            problems.append(f"{path.name}: {found} bytes, must be {size}")
+    raise_problems(f"{folder}: shards are damaged; run `earmark data prepare` again, it makes them anew", problems)
+    return header
