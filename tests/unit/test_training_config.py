@@ -23,11 +23,11 @@ SMALL: dict[str, Any] = {
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_is_read_and_names_what_exists(name: str) -> None:
     recipe = load_recipe(name)
-    assert recipe.name == name
+    assert recipe.name == name.replace("/", "-")
     assert recipe.data.root is None, "a path of one machine has no place in a shipped recipe"
     assert recipe.data.dataset in list_datasets()
     protocols = [protocol.name for protocol in dataset_info(recipe.data.dataset).protocols]
-    assert recipe.data.protocol in protocols
+    assert recipe.data.protocol in (protocols or [None]), "no protocol where the data bring their own"
     model = create_model(recipe.model.name, 13, **recipe.model.options)
     assert model.sample_rate_hz > 0
     assert recipe.card.description
@@ -55,7 +55,7 @@ def test_all_problems_at_once() -> None:
         "data": {"dataset": "emotify", "protokol": "x"},
         "model": {"name": 5},
         "training": {"epochs": "many", "batch_size": 2.5, "seed": True, "precision": "64"},
-        "optimiser": {"learning_rate": float("nan"), "name": "sgd"},
+        "optimiser": {"learning_rate": float("nan"), "name": "rmsprop"},
         "augmentation": 3,
         "card": {"limits": "one"},
         "extra": {},
@@ -71,7 +71,7 @@ def test_all_problems_at_once() -> None:
         "r.yaml: training.seed True: must be a whole number",
         "r.yaml: training.precision '64': must be one of 32, 16-mixed, bf16-mixed",
         "r.yaml: optimiser.learning_rate nan: must be finite",
-        "r.yaml: optimiser.name 'sgd': must be one of adam, adamw",
+        "r.yaml: optimiser.name 'rmsprop': must be one of sgd, adam, adamw",
         "r.yaml: augmentation: must be a section with keys, is 3",
         "r.yaml: card.limits 'one': must be a list of texts",
     ):

@@ -79,12 +79,11 @@ def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
             return float(value)
         problems.append(f"{where} {value}: must be finite")
     elif get_origin(hint) is tuple:
-        if isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value):
-            return tuple(value)
-        problems.append(f"{where} {value!r}: must be a list of texts")
+        return _entries(hint, value, where, problems)
     elif get_origin(hint) is dict:
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-            return dict(value)
+            kind = get_args(hint)[1]
+            return {key: x if kind is Any else _value(kind, x, f"{where}.{key}", problems) for key, x in value.items()}
         problems.append(f"{where} {value!r}: must be a section with keys")
     elif hint is not float and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
@@ -94,8 +93,37 @@ def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
     return None
 
 
+def _entries(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
+    """A list: tuple[X, ...], or tuple[X, Y] of just so many."""
+    kinds = _kinds(hint, value) if isinstance(value, list | tuple) else ()
+    if not isinstance(value, list | tuple) or len(kinds) != len(value):
+        number = "" if Ellipsis in get_args(hint) else f"{len(get_args(hint))} "
+        what = "texts" if get_args(hint)[0] is str else "entries"
+        problems.append(f"{where} {value!r}: must be a list of {number}{what}")
+        return None
+    if set(kinds) == {str} and not all(isinstance(entry, str) for entry in value):
+        problems.append(f"{where} {value!r}: must be a list of texts")
+        return None
+    return tuple(
+        _value(kind, x, f"{where}[{i}]", problems) for i, (kind, x) in enumerate(zip(kinds, value, strict=True))
+    )
+
+
+def _kinds(hint: Any, value: Any) -> tuple[Any, ...]:
+    """The type of each entry of a list."""
+    kinds = get_args(hint)
+    return (kinds[0],) * len(value) if Ellipsis in kinds else kinds
+
+
 def build(kind: type, values: dict[str, Any]) -> Any:
     """Build nested dataclasses from values that :func:`read_section` has checked."""
     hints = typing.get_type_hints(kind)
-    built = {name: build(hints[name], v) if dataclasses.is_dataclass(hints[name]) else v for name, v in values.items()}
-    return kind(**built)
+    return kind(**{name: _built(hints[name], value) for name, value in values.items()})
+
+
+def _built(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return build(typing.cast(type, hint), value)
+    if get_origin(hint) is tuple and value is not None:
+        return tuple(_built(kind, x) for kind, x in zip(_kinds(hint, value), value, strict=True))
+    return value

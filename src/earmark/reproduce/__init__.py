@@ -1,0 +1,1 @@
+"""The papers' tables: what they report, and the same rows trained and measured here."""
