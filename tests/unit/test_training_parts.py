@@ -14,9 +14,11 @@ from torch import nn
 from earmark.card import InputSpec
 from earmark.datasets import Clip
 from earmark.errors import DataError
-from earmark.training.config import AugmentationSection, LossSection, OptimiserSection
-from earmark.training.data import AudioStore, PackedAudio, TrainingWindows, ValidationClips
-from earmark.training.module import SpectrumMask, TagLoss, learning_rate_share
+from earmark.training.audio_store import AudioStore, PackedAudio
+from earmark.training.config import AugmentationSection, LossSection, OptimiserSection, TrainingSection
+from earmark.training.data import TrainingWindows, ValidationClips
+from earmark.training.module import SpectrumMask, TagLoss
+from earmark.training.schedule import learning_rate_share
 from earmark.training.selection import Judge
 from earmark.vocabulary import Tag, Vocabulary
 
@@ -85,10 +87,8 @@ def windows_of(lengths: list[int], *, per_clip: int = 2, **augmentation: float) 
     return TrainingWindows(
         clips,
         waves,
-        window_samples=50,
-        batch_size=4,
-        windows_per_clip=per_clip,
-        seed=3,
+        spec=InputSpec(1000, 50, 50),
+        training=TrainingSection(epochs=1, batch_size=4, windows_per_clip=per_clip, seed=3),
         augmentation=AugmentationSection(**augmentation),  # type: ignore[arg-type]
     )
 

@@ -59,7 +59,7 @@ def train(
         result = run_training(
             loaded, out, resume=resume, device=device, keep_audio=keep_audio, jobs=jobs, watcher=watcher
         )
-        watcher.finished(result.checkpoint, result.best_epoch, result.selection)
+        watcher.finished(result)
 
 
 def _quoted(text: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from earmark.training.keeper import LogRow
+from earmark.training.run import TrainingResult
+from earmark.training.watching import LogRow
 
 
 class TerminalWatcher:
@@ -34,6 +34,7 @@ class TerminalWatcher:
             disable=quiet or not self.console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._last = ""
 
     def __enter__(self) -> TerminalWatcher:
         self.progress.start()
@@ -50,9 +51,10 @@ class TerminalWatcher:
         if done == total:
             self.progress.update(self._tasks["decoding"], visible=False)
 
-    def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+    def batch(self, epoch: int, done: int, total: int, loss: float, windows_per_second: float) -> None:
         """A batch is done."""
-        self._show("training", (epoch - 1) * total + done, self.n_epochs * total, f"epoch {epoch}  loss {loss:.4f}")
+        note = f"epoch {epoch}  loss {loss:.4f}{self._last}  {windows_per_second:,.0f} windows/s"
+        self._show("training", (epoch - 1) * total + done, self.n_epochs * total, note)
 
     def epoch(self, row: LogRow) -> None:
         """An epoch is done: one line that stays."""
@@ -66,13 +68,17 @@ class TerminalWatcher:
             value = row[name]
             if value is not None:
                 parts.append(f"{said} {value:.4f}")
+        self._last = "" if row["roc_auc"] is None else f"  ROC-AUC {row['roc_auc']:.4f}"
         if row["best"]:
             parts.append("[green]best[/green]")
         self.console.print("  ".join(parts))
 
-    def finished(self, checkpoint: Path, best_epoch: int, selection: float) -> None:
+    def finished(self, result: TrainingResult) -> None:
         """The run is over."""
-        self.console.print(f"best epoch {best_epoch}, skill {selection:.4f}: {escape(str(checkpoint))}")
+        row = result.history[result.best_epoch - 1]
+        self.console.print(
+            f"best epoch {result.best_epoch}, skill {row['selection']:.4f}: {escape(str(result.checkpoint))}"
+        )
 
     def _show(self, name: str, done: int, total: int, note: str = "") -> None:
         if name not in self._tasks:

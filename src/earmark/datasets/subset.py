@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 
 from earmark.datasets.base import Dataset
-from earmark.errors import ConfigError
+from earmark.errors import ConfigError, DataError
 
 
 def training_subset(dataset: Dataset, share: float, seed: int = 0) -> Dataset:
@@ -32,6 +33,34 @@ def training_subset(dataset: Dataset, share: float, seed: int = 0) -> Dataset:
     drawn = sorted((clip.clip_id for clip in train), key=lambda clip_id: (_place(seed, clip_id), clip_id))
     kept = set(drawn[: max(1, round(share * len(train)))])
     return dataset.replace(clips=tuple(clip for clip in dataset.clips if clip.split != "train" or clip.clip_id in kept))
+
+
+def learning_from_validation(dataset: Dataset, seed: int = 0) -> Dataset:
+    """The dataset with its validation clips as training clips, a third of them left to validate on.
+
+    For what learns from the answers of trained models: on the training clips these are better than they are on other
+    clips. Clips of one artist (else of one song, else single clips) stay on one side; which, is drawn from the seed.
+
+    Raises:
+        DataError: fewer than two artists (songs, clips) to divide.
+    """
+    clips = dataset.split("validation")
+    owners = {clip.clip_id: clip.artist or clip.song or clip.clip_id for clip in clips}
+    drawn = sorted(set(owners.values()), key=lambda owner: (_place(seed, owner), owner))
+    if len(drawn) < 2:
+        raise DataError(f"dataset {dataset.name}: the validation clips are all of one artist and cannot be divided")
+    sides: dict[str, str] = {}
+    left = max(1, round(len(clips) / 3))
+    for owner in drawn:  # until a third validates, but never the last one
+        side = "validation" if left > 0 and len(sides) < len(drawn) - 1 else "train"
+        sides[owner] = side
+        left -= sum(of_clip == owner for of_clip in owners.values()) if side == "validation" else 0
+    moved = tuple(
+        dataclasses.replace(clip, split=sides[owners[clip.clip_id]]) if clip.split == "validation" else clip
+        for clip in dataset.clips
+        if clip.split != "train"
+    )
+    return dataset.replace(clips=moved)
 
 
 def _place(seed: int, clip_id: str) -> bytes:

@@ -1,17 +1,15 @@
-"""Audio and labels for training: every file is decoded once, by :mod:`earmark.audio`, and kept in 16 bits.
+"""Examples for training and clips for validation.
 
-All randomness is a function of (seed, epoch, batch): a run that is killed and resumed sees what it would have seen.
+All randomness is a function of (seed, epoch, batch): a run that is killed and resumed sees what it would have seen,
+and neither workers nor devices change what a batch holds.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
+import lightning.pytorch as pl
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -20,179 +18,113 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from earmark import audio
 from earmark.card import InputSpec
-from earmark.datasets.base import Clip, label_matrix, raise_problems
-from earmark.errors import AudioError, DataError
-from earmark.tagging import available_cores
-from earmark.training.config import AugmentationSection
-
-Samples = npt.NDArray[np.float32]
+from earmark.datasets.base import Clip, label_matrix
+from earmark.errors import ConfigError
+from earmark.training.audio_store import Samples, Waveform
+from earmark.training.sections import AugmentationSection, TrainingSection
 
 _ORDER, _BATCH = 0, 1
-_HASH_DIGITS = 32
-
-
-@dataclass(frozen=True, eq=False)
-class PackedAudio:
-    """A waveform in 16 bits, scaled to its own peak: noise at -96 dB of the peak or lower, nothing clipped.
-
-    Attributes:
-        values: (n_samples,) int16, in memory or mapped from disk.
-        scale: what to multiply them with; full scale is -1..1.
-    """
-
-    values: npt.NDArray[np.int16]
-    scale: float
-
-    @classmethod
-    def pack(cls, samples: Samples) -> PackedAudio:
-        """Pack a waveform (n_samples,) float32."""
-        peak = float(np.abs(samples).max(initial=0.0))
-        scale = float(np.float32(peak / 32767)) or 1.0
-        return cls(np.rint(samples / np.float32(scale)).clip(-32767, 32767).astype(np.int16), scale)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def read(self, start: int = 0, length: int | None = None) -> Samples:
-        """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
-        stop = len(self) if length is None else start + length
-        part = self.values[start:stop].astype(np.float32) * np.float32(self.scale)
-        return part if length is None else np.pad(part, (0, length - len(part)))
-
-
-class AudioStore:
-    """Decodes files once; keeps them in memory, or in a folder for the next run.
-
-    Args:
-        sample_rate_hz: rate of the waveforms.
-        folder: where to keep them, named by content and rate, so that a changed file is decoded anew and a moved one
-            is not. None for memory alone (115 MB an hour at 16 kHz).
-    """
-
-    def __init__(self, sample_rate_hz: int, folder: Path | None = None) -> None:
-        self.sample_rate_hz = sample_rate_hz
-        self.folder = folder
-
-    def load(
-        self, paths: Sequence[Path], *, jobs: int | None = None, on_done: Callable[[int, int], None] | None = None
-    ) -> list[PackedAudio]:
-        """All files, decoded side by side, in the order of the paths.
-
-        Args:
-            paths: the files.
-            jobs: how many at a time; None for one a core.
-            on_done: called with how many are done and how many there are.
-
-        Raises:
-            DataError: with every file that cannot be listened to, and why. None is left out unseen.
-        """
-        jobs = jobs or available_cores()
-        packed: list[PackedAudio] = []
-        problems = []
-        with ThreadPoolExecutor(jobs, thread_name_prefix="earmark-decode") as pool:
-            for done, result in enumerate(pool.map(self._one, paths), start=1):
-                if isinstance(result, AudioError):
-                    problems.append(str(result))
-                else:
-                    packed.append(result)
-                if on_done is not None:
-                    on_done(done, len(paths))
-        raise_problems(f"{len(problems)} of {len(paths)} files cannot be listened to", problems)
-        return packed
-
-    def _one(self, path: Path) -> PackedAudio | AudioError:
-        try:
-            if self.folder is None:
-                return PackedAudio.pack(audio.load(path, self.sample_rate_hz))
-            return self._from_folder(path, self.folder)
-        except AudioError as error:
-            return error
-
-    def _from_folder(self, path: Path, folder: Path) -> PackedAudio:
-        """Kept as one array of int16 whose first two values are the scale, a float32."""
-        try:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()[:_HASH_DIGITS]
-        except OSError as error:
-            raise AudioError(f"cannot be read ({error.strerror})", path) from error
-        kept = folder / f"{digest}-{self.sample_rate_hz}.npy"
-        if not kept.is_file():
-            packed = PackedAudio.pack(audio.load(path, self.sample_rate_hz))
-            head = np.array([packed.scale], np.float32).view(np.int16)
-            folder.mkdir(parents=True, exist_ok=True)
-            beside = kept.with_name(f".{kept.name}.{os.getpid()}.part")
-            with beside.open("wb") as out:
-                np.save(out, np.concatenate([head, packed.values]), allow_pickle=False)
-            beside.replace(kept)
-        try:
-            values = np.load(kept, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError) as error:
-            raise DataError(f"{kept}: damaged ({error}); delete it, it will be made anew") from error
-        if values.dtype != np.int16 or values.ndim != 1 or len(values) < 2:
-            raise DataError(f"{kept}: not one of earmark's kept waveforms; delete it, it will be made anew")
-        return PackedAudio(values[2:], float(values[:2].view(np.float32)[0]))
 
 
 class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
-    """Batches of random windows, each a function of (seed, epoch, batch).
+    """Batches of examples, each a function of (seed, epoch, batch).
 
     Args:
         clips: training clips, in the order of ``waveforms``.
         waveforms: one for each.
-        window_samples: length of a window. A shorter clip is filled up with zeros, as in tagging.
-        batch_size, windows_per_clip, seed: see :class:`earmark.training.config.TrainingSection`.
+        spec: length of a window, and where segments lie. A shorter clip is filled up with zeros, as in tagging.
+        training: what an example is, how many make a batch, and the seed.
         augmentation: gain and mixup happen here; masks in the module, behind the front-end.
+        rank, world_size: of several devices this one takes every ``world_size``-th example of a batch.
+
+    Raises:
+        ConfigError: fewer examples in a batch than devices.
     """
 
     def __init__(
         self,
         clips: Sequence[Clip],
-        waveforms: Sequence[PackedAudio],
+        waveforms: Sequence[Waveform],
         *,
-        window_samples: int,
-        batch_size: int,
-        windows_per_clip: int,
-        seed: int,
+        spec: InputSpec,
+        training: TrainingSection,
         augmentation: AugmentationSection,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.waveforms = waveforms
         self.labels = label_matrix(clips)
-        self.window_samples = window_samples
-        self.n_windows = len(clips) * windows_per_clip
-        self.n_batches = -(-self.n_windows // batch_size)
-        self.seed = seed
+        self.spec = spec
+        self.training = training
         self.augmentation = augmentation
+        self.rank, self.world_size = rank, world_size
+        self.n_subclips = training.windows_per_clip if training.sampling == "subclips" else 0
+        self.segments: npt.NDArray[np.int64] | None = None  # (n_examples, 2): clip, start
+        if training.sampling == "segments":
+            starts = [audio.window_starts(len(waveform), spec) for waveform in waveforms]
+            self.segments = np.array([(i, start) for i, all_of in enumerate(starts) for start in all_of], np.int64)
+            self.n_examples = len(self.segments)
+        else:
+            self.n_examples = len(clips) * (1 if self.n_subclips else training.windows_per_clip)
+        self.n_batches = -(-self.n_examples // training.batch_size)
+        if self.n_examples // self.n_batches < world_size:
+            raise ConfigError(
+                f"training.batch_size {training.batch_size}: a batch of {self.n_examples // self.n_batches} examples "
+                f"cannot be divided among {world_size} devices"
+            )
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return self.n_batches
 
+    @property
+    def windows_in_example(self) -> int:
+        """1, or the subclips of a clip."""
+        return self.n_subclips or 1
+
     def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Batch ``(epoch, index)``: waveforms (B, window_samples) and labels (B, n_tags), both float32."""
+        """Batch ``(epoch, index)``: waveforms (B, N), or (B, n_subclips, N), and labels (B, n_tags), float32."""
         epoch, index = place
-        order = np.random.default_rng([self.seed, epoch, _ORDER]).permutation(self.n_windows) % len(self.waveforms)
+        seed = self.training.seed
+        order = np.random.default_rng([seed, epoch, _ORDER]).permutation(self.n_examples)
         chosen = np.array_split(order, self.n_batches)[index]
-        rng = np.random.default_rng([self.seed, epoch, _BATCH, index])
-        windows = np.stack([self._window(self.waveforms[i], rng) for i in chosen])
-        labels = self.labels[chosen]
+        rng = np.random.default_rng([seed, epoch, _BATCH, index])
+        places = [self._place(int(example), rng) for example in chosen]
+        clips = np.array([clip for clip, _ in places])
+        mine = np.arange(self.rank, len(places), self.world_size)
+        gain = np.ones((len(places), 1), np.float32)
         if self.augmentation.gain_db:
-            gain_db = rng.uniform(-self.augmentation.gain_db, self.augmentation.gain_db, (len(chosen), 1))
-            windows *= (10 ** (gain_db / 20)).astype(np.float32)
+            gain_db = rng.uniform(-self.augmentation.gain_db, self.augmentation.gain_db, gain.shape)
+            gain = (10 ** (gain_db / 20)).astype(np.float32)
+        windows, labels = self._read(places, mine, gain), self.labels[clips[mine]]
         if self.augmentation.mixup_alpha:
             alpha = self.augmentation.mixup_alpha
-            share = rng.beta(alpha, alpha, (len(chosen), 1)).astype(np.float32)
-            other = rng.permutation(len(chosen))
-            windows = share * windows + (1 - share) * windows[other]
-            labels = share * labels + (1 - share) * labels[other]  # NaN, not labelled, stays NaN
+            share = rng.beta(alpha, alpha, (len(places), 1)).astype(np.float32)[mine]
+            other = rng.permutation(len(places))[mine]
+            windows = share * windows + (1 - share) * self._read(places, other, gain)
+            labels = share * labels + (1 - share) * self.labels[clips[other]]  # NaN, not labelled, stays NaN
+        if self.n_subclips:
+            windows = windows.reshape(len(mine), self.n_subclips, self.spec.window_samples)
         return torch.from_numpy(windows), torch.from_numpy(labels)
 
-    def _window(self, waveform: PackedAudio, rng: np.random.Generator) -> Samples:
-        start = int(rng.integers(0, max(0, len(waveform) - self.window_samples) + 1))
-        return waveform.read(start, self.window_samples)
+    def _place(self, example: int, rng: np.random.Generator) -> tuple[int, int]:
+        """Clip and first sample of an example."""
+        if self.segments is not None:
+            return int(self.segments[example, 0]), int(self.segments[example, 1])
+        clip = example % len(self.waveforms)
+        room = len(self.waveforms[clip]) - self.spec.window_samples * self.windows_in_example
+        return clip, int(rng.integers(0, max(0, room) + 1))
 
-    def loader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+    def _read(
+        self, places: Sequence[tuple[int, int]], which: npt.NDArray[np.int64], gain: npt.NDArray[np.float32]
+    ) -> Samples:
+        length = self.spec.window_samples * self.windows_in_example
+        windows = np.stack([self.waveforms[clip].read(start, length) for clip, start in (places[i] for i in which)])
+        return windows * gain[which] if self.augmentation.gain_db else windows
+
+    def loader(self, workers: int = 0) -> DataLoader[tuple[Tensor, Tensor]]:
         """One item a batch; Lightning tells the sampler the epoch."""
-        return DataLoader(self, batch_size=None, sampler=EpochSampler(len(self)))
+        return DataLoader(self, batch_size=None, sampler=EpochSampler(len(self)), **_workers(workers))
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -222,7 +154,7 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
         spec: how they are cut.
     """
 
-    def __init__(self, waveforms: Sequence[PackedAudio], spec: InputSpec) -> None:
+    def __init__(self, waveforms: Sequence[Waveform], spec: InputSpec) -> None:
         self.waveforms = waveforms
         self.spec = spec
 
@@ -234,6 +166,41 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
         """Windows (n_windows, window_samples) float32 of one clip, and its place."""
         return torch.from_numpy(audio.cut(self.waveforms[index].read(), self.spec)), index
 
-    def loader(self) -> DataLoader[tuple[Tensor, int]]:
-        """One item a clip."""
-        return DataLoader(self, batch_size=None, shuffle=False)
+    def loader(self, *, rank: int = 0, world_size: int = 1, workers: int = 0) -> DataLoader[tuple[Tensor, int]]:
+        """One item a clip; of several devices each takes its share."""
+        return DataLoader(self, batch_size=None, sampler=range(rank, len(self), world_size), **_workers(workers))
+
+
+class TrainingData(pl.LightningDataModule):
+    """Both splits, divided among devices once Lightning knows which one this is.
+
+    Args:
+        make_windows: (rank, world_size) -> the training examples of that device.
+        validation: clips to validate on.
+        workers: processes that read ahead; 0 reads in the training process.
+    """
+
+    def __init__(
+        self, make_windows: Callable[[int, int], TrainingWindows], validation: ValidationClips, workers: int
+    ) -> None:
+        super().__init__()
+        self.make_windows = make_windows
+        self.validation = validation
+        self.workers = workers
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        """Batches of this device."""
+        rank, world_size = self._place()
+        return self.make_windows(rank, world_size).loader(self.workers)
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+        """Clips of this device."""
+        rank, world_size = self._place()
+        return self.validation.loader(rank=rank, world_size=world_size, workers=self.workers)
+
+    def _place(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+
+def _workers(workers: int) -> dict[str, Any]:
+    return {"num_workers": workers, "persistent_workers": True, "prefetch_factor": 4} if workers else {}

@@ -12,51 +12,27 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import lightning.pytorch as pl
+import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from earmark.checkpoint import save_checkpoint
-from earmark.errors import ConfigError
+from earmark.errors import ConfigError, DataError
 from earmark.files import write_atomic
+from earmark.training.board import BOARD_FOLDER, Board
 from earmark.training.module import TaggingModule
+from earmark.training.schedule import Plateau
+from earmark.training.sections import TrainingSection
 from earmark.training.selection import Validation
+from earmark.training.watching import LOG_COLUMNS, LogRow, Watcher
 
 CHECKPOINT_FOLDER = "checkpoint"
 LOG_NAME = "log.csv"
 RECIPE_NAME = "recipe.yaml"
 STATE_NAME = "state.ckpt"
-
-LOG_COLUMNS = (
-    "epoch",
-    "step",
-    "learning_rate",
-    "train_loss",
-    "validation_loss",
-    "roc_auc",
-    "pr_auc",
-    "rmse",
-    "selection",
-    "best",
-    "seconds",
-)
-"""Columns of log.csv. Macro means on the validation split; ``best`` is 1 where this epoch became the checkpoint."""
-
-LogRow = dict[str, float | int | None]
-
-
-class Watcher(Protocol):
-    """Who is told how a run gets on; every method is called often and should be quick."""
-
-    def decoding(self, done: int, total: int) -> None:
-        """Files decoded so far."""
-
-    def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
-        """A batch of an epoch (from 1) is done; the mean loss of the epoch so far."""
-
-    def epoch(self, row: LogRow) -> None:
-        """An epoch is done; a row of the log."""
 
 
 class Keeper(pl.Callback):
@@ -65,13 +41,16 @@ class Keeper(pl.Callback):
     Args:
         out: the run's folder.
         fingerprint: of recipe and data; a state with another one is refused.
-        patience: epochs without a better selection metric before the run stops; None for never.
+        training: patience, and what the best epoch is best in.
+        plateau: lowers the learning rate.
         save_best: writes the checkpoint, given the module, the validation and the epoch (from 1).
         watcher: told of every batch and epoch; None for nobody.
+        tensorboard: write the log for TensorBoard, too.
 
     Attributes:
         history: rows of the log so far.
-        best_selection, best_epoch: of the checkpoint; epoch 0 before there is one.
+        best_selection, best_epoch: of the checkpoint; epoch 0 before there is one. Higher is better: the skill, or
+            the validation loss with a minus.
         resumed_after: epochs that the state brought along; 0 for a fresh run.
     """
 
@@ -80,21 +59,29 @@ class Keeper(pl.Callback):
         out: Path,
         *,
         fingerprint: str,
-        patience: int | None,
+        training: TrainingSection,
+        plateau: Plateau,
         save_best: Callable[[TaggingModule, Validation, int], None],
         watcher: Watcher | None,
+        tensorboard: bool = False,
     ) -> None:
         self.out = out
         self.fingerprint = fingerprint
-        self.patience = patience
+        self.training = training
+        self.plateau = plateau
         self.save_best = save_best
         self.watcher = watcher
+        self.tensorboard = tensorboard
         self.history: list[LogRow] = []
         self.best_selection = -math.inf
         self.best_epoch = 0
         self.resumed_after = 0
         self._losses: list[float] = []
+        self._windows = 0
         self._started = 0.0
+        self._waited = 0.0
+        self._epoch_started = self._last_batch_end = 0.0
+        self._board: Board | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """For the state file."""
@@ -103,6 +90,7 @@ class Keeper(pl.Callback):
             "history": self.history,
             "best_selection": self.best_selection,
             "best_epoch": self.best_epoch,
+            "plateau": self.plateau.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -115,70 +103,123 @@ class Keeper(pl.Callback):
         self.history = state_dict["history"]
         self.best_selection = state_dict["best_selection"]
         self.best_epoch = state_dict["best_epoch"]
+        self.plateau.load_state_dict(state_dict["plateau"])
         self.resumed_after = len(self.history)
 
     @property
-    def out_of_patience(self) -> bool:
-        """The last better epoch lies too far back."""
-        return self.patience is not None and bool(self.history) and len(self.history) - self.best_epoch >= self.patience
+    def over(self) -> bool:
+        """The last better epoch lies too far back, or the last stage of the schedule is over."""
+        patience = self.training.patience
+        stale = patience is not None and bool(self.history) and len(self.history) - self.best_epoch >= patience
+        return stale or self.plateau.finished
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """A run that was stopped before, and is resumed, stops again."""
-        trainer.should_stop = self.out_of_patience
+        trainer.should_stop = self.over
         self._started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Begin to count."""
+        self._losses, self._windows, self._waited = [], 0, 0.0
+        self._epoch_started = self._last_batch_end = time.monotonic()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """What has passed since the last batch was a wait for this one."""
+        self._waited += time.monotonic() - self._last_batch_end
 
     def on_train_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,  # noqa: ARG002
         outputs: Any,
-        batch: Any,  # noqa: ARG002
+        batch: Any,
         batch_idx: int,
     ) -> None:
         """Collect the loss."""
-        if batch_idx == 0:
-            self._losses = []
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         assert isinstance(loss, Tensor)
-        self._losses.append(float(loss))
+        self._losses.append(float(loss) * trainer.accumulate_grad_batches)
         if not math.isfinite(self._losses[-1]):
             raise ConfigError(
                 f"epoch {trainer.current_epoch + 1}: the training loss is {self._losses[-1]}; lower "
                 "optimiser.learning_rate or set optimiser.gradient_clip"
             )
-        if self.watcher is not None:
+        self._windows += math.prod(batch[0].shape[:-1]) * trainer.world_size
+        self._last_batch_end = time.monotonic()
+        if self.watcher is not None and trainer.is_global_zero:
             mean = sum(self._losses) / len(self._losses)
-            self.watcher.batch(trainer.current_epoch + 1, batch_idx + 1, int(trainer.num_training_batches), mean)
+            speed = self._windows / max(1e-9, self._last_batch_end - self._epoch_started)
+            self.watcher.batch(trainer.current_epoch + 1, batch_idx + 1, int(trainer.num_training_batches), mean, speed)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the best, then the log, then the state."""
         assert isinstance(pl_module, TaggingModule)
         epoch = trainer.current_epoch + 1
-        train_loss = sum(self._losses) / len(self._losses)
+        trained = max(1e-9, self._last_batch_end - self._epoch_started)
         validation, pl_module.validation = pl_module.validation, None
         row: LogRow = dict.fromkeys(LOG_COLUMNS)
         row |= {
             "epoch": epoch,
             "step": trainer.global_step,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "train_loss": train_loss,
+            "train_loss": self._mean_loss(trainer),
             "best": 0,
+            "windows_per_second": round(self._windows / trained, 3),
+            "wait_share": round(self._waited / trained, 4),
         }
         if validation is not None:
             row |= {"validation_loss": pl_module.validation_loss, "selection": validation.selection}
             row |= validation.macros()
-            if validation.selection > self.best_selection:
-                self.best_selection, self.best_epoch = validation.selection, epoch
+            by_loss = self.training.select == "validation_loss"
+            selection = -pl_module.validation_loss if by_loss else validation.selection
+            if selection > self.best_selection:
+                self.best_selection, self.best_epoch = selection, epoch
                 row["best"] = 1
-                self.save_best(pl_module, validation, epoch)
+                if trainer.is_global_zero:
+                    self._keep(lambda: self.save_best(pl_module, validation, epoch))
+            self.plateau.after_validation(trainer, pl_module.model, pl_module.validation_loss)
         now = time.monotonic()
         row["seconds"], self._started = round(now - self._started, 3), now
         self.history.append(row)
-        self.write_log()
-        self._write_state(trainer)
-        trainer.should_stop = trainer.should_stop or self.out_of_patience
+        if trainer.is_global_zero:
+            self._keep(self.write_log)
+        self._keep(lambda: self._write_state(trainer))
+        trainer.should_stop = trainer.should_stop or self.over
+        if trainer.is_global_zero:
+            self._show(row)
+
+    def _mean_loss(self, trainer: pl.Trainer) -> float:
+        """Of the epoch, over all devices."""
+        mean = sum(self._losses) / len(self._losses)
+        if trainer.world_size == 1:
+            return mean
+        return float(trainer.strategy.reduce(torch.tensor(mean, device=trainer.strategy.root_device), reduce_op="mean"))
+
+    def _keep(self, write: Callable[[], None]) -> None:
+        """Write a file of the run; what is there already stays where the disk is full."""
+        try:
+            write()
+        except (
+            OSError,
+            SafetensorError,
+            RuntimeError,
+        ) as error:  # torch and safetensors have their own for a full disk
+            raise DataError(
+                f"{self.out}: cannot be written ({str(error).splitlines()[0]}); what was kept before is whole: make "
+                "room and go on with --resume"
+            ) from error
+
+    def _show(self, row: LogRow) -> None:
         if self.watcher is not None:
             self.watcher.epoch(row)
+        if self.tensorboard:
+            self._board = self._board or Board(self.out / BOARD_FOLDER, int(row["epoch"] or 1))
+            self._board.add(row)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Close what is open."""
+        if self._board is not None:
+            self._board.close()
 
     def write_log(self) -> None:
         """log.csv from the history, whole."""
@@ -190,8 +231,13 @@ class Keeper(pl.Callback):
 
     def _write_state(self, trainer: pl.Trainer) -> None:
         beside = self.out / f".{STATE_NAME}.part"
-        trainer.save_checkpoint(beside)
-        beside.replace(self.out / STATE_NAME)
+        try:
+            trainer.save_checkpoint(beside)  # every device takes part; the first one writes
+            if trainer.is_global_zero:
+                beside.replace(self.out / STATE_NAME)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
 
 
 def _short(value: float | int | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -15,8 +16,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from earmark.errors import ConfigError
 from earmark.models import TaggingModel
+from earmark.models.blocks import average_subclips
 from earmark.tagging import aggregate
-from earmark.training.config import AugmentationSection, LossSection, OptimiserSection, Recipe
+from earmark.training.schedule import learning_rate_share, make_optimiser
+from earmark.training.sections import AugmentationSection, LossSection, Recipe
 from earmark.training.selection import Judge, Validation
 from earmark.vocabulary import Vocabulary
 
@@ -101,6 +104,8 @@ class TaggingModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
+        # Compiled code shares the weights; kept in a list, so that it is no submodule.
+        self._learner = [torch.compile(model) if recipe.training.compile else model]
         self.recipe = recipe
         self.loss = TagLoss(vocabulary, recipe.loss)
         self.judge = judge
@@ -108,7 +113,7 @@ class TaggingModule(pl.LightningModule):
         self.validation: Validation | None = None
         self.validation_loss = math.nan
         self._scores = np.zeros(judge.labels.shape, np.float32)
-        self._losses: list[float] = []
+        self._losses = np.zeros(len(judge.labels), np.float64)
         augmentation = recipe.augmentation
         if augmentation.mask_bands or augmentation.mask_frames:
             if model.frontend is None:
@@ -123,9 +128,13 @@ class TaggingModule(pl.LightningModule):
         torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
 
     def training_step(self, batch: tuple[Tensor, Tensor], _batch_idx: int) -> Tensor:
-        """Loss of one batch of windows."""
+        """Loss of one batch: of windows (B, N), or of the mean over subclips (B, S, N)."""
         waveforms, labels = batch
-        loss: Tensor = self.loss(self.model(waveforms), labels)
+        if waveforms.ndim == 3:
+            logits = average_subclips(self._learner[0](waveforms.flatten(0, 1)).unflatten(0, waveforms.shape[:2]))
+        else:
+            logits = self._learner[0](waveforms)
+        loss: Tensor = self.loss(logits, labels)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, int], _batch_idx: int) -> None:
@@ -135,38 +144,34 @@ class TaggingModule(pl.LightningModule):
         logits = torch.cat([self.model(windows[i : i + size]) for i in range(0, len(windows), size)]).float()
         self._scores[int(place)] = aggregate(logits.sigmoid().cpu().numpy())
         labels = torch.from_numpy(self.judge.labels[int(place)]).to(logits)
-        self._losses.append(float(self.loss(logits, labels.expand_as(logits))))
+        self._losses[int(place)] = float(self.loss(logits, labels.expand_as(logits)))
 
     def on_validation_epoch_start(self) -> None:
         """Begin anew."""
-        self._losses = []
+        self._scores[:] = 0
+        self._losses[:] = 0
 
     def on_validation_epoch_end(self) -> None:
-        """Measure."""
-        if not self.trainer.sanity_checking:
-            self.validation = self.judge(self._scores)
-            self.validation_loss = float(np.mean(self._losses))
+        """Measure; several devices put together what each has scored."""
+        if self.trainer.sanity_checking:
+            return
+        if self.trainer.world_size > 1:
+            self._scores, self._losses = self._together(self._scores), self._together(self._losses)
+        self.validation = self.judge(self._scores)
+        self.validation_loss = float(self._losses.mean())
+
+    def _together(self, values: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
+        """Sum over devices, of which all but one hold zeros at each place."""
+        total = self.trainer.strategy.reduce(torch.from_numpy(values).to(self.device), reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return total.cpu().numpy()
 
     def configure_optimizers(self) -> Any:
-        """Adam or AdamW, and a learning rate that is a function of the step."""
+        """The recipe's optimiser, with a learning rate that is a function of the step unless a plateau lowers it."""
         config = self.recipe.optimiser
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-        optimiser = kind([group for group in groups if group["params"]], lr=config.learning_rate)
+        optimiser = make_optimiser(self.model, config)
+        if config.schedule.startswith("plateau"):
+            return optimiser
         warmup_steps = round(config.warmup_epochs * self.total_steps / self.recipe.training.epochs)
         rate = LambdaLR(optimiser, lambda step: learning_rate_share(step, self.total_steps, warmup_steps, config))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
-
-
-def learning_rate_share(step: int, total_steps: int, warmup_steps: int, config: OptimiserSection) -> float:
-    """What the full learning rate is multiplied with at a step (from 0): a ramp, then 1 or half a cosine down to 0."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    if config.schedule == "none":
-        return 1.0
-    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

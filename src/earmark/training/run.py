@@ -1,6 +1,7 @@
 """One training run: recipe in, folder out.
 
     OUT/checkpoint/model.safetensors, card.json   the best epoch by the selection metric
+    OUT/tensorboard/                              the same for TensorBoard, where asked for
     OUT/log.csv                                   one row an epoch, see keeper.LOG_COLUMNS
     OUT/recipe.yaml                               the recipe with every default written out
     OUT/state.ckpt                                what --resume goes on from: weights, optimiser, schedule, history
@@ -11,42 +12,35 @@ weights of one that was not.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import lightning
 import lightning.pytorch as pl
-import numpy as np
 import torch
+from lightning.fabric.utilities.rank_zero import _get_rank
 
-import earmark
-from earmark.card import ModelCard
-from earmark.checkpoint import make_card
-from earmark.datasets import Dataset, label_matrix, load_dataset
+from earmark.datasets import label_matrix, load_dataset
 from earmark.errors import ConfigError, DataError
 from earmark.files import write_atomic
-from earmark.models import create_model
-from earmark.training.config import Recipe
-from earmark.training.data import AudioStore, TrainingWindows, ValidationClips
+from earmark.training.data import TrainingData
 from earmark.training.keeper import (
     CHECKPOINT_FOLDER,
     RECIPE_NAME,
     STATE_NAME,
     Keeper,
-    LogRow,
-    Watcher,
     checkpoint_writer,
 )
+from earmark.training.material import build_model, chosen_clips, load_material
 from earmark.training.module import TaggingModule
-from earmark.training.selection import Judge, Validation
+from earmark.training.provenance import filled_card, fingerprint, first_card
+from earmark.training.schedule import Plateau
+from earmark.training.sections import Recipe
+from earmark.training.selection import Judge
+from earmark.training.watching import LogRow, Watcher
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -60,7 +54,8 @@ class TrainingResult:
     Attributes:
         checkpoint: folder of the best weights and their card.
         best_epoch: from 1.
-        selection: its selection metric, see :mod:`earmark.training.selection`.
+        selection: what it is best in, higher is better: the skill (see :mod:`earmark.training.selection`), or the
+            validation loss with a minus, as the recipe's ``training.select`` has it.
         history: a row an epoch, as in log.csv.
         resumed_after: the epoch that the run went on from; 0 for a fresh one.
     """
@@ -78,8 +73,13 @@ def train(
     *,
     resume: bool = False,
     device: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
     keep_audio: str | Path | None = None,
+    shards: str | Path | None = None,
+    workers: int | None = None,
     jobs: int | None = None,
+    tensorboard: bool = False,
     watcher: Watcher | None = None,
 ) -> TrainingResult:
     """Train a model by a recipe.
@@ -89,46 +89,86 @@ def train(
         out: the run's folder; see the head of this module.
         resume: go on with the run that lies there; where none does, a fresh one is begun.
         device: "cpu", "cuda", "mps", or "auto" for the best there is.
+        devices, nodes: devices on each of so many machines that train together (DistributedDataParallel). They divide
+            each batch, and the recipe means the same on any number of them. On several machines start the program
+            under torchrun.
         keep_audio: folder to keep decoded audio in for other runs; None keeps it in memory only.
+        shards: folder that ``earmark data prepare`` has made; audio is read from there, as it is needed, and not from
+            the dataset's files.
+        workers: processes that read ahead; None for none, with shards for one a core but at most four.
         jobs: files decoded side by side; None for one a core.
+        tensorboard: log for TensorBoard, too.
         watcher: is told how the run gets on.
 
     Raises:
         ConfigError: recipe and device problems, a folder with a run in it without ``resume``, or resuming with another
             recipe or other data.
-        DataError: data missing, not as it must be, or audio that cannot be listened to.
+        DataError: data missing, not as it must be, or audio that cannot be listened to; a tag without a clip to learn
+            it from; a full disk.
     """
     folder = Path(out)
     state = folder / STATE_NAME
     if recipe.data.root is None:
         raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
     accelerator = _accelerator(device)
-    if (folder / RECIPE_NAME).exists() and not resume:
+    is_first = _get_rank() in (None, 0)  # processes for further devices start this program again
+    if is_first and (folder / RECIPE_NAME).exists() and not resume:
         raise ConfigError(f"{folder}: a run lies there; go on with it by --resume, or choose another folder")
-    dataset = load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol)
-    dataset.require_files("train", "validation")
+    dataset = chosen_clips(load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol), recipe)
 
     # Weights and dropout draw from torch's global generators: they are given back as they were.
     with torch.random.fork_rng(devices=[0] if torch.cuda.is_available() else []), _quiet():
         torch.manual_seed(recipe.training.seed)
-        model = create_model(recipe.model.name, len(dataset.vocabulary), **recipe.model.options)
-        card = _card(recipe, dataset, model)
+        model, members = build_model(recipe, dataset)
+        card = first_card(recipe, dataset, model, members)
         judge = Judge(
             dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
         )
-        windows, validation = _load_audio(recipe, dataset, card, keep_audio, jobs, watcher)
-        module = TaggingModule(model, recipe, dataset.vocabulary, judge, len(windows) * recipe.training.epochs)
-        keeper = Keeper(
-            folder,
-            fingerprint=_fingerprint(recipe, dataset),
-            patience=recipe.training.patience,
-            save_best=checkpoint_writer(folder, lambda _, found, epoch: _filled(card, dataset, found, epoch)),
+        material = load_material(
+            recipe,
+            dataset,
+            card.input,
+            keep_audio=keep_audio,
+            shards=shards,
+            workers=workers,
+            jobs=jobs,
             watcher=watcher,
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / RECIPE_NAME).exists():
-            write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
-        _fit(module, keeper, windows, validation, recipe, accelerator, state if resume else None)
+        steps = -(-len(material.make_windows(0, 1)) // recipe.training.accumulate_batches) * recipe.training.epochs
+        module = TaggingModule(model, recipe, dataset.vocabulary, judge, steps)
+        keeper = Keeper(
+            folder,
+            fingerprint=fingerprint(recipe, dataset, members),
+            training=recipe.training,
+            plateau=Plateau(recipe.optimiser),
+            save_best=checkpoint_writer(folder, lambda _, found, epoch: filled_card(card, dataset, found, epoch)),
+            watcher=watcher,
+            tensorboard=tensorboard,
+        )
+        if is_first:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / RECIPE_NAME).exists():
+                write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
+        trainer = pl.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy="ddp" if devices * nodes > 1 else "auto",
+            use_distributed_sampler=False,
+            precision=recipe.training.precision,
+            max_epochs=recipe.training.epochs,
+            check_val_every_n_epoch=recipe.training.validate_every,
+            accumulate_grad_batches=recipe.training.accumulate_batches,
+            gradient_clip_val=recipe.optimiser.gradient_clip,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[keeper],
+            default_root_dir=folder,
+        )
+        _fit(trainer, module, material, state if resume else None)
     if not keeper.best_epoch:
         raise DataError(f"{folder}: no epoch of this run could be validated")
     return TrainingResult(
@@ -140,121 +180,19 @@ def train(
     )
 
 
-def _load_audio(
-    recipe: Recipe,
-    dataset: Dataset,
-    card: ModelCard,
-    keep_audio: str | Path | None,
-    jobs: int | None,
-    watcher: Watcher | None,
-) -> tuple[TrainingWindows, ValidationClips]:
-    """Decode both splits once."""
-    train, validation = dataset.split("train"), dataset.split("validation")
-    store = AudioStore(card.input.sample_rate_hz, None if keep_audio is None else Path(keep_audio))
-    on_done = None if watcher is None else watcher.decoding
-    audio = store.load([clip.path for clip in (*train, *validation)], jobs=jobs, on_done=on_done)
-    windows = TrainingWindows(
-        train,
-        audio[: len(train)],
-        window_samples=card.input.window_samples,
-        batch_size=recipe.training.batch_size,
-        windows_per_clip=recipe.training.windows_per_clip,
-        seed=recipe.training.seed,
-        augmentation=recipe.augmentation,
-    )
-    return windows, ValidationClips(audio[len(train) :], card.input)
-
-
-def _fit(
-    module: TaggingModule,
-    keeper: Keeper,
-    windows: TrainingWindows,
-    validation: ValidationClips,
-    recipe: Recipe,
-    accelerator: str,
-    state: Path | None,
-) -> None:
+def _fit(trainer: pl.Trainer, module: TaggingModule, material: TrainingData, state: Path | None) -> None:
     """Run Lightning, from a state where there is one."""
-    trainer = pl.Trainer(
-        accelerator=accelerator,
-        devices=1,
-        precision=recipe.training.precision,
-        max_epochs=recipe.training.epochs,
-        check_val_every_n_epoch=recipe.training.validate_every,
-        gradient_clip_val=recipe.optimiser.gradient_clip,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[keeper],
-        default_root_dir=keeper.out,
-    )
     resuming = state is not None and state.is_file()
     if resuming:
         _log.info("resuming from %s", state)
     elif state is not None:
         _log.warning("%s: nothing to resume yet, starting from the beginning", state)
     try:
-        trainer.fit(
-            module,
-            train_dataloaders=windows.loader(),
-            val_dataloaders=validation.loader(),
-            ckpt_path=state if resuming else None,
-            weights_only=True,
-        )
+        trainer.fit(module, datamodule=material, ckpt_path=state if resuming else None, weights_only=True)
     except SystemExit as error:
         if trainer.interrupted:  # Lightning turns Ctrl-C into an exit
             raise KeyboardInterrupt from error
         raise
-
-
-def _card(recipe: Recipe, dataset: Dataset, model: Any) -> ModelCard:
-    """The card as far as it is known before training. Raises ConfigError where hop and window contradict."""
-    hop_seconds = recipe.input.hop_seconds
-    info = dataset.info
-    return make_card(
-        model,
-        name=recipe.name,
-        vocabulary=dataset.vocabulary,
-        hop_samples=None if hop_seconds is None else round(hop_seconds * model.sample_rate_hz),
-        last_window=recipe.input.last_window,
-        description=recipe.card.description,
-        version=recipe.card.version,
-        licence=recipe.card.licence,
-        limits=recipe.card.limits,
-        citations=(info.citation,) if info.citation else (),
-        training={
-            "dataset": dataset.name,
-            "protocol": dataset.protocol,
-            "dataset_licence": info.licence,
-            "dataset_sha256": dataset.fingerprint,
-            "clips": dataset.counts,
-            "recipe": recipe.to_document(with_root=False),
-            "versions": {
-                "earmark": earmark.__version__,
-                "torch": str(torch.__version__),
-                "lightning": lightning.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
-        },
-    )
-
-
-def _filled(card: ModelCard, dataset: Dataset, found: Validation, epoch: int) -> ModelCard:
-    """The card with what a validation found."""
-    n_clips = len(dataset.split("validation"))
-    return card.replace(
-        thresholds=found.card_thresholds(dataset.vocabulary),
-        metrics=found.card_metrics(dataset.vocabulary, dataset.name, dataset.protocol, n_clips),
-        training={**card.training, "best_epoch": epoch, "selection": round(found.selection, 6)},
-    )
-
-
-def _fingerprint(recipe: Recipe, dataset: Dataset) -> str:
-    document = json.dumps([recipe.to_document(with_root=False), dataset.protocol, dataset.fingerprint], sort_keys=True)
-    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def _accelerator(device: str) -> str:

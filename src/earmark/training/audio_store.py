@@ -1,0 +1,135 @@
+"""Audio for training: every file is decoded once, by :mod:`earmark.audio`, and kept in 16 bits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import audio
+from earmark.datasets.base import raise_problems
+from earmark.errors import AudioError, DataError
+from earmark.tagging import available_cores
+
+Samples = npt.NDArray[np.float32]
+
+_HASH_DIGITS = 32
+
+
+class Waveform(Protocol):
+    """Audio of one clip, wherever it lies."""
+
+    def __len__(self) -> int:
+        """Samples."""
+
+    def read(self, start: int = 0, length: int | None = None) -> Samples:
+        """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
+
+
+@dataclass(frozen=True, eq=False)
+class PackedAudio:
+    """A waveform in 16 bits, scaled to its own peak: noise at -96 dB of the peak or lower, nothing clipped.
+
+    Attributes:
+        values: (n_samples,) int16, in memory or mapped from disk.
+        scale: what to multiply them with; full scale is -1..1.
+    """
+
+    values: npt.NDArray[np.int16]
+    scale: float
+
+    @classmethod
+    def pack(cls, samples: Samples) -> PackedAudio:
+        """Pack a waveform (n_samples,) float32."""
+        peak = float(np.abs(samples).max(initial=0.0))
+        scale = float(np.float32(peak / 32767)) or 1.0
+        return cls(np.rint(samples / np.float32(scale)).clip(-32767, 32767).astype(np.int16), scale)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def read(self, start: int = 0, length: int | None = None) -> Samples:
+        """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
+        stop = len(self) if length is None else start + length
+        part = self.values[start:stop].astype(np.float32) * np.float32(self.scale)
+        return part if length is None else np.pad(part, (0, length - len(part)))
+
+
+class AudioStore:
+    """Decodes files once; keeps them in memory, or in a folder for the next run.
+
+    Args:
+        sample_rate_hz: rate of the waveforms.
+        folder: where to keep them, named by content and rate, so that a changed file is decoded anew and a moved one
+            is not. None for memory alone (115 MB an hour at 16 kHz).
+    """
+
+    def __init__(self, sample_rate_hz: int, folder: Path | None = None) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.folder = folder
+
+    def load(
+        self, paths: Sequence[Path], *, jobs: int | None = None, on_done: Callable[[int, int], None] | None = None
+    ) -> list[PackedAudio]:
+        """All files, decoded side by side, in the order of the paths.
+
+        Args:
+            paths: the files.
+            jobs: how many at a time; None for one a core.
+            on_done: called with how many are done and how many there are.
+
+        Raises:
+            DataError: with every file that cannot be listened to, and why. None is left out unseen.
+        """
+        jobs = jobs or available_cores()
+        packed: list[PackedAudio] = []
+        problems = []
+        with ThreadPoolExecutor(jobs, thread_name_prefix="earmark-decode") as pool:
+            for done, result in enumerate(pool.map(self._one, paths), start=1):
+                if isinstance(result, AudioError):
+                    problems.append(str(result))
+                else:
+                    packed.append(result)
+                if on_done is not None:
+                    on_done(done, len(paths))
+        raise_problems(f"{len(problems)} of {len(paths)} files cannot be listened to", problems)
+        return packed
+
+    def _one(self, path: Path) -> PackedAudio | AudioError:
+        try:
+            if self.folder is None:
+                return PackedAudio.pack(audio.load(path, self.sample_rate_hz))
+            return self._from_folder(path, self.folder)
+        except AudioError as error:
+            return error
+
+    def _from_folder(self, path: Path, folder: Path) -> PackedAudio:
+        """Kept as one array of int16 whose first two values are the scale, a float32."""
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()[:_HASH_DIGITS]
+        except OSError as error:
+            raise AudioError(f"cannot be read ({error.strerror})", path) from error
+        kept = folder / f"{digest}-{self.sample_rate_hz}.npy"
+        if not kept.is_file():
+            packed = PackedAudio.pack(audio.load(path, self.sample_rate_hz))
+            head = np.array([packed.scale], np.float32).view(np.int16)
+            folder.mkdir(parents=True, exist_ok=True)
+            beside = kept.with_name(f".{kept.name}.{os.getpid()}.part")
+            with beside.open("wb") as out:
+                np.save(out, np.concatenate([head, packed.values]), allow_pickle=False)
+            beside.replace(kept)
+        try:
+            values = np.load(kept, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError) as error:
+            raise DataError(f"{kept}: damaged ({error}); delete it, it will be made anew") from error
+        if values.dtype != np.int16 or values.ndim != 1 or len(values) < 2:
+            raise DataError(f"{kept}: not one of earmark's kept waveforms; delete it, it will be made anew")
+        return PackedAudio(values[2:], float(values[:2].view(np.float32)[0]))

@@ -1,0 +1,107 @@
+"""What a run learns from: the clips that the recipe chooses, their audio, and the model that is to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from earmark.card import InputSpec, ModelCard
+from earmark.checkpoint import load_checkpoint
+from earmark.datasets import Clip, Dataset, label_matrix
+from earmark.datasets.base import raise_problems
+from earmark.datasets.subset import learning_from_validation, training_subset
+from earmark.errors import ConfigError
+from earmark.models import TaggingModel, create_model
+from earmark.models.ensemble_combiner import combine
+from earmark.tagging import available_cores
+from earmark.training.audio_store import AudioStore, Waveform
+from earmark.training.data import TrainingData, TrainingWindows, ValidationClips
+from earmark.training.sections import Recipe
+from earmark.training.watching import Watcher
+
+_MOST_WORKERS = 4
+
+
+def chosen_clips(dataset: Dataset, recipe: Recipe) -> Dataset:
+    """The clips that the recipe learns from and validates on.
+
+    Raises:
+        DataError: classification tags that no training clip has: nothing could be learned of them.
+    """
+    if recipe.data.train_split == "validation":
+        dataset = learning_from_validation(dataset, recipe.training.seed)
+    dataset = training_subset(dataset, recipe.data.train_share, recipe.training.seed)
+    labels = label_matrix(dataset.split("train"))
+    missing = [
+        f"tag {dataset.vocabulary.names[i]!r}: no training clip has it; leave it out, or train on more clips"
+        for i in dataset.vocabulary.indices("classification")
+        if not (labels[:, i] > 0).any()
+    ]
+    raise_problems(f"dataset {dataset.name} ({dataset.protocol})", missing)
+    return dataset
+
+
+def build_model(recipe: Recipe, dataset: Dataset) -> tuple[TaggingModel, tuple[ModelCard, ...]]:
+    """A fresh model, or a fresh combiner over trained members; and the members' cards.
+
+    Raises:
+        ConfigError: options out of range, or members whose tags are not those of the dataset.
+        ModelError: a member is no checkpoint.
+    """
+    if not recipe.model.members:
+        return create_model(recipe.model.name, len(dataset.vocabulary), **recipe.model.options), ()
+    loaded = [load_checkpoint(folder) for folder in recipe.model.members]
+    problems = [
+        f"model.members {folder}: its tags are not those of {dataset.name} in the same order"
+        for folder, (_, card) in zip(recipe.model.members, loaded, strict=True)
+        if card.vocabulary.names != dataset.vocabulary.names
+    ]
+    if problems:
+        raise ConfigError(problems)
+    try:
+        model = combine([member for member, _ in loaded], **recipe.model.options)
+    except TypeError as error:
+        raise ConfigError(f"model.options: {error}; a combiner of members has width and dropout") from error
+    return model, tuple(card for _, card in loaded)
+
+
+def load_material(
+    recipe: Recipe,
+    dataset: Dataset,
+    spec: InputSpec,
+    *,
+    keep_audio: str | Path | None = None,
+    shards: str | Path | None = None,
+    workers: int | None = None,
+    jobs: int | None = None,
+    watcher: Watcher | None = None,
+) -> TrainingData:
+    """Both splits with their audio, for Lightning; arguments as in :func:`earmark.training.run.train`."""
+    train, validation = dataset.split("train"), dataset.split("validation")
+    clips = (*train, *validation)
+    if shards is None:
+        dataset.require_files("train", "validation")
+        store = AudioStore(spec.sample_rate_hz, None if keep_audio is None else Path(keep_audio))
+        on_done = None if watcher is None else watcher.decoding
+        audio: Sequence[Waveform] = store.load([clip.path for clip in clips], jobs=jobs, on_done=on_done)
+        workers = workers or 0
+    else:
+        audio = _from_shards(Path(shards), clips, spec)
+        workers = min(_MOST_WORKERS, available_cores()) if workers is None else workers
+
+    def make_windows(rank: int, world_size: int) -> TrainingWindows:
+        return TrainingWindows(
+            train,
+            audio[: len(train)],
+            spec=spec,
+            training=recipe.training,
+            augmentation=recipe.augmentation,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    return TrainingData(make_windows, ValidationClips(audio[len(train) :], spec), workers)
+
+
+def _from_shards(folder: Path, clips: Sequence[Clip], spec: InputSpec) -> list[Waveform]:
+    raise NotImplementedError

@@ -1,0 +1,71 @@
+"""What a card and a state file say of the run that they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+
+import earmark
+from earmark.card import ModelCard
+from earmark.checkpoint import make_card
+from earmark.datasets import Dataset
+from earmark.training.sections import Recipe
+from earmark.training.selection import Validation
+
+
+def first_card(recipe: Recipe, dataset: Dataset, model: Any, members: tuple[ModelCard, ...] = ()) -> ModelCard:
+    """The card as far as it is known before training. Raises ConfigError where hop and window contradict."""
+    hop_seconds = recipe.input.hop_seconds
+    info = dataset.info
+    return make_card(
+        model,
+        name=recipe.name,
+        vocabulary=dataset.vocabulary,
+        hop_samples=None if hop_seconds is None else round(hop_seconds * model.sample_rate_hz),
+        last_window=recipe.input.last_window,
+        description=recipe.card.description,
+        version=recipe.card.version,
+        licence=recipe.card.licence,
+        limits=recipe.card.limits,
+        citations=(info.citation,) if info.citation else (),
+        training={
+            "dataset": dataset.name,
+            "protocol": dataset.protocol,
+            "dataset_licence": info.licence,
+            "dataset_sha256": dataset.fingerprint,
+            "clips": dataset.counts,
+            "recipe": recipe.to_document(with_root=False),
+            **({"members": [{"name": m.name, "weights_sha256": m.weights_sha256} for m in members]} if members else {}),
+            "versions": {
+                "earmark": earmark.__version__,
+                "torch": str(torch.__version__),
+                "lightning": lightning.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+        },
+    )
+
+
+def filled_card(card: ModelCard, dataset: Dataset, found: Validation, epoch: int) -> ModelCard:
+    """The card with what a validation found."""
+    n_clips = len(dataset.split("validation"))
+    return card.replace(
+        thresholds=found.card_thresholds(dataset.vocabulary),
+        metrics=found.card_metrics(dataset.vocabulary, dataset.name, dataset.protocol, n_clips),
+        training={**card.training, "best_epoch": epoch, "selection": round(found.selection, 6)},
+    )
+
+
+def fingerprint(recipe: Recipe, dataset: Dataset, members: tuple[ModelCard, ...] = ()) -> str:
+    """SHA-256 (hex) of all that the weights at the end depend on, but for versions and the kind of device."""
+    weights = [member.weights_sha256 for member in members]
+    said = [recipe.to_document(with_root=False), dataset.protocol, dataset.fingerprint, weights]
+    document = json.dumps(said, sort_keys=True)
+    return hashlib.sha256(document.encode()).hexdigest()

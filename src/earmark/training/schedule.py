@@ -1,0 +1,105 @@
+"""How weights move: the optimiser, and the learning rate as a function of the step or of the validation loss."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from earmark.training.sections import OptimiserSection
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+
+
+def make_optimiser(model: nn.Module, config: OptimiserSection) -> Optimizer:
+    """The optimiser of all weights that may move; weight decay goes where the recipe says."""
+    movable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    kernels = {f"{name}.weight" for name, layer in model.named_modules() if isinstance(layer, _CONVOLUTIONS)}
+    if config.weight_decay_of == "convolutions":
+        decayed = {name for name in movable if name in kernels}
+    else:
+        decayed = {name for name, weight in movable.items() if weight.ndim > 1}
+    groups: list[dict[str, Any]] = [
+        {"params": [w for name, w in movable.items() if name in decayed], "weight_decay": config.weight_decay},
+        {"params": [w for name, w in movable.items() if name not in decayed], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if config.name == "sgd":
+        return SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.nesterov)
+    return (AdamW if config.name == "adamw" else Adam)(groups, lr=config.learning_rate)
+
+
+def learning_rate_share(step: int, total_steps: int, warmup_steps: int, config: OptimiserSection) -> float:
+    """What the full learning rate is multiplied with at a step (from 0): a ramp, then 1 or half a cosine down to 0."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    if config.schedule != "cosine":
+        return 1.0
+    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class Plateau:
+    """Lowers the learning rate where the validation loss no longer falls, if the recipe's schedule says so.
+
+    With "plateau_restart" each stage begins with the best weights so far and a fresh optimiser, and the run is over
+    when the last stage is (Kim et al. 2018, 3.2). What it knows is part of the state file.
+
+    Attributes:
+        stage: from 1.
+        finished: the last stage of "plateau_restart" is over.
+    """
+
+    def __init__(self, config: OptimiserSection) -> None:
+        self.config = config
+        self.active = config.schedule.startswith("plateau")
+        self.restarts = config.schedule == "plateau_restart"
+        self.best_loss = math.inf
+        self.stale = 0
+        self.stage = 1
+        self.finished = False
+        self._best_weights: dict[str, Tensor] = {}
+
+    def after_validation(self, trainer: pl.Trainer, model: nn.Module, loss: float) -> None:
+        """Tell the validation loss; changes learning rate and weights where it is time."""
+        if not self.active:
+            return
+        if loss < self.best_loss:
+            self.best_loss, self.stale = loss, 0
+            if self.restarts:
+                self._best_weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+            return
+        self.stale += 1
+        if self.stale < self.config.plateau_patience:
+            return
+        self.stale = 0
+        if self.restarts and self.stage == self.config.plateau_stages:
+            self.finished = True
+            return
+        self.stage += 1
+        optimiser = trainer.optimizers[0]
+        for group in optimiser.param_groups:
+            group["lr"] *= self.config.plateau_factor
+        if self.restarts and self._best_weights:
+            model.load_state_dict(self._best_weights)
+            optimiser.state.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the state file."""
+        return {
+            "best_loss": self.best_loss,
+            "stale": self.stale,
+            "stage": self.stage,
+            "finished": self.finished,
+            "best_weights": self._best_weights,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From the state file."""
+        self.best_loss, self.stale = state["best_loss"], state["stale"]
+        self.stage, self.finished = state["stage"], state["finished"]
+        self._best_weights = dict[str, torch.Tensor](state["best_weights"])

@@ -1,0 +1,39 @@
+"""What a run tells of itself: a row an epoch, and a watcher who is told of every batch."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+LOG_COLUMNS = (
+    "epoch",
+    "step",
+    "learning_rate",
+    "train_loss",
+    "validation_loss",
+    "roc_auc",
+    "pr_auc",
+    "rmse",
+    "selection",
+    "best",
+    "seconds",
+    "windows_per_second",
+    "wait_share",
+)
+"""Columns of log.csv. Macro means on the validation split; ``best`` is 1 where this epoch became the checkpoint;
+``wait_share`` is the share of the training time (validation left out) in which the trainer waited for data."""
+
+LogRow = dict[str, float | int | None]
+"""An epoch, by the columns of log.csv; None where there is no value."""
+
+
+class Watcher(Protocol):
+    """Who is told how a run gets on; every method is called often and should be quick."""
+
+    def decoding(self, done: int, total: int) -> None:
+        """Files decoded so far."""
+
+    def batch(self, epoch: int, done: int, total: int, loss: float, windows_per_second: float) -> None:
+        """A batch of an epoch (from 1) is done; the mean loss and the speed of the epoch so far."""
+
+    def epoch(self, row: LogRow) -> None:
+        """An epoch is done; a row of the log."""
