@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from earmark import metrics
 from earmark.card import Metric
-from earmark.evaluation.scores import ScoreTable
+from earmark.evaluation.scores import Floats, ScoreTable
 
 REPORT_FORMAT = 1
 NAMES = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
@@ -168,7 +168,7 @@ def _counts(table: ScoreTable) -> dict[str, dict[str, int]]:
 
 
 def _baseline(
-    name: str, names: list[str], labels: npt.NDArray[np.float32], train_labels: npt.NDArray[np.float32] | None
+    name: str, names: list[str], labels: Floats, train_labels: npt.NDArray[np.float32] | None
 ) -> dict[str, float]:
     """What knowing nothing scores, by tag and (key "") as the mean over tags."""
     known = ~np.isnan(labels)

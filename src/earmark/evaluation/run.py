@@ -12,8 +12,10 @@ import numpy as np
 import earmark
 from earmark.card import ModelCard
 from earmark.datasets.base import Dataset, label_matrix
+from earmark.datasets.leaks import leak_warnings
 from earmark.evaluation.report import Report, make_report, to_markdown
-from earmark.evaluation.scores import ScoreTable, score_dataset
+from earmark.evaluation.scores import ScoreTable
+from earmark.evaluation.scoring import score_dataset
 from earmark.runtime import list_installed
 from earmark.tagging import Tagger, load_tagger
 
@@ -57,7 +59,7 @@ def evaluate(
 
     Raises:
         ModelError: the model cannot be loaded.
-        DataError: see :func:`earmark.evaluation.scores.score_dataset`.
+        DataError: see :func:`earmark.evaluation.scoring.score_dataset`.
     """
     tagger = model if isinstance(model, Tagger) else load_model(model)
     started = time.monotonic()
@@ -108,10 +110,7 @@ def _warnings(card: ModelCard, dataset: Dataset, split: str) -> tuple[str, ...]:
         warnings.append("These are training clips: the scores say what was learned by heart, not what is known.")
     elif split == "validation":
         warnings.append("These are validation clips: if the model was chosen on them, the scores flatter.")
-    if both := dataset.shared_between_splits("artist"):
-        warnings.append(f"{len(both)} artists have clips in more than one split: the scores flatter.")
-    elif any(clip.artist is None for clip in dataset.clips):
-        warnings.append("Artists are not known for all clips, so they may be on both sides: the scores may flatter.")
+    warnings += [*leak_warnings(dataset), *dataset.notes]
     trained = card.training
     if trained.get("dataset") == dataset.name and trained.get("protocol") != dataset.protocol:
         warnings.append(

@@ -1,6 +1,7 @@
-"""Scores of a model on the clips of a dataset: the file between evaluation and analysis.
+"""Scores of a model on the clips of a dataset: the file between evaluation and everything that is measured.
 
-``scores.parquet`` has a row for each clip and tag, clips in the order of the dataset, tags in that of the model:
+``scores.parquet`` has a row for each clip and tag. :meth:`ScoreTable.write` orders them by clip, then tag;
+:func:`read_scores` takes them in any order:
 
     clip, song, artist      text; song and artist null where the dataset does not say
     tag, kind, category     text
@@ -11,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from earmark.datasets.base import Dataset, label_matrix, raise_problems
-from earmark.errors import AudioError, DataError
-from earmark.tagging import Tagger
+from earmark.datasets.base import raise_problems
+from earmark.errors import ConfigError, DataError
+from earmark.evaluation.rows import Grid
 from earmark.vocabulary import Tag, Vocabulary
 
 COLUMNS = (
@@ -40,7 +41,11 @@ COLUMNS = (
     "dataset",
     "model",
 )
+NEEDED = ("clip", "tag", "label", "score")
 _NUMBERS = ("label", "score")
+_CONSTANT = ("dataset", "protocol", "split", "model")
+
+Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +56,9 @@ class ScoreTable:
         vocabulary: these tags, in the order of the model.
         clips: (n_clips,) ids.
         artists, songs: (n_clips,) None where not known.
-        labels: (n_clips, n_tags) float32, NaN where not labelled.
-        scores: (n_clips, n_tags) float32, 0..1.
-        dataset, protocol, split, model: names.
+        labels: (n_clips, n_tags), NaN where not labelled.
+        scores: (n_clips, n_tags), 0..1 from our own models; any finite numbers in tables of others.
+        dataset, protocol, split, model: names; empty where a table of others does not say.
         warnings: what the Tagger said of single files, one line each; not kept in the file.
     """
 
@@ -61,42 +66,54 @@ class ScoreTable:
     clips: tuple[str, ...]
     artists: tuple[str | None, ...]
     songs: tuple[str | None, ...]
-    labels: npt.NDArray[np.float32]
-    scores: npt.NDArray[np.float32]
+    labels: Floats
+    scores: Floats
     dataset: str
     protocol: str
     split: str
     model: str
     warnings: tuple[str, ...] = ()
 
-    def groups(self) -> tuple[str, tuple[str, ...]]:
-        """What a bootstrap should draw, and the group of each clip: artists where all are known, else songs, else
-        single clips."""
+    def groups(self, by: str | None = None) -> tuple[str, tuple[str, ...]]:
+        """What a bootstrap should draw, and the group of each clip.
+
+        Args:
+            by: "artist", "song" or "clip"; None for artists where all are known, else songs, else single clips.
+
+        Raises:
+            ConfigError: another word.
+            DataError: artists (songs) are asked for and not known for every clip.
+        """
+        if by not in (None, "artist", "song", "clip"):
+            raise ConfigError(f"groups {by!r}: must be artist, song or clip")
         for name, owners in (("artist", self.artists), ("song", self.songs)):
             known = tuple(owner for owner in owners if owner is not None)
-            if len(known) == len(owners):
+            if by in (None, name) and len(known) == len(owners):
                 return name, known
+            if by == name:
+                raise DataError(f"groups: the {name} of {len(owners) - len(known)} of {len(owners)} clips is not known")
         return "clip", self.clips
 
     def write(self, path: Path) -> None:
         """Write scores.parquet."""
         n_clips, n_tags = self.scores.shape
+        tags_of_row, clips_of_row = np.tile(np.arange(n_tags), n_clips), np.repeat(np.arange(n_clips), n_tags)
 
-        def each_clip(values: Iterable[Any]) -> list[Any]:
-            return [value for value in values for _ in range(n_tags)]
+        def each(values: Sequence[str | None], of_row: npt.NDArray[np.int64]) -> Any:
+            return pa.array(values, pa.string()).take(pa.array(of_row))
 
         columns: dict[str, Any] = {
-            "clip": each_clip(self.clips),
-            "song": each_clip(self.songs),
-            "artist": each_clip(self.artists),
-            "tag": list(self.vocabulary.names) * n_clips,
-            "kind": [tag.kind for tag in self.vocabulary] * n_clips,
-            "category": [tag.category for tag in self.vocabulary] * n_clips,
+            "clip": each(self.clips, clips_of_row),
+            "song": each(self.songs, clips_of_row),
+            "artist": each(self.artists, clips_of_row),
+            "tag": each(self.vocabulary.names, tags_of_row),
+            "kind": each([tag.kind for tag in self.vocabulary], tags_of_row),
+            "category": each([tag.category for tag in self.vocabulary], tags_of_row),
             "label": pa.array(self.labels.ravel(), pa.float32(), mask=np.isnan(self.labels.ravel())),
             "score": pa.array(self.scores.ravel(), pa.float32()),
         }
-        for name in ("split", "protocol", "dataset", "model"):
-            columns[name] = [getattr(self, name)] * (n_clips * n_tags)
+        for name in _CONSTANT:
+            columns[name] = pa.repeat(pa.scalar(getattr(self, name), pa.string()), n_clips * n_tags)
         schema = pa.schema([(name, pa.float32() if name in _NUMBERS else pa.string()) for name in COLUMNS])
         beside = path.with_name(f".{path.name}.part")
         pq.write_table(pa.table(columns, schema=schema), beside)
@@ -104,103 +121,67 @@ class ScoreTable:
 
 
 def read_scores(path: str | Path) -> ScoreTable:
-    """Read scores.parquet back. Raises DataError where it is not one, or clips lack tags."""
+    """Read a scores file, ours or another's, its rows in any order.
+
+    Columns clip, tag, label and score must be there. Without kind, tags are classification tags; artist and song are
+    then unknown, and names empty.
+
+    Raises:
+        DataError: no Parquet file, columns missing, no rows, a (clip, tag) pair there twice or not at all, scores that
+            are no finite numbers, labels that do not fit a tag's kind, or more than one model, protocol, dataset or
+            split; all problems at once.
+    """
     path = Path(path)
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a scores file that can be read ({str(error).splitlines()[0]})") from error
-    missing = [name for name in COLUMNS if name not in table.column_names]
+    return score_table(table, str(path))
+
+
+def score_table(table: Any, where: str) -> ScoreTable:
+    """As :func:`read_scores`, of an Arrow table; ``where`` is its name in messages."""
+    missing = [name for name in NEEDED if name not in table.column_names]
     if missing or not len(table):
-        raise DataError(f"{path}: no scores file: {'columns missing: ' + ', '.join(missing) if missing else 'no rows'}")
-    text = {name: table[name].to_pylist() for name in COLUMNS if name not in _NUMBERS}
-    first = text["clip"][0]
-    n_tags = text["clip"].count(first)
-    names = text["tag"][:n_tags]
-    if len(table) % n_tags or text["tag"] != names * (len(table) // n_tags):
-        raise DataError(f"{path}: every clip must have the same tags in the same order")
-    for name in ("split", "protocol", "dataset", "model"):
-        if len(set(text[name])) != 1:
-            raise DataError(f"{path}: column {name!r} must be the same in all rows, is {sorted(set(text[name]))}")
-    tags = zip(names, text["kind"], text["category"], strict=False)
-    numbers = {
-        name: table[name].to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, n_tags) for name in _NUMBERS
-    }
-    return ScoreTable(
-        Vocabulary(tuple(Tag(*tag) for tag in tags)),
-        tuple(text["clip"][::n_tags]),
-        tuple(text["artist"][::n_tags]),
-        tuple(text["song"][::n_tags]),
-        numbers["label"],
-        numbers["score"],
-        text["dataset"][0],
-        text["protocol"][0],
-        text["split"][0],
-        text["model"][0],
-    )
-
-
-def shared_tags(model: Vocabulary, dataset: Vocabulary) -> Vocabulary:
-    """Tags that both have by name and kind, in the model's order. Raises DataError where there are none."""
-    kinds = {tag.name: tag.kind for tag in dataset}
-    tags = tuple(tag for tag in model if kinds.get(tag.name) == tag.kind)
-    if not tags:
         raise DataError(
-            "model and dataset share no tag of the same name and kind: the model knows "
-            f"{', '.join(f'{t.name} ({t.kind})' for t in model)}; the dataset "
-            f"{', '.join(f'{t.name} ({t.kind})' for t in dataset)}"
+            f"{where}: no scores file: {'columns missing: ' + ', '.join(missing) if missing else 'no rows'}"
         )
-    return Vocabulary(tags)
+    grid = Grid(table, where)
+    dataset, protocol, split, model = (grid.constant(name) for name in _CONSTANT)
+    kinds, categories = grid.of_tags("kind"), grid.of_tags("category")
+    artists, songs = grid.of_clips("artist"), grid.of_clips("song")
+    labels, scores = (grid.numbers(name) for name in _NUMBERS)
+    raise_problems(where, grid.problems)
+    try:
+        tags = [
+            Tag(name, kind or "classification", category or "other")  # type: ignore[arg-type]
+            for name, kind, category in zip(grid.tags, kinds, categories, strict=True)
+        ]
+        vocabulary = Vocabulary(tuple(tags))
+    except ConfigError as error:
+        raise DataError(f"{where}: {error}") from error
+    raise_problems(where, value_problems(vocabulary, grid.clips, labels, scores))
+    return ScoreTable(vocabulary, grid.clips, artists, songs, labels, scores, dataset, protocol, split, model)
 
 
-def score_dataset(
-    tagger: Tagger,
-    dataset: Dataset,
-    *,
-    split: str = "test",
-    jobs: int | None = None,
-    on_done: Callable[[int, int], None] | None = None,
-) -> ScoreTable:
-    """Tag all clips of one split.
-
-    Args:
-        tagger: the model.
-        dataset: labelled clips.
-        split: which of them.
-        jobs: files side by side; None for one a core.
-        on_done: called with how many clips are done and how many there are.
-
-    Raises:
-        DataError: no such split, files missing, no shared tags, or files that cannot be listened to: all are named,
-            none is left out unseen.
-    """
-    clips = dataset.split(split)
-    dataset.require_files(split)
-    vocabulary = shared_tags(tagger.card.vocabulary, dataset.vocabulary)
-    of_model = [tagger.card.vocabulary.index(name) for name in vocabulary.names]
-    of_dataset = [dataset.vocabulary.index(name) for name in vocabulary.names]
-    scores = np.zeros((len(clips), len(vocabulary)), np.float32)
-    problems, warnings = [], []
-    results = tagger.tag_many([clip.path for clip in clips], jobs=jobs, errors="return")
-    for place, result in enumerate(results):
-        if isinstance(result, AudioError):
-            problems.append(str(result))
-        else:
-            scores[place] = result.scores[of_model]
-            warnings += [f"{clips[place].clip_id}: {warning}" for warning in result.warnings]
-        if on_done is not None:
-            on_done(place + 1, len(clips))
-    raise_problems(f"{len(problems)} of {len(clips)} files cannot be listened to", problems)
-    return ScoreTable(
-        vocabulary,
-        tuple(clip.clip_id for clip in clips),
-        tuple(clip.artist for clip in clips),
-        tuple(clip.song for clip in clips),
-        label_matrix(clips)[:, of_dataset],
-        scores,
-        dataset.name,
-        dataset.protocol,
-        split,
-        tagger.card.name,
-        tuple(warnings),
-    )
+def value_problems(vocabulary: Vocabulary, clips: Sequence[str], labels: Floats, scores: Floats) -> list[str]:
+    """What is wrong with labels and scores of these tags, a line a tag."""
+    problems = []
+    for i, tag in enumerate(vocabulary):
+        y, s = labels[:, i], scores[:, i]
+        graded = tag.kind == "regression"
+        wrong = {
+            "scores that are no finite numbers": ~np.isfinite(s),
+            "labels outside 0..1" if graded else "labels that are not 0 or 1": ~np.isnan(y)
+            & (((y < 0) | (y > 1)) if graded else ((y != 0) & (y != 1))),
+        }
+        if graded:
+            wrong["scores outside 0..1, which a regression tag needs"] = (s < 0) | (s > 1)
+        for what, places in wrong.items():
+            if places.any():
+                first = int(np.argmax(places))
+                value = (y if what.startswith("labels") else s)[first]
+                problems.append(
+                    f"tag {tag.name!r}: {int(places.sum())} {what}, e.g. {value:g} of clip {clips[first]!r}"
+                )
+    return problems

@@ -160,7 +160,8 @@ def mean_of_tags(values: FloatArray, weights: FloatArray | None = None) -> Float
     heavy = np.where(np.isnan(values), 0.0, 1.0 if weights is None else weights)
     total = heavy.sum(axis=1)
     sums = (np.nan_to_num(values) * heavy).sum(axis=1)
-    return np.divide(sums, total, out=np.full(len(values), np.nan), where=total > 0)
+    means: FloatArray = np.divide(sums, total, out=np.full(len(values), np.nan), where=total > 0)
+    return means
 
 
 def ends_of(drawn: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:

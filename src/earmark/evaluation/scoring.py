@@ -1,0 +1,79 @@
+"""A model listens to the clips of a dataset: the scores table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from earmark.datasets.base import Dataset, label_matrix, raise_problems
+from earmark.errors import AudioError, DataError
+from earmark.evaluation.scores import ScoreTable
+from earmark.tagging import Tagger
+from earmark.vocabulary import Vocabulary
+
+
+def shared_tags(model: Vocabulary, dataset: Vocabulary) -> Vocabulary:
+    """Tags that both have by name and kind, in the model's order. Raises DataError where there are none."""
+    kinds = {tag.name: tag.kind for tag in dataset}
+    tags = tuple(tag for tag in model if kinds.get(tag.name) == tag.kind)
+    if not tags:
+        raise DataError(
+            "model and dataset share no tag of the same name and kind: the model knows "
+            f"{', '.join(f'{t.name} ({t.kind})' for t in model)}; the dataset "
+            f"{', '.join(f'{t.name} ({t.kind})' for t in dataset)}"
+        )
+    return Vocabulary(tags)
+
+
+def score_dataset(
+    tagger: Tagger,
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    jobs: int | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> ScoreTable:
+    """Tag all clips of one split.
+
+    Args:
+        tagger: the model.
+        dataset: labelled clips.
+        split: which of them.
+        jobs: files side by side; None for one a core.
+        on_done: called with how many clips are done and how many there are.
+
+    Raises:
+        DataError: no such split, files missing, no shared tags, or files that cannot be listened to: all are named,
+            none is left out unseen.
+    """
+    clips = dataset.split(split)
+    dataset.require_files(split)
+    vocabulary = shared_tags(tagger.card.vocabulary, dataset.vocabulary)
+    of_model = [tagger.card.vocabulary.index(name) for name in vocabulary.names]
+    of_dataset = [dataset.vocabulary.index(name) for name in vocabulary.names]
+    scores = np.zeros((len(clips), len(vocabulary)), np.float32)
+    problems, warnings = [], []
+    results = tagger.tag_many([clip.path for clip in clips], jobs=jobs, errors="return")
+    for place, result in enumerate(results):
+        if isinstance(result, AudioError):
+            problems.append(str(result))
+        else:
+            scores[place] = result.scores[of_model]
+            warnings += [f"{clips[place].clip_id}: {warning}" for warning in result.warnings]
+        if on_done is not None:
+            on_done(place + 1, len(clips))
+    raise_problems(f"{len(problems)} of {len(clips)} files cannot be listened to", problems)
+    return ScoreTable(
+        vocabulary,
+        tuple(clip.clip_id for clip in clips),
+        tuple(clip.artist for clip in clips),
+        tuple(clip.song for clip in clips),
+        label_matrix(clips)[:, of_dataset],
+        scores,
+        dataset.name,
+        dataset.protocol,
+        split,
+        tagger.card.name,
+        tuple(warnings),
+    )
