@@ -1,6 +1,6 @@
 """Labelled music, one file a dataset, one head for all. Never imports models."""
 
-from earmark.datasets import emotify, magnatagatune, manifest
+from earmark.datasets import emotify, magnatagatune, manifest, msd, mtg_jamendo
 from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, label_matrix
 from earmark.datasets.registry import dataset_info, list_datasets, load_dataset, register_dataset
 
@@ -18,5 +18,7 @@ __all__ = [
     "load_dataset",
     "magnatagatune",
     "manifest",
+    "msd",
+    "mtg_jamendo",
     "register_dataset",
 ]
