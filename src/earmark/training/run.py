@@ -24,6 +24,7 @@ import torch
 from lightning.fabric.utilities.rank_zero import _get_rank
 
 from earmark.datasets import label_matrix, load_dataset
+from earmark.datasets.leaks import leak_warnings
 from earmark.errors import ConfigError, DataError
 from earmark.files import write_atomic
 from earmark.training.data import TrainingData
@@ -115,6 +116,8 @@ def train(
     if is_first and (folder / RECIPE_NAME).exists() and not resume:
         raise ConfigError(f"{folder}: a run lies there; go on with it by --resume, or choose another folder")
     dataset = chosen_clips(load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol), recipe)
+    for warning in (*leak_warnings(dataset), *dataset.notes) if is_first else ():
+        _log.warning("%s", warning)
 
     # Weights and dropout draw from torch's global generators: they are given back as they were.
     with torch.random.fork_rng(devices=[0] if torch.cuda.is_available() else []), _quiet():
