@@ -134,7 +134,7 @@ def vector_labels(path: Path, n_tags: int, entries: Collection[Entry]) -> dict[s
             vector = np.asarray(vectors[entry.track], dtype=np.float32).ravel()
         except (TypeError, ValueError):
             vector = np.zeros(0, np.float32)
-        if vector.shape != (n_tags,) or not np.isin(vector, (0, 1)).all():
+        if vector.shape != (n_tags,) or not ((vector == 0) | (vector == 1)).all():
             problems.append(f"{path.name}: track {entry.track}: must be {n_tags} numbers that are 0 or 1")
         labels[entry.track] = vector
     raise_problems(str(path), problems)

@@ -148,7 +148,7 @@ def _plain(value: object) -> str:
 
 
 def _by_id(folder: Path, track: str, suffix: str) -> Path:
-    return folder / track[2] / track[3] / track[4] / f"{track}{suffix}"
+    return folder / f"{track[2]}/{track[3]}/{track[4]}/{track}{suffix}"
 
 
 def _suffix(folder: Path, tracks: list[str]) -> str:
