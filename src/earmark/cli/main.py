@@ -9,6 +9,7 @@ import typer
 
 from earmark import __version__
 from earmark.cli import data, models
+from earmark.cli.baseline import baseline
 from earmark.cli.evaluate import evaluate
 from earmark.cli.export import export
 from earmark.cli.import_weights import import_weights
@@ -50,6 +51,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data", rich_help_panel="For researchers")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(train)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(evaluate)
+app.command(rich_help_panel="For researchers", no_args_is_help=True)(baseline)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
 app.command("import-weights", rich_help_panel="For researchers", no_args_is_help=True)(import_weights)
 
