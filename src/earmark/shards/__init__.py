@@ -3,7 +3,19 @@
 Layout of a folder: :mod:`earmark.shards.layout`.
 """
 
-from earmark.shards.layout import Entry, FailedClip, Header
+from earmark.shards.layout import AudioKind, Entry, FailedClip, Header
+from earmark.shards.making import PrepareProgress, PrepareReport
+from earmark.shards.prepare import prepare
 from earmark.shards.reader import ShardAudio, ShardWaveform
 
-__all__ = ["Entry", "FailedClip", "Header", "ShardAudio", "ShardWaveform"]
+__all__ = [
+    "AudioKind",
+    "Entry",
+    "FailedClip",
+    "Header",
+    "PrepareProgress",
+    "PrepareReport",
+    "ShardAudio",
+    "ShardWaveform",
+    "prepare",
+]

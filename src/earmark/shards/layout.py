@@ -83,7 +83,7 @@ class Header:
     """shards.json.
 
     Attributes:
-        dataset, protocol: what was prepared.
+        dataset, protocols: what was prepared.
         clip_list: SHA-256 of the clip ids in the order of the shards.
         metadata: SHA-256 of labels, splits, artists and songs.
         audio: "flac" or "original".
@@ -98,7 +98,7 @@ class Header:
     """
 
     dataset: str
-    protocol: str
+    protocols: tuple[str, ...]
     clip_list: str
     metadata: str
     audio: AudioKind
@@ -146,7 +146,8 @@ def read_header(folder: Path) -> Header | None:
         if (version := content.pop("version")) != FORMAT_VERSION:
             raise DataError(f"{path}: version {version}; this earmark reads version {FORMAT_VERSION}")
         content.pop("n_shards")
-        return Header(**{**content, "sizes": tuple(content["sizes"]), "sha256": tuple(content["sha256"])})
+        lists = ("protocols", "sizes", "sha256")
+        return Header(**{**content, **{name: tuple(content[name]) for name in lists}})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

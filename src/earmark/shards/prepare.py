@@ -1,0 +1,162 @@
+"""Decode a dataset once, into shards. Killed at any point, it goes on where it was."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from earmark import __version__
+from earmark.datasets.base import Dataset
+from earmark.errors import ConfigError, DataError
+from earmark.shards.layout import RECORDS, AudioKind, Header, read_header, write_header
+from earmark.shards.making import PrepareProgress, PrepareReport, Run
+from earmark.shards.plan import PlannedClip, clip_list_digest, differences, metadata_digest, plan_clips
+from earmark.shards.sample import Wanted, mean_bytes
+from earmark.tagging import available_cores
+
+logger = logging.getLogger(__name__)
+
+SHARD_MEGABYTES = 256.0
+
+
+def prepare(
+    dataset: Dataset | Sequence[Dataset],
+    out: str | Path,
+    *,
+    audio: AudioKind = "flac",
+    sample_rate_hz: int | None = 16_000,
+    shard_megabytes: float | None = None,
+    clips_per_shard: int | None = None,
+    jobs: int | None = None,
+    retry_failed: bool = False,
+    on_done: Callable[[PrepareProgress], None] | None = None,
+) -> PrepareReport:
+    """Put all clips of a dataset, of every split, into WebDataset shards; go on where an earlier run stopped.
+
+    Files that cannot be listened to are left out and listed in failed.csv. That a file's content has changed since its
+    shard was finished is not noticed.
+
+    Args:
+        dataset: the dataset; under several protocols for the clips of all of them.
+        out: folder of the shards; see :mod:`earmark.shards.layout`.
+        audio: "flac", mono of 16 bits at ``sample_rate_hz``, or "original", the files as they are.
+        sample_rate_hz: of the FLAC audio; None for originals.
+        shard_megabytes: about how large a shard is to be; None for 256, or for what lies in ``out``.
+        clips_per_shard: how many clips instead.
+        jobs: threads that decode and encode; None for one a core.
+        retry_failed: make shards anew that lack clips; clips that they have are taken over.
+        on_done: told after every clip.
+
+    Raises:
+        ConfigError: options that contradict each other, or other shards in ``out`` than those wanted.
+        DataError: not one of the files is there; the disk is full; another run writes into ``out``.
+    """
+    planned = plan_clips([dataset] if isinstance(dataset, Dataset) else dataset)
+    _check_options(audio, sample_rate_hz, shard_megabytes, clips_per_shard)
+    wanted = Wanted(audio, sample_rate_hz)
+    folder = Path(out)
+    jobs = jobs or available_cores()
+    with _writing(folder), ThreadPoolExecutor(jobs, thread_name_prefix="earmark-prepare") as pool:
+        (folder / RECORDS).mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            header = _header(folder, planned, wanted, shard_megabytes, clips_per_shard, pool)
+            for left in [*folder.glob(".*.part"), *(folder / RECORDS).glob(".*.part")]:
+                left.unlink()
+            return Run(folder, header, planned, wanted, on_done).run(pool, jobs, retry_failed)
+
+
+def _check_options(
+    audio: AudioKind, sample_rate_hz: int | None, shard_megabytes: float | None, clips_per_shard: int | None
+) -> None:
+    problems = []
+    if audio not in ("flac", "original"):
+        problems.append(f"audio {audio!r}: must be flac or original")
+    elif audio == "original" and sample_rate_hz is not None:
+        problems.append(f"sample rate {sample_rate_hz} Hz: original files keep their own; give none")
+    elif audio == "flac" and (sample_rate_hz is None or not 1000 <= sample_rate_hz <= 192_000):
+        problems.append(f"sample rate {sample_rate_hz} Hz: must be in 1,000..192,000 for FLAC")
+    if shard_megabytes is not None and clips_per_shard is not None:
+        problems.append("a shard's size is given in megabytes or in clips, not both")
+    if shard_megabytes is not None and not shard_megabytes > 0:
+        problems.append(f"shards of {shard_megabytes:g} MB: must be above 0")
+    if clips_per_shard is not None and clips_per_shard < 1:
+        problems.append(f"{clips_per_shard} clips a shard: must be at least 1")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _header(
+    folder: Path,
+    planned: Sequence[PlannedClip],
+    wanted: Wanted,
+    shard_megabytes: float | None,
+    clips_per_shard: int | None,
+    pool: ThreadPoolExecutor,
+) -> Header:
+    """What lies in the folder, if it is what is wanted; otherwise a new plan, written down."""
+    metadata = planned[0].metadata
+    header = Header(
+        dataset=metadata["dataset"],
+        protocols=tuple(dict.fromkeys(name for item in planned for name in item.metadata["splits"])),
+        clip_list=clip_list_digest(planned),
+        metadata=metadata_digest(planned),
+        audio=wanted.audio,
+        sample_rate_hz=wanted.sample_rate_hz,
+        shard_megabytes=None if clips_per_shard else shard_megabytes or SHARD_MEGABYTES,
+        clips_per_shard=clips_per_shard or 1,
+        n_clips=len(planned),
+        earmark_version=__version__,
+    )
+    found = read_header(folder)
+    if found is not None:
+        problems = differences(header, found)
+        if clips_per_shard is not None and clips_per_shard != found.clips_per_shard:
+            problems.append(f"shards have {found.clips_per_shard} clips there, {clips_per_shard} are wanted")
+        if shard_megabytes is not None and shard_megabytes != found.shard_megabytes:
+            there = "a number of clips" if found.shard_megabytes is None else f"{found.shard_megabytes:g} MB"
+            problems.append(f"the size of shards is {there} there, {shard_megabytes:g} MB is wanted")
+        if problems:
+            advice = "give another folder, or delete this one"
+            raise ConfigError([f"{folder} holds other shards; {advice}:", *[f"  {problem}" for problem in problems]])
+        return found
+    if not any(item.clip.path.is_file() for item in planned):
+        raise DataError(f"not one of {len(planned)} audio files is there, e.g. {planned[0].clip.path}")
+    if header.shard_megabytes is not None:
+        mean = mean_bytes(planned, wanted, pool)
+        header = replace(header, clips_per_shard=max(1, round(header.shard_megabytes * 1e6 / mean)))
+    write_header(folder, header)
+    return header
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """A full disk and its like, in words."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be written ({error.strerror or error}); finished shards are kept: make room there, "
+            "then run `earmark data prepare` again, it goes on"
+        ) from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder against a second run, where the system can; the hold ends with the process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with (folder / ".lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"{folder}: another `earmark data prepare` is at work there") from error
+        except OSError:
+            logger.warning("%s: this file system has no locks; do not start a second run there", folder)
+        yield

@@ -1,0 +1,112 @@
+"""One clip as it goes into a shard: its audio, and JSON beside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import zlib
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from earmark import audio
+from earmark.errors import AudioError, DataError
+from earmark.shards import flac16
+from earmark.shards.layout import AudioKind, Entry, FailedClip, shard_name
+from earmark.shards.plan import PlannedClip
+from earmark.shards.tarfiles import member_after
+
+logger = logging.getLogger(__name__)
+
+_PROBED = 8
+_GUESSED_BYTES = 500_000.0
+_CHECK_RATE_HZ = 16_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The form of the audio: kind, and its rate where it is FLAC."""
+
+    audio: AudioKind
+    sample_rate_hz: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A clip's two members, and what the index says of it; see :class:`earmark.shards.layout.Entry`."""
+
+    content: bytes
+    suffix: str
+    metadata: bytes
+    n_samples: int | None
+    gain: float
+    duration_seconds: float
+
+
+def make_sample(item: PlannedClip, wanted: Wanted) -> Sample | FailedClip:
+    """Read a clip's file once, decode all of it, and pack it. Whatever is wrong with the file becomes a FailedClip."""
+    try:
+        return _make(item, wanted)
+    except AudioError as error:
+        reason = error.reason
+    except Exception as error:  # one strange file among 100,000 must not end a night's work; it is told by name
+        logger.warning("%s: unexpected failure", item.clip.path, exc_info=True)
+        reason = f"unexpected: {type(error).__name__}: {error}"
+    return FailedClip(item.clip.clip_id, str(item.clip.path), " ".join(reason.split()))
+
+
+def _make(item: PlannedClip, wanted: Wanted) -> Sample:
+    path = item.clip.path
+    source = audio.AudioBytes.read(path)
+    facts: dict[str, Any] = {
+        "source_name": path.name,
+        "source_sha256": hashlib.sha256(source.content).hexdigest(),
+    }
+    stream = audio.stream(source, wanted.sample_rate_hz or _CHECK_RATE_HZ)
+    content, suffix, n_samples, gain = source.content, _suffix(path), None, 1.0
+    if wanted.sample_rate_hz is None:
+        deque(stream, maxlen=0)  # heard to its end, to know whether it can be
+    else:
+        values, gain = flac16.quantise(np.concatenate(list(stream)))
+        if not len(values):
+            raise AudioError(f"too short: not one sample at {wanted.sample_rate_hz} Hz", path)
+        content, suffix, n_samples = flac16.encode(values, wanted.sample_rate_hz), "flac", len(values)
+        facts |= {"sample_rate_hz": wanted.sample_rate_hz, "n_samples": n_samples, "gain": gain}
+    seconds = round(stream.duration_seconds, 6)
+    text = json.dumps({**item.metadata, "duration_seconds": seconds, **facts}, separators=(",", ":"), allow_nan=False)
+    return Sample(content, suffix, text.encode(), n_samples, gain, seconds)
+
+
+def kept_sample(folder: Path, entry: Entry) -> Sample:
+    """A clip of a shard that is made anew, as it lies there. Raises OSError, DataError."""
+    path = folder / shard_name(entry.shard)
+    with path.open("rb") as file:
+        file.seek(entry.offset)
+        content = file.read(entry.size)
+    if zlib.crc32(content) != entry.crc32:
+        raise DataError(f"{path}: clip {entry.clip_id!r} is damaged; delete this shard, it will be made anew")
+    metadata = member_after(path, entry.offset, entry.size)
+    return Sample(content, entry.suffix, metadata, entry.n_samples, entry.gain, entry.duration_seconds)
+
+
+def mean_bytes(planned: Sequence[PlannedClip], wanted: Wanted, pool: Executor) -> float:
+    """Mean size of a few clips as they will lie in the shards; a guess where none of them can be listened to."""
+    some = [planned[i] for i in np.linspace(0, len(planned) - 1, min(_PROBED, len(planned))).astype(int)]
+    sizes = [
+        len(sample.content) + len(sample.metadata)
+        for sample in pool.map(lambda item: make_sample(item, wanted), some)
+        if isinstance(sample, Sample)
+    ]
+    return float(np.mean(sizes)) if sizes else _GUESSED_BYTES
+
+
+def _suffix(path: Path) -> str:
+    """The ending that names the format to other tools; json is the metadata's."""
+    suffix = path.suffix[1:].lower()
+    return suffix if suffix.isascii() and suffix.isalnum() and suffix != "json" else "audio"

@@ -1,0 +1,82 @@
+"""Tar files whose bytes depend on their content alone, written beside and renamed when they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from pathlib import Path
+from types import TracebackType
+
+_BLOCK = tarfile.BLOCKSIZE
+_RECORD = tarfile.RECORDSIZE
+
+
+class TarWriter:
+    """A tar file (USTAR) of plain members: no times, owners or names of machines. A context.
+
+    Leaving the context without :meth:`finish` leaves nothing behind.
+
+    Args:
+        path: where it is to be.
+
+    Attributes:
+        size: bytes so far.
+        sha256: of the whole file (hex), once it is finished.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.size = 0
+        self.sha256 = ""
+        self._digest = hashlib.sha256()
+        self._file = self.beside.open("wb")
+
+    def __enter__(self) -> TarWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+        except OSError:  # what is in its buffer does not fit either; the error that led here is the one to tell
+            if error is None:
+                raise
+        finally:
+            self.beside.unlink(missing_ok=True)
+
+    def add(self, name: str, content: bytes) -> int:
+        """Add a member with an ASCII name of at most 100 characters; gives the place of its content in the file."""
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        info.mode = 0o644
+        self._write(info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"))
+        offset = self.size
+        self._write(content)
+        self._write(bytes(-len(content) % _BLOCK))
+        return offset
+
+    def finish(self) -> None:
+        """Write the end, bring it to the disk, and give the file its name."""
+        self._write(bytes(2 * _BLOCK))
+        self._write(bytes(-self.size % _RECORD))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self.beside.replace(self.path)
+        self.sha256 = self._digest.hexdigest()
+
+    def _write(self, content: bytes) -> None:
+        self._file.write(content)
+        self._digest.update(content)
+        self.size += len(content)
+
+
+def member_after(path: Path, offset: int, size: int) -> bytes:
+    """Content of the member that follows the one whose content lies at ``offset``. Raises OSError, tarfile.TarError."""
+    with path.open("rb") as file:
+        file.seek(offset + size + -size % _BLOCK)
+        info = tarfile.TarInfo.frombuf(file.read(_BLOCK), "ascii", "strict")
+        return file.read(info.size)
