@@ -88,6 +88,7 @@ INFO = DatasetInfo(
             "https://zenodo.org/record/7107130/files/dataset.tar.gz", "both: lastfm_annotation and cals_annotation"
         ),
     ),
+    tags_from="50tagList.txt (msd-lee) or cals_tags.npy (msd-cals), or else the 50 as published with each split",
 )
 
 

@@ -73,6 +73,7 @@ INFO = DatasetInfo(
             "data/download/raw_30s_audio-low_sha256_tars.txt",
         ),
     ),
+    tags_from="the lists of the protocol, all their tags in the order of the alphabet, named as in genre---rock",
 )
 
 
