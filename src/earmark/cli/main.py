@@ -13,8 +13,10 @@ from earmark.cli.baseline import baseline
 from earmark.cli.evaluate import evaluate
 from earmark.cli.export import export
 from earmark.cli.import_weights import import_weights
+from earmark.cli.reproduce import reproduce
 from earmark.cli.tag import tag
 from earmark.cli.train import train
+from earmark.cli.tune import tune
 from earmark.errors import AudioError, DataError, DownloadError, EarmarkError
 
 EXIT_FAILED = 1
@@ -50,8 +52,10 @@ app.command(no_args_is_help=True)(tag)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data", rich_help_panel="For researchers")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(train)
+app.command(rich_help_panel="For researchers", no_args_is_help=True)(tune)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(evaluate)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(baseline)
+app.command(rich_help_panel="For researchers", no_args_is_help=True)(reproduce)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
 app.command("import-weights", rich_help_panel="For researchers", no_args_is_help=True)(import_weights)
 

@@ -1,0 +1,157 @@
+"""`earmark reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from earmark.reproduce.runner import Finished
+    from earmark.reproduce.task import Task
+
+
+def reproduce(
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="PAPER", help="dieleman2014, bristol, kim2018, pons2017 or ensemble; see --list."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of all papers' runs and results.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Where the dataset lies.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Train and measure on this dataset. Default: the paper's own.")
+    ] = None,
+    rows: Annotated[
+        str, typer.Option("--rows", metavar="PATTERNS", help="Only these rows, e.g. 'raw-*,spectrogram-256-256'.")
+    ] = "",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each row.")] = 3,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes; may be repeated."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Runs side by side. Default: one a core, one on a GPU.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 2000,
+    show: Annotated[bool, typer.Option("--list", help="List papers, tables and rows, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and stop.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+) -> None:
+    """Train and measure the rows of a paper's tables; the paper's numbers stand beside.
+
+    \b
+    Examples:
+      earmark reproduce --list
+      earmark reproduce kim2018 --root ~/mtat --out results
+      earmark reproduce dieleman2014 --dataset emotify --root ~/emotify --out results
+      earmark reproduce bristol --dataset emotify --root ~/emotify --out results --rows 'raw-*' --seeds 5
+
+    Runs lie in OUT/PAPER/ROW/seed-N, tables with intervals in OUT/PAPER/results.md and results.json. The same command
+    again goes on where it was stopped, and skips what is done.
+    """
+    from rich.console import Console
+
+    from earmark.cli.extra import require_extra, stopping_kindly
+
+    require_extra("train", "`earmark reproduce`", "torch", "lightning", "yaml")
+    from earmark.errors import ConfigError
+
+    if show:
+        _list()
+        return
+    missing = [name for name, value in (("PAPER", key), ("--out DIR", out), ("--root DIR", root)) if value is None]
+    if key is None or out is None or root is None:
+        raise ConfigError(f"reproduce: {', '.join(missing)}: must be given; `earmark reproduce --help` has examples")
+
+    import torch
+
+    from earmark.reproduce import results
+    from earmark.reproduce.runner import plan, run
+    from earmark.reproduce.tables import load_tables
+    from earmark.tagging import available_cores
+
+    on_gpu = device in ("cuda", "mps") or (device == "auto" and torch.cuda.is_available())
+    jobs = jobs or (1 if on_gpu else available_cores())
+    tasks = plan(
+        key,
+        root,
+        out,
+        dataset=dataset,
+        rows=[pattern.strip() for pattern in rows.split(",") if pattern.strip()],
+        seeds=seeds,
+        overrides=override or (),
+        device=device,
+        threads=max(1, available_cores() // jobs),
+        keep_audio=out / "audio",
+    )
+    if dry_run:
+        for task in tasks:
+            typer.echo(f"{task.name}: {'done' if task.done() else task.folder}")
+        return
+    messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+    with stopping_kindly("the same command goes on where it was stopped"):
+        _check_root(tasks)
+        watcher = _Watcher(messages, tasks)
+        over = run(tasks, jobs=jobs, on_done=watcher.done)
+        found = results.collect(load_tables(key), tasks, n_resamples=resamples)
+        results.write_results(found, out / key)
+    typer.echo(results.to_markdown(found))
+    messages.print(f"{out / key / results.PAGE_NAME}", markup=False)
+    if any(finished.document is None for finished in over):
+        raise typer.Exit(1)
+
+
+class _Watcher:
+    """A line for every run that ends, with the time that is left."""
+
+    def __init__(self, messages: Console, tasks: list[Task]) -> None:
+        import time
+
+        self.messages = messages
+        self.n_tasks = len(tasks)
+        self.n_over = self.n_before = 0
+        self.clock = time.monotonic
+        self.started = time.monotonic()
+
+    def done(self, finished: Finished) -> None:
+        """One run is over."""
+        self.n_over += 1
+        if finished.before:
+            self.n_before += 1
+            return
+        spent = self.clock() - self.started
+        left = spent / (self.n_over - self.n_before) * (self.n_tasks - self.n_over)
+        where = f"{self.n_over}/{self.n_tasks}"
+        if finished.document is None:
+            self.messages.print(f"{where}  {finished.task.name}: failed: {finished.error}", markup=False)
+        else:
+            self.messages.print(
+                f"{where}  {finished.task.name}: {finished.document['seconds']:.0f} s; about {left / 60:.0f} min left",
+                markup=False,
+            )
+
+
+def _check_root(tasks: list[Task]) -> None:
+    """Say at once, and not in the first process, that the dataset is not there."""
+    from earmark.datasets import load_dataset
+
+    data = tasks[0].document.get("data", tasks[0].document)
+    load_dataset(data["dataset"], tasks[0].root, data["protocol"]).require_files()
+
+
+def _list() -> None:
+    from earmark.reproduce.tables import list_papers, load_tables
+
+    for key in list_papers():
+        tables = load_tables(key)
+        own = f"{tables.dataset}, {tables.protocol}" if tables.protocol else "a table of your own"
+        typer.echo(f"{key}: {tables.title}\n  paper's dataset: {own}")
+        for table in tables.tables:
+            typer.echo(f"  {table.title}")
+            for row in table.rows:
+                said = ", ".join(f"{name} {value:g}" for name, value in row.reported.items())
+                typer.echo(f"    {row.row:<28} {row.label:<36} {said}")
