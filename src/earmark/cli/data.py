@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.data_prepare import prepare
+
 if TYPE_CHECKING:
     from earmark.datasets import DatasetInfo
 
@@ -167,6 +169,9 @@ def check(
             typer.echo(line)
     if not report.ok:
         raise typer.Exit(1)
+
+
+app.command(no_args_is_help=True)(prepare)
 
 
 def _tags(info: DatasetInfo) -> str:

@@ -88,15 +88,15 @@ def differences(wanted: Header, found: Header) -> list[str]:
     """Why shards that are there are not those that are wanted, one line each; empty where they are."""
     problems = []
     for name, said in (
-        ("dataset", "the dataset"),
-        ("protocols", "the protocols"),
-        ("audio", "the kind of audio"),
-        ("sample_rate_hz", "the sample rate in Hz"),
-        ("n_clips", "the number of clips"),
+        ("dataset", "dataset"),
+        ("protocols", "protocols"),
+        ("audio", "audio"),
+        ("sample_rate_hz", "sample rate in Hz"),
+        ("n_clips", "number of clips"),
     ):
         there, here = getattr(found, name), getattr(wanted, name)
         if there != here:
-            problems.append(f"{said} is {_words(there)} there, {_words(here)} is wanted")
+            problems.append(f"{said}: {_words(there)} there, {_words(here)} wanted")
     if not problems and wanted.clip_list != found.clip_list:
         problems.append("the clips are others: as many, but not the same ids")
     if not problems and wanted.metadata != found.metadata:

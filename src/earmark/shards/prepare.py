@@ -115,10 +115,12 @@ def _header(
     if found is not None:
         problems = differences(header, found)
         if clips_per_shard is not None and clips_per_shard != found.clips_per_shard:
-            problems.append(f"shards have {found.clips_per_shard} clips there, {clips_per_shard} are wanted")
+            problems.append(f"clips in a shard: {found.clips_per_shard} there, {clips_per_shard} wanted")
         if shard_megabytes is not None and shard_megabytes != found.shard_megabytes:
-            there = "a number of clips" if found.shard_megabytes is None else f"{found.shard_megabytes:g} MB"
-            problems.append(f"the size of shards is {there} there, {shard_megabytes:g} MB is wanted")
+            there = (
+                f"{found.clips_per_shard} clips" if found.shard_megabytes is None else f"{found.shard_megabytes:g} MB"
+            )
+            problems.append(f"size of a shard: {there} there, {shard_megabytes:g} MB wanted")
         if problems:
             advice = "give another folder, or delete this one"
             raise ConfigError([f"{folder} holds other shards; {advice}:", *[f"  {problem}" for problem in problems]])

@@ -1,0 +1,190 @@
+"""`earmark data prepare`."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from earmark.datasets import Dataset
+    from earmark.shards import PrepareProgress, PrepareReport
+
+_DEFAULT_RATE_HZ = 16_000
+_LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
+
+
+class Audio(StrEnum):
+    """What the shards hold."""
+
+    flac = "flac"
+    original = "original"
+
+
+def prepare(
+    name: Annotated[str, typer.Argument(help="One of `earmark data list`.")],
+    root: Annotated[Path, typer.Option("--root", help="Where it lies; for a manifest the table itself.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the shards.")],
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--protocol",
+            help="A named split, whose clips are prepared; may be repeated; [bold]all[/bold] for every one of the "
+            "dataset. Default: the one that fits what lies under --root.",
+            show_default=False,
+        ),
+    ] = None,
+    audio: Annotated[
+        Audio,
+        typer.Option("--audio", help="flac: mono, 16 bits, at --rate. original: the files as they are."),
+    ] = Audio.flac,
+    rate: Annotated[
+        int | None, typer.Option("--rate", help="Sample rate of the FLAC audio in Hz. Default: 16000.")
+    ] = None,
+    shard_mb: Annotated[
+        float | None, typer.Option("--shard-mb", help="About how large a shard is to be, in MB. Default: 256.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Files side by side. Default: one a core.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try the clips of failed.csv again; only their shards are rewritten.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+) -> None:
+    """Decode a dataset once, into WebDataset shards that training reads.
+
+    \b
+    Examples:
+      earmark data prepare magnatagatune --root ~/mtat --out ~/mtat-16k
+      earmark data prepare magnatagatune --root ~/mtat --out ~/mtat-mp3 --audio original
+      earmark data prepare mtg_jamendo --root ~/jamendo --protocol all --out /data/jamendo --rate 22050
+
+    A run that was stopped or killed goes on when it is started again: shards that are finished are checked and kept.
+    Files that cannot be listened to are left out and listed in OUT/failed.csv. Labels beside the audio are for other
+    tools: earmark reads them from the dataset, so that shards serve every protocol whose clips they hold.
+
+    Exit code: 0 all clips are there, 1 some failed or the disk is full, 2 wrong usage.
+    """
+    from earmark.cli.extra import stopping_kindly
+    from earmark.shards import prepare as run_prepare
+
+    rate_hz = _DEFAULT_RATE_HZ if rate is None and audio is Audio.flac else rate
+    datasets = _load(name, root, protocol or [])
+    with stopping_kindly("what is finished is kept: the same command goes on"), _Watcher(out, quiet=quiet) as watcher:
+        report = run_prepare(
+            datasets,
+            out,
+            audio=audio.value,
+            sample_rate_hz=rate_hz,
+            shard_megabytes=shard_mb,
+            jobs=jobs,
+            retry_failed=retry_failed,
+            on_done=watcher.done,
+        )
+    _summary(out, report)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def _load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:
+    from earmark.datasets import dataset_info, load_dataset
+    from earmark.datasets.manifest import load_manifest
+
+    if name == "manifest" and not protocols:
+        return [load_manifest(root, check_files=False)]  # missing files go into failed.csv
+    if protocols == ["all"]:
+        protocols = [known.name for known in dataset_info(name).protocols]
+    if not protocols:
+        return [load_dataset(name, root)]
+    return [load_dataset(name, root, protocol) for protocol in protocols]
+
+
+def _summary(out: Path, report: PrepareReport) -> None:
+    from earmark.shards.layout import FAILED
+
+    header = report.header
+    kind = "original files" if header.sample_rate_hz is None else f"FLAC, {header.sample_rate_hz:,} Hz mono, 16 bits"
+    typer.echo(f"{header.dataset} ({', '.join(header.protocols)}): {kind}")
+    typer.echo(
+        f"{header.n_clips - header.n_failed:,} of {header.n_clips:,} clips, "
+        f"{header.duration_seconds / 3600:,.2f} h of audio, {_size(header.n_bytes)} in {header.n_shards:,} shards"
+    )
+    if report.n_shards_made < header.n_shards:
+        typer.echo(f"{header.n_shards - report.n_shards_made:,} shards were there already, and are whole")
+    if report.failures:
+        typer.echo(f"{len(report.failures):,} clips failed, and why: {out / FAILED}")
+    typer.echo(f"{out}")
+
+
+class _Watcher:
+    """How it gets on, on stderr: a bar on a terminal, a line a minute elsewhere."""
+
+    def __init__(self, out: Path, *, quiet: bool) -> None:
+        self.out = out
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self.started = self.last_line = time.monotonic()
+        self.estimate_told = False
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("preparing", total=None, note="")
+
+    def __enter__(self) -> _Watcher:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def done(self, progress: PrepareProgress) -> None:
+        """A clip is done."""
+        speed = progress.audio_seconds / max(time.monotonic() - self.started, 1e-6)
+        note = f"{speed:,.0f} x real time" + (f", {progress.n_failed:,} failed" if progress.n_failed else "")
+        if progress.n_kept and not progress.audio_seconds and progress.n_done == progress.n_kept:
+            self.started = time.monotonic()  # checking what was there is no decoding
+            self.console.print(f"{progress.n_kept:,} of {progress.n_clips:,} clips are there already")
+            self.bar.reset(self.task, total=progress.n_clips - progress.n_kept)
+        self.bar.update(
+            self.task,
+            completed=progress.n_done - progress.n_kept,
+            total=progress.n_clips - progress.n_kept,
+            note=note,
+        )
+        self._tell_estimate(progress)
+        if not self.console.is_terminal and time.monotonic() - self.last_line > _LINES_EVERY_SECONDS:
+            self.last_line = time.monotonic()
+            self.console.print(f"{progress.n_done:,} of {progress.n_clips:,} clips, {note}")
+
+    def _tell_estimate(self, progress: PrepareProgress) -> None:
+        """Once, behind the first shard."""
+        import shutil
+
+        if self.estimate_told or progress.estimated_bytes is None or progress.n_done == progress.n_clips:
+            return
+        self.estimate_told = True
+        left = progress.estimated_bytes - progress.n_bytes
+        free = shutil.disk_usage(self.out).free
+        line = f"about {_size(progress.estimated_bytes)} in all, {_size(left)} to come, {_size(free)} free"
+        self.console.print(escape(line) if left < free else f"[red]{escape(line)}: this will not fit[/red]")
+
+
+def _size(n_bytes: int) -> str:
+    """Bytes for people, in powers of ten."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:,.2f} {unit}"
+    return f"{n_bytes} bytes"
