@@ -1,0 +1,136 @@
+"""`earmark tune`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from earmark.tuning.run import TuningResult
+    from earmark.tuning.search import Search
+
+
+def _list(wanted: bool) -> None:
+    """The searches that come with earmark, on stdout."""
+    if not wanted:
+        return
+    from earmark.cli.extra import require_extra
+
+    require_extra("train", "`earmark tune`", "torch", "lightning", "optuna", "yaml")
+
+    from earmark.cli.tune_watch import print_table
+    from earmark.tuning.search import list_searches, load_search
+
+    searches = {name: load_search(name) for name in list_searches()}
+    rows = [(name, x.recipe, x.method, str(x.n_planned), x.description) for name, x in searches.items()]
+    print_table(("search", "recipe", "method", "trials", "what it is"), rows)
+    raise typer.Exit
+
+
+def tune(
+    search: Annotated[
+        str,
+        typer.Argument(
+            help="A search that comes with earmark (e.g. [bold]bristol[/bold], see --list), or a YAML file."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the search: trials, their runs, the best recipe.")],
+    root: Annotated[
+        str | None, typer.Option("--root", help="Where the dataset lies; short for -o data.root=DIR.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="At most so many, instead of the search's own number.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that lies in --out.")] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    keep_audio: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep-audio", help="Keep decoded audio in this folder, so that each file is decoded once for all trials."
+        ),
+    ] = None,
+    shards: Annotated[
+        Path | None, typer.Option("--shards", help="Read audio from shards that `earmark data prepare` has made.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Files decoded side by side. Default: one a core.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    listing: Annotated[
+        bool, typer.Option("--list", callback=_list, is_eager=True, help="List the searches and stop.")
+    ] = False,
+) -> None:
+    """Search for good values of a recipe's hyper-parameters.
+
+    \b
+    Examples:
+      earmark tune --list
+      earmark tune learning-rate --root ~/emotify --out runs/search --keep-audio audio
+      earmark tune learning-rate --root ~/emotify --out runs/search --keep-audio audio --resume --trials 60
+      earmark tune my-search.yaml --root labels.csv --out runs/mine -o training.epochs=10
+
+    \b
+    my-search.yaml:
+      recipe: first
+      method: one-at-a-time          # or grid, random, tpe
+      seeds: [0, 1]                  # each trial trains with both; their mean counts
+      parameters:
+        model.options.dropout: [0.0, 0.2, 0.5]
+        optimiser.learning_rate: [0.001, 0.01]
+
+    one-at-a-time tries the values of the first parameter, fixes the best, and goes on to the next; grid tries all
+    combinations. random and tpe also take ranges, {low: 1e-4, high: 0.1, log: true}, and need a number of trials.
+
+    OUT/trials.csv and OUT/trials.md list the trials, OUT/best.yaml is the recipe with the best values. What counts is
+    the selection on the validation clips: the test clips stay unseen. A trial that fails is noted, and the search goes
+    on. A search that was killed goes on with --resume and ends as if it had not been.
+    """
+    del listing
+    from earmark.cli.extra import require_extra, stopping_kindly
+
+    require_extra("train", "`earmark tune`", "torch", "lightning", "optuna", "yaml")
+
+    from earmark.cli.tune_watch import TerminalTuningWatcher
+    from earmark.tuning.run import tune as run_search
+    from earmark.tuning.search import load_search
+
+    overrides = list(override or ())
+    if root is not None:
+        overrides.append(f"data.root={json.dumps(str(Path(root).expanduser()))}")
+    loaded = load_search(search, trials=trials)
+    advice = f"go on with --resume: `earmark tune {search} ... --out {out} --resume`"
+    with stopping_kindly(advice), TerminalTuningWatcher(quiet=quiet) as watcher:
+        result = run_search(
+            loaded,
+            out,
+            overrides=overrides,
+            resume=resume,
+            device=device,
+            keep_audio=keep_audio,
+            shards=shards,
+            jobs=jobs,
+            watcher=watcher,
+        )
+    _print_result(loaded, result)
+    if result.best is None:
+        from earmark.errors import DataError
+
+        raise DataError(f"no trial succeeded; the first failed by: {result.trials[0].error}")
+
+
+def _print_result(search: Search, result: TuningResult) -> None:
+    from earmark.cli.tune_watch import print_table
+    from earmark.tuning.trials import table
+
+    columns, rows = table(search.seeds, result.trials, places=4)
+    filled = [i for i in range(len(columns)) if any(row[i] for row in rows)]
+    print_table([columns[i] for i in filled], [[row[i] for i in filled] for row in rows])
+    if result.best_recipe is not None:
+        typer.echo(f"{result.best_recipe}")

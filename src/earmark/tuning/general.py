@@ -1,0 +1,104 @@
+"""The general searches: a grid, and what Optuna draws, at random or by TPE.
+
+All are functions of the search and the finished trials, nothing else. Each trial's draw has a seed of its own, made of
+the search's and the trial's number; so a search that is killed at any point and resumed tries what an undisturbed one
+tries, and there is no storage of Optuna's whose half-written end could differ from our list of trials. :func:`study_of`
+gives Optuna's plots and dashboards what they need.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from earmark.tuning.parameter import Parameter, text_of
+from earmark.tuning.search import Search
+from earmark.tuning.trials import Proposal, Trial
+
+
+def propose_grid(search: Search, trials: Sequence[Trial]) -> Proposal | None:
+    """The next point of the grid, the last parameter the fastest; None after the last."""
+    grid = itertools.product(*(parameter.values for parameter in search.parameters))
+    point = next(itertools.islice(grid, len(trials), None), None)
+    if point is None:
+        return None
+    return Proposal({parameter.name: value for parameter, value in zip(search.parameters, point, strict=True)})
+
+
+def propose_drawn(search: Search, trials: Sequence[Trial]) -> Proposal:
+    """The next trial by Optuna: "random", or "tpe", whose first ten are random, too.
+
+    Failed trials count for TPE as worse than all others, so that it keeps away from them.
+    """
+    seed = int(np.random.SeedSequence([search.seed, len(trials)]).generate_state(1)[0])
+    sampler: BaseSampler = RandomSampler(seed=seed) if search.method == "random" else TPESampler(seed=seed)
+    with _quiet():
+        study = study_of(search, trials, sampler=sampler)
+        drawn = study.ask({parameter.name: _distribution(parameter) for parameter in search.parameters}).params
+    return Proposal({parameter.name: _value(parameter, drawn[parameter.name]) for parameter in search.parameters})
+
+
+def study_of(
+    search: Search,
+    trials: Sequence[Trial],
+    *,
+    sampler: BaseSampler | None = None,
+    storage: str | optuna.storages.BaseStorage | None = None,
+) -> optuna.Study:
+    """The trials as a study of Optuna, for its plots and, with a storage, its dashboard.
+
+    Lists of values are categories, named by their place in the list, from 0. Failed trials are "pruned".
+    """
+    study = optuna.create_study(direction="maximize", sampler=sampler, storage=storage)
+    study.add_trials([_frozen(search, trial) for trial in trials])
+    return study
+
+
+def _frozen(search: Search, trial: Trial) -> FrozenTrial:
+    chosen = [parameter for parameter in search.parameters if parameter.name in trial.choice]
+    return create_trial(
+        state=TrialState.PRUNED if trial.selection is None else TrialState.COMPLETE,
+        value=trial.selection,
+        params={parameter.name: _place(parameter, trial.choice[parameter.name]) for parameter in chosen},
+        distributions={parameter.name: _distribution(parameter) for parameter in chosen},
+        user_attrs={"number": trial.number, **({"error": trial.error} if trial.error else {})},
+    )
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    span = parameter.range
+    if span is None:
+        return CategoricalDistribution(range(len(parameter.values)))
+    if span.whole:
+        return IntDistribution(int(span.low), int(span.high), log=span.log, step=int(span.step or 1))
+    return FloatDistribution(span.low, span.high, log=span.log, step=span.step)
+
+
+def _place(parameter: Parameter, value: Any) -> Any:
+    """What Optuna knows a value by."""
+    if parameter.range is not None:
+        return value
+    return [text_of(entry) for entry in parameter.values].index(text_of(value))
+
+
+def _value(parameter: Parameter, drawn: Any) -> Any:
+    return drawn if parameter.range is not None else parameter.values[drawn]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's notes on every study that is made."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -1,0 +1,183 @@
+"""A search carried out: trial after trial, each a training run, into one folder.
+
+    OUT/search.yaml, recipe.yaml     the search and the recipe it begins from, with every default written out
+    OUT/trials.json, .csv, .md       see :mod:`earmark.tuning.trials`
+    OUT/best.yaml                    the recipe with the best values; `earmark train` takes it
+    OUT/trial-0001-seed0/            a training run, see :mod:`earmark.training.run`
+
+What is tried next follows from the search and the finished trials alone, and a training run that was killed goes on
+where it was. So a search that is killed and resumed ends, on the CPU, with the very trials of one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from earmark.datasets import load_dataset
+from earmark.errors import ConfigError
+from earmark.files import write_atomic
+from earmark.training.config import Recipe, load_recipe
+from earmark.training.run import DEVICES
+from earmark.tuning import one_at_a_time
+from earmark.tuning.attempt import Attempts, Means, TuningWatcher
+from earmark.tuning.check import check_search, overrides_of, value_in, without_root
+from earmark.tuning.general import propose_drawn, propose_grid
+from earmark.tuning.search import Method, Search, load_search
+from earmark.tuning.trials import Proposal, Trial, best_of, read_trials, write_trials
+
+SEARCH_NAME = "search.yaml"
+RECIPE_NAME = "recipe.yaml"
+BEST_NAME = "best.yaml"
+
+PROPOSERS: dict[Method, Callable[[Search, Sequence[Trial]], Proposal | None]] = {
+    "one-at-a-time": one_at_a_time.propose,
+    "grid": propose_grid,
+    "random": propose_drawn,
+    "tpe": propose_drawn,
+}
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """What a search came to.
+
+    Attributes:
+        trials: all, in order.
+        best: the one with the highest selection; None where all failed.
+        best_recipe: file of the recipe with its values; None where all failed.
+    """
+
+    trials: tuple[Trial, ...]
+    best: Trial | None
+    best_recipe: Path | None
+
+
+def tune(
+    search: Search,
+    out: str | Path,
+    *,
+    overrides: Iterable[str] = (),
+    resume: bool = False,
+    device: str = "auto",
+    keep_audio: str | Path | None = None,
+    shards: str | Path | None = None,
+    jobs: int | None = None,
+    watcher: TuningWatcher | None = None,
+) -> TuningResult:
+    """Carry out a search.
+
+    A trial that cannot be trained (a window too short, a loss that is no number, memory that does not suffice) is
+    written down with its error, and the search goes on. Two trials with the very same recipe are trained once.
+
+    Args:
+        search: what to search.
+        out: the search's folder; see the head of this module.
+        overrides: ``section.key=value`` for the recipe; ``data.root`` must be set by it or by the recipe.
+        resume: go on with the search that lies there; where none does, a fresh one is begun. Its number of trials may
+            be another than before.
+        device, keep_audio, shards, jobs: as for :func:`earmark.training.run.train`.
+        watcher: is told how the search gets on.
+
+    Raises:
+        ConfigError: problems of search, recipe and device, a folder with a search in it without ``resume``, or
+            resuming another search, recipe or data.
+        DataError: data missing or not as it must be, or a full disk.
+    """
+    folder = Path(out)
+    overrides = list(overrides)
+    recipe = check_search(search, overrides)
+    _check_device(device)
+    if recipe.data.root is None:
+        raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
+    fingerprint = load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol).fingerprint
+    trials = _trials_to_go_on_from(folder, search, recipe, fingerprint, resume)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / SEARCH_NAME, search.to_yaml().encode())
+    write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
+    attempts = Attempts(folder, search.seeds, device, keep_audio, shards, jobs, watcher)
+
+    def recipe_of(choice: dict[str, Any]) -> Recipe | ConfigError:
+        try:
+            return load_recipe(search.recipe, [*overrides, *overrides_of(search.settings(choice))])
+        except ConfigError as error:
+            return error
+
+    def keep() -> None:
+        write_trials(folder, _title(search, recipe), search.seeds, fingerprint, trials)
+        best = best_of(trials)
+        if best is not None:
+            found = recipe_of(best.choice)
+            assert isinstance(found, Recipe)
+            head = f"# {_title(search, recipe)}: trial {best.number}, selection {best.selection:.6f}\n"
+            write_atomic(folder / BEST_NAME, (head + found.to_yaml()).encode())
+
+    recipes = [recipe_of(trial.choice) for trial in trials]
+    if trials:
+        keep()
+        if watcher is not None:
+            watcher.search_resumed(trials, search.n_planned)
+    while search.trials is None or len(trials) < search.trials:
+        proposal = PROPOSERS[search.method](search, trials)
+        if proposal is None:
+            break
+        mine = recipe_of(proposal.choice)
+        settings = {key: value_in(recipe, key) for key in search.keys} | search.settings(proposal.choice)
+        number = len(trials) + 1
+        if watcher is not None:
+            watcher.trial_begins(number, search.n_planned, proposal, recipe if isinstance(mine, ConfigError) else mine)
+        twin = next((trial for trial, other in zip(trials, recipes, strict=True) if other == mine), None)
+        if twin is not None:
+            means, same_as = Means.of_trial(twin), twin.same_as or twin.number
+        else:
+            means, same_as = attempts.make(number, mine), None
+        trials.append(Trial(number, proposal.choice, settings, proposal.about, **means.as_fields(), same_as=same_as))
+        recipes.append(mine)
+        keep()
+        if watcher is not None:
+            watcher.trial_ends(trials, search.n_planned)
+    best = best_of(trials)
+    return TuningResult(tuple(trials), best, None if best is None else folder / BEST_NAME)
+
+
+def _trials_to_go_on_from(folder: Path, search: Search, recipe: Recipe, fingerprint: str, resume: bool) -> list[Trial]:
+    """Those of the search that lies there, which must be this one. Raises ConfigError where it is not."""
+    if not (folder / SEARCH_NAME).exists():
+        if (folder / RECIPE_NAME).exists():
+            raise ConfigError(f"{folder}: a training run lies there; choose another folder")
+        return []
+    if not resume:
+        raise ConfigError(f"{folder}: a search lies there; go on with it by --resume, or choose another folder")
+    problems = []
+    known = load_search(folder / SEARCH_NAME)
+    if known.replace(trials=search.trials) != search:
+        problems.append(f"{folder / SEARCH_NAME}: of another search; resume with this file, or choose another folder")
+    if (folder / RECIPE_NAME).exists() and without_root(load_recipe(folder / RECIPE_NAME)) != without_root(recipe):
+        problems.append(
+            f"{folder / RECIPE_NAME}: the search that lies there began from another recipe; resume with the same "
+            "recipe and -o, or choose another folder"
+        )
+    known_fingerprint, trials = read_trials(folder)
+    if trials and known_fingerprint != fingerprint:
+        problems.append(f"{folder}: the search that lies there was made on other data; choose another folder")
+    if problems:
+        raise ConfigError(problems)
+    return trials
+
+
+def _title(search: Search, recipe: Recipe) -> str:
+    return f"Search {search.method} from recipe {recipe.name}"
+
+
+def _check_device(device: str) -> None:
+    """A wrong one would let every trial fail. Raises ConfigError."""
+    if device not in DEVICES:
+        raise ConfigError(f"device {device!r}: must be one of {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device cuda: PyTorch finds no CUDA device here; use cpu or auto")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device mps: PyTorch finds no Apple GPU here; use cpu or auto")

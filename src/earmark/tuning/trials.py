@@ -1,0 +1,172 @@
+"""Trials of a search: what was tried, what came of it, and the files that tell.
+
+OUT/trials.json   what a resumed search goes on from
+OUT/trials.csv    the same as a table, a row a trial
+OUT/trials.md     the same for reading
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import DataError
+from earmark.files import write_atomic
+from earmark.tuning.parameter import text_of
+
+TRIALS_NAME = "trials.json"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What to try next.
+
+    Attributes:
+        choice: parameter name -> value.
+        about: the parameter whose values are being tried, where it is one at a time.
+    """
+
+    choice: dict[str, Any]
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One finished trial.
+
+    Attributes:
+        number: from 1.
+        choice, about: as proposed.
+        settings: recipe key -> value of all keys that the search varies; None also where neither the search nor the
+            recipe sets it and the model's default stands.
+        selection: mean over the seeds of the selection on the validation clips, higher is better; None where it failed.
+        per_seed: the selection of each seed.
+        roc_auc, rmse: macro means on the validation clips at the best epochs, meant over the seeds; None where the data
+            has no such tags.
+        seconds: of training, as its log has it; decoding is not in it.
+        error: why it failed; empty where it did not.
+        same_as: number of the trial with the very same recipe, whose result was taken over.
+    """
+
+    number: int
+    choice: dict[str, Any]
+    settings: dict[str, Any]
+    about: str = ""
+    selection: float | None = None
+    per_seed: tuple[float, ...] = ()
+    roc_auc: float | None = None
+    rmse: float | None = None
+    seconds: float = 0.0
+    error: str = ""
+    same_as: int | None = None
+
+
+def best_of(trials: Iterable[Trial]) -> Trial | None:
+    """The trial with the highest selection, the first of equals; None where none succeeded."""
+    best: Trial | None = None
+    for trial in trials:
+        if trial.selection is not None and (best is None or trial.selection > (best.selection or 0.0)):
+            best = trial
+    return best
+
+
+def read_trials(folder: Path) -> tuple[str, list[Trial]]:
+    """Fingerprint of the data, and the trials that lie in a folder; none where there is no file.
+
+    Raises:
+        DataError: the file is not one of ours.
+    """
+    path = folder / TRIALS_NAME
+    if not path.exists():
+        return "", []
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        trials = [Trial(**{**entry, "per_seed": tuple(entry["per_seed"])}) for entry in document["trials"]]
+        return str(document["dataset_sha256"]), trials
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: no list of trials ({error}); take it away to begin the search anew") from error
+
+
+def write_trials(folder: Path, title: str, seeds: Sequence[int], dataset_sha256: str, trials: Sequence[Trial]) -> None:
+    """All three files, each whole or not at all; first the one that a search resumes from."""
+    document = {"dataset_sha256": dataset_sha256, "trials": [dataclasses.asdict(trial) for trial in trials]}
+    write_atomic(folder / TRIALS_NAME, (json.dumps(document, indent=1) + "\n").encode())
+    columns, rows = table(seeds, trials)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_atomic(folder / "trials.csv", text.getvalue().encode())
+    write_atomic(folder / "trials.md", _page(title, columns, rows, trials).encode())
+
+
+def table(seeds: Sequence[int], trials: Sequence[Trial], *, places: int = 6) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns, and a row of cells for each trial; the best has "best" in its second last cell."""
+    staged = any(trial.about for trial in trials)
+    keys = list(trials[0].settings) if trials else []
+    measures = ["selection", *(f"seed {seed}" for seed in seeds if len(seeds) > 1), "roc_auc", "rmse"]
+    columns = ["trial", *(["tried"] if staged else []), *keys, *measures, "seconds", "best", "note"]
+    best = best_of(trials)
+    rows = []
+    for trial in trials:
+        seeded = (trial.per_seed or (None,) * len(seeds)) if len(seeds) > 1 else ()
+        numbers = [trial.selection, *seeded, trial.roc_auc, trial.rmse]
+        rows.append(
+            [
+                str(trial.number),
+                *([trial.about] if staged else []),
+                *(short(trial.settings[key]) for key in keys),
+                *("" if x is None else f"{x:.{places}f}" for x in numbers),
+                f"{trial.seconds:.1f}",
+                "best" if trial is best else "",
+                trial.error or ("" if trial.same_as is None else f"as trial {trial.same_as}, not trained again"),
+            ]
+        )
+    return columns, rows
+
+
+def short(value: Any) -> str:
+    """A value of the recipe for people.
+
+    >>> short("min-max"), short([1, 2]), short(True), short(None), short(1e-05)
+    ('min-max', '[1, 2]', 'true', '', '1e-05')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else text_of(value)
+
+
+def _page(title: str, columns: list[str], rows: list[list[str]], trials: Sequence[Trial]) -> str:
+    best = best_of(trials)
+
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    shown = [[f"**{cell}**" if cell and row[-2] else cell for cell in row] for row in rows]
+    said = "No trial has succeeded yet."
+    if best is not None:
+        said = f"Best: trial {best.number}, selection {best.selection:.4f}; its recipe is in best.yaml."
+    return "\n".join(
+        [
+            f"# {title}",
+            "",
+            said,
+            "",
+            line(columns),
+            line("---" for _ in columns),
+            *(line(row) for row in shown),
+            "",
+            "Selection, ROC-AUC and RMSE are of the validation clips, at the best epoch; the higher the selection the",
+            "better. The best of many is lucky, too: measure it on clips that the search has not seen.",
+            "An empty cell of a hyper-parameter stands for the model's own default.",
+            "",
+        ]
+    )
