@@ -19,7 +19,8 @@ from earmark.checkpoint import make_card, save_checkpoint
 from earmark.datasets.manifest import load_manifest
 from earmark.errors import DataError, ModelError
 from earmark.evaluation import ScoreTable, evaluate, load_model, read_scores, score_dataset
-from earmark.evaluation.report import make_report, to_markdown
+from earmark.evaluation.page import to_markdown
+from earmark.evaluation.report import make_report
 from earmark.models import create_model
 from earmark.vocabulary import Tag, Vocabulary
 

@@ -22,7 +22,8 @@ from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
 from earmark.datasets.subset import training_subset
 from earmark.errors import ConfigError
-from earmark.evaluation.report import Report, make_report, to_markdown
+from earmark.evaluation.page import to_markdown
+from earmark.evaluation.report import Report, make_report
 from earmark.evaluation.scores import ScoreTable
 from earmark.files import write_atomic
 from earmark.vocabulary import Vocabulary

@@ -49,7 +49,7 @@ def baseline(
 
     from earmark.baselines import run_baseline
     from earmark.datasets import load_dataset
-    from earmark.evaluation.report import NAMES
+    from earmark.evaluation.figures import NAMES
 
     loaded = load_dataset(dataset, root, protocol)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -45,7 +45,7 @@ def evaluate(
 
     from earmark.datasets import load_dataset
     from earmark.evaluation import evaluate as run_evaluation
-    from earmark.evaluation.report import NAMES
+    from earmark.evaluation.figures import NAMES
 
     loaded = load_dataset(dataset, root, protocol)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)

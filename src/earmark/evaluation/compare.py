@@ -14,16 +14,11 @@ import numpy as np
 from earmark import metrics
 from earmark.datasets.base import raise_problems
 from earmark.errors import ConfigError, DataError
+from earmark.evaluation.figures import KINDS, known
 from earmark.evaluation.scores import Floats, ScoreTable
-from earmark.vocabulary import TagKind
 
 COMPARISON_FORMAT = 1
-NAMES: dict[metrics.MetricName, str] = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
-_KIND: dict[metrics.MetricName, TagKind] = {
-    "roc_auc": "classification",
-    "pr_auc": "classification",
-    "rmse": "regression",
-}
+_METRICS: tuple[metrics.MetricName, ...] = ("roc_auc", "pr_auc", "rmse")
 
 
 @dataclass(frozen=True)
@@ -158,8 +153,8 @@ def compare(
 
     gaps: list[Gap] = []
     undefined: dict[str, tuple[str, ...]] = {}
-    for metric, kind in _KIND.items():
-        places = list(first.vocabulary.indices(kind))
+    for metric in _METRICS:
+        places = list(first.vocabulary.indices(KINDS[metric]))
         tags = [first.vocabulary.names[i] for i in places]
         if not places or not _any_defined(metric, first.labels[:, places]):
             if places:
@@ -178,7 +173,7 @@ def compare(
         )
         rows = [(None, found.macro_a, found.macro_b, found.macro_difference, found.macro_low, found.macro_high)]
         rows += zip(tags, found.a, found.b, found.difference, found.low, found.high, strict=True)
-        gaps += [Gap(metric, tag, *(_known(value) for value in values)) for tag, *values in rows]
+        gaps += [Gap(metric, tag, *(known(value) for value in values)) for tag, *values in rows]
         undefined[metric] = tuple(tag for tag, x in zip(tags, found.difference, strict=True) if math.isnan(x))
     return Comparison(
         *names,
@@ -205,8 +200,8 @@ def differences(one: ScoreTable, other: ScoreTable, name: str, other_name: str) 
         for word in ("dataset", "protocol", "split")
         if getattr(one, word) != getattr(other, word)
     ]
-    lines += _one_sided("clip", one.clips, other.clips, name, other_name)
-    lines += _one_sided("tag", _kinds(one), _kinds(other), name, other_name)
+    lines += one_sided("clip", one.clips, other.clips, name, other_name)
+    lines += one_sided("tag", _kinds(one), _kinds(other), name, other_name)
     if not lines and not np.allclose(one.labels, _aligned(one, other, labels=True), atol=1e-6, equal_nan=True):
         wrong = ~np.isclose(one.labels, _aligned(one, other, labels=True), atol=1e-6, equal_nan=True)
         clip, tag = (int(i) for i in np.argwhere(wrong)[0])
@@ -225,7 +220,8 @@ def _kinds(table: ScoreTable) -> list[str]:
     return [tag.name if tag.kind == "classification" else f"{tag.name} [{tag.kind}]" for tag in table.vocabulary]
 
 
-def _one_sided(what: str, one: Sequence[str], other: Sequence[str], name: str, other_name: str) -> list[str]:
+def one_sided(what: str, one: Sequence[str], other: Sequence[str], name: str, other_name: str) -> list[str]:
+    """Which clips or tags are in only one of two tables, in words."""
     lines = []
     for mine, theirs, here, there in ((one, other, name, other_name), (other, one, other_name, name)):
         known = set(theirs)
@@ -257,7 +253,3 @@ def _twice(scores: list[Floats], called: list[str]) -> list[str]:
 def _any_defined(metric: metrics.MetricName, labels: Floats) -> bool:
     measure: Callable[[Floats, Floats], metrics.FloatArray] = getattr(metrics, metric)
     return not np.isnan(measure(labels, np.zeros_like(labels))).all()
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

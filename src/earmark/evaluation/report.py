@@ -1,14 +1,16 @@
-"""Figures of a scores table, with intervals: as data, as JSON and as a page to read.
+"""Figures of a scores table, with intervals, as data and as JSON; :mod:`earmark.evaluation.page` makes a page of them.
 
-ROC-AUC and PR-AUC for classification tags, RMSE for regression tags; macro means and each tag. A tag with one class
-only is undefined: it is listed, and no mean counts it.
+For classification tags ROC-AUC and PR-AUC, and with thresholds precision, recall and F1; for regression tags RMSE, the
+square root of the mean squared error. Of each: every tag, the macro mean over tags, the mean weighted by positives,
+micro (all clip-tag pairs as one) and the mean over clips. A tag with one class only is undefined: it is listed, and no
+mean counts it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +19,19 @@ import numpy.typing as npt
 
 from earmark import metrics
 from earmark.card import Metric
-from earmark.evaluation.scores import Floats, ScoreTable
+from earmark.evaluation.figures import (
+    KINDS,
+    Bootstrap,
+    ClipFigures,
+    Figure,
+    averages_of,
+    baselines_of,
+    clip_figures,
+    tag_figures,
+)
+from earmark.evaluation.scores import ScoreTable
 
 REPORT_FORMAT = 1
-NAMES = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
-_KIND: dict[metrics.MetricName, Any] = {
-    "roc_auc": "classification",
-    "pr_auc": "classification",
-    "rmse": "regression",
-}
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,18 @@ class Report:
     """What was measured.
 
     Attributes:
-        metrics: macro means (tag None) and single tags, each with its interval.
+        metrics: macro means (tag None) and single tags, each with its interval. Names: roc_auc, pr_auc, rmse, and
+            with thresholds precision, recall, f1.
+        averages: metric name -> "macro", "micro", "weighted" (by positives), "clip" (over clips) -> figure.
+        clips: for roc_auc and pr_auc the clips whose tags are ranked best and worst.
         baselines: the same figures for knowing nothing: ROC-AUC 0.5, PR-AUC the share of positives, RMSE that of each
             tag's mean over the training clips (absent without training clips). Key: metric name, then tag ("" = macro).
         undefined: metric name -> tags for which it is undefined.
         counts: tag -> clips labelled for it, and for classification tags how many of them have it.
-        resampled: what the bootstrap drew: "artist", "song" or "clip"; None where there is but one.
+        thresholds: tag -> score from which it was said to hold; empty where none were given.
+        thresholds_from: whose these are, in words.
+        resampled: what the bootstrap drew, e.g. "artist", "song" or "clip"; None where it drew nothing, there being but
+            one, or no resamples wanted.
         n_groups, n_resamples, level, seed: of the bootstrap.
         thin: tags with one class only in some resamples, and in how many; these do not count in the interval.
         about: model, dataset and versions, as the run gives them.
@@ -46,9 +58,13 @@ class Report:
     """
 
     metrics: tuple[Metric, ...]
+    averages: dict[str, dict[str, Figure]]
+    clips: dict[str, ClipFigures]
     baselines: dict[str, dict[str, float]]
     undefined: dict[str, tuple[str, ...]]
     counts: dict[str, dict[str, int]]
+    thresholds: dict[str, float]
+    thresholds_from: str
     resampled: str | None
     n_clips: int
     n_groups: int
@@ -76,6 +92,9 @@ def make_report(
     table: ScoreTable,
     *,
     train_labels: npt.NDArray[np.float32] | None = None,
+    thresholds: Mapping[str, float] | None = None,
+    thresholds_from: str = "the model's card",
+    groups: str | tuple[str, Sequence[str]] | None = None,
     n_resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -87,57 +106,70 @@ def make_report(
     Args:
         table: labels and scores.
         train_labels: (n_train_clips, n_tags) of the same tags, for the baseline of the regression tags.
-        n_resamples, level, seed: of the bootstrap, see :func:`earmark.metrics.bootstrap`.
+        thresholds: tag -> score from which it is said to hold, for precision, recall and F1 of these tags.
+        thresholds_from: whose they are, in words.
+        groups: what the bootstrap draws, see :meth:`ScoreTable.groups`; or a word for it and the group of each clip.
+        n_resamples, level, seed: of the bootstrap, see :func:`earmark.metrics.bootstrap`; no resamples, no intervals.
         about, warnings: put into the report as they are.
 
     Raises:
-        DataError: labels or scores out of range.
+        DataError: labels or scores out of range; groups not known for all clips.
     """
-    resampled, groups = table.groups()
-    n_groups = len(set(groups))
+    resampled, members = (groups[0], tuple(groups[1])) if isinstance(groups, tuple) else table.groups(groups)
+    n_groups = len(set(members))
+    draw = Bootstrap(members, n_resamples, level, seed) if n_groups > 1 and n_resamples > 0 else None
     measured: list[Metric] = []
+    averages: dict[str, dict[str, Figure]] = {}
+    clips: dict[str, ClipFigures] = {}
     baselines: dict[str, dict[str, float]] = {}
     undefined: dict[str, tuple[str, ...]] = {}
     thin: dict[str, int] = {}
-    for name, kind in _KIND.items():
+    limits = {tag: x for tag, x in (thresholds or {}).items() if tag in table.vocabulary.names}
+    for name, kind in KINDS.items():
         places = list(table.vocabulary.indices(kind))
+        of_decisions = name in ("precision", "recall", "f1")
+        if of_decisions:
+            places = [i for i in places if table.vocabulary.names[i] in limits]
         if not places:
             continue
         names = [table.vocabulary.names[i] for i in places]
         labels, scores = table.labels[:, places], table.scores[:, places]
-        values = getattr(metrics, name)(labels, scores)
-        mean = metrics.macro(values)
-        undefined[name] = tuple(names[i] for i in mean.undefined)
-        ends: list[tuple[float, float]] = [(math.nan, math.nan)] * (len(places) + 1)
-        if n_groups > 1 and mean.n_tags:
-            drawn = metrics.bootstrap(name, labels, scores, groups, seed=seed, n_resamples=n_resamples, level=level)
-            ends = [(drawn.macro_low, drawn.macro_high), *zip(drawn.low.tolist(), drawn.high.tolist(), strict=True)]
-            for i, n in enumerate(drawn.n_undefined):
-                if n and i not in mean.undefined:
-                    thin[names[i]] = int(n)
-        rows: list[tuple[str | None, float]] = [(None, mean.value), *zip(names, values.tolist(), strict=True)]
-        for (tag, value), (low, high) in zip(rows, ends, strict=True):
+        if of_decisions:
+            scores = metrics.decide(scores, [limits[tag] for tag in names])
+        values = tag_figures(name, labels, scores, draw)
+        averages[name] = averages_of(name, labels, scores, values, draw)
+        undefined[name] = tuple(names[i] for i in values.undefined)
+        thin |= {names[i]: n for i, n in values.thin.items() if not of_decisions}
+        for tag, figure in [(None, averages[name]["macro"]), *zip(names, values.figures, strict=True)]:
             measured.append(
                 Metric(
                     name,
-                    _known(value),
+                    figure.value,
                     table.dataset,
                     table.protocol,
                     table.split,
                     tag,
-                    _known(low),
-                    _known(high),
-                    resampled if n_groups > 1 else None,
+                    figure.low,
+                    figure.high,
+                    resampled if draw else None,
                     len(table.clips),
                 )
             )
-        baselines[name] = _baseline(name, names, labels, None if train_labels is None else train_labels[:, places])
+        if name in ("roc_auc", "pr_auc") and len(places) > 1:
+            averages[name]["clip"], clips[name] = clip_figures(name, table.clips, labels, scores, draw)
+        if not of_decisions:
+            of_train = None if train_labels is None else train_labels[:, places]
+            baselines[name] = baselines_of(name, names, labels, of_train)
     return Report(
         metrics=tuple(measured),
+        averages=averages,
+        clips=clips,
         baselines=baselines,
         undefined=undefined,
         counts=_counts(table),
-        resampled=resampled if n_groups > 1 else None,
+        thresholds=limits,
+        thresholds_from=thresholds_from if limits else "",
+        resampled=resampled if draw else None,
         n_clips=len(table.clips),
         n_groups=n_groups,
         n_resamples=n_resamples,
@@ -149,8 +181,16 @@ def make_report(
     )
 
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 6)
+def best_thresholds(table: ScoreTable) -> dict[str, float]:
+    """For each classification tag the score with the highest F1 on these clips, where it is defined.
+
+    Make them of validation scores: thresholds chosen on the clips that are measured flatter.
+    """
+    places = list(table.vocabulary.indices("classification"))
+    if not places:
+        return {}
+    limits, _ = metrics.best_f1_thresholds(table.labels[:, places], table.scores[:, places])
+    return {table.vocabulary.names[i]: float(x) for i, x in zip(places, limits, strict=True) if not np.isnan(x)}
 
 
 def _about(table: ScoreTable) -> dict[str, Any]:
@@ -165,91 +205,3 @@ def _counts(table: ScoreTable) -> dict[str, dict[str, int]]:
         if tag.kind == "classification":
             counts[tag.name]["positives"] = int(known.sum())
     return counts
-
-
-def _baseline(
-    name: str, names: list[str], labels: Floats, train_labels: npt.NDArray[np.float32] | None
-) -> dict[str, float]:
-    """What knowing nothing scores, by tag and (key "") as the mean over tags."""
-    known = ~np.isnan(labels)
-    if name == "roc_auc":
-        values = np.full(len(names), 0.5)
-    elif name == "pr_auc":
-        values = np.nansum(labels, axis=0) / np.maximum(known.sum(axis=0), 1)
-    elif train_labels is None or np.isnan(train_labels).all(axis=0).any():
-        return {}
-    else:
-        means = np.nanmean(train_labels, axis=0, dtype=np.float64)
-        values = metrics.rmse(labels, np.broadcast_to(means, labels.shape))
-    by_tag = {tag: float(x) for tag, x in zip(names, values, strict=True) if not math.isnan(x)}
-    return {"": round(float(np.mean(list(by_tag.values()))), 6), **{tag: round(x, 6) for tag, x in by_tag.items()}}
-
-
-def to_markdown(report: Report) -> str:
-    """The report as a page."""
-    about = report.about
-    lines = [
-        f"# {about['model']} on {about['dataset']} ({about['protocol']}, {about['split']})",
-        "",
-        f"{report.n_clips} clips. {_bootstrap_line(report)} A clip's score is the mean over its windows.",
-        "",
-    ]
-    lines += [f"> {warning}" for warning in report.warnings] + ([""] if report.warnings else [])
-    macros = [metric for metric in report.metrics if metric.tag is None]
-    lines += ["| macro mean | value | interval | knowing nothing |", "|---|---|---|---|"]
-    for metric in macros:
-        base = report.baselines[metric.name].get("")
-        tags = len([m for m in report.metrics if m.name == metric.name]) - 1 - len(report.undefined[metric.name])
-        lines.append(
-            f"| {NAMES[metric.name]} ({tags} tags) | {_number(metric.value)} | {_interval(metric)} | {_number(base)} |"
-        )
-    for name, tags_without in report.undefined.items():
-        if tags_without:
-            lines += ["", f"{NAMES[name]} is undefined, and in no mean, for: {', '.join(tags_without)}."]
-    named = [metric.tag for metric in report.metrics if metric.tag is not None]
-    binary = [tag for tag in dict.fromkeys(named) if "positives" in report.counts[tag]]
-    graded = [tag for tag in dict.fromkeys(named) if "positives" not in report.counts[tag]]
-    if binary:
-        lines += ["", "| tag | clips with it | ROC-AUC | interval | PR-AUC | interval | knowing nothing |"]
-        lines += ["|---|---|---|---|---|---|---|"]
-        for tag in binary:
-            roc, pr = report.find("roc_auc", tag), report.find("pr_auc", tag)
-            count = f"{report.counts[tag]['positives']} of {report.counts[tag]['clips']}"
-            lines.append(
-                f"| {tag}{'*' if tag in report.thin else ''} | {count} | {_number(roc.value)} | {_interval(roc)} "
-                f"| {_number(pr.value)} | {_interval(pr)} | {_number(report.baselines['pr_auc'].get(tag))} |"
-            )
-    if graded:
-        lines += ["", "| tag | clips | RMSE | interval | knowing nothing |", "|---|---|---|---|---|"]
-        for tag in graded:
-            metric = report.find("rmse", tag)
-            base = report.baselines["rmse"].get(tag)
-            lines.append(
-                f"| {tag} | {report.counts[tag]['clips']} | {_number(metric.value)} | {_interval(metric)} "
-                f"| {_number(base)} |"
-            )
-    notes = [
-        "Knowing nothing: PR-AUC of a random order (the share of clips with the tag); RMSE of always answering the "
-        "tag's mean over the training clips. For RMSE lower is better."
-    ]
-    if report.thin:
-        said = ", ".join(f"{tag} ({n} of {report.n_resamples})" for tag, n in report.thin.items())
-        notes.append(f"\\* one class only in some resamples, which are left out of its interval: {said}.")
-    return "\n".join([*lines, "", *notes, ""])
-
-
-def _bootstrap_line(report: Report) -> str:
-    if report.resampled is None:
-        return "No intervals: all clips are of one artist."
-    return (
-        f"Intervals: {report.level:.0%}, bootstrap over {report.n_groups} {report.resampled}s "
-        f"({report.n_resamples} resamples, seed {report.seed})."
-    )
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
-
-
-def _interval(metric: Metric) -> str:
-    return "" if metric.low is None or metric.high is None else f"{metric.low:.3f} to {metric.high:.3f}"

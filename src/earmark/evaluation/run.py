@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import earmark
 from earmark.card import ModelCard
 from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
-from earmark.evaluation.report import Report, make_report, to_markdown
+from earmark.evaluation.page import to_markdown
+from earmark.evaluation.report import Report, make_report
 from earmark.evaluation.scores import ScoreTable
 from earmark.evaluation.scoring import score_dataset
+from earmark.files import write_atomic
 from earmark.runtime import list_installed
 from earmark.tagging import Tagger, load_tagger
 
@@ -41,6 +43,9 @@ def evaluate(
     out: str | Path,
     *,
     split: str = "test",
+    thresholds: Mapping[str, float] | None = None,
+    thresholds_from: str = "",
+    groups: str | None = None,
     n_resamples: int = 1000,
     seed: int = 0,
     jobs: int | None = None,
@@ -53,6 +58,9 @@ def evaluate(
         dataset: labelled clips under a protocol.
         out: folder; made where missing, older files in it are replaced.
         split: which clips.
+        thresholds: tag -> score from which it is said to hold; None for those of the model's card.
+        thresholds_from: whose they are, in words.
+        groups: what the bootstrap draws, see :meth:`ScoreTable.groups`.
         n_resamples, seed: of the bootstrap behind the intervals.
         jobs: files side by side; None for one a core.
         on_done: called with how many clips are done and how many there are.
@@ -72,19 +80,24 @@ def evaluate(
     report = make_report(
         table,
         train_labels=train_labels,
+        thresholds=tagger.card.thresholds if thresholds is None else thresholds,
+        thresholds_from="the model's card" if thresholds is None else thresholds_from or "given",
+        groups=groups,
         n_resamples=n_resamples,
         seed=seed,
         about=_about(tagger.card, dataset, table, seconds),
         warnings=_warnings(tagger.card, dataset, split),
     )
-    folder = Path(out)
+    write_results(table, report, Path(out))
+    return report
+
+
+def write_results(table: ScoreTable, report: Report, folder: Path) -> None:
+    """scores.parquet, report.json and report.md into a folder, made where missing; each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     table.write(folder / SCORES_NAME)
     for name, text in ((JSON_NAME, report.to_json()), (PAGE_NAME, to_markdown(report))):
-        beside = folder / f".{name}.part"
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(folder / name)
-    return report
+        write_atomic(folder / name, text.encode())
 
 
 def _about(card: ModelCard, dataset: Dataset, table: ScoreTable, seconds: float) -> dict[str, Any]:
@@ -98,6 +111,8 @@ def _about(card: ModelCard, dataset: Dataset, table: ScoreTable, seconds: float)
         "dataset_licence": dataset.info.licence,
         "tags_only_in_model": [name for name in card.vocabulary.names if name not in shared],
         "tags_only_in_dataset": [name for name in dataset.vocabulary.names if name not in shared],
+        "window_seconds": card.input.window_seconds,
+        "hop_seconds": card.input.hop_seconds,
         "scoring_seconds": round(seconds, 3),
         "versions": {"earmark": earmark.__version__, "numpy": np.__version__},
     }

@@ -14,6 +14,7 @@ Metrics
     micro                           one value over all (clip, tag) pairs
     per_clip                        one value a clip, over its tags
     bootstrap                       95 % intervals, for each tag and for the means, by resampling groups
+    bootstrap_mean                  the same of a mean over clips
     paired_bootstrap                the difference of two models on the same clips, with its intervals
     best_f1_thresholds, decide      the score from which a tag is best said to hold, and saying so
 
@@ -24,7 +25,7 @@ It is never counted as 0 and never dropped unseen.
 from earmark.metrics.arrays import FloatArray, MetricName
 from earmark.metrics.means import Macro, macro, micro, per_clip, weighted
 from earmark.metrics.paired import Differences, paired_bootstrap
-from earmark.metrics.resampling import Intervals, bootstrap
+from earmark.metrics.resampling import Intervals, bootstrap, bootstrap_mean
 from earmark.metrics.tags import f1, pr_auc, precision, recall, rmse, roc_auc
 from earmark.metrics.thresholds import best_f1_thresholds, decide
 
@@ -36,6 +37,7 @@ __all__ = [
     "MetricName",
     "best_f1_thresholds",
     "bootstrap",
+    "bootstrap_mean",
     "decide",
     "f1",
     "macro",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from earmark.errors import ConfigError
 from earmark.metrics.arrays import FloatArray, MetricName, checked_runs, group_members
-from earmark.metrics.kernels import Kernel, kernel
+from earmark.metrics.kernels import Kernel, kernel, ratio
 
 _MAX_WEIGHTS = 1_000_000
 """How many weights (resamples x clips) are held at a time: few enough to stay near the processor."""
@@ -104,6 +104,35 @@ def bootstrap(
         n_undefined=np.isnan(drawn).sum(axis=0),
         n_runs=len(runs),
     )
+
+
+def bootstrap_mean(
+    values: npt.ArrayLike,
+    groups: Sequence[Any] | npt.NDArray[Any],
+    *,
+    seed: int,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Ends of the percentile interval of a mean over clips, e.g. of :func:`earmark.metrics.per_clip`.
+
+    Args:
+        values: (n_clips,), NaN for clips that do not count.
+        groups, seed, n_resamples, level: as for :func:`bootstrap`; the same seed draws the same groups.
+
+    Raises:
+        ConfigError: n_resamples or level out of range.
+        DataError: fewer than two groups.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    check_draws(n_resamples, level)
+    member, n_groups = group_members(groups, len(x))
+    counts, parts = ~np.isnan(x), np.empty((n_resamples, 2))
+    sums = np.stack([np.where(counts, x, 0.0), counts.astype(np.float64)], axis=1)
+    for part, weights in resamples(member, n_groups, n_resamples, np.random.default_rng(seed)):
+        parts[part] = weights @ sums
+    low, high = ends_of(ratio(parts[:, 0], parts[:, 1]), level)
+    return float(low), float(high)
 
 
 def check_draws(n_resamples: int, level: float) -> None:
