@@ -22,7 +22,7 @@ from earmark.files import write_atomic
 
 DONE_NAME = "done.json"
 TEST_FOLDER = "test"
-CHECKPOINT_FOLDER = "checkpoint"
+CHECKPOINT_FOLDER, RECIPE_NAME = "checkpoint", "recipe.yaml"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,10 @@ def _network(task: Task) -> dict[str, Any]:
     if task.members:
         sections["model"] = {**sections["model"], "members": list(task.members)}
     recipe = recipe_from(sections, where=task.row)
-    result = train(recipe, task.folder, resume=True, device=task.device, keep_audio=task.keep_audio, jobs=task.threads)
+    resume = (task.folder / RECIPE_NAME).exists()
+    result = train(
+        recipe, task.folder, resume=resume, device=task.device, keep_audio=task.keep_audio, jobs=task.threads
+    )
     dataset = load_dataset(recipe.data.dataset, task.root, recipe.data.protocol)
     evaluate(result.checkpoint, dataset, task.folder / TEST_FOLDER, jobs=task.threads)
     return {
