@@ -72,15 +72,15 @@ def tune(
     \b
     Examples:
       earmark tune --list
-      earmark tune learning-rate --root ~/emotify --out runs/search --keep-audio audio
-      earmark tune learning-rate --root ~/emotify --out runs/search --keep-audio audio --resume --trials 60
-      earmark tune my-search.yaml --root labels.csv --out runs/mine -o training.epochs=10
+      earmark tune learning-rate --root ~/emotify --out runs/lr --keep-audio audio
+      earmark tune learning-rate --root ~/emotify --out runs/lr --resume --trials 60
+      earmark tune mine.yaml --root labels.csv --out runs/mine -o training.epochs=9
 
     \b
-    my-search.yaml:
+    mine.yaml:
       recipe: first
       method: one-at-a-time          # or grid, random, tpe
-      seeds: [0, 1]                  # each trial trains with both; their mean counts
+      seeds: [0, 1]                  # each trial trains with both
       parameters:
         model.options.dropout: [0.0, 0.2, 0.5]
         optimiser.learning_rate: [0.001, 0.01]
