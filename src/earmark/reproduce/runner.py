@@ -57,7 +57,7 @@ def plan(
         out: folder of all papers' runs.
         dataset: name of the dataset; None for the paper's own.
         rows: patterns of rows, e.g. ``raw-*``; members of a combiner come along. Empty for all.
-        seeds: how many; 0, 1, ... Boosted trees have no randomness and run once.
+        seeds: how many; 0, 1, ...
         overrides: ``section.key=value``, for all recipes.
         device, threads, keep_audio: see :class:`earmark.reproduce.task.Task`.
 
@@ -71,7 +71,7 @@ def plan(
     overrides = tuple(overrides)
     tasks = []
     for row in chosen:
-        for seed in range(1 if row.kind == "gbt" else seeds):
+        for seed in range(seeds):
             folder = Path(out) / key / row.row / f"seed-{seed}"
             members = [Path(out) / key / member / f"seed-{seed}" / CHECKPOINT_FOLDER for member in row.members]
             tasks.append(
