@@ -10,10 +10,12 @@ import typer
 from earmark import __version__
 from earmark.cli import data, models
 from earmark.cli.baseline import baseline
+from earmark.cli.compare import compare
 from earmark.cli.evaluate import evaluate
 from earmark.cli.export import export
 from earmark.cli.import_weights import import_weights
 from earmark.cli.reproduce import reproduce
+from earmark.cli.score import score
 from earmark.cli.tag import tag
 from earmark.cli.train import train
 from earmark.cli.tune import tune
@@ -54,6 +56,8 @@ app.add_typer(data.app, name="data", rich_help_panel="For researchers")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(train)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(tune)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(evaluate)
+app.command(rich_help_panel="For researchers", no_args_is_help=True)(score)
+app.command(rich_help_panel="For researchers", no_args_is_help=True)(compare)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(baseline)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(reproduce)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)

@@ -1,0 +1,111 @@
+"""`earmark score`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext as _nothing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_FORMATS = ("text", "json")
+
+
+def score(
+    scores: Annotated[Path, typer.Argument(help="Table of scores: CSV, TSV or Parquet.")],
+    labels: Annotated[
+        Path | None, typer.Argument(help="Table of labels. Not needed where the scores file has them, as ours do.")
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            "--groups",
+            help="What the intervals are drawn over: artist, song, clip, or a table clip -> artist or song. "
+            "Default: artists where all are known, else songs, else clips.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold",
+            help="For precision, recall and F1: a number, a model's card.json, or a scores file (of validation clips) "
+            "whose best F1 sets each tag's.",
+        ),
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Measure the clips and tags that both tables have.")
+    ] = False,
+    per_tag: Annotated[bool, typer.Option("--per-tag", help="Show every tag, too.")] = False,
+    resamples: Annotated[
+        int, typer.Option("--resamples", min=0, help="Draws behind the 95 % intervals; 0 for none.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
+    output_format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for scores.parquet, report.json and report.md.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+) -> None:
+    """Measure any table of scores against any table of labels, with 95 % intervals.
+
+    A wide table names the clip in its first column and has a column a tag.
+    A long one has the columns clip, tag and score or label. Labels are 0 or 1,
+    or empty where a clip is not labelled; a column "calm \\[regression]" holds
+    degrees in 0..1. Clips are matched by name, in any order.
+
+    \b
+    Examples:
+      earmark score scores.csv labels.csv
+      earmark score scores.csv labels.csv --groups artists.csv --per-tag
+      earmark score results/first/scores.parquet --format json
+      earmark score test.parquet --threshold validation.parquet --out results/test
+    """
+    from earmark.cli.extra import require_extra, stopping_kindly
+    from earmark.errors import ConfigError
+
+    if output_format not in _FORMATS:
+        raise ConfigError(f"--format {output_format!r}: must be one of {', '.join(_FORMATS)}")
+    require_extra("train", "`earmark score`", "pyarrow")
+
+    from rich.console import Console
+
+    from earmark.evaluation.page import bootstrap_line, title, to_lines
+    from earmark.evaluation.report import make_report
+    from earmark.evaluation.run import write_results
+    from earmark.evaluation.tables import match, read_groups, read_matrix, read_score_table
+    from earmark.evaluation.thresholds import read_thresholds
+
+    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    with stopping_kindly("nothing was written"):
+        notes: list[str] = []
+        if labels is None:
+            table = read_score_table(scores)
+        else:
+            table, notes = match(
+                read_matrix(scores, "score"), read_matrix(labels, "label"), allow_missing=allow_missing
+            )
+        words = groups in (None, "artist", "song", "clip")
+        drawn = groups if words else read_groups(Path(str(groups)), table.clips)
+        limits, limits_from = read_thresholds(threshold, table.vocabulary) if threshold is not None else ({}, "")
+        with messages.status("drawing resamples", spinner="line") if messages.is_terminal and not quiet else _nothing():
+            report = make_report(
+                table,
+                thresholds=limits,
+                thresholds_from=limits_from,
+                groups=drawn,
+                n_resamples=resamples,
+                seed=seed,
+                about={"scores_file": str(scores), "labels_file": str(labels) if labels else None},
+                warnings=tuple(f"Left out: {note}." for note in notes),
+            )
+        if out is not None:
+            write_results(table, report, out)
+    for warning in () if quiet else report.warnings:
+        messages.print(f"note: {warning}", markup=False)
+    if output_format == "json":
+        typer.echo(report.to_json(), nl=False)
+        return
+    typer.echo(f"{title(report)}: {report.n_clips} clips, {len(table.vocabulary)} tags")
+    for line in to_lines(report, per_tag=per_tag):
+        typer.echo(line)
+    typer.echo(bootstrap_line(report))
