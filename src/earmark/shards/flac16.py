@@ -73,10 +73,10 @@ def decode(file: BinaryIO | io.RawIOBase, start: int = 0, length: int | None = N
     Args:
         file: open, seekable; only what is needed of it is read.
         start: first sample.
-        length: how many; None for all up to the end. Fewer are given where the file ends before.
+        length: how many, at least 1; None for all up to the end. Fewer are given where the file ends before.
 
     Raises:
-        AudioError: not mono FLAC of 16 bits, or damaged.
+        AudioError: not mono FLAC of 16 bits, damaged, or nothing at ``start``.
     """
     parts: list[Values] = []
     stop = None if length is None else start + length
@@ -103,7 +103,7 @@ def decode(file: BinaryIO | io.RawIOBase, start: int = 0, length: int | None = N
     except (av.FFmpegError, OSError, IndexError) as error:
         raise AudioError(f"not a FLAC file that can be decoded ({error})") from error
     if begin is None:
-        return np.empty(0, np.int16)
+        raise AudioError(f"not a FLAC file that can be decoded from sample {start} on")
     if begin > start:
         raise AudioError(f"damaged: no FLAC block holds sample {start}")
     return np.concatenate(parts)[start - begin : None if stop is None else stop - begin]
