@@ -119,7 +119,7 @@ def _summary(out: Path, report: PrepareReport) -> None:
     if report.n_shards_made < header.n_shards:
         typer.echo(f"{header.n_shards - report.n_shards_made:,} shards were there already, and are whole")
     if report.failures:
-        typer.echo(f"{len(report.failures):,} clips failed, and why: {out / FAILED}")
+        typer.echo(f"{len(report.failures):,} of {header.n_clips:,} clips failed, and why: {out / FAILED}")
     typer.echo(f"{out}")
 
 

@@ -55,7 +55,8 @@ def prepare(
         ConfigError: options that contradict each other, or other shards in ``out`` than those wanted.
         DataError: not one of the files is there; the disk is full; another run writes into ``out``.
     """
-    planned = plan_clips([dataset] if isinstance(dataset, Dataset) else dataset)
+    datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
+    planned = plan_clips(datasets)
     _check_options(audio, sample_rate_hz, shard_megabytes, clips_per_shard)
     wanted = Wanted(audio, sample_rate_hz)
     folder = Path(out)
@@ -63,7 +64,7 @@ def prepare(
     with _writing(folder), ThreadPoolExecutor(jobs, thread_name_prefix="earmark-prepare") as pool:
         (folder / RECORDS).mkdir(parents=True, exist_ok=True)
         with _alone(folder):
-            header = _header(folder, planned, wanted, shard_megabytes, clips_per_shard, pool)
+            header = _header(folder, datasets, planned, wanted, shard_megabytes, clips_per_shard, pool)
             for left in [*folder.glob(".*.part"), *(folder / RECORDS).glob(".*.part")]:
                 left.unlink()
             return Run(folder, header, planned, wanted, on_done).run(pool, jobs, retry_failed)
@@ -91,6 +92,7 @@ def _check_options(
 
 def _header(
     folder: Path,
+    datasets: Sequence[Dataset],
     planned: Sequence[PlannedClip],
     wanted: Wanted,
     shard_megabytes: float | None,
@@ -98,10 +100,9 @@ def _header(
     pool: ThreadPoolExecutor,
 ) -> Header:
     """What lies in the folder, if it is what is wanted; otherwise a new plan, written down."""
-    metadata = planned[0].metadata
     header = Header(
-        dataset=metadata["dataset"],
-        protocols=tuple(dict.fromkeys(name for item in planned for name in item.metadata["splits"])),
+        dataset=datasets[0].name,
+        protocols=tuple(dataset.protocol for dataset in datasets),
         clip_list=clip_list_digest(planned),
         metadata=metadata_digest(planned),
         audio=wanted.audio,
