@@ -18,7 +18,7 @@ from torch import Tensor
 
 from earmark.card import InputSpec, LastWindow, ModelCard
 from earmark.errors import ConfigError, ModelError
-from earmark.files import write_atomic
+from earmark.files import write_together
 from earmark.models import TaggingModel, create_model
 from earmark.vocabulary import Vocabulary
 
@@ -105,8 +105,7 @@ def save_checkpoint(directory: str | Path, model: TaggingModel, card: ModelCard)
     card = card.replace(weights_sha256=hashlib.sha256(weights).hexdigest())
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / WEIGHTS_NAME, weights)
-    write_atomic(folder / CARD_NAME, card.to_json().encode())
+    write_together({folder / WEIGHTS_NAME: weights, folder / CARD_NAME: card.to_json().encode()})
     return card
 
 

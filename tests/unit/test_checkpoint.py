@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file, save
 
 from earmark.card import ModelCard
-from earmark.checkpoint import CARD_NAME, WEIGHTS_NAME, load_checkpoint, make_card, save_checkpoint, write_atomic
+from earmark.checkpoint import CARD_NAME, WEIGHTS_NAME, load_checkpoint, make_card, save_checkpoint
 from earmark.errors import ConfigError, ModelError
+from earmark.files import write_atomic
 from earmark.models import create_model
 from earmark.vocabulary import Vocabulary
 

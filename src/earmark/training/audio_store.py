@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,11 +16,13 @@ import numpy.typing as npt
 from earmark import audio
 from earmark.datasets.base import raise_problems
 from earmark.errors import AudioError, DataError
+from earmark.files import remove_leftovers, write_atomic
 from earmark.tagging import available_cores
 
 Samples = npt.NDArray[np.float32]
 
 _HASH_DIGITS = 32
+_LEFTOVER_SECONDS = 3600.0  # other runs may be writing into the same folder
 
 
 class Waveform(Protocol):
@@ -89,6 +91,8 @@ class AudioStore:
             DataError: with every file that cannot be listened to, and why. None is left out unseen.
         """
         jobs = jobs or available_cores()
+        if self.folder is not None:
+            remove_leftovers(self.folder, older_than_seconds=_LEFTOVER_SECONDS)
         packed: list[PackedAudio] = []
         problems = []
         with ThreadPoolExecutor(jobs, thread_name_prefix="earmark-decode") as pool:
@@ -121,11 +125,16 @@ class AudioStore:
         if not kept.is_file():
             packed = PackedAudio.pack(audio.load(path, self.sample_rate_hz))
             head = np.array([packed.scale], np.float32).view(np.int16)
-            folder.mkdir(parents=True, exist_ok=True)
-            beside = kept.with_name(f".{kept.name}.{os.getpid()}.part")
-            with beside.open("wb") as out:
-                np.save(out, np.concatenate([head, packed.values]), allow_pickle=False)
-            beside.replace(kept)
+            content = io.BytesIO()
+            np.save(content, np.concatenate([head, packed.values]), allow_pickle=False)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_atomic(kept, content.getbuffer())
+            except OSError as error:
+                raise DataError(
+                    f"{folder}: decoded audio cannot be kept ({error.strerror}); make room, keep it elsewhere or not "
+                    "at all"
+                ) from error
         try:
             values = np.load(kept, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError) as error:

@@ -1,11 +1,12 @@
 """What a run leaves behind after each epoch: the best checkpoint, the log, and the state to resume from.
 
-In this order, each written beside and renamed. A run that is killed in between repeats its last epoch from the state
+The log for TensorBoard comes before the state. In this order, each written beside and renamed. A run that is killed in between repeats its last epoch from the state
 before it, with the same result, so the three never disagree for long.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -23,7 +23,8 @@ from earmark.checkpoint import save_checkpoint
 from earmark.errors import ConfigError, DataError
 from earmark.files import write_atomic
 from earmark.training.board import BOARD_FOLDER, Board
-from earmark.training.module import TaggingModule
+from earmark.training.fitting import end_other_processes
+from earmark.training.module import TaggingModule, not_finite
 from earmark.training.schedule import Plateau
 from earmark.training.sections import TrainingSection
 from earmark.training.selection import Validation
@@ -138,15 +139,16 @@ class Keeper(pl.Callback):
         """Collect the loss."""
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         assert isinstance(loss, Tensor)
+        if trainer.world_size > 1:
+            mean_loss = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
+            assert isinstance(mean_loss, Tensor)
+            loss = mean_loss  # all devices see the same, and stop together where it is not finite
         self._losses.append(float(loss) * trainer.accumulate_grad_batches)
         if not math.isfinite(self._losses[-1]):
-            raise ConfigError(
-                f"epoch {trainer.current_epoch + 1}: the training loss is {self._losses[-1]}; lower "
-                "optimiser.learning_rate or set optimiser.gradient_clip"
-            )
+            raise not_finite(trainer, f"the training loss is {self._losses[-1]}")
         self._windows += math.prod(batch[0].shape[:-1]) * trainer.world_size
         self._last_batch_end = time.monotonic()
-        if self.watcher is not None and trainer.is_global_zero:
+        if self.watcher is not None:
             mean = sum(self._losses) / len(self._losses)
             speed = self._windows / max(1e-9, self._last_batch_end - self._epoch_started)
             self.watcher.batch(trainer.current_epoch + 1, batch_idx + 1, int(trainer.num_training_batches), mean, speed)
@@ -162,7 +164,7 @@ class Keeper(pl.Callback):
             "epoch": epoch,
             "step": trainer.global_step,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "train_loss": self._mean_loss(trainer),
+            "train_loss": sum(self._losses) / len(self._losses),
             "best": 0,
             "windows_per_second": round(self._windows / trained, 3),
             "wait_share": round(self._waited / trained, 4),
@@ -183,17 +185,12 @@ class Keeper(pl.Callback):
         self.history.append(row)
         if trainer.is_global_zero:
             self._keep(self.write_log)
-        self._keep(lambda: self._write_state(trainer))
+            if self.tensorboard:
+                self._keep(lambda: self._write_board(row))
+        self._keep(lambda: trainer.save_checkpoint(self.out / STATE_NAME))  # every device takes part; the first writes
         trainer.should_stop = trainer.should_stop or self.over
-        if trainer.is_global_zero:
-            self._show(row)
-
-    def _mean_loss(self, trainer: pl.Trainer) -> float:
-        """Of the epoch, over all devices."""
-        mean = sum(self._losses) / len(self._losses)
-        if trainer.world_size == 1:
-            return mean
-        return float(trainer.strategy.reduce(torch.tensor(mean, device=trainer.strategy.root_device), reduce_op="mean"))
+        if self.watcher is not None:
+            self.watcher.epoch(row)
 
     def _keep(self, write: Callable[[], None]) -> None:
         """Write a file of the run; what is there already stays where the disk is full."""
@@ -205,21 +202,25 @@ class Keeper(pl.Callback):
             RuntimeError,
         ) as error:  # torch and safetensors have their own for a full disk
             raise DataError(
-                f"{self.out}: cannot be written ({str(error).splitlines()[0]}); what was kept before is whole: make "
+                f"{self.out}: cannot be written ({' '.join(str(error).split())}); what was kept before is whole: make "
                 "room and go on with --resume"
             ) from error
 
-    def _show(self, row: LogRow) -> None:
-        if self.watcher is not None:
-            self.watcher.epoch(row)
-        if self.tensorboard:
-            self._board = self._board or Board(self.out / BOARD_FOLDER, int(row["epoch"] or 1))
-            self._board.add(row)
+    def _write_board(self, row: LogRow) -> None:
+        self._board = self._board or Board(self.out / BOARD_FOLDER, int(row["epoch"] or 1))
+        self._board.add(row)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Close what is open."""
         if self._board is not None:
             self._board.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        """The run is over for all of its processes."""
+        end_other_processes(trainer, exception)
+        if self._board is not None:
+            with contextlib.suppress(OSError):  # a full disk is the exception itself
+                self._board.close()
 
     def write_log(self) -> None:
         """log.csv from the history, whole."""
@@ -228,16 +229,6 @@ class Keeper(pl.Callback):
         writer.writeheader()
         writer.writerows({key: _short(value) for key, value in row.items()} for row in self.history)
         write_atomic(self.out / LOG_NAME, text.getvalue().encode())
-
-    def _write_state(self, trainer: pl.Trainer) -> None:
-        beside = self.out / f".{STATE_NAME}.part"
-        try:
-            trainer.save_checkpoint(beside)  # every device takes part; the first one writes
-            if trainer.is_global_zero:
-                beside.replace(self.out / STATE_NAME)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
 
 
 def _short(value: float | int | None) -> str:

@@ -37,10 +37,19 @@ class TagLoss(nn.Module):
             (list(vocabulary.indices("regression")), config.regression, config.regression_weight),
         ]
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss; zero, with a gradient of zero, where nothing is labelled."""
+    def n_known(self, labels: Tensor) -> Tensor:
+        """Labelled pairs of each kind of tag, (2,) float32."""
+        return torch.stack([(~torch.isnan(labels[:, tags])).sum() for tags, _, _ in self.kinds]).float()
+
+    def forward(self, logits: Tensor, labels: Tensor, n_known: Tensor | None = None) -> Tensor:
+        """The loss; zero, with a gradient of zero, where nothing is labelled.
+
+        ``n_known`` (2,) stands for the number of labelled pairs of each kind: where several devices divide a batch,
+        the mean over devices, so that the mean of their losses is the loss of the whole batch.
+        """
         total = logits.sum() * 0.0
-        for tags, kind, weight in self.kinds:
+        numbers = self.n_known(labels) if n_known is None else n_known
+        for (tags, kind, weight), number in zip(self.kinds, numbers, strict=True):
             if not tags:
                 continue
             answer, wanted = logits[:, tags].float(), labels[:, tags]
@@ -50,7 +59,7 @@ class TagLoss(nn.Module):
                 losses = F.binary_cross_entropy_with_logits(answer, wanted, reduction="none")
             else:
                 losses = (answer.sigmoid() - wanted).square()
-            total = total + weight * torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+            total = total + weight * torch.where(known, losses, 0.0).sum() / torch.where(number > 0, number, 1.0)
         return total
 
 
@@ -123,8 +132,9 @@ class TaggingModule(pl.LightningModule):
             model.frontend.register_forward_hook(SpectrumMask(augmentation))
 
     def on_train_batch_start(self, _batch: Any, batch_idx: int) -> None:
-        """Dropout and masks are a function of (seed, epoch, batch), so that a resumed run repeats them."""
+        """Dropout and masks are a function of (seed, epoch, batch, device), so that a resumed run repeats them."""
         text = f"{self.recipe.training.seed} {self.current_epoch} {batch_idx}"
+        text += f" {self.global_rank}" if self.global_rank else ""
         torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
 
     def training_step(self, batch: tuple[Tensor, Tensor], _batch_idx: int) -> Tensor:
@@ -134,7 +144,10 @@ class TaggingModule(pl.LightningModule):
             logits = average_subclips(self._learner[0](waveforms.flatten(0, 1)).unflatten(0, waveforms.shape[:2]))
         else:
             logits = self._learner[0](waveforms)
-        loss: Tensor = self.loss(logits, labels)
+        n_known = None
+        if self.trainer.world_size > 1:
+            n_known = self.trainer.strategy.reduce(self.loss.n_known(labels), reduce_op="mean")
+        loss: Tensor = self.loss(logits, labels, n_known)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, int], _batch_idx: int) -> None:
@@ -147,9 +160,12 @@ class TaggingModule(pl.LightningModule):
         self._losses[int(place)] = float(self.loss(logits, labels.expand_as(logits)))
 
     def on_validation_epoch_start(self) -> None:
-        """Begin anew."""
+        """Begin anew; all devices with the running statistics of the first, whose weights are kept."""
         self._scores[:] = 0
         self._losses[:] = 0
+        if self.trainer.world_size > 1:
+            for statistic in self.model.buffers():
+                torch.distributed.broadcast(statistic, 0)
 
     def on_validation_epoch_end(self) -> None:
         """Measure; several devices put together what each has scored."""
@@ -157,6 +173,8 @@ class TaggingModule(pl.LightningModule):
             return
         if self.trainer.world_size > 1:
             self._scores, self._losses = self._together(self._scores), self._together(self._losses)
+        if not np.isfinite(self._scores).all():
+            raise not_finite(self.trainer, "the scores of validation clips are not finite")
         self.validation = self.judge(self._scores)
         self.validation_loss = float(self._losses.mean())
 
@@ -175,3 +193,11 @@ class TaggingModule(pl.LightningModule):
         warmup_steps = round(config.warmup_epochs * self.total_steps / self.recipe.training.epochs)
         rate = LambdaLR(optimiser, lambda step: learning_rate_share(step, self.total_steps, warmup_steps, config))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+
+def not_finite(trainer: pl.Trainer, what: str) -> ConfigError:
+    """The error of a run whose weights have grown beyond all measure; what the recipe can do about it."""
+    cure = "lower optimiser.learning_rate or set optimiser.gradient_clip"
+    if trainer.precision == "16-mixed":
+        cure += ", or use training.precision bf16-mixed"
+    return ConfigError(f"epoch {trainer.current_epoch + 1}: {what}; {cure}. The best epoch so far is kept")

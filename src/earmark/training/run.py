@@ -13,21 +13,18 @@ weights of one that was not.
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.utilities.rank_zero import _get_rank
 
 from earmark.datasets import label_matrix, load_dataset
 from earmark.datasets.leaks import leak_warnings
 from earmark.errors import ConfigError, DataError
-from earmark.files import write_atomic
-from earmark.training.data import TrainingData
+from earmark.files import remove_leftovers, write_atomic
+from earmark.training.fitting import DEVICES, StateFile, checked_accelerator, fit, is_first_process, quiet_lightning
 from earmark.training.keeper import (
     CHECKPOINT_FOLDER,
     RECIPE_NAME,
@@ -43,7 +40,7 @@ from earmark.training.sections import Recipe
 from earmark.training.selection import Judge
 from earmark.training.watching import LogRow, Watcher
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+__all__ = ["DEVICES", "TrainingResult", "train"]
 
 _log = logging.getLogger("earmark.training")
 
@@ -91,9 +88,11 @@ def train(
         resume: go on with the run that lies there; where none does, a fresh one is begun.
         device: "cpu", "cuda", "mps", or "auto" for the best there is.
         devices, nodes: devices on each of so many machines that train together (DistributedDataParallel). They divide
-            each batch, and the recipe means the same on any number of them. On several machines start the program
-            under torchrun.
-        keep_audio: folder to keep decoded audio in for other runs; None keeps it in memory only.
+            each batch, and the recipe means the same on any number of them; only batch normalisation, where PyTorch
+            cannot share its statistics (on CPUs), sees each device's part alone. Lightning starts this program again
+            for each further device. On several machines start the program under torchrun, with ``out`` on a disk that
+            all of them see.
+        keep_audio: folder to keep decoded audio in for other runs; None keeps it in memory only, in every process.
         shards: folder that ``earmark data prepare`` has made; audio is read from there, as it is needed, and not from
             the dataset's files.
         workers: processes that read ahead; None for none, with shards for one a core but at most four.
@@ -111,22 +110,29 @@ def train(
     state = folder / STATE_NAME
     if recipe.data.root is None:
         raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
-    accelerator = _accelerator(device)
-    is_first = _get_rank() in (None, 0)  # processes for further devices start this program again
+    accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
+    world_size = devices * nodes
+    is_first = is_first_process()
     if is_first and (folder / RECIPE_NAME).exists() and not resume:
         raise ConfigError(f"{folder}: a run lies there; go on with it by --resume, or choose another folder")
     dataset = chosen_clips(load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol), recipe)
     for warning in (*leak_warnings(dataset), *dataset.notes) if is_first else ():
         _log.warning("%s", warning)
 
+    if len(dataset.split("validation")) < world_size:
+        raise ConfigError(f"devices {world_size}: there are fewer validation clips than that; use fewer devices")
+
     # Weights and dropout draw from torch's global generators: they are given back as they were.
-    with torch.random.fork_rng(devices=[0] if torch.cuda.is_available() else []), _quiet():
+    gpus = [int(os.environ.get("LOCAL_RANK", 0))] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=gpus), quiet_lightning():
         torch.manual_seed(recipe.training.seed)
         model, members = build_model(recipe, dataset)
         card = first_card(recipe, dataset, model, members)
         judge = Judge(
             dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
         )
+        if is_first:
+            _claim(folder)
         material = load_material(
             recipe,
             dataset,
@@ -135,9 +141,11 @@ def train(
             shards=shards,
             workers=workers,
             jobs=jobs,
-            watcher=watcher,
+            watcher=watcher if is_first else None,
         )
-        steps = -(-len(material.make_windows(0, 1)) // recipe.training.accumulate_batches) * recipe.training.epochs
+        steps = (
+            -(-len(material.make_windows(0, world_size)) // recipe.training.accumulate_batches) * recipe.training.epochs
+        )
         module = TaggingModule(model, recipe, dataset.vocabulary, judge, steps)
         keeper = Keeper(
             folder,
@@ -145,18 +153,17 @@ def train(
             training=recipe.training,
             plateau=Plateau(recipe.optimiser),
             save_best=checkpoint_writer(folder, lambda _, found, epoch: filled_card(card, dataset, found, epoch)),
-            watcher=watcher,
+            watcher=watcher if is_first else None,
             tensorboard=tensorboard,
         )
-        if is_first:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not (folder / RECIPE_NAME).exists():
-                write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
+        if is_first and not state.is_file():
+            write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
         trainer = pl.Trainer(
             accelerator=accelerator,
             devices=devices,
             num_nodes=nodes,
-            strategy="ddp" if devices * nodes > 1 else "auto",
+            strategy="ddp" if world_size > 1 else "auto",
+            sync_batchnorm=world_size > 1 and accelerator == "cuda",
             use_distributed_sampler=False,
             precision=recipe.training.precision,
             max_epochs=recipe.training.epochs,
@@ -169,9 +176,10 @@ def train(
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=[keeper],
+            plugins=[StateFile()],
             default_root_dir=folder,
         )
-        _fit(trainer, module, material, state if resume else None)
+        fit(trainer, module, material, state if resume else None)
     if not keeper.best_epoch:
         raise DataError(f"{folder}: no epoch of this run could be validated")
     return TrainingResult(
@@ -183,47 +191,13 @@ def train(
     )
 
 
-def _fit(trainer: pl.Trainer, module: TaggingModule, material: TrainingData, state: Path | None) -> None:
-    """Run Lightning, from a state where there is one."""
-    resuming = state is not None and state.is_file()
-    if resuming:
-        _log.info("resuming from %s", state)
-    elif state is not None:
-        _log.warning("%s: nothing to resume yet, starting from the beginning", state)
+def _claim(folder: Path) -> None:
+    """Make the run's folder and clear away what a killed run had begun to write."""
     try:
-        trainer.fit(module, datamodule=material, ckpt_path=state if resuming else None, weights_only=True)
-    except SystemExit as error:
-        if trainer.interrupted:  # Lightning turns Ctrl-C into an exit
-            raise KeyboardInterrupt from error
-        raise
-
-
-def _accelerator(device: str) -> str:
-    """Lightning's word for a device. A device that is asked for and not there is an error, not a slow surprise."""
-    if device not in DEVICES:
-        raise ConfigError(f"device {device!r}: must be one of {', '.join(DEVICES)}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda: PyTorch finds no CUDA device here; use cpu or auto")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device mps: PyTorch finds no Apple GPU here; use cpu or auto")
-    return device
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Lightning's notes on devices and its advice on loaders and logging, which do not apply here."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"lightning\.")
-            warnings.filterwarnings("ignore", message=r".*does not have many workers")
-            warnings.filterwarnings(
-                "ignore", message=r".*isinstance\(treespec, LeafSpec\)"
-            )  # PyTorch 2.13's, at Lightning
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+    if not os.access(folder, os.W_OK):
+        raise DataError(f"{folder}: cannot be written to; choose another folder")
+    for place in (folder, folder / CHECKPOINT_FOLDER):
+        remove_leftovers(place)

@@ -199,10 +199,12 @@ class Recipe:
             raise ConfigError(problems)
 
     def to_document(self, *, with_root: bool = True) -> dict[str, Any]:
-        """All values as YAML and JSON know them; without ``data.root`` it is the same on every machine."""
+        """All values as YAML and JSON know them. Without ``data.root`` and the places of ``model.members`` it is the
+        same on every machine.
+        """
         document = _plain(dataclasses.asdict(self))
         if not with_root:
-            del document["data"]["root"]
+            del document["data"]["root"], document["model"]["members"]
         return document  # type: ignore[no-any-return]
 
     def to_yaml(self) -> str:
