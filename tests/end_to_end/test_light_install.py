@@ -46,6 +46,8 @@ def test_tags_without_the_research_half(light_python: Path, tmp_path: Path) -> N
 RESEARCH = [
     ["train", "first", "--out", "x"],
     ["evaluate", "first", "--dataset", "emotify", "--root", ".", "--out", "x"],
+    ["score", "scores.csv", "labels.csv"],
+    ["compare", "a.parquet", "b.parquet"],
     ["export", ".", "--out", "x.onnx"],
     ["import-weights", "x.h5", "--out", "x"],
     ["models", "pull", "musicnn-mtt"],

@@ -13,15 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
 from earmark.checkpoint import make_card, save_checkpoint
 from earmark.datasets.manifest import load_manifest
-from earmark.errors import DataError, ModelError
+from earmark.errors import ConfigError, DataError, ModelError
 from earmark.evaluation import ScoreTable, evaluate, load_model, read_scores, score_dataset
 from earmark.evaluation.page import to_markdown
-from earmark.evaluation.report import make_report
+from earmark.evaluation.report import best_thresholds, make_report
+from earmark.evaluation.torch_model import TorchModel
 from earmark.models import create_model
+from earmark.tagging import Tagger
 from earmark.vocabulary import Tag, Vocabulary
 
 TAGS = Vocabulary((Tag("rock", category="genre"), Tag("calm", "regression", "mood"), Tag("all"), Tag("rare")))
@@ -203,3 +205,113 @@ def test_silence_is_measured_but_said(music: Path, tmp_path: Path) -> None:
     report = evaluate(load_model(music / "checkpoint"), load_manifest(path), tmp_path / "out", n_resamples=20)
     assert any("silence.wav: silent" in warning for warning in report.warnings)
     assert any("Artists are not known for all clips" in warning for warning in report.warnings)
+
+
+@pytest.fixture(scope="module")
+def overlapping(music: Path) -> Path:
+    """The same network with windows that overlap: window and hop are the card's."""
+    torch.manual_seed(0)
+    frontend = {"sample_rate_hz": 8000, "n_fft": 256, "hop_samples": 128, "n_mels": 16}
+    model = create_model("ensemble_model1", 3, window_seconds=0.5, width=0.03, frontend=frontend)
+    tags = Vocabulary((Tag("calm", "regression"), Tag("rock"), Tag("jazz")))
+    save_checkpoint(music / "overlapping", model, make_card(model, name="net", vocabulary=tags, hop_samples=1000))
+    return music / "overlapping"
+
+
+def test_scores_do_not_depend_on_batches_workers_or_order(music: Path, overlapping: Path) -> None:
+    dataset = load_manifest(music / "music.csv")
+    clips = list(dataset.clips)
+    np.random.default_rng(3).shuffle(clips)  # type: ignore[arg-type]
+    model = TorchModel(overlapping)
+    whole = score_dataset(Tagger(model, batch_windows=4), dataset, jobs=1)
+    assert whole.scores.std(axis=0).min() > 1e-4, "the clips can be told apart at all"
+    for batch_windows in (1, 4, 16):
+        for jobs in (1, 4):
+            for data in (dataset, dataset.replace(clips=tuple(clips))):
+                again = score_dataset(Tagger(model, batch_windows=batch_windows), data, jobs=jobs)
+                places = [again.clips.index(clip) for clip in whole.clips]
+                assert (places != sorted(places)) == (data is not dataset)
+                np.testing.assert_allclose(again.scores[places], whole.scores, atol=1e-6)
+                assert np.array_equal(again.labels[places], whole.labels, equal_nan=True)
+
+
+def test_a_clips_score_is_the_mean_over_the_cards_windows(music: Path, overlapping: Path) -> None:
+    """Cut by hand: 4000 samples, a start every 1000, and one window moved back to end with the file."""
+    model = TorchModel(overlapping)
+    made = score_dataset(Tagger(model), load_manifest(music / "music.csv"))
+    for clip, scores in zip(made.clips, made.scores, strict=True):
+        samples, _ = soundfile.read(music / clip, dtype="float32")
+        starts = [*range(0, len(samples) - 4000 + 1, 1000)]
+        if starts[-1] + 4000 < len(samples):
+            starts.append(len(samples) - 4000)
+        windows = np.stack([samples[start : start + 4000] for start in starts])
+        assert len(windows) > 4
+        np.testing.assert_allclose(scores, model(windows).mean(axis=0)[:2], atol=1e-6)
+    report = evaluate(Tagger(model), load_manifest(music / "music.csv"), music / "hops", n_resamples=5)
+    assert (report.about["window_seconds"], report.about["hop_seconds"]) == (0.5, 0.125)
+
+
+def test_means_are_scikit_learns_and_have_intervals() -> None:
+    made = table()
+    keep = [0, 3]
+    labels, scores = made.labels[:, keep], made.scores[:, keep]
+    labels = np.nan_to_num(labels)
+    made = dataclasses.replace(
+        made, labels=labels, scores=scores, vocabulary=Vocabulary(tuple(TAGS.tags[i] for i in keep))
+    )
+    report = make_report(made, n_resamples=200)
+    for name, other in (("roc_auc", roc_auc_score), ("pr_auc", average_precision_score)):
+        for average in ("macro", "micro", "weighted"):
+            figure = report.averages[name][average]
+            assert figure.value == pytest.approx(other(labels, scores, average=average))
+            assert figure.low < figure.value < figure.high
+    one_class = (labels.sum(axis=1) == 0) | (labels.sum(axis=1) == 2)
+    expected = roc_auc_score(labels[~one_class], scores[~one_class], average="samples")
+    assert report.averages["roc_auc"]["clip"].value == pytest.approx(expected)
+    clips = report.clips["roc_auc"]
+    assert clips.n_clips == int((~one_class).sum())
+    assert len(clips.best) == len(clips.worst) == min(10, (clips.n_clips + 1) // 2)
+    assert [value for _, value in clips.best] == sorted((value for _, value in clips.best), reverse=True)
+    assert clips.worst[0][1] == 0.0
+    assert clips.worst[0][0] in to_markdown(report)
+    assert "ROC-AUC, micro" in to_markdown(report)
+
+
+def test_f1_at_thresholds_says_whose_they_are() -> None:
+    made = table()
+    report = make_report(made, thresholds={"rock": 0.5, "all": 0.5, "polka": 0.1}, n_resamples=100)
+    known = ~np.isnan(made.labels[:, 0])
+    truth, said = made.labels[known, 0], made.scores[known, 0] >= 0.5
+    assert report.find("f1", "rock").value == pytest.approx(f1_score(truth, said))
+    assert report.find("precision", "rock").value == pytest.approx(precision_score(truth, said))
+    assert report.find("recall", "rock").value == pytest.approx(recall_score(truth, said))
+    assert report.find("f1").low < report.find("f1").value < report.find("f1").high
+    assert set(report.averages["f1"]) == {"macro", "micro", "weighted"}
+    assert report.thresholds == {"rock": 0.5, "all": 0.5}
+    page = to_markdown(report)
+    assert "from its threshold on: the model's card; none, and so left out: rare." in page
+    assert "| rock | 0.500 |" in page
+    with pytest.raises(KeyError):
+        report.find("f1", "rare")
+    best = best_thresholds(made)
+    assert set(best) == {"rock", "rare"}
+    reached = make_report(made, thresholds=best, thresholds_from="these very clips", n_resamples=0)
+    assert reached.find("f1", "rock").value >= report.find("f1", "rock").value
+    assert "these very clips" in to_markdown(reached)
+
+
+def test_no_resamples_no_intervals() -> None:
+    report = make_report(table(), n_resamples=0)
+    assert report.resampled is None
+    assert report.averages["roc_auc"]["macro"].low is None
+    assert "No intervals: none were wanted." in to_markdown(report)
+    assert make_report(table(), groups=("band", ["x", "y"] * 20), n_resamples=5).resampled == "band"
+
+
+def test_groups_that_are_not_known_are_said_before_anything_is_heard(music: Path, tmp_path: Path) -> None:
+    dataset = load_manifest(music / "music.csv")
+    heard: list[int] = []
+    for groups in ("song", "label"):
+        with pytest.raises((DataError, ConfigError), match=groups):
+            evaluate(music / "checkpoint", dataset, tmp_path, groups=groups, on_done=lambda i, n: heard.append(i))
+    assert heard == []

@@ -19,6 +19,21 @@ def evaluate(
         str | None, typer.Option("--protocol", help="A named split. Default: the one that fits what lies under --root.")
     ] = None,
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            "--groups",
+            help="Draw artist, song or clip. Default: artists where all are known, else songs, else clips.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold",
+            help="For precision, recall and F1: a number, a card.json, or a scores file (of validation clips) whose best "
+            "F1 sets each tag's. Default: the model's card.",
+        ),
+    ] = None,
     resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
     jobs: Annotated[
@@ -35,6 +50,7 @@ def evaluate(
       earmark evaluate first --dataset emotify --root ~/emotify --out results/first
       earmark evaluate my.onnx --dataset manifest --root labels.csv --out results/mine
       earmark evaluate runs/mine/checkpoint --dataset manifest --root labels.csv --split validation --out v
+      earmark evaluate my.onnx --dataset manifest --root labels.csv --threshold v/scores.parquet --out t
     """
     from earmark.cli.extra import require_extra, stopping_kindly
 
@@ -46,8 +62,10 @@ def evaluate(
     from earmark.datasets import load_dataset
     from earmark.evaluation import evaluate as run_evaluation
     from earmark.evaluation.figures import NAMES
+    from earmark.evaluation.thresholds import read_thresholds
 
     loaded = load_dataset(dataset, root, protocol)
+    limits, limits_from = (None, "") if threshold is None else read_thresholds(threshold, loaded.vocabulary)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     bar = Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal)
     with stopping_kindly("nothing was written"), bar as progress:
@@ -57,6 +75,9 @@ def evaluate(
             loaded,
             out,
             split=split,
+            thresholds=limits,
+            thresholds_from=limits_from,
+            groups=groups,
             n_resamples=resamples,
             seed=seed,
             jobs=jobs,

@@ -15,7 +15,7 @@ from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
 from earmark.evaluation.page import to_markdown
 from earmark.evaluation.report import Report, make_report
-from earmark.evaluation.scores import ScoreTable
+from earmark.evaluation.scores import ScoreTable, grouped
 from earmark.evaluation.scoring import score_dataset
 from earmark.files import write_atomic
 from earmark.runtime import list_installed
@@ -70,6 +70,9 @@ def evaluate(
         DataError: see :func:`earmark.evaluation.scoring.score_dataset`.
     """
     tagger = model if isinstance(model, Tagger) else load_model(model)
+    clips = dataset.split(split)
+    # What cannot be drawn is said before hours of listening, not after.
+    grouped([c.clip_id for c in clips], [c.artist for c in clips], [c.song for c in clips], groups)
     started = time.monotonic()
     table = score_dataset(tagger, dataset, split=split, jobs=jobs, on_done=on_done)
     seconds = time.monotonic() - started

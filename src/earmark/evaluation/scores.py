@@ -84,15 +84,7 @@ class ScoreTable:
             ConfigError: another word.
             DataError: artists (songs) are asked for and not known for every clip.
         """
-        if by not in (None, "artist", "song", "clip"):
-            raise ConfigError(f"groups {by!r}: must be artist, song or clip")
-        for name, owners in (("artist", self.artists), ("song", self.songs)):
-            known = tuple(owner for owner in owners if owner is not None)
-            if by in (None, name) and len(known) == len(owners):
-                return name, known
-            if by == name:
-                raise DataError(f"groups: the {name} of {len(owners) - len(known)} of {len(owners)} clips is not known")
-        return "clip", self.clips
+        return grouped(self.clips, self.artists, self.songs, by)
 
     def write(self, path: Path) -> None:
         """Write scores.parquet."""
@@ -118,6 +110,21 @@ class ScoreTable:
         beside = path.with_name(f".{path.name}.part")
         pq.write_table(pa.table(columns, schema=schema), beside)
         beside.replace(path)
+
+
+def grouped(
+    clips: Sequence[str], artists: Sequence[str | None], songs: Sequence[str | None], by: str | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """As :meth:`ScoreTable.groups`, of clips that need not be scored yet."""
+    if by not in (None, "artist", "song", "clip"):
+        raise ConfigError(f"groups {by!r}: must be artist, song or clip")
+    for name, owners in (("artist", artists), ("song", songs)):
+        known = tuple(owner for owner in owners if owner is not None)
+        if by in (None, name) and len(known) == len(owners):
+            return name, known
+        if by == name:
+            raise DataError(f"groups: the {name} of {len(owners) - len(known)} of {len(owners)} clips is not known")
+    return "clip", tuple(clips)
 
 
 def read_scores(path: str | Path) -> ScoreTable:
