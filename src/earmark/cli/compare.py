@@ -49,6 +49,7 @@ def compare(
         problems.append(f"--format {output_format!r}: must be one of {', '.join(_FORMATS)}")
     if len(models) < 2:
         problems.append("compare wants at least two models; trainings of one model have commas between, models a space")
+    problems += [f"{model!r} names no scores file" for model in models if not model.replace(",", "").strip()]
     if problems:
         raise ConfigError(problems)
     require_extra("train", "`earmark compare`", "pyarrow")

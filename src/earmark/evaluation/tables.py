@@ -32,6 +32,8 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 NOT_TAGS = ("artist", "song", "album", "title", "path", "split", "protocol", "dataset", "model")
 _BRACKETS = re.compile(r"^(?P<name>.*\S)\s*\[(?P<kind>classification|regression)\]$")
 
+_CELL = re.compile(r"column #(?P<column>\d+): Row #(?P<row>\d+): .*invalid value (?P<value>'.*')")
+
 What = Literal["score", "label"]
 
 
@@ -267,4 +269,12 @@ def _read(path: Path, numbers: Callable[[list[str]], set[str]]) -> Any:
             ),
         )
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: {_plainly(str(error), columns)}") from error
+
+
+def _plainly(message: str, columns: list[str]) -> str:
+    """Arrow's message about a cell, in words that name line and column; others as they are."""
+    if found := _CELL.search(message):
+        value = found["value"]
+        return f"line {found['row']}, column {columns[int(found['column'])]!r}: {value} is no number"
+    return message.splitlines()[0].replace("CSV parse error: Row #", "line ")
