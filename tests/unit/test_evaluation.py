@@ -249,6 +249,7 @@ def test_a_clips_score_is_the_mean_over_the_cards_windows(music: Path, overlappi
         np.testing.assert_allclose(scores, model(windows).mean(axis=0)[:2], atol=1e-6)
     report = evaluate(Tagger(model), load_manifest(music / "music.csv"), music / "hops", n_resamples=5)
     assert (report.about["window_seconds"], report.about["hop_seconds"]) == (0.5, 0.125)
+    assert "mean over windows of 0.5 s, 0.125 s apart." in (music / "hops" / "report.md").read_text()
 
 
 def test_means_are_scikit_learns_and_have_intervals() -> None:

@@ -15,14 +15,15 @@ def to_markdown(report: Report) -> str:
     lines = [
         f"# {title(report)}",
         "",
-        f"{report.n_clips} clips. {bootstrap_line(report)} A clip's score is the mean over its windows.",
+        f"{report.n_clips} clips. {bootstrap_line(report)}{_windows(report)}",
         "",
     ]
     lines += [f"> {warning}" for warning in report.warnings] + ([""] if report.warnings else [])
     lines += _averages(report)
     for name, tags_without in report.undefined.items():
         if tags_without:
-            lines += ["", f"{NAMES[name]} is undefined, and in no mean, for: {', '.join(tags_without)}."]
+            said = NAMES[name][0].upper() + NAMES[name][1:]
+            lines += ["", f"{said} is undefined, and in no mean, for: {', '.join(tags_without)}."]
     lines += [*_binary(report), *_graded(report), *_decisions(report), *_clips(report)]
     notes = [
         "Macro: mean over tags. Micro: all pairs of a clip and a tag as one. Weighted: mean over tags, each as heavy as "
@@ -80,6 +81,14 @@ def bootstrap_line(report: Report) -> str:
         f"Intervals: {report.level:.0%}, bootstrap over {report.n_groups} {report.resampled}s "
         f"({report.n_resamples} resamples, seed {report.seed})."
     )
+
+
+def _windows(report: Report) -> str:
+    """How clips got their scores, where our own Tagger gave them."""
+    if "window_seconds" not in report.about:
+        return ""
+    window, hop = report.about["window_seconds"], report.about["hop_seconds"]
+    return f" A clip's score is the mean over windows of {window:.3g} s, {hop:.3g} s apart."
 
 
 def _averages(report: Report) -> list[str]:
