@@ -37,7 +37,9 @@ def reproduce(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 2000,
-    show: Annotated[bool, typer.Option("--list", help="List papers, tables and rows, and stop.")] = False,
+    show: Annotated[
+        bool, typer.Option("--list", help="List tables and rows, of all papers or of PAPER, and stop.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
@@ -61,21 +63,21 @@ def reproduce(
     from earmark.errors import ConfigError
 
     if show:
-        _list()
+        _list(key)
         return
     missing = [name for name, value in (("PAPER", key), ("--out DIR", out), ("--root DIR", root)) if value is None]
     if key is None or out is None or root is None:
         raise ConfigError(f"reproduce: {', '.join(missing)}: must be given; `earmark reproduce --help` has examples")
 
-    import torch
-
-    from earmark.reproduce import results
+    from earmark.reproduce import page, results
     from earmark.reproduce.runner import plan, run
     from earmark.reproduce.tables import load_tables
     from earmark.tagging import available_cores
+    from earmark.training.fitting import checked_accelerator
 
-    on_gpu = device in ("cuda", "mps") or (device == "auto" and torch.cuda.is_available())
+    on_gpu = checked_accelerator(device, 1, 1, "32") != "cpu"
     jobs = jobs or (1 if on_gpu else available_cores())
+    out = out.expanduser()
     tasks = plan(
         key,
         root,
@@ -97,9 +99,11 @@ def reproduce(
         _check_root(tasks)
         watcher = _Watcher(messages, tasks)
         over = run(tasks, jobs=jobs, on_done=watcher.done)
+        if all(finished.document is None for finished in over):
+            raise typer.Exit(1)  # each has said why
         found = results.collect(load_tables(key), tasks, n_resamples=resamples)
         results.write_results(found, out / key)
-    typer.echo(results.to_markdown(found))
+    typer.echo(page.to_markdown(found))
     messages.print(f"{out / key / results.PAGE_NAME}", markup=False)
     if any(finished.document is None for finished in over):
         raise typer.Exit(1)
@@ -126,8 +130,8 @@ class _Watcher:
         spent = self.clock() - self.started
         left = spent / (self.n_over - self.n_before) * (self.n_tasks - self.n_over)
         where = f"{self.n_over}/{self.n_tasks}"
-        if finished.document is None:
-            self.messages.print(f"{where}  {finished.task.name}: failed: {finished.error}", markup=False)
+        if finished.document is None:  # told with --quiet, too
+            typer.echo(f"{where}  {finished.task.name}: failed: {finished.error}", err=True)
         else:
             self.messages.print(
                 f"{where}  {finished.task.name}: {finished.document['seconds']:.0f} s; about {left / 60:.0f} min left",
@@ -143,13 +147,13 @@ def _check_root(tasks: list[Task]) -> None:
     load_dataset(data["dataset"], tasks[0].root, data["protocol"]).require_files()
 
 
-def _list() -> None:
+def _list(key: str | None) -> None:
     from earmark.reproduce.tables import list_papers, load_tables
 
-    for key in list_papers():
-        tables = load_tables(key)
+    for paper in [key] if key else list_papers():
+        tables = load_tables(paper)
         own = f"{tables.dataset}, {tables.protocol}" if tables.protocol else "a table of your own"
-        typer.echo(f"{key}: {tables.title}\n  paper's dataset: {own}")
+        typer.echo(f"{paper}: {tables.title}\n  paper's dataset: {own}")
         for table in tables.tables:
             typer.echo(f"  {table.title}")
             for row in table.rows:

@@ -1,4 +1,4 @@
-"""The results of a paper's rows as files: results.json for programs, results.md for people."""
+"""The results of a paper's rows as files: results.json for programs, results.md for people (:mod:`earmark.reproduce.page`)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import earmark
+from earmark.errors import ConfigError, DataError
 from earmark.evaluation.scores import ScoreTable, read_scores
 from earmark.files import write_atomic
-from earmark.reproduce.figures import ClaimFigures, Estimate, Figures, make_figures
-from earmark.reproduce.tables import PaperTables, Row, Table
+from earmark.reproduce.figures import ClaimFigures, Estimate, Figures, RowFigures, make_figures
+from earmark.reproduce.page import to_markdown
+from earmark.reproduce.tables import PaperTables, load_tables
 from earmark.reproduce.task import TEST_FOLDER, Task
 
 JSON_NAME, PAGE_NAME = "results.json", "results.md"
-TITLES = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
 RESULTS_FORMAT = 1
 
 
@@ -75,12 +76,13 @@ def machine() -> str:
 def write_results(results: Results, folder: Path) -> None:
     """results.json and results.md into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / JSON_NAME, (json.dumps(to_document(results), indent=2, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(to_document(results), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomic(folder / JSON_NAME, f"{text}\n".encode())
     write_atomic(folder / PAGE_NAME, to_markdown(results).encode())
 
 
 def to_document(results: Results) -> dict[str, Any]:
-    """All figures as JSON knows them."""
+    """All figures as JSON knows them: null where one is undefined."""
     figures = results.figures
     return {
         "format": RESULTS_FORMAT,
@@ -97,7 +99,7 @@ def to_document(results: Results) -> dict[str, Any]:
         },
         "rows": {
             name: {
-                "metrics": {metric: dataclasses.asdict(value) for metric, value in row.metrics.items()},
+                "metrics": {metric: _estimate(value) for metric, value in row.metrics.items()},
                 "of_runs": row.of_runs,
                 "reported": results.tables.rows[name].reported,
                 "runs": results.runs[name],
@@ -110,10 +112,10 @@ def to_document(results: Results) -> dict[str, Any]:
                 "text": found.claim.text,
                 "metric": found.metric,
                 "verdict": found.overall.verdict,
-                "overall": dataclasses.asdict(found.overall),
+                "overall": _estimate(found.overall),
                 "paper": found.paper,
                 "pairs": [
-                    {"better": better, "worse": worse, **dataclasses.asdict(value), "verdict": value.verdict}
+                    {"better": better, "worse": worse, **_estimate(value), "verdict": value.verdict}
                     for (better, worse), value in zip(found.claim.pairs, found.pairs, strict=True)
                 ],
             }
@@ -122,97 +124,58 @@ def to_document(results: Results) -> dict[str, Any]:
     }
 
 
-def to_markdown(results: Results) -> str:
-    """A page: the paper's tables with its numbers beside ours, then its claims."""
-    tables, figures = results.tables, results.figures
-    reported_on = f"{tables.dataset} ({tables.protocol})" if tables.protocol else "the paper's own data"
-    lines = [
-        f"# {tables.key}: {tables.title}",
-        "",
-        f"Trained and measured on **{results.dataset}** ({results.protocol}): {figures.n_clips} test clips, "
-        f'{figures.n_groups} {figures.resampled}s. The numbers under "paper" are the paper\'s own, on {reported_on}: '
-        "other clips, other tags, other budgets, so compare orders and not values.",
-        "",
-        "In brackets: 95 % intervals, from a bootstrap that draws "
-        f"{figures.resampled}s and runs ({figures.n_resamples} times). Machine: {results.machine}.",
-        "",
-    ]
-    for table in tables.tables:
-        lines += _table(results, table)
-    return "\n".join([*lines, *_claims(results)])
+def read_results(path: str | Path) -> Results:
+    """What :func:`write_results` wrote as results.json.
+
+    Raises:
+        DataError: no such file, or not of that format.
+        ConfigError: of a paper that is not known.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        if document["format"] != RESULTS_FORMAT:
+            raise DataError(f"{path}: has format {document['format']!r}, this version reads {RESULTS_FORMAT}")
+        return _from_document(document)
+    except ConfigError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: no results.json of `earmark reproduce` ({type(error).__name__}: {error})") from error
 
 
-def _table(results: Results, table: Table) -> list[str]:
-    """One table; nothing where none of its rows was run."""
-    rows = [row for row in table.rows if row.row in results.figures.rows]
-    if not rows:
-        return []
-    metrics = [name for name in TITLES if any(name in results.figures.rows[row.row].metrics for row in rows)]
-    said = [name for name in TITLES if any(name in row.reported for row in rows)]
-    head = [
-        "row",
-        *(TITLES[name] for name in metrics),
-        *(f"paper's {TITLES[name]}" for name in said),
-        "weights",
-        "epochs",
-        "CPU s",
-        "runs",
-    ]
-    lines = [f"## {table.title}", "", f"| {' | '.join(head)} |", f"|---{'|---:' * (len(head) - 1)}|"]
-    lines += [f"| {' | '.join(_cells(results, row, metrics, said))} |" for row in rows]
-    return [*lines, ""]
-
-
-def _cells(results: Results, row: Row, metrics: Sequence[str], said: Sequence[str]) -> list[str]:
-    figures, runs = results.figures.rows[row.row], results.runs[row.row]
-    weights = runs[0].get("n_parameters")
-    epochs = [run["epochs"] for run in runs if "epochs" in run]
-    return [
-        row.label,
-        *(_estimate(figures.metrics.get(name)) for name in metrics),
-        *(f"{row.reported[name]:.4f}" if name in row.reported else "" for name in said),
-        f"{weights:,}" if weights is not None else "",
-        _range(epochs),
-        f"{sum(run['cpu_seconds'] for run in runs) / len(runs):.0f}",
-        str(len(runs)),
-    ]
-
-
-def _claims(results: Results) -> list[str]:
-    claims = results.figures.claims
-    if not claims:
-        return []
-    lines = [
-        "## Which orders hold here",
-        "",
-        "The advantage of the first over the second, mean over the pairs of rows; of RMSE, too, above 0 is better. "
-        'An order "holds" or is "reversed" where the interval of the mean excludes 0.',
-        "",
-        "| order | by | paper | here | pairs better / worse / open | here it |",
-        "|---|---|---:|---:|---:|---|",
-    ]
-    return [*lines, *(_claim_row(found) for found in claims), ""]
-
-
-def _claim_row(found: ClaimFigures) -> str:
-    verdicts = [pair.verdict for pair in found.pairs]
-    counts = " / ".join(str(verdicts.count(v)) for v in ("holds", "reversed", "cannot be told apart"))
-    return (
-        f"| {found.claim.text} | {TITLES[found.metric]} | {'' if found.paper is None else f'{found.paper:+.4f}'} | "
-        f"{_estimate(found.overall, signed=True)} | {counts if found.claim.kind == 'order' else ''} | "
-        f"{found.overall.verdict} |"
+def _from_document(document: dict[str, Any]) -> Results:
+    tables = load_tables(document["paper"])
+    claims = {claim.id: claim for claim in tables.claims}
+    rows = {
+        name: RowFigures(
+            {metric: _read_estimate(value) for metric, value in row["metrics"].items()},
+            {metric: tuple(values) for metric, values in row["of_runs"].items()},
+        )
+        for name, row in document["rows"].items()
+    }
+    found = tuple(
+        ClaimFigures(
+            claims[claim["id"]],
+            claim["metric"],
+            tuple(_read_estimate(pair) for pair in claim["pairs"]),
+            _read_estimate(claim["overall"]),
+            claim["paper"],
+        )
+        for claim in document["claims"]
+    )
+    drawn = document["bootstrap"]
+    return Results(
+        tables,
+        document["dataset"],
+        document["protocol"],
+        Figures(rows, found, drawn["over"], drawn["n_clips"], drawn["n_groups"], drawn["n_resamples"]),
+        {name: row["runs"] for name, row in document["rows"].items()},
+        document["machine"],
     )
 
 
-def _estimate(value: Estimate | None, *, signed: bool = False) -> str:
-    if value is None or math.isnan(value.value):
-        return ""
-    form = "+.3f" if signed else ".3f"
-    return f"{value.value:{form}} [{value.low:{form}}, {value.high:{form}}]"
+def _estimate(value: Estimate) -> dict[str, float | None]:
+    return {name: None if math.isnan(x) else x for name, x in dataclasses.asdict(value).items()}
 
 
-def _range(numbers: Sequence[int]) -> str:
-    values = sorted(set(numbers))
-    if not values:
-        return ""
-    return str(values[0]) if len(values) == 1 else f"{values[0]}-{values[-1]}"
+def _read_estimate(value: dict[str, Any]) -> Estimate:
+    return Estimate(*(math.nan if value[name] is None else float(value[name]) for name in ("value", "low", "high")))

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
-import logging
-import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import ConfigError, EarmarkError
+from earmark.errors import ConfigError
+from earmark.reproduce.processes import TaskProcess, end_all, wait_for_any
 from earmark.reproduce.tables import PaperTables, Row, load_tables, row_changes
-from earmark.reproduce.task import CHECKPOINT_FOLDER, Task, run_task, task_name
+from earmark.reproduce.task import CHECKPOINT_FOLDER, Task, task_name
 from earmark.training.config import load_recipe
-
-_log = logging.getLogger("earmark.reproduce")
 
 
 @dataclass(frozen=True)
@@ -69,11 +65,12 @@ def plan(
     tables = load_tables(key)
     chosen = _chosen(tables, rows)
     overrides = tuple(overrides)
+    place = Path(out).expanduser() / key
     tasks = []
     for row in chosen:
         for seed in range(seeds):
-            folder = Path(out) / key / row.row / f"seed-{seed}"
-            members = [Path(out) / key / member / f"seed-{seed}" / CHECKPOINT_FOLDER for member in row.members]
+            folder = place / row.row / f"seed-{seed}"
+            members = [place / member / f"seed-{seed}" / CHECKPOINT_FOLDER for member in row.members]
             tasks.append(
                 Task(
                     row=row.row,
@@ -83,7 +80,7 @@ def plan(
                     root=str(Path(root).expanduser().resolve()),
                     folder=folder,
                     members=tuple(str(member) for member in members),
-                    keep_audio=None if keep_audio is None else Path(keep_audio),
+                    keep_audio=None if keep_audio is None else Path(keep_audio).expanduser(),
                     device=device,
                     threads=threads,
                     needs=tuple(task_name(member, seed) for member in row.members),
@@ -107,11 +104,14 @@ def _document(
     tables: PaperTables, row: Row, dataset: str | None, seed: int, overrides: tuple[str, ...]
 ) -> dict[str, Any]:
     if row.kind == "gbt":
+        # The data of the other rows. How much of them the trees learn from is for the user alone to change: other rows
+        # may learn from a part.
         first = next(other.row for other in tables.rows.values() if other.kind == "recipe")
-        data = load_recipe(
-            tables.recipe_name(first), changes=row_changes(tables.key, first, dataset or tables.dataset)
-        ).data
-        return {"dataset": data.dataset, "protocol": data.protocol}
+        changes = row_changes(tables.key, first, dataset) if dataset else {}
+        about_data = [override for override in overrides if override.strip().startswith("data.")]
+        data = load_recipe(tables.recipe_name(first), about_data, changes=changes).data
+        share = {"train_share": data.train_share} if any("data.train_share" in x for x in about_data) else {}
+        return {"dataset": data.dataset, "protocol": data.protocol, **share}
     changes = row_changes(tables.key, row.row, dataset) if dataset else {}
     recipe = load_recipe(tables.recipe_name(row.row), [*overrides, f"training.seed={seed}"], changes=changes)
     return recipe.to_document(with_root=False)
@@ -120,11 +120,33 @@ def _document(
 def run(tasks: Sequence[Task], *, jobs: int = 1, on_done: Callable[[Finished], None] | None = None) -> list[Finished]:
     """Run what is not done yet, ``jobs`` tasks at a time, each in a process of its own.
 
-    A task that fails is told and the others go on; those that need it fail with it.
+    A task that fails, or whose process is killed, is told and the others go on; those that need it fail with it.
+
+    Args:
+        tasks: of :func:`plan`.
+        jobs: how many at a time.
+        on_done: is told of every task that is over.
+
+    Returns:
+        What became of each task, in the order of the tasks.
 
     Raises:
-        ConfigError: a folder holds runs of another budget.
+        ConfigError: folders hold runs of another budget, ``jobs`` is out of range, or tasks need others that are not
+            there.
     """
+    known = {task.name for task in tasks}
+    problems = [] if jobs >= 1 else [f"jobs {jobs}: must be at least 1"]
+    problems += [
+        f"{t.name}: needs {name}, which is not to be run" for t in tasks for name in t.needs if name not in known
+    ]
+    before: dict[str, dict[str, Any] | None] = {}
+    for task in tasks:
+        try:
+            before[task.name] = task.done()
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
     finished: dict[str, Finished] = {}
 
     def over(result: Finished) -> None:
@@ -132,53 +154,38 @@ def run(tasks: Sequence[Task], *, jobs: int = 1, on_done: Callable[[Finished], N
         if on_done is not None:
             on_done(result)
 
-    waiting = []
     for task in tasks:
-        document = task.done()
-        if document is None:
-            waiting.append(task)
-        else:
-            over(Finished(task, document, before=True))
-    if not waiting:
-        return list(finished.values())
-
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        running: dict[Future[dict[str, Any]], Task] = {}
-        try:
-            while waiting or running:
-                waiting = _submit_ready(pool, waiting, running, finished, over, jobs)
-                for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
-                    task = running.pop(future)
-                    try:
-                        over(Finished(task, future.result()))
-                    except (EarmarkError, OSError) as error:
-                        over(Finished(task, None, str(error)))
-        except BaseException:
-            # Each run resumes from its last epoch, so nothing is lost by ending its process.
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        if before[task.name] is not None:
+            over(Finished(task, before[task.name], before=True))
+    waiting = [task for task in tasks if task.name not in finished]
+    running: list[TaskProcess] = []
+    try:
+        while waiting or running:
+            waiting = _start_ready(waiting, running, finished, over, jobs)
+            for process in wait_for_any(running) if running else ():
+                document, why = process.answer()
+                running.remove(process)
+                over(Finished(process.task, document, why))
+    finally:
+        end_all(running)  # of a Ctrl-C, say; each goes on from its last epoch the next time
     return [finished[task.name] for task in tasks]
 
 
-def _submit_ready(
-    pool: ProcessPoolExecutor,
+def _start_ready(
     waiting: list[Task],
-    running: dict[Future[dict[str, Any]], Task],
+    running: list[TaskProcess],
     finished: Mapping[str, Finished],
     over: Callable[[Finished], None],
     jobs: int,
 ) -> list[Task]:
-    """Hand out tasks whose needs are met, no more than there are processes; the tasks that are left."""
+    """Start tasks whose needs are met, no more than ``jobs`` in all; the tasks that are left."""
     left = []
     for task in waiting:
         failed = [name for name in task.needs if name in finished and finished[name].document is None]
         if failed:
             over(Finished(task, None, f"{', '.join(failed)} failed, which it needs"))
         elif len(running) < jobs and all(name in finished for name in task.needs):
-            running[pool.submit(run_task, task)] = task
+            running.append(TaskProcess(task))
         else:
             left.append(task)
     return left
