@@ -144,7 +144,7 @@ def make_figures(
         names = [first.vocabulary.names[i] for i in places]
         for place, (row, runs) in enumerate(scores.items()):
             streams = (np.random.default_rng(seed), np.random.default_rng([seed, 1 + place]))  # clips alike, runs not
-            observed, of_runs, of_draws = _macros(metric, runs, names, members, n_resamples, streams)
+            observed, of_runs, of_draws = _macros(metric, first, runs, names, members, n_resamples, streams)
             if math.isnan(observed):
                 continue
             low, high = ends_of(of_draws, LEVEL)
@@ -162,14 +162,17 @@ def make_figures(
 
 def _macros(
     metric: MetricName,
+    reference: ScoreTable,
     runs: Sequence[ScoreTable],
     tags: Sequence[str],
     members: Sequence[str],
     n_draws: int,
     streams: tuple[np.random.Generator, np.random.Generator],
 ) -> tuple[float, tuple[float, ...], FloatArray]:
-    """The macro mean over tags: of all runs together, of each run, and (n_draws,) of the resamples."""
-    reference = runs[0]
+    """The macro mean over tags: of all runs together, of each run, and (n_draws,) of the resamples.
+
+    Clips, and so ``members``, are in the order of the reference, which is the same for all rows.
+    """
     order = {clip: i for i, clip in enumerate(reference.clips)}
     stacked = []
     for run in runs:
