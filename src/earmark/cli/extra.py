@@ -19,10 +19,11 @@ def require_extra(extra: str, what: str, *modules: str) -> None:
 
 
 @contextmanager
-def stopping_kindly(advice: str) -> Iterator[None]:
-    """Ctrl-C ends the command with a line of advice on stderr and exit code 130."""
+def stopping_kindly(advice: str | None) -> Iterator[None]:
+    """Ctrl-C ends the command with exit code 130 and a line of advice on stderr, where there is any."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"earmark: stopped; {advice}", file=sys.stderr)
+        if advice is not None:
+            print(f"earmark: stopped; {advice}", file=sys.stderr)
         raise typer.Exit(130) from None

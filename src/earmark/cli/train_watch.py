@@ -13,7 +13,7 @@ from earmark.training.watching import LogRow
 
 
 class TerminalWatcher:
-    """A :class:`earmark.training.keeper.Watcher` for people.
+    """A :class:`earmark.training.watching.Watcher` for people.
 
     Args:
         n_epochs: of the recipe.
@@ -68,7 +68,8 @@ class TerminalWatcher:
             value = row[name]
             if value is not None:
                 parts.append(f"{said} {value:.4f}")
-        self._last = "" if row["roc_auc"] is None else f"  ROC-AUC {row['roc_auc']:.4f}"
+        if row["roc_auc"] is not None:  # not every epoch need be validated
+            self._last = f"  ROC-AUC {row['roc_auc']:.4f}"
         if row["best"]:
             parts.append("[green]best[/green]")
         self.console.print("  ".join(parts))
@@ -81,6 +82,6 @@ class TerminalWatcher:
         )
 
     def _show(self, name: str, done: int, total: int, note: str = "") -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self.progress.add_task(name, total=total, note=note)
+        if name not in self._tasks:  # what an earlier run has done already says nothing of the speed of this one
+            self._tasks[name] = self.progress.add_task(name, total=total, completed=done, note=note)
         self.progress.update(self._tasks[name], completed=done, note=note)

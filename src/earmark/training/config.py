@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
+import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
@@ -47,12 +49,19 @@ __all__ = [
     "load_recipe",
     "recipe_document",
     "recipe_from",
+    "recipe_summary",
 ]
 
 
 def list_recipes() -> list[str]:
     """Names of the recipes that come with earmark, e.g. "first" or "kim2018/se-multi"."""
     return sorted(name for name in _shipped() if not name.rpartition("/")[2].startswith("_"))
+
+
+def recipe_summary(name: str) -> str:
+    """What a recipe that comes with earmark says of itself first, e.g. that it is a row of Table 2."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), _shipped()[name].read_text("utf-8").splitlines())
+    return re.split(r"(?<=\.)\s", " ".join(line.removeprefix("#").strip() for line in lines), maxsplit=1)[0]
 
 
 def load_recipe(
