@@ -39,7 +39,6 @@ class Row:
         reported: the paper's numbers, by the names in :data:`REPORTED`.
         kind: "recipe": trained by a recipe. "combiner": so too, on top of trained members. "gbt": boosted trees on
             hand-made features; it has no recipe.
-        recipe: the recipe's name in the paper's folder where it is not the row's: two rows may be one run.
         members: rows that a combiner combines.
         note: what a reader of the reported numbers must know.
     """
@@ -48,7 +47,6 @@ class Row:
     label: str
     reported: dict[str, float]
     kind: Literal["recipe", "gbt", "combiner"] = "recipe"
-    recipe: str | None = None
     members: tuple[str, ...] = ()
     note: str | None = None
 
@@ -127,7 +125,7 @@ class PaperTables:
         found = self._row(row)
         if found.kind == "gbt":
             raise ConfigError(f"{self.key}: row {row!r} is boosted trees and has no recipe")
-        return f"{self.key}/{found.recipe or found.row}"
+        return f"{self.key}/{row}"
 
     def paper_advantages(self, claim: Claim) -> tuple[float | None, ...]:
         """For each pair, by how much the paper reports the first row as better; None where it gives no numbers."""
@@ -188,7 +186,7 @@ def row_changes(key: str, row: str, dataset: str) -> dict[str, Any]:
     if recipe_document(tables.recipe_name(row))["data"]["dataset"] == dataset:
         return {}
     document = dataset_changes(tables, dataset)
-    return merged(document["all"], document["rows"].get(tables.recipe_name(row).partition("/")[2], {}))
+    return merged(document["all"], document["rows"].get(row, {}))
 
 
 def dataset_changes(tables: PaperTables, dataset: str) -> dict[str, dict[str, Any]]:
@@ -210,8 +208,8 @@ def dataset_changes(tables: PaperTables, dataset: str) -> dict[str, dict[str, An
     problems = [f"{name}: unknown key; keys are: all, rows" for name in document if name not in result]
     problems += [f"{name}: must be a section with keys" for name, x in result.items() if not isinstance(x, Mapping)]
     if not problems:
-        known = {tables.recipe_name(row.row).partition("/")[2] for row in tables.rows.values() if row.kind != "gbt"}
-        problems += [f"rows.{name}: no recipe of this paper" for name in result["rows"] if name not in known]
+        known = {row.row for row in tables.rows.values() if row.kind != "gbt"}
+        problems += [f"rows.{name}: no row of this paper with a recipe" for name in result["rows"] if name not in known]
     if problems:
         raise ConfigError([f"{where}: {problem}" for problem in problems])
     return result
@@ -244,7 +242,7 @@ def _problems(tables: PaperTables) -> list[str]:
         problems += [f"{where}: row {name!r} is there twice" for name in _twice([row.row for row in table.rows])]
         for row in table.rows:
             problems += [f"{where}, row {row.row!r}: {problem}" for problem in _row_problems(row, rows)]
-            if row.kind != "gbt" and (name := f"{tables.key}/{row.recipe or row.row}") not in recipes:
+            if row.kind != "gbt" and (name := f"{tables.key}/{row.row}") not in recipes:
                 problems.append(f"{where}, row {row.row!r}: no recipe {name}")
     for claim in tables.claims:
         problems += [] if claim.pairs else [f"claim {claim.id!r}: has no pairs"]
@@ -261,12 +259,10 @@ def _row_problems(row: Row, rows: Mapping[str, Row]) -> list[str]:
             problems.append(f"reported.{name}: unknown; must be one of {', '.join(REPORTED)}")
         elif not 0 <= value <= (1 if name in IN_UNIT_RANGE else math.inf):
             problems.append(f"reported.{name} {value}: must be {'in 0..1' if name in IN_UNIT_RANGE else '0 or more'}")
-    if (same := rows[row.row]) is not row and (same.reported, same.kind, same.recipe, same.members) != (
-        (row.reported, row.kind, row.recipe, row.members)
+    if (same := rows[row.row]) is not row and (same.reported, same.kind, same.members) != (
+        (row.reported, row.kind, row.members)
     ):
         problems.append("is another system in another table, or has other numbers there")
-    if row.kind == "gbt" and row.recipe:
-        problems.append(f"recipe {row.recipe!r}: a row of kind gbt has none")
     if (row.kind == "combiner") != bool(row.members):
         problems.append(f"members {list(row.members)}: rows of kind combiner have some, others none")
     for member in row.members:
