@@ -218,6 +218,10 @@ class ShardWaveform:
             return self.shards.load_window(self.clip_id, start, length, self.sample_rate_hz)
         return self.shards.load(self.clip_id, self.sample_rate_hz)[start:]
 
+    def read_into(self, out: Samples, start: int) -> None:
+        """The same into a row (n,) that is there already."""
+        out[:] = self.read(start, len(out))
+
 
 class _Part(io.RawIOBase):
     """A member of a shard as a file of its own, of which FFmpeg reads no more than it needs."""

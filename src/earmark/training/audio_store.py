@@ -34,6 +34,9 @@ class Waveform(Protocol):
     def read(self, start: int = 0, length: int | None = None) -> Samples:
         """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
 
+    def read_into(self, out: Samples, start: int) -> None:
+        """The same into a row (n,) that is there already."""
+
 
 @dataclass(frozen=True, eq=False)
 class PackedAudio:
@@ -62,6 +65,13 @@ class PackedAudio:
         stop = len(self) if length is None else start + length
         part = self.values[start:stop].astype(np.float32) * np.float32(self.scale)
         return part if length is None else np.pad(part, (0, length - len(part)))
+
+    def read_into(self, out: Samples, start: int) -> None:
+        """The same into a row (n,) that is there already."""
+        part = self.values[start : start + len(out)]
+        out[: len(part)] = part
+        out[: len(part)] *= np.float32(self.scale)
+        out[len(part) :] = 0.0
 
 
 class AudioStore:

@@ -58,6 +58,7 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         self.training = training
         self.augmentation = augmentation
         self.rank, self.world_size = rank, world_size
+        self._order: tuple[int, npt.NDArray[np.int64]] | None = None  # of one epoch
         self.n_subclips = training.windows_per_clip if training.sampling == "subclips" else 0
         self.segments: npt.NDArray[np.int64] | None = None  # (n_examples, 2): clip, start
         if training.sampling == "segments":
@@ -86,10 +87,8 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         """Batch ``(epoch, index)``: waveforms (B, N), or (B, n_subclips, N), and labels (B, n_tags), float32."""
         epoch, index = place
         seed = self.training.seed
-        order = np.random.default_rng([seed, epoch, _ORDER]).permutation(self.n_examples)
-        chosen = np.array_split(order, self.n_batches)[index]
         rng = np.random.default_rng([seed, epoch, _BATCH, index])
-        places = [self._place(int(example), rng) for example in chosen]
+        places = [self._place(int(example), rng) for example in self._chosen(epoch, index)]
         clips = np.array([clip for clip, _ in places])
         mine = np.arange(self.rank, len(places), self.world_size)
         gain = np.ones((len(places), 1), np.float32)
@@ -107,6 +106,15 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
             windows = windows.reshape(len(mine), self.n_subclips, self.spec.window_samples)
         return torch.from_numpy(windows), torch.from_numpy(labels)
 
+    def _chosen(self, epoch: int, index: int) -> npt.NDArray[np.int64]:
+        """Examples of a batch. The first batches have one more where they cannot all be of one size."""
+        if self._order is None or self._order[0] != epoch:
+            rng = np.random.default_rng([self.training.seed, epoch, _ORDER])
+            self._order = epoch, rng.permutation(self.n_examples)
+        size, n_larger = divmod(self.n_examples, self.n_batches)
+        start = index * size + min(index, n_larger)
+        return self._order[1][start : start + size + (index < n_larger)]
+
     def _place(self, example: int, rng: np.random.Generator) -> tuple[int, int]:
         """Clip and first sample of an example."""
         if self.segments is not None:
@@ -119,8 +127,13 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         self, places: Sequence[tuple[int, int]], which: npt.NDArray[np.int64], gain: npt.NDArray[np.float32]
     ) -> Samples:
         length = self.spec.window_samples * self.windows_in_example
-        windows = np.stack([self.waveforms[clip].read(start, length) for clip, start in (places[i] for i in which)])
-        return windows * gain[which] if self.augmentation.gain_db else windows
+        windows = np.empty((len(which), length), np.float32)
+        for row, i in zip(windows, which, strict=True):
+            clip, start = places[i]
+            self.waveforms[clip].read_into(row, start)
+        if self.augmentation.gain_db:
+            windows *= gain[which]
+        return windows
 
     def loader(self, workers: int = 0) -> DataLoader[tuple[Tensor, Tensor]]:
         """One item a batch; Lightning tells the sampler the epoch."""
