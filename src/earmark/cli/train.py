@@ -61,7 +61,9 @@ def train(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=0, help="Processes that read ahead. Default: none; with shards one a core, 4 at most."
+            "--workers",
+            min=0,
+            help="Processes that read ahead. Default: none; with shards above 2 GB of audio one a core, 8 at most.",
         ),
     ] = None,
     keep_audio: Annotated[

@@ -201,8 +201,8 @@ class TaggingModule(pl.LightningModule):
         """The recipe's optimiser, with a learning rate that is a function of the step unless a plateau lowers it."""
         config = self.recipe.optimiser
         optimiser = make_optimiser(self.model, config)
-        if config.schedule.startswith("plateau"):
-            return optimiser
+        if config.schedule.startswith("plateau") or (config.schedule == "none" and not config.warmup_epochs):
+            return optimiser  # whose rate no step moves
         warmup_steps = round(config.warmup_epochs * self.total_steps / self.recipe.training.epochs)
         rate = LambdaLR(optimiser, lambda step: learning_rate_share(step, self.total_steps, warmup_steps, config))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

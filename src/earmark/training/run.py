@@ -95,7 +95,9 @@ def train(
         keep_audio: folder to keep decoded audio in for other runs; None keeps it in memory only, in every process.
         shards: folder that ``earmark data prepare`` has made; audio is read from there, as it is needed, and not from
             the dataset's files.
-        workers: processes that read ahead; None for none, with shards for one a core but at most four.
+        workers: processes that read ahead. None for none, with audio in memory, as that of loose files always is and
+            that of shards where it takes 2 GB at most (18 hours at 16 kHz); with larger shards for one a core but at
+            most eight. With a number, 0 among them, shards are read window by window. The weights are the same.
         jobs: files decoded side by side; None for one a core.
         tensorboard: log for TensorBoard, too.
         watcher: is told how the run gets on.
