@@ -18,11 +18,12 @@ class TerminalWatcher:
     Args:
         n_epochs: of the recipe.
         quiet: show nothing but errors.
+        console: where to; None for stderr.
     """
 
-    def __init__(self, n_epochs: int, *, quiet: bool = False) -> None:
+    def __init__(self, n_epochs: int, *, quiet: bool = False, console: Console | None = None) -> None:
         self.n_epochs = n_epochs
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

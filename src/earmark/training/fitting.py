@@ -73,10 +73,21 @@ class StateFile(TorchCheckpointIO):
     """Writes the state beside and renames it. Lightning's own way leaves a copy in the temporary folder when killed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write a state."""
+        """Write a state. Raises DataError where it cannot be written."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        write_atomic(Path(path), content.getbuffer())
+        try:
+            write_atomic(Path(path), content.getbuffer())
+        except OSError as error:
+            raise cannot_be_written(Path(path).parent, error) from error
+
+
+def cannot_be_written(out: Path, error: Exception) -> DataError:
+    """The error of a run's folder on a full disk and the like."""
+    return DataError(
+        f"{out}: cannot be written ({' '.join(str(error).split())}); what was kept before is whole: make room and go on "
+        "with --resume"
+    )
 
 
 def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, state: Path | None) -> None:
@@ -156,6 +167,7 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings(
                 "ignore", message=r".*isinstance\(treespec, LeafSpec\)"
             )  # PyTorch 2.13's, at Lightning
+            warnings.filterwarnings("ignore", message=r".*torch\.jit\.script_method")  # PyTorch 2.13's, at itself
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

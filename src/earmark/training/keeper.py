@@ -20,10 +20,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from earmark.checkpoint import save_checkpoint
-from earmark.errors import ConfigError, DataError
+from earmark.errors import ConfigError
 from earmark.files import write_atomic
 from earmark.training.board import BOARD_FOLDER, Board
-from earmark.training.fitting import end_other_processes
+from earmark.training.fitting import cannot_be_written, end_other_processes
 from earmark.training.module import TaggingModule, not_finite
 from earmark.training.schedule import Plateau
 from earmark.training.sections import TrainingSection
@@ -187,7 +187,7 @@ class Keeper(pl.Callback):
             self._keep(self.write_log)
             if self.tensorboard:
                 self._keep(lambda: self._write_board(row))
-        self._keep(lambda: trainer.save_checkpoint(self.out / STATE_NAME))  # every device takes part; the first writes
+        trainer.save_checkpoint(self.out / STATE_NAME)  # every device takes part; the first one writes
         trainer.should_stop = trainer.should_stop or self.over
         if self.watcher is not None:
             self.watcher.epoch(row)
@@ -201,10 +201,7 @@ class Keeper(pl.Callback):
             SafetensorError,
             RuntimeError,
         ) as error:  # torch and safetensors have their own for a full disk
-            raise DataError(
-                f"{self.out}: cannot be written ({' '.join(str(error).split())}); what was kept before is whole: make "
-                "room and go on with --resume"
-            ) from error
+            raise cannot_be_written(self.out, error) from error
 
     def _write_board(self, row: LogRow) -> None:
         self._board = self._board or Board(self.out / BOARD_FOLDER, int(row["epoch"] or 1))
