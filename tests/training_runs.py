@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -157,3 +158,34 @@ def command(said: Path, *arguments: str | Path, largest_file: int | None = None)
     process.join(120)
     assert process.exitcode is not None
     return process.exitcode, said.read_text()
+
+
+def ranks_there(rank: int, world_size: int, port: int, said: Path, arguments: list[str]) -> None:
+    """For :func:`start`: one of the processes that torchrun would start, with the environment that it would give."""
+    place = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "GROUP_RANK": 0,
+        "WORLD_SIZE": world_size,
+        "LOCAL_WORLD_SIZE": world_size,
+    }
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
+    os.environ.update({name: str(value) for name, value in {**place, **meeting}.items()})
+    command_there(arguments, said)
+
+
+def start_ranks(world_size: int, said: Path, *arguments: str | Path) -> list[BaseProcess]:
+    """The command line as torchrun would start it; each process's stderr in a file of the folder ``said``."""
+    said.mkdir(exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [str(argument) for argument in arguments]
+    return [start(ranks_there, rank, world_size, port, said / str(rank), words) for rank in range(world_size)]
+
+
+def compiling_there(cache: Path, document: dict[str, Any], root: Path, out: Path, training: dict[str, Any]) -> None:
+    """For :func:`start`: a training run whose compiler keeps what it makes in a folder of the test."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+    os.environ["TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"] = "0"  # they take longer than so small a network
+    train_there(document, root, out, changes={"training": training})
