@@ -137,11 +137,17 @@ def train_there(document: dict[str, Any], root: Path, out: Path, resume: bool = 
     train(recipe(document, root, **changes), out, resume=resume, device="cpu", **options)
 
 
+def heed_ctrl_c() -> None:
+    """Whoever runs the tests in the background has it ignored, and processes inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def command_there(arguments: list[str], said: Path, largest_file: int | None = None) -> None:
     """For :func:`start`: the command line, its stderr in a file; ``largest_file`` bytes stand for a full disk."""
     from earmark.cli.main import run
 
     torch.set_num_threads(1)
+    heed_ctrl_c()
     with said.open("wb") as file:
         os.dup2(file.fileno(), 2)
     if largest_file is not None:
@@ -155,7 +161,7 @@ def command_there(arguments: list[str], said: Path, largest_file: int | None = N
 def command(said: Path, *arguments: str | Path, largest_file: int | None = None) -> tuple[int, str]:
     """Exit code and stderr of the command line."""
     process = start(command_there, [str(argument) for argument in arguments], said, largest_file)
-    process.join(120)
+    process.join(400)
     assert process.exitcode is not None
     return process.exitcode, said.read_text()
 

@@ -107,7 +107,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(
     print(f"{document['name']}: killed {n_killed} times, {n_writing} times in the middle of a write")
 
     done = start(train_there, document, root, out, True)
-    done.join(60)
+    done.join(300)
     assert done.exitcode == 0
     same_run(out, whole[document["name"]])
     assert leftovers(out) == []
@@ -268,7 +268,7 @@ def test_interrupts_are_kind_and_leave_the_handler_as_it_was(root: Path, tmp_pat
             time.sleep(0.002)
         assert process.pid is not None
         os.kill(process.pid, sign)
-        process.join(20)
+        process.join(200)
         assert process.exitcode == 130, said.read_text()
         assert said.read_text().splitlines()[-1].endswith("--resume`")
         assert "Traceback" not in said.read_text()
