@@ -53,9 +53,9 @@ class TaskProcess:
         self.end()
         return answer
 
-    def end(self) -> None:
+    def end(self, wait_seconds: float = GRACE_SECONDS) -> None:
         """Wait for its end, then end it. A training goes on from its last epoch when it is run again."""
-        self._process.join(GRACE_SECONDS)
+        self._process.join(wait_seconds)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
@@ -82,8 +82,9 @@ def end_all(processes: Iterable[TaskProcess]) -> None:
     processes = list(processes)
     for process in processes:
         process.ask_to_end()
+    deadline = time.monotonic() + GRACE_SECONDS
     for process in processes:
-        process.end()
+        process.end(max(0.0, deadline - time.monotonic()))
 
 
 def _work(task: Task, sender: Connection) -> None:
