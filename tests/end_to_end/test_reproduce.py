@@ -21,6 +21,7 @@ KEY = "dieleman2014"
 ROWS = ("raw-1024-1024", "raw-1024-512")
 BUDGET = ["-o", "training.epochs=2", "-o", "training.validate_every=1"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+pytestmark = pytest.mark.timeout(1800)  # whole trainings, perhaps on a busy machine
 posix = pytest.mark.skipif(sys.platform != "linux", reason="signals, and processes as /proc lists them")
 
 
@@ -30,7 +31,7 @@ def program(*arguments: str | Path) -> list[str]:
 
 def say(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        program(*arguments), capture_output=True, text=True, env=ENVIRONMENT, timeout=600, check=False
+        program(*arguments), capture_output=True, text=True, env=ENVIRONMENT, timeout=1200, check=False
     )
 
 
@@ -112,7 +113,7 @@ def runs_of(session: int) -> list[int]:
     return [number for number, command in processes_of(session).items() if "spawn_main" in command]
 
 
-def wait_until(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
+def wait_until(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 900) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert process.poll() is None, "it ended too early"
