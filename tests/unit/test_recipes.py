@@ -46,7 +46,7 @@ ABOUT: dict[tuple[str, str], tuple[int, set[str]]] = {
 # What may differ further on Emotify: options that only some of a table's networks have, and what keeps updates alike.
 ON_EMOTIFY = {
     ("pons2017", "table1"): {OPTIONS + "k", "training.windows_per_clip"},
-    ("ensemble", "table5"): {OPTIONS + "width", "training.windows_per_clip"},
+    ("ensemble", "table5"): {OPTIONS + "width", "training.epochs", "training.windows_per_clip"},
 }
 
 # The papers' numbers, copied once more by hand.
