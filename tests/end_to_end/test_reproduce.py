@@ -103,7 +103,7 @@ def processes_of(session: int) -> dict[int, str]:
 
 def nothing_left_of(session: int) -> bool:
     """Whether all of a session's processes end soon."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while (left := processes_of(session)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not left

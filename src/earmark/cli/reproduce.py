@@ -69,9 +69,11 @@ def reproduce(
     if key is None or out is None or root is None:
         raise ConfigError(f"reproduce: {', '.join(missing)}: must be given; `earmark reproduce --help` has examples")
 
+    from earmark.reproduce.tables import load_tables
+
+    tables = load_tables(key)  # a wrong name is told before PyTorch is there
     from earmark.reproduce import page, results
     from earmark.reproduce.runner import plan, run
-    from earmark.reproduce.tables import load_tables
     from earmark.tagging import available_cores
     from earmark.training.fitting import checked_accelerator
 
@@ -101,7 +103,7 @@ def reproduce(
         over = run(tasks, jobs=jobs, on_done=watcher.done)
         if all(finished.document is None for finished in over):
             raise typer.Exit(1)  # each has said why
-        found = results.collect(load_tables(key), tasks, n_resamples=resamples)
+        found = results.collect(tables, tasks, n_resamples=resamples)
         results.write_results(found, out / key)
     typer.echo(page.to_markdown(found))
     messages.print(f"{out / key / results.PAGE_NAME}", markup=False)
