@@ -188,10 +188,3 @@ def start_ranks(world_size: int, said: Path, *arguments: str | Path) -> list[Bas
         port = free.getsockname()[1]
     words = [str(argument) for argument in arguments]
     return [start(ranks_there, rank, world_size, port, said / str(rank), words) for rank in range(world_size)]
-
-
-def compiling_there(cache: Path, document: dict[str, Any], root: Path, out: Path, training: dict[str, Any]) -> None:
-    """For :func:`start`: a training run whose compiler keeps what it makes in a folder of the test."""
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
-    os.environ["TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"] = "0"  # they take longer than so small a network
-    train_there(document, root, out, changes={"training": training})

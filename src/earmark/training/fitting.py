@@ -145,6 +145,7 @@ def end_other_processes(trainer: pl.Trainer, error: BaseException) -> None:
         time.sleep(0.05)
     for process in processes:
         process.kill()
+        process.wait()
 
 
 def _another_has_ended(trainer: pl.Trainer, error: BaseException) -> bool:
