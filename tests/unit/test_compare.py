@@ -135,9 +135,9 @@ def test_tables_that_do_not_belong_together_are_refused_with_all_differences() -
         compare([a], [table(vocabulary=other)])
     labels = a.labels.copy()
     labels[7, 3] = 1 - labels[7, 3]
-    with pytest.raises(DataError, match="labels: 1 differ between .* clip 'clip 7', tag 'piano'"):
+    with pytest.raises(DataError, match=r"labels: 1 differ between .* clip 'clip 7', tag 'piano'"):
         compare([a], [shuffled(table(labels=labels))])
-    with pytest.raises(DataError, match="run 1 and .* run 2 have the very same scores"):
+    with pytest.raises(DataError, match=r"run 1 and .* run 2 have the very same scores"):
         compare([a, shuffled(a)], [table(seed=4)])
     with pytest.raises(ConfigError, match="each side needs at least one"):
         compare([], [a])
