@@ -132,7 +132,7 @@ class TagRun:
         text = f"{prefix}{self.n_tagged} tagged, {self.n_failed} failed"
         if self.n_tagged:
             speed = self.audio_seconds / wall
-            text += f"; {_clock(self.audio_seconds)} of music in {wall:.1f} s, {speed:,.0f}x real time"
+            text += f"; {clock(self.audio_seconds)} of music in {wall:.1f} s, {speed:,.0f}x real time"
         if self.drawn:
             text += f"; taggrams in {escape(printable(self.taggram_dir or Path()))}"
         self.messages.print(f"earmark: {text}")
@@ -188,7 +188,7 @@ class _Table:
         top = scores.top(self.run.top, self.run.threshold)
         tags = "  ".join(f"[bold]{escape(t.tag)}[/bold] {t.score:.2f}" for t in top)
         self._line(
-            scores.path or Path(), _clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]"
+            scores.path or Path(), clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]"
         )
 
     def failed(self, path: Path, reason: str) -> None:
@@ -262,7 +262,8 @@ def printable(path: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A length for people, as 4:05 or 1:02:03."""
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

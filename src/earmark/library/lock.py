@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from earmark.errors import DataError
+from earmark.errors import DataError, IndexInUseError
 
 _LOCKED_BYTE = 1 << 30  # far behind the process id: on Windows nobody else can read a byte that is locked
 
@@ -28,7 +28,7 @@ class WriterLock:
         self._file: IO[bytes] | None = None
 
     def take(self) -> None:
-        """Take the lock. Raises DataError, with the process id, where somebody holds it."""
+        """Take the lock. Raises IndexInUseError, with the process id, where somebody holds it; DataError where nobody may."""
         try:
             file = self.path.open("r+b") if self.path.exists() else self.path.open("w+b")
         except OSError as error:
@@ -36,7 +36,7 @@ class WriterLock:
         if not _try_lock(file):
             owner = file.read(32).decode("ascii", "replace").strip() or "unknown"
             file.close()
-            raise DataError(
+            raise IndexInUseError(
                 f"{self.index}: another earmark (process {owner}) is writing to this index: wait until it has finished, "
                 "or stop it; searching goes on meanwhile"
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from earmark.card import ModelCard
-from earmark.errors import AudioError
+from earmark.errors import AudioError, ModelError
 from earmark.pipeline import Progress
 from earmark.runtime import find_model, read_card
 from earmark.tagging import Tagger, TagScores
@@ -50,6 +50,7 @@ class LazyTagger:
         path: the ONNX file.
         card: its card.
         weights_sha256: of the whole ONNX file.
+        embedding_dims: as its card says.
 
     Raises:
         ModelError: there is no such model.
@@ -61,7 +62,7 @@ class LazyTagger:
         with self.path.open("rb") as file:
             self.weights_sha256: str = hashlib.file_digest(file, "sha256").hexdigest()
         self.damaged: Literal["error", "tag"] = damaged
-        self.embedding_dims: int | None = None
+        self.embedding_dims: int | None = self.card.embedding_dims
 
     def tag_many(
         self, paths: Iterable[str | Path], *, jobs: int | None, errors: Literal["return"], on_progress: Progress | None
@@ -69,7 +70,12 @@ class LazyTagger:
         """As :meth:`earmark.tagging.Tagger.tag_many`. Raises ModelError where the model cannot be loaded."""
         paths = iter(paths)
         for first in paths:  # the first path shows that there is something to tag
-            tagger = Tagger.from_file(self.path, damaged=self.damaged)
+            tagger = Tagger.from_file(self.path, damaged=self.damaged, embeddings=self.embedding_dims is not None)
+            if tagger.embedding_dims != self.embedding_dims:
+                raise ModelError(
+                    f"{self.path}: gives embeddings of length {tagger.embedding_dims or 'none'}, but its card says "
+                    f"{self.embedding_dims or 'none'}: make both anew with `earmark export`"
+                )
             yield from tagger.tag_many(_put_back(first, paths), jobs=jobs, errors=errors, on_progress=on_progress)
 
 

@@ -71,7 +71,7 @@ class Recorder:
         items = list(items)
         content = items[0].content
         assert content is not None
-        embedding = getattr(scores, "embedding", None)
+        embedding = scores.embedding
         with self._lock:
             for item in items:
                 old = moved_from.get(item.key)

@@ -73,6 +73,14 @@ class ScanSummary:
         """Nothing failed in this scan."""
         return not (self.problems or self.outcomes["failed"])
 
+    @property
+    def did_something(self) -> bool:
+        """Anything that a person who follows a library wants to hear of."""
+        quiet = ("unchanged", "failed_before")
+        return bool(self.problems or self.deleted or self.pruned) or any(
+            n for outcome, n in self.outcomes.items() if outcome not in quiet
+        )
+
     def fail(self, path: Path, reason: str) -> None:
         """Count a failed file."""
         self.outcomes["failed"] += 1
