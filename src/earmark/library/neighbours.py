@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 Kind = Literal["embedding", "scores"]
 Floats = npt.NDArray[np.float32]
 
-EXACT_UP_TO = 20_000
-"""Tracks that are compared one by one: milliseconds, and no file to keep."""
+EXACT_UP_TO = 50_000
+"""Tracks that are compared one by one: tens of milliseconds at most, and no file to keep."""
 
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 64
