@@ -8,9 +8,9 @@ from earmark.cli.library_export import export
 from earmark.cli.library_info import info
 from earmark.cli.library_playlist import playlist
 from earmark.cli.library_scan import scan
-from earmark.cli.library_write import mapping, undo, write
 from earmark.cli.library_search import SEARCH_SETTINGS, search, similar
 from earmark.cli.library_stats import stats
+from earmark.cli.library_write import mapping, undo, write
 
 app = typer.Typer(no_args_is_help=True, help="A library of music: scan it once, then search it.")
 
