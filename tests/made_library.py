@@ -89,12 +89,12 @@ def make_index(
     return path
 
 
-def make_large_index(path: Path, n_tracks: int, *, embedding_dims: int = 200, n_clusters: int = 1000, seed: int = 0) -> Path:
+def make_large_index(
+    path: Path, n_tracks: int, *, embedding_dims: int = 200, n_clusters: int = 1000, seed: int = 0
+) -> Path:
     """An index of many tracks with made-up scores and embeddings that lie in clusters, as music's do."""
     draw = np.random.default_rng(seed)
-    vocabulary = Vocabulary(
-        TAGS.tags + tuple(Tag(f"made tag {i}", category="other") for i in range(50 - len(TAGS)))
-    )
+    vocabulary = Vocabulary(TAGS.tags + tuple(Tag(f"made tag {i}", category="other") for i in range(50 - len(TAGS))))
     scores = draw.beta(0.4, 2.0, (n_tracks, len(vocabulary))).astype("<f4")
     centres = draw.normal(size=(n_clusters, embedding_dims)).astype("<f4")
     embeddings = centres[draw.integers(n_clusters, size=n_tracks)]

@@ -65,7 +65,9 @@ def readers_may_leave() -> Iterator[None]:
         raise typer.Exit(EXIT_BROKEN_PIPE) from None
 
 
-def print_hits(hits: Iterable[Hit], row_format: RowFormat, *, print0: bool, score_name: str) -> None:
+def print_hits(
+    hits: Iterable[Hit], row_format: RowFormat, *, print0: bool, score_name: str, tags_first: tuple[str, ...] = ()
+) -> None:
     """Print tracks to stdout.
 
     Args:
@@ -73,6 +75,7 @@ def print_hits(hits: Iterable[Hit], row_format: RowFormat, *, print0: bool, scor
         row_format: see RowFormat.
         print0: paths, with a zero byte after each.
         score_name: what the score of a hit is called: "score" or "likeness".
+        tags_first: tags that the table shows before others.
     """
     with readers_may_leave():
         if print0 or row_format is RowFormat.paths:
@@ -97,7 +100,7 @@ def print_hits(hits: Iterable[Hit], row_format: RowFormat, *, print0: bool, scor
                 del record["content_key"]
                 print(csv_line([*record.values(), tags]), end="")
         else:
-            _print_table(list(hits))
+            _print_table(list(hits), tags_first)
 
 
 def _record(hit: Hit, score_name: str) -> dict[str, Any]:
@@ -114,7 +117,7 @@ def _record(hit: Hit, score_name: str) -> dict[str, Any]:
     }
 
 
-def _print_table(hits: list[Hit]) -> None:
+def _print_table(hits: list[Hit], tags_first: tuple[str, ...]) -> None:
     from rich.cells import cell_len
     from rich.console import Console
     from rich.markup import escape
@@ -131,5 +134,6 @@ def _print_table(hits: list[Hit]) -> None:
         padding = " " * (columns - cell_len(name))
         score = "    " if hit.score is None else f"{hit.score:.2f}"
         length = "-" if hit.duration_seconds is None else clock(hit.duration_seconds)
-        tags = "  ".join(f"[bold]{escape(tag)}[/bold] {value:.2f}" for tag, value in hit.tags[:_TABLE_TAGS])
+        ordered = sorted(hit.tags, key=lambda pair: pair[0] not in tags_first)[:_TABLE_TAGS]
+        tags = "  ".join(f"[bold]{escape(tag)}[/bold] {value:.2f}" for tag, value in ordered)
         out.print(f"{score}  {length:>7}  {escape(name)}{padding}  {tags}")

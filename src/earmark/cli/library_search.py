@@ -12,8 +12,8 @@ from earmark.cli.library_rows import TABLE_ROWS, FormatOption, Print0Option, Row
 if TYPE_CHECKING:
     from earmark.library.search import Found
 
-SEARCH_SETTINGS = {"ignore_unknown_options": True}
-"""A query may begin with a minus sign; see :func:`query_text`."""
+SEARCH_SETTINGS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+"""A query may begin with a minus sign: no option of one letter may be taken for it; see :func:`query_text`."""
 
 QUERY_HELP = "What to look for, see below; in quotes for the shell."
 
@@ -62,31 +62,23 @@ def search(
         ),
     ] = None,
 ) -> None:
-    """Find tracks by what they sound like, by their length and by what is written in them.
+    """Find tracks by what they sound like, how long they last, and what is written in them.
 
-    [bold]Words[/bold] are tags of the model: all of them must reach their thresholds. Tags of several words
-    need no quotes where the model knows them.
+    [bold]Words are tags[/bold] of the model; all of them must reach their thresholds.
 
-      slow guitar            both
+      slow guitar           both; tags of several words need no quotes
+      slow or guitar        at least one; parentheses group: (slow or fast) guitar
+      -vocals               not this tag; also before parentheses
+      genre:jazz            a tag of this category: genre, instrument, mood, ...
+      guitar>0.6            a bound of its own, 0 to 1: < <= > >=
+      score>0.6             the bound of all tags that have none of their own
+      duration<5m           90s, 5m, 1.5h, 3:30 or 1:02:03; < <= > >=
+      title:love            a part of what is written in the file; also artist:
+                            album: file-genre: path:
+      artist:"Miles Davis"  quotes around what has spaces or ( ) < > = : in it
 
-      slow or guitar         at least one; parentheses group: (slow or fast) guitar
-
-      -vocals                not this tag; also before parentheses
-
-      genre:jazz             a tag of this category: genre, instrument, voice, mood, tempo, decade, other
-
-      guitar>0.6             a bound for one tag: < <= > >=
-
-      score>0.6              the bound for all tags without one of their own, instead of the thresholds in
-      the model's card (0.5 for a tag that has none there)
-
-    [bold]Length:[/bold] duration<5m, duration>=3:30, duration>90s, duration<1.5h
-
-    [bold]What is written in the file:[/bold] title:love artist:"Miles Davis" album:blue file-genre:soul
-    path:/live/ find parts of the text, upper and lower case alike. Names and texts with spaces or one of
-    ( ) < > = : stand in double quotes.
-
-    [bold]Order:[/bold] highest mean score of the wanted tags first. An empty query finds all tracks.
+    Upper and lower case are alike. Without a bound, a tag's threshold in the model's card counts (0.5
+    where it has none). The highest mean score of the wanted tags comes first. An empty query finds all.
 
     [bold]Examples[/bold]
 
@@ -110,7 +102,8 @@ def search(
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
     shown = found.take(slice(limit or None))
-    print_hits(shown, output_format, print0=print0, score_name="score")
+    wanted = tuple(tag.tag for tag in found.query.tags())
+    print_hits(shown, output_format, print0=print0, score_name="score", tags_first=wanted)
     if not n:
         messages().print(f"earmark: nothing found among {len(found.tracks)} tracks")
     elif table and len(shown) < n:

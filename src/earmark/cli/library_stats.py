@@ -95,7 +95,7 @@ def _print(found: Stats) -> None:
             category = count.category
             out.print(f"\n[bold]{escape(category)}[/bold]")
         drawn = bar(count.n_tracks, most, _BAR_COLUMNS)
-        line = f"  {escape(count.tag):<{names}}  {count.n_tracks:>6}  {count.n_tracks / n:>4.0%}  [cyan]{drawn}[/cyan]"
+        line = f"  {escape(count.tag):<{names}}  {count.n_tracks:>6}  {count.n_tracks / n:>4.0%}{f'  [cyan]{drawn}[/cyan]' if drawn else ''}"
         if count.typical is not None:
             line += f"  [dim]{escape(printable(Path(Path(count.typical[0]).name)))} {count.typical[1]:.2f}[/dim]"
         out.print(line)
@@ -105,7 +105,7 @@ def _print(found: Stats) -> None:
         for each in found.durations:
             drawn = bar(each.n_tracks, longest, _BAR_COLUMNS)
             out.print(
-                f"  {duration_name(each):<{names}}  {each.n_tracks:>6}  {each.n_tracks / n:>4.0%}  [cyan]{drawn}[/cyan]"
+                f"  {duration_name(each):<{names}}  {each.n_tracks:>6}  {each.n_tracks / n:>4.0%}{f'  [cyan]{drawn}[/cyan]' if drawn else ''}"
             )
     if found.n_files["missing"]:
         out.print(f"\n{found.n_files['missing']} files are missing since an earlier scan")

@@ -169,7 +169,7 @@ class _Graph:
         try:
             keys = np.load(keys_path, mmap_mode="r", allow_pickle=False)
             graph = UsearchIndex.restore(graph_path, view=True, expansion_search=_EXPANSION_SEARCH)
-        except (OSError, ValueError, RuntimeError):
+        except (OSError, EOFError, ValueError, RuntimeError):  # none, or damaged
             return None
         return cls(graph, keys) if graph is not None and len(graph) == len(keys) else None
 

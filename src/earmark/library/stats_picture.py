@@ -65,7 +65,9 @@ def draw_stats(stats: Stats, out: str | Path, *, max_tags: int = MAX_TAGS) -> Pa
     bars = below.bar(range(len(stats.durations)), [each.n_tracks for each in stats.durations], width=0.9, color="0.55")
     below.bar_label(bars, [f"{each.n_tracks:,}" for each in stats.durations], padding=2, fontsize=8)
     below.set_xticks(
-        range(len(stats.durations)), [duration_name(each).replace(" min", "") for each in stats.durations], fontsize=9
+        range(len(stats.durations)),
+        [duration_name(each).replace(" min", "").replace(" and more", "+") for each in stats.durations],
+        fontsize=9,
     )
     below.margins(y=0.15)
     below.set_xlabel("duration (minutes)")
