@@ -99,19 +99,12 @@ def test_nothing_found_is_no_failure_but_is_told(index: Path) -> None:
 
 
 def test_without_an_index_the_scan_is_named(tmp_path: Path) -> None:
-    for command in (
-        ["search", "slow"],
-        ["similar", "x"],
-        ["stats"],
-        ["export"],
-        ["playlist", "slow", "--out", tmp_path / "x.m3u8"],
-    ):
-        done = library(*command, "--index", tmp_path / "none.sqlite")
+    none = tmp_path / "none.sqlite"
+    for command in (["search", "slow"], ["playlist", "slow", "--out", tmp_path / "x.m3u8"]):
+        done = library(*command, "--index", none)
         assert done.returncode == 1
-        assert (
-            done.stderr.decode()
-            == f"earmark: {tmp_path / 'none.sqlite'}: no such index; make it with: earmark library scan FOLDER\n"
-        )
+        expected = f"earmark: {none}: no such index; make it with: earmark library scan FOLDER\n"
+        assert done.stderr.decode() == expected
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,10 +132,9 @@ def test_playlist(index: Path, tmp_path: Path) -> None:
     done = library("playlist", "slow", "--out", out, "--index", index)
     assert done.returncode == 2
     assert b"--force" in done.stderr
-    for more in (["--order", "similar"], ["--shuffle", "--seed", "1"], ["--order", "title", "--limit", "2"]):
-        done = library("playlist", "--out", out, "--force", "--index", index, *more)
-        assert done.returncode == 0, done.stderr
-        assert out.read_bytes().startswith(b"#EXTM3U\n")
+    done = library("playlist", "--order", "similar", "--limit", "2", "--out", out, "--force", "--index", index)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes().count(b"#EXTINF") == 2
     done = library("playlist", "slow fast", "--out", tmp_path / "none.m3u8", "--index", index)
     assert done.returncode == 0
     assert b"no playlist was written" in done.stderr
@@ -164,11 +156,11 @@ def test_stats(index: Path, tmp_path: Path) -> None:
 def test_export(index: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader(library("export", "--index", index).stdout.decode("utf-8", "replace").splitlines()))
     assert len(rows) == 5
-    for name in ("x.csv", "x.jsonl", "x.parquet"):
+    for name in ("x.csv", "x.parquet"):
         done = library("export", "--out", tmp_path / name, "--index", index)
         assert done.returncode == 0, done.stderr
         assert b"5 files in" in done.stderr
-    assert len((tmp_path / "x.jsonl").read_bytes().splitlines()) == 5
+    assert len((tmp_path / "x.csv").read_bytes().splitlines()) == 6
     for wrong in (["--out", tmp_path / "x.csv"], ["--out", tmp_path / "x.doc"], ["--format", "parquet"]):
         assert library("export", "--index", index, *wrong).returncode == 2
     assert not (tmp_path / "x.doc").exists()

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from earmark.errors import ConfigError, DataError
+from earmark.errors import ConfigError, DataError, MissingExtraError
 from earmark.library import neighbours
 from earmark.library.export import export_tracks, file_to_write, format_of
 from earmark.library.neighbours import Neighbours
@@ -252,6 +252,8 @@ def test_without_usearch_every_track_is_compared(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(neighbours, "usearch_is_installed", lambda: False)
     with Index.open(path) as index:
         assert Neighbours.open(index).exact
+        with pytest.raises(MissingExtraError, match="library"):
+            Neighbours.open(index, exact=False)
 
 
 def test_similar_leaves_copies_of_the_track_and_missing_files_out(index_path: Path) -> None:

@@ -11,10 +11,10 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, Literal, cast, get_args
 
 from earmark.errors import ConfigError, MissingExtraError
 from earmark.library.store import Index, Track
@@ -74,8 +74,9 @@ def export_tracks(
     vocabulary = index.current_model().vocabulary
     write = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet}[kind](out, vocabulary, embeddings)
     n_rows = 0
-    tracks = index.tracks()
-    with write as write_rows:
+    # Closed by us, also when a reader of `out` has gone: the caller closes the index after that.
+    tracks = cast("Generator[Track, None, None]", index.tracks())
+    with closing(tracks), write as write_rows:
         while rows := list(itertools.islice(tracks, _ROWS_AT_ONCE)):
             write_rows(rows)
             n_rows += len(rows)

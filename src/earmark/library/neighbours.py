@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import ConfigError, DataError
+from earmark.errors import ConfigError, DataError, MissingExtraError
 from earmark.library.store import Index, ModelRow
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ EXACT_UP_TO = 50_000
 
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 64
-_EXPANSION_SEARCH = 128  # with these, 98 % and more of the nearest ten are found; docs/results/search.md
+_EXPANSION_SEARCH = 128  # what these find of the nearest ten: docs/results/search.md
 _FORMAT = 1
 
 
@@ -81,6 +81,7 @@ class Neighbours:
 
         Raises:
             DataError: nothing was tagged yet, or the index cannot be read.
+            MissingExtraError: ``exact`` is False, and USearch is not installed.
         """
         model = index.current_model()
         kind: Kind = "embedding" if model.embedding_dims else "scores"
@@ -89,6 +90,8 @@ class Neighbours:
             raise DataError(f"{index.path}: no tracks are tagged yet; do it with: earmark library scan FOLDER")
         if exact is None:
             exact = n <= EXACT_UP_TO or not usearch_is_installed()
+        if not exact and not usearch_is_installed():
+            raise MissingExtraError("a graph of neighbours", "library")
         if exact:
             keys, vectors = _vectors(index, model, kind)
             return cls(model, kind, keys, _Exact(vectors), True)
