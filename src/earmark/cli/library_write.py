@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +20,10 @@ from earmark.cli.write_options import (
     Merge,
     Overwrite,
     Scores,
+    Tally,
     UndoLogFile,
-    WriteRun,
-    policy_of,
+    WriteOptions,
+    files,
 )
 
 if TYPE_CHECKING:
@@ -88,43 +90,26 @@ def write(
     from rich.console import Console
 
     from earmark.cli.extra import stopping_kindly
-    from earmark.library.schema import default_index
     from earmark.library.store import Index
-    from earmark.library.undo_log import default_undo_log
 
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     out = Console(highlight=False, soft_wrap=True, quiet=quiet)
-    place = index or default_index()
-    with Index.open(place) as library, stopping_kindly("files are whole; what was changed can be undone"):
+    options = WriteOptions(
+        apply, merge, overwrite, mapping, threshold, max_genres, max_moods, scores, keep_mtime, undo_log, index
+    )
+    with Index.open(index) as library, stopping_kindly("files are whole; what was changed can be undone"):
         card = library.current_model().card
-        policy = policy_of(
-            card,
-            merge=merge,
-            overwrite=overwrite,
-            mapping=mapping,
-            threshold=threshold,
-            max_genres=max_genres,
-            max_moods=max_moods,
-            scores=scores,
-        )
-        found, missing = _found(library, what or [])
-        run = WriteRun(
-            apply=apply,
-            undo_log=undo_log or default_undo_log(place),
-            keep_mtime=keep_mtime,
-            out=out,
-            messages=messages,
-        )
-        with run:
+        with options.run(card, out, messages) as run:
+            found, missing = _found(library, what or [])
             for path, reason in missing:
-                run.failed(path, reason)
+                run.tally.failed(path, reason)
             for path, key, values in _watched(found, messages, quiet=quiet or not apply):
-                run.file(path, card, values, policy, key)
-            if not quiet:
-                messages.print(f"earmark: {run.summary()}", markup=False)
-    if run.n_failed or not found:
-        if not found and not missing:
-            messages.print("earmark: no files found there that were tagged", markup=False)
+                run.file(path, values, key)
+    if not found and not missing:
+        messages.print("earmark: no files found there that were tagged", markup=False)
+    elif not quiet:
+        messages.print(f"earmark: {run.summary()}", markup=False)
+    if run.tally.n_failed or not found:
         raise typer.Exit(1)
 
 
@@ -171,34 +156,26 @@ def undo(
         _list(read_log(place), place)
         return
     chosen = pick_run(read_log(place), run_name, place)
-    shown = WriteRun(apply=False, undo_log=place, keep_mtime=keep_mtime, out=out, messages=messages)
-    log = UndoLog(place, "undo", chosen.name) if apply else None
-    with stopping_kindly("files are whole; run the same command again for the rest"):
-        if log is not None:
-            log.__enter__()
-        try:
-            for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
-                try:
-                    made = plan_undo(entry, keep_mtime=keep_mtime)
-                    shown.show(entry.path, made.plan)
-                    if made.plan and log is not None:
-                        undo_file(made, log)
-                except FileTagsError as error:
-                    shown.failed(entry.path, error.reason)
-                    continue
-                for conflict in made.conflicts:
-                    shown.failed(entry.path, conflict)
-                if made.plan:
-                    shown.n_changed += 1
-                elif not made.conflicts:
-                    shown.n_same += 1
-        finally:
-            if log is not None:
-                log.__exit__(None, None, None)
+    tally = Tally(apply, out, messages)
+    with stopping_kindly("files are whole; run the same command again for the rest"), ExitStack() as stack:
+        log = stack.enter_context(UndoLog(place, "undo", chosen.name)) if apply else None
+        for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
+            try:
+                made = plan_undo(entry, keep_mtime=keep_mtime)
+                tally.show(entry.path, made.plan, notes=made.notes)
+                if made.plan and log is not None:
+                    undo_file(made, log)
+            except FileTagsError as error:
+                tally.failed(entry.path, error.reason)
+                continue
+            for conflict in made.conflicts:
+                tally.failed(entry.path, conflict)
+            if made.plan or not made.conflicts:
+                tally.count(bool(made.plan))
     if not quiet:
-        shown.apply, shown.log = apply, log
-        messages.print(f"earmark: {shown.summary('bring it back with')}", markup=False)
-    if shown.n_failed:
+        text = tally.summary("bring it back with", None if log is None else log.run)
+        messages.print(f"earmark: {text}", markup=False)
+    if tally.n_failed:
         raise typer.Exit(1)
 
 
@@ -299,7 +276,7 @@ def _list(runs: list[Run], place: Path) -> None:
         typer.echo(f"{place}: nothing was written yet")
     for run in runs:
         by = undone_by(runs, run)
-        text = f"{run.name}  {run.kind:<5}  {run.n_changed} files"
+        text = f"{run.name}  {run.kind:<5}  {files(run.n_changed)}"
         if run.undoes:
             text += f", undid {run.undoes}"
         if by is not None:
