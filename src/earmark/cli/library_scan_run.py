@@ -173,7 +173,12 @@ class _Shown(ScanWatcher):
         self.n_todo, self.started = n_files, time.monotonic()
         if self.progress:
             self.progress.reset(
-                self.task, description="scanning", total=max(n_bytes, 1), files=f"0/{n_files:,} files", speed=0.0
+                self.task,
+                description="scanning",
+                total=max(n_bytes, 1),
+                files=f"0/{n_files:,} files",
+                speed=0.0,
+                now="",
             )
 
     def done(self, path: Path, n_bytes: int) -> None:

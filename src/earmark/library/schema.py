@@ -159,12 +159,13 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "ro")
     try:
         _check(path, connection)
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         connection.close()
         # Readers of a WAL database write a small file beside it. Where they may not, and nothing waits in
         # the log, the file can be read as one that never changes.
         log = path.with_name(f"{path.name}-wal")
-        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+        refused = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+        if not refused or (log.exists() and log.stat().st_size):
             raise
         connection = _connect(path, "ro&immutable=1")
         _check(path, connection)
