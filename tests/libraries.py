@@ -74,7 +74,7 @@ def as_nobody(folder: Path) -> Iterator[None]:
     """Root may read and write everything: be somebody else for a moment, who may come to the folder."""
     as_root = os.geteuid() == 0
     if as_root:
-        for parent in folder.parents[:4]:
+        for parent in folder.parents[:-2]:
             parent.chmod(parent.stat().st_mode | 0o055)
         os.seteuid(65_534)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from mutagen.id3 import TIT2
 
 from earmark.errors import AudioError, ConfigError, DataError
 from earmark.library import scan as scan_module
+from earmark.library.content import Content, look_into
 from earmark.library.model import LazyTagger
 from earmark.library.scan import CHANGED_MEANWHILE, Scan, scan
 from earmark.library.store import Index, Track
@@ -384,6 +386,30 @@ def test_stopped_and_gone_on(music: Path, index: Path) -> None:
     assert len(tracks(index)) == stopped.summary.tagged
     n_left = 12 - stopped.summary.tagged
     assert happened(scanned(index, music)) == {"unchanged": 12 - n_left, "new": n_left, "tagged": n_left}
+
+
+def test_ctrl_c_is_heard_among_files_that_are_all_known(
+    music: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(60):
+        shutil.copy(clip(music / "a.wav", seed=1), music / f"{i}.wav")
+    scanned(index, music / "a.wav")
+    n_looks = 0
+
+    def slow_look(path: Path) -> Content:
+        nonlocal n_looks
+        n_looks += 1
+        time.sleep(0.2)
+        if n_looks == 5:
+            signal.raise_signal(signal.SIGINT)
+        return look_into(path)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(scan_module, "look_into", slow_look)
+    with pytest.raises(KeyboardInterrupt):
+        scanned(index, music, jobs=1)
+    assert n_looks < 20
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_scan_needs_the_writer(music: Path, index: Path) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from earmark.errors import AudioError, ConfigError, TruncatedAudioError
 from earmark.library.content import Content, look_into
+from earmark.library.interrupt import set_by_ctrl_c
 from earmark.library.model import ScanTagger
 from earmark.library.record import Recorder, same_inode
 from earmark.library.store import Index
@@ -69,6 +70,7 @@ class Scan:
         self._once_more: list[Todo] = []
         self._lost: dict[str, list[tuple[bytes, float]]] = {}  # content key -> missing files: path, first_seen
         self._newly_gone: set[bytes] = set()
+        self._stopping = threading.Event()
 
     def run(self) -> ScanSummary:
         """Scan.
@@ -78,7 +80,8 @@ class Scan:
             ModelError: the model cannot be loaded.
         """
         try:
-            self._run()
+            with set_by_ctrl_c(self._stopping):  # else the threads that look into files would go on to the last one
+                self._run()
             self.summary.finished = True
         finally:
             self.summary.stop()
@@ -160,10 +163,12 @@ class Scan:
             results = self.tagger.tag_many(
                 self._unknown(looks, todo, share), jobs=self.jobs, errors="return", on_progress=self._heard
             )
+            self._stopping.clear()
             try:
                 for result in results:
                     self._take(self._tagging.popleft(), result)
             finally:  # Ctrl-C, a full disk: the threads stop now, not when the last reference to them goes
+                self._stopping.set()
                 looks.shutdown(wait=False, cancel_futures=True)
                 if isinstance(results, Generator):
                     results.close()
@@ -175,6 +180,8 @@ class Scan:
     def _unknown(self, looks: ThreadPoolExecutor, todo: list[Todo], share: bool) -> Iterator[Path]:
         """Paths that the tagger has to listen to; everything else is settled on the way. Run by the tagger's threads."""
         for item, content in _look_ahead(looks, todo):
+            if self._stopping.is_set():
+                return
             if isinstance(content, AudioError):
                 self._failed(item, content)
                 continue
@@ -274,15 +281,13 @@ def scan(
     return Scan(index, roots, tagger, jobs=jobs, retry=retry, prune=prune, watcher=watcher).run()
 
 
-def _look_ahead(
-    looks: ThreadPoolExecutor, todo: Iterable[Todo], look: Callable[[Path], Content] = look_into
-) -> Iterator[tuple[Todo, Content | AudioError]]:
+def _look_ahead(looks: ThreadPoolExecutor, todo: Iterable[Todo]) -> Iterator[tuple[Todo, Content | AudioError]]:
     """Every item with what a look into it gives, in order; some are looked into beforehand."""
     ahead: deque[tuple[Todo, Future[Content] | Content]] = deque()
     items = iter(todo)
     while True:
         while len(ahead) < _LOOKS_AHEAD and (item := next(items, None)) is not None:
-            ahead.append((item, item.content or looks.submit(look, item.path)))
+            ahead.append((item, item.content or looks.submit(look_into, item.path)))
         if not ahead:
             return
         item, content = ahead.popleft()
