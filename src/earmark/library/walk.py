@@ -207,7 +207,11 @@ def _sort_in(path: Path, key: bytes, row: Known | None, out: Difference, retry: 
         status = path.stat()
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        out.refused.append((path, None, "no such file" if missing else f"cannot be read ({error.strerror or error})"))
+        reason = "no such file" if missing else f"cannot be read ({error.strerror or error})"
+        if row is not None and row.error == reason and not retry:
+            out.failed_before.append(key)
+        else:
+            out.refused.append((path, None, reason))
         return
     if row is not None and row.same_file(status):
         if row.error is not None:
