@@ -172,6 +172,8 @@ def undo(
                 tally.failed(entry.path, conflict)
             if made.plan or not made.conflicts:
                 tally.count(bool(made.plan))
+        if log is not None:
+            log.finish()
     if not quiet:
         text = tally.summary("bring it back with", None if log is None else log.run)
         messages.print(f"earmark: {text}", markup=False)
@@ -192,20 +194,20 @@ def mapping(
     Example:
       earmark library mapping > my.toml
     """
-    from earmark.errors import DataError
     from earmark.library.mapping import template
+    from earmark.library.schema import default_index
     from earmark.library.store import Index
     from earmark.runtime import find_model, read_card
 
-    card = None
-    if model is None:
-        try:
-            with Index.open(index) as library:
-                card = library.current_model().card
-        except DataError:
-            if index is not None:
-                raise
-    typer.echo(template(card or read_card(find_model(model))), nl=False)
+    place = index or default_index()
+    if model is None and place.exists():
+        with Index.open(place) as library:
+            card = library.current_model().card
+    else:
+        card = read_card(find_model(model))
+        if model is None:
+            typer.echo(f"earmark: {place}: no index yet, so these are the tags of the bundled model", err=True)
+    typer.echo(template(card), nl=False)
 
 
 def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Path, str]]]:

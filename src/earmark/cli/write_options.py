@@ -154,6 +154,8 @@ class WriteRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.log is not None and kind is None:
+            self.log.finish()
         self._stack.close()
 
     def file(self, path: Path, scores: npt.ArrayLike, content_key: str | None = None) -> None:

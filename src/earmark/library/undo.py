@@ -34,8 +34,8 @@ class FileUndo:
 
 
 def undone_by(runs: Sequence[Run], run: Run) -> Run | None:
-    """The last run that undid another, if any did."""
-    return next((each for each in reversed(runs) if each.undoes == run.name), None)
+    """The last run that undid another, if any came to its end."""
+    return next((each for each in reversed(runs) if each.undoes == run.name and each.finished), None)
 
 
 def pick_run(runs: Sequence[Run], name: str | None, where: Path) -> Run:

@@ -1,7 +1,7 @@
 """Every change of a file's tags, written down before it is made: JSON Lines, appended to and never rewritten.
 
-A line is one event: ``intent`` (before a file is replaced, with the former state of every field), then ``done`` or
-``failed``. An intent with neither was cut off by a crash; whether it was carried out, the file itself tells.
+A line is one event: ``run``, then for each file ``intent`` (before it is replaced, with the former state of every
+field) and ``done`` or ``failed``, then ``end``. An intent with neither was cut off by a crash; whether it was carried out, the file itself tells.
 A line that was cut off is skipped: what it would have told had not begun.
 """
 
@@ -69,6 +69,7 @@ class Run:
         time: ISO 8601, UTC.
         kind: "write", or "undo" of another run.
         undoes: that run.
+        finished: whether it came to its end, with failures or without; False where it was stopped.
         entries: in the order in which they were made.
     """
 
@@ -76,6 +77,7 @@ class Run:
     time: str
     kind: Kind
     undoes: str | None = None
+    finished: bool = False
     entries: list[Entry] = field(default_factory=list)
 
     @property
@@ -121,6 +123,8 @@ def _take(path: Path, runs: dict[str, Run], event: dict[str, Any]) -> None:
                 runs[event["run"]] = Run(event["run"], event["time"], event["kind"], event["undoes"])
             case "intent":
                 runs[event["run"]].entries.append(_entry(event))
+            case "end":
+                runs[event["run"]].finished = True
             case "done" | "failed" as outcome:
                 entries = reversed(runs[event["run"]].entries)
                 next(entry for entry in entries if entry.number == event["number"]).outcome = cast(Any, outcome)
@@ -218,6 +222,13 @@ class UndoLog:
     def failed(self, number: int, reason: str) -> None:
         """The file is as it was."""
         self._append(event="failed", number=number, reason=reason)
+
+    def finish(self) -> None:
+        """Nothing is left to be done. An undoing says so even where no file had to be changed."""
+        if self.run is None and self.kind == "undo":
+            self._begin()
+        if self.run is not None:
+            self._append(event="end")
 
     def _begin(self) -> None:
         name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

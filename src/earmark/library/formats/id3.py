@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from mutagen.aiff import AIFF
 from mutagen.apev2 import APENoHeaderError, APEv2
 from mutagen.id3 import ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, ParseID3v1, TextFrame
+from mutagen.id3._util import unsynch
 from mutagen.wave import WAVE
 
 from earmark.library.fields import NAMES, Field
@@ -23,7 +24,8 @@ from earmark.library.formats.base import Digest, FileTags, TagsError, Values, si
 _GENRES = tuple(TCON.GENRES)
 _V1_BYTES = 128
 _NO_GENRE = 255
-_UNSYNCHRONISED = 0x0002  # flag of an ID3v2.4 frame
+_UNSYNCHRONISED, _HAS_LENGTH, _PACKED = 0x0002, 0x0001, 0x004C  # flags of an ID3v2.4 frame; compressed, and the like
+_LENGTH_BYTES = 4
 _HEADER_BYTES = 10  # of a frame
 
 
@@ -48,9 +50,8 @@ class ID3Tags(FileTags):
 
     def __init__(self, file: BinaryIO, container: str) -> None:
         self._container = container
-        tags = self._load(file)
-        self._was_there = tags is not None
-        self._tags: Any = tags if tags is not None else self._new()
+        self._was_there = True
+        self._tags: Any = self._load(file)
         major = self._tags.version[1] if self._was_there else 4
         if major not in (3, 4):
             raise TagsError(
@@ -70,32 +71,38 @@ class ID3Tags(FileTags):
         self._ape = _ape_of(file) if container == "mp3" else {}
 
     def _load(self, file: BinaryIO) -> Any:
+        """The tags, or new ones where the file has none."""
         file.seek(0)
         if self._container == "mp3":
             try:
                 return ID3(file, **_LOADING)
             except ID3NoHeaderError:
-                return None
-        return (WAVE if self._container == "wav" else AIFF)(file, **_LOADING).tags
-
-    def _new(self) -> Any:
-        if self._container == "mp3":
-            return ID3()
-        holder = (WAVE if self._container == "wav" else AIFF)()
-        holder.add_tags()
+                self._was_there = False
+                return ID3()
+        holder = (WAVE if self._container == "wav" else AIFF)(file, **_LOADING)
+        if holder.tags is None:
+            self._was_there = False
+            holder.add_tags()
         return holder.tags
 
     def _repaired(self, frame: bytes) -> bytes:
         """A frame as it must stand in the tag that will be written: sizes are synchsafe, the tag is not unsynchronised.
 
-        Old iTunes wrote plain sizes in ID3v2.4, and a flag of the whole tag stands for one in every frame.
+        Old iTunes wrote plain sizes in ID3v2.4. A flag of the whole tag stands for one in every frame, and some
+        programs know no other.
         """
         if self._major == 3:
             return frame
         name, _, flags = struct.unpack(">4s4sH", frame[:_HEADER_BYTES])
+        body = frame[_HEADER_BYTES:]
         if self._tags.f_unsynch:
-            flags |= _UNSYNCHRONISED
-        return struct.pack(">4s4sH", name, _synchsafe(len(frame) - _HEADER_BYTES), flags) + frame[_HEADER_BYTES:]
+            if flags & _PACKED:
+                flags |= _UNSYNCHRONISED
+            else:
+                flags &= ~_UNSYNCHRONISED
+                n = _LENGTH_BYTES if flags & _HAS_LENGTH else 0
+                body = body[:n] + _synchronised(body[n:])
+        return struct.pack(">4s4sH", name, _synchsafe(len(body)), flags) + body
 
     @staticmethod
     def _find_v1(file: BinaryIO) -> bytes | None:
@@ -244,6 +251,15 @@ class _Header:
 def _synchsafe(number: int) -> bytes:
     """Four times seven bits."""
     return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def _synchronised(data: bytes) -> bytes:
+    """Without the zeros that were put behind every 255; as it is where they lack, which some programs forget."""
+    try:
+        decoded: bytes = unsynch.decode(data)
+    except ValueError:
+        return data
+    return decoded
 
 
 def _is_latin1(text: str) -> bool:
