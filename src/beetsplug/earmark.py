@@ -57,6 +57,17 @@ SECTIONS: dict[Field, str] = {"genre": "genres", "mood": "moods"}
 """Where their options stand in the configuration."""
 
 
+DEFAULTS: dict[str, Any] = {
+    "auto": True,
+    "model": None,
+    "mapping": None,
+    "write": "auto",
+    "genres": {"max": 2, "threshold": "auto", "mode": "fill"},
+    "moods": {"max": 3, "threshold": "auto", "mode": "fill"},
+}
+"""The options, see above."""
+
+
 class EarmarkPlugin(BeetsPlugin):
     """Fills genre and mood of tracks that have none, and of others if asked to."""
 
@@ -66,17 +77,7 @@ class EarmarkPlugin(BeetsPlugin):
         super().__init__()
         if "genres" not in Item._fields:
             raise ui.UserError("earmark needs beets 2.7 or newer: older ones keep one genre per track")
-        each = {"threshold": "auto", "mode": "fill"}
-        self.config.add(
-            {
-                "auto": True,
-                "model": None,
-                "mapping": None,
-                "write": "auto",
-                "genres": {"max": 2, **each},
-                "moods": {"max": 3, **each},
-            }
-        )
+        self.config.add(DEFAULTS)
         self.add_media_field("mood", mood_field(id3v23=beets.config["id3v23"].get(bool)))
         if self.config["auto"].get(bool):
             self.import_stages = [self.imported]
