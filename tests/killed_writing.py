@@ -7,7 +7,6 @@ Run by tests/end_to_end/test_library_write.py: ``python -m tests.killed_writing 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import random
@@ -40,7 +39,7 @@ def child(arguments: list[str]) -> None:
 def run_here(arguments: list[str]) -> None:
     """Run the command in this process."""
     sys.argv = ["earmark", "library", *arguments]
-    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.suppress(SystemExit):
         main.run()
 
 

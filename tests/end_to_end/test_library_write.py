@@ -283,12 +283,12 @@ def test_killed_again_and_again(originals: list[Path], tmp_path: Path) -> None:
     make_index(tmp_path / "library.sqlite", rows)
     audio = {path: tagged.packets(path) for path in music.iterdir()}
     before = {path: tagged.foreign(path) for path in audio}
-    command = [sys.executable, "-m", "tests.killed_writing", str(tmp_path), "25"]
+    command = [sys.executable, "-m", "tests.killed_writing", str(tmp_path), "15"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["n_kills"] == 25
-    assert found["n_amidst"] >= 5  # or nothing was tried
+    assert found["n_kills"] == 15
+    assert found["n_amidst"] >= 3  # or nothing was tried
     assert {path: tagged.packets(path) for path in audio} == audio
     assert {path: tagged.foreign(path) for path in audio} == before
     assert set(music.iterdir()) == set(audio)
