@@ -117,6 +117,8 @@ class ModelCard:
         limits: what it is bad at, one sentence each.
         citations: papers and data to cite.
         weights_sha256: of the weights file this card stands beside; empty in a card that has none yet.
+        embedding_dims: length of the embedding that an exported model gives beside its scores; None where it gives
+            none, and in the card of a checkpoint.
     """
 
     name: str
@@ -134,6 +136,7 @@ class ModelCard:
     limits: tuple[str, ...] = ()
     citations: tuple[str, ...] = ()
     weights_sha256: str = ""
+    embedding_dims: int | None = None
 
     def __post_init__(self) -> None:
         problems = [
@@ -142,6 +145,8 @@ class ModelCard:
         problems += [
             f"threshold {x} for {tag!r}: must be 0 to 1" for tag, x in self.thresholds.items() if not 0 <= x <= 1
         ]
+        if self.embedding_dims is not None and self.embedding_dims < 1:
+            problems.append(f"embedding_dims {self.embedding_dims}: must be at least 1, or null for none")
         if problems:
             raise ConfigError(problems)
 

@@ -53,7 +53,7 @@ class AudioBytes:
             _check_file(path)
             return cls(path.read_bytes(), str(path))
         except (OSError, ValueError) as error:
-            raise AudioError(_cause(error), path) from error
+            raise AudioError(cause(error), path) from error
 
 
 class _NamedBytes(io.BytesIO):
@@ -95,20 +95,21 @@ class AudioStream:
 
     def __iter__(self) -> Iterator[Samples]:
         try:
-            container = self._container()
+            container = self.open_container()
         except AudioError:
             raise
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise AudioError(_cause(error), self.path) from error
+            raise AudioError(cause(error), self.path) from error
         with container:
             try:
                 yield from self._blocks(container)
             except (av.FFmpegError, OSError) as error:
-                raise AudioError(_cause(error), self.path) from error
+                raise AudioError(cause(error), self.path) from error
         if self.peak < SILENCE_PEAK:
             self.warnings.append(SILENT)
 
-    def _container(self) -> av.container.InputContainer:
+    def open_container(self) -> av.container.InputContainer:
+        """The file as FFmpeg's demuxer sees it; :func:`cause` puts PyAV's errors in words. To be closed by the caller."""
         if isinstance(self.source, AudioBytes):
             _check_size(len(self.source.content), self.path)
             file: str | BinaryIO = _NamedBytes(self.source)
@@ -227,7 +228,7 @@ def _check_size(n_bytes: int, path: Path) -> None:
         raise AudioError("the file is empty (0 bytes)", path)
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
     """FFmpeg's and the system's errors in words for a person, without the path."""
     if isinstance(error, FileNotFoundError):
         return "no such file"

@@ -4,7 +4,8 @@ EarmarkError
 ├── AudioError            a file or a waveform cannot be listened to
 │   └── TruncatedAudioError   audio that is known to be missing: cut short or damaged
 ├── ModelError            a model, its card or its weights cannot be used
-├── DataError             a table, a dataset or a protocol is not as it must be
+├── DataError             a table, a dataset, a protocol or an index is not as it must be
+│   └── IndexInUseError       another process writes to the index of a library
 ├── ConfigError           options that are unknown, out of range or contradict each other
 └── MissingExtraError     an optional part of earmark is not installed
 """
@@ -49,7 +50,24 @@ class WrongFileError(DownloadError):
 
 
 class DataError(EarmarkError):
-    """A table, a dataset or a protocol is not as it must be."""
+    """A table, a dataset, a protocol or an index of a library is not as it must be."""
+
+
+class IndexInUseError(DataError):
+    """Another process writes to the index of a library, which has one writer at a time."""
+
+
+class FileTagsError(DataError):
+    """The tags in an audio file cannot be read or written; the file is as it was.
+
+    Attributes:
+        path: the file.
+        reason: one line, without the path, fit to be shown to a person.
+    """
+
+    def __init__(self, reason: str, path: str | Path) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(f"{path}: {reason}")
 
 
 class ConfigError(EarmarkError):

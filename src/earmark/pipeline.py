@@ -34,6 +34,8 @@ _WAIT_SECONDS = 0.2  # so that Ctrl-C is noticed also where waiting cannot be in
 class Heard:
     """What came out of one file: its window scores ``(n_windows, n_tags)``, length and warnings.
 
+    ``taggram`` holds whatever the network answers for a window, be it more than scores.
+
     ``n_samples`` is the length at the model's rate, ``duration_seconds`` the length as it was decoded.
     """
 

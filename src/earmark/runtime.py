@@ -16,6 +16,8 @@ from earmark.card import ONNX_METADATA_KEY, ModelCard
 from earmark.errors import ModelError
 from earmark.importers.published import published_names
 
+Floats = npt.NDArray[np.float32]
+
 DEFAULT_MODEL = "first"
 """The bundled model that tags when none is named."""
 
@@ -31,6 +33,7 @@ class OnnxModel:
 
     Attributes:
         card: the model's card.
+        embedding_dims: length of the embeddings it gives; None for a model that gives none.
 
     Raises:
         ModelError: no such file, not ONNX, or no card in it.
@@ -55,15 +58,34 @@ class OnnxModel:
         if ONNX_METADATA_KEY not in metadata:
             raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
         self.card = ModelCard.from_json(metadata[ONNX_METADATA_KEY], where=str(path))
+        dims = next((item.shape[1] for item in self._session.get_outputs() if item.name == "embedding"), None)
+        self.embedding_dims: int | None = dims
 
-    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def __call__(self, batch: Floats) -> Floats:
         """Probabilities ``(n, n_tags)``, 0..1, of windows ``(n, window_samples)`` at the card's rate."""
+        (out,) = self._run(["probabilities"], batch)
+        return out
+
+    def with_embedding(self, batch: Floats) -> tuple[Floats, Floats]:
+        """Probabilities ``(n, n_tags)``, the same as without, and embeddings ``(n, embedding_dims)``, of windows.
+
+        An embedding is what goes into the network's last layer: windows that sound alike to the network lie close
+        to each other, whether or not a tag tells them apart.
+
+        Raises:
+            ModelError: windows of another shape, or a model that gives no embeddings.
+        """
+        if self.embedding_dims is None:
+            raise ModelError(f"model {self.card.name} gives no embeddings: export it anew with `earmark export`")
+        scores, embeddings = self._run(["probabilities", "embedding"], batch)
+        return scores, embeddings
+
+    def _run(self, outputs: list[str], batch: Floats) -> list[Floats]:
         expected = self.card.input.window_samples
         if batch.ndim != 2 or batch.shape[1] != expected:
             raise ModelError(f"windows of shape {batch.shape}: model {self.card.name} takes (n, {expected})")
-        (out,) = self._session.run(["probabilities"], {"waveform": np.ascontiguousarray(batch, np.float32)})
-        scores: npt.NDArray[np.float32] = out
-        return scores
+        answers: list[Floats] = self._session.run(outputs, {"waveform": np.ascontiguousarray(batch, np.float32)})
+        return answers
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from earmark import audio
 from earmark.card import ModelCard
 from earmark.errors import AudioError, ConfigError
-from earmark.pipeline import Heard, Progress, run_pipeline
+from earmark.pipeline import Heard, Network, Progress, run_pipeline
 from earmark.runtime import OnnxModel, find_model
 from earmark.vocabulary import Vocabulary
 
@@ -58,6 +58,9 @@ class TagScores:
         duration_seconds: length of the audio.
         thresholds: tag name -> score from which it holds, where the model's card gives one.
         warnings: what a reader should know, e.g. that the file is silent; one line each.
+        embedding: ``(n_dims,)`` float32: what the network knew of the file before it decided on tags, as a mean over
+            windows; files that sound alike have embeddings of nearly the same direction. None where the tagger was
+            not asked for embeddings, or the model gives none.
     """
 
     path: Path | None
@@ -70,6 +73,7 @@ class TagScores:
     duration_seconds: float
     thresholds: dict[str, float]
     warnings: tuple[str, ...] = ()
+    embedding: npt.NDArray[np.float32] | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -136,6 +140,18 @@ class WindowModel(Protocol):
         """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, 0..1."""
 
 
+@runtime_checkable
+class EmbeddingModel(WindowModel, Protocol):
+    """A model that can give embeddings, too. It may be one that gives none: ``embedding_dims`` is None then."""
+
+    @property
+    def embedding_dims(self) -> int | None:
+        """Length of the embeddings."""
+
+    def with_embedding(self, batch: Scores) -> tuple[Scores, Scores]:
+        """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, and embeddings ``(n, embedding_dims)``."""
+
+
 class Tagger:
     """Tags files and waveforms with one model. Loads it once; safe to use from several threads.
 
@@ -144,6 +160,7 @@ class Tagger:
         batch_windows: windows a run of the network takes; they may come from several files.
         damaged: what to do with files that are known to lack audio (cut short, damaged): "error" refuses
             them, "tag" tags what could be decoded and says so in ``warnings``.
+        embeddings: give an embedding with the scores of each file, where the model has them.
 
     Examples:
         >>> import earmark, numpy as np
@@ -156,7 +173,12 @@ class Tagger:
     """
 
     def __init__(
-        self, model: WindowModel, *, batch_windows: int = 4, damaged: Literal["error", "tag"] = "error"
+        self,
+        model: WindowModel,
+        *,
+        batch_windows: int = 4,
+        damaged: Literal["error", "tag"] = "error",
+        embeddings: bool = False,
     ) -> None:
         if batch_windows < 1:
             raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
@@ -165,6 +187,12 @@ class Tagger:
         self._model = model
         self._batch_windows = batch_windows
         self._damaged: Literal["error", "tag"] = damaged
+        self._network: Network = model
+        self._embedding_dims: int | None = None
+        if embeddings and isinstance(model, EmbeddingModel) and model.embedding_dims is not None:
+            with_embedding = model.with_embedding
+            self._network = lambda batch: np.hstack(with_embedding(batch))  # side by side: scores, embedding
+            self._embedding_dims = model.embedding_dims
 
     @classmethod
     def from_file(cls, path: str | Path, **options: Any) -> Tagger:
@@ -175,6 +203,11 @@ class Tagger:
     def card(self) -> ModelCard:
         """Card of the model."""
         return self._model.card
+
+    @property
+    def embedding_dims(self) -> int | None:
+        """Length of the embeddings that come with the scores; None where none do."""
+        return self._embedding_dims
 
     def tag(self, path: str | Path) -> TagScores:
         """Tag one file. Raises AudioError where it cannot be listened to."""
@@ -210,7 +243,7 @@ class Tagger:
             raise ConfigError(f"jobs {jobs}: must be at least 1")
         results = run_pipeline(
             paths,
-            self._model,
+            self._network,
             self.card.input,
             jobs=jobs or available_cores(),
             batch_windows=self._batch_windows,
@@ -242,23 +275,25 @@ class Tagger:
         mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz)
         cuts = audio.cut(mono, spec)
         steps = range(0, len(cuts), self._batch_windows)
-        taggram = np.concatenate([self._model(cuts[i : i + self._batch_windows]) for i in steps])
+        taggram = np.concatenate([self._network(cuts[i : i + self._batch_windows]) for i in steps])
         warnings = (audio.SILENT,) if float(np.abs(mono).max()) < audio.SILENCE_PEAK else ()
         return self._scores(Heard(None, taggram, len(mono), len(mono) / spec.sample_rate_hz, warnings))
 
     def _scores(self, heard: Heard) -> TagScores:
         spec = self.card.input
+        taggram, embeddings = np.split(heard.taggram, [len(self.card.vocabulary)], axis=1)
         return TagScores(
             path=heard.path,
             model=self.card.name,
             vocabulary=self.card.vocabulary,
-            scores=aggregate(heard.taggram),
-            taggram=heard.taggram,
+            scores=aggregate(taggram),
+            taggram=np.ascontiguousarray(taggram),
             window_starts_seconds=audio.window_starts(heard.n_samples, spec).clip(0) / spec.sample_rate_hz,
             window_seconds=spec.window_seconds,
             duration_seconds=heard.duration_seconds,
             thresholds=dict(self.card.thresholds),
             warnings=heard.warnings,
+            embedding=None if self._embedding_dims is None else aggregate(embeddings),
         )
 
 

@@ -9,11 +9,14 @@ import onnxruntime
 import pytest
 import torch
 
+from earmark.card import ModelCard
 from earmark.checkpoint import load_checkpoint, make_card, save_checkpoint
 from earmark.errors import ConfigError
-from earmark.export import check_signals, export_onnx
+from earmark.export import add_embedding, check_signals, export_onnx
 from earmark.models import create_model, list_models
+from earmark.runtime import OnnxModel
 from earmark.vocabulary import Vocabulary
+from tests.onnx_files import without_embedding
 
 SMALL_OPTIONS: dict[str, list[dict]] = {
     "bristol_raw": [
@@ -215,11 +218,49 @@ def test_saved_and_loaded_it_answers_the_same(model, tmp_path):
     assert torch.equal(logits(loaded, waveform), logits(model, waveform))
 
 
-def test_onnx_runtime_answers_the_same(model, tmp_path):
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
     card = make_card(model, name="x", vocabulary=TAGS)
-    report = export_onnx(model, card, tmp_path / "x.onnx", check_signals(card.input))
-    assert report.max_abs_difference < 1e-4
-    session = onnxruntime.InferenceSession(report.path, providers=["CPUExecutionProvider"])
+    return export_onnx(model, card, tmp_path_factory.mktemp("onnx") / "x.onnx", check_signals(card.input))
+
+
+def test_onnx_runtime_answers_the_same(model, exported):
+    assert exported.max_abs_difference < 1e-4
+    session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     waveform = noise(model, 3)
     (scores,) = session.run(["probabilities"], {"waveform": waveform.numpy()})
     np.testing.assert_allclose(scores, logits(model, waveform).sigmoid().numpy(), atol=1e-4)
+
+
+def test_it_gives_embeddings_and_they_are_what_goes_into_its_last_layer(model, exported):
+    calls = []
+    kinds = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
+    layers = [layer for layer in model.modules() if isinstance(layer, kinds)]
+    hooks = [layer.register_forward_hook(lambda *call: calls.append(call)) for layer in layers]
+    waveform = noise(model, 3)
+    answer = logits(model, waveform)
+    for hook in hooks:
+        hook.remove()
+    layer, (given,), out = calls[-1]
+    assert out.shape[1] == N_TAGS, "the last layer with weights must be the one that gives the tags"
+    expected = given if given.ndim == 2 else given.flatten(2).mean(dim=2)
+    runtime = OnnxModel(exported.path)
+    scores, embeddings = runtime.with_embedding(waveform.numpy())
+    assert embeddings.shape == (3, runtime.embedding_dims)
+    assert runtime.embedding_dims == runtime.card.embedding_dims == ModelCard.read(exported.card_path).embedding_dims
+    np.testing.assert_allclose(embeddings, expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(scores, answer.sigmoid().numpy(), atol=1e-4)
+    assert (np.ptp(embeddings, axis=0) > 0).any()  # different windows, different embeddings
+    if isinstance(layer, torch.nn.Linear):  # nothing is left to average: the tags follow from the embedding
+        follows = layer(torch.from_numpy(embeddings)).sigmoid()
+        np.testing.assert_allclose(follows.detach().numpy(), scores, atol=1e-4)
+
+
+def test_a_file_without_embeddings_can_be_given_them(model, exported, tmp_path):
+    without = without_embedding(exported.path, tmp_path / "without.onnx")
+    assert add_embedding(without, tmp_path / "again.onnx").embedding_dims == OnnxModel(exported.path).embedding_dims
+    waveform = noise(model, 3).numpy()
+    scores, embeddings = OnnxModel(tmp_path / "again.onnx").with_embedding(waveform)
+    expected_scores, expected = OnnxModel(exported.path).with_embedding(waveform)
+    assert np.array_equal(scores, expected_scores)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)

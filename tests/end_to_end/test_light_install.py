@@ -43,6 +43,13 @@ def test_tags_without_the_research_half(light_python: Path, tmp_path: Path) -> N
     assert json.loads(done.stdout)["tags"]
 
 
+def test_the_plugin_of_beets_lies_where_beets_looks_for_it(light_python: Path) -> None:
+    code = "import importlib.util as u; print(u.find_spec('beets'), u.find_spec('beetsplug.earmark').origin)"
+    found = subprocess.run([light_python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert found[0] == "None"  # beets itself is not needed
+    assert Path(found[1]).parts[-2:] == ("beetsplug", "earmark.py")
+
+
 RESEARCH = [
     ["train", "first", "--out", "x"],
     ["evaluate", "first", "--dataset", "emotify", "--root", ".", "--out", "x"],

@@ -38,8 +38,8 @@ def home(tmp_path: Path) -> Path:
 
 def commands() -> list[str]:
     lines = [line for block in blocks("console") for line in block.splitlines() if line.startswith("$ earmark ")]
-    # Those that need data or a network are tested elsewhere.
-    foreign = ("runs/", "~/mtat", "first.onnx", "models pull", "import-weights")
+    # Those that need data or a network are tested elsewhere, those that need one another below.
+    foreign = ("runs/", "~/mtat", "first.onnx", "models pull", "import-weights", "earmark library")
     without_data = [line for line in lines if not any(word in line for word in foreign)]
     return [line.removeprefix("$ ").split(" #")[0].strip() for line in without_data]
 
@@ -48,15 +48,25 @@ def test_there_are_commands_to_check() -> None:
     assert len(commands()) >= 6
 
 
+def run(command: str, home: Path) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "EARMARK_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**kept, "HOME": str(home), "PATH": path}
+    done = subprocess.run(command, shell=True, cwd=home, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done
+
+
 @pytest.mark.parametrize("command", commands())
 def test_commands_work_as_written(home: Path, command: str) -> None:
-    environment = {
-        **os.environ,
-        "HOME": str(home),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    done = subprocess.run(command, shell=True, cwd=home, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run(command, home)
+
+
+def test_commands_for_a_library_work_one_after_the_other(home: Path) -> None:
+    (block,) = (block for block in blocks("console") if "earmark library" in block)
+    for line in block.splitlines():
+        run(line.removeprefix("$ "), home)
+    assert (home / "party.m3u8").read_text().count("#EXTINF") > 0
 
 
 def test_python_works_as_written(home: Path) -> None:

@@ -12,15 +12,18 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 from typer.testing import CliRunner
 
 from earmark.card import ONNX_METADATA_KEY, InputSpec, Metric, ModelCard
 from earmark.checkpoint import make_card, save_checkpoint
 from earmark.cli.main import app
 from earmark.errors import ConfigError, DataError, ModelError
-from earmark.export import check_signals, export_onnx
+from earmark.export import add_embedding, check_signals, export_onnx
 from earmark.models import create_model
+from earmark.runtime import OnnxModel, find_model
 from earmark.vocabulary import Vocabulary
+from tests.onnx_files import as_of_old, without_embedding
 
 TAGS = Vocabulary.of(["loud", "soft", "fast"])
 
@@ -44,18 +47,21 @@ def exported(model, card, tmp_path_factory):
 
 def test_file_takes_waveforms_and_gives_probabilities_for_any_batch(exported, model):
     session = onnxruntime.InferenceSession(exported.path.read_bytes(), providers=["CPUExecutionProvider"])
-    (source,), (answer,) = session.get_inputs(), session.get_outputs()
+    (source,), (answer, embedding) = session.get_inputs(), session.get_outputs()
     assert (source.name, source.type, source.shape) == ("waveform", "tensor(float)", ["batch", model.window_samples])
     assert (answer.name, answer.type, answer.shape) == ("probabilities", "tensor(float)", ["batch", 3])
+    width = model.layers.last.in_channels
+    assert (embedding.name, embedding.type, embedding.shape) == ("embedding", "tensor(float)", ["batch", width])
     waveform = np.random.default_rng(0).standard_normal((5, model.window_samples)).astype(np.float32) * 0.1
     with torch.inference_mode():
         expected = model.eval()(torch.from_numpy(waveform)).sigmoid().numpy()
     for size in (1, 5):
-        (scores,) = session.run(None, {"waveform": waveform[:size]})
+        (scores,) = session.run(["probabilities"], {"waveform": waveform[:size]})
         np.testing.assert_allclose(scores, expected[:size], atol=1e-5)
 
 
-def test_card_is_inside_and_beside(exported, card):
+def test_card_is_inside_and_beside(exported, card, model):
+    card = card.replace(embedding_dims=model.layers.last.in_channels)
     (entry,) = (item for item in onnx.load(exported.path).metadata_props if item.key == ONNX_METADATA_KEY)
     assert ModelCard.from_json(entry.value) == card
     beside = ModelCard.read(exported.path.with_name("test.json"))
@@ -79,6 +85,105 @@ def test_file_is_standard_single_and_lean(exported, model):
 def test_parity_is_reported(exported):
     assert exported.n_windows == 6
     assert 0 < exported.max_abs_difference < 1e-4
+
+
+class Constant(torch.nn.Module):
+    """Nothing that is multiplied by weights."""
+
+    def forward(self, features):
+        return features[:, :3].mean(dim=2)
+
+
+def test_a_network_without_dense_or_convolutional_layers_gives_no_embeddings(card, tmp_path):
+    other = create_model("ensemble_model1", 3, window_seconds=2, width=0.1, frontend={"n_fft": 512})
+    other.layers = Constant()
+    other.spare = torch.nn.Linear(2, 2)  # never run
+    report = export_onnx(other, card, tmp_path / "x.onnx", check_signals(card.input))
+    runtime = OnnxModel(report.path)
+    assert runtime.embedding_dims is runtime.card.embedding_dims is None
+    assert runtime(check_signals(card.input)).shape == (6, 3)
+    with pytest.raises(ModelError, match="gives no embeddings"):
+        runtime.with_embedding(check_signals(card.input))
+
+
+class Unfaithful(torch.nn.Module):
+    """Gives the layer behind it another input at every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x + self.calls
+
+
+def test_a_graph_with_other_embeddings_is_not_written(card, tmp_path):
+    other = create_model("ensemble_model1", 3, window_seconds=2, width=0.1, frontend={"n_fft": 512})
+    torch.nn.init.zeros_(other.layers.last.weight)  # the tags do not tell
+    other.layers.dropout = Unfaithful()
+    with pytest.raises(ModelError, match="embeddings of PyTorch and ONNX Runtime differ"):
+        export_onnx(other, card, tmp_path / "x.onnx", check_signals(card.input))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_embeddings_are_added_to_an_older_file_and_nothing_else_changes(exported, tmp_path):
+    old = without_embedding(exported.path, tmp_path / "old.onnx")
+    beside = ModelCard.read(exported.card_path).replace(description="only beside", embedding_dims=None)
+    (tmp_path / "old.json").write_text(as_of_old(beside))
+    windows = check_signals(beside.input)
+    before = OnnxModel(old)
+    assert before.embedding_dims is None
+    expected = before(windows)
+    card = add_embedding(old, tmp_path / "sub" / "new.onnx")
+    new = tmp_path / "sub" / "new.onnx"
+    assert card == ModelCard.read(new.with_suffix(".json"))
+    digest = hashlib.sha256(new.read_bytes()).hexdigest()
+    assert card == beside.replace(embedding_dims=card.embedding_dims, weights_sha256=digest)
+    after = OnnxModel(new)
+    assert after.card == before.card.replace(embedding_dims=after.embedding_dims)
+    assert after.embedding_dims == card.embedding_dims == OnnxModel(exported.path).embedding_dims
+    scores, embeddings = after.with_embedding(windows)
+    assert np.array_equal(scores, expected)
+    assert np.array_equal(after(windows), expected)
+    np.testing.assert_allclose(embeddings, OnnxModel(exported.path).with_embedding(windows)[1], atol=1e-5)
+    assert new.stat().st_size < old.stat().st_size + 1000
+    add_embedding(old, old)  # in its place
+    assert OnnxModel(old).embedding_dims == card.embedding_dims
+
+
+def test_embeddings_are_not_added_to_what_is_no_such_file(exported, tmp_path):
+    (tmp_path / "text.onnx").write_text("no")
+    bare = onnx.load(exported.path)
+    bare.ClearField("metadata_props")
+    onnx.save(bare, tmp_path / "bare.onnx")
+    ends = [
+        make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 3]) for name in ("waveform", "probabilities")
+    ]
+    graph = make_graph([make_node("Sigmoid", ["waveform"], ["probabilities"])], "x", ends[:1], ends[1:])
+    layerless = make_model(graph, opset_imports=[make_opsetid("", 18)], ir_version=10)
+    layerless.metadata_props.extend(onnx.load(exported.path).metadata_props)
+    onnx.save(layerless, tmp_path / "layerless.onnx")
+    for path, message in (
+        (exported.path, "gives embeddings already"),
+        (tmp_path / "text.onnx", "not an ONNX file"),
+        (tmp_path / "none.onnx", "not an ONNX file"),
+        (tmp_path / "bare.onnx", "without earmark's card"),
+        (tmp_path / "layerless.onnx", "no last layer"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            add_embedding(path, tmp_path / "x.onnx")
+    with pytest.raises(ConfigError, match="must end in"):
+        add_embedding(exported.path, tmp_path / "x.bin")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bare.onnx", "layerless.onnx", "text.onnx"]
+
+
+def test_the_bundled_model_gives_embeddings_and_its_card_is_true():
+    path = find_model()
+    runtime, beside = OnnxModel(path), ModelCard.read(path.with_suffix(".json"))
+    assert runtime.embedding_dims == runtime.card.embedding_dims == beside.embedding_dims == 192
+    assert beside.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.stat().st_size < 3_150_000
 
 
 def test_model_is_left_as_it_was(model, card, tmp_path):

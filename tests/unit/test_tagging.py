@@ -9,6 +9,7 @@ import pytest
 
 from earmark import audio
 from earmark.errors import AudioError, ConfigError, ModelError
+from earmark.runtime import OnnxModel, find_model
 from earmark.tagging import Tagger, TagScores, aggregate, load_tagger
 from tests import sounds
 
@@ -136,3 +137,46 @@ def test_a_foreign_onnx_file_is_refused(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), tmp_path / "x.onnx")
     with pytest.raises(ModelError, match="without earmark's card"):
         load_tagger(tmp_path / "x.onnx")
+
+
+def test_embeddings_come_when_asked_for_and_change_no_score(tagger: Tagger, song: Path, scores: TagScores) -> None:
+    asked = load_tagger(embeddings=True, batch_windows=3)
+    assert (asked.embedding_dims, tagger.embedding_dims) == (192, None)
+    (result,) = asked.tag_many([song], jobs=2)
+    assert isinstance(result, TagScores)
+    assert scores.embedding is None
+    assert result.embedding is not None
+    assert (result.embedding.shape, result.embedding.dtype) == ((192,), np.float32)
+    np.testing.assert_allclose(result.taggram, scores.taggram, atol=1e-5)
+    np.testing.assert_allclose(result.scores, scores.scores, atol=1e-5)
+    model = OnnxModel(find_model())
+    windows = audio.cut(audio.load(song, model.card.input.sample_rate_hz), model.card.input)
+    np.testing.assert_allclose(result.embedding, model.with_embedding(windows)[1].mean(axis=0), atol=1e-3)
+    in_memory = asked.tag_waveform(audio.load(song, 16_000), 16_000).embedding
+    np.testing.assert_allclose(in_memory, result.embedding, atol=1e-3)
+
+
+def test_a_song_lies_closer_to_its_other_half_than_to_another(song: Path, tmp_path: Path) -> None:
+    clips = Path(__file__).parents[2] / "examples" / "clips"
+    asked = load_tagger(embeddings=True)
+    halves = []
+    for name in ("01-piano.flac", "03-rock.mp3"):
+        samples = audio.load(clips / name, 16_000)
+        for part in np.array_split(samples, 2):
+            embedding = asked.tag_waveform(part, 16_000).embedding
+            assert embedding is not None
+            halves.append(embedding / np.linalg.norm(embedding))
+    likeness = np.stack(halves) @ np.stack(halves).T
+    assert min(likeness[0, 1], likeness[2, 3]) > likeness[:2, 2:].max()
+
+
+def test_a_model_without_embeddings_is_tagged_with_all_the_same(tagger: Tagger, song: Path) -> None:
+    class Plain:
+        card = tagger.card
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            return np.full((len(batch), len(self.card.vocabulary)), 0.5, np.float32)
+
+    plain = Tagger(Plain(), embeddings=True)
+    assert plain.embedding_dims is None
+    assert plain.tag(song).embedding is None

@@ -37,6 +37,8 @@ def test_card_goes_to_json_and_back() -> None:
         ({"thresholds": {"jazz": 0.5}}, "'jazz': no such tag"),
         ({"thresholds": {"rock": 1.5}}, "must be 0 to 1"),
         ({"vocabulary": []}, "at least one tag"),
+        ({"embedding_dims": 0}, "embedding_dims 0: must be at least 1"),
+        ({"embedding_dims": "many"}, "x.json"),
         ({"vocabulary": [{"name": "a"}, {"name": "a"}]}, "more than once"),
     ],
 )
@@ -44,6 +46,13 @@ def test_wrong_cards_are_refused_by_name(change: dict, message: str) -> None:
     document = json.loads(CARD.to_json()) | change
     with pytest.raises(ModelError, match=message):
         ModelCard.from_json(json.dumps(document), where="x.json")
+
+
+def test_cards_from_before_embeddings_are_read() -> None:
+    document = json.loads(CARD.to_json())
+    del document["embedding_dims"]
+    assert ModelCard.from_json(json.dumps(document)) == CARD
+    assert ModelCard.from_json(CARD.replace(embedding_dims=64).to_json()).embedding_dims == 64
 
 
 @pytest.mark.parametrize("key", ["name", "architecture", "input", "vocabulary"])

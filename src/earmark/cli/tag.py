@@ -10,6 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.write_options import (
+    Apply,
+    KeepMtime,
+    Map,
+    MaxGenres,
+    MaxMoods,
+    Merge,
+    Overwrite,
+    Scores,
+    UndoLogFile,
+    Write,
+    WriteOptions,
+)
+from earmark.errors import ConfigError
+
 if TYPE_CHECKING:
     from earmark.tagging import Threshold
 
@@ -111,11 +126,21 @@ def tag(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")
     ] = False,
+    write: Write = False,
+    apply: Apply = False,
+    merge: Merge = False,
+    overwrite: Overwrite = False,
+    mapping: Map = None,
+    max_genres: MaxGenres = 2,
+    max_moods: MaxMoods = 3,
+    scores: Scores = True,
+    keep_mtime: KeepMtime = False,
+    undo_log: UndoLogFile = None,
 ) -> None:
     """Tag music files; folders are searched for audio, with all that lies below them.
 
     Tags go to stdout, progress and messages to stderr. A file that cannot be tagged is told with its
-    cause and the rest goes on. No file is ever changed.
+    cause and the rest goes on. No file is ever changed without --write --apply.
 
     [bold]Examples[/bold]
 
@@ -125,19 +150,36 @@ def tag(
 
       earmark tag album/ --top 3 --taggram pictures/
 
+      earmark tag album/ --write              shows what would be written; add --apply to do it
+
     Exit code: 0 all tagged, 1 some file failed or nothing was found, 2 wrong usage, 130 stopped by Ctrl-C.
     """
     from earmark.cli.tag_run import TagRun
 
+    limit = _threshold_value(threshold or ("auto" if output_format is OutputFormat.table else "none"))
+    options = WriteOptions(
+        apply=apply,
+        merge=merge,
+        overwrite=overwrite,
+        mapping=mapping,
+        threshold=limit if isinstance(limit, float) else None,
+        max_genres=max_genres,
+        max_moods=max_moods,
+        scores=scores,
+        keep_mtime=keep_mtime,
+        undo_log=undo_log,
+    )
+    _check_writing(write, threshold, options)
     run = TagRun(
         model=model,
         output_format=output_format.value,
         top=top if top is not None else (5 if output_format is OutputFormat.table else 0),
-        threshold=_threshold_value(threshold or ("auto" if output_format is OutputFormat.table else "none")),
+        threshold=limit,
         taggram_dir=taggram,
         jobs=jobs,
         damaged=damaged.value,
         quiet=quiet,
+        write=options if write else None,
     )
     code = run.over(paths)
     if code:
@@ -149,3 +191,19 @@ def _threshold_value(text: str) -> Threshold:
     if text == "auto":
         return "auto"
     return "none" if text == "none" else float(text)
+
+
+def _check_writing(write: bool, threshold: str | None, options: WriteOptions) -> None:
+    """Refuse what makes no sense together, before hours of tagging."""
+    if write and threshold == "none":
+        raise ConfigError("--threshold none with --write would write every tag: give auto or a number from 0 to 1")
+    given = {
+        "--apply": options.apply,
+        "--merge": options.merge,
+        "--overwrite": options.overwrite,
+        "--map": options.mapping,
+        "--keep-mtime": options.keep_mtime,
+        "--undo-log": options.undo_log,
+    }
+    if not write and any(given.values()):
+        raise ConfigError(f"{', '.join(name for name, value in given.items() if value)}: only with --write")

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from earmark.cli.write_options import WriteOptions, WriteRun
 from earmark.discover import Found, find_audio
 from earmark.errors import AudioError, ConfigError, MissingExtraError
 from earmark.tagging import Tagger, TagScores, Threshold, load_tagger
@@ -43,6 +44,7 @@ class TagRun:
         jobs: int | None,
         damaged: Literal["error", "tag"],
         quiet: bool,
+        write: WriteOptions | None = None,
     ) -> None:
         self.top, self.threshold = top, threshold
         self.output_format, self.taggram_dir, self.jobs, self.quiet = output_format, taggram_dir, jobs, quiet
@@ -59,6 +61,11 @@ class TagRun:
         if taggram_dir is not None:
             _require_matplotlib()
         self.tagger: Tagger = load_tagger(model, damaged=damaged)
+        self.writing: WriteRun | None = None
+        if write is not None:
+            # Diffs are for people: they must not stand among the lines that a program reads.
+            out = self.rows if output_format == "table" else self.messages
+            self.writing = write.run(self.tagger.card, out, self.messages)
         self.started = time.monotonic()
 
     def over(self, paths: Iterable[Path]) -> int:
@@ -69,7 +76,7 @@ class TagRun:
             return 1
         printer = _PRINTERS[self.output_format](self, found)
         try:
-            with self._progress(found) as advance:
+            with self._progress(found) as advance, self.writing or nullcontext():
                 for item, result in self._results(found, advance):
                     if isinstance(result, AudioError):
                         self.n_failed += 1
@@ -83,6 +90,8 @@ class TagRun:
                         printer.tagged(result)
                         if self.taggram_dir is not None:
                             self._draw(result, item)
+                        if self.writing is not None:
+                            self.writing.file(item.path, result.scores)
                     advance.file_done(item)
         except KeyboardInterrupt:
             self._sum_up(
@@ -94,7 +103,7 @@ class TagRun:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_BROKEN_PIPE
         self._sum_up("")
-        return 1 if self.n_failed else 0
+        return 1 if self.n_failed or (self.writing and self.writing.tally.n_failed) else 0
 
     def _results(self, found: list[Found], advance: _Advance) -> Iterator[tuple[Found, TagScores | AudioError]]:
         """Every found item with its result, in order; what discovery refused never reaches the tagger."""
@@ -132,10 +141,12 @@ class TagRun:
         text = f"{prefix}{self.n_tagged} tagged, {self.n_failed} failed"
         if self.n_tagged:
             speed = self.audio_seconds / wall
-            text += f"; {_clock(self.audio_seconds)} of music in {wall:.1f} s, {speed:,.0f}x real time"
+            text += f"; {clock(self.audio_seconds)} of music in {wall:.1f} s, {speed:,.0f}x real time"
         if self.drawn:
             text += f"; taggrams in {escape(printable(self.taggram_dir or Path()))}"
         self.messages.print(f"earmark: {text}")
+        if self.writing is not None:
+            self.messages.print(f"earmark: {self.writing.summary()}", markup=False)
 
     @contextmanager
     def _progress(self, found: list[Found]) -> Iterator[_Advance]:
@@ -188,7 +199,7 @@ class _Table:
         top = scores.top(self.run.top, self.run.threshold)
         tags = "  ".join(f"[bold]{escape(t.tag)}[/bold] {t.score:.2f}" for t in top)
         self._line(
-            scores.path or Path(), _clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]"
+            scores.path or Path(), clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]"
         )
 
     def failed(self, path: Path, reason: str) -> None:
@@ -262,7 +273,8 @@ def printable(path: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A length for people, as 4:05 or 1:02:03."""
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

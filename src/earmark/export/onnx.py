@@ -14,11 +14,11 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from earmark.card import ONNX_METADATA_KEY, InputSpec, ModelCard
 from earmark.checkpoint import check_card
 from earmark.errors import ConfigError, ModelError
+from earmark.export.embedding import WithEmbedding
 from earmark.files import write_atomic
 from earmark.models import TaggingModel
 
@@ -26,8 +26,11 @@ OPSET = 18
 """ONNX operator set of the files: known to ONNX Runtime from 1.15 on, in the browser too."""
 TOLERANCE = 1e-4
 """Largest difference of a probability between PyTorch and ONNX Runtime that an export may have."""
+EMBEDDING_TOLERANCE = 1e-3
+"""Largest difference of a value of an embedding, as a share of the largest value of all (or of 1, if that is less)."""
 INPUT_NAME = "waveform"
 OUTPUT_NAME = "probabilities"
+EMBEDDING_NAME = "embedding"
 
 
 @dataclass(frozen=True)
@@ -49,26 +52,16 @@ class ExportReport:
     max_abs_difference: float
 
 
-class _Probabilities(nn.Module):
-    """A model with the sigmoid behind it: (B, N) -> (B, n_tags) in 0..1."""
-
-    def __init__(self, model: TaggingModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        logits: Tensor = self.model(waveform)
-        return logits.sigmoid()
-
-
 def export_onnx(
     model: TaggingModel, card: ModelCard, out: str | Path, check_windows: NDArray[np.float32]
 ) -> ExportReport:
     """Write a model as a single ONNX file of standard operators, and its card beside it as NAME.json.
 
     The graph takes "waveform", float32 (batch, window_samples), full scale -1..1, with any batch size, and answers
-    "probabilities", float32 (batch, n_tags). The card is in the file's metadata, too, under
-    :data:`earmark.card.ONNX_METADATA_KEY`, as given; the one beside holds the hash of the ONNX file.
+    "probabilities", float32 (batch, n_tags), and "embedding", float32 (batch, embedding_dims): what goes into the last
+    dense or convolutional layer, as a mean over the time and frequency left there; networks without such a layer give
+    none. The card is in the file's metadata, too, under :data:`earmark.card.ONNX_METADATA_KEY`, as given but for
+    ``embedding_dims``; the one beside holds the hash of the ONNX file.
 
     Args:
         model: stays as it is; exported on the CPU in eval mode.
@@ -83,7 +76,8 @@ def export_onnx(
     Raises:
         ConfigError: the card is of another model, ``out`` has another ending, or the windows another shape.
         ModelError: the graph holds operators that are not standard, or ONNX Runtime's probabilities differ from
-            PyTorch's by 1e-4 or more. No file is written then.
+            PyTorch's by 1e-4 or more, or its embeddings by more than 1e-3 of their largest value. No file is
+            written then.
     """
     path = Path(out)
     if path.suffix != ".onnx":
@@ -92,17 +86,23 @@ def export_onnx(
     window_samples = card.input.window_samples
     if check_windows.ndim != 2 or check_windows.shape[1] != window_samples or len(check_windows) < 1:
         raise ConfigError(f"check_windows of shape {check_windows.shape}: must be (1 or more, {window_samples})")
-    module = _Probabilities(copy.deepcopy(model)).cpu().eval()
+    module = WithEmbedding(copy.deepcopy(model).cpu().eval())
+    card = card.replace(embedding_dims=module.embedding_dims)
     graph = _graph(module, window_samples)
     entry = graph.metadata_props.add()
     entry.key, entry.value = ONNX_METADATA_KEY, card.to_json()
     onnx.checker.check_model(graph, full_check=True)
     content = graph.SerializeToString()
-    difference = _difference(module, content, np.ascontiguousarray(check_windows, dtype=np.float32))
+    difference, of_embedding = _differences(module, content, np.ascontiguousarray(check_windows, dtype=np.float32))
     if not difference < TOLERANCE:  # also where it is NaN
         raise ModelError(
             f"{path}: not written: PyTorch and ONNX Runtime differ by {difference:.2e} in a probability, allowed is "
             f"less than {TOLERANCE:g}"
+        )
+    if not of_embedding < EMBEDDING_TOLERANCE:
+        raise ModelError(
+            f"{path}: not written: embeddings of PyTorch and ONNX Runtime differ by {of_embedding:.2e} of their largest "
+            f"value, allowed is less than {EMBEDDING_TOLERANCE:g}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     card_path = path.with_suffix(".json")
@@ -111,7 +111,7 @@ def export_onnx(
     return ExportReport(path, card_path, len(content), len(check_windows), difference)
 
 
-def _graph(module: nn.Module, window_samples: int) -> onnx.ModelProto:
+def _graph(module: WithEmbedding, window_samples: int) -> onnx.ModelProto:
     """The ONNX graph, without the exporter's notes (they name files of this machine)."""
     example = torch.zeros(2, window_samples)
     logger = logging.getLogger("torch.onnx")
@@ -124,7 +124,7 @@ def _graph(module: nn.Module, window_samples: int) -> onnx.ModelProto:
                 module,
                 (example,),
                 input_names=[INPUT_NAME],
-                output_names=[OUTPUT_NAME],
+                output_names=_outputs(module),
                 opset_version=OPSET,
                 dynamo=True,
                 dynamic_shapes={"waveform": {0: torch.export.Dim("batch")}},
@@ -150,20 +150,30 @@ def _graph(module: nn.Module, window_samples: int) -> onnx.ModelProto:
     return proto
 
 
-def _difference(module: nn.Module, content: bytes, windows: NDArray[np.float32]) -> float:
-    """Largest difference of a probability between both runtimes: windows one by one, and two at a time."""
+def _outputs(module: WithEmbedding) -> list[str]:
+    return [OUTPUT_NAME] if module.embedding_dims is None else [OUTPUT_NAME, EMBEDDING_NAME]
+
+
+def _differences(module: WithEmbedding, content: bytes, windows: NDArray[np.float32]) -> tuple[float, float]:
+    """Largest differences between both runtimes, of a probability and, relative, of an embedding's value.
+
+    Windows go in one by one, and two at a time.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    largest = 0.0
+    largest = [0.0, 0.0]
+    scale = 1.0
     for size in (1, 2):
         for start in range(0, len(windows), size):
             batch = windows[start : start + size]
             with torch.inference_mode():
-                expected = module(torch.from_numpy(batch)).numpy()
-            (answer,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch})
-            largest = float(np.maximum(largest, np.abs(answer - expected).max()))  # keeps NaN
-    return largest
+                expected = [values.numpy() for values in module(torch.from_numpy(batch))]
+            answers = session.run(_outputs(module), {INPUT_NAME: batch})
+            for i, (answer, truth) in enumerate(zip(answers, expected, strict=True)):
+                largest[i] = float(np.maximum(largest[i], np.abs(answer - truth).max()))  # keeps NaN
+            scale = max(scale, float(np.abs(expected[-1]).max()))
+    return largest[0], largest[1] / scale
 
 
 def check_signals(spec: InputSpec, seed: int = 0) -> NDArray[np.float32]:

@@ -1,0 +1,213 @@
+"""All tracks with all scores, as a table for other programs: CSV, JSON Lines or Parquet.
+
+Rows are written as they are read: memory does not grow with the library.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import os
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal, cast, get_args
+
+from earmark.errors import ConfigError, MissingExtraError
+from earmark.library.store import Index, Track
+from earmark.vocabulary import Vocabulary
+
+ExportFormat = Literal["csv", "jsonl", "parquet"]
+FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+_OWN = ("title", "artist", "album", "genre")
+_HEAD = ("path", "status", "error", "duration_seconds", "model", "content_key", *_OWN)
+_ROWS_AT_ONCE = 2000
+
+
+def format_of(out: Path) -> ExportFormat:
+    """The format that a file's ending asks for. Raises ConfigError for another ending."""
+    ending = out.suffix.lower().lstrip(".")
+    for known in FORMATS:
+        if ending == known:
+            return known
+    raise ConfigError(f"{out}: its ending says no format; end it in .{', .'.join(FORMATS)} or name one of them")
+
+
+def export_tracks(
+    index: Index,
+    out: IO[bytes],
+    kind: ExportFormat,
+    *,
+    embeddings: bool = False,
+    on_rows: Callable[[int], None] | None = None,
+) -> int:
+    """Write every file of the index, those that failed or are missing too, by path.
+
+    CSV and Parquet have a column a tag, empty where the file has no scores of the current model. A tag that is
+    named like another column gets ``tag:`` in front. JSON Lines have the objects of ``earmark tag --format
+    jsonl`` and the file's own fields. In Parquet, bytes of a path that are not UTF-8 are shown as ``\\xNN``,
+    and ``path_bytes`` has them as they are.
+
+    Args:
+        index: an open index.
+        out: opened to write bytes.
+        kind: one of FORMATS.
+        embeddings: add each file's embedding as a list of numbers; not for CSV.
+        on_rows: called with the number of rows of each portion that was written.
+
+    Returns:
+        Number of rows.
+
+    Raises:
+        ConfigError: another format, or embeddings in CSV.
+        MissingExtraError: Parquet without pyarrow.
+        DataError: nothing was scanned yet, or the index cannot be read.
+    """
+    if kind not in FORMATS:
+        raise ConfigError(f"format {kind!r}: must be one of {', '.join(FORMATS)}")
+    if embeddings and kind == "csv":
+        raise ConfigError("embeddings do not fit into CSV: export jsonl or parquet")
+    vocabulary = index.current_model().vocabulary
+    write = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet}[kind](out, vocabulary, embeddings)
+    n_rows = 0
+    # Closed by us, also when a reader of `out` has gone: the caller closes the index after that.
+    tracks = cast("Generator[Track, None, None]", index.tracks())
+    with closing(tracks), write as write_rows:
+        while rows := list(itertools.islice(tracks, _ROWS_AT_ONCE)):
+            write_rows(rows)
+            n_rows += len(rows)
+            if on_rows is not None:
+                on_rows(len(rows))
+    return n_rows
+
+
+@contextmanager
+def file_to_write(out: Path, *, force: bool) -> Iterator[IO[bytes]]:
+    """A file that is there under its name when all is written, and not before.
+
+    Raises:
+        ConfigError: it is there already and ``force`` is not given, or cannot be written.
+    """
+    if out.is_dir():
+        raise ConfigError(f"{out}: is a folder; name a file in it")
+    if out.exists() and not force:
+        raise ConfigError(f"{out}: is there already; --force replaces it")
+    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(out)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if out.parent.is_dir():
+            beside.unlink(missing_ok=True)
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """One line of JSON. Bytes of a path that are not UTF-8 stay escaped as \\udcXX, as Python reads them."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """One row of CSV; None is an empty cell."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def tag_columns(vocabulary: Vocabulary) -> list[str]:
+    """Names of the columns of the tags."""
+    taken = {*_HEAD, "path_bytes", "embedding"}
+    return [f"tag:{name}" if name in taken else name for name in vocabulary.names]
+
+
+def _head(track: Track) -> list[Any]:
+    seconds = None if track.duration_seconds is None else round(track.duration_seconds, 3)
+    model = None if track.model is None else track.model.name
+    own = (track.title, track.artist, track.album, track.genre)
+    return [str(track.path), track.status, track.error, seconds, model, track.content_key, *own]
+
+
+Write = Callable[[list[Track]], None]
+
+
+@contextmanager
+def _csv(out: IO[bytes], vocabulary: Vocabulary, _embeddings: bool) -> Iterator[Write]:
+    def line(cells: Iterable[Any]) -> None:
+        out.write(csv_line(cells).encode("utf-8", "surrogateescape"))
+
+    def write(tracks: list[Track]) -> None:
+        for track in tracks:
+            none = [None] * len(vocabulary)
+            line(_head(track) + (none if track.scores is None else [f"{score:.4f}" for score in track.scores]))
+
+    line([*_HEAD, *tag_columns(vocabulary)])
+    yield write
+
+
+@contextmanager
+def _json_lines(out: IO[bytes], vocabulary: Vocabulary, embeddings: bool) -> Iterator[Write]:
+    def record(track: Track) -> dict[str, Any]:
+        found: dict[str, Any] = dict(zip(_HEAD, _head(track), strict=True))
+        scores = () if track.scores is None else track.scores
+        pairs = sorted(zip(vocabulary.tags, scores, strict=False), key=lambda pair: -pair[1])
+        found["tags"] = [
+            {"tag": tag.name, "score": round(float(score), 4), "kind": tag.kind, "category": tag.category}
+            for tag, score in pairs
+        ]
+        found["warnings"] = list(track.warnings)
+        if embeddings:
+            # Nine digits give a float32 back exactly.
+            found["embedding"] = None if track.embedding is None else [float(f"{x:.9g}") for x in track.embedding]
+        return found
+
+    def write(tracks: list[Track]) -> None:
+        for track in tracks:
+            out.write((json_line(record(track)) + "\n").encode())
+
+    yield write
+
+
+@contextmanager
+def _parquet(out: IO[bytes], vocabulary: Vocabulary, embeddings: bool) -> Iterator[Write]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("export to Parquet", "train") from error
+
+    text, number = pa.string(), pa.float32()
+    types = {name: pa.float64() if name == "duration_seconds" else text for name in _HEAD}
+    types["path_bytes"] = pa.binary()
+    names = tag_columns(vocabulary)
+    types.update(dict.fromkeys(names, number))
+    if embeddings:
+        types["embedding"] = pa.list_(number)
+    schema = pa.schema(list(types.items()))
+
+    def write(tracks: list[Track]) -> None:
+        columns: dict[str, list[Any]] = {name: [] for name in types}
+        for track in tracks:
+            path = os.fsencode(track.path)
+            for name, value in zip(_HEAD, _head(track), strict=True):
+                columns[name].append(value)
+            columns["path"][-1] = path.decode("utf-8", "backslashreplace")
+            columns["path_bytes"].append(path)
+            scores = [None] * len(names) if track.scores is None else track.scores.tolist()
+            for name, score in zip(names, scores, strict=True):
+                columns[name].append(score)
+            if embeddings:
+                columns["embedding"].append(track.embedding)
+        writer.write_table(pa.Table.from_pydict(columns, schema=schema))
+
+    with pq.ParquetWriter(out, schema) as writer:
+        yield write

@@ -1,0 +1,147 @@
+"""What sounds like a track: which vector is meant, and which files answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import ConfigError, ModelError
+from earmark.library.neighbours import Neighbours, vector_of
+from earmark.library.query_names import folded
+from earmark.library.search import Hit, Tracks
+from earmark.library.store import Index
+
+Floats = npt.NDArray[np.float32]
+Tell = Callable[[str], None]
+
+_CHOICES_SHOWN = 8
+
+
+def find_similar(
+    index: Index,
+    wanted: str,
+    *,
+    limit: int = 20,
+    exact: bool = False,
+    model: str | Path | None = None,
+    tell: Tell = lambda _: None,
+) -> list[Hit]:
+    """Tracks that sound like another one, most alike first; its own copies left out, each content once.
+
+    Args:
+        index: an open index.
+        wanted: an audio file in the library or outside, or a part of one track's path, or of its artist and title.
+        limit: how many; 0 for all.
+        exact: compare every track.
+        model: where the index's model lies, for a file outside; None: it is looked up by its name.
+        tell: called with notes for people.
+
+    Returns:
+        Hits with their likeness, -1..1, as ``score``.
+
+    Raises:
+        ConfigError: no track is meant, or several are.
+        AudioError: a file outside the library cannot be listened to.
+        ModelError: the index's model is not installed, or another one has its name.
+        DataError: the index holds no tracks.
+    """
+    tracks = Tracks.load(index)
+    vector, own_key = _vector(index, tracks, wanted, model, tell)
+    neighbours = Neighbours.open(
+        index,
+        exact=True if exact else None,
+        on_build=lambda n: tell(f"note: making the file of neighbours of {n:,} tracks, once after each scan"),
+    )
+    if neighbours.kind == "scores":
+        tell(f"note: model {tracks.model.name} gives no embeddings: tracks are compared by their scores")
+    n_wanted = limit or len(neighbours)
+    n_asked = n_wanted + 1
+    while True:
+        hits = []
+        for neighbour in neighbours.nearest(vector, min(n_asked, len(neighbours))):
+            row = tracks.rows_by_key.get(neighbour.content_key)
+            if row is not None and neighbour.content_key != own_key:  # no row: its files are gone
+                hits.append(tracks.hit(row, neighbour.likeness))
+        if len(hits) >= n_wanted or n_asked >= len(neighbours):
+            return hits[:n_wanted]
+        n_asked *= 4
+
+
+def track_vectors(index: Index, tracks: Tracks) -> Floats | None:
+    """``(n_tracks, n_dims)``: the embedding of every track, or None where some have none."""
+    if not tracks.model.embedding_dims:
+        return None
+    vectors = np.zeros((len(tracks), tracks.model.embedding_dims), np.float32)
+    for row, key in enumerate(tracks.keys):
+        vector = vector_of(index, key)
+        if vector is None:
+            return None
+        vectors[row] = vector
+    return vectors
+
+
+def _vector(
+    index: Index, tracks: Tracks, wanted: str, model: str | Path | None, tell: Tell
+) -> tuple[Floats, str | None]:
+    """The vector that is meant, and the key of its audio where the library holds it."""
+    path = Path(wanted).expanduser()
+    for known in (path.absolute(), Path(os.path.realpath(path))):
+        row = tracks.rows_by_path.get(os.fsencode(known))
+        if row is not None:
+            break
+    else:
+        if path.is_file():
+            return _listened(tracks, path, model, tell), None
+        row = _row_by_text(tracks, wanted)
+    key = tracks.keys[row]
+    vector = vector_of(index, key)
+    if vector is None:
+        raise ConfigError(f"{tracks.path(row)}: has no embedding in the index: earmark library scan FOLDER")
+    return vector, key
+
+
+def _row_by_text(tracks: Tracks, wanted: str) -> int:
+    text = " ".join(folded(wanted).split())
+    rows = [
+        row
+        for row, (path, artist, title) in enumerate(
+            zip(tracks.texts("path"), tracks.texts("artist"), tracks.texts("title"), strict=True)
+        )
+        if text and (text in path or text in f"{artist} {title}" or text in f"{artist} - {title}")
+    ]
+    contents = {tracks.keys[row]: row for row in reversed(rows)}
+    if len(contents) == 1:
+        return next(iter(contents.values()))
+    if not contents:
+        raise ConfigError(
+            f"{wanted!r}: no such file, and no track of the library has that in its path, artist or title"
+        )
+    first = [str(tracks.path(row)) for row in sorted(contents.values())[:_CHOICES_SHOWN]]
+    more = [f"  and {len(contents) - len(first)} more"] if len(contents) > len(first) else []
+    raise ConfigError([f"{wanted!r} may be any of {len(contents)} tracks:", *(f"  {path}" for path in first), *more])
+
+
+def _listened(tracks: Tracks, path: Path, model: str | Path | None, tell: Tell) -> Floats:
+    """What the index's model hears in a file outside the library."""
+    from earmark.errors import AudioError
+    from earmark.library.model import LazyTagger
+
+    row = tracks.model
+    tagger = LazyTagger(model or row.name)
+    if tagger.weights_sha256 != row.weights_sha256:
+        raise ModelError(
+            f"model {tagger.path} is not the one of the index ({row.name} {row.version}, "
+            f"{row.weights_sha256[:12]}): name its file with --model, or scan the library with this one"
+        )
+    tell(f"note: listening to {path.name}, which is not in the library")
+    (scores,) = tagger.tag_many([path], jobs=1, errors="return", on_progress=None)
+    if isinstance(scores, AudioError):
+        raise scores
+    if row.embedding_dims is None:
+        return scores.scores
+    assert scores.embedding is not None  # the index's model gives them
+    return scores.embedding

@@ -1,0 +1,131 @@
+"""What a library holds, counted."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from earmark.library.search import Tracks
+from earmark.library.store import Index
+from earmark.vocabulary import CATEGORIES
+
+DURATION_ENDS_SECONDS = (60, 120, 180, 240, 300, 360, 480, 600, 900, 1800)
+"""Where the classes of durations end; the last class has no end."""
+
+_FAILURES_LISTED = 20
+
+
+@dataclass(frozen=True)
+class TagCount:
+    """How many tracks a tag holds for, and the one with its highest score.
+
+    Attributes:
+        tag, category: of the vocabulary.
+        threshold: score from which it holds: of the model's card, else 0.5.
+        n_tracks: tracks that reach it.
+        mean_score: over all tracks, 0..1; None in an empty library.
+        typical: path of the track with the highest score, with that score; None where the tag holds nowhere.
+    """
+
+    tag: str
+    category: str
+    threshold: float
+    n_tracks: int
+    mean_score: float | None
+    typical: tuple[str, float] | None
+
+
+@dataclass(frozen=True)
+class DurationClass:
+    """Tracks that last from ``from_seconds`` up to, but not including, ``to_seconds`` (None: without end)."""
+
+    from_seconds: float
+    to_seconds: float | None
+    n_tracks: int
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Everything that ``earmark library stats`` tells.
+
+    Attributes:
+        index: the index file.
+        model: name and version of the current model.
+        n_files: files of each status: ok, error, missing.
+        n_tracks: files that can be searched.
+        n_waiting: files that are there, but not yet tagged by the current model.
+        n_copies: tracks whose audio another track holds, too.
+        total_seconds: of all tracks, copies counted.
+        tags: every tag, by category, the most frequent first.
+        durations: see DURATION_ENDS_SECONDS.
+        reasons: why files failed, with their number, the most frequent first.
+        failures: (path, reason) of the first failed files, by path.
+    """
+
+    index: str
+    model: str
+    n_files: dict[str, int]
+    n_tracks: int
+    n_waiting: int
+    n_copies: int
+    total_seconds: float
+    tags: tuple[TagCount, ...]
+    durations: tuple[DurationClass, ...]
+    reasons: tuple[tuple[str, int], ...]
+    failures: tuple[tuple[str, str], ...]
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def library_stats(index: Index, tracks: Tracks | None = None) -> Stats:
+    """Count what an index holds.
+
+    Raises:
+        DataError: nothing was scanned yet, or the index cannot be read.
+    """
+    tracks = tracks if tracks is not None else Tracks.load(index)
+    reasons: Counter[str] = Counter()
+    failures: list[tuple[str, str]] = []
+    for path, error in index.rows("SELECT path, error FROM files WHERE status = 'error' ORDER BY path"):
+        reasons[error or "not told"] += 1
+        if len(failures) < _FAILURES_LISTED:
+            failures.append((os.fsdecode(path), error or "not told"))
+    return Stats(
+        index=str(index.path),
+        model=f"{tracks.model.name} {tracks.model.version}",
+        n_files=index.counts(),
+        n_tracks=len(tracks),
+        n_waiting=tracks.n_waiting,
+        n_copies=len(tracks) - len(set(tracks.keys)),
+        total_seconds=float(np.nansum(tracks.durations)),
+        tags=_tags(tracks),
+        durations=_durations(tracks),
+        reasons=tuple(reasons.most_common()),
+        failures=tuple(failures),
+    )
+
+
+def _tags(tracks: Tracks) -> tuple[TagCount, ...]:
+    counts = []
+    for i, tag in enumerate(tracks.model.vocabulary):
+        scores, threshold = tracks.scores[i], float(tracks.thresholds[i])
+        n = int(np.count_nonzero(scores >= threshold))
+        best = int(np.argmax(scores)) if n else -1
+        typical = (str(tracks.path(best)), round(float(scores[best]), 4)) if n else None
+        mean = round(float(scores.mean()), 4) if len(scores) else None
+        counts.append(TagCount(tag.name, tag.category, threshold, n, mean, typical))
+    return tuple(sorted(counts, key=lambda count: (CATEGORIES.index(count.category), -count.n_tracks)))
+
+
+def _durations(tracks: Tracks) -> tuple[DurationClass, ...]:
+    known = tracks.durations[~np.isnan(tracks.durations)]
+    edges = [0, *DURATION_ENDS_SECONDS, np.inf]
+    counts = np.histogram(known, edges)[0]
+    ends = (*DURATION_ENDS_SECONDS, None)
+    return tuple(DurationClass(edges[i], ends[i], int(counts[i])) for i in range(len(ends)))
