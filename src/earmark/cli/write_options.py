@@ -166,6 +166,8 @@ class WriteRun:
         try:
             state = read_state(path)
             made = plan(state.values, wanted_values(self.card, scores, self.policy), self.policy.mode)
+            if made and state.blocked:
+                raise FileTagsError(state.blocked, path)
             self.tally.show(path, made, state.kind, state.notes)
             if made and self.log is not None:
                 targets = {change.field: Target(change.after) for change in made.changes}

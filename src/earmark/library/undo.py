@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.errors import ConfigError, DataError
+from earmark.errors import ConfigError, DataError, FileTagsError
 from earmark.library.changes import Change, Plan
 from earmark.library.fields import FIELDS
 from earmark.library.undo_log import Entry, Run, UndoLog
@@ -71,6 +71,8 @@ def plan_undo(entry: Entry, *, keep_mtime: bool = False) -> FileUndo:
             targets[name] = Target(was.before, was.before_raw)
         elif now != was.before:
             conflicts.append(f"its {name} holds {list(now)!r} by now, not {list(was.after)!r}: left as it is")
+    if changes and state.blocked:
+        raise FileTagsError(state.blocked, entry.path)
     expected = {name: entry.fields[name].after for name in targets}
     request = Request(targets, expected, entry.content_key, keep_mtime=keep_mtime)
     return FileUndo(entry.path, Plan(tuple(changes)), tuple(conflicts), state.notes, request)

@@ -46,12 +46,14 @@ class FileState:
         values: what stands in each field; a genre or mood that only stands where we do not write (RIFF's own list,
             say) counts, so that it is not taken for empty.
         notes: what a user should know before it is written to.
+        blocked: why it cannot be written to (it is read-only, say); empty where it can.
     """
 
     path: Path
     kind: str
     values: Mapping[Field, Values]
     notes: tuple[str, ...] = ()
+    blocked: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Request:
 
 
 def read_state(path: Path) -> FileState:
-    """What a file's tags say. Raises FileTagsError where they cannot be read, or the file could not be written to."""
+    """What a file's tags say. Raises FileTagsError where they cannot be read."""
     real, status, notes = _resolved(path)
     try:
         told = told_by_ffmpeg(real)
@@ -95,8 +97,7 @@ def read_state(path: Path) -> FileState:
         raise FileTagsError(str(error), path) from error
     except OSError as error:
         raise FileTagsError(cause(error), path) from error
-    _check_writable(path, real, status)
-    return FileState(real, tags.kind, _seen(tags, told), notes + tags.notes)
+    return FileState(real, tags.kind, _seen(tags, told), notes + tags.notes, _blocked(real, status))
 
 
 def write_tags(path: Path, request: Request, log: UndoLog) -> None:
@@ -109,7 +110,8 @@ def write_tags(path: Path, request: Request, log: UndoLog) -> None:
         FileTagsError: it was not done, and the file is as it was.
     """
     real, status, _ = _resolved(path)
-    _check_writable(path, real, status)
+    if blocked := _blocked(real, status):
+        raise FileTagsError(blocked, path)
     try:
         before = _look(real, status)
         _check_expected(before, request)
@@ -172,13 +174,14 @@ def _resolved(path: Path) -> tuple[Path, os.stat_result, tuple[str, ...]]:
     return real, status, tuple(notes)
 
 
-def _check_writable(path: Path, real: Path, status: os.stat_result) -> None:
+def _blocked(real: Path, status: os.stat_result) -> str:
     """Renaming would get past a file's own permissions; they are its owner's wish, so they are asked first."""
     if not status.st_mode & 0o222 or not os.access(real, os.W_OK):
-        raise FileTagsError("is read-only: left as it is", path)
+        return "is read-only: left as it is"
     folder = real.parent
     if not folder.stat().st_mode & 0o222 or not os.access(folder, os.W_OK | os.X_OK):
-        raise FileTagsError(f"its folder is read-only ({folder}): left as it is", path)
+        return f"its folder is read-only ({folder}): left as it is"
+    return ""
 
 
 def _look(real: Path, status: os.stat_result) -> _Before:
