@@ -16,9 +16,9 @@ $(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -name '*.py'
 	$(LIGHT)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[plot]'
 	@touch $@
 
-## make test: everything installed, the whole suite
+## make test: everything installed, the whole suite, a file of tests a core at a time
 test: $(FULL)/installed
-	$(FULL)/$(BIN)/python -m pytest
+	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile
 
 $(FULL)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(FULL)
