@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper, shape_inference
 
 from earmark.card import ONNX_METADATA_KEY, ModelCard
 from earmark.errors import ConfigError, ModelError
-from earmark.export.onnx import EMBEDDING_NAME, OUTPUT_NAME
+from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
 from earmark.files import write_atomic
 
 _KERNELS = ("Conv", "Gemm", "MatMul")
@@ -19,7 +21,7 @@ _KERNELS = ("Conv", "Gemm", "MatMul")
 def add_embedding(path: str | Path, out: str | Path) -> ModelCard:
     """Give an ONNX file the output "embedding": what goes into its last layer, as :func:`export_onnx` does.
 
-    Weights and all that leads to "probabilities" stay as they are. The card inside says the size; so does the one
+    Weights and all that leads to "probabilities" stay as they are, and so do the answers, bit for bit. The card inside says the size; so does the one
     beside ``out``, NAME.json, which is made of the one beside ``path`` where there is one.
 
     Args:
@@ -50,6 +52,7 @@ def add_embedding(path: str | Path, out: str | Path) -> ModelCard:
     entry.value = inside.to_json()
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
+    _compare(path.read_bytes(), content, inside.input.window_samples, dims, path)
     beside = path.with_suffix(".json")
     card = ModelCard.read(beside) if beside.is_file() else inside
     card = card.replace(embedding_dims=dims, weights_sha256=hashlib.sha256(content).hexdigest())
@@ -64,15 +67,12 @@ def _add_output(model: onnx.ModelProto, path: Path) -> int:
     graph = model.graph
     kernel = _last_kernel(graph)
     source = None if kernel is None else kernel.input[0]
-    shape = None if source is None else _shapes(model).get(source)
-    if kernel is None or source is None or not shape or len(shape) < 2:
+    shapes = _shapes(model)
+    shape = [] if source is None else shapes.get(source, [])
+    channel = 1 if kernel is not None and kernel.op_type == "Conv" else len(shape) - 1
+    dims = shape[channel] if len(shape) >= 2 else None
+    if source is None or not isinstance(dims, int):
         raise ModelError(f"{path}: no last layer was found whose input could be the embedding")
-    channel = 1 if kernel.op_type == "Conv" else len(shape) - 1
-    dims = shape[channel]
-    if not isinstance(dims, int) or shape[0] != _shapes(model)[OUTPUT_NAME][0]:
-        raise ModelError(
-            f"{path}: the input of {kernel.op_type} {kernel.name!r} has the shape {shape}, not one a window"
-        )
     rest = [axis for axis in range(1, len(shape)) if axis != channel]
     if rest:
         axes = f"{EMBEDDING_NAME}_axes"
@@ -80,8 +80,26 @@ def _add_output(model: onnx.ModelProto, path: Path) -> int:
         graph.node.append(helper.make_node("ReduceMean", [source, axes], [EMBEDDING_NAME], keepdims=0))
     else:
         graph.node.append(helper.make_node("Identity", [source], [EMBEDDING_NAME]))
-    graph.output.append(helper.make_tensor_value_info(EMBEDDING_NAME, onnx.TensorProto.FLOAT, [shape[0], dims]))
+    graph.output.append(
+        helper.make_tensor_value_info(EMBEDDING_NAME, onnx.TensorProto.FLOAT, [shapes[OUTPUT_NAME][0], dims])
+    )
     return dims
+
+
+def _compare(before: bytes, after: bytes, window_samples: int, dims: int, path: Path) -> None:
+    """Raises ModelError where a file does not give one embedding a window, or another answer than before."""
+    old, new = (
+        onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]) for content in (before, after)
+    )
+    for n_windows in (1, 3):
+        noise = np.random.default_rng(0).standard_normal((n_windows, window_samples)).astype(np.float32) * 0.1
+        (expected,) = old.run([OUTPUT_NAME], {INPUT_NAME: noise})
+        scores, embeddings = new.run([OUTPUT_NAME, EMBEDDING_NAME], {INPUT_NAME: noise})
+        if embeddings.shape != (n_windows, dims) or not np.array_equal(scores, expected, equal_nan=True):
+            raise ModelError(
+                f"{path}: the input of its last layer is no embedding of each window (shape {embeddings.shape} for "
+                f"{n_windows}), or asking for it changes the probabilities"
+            )
 
 
 def _last_kernel(graph: onnx.GraphProto) -> onnx.NodeProto | None:
