@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark import __version__
-from earmark.cli import data, library, models
+from earmark.cli import analyze, data, library, models
 from earmark.cli.baseline import baseline
 from earmark.cli.compare import compare
 from earmark.cli.evaluate import evaluate
@@ -61,6 +61,7 @@ app.command(rich_help_panel="For researchers", no_args_is_help=True)(score)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(compare)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(baseline)
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(reproduce)
+app.add_typer(analyze.app, name="analyze", rich_help_panel="For researchers")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
 app.command("import-weights", rich_help_panel="For researchers", no_args_is_help=True)(import_weights)
 

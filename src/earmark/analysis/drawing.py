@@ -1,0 +1,63 @@
+"""A figure and the numbers behind it, and how both become files."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from earmark.analysis.style import house_style
+from earmark.errors import ConfigError
+from earmark.files import write_together
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """One figure.
+
+    Attributes:
+        name: what its files are called, without ending, e.g. "filter-spectra".
+        figure: made with :func:`earmark.analysis.style.new_figure`.
+        table: the data behind it, a row for each thing drawn; columns say their units.
+    """
+
+    name: str
+    figure: Figure
+    table: pd.DataFrame
+
+
+def save(drawing: Drawing, out: str | Path) -> list[Path]:
+    """Write NAME.png, NAME.svg and NAME.csv: all three, or, where that fails, none.
+
+    The same drawing gives the same bytes: the files hold no dates and nothing drawn by chance.
+
+    Args:
+        drawing: what to write.
+        out: a folder; it is made where there is none.
+
+    Returns:
+        The three paths.
+
+    Raises:
+        ConfigError: the folder cannot be made or written to.
+    """
+    folder = Path(out)
+    png, svg = io.BytesIO(), io.BytesIO()
+    with house_style():  # fonts and resolution are looked up only now
+        drawing.figure.savefig(png, format="png", metadata={"Software": None})
+        drawing.figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    csv = drawing.table.to_csv(index=False, lineterminator="\n", float_format="%.6g").encode()
+    contents = {
+        folder / f"{drawing.name}.png": png.getvalue(),
+        folder / f"{drawing.name}.svg": svg.getvalue(),
+        folder / f"{drawing.name}.csv": csv,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_together(contents)
+    except OSError as error:
+        raise ConfigError(f"{out}: figures cannot be written there ({error.strerror or error})") from error
+    return list(contents)

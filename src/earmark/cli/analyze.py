@@ -1,0 +1,20 @@
+"""`earmark analyze`: figures from checkpoints, cards and scores files. One command a figure, or a family of them."""
+
+from __future__ import annotations
+
+import typer
+
+from earmark.cli import analyze_filters
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Draw what networks learned and where they fail: PNG, SVG, and the numbers behind them as CSV.",
+    epilog="For example: [bold]earmark analyze filters runs/mine/checkpoint --out figures[/bold]",
+)
+
+# Figures live in modules analyze_*.py, each with a function `register(app)` that puts its commands on this group:
+#     def register(app): app.command("NAME", no_args_is_help=True)(function)
+# The first line of a command's docstring is its line in the list. Such a module imports typer and analyze_options at its
+# top, and all else inside its commands, so that --help stays fast. To add one: import it above, name it here.
+for module in (analyze_filters,):
+    module.register(app)
