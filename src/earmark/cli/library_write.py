@@ -143,6 +143,7 @@ def undo(
 
     from earmark.cli.extra import stopping_kindly
     from earmark.errors import ConfigError, FileTagsError
+    from earmark.library.own_writes import OwnWrites
     from earmark.library.schema import default_index
     from earmark.library.undo import pick_run, plan_undo, undo_file
     from earmark.library.undo_log import UndoLog, default_undo_log, read_log
@@ -158,13 +159,16 @@ def undo(
     chosen = pick_run(read_log(place), run_name, place)
     tally = Tally(apply, out, messages)
     with stopping_kindly("files are whole; run the same command again for the rest"), ExitStack() as stack:
-        log = stack.enter_context(UndoLog(place, "undo", chosen.name)) if apply else None
+        log = own_writes = None
+        if apply:
+            log = stack.enter_context(UndoLog(place, "undo", chosen.name))
+            own_writes = stack.enter_context(OwnWrites(index or default_index(), tally.note))
         for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
             try:
                 made = plan_undo(entry, keep_mtime=keep_mtime)
                 tally.show(entry.path, made.plan, notes=made.notes)
-                if made.plan and log is not None:
-                    undo_file(made, log)
+                if made.plan and log is not None and own_writes is not None:
+                    own_writes.wrote(undo_file(made, log))
             except FileTagsError as error:
                 tally.failed(entry.path, error.reason)
                 continue

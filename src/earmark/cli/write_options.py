@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from earmark.card import ModelCard
     from earmark.library.changes import Mode, Plan, Policy
+    from earmark.library.own_writes import OwnWrites
     from earmark.library.undo_log import UndoLog
 
 _PANEL = "Writing tags into files"
@@ -120,8 +121,9 @@ class WriteOptions:
         from earmark.library.schema import default_index
         from earmark.library.undo_log import default_undo_log
 
-        log = self.undo_log or default_undo_log(self.index or default_index())
-        return WriteRun(self.policy(card), card, self, log, out, messages)
+        index = self.index or default_index()
+        log = self.undo_log or default_undo_log(index)
+        return WriteRun(self.policy(card), card, self, log, index, out, messages)
 
 
 class WriteRun:
@@ -132,23 +134,34 @@ class WriteRun:
         card: of the model that heard the files.
         options: as they were given.
         log_path: where changes are written down.
+        index: learns of the changes, where it is there.
         out: where diffs are printed.
         messages: where errors and notes are.
     """
 
     def __init__(
-        self, policy: Policy, card: ModelCard, options: WriteOptions, log_path: Path, out: Console, messages: Console
+        self,
+        policy: Policy,
+        card: ModelCard,
+        options: WriteOptions,
+        log_path: Path,
+        index: Path,
+        out: Console,
+        messages: Console,
     ) -> None:
-        self.policy, self.card, self.options, self.log_path = policy, card, options, log_path
+        self.policy, self.card, self.options, self.log_path, self.index = policy, card, options, log_path, index
         self.tally = Tally(options.apply, out, messages)
         self.log: UndoLog | None = None
+        self._own_writes: OwnWrites | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> WriteRun:
         if self.options.apply:
+            from earmark.library.own_writes import OwnWrites
             from earmark.library.undo_log import UndoLog
 
             self.log = self._stack.enter_context(UndoLog(self.log_path))
+            self._own_writes = self._stack.enter_context(OwnWrites(self.index, self.tally.note))
         return self
 
     def __exit__(
@@ -169,10 +182,11 @@ class WriteRun:
             if made and state.blocked:
                 raise FileTagsError(state.blocked, path)
             self.tally.show(path, made, state.kind, state.notes)
-            if made and self.log is not None:
+            if made and self.log is not None and self._own_writes is not None:
                 targets = {change.field: Target(change.after) for change in made.changes}
                 expected = {change.field: change.before for change in made.changes}
-                write_tags(path, Request(targets, expected, content_key, self.options.keep_mtime), self.log)
+                request = Request(targets, expected, content_key, self.options.keep_mtime)
+                self._own_writes.wrote(write_tags(path, request, self.log))
         except FileTagsError as error:
             self.tally.failed(path, error.reason)
         else:
@@ -208,7 +222,11 @@ class Tally:
         for line in lines:
             self.out.print(f"  {escape(line)}")
         for note in notes if made else ():
-            self.messages.print(f"[yellow]note[/yellow] {escape(printable(path))}: {escape(note)}")
+            self.note(f"{printable(path)}: {note}")
+
+    def note(self, text: str) -> None:
+        """Something to know that is no error."""
+        self.messages.print(f"[yellow]note[/yellow] {escape(text)}")
 
     def count(self, changed: bool) -> None:
         """A file that went well."""

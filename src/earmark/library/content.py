@@ -10,11 +10,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import av
 import mutagen
+from mutagen.apev2 import APEv2
 from mutagen.asf import ASFTags
 from mutagen.id3 import ID3, TCON
+from mutagen.mp3 import MP3
 from mutagen.mp4 import MP4Tags
 
 from earmark.decoding import AudioStream, cause
@@ -100,11 +103,23 @@ def _labels(path: Path) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             tagged = mutagen.File(file)
+            ape = _ape(file) if isinstance(tagged, MP3) else {}
     except Exception:  # noqa: BLE001  damaged metadata end mutagen in many ways, and are no reason not to tag
         return {}
     tags = None if tagged is None else tagged.tags
-    if not tags:
+    return ape | (_labels_in(tags) if tags else {})
+
+
+def _ape(file: BinaryIO) -> dict[str, str]:
+    """What the APEv2 tag says that some MP3s have, besides an ID3 tag or in its place."""
+    file.seek(0)
+    try:
+        return _labels_in(APEv2(file))
+    except mutagen.MutagenError:  # there is none
         return {}
+
+
+def _labels_in(tags: Any) -> dict[str, str]:
     column = 0 if isinstance(tags, ID3) else 1 if isinstance(tags, MP4Tags) else 2 if isinstance(tags, ASFTags) else 3
     labels = {}
     for name, keys in LABELS.items():

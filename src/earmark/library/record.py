@@ -61,7 +61,7 @@ class Recorder:
         """Note a file that was not opened. Without a status, the next scan looks at it again in any case."""
         now = time.time()
         size, mtime_ns, inode = (status.st_size, status.st_mtime_ns, status.st_ino) if status else (-1, 0, 0)
-        row = (path, size, mtime_ns, _signed(inode), None, "error", error, 0, now, now, None, None, None, None)
+        row = (path, size, mtime_ns, signed_inode(inode), None, "error", error, 0, now, now, None, None, None, None)
         with self._lock:
             self._files.append(row)
         self.flush_if_due()
@@ -130,7 +130,7 @@ class Recorder:
                 item.key,
                 item.status.st_size,
                 item.status.st_mtime_ns,
-                _signed(item.status.st_ino),
+                signed_inode(item.status.st_ino),
                 content.key if content else None,
                 "ok" if error is None else "error",
                 error,
@@ -178,11 +178,11 @@ class Recorder:
                 )
 
 
-def _signed(inode: int) -> int:
+def signed_inode(inode: int) -> int:
     """Some file systems number their files beyond what SQLite's integers hold."""
     return inode - (1 << 64) if inode >= 1 << 63 else inode
 
 
 def same_inode(row: Known, status: os.stat_result) -> bool:
     """Is this the same file under another name? Inode, size and time of change say so."""
-    return status.st_ino != 0 and row.inode == _signed(status.st_ino) and row.same_file(status)
+    return status.st_ino != 0 and row.inode == signed_inode(status.st_ino) and row.same_file(status)

@@ -11,7 +11,7 @@ from earmark.errors import ConfigError, DataError, FileTagsError
 from earmark.library.changes import Change, Plan
 from earmark.library.fields import FIELDS
 from earmark.library.undo_log import Entry, Run, UndoLog
-from earmark.library.write import Request, Target, read_state, write_tags
+from earmark.library.write import Request, Target, Written, read_state, write_tags
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def plan_undo(entry: Entry, *, keep_mtime: bool = False) -> FileUndo:
     return FileUndo(entry.path, Plan(tuple(changes)), tuple(conflicts), state.notes, request)
 
 
-def undo_file(undo: FileUndo, log: UndoLog) -> None:
+def undo_file(undo: FileUndo, log: UndoLog) -> Written:
     """Carry out one plan. Raises FileTagsError where that was not possible."""
-    write_tags(undo.path, undo.request, log)
+    return write_tags(undo.path, undo.request, log)

@@ -6,26 +6,29 @@ its key (:mod:`earmark.library.content`) and a digest of all that is not ours mu
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
-import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.decoding import cause
 from earmark.errors import AudioError, FileTagsError
-from earmark.library.content import look_into
+from earmark.library.content import Content, look_into
 from earmark.library.fields import FIELDS, Field
 from earmark.library.formats import FileTags, TagsError, Told, open_tags, told_by_ffmpeg
 from earmark.library.formats.base import Values
-from earmark.library.undo_log import TEMPORARY_PREFIX, FieldChange, UndoLog
-
-_SPARE_BYTES = 1 << 20  # of disk space, beyond the copy: tags grow
-_SUFFIX_CHARACTERS = 12
-_TRIES = 100
+from earmark.library.replacing import (
+    blocked,
+    check_space,
+    dress,
+    free_name,
+    identity,
+    resolved,
+    sync_folder,
+    system_reason,
+)
+from earmark.library.undo_log import FieldChange, UndoLog
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,21 @@ class FileState:
     values: Mapping[Field, Values]
     notes: tuple[str, ...] = ()
     blocked: str = ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file as we left it.
+
+    Attributes:
+        path: the file, links followed.
+        content: the key of its audio, and its metadata.
+        status: what the system says of it; whatever changes it from now on, it is not this any more.
+    """
+
+    path: Path
+    content: Content
+    status: os.stat_result
 
 
 @dataclass(frozen=True)
@@ -88,7 +106,7 @@ class Request:
 
 def read_state(path: Path) -> FileState:
     """What a file's tags say. Raises FileTagsError where they cannot be read."""
-    real, status, notes = _resolved(path)
+    real, status, notes = resolved(path)
     try:
         told = told_by_ffmpeg(real)
         with real.open("rb") as file:
@@ -97,11 +115,11 @@ def read_state(path: Path) -> FileState:
         raise FileTagsError(str(error), path) from error
     except OSError as error:
         raise FileTagsError(cause(error), path) from error
-    return FileState(real, tags.kind, _seen(tags, told), notes + tags.notes, _blocked(real, status))
+    return FileState(real, tags.kind, _seen(tags, told), notes + tags.notes, blocked(real, status))
 
 
-def write_tags(path: Path, request: Request, log: UndoLog) -> None:
-    """Write fields of one file.
+def write_tags(path: Path, request: Request, log: UndoLog) -> Written:
+    """Write fields of one file, and tell what it is now.
 
     The change is in the log before the file is replaced, and marked as done after. A link is followed; other names
     (hard links) of the file keep the old content.
@@ -109,24 +127,24 @@ def write_tags(path: Path, request: Request, log: UndoLog) -> None:
     Raises:
         FileTagsError: it was not done, and the file is as it was.
     """
-    real, status, _ = _resolved(path)
-    if blocked := _blocked(real, status):
-        raise FileTagsError(blocked, path)
+    real, status, _ = resolved(path)
+    if reason := blocked(real, status):
+        raise FileTagsError(reason, path)
     try:
         before = _look(real, status)
         _check_expected(before, request)
-        _check_space(real, status.st_size)
-        _write(real, before, request, log)
+        check_space(real, status.st_size)
+        return _write(real, before, request, log)
     except TagsError as error:
         raise FileTagsError(str(error), path) from error
     except AudioError as error:
         raise FileTagsError(error.reason, path) from error
     except OSError as error:
-        raise FileTagsError(_system_reason(error), path) from error
+        raise FileTagsError(system_reason(error), path) from error
 
 
-def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> None:
-    temporary = _free_name(real)
+def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Written:
+    temporary = free_name(real)
     number = log.intend(
         real,
         temporary.name,
@@ -140,48 +158,24 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> None:
     try:
         shutil.copyfile(real, temporary)
         _change(temporary, before, request)
-        _check(temporary, before, request)
-        _dress(real, temporary, before.status, keep_mtime=request.keep_mtime)
+        content = _check(temporary, before, request)
+        dress(real, temporary, before.status, keep_mtime=request.keep_mtime)
         now = real.stat()
-        if _identity(now) != _identity(before.status):
+        if identity(now) != identity(before.status):
             raise TagsError("it was changed by another program meanwhile: left as it is, try again")
+        status = temporary.stat()  # before anybody else can have changed it
         log.sync()
         temporary.replace(real)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         log.failed(number, str(error) or type(error).__name__)
         raise
-    _sync_folder(real.parent)
+    sync_folder(real.parent)
     log.done(number)
+    return Written(real, content, status)
 
 
 # Before ---------------------------------------------------------------------------------------------------
-
-
-def _resolved(path: Path) -> tuple[Path, os.stat_result, tuple[str, ...]]:
-    try:
-        real = path.resolve(strict=True)
-        status = real.stat()
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, in older Pythons
-        raise FileTagsError(cause(error) if isinstance(error, OSError) else "links in a circle", path) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise FileTagsError("is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file", path)
-    notes = []
-    if path.is_symlink():
-        notes.append(f"a link: {real} is written to")
-    if status.st_nlink > 1:
-        notes.append(f"has {status.st_nlink - 1} more name(s) (hard links), which keep the old content")
-    return real, status, tuple(notes)
-
-
-def _blocked(real: Path, status: os.stat_result) -> str:
-    """Renaming would get past a file's own permissions; they are its owner's wish, so they are asked first."""
-    if not status.st_mode & 0o222 or not os.access(real, os.W_OK):
-        return "is read-only: left as it is"
-    folder = real.parent
-    if not folder.stat().st_mode & 0o222 or not os.access(folder, os.W_OK | os.X_OK):
-        return f"its folder is read-only ({folder}): left as it is"
-    return ""
 
 
 def _look(real: Path, status: os.stat_result) -> _Before:
@@ -221,26 +215,7 @@ def _check_expected(before: _Before, request: Request) -> None:
             raise TagsError(f"its {name} was changed by another program meanwhile: left as it is, try again")
 
 
-def _check_space(real: Path, n_bytes: int) -> None:
-    free = shutil.disk_usage(real.parent).free
-    if free < n_bytes + _SPARE_BYTES:
-        raise TagsError(
-            f"not enough space on its disk: a copy needs {(n_bytes + _SPARE_BYTES) / 1e6:.1f} MB, "
-            f"{free / 1e6:.1f} MB are free"
-        )
-
-
 # The copy -------------------------------------------------------------------------------------------------
-
-
-def _free_name(real: Path) -> Path:
-    """A hidden name beside the file, with its ending, which formats are told by."""
-    suffix = real.suffix if len(real.suffix) <= _SUFFIX_CHARACTERS else ""
-    for _ in range(_TRIES):
-        name = real.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(4).hex()}{suffix}")
-        if not name.exists():
-            return name
-    raise OSError(errno.EEXIST, "no free name for a temporary file", str(real.parent))
 
 
 def _change(temporary: Path, before: _Before, request: Request) -> None:
@@ -261,8 +236,8 @@ def _change(temporary: Path, before: _Before, request: Request) -> None:
         os.fsync(file.fileno())
 
 
-def _check(temporary: Path, before: _Before, request: Request) -> None:
-    """Is the copy the old file but for what was to be changed?"""
+def _check(temporary: Path, before: _Before, request: Request) -> Content:
+    """Is the copy the old file but for what was to be changed? Gives what is in it."""
     with temporary.open("rb") as file:
         tags = _opened(file, before.told)
         for name in FIELDS:
@@ -277,50 +252,7 @@ def _check(temporary: Path, before: _Before, request: Request) -> None:
                 raise TagsError(f"{name} {target.values!r} would be read back as {tags.values(name)!r}: left as it is")
         if tags.foreign(file) != before.foreign:
             raise TagsError("other tags of it, or its structure, would not survive unchanged: left as it is")
-    if look_into(temporary).key != before.key:
+    content = look_into(temporary)
+    if content.key != before.key:
         raise TagsError("its audio would not be found as it was: left as it is")
-
-
-def _dress(real: Path, temporary: Path, status: os.stat_result, *, keep_mtime: bool) -> None:
-    """Owner, permissions, extended attributes and times of the old file."""
-    if sys.platform != "win32":
-        made = temporary.stat()
-        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
-            try:
-                os.chown(temporary, status.st_uid, status.st_gid)
-            except PermissionError as error:
-                raise TagsError(
-                    "belongs to another user or group, to whom only an administrator can give the new file: left as it is"
-                ) from error
-    shutil.copystat(real, temporary)
-    if not keep_mtime:
-        os.utime(temporary)
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _identity(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system can be asked to."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass  # some network file systems cannot
-    finally:
-        os.close(handle)
-
-
-def _system_reason(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full: left as it is"
-    if error.errno == errno.EROFS:
-        return "its disk is read-only: left as it is"
-    if isinstance(error, PermissionError):
-        return "no permission to write it, or into its folder: left as it is"
-    return f"{cause(error)}: left as it is"
+    return content

@@ -76,4 +76,4 @@ def open_tags(file: BinaryIO, told: Told) -> FileTags:
                 return AsfTags(file)
     except mutagen.MutagenError as error:
         raise TagsError(f"its tags cannot be read: they are damaged, or the file is cut off ({error})") from error
-    raise TagsError(f"tags cannot be written into {told.container}; they can into {WRITABLE}")
+    raise TagsError(f"tags are not written into this format ({told.container}), only into {WRITABLE}")

@@ -68,7 +68,9 @@ class ID3Tags(FileTags):
         self._from_v1 = self._rendered_v1() if self._v1 is not None and major == 4 else []
         if self._v1 is not None and not self._was_there:
             self.notes = ("an ID3v2.4 tag is added, with title, artist and so on as the ID3v1 tag has them",)
-        self._ape = _ape_of(file) if container == "mp3" else {}
+        self._ape = _ape_of(file) if container == "mp3" else None
+        if self._ape is not None:
+            self.notes += ("its APEv2 tag stays as it is; players that prefer that one do not show what is written",)
 
     def _load(self, file: BinaryIO) -> Any:
         """The tags, or new ones where the file has none."""
@@ -141,8 +143,8 @@ class ID3Tags(FileTags):
             found += [text for text in map(str, texts) if text.strip()]
         if not found and field == "genre" and self._v1_genre is not None and self._v1_genre < len(_GENRES):
             found = [_GENRES[self._v1_genre]]
-        if not found and field in self._ape:
-            found = list(self._ape[field])
+        if not found and self._ape is not None:
+            found = list(self._ape.get(field, ()))
         return tuple(found)
 
     def raw(self, field: Field) -> Values:
@@ -275,15 +277,15 @@ def _v1_number(genre: str) -> int:
     return folded.index(genre.casefold()) if genre.casefold() in folded else _NO_GENRE
 
 
-def _ape_of(file: BinaryIO) -> dict[Field, Values]:
-    """Genre and mood of an APEv2 tag at the end of an MP3. It is read, never written."""
+def _ape_of(file: BinaryIO) -> dict[Field, Values] | None:
+    """Genre and mood of an APEv2 tag at the end of an MP3; None where there is none. It is read, never written."""
     file.seek(0)
     try:
         ape = APEv2(file)
     except APENoHeaderError:
-        return {}
+        return None
     except Exception:  # noqa: BLE001  damaged, and not ours to repair
-        return {}
+        return None
     found: dict[Field, Values] = {}
     for field in ("genre", "mood"):
         if field in ape:
