@@ -21,8 +21,9 @@ from earmark.errors import AudioError, ConfigError, DataError
 from earmark.library import scan as scan_module
 from earmark.library.content import Content, look_into
 from earmark.library.model import LazyTagger
+from earmark.library.rows import Track
 from earmark.library.scan import CHANGED_MEANWHILE, Scan, scan
-from earmark.library.store import Index, Track
+from earmark.library.store import Index
 from earmark.library.summary import ScanWatcher
 from earmark.runtime import find_model
 from earmark.tagging import TagScores, load_tagger

@@ -14,10 +14,11 @@ import pytest
 
 from earmark.errors import ConfigError, DataError, MissingExtraError
 from earmark.library import neighbours
+from earmark.library.asking import ask
 from earmark.library.export import export_tracks, file_to_write, format_of
 from earmark.library.neighbours import Neighbours
 from earmark.library.playlist import arranged, m3u8, write_playlist
-from earmark.library.query import Bound, HasTag, Query
+from earmark.library.query import Bound, HasTag, Query, QueryError
 from earmark.library.search import Hit, Tracks
 from earmark.library.similar import find_similar
 from earmark.library.stats import library_stats
@@ -113,6 +114,41 @@ def test_a_hit_has_the_file_s_own_fields_and_the_tags_over_threshold(tracks: Tra
     assert [tag for tag, _ in hit.tags] == ["slow", "jazz", "guitar"]
     (unknown,) = tracks.search("piano")
     assert unknown.duration_seconds is None
+
+
+@pytest.mark.parametrize("limit", [None, 1, 3, 100])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "slow",
+        "slow or fast",
+        "slow -vocals artist:davis",
+        "duration<5m -path:copy",
+        "fast or title:hurt",
+        "",
+        "happy>0.9",
+    ],
+)
+def test_asked_once_it_finds_the_same(index_path: Path, tracks: Tracks, query: str, limit: int | None) -> None:
+    """The command line's way, which reads no more than it needs."""
+    found = tracks.search(query)
+    with Index.open(index_path) as index:
+        answer = ask(index, query, limit)
+    assert list(answer.best) == list(found)[:limit]
+    assert (answer.n_found, answer.n_tracks) == (len(found), len(tracks))
+    assert answer.best.tracks.n_waiting == tracks.n_waiting == 1
+    assert answer.best.guessed_bounds() == found.guessed_bounds()
+
+
+def test_asked_of_an_empty_index_or_wrongly(tmp_path: Path, index_path: Path) -> None:
+    with Index.open(make_index(tmp_path / "empty.sqlite", [])) as index:
+        for query in ("slow or fast artist:a duration<5m", ""):
+            answer = ask(index, query, 3)
+            assert (list(answer.best), answer.n_found, answer.n_tracks) == ([], 0, 0)
+    with Index.open(index_path) as index:
+        with pytest.raises(QueryError, match="banjo"):
+            ask(index, "banjo")
+        assert ask(index, "piano").n_found == 1  # nothing of the failure is left behind
 
 
 def test_files_that_wait_and_guessed_bounds_are_known(tracks: Tracks) -> None:

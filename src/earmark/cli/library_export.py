@@ -48,7 +48,7 @@ def export(
 
     from earmark.cli.extra import require_extra, stopping_kindly
     from earmark.cli.library_rows import messages, readers_may_leave
-    from earmark.cli.tag_run import printable
+    from earmark.cli.text import printable
     from earmark.errors import ConfigError
     from earmark.library.export import export_tracks, file_to_write, format_of
     from earmark.library.store import Index

@@ -36,7 +36,7 @@ def info(
     """
     import sys
 
-    from earmark.cli.tag_run import printable
+    from earmark.cli.text import printable
     from earmark.library.schema import SCHEMA_VERSION
     from earmark.library.store import Index
 

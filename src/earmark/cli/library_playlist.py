@@ -60,7 +60,7 @@ def playlist(
     """
     from earmark.cli.library_rows import messages
     from earmark.cli.library_search import query_text, told
-    from earmark.cli.tag_run import clock, printable
+    from earmark.cli.text import clock, printable
     from earmark.library.playlist import arranged, write_playlist
     from earmark.library.search import Tracks
     from earmark.library.similar import track_vectors

@@ -122,7 +122,7 @@ def _print_table(hits: list[Hit], tags_first: tuple[str, ...]) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from earmark.cli.tag_run import clock, printable
+    from earmark.cli.text import clock, printable
 
     out = Console(highlight=False, soft_wrap=True)
     longest = max((cell_len(printable(hit.path)) for hit in hits), default=0)

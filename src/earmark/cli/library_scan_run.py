@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from earmark.cli.library_options import json_line
-from earmark.cli.tag_run import EXIT_INTERRUPTED, clock, printable
+from earmark.cli.tag_run import EXIT_INTERRUPTED
+from earmark.cli.text import clock, printable
 from earmark.errors import IndexInUseError
 from earmark.library.model import LazyTagger
 from earmark.library.scan import Scan

@@ -91,25 +91,24 @@ def search(
     Exit code: 0 also when nothing is found (stderr says so), 1 the index cannot be read, 2 wrong usage.
     """
     from earmark.cli.library_rows import messages, print_hits
-    from earmark.library.search import Tracks
+    from earmark.library.asking import ask
     from earmark.library.store import Index
 
     text = query_text(query, context)
-    with Index.open(index) as opened:
-        found = Tracks.load(opened).search(text)
-    told(found)
-    n = len(found)
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
-    shown = found.take(slice(limit or None))
-    wanted = tuple(tag.tag for tag in found.query.tags())
+    with Index.open(index) as opened:
+        answer = ask(opened, text, limit or None)
+    shown = answer.best
+    told(shown)
+    wanted = tuple(tag.tag for tag in shown.query.tags())
     print_hits(shown, output_format, print0=print0, score_name="score", tags_first=wanted)
-    if not n:
-        messages().print(f"earmark: nothing found among {len(found.tracks)} tracks")
-    elif table and len(shown) < n:
-        messages().print(f"earmark: {len(shown)} of {n} tracks shown; --limit 0 shows all")
+    if not answer.n_found:
+        messages().print(f"earmark: nothing found among {answer.n_tracks} tracks")
+    elif table and len(shown) < answer.n_found:
+        messages().print(f"earmark: {len(shown)} of {answer.n_found} tracks shown; --limit 0 shows all")
     elif table:
-        messages().print(f"earmark: {n} of {len(found.tracks)} tracks")
+        messages().print(f"earmark: {answer.n_found} of {answer.n_tracks} tracks")
 
 
 def similar(

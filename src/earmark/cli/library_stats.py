@@ -52,7 +52,7 @@ def stats(
 
     from earmark.cli.extra import require_extra
     from earmark.cli.library_rows import messages, readers_may_leave
-    from earmark.cli.tag_run import printable
+    from earmark.cli.text import printable
     from earmark.library.stats import library_stats
     from earmark.library.store import Index
 
@@ -76,7 +76,7 @@ def _print(found: Stats) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from earmark.cli.tag_run import printable
+    from earmark.cli.text import printable
     from earmark.library.stats_text import bar, duration_name
 
     out = Console(highlight=False, soft_wrap=True)

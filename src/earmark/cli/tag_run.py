@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from earmark.cli.text import clock, printable
 from earmark.cli.write_options import WriteOptions, WriteRun
 from earmark.discover import Found, find_audio
 from earmark.errors import AudioError, ConfigError, MissingExtraError
@@ -266,18 +267,6 @@ class _Csv:
 
 
 _PRINTERS: dict[str, type[_Table] | type[_JsonLines] | type[_Csv]] = {"table": _Table, "jsonl": _JsonLines, "csv": _Csv}
-
-
-def printable(path: Path) -> str:
-    """A path for a terminal: what is not UTF-8 or not printable is shown as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
-
-
-def clock(seconds: float) -> str:
-    """A length for people, as 4:05 or 1:02:03."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 def _size(path: Path) -> int:

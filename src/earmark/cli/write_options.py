@@ -212,7 +212,7 @@ class Tally:
 
     def show(self, path: Path, made: Plan, kind: str = "", notes: tuple[str, ...] = ()) -> None:
         """A file's diff. Files that stay as they are only appear where nothing is done anyway."""
-        from earmark.cli.tag_run import printable
+        from earmark.cli.text import printable
         from earmark.library.changes import diff_lines
 
         lines = diff_lines(made)
@@ -235,7 +235,7 @@ class Tally:
 
     def failed(self, path: Path, reason: str) -> None:
         """A file that did not."""
-        from earmark.cli.tag_run import printable
+        from earmark.cli.text import printable
 
         self.n_failed += 1
         self.messages.print(f"[red]error[/red] {escape(printable(path))}: {escape(reason)}")

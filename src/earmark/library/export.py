@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast, get_args
 
 from earmark.errors import ConfigError, MissingExtraError
-from earmark.library.store import Index, Track
+from earmark.library.rows import Track
+from earmark.library.store import Index
 from earmark.vocabulary import Vocabulary
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]

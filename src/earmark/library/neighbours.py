@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import ConfigError, DataError, MissingExtraError
-from earmark.library.store import Index, ModelRow
+from earmark.library.rows import ModelRow
+from earmark.library.store import Index
 
 logger = logging.getLogger(__name__)
 

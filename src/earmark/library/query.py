@@ -126,6 +126,10 @@ class Query:
         """The files' own fields that it asks for."""
         return frozenset(node.field for node in _walk(self.node) if isinstance(node, HasText))
 
+    def asks_durations(self) -> bool:
+        """Whether it asks how long tracks last."""
+        return any(isinstance(node, Lasts) for node in _walk(self.node))
+
 
 def all_of(parts: Iterable[Node]) -> Node:
     """All parts hold; parts that are an :class:`AllOf` themselves are laid open, one part is itself."""

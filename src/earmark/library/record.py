@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Iterable
 
-from earmark.library.store import Index, ModelRow, to_blob
+from earmark.library.rows import ModelRow
+from earmark.library.store import Index, to_blob
 from earmark.library.walk import Known, Todo
 from earmark.tagging import TagScores
 

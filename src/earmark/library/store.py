@@ -8,8 +8,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,75 +18,11 @@ import numpy.typing as npt
 from earmark.card import ModelCard
 from earmark.errors import DataError
 from earmark.library.lock import WriterLock
+from earmark.library.rows import Floats, ModelRow, Track
 from earmark.library.schema import connect, default_index, explained
-from earmark.vocabulary import Vocabulary
-
-Floats = npt.NDArray[np.float32]
 
 _FLOAT32 = np.dtype("<f4")
 _CURRENT_MODEL = "current_model_id"
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """A model that results in the index came from.
-
-    Attributes:
-        model_id: its number in this index.
-        name, version: of its card.
-        weights_sha256: of its ONNX file.
-        card_json: its card, as :meth:`earmark.card.ModelCard.to_json` writes it.
-        embedding_dims: length of its embeddings, None where it gives none.
-    """
-
-    model_id: int
-    name: str
-    version: str
-    weights_sha256: str
-    card_json: str = field(repr=False)
-    embedding_dims: int | None
-
-    @cached_property
-    def card(self) -> ModelCard:
-        """The model's card."""
-        return ModelCard.from_json(self.card_json, where=f"card of {self.name} in the index")
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """Tags in the order of the scores."""
-        return self.card.vocabulary
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """One file of the library.
-
-    Attributes:
-        path: absolute.
-        content_key: key of its audio; None where it could not be read.
-        duration_seconds: None where it was never tagged.
-        scores: ``(n_tags,)`` float32, 0..1, of :attr:`model`; None where it has none.
-        embedding: ``(embedding_dims,)`` float32, or None.
-        model: what the scores came from.
-        status: "ok", "error", or "missing": it was there in an earlier scan.
-        error: why it could not be tagged.
-        warnings: what the tagger said of it, one line each.
-        title, artist, album, genre: the file's own metadata; several genres are joined with "; ".
-    """
-
-    path: Path
-    content_key: str | None
-    duration_seconds: float | None
-    scores: Floats | None
-    embedding: Floats | None
-    model: ModelRow | None
-    status: str
-    error: str | None
-    warnings: tuple[str, ...] = ()
-    title: str | None = None
-    artist: str | None = None
-    album: str | None = None
-    genre: str | None = None
 
 
 class Index:
@@ -176,6 +110,15 @@ class Index:
                 if self._connection.in_transaction:  # SQLite itself rolls back where the disk is full
                     self._connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one state of the index, whatever a scan writes meanwhile."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("COMMIT")
 
     # Models -------------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 from earmark.discover import find_audio
 from earmark.library.content import Content
-from earmark.library.store import Index, ModelRow
+from earmark.library.rows import ModelRow
+from earmark.library.store import Index
 
 Why = Literal["new", "changed", "stale", "retry"]
 

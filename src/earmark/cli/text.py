@@ -1,0 +1,17 @@
+"""Small things said on a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def printable(path: Path) -> str:
+    """A path for a terminal: what is not UTF-8 or not printable is shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
+
+
+def clock(seconds: float) -> str:
+    """A length for people, as 4:05 or 1:02:03."""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
