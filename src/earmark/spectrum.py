@@ -174,15 +174,15 @@ def hann_window(config: LogMelConfig) -> NDArray[np.float64]:
     return np.pad(window, (left, config.n_fft - config.window_samples - left))
 
 
-def _hz_to_mel(hz: NDArray[np.float64], scale: MelScale) -> NDArray[np.float64]:
+def hz_to_mel(hz: NDArray[np.float64], scale: MelScale) -> NDArray[np.float64]:
     """Frequencies in mel: HTK's formula, or that of Slaney's Auditory Toolbox (linear, from 1 kHz on logarithmic)."""
     if scale == "htk":
         return 2595.0 * np.log10(1.0 + hz / 700.0)
     return np.where(hz < 1000.0, hz * 3 / 200, 15.0 + 27.0 * np.log(np.maximum(hz, 1000.0) / 1000.0) / np.log(6.4))
 
 
-def _mel_to_hz(mel: NDArray[np.float64], scale: MelScale) -> NDArray[np.float64]:
-    """The inverse of :func:`_hz_to_mel`."""
+def mel_to_hz(mel: NDArray[np.float64], scale: MelScale) -> NDArray[np.float64]:
+    """The inverse of :func:`hz_to_mel`."""
     if scale == "htk":
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     return np.where(mel < 15.0, mel * 200 / 3, 1000.0 * np.exp(np.log(6.4) * (np.maximum(mel, 15.0) - 15.0) / 27.0))
@@ -194,8 +194,8 @@ def mel_filterbank(config: LogMelConfig) -> NDArray[np.float64]:
     Band m rises from edge m to edge m + 1 and falls to edge m + 2, the edges being equally spaced in mel from
     f_min_hz to f_max_hz. A band that is narrower than the distance of bins can be all zeros.
     """
-    ends = _hz_to_mel(np.array([config.f_min_hz, config.f_max_hz], dtype=np.float64), config.mel_scale)
-    edges_hz = _mel_to_hz(np.linspace(ends[0], ends[1], config.n_mels + 2), config.mel_scale)
+    ends = hz_to_mel(np.array([config.f_min_hz, config.f_max_hz], dtype=np.float64), config.mel_scale)
+    edges_hz = mel_to_hz(np.linspace(ends[0], ends[1], config.n_mels + 2), config.mel_scale)
     bins_hz = np.arange(config.n_bins) * config.sample_rate_hz / config.n_fft
     low, mid, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     bands = np.maximum(0.0, np.minimum((bins_hz - low) / (mid - low), (high - bins_hz) / (high - mid)))
