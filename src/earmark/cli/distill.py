@@ -1,0 +1,83 @@
+"""`earmark distill`: what the default model is made with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.extra import require_extra, stopping_kindly
+
+app = typer.Typer(no_args_is_help=True, help="Make a small network from the answers of published ones.")
+
+
+@app.callback()
+def distill() -> None:
+    """Make a small network from the answers of published ones."""
+
+
+@app.command(no_args_is_help=True)
+def label(
+    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")],
+    corpus: Annotated[Path, typer.Option("--corpus", metavar="DIR", help="More music: tracks.csv and its audio.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the sets are kept: 115 MB an hour.")],
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="DIR",
+            help="Folder with the published weights. Default: what `earmark models pull` fetched.",
+            show_default=False,
+        ),
+    ] = None,
+    hours: Annotated[float, typer.Option("--hours", min=0, help="Hours of augmented audio.")] = 80.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which augmented audio.")] = 0,
+    part: Annotated[
+        str, typer.Option("--part", metavar="I/N", help="Of N processes side by side, this is the I-th.")
+    ] = "1/1",
+) -> None:
+    """Label music with the published networks, for a student to learn from.
+
+    \b
+    Examples:
+      earmark distill label --emotify ~/emotify --corpus ~/corpus --weights ~/weights --out sets
+      earmark distill label ... --out sets --part 1/2 &  earmark distill label ... --out sets --part 2/2
+
+    The same command again goes on where it was stopped. With more --hours the set grows; what is there stays.
+    """
+    require_extra("train", "`earmark distill`", "scipy", "torch")
+    import time
+
+    from earmark.distillation.label import EXAMPLE_HOURS, load_material, plan
+    from earmark.distillation.label import label as label_shards
+
+    chosen = _part(part)
+    with stopping_kindly("the same command goes on where it was stopped"):
+        material = load_material(emotify, corpus, out, weights)
+        shards = plan(material, hours, seed)
+        n_mine = len(shards[chosen[0] - 1 :: chosen[1]])
+        started, n_made = time.monotonic(), 0
+        for n_done, done in enumerate(label_shards(shards, material, out, seed, chosen), start=1):
+            if done.before:
+                continue
+            n_made += 1
+            n_examples = len(done.shard.recipes)
+            speed = n_examples * EXAMPLE_HOURS * 3600 / max(done.seconds, 1e-9)
+            left = (time.monotonic() - started) / n_made * (n_mine - n_done)
+            typer.echo(
+                f"{n_done}/{n_mine}  {done.shard.set_name} {done.shard.number:05d}: {n_examples} examples, "
+                f"{speed:.0f} x real time; about {left / 60:.0f} min left",
+                err=True,
+            )
+    typer.echo(f"{out}: {n_mine} shards are there")
+
+
+def _part(text: str) -> tuple[int, int]:
+    from earmark.errors import ConfigError
+
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None:
+        raise ConfigError(f"--part {text!r}: must be I/N, for instance 1/2")
+    return int(match[1]), int(match[2])
