@@ -21,6 +21,8 @@ from earmark.library.undo_log import read_log
 from earmark.library.write import read_state
 from tests import tagged
 
+LONGEST_DELAY_SECONDS = 0.02  # about what one file takes
+
 
 def child(arguments: list[str]) -> None:
     """Run the command in a forked process; never returns."""
@@ -47,23 +49,20 @@ def n_lines(log: Path) -> int:
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
-def run_and_kill(arguments: list[str], log: Path, delay_seconds: float) -> int | None:
-    """Kill the command so long after its first line in the log; its exit code where it was faster."""
-    lines = n_lines(log)
+def run_and_kill(arguments: list[str], log: Path, n_more_lines: int | None, delay_seconds: float = 0) -> int | None:
+    """Kill the command so long after so many new lines in the log; its exit code where it was faster, or is not killed."""
+    wanted = None if n_more_lines is None else n_lines(log) + n_more_lines
     number = os.fork()
     if not number:
         child(arguments)
-    while n_lines(log) == lines:
+    kill_at = None
+    while kill_at is None or time.monotonic() < kill_at:
         ended, status = os.waitpid(number, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.001)
-    deadline = time.monotonic() + delay_seconds
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(number, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.001)
+        if kill_at is None and wanted is not None and n_lines(log) >= wanted:
+            kill_at = time.monotonic() + delay_seconds
+        time.sleep(0.0005)
     os.kill(number, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
     return None if code == -signal.SIGKILL else code
@@ -98,16 +97,18 @@ def kill_often(folder: Path, n_kills: int) -> dict[str, int]:
     songs = sorted((folder / "music").iterdir())
     audio = {path: tagged.packets(path) for path in songs}
     content = {path: path.read_bytes() for path in songs}
-    run_here(["write", "--quiet"])  # so that children find everything loaded
-    start = time.monotonic()
-    assert run_and_kill(["write", "--apply"], log, 300) == 0
-    longest_seconds = time.monotonic() - start
-    assert look(audio, content, log) == len(songs)
+    for command in ("write", "undo"):  # so that children find everything loaded
+        run_here([command, "--apply", "--quiet"])
+    assert run_and_kill(["write", "--apply"], log, None) == 0
+    n_tagged = look(audio, content, log)
+    assert n_tagged == len(songs)
     n_done = n_amidst = 0
     writing = False
     while n_done < n_kills:
         command = ["write", "--apply"] if writing else ["undo", pick_run(read_log(log), None, log).name, "--apply"]
-        code = run_and_kill(command, log, draw.uniform(0, longest_seconds))
+        n_left = len(songs) - n_tagged if writing else n_tagged
+        # A run begins with a line and has two a file: killed before, between and after any of them.
+        code = run_and_kill(command, log, draw.randrange(2 * n_left + 1), draw.uniform(0, LONGEST_DELAY_SECONDS))
         assert code in (None, 0), f"{command} ended with {code}"
         n_tagged = look(audio, content, log)
         n_done += code is None
@@ -117,7 +118,7 @@ def kill_often(folder: Path, n_kills: int) -> dict[str, int]:
         elif not writing and not n_tagged:
             writing = True
     while look(audio, content, log):
-        assert run_and_kill(["undo", "--apply"], log, 300) == 0
+        assert run_and_kill(["undo", "--apply"], log, None) == 0
     return {"n_kills": n_done, "n_amidst": n_amidst}
 
 
