@@ -18,7 +18,7 @@ import pytest
 from mutagen.id3 import TIT2
 
 from earmark.errors import AudioError, ConfigError, DataError
-from earmark.library import scan as scan_module
+from earmark.library import looking
 from earmark.library.content import Content, look_into
 from earmark.library.model import LazyTagger
 from earmark.library.rows import Track
@@ -82,7 +82,7 @@ def test_what_did_not_change_is_not_opened(music: Path, index: Path, monkeypatch
     def look(path: Path) -> None:
         raise AssertionError(f"opened: {path}")
 
-    monkeypatch.setattr(scan_module, "look_into", look)
+    monkeypatch.setattr(looking, "look_into", look)
     monkeypatch.setattr("earmark.tagging.OnnxModel", look)
     assert happened(scanned(index, music)) == {"unchanged": 3, "failed_before": 1}
     assert content(index) == before
@@ -407,7 +407,7 @@ def test_ctrl_c_is_heard_among_files_that_are_all_known(
         return look_into(path)
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(scan_module, "look_into", slow_look)
+    monkeypatch.setattr(looking, "look_into", slow_look)
     with pytest.raises(KeyboardInterrupt):
         scanned(index, music, jobs=1)
     assert n_looks < 20

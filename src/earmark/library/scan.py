@@ -10,12 +10,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from earmark.errors import AudioError, ConfigError, TruncatedAudioError
-from earmark.library.content import Content, look_into
+from earmark.library.content import Content
 from earmark.library.interrupt import set_by_ctrl_c
+from earmark.library.looking import changed_since, look_ahead
 from earmark.library.model import ScanTagger
 from earmark.library.record import Recorder, same_inode
 from earmark.library.store import Index
@@ -23,7 +24,6 @@ from earmark.library.summary import Outcome, ScanSummary, ScanWatcher
 from earmark.library.walk import Difference, Known, Todo, compare
 from earmark.tagging import TagScores, available_cores
 
-_LOOKS_AHEAD = 32
 CHANGED_MEANWHILE = "changed while it was being read; the next scan reads it again"
 
 
@@ -179,7 +179,7 @@ class Scan:
 
     def _unknown(self, looks: ThreadPoolExecutor, todo: list[Todo], share: bool) -> Iterator[Path]:
         """Paths that the tagger has to listen to; everything else is settled on the way. Run by the tagger's threads."""
-        for item, content in _look_ahead(looks, todo):
+        for item, content in look_ahead(looks, todo):
             if self._stopping.is_set():
                 return
             if isinstance(content, AudioError):
@@ -210,7 +210,7 @@ class Scan:
         """One result of the tagger, and the files that wait for it."""
         content = item.content
         assert content is not None
-        if not isinstance(result, AudioError) and _changed(item):
+        if not isinstance(result, AudioError) and changed_since(item):
             result = AudioError(CHANGED_MEANWHILE, item.path)
         if isinstance(result, AudioError):
             with self._lock:
@@ -279,31 +279,6 @@ def scan(
     that the model has heard before, under whatever name and with whatever metadata, is not tagged again.
     """
     return Scan(index, roots, tagger, jobs=jobs, retry=retry, prune=prune, watcher=watcher).run()
-
-
-def _look_ahead(looks: ThreadPoolExecutor, todo: Iterable[Todo]) -> Iterator[tuple[Todo, Content | AudioError]]:
-    """Every item with what a look into it gives, in order; some are looked into beforehand."""
-    ahead: deque[tuple[Todo, Future[Content] | Content]] = deque()
-    items = iter(todo)
-    while True:
-        while len(ahead) < _LOOKS_AHEAD and (item := next(items, None)) is not None:
-            ahead.append((item, item.content or looks.submit(look_into, item.path)))
-        if not ahead:
-            return
-        item, content = ahead.popleft()
-        try:
-            yield item, content if isinstance(content, Content) else content.result()
-        except AudioError as error:
-            yield item, error
-
-
-def _changed(item: Todo) -> bool:
-    """Is the file another one than when its key was made?"""
-    try:
-        now = item.path.stat()
-    except OSError:
-        return True
-    return (now.st_size, now.st_mtime_ns) != (item.status.st_size, item.status.st_mtime_ns)
 
 
 def _outcome(item: Todo, content: Content, *, moved: bool) -> Outcome:
