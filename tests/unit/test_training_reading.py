@@ -161,10 +161,10 @@ def test_seeding_a_batch_leaves_nothing_behind() -> None:
     module = SimpleNamespace(recipe=recipe, current_epoch=2, global_rank=0, device=torch.device("cpu"))
     notes = len(torch.cuda._queued_calls)
     with torch.random.fork_rng(devices=[]):
-        TaggingModule.on_train_batch_start(module, None, 3)  # type: ignore[arg-type]
+        TaggingModule.seed_batch(module, 3)  # type: ignore[arg-type]
         drawn = torch.rand(8)
         assert len(torch.cuda._queued_calls) == notes
         torch.manual_seed(int.from_bytes(hashlib.sha256(b"11 2 3").digest()[:7], "big"))
         assert torch.equal(drawn, torch.rand(8))
-        TaggingModule.on_train_batch_start(module, None, 4)  # type: ignore[arg-type]
+        TaggingModule.seed_batch(module, 4)  # type: ignore[arg-type]
         assert not torch.equal(drawn, torch.rand(8))

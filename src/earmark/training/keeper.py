@@ -12,6 +12,7 @@ import io
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class Keeper(pl.Callback):
         self.best_selection = -math.inf
         self.best_epoch = 0
         self.resumed_after = 0
-        self._losses: list[float] = []
+        self._loss_sum, self._n_losses = 0.0, 0
         self._windows = 0
         self._started = 0.0
         self._waited = 0.0
@@ -114,44 +115,39 @@ class Keeper(pl.Callback):
         stale = patience is not None and bool(self.history) and len(self.history) - self.best_epoch >= patience
         return stale or self.plateau.finished
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A run that was stopped before, and is resumed, stops again."""
+        assert isinstance(pl_module, TaggingModule)
+        pl_module.after_batch = partial(self.after_batch, trainer, pl_module.n_batches)
         trainer.should_stop = self.over
         self._started = time.monotonic()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Begin to count."""
-        self._losses, self._windows, self._waited = [], 0, 0.0
+        self._loss_sum, self._n_losses, self._windows, self._waited = 0.0, 0, 0, 0.0
         self._epoch_started = self._last_batch_end = time.monotonic()
 
     def on_train_batch_start(self, *_: Any) -> None:
         """What has passed since the last batch was a wait for this one."""
         self._waited += time.monotonic() - self._last_batch_end
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Collect the loss."""
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        assert isinstance(loss, Tensor)
+    def after_batch(self, trainer: pl.Trainer, n_batches: int, index: int, loss: Tensor, n_windows: int) -> None:
+        """A batch of ``n_batches`` is done. Raises ConfigError where its loss is not finite."""
         if trainer.world_size > 1:
-            mean_loss = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
+            mean_loss = trainer.strategy.reduce(loss.clone(), reduce_op="mean")
             assert isinstance(mean_loss, Tensor)
             loss = mean_loss  # all devices see the same, and stop together where it is not finite
-        self._losses.append(float(loss) * trainer.accumulate_grad_batches)
-        if not math.isfinite(self._losses[-1]):
-            raise not_finite(trainer, f"the training loss is {self._losses[-1]}")
-        self._windows += math.prod(batch[0].shape[:-1]) * trainer.world_size
+        value = float(loss)
+        if not math.isfinite(value):
+            raise not_finite(trainer, f"the training loss is {value}")
+        self._loss_sum += value
+        self._n_losses += 1
+        self._windows += n_windows * trainer.world_size
         self._last_batch_end = time.monotonic()
         if self.watcher is not None:
-            mean = sum(self._losses) / len(self._losses)
+            mean = self._loss_sum / self._n_losses
             speed = self._windows / max(1e-9, self._last_batch_end - self._epoch_started)
-            self.watcher.batch(trainer.current_epoch + 1, batch_idx + 1, int(trainer.num_training_batches), mean, speed)
+            self.watcher.batch(trainer.current_epoch + 1, index + 1, n_batches, mean, speed)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the best, then the log, then the state."""
@@ -164,7 +160,7 @@ class Keeper(pl.Callback):
             "epoch": epoch,
             "step": trainer.global_step,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "train_loss": sum(self._losses) / len(self._losses),
+            "train_loss": self._loss_sum / self._n_losses,
             "best": 0,
             "windows_per_second": round(self._windows / trained, 3),
             "wait_share": round(self._waited / trained, 4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,13 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from earmark.errors import ConfigError
 from earmark.models import TaggingModel
 from earmark.models.blocks import average_subclips
 from earmark.tagging import aggregate
+from earmark.training.data import Batch, Group
 from earmark.training.schedule import learning_rate_share, make_optimiser
 from earmark.training.sections import AugmentationSection, LossSection, Recipe
 from earmark.training.selection import Judge, Validation
@@ -52,16 +55,21 @@ class TagLoss(nn.Module):
         for place, (tags, kind, weight) in enumerate(self.kinds):
             if not tags:
                 continue
-            answer, wanted = logits[:, tags].float(), labels[:, tags]
-            known = ~torch.isnan(wanted)
-            number = known.sum().float() if n_known is None else n_known[place]
-            wanted = torch.where(known, wanted, 0.0)
+            answer, wanted = _columns(logits, tags).float(), _columns(labels, tags)
+            known = (~torch.isnan(wanted)).float()
+            number = known.sum() if n_known is None else n_known[place]
+            wanted = wanted.nan_to_num(0.0)
             if kind == "bce":
-                losses = F.binary_cross_entropy_with_logits(answer, wanted, reduction="none")
+                losses = F.binary_cross_entropy_with_logits(answer, wanted, known, reduction="sum")
             else:
-                losses = (answer.sigmoid() - wanted).square()
-            total = total + weight * torch.where(known, losses, 0.0).sum() / torch.where(number > 0, number, 1.0)
+                losses = ((answer.sigmoid() - wanted).square() * known).sum()
+            total = total + weight * losses / torch.where(number > 0, number, 1.0)
         return total
+
+
+def _columns(values: Tensor, tags: slice | list[int]) -> Tensor:
+    """Values (B, n_tags) of some tags; all of them cost nothing."""
+    return values if tags == slice(0, values.shape[1]) else values[:, tags]
 
 
 def _run_or_list(places: Sequence[int]) -> slice | list[int]:
@@ -109,24 +117,27 @@ class TaggingModule(pl.LightningModule):
         recipe: loss, optimiser, augmentation, seed.
         vocabulary: tags in output order.
         judge: measures validation scores.
-        total_steps: optimiser steps in the whole run, for the schedule.
+        n_batches: in an epoch.
 
     Attributes:
+        after_batch: called with the index of a batch in its epoch, its loss and its number of windows.
         validation: of the last validation; None before.
         validation_loss: mean loss over the validation clips, of each clip's mean over windows.
     """
 
     def __init__(
-        self, model: TaggingModel, recipe: Recipe, vocabulary: Vocabulary, judge: Judge, total_steps: int
+        self, model: TaggingModel, recipe: Recipe, vocabulary: Vocabulary, judge: Judge, n_batches: int
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False  # several steps for each call of Lightning
         self.model = model
         # Compiled code shares the weights; kept in a list, so that it is no submodule.
         self._learner = [torch.compile(model) if recipe.training.compile else model]
         self.recipe = recipe
         self.loss = TagLoss(vocabulary, recipe.loss)
         self.judge = judge
-        self.total_steps = total_steps
+        self.n_batches = n_batches
+        self.after_batch: Callable[[int, Tensor, int], None] = lambda *_: None
         self.validation: Validation | None = None
         self.validation_loss = math.nan
         self._scores = np.zeros(judge.labels.shape, np.float32)
@@ -139,9 +150,32 @@ class TaggingModule(pl.LightningModule):
                 )
             model.frontend.register_forward_hook(SpectrumMask(augmentation))
 
-    def on_train_batch_start(self, _batch: Any, batch_idx: int) -> None:
+    def training_step(self, group: Group, _group_index: int) -> None:
+        """Learn from the batches of a group, one after the other."""
+        first, batches = group
+        n_batches, k = self.n_batches, self.recipe.training.accumulate_batches
+        optimiser, rate = self.optimizers(), self.lr_schedulers()
+        assert isinstance(optimiser, LightningOptimizer)
+        for index, batch in enumerate(batches, start=first):
+            self.seed_batch(index)
+            loss = self._loss_of(batch)
+            if index % k == 0:
+                optimiser.zero_grad()
+            self.manual_backward(loss / k if k > 1 else loss)
+            if (index + 1) % k == 0 or index + 1 == n_batches:
+                optimiser.step()
+                if isinstance(rate, LambdaLR):
+                    rate.step()
+            self.after_batch(index, loss.detach(), math.prod(batch[0].shape[:-1]))
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Gradients are whole and unscaled here: the place to clip them."""
+        if self.recipe.optimiser.gradient_clip is not None:
+            self.clip_gradients(optimizer, self.recipe.optimiser.gradient_clip, "norm")
+
+    def seed_batch(self, index: int) -> None:
         """Dropout and masks are a function of (seed, epoch, batch, device), so that a resumed run repeats them."""
-        text = f"{self.recipe.training.seed} {self.current_epoch} {batch_idx}"
+        text = f"{self.recipe.training.seed} {self.current_epoch} {index}"
         text += f" {self.global_rank}" if self.global_rank else ""
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
         # torch.manual_seed would seed every kind of device, and for each that is not there keep a note of who asked, with
@@ -150,7 +184,7 @@ class TaggingModule(pl.LightningModule):
         if self.device.type != "cpu":
             getattr(torch, self.device.type).manual_seed(seed)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _batch_idx: int) -> Tensor:
+    def _loss_of(self, batch: Batch) -> Tensor:
         """Loss of one batch: of windows (B, N), or of the mean over subclips (B, S, N)."""
         waveforms, labels = batch
         if waveforms.ndim == 3:
@@ -203,8 +237,10 @@ class TaggingModule(pl.LightningModule):
         optimiser = make_optimiser(self.model, config)
         if config.schedule.startswith("plateau") or (config.schedule == "none" and not config.warmup_epochs):
             return optimiser  # whose rate no step moves
-        warmup_steps = round(config.warmup_epochs * self.total_steps / self.recipe.training.epochs)
-        rate = LambdaLR(optimiser, lambda step: learning_rate_share(step, self.total_steps, warmup_steps, config))
+        training = self.recipe.training
+        total_steps = -(-self.n_batches // training.accumulate_batches) * training.epochs
+        warmup_steps = round(config.warmup_epochs * total_steps / training.epochs)
+        rate = LambdaLR(optimiser, lambda step: learning_rate_share(step, total_steps, warmup_steps, config))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
 

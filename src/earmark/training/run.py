@@ -145,10 +145,8 @@ def train(
             jobs=jobs,
             watcher=watcher if is_first else None,
         )
-        steps = (
-            -(-len(material.make_windows(0, world_size)) // recipe.training.accumulate_batches) * recipe.training.epochs
-        )
-        module = TaggingModule(model, recipe, dataset.vocabulary, judge, steps)
+        n_batches = len(material.make_windows(0, world_size))
+        module = TaggingModule(model, recipe, dataset.vocabulary, judge, n_batches)
         keeper = Keeper(
             folder,
             fingerprint=fingerprint(recipe, dataset, members),
@@ -170,8 +168,6 @@ def train(
             precision=recipe.training.precision,
             max_epochs=recipe.training.epochs,
             check_val_every_n_epoch=recipe.training.validate_every,
-            accumulate_grad_batches=recipe.training.accumulate_batches,
-            gradient_clip_val=recipe.optimiser.gradient_clip,
             num_sanity_val_steps=0,
             logger=False,
             enable_checkpointing=False,
