@@ -6,7 +6,7 @@
 Music: the files under --root, or the example clips, over and over; tags are made up, they cost as much as true ones.
 Each architecture, in the sizes of its paper, is trained by `earmark.training.run.train` in four ways: from loose files,
 from shards as they come (decoded into memory where they are small), and from shards read window by window, without
-workers and with two. In between, after each epoch of the trainer, a bare PyTorch loop makes as many steps: the same
+workers and with two. In between the epochs from shards as they come, a bare PyTorch loop makes as many steps: the same
 network, optimiser and loss (PyTorch's cross-entropy), windows cut out of audio in memory, and nothing else. Both take turns,
 so that a machine that slows down slows both. The first epoch of each training is not counted: workers start in it.
 
@@ -56,7 +56,8 @@ N_TRAIN, N_VALIDATION = 6, 2
 SONG_SECONDS = 60
 MOST_STEPS = 300
 WORKERS = 2
-WAYS = ("files", "shards", "shards, 0 workers", f"shards, {WORKERS} workers")
+MAIN = "shards"
+WAYS = ("files", MAIN, "shards, 0 workers", f"shards, {WORKERS} workers")
 
 
 @dataclass
@@ -116,8 +117,8 @@ class BareLoop:
 class Pairs:
     """A watcher that times the trainer's steps, and lets the bare loop run between its epochs."""
 
-    def __init__(self, bare: BareLoop) -> None:
-        self.bare = bare
+    def __init__(self, bare: BareLoop | None) -> None:
+        self.bare = bare  # None: the trainer alone
         self.timing = Timing()
         self.marks: list[tuple[float, float]] = []
 
@@ -133,15 +134,16 @@ class Pairs:
         steps = len(self.marks) - 1  # the end of the first is the first mark
         (wall, cpu), (last_wall, last_cpu) = self.marks[0], self.marks[-1]
         self.marks = []
-        self.bare.run(1)
-        bare_wall, bare_cpu = self.bare.run(steps)
         if row["epoch"] == 1:
             return
         self.timing.wall.append((last_wall - wall) / steps)
         self.timing.cpu.append((last_cpu - cpu) / steps)
         self.timing.wait.append(float(row["wait_share"] or 0.0))
-        self.timing.bare_wall.append(bare_wall)
-        self.timing.bare_cpu.append(bare_cpu)
+        if self.bare is not None:
+            self.bare.run(1)
+            bare_wall, bare_cpu = self.bare.run(steps)
+            self.timing.bare_wall.append(bare_wall)
+            self.timing.bare_cpu.append(bare_cpu)
 
 
 def make_music(source: Path, folder: Path, rate_hz: int = 44_100) -> Path:
@@ -223,7 +225,7 @@ def measure(
         (of_rate, WORKERS),
     )
     for number, (way, (source, workers)) in enumerate(zip(WAYS, sources, strict=True)):
-        pairs = Pairs(bare)
+        pairs = Pairs(bare if way == MAIN else None)
         out = folder / f"{name}-{number}"
         train(recipe, out, device="cpu", keep_audio=folder / "decoded", shards=source, workers=workers, watcher=pairs)
         ways[way] = pairs.timing
@@ -248,7 +250,7 @@ def page(rows: list[Row], repeats: int, load: float) -> str:
         "|---" + "|---:" * (7 + len(WAYS)) + "|",
     ]
     for row in rows:
-        main = row.ways["shards"]
+        main = row.ways[MAIN]
         wall, bare = statistics.median(main.wall), statistics.median(main.bare_wall)
         waits = [f"{100 * statistics.median(row.ways[way].wait):.1f} %" for way in WAYS]
         lines.append(
