@@ -2,8 +2,9 @@
 
 After Lee, Park, Kim & Nam 2017, "Sample-level deep convolutional neural networks for music auto-tagging using raw
 waveforms", SMC (section 6): noise is changed step by step so that a unit answers more, and its spectrum is looked at.
-Here loudness is held, and the unit's answer is its mean over time in front of its activation function, where a unit
-that is off has a slope, too.
+Here loudness is held, the sound is about as long as the layer needs, and the unit's answer is the one in the middle of it,
+in front of the activation function, where a unit that is off has a slope, too. (A mean over time would be largest for
+the tone that fits the layers' strides, which says nothing of the unit.) For a first layer this gives the filter itself.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from earmark.errors import ConfigError
 from earmark.models.base import TaggingModel
 from earmark.models.harmonic import HarmonicCNN
 
-SHORTEST_SAMPLES = 4096
+SHORTEST_SAMPLES = 256
 _FINE_FFT = 1 << 16
 _STEP = 0.3  # of the sound's own loudness
 
@@ -113,7 +114,8 @@ def _climb(model: TaggingModel, name: str, units: list[int], n_samples: int, n_s
     rows = torch.arange(len(units))
     for _ in range(n_steps):
         sounds.requires_grad_(True)
-        answers = _in_front(model, name, sounds).flatten(2).mean(dim=2)[rows, units]
+        values = _in_front(model, name, sounds)  # (B, C, T)
+        answers = values[rows, units, values.shape[2] // 2]
         (slope,) = torch.autograd.grad(answers.sum(), sounds)
         sounds = _loud(sounds.detach() + _STEP * _loud(slope))
     return sounds.double().numpy()

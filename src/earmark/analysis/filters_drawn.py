@@ -20,7 +20,7 @@ from earmark.analysis.filters import (
 )
 from earmark.analysis.style import BLACK, BLUE, GREY, PALETTE, WIDE_INCHES, house_style, new_figure
 
-MOST_FILTERS = 40
+MOST_FILTERS = 24
 MOST_GROUPS = 16
 _TRACE = 0.78  # of a place on the page; the label in front has the rest
 OUTLINED = (effects.Stroke(linewidth=2.6, foreground="black"), effects.Normal())
@@ -28,8 +28,14 @@ OUTLINED = (effects.Stroke(linewidth=2.6, foreground="black"), effects.Normal())
 
 
 @house_style()
-def draw_spectra(bank: FilterBank, about: str) -> Drawing:
-    """Spectra of all filters side by side, by dominant frequency, and where mel bands would lie (Figure 2)."""
+def draw_spectra(bank: FilterBank, about: str, highest_hz: float | None = None) -> Drawing:
+    """Spectra of all filters side by side, by dominant frequency, and where mel bands would lie (Figure 2).
+
+    Args:
+        bank: the filters.
+        about: the line under the title.
+        highest_hz: upper end of the picture; None for half the sample rate.
+    """
     frequencies, magnitudes = spectra(bank.filters, bank.sample_rate_hz)
     dominant = dominant_hz(bank.filters, bank.sample_rate_hz)
     order = np.argsort(dominant, kind="stable")
@@ -39,16 +45,17 @@ def draw_spectra(bank: FilterBank, about: str) -> Drawing:
     mesh = axes.pcolormesh(np.arange(len(order) + 1) + 0.5, edges, magnitudes[order].T, vmin=0, vmax=1, rasterized=True)
     mel = mel_spaced_hz(len(order), 0, bank.sample_rate_hz / 2) / 1000
     axes.plot(np.arange(len(order)) + 1, mel, color="white", linestyle="--", path_effects=OUTLINED)
+    top = min(frequencies[-1], highest_hz or np.inf) / 1000
+    axes.set_ylim(0, top)
     axes.annotate(
         "mel scale",
-        (len(order) * 0.72, float(np.interp(len(order) * 0.72, np.arange(len(order)) + 1, mel))),
-        xytext=(-4, 5),
+        (float(np.interp(0.55 * top, mel, np.arange(len(order)) + 1)), 0.55 * top),
+        xytext=(-6, 0),
         textcoords="offset points",
         ha="right",
         color="white",
         path_effects=OUTLINED,
     )
-    axes.set_ylim(0, frequencies[-1] / 1000)
     axes.set_xlabel("filter, by dominant frequency")
     axes.set_ylabel("frequency (kHz)")
     figure.colorbar(mesh, ax=axes, label="magnitude (largest of filter = 1)", pad=0.02)
@@ -68,7 +75,7 @@ def draw_spectra(bank: FilterBank, about: str) -> Drawing:
 
 @house_style()
 def draw_waveforms(bank: FilterBank, about: str) -> Drawing:
-    """A page of filters, by dominant frequency (Figure 3); where there are more than 40, every so many."""
+    """A page of filters, by dominant frequency (Figure 3); where there are more than 24, every so many."""
     dominant = dominant_hz(bank.filters, bank.sample_rate_hz)
     order = np.argsort(dominant, kind="stable")
     order = order[even_choice(len(order), MOST_FILTERS)]
@@ -130,7 +137,7 @@ def _trace(axes: Axes, samples: Floats, column: int, row: int, color: str = BLUE
     largest = np.abs(samples).max() or 1.0
     x = column + np.linspace(0, _TRACE, len(samples))
     axes.plot([column, column + _TRACE], [row, row], color="#DDDDDD", linewidth=0.5, zorder=1)
-    axes.plot(x, row - 0.42 * samples / largest, color=color, linewidth=0.7, zorder=2)
+    axes.plot(x, row - 0.42 * samples / largest, color=color, linewidth=0.55, zorder=2)
 
 
 def _page(figure: Figure, axes: Axes, columns: int, rows: int, bank: FilterBank) -> None:

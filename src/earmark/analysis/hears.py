@@ -11,7 +11,7 @@ from earmark.analysis.filters import even_choice
 from earmark.analysis.mel_filters import first_mel_filters
 from earmark.analysis.mel_filters_drawn import draw_mel_filters
 from earmark.analysis.style import about_model
-from earmark.analysis.sweep import OnDone, layer_names, sweep
+from earmark.analysis.sweep import N_TONES, OnDone, layer_names, sweep
 from earmark.analysis.sweep_drawn import draw_responses
 from earmark.card import ModelCard
 from earmark.errors import ConfigError
@@ -29,6 +29,7 @@ def draw_hears(
     *,
     most_layers: int = 10,
     most_units: int = 32,
+    n_tones: int = N_TONES,
     seed: int = 0,
     on_done: OnDone | None = None,
 ) -> list[Drawing]:
@@ -41,6 +42,7 @@ def draw_hears(
             where there is a spectrogram, else a sweep.
         most_layers: of a sweep or an ascent; of more, so many from the first to the last.
         most_units: of a layer in an ascent.
+        n_tones: bands of frequency, of a sweep or an ascent.
         seed: of the ascent's noise.
         on_done: told of progress.
 
@@ -57,7 +59,14 @@ def draw_hears(
             # a way that one member was not made for is no reason to refuse the others
             way = by if by in ("auto", "sweep") or _hears_spectrogram(member) == (by == "filters") else "auto"
             for drawing in draw_hears(
-                member, of, way, most_layers=most_layers, most_units=most_units, seed=seed, on_done=on_done
+                member,
+                of,
+                way,
+                most_layers=most_layers,
+                most_units=most_units,
+                n_tones=n_tones,
+                seed=seed,
+                on_done=on_done,
             ):
                 drawings.append(dataclasses.replace(drawing, name=f"{drawing.name}-{number}"))
         return drawings
@@ -72,10 +81,10 @@ def draw_hears(
     names = layer_names(model)
     chosen = [names[i] for i in even_choice(len(names), most_layers)]
     if by == "ascent":
-        found = ascend(model, chosen, most_units=most_units, seed=seed, on_done=on_done)
+        found = ascend(model, chosen, most_units=most_units, n_tones=n_tones, seed=seed, on_done=on_done)
         title, means = "What the layers hear: sounds found by gradient ascent", "magnitude (largest of unit = 1)"
     else:
-        found = sweep(model, chosen, on_done=on_done)
+        found = sweep(model, chosen, n_tones=n_tones, on_done=on_done)
         title, means = "What the layers hear: answers to tones", "answer (largest of unit = 1)"
     name = "hears-ascent" if by == "ascent" else "hears-sweep"
     return [draw_responses(found, about, name=name, title=title, colour_means=means)]

@@ -35,6 +35,9 @@ def filters(
             "--low-pass", min=1.0, help="Of pooled groups, in Hz. Default: twice each group's dominant frequency."
         ),
     ] = None,
+    max_hz: Annotated[
+        float | None, typer.Option("--max-hz", min=1.0, help="Upper end of the spectra. Default: half the sample rate.")
+    ] = None,
 ) -> None:
     """Filters on raw audio: spectra by dominant frequency, waveforms, pooled groups.
 
@@ -43,7 +46,7 @@ def filters(
 
     \b
     Examples:
-      earmark analyze filters runs/raw-512-512/checkpoint --out figures
+      earmark analyze filters runs/raw-512-512/checkpoint --max-hz 2000 --out figures
       earmark analyze filters runs/raw-1024-1024-l2-4/checkpoint --low-pass 2000 --out figures
     """
     from earmark.cli.analyze_options import require_figures, write_drawings
@@ -57,7 +60,7 @@ def filters(
 
     model, card = load_checkpoint(checkpoint)
     bank, about = first_filters(model), about_model(card)
-    write_drawings([draw_spectra(bank, about), draw_waveforms(bank, about)], out)
+    write_drawings([draw_spectra(bank, about, max_hz), draw_waveforms(bank, about)], out)
     if bank.pool_filters > 1:
         write_drawings([draw_groups(bank, about, low_pass)], out)
 
@@ -86,7 +89,7 @@ def hears(
 
     \b
     Examples:
-      earmark analyze hears musicnn-mtt --out figures
+      earmark analyze hears weights/musicnn --out figures
       earmark analyze hears runs/se-multi/checkpoint --out figures
       earmark analyze hears runs/se-multi/checkpoint --by ascent --units 16 --out figures
     """
