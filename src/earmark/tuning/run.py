@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from earmark.datasets import load_dataset
 from earmark.errors import ConfigError
 from earmark.files import write_atomic
 from earmark.training.config import Recipe, load_recipe
-from earmark.training.run import DEVICES
+from earmark.training.fitting import checked_accelerator
 from earmark.tuning import one_at_a_time
 from earmark.tuning.attempt import Attempts, Means, TuningWatcher
 from earmark.tuning.check import check_search, overrides_of, value_in, without_root
@@ -91,7 +89,7 @@ def tune(
     folder = Path(out)
     overrides = list(overrides)
     recipe = check_search(search, overrides)
-    _check_device(device)
+    checked_accelerator(device, 1, 1, recipe.training.precision)  # a wrong one would let every trial fail
     if recipe.data.root is None:
         raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
     fingerprint = load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol).fingerprint
@@ -171,13 +169,3 @@ def _trials_to_go_on_from(folder: Path, search: Search, recipe: Recipe, fingerpr
 
 def _title(search: Search, recipe: Recipe) -> str:
     return f"Search {search.method} from recipe {recipe.name}"
-
-
-def _check_device(device: str) -> None:
-    """A wrong one would let every trial fail. Raises ConfigError."""
-    if device not in DEVICES:
-        raise ConfigError(f"device {device!r}: must be one of {', '.join(DEVICES)}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda: PyTorch finds no CUDA device here; use cpu or auto")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device mps: PyTorch finds no Apple GPU here; use cpu or auto")
