@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ _LETTER = 6.0  # a letter's width in the units of the picture, at the size that 
 def plain(text: str) -> str:
     """Text for HTML: nothing in it is markup, and nothing in it breaks the file, whatever a tag or a file is called."""
     readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in readable)
+    printable = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs") else c for c in readable)
     return html.escape(printable, quote=True)
 
 
@@ -56,15 +57,18 @@ def unit_axis(label: str, *, percent: bool = False) -> Axis:
     return Axis(label, 0, 1, tuple((x, f"{x:.0%}" if percent else f"{x:g}") for x in at))
 
 
-def linear_axis(label: str, low: float, high: float, n_ticks: int = 5) -> Axis:
-    """Round ticks that take in both ends."""
+def linear_axis(label: str, low: float, high: float, n_ticks: int = 5, *, exact: bool = False) -> Axis:
+    """Round ticks; the axis goes on to those beyond its ends, or, where it is to be exact, has none there."""
     if not high > low:
         low, high = low - 0.5, high + 0.5
     rough = (high - low) / max(1, n_ticks - 1)
     power = 10 ** math.floor(math.log10(rough))
     step = next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return Axis(label, first * step, last * step, tuple((i * step, f"{i * step:.6g}") for i in range(first, last + 1)))
+    ticks = [(i * step, f"{i * step:.6g}") for i in range(first, last + 1)]
+    if exact:
+        return Axis(label, low, high, tuple(tick for tick in ticks if low <= tick[0] <= high))
+    return Axis(label, first * step, last * step, tuple(ticks))
 
 
 def log_axis(label: str, low: float, high: float) -> Axis:
@@ -74,6 +78,8 @@ def log_axis(label: str, low: float, high: float) -> Axis:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     at = [base * 10.0**power for power in powers for base in bases]
     ticks = tuple((x, f"{x:,.6g}") for x in at if low * 0.999 <= x <= high * 1.001)
+    if len(ticks) < 3:
+        ticks = linear_axis("", low, high, exact=True).ticks
     return Axis(label, low, high, ticks, logarithmic=True)
 
 
@@ -208,10 +214,8 @@ class Chart:
 
 def picture(title: str, width: float, height: float, parts: Sequence[str]) -> str:
     """An SVG element of these parts."""
-    return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{plain(title)}" '
-        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
-    )
+    size = f'viewBox="0 0 {width:g} {height:g}" style="max-width:{1.6 * width:.0f}px"'
+    return f'<svg {size} role="img" aria-label="{plain(title)}">{"".join(parts)}</svg>'
 
 
 def thin_out(n: int, most: int) -> list[int]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from earmark.cli import analyze_bristol, analyze_ensemble, analyze_filters, analyze_kim2018, analyze_pons2017
+from earmark.cli import (
+    analyze_bristol,
+    analyze_ensemble,
+    analyze_filters,
+    analyze_kim2018,
+    analyze_moments,
+    analyze_pons2017,
+    analyze_report,
+    analyze_scores,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,5 +25,14 @@ app = typer.Typer(
 #     def register(app): app.command("NAME", no_args_is_help=True)(function)
 # The first line of a command's docstring is its line in the list. Such a module imports typer and analyze_options at its
 # top, and all else inside its commands, so that --help stays fast. To add one: import it above, name it here.
-for module in (analyze_bristol, analyze_ensemble, analyze_filters, analyze_kim2018, analyze_pons2017):
+for module in (
+    analyze_bristol,
+    analyze_ensemble,
+    analyze_filters,
+    analyze_kim2018,
+    analyze_moments,
+    analyze_pons2017,
+    analyze_report,
+    analyze_scores,
+):
     module.register(app)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from earmark.datasets import Dataset
+    from earmark.evaluation import Report
 
 
 def evaluate(
@@ -36,6 +40,12 @@ def evaluate(
     ] = None,
     resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write report.html, too: one page with figures and players, for a browser.")
+    ] = False,
+    embed_audio: Annotated[
+        bool, typer.Option("--embed-audio", help="With --html: put the beginning of the clips shown into the page.")
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Files side by side. Default: one a core.")
     ] = None,
@@ -47,14 +57,17 @@ def evaluate(
 
     \b
     Examples:
-      earmark evaluate first --dataset emotify --root ~/emotify --out results/first
+      earmark evaluate first --dataset emotify --root ~/emotify --out results/first --html
       earmark evaluate my.onnx --dataset manifest --root labels.csv --out results/mine
       earmark evaluate runs/mine/checkpoint --dataset manifest --root labels.csv --split validation --out v
       earmark evaluate my.onnx --dataset manifest --root labels.csv --threshold v/scores.parquet --out t
     """
     from earmark.cli.extra import require_extra, stopping_kindly
+    from earmark.errors import ConfigError
 
-    require_extra("train", "`earmark evaluate`", "pyarrow")
+    if embed_audio and not html:
+        raise ConfigError("--embed-audio: only with --html")
+    require_extra("train", "`earmark evaluate`", "pyarrow", *(["pandas", "matplotlib"] if html else []))
 
     from rich.console import Console
     from rich.progress import Progress
@@ -83,7 +96,8 @@ def evaluate(
             jobs=jobs,
             on_done=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    for warning in () if quiet else report.warnings:
+        notes = _write_page(out, model, loaded, report, embed_audio) if html else []
+    for warning in () if quiet else (*report.warnings, *notes):
         messages.print(f"note: {warning}", markup=False)
     typer.echo(f"{loaded.name} ({loaded.protocol}, {split}): {report.n_clips} clips, {report.n_groups} groups")
     for metric in report.metrics:
@@ -95,3 +109,22 @@ def evaluate(
         if tags:
             typer.echo(f"undefined {NAMES[name]}: {', '.join(tags)}")
     typer.echo(f"{out / 'report.md'}")
+    if html:
+        typer.echo(f"{out / 'report.html'}")
+
+
+def _write_page(out: Path, model: str, dataset: Dataset, report: Report, embed_audio: bool) -> list[str]:
+    """report.html beside report.md; what could not be put into it, a line each."""
+    from earmark.analysis.report_page import write_page
+    from earmark.cli.analyze_report import find_log
+    from earmark.evaluation import read_scores
+    from earmark.evaluation.run import SCORES_NAME
+
+    return write_page(
+        out / "report.html",
+        read_scores(out / SCORES_NAME),
+        report,
+        audio={clip.clip_id: clip.path for clip in dataset.clips},
+        embed_audio=embed_audio,
+        log=find_log(Path(model)) if Path(model).is_dir() else None,
+    )

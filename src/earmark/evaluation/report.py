@@ -12,6 +12,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from earmark import metrics
 from earmark.card import Metric
+from earmark.errors import DataError
 from earmark.evaluation.figures import (
     KINDS,
     Bootstrap,
@@ -86,6 +88,32 @@ class Report:
         """All of it, indented."""
         document = {"format": REPORT_FORMAT, **dataclasses.asdict(self)}
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_report(path: str | Path) -> Report:
+    """A report from its report.json.
+
+    Raises:
+        DataError: no such file, or no report of this format.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        if (kind := document.pop("format")) != REPORT_FORMAT:
+            raise DataError(f"{path}: a report of format {kind}; this earmark reads format {REPORT_FORMAT}")
+        document["metrics"] = tuple(Metric(**metric) for metric in document["metrics"])
+        document["averages"] = {
+            name: {key: Figure(**figure) for key, figure in averages.items()}
+            for name, averages in document["averages"].items()
+        }
+        document["clips"] = {
+            name: ClipFigures(ends["n_clips"], *(tuple(map(tuple, ends[end])) for end in ("best", "worst")))
+            for name, ends in document["clips"].items()
+        }
+        document["undefined"] = {name: tuple(tags) for name, tags in document["undefined"].items()}
+        document["warnings"] = tuple(document["warnings"])
+        return Report(**document)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a report that can be read ({error!r})") from error
 
 
 def make_report(
