@@ -74,6 +74,30 @@ def label(
     typer.echo(f"{out}: {n_mine} shards are there")
 
 
+@app.command(no_args_is_help=True)
+def teachers(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `earmark distill label` wrote.")],
+    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
+    ] = None,
+) -> None:
+    """Compare the teachers: on Emotify's genres, alone and averaged, and with each other, tag by tag.
+
+    The test split is not looked at.
+    """
+    require_extra("train", "`earmark distill`", "scipy", "torch")
+    from earmark.distillation.comparison_page import compare_teachers
+    from earmark.files import write_atomic
+
+    page = compare_teachers(folder, emotify)
+    if out is None:
+        typer.echo(page, nl=False)
+    else:
+        write_atomic(out, page.encode())
+        typer.echo(str(out))
+
+
 def _part(text: str) -> tuple[int, int]:
     from earmark.errors import ConfigError
 

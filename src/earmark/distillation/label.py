@@ -8,8 +8,9 @@
                         windows.npy  (n, n_short, n_windows, 50) float16: those of the teachers with several windows
                         recipes.jsonl
 
-Sets: train (augmented, as many hours as wanted), heldout, validation and test (unchanged). Shards are written beside
-and renamed, so that a labelling that is killed loses the shard at hand alone; several processes share the work by parts.
+Sets: train (augmented, as many hours as wanted), and unchanged: heldout, of the corpus; validation, test and emotify, of
+Emotify's splits, the last one being its training songs as they are. Shards are written beside and renamed, so that a
+labelling that is killed loses the shard at hand alone; several processes share the work by parts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.songs import Song, read_songs
+from earmark.distillation.songs import EMOTIFY, Song, read_songs
 from earmark.distillation.teachers import TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
 from earmark.distillation.windows import EXAMPLE_SAMPLES, Examples, Recipe, make_example, plain_recipes, to_float
 from earmark.errors import ConfigError, DataError
@@ -35,7 +36,7 @@ from earmark.training.audio_store import AudioStore, PackedAudio
 
 FORMAT = 1
 SHARD_EXAMPLES = 64
-PLAIN_SETS = ("heldout", "validation", "test")
+PLAIN_SETS = ("heldout", "validation", "emotify", "test")
 TRAIN_SET = "train"
 SET_FILE = "set.json"
 EXAMPLE_HOURS = EXAMPLE_SAMPLES / RATE_HZ / 3600
@@ -46,7 +47,7 @@ class Shard:
     """A stretch of a set's examples.
 
     Attributes:
-        set_name: train, heldout, validation or test.
+        set_name: train or one of :data:`PLAIN_SETS`.
         number: of the shard in its set.
         recipes: what its examples are made of.
     """
@@ -113,10 +114,10 @@ def plan(material: Material, hours: float, seed: int) -> list[Shard]:
         seed: of the training examples.
     """
     shards = []
-    for role in PLAIN_SETS:
-        recipes = plain_recipes(material.songs, material.seconds, role)
+    for name in PLAIN_SETS:
+        recipes = plain_recipes([song for song in material.songs if _used(song, name)], material.seconds)
         starts = range(0, len(recipes), SHARD_EXAMPLES)
-        shards += [Shard(role, i, tuple(recipes[start : start + SHARD_EXAMPLES])) for i, start in enumerate(starts)]
+        shards += [Shard(name, i, tuple(recipes[start : start + SHARD_EXAMPLES])) for i, start in enumerate(starts)]
     examples = Examples(material.songs, material.seconds, seed)
     for number in range(n_train_shards(hours)):
         first = number * SHARD_EXAMPLES
@@ -195,7 +196,7 @@ def _begin(set_name: str, material: Material, out: Path, seed: int) -> None:
 
 
 def _used(song: Song, set_name: str) -> bool:
-    return song.role == set_name
+    return song.role == "train" and song.source == EMOTIFY if set_name == "emotify" else song.role == set_name
 
 
 def _label_shard(shard: Shard, material: Material, out: Path) -> None:

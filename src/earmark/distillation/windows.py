@@ -74,13 +74,11 @@ class Examples:
         return {"song": song_id, "start_seconds": round(start, 3), "semitones": semitones}
 
 
-def plain_recipes(songs: Sequence[Song], seconds: Mapping[str, float], role: str) -> list[Recipe]:
-    """Unchanged examples that together cover all songs of a role: one or more a song, evenly spread over it."""
+def plain_recipes(songs: Sequence[Song], seconds: Mapping[str, float]) -> list[Recipe]:
+    """Unchanged examples that together cover songs: one or more a song, evenly spread over it."""
     recipes: list[Recipe] = []
     length = EXAMPLE_SAMPLES / RATE_HZ
     for song in songs:
-        if song.role != role:
-            continue
         n = max(1, math.ceil(seconds[song.song_id] / length - 0.2))
         for start in np.linspace(0, max(0.0, seconds[song.song_id] - length), n):
             part = {"song": song.song_id, "start_seconds": round(float(start), 3), "semitones": 0.0}
