@@ -24,6 +24,10 @@ from earmark.errors import AudioError, TruncatedAudioError
 
 Window = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
+Watch = Callable[[Path, float], None]
+"""Told, by the thread that decodes a file, how many seconds of it have come so far. What it raises ends the file:
+an AudioError becomes the file's result, anything else is raised by the reader of the results."""
+
 Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 _FILES_AHEAD = 64
@@ -77,8 +81,9 @@ class _Pipeline:
         batch_windows: int,
         damaged: Literal["error", "tag"],
         on_progress: Progress | None,
+        watch: Watch | None,
     ) -> None:
-        self.on_progress = on_progress
+        self.on_progress, self.watch = on_progress, watch
         self.paths = iter(paths)
         self.paths_lock = threading.Lock()
         self.network, self.spec = network, spec
@@ -171,6 +176,8 @@ class _Pipeline:
             try:
                 for block in stream:
                     file.n_samples += len(block)
+                    if self.watch is not None:
+                        self.watch(file.path, stream.duration_seconds)
                     yield block
             except TruncatedAudioError as error:
                 if self.damaged == "error" or not stream.duration_seconds:
@@ -231,6 +238,7 @@ def run_pipeline(
     batch_windows: int,
     damaged: Literal["error", "tag"],
     on_progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Heard | AudioError]:
     """Window scores of every file, in the order of the paths.
 
@@ -242,8 +250,9 @@ def run_pipeline(
         batch_windows: windows a run of the network takes at most.
         damaged: whether a file that is known to lack audio is an error or is given with a warning.
         on_progress: told, from any thread, the seconds of audio that a run of the network has heard.
+        watch: told how far each file has been decoded; it may give the file up, see :data:`Watch`.
 
     Yields:
         :class:`Heard`, or the AudioError of a file that cannot be listened to. Any other failure is raised.
     """
-    return _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress).results()
+    return _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress, watch).results()

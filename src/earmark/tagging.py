@@ -14,7 +14,7 @@ import numpy.typing as npt
 from earmark import audio
 from earmark.card import ModelCard
 from earmark.errors import AudioError, ConfigError
-from earmark.pipeline import Heard, Network, Progress, run_pipeline
+from earmark.pipeline import Heard, Network, Progress, Watch, run_pipeline
 from earmark.runtime import OnnxModel, find_model
 from earmark.vocabulary import Vocabulary
 
@@ -209,9 +209,9 @@ class Tagger:
         """Length of the embeddings that come with the scores; None where none do."""
         return self._embedding_dims
 
-    def tag(self, path: str | Path) -> TagScores:
-        """Tag one file. Raises AudioError where it cannot be listened to."""
-        (result,) = self.tag_many([path], jobs=1)
+    def tag(self, path: str | Path, *, watch: Watch | None = None) -> TagScores:
+        """Tag one file. Raises AudioError where it cannot be listened to, and what ``watch`` raises."""
+        (result,) = self.tag_many([path], jobs=1, watch=watch)
         if isinstance(result, AudioError):
             raise result
         return result
@@ -223,6 +223,7 @@ class Tagger:
         jobs: int | None = None,
         errors: Literal["raise", "return"] = "raise",
         on_progress: Progress | None = None,
+        watch: Watch | None = None,
     ) -> Iterator[TagScores | AudioError]:
         """Tag many files, several at a time; results come in the order of the paths, as they get ready.
 
@@ -232,6 +233,8 @@ class Tagger:
             errors: "raise" stops at the first file that cannot be listened to; "return" gives its
                 AudioError (which has ``path`` and ``reason``) in its place and goes on.
             on_progress: called, from any thread, with the seconds of audio heard since the last call.
+            watch: called, from the thread that decodes a file, with its path and the seconds decoded so far. It
+                may give the file up: an AudioError that it raises becomes the file's result.
 
         Raises:
             AudioError: with ``errors="raise"``.
@@ -249,6 +252,7 @@ class Tagger:
             batch_windows=self._batch_windows,
             damaged=self._damaged,
             on_progress=on_progress,
+            watch=watch,
         )
         return self._judge(results, raising=errors == "raise")
 

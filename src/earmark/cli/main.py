@@ -16,6 +16,7 @@ from earmark.cli.export import export
 from earmark.cli.import_weights import import_weights
 from earmark.cli.reproduce import reproduce
 from earmark.cli.score import score
+from earmark.cli.serve import serve
 from earmark.cli.tag import tag
 from earmark.cli.train import train
 from earmark.cli.tune import tune
@@ -51,6 +52,7 @@ def main(
 
 
 app.command(no_args_is_help=True)(tag)
+app.command()(serve)
 app.add_typer(library.app, name="library")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data", rich_help_panel="For researchers")

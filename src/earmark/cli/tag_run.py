@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -23,6 +21,7 @@ from earmark.cli.text import clock, printable
 from earmark.cli.write_options import WriteOptions, WriteRun
 from earmark.discover import Found, find_audio
 from earmark.errors import AudioError, ConfigError, MissingExtraError
+from earmark.records import failed_record, json_text
 from earmark.tagging import Tagger, TagScores, Threshold, load_tagger
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
@@ -215,7 +214,7 @@ class _Table:
 
 
 class _JsonLines:
-    """One JSON object a line. Bytes of a path that are not UTF-8 stay escaped as \\udcXX, as Python reads them."""
+    """One JSON object a line."""
 
     def __init__(self, run: TagRun, _found: list[Found]) -> None:
         self.run = run
@@ -224,22 +223,10 @@ class _JsonLines:
         self._line(scores.to_record(self.run.top, self.run.threshold))
 
     def failed(self, path: Path, reason: str) -> None:
-        self._line(
-            {
-                "path": str(path),
-                "status": "error",
-                "error": reason,
-                "duration_seconds": None,
-                "model": self.run.tagger.card.name,
-                "tags": [],
-                "warnings": [],
-            }
-        )
+        self._line(failed_record(str(path), reason, self.run.tagger.card.name))
 
     def _line(self, record: dict[str, Any]) -> None:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-        text = re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(json_text(record) + "\n")
         sys.stdout.flush()
 
 

@@ -1,0 +1,209 @@
+"""The application: addresses, the key, and errors as problem bodies."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+
+from earmark import __version__
+from earmark.card import ModelCard
+from earmark.service import schemas
+from earmark.service.metrics import Metrics
+from earmark.service.page import PAGE_FOLDER, Page
+from earmark.service.problems import Problem
+from earmark.service.settings import Settings
+from earmark.service.tagging_request import tag_request
+from earmark.service.watching import Watching
+from earmark.service.work import RETRY_SECONDS, Work, load_models
+
+DESCRIPTION = """Listens to music and tags it. Files are kept on disk while they are tagged, and deleted then.
+
+Every refusal is an `application/problem+json` body (RFC 9457) with the members type, title, status and detail."""
+
+_SCHEME = HTTPBearer(auto_error=False, description="The key that the service was started with.")
+
+
+def create_app(settings: Settings | None = None, *, page: Path = PAGE_FOLDER) -> FastAPI:
+    """The service as an ASGI application; ``app.state.work`` is its :class:`earmark.service.work.Work` while it runs.
+
+    Args:
+        settings: limits, models, key; None for the defaults.
+        page: folder of the built page.
+
+    Raises:
+        ModelError: a model is not there or cannot be loaded.
+    """
+    chosen = settings or Settings()
+    models = load_models(chosen)
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.work = Work(chosen, models, metrics)
+        try:
+            yield
+        finally:
+            work, app.state.work = app.state.work, None
+            await work.close()
+
+    app = FastAPI(
+        title="earmark",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # those pages fetch their scripts from other hosts
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.work = None
+    app.add_middleware(Watching, metrics=metrics)
+    _answer_errors(app)
+    key = [Depends(_key_check(chosen.api_key))] if chosen.api_key is not None else []
+    keyed: dict[int | str, dict[str, Any]] = {401: schemas.WRONG_KEY} if key else {}
+    cards = {name: model.card for name, model in models.items()}
+
+    @app.post(
+        "/v1/tag",
+        summary="Tag audio files",
+        response_model=schemas.TagsAnswer,
+        responses=schemas.TAG_RESPONSES if key else {k: v for k, v in schemas.TAG_RESPONSES.items() if k != 401},
+        dependencies=key,
+        openapi_extra=schemas.UPLOAD_BODY,
+    )
+    async def tag(request: Request, query: Annotated[schemas.TagQuery, Query()]) -> Response:
+        return await tag_request(request, query, request.app.state.work)
+
+    @app.get(
+        "/v1/models",
+        summary="The served models",
+        response_model=schemas.ModelsAnswer,
+        dependencies=key,
+        responses=keyed,
+    )
+    async def list_models() -> dict[str, Any]:
+        return {"models": [_in_short(card, card.name == next(iter(cards))) for card in cards.values()]}
+
+    @app.get(
+        "/v1/models/{name}",
+        summary="A model's card",
+        response_model=schemas.CardAnswer,
+        dependencies=key,
+        responses={**keyed, 404: schemas.NOT_FOUND},
+    )
+    async def show_model(name: str) -> Response:
+        if name not in cards:
+            raise Problem(404, "not-found", f"model {name!r}: served are {', '.join(cards)}")
+        return Response(cards[name].to_json(), media_type="application/json")
+
+    @app.get("/healthz", summary="Is the process alive?", response_model=schemas.HealthAnswer)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get(
+        "/readyz",
+        summary="Should requests be sent here?",
+        response_model=schemas.HealthAnswer,
+        responses={503: schemas.problem(503, "stopping", "not-ready")},
+    )
+    async def readyz(request: Request) -> dict[str, str]:
+        work: Work | None = request.app.state.work
+        if work is None or work.draining:
+            kind = "not-ready" if work is None else "stopping"
+            raise Problem(503, kind, "send requests elsewhere", headers={"Retry-After": str(RETRY_SECONDS)})
+        return {"status": "ok"}
+
+    @app.get(
+        "/metrics",
+        summary="Counts and times for Prometheus",
+        response_class=PlainTextResponse,
+        dependencies=key,
+        responses=keyed,
+    )
+    async def prometheus() -> Response:
+        return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
+
+    app.router.default = Page(page)  # after everything else: a wrong method on an address above stays a 405
+    _complete_document(app)
+    return app
+
+
+def _in_short(card: ModelCard, is_default: bool) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "default": is_default,
+        "n_tags": len(card.vocabulary),
+        "window_seconds": card.input.window_seconds,
+        "licence": card.licence,
+        "description": card.description,
+    }
+
+
+def _key_check(key: str) -> Callable[..., None]:
+    """A dependency that asks for `Authorization: Bearer KEY`. Digests of one length are compared, in constant time."""
+    wanted = hashlib.sha256(key.encode()).digest()
+
+    def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_SCHEME)]) -> None:
+        found = hashlib.sha256(given.credentials.encode("utf-8", "surrogateescape") if given else b"").digest()
+        if not hmac.compare_digest(found, wanted) or given is None:
+            raise Problem(
+                401,
+                "wrong-key",
+                "send the key as `Authorization: Bearer KEY`",
+                headers={"WWW-Authenticate": 'Bearer realm="earmark"'},
+            )
+
+    return check
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def refused(_request: Request, error: Problem) -> Response:
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_values(_request: Request, error: RequestValidationError) -> Response:
+        found = list(dict.fromkeys(_in_words(item) for item in error.errors()))
+        return Problem(422, "wrong-values", "; ".join(found), errors=found).response()
+
+    @app.exception_handler(HTTPException)
+    async def by_the_framework(request: Request, error: HTTPException) -> Response:
+        allowed = (error.headers or {}).get("Allow", "GET, HEAD")
+        kinds = {
+            404: ("not-found", request.url.path[:200]),
+            405: ("wrong-method", f"{request.method[:20]}: allowed here are {allowed}"),
+        }
+        kind, detail = kinds.get(error.status_code, ("bad-request", str(error.detail)))
+        return Problem(error.status_code, kind, detail, headers=dict(error.headers or {})).response()
+
+
+def _in_words(error: dict[str, Any]) -> str:
+    """One error of validation: the value, and what is allowed."""
+    name = str(error["loc"][1]) if len(error["loc"]) > 1 else "query"
+    if error["type"] == "extra_forbidden":
+        return f"{name[:100]!r}: there is no such setting; there are {', '.join(schemas.TagQuery.model_fields)}"
+    allowed = schemas.ALLOWED.get(name, error["msg"])
+    return f"{name} {str(error['input'])[:100]!r}: must be {allowed}"
+
+
+def _complete_document(app: FastAPI) -> None:
+    """The parts that FastAPI cannot know: refusals' schema, and their own form where it would describe another."""
+    document = app.openapi()
+    components = document["components"]["schemas"]
+    components["ProblemAnswer"] = schemas.ProblemAnswer.model_json_schema()
+    for name in ("HTTPValidationError", "ValidationError"):
+        components.pop(name, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status == "422" and "application/json" in answer.get("content", {}):
+                    operation["responses"][status] = schemas.WRONG_VALUES

@@ -1,0 +1,195 @@
+"""What goes in and out, as the OpenAPI document describes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from earmark.service.problems import MEDIA_TYPE, TITLES
+from earmark.service.uploads import FIELD
+
+
+class TagQuery(BaseModel):
+    """Settings of one request, in the address. A misspelt one is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[
+        str | None, Field(description="Name of a served model, see /v1/models; the first where none is named.")
+    ] = None
+    top: Annotated[int, Field(ge=0, le=100_000, description="Tags per file at most, highest first; 0 for all.")] = 0
+    threshold: Annotated[
+        Literal["auto", "none"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)],
+        Field(description="Least score: auto takes each tag's own from the model's card; or a number from 0 to 1."),
+    ] = "none"
+    taggram: Annotated[bool, Field(description="Also the scores of every window of time.")] = False
+    damaged: Annotated[
+        Literal["error", "tag"],
+        Field(description="Truncated or damaged files: an error, or tag what can be decoded and say so in warnings."),
+    ] = "error"
+
+
+ALLOWED = {
+    "top": "a whole number from 0 (all) to 100000",
+    "threshold": "auto, none or a number from 0 to 1",
+    "taggram": "true or false",
+    "damaged": "error or tag",
+}
+"""Setting -> what it may be, in words."""
+
+
+class TagAnswer(BaseModel):
+    """One tag of a file."""
+
+    tag: str
+    score: Annotated[float, Field(ge=0, le=1)]
+    kind: Annotated[
+        Literal["classification", "regression"],
+        Field(description="classification: the score is a probability; regression: a degree."),
+    ]
+    category: str
+
+
+class TaggramAnswer(BaseModel):
+    """Scores over time."""
+
+    tags: Annotated[list[str], Field(description="All tags of the model: the columns of scores.")]
+    window_starts_seconds: Annotated[list[float], Field(description="Where each window begins: the rows of scores.")]
+    window_seconds: float
+    scores: list[list[float]]
+
+
+class RecordAnswer(BaseModel):
+    """One file: the record that `earmark tag --format jsonl` prints."""
+
+    path: Annotated[str | None, Field(description="The file's name as it was sent.")]
+    status: Literal["ok", "error"]
+    error: Annotated[str | None, Field(description="Why it could not be tagged.")]
+    duration_seconds: float | None
+    model: str
+    tags: Annotated[list[TagAnswer], Field(description="Highest score first.")]
+    warnings: list[str]
+    taggram: Annotated[TaggramAnswer, Field(description="Where it was asked for, and the file could be tagged.")] = None  # type: ignore[assignment]
+
+
+class TagsAnswer(BaseModel):
+    """One record a file, in the order in which the files were sent."""
+
+    results: list[RecordAnswer]
+
+
+class ModelAnswer(BaseModel):
+    """A served model in short."""
+
+    name: str
+    default: bool
+    n_tags: int
+    window_seconds: float
+    licence: str
+    description: str
+
+
+class ModelsAnswer(BaseModel):
+    """The served models."""
+
+    models: list[ModelAnswer]
+
+
+class CardAnswer(BaseModel):
+    """A model's card: tags, thresholds, training data, measured quality, licence, limits."""
+
+    model_config = ConfigDict(extra="allow")
+
+    format: int
+    name: str
+    vocabulary: list[dict[str, Any]]
+
+
+class HealthAnswer(BaseModel):
+    """Of a service that is alive."""
+
+    status: Literal["ok"]
+
+
+class ProblemAnswer(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(description="urn:earmark:problem:KIND")]
+    title: str
+    status: int
+    detail: str
+
+
+EXAMPLE_RECORD = {
+    "path": "03-rock.mp3",
+    "status": "ok",
+    "error": None,
+    "duration_seconds": 27.623,
+    "model": "first",
+    "tags": [
+        {"tag": "rock", "score": 0.6637, "kind": "classification", "category": "genre"},
+        {"tag": "joyful activation", "score": 0.3687, "kind": "regression", "category": "mood"},
+    ],
+    "warnings": [],
+}
+
+UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "additionalProperties": False,
+                    "properties": {
+                        FIELD: {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "Audio files: MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A, WMA and what else FFmpeg decodes.",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def problem(status: int, *kinds: str, **more: Any) -> dict[str, Any]:
+    """A refusal as the document describes it; the example is of the first kind."""
+    example = {
+        "type": f"urn:earmark:problem:{kinds[0]}",
+        "title": TITLES[kinds[0]],
+        "status": status,
+        "detail": "What was sent, and what is allowed.",
+        **more,
+    }
+    return {
+        "description": "; ".join(f"{TITLES[kind]} (`{kind}`)" for kind in kinds),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}, "example": example}},
+    }
+
+
+WRONG_KEY = problem(401, "wrong-key")
+NOT_FOUND = problem(404, "not-found")
+WRONG_VALUES = problem(422, "wrong-values")
+TAG_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "At least one file was tagged; those that could not be have the status error.",
+        "content": {"application/json": {"example": {"results": [EXAMPLE_RECORD]}}},
+    },
+    400: problem(400, "bad-request"),
+    401: WRONG_KEY,
+    408: problem(408, "upload-too-slow"),
+    413: problem(413, "too-large", "too-many-files"),
+    415: problem(415, "not-multipart"),
+    422: problem(422, "not-tagged", "too-long", "wrong-values", "no-file"),
+    503: problem(503, "full", "stopping"),
+    504: problem(504, "timed-out"),
+    507: problem(507, "no-space"),
+}

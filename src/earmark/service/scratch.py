@@ -1,0 +1,58 @@
+"""Where uploads lie while they are tagged: a folder of the service's own, gone with it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from earmark.errors import ConfigError, DataError
+from earmark.library.lock import WriterLock
+
+_PREFIX = "earmark-serve-"
+_YOUNG_SECONDS = 60  # a folder that another service has just made may not be locked yet
+
+
+class Scratch:
+    """A folder that only this user may read. What a service that was killed left behind is removed first.
+
+    Args:
+        parent: where to make it; None for the system's folder for temporary files.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        place = Path(tempfile.gettempdir()) if parent is None else parent
+        _remove_leftovers(place)
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+            self._lock = WriterLock(self.folder / "service")
+            self._lock.take()
+        except OSError as error:
+            raise ConfigError(f"{place}: uploads cannot be written there ({error.strerror or error})") from error
+
+    def request_folder(self) -> Path:
+        """A new folder for one request."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    def close(self) -> None:
+        """Remove it with all that is in it."""
+        self._lock.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _remove_leftovers(place: Path) -> None:
+    """Folders of services that are no longer alive: nobody holds their lock."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        try:
+            if time.time() - folder.stat().st_ctime < _YOUNG_SECONDS:
+                continue
+            lock = WriterLock(folder / "service")
+            lock.take()
+        except (OSError, DataError):  # alive, or somebody else's
+            continue
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)

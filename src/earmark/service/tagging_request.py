@@ -1,0 +1,131 @@
+"""One POST /v1/tag from its first byte to its answer; whatever happens, its files are gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from earmark.errors import AudioError
+from earmark.records import failed_record, json_text
+from earmark.service.problems import Problem
+from earmark.service.schemas import TagQuery
+from earmark.service.uploads import Receiver, Upload, boundary_of, check_size
+from earmark.service.watching import CLIENT_GONE
+from earmark.service.work import Job, Result, TooLongError, Work
+from earmark.tagging import Tagger, TagScores
+
+
+async def tag_request(request: Request, query: TagQuery, work: Work) -> Response:
+    """Receive, tag, answer.
+
+    Raises:
+        Problem: every refusal that docs/service.md lists.
+    """
+    notes = request.scope["state"]["notes"]
+    tagger = work.tagger(query.model, query.damaged)
+    boundary = boundary_of(request.headers.get("content-type"))
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit():
+        check_size(int(declared), work.settings)
+    job = work.admit()
+    try:
+        uploads = await _receive(request, boundary, job, work, notes)
+        results = await _tag(request, tagger, uploads, job, work)
+    except ClientDisconnect:
+        notes["gone"] = True
+        return Response(status_code=CLIENT_GONE)
+    finally:
+        work.end_soon(job)
+    records = [record(upload, result, query, tagger) for upload, result in zip(uploads, results, strict=True)]
+    _count(results, work, notes)
+    if all(isinstance(result, AudioError) for result in results):
+        raise _none_tagged(results, records)
+    return Response(json_text({"results": records}), media_type="application/json")
+
+
+async def _receive(request: Request, boundary: bytes, job: Job, work: Work, notes: dict[str, Any]) -> list[Upload]:
+    receiver = Receiver(boundary, job.folder, work.settings)
+    limit = work.settings.timeout_seconds
+    try:
+        async with asyncio.timeout(limit):
+            uploads = await receiver.receive(request.stream())
+    except TimeoutError as error:
+        notes["slow"] = True
+        raise Problem(
+            408, "upload-too-slow", f"not all had come after {limit:g} s", headers={"Connection": "close"}
+        ) from error
+    finally:
+        work.metrics.upload_bytes.inc(receiver.n_bytes)
+        notes["upload_bytes"] = receiver.n_bytes
+        notes["n_files"] = len(receiver.uploads)
+        if work.settings.log_file_names:
+            notes["files"] = [upload.name for upload in receiver.uploads]
+    return uploads
+
+
+async def _tag(request: Request, tagger: Tagger, uploads: list[Upload], job: Job, work: Work) -> list[Result]:
+    """Raises ClientDisconnect where nobody waits any more, Problem 504 where it takes too long."""
+    limit = work.settings.timeout_seconds
+    tagging = job.start(tagger, uploads)
+    gone = asyncio.ensure_future(_gone(request))
+    first: set[asyncio.Future[Any]] = {tagging, gone}
+    try:
+        done, _ = await asyncio.wait(first, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if tagging in done:
+            return tagging.result()
+        if gone in done:
+            raise ClientDisconnect
+        raise Problem(504, "timed-out", f"not done after {limit:g} s: send fewer or shorter files, or try again later")
+    finally:
+        gone.cancel()
+        if not tagging.done():
+            tagging.add_done_callback(_ignore)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _ignore(future: asyncio.Future[list[Result]]) -> None:
+    """Take note of what nobody waits for."""
+    if not future.cancelled():
+        future.exception()
+
+
+def record(upload: Upload, result: Result, query: TagQuery, tagger: Tagger) -> dict[str, Any]:
+    """The record of one file: that of the command line, under the name that the client gave."""
+    if isinstance(result, AudioError):
+        return failed_record(upload.name, result.reason, tagger.card.name)
+    answer = {**result.to_record(query.top, query.threshold), "path": upload.name}
+    if query.taggram:
+        answer["taggram"] = taggram(result)
+    return answer
+
+
+def taggram(scores: TagScores) -> dict[str, Any]:
+    """Scores over time as plain values, to 4 places."""
+    return {
+        "tags": list(scores.tags),
+        "window_starts_seconds": [round(start, 3) for start in scores.window_starts_seconds.tolist()],
+        "window_seconds": round(scores.window_seconds, 3),
+        "scores": [[round(score, 4) for score in row] for row in scores.taggram.tolist()],
+    }
+
+
+def _count(results: list[Result], work: Work, notes: dict[str, Any]) -> None:
+    heard = [result.duration_seconds for result in results if isinstance(result, TagScores)]
+    work.metrics.files.labels("ok").inc(len(heard))
+    work.metrics.files.labels("error").inc(len(results) - len(heard))
+    work.metrics.audio_seconds.inc(sum(heard))
+    notes["n_tagged"] = len(heard)
+    notes["audio_seconds"] = round(sum(heard), 3)
+
+
+def _none_tagged(results: list[Result], records: list[dict[str, Any]]) -> Problem:
+    kind = "too-long" if all(isinstance(result, TooLongError) for result in results) else "not-tagged"
+    detail = records[0]["error"] if len(records) == 1 else "see the error of each file in results"
+    return Problem(422, kind, detail, results=records)

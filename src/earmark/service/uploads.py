@@ -1,0 +1,193 @@
+"""A multipart body, streamed to files on disk: memory does not grow with what is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import IO
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from earmark.audio import AUDIO_SUFFIXES
+from earmark.service.problems import Problem
+from earmark.service.settings import Settings
+
+FIELD = "files"
+"""Name of the form field that holds the files."""
+
+_WRITE_BYTES = 1 << 20  # gathered in memory before a thread writes them
+
+
+@dataclass
+class Upload:
+    """A file that was sent.
+
+    Attributes:
+        name: as the client calls it, None where it gave no name. Bytes that are not UTF-8 are kept as Python does it.
+        path: where it lies; its name is our own.
+        n_bytes: its size.
+    """
+
+    name: str | None
+    path: Path
+    n_bytes: int = 0
+
+
+def boundary_of(content_type: str | None) -> bytes:
+    """The boundary between the parts. Raises Problem 415 for another kind of body, 400 where there is no boundary."""
+    kind, options = parse_options_header(content_type or "")
+    if kind != b"multipart/form-data":
+        said = content_type or "no content type"
+        raise Problem(
+            415,
+            "not-multipart",
+            f"{said[:200]!r}: send the files as multipart/form-data in the field {FIELD!r}, "
+            f"as `curl -F {FIELD}=@song.mp3` does",
+            headers={"Accept-Post": "multipart/form-data"},
+        )
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= 70:
+        raise Problem(400, "bad-request", "the content type names no boundary of 1 to 70 characters")
+    return boundary
+
+
+class Receiver:
+    """Takes a body apart and writes its files into a folder.
+
+    Args:
+        boundary: between the parts, see :func:`boundary_of`.
+        folder: where files are written; it exists.
+        settings: the limits.
+
+    Attributes:
+        uploads: files so far.
+        n_bytes: bytes of the body so far.
+    """
+
+    def __init__(self, boundary: bytes, folder: Path, settings: Settings) -> None:
+        self.uploads: list[Upload] = []
+        self.n_bytes = 0
+        self._folder, self._settings = folder, settings
+        self._header_name = self._header_value = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._to_write: list[tuple[Upload, bytes]] = []
+        self._n_waiting = 0
+        self._file: tuple[Upload, IO[bytes]] | None = None
+        self._ended = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._headers_begin,
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_end": self._on_end,
+            },
+        )
+
+    async def receive(self, body: AsyncIterator[bytes]) -> list[Upload]:
+        """Read the body to its end.
+
+        Raises:
+            Problem: 400 malformed, 413 too large or too many files, 422 no file or another field, 507 disk full.
+        """
+        try:
+            async for chunk in body:
+                self.n_bytes += len(chunk)
+                check_size(self.n_bytes, self._settings)
+                self._parser.write(chunk)
+                if self._n_waiting >= _WRITE_BYTES:
+                    await asyncio.to_thread(self._write)
+            if not self._ended:
+                raise Problem(400, "bad-request", "the body ends before its last boundary")
+            await asyncio.to_thread(self._write)
+        except MultipartParseError as error:
+            raise Problem(400, "bad-request", f"no multipart/form-data ({error})") from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise Problem(507, "no-space", "the disk that uploads are kept on is full") from error
+        finally:
+            if self._file is not None:
+                self._file[1].close()
+        if not self.uploads:
+            raise Problem(422, "no-file", f"send at least one file in the field {FIELD!r}")
+        return self.uploads
+
+    def _headers_begin(self) -> None:
+        self._headers = {}
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers[self._header_name.lower()] = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        field = options.get(b"name")
+        if kind != b"form-data" or field is None:
+            raise Problem(400, "bad-request", "a part has no `Content-Disposition: form-data` with a name")
+        if field != FIELD.encode():
+            shown = field[:100].decode("utf-8", "replace")
+            raise Problem(
+                422, "wrong-values", f"form field {shown!r}: files are sent as {FIELD!r}, settings in the address"
+            )
+        if len(self.uploads) >= self._settings.max_files:
+            raise Problem(
+                413,
+                "too-many-files",
+                f"more than {self._settings.max_files} files: send them in several requests",
+                max_files=self._settings.max_files,
+            )
+        name = options.get(b"filename")
+        text = None if name is None else name.decode("utf-8", "surrogateescape")
+        upload = Upload(text, self._folder / f"{len(self.uploads):04d}{_suffix(text)}")
+        self.uploads.append(upload)
+        self._to_write.append((upload, b""))  # an empty file is a file
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._to_write.append((self.uploads[-1], data[start:end]))
+        self._n_waiting += end - start
+
+    def _on_end(self) -> None:
+        self._ended = True
+
+    def _write(self) -> None:
+        waiting, self._to_write, self._n_waiting = self._to_write, [], 0
+        for upload, data in waiting:
+            if self._file is None or self._file[0] is not upload:
+                if self._file is not None:
+                    self._file[1].close()
+                self._file = (upload, upload.path.open("wb"))
+            self._file[1].write(data)
+            upload.n_bytes += len(data)
+        if self._file is not None:
+            self._file[1].flush()  # a full disk is noticed here
+
+
+def check_size(n_bytes: int, settings: Settings) -> None:
+    """Raises Problem 413 where a body is, or says it will be, too large."""
+    if n_bytes > settings.max_bytes:
+        raise Problem(
+            413,
+            "too-large",
+            f"more than {settings.max_megabytes:g} MB in one request",
+            max_bytes=settings.max_bytes,
+        )
+
+
+def _suffix(name: str | None) -> str:
+    """The ending that tells FFmpeg which format to try first; none that is not a known one's."""
+    suffix = PureWindowsPath(name or "").suffix.lower()
+    return suffix if suffix in AUDIO_SUFFIXES else ""
