@@ -4,7 +4,7 @@ BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 LIGHT = .venv-demo
 FULL = .venv
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs clean web web-check
 
 ## make demo: the light install in its own environment; tags the example clips, draws their taggrams
 demo: $(LIGHT)/installed
@@ -32,5 +32,17 @@ check: $(FULL)/installed
 	$(FULL)/$(BIN)/mypy
 	$(FULL)/$(BIN)/lint-imports
 
+## make web: the page, built into the package (needs Node.js 20.19 or newer)
+web: web/node_modules/installed
+	cd web && npm run build
+
+## make web-check: lint, types and tests of the page's own code
+web-check: web/node_modules/installed
+	cd web && npm run check && npm test
+
+web/node_modules/installed: web/package-lock.json
+	cd web && npm ci
+	@touch $@
+
 clean:
-	rm -rf $(LIGHT) $(FULL) demo build dist
+	rm -rf $(LIGHT) $(FULL) demo build dist web/node_modules web/generated src/earmark/service/page

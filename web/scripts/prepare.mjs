@@ -1,0 +1,47 @@
+// Puts what the page carries into generated/: the bundled default model and its card, and ONNX Runtime, packed.
+// EARMARK_PAGE_MODEL=path/to/model.onnx takes another model; its card is the .json beside it.
+
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const web = fileURLToPath(new URL("..", import.meta.url));
+const out = `${web}generated`;
+const runtime = `${web}node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded`;
+
+function bundledDefault() {
+  const python = readFileSync(`${web}../src/earmark/runtime.py`, "utf8");
+  const name = /^DEFAULT_MODEL = "([^"]+)"$/m.exec(python)?.[1];
+  if (!name) throw new Error("src/earmark/runtime.py names no DEFAULT_MODEL");
+  return `${web}../src/earmark/bundled/${name}.onnx`;
+}
+
+const model = process.env.EARMARK_PAGE_MODEL ?? bundledDefault();
+const card = model.replace(/\.onnx$/, ".json");
+for (const path of [model, card]) {
+  if (!existsSync(path)) throw new Error(`${path}: no such file`);
+}
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out);
+const pack = (from, to) => writeFileSync(`${out}/${to}`, gzipSync(readFileSync(from), { level: 9 }));
+pack(model, "model.bin");
+pack(`${runtime}.wasm`, "ort.bin");
+copyFileSync(`${runtime}.mjs`, `${out}/ort.mjs`);
+
+// Of the card, what the page uses.
+const { name, version, description, licence, limits, input, vocabulary, thresholds } = JSON.parse(
+  readFileSync(card, "utf8"),
+);
+const kept = { name, version, description, licence, limits, input, vocabulary, thresholds };
+writeFileSync(`${out}/card.json`, JSON.stringify(kept));
+const text = (path) => readFileSync(path, "utf8").trim();
+const versionOf = (name) => JSON.parse(text(`${web}node_modules/${name}/package.json`)).version;
+const parts = [
+  "What this page is made with.",
+  `earmark\n\n${text(`${web}../LICENSE`)}`,
+  `The model "${name}": ${licence ?? "see its card"}`,
+  `ONNX Runtime Web ${versionOf("onnxruntime-web")}, https://github.com/microsoft/onnxruntime\n\n${text(`${web}scripts/onnxruntime-licence.txt`)}`,
+  `Mediabunny ${versionOf("mediabunny")}, unchanged; its source: https://github.com/Vanilagy/mediabunny\n\n${text(`${web}node_modules/mediabunny/LICENSE`)}`,
+];
+writeFileSync(`${out}/licences.txt`, `${parts.join(`\n\n${"-".repeat(100)}\n\n`)}\n`);
+console.log(`the page carries the model ${name} (${vocabulary.length} tags)`);

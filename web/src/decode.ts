@@ -1,0 +1,131 @@
+/**
+ * A file as mono blocks, read and decoded piece by piece with the browser's own decoders (WebCodecs): memory does not
+ * grow with the length of the file. Mediabunny takes the containers apart. Runs in the worker.
+ */
+
+import {
+  ADTS,
+  AudioSampleSink,
+  BlobSource,
+  FLAC,
+  Input,
+  MATROSKA,
+  MP3,
+  MP4,
+  OGG,
+  QTFF,
+  UnsupportedInputFormatError,
+  WAVE,
+  WEBM,
+} from "mediabunny";
+import { type Gapless, gapless, id3Size } from "./mp3";
+
+/** This file cannot be listened to; the message is for people. */
+export class AudioError extends Error {}
+
+/** This way of decoding cannot do it; the browser's other way (decodeAudioData) may. */
+export class NotThisWay extends Error {}
+
+export interface Decoded {
+  sampleRateHz: number;
+  /** Length that the file promises, in seconds; null where it does not say. */
+  promisedSeconds: number | null;
+  /** Mono blocks at the file's own rate. */
+  blocks: AsyncIterable<Float32Array>;
+}
+
+const FORMATS = [MP3, WAVE, OGG, FLAC, MP4, QTFF, MATROSKA, WEBM, ADTS];
+const BLOCK_SAMPLES = 32_768;
+
+/** Opens a file. Raises AudioError, or NotThisWay where the other decoder should be tried. */
+export async function open(file: Blob): Promise<Decoded> {
+  if (file.size === 0) throw new AudioError("the file is empty (0 bytes)");
+  const input = new Input({ source: new BlobSource(file), formats: FORMATS });
+  try {
+    const track = await input.getPrimaryAudioTrack();
+    if (track === null) throw new AudioError("holds no audio");
+    const codec = await track.getCodec();
+    if (!(await track.canDecode())) {
+      const name = codec ?? (await track.getCodecParameterString()) ?? "an unknown codec";
+      throw new NotThisWay(`its audio is ${name}, for which this browser has no decoder`);
+    }
+    const format = await input.getFormat();
+    const sampleRateHz = await track.getSampleRate();
+    let cut: Gapless = { skip: 0, keep: null };
+    if (format === MP3) cut = gapless(await mp3Head(file));
+    // An Ogg's last page says where the music ends, within the last packet. Reads that page only.
+    if (format === OGG) cut.keep = Math.round((await track.computeDuration()) * sampleRateHz);
+    const declared = await track.getDurationFromMetadata();
+    const promisedSeconds = cut.keep !== null ? cut.keep / sampleRateHz : declared;
+    const samples = new AudioSampleSink(track).samples();
+    return { sampleRateHz, promisedSeconds, blocks: monoBlocks(input, samples, sampleRateHz, cut.skip, cut.keep) };
+  } catch (error) {
+    input.dispose();
+    if (error instanceof AudioError || error instanceof NotThisWay) throw error;
+    if (error instanceof UnsupportedInputFormatError) throw new NotThisWay("its format is not known here");
+    throw new NotThisWay(reason(error));
+  }
+}
+
+type Sink = ReturnType<AudioSampleSink["samples"]>;
+
+async function* monoBlocks(
+  input: Input,
+  samples: Sink,
+  sampleRateHz: number,
+  skip: number,
+  keep: number | null,
+): AsyncGenerator<Float32Array> {
+  let toSkip = skip;
+  let left = keep ?? Number.POSITIVE_INFINITY;
+  let block = new Float32Array(BLOCK_SAMPLES);
+  let filled = 0;
+  let plane = new Float32Array(0);
+  try {
+    for await (const sample of samples) {
+      const n = sample.numberOfFrames;
+      if (sample.sampleRate !== sampleRateHz) {
+        sample.close();
+        throw new NotThisWay(`its sample rate changes from ${sampleRateHz} to ${sample.sampleRate} Hz`);
+      }
+      // Before time 0 lies what the encoder needed to get going; it is no part of the music.
+      let from = Math.min(n, Math.max(0, Math.round(-sample.timestamp * sampleRateHz)));
+      const skipped = Math.min(toSkip, n - from);
+      toSkip -= skipped;
+      from += skipped;
+      const to = Math.min(n, from + left);
+      left -= to - from;
+      if (filled + n > block.length) {
+        yield block.slice(0, filled);
+        filled = 0;
+        if (n > block.length) block = new Float32Array(n);
+      }
+      const mono = block.subarray(filled, filled + (to - from));
+      if (plane.length < n) plane = new Float32Array(n);
+      const share = 1 / sample.numberOfChannels;
+      mono.fill(0);
+      for (let channel = 0; channel < sample.numberOfChannels; channel++) {
+        sample.copyTo(plane.subarray(0, n), { planeIndex: channel, format: "f32-planar" });
+        for (let i = 0; i < mono.length; i++) mono[i]! += plane[from + i]! * share;
+      }
+      filled += mono.length;
+      sample.close();
+    }
+    yield block.slice(0, filled);
+  } catch (error) {
+    if (error instanceof NotThisWay) throw error;
+    throw new NotThisWay(`it cannot be decoded to its end (${reason(error)})`);
+  } finally {
+    await samples.return();
+    input.dispose();
+  }
+}
+
+async function mp3Head(file: Blob): Promise<Uint8Array> {
+  const bytes = async (from: number, n: number) => new Uint8Array(await file.slice(from, from + n).arrayBuffer());
+  return bytes(id3Size(await bytes(0, 10)), 8192);
+}
+
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message.split("\n")[0]! : String(error);
+}

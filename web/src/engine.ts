@@ -1,0 +1,109 @@
+/** The page's side of the worker: files in, results out, in order, one at a time. */
+
+import type { Card } from "./card";
+import { decodeWhole } from "./fallback";
+import type { FromWorker, ToWorker } from "./messages";
+import type { Track } from "./track";
+
+export interface Listener {
+  ready(card: Card, threads: number): void;
+  notReady(reason: string): void;
+  /** Something about this track changed. */
+  changed(track: Track): void;
+}
+
+export class Engine {
+  private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  private readonly waiting: Track[] = [];
+  private current: Track | null = null;
+  private isReady = false;
+
+  constructor(private readonly listener: Listener) {
+    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hear(data);
+    this.worker.onerror = (event) => {
+      event.preventDefault();
+      if (!this.isReady) this.listener.notReady(event.message || "the worker does not start");
+      else this.fail(`this file stopped the page's worker (${event.message})`);
+    };
+    const cores = navigator.hardwareConcurrency || 1;
+    this.tell({ type: "load", threads: self.crossOriginIsolated ? Math.min(4, cores) : 1, webCodecs: true });
+  }
+
+  add(tracks: Track[]): void {
+    this.waiting.push(...tracks);
+    this.next();
+  }
+
+  /** Forgets everything that waits or is under way. */
+  clear(): void {
+    this.waiting.length = 0;
+    if (this.current) this.tell({ type: "cancel", id: this.current.id });
+    this.current = null;
+  }
+
+  private tell(message: ToWorker, transfer: Transferable[] = []): void {
+    this.worker.postMessage(message, transfer);
+  }
+
+  private next(): void {
+    if (!this.isReady || this.current) return;
+    const track = this.waiting.shift();
+    if (!track?.file) return;
+    this.current = track;
+    track.state = "working";
+    this.listener.changed(track);
+    this.tell({ type: "tag", id: track.id, file: track.file });
+  }
+
+  private hear(message: FromWorker): void {
+    if (message.type === "ready") {
+      this.isReady = true;
+      this.listener.ready(message.card, message.threads);
+      this.next();
+      return;
+    }
+    if (message.type === "not-ready") {
+      this.listener.notReady(message.reason);
+      return;
+    }
+    const track = this.current;
+    if (!track || track.id !== message.id) return; // it was cleared meanwhile
+    if (message.type === "progress") {
+      track.progress = { seconds: message.seconds, ofSeconds: message.ofSeconds };
+      this.listener.changed(track);
+    } else if (message.type === "failed") {
+      if (message.retry) void this.tryWhole(track, message.reason);
+      else this.fail(message.reason);
+    } else {
+      track.state = "done";
+      track.heard = message.heard;
+      this.finish(track);
+    }
+  }
+
+  /** What the worker cannot decode, the page may. */
+  private async tryWhole(track: Track, why: string): Promise<void> {
+    try {
+      const pcm = await decodeWhole(track.file!);
+      if (this.current === track) this.tell({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
+    } catch (error) {
+      const whole = error instanceof Error ? error.message : String(error);
+      const known = why.startsWith("its audio is") || why.startsWith("holds no audio"); // says more
+      if (this.current === track) this.fail(known ? why : whole);
+    }
+  }
+
+  private fail(reason: string): void {
+    const track = this.current;
+    if (!track) return;
+    track.state = "failed";
+    track.error = reason;
+    this.finish(track);
+  }
+
+  private finish(track: Track): void {
+    this.current = null;
+    this.listener.changed(track);
+    this.next();
+  }
+}

@@ -1,0 +1,69 @@
+/** Which files a person means who drops files or folders. */
+
+/** What has a sound and is found when a folder is searched; files that are dropped themselves are always taken. */
+const SUFFIXES = new Set(
+  "aac aif aiff caf flac m4a m4b mka mp2 mp3 mp4a oga ogg opus wav wave weba webm wma wv ape ac3 amr au".split(" "),
+);
+
+export interface Found {
+  file: File;
+  /** Path within what was dropped, with forward slashes. */
+  path: string;
+}
+
+export interface Gathered {
+  found: Found[];
+  /** Files in folders that are no audio by their ending. */
+  skipped: number;
+}
+
+export function isAudioName(name: string): boolean {
+  const suffix = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase();
+  return suffix !== undefined && SUFFIXES.has(suffix) && !name.startsWith("._");
+}
+
+/** From a file input; with a folder, paths begin with its name. */
+export function fromInput(files: FileList): Gathered {
+  const gathered: Gathered = { found: [], skipped: 0 };
+  for (const file of files) {
+    const path = file.webkitRelativePath || file.name;
+    if (file.webkitRelativePath && !isAudioName(file.name)) gathered.skipped += 1;
+    else gathered.found.push({ file, path });
+  }
+  return sorted(gathered);
+}
+
+/** From a drop. Must be called within the event: what was dropped is gone afterwards. */
+export async function fromDrop(items: DataTransferItemList): Promise<Gathered> {
+  const gathered: Gathered = { found: [], skipped: 0 };
+  const entries = [...items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry());
+  for (const entry of entries) if (entry) await walk(entry, gathered, true);
+  return sorted(gathered);
+}
+
+async function walk(entry: FileSystemEntry, gathered: Gathered, dropped: boolean): Promise<void> {
+  if (entry.isFile) {
+    if (!dropped && !isAudioName(entry.name)) {
+      gathered.skipped += 1;
+      return;
+    }
+    const file = await new Promise<File>((resolve, reject) => {
+      (entry as FileSystemFileEntry).file(resolve, reject);
+    });
+    gathered.found.push({ file, path: entry.fullPath.replace(/^\//, "") });
+    return;
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => {
+      reader.readEntries(resolve, reject);
+    });
+    if (!some.length) return; // a reader gives a hundred at a time
+    for (const child of some) await walk(child, gathered, false);
+  }
+}
+
+function sorted(gathered: Gathered): Gathered {
+  gathered.found.sort((a, b) => a.path.localeCompare(b.path, undefined, { numeric: true }));
+  return gathered;
+}

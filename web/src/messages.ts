@@ -1,0 +1,37 @@
+/** What the page and its worker tell each other. */
+
+import type { Card } from "./card";
+import type { Outline } from "./peaks";
+
+/** A waveform that the page has decoded itself, where the worker cannot. */
+export interface Pcm {
+  mono: Float32Array<ArrayBuffer>;
+  sampleRateHz: number;
+}
+
+export type ToWorker =
+  | { type: "load"; threads: number; webCodecs: boolean }
+  | { type: "tag"; id: number; file: Blob }
+  | { type: "tag-pcm"; id: number; pcm: Pcm }
+  | { type: "cancel"; id: number };
+
+/** One file's result. */
+export interface Heard {
+  /** nWindows * nTags scores, window by window. */
+  taggram: Float32Array;
+  scores: Float32Array;
+  startsSeconds: number[];
+  durationSeconds: number;
+  outline: Outline;
+  warnings: string[];
+  /** Time it took from reading to the last score. */
+  tookSeconds: number;
+}
+
+export type FromWorker =
+  | { type: "ready"; card: Card; threads: number }
+  | { type: "not-ready"; reason: string }
+  | { type: "progress"; id: number; seconds: number; ofSeconds: number | null }
+  | { type: "done"; id: number; heard: Heard }
+  /** retry: the worker cannot decode it, the page may. */
+  | { type: "failed"; id: number; reason: string; retry: boolean };

@@ -1,0 +1,47 @@
+/** The outline of a waveform of any length in bounded memory: lowest and highest sample of equal stretches. */
+
+const MAX_STRETCHES = 4096;
+
+export interface Outline {
+  lows: Float32Array;
+  highs: Float32Array;
+  /** Samples in a stretch; the last may be shorter. */
+  stretchSamples: number;
+}
+
+export class OutlineMaker {
+  private stretch = 64;
+  private n = 0; // stretches begun
+  private filled = 0; // samples in the last of them
+  private readonly lows = new Float32Array(MAX_STRETCHES);
+  private readonly highs = new Float32Array(MAX_STRETCHES);
+
+  push(samples: Float32Array): void {
+    for (const sample of samples) {
+      if (this.filled === 0) {
+        if (this.n === MAX_STRETCHES) this.halve();
+        this.lows[this.n] = sample;
+        this.highs[this.n] = sample;
+        this.n += 1;
+      } else {
+        const last = this.n - 1;
+        if (sample < this.lows[last]!) this.lows[last] = sample;
+        if (sample > this.highs[last]!) this.highs[last] = sample;
+      }
+      this.filled = (this.filled + 1) % this.stretch;
+    }
+  }
+
+  outline(): Outline {
+    return { lows: this.lows.slice(0, this.n), highs: this.highs.slice(0, this.n), stretchSamples: this.stretch };
+  }
+
+  private halve(): void {
+    for (let i = 0; i < MAX_STRETCHES / 2; i++) {
+      this.lows[i] = Math.min(this.lows[2 * i]!, this.lows[2 * i + 1]!);
+      this.highs[i] = Math.max(this.highs[2 * i]!, this.highs[2 * i + 1]!);
+    }
+    this.n = MAX_STRETCHES / 2;
+    this.stretch *= 2;
+  }
+}

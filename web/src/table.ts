@@ -1,0 +1,217 @@
+/** The files in a table: sorted by any column, filtered by a tag's score. */
+
+import type { Card } from "./card";
+import { clock } from "./clock";
+import { find, make, setText, shown } from "./dom";
+import { ranked } from "./scores";
+import type { Track } from "./track";
+
+type Column = "path" | "length" | "best" | "score";
+
+const TOP = 3;
+
+export class Table {
+  private readonly rows = new Map<number, Row>();
+  private readonly body = find("rows");
+  private readonly heads = find("heads");
+  private readonly select = find<HTMLSelectElement>("by-tag");
+  private readonly atLeast = find<HTMLInputElement>("at-least");
+  private sortBy: Column = "path";
+  private descending = false;
+  private byOrder = true; // as they came, until someone sorts
+  private selected: Track | null = null;
+
+  constructor(
+    private readonly tracks: readonly Track[],
+    private readonly card: Card,
+    private readonly onSelect: (track: Track) => void,
+  ) {
+    const options = card.vocabulary
+      .map((tag, i) => ({ name: tag.name, i }))
+      .sort((a, b) => a.name.localeCompare(b.name))
+      .map(({ name, i }) => make("option", { value: String(i) }, name));
+    this.select.replaceChildren(make("option", { value: "" }, "all"), ...options);
+    this.select.addEventListener("change", () => {
+      const chosen = this.select.value !== "";
+      this.atLeast.disabled = !chosen;
+      if (!chosen) this.setAtLeast(0);
+      this.sort(chosen ? "score" : "path", chosen);
+    });
+    this.atLeast.addEventListener("input", () => {
+      this.setAtLeast(Number(this.atLeast.value));
+      this.render();
+    });
+    this.render();
+  }
+
+  /** The tracks that the table shows, in its order. */
+  shown(): Track[] {
+    const tag = this.tag();
+    const least = Number(this.atLeast.value);
+    const kept = this.tracks.filter((track) => tag === null || least === 0 || (this.score(track) ?? -1) >= least);
+    if (this.byOrder) return kept;
+    const sign = this.descending ? -1 : 1;
+    return kept.sort((a, b) => {
+      const [x, y] = [this.value(a), this.value(b)];
+      if (x === null || y === null) return Number(x === null) - Number(y === null); // what has none comes last
+      if (typeof x === "string") return sign * x.localeCompare(String(y), undefined, { numeric: true });
+      return sign * (x - Number(y));
+    });
+  }
+
+  markSelected(track: Track | null): void {
+    this.selected = track;
+    for (const row of this.rows.values()) row.mark(row.track === track);
+  }
+
+  clear(): void {
+    this.rows.clear();
+    this.selected = null;
+    this.byOrder = true;
+    this.select.value = "";
+    this.atLeast.disabled = true;
+    this.setAtLeast(0);
+  }
+
+  changed(track: Track): void {
+    this.rows.get(track.id)?.update(this.tag());
+  }
+
+  render(): void {
+    this.renderHeads();
+    const tag = this.tag();
+    const rows = this.shown().map((track) => {
+      let row = this.rows.get(track.id);
+      if (!row) {
+        row = new Row(track, this.card, this.onSelect);
+        row.mark(track === this.selected);
+        this.rows.set(track.id, row);
+      }
+      row.update(tag);
+      return row.element;
+    });
+    const same = rows.length === this.body.children.length && rows.every((row, i) => row === this.body.children[i]);
+    if (same) return;
+    const focused = document.activeElement as HTMLElement | null;
+    this.body.replaceChildren(...rows);
+    if (focused && this.body.contains(focused)) focused.focus();
+  }
+
+  private sort(column: Column, descending: boolean): void {
+    this.sortBy = column;
+    this.descending = descending;
+    this.byOrder = false;
+    this.render();
+  }
+
+  private renderHeads(): void {
+    const tag = this.tag();
+    const columns: [Column, string][] = [
+      ["path", "File"],
+      ["length", "Length"],
+      ["best", "Strongest tags"],
+    ];
+    if (tag !== null) columns.push(["score", this.card.vocabulary[tag]!.name]);
+    const key = JSON.stringify([columns, this.sortBy, this.descending, this.byOrder]);
+    if (this.heads.dataset.key === key) return;
+    this.heads.dataset.key = key;
+    const focused = (document.activeElement as HTMLElement | null)?.dataset.column;
+    this.heads.replaceChildren(
+      ...columns.map(([column, text]) => {
+        const here = !this.byOrder && this.sortBy === column;
+        const sort = here ? (this.descending ? "descending" : "ascending") : "none";
+        const arrow = make("span", { "aria-hidden": "true" }, here ? (this.descending ? " ↓" : " ↑") : "");
+        const button = make("button", { type: "button", "data-column": column }, text, arrow);
+        const first = column === "best" || column === "score"; // begins with the highest
+        button.addEventListener("click", () => this.sort(column, here ? !this.descending : first));
+        if (column === focused) queueMicrotask(() => button.focus());
+        return make("th", { scope: "col", "aria-sort": sort, class: column }, button);
+      }),
+    );
+  }
+
+  private value(track: Track): string | number | null {
+    if (this.sortBy === "path") return track.path;
+    if (this.sortBy === "length") return track.heard?.durationSeconds ?? null;
+    if (this.sortBy === "score") return this.score(track);
+    return track.heard ? Math.max(...track.heard.scores) : null;
+  }
+
+  private tag(): number | null {
+    return this.select.value === "" ? null : Number(this.select.value);
+  }
+
+  private score(track: Track): number | null {
+    const tag = this.tag();
+    return tag === null ? null : (track.heard?.scores[tag] ?? null);
+  }
+
+  private setAtLeast(score: number): void {
+    this.atLeast.value = String(score);
+    find("at-least-text").textContent = shown(score);
+  }
+}
+
+class Row {
+  readonly element = make("tr");
+  private readonly name: HTMLButtonElement;
+  private readonly length = make("td", { class: "length" });
+  private readonly tags = make("td", { class: "best" });
+  private readonly score = make("td", { class: "score" });
+  private drawn = "";
+
+  constructor(
+    readonly track: Track,
+    private readonly card: Card,
+    onSelect: (track: Track) => void,
+  ) {
+    this.name = make("button", { type: "button", class: "name" }, track.name);
+    this.name.addEventListener("click", () => onSelect(track));
+    const folder = track.path.slice(0, -track.name.length);
+    const head = make("th", { scope: "row", class: "path" }, this.name);
+    if (folder) head.append(make("small", {}, folder));
+    this.element.append(head, this.length, this.tags);
+  }
+
+  mark(selected: boolean): void {
+    this.element.classList.toggle("selected", selected);
+    if (selected) this.name.setAttribute("aria-current", "true");
+    else this.name.removeAttribute("aria-current");
+  }
+
+  update(tag: number | null): void {
+    const { heard, state, error, progress } = this.track;
+    setText(this.length, heard ? clock(heard.durationSeconds) : "");
+    this.name.disabled = !heard;
+    if (tag === null) this.score.remove();
+    else {
+      setText(this.score, heard ? shown(heard.scores[tag]!) : "");
+      if (!this.score.isConnected) this.element.append(this.score);
+    }
+    if (state === "working" && this.drawn === "working") {
+      const bar = this.tags.querySelector("progress");
+      if (bar && progress.ofSeconds) bar.value = Math.min(1, progress.seconds / progress.ofSeconds);
+      const text = this.tags.querySelector("span");
+      if (text) setText(text, progress.seconds ? `${clock(progress.seconds)} heard` : "reading");
+      return;
+    }
+    if (this.drawn === state) return;
+    this.drawn = state;
+    this.element.classList.toggle("failed", state === "failed");
+    if (state === "waiting") this.tags.replaceChildren(make("span", { class: "hint" }, "waiting"));
+    else if (state === "working") {
+      const bar = make("progress", { max: "1", "aria-label": `Tagging ${this.track.name}` });
+      this.tags.replaceChildren(bar, make("span", { class: "hint" }, "reading"));
+    } else if (state === "failed") this.tags.replaceChildren(make("span", { class: "error" }, error ?? "failed"));
+    else if (heard) {
+      const best = ranked(heard.scores, this.card).slice(0, TOP);
+      const chips = best.map(({ tag, score }) =>
+        make("span", { class: "chip" }, `${tag} `, make("b", {}, shown(score))),
+      );
+      this.tags.replaceChildren(...chips);
+      if (heard.warnings.length) {
+        this.tags.append(make("span", { class: "chip note", title: heard.warnings.join("\n") }, "note"));
+      }
+    }
+  }
+}

@@ -1,0 +1,135 @@
+/** Parts of the page that need no browser. */
+
+import { describe, expect, it } from "vitest";
+import type { Card } from "../src/card";
+import { byCategory } from "../src/card";
+import { clock } from "../src/clock";
+import { toCsv, toJson, toM3u } from "../src/exports";
+import { isAudioName } from "../src/gather";
+import { OutlineMaker } from "../src/peaks";
+import { rowsOf, windowAt } from "../src/taggram";
+import { newTrack, type Track } from "../src/track";
+import { wav } from "../src/wav";
+
+const card: Card = {
+  name: "m",
+  description: "",
+  input: { sample_rate_hz: 16000, window_samples: 32000, hop_samples: 32000, last_window: "pad", lead_samples: 0 },
+  vocabulary: [
+    { name: "calm", kind: "regression", category: "mood" },
+    { name: "rock, hard", kind: "classification", category: "genre" },
+    { name: "flute", kind: "classification", category: "instrument" },
+    { name: "jazz", kind: "classification", category: "genre" },
+  ],
+  thresholds: {},
+};
+
+function heard(path: string, scores: number[]): Track {
+  const track = newTrack(1, null, path);
+  track.state = "done";
+  track.heard = {
+    taggram: Float32Array.from(scores),
+    scores: Float32Array.from(scores),
+    startsSeconds: [0],
+    durationSeconds: 61.25,
+    outline: { lows: new Float32Array(1), highs: new Float32Array(1), stretchSamples: 64 },
+    warnings: ["silent"],
+    tookSeconds: 1,
+  };
+  return track;
+}
+
+function failed(path: string): Track {
+  const track = newTrack(2, null, path);
+  track.state = "failed";
+  track.error = 'not "audio"';
+  return track;
+}
+
+describe("exports", () => {
+  const tracks = [heard("my music/a, b.mp3", [0.5, 0.25, 0.125, 1]), failed("x\ny.txt"), newTrack(3, null, "z.mp3")];
+
+  it("as CSV quote what needs it, and leave out what is not finished", () => {
+    expect(toCsv(tracks, card)).toBe(
+      'path,status,error,duration_seconds,model,calm,"rock, hard",flute,jazz\n' +
+        '"my music/a, b.mp3",ok,,61.250,m,0.5000,0.2500,0.1250,1.0000\n' +
+        '"x\ny.txt",error,"not ""audio""",,m,,,,\n',
+    );
+  });
+  it("as JSON have errors in their place", () => {
+    const [good, bad, ...more] = JSON.parse(toJson(tracks, card));
+    expect(more).toEqual([]);
+    expect(good.tags[0]).toEqual({ tag: "jazz", score: 1, kind: "classification", category: "genre" });
+    expect(good.warnings).toEqual(["silent"]);
+    expect(bad).toMatchObject({
+      status: "error",
+      error: 'not "audio"',
+      duration_seconds: null,
+      tags: [],
+      taggram: null,
+    });
+  });
+  it("as a play list have a line a file, whatever its name", () => {
+    const odd = heard("my music/new\nline.mp3", [0, 0, 0, 0]);
+    expect(toM3u([tracks[0]!, tracks[1]!, odd])).toBe(
+      "#EXTM3U\n#EXTINF:61,a, b.mp3\nmy music/a, b.mp3\n#EXTINF:61,new line.mp3\nmy music/new line.mp3\n",
+    );
+  });
+});
+
+describe("categories", () => {
+  it("come in their order, without the empty ones", () => {
+    expect(byCategory(card.vocabulary)).toEqual([
+      ["genre", [1, 3]],
+      ["instrument", [2]],
+      ["mood", [0]],
+    ]);
+  });
+  it("that a later model may have are not lost", () => {
+    const odd = [{ name: "x", kind: "classification", category: "smell" } as const];
+    expect(byCategory(odd)).toEqual([["smell", [0]]]);
+  });
+  it("of a taggram hold the strongest tags, the strongest first", () => {
+    expect(rowsOf([0.5, 0.25, 0.125, 1], card, 3)).toEqual([
+      ["genre", [3, 1]],
+      ["mood", [0]],
+    ]);
+  });
+});
+
+it("the window at a time is the last that began before it", () => {
+  const starts = [0, 2, 4, 5.5];
+  expect([-1, 0, 1.9, 2, 5.4, 5.5, 99].map((at) => windowAt(starts, at))).toEqual([0, 0, 0, 1, 2, 3, 3]);
+});
+
+it("an outline of any length stays small, and holds every peak", () => {
+  const maker = new OutlineMaker();
+  const block = new Float32Array(10_000);
+  for (let i = 0; i < 100; i++) {
+    block.fill(0);
+    if (i === 57) block[123] = 0.75;
+    if (i === 80) block[9_999] = -0.5;
+    maker.push(block);
+  }
+  const { lows, highs, stretchSamples } = maker.outline();
+  expect(lows.length).toBe(Math.ceil(1_000_000 / stretchSamples));
+  expect(lows.length).toBeLessThanOrEqual(4096);
+  expect(highs.indexOf(0.75)).toBe(Math.floor(570_123 / stretchSamples));
+  expect(lows.indexOf(-0.5)).toBe(Math.floor(809_999 / stretchSamples));
+});
+
+it("names tell what is audio in a folder", () => {
+  expect(["a.MP3", "b.flac", "c.jpg", "._d.mp3", "mp3", "e.m3u"].filter(isAudioName)).toEqual(["a.MP3", "b.flac"]);
+});
+
+it("clocks go on beyond an hour", () => {
+  expect([0, 59.6, 61, 3600, 7261].map(clock)).toEqual(["0:00", "1:00", "1:01", "1:00:00", "2:01:01"]);
+});
+
+it("a recording becomes a WAV file", async () => {
+  const file = wav([Float32Array.of(0, 0.5), Float32Array.of(-1, 2)], 48_000);
+  const view = new DataView(await file.arrayBuffer());
+  expect(view.byteLength).toBe(52);
+  expect([view.getUint32(24, true), view.getUint16(22, true), view.getUint32(40, true)]).toEqual([48_000, 1, 8]);
+  expect([44, 46, 48, 50].map((at) => view.getInt16(at, true))).toEqual([0, 16_384, -32_768, 32_767]);
+});

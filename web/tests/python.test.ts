@@ -1,0 +1,132 @@
+/** The page against numbers from Python (from_python.py): windows, resampling, means, ranks. */
+
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { Card, InputSpec, Tag } from "../src/card";
+import { toJson } from "../src/exports";
+import { gapless, id3Size } from "../src/mp3";
+import { Resampler } from "../src/resample";
+import { aggregate, holding, ranked } from "../src/scores";
+import { newTrack } from "../src/track";
+import { WindowCutter, windowStarts } from "../src/windows";
+import numbers from "./numbers.json";
+
+const block = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => i + 1);
+
+/** A signal in pieces of the given size. */
+function* pieces(samples: Float32Array, size: number): Generator<Float32Array> {
+  for (let at = 0; at < samples.length; at += size) yield samples.subarray(at, at + size);
+}
+
+describe("windows", () => {
+  for (const { hop, last, lead, cases } of numbers.windows) {
+    const spec = {
+      sample_rate_hz: 16000,
+      window_samples: 8,
+      hop_samples: hop,
+      last_window: last,
+      lead_samples: lead,
+    } as InputSpec;
+    it.each([1, 3, 8, 100])(`hop ${hop}, ${last}, lead ${lead}, in blocks of %i`, (size) => {
+      for (const { n, starts, windows } of cases) {
+        expect(windowStarts(n, spec)).toEqual(starts);
+        const cutter = new WindowCutter(spec);
+        const got = [...pieces(block(n), size)].flatMap((piece) => cutter.push(piece));
+        got.push(...cutter.finish());
+        expect(got.map((window) => [...window])).toEqual(windows);
+        expect(cutter.nSamples).toBe(n);
+      }
+    });
+  }
+  it("of nothing are none", () => {
+    const spec = { ...numbers.windows[0]!, window_samples: 8, hop_samples: 8, lead_samples: 3 } as unknown as InputSpec;
+    expect(windowStarts(0, spec)).toEqual([]);
+    expect(new WindowCutter(spec).finish()).toEqual([]);
+  });
+});
+
+describe("resampling", () => {
+  for (const { from_hz, to_hz, n, every, samples } of numbers.resampled) {
+    it.each([64, 3000])(`${from_hz} to ${to_hz} Hz is as soxr's, in blocks of %i`, (size) => {
+      const highest = 0.4 * Math.min(from_hz, to_hz);
+      const tones = [220, 0.3 * highest, highest];
+      const signal = Float32Array.from({ length: 3000 }, (_, i) =>
+        tones.reduce((sum, hz, tone) => sum + 0.3 * Math.sin((2 * Math.PI * hz * i) / from_hz + tone), 0),
+      );
+      const resampler = new Resampler(from_hz, to_hz);
+      const out = [...pieces(signal, size)].flatMap((piece) => [...resampler.push(piece)]);
+      out.push(...resampler.finish());
+      expect(out.length).toBe(n);
+      // At the cut ends every filter rings in its own way; inside, the two agree.
+      const edge = Math.ceil((0.006 * to_hz) / every);
+      samples.slice(edge, -edge).forEach((sample, i) => {
+        expect(Math.abs(out[(i + edge) * every]! - sample)).toBeLessThan(1e-3);
+      });
+    });
+  }
+  it("lets nothing through from above what the lower rate can hold", () => {
+    const resampler = new Resampler(44_100, 16_000);
+    const tone = Float32Array.from({ length: 44_100 }, (_, i) => Math.sin((2 * Math.PI * 8_100 * i) / 44_100));
+    const out = resampler.push(tone).subarray(1000, 14_000);
+    expect(Math.max(...out.map(Math.abs))).toBeLessThan(10 ** (-90 / 20));
+  });
+  it("of equal rates changes nothing", () => {
+    const resampler = new Resampler(16_000, 16_000);
+    expect(resampler.push(block(5))).toEqual(block(5));
+    expect(resampler.finish().length).toBe(0);
+  });
+});
+
+describe("scores", () => {
+  const { vocabulary, thresholds, scores, record } = numbers.ranked;
+  const input = { sample_rate_hz: 1, window_samples: 2, hop_samples: 2, last_window: "pad", lead_samples: 0 } as const;
+  const card: Card = {
+    name: "m",
+    description: "",
+    input,
+    vocabulary: vocabulary as Tag[],
+    thresholds: thresholds as Record<string, number>,
+  };
+
+  it("of a file are the mean over its windows", () => {
+    const { taggram, n_tags, scores } = numbers.aggregated;
+    aggregate(Float32Array.from(taggram), n_tags).forEach((score, i) => {
+      expect(score).toBeCloseTo(scores[i]!, 6);
+    });
+    expect(() => aggregate(new Float32Array(5), 2)).toThrow();
+    expect(() => aggregate(new Float32Array(0), 2)).toThrow();
+  });
+  it("are ranked as Python does", () => {
+    expect(ranked(scores, card)).toEqual(record.tags);
+    expect(holding(scores, card).map(({ tag }) => tag)).toEqual(numbers.ranked.holding);
+  });
+  it("are exported as the record that the command line prints", () => {
+    const track = newTrack(1, null, "a.mp3");
+    track.state = "done";
+    track.heard = {
+      taggram: Float32Array.from(scores),
+      scores: Float32Array.from(scores),
+      startsSeconds: [0],
+      durationSeconds: 1.5,
+      outline: { lows: new Float32Array(1), highs: new Float32Array(1), stretchSamples: 64 },
+      warnings: [],
+      tookSeconds: 1,
+    };
+    const [{ taggram, ...rest }] = JSON.parse(toJson([track], card));
+    expect(rest).toEqual(record);
+    expect(taggram.scores).toEqual([scores]);
+  });
+});
+
+describe("an MP3's header", () => {
+  it.each(Object.entries(numbers.mp3_samples))("of %s tells how many samples are music", (name, samples) => {
+    const file = new Uint8Array(readFileSync(new URL(`../../examples/clips/${name}`, import.meta.url)));
+    const at = id3Size(file);
+    expect(gapless(file.subarray(at, at + 8192)).keep).toBe(samples);
+  });
+  it("that is none tells nothing", () => {
+    expect(gapless(new Uint8Array(5000))).toEqual({ skip: 0, keep: null });
+    expect(gapless(new Uint8Array(0))).toEqual({ skip: 0, keep: null });
+    expect(id3Size(new Uint8Array(2))).toBe(0);
+  });
+});
