@@ -78,7 +78,6 @@ def create_app(settings: Settings | None = None, *, page: Path = PAGE_FOLDER) ->
         response_model=schemas.TagsAnswer,
         responses=schemas.TAG_RESPONSES if key else {k: v for k, v in schemas.TAG_RESPONSES.items() if k != 401},
         dependencies=key,
-        openapi_extra=schemas.UPLOAD_BODY,
     )
     async def tag(request: Request, query: Annotated[schemas.TagQuery, Query()]) -> Response:
         return await tag_request(request, query, request.app.state.work)
@@ -133,7 +132,7 @@ def create_app(settings: Settings | None = None, *, page: Path = PAGE_FOLDER) ->
         return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
 
     app.router.default = Page(page)  # after everything else: a wrong method on an address above stays a 405
-    _complete_document(app)
+    _complete_document(app, list(cards), chosen.max_files)
     return app
 
 
@@ -195,8 +194,8 @@ def _in_words(error: dict[str, Any]) -> str:
     return f"{name} {str(error['input'])[:100]!r}: must be {allowed}"
 
 
-def _complete_document(app: FastAPI) -> None:
-    """The parts that FastAPI cannot know: refusals' schema, and their own form where it would describe another."""
+def _complete_document(app: FastAPI, models: list[str], max_files: int) -> None:
+    """The parts that FastAPI cannot know: refusals' schema, names of models, and how many files there may be."""
     document = app.openapi()
     components = document["components"]["schemas"]
     components["ProblemAnswer"] = schemas.ProblemAnswer.model_json_schema()
@@ -207,3 +206,8 @@ def _complete_document(app: FastAPI) -> None:
             for status, answer in operation["responses"].items():
                 if status == "422" and "application/json" in answer.get("content", {}):
                     operation["responses"][status] = schemas.WRONG_VALUES
+    tag = document["paths"]["/v1/tag"]["post"]
+    for parameter in tag["parameters"]:
+        if parameter["name"] == "model":
+            parameter["schema"] = {"type": "string", "enum": models, "default": models[0]}
+    tag["requestBody"] = schemas.upload_body(max_files)

@@ -136,28 +136,18 @@ EXAMPLE_RECORD = {
     "warnings": [],
 }
 
-UPLOAD_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "additionalProperties": False,
-                    "properties": {
-                        FIELD: {
-                            "type": "array",
-                            "minItems": 1,
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "Audio files: MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A, WMA and what else FFmpeg decodes.",
-                        }
-                    },
-                }
-            }
-        },
+
+def upload_body(max_files: int) -> dict[str, Any]:
+    """The body of POST /v1/tag."""
+    files = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": max_files,
+        "items": {"type": "string", "format": "binary"},
+        "description": "Audio files: MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A, WMA and what else FFmpeg decodes.",
     }
-}
+    form = {"type": "object", "required": [FIELD], "additionalProperties": False, "properties": {FIELD: files}}
+    return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
 
 
 def problem(status: int, *kinds: str, **more: Any) -> dict[str, Any]:

@@ -54,9 +54,7 @@ async def _receive(request: Request, boundary: bytes, job: Job, work: Work, note
             uploads = await receiver.receive(request.stream())
     except TimeoutError as error:
         notes["slow"] = True
-        raise Problem(
-            408, "upload-too-slow", f"not all had come after {limit:g} s", headers={"Connection": "close"}
-        ) from error
+        raise Problem(408, "upload-too-slow", f"not all had come after {limit:g} s") from error
     finally:
         work.metrics.upload_bytes.inc(receiver.n_bytes)
         notes["upload_bytes"] = receiver.n_bytes

@@ -53,10 +53,12 @@ class Watching:
             nonlocal status, unread, answering
             if message["type"] == "http.response.start":
                 status, answering = message["status"], True
-                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
+                added = [(b"x-request-id", request_id.encode())]
                 if unread and b"expect" not in headers and not notes.get("slow"):
-                    unread = False
-                    await _read_away(receive)
+                    unread = not await _read_away(receive)
+                if unread:
+                    added.append((b"connection", b"close"))
+                message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
         try:
@@ -90,7 +92,8 @@ class Watching:
             logger.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": line})
 
 
-async def _read_away(receive: Receive) -> None:
+async def _read_away(receive: Receive) -> bool:
+    """Read and forget a body for a moment; was that all of it?"""
     n_bytes = 0
     try:
         async with asyncio.timeout(_LINGER_SECONDS):
@@ -98,6 +101,7 @@ async def _read_away(receive: Receive) -> None:
                 message = await receive()
                 n_bytes += len(message.get("body", b""))
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    return
+                    return True
     except TimeoutError:
-        return
+        pass
+    return False
