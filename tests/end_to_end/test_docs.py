@@ -24,7 +24,7 @@ from earmark.training.sections import Recipe
 from earmark.tuning.search import list_searches
 from tests.conftest import ROOT
 
-PAGES = ("docs/training.md", "docs/datasets.md", "README.md")
+PAGES = ("docs/training.md", "docs/datasets.md", "docs/service.md", "README.md")
 
 
 def text_of(page: str) -> str:
@@ -159,7 +159,7 @@ def test_datasets_and_their_protocols_and_counts_are_there() -> None:
         assert " / ".join(f"{n:,}" for n in counts.values()) in sections["msd"]
 
 
-@pytest.mark.parametrize("page", ["docs/training.md", "docs/datasets.md", "docs/design.md"])
+@pytest.mark.parametrize("page", ["docs/training.md", "docs/datasets.md", "docs/design.md", "docs/service.md"])
 def test_links_and_places_exist(page: str) -> None:
     later = ("results/emotify.md",)
     for target in re.findall(r"\]\(([^)#]+)\)", text_of(page)):

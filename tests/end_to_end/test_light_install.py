@@ -70,6 +70,12 @@ def test_research_commands_ask_for_their_extra(light_python: Path, tmp_path: Pat
     assert "pip install 'earmark[train]'" in done.stderr
 
 
+def test_the_service_asks_for_its_extra(light_python: Path, tmp_path: Path) -> None:
+    done = subprocess.run([light_python.with_name("earmark"), "serve"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'earmark[serve]'" in done.stderr
+
+
 def test_no_light_module_imports_the_research_half() -> None:
     light = [
         "audio",

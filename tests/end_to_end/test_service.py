@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,11 @@ import pytest
 
 import earmark
 from earmark.cli.main import app as command_line
+from earmark.service.problems import TITLES
+from earmark.service.schemas import EXAMPLE_RECORD, TagQuery
+from earmark.service.settings import Settings
 from tests import sounds
+from tests.conftest import ROOT
 from tests.served import Served, serving
 
 
@@ -49,6 +55,19 @@ def test_records_are_those_of_the_command_line(
         scores = {tag["tag"]: tag["score"] for tag in ours["tags"]}
         for tag in theirs["tags"]:  # batches are filled across files there, so the last digit may differ
             assert scores[tag["tag"]] == pytest.approx(tag["score"], abs=2e-4)
+
+
+def test_what_the_docs_show_is_true(served: Served) -> None:
+    (shown,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "service.md").read_text("utf-8"), re.DOTALL)
+    answer = served.tag(ROOT / "examples" / "clips" / "03-rock.mp3", top=2).json()
+    assert answer == json.loads(shown) == {"results": [EXAMPLE_RECORD]}
+
+
+def test_the_docs_name_every_refusal_flag_and_setting() -> None:
+    page = (ROOT / "docs" / "service.md").read_text("utf-8")
+    flags = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Settings)]
+    words = {*TITLES, *TagQuery.model_fields, *(flag for flag in flags if "max" in flag or "seconds" in flag)}
+    assert [word for word in sorted(words - {"not-ready"}) if f"`{word}`" not in page] == []
 
 
 def test_top_threshold_and_taggram(served: Served, songs: list[Path]) -> None:
