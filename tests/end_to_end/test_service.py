@@ -169,7 +169,7 @@ def test_models_and_their_cards(served: Served) -> None:
 
 def test_health_and_metrics(served: Served, songs: list[Path]) -> None:
     assert served.client.get("/healthz").json() == {"status": "ok"}
-    assert served.client.get("/readyz").status_code == 200
+    assert served.client.get("/readyz").status_code == served.client.head("/readyz").status_code == 200
 
     def counted() -> dict[str, float]:
         lines = served.client.get("/metrics").text.splitlines()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -23,7 +25,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Audio that takes many seconds to tag, in a small file."""
-    return sounds.write(tmp_path_factory.mktemp("hours") / "a.flac", np.zeros(4 * 3600 * 8000), 8000)
+    return sounds.write(tmp_path_factory.mktemp("hours") / "a.flac", np.zeros(3600 * 8000), 8000)
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
@@ -149,6 +151,35 @@ def test_a_service_that_stops_says_so_and_finishes_what_runs(tmp_path: Path, son
         connection.sendall(body[1000:])
         assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
         connection.close()
+
+
+def test_a_full_disk_is_said(tmp_path: Path, song: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with serving(tmp_path) as served:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # to this process, as a disk that is full
+        try:
+            full = served.tag(("a.wav", b"x" * 3_000_000))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert refusal(full) == (507, "no-space")
+        until(lambda: not served.kept)
+        assert served.tag(song).status_code == 200
+
+
+def test_a_folder_that_was_cleared_away_is_made_anew_or_said(tmp_path: Path, song: Path) -> None:
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    with serving(uploads) as served:
+        shutil.rmtree(served.work.scratch.folder)
+        assert served.tag(song).status_code == 200
+        until(lambda: served.work.n_in_flight == 0)
+        shutil.rmtree(uploads)
+        failed = served.tag(song)
+        assert refusal(failed) == (500, "failed")
+        assert failed.json()["request_id"] == failed.headers["x-request-id"]
+        assert served.client.get("/readyz").status_code == 200
+        uploads.mkdir()
+        assert served.tag(song).status_code == 200
 
 
 @pytest.mark.parametrize("where", ["upload", "tagging"])

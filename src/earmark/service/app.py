@@ -104,10 +104,12 @@ def create_app(settings: Settings | None = None, *, page: Path = PAGE_FOLDER) ->
             raise Problem(404, "not-found", f"model {name!r}: served are {', '.join(cards)}")
         return Response(cards[name].to_json(), media_type="application/json")
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", summary="Is the process alive?", response_model=schemas.HealthAnswer)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         summary="Should requests be sent here?",

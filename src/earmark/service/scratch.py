@@ -25,18 +25,27 @@ class Scratch:
     """
 
     def __init__(self, parent: Path | None = None) -> None:
-        place = Path(tempfile.gettempdir()) if parent is None else parent
-        _remove_leftovers(place)
+        self._parent = Path(tempfile.gettempdir()) if parent is None else parent
+        _remove_leftovers(self._parent)
+        self._make()
+
+    def _make(self) -> None:
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+            self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
             self._lock = WriterLock(self.folder / "service")
             self._lock.take()
         except OSError as error:
-            raise ConfigError(f"{place}: uploads cannot be written there ({error.strerror or error})") from error
+            reason = error.strerror or error
+            raise ConfigError(f"{self._parent}: uploads cannot be written there ({reason})") from error
 
     def request_folder(self) -> Path:
-        """A new folder for one request."""
-        return Path(tempfile.mkdtemp(dir=self.folder))
+        """A new folder for one request. Raises ConfigError as the class does."""
+        try:
+            return Path(tempfile.mkdtemp(dir=self.folder))
+        except FileNotFoundError:  # whatever clears old folders away has taken ours, after days without a request
+            self._lock.release()
+            self._make()
+            return Path(tempfile.mkdtemp(dir=self.folder))
 
     def close(self) -> None:
         """Remove it with all that is in it."""

@@ -39,11 +39,15 @@ async def tag_request(request: Request, query: TagQuery, work: Work) -> Response
         return Response(status_code=CLIENT_GONE)
     finally:
         work.end_soon(job)
-    records = [record(upload, result, query, tagger) for upload, result in zip(uploads, results, strict=True)]
     _count(results, work, notes)
-    if all(isinstance(result, AudioError) for result in results):
-        raise _none_tagged(results, records)
-    return Response(json_text({"results": records}), media_type="application/json")
+
+    def answer() -> Response:
+        records = [record(upload, result, query, tagger) for upload, result in zip(uploads, results, strict=True)]
+        if all(isinstance(result, AudioError) for result in results):
+            raise _none_tagged(results, records)
+        return Response(json_text({"results": records}), media_type="application/json")
+
+    return await asyncio.to_thread(answer)  # taggrams of hours take their time
 
 
 async def _receive(request: Request, boundary: bytes, job: Job, work: Work, notes: dict[str, Any]) -> list[Upload]:
