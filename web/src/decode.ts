@@ -43,7 +43,7 @@ export async function open(file: Blob): Promise<Decoded> {
   const input = new Input({ source: new BlobSource(file), formats: FORMATS });
   try {
     const track = await input.getPrimaryAudioTrack();
-    if (track === null) throw new AudioError("holds no audio");
+    if (track === null) throw new NotThisWay("holds no audio, or is cut off before its index");
     const codec = await track.getCodec();
     if (!(await track.canDecode())) {
       const name = codec ?? (await track.getCodecParameterString()) ?? "an unknown codec";

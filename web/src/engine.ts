@@ -72,7 +72,7 @@ export class Engine {
       track.progress = { seconds: message.seconds, ofSeconds: message.ofSeconds };
       this.listener.changed(track);
     } else if (message.type === "failed") {
-      if (message.retry) void this.tryWhole(track, message.reason);
+      if (message.retry) void this.tryWhole(track, message.reason, message.promisedSeconds);
       else this.fail(message.reason);
     } else {
       track.state = "done";
@@ -82,9 +82,9 @@ export class Engine {
   }
 
   /** What the worker cannot decode, the page may. */
-  private async tryWhole(track: Track, why: string): Promise<void> {
+  private async tryWhole(track: Track, why: string, promisedSeconds: number | null): Promise<void> {
     try {
-      const pcm = await decodeWhole(track.file!);
+      const pcm = { ...(await decodeWhole(track.file!)), promisedSeconds };
       if (this.current === track) this.tell({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
     } catch (error) {
       const whole = error instanceof Error ? error.message : String(error);

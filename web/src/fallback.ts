@@ -11,7 +11,7 @@ const MAX_BYTES = 600e6;
 const MAX_SECONDS = MAX_BYTES / (RATE_HZ * 2 * 4);
 
 /** Decodes a whole file. Raises an Error with words for people. */
-export async function decodeWhole(file: Blob): Promise<Pcm> {
+export async function decodeWhole(file: Blob): Promise<Omit<Pcm, "promisedSeconds">> {
   const seconds = await lengthOf(file);
   const limit = clock(MAX_SECONDS);
   if (seconds !== null && seconds > MAX_SECONDS) {

@@ -186,7 +186,7 @@ function listenForRecording(): void {
     try {
       recording = await Recording.start((seconds, peak) => {
         if (!recording) return;
-        text.textContent = `Stop (${clock(seconds)})`;
+        text.textContent = `Stop (${clock(Math.floor(seconds))})`;
         const percent = Math.round(100 * Math.max(0, 1 + Math.log10(Math.max(peak, 1e-6)) / 2.5)); // -50 dB is nothing
         level.setAttribute("aria-valuenow", String(percent));
         (level.firstElementChild as HTMLElement).style.inlineSize = `${percent}%`;

@@ -7,6 +7,8 @@ import type { Outline } from "./peaks";
 export interface Pcm {
   mono: Float32Array<ArrayBuffer>;
   sampleRateHz: number;
+  /** Length that the file promises, as far as the worker could tell. */
+  promisedSeconds: number | null;
 }
 
 export type ToWorker =
@@ -34,4 +36,4 @@ export type FromWorker =
   | { type: "progress"; id: number; seconds: number; ofSeconds: number | null }
   | { type: "done"; id: number; heard: Heard }
   /** retry: the worker cannot decode it, the page may. */
-  | { type: "failed"; id: number; reason: string; retry: boolean };
+  | { type: "failed"; id: number; reason: string; retry: boolean; promisedSeconds: number | null };

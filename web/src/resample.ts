@@ -3,18 +3,15 @@
  *
  * Flat to 92 % of the lower Nyquist frequency, 96 dB down from there on: much the same curve as soxr's "HQ", which
  * the command line uses. Linear phase, no delay: output k lies at input time k * from / to.
+ *
+ * A rate that is more than twice as high is halved first, by a short filter: half the work for the same curve.
  */
 
 const PASS = 0.92;
 const STOP_DB = 96;
 
 export class Resampler {
-  private readonly up: number;
-  private readonly down: number;
-  private readonly half: number; // weights on either side of the centre
-  private readonly phases: Float32Array[] = [];
-  private buffer: Float32Array; // input from sample `first` on
-  private first: number;
+  private readonly stages: Stage[] = [];
   private nIn = 0;
   private nOut = 0;
 
@@ -22,35 +19,89 @@ export class Resampler {
     private readonly fromHz: number,
     private readonly toHz: number,
   ) {
-    const divisor = gcd(fromHz, toHz);
-    this.up = toHz / divisor;
-    this.down = fromHz / divisor;
-    const nyquist = Math.min(1, toHz / fromHz) / 2; // of the lower rate, in cycles per input sample
-    const width = nyquist * (1 - PASS);
-    this.half = 2 * Math.ceil((STOP_DB - 8) / (2.285 * 2 * Math.PI * width) / 4); // even: summed four at a time
-    this.buffer = new Float32Array(this.half); // zeros before the beginning
-    this.first = -this.half;
-    this.makePhases(nyquist - width / 2);
+    let rate = fromHz;
+    while (rate >= 2 * toHz && rate % 2 === 0) {
+      // What this lets through by halves lies above the last stage's stop band, which takes it away.
+      this.stages.push(new Stage(1, 2, (PASS * toHz) / 2 / rate, 0.5 - toHz / 2 / rate));
+      rate /= 2;
+    }
+    if (rate !== toHz) {
+      const nyquist = Math.min(1, toHz / rate) / 2;
+      const divisor = gcd(rate, toHz);
+      this.stages.push(new Stage(toHz / divisor, rate / divisor, PASS * nyquist, nyquist));
+    }
   }
 
   /** The next block of input; gives all output that it decides. */
   push(block: Float32Array): Float32Array {
-    if (this.fromHz === this.toHz) return block;
     this.nIn += block.length;
-    this.append(block);
-    return this.take(Math.floor(((this.nIn - this.half - 1) * this.up) / this.down) + 1);
+    return this.count(this.stages.reduce((samples, stage) => stage.push(samples), block));
   }
 
   /** The end: the output that is left, as if zeros followed. In all there are round(input * to / from) samples. */
   finish(): Float32Array {
-    if (this.fromHz === this.toHz) return new Float32Array(0);
-    this.append(new Float32Array(2 * this.half + 2));
-    return this.take(Math.round((this.nIn * this.up) / this.down));
+    if (!this.stages.length) return new Float32Array(0);
+    const wanted = Math.round((this.nIn * this.toHz) / this.fromHz) - this.nOut;
+    // Zeros until the last stage has given enough; each stage holds back half its weights.
+    const zeros = new Float32Array(4096);
+    const parts: Float32Array[] = [];
+    let n = 0;
+    while (n < wanted) {
+      const part = this.push(zeros);
+      parts.push(part);
+      n += part.length;
+    }
+    const out = new Float32Array(n);
+    let at = 0;
+    for (const part of parts) {
+      out.set(part, at);
+      at += part.length;
+    }
+    return out.subarray(0, wanted);
+  }
+
+  private count(out: Float32Array): Float32Array {
+    this.nOut += out.length;
+    return out;
+  }
+}
+
+/** From one rate to another, up / down times as high. Frequencies are in cycles per input sample. */
+class Stage {
+  private readonly half: number; // weights on either side of the centre
+  private readonly phases: Float32Array[];
+  private buffer: Float32Array; // input from sample `first` on
+  private first: number;
+  private nIn = 0;
+  private nOut = 0;
+
+  constructor(
+    private readonly up: number,
+    private readonly down: number,
+    pass: number,
+    stop: number,
+  ) {
+    const n = (STOP_DB - 8) / (2.285 * 2 * Math.PI * (stop - pass));
+    this.half = 2 * Math.ceil(n / 4); // even: summed four at a time
+    this.buffer = new Float32Array(this.half); // zeros before the beginning
+    this.first = -this.half;
+    this.phases = Array.from({ length: up }, (_, p) => weightsAt(p / up, this.half, (pass + stop) / 2));
+  }
+
+  push(block: Float32Array): Float32Array {
+    this.nIn += block.length;
+    const joined = new Float32Array(this.buffer.length + block.length);
+    joined.set(this.buffer);
+    joined.set(block, this.buffer.length);
+    this.buffer = joined;
+    return this.take(Math.floor(((this.nIn - this.half - 1) * this.up) / this.down) + 1);
   }
 
   private take(end: number): Float32Array {
     const out = new Float32Array(Math.max(0, end - this.nOut));
-    const { up, down, half, buffer, first, phases } = this;
+    const { up, down, half, buffer } = this;
+    const phases = this.phases;
+    const first = this.first;
     const n = 2 * half;
     for (let k = 0; k < out.length; k++) {
       const at = (this.nOut + k) * down;
@@ -76,32 +127,22 @@ export class Resampler {
     }
     return out;
   }
+}
 
-  private append(block: Float32Array): void {
-    const joined = new Float32Array(this.buffer.length + block.length);
-    joined.set(this.buffer);
-    joined.set(block, this.buffer.length);
-    this.buffer = joined;
+/** Weights for an output that lies `offset` after an input sample; the window is Kaiser's. */
+function weightsAt(offset: number, half: number, cutoff: number): Float32Array {
+  const beta = 0.1102 * (STOP_DB - 8.7);
+  const weights = new Float64Array(2 * half);
+  let sum = 0;
+  for (let i = 0; i < weights.length; i++) {
+    const t = i - half + 1 - offset;
+    const x = 2 * Math.PI * cutoff * t;
+    const sinc = Math.abs(x) < 1e-9 ? 1 : Math.sin(x) / x;
+    const edge = t / half;
+    weights[i] = sinc * (Math.abs(edge) < 1 ? bessel(beta * Math.sqrt(1 - edge * edge)) : 0);
+    sum += weights[i]!;
   }
-
-  /** Weights for outputs that lie p / up after an input sample; the window is Kaiser's. */
-  private makePhases(cutoff: number): void {
-    if (this.fromHz === this.toHz) return;
-    const beta = 0.1102 * (STOP_DB - 8.7);
-    for (let p = 0; p < this.up; p++) {
-      const weights = new Float64Array(2 * this.half);
-      let sum = 0;
-      for (let i = 0; i < weights.length; i++) {
-        const t = i - this.half + 1 - p / this.up;
-        const x = 2 * Math.PI * cutoff * t;
-        const sinc = Math.abs(x) < 1e-9 ? 1 : Math.sin(x) / x;
-        const edge = t / this.half;
-        weights[i] = 2 * cutoff * sinc * (Math.abs(edge) < 1 ? bessel(beta * Math.sqrt(1 - edge * edge)) : 0);
-        sum += weights[i]!;
-      }
-      this.phases.push(Float32Array.from(weights, (weight) => weight / sum)); // exactly 1 for a constant
-    }
-  }
+  return Float32Array.from(weights, (weight) => weight / sum); // exactly 1 for a constant
 }
 
 function bessel(x: number): number {

@@ -81,9 +81,11 @@ async function score(windows: Float32Array[]): Promise<Float32Array> {
 
 async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Promise<void> {
   const { id } = data;
+  let promisedSeconds: number | null = null;
   try {
     if (cancelled.has(id)) return;
     const source = data.type === "tag" ? await fromFile(data.file) : fromPcm(data.pcm);
+    promisedSeconds = source.promisedSeconds;
     const heard = await listen(id, source);
     if (heard === null) return;
     const { taggram, scores, outline } = heard;
@@ -94,7 +96,7 @@ async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Pro
       outline.highs.buffer as ArrayBuffer,
     ]);
   } catch (error) {
-    tell({ type: "failed", id, reason: reason(error), retry: error instanceof NotThisWay });
+    tell({ type: "failed", id, reason: reason(error), retry: error instanceof NotThisWay, promisedSeconds });
   } finally {
     cancelled.delete(id);
   }
@@ -112,11 +114,11 @@ async function fromFile(file: Blob): Promise<Source> {
   return open(file);
 }
 
-function fromPcm({ mono, sampleRateHz }: Pcm): Source {
+function fromPcm({ mono, sampleRateHz, promisedSeconds }: Pcm): Source {
   function* blocks(): Generator<Float32Array> {
     for (let at = 0; at < mono.length; at += 32_768) yield mono.subarray(at, at + 32_768);
   }
-  return { sampleRateHz, promisedSeconds: mono.length / sampleRateHz, blocks: blocks() };
+  return { sampleRateHz, promisedSeconds: promisedSeconds ?? mono.length / sampleRateHz, blocks: blocks() };
 }
 
 /** The whole way from samples to scores; null where the page no longer wants them. */
