@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import earmark
+from earmark.card import ONNX_METADATA_KEY, ModelCard
 from earmark.cli.main import app as command_line
+from earmark.errors import ModelError
+from earmark.runtime import find_model
+from earmark.service.app import create_app
 from earmark.service.problems import TITLES
 from earmark.service.schemas import EXAMPLE_RECORD, TagQuery
 from earmark.service.settings import Settings
@@ -165,6 +170,25 @@ def test_models_and_their_cards(served: Served) -> None:
     assert shown.json() == json.loads(card.to_json())
     missing = served.client.get("/v1/models/frist")
     assert (missing.status_code, missing.json()["detail"]) == (404, "model 'frist': served are first")
+
+
+def test_several_models_the_first_is_the_default(tmp_path: Path, songs: list[Path]) -> None:
+    model = onnx.load(find_model())
+    (entry,) = (item for item in model.metadata_props if item.key == ONNX_METADATA_KEY)
+    entry.value = ModelCard.from_json(entry.value).replace(name="second", licence="none").to_json()
+    second = tmp_path / "a file.onnx"
+    second.write_bytes(model.SerializeToString())
+    (tmp_path / "uploads").mkdir()
+    with serving(tmp_path / "uploads", models=(str(second), "first")) as served:
+        models = served.client.get("/v1/models").json()["models"]
+        assert [(item["name"], item["default"]) for item in models] == [("second", True), ("first", False)]
+        assert served.client.get("/v1/models/second").json()["licence"] == "none"
+        assert served.tag(songs[2]).json()["results"][0]["model"] == "second"
+        assert served.tag(songs[2], model="first").json()["results"][0]["model"] == "first"
+    with pytest.raises(ModelError, match="served already"):
+        create_app(Settings(models=("first", "first")))
+    with pytest.raises(ModelError, match="did you mean first"):
+        create_app(Settings(models=("frist",)))
 
 
 def test_health_and_metrics(served: Served, songs: list[Path]) -> None:

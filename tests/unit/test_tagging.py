@@ -180,3 +180,27 @@ def test_a_model_without_embeddings_is_tagged_with_all_the_same(tagger: Tagger, 
     plain = Tagger(Plain(), embeddings=True)
     assert plain.embedding_dims is None
     assert plain.tag(song).embedding is None
+
+
+def test_a_watch_hears_how_far_a_file_is_and_may_give_it_up(tagger: Tagger, song: Path, tmp_path: Path) -> None:
+    short = sounds.write(tmp_path / "short.flac", sounds.music(3, 44_100), 44_100)
+    heard: list[float] = []
+
+    def watch(path: Path, seconds: float) -> None:
+        if path == song:
+            heard.append(seconds)
+            if seconds > 10:
+                raise AudioError("too long", path)
+
+    given_up, whole = tagger.tag_many([song, short], errors="return", watch=watch)
+    assert isinstance(given_up, AudioError)
+    assert given_up.reason == "too long"
+    assert heard == sorted(heard)
+    assert 10 < heard[-1] < 15  # it was not decoded any further
+    assert isinstance(whole, TagScores)
+
+    def fail(path: Path, seconds: float) -> None:
+        raise KeyError(seconds)
+
+    with pytest.raises(KeyError):
+        tagger.tag(song, watch=fail)
