@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ import earmark
 from earmark.service.page import PAGE_FOLDER
 from earmark.tagging import TagScores
 from tests import sounds
+from tests.served import Process
 
 ROOT = Path(__file__).parents[2]
 CLIPS = sorted((ROOT / "examples/clips").iterdir())
@@ -129,6 +131,7 @@ class Visit:
         self.page.set_default_timeout(60_000)
         self.errors: list[str] = []
         self.requests: list[str] = []
+        self.n_given = 0
         self.page.on("console", lambda message: self.errors.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.context.on("request", lambda request: self.requests.append(request.url))
@@ -148,11 +151,12 @@ class Visit:
     def give(self, *files: Path) -> None:
         """Gives files to the page, and waits until it is done with them."""
         self.page.set_input_files("#files-input", list(files))
-        self.until_done()
+        self.until_done(len(files))
 
-    def until_done(self) -> None:
-        self.page.wait_for_selector('#rows[aria-busy="true"]', state="attached")
-        self.page.wait_for_selector('#rows[aria-busy="false"]', state="attached")
+    def until_done(self, n_more: int) -> None:
+        """Until so many more files are tagged, or have failed."""
+        self.n_given += n_more
+        self.page.wait_for_selector(f'#rows[data-finished="{self.n_given}"]', state="attached")
 
     def export(self, kind: str) -> str:
         with self.page.expect_download() as download:
@@ -224,7 +228,7 @@ def test_answers_as_the_command_line_and_asks_nothing_of_any_network(
     page.click("#record")
     page.wait_for_selector('#record:has-text("0:01")')
     page.click("#record")
-    person.until_done()
+    person.until_done(1)
     (recorded,) = json.loads(person.export("json"))[len(CLIPS) :]
     assert recorded["status"] == "ok"
     assert recorded["path"].startswith("recording")
@@ -238,6 +242,18 @@ def test_answers_as_the_command_line_and_asks_nothing_of_any_network(
     person.errors[:] = [error for error in person.errors if "/healthz" not in error]
 
 
+def test_the_service_has_it_at_its_root(visit: Any, built: Path) -> None:
+    service = Process()
+    try:
+        person = visit(service.url)
+        assert person.page.evaluate("crossOriginIsolated") is True
+        (record,) = person.tag(CLIPS[0])
+        assert record["status"] == "ok"
+    finally:
+        service.process.send_signal(signal.SIGTERM)
+        service.end()
+
+
 def test_works_offline_and_on_a_static_host(serve: Any, visit: Any, tagger: earmark.Tagger) -> None:
     site = serve(with_headers=False)
     person = visit(site.url)
@@ -246,6 +262,7 @@ def test_works_offline_and_on_a_static_host(serve: Any, visit: Any, tagger: earm
     site.close()
     person.context.set_offline(True)
     person.page.reload()
+    person.n_given = 0
     person.settle()
     assert person.page.evaluate("crossOriginIsolated") is True  # the service worker adds the headers
     (record,) = person.tag(CLIPS[2])

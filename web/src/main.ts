@@ -106,7 +106,9 @@ function redraw(): void {
     drawing = false;
     table?.render();
     const left = tracks.filter(({ state }) => state === "waiting" || state === "working").length;
-    find("rows").setAttribute("aria-busy", String(left > 0));
+    const rows = find("rows");
+    rows.setAttribute("aria-busy", String(left > 0));
+    rows.dataset.finished = String(tracks.length - left);
     const none = !tracks.some((track) => track.heard || track.error);
     for (const id of ["export-json", "export-csv", "export-m3u"]) find<HTMLButtonElement>(id).disabled = none;
   });
