@@ -295,6 +295,27 @@ def test_tells_what_it_cannot_listen_to_and_goes_on(serve: Any, visit: Any, tmp_
     assert "no format that this browser" in person.page.inner_text("#rows")
 
 
+def test_takes_folders_and_drops(serve: Any, visit: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "my music"
+    (folder / "live").mkdir(parents=True)
+    short = sounds.write(folder / "live" / "b, c.wav", sounds.music(1, 16_000), 16_000)
+    (folder / "a.wav").write_bytes(short.read_bytes())
+    (folder / "cover.jpg").write_bytes(b"no sound")
+    person = visit(serve().url)
+    person.page.set_input_files("#folder-input", str(folder))
+    person.page.wait_for_selector('#rows[data-finished="2"]', state="attached")
+    assert person.export("m3u").splitlines()[2::2] == ["my music/a.wav", "my music/live/b, c.wav"]
+    drop = """bytes => {
+        const dropped = new DataTransfer();
+        dropped.items.add(new File([Uint8Array.from(bytes)], "dropped.wav"));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+    }"""
+    person.page.evaluate(drop, list(short.read_bytes()))
+    person.page.wait_for_selector('#rows[data-finished="3"]', state="attached")
+    paths = {record["path"]: record["tags"][0] for record in json.loads(person.export("json"))}
+    assert paths["dropped.wav"] == paths["my music/a.wav"]
+
+
 def test_ten_minutes(serve: Any, visit: Any, tagger: earmark.Tagger, tmp_path: Path) -> None:
     """The frames of a clip over and over, without the header that says how many there are."""
     clip = (ROOT / "examples/clips/03-rock.mp3").read_bytes()

@@ -36,8 +36,13 @@ export function fromInput(files: FileList): Gathered {
 /** From a drop. Must be called within the event: what was dropped is gone afterwards. */
 export async function fromDrop(items: DataTransferItemList): Promise<Gathered> {
   const gathered: Gathered = { found: [], skipped: 0 };
-  const entries = [...items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry());
-  for (const entry of entries) if (entry) await walk(entry, gathered, true);
+  const dropped = [...items]
+    .filter((item) => item.kind === "file")
+    .map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  for (const { entry, file } of dropped) {
+    if (entry) await walk(entry, gathered, true);
+    else if (file) gathered.found.push({ file, path: file.name });
+  }
   return sorted(gathered);
 }
 
