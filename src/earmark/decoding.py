@@ -26,6 +26,7 @@ _CONTAINERS = (
     "ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
 )
 _BLOCK_SAMPLES = 65_536
+_LEAST_RATE_HZ = 1_000  # no sound is stored at less, and resampled a block at 1 Hz would take gigabytes
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
 _DAMAGED_SHARE = 0.01
@@ -151,8 +152,8 @@ class AudioStream:
                 if key != frame_key:  # the first frame, or a chained stream that goes on in another form
                     if frame_key is not None:
                         yield flush()
-                    if not frame.sample_rate:
-                        raise AudioError("not audio: the stream has no sample rate", self.path)
+                    if frame.sample_rate < _LEAST_RATE_HZ:
+                        raise AudioError(f"not audio: a sample rate of {frame.sample_rate} Hz", self.path)
                     frame_key = key
                     fifo = av.AudioFifo()
                     resampler = None

@@ -9,7 +9,7 @@ result that is given out next.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +96,7 @@ class _Pipeline:
         self.stopping = False
         self.paths_failure: BaseException | None = None
 
-    def results(self) -> Iterator[Heard | AudioError]:
+    def results(self) -> Generator[Heard | AudioError, None, None]:
         with (
             ThreadPoolExecutor(self.jobs, thread_name_prefix="earmark-network") as self.networks,
             ThreadPoolExecutor(self.jobs, thread_name_prefix="earmark-decode") as decoders,
@@ -188,6 +188,8 @@ class _Pipeline:
         for window in audio.windows(blocks(), self.spec):
             self._put(file, n_windows, window)
             n_windows += 1
+        if not n_windows:
+            raise AudioError(f"holds less audio than one sample at {self.spec.sample_rate_hz} Hz", file.path)
         with self.changed:
             file.duration_seconds = stream.duration_seconds
             file.warnings = (*problem, *stream.warnings)
@@ -239,8 +241,8 @@ def run_pipeline(
     damaged: Literal["error", "tag"],
     on_progress: Progress | None = None,
     watch: Watch | None = None,
-) -> Iterator[Heard | AudioError]:
-    """Window scores of every file, in the order of the paths.
+) -> Generator[Heard | AudioError, None, None]:
+    """Window scores of every file, in the order of the paths. Who does not read to the end closes it.
 
     Args:
         paths: files, read only as far as needed.

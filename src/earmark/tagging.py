@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -256,14 +257,19 @@ class Tagger:
         )
         return self._judge(results, raising=errors == "raise")
 
-    def _judge(self, results: Iterator[Heard | AudioError], raising: bool) -> Iterator[TagScores | AudioError]:
-        for heard in results:
-            if isinstance(heard, AudioError):
-                if raising:
-                    raise heard
-                yield heard
-            else:
-                yield self._scores(heard)
+    def _judge(
+        self, results: Generator[Heard | AudioError, None, None], raising: bool
+    ) -> Iterator[TagScores | AudioError]:
+        # Closed at once, not when the garbage collector finds it: closing waits for threads, and that within the
+        # start of another thread is a deadlock.
+        with closing(results):
+            for heard in results:
+                if isinstance(heard, AudioError):
+                    if raising:
+                        raise heard
+                    yield heard
+                else:
+                    yield self._scores(heard)
 
     def tag_waveform(self, samples: npt.ArrayLike, sample_rate_hz: int) -> TagScores:
         """Tag a waveform in memory.

@@ -24,14 +24,14 @@ from earmark.service.schemas import EXAMPLE_RECORD, TagQuery
 from earmark.service.settings import Settings
 from tests import sounds
 from tests.conftest import ROOT
-from tests.served import Served, serving
+from tests.served import Served, serving, until
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("uploads")) as service:
         yield service
-        assert not service.kept
+        until(lambda: not service.kept)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,8 @@ def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
         "nan.wav": (sounds.write_float_wav(folder / "a.wav", nan, 44_100).read_bytes(), "NaN"),
         "infinite.wav": (sounds.write_float_wav(folder / "a.wav", infinite, 44_100).read_bytes(), "infinite"),
         "nothing.wav": (sounds.write_float_wav(folder / "a.wav", np.zeros((1, 0)), 44_100).read_bytes(), "no audio"),
+        "slow.wav": (sounds.write_float_wav(folder / "a.wav", sounds.music(3, 16_000), 1).read_bytes(), "of 1 Hz"),
+        "fast.wav": (sounds.write_float_wav(folder / "a.wav", np.ones((1, 9)), 500_000_000).read_bytes(), "less audio"),
         "list.mp3": (b"#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/a.aac\n", "not audio"),
     }
 

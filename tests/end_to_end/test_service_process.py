@@ -69,11 +69,15 @@ def test_ctrl_c_names_when_asked_a_second_signal_and_what_a_killed_one_left(tmp_
     service = Process(*flag, EARMARK_SERVE_LOG_FILE_NAMES="1")
     answer = httpx.post(f"{service.url}/v1/tag", files={"files": ("a name.mp3", b"x")})
     assert answer.status_code == 422
+    malformed = httpx.post(
+        f"{service.url}/v1/tag", content=b"x", headers={"Content-Type": "multipart/form-data; boundary=y"}
+    )
+    assert malformed.status_code == 400  # and nothing but JSON in the log
     connection = httpx.stream("GET", f"{service.url}/healthz")  # an open connection does not keep it
     service.process.send_signal(signal.SIGINT)
     assert service.end() == 130
     del connection
-    (request,) = (line for line in service.lines if line.get("route") == "/v1/tag")
+    request, _ = (line for line in service.lines if line.get("route") == "/v1/tag")
     assert request["files"] == ["a name.mp3"]
     assert kept.folder.exists()
     kept.close()

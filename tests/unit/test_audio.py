@@ -111,11 +111,12 @@ BAD = {
     "nan": "NaN or infinite samples, the first at 0.50 s",
     "infinite": "NaN or infinite samples, the first at 0.50 s",
     "playlist": "not audio",
+    "slow": "not audio: a sample rate of 1 Hz",
 }
 
 
 def bad_file(tmp_path: Path, what: str) -> Path:
-    path = tmp_path / ("a.wav" if what in ("no samples", "nan", "infinite") else "a.mp3")
+    path = tmp_path / ("a.wav" if what in ("no samples", "nan", "infinite", "slow") else "a.mp3")
     if what == "empty":
         path.touch()
     elif what == "text":
@@ -132,6 +133,8 @@ def bad_file(tmp_path: Path, what: str) -> Path:
         samples = sounds.music(1, RATE_HZ)
         samples[0, 8000] = np.nan if what == "nan" else np.inf
         sounds.write_float_wav(path, samples, RATE_HZ)
+    elif what == "slow":
+        sounds.write_float_wav(path, sounds.music(5, RATE_HZ), 1)
     elif what == "playlist":
         path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/a.aac\n")
     return path

@@ -71,6 +71,13 @@ def test_a_bad_file_is_given_in_its_place(files: list[Path], tmp_path: Path) -> 
     assert kinds == [Heard, AudioError, Heard, AudioError, Heard]
 
 
+def test_a_file_shorter_than_a_sample_at_the_models_rate_is_refused(tmp_path: Path) -> None:
+    path = sounds.write_float_wav(tmp_path / "a.wav", np.ones((1, 100)), 500_000_000)
+    (result,) = run([path])
+    assert isinstance(result, AudioError)
+    assert "less audio than one sample at 8000 Hz" in result.reason
+
+
 def test_a_failing_network_is_raised_not_swallowed(files: list[Path]) -> None:
     def network(batch: np.ndarray) -> np.ndarray:
         raise ZeroDivisionError("broken network")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,16 @@ def test_a_model_without_embeddings_is_tagged_with_all_the_same(tagger: Tagger, 
     plain = Tagger(Plain(), embeddings=True)
     assert plain.embedding_dims is None
     assert plain.tag(song).embedding is None
+
+
+def test_a_file_that_is_refused_leaves_no_thread_behind(tagger: Tagger, song: Path, tmp_path: Path) -> None:
+    """Left to the garbage collector, threads are joined wherever it happens to run, and once that was a deadlock."""
+    (tmp_path / "letter.mp3").write_text("dear friend")
+    for call in (tagger.tag, lambda path: list(tagger.tag_many([song, path, song]))):
+        with pytest.raises(AudioError) as caught:
+            call(tmp_path / "letter.mp3")
+        assert caught.value.__traceback__ is not None  # which holds on to every frame
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("earmark-")]
 
 
 def test_a_watch_hears_how_far_a_file_is_and_may_give_it_up(tagger: Tagger, song: Path, tmp_path: Path) -> None:

@@ -26,10 +26,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Send our lines and the server's warnings there. For the process that serves, not for a library."""
+    """Send our lines and others' warnings there. For the process that serves, not for a library."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    for name, level in (("earmark.service", logging.INFO), ("uvicorn.error", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("earmark.service").setLevel(logging.INFO)
+    # It writes bytes of malformed bodies; the answer says what is wrong.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

@@ -71,10 +71,8 @@ class Job:
                 raise TooLongError(f"longer than {limit / 60:g} minutes, the most that this service takes", path)
 
         self._work.metrics.files_waiting.dec()
-        try:
-            return tagger.tag(path, watch=watch)
-        except AudioError as error:
-            return error
+        (result,) = tagger.tag_many([path], jobs=1, errors="return", watch=watch)
+        return result
 
     async def end(self) -> None:
         """Give up what is not done, wait until no thread reads the files, and remove them."""
