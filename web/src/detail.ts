@@ -83,7 +83,7 @@ export class Detail {
   private draw(): void {
     const heard = this.track!.heard!;
     const nTags = this.card.vocabulary.length;
-    this.taggram.show(heard, this.all ? nTags : ROWS);
+    setText(find("ramp-top"), String(this.taggram.show(heard, this.all ? nTags : ROWS)));
     this.more.hidden = nTags <= ROWS;
     this.more.textContent = this.all ? `Only the ${ROWS} strongest` : `All ${nTags} tags`;
     find("tags").replaceChildren(...this.cards(heard));

@@ -58,6 +58,7 @@ export class Taggram {
   private heard: Heard | null = null;
   private lines: Line[] = [];
   private height = 0;
+  private top = 1;
   private seconds = 0;
 
   constructor(
@@ -73,9 +74,11 @@ export class Taggram {
     this.listen();
   }
 
-  show(heard: Heard, most: number): void {
+  /** Draws a file, `most` tags at most; gives the score that has the strongest colour. */
+  show(heard: Heard, most: number): number {
     this.heard = heard;
     this.lines = [];
+    this.top = rampTop(heard.taggram);
     let y = WAVE + AXIS;
     for (const [category, tags] of rowsOf(heard.scores, this.card, most)) {
       this.lines.push({ y, head: category });
@@ -107,6 +110,7 @@ export class Taggram {
     this.slider.setAttribute("aria-valuemax", heard.durationSeconds.toFixed(1));
     this.draw();
     this.at(0);
+    return this.top;
   }
 
   /** Moves the line to where the player is. Gives the tags that are strongest there. */
@@ -260,7 +264,7 @@ export class Taggram {
       tagLines.forEach(({ tag }, row) => {
         let sum = 0;
         for (let k = from; k <= to; k++) sum += heard.taggram[k * nTags + tag]!;
-        const level = Math.round((sum / (to - from + 1)) * 255) * 4;
+        const level = Math.round(Math.min(1, sum / (to - from + 1) / this.top) * 255) * 4;
         image.data.set(colours.subarray(level, level + 4), (row * columns + x) * 4);
       });
     }
@@ -273,6 +277,12 @@ export class Taggram {
       context.drawImage(small, 0, row, columns, 1, 0, y + GAP / 2, columns / dots, ROW - GAP);
     });
   }
+}
+
+/** The score that gets the strongest colour: networks with many tags seldom go far up. In tenths, at least 0.3. */
+export function rampTop(taggram: Float32Array): number {
+  const most = taggram.reduce((most, score) => Math.max(most, score), 0);
+  return Math.min(10, Math.max(3, Math.ceil(most * 10 - 1e-6))) / 10;
 }
 
 /** 256 colours from a few, evenly spaced: RGBA, four bytes each. */

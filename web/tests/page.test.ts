@@ -7,7 +7,7 @@ import { clock } from "../src/clock";
 import { toCsv, toJson, toM3u } from "../src/exports";
 import { isAudioName } from "../src/gather";
 import { OutlineMaker } from "../src/peaks";
-import { rowsOf, windowAt } from "../src/taggram";
+import { rampTop, rowsOf, windowAt } from "../src/taggram";
 import { newTrack, type Track } from "../src/track";
 import { wav } from "../src/wav";
 
@@ -100,6 +100,11 @@ describe("categories", () => {
 it("the window at a time is the last that began before it", () => {
   const starts = [0, 2, 4, 5.5];
   expect([-1, 0, 1.9, 2, 5.4, 5.5, 99].map((at) => windowAt(starts, at))).toEqual([0, 0, 0, 1, 2, 3, 3]);
+});
+
+it("the strongest colour is for the next tenth above all scores", () => {
+  const tops = [[0.01], [0.31, 0.62], [0.4], [0.99], [1]].map((scores) => rampTop(Float32Array.from(scores)));
+  expect(tops).toEqual([0.3, 0.7, 0.4, 1, 1]);
 });
 
 it("an outline of any length stays small, and holds every peak", () => {
