@@ -128,7 +128,7 @@ class Visit:
     def __init__(self, browser: Any, url: str, **options: Any) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
         self.page = self.context.new_page()
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(240_000)
         self.errors: list[str] = []
         self.requests: list[str] = []
         self.n_given = 0
