@@ -18,7 +18,7 @@ from earmark.analysis.filters import (
     mel_spaced_hz,
     spectra,
 )
-from earmark.analysis.style import BLACK, BLUE, GREY, PALETTE, WIDE_INCHES, house_style, new_figure
+from earmark.analysis.style import BLACK, BLUE, GREY, WIDE_INCHES, house_style, new_figure
 
 MOST_FILTERS = 24
 MOST_GROUPS = 16
@@ -123,7 +123,7 @@ def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) ->
     for row, group in enumerate(groups):
         axes.text(-0.015, row, _hertz(dominant[group]), ha="right", va="center", fontsize=6.5)
         for column in range(size):
-            _trace(axes, smooth[group * size + column], column, row, PALETTE[column % 4])
+            _trace(axes, smooth[group * size + column], column, row)
     _page(figure, axes, size, len(groups), bank)
     members = (groups[:, None] * size + np.arange(size)).ravel()
     table = _table(bank, smooth, members, np.repeat(dominant[groups], size))
@@ -132,12 +132,12 @@ def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) ->
     return Drawing("filter-groups", figure, table)
 
 
-def _trace(axes: Axes, samples: Floats, column: int, row: int, color: str = BLUE) -> None:
+def _trace(axes: Axes, samples: Floats, column: int, row: int) -> None:
     """One filter in its place of the page, as high as all others."""
     largest = np.abs(samples).max() or 1.0
     x = column + np.linspace(0, _TRACE, len(samples))
     axes.plot([column, column + _TRACE], [row, row], color="#DDDDDD", linewidth=0.5, zorder=1)
-    axes.plot(x, row - 0.42 * samples / largest, color=color, linewidth=0.55, zorder=2)
+    axes.plot(x, row - 0.42 * samples / largest, color=BLUE, linewidth=0.55, zorder=2)
 
 
 def _page(figure: Figure, axes: Axes, columns: int, rows: int, bank: FilterBank) -> None:
