@@ -70,7 +70,8 @@ def info(
                 {
                     "name": model.name,
                     "version": model.version,
-                    "weights_sha256": model.weights_sha256,
+                    "weights_sha256": model.weights_sha256.partition("+")[0],
+                    "windows": model.windows,
                     "embedding_dims": model.embedding_dims,
                     "recordings": tagged.get(model.model_id, 0),
                     "current": model == current,
@@ -87,9 +88,10 @@ def info(
     print(f"music    {seconds / 3600:.1f} hours")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
+        heard = f", {model.windows} windows of each" if model.windows else ""
         print(
             f"model    {model.name} {model.version} ({model.weights_sha256[:12]}): {tagged.get(model.model_id, 0)} "
-            f"recordings, {embeddings}{'' if model == current else '; from earlier scans'}"
+            f"recordings{heard}, {embeddings}{'' if model == current else '; from earlier scans'}"
         )
     if not models:
         print("model    none yet")

@@ -39,6 +39,7 @@ class ScanRun:
         model: str | None,
         jobs: int | None,
         damaged: Literal["error", "tag"],
+        windows: int | None = None,
         retry: bool,
         prune: bool,
         as_json: bool,
@@ -48,7 +49,7 @@ class ScanRun:
         self.jobs, self.retry, self.prune = jobs, retry, prune
         self.as_json, self.quiet = as_json, quiet
         self.messages = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.tagger = LazyTagger(model, damaged=damaged)
+        self.tagger = LazyTagger(model, damaged=damaged, windows=windows)
 
     def once(self) -> int:
         """One scan; returns the exit code."""
