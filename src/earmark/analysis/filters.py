@@ -100,8 +100,8 @@ def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> Floats:
     """Middles of n bands that lie side by side and are equally wide in mel (HTK's formula), (n,) Hz.
 
     Example:
-        >>> mel_spaced_hz(4, 0.0, 8000.0).round()
-        array([ 259., 1129., 2741., 5728.])
+        >>> mel_spaced_hz(4, 0.0, 8000.0).round().tolist()
+        [259.0, 1101.0, 2682.0, 5649.0]
     """
     ends = hz_to_mel(np.array([low_hz, high_hz], dtype=np.float64), "htk")
     return mel_to_hz(ends[0] + (np.arange(n) + 0.5) / n * (ends[1] - ends[0]), "htk")
