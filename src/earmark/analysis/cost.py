@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from earmark import audio
+from earmark.analysis.axes import log_axis
 from earmark.analysis.drawing import Drawing
 from earmark.analysis.naming import name_points
 from earmark.analysis.style import BLUE, GREY, PALE, VERMILLION, house_style, new_figure
@@ -196,8 +196,7 @@ def read_runs(path: Path) -> tuple[Results, Path]:
 def _panel(axes: Axes, table: pd.DataFrame, column: str, name: str, metric: str) -> None:
     costs, values = table[column].to_numpy(float), table.value.to_numpy(float)
     best = frontier(costs.tolist(), values.tolist(), higher_is_better=metric != "rmse")
-    low, high = costs.min(), costs.max()
-    ends = [*costs[best], high * 1.5]
+    ends = [*costs[best], costs.max() * 1.5]
     axes.step(
         ends, [*values[best], values[best[-1]]], where="post", color=GREY, lw=0.8, ls="--", label="best at its cost"
     )
@@ -209,12 +208,7 @@ def _panel(axes: Axes, table: pd.DataFrame, column: str, name: str, metric: str)
     ):
         if chosen.any():
             axes.plot(costs[chosen], values[chosen], marker, color=colour, ms=5, label=label, zorder=3)
-    axes.set_xscale("log")
-    axes.set_xlim(low / 1.5, high * 1.5)
-    ticks = [base * 10.0**power for power in range(-4, 8) for base in (1, 2, 5)]
-    axes.set_xticks([tick for tick in ticks if low / 1.5 <= tick <= high * 1.5])
-    axes.minorticks_off()
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.3g}"))
+    log_axis(axes, "x", costs.min(), costs.max(), margin=1.5)
     axes.set_xlabel(name)
     axes.grid(axis="y")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from earmark.analysis.drawing import Drawing
 from earmark.analysis.style import BLACK, GREY, PALETTE, house_style, new_figure, plain_text
@@ -136,10 +137,8 @@ def draw_epochs(runs: Sequence[RunLog], metric: str, about: str) -> Drawing:
             above.plot(run.kept_epoch, run.train.value, "^", color=colour, ms=5)
         if run.test is not None:
             at = last + step * (1.5 + 0.8 * i)
-            ends = [[run.test.value - run.test.low], [run.test.high - run.test.value]]
-            above.errorbar(
-                at, run.test.value, None if np.isnan(ends).any() else ends, fmt="D", color=colour, ms=4, lw=0.8
-            )
+            above.vlines(at, run.test.low, run.test.high, color=colour, lw=0.8)
+            above.plot(at, run.test.value, "D", color=colour, ms=4)
         losses = of_run[of_run.quantity == "loss"]
         for split, style in (("train", ":"), ("validation", "-")):
             part = losses[losses.split == split]
@@ -149,8 +148,11 @@ def draw_epochs(runs: Sequence[RunLog], metric: str, about: str) -> Drawing:
     below.set_xlabel("epoch")
     for axes in (above, below):
         axes.grid(axis="y")
+    below.set_xticks(
+        [tick for tick in MaxNLocator(6, integer=True).tick_values(0, last) if 1 <= tick <= last] or [last]
+    )
     names = [
-        Line2D([], [], color=PALETTE[i % len(PALETTE)], label=plain_text(run.name, 28)) for i, run in enumerate(runs)
+        Line2D([], [], color=PALETTE[i % len(PALETTE)], label=plain_text(run.name, 20)) for i, run in enumerate(runs)
     ]
     marks = [
         Line2D([], [], color=GREY, marker="o", ms=2, lw=1, label="validation"),

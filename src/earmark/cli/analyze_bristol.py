@@ -82,6 +82,7 @@ def epochs(
     require_figures()
     import dataclasses
 
+    from earmark.analysis.axes import telling_names
     from earmark.analysis.epochs import METRICS, draw_epochs, read_log, read_point
     from earmark.analysis.style import about_model
     from earmark.card import ModelCard
@@ -90,10 +91,10 @@ def epochs(
         raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(METRICS)}")
     if test and len(test) != len(runs):
         raise ConfigError(f"--test: {len(test)} given for {len(runs)} runs; give one for each")
-    logs = []
+    logs, names = [], telling_names(runs)
     with stopping_kindly("nothing was written"):
         for i, run in enumerate(runs):
-            log = read_log(run, run.name if len({path.name for path in runs}) == len(runs) else str(run))
+            log = read_log(run, names[i])
             report = (test[i] if test else run / "test") / "report.json"
             if test or report.is_file():
                 log = dataclasses.replace(log, test=read_point(report, metric))
@@ -102,6 +103,8 @@ def epochs(
             logs.append(log)
     cards = [ModelCard.read(run / "checkpoint" / "card.json") for run in runs if (run / "checkpoint").is_dir()]
     lines = {about_model(card) for card in cards}
+    if len(lines) > 1:  # what all have in common
+        lines = {about_model(card.replace(name="")) for card in cards}
     write_drawings([draw_epochs(logs, metric, lines.pop() if len(lines) == 1 else "")], out)
 
 

@@ -134,6 +134,8 @@ def tag_pairs(
     else:
         raise ConfigError("tag-pairs: give either --dataset and --root, or --labels")
     pairs = cooccurrence(held(values, least_degree=least_degree), names)
+    if tag and len(tag) < 2:
+        raise ConfigError("tag-pairs: --tag is given once; a pair takes two")
     pairs = pairs.of(tag) if tag else pairs.most_frequent(most)
     if order == "alike" and not tag:
         pairs = pairs.alike_together()
