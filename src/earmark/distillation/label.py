@@ -39,6 +39,7 @@ SHARD_EXAMPLES = 64
 PLAIN_SETS = ("heldout", "validation", "emotify", "test")
 TRAIN_SET = "train"
 SET_FILE = "set.json"
+_LEFTOVER_SECONDS = 3600.0
 EXAMPLE_HOURS = EXAMPLE_SAMPLES / RATE_HZ / 3600
 
 
@@ -185,6 +186,9 @@ def _begin(set_name: str, material: Material, out: Path, seed: int) -> None:
         },
     }
     path = out / set_name / SET_FILE
+    for left_over in path.parent.glob(".*.part"):  # of processes that were killed; younger ones may be at work
+        if left_over.is_dir() and time.time() - left_over.stat().st_mtime > _LEFTOVER_SECONDS:
+            shutil.rmtree(left_over, ignore_errors=True)
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         differing = [key for key, value in document.items() if found.get(key) != value]
