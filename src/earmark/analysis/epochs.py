@@ -1,7 +1,8 @@
 """How a run got on: AUC and loss by epoch, and the test (bristol, Figure 3).
 
-log.csv has the validation's AUC and both losses; what the network scores on training clips is measured only where that
-is asked for, and then of the kept checkpoint alone: earlier epochs' weights are gone.
+log.csv has the validation's AUC and both losses, and the AUC on training clips where the run was told to measure it
+(`earmark train --measure-training`). Afterwards it can be measured of the kept checkpoint alone: earlier epochs' weights
+are gone.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ def epoch_table(runs: Sequence[RunLog], metric: str) -> pd.DataFrame:
             ("train", "loss", "train_loss"),
             ("validation", "loss", "validation_loss"),
             ("validation", metric, metric),
+            ("train", metric, f"train_{metric}"),
         ):
             measured = run.rows[run.rows[column].notna()]
             rows += [
@@ -131,6 +133,8 @@ def draw_epochs(runs: Sequence[RunLog], metric: str, about: str) -> Drawing:
         of_run = table[table.run == run.name]
         measured = of_run[(of_run.split == "validation") & (of_run.quantity == metric)]
         above.plot(measured.epoch, measured.value, "-", color=colour, lw=1, marker="o", ms=2)
+        learned = run.rows[["epoch", f"train_{metric}"]].dropna()
+        above.plot(learned.epoch, learned[f"train_{metric}"], ":", color=colour, lw=1)
         kept = measured[measured.epoch == run.kept_epoch]
         above.plot(kept.epoch, kept.value, "o", ms=7, mfc="none", mec=colour, mew=1)
         if run.train is not None and run.kept_epoch is not None:
@@ -158,6 +162,8 @@ def draw_epochs(runs: Sequence[RunLog], metric: str, about: str) -> Drawing:
         Line2D([], [], color=GREY, marker="o", ms=2, lw=1, label="validation"),
         Line2D([], [], color=GREY, marker="o", ms=7, mfc="none", ls="", label="kept epoch"),
     ]
+    if any(run.rows[f"train_{metric}"].notna().any() for run in runs):
+        marks.append(Line2D([], [], color=GREY, ls=":", lw=1, label="training clips"))
     if any(run.train is not None for run in runs):
         marks.append(Line2D([], [], color=GREY, marker="^", ms=5, ls="", label="kept, on training clips"))
     if any(run.test is not None for run in runs):
