@@ -72,7 +72,8 @@ def epochs(
       earmark analyze epochs runs/mine --test results/mine --out figures
       earmark analyze epochs results/bristol/dropout-40-epochs/seed-* --on-training --out figures
 
-    A run's log has the AUC on validation clips and the loss on both. The AUC on training clips is measured with
+    A run's log has the AUC on validation clips and the loss on both. That on training clips is there where it was
+    trained with --measure-training; otherwise it is measured with
     --on-training, for the epoch that was kept.
     """
     from earmark.cli.analyze_options import require_figures, write_drawings
