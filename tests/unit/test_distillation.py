@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections import Counter
 from dataclasses import replace
@@ -23,7 +24,7 @@ from earmark.distillation.merge import Merger, union_logits
 from earmark.distillation.sets import LabelledSet, overlaps
 from earmark.distillation.songs import Song, held_out_sources, read_songs, shares
 from earmark.distillation.tags import Union, UnionTag, load_union
-from earmark.distillation.teachers import TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
+from earmark.distillation.teachers import FAST_TEACHERS, TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
 from earmark.distillation.windows import EXAMPLE_SAMPLES, Examples, make_example, plain_recipes, to_float
 from earmark.errors import ConfigError, DataError, ModelError
 from earmark.importers.vocabularies import VOCABULARIES, load_vocabulary
@@ -58,7 +59,8 @@ def material(folders: tuple[Path, Path]) -> Material:
     songs = read_songs(*folders)
     packed = AudioStore(RATE_HZ).load([song.path for song in songs])
     waveforms = {song.song_id: waveform for song, waveform in zip(songs, packed, strict=True)}
-    return Material(songs, waveforms, (load_teacher(find_model(), EXAMPLE_SAMPLES),))
+    teacher = load_teacher(find_model(), EXAMPLE_SAMPLES)
+    return Material(songs, waveforms, (teacher,), train_teachers=(teacher.name,))
 
 
 def test_sources_are_held_out_whole_and_none_of_them_is_large() -> None:
@@ -469,3 +471,11 @@ def test_a_published_network_hears_an_example_as_a_user_would(
     assert heard.shape == (len(teacher.starts), 50) == (10, 50)
     tagger = Tagger(teacher.model)
     np.testing.assert_allclose(heard.mean(axis=0), tagger.tag_waveform(samples, RATE_HZ).scores, atol=1e-5)
+
+
+def test_the_train_set_is_labelled_by_the_teachers_named_for_it_alone(material: Material) -> None:
+    other = dataclasses.replace(material.teachers[0], name="another")
+    both = dataclasses.replace(material, teachers=(other, *material.teachers))
+    assert both.teachers_of("train") == material.teachers
+    assert both.teachers_of("heldout") == (other, *material.teachers)
+    assert not [name for name in FAST_TEACHERS if name.startswith("musicnn")]
