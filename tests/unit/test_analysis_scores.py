@@ -20,11 +20,17 @@ from earmark.analysis.tag_auc import draw_tag_aucs, tag_aucs
 from earmark.analysis.tag_counts import tag_counts
 from earmark.analysis.top_tags import Answer, answer_of, draw_top_tags, top_tags
 from earmark.analysis.training_size import draw_training_size, points_of, size_tables
+from earmark.card import InputSpec, ModelCard
 from earmark.cli.main import app
-from earmark.datasets import Clip, Dataset, DatasetInfo
+from earmark.datasets import Clip, Dataset, DatasetInfo, load_dataset
 from earmark.errors import ConfigError, DataError
-from earmark.evaluation import ScoreTable
+from earmark.evaluation import ScoreTable, evaluate
+from earmark.reproduce.figures import Figures, RowFigures
+from earmark.reproduce.results import Results, write_results
+from earmark.reproduce.tables import load_tables
+from earmark.training.run import train
 from earmark.vocabulary import Tag, Vocabulary
+from tests.training_runs import KIM, recipe, tones
 
 INFO = DatasetInfo("made", "Made", "", "", "", "", ())
 
@@ -162,6 +168,19 @@ def test_epochs_have_what_was_measured_and_the_test_stands_at_the_kept_one(run, 
     }
 
 
+def test_the_kept_checkpoint_is_measured_on_its_training_clips(tmp_path):
+    root = tones(tmp_path / "tones", 16)
+    trained = train(recipe(KIM, root, training={"epochs": 2}), tmp_path / "run", device="cpu")
+    assert trained is not None
+    command = ["analyze", "epochs", str(tmp_path / "run"), "--on-training", "--out", str(tmp_path)]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    table = pd.read_csv(tmp_path / "epochs.csv")
+    (measured,) = table[(table.split == "train") & (table.quantity == "roc_auc")].value
+    dataset = load_dataset("manifest", root)
+    evaluate(tmp_path / "run/checkpoint", dataset, tmp_path / "train", split="train", n_resamples=1)
+    assert measured == pytest.approx(read_point(tmp_path / "train/report.json", "roc_auc").value, rel=1e-4)
+
+
 def test_a_log_without_the_metric_or_no_log_at_all(run):
     with pytest.raises(DataError, match="no run has a RMSE"):
         epoch_table([read_log(run, "run")], "rmse")
@@ -203,6 +222,37 @@ def test_sizes_and_the_difference_of_two_series(tmp_path):
     assert {key: len(runs) for key, runs in read.items()} == {("mel", 100): 2}
     with pytest.raises(ConfigError, match="SERIES@CLIPS=SCORES"):
         points_of(["mel"])
+
+
+def test_points_of_a_paper_are_read_from_its_results_and_runs(tmp_path):
+    labels = ranked([0.5])[1]
+    aucs = {"waveform-100k": 0.6, "spectrogram-100k": 0.8, "spectrogram-1m": 0.92, "gbt": 0.72}
+    sizes = {"waveform-100k": 16, "spectrogram-100k": 16, "spectrogram-1m": 159}
+    for row, auc in aucs.items():
+        folder = tmp_path / row / "seed-0"
+        (folder / "test").mkdir(parents=True)
+        scores(ranked([auc])[0], labels, model=row).write(folder / "test/scores.parquet")
+        (folder / "done.json").write_text("{}")
+        if row in sizes:
+            vocabulary, spec = Vocabulary.of(["tag 0"]), InputSpec(8000, 100, 100)
+            card = ModelCard(row, "x", spec, vocabulary, training={"clips": {"train": sizes[row]}})
+            (folder / "checkpoint").mkdir()
+            (folder / "checkpoint/card.json").write_text(card.to_json())
+    (tmp_path / "waveform-100k/seed-1").mkdir()  # not done yet
+    rows = {row: RowFigures({}, {}) for row in aucs}
+    figures = Figures(rows, (), "artist", 10, 10, 100)
+    runs = {row: [{"cpu_seconds": 1.0}] for row in aucs}
+    write_results(Results(load_tables("pons2017"), "made", "by-hand", figures, runs, "x"), tmp_path)
+    points = points_of([str(tmp_path / "results.json")])
+    assert {key: len(of_key) for key, of_key in points.items()} == {
+        ("waveform", 16): 1,
+        ("spectrogram", 16): 1,
+        ("spectrogram", 159): 1,
+        ("gbt", 159): 1,  # trees have no card: they learned from all
+    }
+    found = of_roc(size_tables(points, n_resamples=5).gaps)
+    assert found[["training_clips", "a", "b"]].values.tolist() == [[16, "waveform", "spectrogram"]]
+    assert found.difference.iloc[0] == pytest.approx(0.2)
 
 
 def test_runs_of_one_point_must_be_of_the_same_clips():

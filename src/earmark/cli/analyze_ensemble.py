@@ -22,7 +22,7 @@ def cost(
     song_seconds: Annotated[float, typer.Option("--song-seconds", help="Length of the song that is timed.")] = 29.1,
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="Time each network so often; the fastest counts.")
-    ] = 10,
+    ] = 20,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of PyTorch.")] = 1,
 ) -> None:
     """Accuracy over seconds for 1000 songs and over size, of models and every combination of them.

@@ -79,8 +79,12 @@ def load_material(
     workers: int | None = None,
     jobs: int | None = None,
     watcher: Watcher | None = None,
+    measured: Sequence[int] = (),
 ) -> TrainingData:
-    """Both splits with their audio, for Lightning; arguments as in :func:`earmark.training.run.train`."""
+    """Both splits with their audio, for Lightning; arguments as in :func:`earmark.training.run.train`.
+
+    ``measured``: places of training clips that are heard behind the validation clips.
+    """
     train, validation = dataset.split("train"), dataset.split("validation")
     clips = (*train, *validation)
     if shards is None:
@@ -103,7 +107,8 @@ def load_material(
             world_size=world_size,
         )
 
-    return TrainingData(make_windows, ValidationClips(audio[len(train) :], spec), workers)
+    heard = [*audio[len(train) :], *(audio[i] for i in measured)]
+    return TrainingData(make_windows, ValidationClips(heard, spec), workers)
 
 
 def _from_shards(

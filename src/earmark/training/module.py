@@ -118,15 +118,23 @@ class TaggingModule(pl.LightningModule):
         vocabulary: tags in output order.
         judge: measures validation scores.
         n_batches: in an epoch.
+        train_judge: measures training clips that are heard behind the validation clips; None where there are none.
 
     Attributes:
         after_batch: called with the index of a batch in its epoch, its loss and its number of windows.
         validation: of the last validation; None before.
         validation_loss: mean loss over the validation clips, of each clip's mean over windows.
+        on_training: what ``train_judge`` measured at the last validation.
     """
 
     def __init__(
-        self, model: TaggingModel, recipe: Recipe, vocabulary: Vocabulary, judge: Judge, n_batches: int
+        self,
+        model: TaggingModel,
+        recipe: Recipe,
+        vocabulary: Vocabulary,
+        judge: Judge,
+        n_batches: int,
+        train_judge: Judge | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # several steps for each call of Lightning
@@ -140,8 +148,11 @@ class TaggingModule(pl.LightningModule):
         self.after_batch: Callable[[int, Tensor, int], None] = lambda *_: None
         self.validation: Validation | None = None
         self.validation_loss = math.nan
-        self._scores = np.zeros(judge.labels.shape, np.float32)
-        self._losses = np.zeros(len(judge.labels), np.float64)
+        self.train_judge = train_judge
+        self.on_training: Validation | None = None
+        self._labels = judge.labels if train_judge is None else np.concatenate([judge.labels, train_judge.labels])
+        self._scores = np.zeros(self._labels.shape, np.float32)
+        self._losses = np.zeros(len(self._labels), np.float64)
         augmentation = recipe.augmentation
         if augmentation.mask_bands or augmentation.mask_frames:
             if model.frontend is None:
@@ -203,7 +214,7 @@ class TaggingModule(pl.LightningModule):
         size = self.recipe.training.batch_size
         logits = torch.cat([self.model(windows[i : i + size]) for i in range(0, len(windows), size)]).float()
         self._scores[int(place)] = aggregate(logits.sigmoid().cpu().numpy())
-        labels = torch.from_numpy(self.judge.labels[int(place)]).to(logits)
+        labels = torch.from_numpy(self._labels[int(place)]).to(logits)
         self._losses[int(place)] = float(self.loss(logits, labels.expand_as(logits)))
 
     def on_validation_epoch_start(self) -> None:
@@ -222,8 +233,11 @@ class TaggingModule(pl.LightningModule):
             self._scores, self._losses = self._together(self._scores), self._together(self._losses)
         if not np.isfinite(self._scores).all():
             raise not_finite(self.trainer, "the scores of validation clips are not finite")
-        self.validation = self.judge(self._scores)
-        self.validation_loss = float(self._losses.mean())
+        n_validation = len(self.judge.labels)
+        self.validation = self.judge(self._scores[:n_validation])
+        self.validation_loss = float(self._losses[:n_validation].mean())
+        if self.train_judge is not None:
+            self.on_training = self.train_judge(self._scores[n_validation:])
 
     def _together(self, values: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
         """Sum over devices, of which all but one hold zeros at each place."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 
 from earmark.datasets import label_matrix, load_dataset
@@ -78,6 +79,7 @@ def train(
     workers: int | None = None,
     jobs: int | None = None,
     tensorboard: bool = False,
+    measure_training: int = 0,
     watcher: Watcher | None = None,
 ) -> TrainingResult:
     """Train a model by a recipe.
@@ -100,6 +102,8 @@ def train(
             most eight. With a number, 0 among them, shards are read window by window. The weights are the same.
         jobs: files decoded side by side; None for one a core.
         tensorboard: log for TensorBoard, too.
+        measure_training: so many training clips, spread evenly over the split, are scored at each validation as
+            validation clips are, for ``train_roc_auc`` and the like in log.csv. Weights are the same.
         watcher: is told how the run gets on.
 
     Raises:
@@ -133,6 +137,11 @@ def train(
         judge = Judge(
             dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
         )
+        labels = label_matrix(dataset.split("train"))
+        measured = np.unique(np.linspace(0, len(labels) - 1, min(measure_training, len(labels))).astype(int)).tolist()
+        train_judge = (
+            Judge(dataset.vocabulary, labels[measured], labels, "training clips measured") if measured else None
+        )
         if is_first:
             _claim(folder)
         material = load_material(
@@ -144,9 +153,10 @@ def train(
             workers=workers,
             jobs=jobs,
             watcher=watcher if is_first else None,
+            measured=measured,
         )
         n_batches = len(material.make_windows(0, world_size))
-        module = TaggingModule(model, recipe, dataset.vocabulary, judge, n_batches)
+        module = TaggingModule(model, recipe, dataset.vocabulary, judge, n_batches, train_judge)
         keeper = Keeper(
             folder,
             fingerprint=fingerprint(recipe, dataset, members),
