@@ -191,7 +191,8 @@ def sparse_starts(n_samples: int, spec: InputSpec, n_windows: int) -> npt.NDArra
     whole = starts[on_grid & (starts >= 0) & (starts + spec.window_samples <= n_samples)]
     if len(whole) <= n_windows:
         return np.empty(0, np.int64)
-    return whole[(2 * np.arange(n_windows) + 1) * len(whole) // (2 * n_windows)]
+    spread: npt.NDArray[np.int64] = whole[(2 * np.arange(n_windows) + 1) * len(whole) // (2 * n_windows)]
+    return spread
 
 
 def sparse_windows(source: str | Path | AudioBytes, spec: InputSpec, n_windows: int) -> Stretches | None:

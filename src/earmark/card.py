@@ -201,9 +201,7 @@ class ModelCard:
             document["calibration"] = {
                 tag: _build(Platt, values) for tag, values in document.get("calibration", {}).items()
             }
-            rules = dict(document.get("rules", {}))
-            rules["exclusive"] = tuple(tuple(group) for group in rules.get("exclusive", ()))
-            document["rules"] = _build(TagRules, rules)
+            document["rules"] = _rules(document.get("rules", {}))
             for name in ("limits", "citations"):
                 document[name] = tuple(document.get(name, ()))
             return _build(cls, document)
@@ -220,6 +218,24 @@ class ModelCard:
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path}: the card cannot be read ({error})") from error
         return cls.from_json(text, where=str(path))
+
+
+def read_rules(path: str | Path) -> TagRules:
+    """Rules in a JSON file, written as in a card: ``{"exclusive": [["fast", "slow"]], "requires": {"b": "a"}}``.
+
+    Raises:
+        ConfigError: no such file, not JSON, or not such rules.
+    """
+    try:
+        return _rules(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise ConfigError(f"{path}: no rules ({error})") from error
+
+
+def _rules(document: Any) -> TagRules:
+    values = dict(document)
+    values["exclusive"] = tuple(tuple(group) for group in values.get("exclusive", ()))
+    return _build(TagRules, values)
 
 
 def _plain(value: Any) -> Any:
