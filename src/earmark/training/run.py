@@ -166,7 +166,9 @@ def train(
             measured=measured,
         )
         n_batches = len(data.make_windows(0, world_size))
-        module = TaggingModule(model, recipe, dataset.vocabulary, judge, n_batches, train_judge)
+        module = TaggingModule(
+            model, recipe, dataset.vocabulary, judge, n_batches, train_judge, complete=not np.isnan(labels).any()
+        )
         keeper = Keeper(
             folder,
             fingerprint=fingerprint(recipe, dataset, members),
