@@ -1,7 +1,8 @@
 """Small networks for a default model: much hearing for few products. Ours; compared in ``benchmarks/default.py``.
 
-Both take the decibel spectrogram of :data:`earmark.models.blocks.WON_FRONTEND`, batch norm on every band, and windows
-of any length: all that is summed over time at the end are maxima and means.
+Both take the bands of :data:`earmark.models.blocks.WON_FRONTEND`, as log10(1 + 10000 x) (Pons et al. 2019), which unlike
+decibels do not make much of what is next to silence, with batch norm on every band; and windows of any length: all that is
+left of time at the end are maxima and means.
 
 - :func:`compact_1d`: filters of time and frequency in the first layer alone (as in Pons et al. 2017, but small ones that
   may lie anywhere), then residual convolutions over time, which are dense matrix products and fast on any processor.
@@ -155,7 +156,7 @@ class CompactCNN(TaggingModel):
         return logits
 
 
-DEFAULTS: dict[str, Any] = {"standardise": "batch_norm"}
+DEFAULTS: dict[str, Any] = {"standardise": "batch_norm", "compression": "log10p", "compression_c": 10000.0}
 
 
 @register_model
