@@ -16,6 +16,7 @@ import soxr
 from earmark.card import InputSpec
 from earmark.decoding import SILENCE_PEAK, SILENT, AudioBytes, AudioStream, Samples
 from earmark.errors import AudioError
+from earmark.seeking import Stretches, read_stretches
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -27,6 +28,8 @@ __all__ = [
     "cut",
     "load",
     "resample",
+    "sparse_starts",
+    "sparse_windows",
     "stream",
     "window_starts",
     "windows",
@@ -174,6 +177,38 @@ def window_starts(n_samples: int, spec: InputSpec) -> npt.NDArray[np.int64]:
         overlap = n_whole and spec.last_window == "overlap"
         starts = np.append(starts, n_all - spec.window_samples if overlap else n_whole * spec.hop_samples)
     return starts - spec.lead_samples
+
+
+def sparse_starts(n_samples: int, spec: InputSpec, n_windows: int) -> npt.NDArray[np.int64]:
+    """First samples of ``n_windows`` of the windows that :func:`windows` cuts, spread evenly; empty where there are
+    no more whole ones than that.
+
+    Only windows that lie wholly in the file are taken: what is filled up at its ends is little heard music. Each stands
+    in the middle of its n-th part of the file.
+    """
+    starts = window_starts(n_samples, spec)
+    on_grid = (starts + spec.lead_samples) % spec.hop_samples == 0
+    whole = starts[on_grid & (starts >= 0) & (starts + spec.window_samples <= n_samples)]
+    if len(whole) <= n_windows:
+        return np.empty(0, np.int64)
+    spread: npt.NDArray[np.int64] = whole[(2 * np.arange(n_windows) + 1) * len(whole) // (2 * n_windows)]
+    return spread
+
+
+def sparse_windows(source: str | Path | AudioBytes, spec: InputSpec, n_windows: int) -> Stretches | None:
+    """``n_windows`` of a file's windows without the rest of it, found by seeking: see :func:`sparse_starts`.
+
+    They are the very windows that :func:`windows` cuts from the whole file, to within the rounding of float32.
+
+    Returns:
+        The windows; None for a file that has no more than that.
+
+    Raises:
+        CannotSeekError: of :mod:`earmark.seeking`: the file has to be read in full.
+    """
+    return read_stretches(
+        source, spec.sample_rate_hz, spec.window_samples, lambda n: sparse_starts(n, spec, n_windows).tolist()
+    )
 
 
 def cut(samples: Samples, spec: InputSpec) -> Samples:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from earmark.calibration import Platt
 from earmark.errors import ConfigError, ModelError
+from earmark.rules import TagRules
 from earmark.vocabulary import Tag, Vocabulary
 
 CARD_FORMAT = 1
@@ -107,7 +109,10 @@ class ModelCard:
         architecture_options: keyword arguments that rebuild it with :func:`earmark.models.create_model`.
         input: sample rate and windows.
         vocabulary: tags in output order.
-        thresholds: tag name -> score from which the tag is said to hold (what ``--threshold auto`` uses).
+        thresholds: tag name -> calibrated score from which the tag is said to hold (what ``--threshold auto`` uses).
+        calibration: tag name -> map from the network's score to the one that is given out; none for tags whose scores
+            are given out as they are.
+        rules: which tags cannot hold together, and which need another.
         frontend: settings of the log-mel inside the network, or None for networks on raw waveforms.
         description: one or two sentences for people.
         version: of this set of weights.
@@ -127,6 +132,8 @@ class ModelCard:
     vocabulary: Vocabulary
     architecture_options: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
+    calibration: dict[str, Platt] = field(default_factory=dict)
+    rules: TagRules = field(default_factory=TagRules)
     frontend: dict[str, Any] | None = None
     description: str = ""
     version: str = "1"
@@ -145,6 +152,10 @@ class ModelCard:
         problems += [
             f"threshold {x} for {tag!r}: must be 0 to 1" for tag, x in self.thresholds.items() if not 0 <= x <= 1
         ]
+        problems += [
+            f"calibration of {tag!r}: no such tag" for tag in self.calibration if tag not in self.vocabulary.names
+        ]
+        problems += self.rules.problems(self.vocabulary.names)
         if self.embedding_dims is not None and self.embedding_dims < 1:
             problems.append(f"embedding_dims {self.embedding_dims}: must be at least 1, or null for none")
         if problems:
@@ -187,12 +198,16 @@ class ModelCard:
             document["input"] = _build(InputSpec, document["input"])
             document["vocabulary"] = Vocabulary(tuple(_build(Tag, tag) for tag in document["vocabulary"]))
             document["metrics"] = tuple(_build(Metric, metric) for metric in document.get("metrics", ()))
+            document["calibration"] = {
+                tag: _build(Platt, values) for tag, values in document.get("calibration", {}).items()
+            }
+            document["rules"] = _rules(document.get("rules", {}))
             for name in ("limits", "citations"):
                 document[name] = tuple(document.get(name, ()))
             return _build(cls, document)
         except KeyError as error:
             raise ModelError(f"{where}: key {error.args[0]!r} is missing") from error
-        except (ConfigError, TypeError) as error:
+        except (ConfigError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(f"{where}: {error}") from error
 
     @classmethod
@@ -203,6 +218,24 @@ class ModelCard:
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path}: the card cannot be read ({error})") from error
         return cls.from_json(text, where=str(path))
+
+
+def read_rules(path: str | Path) -> TagRules:
+    """Rules in a JSON file, written as in a card: ``{"exclusive": [["fast", "slow"]], "requires": {"b": "a"}}``.
+
+    Raises:
+        ConfigError: no such file, not JSON, or not such rules.
+    """
+    try:
+        return _rules(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise ConfigError(f"{path}: no rules ({error})") from error
+
+
+def _rules(document: Any) -> TagRules:
+    values = dict(document)
+    values["exclusive"] = tuple(tuple(group) for group in values.get("exclusive", ()))
+    return _build(TagRules, values)
 
 
 def _plain(value: Any) -> Any:

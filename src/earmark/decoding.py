@@ -119,7 +119,7 @@ class AudioStream:
             file = f"file:{self.path}"  # "file:" keeps names such as "http:song.mp3" from being read as addresses
         return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
 
-    def _open(self) -> BinaryIO:
+    def open_bytes(self) -> BinaryIO:
         """The file's own bytes, for a look beside the decoder."""
         return io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.path.open("rb")
 
@@ -134,7 +134,7 @@ class AudioStream:
 
         def flush() -> Samples:
             frame = fifo.read(0, partial=True)
-            mono = np.empty(0, np.float32) if frame is None else self._mono(frame)
+            mono = np.empty(0, np.float32) if frame is None else self.to_mono(frame)
             if resampler is None:
                 return mono
             out: Samples = resampler.resample_chunk(mono, last=True)
@@ -164,13 +164,13 @@ class AudioStream:
                 frame.pts = None  # gaps in time stamps are no gaps in the sound
                 fifo.write(frame)
             if fifo.samples >= _BLOCK_SAMPLES and (gathered := fifo.read(0, partial=True)) is not None:
-                mono = self._mono(gathered)
+                mono = self.to_mono(gathered)
                 yield mono if resampler is None else resampler.resample_chunk(mono)
         if frame_key is not None:
             yield flush()
         self._judge(container, source, log)
 
-    def _mono(self, frame: av.AudioFrame) -> Samples:
+    def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
         array = frame.to_ndarray()
         n_channels = frame.layout.nb_channels
@@ -202,7 +202,7 @@ class AudioStream:
             declared = float(source.duration * source.time_base)
         elif container.duration and len(container.streams) == 1:
             declared = container.duration / av.time_base
-        reason = missing_audio(self._open, container.format.name, log, declared, self.duration_seconds)
+        reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
         if reason:
             raise TruncatedAudioError(reason, self.path)
         if log.n_damaged > max(2, _DAMAGED_SHARE * log.n_packets):
@@ -211,7 +211,7 @@ class AudioStream:
             )
         if log.n_damaged:
             self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
-        if may_be_cut_off(self._open, container.format.name):
+        if may_be_cut_off(self.open_bytes, container.format.name):
             self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from earmark import audio
 from earmark.card import InputSpec
 from earmark.errors import AudioError, TruncatedAudioError
+from earmark.seeking import CannotSeekError
 
 Window = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -40,7 +41,8 @@ class Heard:
 
     ``taggram`` holds whatever the network answers for a window, be it more than scores.
 
-    ``n_samples`` is the length at the model's rate, ``duration_seconds`` the length as it was decoded.
+    ``n_samples`` is the length at the model's rate, ``duration_seconds`` the length as it was decoded. ``starts`` are
+    the first samples of the windows, at the model's rate, where only some of a file's windows were heard; None for all.
     """
 
     path: Path | None
@@ -48,6 +50,7 @@ class Heard:
     n_samples: int
     duration_seconds: float
     warnings: tuple[str, ...]
+    starts: npt.NDArray[np.int64] | None = None
 
 
 @dataclass
@@ -60,6 +63,7 @@ class _File:
     n_samples: int = 0
     duration_seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    starts: npt.NDArray[np.int64] | None = None
     failure: BaseException | None = None
 
     @property
@@ -82,8 +86,9 @@ class _Pipeline:
         damaged: Literal["error", "tag"],
         on_progress: Progress | None,
         watch: Watch | None,
+        sparse_windows: int | None,
     ) -> None:
-        self.on_progress, self.watch = on_progress, watch
+        self.on_progress, self.watch, self.sparse_windows = on_progress, watch, sparse_windows
         self.paths = iter(paths)
         self.paths_lock = threading.Lock()
         self.network, self.spec = network, spec
@@ -110,7 +115,9 @@ class _Pipeline:
                         raise file.failure
                     else:
                         taggram = np.stack([file.scores[k] for k in range(len(file.scores))])
-                        yield Heard(file.path, taggram, file.n_samples, file.duration_seconds, file.warnings)
+                        yield Heard(
+                            file.path, taggram, file.n_samples, file.duration_seconds, file.warnings, file.starts
+                        )
                 if self.paths_failure is not None:
                     raise self.paths_failure
             finally:
@@ -169,6 +176,32 @@ class _Pipeline:
         return file
 
     def _decode(self, file: _File) -> None:
+        note = None
+        if self.sparse_windows is not None:
+            try:
+                if self._decode_sparsely(file, self.sparse_windows):
+                    return
+            except CannotSeekError as error:
+                note = f"read in full: {error}"
+        self._decode_all(file, note)
+
+    def _decode_sparsely(self, file: _File, n_windows: int) -> bool:
+        """False where there are no more windows than that, and nothing was done."""
+        found = audio.sparse_windows(file.path, self.spec, n_windows)
+        if found is None:
+            return False
+        if self.watch is not None:
+            self.watch(file.path, found.duration_seconds)
+        file.starts = np.array(found.starts, np.int64)
+        for index, window in enumerate(found.samples):
+            self._put(file, index, window)
+        with self.changed:
+            file.n_samples = round(found.duration_seconds * self.spec.sample_rate_hz)
+            file.duration_seconds, file.warnings = found.duration_seconds, found.warnings
+            file.expected = len(found.samples)
+        return True
+
+    def _decode_all(self, file: _File, note: str | None) -> None:
         stream = audio.stream(file.path, self.spec.sample_rate_hz)
         problem: list[str] = []
 
@@ -192,7 +225,7 @@ class _Pipeline:
             raise AudioError(f"holds less audio than one sample at {self.spec.sample_rate_hz} Hz", file.path)
         with self.changed:
             file.duration_seconds = stream.duration_seconds
-            file.warnings = (*problem, *stream.warnings)
+            file.warnings = (*([note] if note else []), *problem, *stream.warnings)
             file.expected = n_windows
 
     def _put(self, file: _File, index: int, window: Window) -> None:
@@ -241,6 +274,7 @@ def run_pipeline(
     damaged: Literal["error", "tag"],
     on_progress: Progress | None = None,
     watch: Watch | None = None,
+    sparse_windows: int | None = None,
 ) -> Generator[Heard | AudioError, None, None]:
     """Window scores of every file, in the order of the paths. Who does not read to the end closes it.
 
@@ -253,8 +287,10 @@ def run_pipeline(
         damaged: whether a file that is known to lack audio is an error or is given with a warning.
         on_progress: told, from any thread, the seconds of audio that a run of the network has heard.
         watch: told how far each file has been decoded; it may give the file up, see :data:`Watch`.
+        sparse_windows: hear only so many windows of a file, found by seeking, where that can be done; None for all.
 
     Yields:
         :class:`Heard`, or the AudioError of a file that cannot be listened to. Any other failure is raised.
     """
-    return _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress, watch).results()
+    pipeline = _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress, watch, sparse_windows)
+    return pipeline.results()

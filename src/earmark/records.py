@@ -17,7 +17,10 @@ def failed_record(path: str | None, reason: str, model: str) -> dict[str, Any]:
         "status": "error",
         "error": reason,
         "duration_seconds": None,
+        "windows": None,
+        "heard_seconds": None,
         "model": model,
+        "abstained": None,
         "tags": [],
         "warnings": [],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -13,14 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
+from earmark.calibration import calibrated
 from earmark.card import ModelCard
 from earmark.errors import AudioError, ConfigError
 from earmark.pipeline import Heard, Network, Progress, Watch, run_pipeline
+from earmark.rules import TagRules
 from earmark.runtime import OnnxModel, find_model
+from earmark.seeking import SILENT_WHERE_HEARD
 from earmark.vocabulary import Vocabulary
 
 Scores = npt.NDArray[np.float32]
 Threshold = Literal["auto", "none"] | float
+
+MOST_SPARSE_WINDOWS = 64
+"""Windows of a sparse listening are all held in memory before the network hears them."""
 
 
 def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> Scores:
@@ -52,13 +58,16 @@ class TagScores:
         path: the file; None for a waveform from memory.
         model: name of the model.
         vocabulary: tags in the order of ``scores``.
-        scores: ``(n_tags,)`` float32, 0..1: the mean over windows.
-        taggram: ``(n_windows, n_tags)`` float32, 0..1: the score of every window.
+        scores: ``(n_tags,)`` float32, 0..1: the mean over windows, calibrated where the model's card says how.
+        taggram: ``(n_windows, n_tags)`` float32, 0..1: the score of every window that was heard. Calibration maps these
+            too, each for itself, so that the mean of a calibrated tag's column is not exactly its score.
         window_starts_seconds: ``(n_windows,)`` where each window begins.
         window_seconds: length of a window; the last one may reach beyond the end.
         duration_seconds: length of the audio.
         thresholds: tag name -> score from which it holds, where the model's card gives one.
         warnings: what a reader should know, e.g. that the file is silent; one line each.
+        rules: which tags cannot hold together, of the model's card.
+        sparse: only some windows were heard, spread over the file.
         embedding: ``(n_dims,)`` float32: what the network knew of the file before it decided on tags, as a mean over
             windows; files that sound alike have embeddings of nearly the same direction. None where the tagger was
             not asked for embeddings, or the model gives none.
@@ -74,12 +83,22 @@ class TagScores:
     duration_seconds: float
     thresholds: dict[str, float]
     warnings: tuple[str, ...] = ()
+    rules: TagRules = field(default_factory=TagRules)
+    sparse: bool = False
     embedding: npt.NDArray[np.float32] | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
         """Names of all tags, in the order of ``scores``."""
         return self.vocabulary.names
+
+    @property
+    def heard_seconds(self) -> float:
+        """How much of the audio lies in some window that was heard."""
+        if not self.sparse:
+            return self.duration_seconds
+        ends = self.window_starts_seconds + self.window_seconds
+        return float((ends - np.maximum(self.window_starts_seconds, np.append(0.0, ends[:-1]))).sum())
 
     def __getitem__(self, tag: str) -> float:
         """Score of one tag by name. Raises ConfigError, with near names, for a tag that the model lacks."""
@@ -91,16 +110,18 @@ class TagScores:
         Args:
             n: how many at most; 0 for all.
             threshold: "none" keeps all; a number keeps scores of at least that; "auto" keeps what
-                reaches the card's threshold for the tag, and tags for which the card has none.
+                reaches the card's threshold for the tag, and tags for which the card has none, without any
+                that contradict each other by the card's rules. Nothing is left where nothing holds.
 
         Raises:
             ConfigError: n below 0, or a threshold that is neither of these.
         """
         if n < 0:
             raise ConfigError(f"n {n}: must be 0 (all) or more")
-        least = self._least(threshold)
-        order = np.argsort(-self.scores, kind="stable")
-        kept = [int(i) for i in order if self.scores[i] >= least[i]]
+        holding = self.scores >= self._least(threshold)
+        if threshold == "auto":
+            holding = self.rules.keep(holding, self.scores, self.tags)
+        kept = [int(i) for i in np.argsort(-self.scores, kind="stable") if holding[i]]
         tags = self.vocabulary.tags
         best = kept[:n] if n else kept
         return [TagScore(tags[i].name, float(self.scores[i]), tags[i].kind, tags[i].category) for i in best]
@@ -115,17 +136,21 @@ class TagScores:
         return np.full(len(self.tags), float(threshold))
 
     def to_record(self, n: int = 0, threshold: Threshold = "none") -> dict[str, Any]:
-        """The object that ``earmark tag --format jsonl`` prints: plain values, scores to 4 places."""
+        """The object that ``earmark tag --format jsonl`` prints: plain values, scores to 4 places.
+
+        ``abstained`` is true where no tag reaches the threshold; ``tags`` is empty then.
+        """
+        kept = self.top(n, threshold)
         return {
             "path": None if self.path is None else str(self.path),
             "status": "ok",
             "error": None,
             "duration_seconds": round(self.duration_seconds, 3),
+            "windows": len(self.taggram),
+            "heard_seconds": round(self.heard_seconds, 3),
             "model": self.model,
-            "tags": [
-                {"tag": t.tag, "score": round(t.score, 4), "kind": t.kind, "category": t.category}
-                for t in self.top(n, threshold)
-            ],
+            "abstained": not kept,
+            "tags": [{"tag": t.tag, "score": round(t.score, 4), "kind": t.kind, "category": t.category} for t in kept],
             "warnings": list(self.warnings),
         }
 
@@ -162,6 +187,9 @@ class Tagger:
         damaged: what to do with files that are known to lack audio (cut short, damaged): "error" refuses
             them, "tag" tags what could be decoded and says so in ``warnings``.
         embeddings: give an embedding with the scores of each file, where the model has them.
+        windows: hear only so many windows of a file, 1 to 64, spread evenly over it and found by seeking; None for
+            all. They are the model's windows, and score as they do in a full reading. Files with no more windows than
+            that are read in full, and so are those in which positions are not exact; ``warnings`` says so and why.
 
     Examples:
         >>> import earmark, numpy as np
@@ -180,11 +208,15 @@ class Tagger:
         batch_windows: int = 4,
         damaged: Literal["error", "tag"] = "error",
         embeddings: bool = False,
+        windows: int | None = None,
     ) -> None:
         if batch_windows < 1:
             raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
         if damaged not in ("error", "tag"):
             raise ConfigError(f"damaged {damaged!r}: must be error or tag")
+        if windows is not None and not 1 <= windows <= MOST_SPARSE_WINDOWS:
+            raise ConfigError(f"windows {windows}: must be 1 to {MOST_SPARSE_WINDOWS}, or none for all of a file")
+        self._windows = windows
         self._model = model
         self._batch_windows = batch_windows
         self._damaged: Literal["error", "tag"] = damaged
@@ -254,6 +286,7 @@ class Tagger:
             damaged=self._damaged,
             on_progress=on_progress,
             watch=watch,
+            sparse_windows=self._windows,
         )
         return self._judge(results, raising=errors == "raise")
 
@@ -283,26 +316,35 @@ class Tagger:
         """
         spec = self.card.input
         mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz)
-        cuts = audio.cut(mono, spec)
+        starts: npt.NDArray[np.int64] | None = None
+        if self._windows is not None and len(few := audio.sparse_starts(len(mono), spec, self._windows)):
+            starts = few
+        cuts = audio.cut(mono, spec) if starts is None else mono[starts[:, None] + np.arange(spec.window_samples)]
         steps = range(0, len(cuts), self._batch_windows)
         taggram = np.concatenate([self._network(cuts[i : i + self._batch_windows]) for i in steps])
-        warnings = (audio.SILENT,) if float(np.abs(mono).max()) < audio.SILENCE_PEAK else ()
-        return self._scores(Heard(None, taggram, len(mono), len(mono) / spec.sample_rate_hz, warnings))
+        silent = float(np.abs(cuts if starts is not None else mono).max()) < audio.SILENCE_PEAK
+        warnings = (audio.SILENT if starts is None else SILENT_WHERE_HEARD,) if silent else ()
+        return self._scores(Heard(None, taggram, len(mono), len(mono) / spec.sample_rate_hz, warnings, starts))
 
     def _scores(self, heard: Heard) -> TagScores:
         spec = self.card.input
-        taggram, embeddings = np.split(heard.taggram, [len(self.card.vocabulary)], axis=1)
+        card = self.card
+        taggram, embeddings = np.split(heard.taggram, [len(card.vocabulary)], axis=1)
+        names, maps = card.vocabulary.names, card.calibration
+        starts = audio.window_starts(heard.n_samples, spec) if heard.starts is None else heard.starts
         return TagScores(
             path=heard.path,
-            model=self.card.name,
-            vocabulary=self.card.vocabulary,
-            scores=aggregate(taggram),
-            taggram=np.ascontiguousarray(taggram),
-            window_starts_seconds=audio.window_starts(heard.n_samples, spec).clip(0) / spec.sample_rate_hz,
+            model=card.name,
+            vocabulary=card.vocabulary,
+            scores=calibrated(aggregate(taggram), names, maps),
+            taggram=np.ascontiguousarray(calibrated(taggram, names, maps)),
+            window_starts_seconds=starts.clip(0) / spec.sample_rate_hz,
             window_seconds=spec.window_seconds,
             duration_seconds=heard.duration_seconds,
-            thresholds=dict(self.card.thresholds),
+            thresholds=dict(card.thresholds),
             warnings=heard.warnings,
+            rules=card.rules,
+            sparse=heard.starts is not None,
             embedding=None if self._embedding_dims is None else aggregate(embeddings),
         )
 

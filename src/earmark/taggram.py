@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from earmark.errors import ConfigError, MissingExtraError
 from earmark.files import write_atomic
@@ -47,16 +49,19 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
     figure = Figure(figsize=(10, 1.3 + 0.26 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    edges = np.append(scores.window_starts_seconds, max(scores.duration_seconds, 1e-3))
+    edges, values = _columns(scores)
+    axes.set_facecolor("0.8")  # what was not heard
     mesh = axes.pcolormesh(
-        edges, np.arange(len(rows) + 1), scores.taggram[:, rows].T, cmap="magma", vmin=0, vmax=1, rasterized=True
+        edges, np.arange(len(rows) + 1), values[:, rows].T, cmap="magma", vmin=0, vmax=1, rasterized=True
     )
+    axes.set_xlim(0, edges[-1])
     axes.set_yticks(np.arange(len(rows)) + 0.5, [f"{name}  {scores[name]:.2f}" for name in names])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
     axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 3, 6, 10], integer=True))
-    axes.set_xlabel("time (mm:ss)")
+    unheard = f"; grey: not heard ({_clock(scores.heard_seconds)} were)" if scores.sparse else ""
+    axes.set_xlabel(f"time (mm:ss){unheard}")
     at = 0
     for category, group in groupby(scores.vocabulary.tags[i].category for i in rows):
         n = len(list(group))
@@ -87,6 +92,19 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
     except OSError as error:
         raise ConfigError(f"{out}: the picture cannot be written ({error.strerror or error})") from error
     return target
+
+
+def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floating[Any]]]:
+    """Edges ``(n + 1,)`` in seconds and scores ``(n, n_tags)`` of the columns; NaN where nothing was heard."""
+    starts, end = scores.window_starts_seconds, max(scores.duration_seconds, 1e-3)
+    if not scores.sparse:
+        return np.append(starts, end), scores.taggram
+    # A window ends where it ends, or where the next one begins.
+    ends = np.minimum(starts + scores.window_seconds, np.append(starts[1:], end))
+    edges = np.concatenate([[0.0], np.stack([starts, ends], axis=1).ravel(), [end]])
+    values = np.full((2 * len(starts) + 1, scores.taggram.shape[1]), np.nan)
+    values[1::2] = scores.taggram
+    return edges, values
 
 
 def _rows(scores: TagScores, max_tags: int) -> list[int]:

@@ -67,7 +67,7 @@ def missing_audio(
     names = set(container.split(","))
     exact = bool(names & _DECLARE_LENGTH)
     if "mp3" in names:
-        exact = _has_length_header(opener, log)
+        exact = has_length_header(opener, log)
         if _mp3_ends_inside_a_frame(opener, log):
             return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     if exact and declared_seconds and decoded_seconds < declared_seconds - TOLERANCE_SECONDS:
@@ -77,6 +77,17 @@ def missing_audio(
     if "aac" in names and log.last_is_damaged:
         return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     return None
+
+
+def declares_length(opener: Opener, container: str, log: PacketLog) -> bool:
+    """Is the length that FFmpeg gives for a file written in it, or found at its end, rather than estimated?
+
+    ``log`` must know the first packet.
+    """
+    names = set(container.split(","))
+    if "mp3" in names:
+        return has_length_header(opener, log)
+    return bool(names & (_DECLARE_LENGTH | {"wav", "ogg"}))
 
 
 def may_be_cut_off(opener: Opener, container: str) -> bool:
@@ -90,7 +101,7 @@ def may_be_cut_off(opener: Opener, container: str) -> bool:
     return page < 0 or not tail[page + 5] & 4
 
 
-def _has_length_header(opener: Opener, log: PacketLog) -> bool:
+def has_length_header(opener: Opener, log: PacketLog) -> bool:
     """Does the frame before the first audio packet of an MP3 hold a Xing, Info or VBRI header?"""
     if not log.first_byte:
         return False

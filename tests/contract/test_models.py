@@ -34,6 +34,11 @@ SMALL_OPTIONS: dict[str, list[dict]] = {
         {"window_seconds": 1.0},
         {"window_seconds": 1.1, "frame_samples": 1024, "hop_samples": 1024, "dropout": 0.5},
     ],
+    "compact_1d": [{"window_seconds": 1.0, "width": 0.1, "hidden": 8}],
+    "compact_2d": [
+        {"window_seconds": 1.0, "width": 0.5, "hidden": 8},
+        {"window_seconds": 0.5, "width": 0.5, "hidden": 8, "excite": False, "frontend": {"n_mels": 33}},
+    ],
     "crnn": [{"window_seconds": 3.1, "width": 0.1, "units": 8}],
     "ensemble_model1": [{"window_seconds": 2.0, "width": 0.1}],
     "ensemble_model2": [

@@ -69,7 +69,10 @@ def test_json_lines_have_all_tags_highest_first(album: Path) -> None:
     found = records(done)
     assert [Path(item["path"]).name for item in found] == ["1 first.mp3", "2 second.flac", "third.m4a"]
     for item in found:
-        assert set(item) == {"path", "status", "error", "duration_seconds", "model", "tags", "warnings"}
+        assert set(item) == {
+                "path", "status", "error", "duration_seconds", "windows", "heard_seconds", "model", "abstained", "tags",
+                "warnings",
+            }  # fmt: skip
         assert item["status"] == "ok"
         assert item["error"] is None
         scores = [tag["score"] for tag in item["tags"]]

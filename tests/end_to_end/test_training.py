@@ -266,3 +266,21 @@ def test_evaluate_from_the_command_line(exported: Path, tones: Path, tmp_path: P
     assert bad.returncode == 1
     assert "no clips in split 'dev'; it has train (36), validation (12), test (12)" in bad.stderr
     assert "Traceback" not in bad.stderr
+
+
+def test_training_clips_are_measured_as_evaluation_would_and_change_nothing(
+    whole: Path, tones: Path, tmp_path: Path
+) -> None:
+    train(recipe(tones), tmp_path / "run", device="cpu", measure_training=10_000)
+    rows = log_of(tmp_path / "run")
+    assert all(row["train_roc_auc"] for row in rows)
+    assert all(not row["train_roc_auc"] for row in log_of(whole))
+    best = "checkpoint/model.safetensors"
+    assert (tmp_path / "run" / best).read_bytes() == (whole / best).read_bytes()
+
+    dataset = load_dataset("manifest", tones)
+    evaluate(whole / "checkpoint", dataset, tmp_path / "report", split="train", n_resamples=2)
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    (measured,) = [one for one in report["metrics"] if one["name"] == "roc_auc" and one["tag"] is None]
+    (kept,) = [row for row in rows if row["best"] == "1"][-1:]
+    assert float(kept["train_roc_auc"]) == pytest.approx(measured["value"], abs=1e-4)

@@ -149,6 +149,9 @@ def test_tags_may_lie_in_any_order(kinds: str) -> None:
             part = (answer[known].sigmoid() - wanted[known]).square().mean()
         expected = expected + part
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    full = labels.nan_to_num(0.5)
+    complete, looking = (TagLoss(vocabulary, LossSection(), complete=known) for known in (True, False))
+    assert complete(logits, full).item() == looking(logits, full).item()
     (own,) = torch.autograd.grad(loss, logits)
     (plain,) = torch.autograd.grad(expected, logits)
     assert torch.allclose(own, plain, atol=1e-7)

@@ -336,7 +336,7 @@ def test_old_id3_and_other_formats_are_refused_in_words(songs: dict[str, Path], 
         read_state(old)
     with pytest.raises(FileTagsError, match=r"not written into this format .matroska.*only into MP3"):
         read_state(tagged.make(tmp_path / "song.mka"))
-    with pytest.raises(FileTagsError, match="not written into this format .aac"):
+    with pytest.raises(FileTagsError, match=r"not written into this format .aac"):
         read_state(tagged.make(tmp_path / "song.aac"))
 
 

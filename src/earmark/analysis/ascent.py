@@ -33,6 +33,7 @@ from earmark.models.harmonic import HarmonicCNN
 
 SHORTEST_SAMPLES = 256
 _FINE_FFT = 1 << 16
+_SAMPLES_AT_ONCE = 1 << 17
 _STEP = 0.3  # of the sound's own loudness
 
 
@@ -109,8 +110,16 @@ def band_magnitudes(sounds: Floats, edges_hz: Floats, sample_rate_hz: int) -> Fl
 
 def _climb(model: TaggingModel, name: str, units: list[int], n_samples: int, n_steps: int, seed: int) -> Floats:
     """One sound for each unit: (n_units, n_samples)."""
-    noise = torch.randn(len(units), n_samples, generator=torch.Generator().manual_seed(seed))
-    sounds = _loud(noise)
+    noise = _loud(torch.randn(len(units), n_samples, generator=torch.Generator().manual_seed(seed)))
+    at_once = max(1, _SAMPLES_AT_ONCE // n_samples)  # the slopes of all layers in front are kept in memory
+    found = [
+        _climb_together(model, name, units[i : i + at_once], noise[i : i + at_once], n_steps)
+        for i in range(0, len(units), at_once)
+    ]
+    return torch.cat(found).double().numpy()
+
+
+def _climb_together(model: TaggingModel, name: str, units: list[int], sounds: Tensor, n_steps: int) -> Tensor:
     rows = torch.arange(len(units))
     for _ in range(n_steps):
         sounds.requires_grad_(True)
@@ -118,7 +127,7 @@ def _climb(model: TaggingModel, name: str, units: list[int], n_samples: int, n_s
         answers = values[rows, units, values.shape[2] // 2]
         (slope,) = torch.autograd.grad(answers.sum(), sounds)
         sounds = _loud(sounds.detach() + _STEP * _loud(slope))
-    return sounds.double().numpy()
+    return sounds
 
 
 def _loud(sounds: Tensor) -> Tensor:

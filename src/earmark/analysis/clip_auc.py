@@ -64,7 +64,7 @@ def draw_clip_aucs(found: pd.DataFrame, about: str, *, named: int = 4) -> Drawin
     above.set_xlabel("ROC-AUC over the clip's tags")
     above.set_ylabel("clips (log scale)" if len(shown) > 300 else "clips")
     above.legend(loc="upper left")
-    above.set_xlim(low, 1.0)
+    above.set_xlim(low, 1.005)
     if len(shown) > 300:
         above.set_yscale("log")
         above.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))

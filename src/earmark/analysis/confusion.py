@@ -65,8 +65,12 @@ class Confusion:
         return [(int(a), int(b)) for a, b in pairs[order]]
 
 
-def confusion(table: ScoreTable) -> Confusion:
+def confusion(table: ScoreTable, *, drawn: bool = True) -> Confusion:
     """All pairs of a table's classification tags.
+
+    Args:
+        table: labels and scores.
+        drawn: False leaves :attr:`Confusion.drawn` out (NaN): of hundreds of tags it takes most of the time.
 
     Raises:
         DataError: fewer than two classification tags.
@@ -79,7 +83,7 @@ def confusion(table: ScoreTable) -> Confusion:
     has, lacks = y == 1, y == 0
     counts = has.T.astype(np.int64) @ lacks.astype(np.int64)
     np.fill_diagonal(counts, has.sum(axis=0))
-    outranks, score, drawn = (np.full((n, n), np.nan) for _ in range(3))
+    outranks, score, areas = (np.full((n, n), np.nan) for _ in range(3))
     for a in range(n):
         mine = has[:, a]
         if mine.any():
@@ -91,10 +95,12 @@ def confusion(table: ScoreTable) -> Confusion:
         higher = (s > s[:, a, None]) + 0.5 * (s == s[:, a, None])  # equal scores count half
         outranks[a, there] = (of_pair * higher).sum(axis=0)[there] / size[there]
         score[a, there] = (of_pair * s).sum(axis=0)[there] / size[there]
+        if not drawn:
+            continue
         # Labels of a question of its own: 1 with A alone, 0 with neither, NaN for clips that are not asked.
         asked = np.where(of_pair, 1.0, np.where(lacks[:, a, None] & lacks, 0.0, np.nan))
-        drawn[a, there] = roc_auc(asked, s)[there]
-    return Confusion(tuple(table.vocabulary.names[i] for i in places), counts, outranks, score, drawn)
+        areas[a, there] = roc_auc(asked, s)[there]
+    return Confusion(tuple(table.vocabulary.names[i] for i in places), counts, outranks, score, areas)
 
 
 def confusion_frame(found: Confusion) -> pd.DataFrame:

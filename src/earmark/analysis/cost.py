@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from earmark import audio
+from earmark.analysis.axes import log_axis
 from earmark.analysis.drawing import Drawing
 from earmark.analysis.naming import name_points
 from earmark.analysis.style import BLUE, GREY, PALE, VERMILLION, house_style, new_figure
@@ -54,12 +54,13 @@ class Cost:
     n_parameters: int
 
 
-def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29.1, repeats: int = 10) -> list[Cost]:
+def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29.1, repeats: int = 20) -> list[Cost]:
     """Time the networks of checkpoints on the CPU, with as many threads as PyTorch is set to use.
 
     A song is noise of ``song_seconds``, cut into windows as the card says; all its windows go through at once. The
     networks take turns, so that a busy spell of the machine meets all of them, and the fastest of the repeats counts:
-    what else a machine does makes a network slower, never faster. A first round is not timed.
+    what else a machine does makes a network slower, never faster. With one thread its CPU time is taken, in which
+    waiting for the machine does not count; with more, the time on the clock. A first round is not timed.
 
     Raises:
         ConfigError: song_seconds or repeats out of range.
@@ -74,13 +75,14 @@ def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29
         model, card = load_checkpoint(checkpoint)
         noise = np.random.default_rng(0).standard_normal(round(song_seconds * card.input.sample_rate_hz))
         networks.append((model, torch.from_numpy(audio.cut((0.1 * noise).astype(np.float32), card.input))))
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     seconds = np.empty((repeats + 1, len(networks)))
     with torch.inference_mode():
         for turn in seconds:
             for i, (model, windows) in enumerate(networks):
-                started = time.perf_counter()
+                started = clock()
                 model(windows).sigmoid()
-                turn[i] = time.perf_counter() - started
+                turn[i] = clock() - started
     costs = []
     for (model, _), fastest in zip(networks, seconds[1:].min(axis=0), strict=True):
         n_bytes = sum(value.numel() * value.element_size() for value in model.state_dict().values())
@@ -89,7 +91,7 @@ def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29
 
 
 def cost_table(
-    results: Results, folder: Path, metric: str = "roc_auc", *, song_seconds: float = 29.1, repeats: int = 10
+    results: Results, folder: Path, metric: str = "roc_auc", *, song_seconds: float = 29.1, repeats: int = 20
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Accuracy and cost of each row of `earmark reproduce` that has a checkpoint, and the rows that have none.
 
@@ -175,10 +177,8 @@ def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed
 def timing_words(song_seconds: float, repeats: int) -> str:
     """How :func:`measure_costs` timed, in a line."""
     threads = torch.get_num_threads()
-    return (
-        f"networks alone, a song of {song_seconds:g} s at a time, fastest of {repeats}, "
-        f"{threads} thread{'s' if threads > 1 else ''} of {machine().split(',')[0]}"
-    )
+    how = f"{threads} threads" if threads > 1 else "CPU time of 1 thread"
+    return f"networks alone, a song of {song_seconds:g} s at a time, fastest of {repeats}, {how}, {machine().split(',')[0]}"
 
 
 def read_runs(path: Path) -> tuple[Results, Path]:
@@ -196,8 +196,7 @@ def read_runs(path: Path) -> tuple[Results, Path]:
 def _panel(axes: Axes, table: pd.DataFrame, column: str, name: str, metric: str) -> None:
     costs, values = table[column].to_numpy(float), table.value.to_numpy(float)
     best = frontier(costs.tolist(), values.tolist(), higher_is_better=metric != "rmse")
-    low, high = costs.min(), costs.max()
-    ends = [*costs[best], high * 1.5]
+    ends = [*costs[best], costs.max() * 1.5]
     axes.step(
         ends, [*values[best], values[best[-1]]], where="post", color=GREY, lw=0.8, ls="--", label="best at its cost"
     )
@@ -209,12 +208,7 @@ def _panel(axes: Axes, table: pd.DataFrame, column: str, name: str, metric: str)
     ):
         if chosen.any():
             axes.plot(costs[chosen], values[chosen], marker, color=colour, ms=5, label=label, zorder=3)
-    axes.set_xscale("log")
-    axes.set_xlim(low / 1.5, high * 1.5)
-    ticks = [base * 10.0**power for power in range(-4, 8) for base in (1, 2, 5)]
-    axes.set_xticks([tick for tick in ticks if low / 1.5 <= tick <= high * 1.5])
-    axes.minorticks_off()
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.3g}"))
+    log_axis(axes, "x", costs.min(), costs.max(), margin=1.5)
     axes.set_xlabel(name)
     axes.grid(axis="y")
 

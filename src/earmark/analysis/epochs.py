@@ -1,7 +1,8 @@
 """How a run got on: AUC and loss by epoch, and the test (bristol, Figure 3).
 
-log.csv has the validation's AUC and both losses; what the network scores on training clips is measured only where that
-is asked for, and then of the kept checkpoint alone: earlier epochs' weights are gone.
+log.csv has the validation's AUC and both losses, and the AUC on training clips where the run was told to measure it
+(`earmark train --measure-training`). Afterwards it can be measured of the kept checkpoint alone: earlier epochs' weights
+are gone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from earmark.analysis.drawing import Drawing
 from earmark.analysis.style import BLACK, GREY, PALETTE, house_style, new_figure, plain_text
@@ -102,6 +104,7 @@ def epoch_table(runs: Sequence[RunLog], metric: str) -> pd.DataFrame:
             ("train", "loss", "train_loss"),
             ("validation", "loss", "validation_loss"),
             ("validation", metric, metric),
+            ("train", metric, f"train_{metric}"),
         ):
             measured = run.rows[run.rows[column].notna()]
             rows += [
@@ -130,16 +133,16 @@ def draw_epochs(runs: Sequence[RunLog], metric: str, about: str) -> Drawing:
         of_run = table[table.run == run.name]
         measured = of_run[(of_run.split == "validation") & (of_run.quantity == metric)]
         above.plot(measured.epoch, measured.value, "-", color=colour, lw=1, marker="o", ms=2)
+        learned = run.rows[["epoch", f"train_{metric}"]].dropna()
+        above.plot(learned.epoch, learned[f"train_{metric}"], ":", color=colour, lw=1)
         kept = measured[measured.epoch == run.kept_epoch]
         above.plot(kept.epoch, kept.value, "o", ms=7, mfc="none", mec=colour, mew=1)
         if run.train is not None and run.kept_epoch is not None:
             above.plot(run.kept_epoch, run.train.value, "^", color=colour, ms=5)
         if run.test is not None:
             at = last + step * (1.5 + 0.8 * i)
-            ends = [[run.test.value - run.test.low], [run.test.high - run.test.value]]
-            above.errorbar(
-                at, run.test.value, None if np.isnan(ends).any() else ends, fmt="D", color=colour, ms=4, lw=0.8
-            )
+            above.vlines(at, run.test.low, run.test.high, color=colour, lw=0.8)
+            above.plot(at, run.test.value, "D", color=colour, ms=4)
         losses = of_run[of_run.quantity == "loss"]
         for split, style in (("train", ":"), ("validation", "-")):
             part = losses[losses.split == split]
@@ -149,13 +152,18 @@ def draw_epochs(runs: Sequence[RunLog], metric: str, about: str) -> Drawing:
     below.set_xlabel("epoch")
     for axes in (above, below):
         axes.grid(axis="y")
+    below.set_xticks(
+        [tick for tick in MaxNLocator(6, integer=True).tick_values(0, last) if 1 <= tick <= last] or [last]
+    )
     names = [
-        Line2D([], [], color=PALETTE[i % len(PALETTE)], label=plain_text(run.name, 28)) for i, run in enumerate(runs)
+        Line2D([], [], color=PALETTE[i % len(PALETTE)], label=plain_text(run.name, 20)) for i, run in enumerate(runs)
     ]
     marks = [
         Line2D([], [], color=GREY, marker="o", ms=2, lw=1, label="validation"),
         Line2D([], [], color=GREY, marker="o", ms=7, mfc="none", ls="", label="kept epoch"),
     ]
+    if any(run.rows[f"train_{metric}"].notna().any() for run in runs):
+        marks.append(Line2D([], [], color=GREY, ls=":", lw=1, label="training clips"))
     if any(run.train is not None for run in runs):
         marks.append(Line2D([], [], color=GREY, marker="^", ms=5, ls="", label="kept, on training clips"))
     if any(run.test is not None for run in runs):

@@ -13,7 +13,8 @@ from earmark.errors import ConfigError, DataError
 from earmark.evaluation import ScoreTable
 from earmark.metrics import best_f1_thresholds
 
-THRESHOLDS = tuple(round(step / 100, 2) for step in range(1, 100))
+THRESHOLDS = (*(step / 200 for step in range(2, 20)), *(step / 100 for step in range(10, 100)))
+"""0.01 to 0.99, twice as close below 0.1."""
 
 _OPPOSITES = (
     ("fast", "slow"),

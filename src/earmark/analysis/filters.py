@@ -78,9 +78,10 @@ def spectra(filters: Floats, sample_rate_hz: int) -> tuple[Floats, Floats]:
         and magnitudes (n_filters, n_bins), 0..1. A filter of zeros has zeros.
     """
     n_fft = max(512, filters.shape[1])
-    magnitudes = np.abs(np.fft.rfft(filters, n_fft, axis=1))
+    magnitudes: Floats = np.abs(np.fft.rfft(filters, n_fft, axis=1)).astype(np.float64)
+    frequencies: Floats = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz).astype(np.float64)
     largest = magnitudes.max(axis=1, keepdims=True)
-    return np.fft.rfftfreq(n_fft, 1 / sample_rate_hz), magnitudes / np.where(largest > 0, largest, 1.0)
+    return frequencies, magnitudes / np.where(largest > 0, largest, 1.0)
 
 
 def dominant_hz(filters: Floats, sample_rate_hz: int, pool_filters: int = 1) -> Floats:
@@ -92,16 +93,17 @@ def dominant_hz(filters: Floats, sample_rate_hz: int, pool_filters: int = 1) -> 
     n_fft = max(_FINE_FFT, filters.shape[1])
     energy = np.abs(np.fft.rfft(filters, n_fft, axis=1)) ** 2
     summed = energy.reshape(-1, pool_filters, energy.shape[1]).sum(axis=1)
-    frequencies: Floats = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz)
-    return frequencies[summed.argmax(axis=1)]
+    frequencies: Floats = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz).astype(np.float64)
+    dominant: Floats = frequencies[summed.argmax(axis=1)]
+    return dominant
 
 
 def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> Floats:
     """Middles of n bands that lie side by side and are equally wide in mel (HTK's formula), (n,) Hz.
 
     Example:
-        >>> mel_spaced_hz(4, 0.0, 8000.0).round()
-        array([ 259., 1129., 2741., 5728.])
+        >>> mel_spaced_hz(4, 0.0, 8000.0).round().tolist()
+        [259.0, 1101.0, 2682.0, 5649.0]
     """
     ends = hz_to_mel(np.array([low_hz, high_hz], dtype=np.float64), "htk")
     return mel_to_hz(ends[0] + (np.arange(n) + 0.5) / n * (ends[1] - ends[0]), "htk")

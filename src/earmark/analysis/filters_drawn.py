@@ -18,7 +18,7 @@ from earmark.analysis.filters import (
     mel_spaced_hz,
     spectra,
 )
-from earmark.analysis.style import BLACK, BLUE, GREY, PALETTE, WIDE_INCHES, house_style, new_figure
+from earmark.analysis.style import BLACK, BLUE, GREY, WIDE_INCHES, house_style, new_figure
 
 MOST_FILTERS = 24
 MOST_GROUPS = 16
@@ -123,8 +123,8 @@ def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) ->
     for row, group in enumerate(groups):
         axes.text(-0.015, row, _hertz(dominant[group]), ha="right", va="center", fontsize=6.5)
         for column in range(size):
-            _trace(axes, smooth[group * size + column], column, row, PALETTE[column % 4])
-    _page(figure, axes, size, len(groups), bank)
+            _trace(axes, smooth[group * size + column], column, row)
+    _page(figure, axes, size, len(groups), bank, of=" of the group")
     members = (groups[:, None] * size + np.arange(size)).ravel()
     table = _table(bank, smooth, members, np.repeat(dominant[groups], size))
     table.insert(0, "group", np.repeat(np.repeat(groups, size), bank.filters.shape[1]))
@@ -132,15 +132,15 @@ def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) ->
     return Drawing("filter-groups", figure, table)
 
 
-def _trace(axes: Axes, samples: Floats, column: int, row: int, color: str = BLUE) -> None:
+def _trace(axes: Axes, samples: Floats, column: int, row: int) -> None:
     """One filter in its place of the page, as high as all others."""
     largest = np.abs(samples).max() or 1.0
     x = column + np.linspace(0, _TRACE, len(samples))
     axes.plot([column, column + _TRACE], [row, row], color="#DDDDDD", linewidth=0.5, zorder=1)
-    axes.plot(x, row - 0.42 * samples / largest, color=color, linewidth=0.55, zorder=2)
+    axes.plot(x, row - 0.42 * samples / largest, color=BLUE, linewidth=0.55, zorder=2)
 
 
-def _page(figure: Figure, axes: Axes, columns: int, rows: int, bank: FilterBank) -> None:
+def _page(figure: Figure, axes: Axes, columns: int, rows: int, bank: FilterBank, of: str = "") -> None:
     """No frame; what the length and height of the traces are stands below."""
     axes.set_xlim(_TRACE - 1 + 0.04, columns - 1 + _TRACE + 0.02)
     axes.set_ylim(rows - 0.45, -0.55)
@@ -148,7 +148,7 @@ def _page(figure: Figure, axes: Axes, columns: int, rows: int, bank: FilterBank)
     n = bank.filters.shape[1]
     figure.supxlabel(
         f"each trace: {n} samples = {1000 * n / bank.sample_rate_hz:g} ms, scaled to its own largest weight; "
-        "in front its dominant frequency",
+        f"in front the dominant frequency{of}",
         fontsize=7,
         color=GREY,
     )

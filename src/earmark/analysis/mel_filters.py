@@ -55,10 +55,12 @@ class MelFilters:
         if self.rows == "time":
             lines = self.weights[:, 0] - self.weights[:, 0].mean(axis=1, keepdims=True)
             n_fft = max(512, lines.shape[1])
-            turns: Floats = np.fft.rfftfreq(n_fft, self.frame_seconds)
-            return turns[np.abs(np.fft.rfft(lines, n_fft, axis=1)).argmax(axis=1)]
+            turns: Floats = np.fft.rfftfreq(n_fft, self.frame_seconds).astype(np.float64)
+            paces: Floats = turns[np.abs(np.fft.rfft(lines, n_fft, axis=1)).argmax(axis=1)]
+            return paces
         energy = (self.weights**2).sum(axis=2)
-        return energy @ np.arange(energy.shape[1]) / np.maximum(energy.sum(axis=1), 1e-30)
+        rows: Floats = energy @ np.arange(energy.shape[1]) / np.maximum(energy.sum(axis=1), 1e-30)
+        return rows
 
 
 def band_middles_hz(config: LogMelConfig) -> Floats:

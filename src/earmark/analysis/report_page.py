@@ -144,7 +144,7 @@ def _known(table: ScoreTable, report: Report, n_clips: int) -> _Known:
         calibration = reliabilities(table, n_resamples=report.n_resamples if report.resampled else 0, seed=report.seed)
     confused = None
     if len(table.vocabulary.indices("classification")) > 1:
-        confused = confusion(table)
+        confused = confusion(table, drawn=False)
     try:
         clips = clip_list(table, n=n_clips)
     except DataError:

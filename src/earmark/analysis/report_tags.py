@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from earmark.analysis import report_charts as charts
 from earmark.analysis.calibration import Reliability
 from earmark.analysis.confusion import Confusion
 from earmark.analysis.svg import plain
 from earmark.analysis.thresholds import ThresholdCurve
 from earmark.evaluation.report import Report
+from earmark.metrics import FloatArray
 from earmark.vocabulary import Vocabulary
 
 RMSE_WHOLE = 0.5
@@ -170,20 +174,20 @@ def _detail(tag: str, known: OfTags) -> str:
 
 def _confused(tag: str, found: Confusion) -> str:
     place = found.tags.index(tag)
-    taken_for = [(b, found.outranks[a, b]) for a, b in found.worst(least_clips=_LEAST_CLIPS) if a == place]
-    mistaken = [(a, found.outranks[a, b]) for a, b in found.worst(least_clips=_LEAST_CLIPS) if b == place]
 
-    def listed(pairs: list[tuple[int, float]], clips: list[int]) -> str:
+    def listed(rates: FloatArray, clips: npt.NDArray[np.int64]) -> str:
+        enough = np.where((clips >= _LEAST_CLIPS) & (np.arange(len(clips)) != place), np.nan_to_num(rates), 0.0)
+        order = np.lexsort((-clips, -enough))[:_MOST_CONFUSED]
         lines = [
-            f"<li>{plain(found.tags[other])}: {rate:.0%} of {n:,} clips</li>"
-            for (other, rate), n in list(zip(pairs, clips, strict=True))[:_MOST_CONFUSED]
-            if rate > 0
+            f"<li>{plain(found.tags[other])}: {rates[other]:.0%} of {clips[other]:,} clips</li>"
+            for other in order
+            if enough[other] > 0
         ]
         return f"<ul>{''.join(lines)}</ul>" if lines else '<p class="muted">none</p>'
 
     return (
         f"<p>On clips with <b>{plain(tag)}</b> and without the other, these score higher:</p>"
-        + listed(taken_for, [int(found.counts[place, b]) for b, _ in taken_for])
+        + listed(found.outranks[place], found.counts[place])
         + f"<p>On clips without <b>{plain(tag)}</b>, it scores higher than these, which hold:</p>"
-        + listed(mistaken, [int(found.counts[a, place]) for a, _ in mistaken])
+        + listed(found.outranks[:, place], found.counts[:, place])
     )

@@ -44,7 +44,9 @@ def draw_responses(layers: Sequence[LayerResponse], about: str, *, name: str, ti
             continue
         layer = layers[place]
         n = len(layer.units)
-        axes.set_title(f"{place + 1}  {short_name(layer.layer)}", fontsize=7.5)
+        said = short_name(layer.layer)
+        numbered = f"{place + 1}  {said}" if any(letter.isalpha() for letter in said) else f"layer {place + 1}"
+        axes.set_title(numbered, fontsize=7.5)
         axes.set_yscale("log")
         axes.set_ylim(layer.edges_hz[0], layer.edges_hz[-1])
         axes.yaxis.set_major_locator(
@@ -70,7 +72,7 @@ def draw_responses(layers: Sequence[LayerResponse], about: str, *, name: str, ti
     figure.supylabel("frequency (Hz)", fontsize=8)
     figure.supxlabel("unit, by the frequency it answers to most; dashed: equally spaced on the mel scale", fontsize=7)
     if mesh is not None:
-        figure.colorbar(mesh, ax=grid, label=colour_means, pad=0.01, aspect=14 * rows, fraction=0.06)
+        figure.colorbar(mesh, ax=grid, pad=0.01, aspect=14 * rows, fraction=0.06).set_label(colour_means, fontsize=7)
     return Drawing(name, figure, _table(layers))
 
 

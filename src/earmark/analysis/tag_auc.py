@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter
 
 from earmark import metrics
+from earmark.analysis.axes import log_axis
 from earmark.analysis.drawing import Drawing
 from earmark.analysis.naming import name_points
 from earmark.analysis.style import BLUE, GREY, PALE, VERMILLION, house_style, new_figure
@@ -92,13 +92,7 @@ def draw_tag_aucs(
     axes.axhline(mean, color=GREY, lw=0.8, ls="--", zorder=1)
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.06 * (top - bottom))  # room for names
-    axes.set_xscale("log")
-    low, high = shown.clips.min(), shown.clips.max()
-    axes.set_xlim(low / 1.35, high * 1.35)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    ticks = [base * 10**power for power in range(7) for base in (1, 2, 5)]
-    axes.set_xticks([tick for tick in ticks if low / 1.35 <= tick <= high * 1.35])
-    axes.minorticks_off()
+    log_axis(axes, "x", float(shown.clips.min()), float(shown.clips.max()))
     axes.set_xlabel(f"{counted} clips with the tag".strip())
     axes.set_ylabel(NAMES[metric])
     axes.grid(axis="y")

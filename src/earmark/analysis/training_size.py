@@ -159,15 +159,16 @@ def draw_training_size(found: SizeTables) -> Drawing:
         for i, name in enumerate(series):
             part = of_metric[of_metric.series == name]
             nudge = 1.04 ** (i - (len(series) - 1) / 2)  # so that intervals stand side by side
-            axes.errorbar(
+            colour = PALETTE[i % len(PALETTE)]
+            # Drawn ends, not lengths: the value may lie outside of a percentile interval.
+            axes.vlines(part.training_clips * nudge, part.low, part.high, color=colour, lw=0.8)
+            axes.plot(
                 part.training_clips * nudge,
                 part.value,
-                [part.value - part.low, part.high - part.value],
-                fmt="os^Dv"[i % 5] + ("-" if len(part) > 1 else ""),
-                color=PALETTE[i % len(PALETTE)],
+                "os^Dv"[i % 5] + ("-" if len(part) > 1 else ""),
+                color=colour,
                 ms=4,
                 lw=1,
-                elinewidth=0.8,
                 label=plain_text(name),
             )
         axes.set_title(METRICS[metric] + (" (less is better)" if metric == "rmse" else ""), loc="left")
@@ -181,16 +182,8 @@ def draw_training_size(found: SizeTables) -> Drawing:
             gaps = found.gaps[found.gaps.metric == metric].astype({"difference": float, "low": float, "high": float})
             below = grid[1, column]
             below.axhline(0, color=BLACK, lw=0.6)
-            below.errorbar(
-                gaps.training_clips,
-                gaps.difference,
-                [gaps.difference - gaps.low, gaps.high - gaps.difference],
-                fmt="o-",
-                color=BLACK,
-                ms=4,
-                lw=1,
-                elinewidth=0.8,
-            )
+            below.vlines(gaps.training_clips, gaps.low, gaps.high, color=BLACK, lw=0.8)
+            below.plot(gaps.training_clips, gaps.difference, "o-", color=BLACK, ms=4, lw=1)
             below.grid(axis="y")
             if column == 0:
                 below.set_ylabel("\n− ".join(plain_text(name, 18) for name in (gaps.b.iloc[0], gaps.a.iloc[0])))

@@ -17,22 +17,28 @@ from earmark.cli import (
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Draw what networks learned and where they fail: PNG, SVG, and the numbers behind them as CSV.",
-    epilog="For example: [bold]earmark analyze filters runs/mine/checkpoint --out figures[/bold]",
+    help="Draw what networks learned and where they fail: PNG, SVG, and the numbers behind them as CSV.\n\n\b\n"
+    "Examples:\n"
+    "  earmark analyze hears runs/mine/checkpoint --out figures\n"
+    "  earmark analyze tag-auc results/mine/scores.parquet --out figures\n"
+    "  earmark analyze calibration results/mine/scores.parquet --out figures",
+    epilog="More of one figure: [bold]earmark analyze FIGURE --help[/bold]",
 )
 
 # Figures live in modules analyze_*.py, each with a function `register(app)` that puts its commands on this group:
 #     def register(app): app.command("NAME", no_args_is_help=True)(function)
 # The first line of a command's docstring is its line in the list. Such a module imports typer and analyze_options at its
 # top, and all else inside its commands, so that --help stays fast. To add one: import it above, name it here.
-for module in (
-    analyze_bristol,
-    analyze_ensemble,
-    analyze_filters,
-    analyze_kim2018,
-    analyze_moments,
-    analyze_pons2017,
-    analyze_report,
-    analyze_scores,
-):
-    module.register(app)
+PANELS = {
+    "What a network learned": (analyze_filters, analyze_kim2018),
+    "Tags, clips and scores": (analyze_bristol, analyze_scores, analyze_pons2017, analyze_moments),
+    "Models and runs": (analyze_ensemble, analyze_report),
+}
+"""Heading in the list of figures -> the modules whose commands stand under it."""
+
+for panel, modules in PANELS.items():
+    for module in modules:
+        there = len(app.registered_commands)
+        module.register(app)
+        for command in app.registered_commands[there:]:
+            command.rich_help_panel = panel

@@ -72,7 +72,8 @@ def epochs(
       earmark analyze epochs runs/mine --test results/mine --out figures
       earmark analyze epochs results/bristol/dropout-40-epochs/seed-* --on-training --out figures
 
-    A run's log has the AUC on validation clips and the loss on both. The AUC on training clips is measured with
+    A run's log has the AUC on validation clips and the loss on both. That on training clips is there where it was
+    trained with --measure-training; otherwise it is measured with
     --on-training, for the epoch that was kept.
     """
     from earmark.cli.analyze_options import require_figures, write_drawings
@@ -82,6 +83,7 @@ def epochs(
     require_figures()
     import dataclasses
 
+    from earmark.analysis.axes import telling_names
     from earmark.analysis.epochs import METRICS, draw_epochs, read_log, read_point
     from earmark.analysis.style import about_model
     from earmark.card import ModelCard
@@ -90,10 +92,10 @@ def epochs(
         raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(METRICS)}")
     if test and len(test) != len(runs):
         raise ConfigError(f"--test: {len(test)} given for {len(runs)} runs; give one for each")
-    logs = []
+    logs, names = [], telling_names(runs)
     with stopping_kindly("nothing was written"):
         for i, run in enumerate(runs):
-            log = read_log(run, run.name if len({path.name for path in runs}) == len(runs) else str(run))
+            log = read_log(run, names[i])
             report = (test[i] if test else run / "test") / "report.json"
             if test or report.is_file():
                 log = dataclasses.replace(log, test=read_point(report, metric))
@@ -102,6 +104,8 @@ def epochs(
             logs.append(log)
     cards = [ModelCard.read(run / "checkpoint" / "card.json") for run in runs if (run / "checkpoint").is_dir()]
     lines = {about_model(card) for card in cards}
+    if len(lines) > 1:  # what all have in common
+        lines = {about_model(card.replace(name="")) for card in cards}
     write_drawings([draw_epochs(logs, metric, lines.pop() if len(lines) == 1 else "")], out)
 
 

@@ -21,9 +21,8 @@ class By(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Put the commands on the group."""
-    panel = "What a network learned"
-    app.command("filters", no_args_is_help=True, rich_help_panel=panel)(filters)
-    app.command("hears", no_args_is_help=True, rich_help_panel=panel)(hears)
+    app.command("filters", no_args_is_help=True)(filters)
+    app.command("hears", no_args_is_help=True)(hears)
 
 
 def filters(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.analyze_options import Checkpoint, Out
-from earmark.cli.analyze_tables import DatasetName, LeastDegree, ProtocolName, Root
+from earmark.cli.analyze_tables import About, DatasetName, LeastDegree, ProtocolName, Root
 
 
 def register(app: typer.Typer) -> None:
@@ -102,6 +102,7 @@ def tag_pairs(
         str, typer.Option("--order", help="alike: tags that are given together side by side. frequency: most first.")
     ] = "alike",
     least_degree: LeastDegree = 0.5,
+    about: About = None,
 ) -> None:
     """How often tags are given together: clips that have both, as a matrix.
 
@@ -117,7 +118,6 @@ def tag_pairs(
     from earmark.analysis.cooccurrence import cooccurrence
     from earmark.analysis.cooccurrence_figure import draw_cooccurrence
     from earmark.analysis.holding import held
-    from earmark.analysis.style import about
     from earmark.cli.analyze_tables import about_dataset
     from earmark.datasets import label_matrix, load_dataset
     from earmark.evaluation.tables import read_matrix
@@ -126,7 +126,7 @@ def tag_pairs(
         raise ConfigError(f"--order {order!r}: must be alike or frequency")
     if labels is not None and dataset is None and root is None:
         table = read_matrix(labels, "label")
-        values, names, line = table.values, table.tags, about("", labels.name)
+        values, names, line = table.values, table.tags, labels.name
     elif labels is None and dataset is not None and root is not None:
         loaded = load_dataset(dataset, root, protocol)
         clips = loaded.clips if split is None else loaded.split(split)
@@ -134,7 +134,9 @@ def tag_pairs(
     else:
         raise ConfigError("tag-pairs: give either --dataset and --root, or --labels")
     pairs = cooccurrence(held(values, least_degree=least_degree), names)
+    if tag and len(tag) < 2:
+        raise ConfigError("tag-pairs: --tag is given once; a pair takes two")
     pairs = pairs.of(tag) if tag else pairs.most_frequent(most)
     if order == "alike" and not tag:
         pairs = pairs.alike_together()
-    write_drawings([draw_cooccurrence(pairs, f"{line}, {pairs.n_clips:,} clips")], out)
+    write_drawings([draw_cooccurrence(pairs, f"{about or line}, {pairs.n_clips:,} clips")], out)

@@ -93,7 +93,7 @@ def top_tags(
     from earmark.cli.analyze_tables import read_table
     from earmark.evaluation import load_model
 
-    answers, held = [], list(label or ())
+    answers, held = [], dict.fromkeys(label or (), 1.0)
     if audio is not None and model and not scores and clip is None:
         for name in model:
             heard = load_model(name).tag(audio)
@@ -103,7 +103,7 @@ def top_tags(
         for path in scores:
             answer, its = answer_of(read_table(path, labels), clip)
             answers.append(answer)
-            held += [tag for tag in its if tag not in held]
+            held = {**its, **held}
         song = clip
     else:
         raise ConfigError("top-tags: give either --audio and --model, or --scores and --clip")
@@ -114,7 +114,8 @@ def top_tags(
             for i, one in enumerate(answers, start=1)
         ]
     known = bool(held) or bool(scores)
-    song = about or song + (f"; labels: {', '.join(held)}" if held else "")
+    named = [tag for tag, value in held.items() if value >= 0.5]
+    song = about or song + (f"; labels: {', '.join(named)}" if named else "")
     write_drawings([draw_top_tags(table_of(answers, held, top), song, labels_known=known)], out)
 
 

@@ -90,12 +90,12 @@ def report(
     from earmark.evaluation.tables import read_groups
     from earmark.evaluation.thresholds import read_thresholds
 
-    problems = []
+    problems = [] if scores.exists() else [f"{scores}: no such file or folder"]
     if (dataset is None) != (root is None):
         problems.append("--dataset and --root: give both, or neither")
     if dataset is not None and audio is not None:
         problems.append("--audio: not with --dataset, which knows its own files")
-    if not scores.is_dir() and out is None:
+    if scores.is_file() and out is None:
         problems.append("--out: needed where the scores are a table and no folder")
     if scores.is_dir() and (labels, groups, threshold) != (None, None, None):
         problems.append("--labels, --groups, --threshold: for tables of scores; a folder's report.json has its own")

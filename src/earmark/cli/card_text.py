@@ -32,6 +32,12 @@ def print_card(card: ModelCard) -> None:
     for key, value in card.training.items():
         whole = key == "recipe" and isinstance(value, dict)  # fifty lines: --json has them
         facts.append((f"training: {key}", f"{value.get('name')} (all of it: --json)" if whole else _value(value)))
+    if card.calibration:
+        facts.append(
+            ("calibrated", f"scores of {len(card.calibration)} of {len(card.vocabulary)} tags, on held-out clips")
+        )
+    facts += [("excludes", " / ".join(group)) for group in card.rules.exclusive]
+    facts += [("needs", f"{tag}: {needed}") for tag, needed in card.rules.requires.items()]
     facts += [("limit", text) for text in card.limits] + [("cite", text) for text in card.citations]
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="cyan", no_wrap=True)

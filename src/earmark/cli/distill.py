@@ -98,6 +98,38 @@ def teachers(
         typer.echo(str(out))
 
 
+@app.command(no_args_is_help=True)
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe for students, or a YAML file.")],
+    sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run; made where there is none.")],
+    override: Annotated[
+        list[str] | None, typer.Option("--override", "-o", metavar="KEY=VALUE", help="Change a value of the recipe.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+) -> None:
+    """Let a small network learn what the teachers say.
+
+    \b
+    Examples:
+      earmark distill train default/compact-1d --sets sets --out runs/student
+      earmark distill train default/compact-1d --sets sets --out runs/student --resume
+    """
+    require_extra("train", "`earmark distill`", "lightning", "torch", "yaml")
+    from earmark.cli.train_watch import TerminalWatcher
+    from earmark.distillation.student import open_lessons
+    from earmark.training.config import load_recipe
+    from earmark.training.run import train as run_training
+
+    loaded = load_recipe(recipe, list(override or ()))
+    advice = f"go on with --resume: `earmark distill train {recipe} --sets {sets} --out {out} --resume`"
+    with stopping_kindly(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
+        lessons = open_lessons(sets)
+        material = (lessons.dataset, lessons.audio)
+        watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material))
+
+
 def _part(text: str) -> tuple[int, int]:
     from earmark.errors import ConfigError
 

@@ -34,6 +34,22 @@ def export(
             show_default=False,
         ),
     ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SCORES.parquet",
+            help="Scores of this checkpoint on held-out clips, of `earmark evaluate`: makes scores mean what they say.",
+            show_default=False,
+        ),
+    ] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            metavar="usual|FILE.json",
+            help="Tags that exclude or need each other: by their names, or as `rules` of a card.",
+            show_default="those of the card",
+        ),
+    ] = None,
 ) -> None:
     """Export a checkpoint to ONNX: waveform in, probabilities out, card inside.
 
@@ -51,12 +67,24 @@ def export(
     import numpy as np
 
     from earmark.audio import cut, load
+    from earmark.card import read_rules
     from earmark.checkpoint import load_checkpoint
     from earmark.export import check_signals, export_onnx
 
     model, card = load_checkpoint(checkpoint)
     if report_file is not None:
         card = card.replace(metrics=_metrics(report_file))
+    if calibrate is not None:
+        from earmark.evaluation.platt import calibrated_card
+        from earmark.evaluation.scores import read_scores
+
+        card, notes = calibrated_card(card, read_scores(calibrate))
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
+    if rules is not None:
+        from earmark.rules import usual_rules
+
+        card = card.replace(rules=usual_rules(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules)))
     if check_audio:
         windows = np.concatenate([cut(load(path, card.input.sample_rate_hz), card.input) for path in check_audio])
     else:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.library_options import IndexOption, json_line
+from earmark.cli.library_options import IndexOption
+from earmark.records import json_text
 
 
 class OutputFormat(StrEnum):
@@ -70,7 +71,8 @@ def info(
                 {
                     "name": model.name,
                     "version": model.version,
-                    "weights_sha256": model.weights_sha256,
+                    "weights_sha256": model.weights_sha256.partition("+")[0],
+                    "windows": model.windows,
                     "embedding_dims": model.embedding_dims,
                     "recordings": tagged.get(model.model_id, 0),
                     "current": model == current,
@@ -80,16 +82,17 @@ def info(
             **({"failed": [{"path": str(path), "error": error} for path, error in broken]} if failed else {}),
         }
     if output_format is OutputFormat.json:
-        sys.stdout.write(json_line(record) + "\n")
+        sys.stdout.write(json_text(record) + "\n")
         return
     print(f"index    {printable(opened.path)} ({size / 1e6:.1f} MB, version {SCHEMA_VERSION})")
     print(f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing")
     print(f"music    {seconds / 3600:.1f} hours")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
+        heard = f", {model.windows} windows of each" if model.windows else ""
         print(
             f"model    {model.name} {model.version} ({model.weights_sha256[:12]}): {tagged.get(model.model_id, 0)} "
-            f"recordings, {embeddings}{'' if model == current else '; from earlier scans'}"
+            f"recordings{heard}, {embeddings}{'' if model == current else '; from earlier scans'}"
         )
     if not models:
         print("model    none yet")

@@ -84,10 +84,10 @@ def print_hits(
                 sys.stdout.buffer.write(os.fsencode(hit.path) + end)
             sys.stdout.buffer.flush()
         elif row_format is RowFormat.jsonl:
-            from earmark.cli.library_options import json_line
+            from earmark.records import json_text
 
             for hit in hits:
-                print(json_line(_record(hit, score_name)))
+                print(json_text(_record(hit, score_name)))
         elif row_format is RowFormat.csv:
             from earmark.library.export import csv_line
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.library_options import IndexOption
-from earmark.cli.tag import Damaged, _at_least
+from earmark.cli.tag import Damaged, _at_least, _windows
 
 
 class SummaryFormat(StrEnum):
@@ -47,6 +47,15 @@ def scan(
     damaged: Annotated[
         Damaged, typer.Option(help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
     ] = Damaged.error,
+    windows: Annotated[
+        int | None,
+        typer.Option(
+            callback=_windows,
+            metavar="N",
+            help="Hear only N windows of each file, found by seeking; kept apart from results of full listening.",
+            show_default="all",
+        ),
+    ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try files again that failed before, though they did not change.")
     ] = False,
@@ -95,6 +104,7 @@ def scan(
         model=model,
         jobs=jobs,
         damaged=damaged.value,
+        windows=windows,
         retry=retry,
         prune=prune,
         as_json=output_format is SummaryFormat.json,

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from earmark.cli.library_options import json_line
 from earmark.cli.tag_run import EXIT_INTERRUPTED
 from earmark.cli.text import clock, printable
 from earmark.errors import IndexInUseError
@@ -22,6 +21,7 @@ from earmark.library.scan import Scan
 from earmark.library.schema import default_index
 from earmark.library.store import Index
 from earmark.library.summary import OUTCOMES, ScanSummary, ScanWatcher
+from earmark.records import json_text
 
 _PROBLEMS_TOLD = 20
 _EXAMPLES = 3
@@ -39,6 +39,7 @@ class ScanRun:
         model: str | None,
         jobs: int | None,
         damaged: Literal["error", "tag"],
+        windows: int | None = None,
         retry: bool,
         prune: bool,
         as_json: bool,
@@ -48,7 +49,7 @@ class ScanRun:
         self.jobs, self.retry, self.prune = jobs, retry, prune
         self.as_json, self.quiet = as_json, quiet
         self.messages = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.tagger = LazyTagger(model, damaged=damaged)
+        self.tagger = LazyTagger(model, damaged=damaged, windows=windows)
 
     def once(self) -> int:
         """One scan; returns the exit code."""
@@ -125,7 +126,7 @@ class ScanRun:
 
     def _print(self, summary: ScanSummary) -> None:
         if self.as_json:
-            sys.stdout.write(json_line({"index": str(self.index), **summary.to_record()}) + "\n")
+            sys.stdout.write(json_text({"index": str(self.index), **summary.to_record()}) + "\n")
         elif not self.quiet:
             sys.stdout.write("".join(f"{line}\n" for line in _lines(summary, self.index)))
         sys.stdout.flush()

@@ -43,6 +43,7 @@ class TagRun:
         taggram_dir: Path | None,
         jobs: int | None,
         damaged: Literal["error", "tag"],
+        windows: int | None = None,
         quiet: bool,
         write: WriteOptions | None = None,
     ) -> None:
@@ -60,7 +61,7 @@ class TagRun:
         self.drawn: set[Path] = set()
         if taggram_dir is not None:
             _require_matplotlib()
-        self.tagger: Tagger = load_tagger(model, damaged=damaged)
+        self.tagger: Tagger = load_tagger(model, damaged=damaged, windows=windows)
         self.writing: WriteRun | None = None
         if write is not None:
             # Diffs are for people: they must not stand among the lines that a program reads.

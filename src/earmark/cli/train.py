@@ -75,6 +75,15 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard/--no-tensorboard", help="Write OUT/tensorboard, beside OUT/log.csv.")
     ] = True,
+    measure_training: Annotated[
+        int,
+        typer.Option(
+            "--measure-training",
+            metavar="N",
+            min=0,
+            help="Score so many training clips at each validation, too: train_roc_auc in OUT/log.csv.",
+        ),
+    ] = 0,
     _wanted: Annotated[
         bool, typer.Option("--list", callback=_list, is_eager=True, help="List the recipes and stop.")
     ] = False,
@@ -126,6 +135,7 @@ def train(
             workers=workers,
             jobs=jobs,
             tensorboard=tensorboard,
+            measure_training=measure_training,
             watcher=watcher,
         )
         watcher.finished(result)

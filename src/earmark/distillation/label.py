@@ -8,7 +8,7 @@
                         windows.npy  (n, n_short, n_windows, 50) float16: those of the teachers with several windows
                         recipes.jsonl
 
-Sets: train (augmented, as many hours as wanted), and unchanged: heldout, of the corpus; validation, test and emotify, of
+Sets: train (augmented, as many hours as wanted, labelled by the faster teachers), and, by all teachers, unchanged: heldout, of the corpus; validation, test and emotify, of
 Emotify's splits, the last one being its training songs as they are. Shards are written beside and renamed, so that a
 labelling that is killed loses the shard at hand alone; several processes share the work by parts.
 """
@@ -28,7 +28,7 @@ import numpy as np
 
 from earmark.distillation.augment import RATE_HZ
 from earmark.distillation.songs import EMOTIFY, Song, read_songs
-from earmark.distillation.teachers import TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
+from earmark.distillation.teachers import FAST_TEACHERS, TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
 from earmark.distillation.windows import EXAMPLE_SAMPLES, Examples, Recipe, make_example, plain_recipes, to_float
 from earmark.errors import ConfigError, DataError
 from earmark.files import write_atomic
@@ -39,6 +39,7 @@ SHARD_EXAMPLES = 64
 PLAIN_SETS = ("heldout", "validation", "emotify", "test")
 TRAIN_SET = "train"
 SET_FILE = "set.json"
+_LEFTOVER_SECONDS = 3600.0
 EXAMPLE_HOURS = EXAMPLE_SAMPLES / RATE_HZ / 3600
 
 
@@ -63,11 +64,18 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What labelling needs: songs, decoded, and teachers."""
+    """What labelling needs: songs, decoded, and teachers; ``train_teachers`` names those that label the train set."""
 
     songs: tuple[Song, ...]
     waveforms: dict[str, PackedAudio]
     teachers: tuple[Teacher, ...]
+    train_teachers: tuple[str, ...] = FAST_TEACHERS
+
+    def teachers_of(self, set_name: str) -> tuple[Teacher, ...]:
+        """Those that label a set."""
+        if set_name != TRAIN_SET:
+            return self.teachers
+        return tuple(teacher for teacher in self.teachers if teacher.name in self.train_teachers)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -168,7 +176,8 @@ def label(
 
 def _begin(set_name: str, material: Material, out: Path, seed: int) -> None:
     """Write what is known of the set before its first example, or hold it against what was written before."""
-    several = [teacher for teacher in material.teachers if len(teacher.starts) > 1]
+    teachers = material.teachers_of(set_name)
+    several = [teacher for teacher in teachers if len(teacher.starts) > 1]
     document = {
         "format": FORMAT,
         "set": set_name,
@@ -177,7 +186,7 @@ def _begin(set_name: str, material: Material, out: Path, seed: int) -> None:
         "seed": seed if set_name == TRAIN_SET else None,
         "teachers": [
             {"name": t.name, "vocabulary": VOCABULARY_OF.get(t.name), "starts": list(t.starts), "sha256": t.sha256}
-            for t in material.teachers
+            for t in teachers
         ],
         "teachers_by_window": [teacher.name for teacher in several],
         "songs": {
@@ -185,6 +194,9 @@ def _begin(set_name: str, material: Material, out: Path, seed: int) -> None:
         },
     }
     path = out / set_name / SET_FILE
+    for left_over in path.parent.glob(".*.part"):  # of processes that were killed; younger ones may be at work
+        if left_over.is_dir() and time.time() - left_over.stat().st_mtime > _LEFTOVER_SECONDS:
+            shutil.rmtree(left_over, ignore_errors=True)
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         differing = [key for key, value in document.items() if found.get(key) != value]
@@ -203,7 +215,7 @@ def _label_shard(shard: Shard, material: Material, out: Path) -> None:
     audio = np.stack([make_example(recipe, material.waveforms) for recipe in shard.recipes])
     means, windows = [], []
     for samples in audio:
-        answers = [teacher.listen(to_float(samples)) for teacher in material.teachers]
+        answers = [teacher.listen(to_float(samples)) for teacher in material.teachers_of(shard.set_name)]
         means.append(np.stack([answer.mean(axis=0, dtype=np.float64) for answer in answers]))
         several = [answer for answer in answers if len(answer) > 1]
         windows.append(np.stack(several) if several else np.empty((0, 0, answers[0].shape[1]), np.float32))

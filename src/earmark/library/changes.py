@@ -91,14 +91,16 @@ class Plan:
 
 
 def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: Policy) -> dict[Field, Values]:
-    """What the scores ``(n_tags,)`` of a file say about each field, highest scores first; empty where nothing holds."""
+    """What the scores ``(n_tags,)`` of a file say about each field, highest scores first; empty where nothing holds.
+
+    Under the card's thresholds, its rules hold, too: values never contradict each other.
+    """
     values = np.asarray(scores, np.float64)
     names = card.vocabulary.names
-    holding = [
-        names[i]
-        for i in np.argsort(-values, kind="stable")
-        if policy.mapping.allows(names[i]) and values[i] >= _least(names[i], card, policy)
-    ]
+    reached = values >= np.array([_least(name, card, policy) for name in names])
+    if policy.threshold is None:
+        reached = card.rules.keep(reached, values, names)
+    holding = [names[i] for i in np.argsort(-values, kind="stable") if reached[i] and policy.mapping.allows(names[i])]
     wanted: dict[Field, Values] = {}
     for field in SHARED_FIELDS:
         words = dict.fromkeys(word for tag in holding for word in policy.mapping.of(field, tag))

@@ -8,9 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import json
 import os
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import IO, Any, Literal, cast, get_args
 from earmark.errors import ConfigError, MissingExtraError
 from earmark.library.rows import Track
 from earmark.library.store import Index
+from earmark.records import json_text
 from earmark.vocabulary import Vocabulary
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]
@@ -112,12 +111,6 @@ def file_to_write(out: Path, *, force: bool) -> Iterator[IO[bytes]]:
             beside.unlink(missing_ok=True)
 
 
-def json_line(record: dict[str, Any]) -> str:
-    """One line of JSON. Bytes of a path that are not UTF-8 stay escaped as \\udcXX, as Python reads them."""
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
 def csv_line(cells: Iterable[Any]) -> str:
     """One row of CSV; None is an empty cell."""
     line = io.StringIO()
@@ -173,7 +166,7 @@ def _json_lines(out: IO[bytes], vocabulary: Vocabulary, embeddings: bool) -> Ite
 
     def write(tracks: list[Track]) -> None:
         for track in tracks:
-            out.write((json_line(record(track)) + "\n").encode())
+            out.write((json_text(record(track)) + "\n").encode())
 
     yield write
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from earmark.card import ModelCard
 from earmark.errors import AudioError, ModelError
+from earmark.library.rows import results_id
 from earmark.pipeline import Progress
 from earmark.runtime import find_model, read_card
 from earmark.tagging import Tagger, TagScores
@@ -44,23 +45,30 @@ class LazyTagger:
 
     Args:
         model: as for :func:`earmark.tagging.load_tagger`.
-        damaged: as for :class:`earmark.tagging.Tagger`.
+        damaged, windows: as for :class:`earmark.tagging.Tagger`.
 
     Attributes:
         path: the ONNX file.
         card: its card.
-        weights_sha256: of the whole ONNX file.
+        weights_sha256: of the whole ONNX file, with the number of windows where only some are heard.
         embedding_dims: as its card says.
 
     Raises:
         ModelError: there is no such model.
     """
 
-    def __init__(self, model: str | Path | None = None, *, damaged: Literal["error", "tag"] = "error") -> None:
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        damaged: Literal["error", "tag"] = "error",
+        windows: int | None = None,
+    ) -> None:
         self.path = find_model(model)
         self.card: ModelCard = read_card(self.path)
         with self.path.open("rb") as file:
-            self.weights_sha256: str = hashlib.file_digest(file, "sha256").hexdigest()
+            self.weights_sha256: str = results_id(hashlib.file_digest(file, "sha256").hexdigest(), windows)
+        self.windows = windows
         self.damaged: Literal["error", "tag"] = damaged
         self.embedding_dims: int | None = self.card.embedding_dims
 
@@ -70,7 +78,9 @@ class LazyTagger:
         """As :meth:`earmark.tagging.Tagger.tag_many`. Raises ModelError where the model cannot be loaded."""
         paths = iter(paths)
         for first in paths:  # the first path shows that there is something to tag
-            tagger = Tagger.from_file(self.path, damaged=self.damaged, embeddings=self.embedding_dims is not None)
+            tagger = Tagger.from_file(
+                self.path, damaged=self.damaged, embeddings=self.embedding_dims is not None, windows=self.windows
+            )
             if tagger.embedding_dims != self.embedding_dims:
                 raise ModelError(
                     f"{self.path}: gives embeddings of length {tagger.embedding_dims or 'none'}, but its card says "

@@ -15,6 +15,14 @@ from earmark.vocabulary import Vocabulary
 Floats = npt.NDArray[np.float32]
 
 
+_WINDOWS = "+windows"
+
+
+def results_id(weights_sha256: str, windows: int | None) -> str:
+    """What tells results from those of other models, and of the same model that listened more or less."""
+    return weights_sha256 if windows is None else f"{weights_sha256}{_WINDOWS}{windows}"
+
+
 @dataclass(frozen=True)
 class ModelRow:
     """A model that results in the index came from.
@@ -22,7 +30,8 @@ class ModelRow:
     Attributes:
         model_id: its number in this index.
         name, version: of its card.
-        weights_sha256: of its ONNX file.
+        weights_sha256: of its ONNX file; where it heard some windows of each file only, with their number: see
+            :func:`results_id`.
         card_json: its card, as :meth:`earmark.card.ModelCard.to_json` writes it.
         embedding_dims: length of its embeddings, None where it gives none.
     """
@@ -38,6 +47,12 @@ class ModelRow:
     def card(self) -> ModelCard:
         """The model's card."""
         return ModelCard.from_json(self.card_json, where=f"card of {self.name} in the index")
+
+    @property
+    def windows(self) -> int | None:
+        """How many windows of each file it heard; None for all."""
+        number = self.weights_sha256.partition(_WINDOWS)[2]
+        return int(number) if number else None
 
     @property
     def vocabulary(self) -> Vocabulary:

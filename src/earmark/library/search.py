@@ -40,7 +40,8 @@ class Hit:
         duration_seconds: None where it is not known.
         title, artist, album, genre: the file's own metadata, None where it has none.
         score: rank by which it was found, 0..1; None where nothing was ranked.
-        tags: (tag, score) of those that reach their threshold, highest first.
+        tags: (tag, score) of those that reach their threshold and do not contradict each other by the card's
+            rules, highest first.
     """
 
     path: Path
@@ -146,7 +147,7 @@ class Tracks:
         """A track with all that is known of it."""
         scores = self.scores[:, row]
         names = self.model.vocabulary.names
-        over = np.flatnonzero(scores >= self.thresholds)
+        over = np.flatnonzero(self.model.card.rules.keep(scores >= self.thresholds, scores, names))
         over = over[np.argsort(-scores[over], kind="stable")]
         seconds = float(self.durations[row])
         title, artist, album, genre = (column[row] for column in self._own)

@@ -131,7 +131,7 @@ def _listened(tracks: Tracks, path: Path, model: str | Path | None, tell: Tell) 
     from earmark.library.model import LazyTagger
 
     row = tracks.model
-    tagger = LazyTagger(model or row.name)
+    tagger = LazyTagger(model or row.name, windows=row.windows)
     if tagger.weights_sha256 != row.weights_sha256:
         raise ModelError(
             f"model {tagger.path} is not the one of the index ({row.name} {row.version}, "

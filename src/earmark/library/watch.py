@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.audio import AUDIO_SUFFIXES
-from earmark.errors import ConfigError
+from earmark.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from watchfiles import Change
 
 _TICK_MILLISECONDS = 500
+_UNTOLD = "Unable to decode path"  # watchfiles cannot tell of such names
 
 
 def follow(
@@ -31,6 +33,7 @@ def follow(
 
     Raises:
         ConfigError: a root that does not exist.
+        DataError: the system watches no more folders.
     """
     import watchfiles
 
@@ -48,17 +51,31 @@ def follow(
         # A folder that was moved or deleted is told by its own name only.
         return change is watchfiles.Change.deleted or os.path.isdir(name)  # noqa: PTH112
 
-    rounds = watchfiles.watch(
-        *folders,
-        watch_filter=counts,
-        step=round(quiet_seconds * 1000),
-        debounce=round(longest_seconds * 1000),
-        rust_timeout=_TICK_MILLISECONDS,
-        yield_on_timeout=True,
-        ignore_permission_denied=True,
-    )
-    next(rounds)  # watching has begun
-    yield
-    for changes in rounds:
-        if changes:
-            yield
+    def rounds() -> Iterator[bool]:
+        """Whether something has changed, again and again; the first word comes when watching has begun."""
+        for changes in watchfiles.watch(
+            *folders,
+            watch_filter=counts,
+            step=round(quiet_seconds * 1000),
+            debounce=round(longest_seconds * 1000),
+            rust_timeout=_TICK_MILLISECONDS,
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        ):
+            yield bool(changes)
+
+    begun = False
+    while True:
+        try:
+            for changed in rounds():
+                if changed or not begun:
+                    begun = True
+                    yield
+        except RuntimeError as error:
+            if _UNTOLD not in str(error):
+                raise DataError(
+                    f"the folders cannot be watched ({error}); without --watch, a scan now and then finds the same changes"
+                ) from error
+            # A name that is not UTF-8 ends the watching: it begins anew, and what was missed counts as a change.
+            time.sleep(quiet_seconds)
+            begun = False

@@ -94,8 +94,12 @@ _WON_ICASSP = Paper(
     "ICASSP 2020",
 )
 
+_OURS = Paper("earmark", "", "Small networks for a default model", "This project, without a paper")
+
 PAPERS: dict[str, Paper] = {
     "bristol_raw": _BRISTOL,
+    "compact_1d": _OURS,
+    "compact_2d": _OURS,
     "crnn": _CHOI_2017,
     "dieleman2014_raw": _DIELEMAN,
     "dieleman2014_spectrogram": _DIELEMAN,

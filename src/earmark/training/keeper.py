@@ -168,6 +168,8 @@ class Keeper(pl.Callback):
         if validation is not None:
             row |= {"validation_loss": pl_module.validation_loss, "selection": validation.selection}
             row |= validation.macros()
+            if pl_module.on_training is not None:
+                row |= {f"train_{name}": value for name, value in pl_module.on_training.macros().items()}
             by_loss = self.training.select == "validation_loss"
             selection = -pl_module.validation_loss if by_loss else validation.selection
             if selection > self.best_selection:

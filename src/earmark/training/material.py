@@ -74,20 +74,28 @@ def load_material(
     dataset: Dataset,
     spec: InputSpec,
     *,
+    audio: Sequence[Waveform] | None = None,
     keep_audio: str | Path | None = None,
     shards: str | Path | None = None,
     workers: int | None = None,
     jobs: int | None = None,
     watcher: Watcher | None = None,
+    measured: Sequence[int] = (),
 ) -> TrainingData:
-    """Both splits with their audio, for Lightning; arguments as in :func:`earmark.training.run.train`."""
+    """Both splits with their audio, for Lightning; arguments as in :func:`earmark.training.run.train`.
+
+    ``audio``: of the training and validation clips, where it is there already.
+    ``measured``: places of training clips that are heard behind the validation clips.
+    """
     train, validation = dataset.split("train"), dataset.split("validation")
     clips = (*train, *validation)
-    if shards is None:
+    if audio is not None:
+        workers = workers or 0
+    elif shards is None:
         dataset.require_files("train", "validation")
         store = AudioStore(spec.sample_rate_hz, None if keep_audio is None else Path(keep_audio))
         on_done = None if watcher is None else watcher.decoding
-        audio: Sequence[Waveform] = store.load([clip.path for clip in clips], jobs=jobs, on_done=on_done)
+        audio = store.load([clip.path for clip in clips], jobs=jobs, on_done=on_done)
         workers = workers or 0
     else:
         audio, workers = _from_shards(Path(shards), clips, spec, workers, jobs, watcher)
@@ -103,7 +111,8 @@ def load_material(
             world_size=world_size,
         )
 
-    return TrainingData(make_windows, ValidationClips(audio[len(train) :], spec), workers)
+    heard = [*audio[len(train) :], *(audio[i] for i in measured)]
+    return TrainingData(make_windows, ValidationClips(heard, spec), workers)
 
 
 def _from_shards(

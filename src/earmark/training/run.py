@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 
-from earmark.datasets import label_matrix, load_dataset
+from earmark.datasets import Dataset, label_matrix, load_dataset
 from earmark.datasets.leaks import leak_warnings
 from earmark.errors import ConfigError, DataError
 from earmark.files import remove_leftovers, write_atomic
+from earmark.training.audio_store import Waveform
 from earmark.training.fitting import DEVICES, StateFile, checked_accelerator, fit, is_first_process, quiet_lightning
 from earmark.training.keeper import (
     CHECKPOINT_FOLDER,
@@ -78,7 +81,9 @@ def train(
     workers: int | None = None,
     jobs: int | None = None,
     tensorboard: bool = False,
+    measure_training: int = 0,
     watcher: Watcher | None = None,
+    material: tuple[Dataset, Sequence[Waveform]] | None = None,
 ) -> TrainingResult:
     """Train a model by a recipe.
 
@@ -100,7 +105,11 @@ def train(
             most eight. With a number, 0 among them, shards are read window by window. The weights are the same.
         jobs: files decoded side by side; None for one a core.
         tensorboard: log for TensorBoard, too.
+        measure_training: so many training clips, spread evenly over the split, are scored at each validation as
+            validation clips are, for ``train_roc_auc`` and the like in log.csv. Weights are the same.
         watcher: is told how the run gets on.
+        material: a dataset that is there already, in place of the recipe's, and the audio of its training and validation
+            clips, in this order.
 
     Raises:
         ConfigError: recipe and device problems, a folder with a run in it without ``resume``, or resuming with another
@@ -110,14 +119,18 @@ def train(
     """
     folder = Path(out)
     state = folder / STATE_NAME
-    if recipe.data.root is None:
+    if recipe.data.root is None and material is None:
         raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
     accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
     world_size = devices * nodes
     is_first = is_first_process()
     if is_first and (folder / RECIPE_NAME).exists() and not resume:
         raise ConfigError(f"{folder}: a run lies there; go on with it by --resume, or choose another folder")
-    dataset = chosen_clips(load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol), recipe)
+    if material is not None:
+        dataset = material[0]
+    else:
+        assert recipe.data.root is not None
+        dataset = chosen_clips(load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol), recipe)
     for warning in (*leak_warnings(dataset), *dataset.notes) if is_first else ():
         _log.warning("%s", warning)
 
@@ -133,20 +146,29 @@ def train(
         judge = Judge(
             dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
         )
+        labels = label_matrix(dataset.split("train"))
+        measured = np.unique(np.linspace(0, len(labels) - 1, min(measure_training, len(labels))).astype(int)).tolist()
+        train_judge = (
+            Judge(dataset.vocabulary, labels[measured], labels, "training clips measured") if measured else None
+        )
         if is_first:
             _claim(folder)
-        material = load_material(
+        data = load_material(
             recipe,
             dataset,
             card.input,
+            audio=None if material is None else material[1],
             keep_audio=keep_audio,
             shards=shards,
             workers=workers,
             jobs=jobs,
             watcher=watcher if is_first else None,
+            measured=measured,
         )
-        n_batches = len(material.make_windows(0, world_size))
-        module = TaggingModule(model, recipe, dataset.vocabulary, judge, n_batches)
+        n_batches = len(data.make_windows(0, world_size))
+        module = TaggingModule(
+            model, recipe, dataset.vocabulary, judge, n_batches, train_judge, complete=not np.isnan(labels).any()
+        )
         keeper = Keeper(
             folder,
             fingerprint=fingerprint(recipe, dataset, members),
@@ -177,7 +199,7 @@ def train(
             plugins=[StateFile()],
             default_root_dir=folder,
         )
-        fit(trainer, module, material, state if resume else None)
+        fit(trainer, module, data, state if resume else None)
     if not keeper.best_epoch:
         raise DataError(f"{folder}: no epoch of this run could be validated")
     return TrainingResult(

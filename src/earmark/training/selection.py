@@ -78,13 +78,18 @@ class Judge:
         vocabulary: tags in output order.
         labels: (n_clips, n_tags) of the validation clips.
         train_labels: (n_train_clips, n_tags): their means are the constant answer.
+        what: is judged, for the error.
 
     Raises:
         DataError: nothing could be selected on: no tag has a defined metric.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, labels: npt.NDArray[np.float32], train_labels: npt.NDArray[np.float32]
+        self,
+        vocabulary: Vocabulary,
+        labels: npt.NDArray[np.float32],
+        train_labels: npt.NDArray[np.float32],
+        what: str = "validation split",
     ) -> None:
         self.vocabulary = vocabulary
         self.labels = labels.astype(np.float64)
@@ -96,7 +101,7 @@ class Judge:
         self.constant_rmse = metrics.macro(self._of("rmse", self.regression, constant)).value
         if math.isnan(self(constant).selection):
             raise DataError(
-                "the validation split cannot tell good from bad: no classification tag has clips with and without it, "
+                f"the {what} cannot tell good from bad: no classification tag has clips with and without it, "
                 "and no regression tag is labelled with values that differ from the training mean"
             )
 

@@ -13,13 +13,17 @@ LOG_COLUMNS = (
     "roc_auc",
     "pr_auc",
     "rmse",
+    "train_roc_auc",
+    "train_pr_auc",
+    "train_rmse",
     "selection",
     "best",
     "seconds",
     "windows_per_second",
     "wait_share",
 )
-"""Columns of log.csv. Macro means on the validation split; ``best`` is 1 where this epoch became the checkpoint;
+"""Columns of log.csv. Macro means on the validation split; ``train_roc_auc`` and the like are of
+training clips, heard as validation clips are, where that was asked for; ``best`` is 1 where this epoch became the checkpoint;
 ``wait_share`` is the share of the training time (validation left out) in which the trainer waited for data."""
 
 LogRow = dict[str, float | int | None]

@@ -13,17 +13,24 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from mutagen.aiff import AIFF
-from mutagen.apev2 import APENoHeaderError, APEv2
 from mutagen.id3 import ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, ParseID3v1, TextFrame
-from mutagen.id3._util import unsynch
 from mutagen.wave import WAVE
 
 from earmark.library.fields import NAMES, Field
 from earmark.library.formats.base import Digest, FileTags, TagsError, Values, size_of
+from earmark.library.formats.id3_parts import (
+    GENRES,
+    NO_GENRE,
+    Header,
+    ape_of,
+    chunks,
+    is_latin1,
+    synchronised,
+    synchsafe,
+    v1_number,
+)
 
-_GENRES = tuple(TCON.GENRES)
 _V1_BYTES = 128
-_NO_GENRE = 255
 _UNSYNCHRONISED, _HAS_LENGTH, _PACKED = 0x0002, 0x0001, 0x004C  # flags of an ID3v2.4 frame; compressed, and the like
 _LENGTH_BYTES = 4
 _HEADER_BYTES = 10  # of a frame
@@ -68,7 +75,7 @@ class ID3Tags(FileTags):
         self._from_v1 = self._rendered_v1() if self._v1 is not None and major == 4 else []
         if self._v1 is not None and not self._was_there:
             self.notes = ("an ID3v2.4 tag is added, with title, artist and so on as the ID3v1 tag has them",)
-        self._ape = _ape_of(file) if container == "mp3" else None
+        self._ape = ape_of(file) if container == "mp3" else None
         if self._ape is not None:
             self.notes += ("its APEv2 tag stays as it is; players that prefer that one do not show what is written",)
 
@@ -103,8 +110,8 @@ class ID3Tags(FileTags):
             else:
                 flags &= ~_UNSYNCHRONISED
                 n = _LENGTH_BYTES if flags & _HAS_LENGTH else 0
-                body = body[:n] + _synchronised(body[n:])
-        return struct.pack(">4s4sH", name, _synchsafe(len(body)), flags) + body
+                body = body[:n] + synchronised(body[n:])
+        return struct.pack(">4s4sH", name, synchsafe(len(body)), flags) + body
 
     @staticmethod
     def _find_v1(file: BinaryIO) -> bytes | None:
@@ -124,7 +131,7 @@ class ID3Tags(FileTags):
                 continue
             flags = int.from_bytes(frame[8:10], "big")
             try:
-                read = Frames[name]._fromData(_Header(self._major), flags, frame[_HEADER_BYTES:])
+                read = Frames[name]._fromData(Header(self._major), flags, frame[_HEADER_BYTES:])
             except Exception:  # noqa: BLE001  a damaged frame: not ours to touch
                 continue
             if isinstance(read, TXXX) and read.desc.casefold() != place.partition(":")[2].casefold():
@@ -141,8 +148,8 @@ class ID3Tags(FileTags):
         for _, frame in self._found(self._place(field)):
             texts = frame.genres if isinstance(frame, TCON) else frame.text
             found += [text for text in map(str, texts) if text.strip()]
-        if not found and field == "genre" and self._v1_genre is not None and self._v1_genre < len(_GENRES):
-            found = [_GENRES[self._v1_genre]]
+        if not found and field == "genre" and self._v1_genre is not None and self._v1_genre < len(GENRES):
+            found = [GENRES[self._v1_genre]]
         if not found and self._ape is not None:
             found = list(self._ape.get(field, ()))
         return tuple(found)
@@ -162,7 +169,7 @@ class ID3Tags(FileTags):
                 self._frames += self._from_v1
             self._frames.append(self._rendered(place, values))
         if field == "genre" and self._v1_genre is not None:
-            self._v1_genre = _v1_number(values[0]) if values else _NO_GENRE
+            self._v1_genre = v1_number(values[0]) if values else NO_GENRE
 
     def restore(self, field: Field, raw: Sequence[str]) -> bool:
         version = f"id3v2.{self._major}:"
@@ -185,7 +192,7 @@ class ID3Tags(FileTags):
     def _rendered(self, place: str, values: Sequence[str]) -> bytes:
         name, _, description = place.partition(":")
         text = "".join((description, *values))
-        old = Encoding.LATIN1 if _is_latin1(text) else Encoding.UTF16
+        old = Encoding.LATIN1 if is_latin1(text) else Encoding.UTF16
         encoding = Encoding.UTF8 if self._major == 4 else old
         options = {"desc": description} if name == "TXXX" else {}
         return self._framed(Frames[name](encoding=encoding, text=list(values), **options))
@@ -193,7 +200,7 @@ class ID3Tags(FileTags):
     def _framed(self, frame: Any) -> bytes:
         body: bytes = frame._writeData()
         name: str = frame.FrameID
-        size = _synchsafe(len(body)) if self._major == 4 else len(body).to_bytes(4, "big")
+        size = synchsafe(len(body)) if self._major == 4 else len(body).to_bytes(4, "big")
         return struct.pack(">4s4sH", name.encode(), size, 0) + body
 
     def _rendered_v1(self) -> list[bytes]:
@@ -233,72 +240,8 @@ class ID3Tags(FileTags):
             # All behind the tag, but for the one byte of ID3v1 that is ours.
             digest.add_span(file, self._tags_end, size_of(file) - (1 if self._v1 is not None else 0))
         else:
-            for name, start, end in _chunks(file, "little" if self._container == "wav" else "big"):
+            for name, start, end in chunks(file, "little" if self._container == "wav" else "big"):
                 if name.strip().upper() != b"ID3":
                     digest.add(name)
                     digest.add_span(file, start, end)
         return digest.text()
-
-
-class _Header:
-    """What mutagen's frames ask of the tag that they stand in. Frames are repaired, so no flag is set."""
-
-    _V24, _V23, _V22 = (2, 4, 0), (2, 3, 0), (2, 2, 0)
-    f_unsynch = False
-
-    def __init__(self, major: int) -> None:
-        self.version = (2, major, 0)
-
-
-def _synchsafe(number: int) -> bytes:
-    """Four times seven bits."""
-    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
-
-
-def _synchronised(data: bytes) -> bytes:
-    """Without the zeros that were put behind every 255; as it is where they lack, which some programs forget."""
-    try:
-        decoded: bytes = unsynch.decode(data)
-    except ValueError:
-        return data
-    return decoded
-
-
-def _is_latin1(text: str) -> bool:
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _v1_number(genre: str) -> int:
-    folded = [name.casefold() for name in _GENRES]
-    return folded.index(genre.casefold()) if genre.casefold() in folded else _NO_GENRE
-
-
-def _ape_of(file: BinaryIO) -> dict[Field, Values] | None:
-    """Genre and mood of an APEv2 tag at the end of an MP3; None where there is none. It is read, never written."""
-    file.seek(0)
-    try:
-        ape = APEv2(file)
-    except APENoHeaderError:
-        return None
-    except Exception:  # noqa: BLE001  damaged, and not ours to repair
-        return None
-    found: dict[Field, Values] = {}
-    for field in ("genre", "mood"):
-        if field in ape:
-            found[field] = tuple(str(text) for text in ape[field] if str(text).strip())
-    return found
-
-
-def _chunks(file: BinaryIO, order: Any) -> Iterator[tuple[bytes, int, int]]:
-    """Name, first byte and end of every chunk of a RIFF or IFF file."""
-    end = size_of(file)
-    place = 12
-    while place + 8 <= end:
-        file.seek(place)
-        name, size = file.read(4), int.from_bytes(file.read(4), order)
-        yield name, place + 8, min(place + 8 + size, end)
-        place += 8 + size + size % 2

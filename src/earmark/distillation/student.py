@@ -1,0 +1,101 @@
+"""The student learns: labelled sets as a dataset, for the trainer that all networks share.
+
+Every tag is a degree here, what the teachers think on average, and the loss is cross-entropy against it. An example is
+29.1 s, which the student hears as windows side by side, whose answers are averaged before the loss: the teachers heard
+exactly this. Validation is the held-out part of the corpus, unchanged, against the same teachers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.datasets.base import Clip, Dataset, DatasetInfo
+from earmark.datasets.base import Protocol as NamedSplit
+from earmark.distillation.merge import Merger, union_logits
+from earmark.distillation.sets import LabelledSet
+from earmark.distillation.tags import Union, load_union
+from earmark.training.audio_store import PackedAudio
+from earmark.vocabulary import Tag, Vocabulary
+
+NAME, PROTOCOL = "distilled", "teachers"
+SILENT_PEAK = 1e-3
+"""-60 dBFS: below it there is nothing to hear."""
+_PEAK_STEP = 16
+
+INFO = DatasetInfo(
+    NAME,
+    "Music labelled by published networks",
+    "What `earmark distill label` writes: examples of 29.1 s and what the teachers say of them",
+    "",
+    "audio: CC BY-NC-SA (Emotify) and that of each source of the corpus; weights of the teachers: ISC and MIT",
+    "",
+    (NamedSplit(PROTOCOL, "train: augmented; validation: held-out sources of the corpus, unchanged"),),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What a student learns from.
+
+    Attributes:
+        dataset: splits "train" and "validation", tags of degrees.
+        audio: of every clip of the two splits, in their order; mapped from disk.
+        merger: what made labels of the teachers' answers.
+        teachers: names of those that were merged.
+    """
+
+    dataset: Dataset
+    audio: tuple[PackedAudio, ...]
+    merger: Merger
+    teachers: tuple[str, ...]
+
+
+def open_lessons(folder: str | Path, plain: tuple[str, ...] = ("emotify",), union: Union | None = None) -> Lessons:
+    """Read the sets under a folder.
+
+    Args:
+        folder: where `earmark distill label` wrote.
+        plain: further sets to learn from, as they are.
+        union: the tags; None for those that come with earmark.
+
+    Raises:
+        DataError: a set that is not there.
+    """
+    folder = Path(folder)
+    union = union or load_union()
+    train = LabelledSet.open(folder / "train")
+    teachers = train.teachers
+    logits = {"train": _logits(train, teachers, union)}
+    merger = Merger.fit(logits["train"])
+    vocabulary = Vocabulary(tuple(Tag(tag.name, "regression", tag.category) for tag in union.vocabulary))
+    clips: list[Clip] = []
+    audio: list[PackedAudio] = []
+    for split, names in (("train", ("train", *plain)), ("validation", ("heldout",))):
+        for name in names:
+            labelled = train if name == "train" else LabelledSet.open(folder / name)
+            known = logits.get(name)
+            labels = merger.merge(_logits(labelled, teachers, union) if known is None else known)
+            songs, row = labelled.songs(), 0
+            for shard, samples in zip(labelled.shards, labelled.audio, strict=True):
+                for k in range(len(samples)):
+                    if _peak(samples[k]) > SILENT_PEAK:
+                        clip_id = f"{name}/{shard.name}/{k}"
+                        clips.append(Clip(clip_id, shard / "audio.npy", split, labels[row], song=songs[row]))
+                        audio.append(PackedAudio(samples[k], float(np.float32(1 / 32767))))
+                    row += 1
+    return Lessons(Dataset(NAME, PROTOCOL, vocabulary, tuple(clips), INFO), tuple(audio), merger, teachers)
+
+
+def _logits(labelled: LabelledSet, teachers: tuple[str, ...], union: Union) -> npt.NDArray[np.float64]:
+    """Of the teachers named, in their order."""
+    places = [labelled.teachers.index(name) for name in teachers]
+    vocabularies = [labelled.vocabularies[place] for place in places]
+    return union_logits(labelled.means[:, places].astype(np.float32), vocabularies, union)
+
+
+def _peak(samples: npt.NDArray[np.int16]) -> float:
+    return float(np.abs(samples[::_PEAK_STEP].astype(np.float32)).max(initial=0.0)) / 32767

@@ -1,0 +1,93 @@
+"""Labelled sets become lessons: what the teachers say, merged, for the audio that they heard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark.distillation.label import FORMAT, SET_FILE
+from earmark.distillation.merge import Merger, union_logits
+from earmark.distillation.student import open_lessons
+from earmark.distillation.tags import load_union
+from earmark.distillation.windows import EXAMPLE_SAMPLES
+from earmark.errors import DataError
+from earmark.training.config import load_recipe
+from earmark.training.run import train
+
+VOCABULARIES = ("mtat-50", "msd-50", "mtg-jamendo-50")
+
+
+def write_set(
+    folder: Path, n: int, seed: int, teachers: tuple[str, ...] = VOCABULARIES
+) -> tuple[np.ndarray, np.ndarray]:
+    """A set of one shard: noise, of which the first example is silent, and what made-up teachers say."""
+    rng = np.random.default_rng(seed)
+    audio = rng.integers(-9000, 9000, (n, EXAMPLE_SAMPLES)).astype(np.int16)
+    audio[0] = 0
+    means = rng.uniform(0.01, 0.9, (n, len(teachers), 50)).astype(np.float16)
+    shard = folder / "00000"
+    shard.mkdir(parents=True)
+    np.save(shard / "audio.npy", audio)
+    np.save(shard / "means.npy", means)
+    np.save(shard / "windows.npy", np.empty((n, 0, 0, 50), np.float16))
+    recipes = [json.dumps({"parts": [{"song": f"song {i}"}]}) for i in range(n)]
+    (shard / "recipes.jsonl").write_text("\n".join(recipes) + "\n")
+    document = {
+        "format": FORMAT,
+        "teachers": [{"name": name, "vocabulary": name, "starts": [0]} for name in teachers],
+        "teachers_by_window": [],
+    }
+    (folder / SET_FILE).write_text(json.dumps(document))
+    return audio, means
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sets")
+    write_set(folder / "train", 5, seed=0)
+    write_set(folder / "emotify", 2, seed=1, teachers=VOCABULARIES[::-1])
+    write_set(folder / "heldout", 4, seed=2)
+    return folder
+
+
+def test_labels_are_the_merged_answers_for_what_was_heard(sets: Path) -> None:
+    lessons = open_lessons(sets)
+    union = load_union()
+    assert lessons.teachers == VOCABULARIES
+    assert lessons.dataset.vocabulary.names == union.vocabulary.names
+    assert lessons.dataset.counts["train"] == 4 + 1  # the silent ones are left out
+    assert lessons.dataset.counts["validation"] == 3
+    audio, means = write_set(sets / "again", 5, seed=0)
+    logits = union_logits(means.astype(np.float32), VOCABULARIES, union)
+    expected = Merger.fit(logits).merge(logits)
+    for place, (clip, heard) in enumerate(zip(lessons.dataset.clips[:4], lessons.audio[:4], strict=True), start=1):
+        assert np.allclose(clip.labels, expected[place], atol=1e-6)
+        assert np.array_equal(np.rint(heard.read() * 32767).astype(np.int16), audio[place])
+        assert clip.song == f"song {place}"
+
+
+def test_teachers_in_another_order_are_the_same_teachers(sets: Path, tmp_path: Path) -> None:
+    """The set "emotify" has them backwards: written in order, with the same answers, it gives the same labels."""
+    _, means = write_set(tmp_path / "emotify", 2, seed=1, teachers=VOCABULARIES[::-1])
+    (label,) = [clip.labels for clip in open_lessons(sets).dataset.clips if clip.clip_id.startswith("emotify/")]
+    logits = union_logits(means[:, ::-1].astype(np.float32), VOCABULARIES, load_union())
+    assert np.allclose(label, open_lessons(sets).merger.merge(logits)[1], atol=1e-6)
+
+
+def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
+    lessons = open_lessons(sets)
+    recipe = load_recipe(
+        "default/compact-1d", ["training.epochs=2", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
+    )
+    result = train(recipe, tmp_path / "run", device="cpu", material=(lessons.dataset, lessons.audio))
+    assert len(result.history) == 2
+    assert result.history[1]["validation_loss"] < result.history[0]["validation_loss"]  # type: ignore[operator]
+    assert (result.checkpoint / "model.safetensors").is_file()
+
+
+def test_without_sets_there_is_a_plain_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="earmark distill label"):
+        open_lessons(tmp_path)
