@@ -28,7 +28,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     """Round numbers from ``low`` to ``high``, at least four where the range allows, and not many more.
 
     >>> log_ticks(15, 1100)
-    [20.0, 50.0, 100.0, 200.0, 500.0, 1000.0]
+    [30.0, 100.0, 300.0, 1000.0]
     >>> log_ticks(30, 60)
     [30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0]
     """
