@@ -16,7 +16,10 @@ export function toJson(tracks: readonly Track[], card: Card): string {
       status: heard ? "ok" : "error",
       error: track.error,
       duration_seconds: heard ? places(heard.durationSeconds, 3) : null,
+      windows: heard ? heard.startsSeconds.length : null,
+      heard_seconds: heard ? places(heard.durationSeconds, 3) : null,
       model: card.name,
+      abstained: heard ? false : null,
       tags: heard ? ranked(heard.scores, card).map((tag) => ({ ...tag, score: places(tag.score, 4) })) : [],
       warnings: heard?.warnings ?? [],
       taggram: heard

@@ -67,7 +67,10 @@ class RecordAnswer(BaseModel):
     status: Literal["ok", "error"]
     error: Annotated[str | None, Field(description="Why it could not be tagged.")]
     duration_seconds: float | None
+    windows: Annotated[int | None, Field(description="Windows that were heard.")]
+    heard_seconds: Annotated[float | None, Field(description="How much of the audio lies in some window.")]
     model: str
+    abstained: Annotated[bool | None, Field(description="No tag reaches the threshold.")]
     tags: Annotated[list[TagAnswer], Field(description="Highest score first.")]
     warnings: list[str]
     taggram: Annotated[TaggramAnswer, Field(description="Where it was asked for, and the file could be tagged.")] = None  # type: ignore[assignment]
@@ -128,7 +131,10 @@ EXAMPLE_RECORD = {
     "status": "ok",
     "error": None,
     "duration_seconds": 27.623,
+    "windows": 14,
+    "heard_seconds": 27.623,
     "model": "first",
+    "abstained": False,
     "tags": [
         {"tag": "rock", "score": 0.6637, "kind": "classification", "category": "genre"},
         {"tag": "joyful activation", "score": 0.3687, "kind": "regression", "category": "mood"},
