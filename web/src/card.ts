@@ -25,6 +25,8 @@ export interface Card {
   vocabulary: Tag[];
   /** Tag name -> the score from which it is said to hold. */
   thresholds: Record<string, number>;
+  /** Tag name -> map from the network's score to the one that is shown; none for tags whose scores stay as they are. */
+  calibration?: Record<string, { slope: number; offset: number }>;
 }
 
 /** Order in which categories are shown; as in src/earmark/vocabulary.py. */

@@ -18,6 +18,22 @@ export function aggregate(taggram: Float32Array, nTags: number): Float32Array {
   return Float32Array.from(sums, (sum) => sum / nWindows);
 }
 
+const LEAST = 1e-7;
+
+/** Scores of one file or of many windows, each tag by its own map; as src/earmark/calibration.py does. */
+export function calibrated(scores: Float32Array, card: Pick<Card, "vocabulary" | "calibration">): Float32Array {
+  const out = Float32Array.from(scores);
+  card.vocabulary.forEach(({ name }, tag) => {
+    const map = card.calibration?.[name];
+    if (!map) return;
+    for (let i = tag; i < out.length; i += card.vocabulary.length) {
+      const p = Math.min(1 - LEAST, Math.max(LEAST, out[i]!));
+      out[i] = 0.5 * (1 + Math.tanh(0.5 * (map.slope * (Math.log(p) - Math.log1p(-p)) + map.offset)));
+    }
+  });
+  return out;
+}
+
 /** All tags, highest score first; equal scores in the card's order. */
 export function ranked(scores: ArrayLike<number>, card: Card): TagScore[] {
   return card.vocabulary

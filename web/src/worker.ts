@@ -11,7 +11,7 @@ import { AudioError, NotThisWay, open, reason } from "./decode";
 import type { FromWorker, Heard, Pcm, ToWorker } from "./messages";
 import { OutlineMaker } from "./peaks";
 import { Resampler } from "./resample";
-import { aggregate } from "./scores";
+import { aggregate, calibrated } from "./scores";
 import { WindowCutter, windowStarts } from "./windows";
 
 const BATCH_WINDOWS = 4;
@@ -177,8 +177,8 @@ async function listen(id: number, source: Source): Promise<Heard | null> {
     warnings.push(`cut short: it promises ${clock(source.promisedSeconds)}, and holds ${clock(durationSeconds)}`);
   }
   return {
-    taggram,
-    scores: aggregate(taggram, nTags),
+    taggram: calibrated(taggram, card),
+    scores: calibrated(aggregate(taggram, nTags), card),
     startsSeconds: windowStarts(cutter.nSamples, spec).map((start) => Math.max(0, start) / spec.sample_rate_hz),
     durationSeconds,
     outline: outline.outline(),

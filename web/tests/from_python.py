@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
+from earmark.calibration import Platt, calibrated
 from earmark.card import InputSpec
 from earmark.tagging import TagScores, aggregate
 from earmark.vocabulary import Tag, Vocabulary
@@ -27,6 +28,7 @@ def numbers() -> dict[str, Any]:
         "windows": [_windows(*case) for case in product((8, 5, 3), ("overlap", "pad"), (0, 3, 7))],
         "resampled": [_resampled(*rates) for rates in RATES_HZ],
         "aggregated": _aggregated(),
+        "calibrated": _calibrated(),
         "ranked": _ranked(),
         "mp3_samples": {
             name: len(audio.load(CLIPS / name, hz)) for name, hz in (("03-rock.mp3", 44_100), ("06-folk.mp3", 48_000))
@@ -56,6 +58,17 @@ def _resampled(from_hz: int, to_hz: int) -> dict[str, Any]:
 def _aggregated() -> dict[str, Any]:
     taggram = np.random.default_rng(1).random((5, 4), np.float32)
     return {"taggram": taggram.ravel().tolist(), "n_tags": 4, "scores": aggregate(taggram).tolist()}
+
+
+def _calibrated() -> dict[str, Any]:
+    """Two windows of three tags, the second of which has no map; scores at both ends among them."""
+    maps = {"a": Platt(0.5, -1.0), "c": Platt(2.0, 0.25)}
+    scores = np.array([[0.0, 0.3, 1.0], [0.6, 0.7, 0.25]], np.float32)
+    return {
+        "calibration": {name: {"slope": one.slope, "offset": one.offset} for name, one in maps.items()},
+        "scores": scores.ravel().tolist(),
+        "calibrated": calibrated(scores, ("a", "b", "c"), maps).ravel().tolist(),
+    }
 
 
 def _ranked() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import type { Card, InputSpec, Tag } from "../src/card";
 import { toJson } from "../src/exports";
 import { gapless, id3Size } from "../src/mp3";
 import { Resampler } from "../src/resample";
-import { aggregate, holding, ranked } from "../src/scores";
+import { aggregate, calibrated, holding, ranked } from "../src/scores";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
 import numbers from "./numbers.json";
@@ -95,6 +95,14 @@ describe("scores", () => {
     });
     expect(() => aggregate(new Float32Array(5), 2)).toThrow();
     expect(() => aggregate(new Float32Array(0), 2)).toThrow();
+  });
+  it("are calibrated as Python does", () => {
+    const { calibration, scores: before, calibrated: after } = numbers.calibrated;
+    const vocabulary = ["a", "b", "c"].map((name) => ({ name, kind: "classification" as const, category: "other" }));
+    calibrated(Float32Array.from(before), { vocabulary, calibration }).forEach((score, i) => {
+      expect(score).toBeCloseTo(after[i]!, 6);
+    });
+    expect(calibrated(Float32Array.from(before), { vocabulary })).toEqual(Float32Array.from(before));
   });
   it("are ranked as Python does", () => {
     expect(ranked(scores, card)).toEqual(record.tags);
