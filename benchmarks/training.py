@@ -265,6 +265,7 @@ def page(rows: list[Row], repeats: int, load: float) -> str:
         "  read window by window.",
         "- Bare: a PyTorch loop of the same network, optimiser and size of batch, whose windows are cut out of float32",
         "  audio that is in memory already.",
+        "- Ratios below 1: the bare loop cuts its windows between its steps, the trainer in a thread beside them.",
     ]
     return "\n".join(lines) + "\n"
 
