@@ -81,7 +81,7 @@ class Service:
     """`earmark serve` on a free port, until it is stopped."""
 
     def __init__(self, folder: Path) -> None:
-        command = [*EARMARK, "serve", "--port", "0", "--temporary-folder", str(folder)]
+        command = [*EARMARK, "serve", "--port", "0", "--max-in-flight", "128", "--temporary-folder", str(folder)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         line = json.loads(self.process.stderr.readline())
@@ -231,7 +231,7 @@ def main() -> None:
         "# Speed and memory of the service",
         "",
         f"Written by `python {' '.join(['benchmarks/service.py', *sys.argv[1:]])}`. {len(songs)} MP3s of {SONG_SECONDS} s "
-        f"(44.1 kHz stereo, 192 kbit/s), each in a request of its own, over loopback; client and service share the cores.",
+        f"(44.1 kHz stereo, 192 kbit/s), each in a request of its own, over loopback; client and service share the cores. `--max-in-flight` is 128.",
         f"Machine: {cpu_name()}, {available_cores()} cores, {platform.system()}, Python {platform.python_version()}.",
         "",
         "| requests at a time | requests/s | `earmark tag`, files/s | ratio (aim >= .8) | p50 | p95 | CPU a file "
