@@ -7,8 +7,6 @@ import functools
 import http.server
 import io
 import json
-import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -22,32 +20,17 @@ import earmark
 from earmark.service.page import PAGE_FOLDER
 from earmark.tagging import TagScores
 from tests import sounds
+from tests.browser import absent, chromium
 from tests.served import Process
 
 ROOT = Path(__file__).parents[2]
 CLIPS = sorted((ROOT / "examples/clips").iterdir())
 CLOSE = 0.02
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
     "--use-fake-device-for-media-stream",  # a microphone that beeps
     "--use-fake-ui-for-media-stream",
     "--host-resolver-rules=MAP page.test 127.0.0.1",  # a host that is not this machine, to the browser
 )
-
-
-def absent(what: str) -> None:
-    """A user's machine may do without; where tests are made for all, no check is lost unseen."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 class Site:
@@ -109,17 +92,8 @@ def serve(built: Path) -> Iterator[Callable[..., Site]]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """An installed Chromium."""
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
-        absent(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ModuleNotFoundError:
-        absent("playwright, which drives the browser, is not installed (pip install 'earmark[dev]')")
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield opened
-        opened.close()
+    with chromium(*ARGUMENTS) as found:
+        yield found
 
 
 class Visit:

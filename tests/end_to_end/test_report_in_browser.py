@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,28 +16,11 @@ from matplotlib.image import imread
 from earmark.evaluation import ScoreTable
 from earmark.vocabulary import Tag, Vocabulary
 from tests import sounds
+from tests.browser import chromium
 
 EVIL = "<script>document.title='broken'</script>"
 TAGS = ("rock", "jazz", "no vocals", "male vocals", EVIL, "häggis & co")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 N_CLIPS = 60
-
-
-def absent(what: str) -> None:
-    """A user's machine may do without; where tests are made for all, no check is lost unseen."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +69,8 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """An installed Chromium."""
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
-        absent(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ModuleNotFoundError:
-        absent("playwright, which drives the browser, is not installed (pip install 'earmark[dev]')")
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield opened
-        opened.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture

@@ -18,7 +18,15 @@ from typer.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.distillation.augment import RATE_HZ, apply_step, biquad, draw_steps, loudness
-from earmark.distillation.comparison import agreement, all_groups, genre_labels, genre_rows, greedy_order, song_logits
+from earmark.distillation.comparison import (
+    agreement,
+    agreement_with_all,
+    all_groups,
+    genre_labels,
+    genre_rows,
+    greedy_order,
+    song_logits,
+)
 from earmark.distillation.label import PLAIN_SETS, Material, Shard, label, n_train_shards, plan
 from earmark.distillation.merge import Merger, union_logits
 from earmark.distillation.sets import LabelledSet, overlaps
@@ -479,3 +487,15 @@ def test_the_train_set_is_labelled_by_the_teachers_named_for_it_alone(material: 
     assert both.teachers_of("train") == material.teachers
     assert both.teachers_of("heldout") == (other, *material.teachers)
     assert not [name for name in FAST_TEACHERS if name.startswith("musicnn")]
+
+
+def test_teachers_agree_with_all_as_far_as_they_are_all() -> None:
+    rng = np.random.default_rng(0)
+    mind, noise = rng.standard_normal((2, 60, 8))
+    logits = np.stack([mind, mind + 0.01 * noise, mind - 0.01 * noise, noise], axis=1)  # three of one mind, one without
+    assert agreement_with_all(logits, [0, 1, 2, 3]) == (pytest.approx(1.0), 5.0)
+    of_one_mind, top = agreement_with_all(logits, [0, 1, 2])
+    alone, top_alone = agreement_with_all(logits, [3])
+    assert of_one_mind > 0.85
+    assert alone < 0.6
+    assert top > top_alone

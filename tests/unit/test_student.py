@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +93,11 @@ def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
 def test_without_sets_there_is_a_plain_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="earmark distill label"):
         open_lessons(tmp_path)
+
+
+def test_the_command_for_other_recipes_names_the_one_for_students(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "earmark.cli.main", "train", "default/compact-1d", "--root", ".", "--out", "run"]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert told.returncode == 2
+    assert "earmark distill train default/compact-1d" in told.stderr
+    assert not (tmp_path / "run").exists()

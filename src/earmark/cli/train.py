@@ -109,6 +109,8 @@ def train(
     require_extra("train", "`earmark train`", "torch", "lightning", "yaml", *(["tensorboard"] if tensorboard else []))
 
     from earmark.cli.train_watch import TerminalWatcher
+    from earmark.distillation import student
+    from earmark.errors import ConfigError
     from earmark.training.config import load_recipe
     from earmark.training.fitting import is_first_process
     from earmark.training.run import train as run_training
@@ -117,6 +119,10 @@ def train(
     if root is not None:
         overrides.append(f"data.root={_quoted(root)}")
     loaded = load_recipe(recipe, overrides)
+    if loaded.data.dataset == student.NAME:
+        raise ConfigError(
+            f"recipe {recipe}: learns from teachers; use `earmark distill train {recipe} --sets DIR --out DIR`"
+        )
     quiet = quiet or not is_first_process()  # one process speaks for all devices
     advice = f"go on with --resume: `earmark train {recipe} ... --out {out} --resume`"
     with (

@@ -153,6 +153,30 @@ def agreement(logits: Doubles, vocabularies: Sequence[str]) -> Agreement:
     )
 
 
+def agreement_with_all(logits: Doubles, members: Sequence[int], n_top: int = 5) -> tuple[float, float]:
+    """Soft labels merged from some teachers against those merged from all, over the tags that some of them know.
+
+    Args:
+        logits: (n_songs, n_teachers, n_tags), at least three songs.
+        members: places of the teachers that are merged.
+        n_top: highest tags of a song that are compared.
+
+    Returns:
+        Mean over tags of Spearman's rank correlation over songs, and how many of the ``n_top`` are shared on average.
+    """
+    chosen = logits[:, list(members)]
+    known = ~np.isnan(chosen[0]).all(axis=0)
+    some = Merger.fit(chosen[:, :, known]).merge(chosen[:, :, known])
+    everyone = Merger.fit(logits[:, :, known]).merge(logits[:, :, known])
+    ranks = [rankdata(labels, axis=0) for labels in (some, everyone)]
+    centred = [rank - rank.mean(axis=0) for rank in ranks]
+    norms = [np.sqrt((rank**2).sum(axis=0)).clip(1e-9) for rank in centred]
+    correlation = (centred[0] * centred[1]).sum(axis=0) / (norms[0] * norms[1])
+    tops = [np.argsort(-labels, axis=1, kind="stable")[:, :n_top] for labels in (some, everyone)]
+    shared = np.mean([len(set(a) & set(b)) for a, b in zip(*tops, strict=True)])
+    return float(correlation.mean()), float(shared)
+
+
 def _mean(values: Doubles, axes: tuple[int, ...]) -> Doubles:
     """Mean without NaN; NaN where nothing else is there."""
     known = ~np.isnan(values)

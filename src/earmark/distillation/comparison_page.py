@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from earmark.distillation.comparison import (
     Agreement,
     GenreRow,
     agreement,
+    agreement_with_all,
     all_groups,
     genre_labels,
     genre_rows,
@@ -67,7 +68,7 @@ def compare_teachers(folder: Path, emotify: Path, sets: Sequence[str] = ("emotif
             *_agreement(found, union, logits),
             "",
         ]
-        lines += [*_agreement_of_teachers(found, teachers), ""]
+        lines += [*_agreement_of_teachers(found, teachers), "", *_agreement_of_groups(logits, teachers, groups), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -125,6 +126,17 @@ def _agreement(found: Agreement, union: Union, logits: Doubles) -> list[str]:
 def _agreement_of_teachers(found: Agreement, teachers: Sequence[str]) -> list[str]:
     lines = ["| teacher | mean agreement with the others, over its tags |", "|---|---|"]
     return lines + [f"| {name} | {np.nanmean(row):.2f} |" for name, row in zip(teachers, found.of_teacher, strict=True)]
+
+
+def _agreement_of_groups(logits: Doubles, teachers: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    lines = [
+        "| teachers merged | rank correlation with all of them, mean over tags | of the five highest tags, shared |",
+        "|---|---|---|",
+    ]
+    for title, members in groups.items():
+        correlation, shared = agreement_with_all(logits, [teachers.index(name) for name in members])
+        lines.append(f"| {title} | {correlation:.3f} | {shared:.2f} |")
+    return lines
 
 
 def _number(value: float, places: int = 3) -> str:

@@ -32,9 +32,8 @@ TEACHERS = (
 """All published networks, the cheapest first: FCN, then CRNN (1.5 times its cost), VGG (3), musicnn (6)."""
 
 FAST_TEACHERS = TEACHERS[:7]
-"""Those that label the large set: all but musicnn, which takes 63 % of the time. On held-out music their soft labels agree
-with those of all eleven (mean rank correlation over tags .97, 4.5 of the five highest tags shared), and on Emotify's genres
-they are as good (`earmark distill teachers`)."""
+"""Those that label the large set: all but musicnn, which costs most. How well they agree with all eleven on held-out music,
+and that they are as good on Emotify's genres, is told by `earmark distill teachers`."""
 
 _BATCH_WINDOWS = 2
 """Larger batches are no faster, and eleven networks keep the memory of their largest one."""

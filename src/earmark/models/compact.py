@@ -1,4 +1,4 @@
-"""Small networks for a default model: much hearing for few products. Ours; compared in ``benchmarks/default.py``.
+"""Small networks for a default model: much hearing for few products. Ours, without a paper.
 
 Both take the bands of :data:`earmark.models.blocks.WON_FRONTEND`, as log10(1 + 10000 x) (Pons et al. 2019), which unlike
 decibels do not make much of what is next to silence, with batch norm on every band; and windows of any length: all that is
