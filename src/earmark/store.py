@@ -162,7 +162,9 @@ class Store:
         try:
             from fsspec.core import url_to_fs
         except ImportError as error:  # comes with PyTorch and with Ray
-            raise ConfigError(f"{self.place}: reading object stores needs fsspec: pip install 'earmark[scale]'") from error
+            raise ConfigError(
+                f"{self.place}: reading object stores needs fsspec: pip install 'earmark[scale]'"
+            ) from error
         try:
             fs, path = url_to_fs(f"{self.place}/{name}".rstrip("/"), use_listings_cache=False)
         except (ValueError, ImportError) as error:
