@@ -118,6 +118,19 @@ class Store:
                 return {}
         return {PurePosixPath(x["name"]).name: int(x["size"]) for x in found if x["type"] == "file"}
 
+    def size(self, name: str) -> int | None:
+        """A file's size in bytes; None where there is no such file. Raises OSError where nobody can tell."""
+        if self.path is not None:
+            path = self.path / name
+            return path.stat().st_size if path.is_file() else None
+        fs, path_there = self._remote(name)
+        with self._told(name):
+            try:
+                found: dict[str, Any] = fs.info(path_there)
+            except FileNotFoundError:
+                return None
+            return int(found["size"]) if found["type"] == "file" else None
+
     def exists(self, name: str) -> bool:
         """Is there such a file? Raises OSError where nobody can tell."""
         if self.path is not None:
@@ -156,6 +169,16 @@ class Store:
                 fs.rm_file(path)
             except FileNotFoundError:
                 return
+
+    def delete_folder(self, folder: str) -> None:
+        """Remove the files right in a folder, and a local folder that is empty then. Raises OSError."""
+        for name in self.sizes(folder):
+            self.delete(f"{folder}/{name}")
+        if self.path is not None:
+            place = self.path / folder
+            while place != self.path and place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+                place = place.parent
 
     def _remote(self, name: str) -> tuple[Any, str]:
         """fsspec's file system and its word for a file. fsspec keeps one for each process and thread."""
