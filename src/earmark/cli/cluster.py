@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from earmark.cli.cluster_prepare import prepare
 from earmark.cli.cluster_tag import tag
+from earmark.cli.cluster_train import train
 
 app = typer.Typer(no_args_is_help=True, help="A million tracks: tag, prepare and train on a Ray cluster.")
 
@@ -15,3 +17,5 @@ def cluster() -> None:
 
 
 app.command(no_args_is_help=True)(tag)
+app.command(no_args_is_help=True)(prepare)
+app.command(no_args_is_help=True)(train)
