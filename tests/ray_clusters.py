@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import warnings
@@ -24,6 +25,7 @@ class Nodes:
     def __init__(self, cluster: Any) -> None:
         self.cluster = cluster
         self.address: str = ""
+        self.nodes: list[Any] = []
 
     def add(self, cpus: int) -> Any:
         """A further node, with so many cores."""
@@ -43,11 +45,24 @@ class Nodes:
             wait=False, num_cpus=cpus, object_store_memory=80 * 2**20, include_dashboard=False, **ports
         )
         self.address = self.cluster.address
+        self.nodes.append(node)
         return node
 
     def lose(self, node: Any) -> None:
         """End all processes of a node at once."""
+        self.nodes.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
+
+    def workers(self, title: str = "ray::RayTrainWorker") -> list[int]:
+        """Processes of the cluster whose title begins so: Linux."""
+        raylets = {node.all_processes["raylet"][0].process.pid for node in self.nodes}
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent in raylets and (folder / "cmdline").read_text().startswith(title):
+                    found.append(int(folder.name))
+        return sorted(found)
 
 
 @contextmanager
