@@ -124,15 +124,18 @@ def _parquet(file: IO[bytes], manifest: str) -> Iterator[tuple[str | None, str]]
 
 def _csv(file: IO[bytes], manifest: str, delimiter: str = ",") -> Iterator[tuple[str | None, str]]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    rows = csv.reader(text, delimiter=delimiter)
-    names = [name.strip() for name in next(rows, [])]
-    _need_column(names, manifest)
-    uri_at = names.index(URI_COLUMN)
-    id_at = names.index(ID_COLUMN) if ID_COLUMN in names else -1
-    for cells in rows:
-        if cells:
-            own = cells[id_at] if 0 <= id_at < len(cells) else None
-            yield _text(own), cells[uri_at] if uri_at < len(cells) else ""
+    try:
+        rows = csv.reader(text, delimiter=delimiter)
+        names = [name.strip() for name in next(rows, [])]
+        _need_column(names, manifest)
+        uri_at = names.index(URI_COLUMN)
+        id_at = names.index(ID_COLUMN) if ID_COLUMN in names else -1
+        for cells in rows:
+            if cells:
+                own = cells[id_at] if 0 <= id_at < len(cells) else None
+                yield _text(own), cells[uri_at] if uri_at < len(cells) else ""
+    finally:
+        text.detach()  # who opened the file closes it
 
 
 def _tsv(file: IO[bytes], manifest: str) -> Iterator[tuple[str | None, str]]:
