@@ -138,9 +138,9 @@ def _fetch_state(store: Store, folder: Path, rank: int) -> bool:
 
     try:
         state = store.read_if_there(STATE_NAME)
-        wanted = broadcast_from_rank_zero(None if state is None else _digest(state))
+        wanted = broadcast_from_rank_zero(_digest(state))
         for _ in range(_TRIES):
-            if (None if state is None else _digest(state)) == wanted:
+            if _digest(state) == wanted:
                 break
             time.sleep(_PAUSE_SECONDS)
             state = store.read_if_there(STATE_NAME)
@@ -210,8 +210,8 @@ def _version(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _digest(content: bytes | None) -> str:
+    return "none" if content is None else hashlib.sha256(content).hexdigest()
 
 
 def _tell(notes: Any, what: str, *args: Any) -> None:

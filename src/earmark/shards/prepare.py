@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 SHARD_MEGABYTES = 256.0
 
+_PROBED = 16
+
 
 def prepare(
     dataset: Dataset | Sequence[Dataset],
@@ -127,8 +129,10 @@ def plan_header(
             advice = "give another folder, or delete this one"
             raise ConfigError([f"{store} holds other shards; {advice}:", *[f"  {problem}" for problem in problems]])
         return found
-    if sources.place is None and not any(item.clip.path.is_file() for item in planned):
-        raise DataError(f"not one of {len(planned)} audio files is there, e.g. {planned[0].clip.path}")
+    looked_for = planned if sources.place is None else planned[:_PROBED]  # asking a store takes a while
+    if not any(sources.exists(item.clip.path) for item in looked_for):
+        first = sources.name(planned[0].clip.path)
+        raise DataError(f"not one of {len(looked_for)} audio files is there, e.g. {first}")
     if header.shard_megabytes is not None:
         mean = mean_bytes(planned, wanted, pool, sources)
         header = replace(header, clips_per_shard=max(1, round(header.shard_megabytes * 1e6 / mean)))

@@ -55,6 +55,13 @@ class Sources:
         inside = self._inside(path)
         return str(path) if self.place is None or inside is None else store_at(self.place).at(inside)
 
+    def exists(self, path: Path) -> bool:
+        """Is there such a file?"""
+        inside = self._inside(path)
+        if self.place is None or inside is None:
+            return path.is_file()
+        return store_at(self.place).exists(inside)
+
     def read(self, path: Path) -> audio.AudioBytes:
         """A file. Raises AudioError."""
         if self.place is None:
