@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 import torch
 
-pytest.importorskip("ray")
-
 from earmark.datasets.manifest import load_manifest
 from earmark.errors import ConfigError, DataError
 from earmark.scale.prepare import prepare as prepare_on_cluster
@@ -21,12 +19,15 @@ from earmark.scale.train import ClusterTrainingResult
 from earmark.scale.train import train as train_on_cluster
 from earmark.shards import ShardAudio, prepare
 from earmark.shards.sample import Sources
+from earmark.store import Store
 from earmark.training.run import train
 from earmark.training.watching import LogRow
 from tests.end_to_end.test_training_devices import PLAIN, close
 from tests.object_store import object_store
 from tests.ray_clusters import Nodes, cluster
 from tests.training_runs import RATE, log_of, recipe, start_ranks, tones
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Ray, boto and moto leave sockets open and use what is deprecated
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,8 +63,6 @@ def shards(root: Path, nodes: Nodes, bucket: str, tmp_path_factory: pytest.TempP
     dataset = load_manifest(root)
     alone = tmp_path_factory.mktemp("shards") / "alone"
     prepare(dataset, alone, sample_rate_hz=RATE, clips_per_shard=8)
-    from earmark.store import Store
-
     for path in root.parent.glob("*.wav"):
         Store(f"{bucket}/audio").put(path.name, path)
     sources = Sources(root.parent, f"{bucket}/audio")
@@ -80,8 +79,6 @@ def contents(store: Any) -> dict[str, bytes]:
 
 
 def test_only_what_is_missing_is_made(root: Path, shards: str) -> None:
-    from earmark.store import Store
-
     store, dataset = Store(shards), load_manifest(root)
     whole = contents(store)
     store.delete("shard-000001.tar")
@@ -118,8 +115,6 @@ class Trouble:
 
 def fetched(out: str, folder: Path) -> Path:
     """The run's folder, from the store."""
-    from earmark.store import Store
-
     store = Store(out)
     for name in (*store.sizes(), *(f"checkpoint/{name}" for name in store.sizes("checkpoint"))):
         Store(folder).write(name, store.read(name))

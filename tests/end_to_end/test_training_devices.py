@@ -230,7 +230,7 @@ def test_goes_on_with_another_number_of_processes(alone: Path, yaml: Path, root:
     processes[1].kill()
     for process in processes:
         process.join(200)
-    assert 5 <= train(recipe(PLAIN, root), out, device="cpu", resume=True).resumed_after
+    assert train(recipe(PLAIN, root), out, device="cpu", resume=True).resumed_after >= 5
     close(alone, out)
 
 
