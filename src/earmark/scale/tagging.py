@@ -248,10 +248,10 @@ def _reports(todo: list[Todo], store: Store, run: str, job: TagJob, watcher: Wat
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a lost shard is no reason to lose the others
     room = max(1, int(ray.cluster_resources().get("CPU", 1)) // job.cores)
-    n_workers = min(room if job.workers is None else job.workers, len(todo))
-    watcher.connected(min(room, n_workers))
+    most = min(job.workers or len(todo), len(todo))  # machines may join later
+    watcher.connected(min(room, most))
     pool = ray.data.ActorPoolStrategy(
-        min_size=1, max_size=n_workers, initial_size=min(room, n_workers), max_tasks_in_flight_per_actor=2
+        min_size=1, max_size=most, initial_size=min(room, most), max_tasks_in_flight_per_actor=2
     )
     # A block a shard: each is a task, told of when it is done, and all that is lost with a machine.
     items = ray.data.from_items([{"todo": json.dumps(asdict(one))} for one in todo], override_num_blocks=len(todo))
