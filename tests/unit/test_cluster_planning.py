@@ -133,9 +133,11 @@ def test_counts_are_found_at_the_end_of_a_wide_shard(tmp_path: Path) -> None:
 
 
 def test_a_folder_has_the_results_of_one_way_of_listening(tmp_path: Path) -> None:
-    check_settings(Store(tmp_path), SETTINGS)
-    check_settings(Store(tmp_path), SETTINGS)
     other = Settings("first", "0" * 64, 8, "error", True, 20)
+    check_settings(Store(tmp_path), other)
+    check_settings(Store(tmp_path), SETTINGS)  # there are no results yet
+    Store(tmp_path).write(names_of(ROWS)[0], b"a shard")
+    check_settings(Store(tmp_path), SETTINGS)
     with pytest.raises(ConfigError, match=r"another run \(windows None there, 8 now\)"):
         check_settings(Store(tmp_path), other)
 

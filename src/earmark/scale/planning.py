@@ -201,7 +201,7 @@ def check_settings(store: Store, settings: Settings) -> None:
         ConfigError: the folder has results of other settings.
     """
     found = store.read_if_there(SETTINGS)
-    if found is None:
+    if found is None or not any(map(is_shard, store.sizes())):
         store.write(SETTINGS, (json.dumps(asdict(settings), indent=2) + "\n").encode())
         return
     try:
