@@ -6,6 +6,9 @@ import functools
 import hashlib
 import http.server
 import json
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,11 +131,15 @@ def test_heard_sparsely_and_without_embeddings(tmp_path: Path) -> None:
     song = sounds.write(tmp_path / "long.flac", sounds.music(40, 16_000), 16_000)
     (tmp_path / "m.csv").write_text("uri\nlong.flac\n")
     store = Store(tmp_path / "out")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    leftover = Path(tempfile.mkdtemp(prefix=f"earmark-cluster-{ended.pid}-"))
     plan, worker = planned(str(tmp_path / "m.csv"), store, windows=3, embeddings=False)
     (report,) = ask(worker, plan)
     worker.close()
     table = read_shard(store, report.name)
     wanted = load_tagger(windows=3).tag(song)
+    assert not leftover.exists()
     assert "embedding" not in table.column_names
     assert table["windows"].to_pylist() == [3]
     np.testing.assert_allclose([table[tag][0].as_py() for tag in wanted.tags], wanted.scores, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ _STARTS = 3
 _GRACE_SECONDS = 5.0  # a decoder that answers cuts itself off; one that does not is ended after this
 _GRACE_SHARE = 0.1
 _CRASHES_TOGETHER = 2  # whose culprit was not found; after that, each file is heard alone
+_LAST_WORDS_SECONDS = 1.0
 _POLL_SECONDS = 0.5
 _POLL_FETCHING_SECONDS = 0.01
 
@@ -147,7 +149,7 @@ class Listening:
                 first = next(iter(flying.items()), None)
                 patience = self.timeout_seconds + max(_GRACE_SECONDS, _GRACE_SHARE * self.timeout_seconds)
                 if first is not None and time.monotonic() - first[1] > patience:
-                    self._end()
+                    self._end(kill=True)
                     return _Death("hung", [first[0]], hung=True)
         except (EOFError, OSError):
             suspects = list(flying)[-self.n_threads :]
@@ -207,19 +209,21 @@ class Listening:
             how = self._end()
         raise DataError(f"the process that listens cannot be started: it {how}")
 
-    def _end(self) -> str:
-        """End the process, if it has not ended; how it ended by itself."""
+    def _end(self, *, kill: bool = False) -> str:
+        """End the process, if it has not ended; how it ended by itself.
+
+        Not by closing the connection: it would take its scratch folder along, which the next one needs.
+        """
         assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0 if kill else _LAST_WORDS_SECONDS)
+        code = self._process.poll()
+        self._process.kill()
+        self._process.wait()
+        self._process = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        try:
-            code = self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            code = 0
-        self._process = None
-        if code < 0:
+        if code is not None and code < 0:
             return f"crashed the decoder ({signal.Signals(-code).name})"
-        return f"ended the decoder (exit code {code})"
+        return f"ended the decoder (exit code {code or 0})"

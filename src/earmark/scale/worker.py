@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import json
 import logging
+import os
 import platform
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ FAILURES_TOLD = 20
 """Failed tracks of a shard that a report names; the shard has all."""
 
 _FETCHED_AHEAD = 4  # for each core
+_SCRATCH = "earmark-cluster-"
 _TRIES = 3
 _FIRST_PAUSE_SECONDS = 0.5
 
@@ -119,6 +121,9 @@ class ShardWorker:
             return self._make(todo)
         except (EarmarkError, OSError) as error:
             return Report(todo.name, fatal=f"{platform.node()}: {error}")
+        except Exception as error:  # raised, Ray Data would only count it
+            logger.exception("failed at %s", todo.name)
+            return Report(todo.name, fatal=f"{platform.node()}: {type(error).__name__}: {error}")
 
     def _set_up(self) -> None:
         from earmark import __version__
@@ -132,7 +137,8 @@ class ShardWorker:
         self._job = Job.from_json(text)
         if self._job.version != __version__:
             raise ConfigError(f"has earmark {__version__}, but the command runs {self._job.version}: install the same")
-        scratch = Path(tempfile.mkdtemp(prefix="earmark-"))
+        _remove_leftovers()
+        scratch = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
         atexit.register(self.close)
         model = scratch / "model.onnx"
         model.write_bytes(_again(lambda: self._store.read(self._job.model_file)))
@@ -187,6 +193,17 @@ class ShardWorker:
             self._listening.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
+
+
+def _remove_leftovers() -> None:
+    """What workers left here that were killed together with the process that listens."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        try:
+            os.kill(int(folder.name.removeprefix(_SCRATCH).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, OSError):  # another's
+            continue
 
 
 def _again(work: Callable[[], T]) -> T:
