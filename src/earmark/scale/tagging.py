@@ -69,8 +69,8 @@ class Tally:
         return self.core_hours * (self.n_rows - self.n_rows_kept) / self.n_rows_done
 
 
-class Watcher:
-    """Told by :func:`tag_manifest` how it gets on. Here it keeps quiet."""
+class Watcher(Protocol):
+    """Told by :func:`tag_manifest` how it gets on. Who inherits from it hears only what it asks for."""
 
     def planned(self, tally: Tally) -> None:
         """The manifest was read, and it is known what is missing."""
@@ -83,6 +83,10 @@ class Watcher:
 
     def note(self, text: str) -> None:
         """Something that a person should know."""
+
+
+class _Silent(Watcher):
+    pass
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ def tag_manifest(job: TagJob, watcher: Watcher | None = None) -> Tally:
         ModelError: there is no such model.
         DataError: the manifest, the store or the cluster cannot be used. What is finished is kept.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or _Silent()
     path = find_model(job.model)
     store = store_at(job.out)
     settings, tags = _settings(job, path)
