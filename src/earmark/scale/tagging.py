@@ -74,23 +74,22 @@ class Watcher(Protocol):
 
     def planned(self, tally: Tally) -> None:
         """The manifest was read, and it is known what is missing."""
-        return
 
     def connected(self, n_workers: int) -> None:
         """The cluster is there, with room for so many workers."""
-        return
 
     def shard(self, report: Report, tally: Tally) -> None:
         """A shard is done, and counted."""
-        return
 
     def note(self, text: str) -> None:
         """Something that a person should know."""
-        return
 
 
-class _Silent(Watcher):
-    pass
+class _Silent:
+    def told(self, *_: object) -> None:
+        pass
+
+    planned = connected = shard = note = told
 
 
 @dataclass(frozen=True)
