@@ -15,7 +15,7 @@ from earmark.distillation.merge import Merger, union_logits
 from earmark.distillation.student import open_lessons
 from earmark.distillation.tags import load_union
 from earmark.distillation.windows import EXAMPLE_SAMPLES
-from earmark.errors import DataError
+from earmark.errors import ConfigError, DataError
 from earmark.training.config import load_recipe
 from earmark.training.run import train
 
@@ -51,7 +51,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets")
     write_set(folder / "train", 5, seed=0)
     write_set(folder / "emotify", 2, seed=1, teachers=VOCABULARIES[::-1])
-    write_set(folder / "heldout", 4, seed=2)
+    write_set(folder / "validation", 4, seed=2)
     return folder
 
 
@@ -77,6 +77,21 @@ def test_teachers_in_another_order_are_the_same_teachers(sets: Path, tmp_path: P
     (label,) = [clip.labels for clip in open_lessons(sets).dataset.clips if clip.clip_id.startswith("emotify/")]
     logits = union_logits(means[:, ::-1].astype(np.float32), VOCABULARIES, load_union())
     assert np.allclose(label, open_lessons(sets).merger.merge(logits)[1], atol=1e-6)
+
+
+def test_real_genres_count_where_one_song_is_heard(sets: Path) -> None:
+    real = np.array([1, 0, 0, 0], np.float32)
+    before = {clip.clip_id: clip.labels for clip in open_lessons(sets).dataset.clips}
+    lessons = open_lessons(sets, genres={"song 2": real, "song 3": real}, genre_share=0.75)
+    places = [lessons.dataset.vocabulary.index(genre) for genre in ("classical", "rock", "electronic", "pop")]
+    for clip in lessons.dataset.clips:
+        told = clip.split == "train" and clip.song in ("song 2", "song 3")
+        expected = before[clip.clip_id].copy()
+        if told:
+            expected[places] = 0.25 * expected[places] + 0.75 * real
+        assert np.allclose(clip.labels, expected), clip.clip_id
+    with pytest.raises(ConfigError, match="genre_share 2"):
+        open_lessons(sets, genre_share=2)
 
 
 def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:

@@ -103,6 +103,15 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe for students, or a YAML file.")],
     sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run; made where there is none.")],
+    emotify: Annotated[
+        Path | None,
+        typer.Option(
+            "--emotify",
+            metavar="DIR",
+            help="Emotify: its own genres count half, the teachers half. Default: the teachers alone.",
+            show_default=False,
+        ),
+    ] = None,
     override: Annotated[
         list[str] | None, typer.Option("--override", "-o", metavar="KEY=VALUE", help="Change a value of the recipe.")
     ] = None,
@@ -118,14 +127,14 @@ def train(
     """
     require_extra("train", "`earmark distill`", "lightning", "torch", "yaml")
     from earmark.cli.train_watch import TerminalWatcher
-    from earmark.distillation.student import open_lessons
+    from earmark.distillation.student import open_lessons, training_genres
     from earmark.training.config import load_recipe
     from earmark.training.run import train as run_training
 
     loaded = load_recipe(recipe, list(override or ()))
     advice = f"go on with --resume: `earmark distill train {recipe} --sets {sets} --out {out} --resume`"
     with stopping_kindly(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
-        lessons = open_lessons(sets)
+        lessons = open_lessons(sets, genres=None if emotify is None else training_genres(emotify))
         material = (lessons.dataset, lessons.audio)
         watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material))
 

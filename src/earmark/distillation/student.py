@@ -2,22 +2,27 @@
 
 Every tag is a degree here, what the teachers think on average, and the loss is cross-entropy against it. An example is
 29.1 s, which the student hears as windows side by side, whose answers are averaged before the loss: the teachers heard
-exactly this. Validation is the held-out part of the corpus, unchanged, against the same teachers.
+exactly this. Validation is Emotify's validation songs, unchanged, against the same teachers; the held-out part of the
+corpus is not looked at before the student is there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from earmark.datasets import load_dataset
 from earmark.datasets.base import Clip, Dataset, DatasetInfo
 from earmark.datasets.base import Protocol as NamedSplit
+from earmark.datasets.emotify import GENRES
 from earmark.distillation.merge import Merger, union_logits
 from earmark.distillation.sets import LabelledSet
 from earmark.distillation.tags import Union, load_union
+from earmark.errors import ConfigError
 from earmark.training.audio_store import PackedAudio
 from earmark.vocabulary import Tag, Vocabulary
 
@@ -33,7 +38,7 @@ INFO = DatasetInfo(
     "",
     "audio: CC BY-NC-SA (Emotify) and that of each source of the corpus; weights of the teachers: ISC and MIT",
     "",
-    (NamedSplit(PROTOCOL, "train: augmented; validation: held-out sources of the corpus, unchanged"),),
+    (NamedSplit(PROTOCOL, "train: augmented; validation: songs of Emotify's validation split, unchanged"),),
 )
 
 
@@ -54,17 +59,29 @@ class Lessons:
     teachers: tuple[str, ...]
 
 
-def open_lessons(folder: str | Path, plain: tuple[str, ...] = ("emotify",), union: Union | None = None) -> Lessons:
+def open_lessons(
+    folder: str | Path,
+    plain: tuple[str, ...] = ("emotify",),
+    union: Union | None = None,
+    genres: Mapping[str, npt.NDArray[np.float32]] | None = None,
+    genre_share: float = 0.5,
+) -> Lessons:
     """Read the sets under a folder.
 
     Args:
         folder: where `earmark distill label` wrote.
         plain: further sets to learn from, as they are.
         union: the tags; None for those that come with earmark.
+        genres: song -> (4,) its real genres, in the order of :data:`earmark.datasets.emotify.GENRES`. They count with
+            what the teachers say of these tags, in training examples that are of this song alone.
+        genre_share: how much they count, 0..1.
 
     Raises:
+        ConfigError: a share out of range.
         DataError: a set that is not there.
     """
+    if not 0 <= genre_share <= 1:
+        raise ConfigError(f"genre_share {genre_share}: must be 0 to 1")
     folder = Path(folder)
     union = union or load_union()
     train = LabelledSet.open(folder / "train")
@@ -74,11 +91,13 @@ def open_lessons(folder: str | Path, plain: tuple[str, ...] = ("emotify",), unio
     vocabulary = Vocabulary(tuple(Tag(tag.name, "regression", tag.category) for tag in union.vocabulary))
     clips: list[Clip] = []
     audio: list[PackedAudio] = []
-    for split, names in (("train", ("train", *plain)), ("validation", ("heldout",))):
+    for split, names in (("train", ("train", *plain)), ("validation", ("validation",))):
         for name in names:
             labelled = train if name == "train" else LabelledSet.open(folder / name)
             known = logits.get(name)
             labels = merger.merge(_logits(labelled, teachers, union) if known is None else known)
+            if split == "train":
+                _add_genres(labels, labelled, union, genres or {}, genre_share)
             songs, row = labelled.songs(), 0
             for shard, samples in zip(labelled.shards, labelled.audio, strict=True):
                 for k in range(len(samples)):
@@ -88,6 +107,27 @@ def open_lessons(folder: str | Path, plain: tuple[str, ...] = ("emotify",), unio
                         audio.append(PackedAudio(samples[k], float(np.float32(1 / 32767))))
                     row += 1
     return Lessons(Dataset(NAME, PROTOCOL, vocabulary, tuple(clips), INFO), tuple(audio), merger, teachers)
+
+
+def training_genres(emotify: Path) -> dict[str, npt.NDArray[np.float32]]:
+    """Song -> genres (4,) of Emotify's training songs, and of no others. Raises DataError for tables not as they must be."""
+    clips = load_dataset("emotify", emotify, "artist-disjoint").split("train")
+    return {clip.clip_id: clip.labels[: len(GENRES)] for clip in clips}
+
+
+def _add_genres(
+    labels: npt.NDArray[np.float32],
+    labelled: LabelledSet,
+    union: Union,
+    genres: Mapping[str, npt.NDArray[np.float32]],
+    share: float,
+) -> None:
+    """Put real genres into soft labels (n, n_tags), in place, where one song is heard whose genres are known."""
+    places = [union.vocabulary.index(genre) for genre in GENRES]
+    for row, recipe in enumerate(labelled.recipes):
+        real = genres.get(recipe["parts"][0]["song"])
+        if real is not None and len(recipe["parts"]) == 1:
+            labels[row, places] = (1 - share) * labels[row, places] + share * real
 
 
 def _logits(labelled: LabelledSet, teachers: tuple[str, ...], union: Union) -> npt.NDArray[np.float64]:
