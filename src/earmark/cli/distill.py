@@ -115,6 +115,9 @@ def train(
     override: Annotated[
         list[str] | None, typer.Option("--override", "-o", metavar="KEY=VALUE", help="Change a value of the recipe.")
     ] = None,
+    parts: Annotated[
+        int, typer.Option("--parts", min=1, help="Cut examples of 29.1 s into so many, each with labels of its own.")
+    ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
@@ -134,7 +137,7 @@ def train(
     loaded = load_recipe(recipe, list(override or ()))
     advice = f"go on with --resume: `earmark distill train {recipe} --sets {sets} --out {out} --resume`"
     with stopping_kindly(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
-        lessons = open_lessons(sets, genres=None if emotify is None else training_genres(emotify))
+        lessons = open_lessons(sets, parts=parts, genres=None if emotify is None else training_genres(emotify))
         material = (lessons.dataset, lessons.audio)
         watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material))
 

@@ -8,7 +8,7 @@ corpus is not looked at before the student is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from earmark.datasets.emotify import GENRES
 from earmark.distillation.merge import Merger, union_logits
 from earmark.distillation.sets import LabelledSet
 from earmark.distillation.tags import Union, load_union
+from earmark.distillation.windows import EXAMPLE_SAMPLES
 from earmark.errors import ConfigError
 from earmark.training.audio_store import PackedAudio
 from earmark.vocabulary import Tag, Vocabulary
@@ -65,6 +66,7 @@ def open_lessons(
     union: Union | None = None,
     genres: Mapping[str, npt.NDArray[np.float32]] | None = None,
     genre_share: float = 0.5,
+    parts: int = 1,
 ) -> Lessons:
     """Read the sets under a folder.
 
@@ -75,38 +77,59 @@ def open_lessons(
         genres: song -> (4,) its real genres, in the order of :data:`earmark.datasets.emotify.GENRES`. They count with
             what the teachers say of these tags, in training examples that are of this song alone.
         genre_share: how much they count, 0..1.
+        parts: into so many parts each training example is cut, each with what the teachers say of it: those with
+            short windows of this part alone, those that hear all of an example at once of the whole.
 
     Raises:
-        ConfigError: a share out of range.
+        ConfigError: a share or a number of parts out of range.
         DataError: a set that is not there.
     """
     if not 0 <= genre_share <= 1:
         raise ConfigError(f"genre_share {genre_share}: must be 0 to 1")
+    if parts < 1:
+        raise ConfigError(f"parts {parts}: must be 1 or more")
     folder = Path(folder)
     union = union or load_union()
     train = LabelledSet.open(folder / "train")
     teachers = train.teachers
-    logits = {"train": _logits(train, teachers, union)}
-    merger = Merger.fit(logits["train"])
+    merger = Merger.fit(_logits(train, teachers, union))
     vocabulary = Vocabulary(tuple(Tag(tag.name, "regression", tag.category) for tag in union.vocabulary))
     clips: list[Clip] = []
     audio: list[PackedAudio] = []
     for split, names in (("train", ("train", *plain)), ("validation", ("validation",))):
+        n_parts = parts if split == "train" else 1
         for name in names:
             labelled = train if name == "train" else LabelledSet.open(folder / name)
-            known = logits.get(name)
-            labels = merger.merge(_logits(labelled, teachers, union) if known is None else known)
-            if split == "train":
-                _add_genres(labels, labelled, union, genres or {}, genre_share)
-            songs, row = labelled.songs(), 0
-            for shard, samples in zip(labelled.shards, labelled.audio, strict=True):
-                for k in range(len(samples)):
-                    if _peak(samples[k]) > SILENT_PEAK:
-                        clip_id = f"{name}/{shard.name}/{k}"
-                        clips.append(Clip(clip_id, shard / "audio.npy", split, labels[row], song=songs[row]))
-                        audio.append(PackedAudio(samples[k], float(np.float32(1 / 32767))))
-                    row += 1
+            songs = labelled.songs()
+            for part in range(n_parts):
+                labels = merger.merge(_logits(labelled, teachers, union, part, n_parts))
+                if split == "train":
+                    _add_genres(labels, labelled, union, genres or {}, genre_share)
+                for clip, samples in _cut(labelled, split, name, labels, songs, part, n_parts):
+                    clips.append(clip)
+                    audio.append(samples)
     return Lessons(Dataset(NAME, PROTOCOL, vocabulary, tuple(clips), INFO), tuple(audio), merger, teachers)
+
+
+def _cut(
+    labelled: LabelledSet,
+    split: str,
+    name: str,
+    labels: npt.NDArray[np.float32],
+    songs: list[str],
+    part: int,
+    parts: int,
+) -> Iterator[tuple[Clip, PackedAudio]]:
+    """The same part of every example that is audible there."""
+    length, row = EXAMPLE_SAMPLES // parts, 0
+    inside = slice(part * length, (part + 1) * length)
+    for shard, samples in zip(labelled.shards, labelled.audio, strict=True):
+        for k in range(len(samples)):
+            if _peak(samples[k, inside]) > SILENT_PEAK:
+                clip_id = f"{name}/{shard.name}/{k}" + (f"/{part}" if parts > 1 else "")
+                clip = Clip(clip_id, shard / "audio.npy", split, labels[row], song=songs[row])
+                yield clip, PackedAudio(samples[k, inside], float(np.float32(1 / 32767)))
+            row += 1
 
 
 def training_genres(emotify: Path) -> dict[str, npt.NDArray[np.float32]]:
@@ -130,11 +153,15 @@ def _add_genres(
             labels[row, places] = (1 - share) * labels[row, places] + share * real
 
 
-def _logits(labelled: LabelledSet, teachers: tuple[str, ...], union: Union) -> npt.NDArray[np.float64]:
-    """Of the teachers named, in their order."""
+def _logits(
+    labelled: LabelledSet, teachers: tuple[str, ...], union: Union, part: int = 0, parts: int = 1
+) -> npt.NDArray[np.float64]:
+    """Of the teachers named, in their order, for one of so many equal parts of every example."""
     places = [labelled.teachers.index(name) for name in teachers]
     vocabularies = [labelled.vocabularies[place] for place in places]
-    return union_logits(labelled.means[:, places].astype(np.float32), vocabularies, union)
+    length = EXAMPLE_SAMPLES // parts
+    means = labelled.means if parts == 1 else labelled.part_means(part * length, length)
+    return union_logits(means[:, places].astype(np.float32), vocabularies, union)
 
 
 def _peak(samples: npt.NDArray[np.int16]) -> float:

@@ -35,6 +35,7 @@ from earmark.training.keeper import (
     Keeper,
     checkpoint_writer,
 )
+from earmark.training.loss import logit_spreads
 from earmark.training.material import build_model, chosen_clips, load_material
 from earmark.training.module import TaggingModule
 from earmark.training.provenance import filled_card, fingerprint, first_card
@@ -167,7 +168,14 @@ def train(
         )
         n_batches = len(data.make_windows(0, world_size))
         module = TaggingModule(
-            model, recipe, dataset.vocabulary, judge, n_batches, train_judge, complete=not np.isnan(labels).any()
+            model,
+            recipe,
+            dataset.vocabulary,
+            judge,
+            n_batches,
+            train_judge,
+            complete=not np.isnan(labels).any(),
+            spreads=logit_spreads(labels) if recipe.loss.regression == "logits" else None,
         )
         keeper = Keeper(
             folder,

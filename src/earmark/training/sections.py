@@ -139,13 +139,17 @@ class OptimiserSection:
 class LossSection:
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
+    Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
+    for the tag in the training labels. What another network thinks of rare tags lies between .001 and .05, where the other
+    losses hardly look; so every tag counts alike (Ba and Caruana 2014 learn logits).
+
     Attributes:
         classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs.
         regression_weight: the loss is that of the classification tags plus this times that of the regression tags.
     """
 
     classification: Literal["bce", "mse"] = "bce"
-    regression: Literal["bce", "mse"] = "mse"
+    regression: Literal["bce", "mse", "logits"] = "mse"
     regression_weight: float = 1.0
 
 
