@@ -117,7 +117,7 @@ def train(
     ] = None,
     parts: Annotated[
         int, typer.Option("--parts", min=1, help="Cut examples of 29.1 s into so many, each with labels of its own.")
-    ] = 1,
+    ] = 3,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
