@@ -45,10 +45,10 @@ def spread(values: list[float], digits: int = 1) -> str:
 
 def speed_cells(runs: list[Run], n_files: int, seconds: float) -> list[str]:
     return [
-        f"{spread([seconds / run.wall_seconds for run in runs], 0)}x",
+        spread([seconds / run.wall_seconds for run in runs], 0),
         spread([n_files / run.wall_seconds for run in runs], 2),
         spread([run.cpu_seconds / n_files for run in runs], 2),
-        f"{spread([run.peak_mb for run in runs], 0)} MB",
+        spread([run.peak_mb for run in runs], 0),
     ]
 
 
@@ -125,12 +125,12 @@ def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any
         "# earmark beside musicnn",
         "",
         f"Written by `python {' '.join(['benchmarks/peers.py', *facts['arguments']])}`. {n_files} files, "
-        f"{seconds / 60:,.1f} minutes: {facts['what']}. Medians of {facts['rounds']} runs of each way and "
-        f"{len(own)} of earmark, in turns; least and most in brackets.",
+        f"{seconds / 60:,.1f} minutes: {facts['what']}. Counted runs: {len(own)} of earmark"
+        f"{f', {facts['rounds']} of each way of musicnn' if ways else ''}, in turns; medians, least and most in brackets.",
         f"Machine: {cpu_name()}, {cores} cores, {platform.system()}, Python {platform.python_version()}, "
         f"PyAV {av.__version__}, NumPy {np.__version__}; load of the machine before: {facts['load']:.1f}.",
         "",
-        "| way | x real time | files/s | CPU s a file | peak memory | throughput of earmark, times this | memory of earmark, of this |",
+        "| way | x real time | files/s | CPU s a file | peak memory, MB | throughput of earmark, times this | memory of earmark, of this |",
         "|---|---|---|---|---|---|---|",
         f"| **`earmark tag`**, model {facts['model']} | {' | '.join(speed_cells(own, n_files, seconds))} | 1 | 1 |",
     ]

@@ -91,8 +91,7 @@ def open_lessons(
     folder = Path(folder)
     union = union or load_union()
     train = LabelledSet.open(folder / "train")
-    teachers = train.teachers
-    merger = Merger.fit(_logits(train, teachers, union))
+    merger, teachers = lesson_merger(folder, union)
     vocabulary = Vocabulary(tuple(Tag(tag.name, "regression", tag.category) for tag in union.vocabulary))
     clips: list[Clip] = []
     audio: list[PackedAudio] = []
@@ -102,7 +101,7 @@ def open_lessons(
             labelled = train if name == "train" else LabelledSet.open(folder / name)
             songs = labelled.songs()
             for part in range(n_parts):
-                labels = merger.merge(_logits(labelled, teachers, union, part, n_parts))
+                labels = labels_of(labelled, merger, teachers, union, part, n_parts)
                 if split == "train":
                     _add_genres(labels, labelled, union, genres or {}, genre_share)
                 for clip, samples in _cut(labelled, split, name, labels, songs, part, n_parts):
@@ -151,6 +150,19 @@ def _add_genres(
         real = genres.get(recipe["parts"][0]["song"])
         if real is not None and len(recipe["parts"]) == 1:
             labels[row, places] = (1 - share) * labels[row, places] + share * real
+
+
+def lesson_merger(folder: Path, union: Union) -> tuple[Merger, tuple[str, ...]]:
+    """The common scale of the teachers that labelled the training set, and their names. Raises DataError without one."""
+    train = LabelledSet.open(folder / "train")
+    return Merger.fit(_logits(train, train.teachers, union)), train.teachers
+
+
+def labels_of(
+    labelled: LabelledSet, merger: Merger, teachers: tuple[str, ...], union: Union, part: int = 0, parts: int = 1
+) -> npt.NDArray[np.float32]:
+    """Soft labels (n, n_tags) of a set by some of its teachers, for one of so many equal parts of its examples."""
+    return merger.merge(_logits(labelled, teachers, union, part, parts))
 
 
 def _logits(
