@@ -121,12 +121,13 @@ FAIRNESS = """\
 def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any]) -> str:
     """The whole page as Markdown."""
     n_files, seconds, cores = facts["n_files"], facts["seconds"], available_cores()
+    peers = f", {facts['rounds']} of each way of musicnn" if ways else ""
     lines = [
         "# earmark beside musicnn",
         "",
         f"Written by `python {' '.join(['benchmarks/peers.py', *facts['arguments']])}`. {n_files} files, "
         f"{seconds / 60:,.1f} minutes: {facts['what']}. Counted runs: {len(own)} of earmark"
-        f"{f', {facts['rounds']} of each way of musicnn' if ways else ''}, in turns; medians, least and most in brackets.",
+        f"{peers}, in turns; medians, least and most in brackets.",
         f"Machine: {cpu_name()}, {cores} cores, {platform.system()}, Python {platform.python_version()}, "
         f"PyAV {av.__version__}, NumPy {np.__version__}; load of the machine before: {facts['load']:.1f}.",
         "",
