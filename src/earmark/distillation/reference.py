@@ -70,7 +70,8 @@ def fit_maps(
     rng = np.random.default_rng(seed)
     folds = dict(zip(rng.permutation(names).tolist(), np.arange(len(names)) % N_FOLDS, strict=True))
     fold = np.array([folds[group] for group in groups])
-    crossed, losses = {}, {None: log_loss(holds, scores)}
+    crossed: dict[float, Doubles] = {}
+    losses: dict[float | None, float] = {None: log_loss(holds, scores)}
     for freedom in FREEDOMS:
         out = np.empty_like(scores)
         for k in range(N_FOLDS):
