@@ -118,6 +118,10 @@ def train(
     parts: Annotated[
         int, typer.Option("--parts", min=1, help="Cut examples of 29.1 s into so many, each with labels of its own.")
     ] = 3,
+    hours: Annotated[
+        float | None,
+        typer.Option("--hours", min=0, help="Learn from so much of the training set alone.", show_default="all of it"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
@@ -137,9 +141,36 @@ def train(
     loaded = load_recipe(recipe, list(override or ()))
     advice = f"go on with --resume: `earmark distill train {recipe} --sets {sets} --out {out} --resume`"
     with stopping_kindly(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
-        lessons = open_lessons(sets, parts=parts, genres=None if emotify is None else training_genres(emotify))
+        lessons = open_lessons(
+            sets, parts=parts, hours=hours, genres=None if emotify is None else training_genres(emotify)
+        )
         material = (lessons.dataset, lessons.audio)
         watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material))
+
+
+@app.command(no_args_is_help=True)
+def compare(
+    checkpoints: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT...", help="Of students: RUN/checkpoint.")],
+    sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
+    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
+    ] = None,
+) -> None:
+    """Compare students: agreement with their teachers, real genres, weights and multiplications.
+
+    The test split is not looked at.
+    """
+    require_extra("train", "`earmark distill`", "scipy", "torch")
+    from earmark.distillation.students import measure, to_markdown
+    from earmark.files import write_atomic
+
+    page = to_markdown(measure(checkpoints, sets, emotify), "earmark distill compare")
+    if out is None:
+        typer.echo(page, nl=False)
+    else:
+        write_atomic(out, page.encode())
+        typer.echo(str(out))
 
 
 @app.command(no_args_is_help=True)

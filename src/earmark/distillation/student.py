@@ -67,6 +67,7 @@ def open_lessons(
     genres: Mapping[str, npt.NDArray[np.float32]] | None = None,
     genre_share: float = 0.5,
     parts: int = 1,
+    hours: float | None = None,
 ) -> Lessons:
     """Read the sets under a folder.
 
@@ -79,6 +80,7 @@ def open_lessons(
         genre_share: how much they count, 0..1.
         parts: into so many parts each training example is cut, each with what the teachers say of it: those with
             short windows of this part alone, those that hear all of an example at once of the whole.
+        hours: learn from so much of the training set alone, rounded up to whole shards; None for all of it.
 
     Raises:
         ConfigError: a share or a number of parts out of range.
@@ -98,7 +100,7 @@ def open_lessons(
     for split, names in (("train", ("train", *plain)), ("validation", ("validation",))):
         n_parts = parts if split == "train" else 1
         for name in names:
-            labelled = train if name == "train" else LabelledSet.open(folder / name)
+            labelled = train.first(hours) if name == "train" else LabelledSet.open(folder / name)
             songs = labelled.songs()
             for part in range(n_parts):
                 labels = labels_of(labelled, merger, teachers, union, part, n_parts)
