@@ -39,7 +39,7 @@ def write_set(
     (shard / "recipes.jsonl").write_text("\n".join(recipes) + "\n")
     document = {
         "format": FORMAT,
-        "teachers": [{"name": name, "vocabulary": name, "starts": [0]} for name in teachers],
+        "teachers": [{"name": name, "vocabulary": name, "starts": [0], "sha256": "0" * 64} for name in teachers],
         "teachers_by_window": [],
     }
     (folder / SET_FILE).write_text(json.dumps(document))

@@ -70,6 +70,7 @@ def finish(
     citations: Sequence[str] = (),
     licence: str | None = None,
     version: str = "1",
+    least_correlation: float = LEAST_CORRELATION,
 ) -> Finished:
     """Make a checkpoint of a student into one for people.
 
@@ -78,6 +79,7 @@ def finish(
         sets: what it has learned from, with the sets "heldout" and "validation".
         out: folder of the new checkpoint.
         name, description, limits, citations, licence, version: for its card.
+        least_correlation: with the averaged teachers on held-out music; tags below it are left out.
 
     Raises:
         DataError: sets that are not there.
@@ -93,7 +95,7 @@ def finish(
     said = {part: answers(student, found) for part, found in labelled.items()}
     merged = {part: merged_labels(found, everyone, union) for part, found in labelled.items()}
     whole = {part: compare(said[part], names, labelled[part], merged[part], union) for part in labelled}
-    left_out = noise(whole[HELD_OUT], sets, union)
+    left_out = noise(whole[HELD_OUT], sets, union, least_correlation)
     kept = tuple(tag for tag in names if tag not in left_out)
     if not kept:
         raise ConfigError(f"{checkpoint}: no tag can be told from noise; train longer, or on more music")
@@ -150,13 +152,14 @@ def finish(
     )
 
 
-def noise(heard: Agreement, sets: Path, union: Union) -> dict[str, str]:
+def noise(heard: Agreement, sets: Path, union: Union, least_correlation: float = LEAST_CORRELATION) -> dict[str, str]:
     """Tags that are better left out, with the reason.
 
     Args:
         heard: student and teachers on held-out music.
         sets: for the teachers' agreement among themselves on the same music.
         union: the tags.
+        least_correlation: of student and teachers.
     """
     held_out = LabelledSet.open(sets / HELD_OUT)
     _, logits = comparison.song_logits([held_out], union)
@@ -166,7 +169,7 @@ def noise(heard: Agreement, sets: Path, union: Union) -> dict[str, str]:
         agreed = within[union.vocabulary.index(tag)]
         if agreed < LEAST_AGREEMENT:  # NaN: one teacher alone, or none to compare with
             out[tag] = f"teachers of one vocabulary agree by a rank correlation of {agreed:.2f} on held-out music"
-        elif not correlation >= LEAST_CORRELATION:
+        elif not correlation >= least_correlation:
             out[tag] = f"rank correlation with the averaged teachers is {correlation:.2f} on held-out music"
     return out
 
