@@ -92,9 +92,9 @@ def verdicts(ways: list[Way], own: list[Run]) -> list[str]:
 
 INSTALL = """\
 musicnn was last changed in 2020. As its package asks (NumPy below 1.17) it cannot be installed on a Python of today,
-with Keras 3 and so TensorFlow from 2.16 on its network cannot be built, and older librosa took far slower ways to read
-and resample audio. The newest that it runs with unchanged, in an environment of its own (Python 3.10 or 3.11;
-`tensorflow` instead of `tensorflow-cpu` on other systems than Linux and Windows):
+and Keras 3, which comes with TensorFlow from 2.16 on, lacks the layers of which its network is made. librosa before 0.10
+resampled in a slower way. So we take the last TensorFlow before Keras 3 and librosa 0.10, with which it runs unchanged,
+in an environment of its own (Python 3.10 or 3.11; `tensorflow` for `tensorflow-cpu` where there is no such package):
 
 ```console
 $ python3.11 -m venv ~/musicnn-env

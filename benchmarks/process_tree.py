@@ -46,6 +46,7 @@ def measure(command: list[str], environment: dict[str, str] | None = None) -> tu
         process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
 
         def watch() -> None:
+            peaks.append(tree_megabytes(process.pid))
             while not ended.wait(SAMPLE_SECONDS):
                 peaks.append(tree_megabytes(process.pid))
 
