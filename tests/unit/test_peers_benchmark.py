@@ -70,6 +70,7 @@ def test_without_the_peer_it_says_how_to_install_it(benchmarks: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert done.stdout == out.read_text()
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("| **`earmark tag`**")]
-    speed = float(row.split("|")[2].split()[0].replace(",", ""))
-    assert speed > 1
+    speed, _, _, memory = (cell.strip().split()[0] for cell in row.split("|")[2:6])
+    assert speed.replace(",", "").isdigit()
+    assert int(memory) > 20
     assert "pip install --no-deps musicnn==0.1.0" in done.stdout
