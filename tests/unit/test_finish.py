@@ -10,7 +10,7 @@ import pytest
 
 from earmark.distillation import reference
 from earmark.distillation.agreement import Agreement, all_teachers, answers, compare, merged_labels
-from earmark.distillation.finish import finish
+from earmark.distillation.finish import finish, with_needed
 from earmark.distillation.model_figures import agreement_metrics, licence_hours, not_music
 from earmark.distillation.ranks import rank_correlations, shared_tags
 from earmark.distillation.sets import LabelledSet
@@ -19,6 +19,7 @@ from earmark.distillation.tags import load_union
 from earmark.errors import ConfigError
 from earmark.evaluation.run import load_model
 from earmark.export import export_onnx
+from earmark.rules import usual_rules
 from earmark.tagging import load_tagger
 from earmark.training.config import load_recipe
 from earmark.training.run import train
@@ -112,6 +113,14 @@ def test_a_tag_holds_in_as_large_a_share_as_its_mean_says() -> None:
     labels = np.random.default_rng(3).beta(0.3, 3, (5000, 4)).astype(np.float32)
     limits = reference.reference_limits(labels)
     assert (labels >= limits).mean(axis=0) == pytest.approx(labels.mean(axis=0), abs=0.002)
+
+
+def test_in_the_reference_no_singer_is_without_a_voice() -> None:
+    names = ("vocals", "rock", "female vocals")
+    holds = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0]], bool)
+    found = with_needed(holds, names, usual_rules(names))
+    assert found.tolist() == [[True, True, True], [True, False, False], [False, False, False]]
+    assert not holds[0, 0]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from earmark.distillation.tags import Union, load_union
 from earmark.errors import ConfigError
 from earmark.evaluation.torch_model import TorchModel
 from earmark.models import create_model
-from earmark.rules import usual_rules
+from earmark.rules import TagRules, usual_rules
 from earmark.tagging import Tagger
 from earmark.vocabulary import Vocabulary
 
@@ -111,7 +111,8 @@ def finish(
         holds.append(labels_of(found, merger, learned_from, union)[rows][:, places] >= levels)
         scores.append(said[part][rows][:, [names.index(tag) for tag in kept]])
         groups += [song for song, heard in zip(found.songs(), rows, strict=True) if heard]
-    held = np.concatenate(holds)
+    rules = usual_rules(kept)
+    held = with_needed(np.concatenate(holds), kept, rules)
     fitted = fit_maps(held, np.concatenate(scores), levels, groups)
 
     vocabulary = Vocabulary(
@@ -130,7 +131,7 @@ def finish(
             tag: Platt(round(found.slope, 5), round(found.offset, 5))
             for tag, found in zip(kept, fitted.maps, strict=True)
         },
-        rules=usual_rules(kept),
+        rules=rules,
         metrics=(),
         limits=tuple(limits),
         citations=tuple(citations),
@@ -150,6 +151,14 @@ def finish(
     return Finished(
         out, card, {part: found.of_tags(kept) for part, found in whole.items()}, left_out, fitted, held, levels
     )
+
+
+def with_needed(holds: npt.NDArray[np.bool_], names: Sequence[str], rules: TagRules) -> npt.NDArray[np.bool_]:
+    """The reference (n, n_tags), in which a tag also holds where one holds that needs it: no female vocals without vocals."""
+    out = holds.copy()
+    for tag, needed in rules.requires.items():
+        out[:, names.index(needed)] |= holds[:, names.index(tag)]
+    return out
 
 
 def noise(heard: Agreement, sets: Path, union: Union, least_correlation: float = LEAST_CORRELATION) -> dict[str, str]:

@@ -20,7 +20,7 @@ from earmark.calibration import Platt, calibrated, logit
 from earmark.distillation.merge import Doubles
 from earmark.evaluation.platt import fit_platt
 
-FREEDOMS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
+FREEDOMS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Deviations of a tag's offset around that of all, among which cross-validation chooses; half as much for slopes."""
 N_FOLDS = 5
 LEAST_PRECISION = 0.6
