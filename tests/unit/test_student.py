@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from earmark.checkpoint import load_checkpoint
 from earmark.distillation.label import FORMAT, SET_FILE
 from earmark.distillation.merge import Merger, union_logits
 from earmark.distillation.student import open_lessons
@@ -103,6 +105,23 @@ def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
     assert len(result.history) == 2
     assert result.history[1]["validation_loss"] < result.history[0]["validation_loss"]  # type: ignore[operator]
     assert (result.checkpoint / "model.safetensors").is_file()
+
+
+def test_a_run_begins_where_another_ended(sets: Path, tmp_path: Path) -> None:
+    lessons = open_lessons(sets)
+    material = (lessons.dataset, lessons.audio)
+    options = ["training.epochs=1", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
+    first = train(load_recipe("default/compact-1d", options), tmp_path / "a", device="cpu", material=material)
+    still = load_recipe("default/compact-1d", [*options, "optimiser.learning_rate=1e-12", "optimiser.weight_decay=0"])
+    again = train(still, tmp_path / "b", device="cpu", material=material, begin=first.checkpoint)
+    before, after = (load_checkpoint(found.checkpoint) for found in (first, again))
+    assert after[1].training["begun_with"]["weights_sha256"] == before[1].weights_sha256
+    for name, weights in before[0].named_parameters():
+        assert torch.allclose(weights, after[0].get_parameter(name), atol=1e-6), name
+    other = load_recipe("default/compact-1d", [*options[:2], "model.options={width: 0.2, hidden: 8}"])
+    with pytest.raises(ConfigError, match="another network"):
+        train(other, tmp_path / "c", device="cpu", material=material, begin=first.checkpoint)
+    assert not (tmp_path / "c").exists()
 
 
 def test_without_sets_there_is_a_plain_error(tmp_path: Path) -> None:

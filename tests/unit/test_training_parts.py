@@ -192,6 +192,9 @@ def test_learning_logits_counts_small_degrees_as_keenly_as_large_ones() -> None:
     logits[:3, 2] = z[:, 2] + 0.5 * spreads[2]
     binary = F.binary_cross_entropy_with_logits(logits[:3, :2], p[:, :2])
     assert loss(logits, labels).item() == pytest.approx(binary.item() + 0.25, rel=1e-5)
+    both = TagLoss(BOTH, LossSection(regression="logits", cross_entropy=3.0), spreads=spreads)
+    added = 3 * F.binary_cross_entropy_with_logits(logits[:3, 2], p[:, 2])
+    assert both(logits, labels).item() == pytest.approx(binary.item() + 0.25 + added.item(), rel=1e-5)
 
 
 def test_masks_hide_runs_in_training_only() -> None:

@@ -122,6 +122,10 @@ def train(
         float | None,
         typer.Option("--hours", min=0, help="Learn from so much of the training set alone.", show_default="all of it"),
     ] = None,
+    begin: Annotated[
+        Path | None,
+        typer.Option(metavar="CHECKPOINT", help="Begin with the weights of another run.", show_default="fresh ones"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
@@ -145,7 +149,7 @@ def train(
             sets, parts=parts, hours=hours, genres=None if emotify is None else training_genres(emotify)
         )
         material = (lessons.dataset, lessons.audio)
-        watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material))
+        watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material, begin=begin))
 
 
 @app.command(no_args_is_help=True)

@@ -40,6 +40,7 @@ class TagLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.complete = complete
+        self.cross_entropy = config.cross_entropy
         known = np.ones(len(vocabulary), np.float32) if spreads is None else np.asarray(spreads, np.float32)
         self.register_buffer("spreads", torch.from_numpy(known), persistent=False)
         self.kinds = [
@@ -77,6 +78,9 @@ class TagLoss(nn.Module):
                 else:
                     errors = (answer.sigmoid() - wanted).square()
                 losses = (errors if known is None else errors * known).sum()
+                if kind == "logits" and self.cross_entropy:
+                    entropies = F.binary_cross_entropy_with_logits(answer, wanted, known, reduction="sum")
+                    losses = losses + self.cross_entropy * entropies
             parts.append(weight * losses / number)
         return sum(parts[1:], parts[0])
 

@@ -36,7 +36,7 @@ from earmark.training.keeper import (
     checkpoint_writer,
 )
 from earmark.training.loss import logit_spreads
-from earmark.training.material import build_model, chosen_clips, load_material
+from earmark.training.material import build_model, chosen_clips, load_material, take_weights
 from earmark.training.module import TaggingModule
 from earmark.training.provenance import filled_card, fingerprint, first_card
 from earmark.training.schedule import Plateau
@@ -85,6 +85,7 @@ def train(
     measure_training: int = 0,
     watcher: Watcher | None = None,
     material: tuple[Dataset, Sequence[Waveform]] | None = None,
+    begin: str | Path | None = None,
 ) -> TrainingResult:
     """Train a model by a recipe.
 
@@ -111,6 +112,7 @@ def train(
         watcher: is told how the run gets on.
         material: a dataset that is there already, in place of the recipe's, and the audio of its training and validation
             clips, in this order.
+        begin: checkpoint with whose weights training begins, in place of fresh ones: of the same network and tags.
 
     Raises:
         ConfigError: recipe and device problems, a folder with a run in it without ``resume``, or resuming with another
@@ -144,6 +146,10 @@ def train(
         torch.manual_seed(recipe.training.seed)
         model, members = build_model(recipe, dataset)
         card = first_card(recipe, dataset, model, members)
+        if begin is not None:
+            begun = take_weights(model, card, begin)
+            said = {"name": begun.name, "weights_sha256": begun.weights_sha256}
+            card, members = card.replace(training={**card.training, "begun_with": said}), (*members, begun)
         judge = Judge(
             dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
         )
