@@ -44,6 +44,10 @@ class Platt:
         """Calibrated scores of scores in 0..1, any shape."""
         return sigmoid(self.slope * logit(scores) + self.offset)
 
+    def inverse(self) -> Platt:
+        """The map that takes this one back."""
+        return Platt(1 / self.slope, -self.offset / self.slope)
+
     def after(self, first: Platt) -> Platt:
         """The map that does ``first``, then this one."""
         return Platt(self.slope * first.slope, self.slope * first.offset + self.offset)

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from earmark.checkpoint import load_checkpoint
 from earmark.distillation.label import FORMAT, SET_FILE
 from earmark.distillation.merge import Merger, union_logits
 from earmark.distillation.student import open_lessons
 from earmark.distillation.tags import load_union
 from earmark.distillation.windows import EXAMPLE_SAMPLES
-from earmark.errors import DataError
+from earmark.errors import ConfigError, DataError
 from earmark.training.config import load_recipe
 from earmark.training.run import train
 
@@ -39,7 +41,7 @@ def write_set(
     (shard / "recipes.jsonl").write_text("\n".join(recipes) + "\n")
     document = {
         "format": FORMAT,
-        "teachers": [{"name": name, "vocabulary": name, "starts": [0]} for name in teachers],
+        "teachers": [{"name": name, "vocabulary": name, "starts": [0], "sha256": "0" * 64} for name in teachers],
         "teachers_by_window": [],
     }
     (folder / SET_FILE).write_text(json.dumps(document))
@@ -51,7 +53,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets")
     write_set(folder / "train", 5, seed=0)
     write_set(folder / "emotify", 2, seed=1, teachers=VOCABULARIES[::-1])
-    write_set(folder / "heldout", 4, seed=2)
+    write_set(folder / "validation", 4, seed=2)
     return folder
 
 
@@ -79,6 +81,21 @@ def test_teachers_in_another_order_are_the_same_teachers(sets: Path, tmp_path: P
     assert np.allclose(label, open_lessons(sets).merger.merge(logits)[1], atol=1e-6)
 
 
+def test_real_genres_count_where_one_song_is_heard(sets: Path) -> None:
+    real = np.array([1, 0, 0, 0], np.float32)
+    before = {clip.clip_id: clip.labels for clip in open_lessons(sets).dataset.clips}
+    lessons = open_lessons(sets, genres={"song 2": real, "song 3": real}, genre_share=0.75)
+    places = [lessons.dataset.vocabulary.index(genre) for genre in ("classical", "rock", "electronic", "pop")]
+    for clip in lessons.dataset.clips:
+        told = clip.split == "train" and clip.song in ("song 2", "song 3")
+        expected = before[clip.clip_id].copy()
+        if told:
+            expected[places] = 0.25 * expected[places] + 0.75 * real
+        assert np.allclose(clip.labels, expected), clip.clip_id
+    with pytest.raises(ConfigError, match="genre_share 2"):
+        open_lessons(sets, genre_share=2)
+
+
 def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
     lessons = open_lessons(sets)
     recipe = load_recipe(
@@ -88,6 +105,23 @@ def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
     assert len(result.history) == 2
     assert result.history[1]["validation_loss"] < result.history[0]["validation_loss"]  # type: ignore[operator]
     assert (result.checkpoint / "model.safetensors").is_file()
+
+
+def test_a_run_begins_where_another_ended(sets: Path, tmp_path: Path) -> None:
+    lessons = open_lessons(sets)
+    material = (lessons.dataset, lessons.audio)
+    options = ["training.epochs=1", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
+    first = train(load_recipe("default/compact-1d", options), tmp_path / "a", device="cpu", material=material)
+    still = load_recipe("default/compact-1d", [*options, "optimiser.learning_rate=1e-12", "optimiser.weight_decay=0"])
+    again = train(still, tmp_path / "b", device="cpu", material=material, begin=first.checkpoint)
+    before, after = (load_checkpoint(found.checkpoint) for found in (first, again))
+    assert after[1].training["begun_with"]["weights_sha256"] == before[1].weights_sha256
+    for name, weights in before[0].named_parameters():
+        assert torch.allclose(weights, after[0].get_parameter(name), atol=1e-6), name
+    other = load_recipe("default/compact-1d", [*options[:2], "model.options={width: 0.2, hidden: 8}"])
+    with pytest.raises(ConfigError, match="another network"):
+        train(other, tmp_path / "c", device="cpu", material=material, begin=first.checkpoint)
+    assert not (tmp_path / "c").exists()
 
 
 def test_without_sets_there_is_a_plain_error(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from earmark.errors import DataError
 from earmark.training.audio_store import AudioStore, PackedAudio
 from earmark.training.config import AugmentationSection, LossSection, OptimiserSection, TrainingSection
 from earmark.training.data import TrainingWindows, ValidationClips
-from earmark.training.module import SpectrumMask, TagLoss
+from earmark.training.loss import TagLoss, logit_spreads
+from earmark.training.module import SpectrumMask
 from earmark.training.schedule import learning_rate_share
 from earmark.training.selection import Judge
 from earmark.vocabulary import Tag, Vocabulary
@@ -177,6 +178,23 @@ def test_the_loss_is_that_of_the_labelled_entries_of_each_kind() -> None:
     nothing = soft(logits, torch.full((6, 3), math.nan))
     nothing.backward()
     assert nothing.item() == 0
+
+
+def test_learning_logits_counts_small_degrees_as_keenly_as_large_ones() -> None:
+    p = torch.tensor([[0.2, 0.5, 0.9], [0.1, 0.5, 0.001], [0.0, 0.5, 0.02]])
+    labels = torch.cat([p, torch.full((1, 3), math.nan)])
+    spreads = logit_spreads(labels.numpy())
+    z = torch.logit(p.clamp(1e-5, 1 - 1e-5))
+    assert spreads[2] == pytest.approx(z[:, 2].std(correction=0).item(), rel=1e-5)
+    assert 0 < spreads[1] < 0.1  # all alike: no division by zero
+    loss = TagLoss(BOTH, LossSection(regression="logits"), spreads=spreads)
+    logits = torch.zeros(4, 3)
+    logits[:3, 2] = z[:, 2] + 0.5 * spreads[2]
+    binary = F.binary_cross_entropy_with_logits(logits[:3, :2], p[:, :2])
+    assert loss(logits, labels).item() == pytest.approx(binary.item() + 0.25, rel=1e-5)
+    both = TagLoss(BOTH, LossSection(regression="logits", cross_entropy=3.0), spreads=spreads)
+    added = 3 * F.binary_cross_entropy_with_logits(logits[:3, 2], p[:, 2])
+    assert both(logits, labels).item() == pytest.approx(binary.item() + 0.25 + added.item(), rel=1e-5)
 
 
 def test_masks_hide_runs_in_training_only() -> None:

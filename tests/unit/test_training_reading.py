@@ -19,7 +19,8 @@ from earmark.training import material
 from earmark.training.audio_store import PackedAudio
 from earmark.training.config import LossSection, recipe_from
 from earmark.training.data import TrainingWindows
-from earmark.training.module import TaggingModule, TagLoss
+from earmark.training.loss import TagLoss
+from earmark.training.module import TaggingModule
 from earmark.training.sections import AugmentationSection, Recipe, TrainingSection
 from earmark.vocabulary import Tag, Vocabulary
 from tests.sounds import write

@@ -20,7 +20,7 @@ from earmark.models.blocks import average_subclips
 from earmark.training.audio_store import PackedAudio
 from earmark.training.config import AugmentationSection, LossSection, TrainingSection
 from earmark.training.data import TrainingWindows
-from earmark.training.module import TagLoss
+from earmark.training.loss import TagLoss
 from earmark.vocabulary import Tag, Vocabulary
 
 SIZE = 50

@@ -103,8 +103,28 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe for students, or a YAML file.")],
     sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run; made where there is none.")],
+    emotify: Annotated[
+        Path | None,
+        typer.Option(
+            "--emotify",
+            metavar="DIR",
+            help="Emotify: its own genres count half, the teachers half. Default: the teachers alone.",
+            show_default=False,
+        ),
+    ] = None,
     override: Annotated[
         list[str] | None, typer.Option("--override", "-o", metavar="KEY=VALUE", help="Change a value of the recipe.")
+    ] = None,
+    parts: Annotated[
+        int, typer.Option("--parts", min=1, help="Cut examples of 29.1 s into so many, each with labels of its own.")
+    ] = 3,
+    hours: Annotated[
+        float | None,
+        typer.Option("--hours", min=0, help="Learn from so much of the training set alone.", show_default="all of it"),
+    ] = None,
+    begin: Annotated[
+        Path | None,
+        typer.Option(metavar="CHECKPOINT", help="Begin with the weights of another run.", show_default="fresh ones"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
@@ -118,16 +138,80 @@ def train(
     """
     require_extra("train", "`earmark distill`", "lightning", "torch", "yaml")
     from earmark.cli.train_watch import TerminalWatcher
-    from earmark.distillation.student import open_lessons
+    from earmark.distillation.student import open_lessons, training_genres
     from earmark.training.config import load_recipe
     from earmark.training.run import train as run_training
 
     loaded = load_recipe(recipe, list(override or ()))
     advice = f"go on with --resume: `earmark distill train {recipe} --sets {sets} --out {out} --resume`"
     with stopping_kindly(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
-        lessons = open_lessons(sets)
+        lessons = open_lessons(
+            sets, parts=parts, hours=hours, genres=None if emotify is None else training_genres(emotify)
+        )
         material = (lessons.dataset, lessons.audio)
-        watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material))
+        watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material, begin=begin))
+
+
+@app.command(no_args_is_help=True)
+def compare(
+    checkpoints: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT...", help="Of students: RUN/checkpoint.")],
+    sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
+    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
+    ] = None,
+) -> None:
+    """Compare students: agreement with their teachers, real genres, weights and multiplications.
+
+    The test split is not looked at.
+    """
+    require_extra("train", "`earmark distill`", "scipy", "torch")
+    from earmark.distillation.students import measure, to_markdown
+    from earmark.files import write_atomic
+
+    page = to_markdown(measure(checkpoints, sets, emotify), "earmark distill compare")
+    if out is None:
+        typer.echo(page, nl=False)
+    else:
+        write_atomic(out, page.encode())
+        typer.echo(str(out))
+
+
+@app.command(no_args_is_help=True)
+def finish(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of a student: RUN/checkpoint.")],
+    sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
+    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: its test songs are measured.")],
+    corpus: Annotated[Path, typer.Option("--corpus", metavar="DIR", help="The corpus: sources and licences.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoint, ONNX file and page.")],
+    instruments: Annotated[
+        Path | None,
+        typer.Option("--instruments", metavar="DIR", help="Single notes with known instruments.", show_default=False),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="float32|float16|int8", help="How the ONNX file keeps the weights.")
+    ] = "float16",
+) -> None:
+    """Make a model for people of a student: calibrate, export, measure, and write its page.
+
+    Tags that cannot be told from noise are left out; scores are calibrated on held-out music; the test split of Emotify is
+    measured here for the first time.
+
+    \b
+    Example:
+      earmark distill finish runs/student/checkpoint --sets sets --emotify ~/emotify --corpus ~/corpus --out model
+
+    Writes OUT/checkpoint, OUT/NAME.onnx with its card, OUT/evaluation and OUT/NAME.md.
+    """
+    require_extra("train", "`earmark distill`", "onnx", "scipy", "torch", "pyarrow")
+    from earmark.distillation.ready import make_model
+    from earmark.errors import ConfigError
+
+    if weights not in ("float32", "float16", "int8"):
+        raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
+    with stopping_kindly("the same command begins anew"):
+        for line in make_model(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=weights):  # type: ignore[arg-type]
+            typer.echo(line)
 
 
 def _part(text: str) -> tuple[int, int]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def reproduce(
     key: Annotated[
         str | None,
-        typer.Argument(metavar="PAPER", help="dieleman2014, bristol, kim2018, pons2017 or ensemble; see --list."),
+        typer.Argument(
+            metavar="PAPER", help="dieleman2014, bristol, kim2018, pons2017, ensemble (see --list), or default."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of all papers' runs and results.")] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Where the dataset lies.")] = None,
@@ -43,7 +45,7 @@ def reproduce(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
-    """Train and measure the rows of a paper's tables; the paper's numbers stand beside.
+    """Train and measure the rows of a paper's tables; the paper's numbers stand beside. Or make the default model.
 
     \b
     Examples:
@@ -51,9 +53,13 @@ def reproduce(
       earmark reproduce kim2018 --root ~/mtat --out results
       earmark reproduce dieleman2014 --dataset emotify --root ~/emotify --out results
       earmark reproduce bristol --dataset emotify --root ~/emotify --out results --rows 'raw-*' --seeds 5
+      earmark reproduce default --root ~/music-data --out default --dry-run
 
     Runs lie in OUT/PAPER/ROW/seed-N, tables with intervals in OUT/PAPER/results.md and results.json. The same command
     again goes on where it was stopped, and skips what is done.
+
+    `default` makes the model that comes with earmark: labels, students, their comparison, the model with its card and page.
+    DIR then holds the folders emotify and corpus, and peers with the published weights; --dry-run shows the commands.
     """
     from rich.console import Console
 
@@ -71,6 +77,9 @@ def reproduce(
 
     from earmark.reproduce.tables import load_tables
 
+    if key == "default":
+        _make_default(root.expanduser(), out.expanduser(), jobs, dry_run, quiet)
+        return
     tables = load_tables(key)  # a wrong name is told before PyTorch is there
     from earmark.reproduce import page, results
     from earmark.reproduce.runner import plan, run
@@ -109,6 +118,26 @@ def reproduce(
     messages.print(f"{out / key / results.PAGE_NAME}", markup=False)
     if any(finished.document is None for finished in over):
         raise typer.Exit(1)
+
+
+def _make_default(root: Path, out: Path, jobs: int | None, dry_run: bool, quiet: bool) -> None:
+    """All commands between music and the default model, one after the other."""
+    from rich.console import Console
+
+    from earmark.cli.extra import stopping_kindly
+    from earmark.reproduce.default import lines, run, steps
+    from earmark.tagging import available_cores
+
+    found = steps(root, out, jobs=jobs or available_cores())
+    if dry_run:
+        for line in lines(found):
+            typer.echo(line)
+        return
+    messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+    with stopping_kindly("the same command goes on where it was stopped"):
+        for number, step in enumerate(found, start=1):
+            messages.print(f"{number}/{len(found)}  {step.title}", markup=False)
+            run(step)
 
 
 class _Watcher:

@@ -46,6 +46,14 @@ def train(
         list[str] | None,
         typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),
     ] = None,
+    begin: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="Begin with the weights of another run, of the same network and tags.",
+            show_default="fresh ones",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies in --out.")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[
@@ -142,6 +150,7 @@ def train(
             jobs=jobs,
             tensorboard=tensorboard,
             measure_training=measure_training,
+            begin=begin,
             watcher=watcher,
         )
         watcher.finished(result)

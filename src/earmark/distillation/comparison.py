@@ -19,6 +19,7 @@ from scipy.stats import rankdata
 from earmark.datasets import load_dataset
 from earmark.datasets.emotify import GENRES
 from earmark.distillation.merge import Doubles, Merger, union_logits
+from earmark.distillation.ranks import N_TOP, rank_correlations, shared_tags
 from earmark.distillation.sets import LabelledSet
 from earmark.distillation.tags import Union
 from earmark.errors import ConfigError, DataError
@@ -153,7 +154,7 @@ def agreement(logits: Doubles, vocabularies: Sequence[str]) -> Agreement:
     )
 
 
-def agreement_with_all(logits: Doubles, members: Sequence[int], n_top: int = 5) -> tuple[float, float]:
+def agreement_with_all(logits: Doubles, members: Sequence[int], n_top: int = N_TOP) -> tuple[float, float]:
     """Soft labels merged from some teachers against those merged from all, over the tags that some of them know.
 
     Args:
@@ -168,13 +169,7 @@ def agreement_with_all(logits: Doubles, members: Sequence[int], n_top: int = 5) 
     known = ~np.isnan(chosen[0]).all(axis=0)
     some = Merger.fit(chosen[:, :, known]).merge(chosen[:, :, known])
     everyone = Merger.fit(logits[:, :, known]).merge(logits[:, :, known])
-    ranks = [rankdata(labels, axis=0) for labels in (some, everyone)]
-    centred = [rank - rank.mean(axis=0) for rank in ranks]
-    norms = [np.sqrt((rank**2).sum(axis=0)).clip(1e-9) for rank in centred]
-    correlation = (centred[0] * centred[1]).sum(axis=0) / (norms[0] * norms[1])
-    tops = [np.argsort(-labels, axis=1, kind="stable")[:, :n_top] for labels in (some, everyone)]
-    shared = np.mean([len(set(a) & set(b)) for a, b in zip(*tops, strict=True)])
-    return float(correlation.mean()), float(shared)
+    return float(rank_correlations(some, everyone).mean()), float(shared_tags(some, everyone, n_top).mean())
 
 
 def _mean(values: Doubles, axes: tuple[int, ...]) -> Doubles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.distillation.augment import loudness
-from earmark.distillation.label import FORMAT, SET_FILE
+from earmark.distillation.label import FORMAT, SET_FILE, n_train_shards
 from earmark.errors import DataError
 
 Half = npt.NDArray[np.float16]
@@ -53,6 +54,12 @@ class LabelledSet:
         if not shards:
             raise DataError(f"{folder}: no shard is there yet")
         return cls(folder, document, shards)
+
+    def first(self, hours: float | None) -> LabelledSet:
+        """The first shards that together hold at least so many hours; None for all."""
+        if hours is None:
+            return self
+        return dataclasses.replace(self, shards=self.shards[: max(1, n_train_shards(hours))])
 
     @property
     def teachers(self) -> tuple[str, ...]:

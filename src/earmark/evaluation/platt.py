@@ -37,16 +37,28 @@ class Calibration:
     notes: tuple[str, ...]
 
 
-def fit_platt(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Platt:
+def fit_platt(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    *,
+    usual: Platt | None = None,
+    deviations: tuple[float, float] = (1.0, 1.0),
+) -> Platt:
     """The map of highest likelihood, with Platt's smoothing of labels, which keeps it finite where labels separate.
 
     Args:
         labels: ``(n_clips,)`` 0 or 1, or shares between; NaN for clips that are not labelled.
         scores: ``(n_clips,)`` 0..1.
+        usual: the map of a tag of which nothing is known, e.g. that of all tags together. The fit is then the most
+            likely map when those of tags lie around it, normally distributed: few labels move it little. They are not
+            smoothed.
+        deviations: of slope and offset around ``usual``, above 0.
 
     Raises:
-        ConfigError: shapes differ, no labelled clip, or values outside 0..1.
+        ConfigError: shapes differ, no labelled clip, or values out of range.
     """
+    if not all(value > 0 for value in deviations):
+        raise ConfigError(f"deviations {deviations}: must be above 0")
     y, p = np.asarray(labels, np.float64), np.asarray(scores, np.float64)
     if y.ndim != 1 or y.shape != p.shape:
         raise ConfigError(f"labels {y.shape} and scores {p.shape}: must be (n_clips,) both")
@@ -56,9 +68,14 @@ def fit_platt(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Platt:
         raise ConfigError("labels and scores: must be 0..1, and at least one clip labelled")
     n_with = y.sum()
     n_without = len(y) - n_with
-    target = y * (n_with + 1) / (n_with + 2) + (1 - y) / (n_without + 2)
     x = logit(p)
-    slope, offset = _descend(np.stack([x, np.ones_like(x)]), target, np.zeros_like(x))
+    both = np.stack([x, np.ones_like(x)])
+    if usual is not None:
+        precisions = 1 / np.square(deviations)
+        moved = _descend(both, y, usual.slope * x + usual.offset, precisions)
+        return Platt(max(LEAST_SLOPE, float(usual.slope + moved[0])), float(usual.offset + moved[1]))
+    target = y * (n_with + 1) / (n_with + 2) + (1 - y) / (n_without + 2)
+    slope, offset = _descend(both, target, np.zeros_like(x))
     if slope < LEAST_SLOPE:
         slope = LEAST_SLOPE
         (offset,) = _descend(np.ones((1, len(x))), target, slope * x)
@@ -66,20 +83,27 @@ def fit_platt(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Platt:
 
 
 def _descend(
-    columns: npt.NDArray[np.float64], target: npt.NDArray[np.float64], fixed: npt.NDArray[np.float64]
+    columns: npt.NDArray[np.float64],
+    target: npt.NDArray[np.float64],
+    fixed: npt.NDArray[np.float64],
+    precisions: npt.ArrayLike = 0.0,
 ) -> npt.NDArray[np.float64]:
-    """Newton's method for a logistic regression on columns ``(n_weights, n)``, with halved steps where it overshoots."""
+    """Newton's method for a logistic regression on columns ``(n_weights, n)``, with halved steps where it overshoots.
+
+    ``precisions`` (n_weights,): weights are drawn to 0, as if they were normally distributed around it.
+    """
     weights = np.zeros(len(columns))
+    pull = np.broadcast_to(np.asarray(precisions, np.float64), weights.shape)
 
     def loss(of: npt.NDArray[np.float64]) -> float:
         z = of @ columns + fixed
-        return float((np.logaddexp(0, z) - target * z).sum())
+        return float((np.logaddexp(0, z) - target * z).sum() + 0.5 * (pull * of * of).sum())
 
     best = loss(weights)
     for _ in range(_STEPS):
         p = sigmoid(weights @ columns + fixed)
-        gradient = columns @ (p - target)
-        curvature = (columns * (p * (1 - p))) @ columns.T + 1e-9 * np.eye(len(columns))
+        gradient = columns @ (p - target) + pull * weights
+        curvature = (columns * (p * (1 - p))) @ columns.T + np.diag(pull + 1e-9)
         step = np.linalg.solve(curvature, gradient)
         while (now := loss(weights - step)) > best and np.abs(step).max() > 1e-10:
             step = step / 2

@@ -18,6 +18,7 @@ class TorchModel:
         folder: what :func:`earmark.checkpoint.save_checkpoint` wrote.
 
     Attributes:
+        network: gives logits; in eval mode.
         card: the model's card.
 
     Raises:
@@ -25,12 +26,12 @@ class TorchModel:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._model, self.card = load_checkpoint(folder)
+        self.network, self.card = load_checkpoint(folder)
 
     def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities (n, n_tags), 0..1, of windows (n, window_samples)."""
         with torch.inference_mode():
             scores: npt.NDArray[np.float32] = (
-                self._model(torch.from_numpy(np.ascontiguousarray(batch))).sigmoid().numpy()
+                self.network(torch.from_numpy(np.ascontiguousarray(batch))).sigmoid().numpy()
             )
         return scores

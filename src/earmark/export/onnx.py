@@ -19,6 +19,7 @@ from earmark.card import ONNX_METADATA_KEY, InputSpec, ModelCard
 from earmark.checkpoint import check_card
 from earmark.errors import ConfigError, ModelError
 from earmark.export.embedding import WithEmbedding
+from earmark.export.precision import Weights, with_weights
 from earmark.files import write_atomic
 from earmark.models import TaggingModel
 
@@ -28,6 +29,12 @@ TOLERANCE = 1e-4
 """Largest difference of a probability between PyTorch and ONNX Runtime that an export may have."""
 EMBEDDING_TOLERANCE = 1e-3
 """Largest difference of a value of an embedding, as a share of the largest value of all (or of 1, if that is less)."""
+TOLERANCES: dict[Weights, tuple[float, float]] = {
+    "float32": (TOLERANCE, EMBEDDING_TOLERANCE),
+    "float16": (1e-2, 1e-2),
+    "int8": (1e-1, 1e-1),
+}
+"""Of probabilities and embeddings, by how a file keeps its weights."""
 INPUT_NAME = "waveform"
 OUTPUT_NAME = "probabilities"
 EMBEDDING_NAME = "embedding"
@@ -53,7 +60,11 @@ class ExportReport:
 
 
 def export_onnx(
-    model: TaggingModel, card: ModelCard, out: str | Path, check_windows: NDArray[np.float32]
+    model: TaggingModel,
+    card: ModelCard,
+    out: str | Path,
+    check_windows: NDArray[np.float32],
+    weights: Weights = "float32",
 ) -> ExportReport:
     """Write a model as a single ONNX file of standard operators, and its card beside it as NAME.json.
 
@@ -69,6 +80,8 @@ def export_onnx(
         out: ends in ".onnx"; an older file is replaced.
         check_windows: (n_windows, window_samples) float32, at least one: what both runtimes must agree on, best real
             audio; :func:`check_signals` makes some.
+        weights: how the file keeps them, see :mod:`earmark.export.precision`. Narrow ones may differ more from PyTorch, as
+            :data:`TOLERANCES` says.
 
     Returns:
         What was done.
@@ -76,8 +89,8 @@ def export_onnx(
     Raises:
         ConfigError: the card is of another model, ``out`` has another ending, or the windows another shape.
         ModelError: the graph holds operators that are not standard, or ONNX Runtime's probabilities differ from
-            PyTorch's by 1e-4 or more, or its embeddings by more than 1e-3 of their largest value. No file is
-            written then.
+            PyTorch's by 1e-4 or more, or its embeddings by more than 1e-3 of their largest value (more with narrow
+            weights). No file is written then.
     """
     path = Path(out)
     if path.suffix != ".onnx":
@@ -88,21 +101,22 @@ def export_onnx(
         raise ConfigError(f"check_windows of shape {check_windows.shape}: must be (1 or more, {window_samples})")
     module = WithEmbedding(copy.deepcopy(model).cpu().eval())
     card = card.replace(embedding_dims=module.embedding_dims)
-    graph = _graph(module, window_samples)
+    graph = with_weights(_graph(module, window_samples), weights)
+    tolerance, embedding_tolerance = TOLERANCES[weights]
     entry = graph.metadata_props.add()
     entry.key, entry.value = ONNX_METADATA_KEY, card.to_json()
     onnx.checker.check_model(graph, full_check=True)
     content = graph.SerializeToString()
     difference, of_embedding = _differences(module, content, np.ascontiguousarray(check_windows, dtype=np.float32))
-    if not difference < TOLERANCE:  # also where it is NaN
+    if not difference < tolerance:  # also where it is NaN
         raise ModelError(
             f"{path}: not written: PyTorch and ONNX Runtime differ by {difference:.2e} in a probability, allowed is "
-            f"less than {TOLERANCE:g}"
+            f"less than {tolerance:g}"
         )
-    if not of_embedding < EMBEDDING_TOLERANCE:
+    if not of_embedding < embedding_tolerance:
         raise ModelError(
             f"{path}: not written: embeddings of PyTorch and ONNX Runtime differ by {of_embedding:.2e} of their largest "
-            f"value, allowed is less than {EMBEDDING_TOLERANCE:g}"
+            f"value, allowed is less than {embedding_tolerance:g}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     card_path = path.with_suffix(".json")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,72 +21,11 @@ from earmark.models import TaggingModel
 from earmark.models.blocks import average_subclips
 from earmark.tagging import aggregate
 from earmark.training.data import Batch, Group
+from earmark.training.loss import Floats, TagLoss
 from earmark.training.schedule import learning_rate_share, make_optimiser
-from earmark.training.sections import AugmentationSection, LossSection, Recipe
+from earmark.training.sections import AugmentationSection, Recipe
 from earmark.training.selection import Judge, Validation
 from earmark.vocabulary import Vocabulary
-
-
-class TagLoss(nn.Module):
-    """Loss of logits (B, n_tags) against labels (B, n_tags), NaN where not labelled; a scalar.
-
-    The mean over labelled pairs of each kind of tag; see :class:`earmark.training.config.LossSection`.
-
-    Args:
-        vocabulary: tags in the order of the logits.
-        config: the loss of each kind.
-        complete: no label is ever NaN, so that none has to be looked for: same loss, in a few hundred microseconds less.
-    """
-
-    def __init__(self, vocabulary: Vocabulary, config: LossSection, *, complete: bool = False) -> None:
-        super().__init__()
-        self.complete = complete
-        self.kinds = [
-            (_run_or_list(vocabulary.indices("classification")), config.classification, 1.0),
-            (_run_or_list(vocabulary.indices("regression")), config.regression, config.regression_weight),
-        ]
-
-    def n_known(self, labels: Tensor) -> Tensor:
-        """Labelled pairs of each kind of tag, (2,) float32."""
-        return torch.stack([(~torch.isnan(labels[:, tags])).sum() for tags, _, _ in self.kinds]).float()
-
-    def forward(self, logits: Tensor, labels: Tensor, n_known: Tensor | None = None) -> Tensor:
-        """The loss; zero, with a gradient of zero, where nothing is labelled.
-
-        ``n_known`` (2,) stands for the number of labelled pairs of each kind: where several devices divide a batch,
-        the mean over devices, so that the mean of their losses is the loss of the whole batch.
-        """
-        parts = []
-        for place, (tags, kind, weight) in enumerate(self.kinds):
-            if not tags:
-                continue
-            answer, wanted = _columns(logits, tags).float(), _columns(labels, tags)
-            known: Tensor | None = None
-            number: Tensor | float = wanted.numel() if n_known is None else n_known[place]
-            if not self.complete:
-                known = (~torch.isnan(wanted)).float()
-                wanted = wanted.nan_to_num(0.0)
-                labelled = known.sum() if n_known is None else n_known[place]
-                number = torch.where(labelled > 0, labelled, 1.0)
-            if kind == "bce":
-                losses = F.binary_cross_entropy_with_logits(answer, wanted, known, reduction="sum")
-            else:
-                errors = (answer.sigmoid() - wanted).square()
-                losses = (errors if known is None else errors * known).sum()
-            parts.append(weight * losses / number)
-        return sum(parts[1:], parts[0])
-
-
-def _columns(values: Tensor, tags: slice | list[int]) -> Tensor:
-    """Values (B, n_tags) of some tags; all of them cost nothing."""
-    return values if tags == slice(0, values.shape[1]) else values[:, tags]
-
-
-def _run_or_list(places: Sequence[int]) -> slice | list[int]:
-    """Places beside each other as a slice, which takes far less time to look up than a list of them."""
-    if places and list(places) == list(range(places[0], places[-1] + 1)):
-        return slice(places[0], places[-1] + 1)
-    return list(places)
 
 
 class SpectrumMask:
@@ -130,6 +68,7 @@ class TaggingModule(pl.LightningModule):
         judge: measures validation scores.
         n_batches: in an epoch.
         complete: no training label is NaN.
+        spreads: (n_tags,) of the logits of the training labels, for a loss that needs them.
         train_judge: measures training clips that are heard behind the validation clips; None where there are none.
 
     Attributes:
@@ -148,6 +87,7 @@ class TaggingModule(pl.LightningModule):
         n_batches: int,
         train_judge: Judge | None = None,
         complete: bool = False,
+        spreads: Floats | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # several steps for each call of Lightning
@@ -155,8 +95,8 @@ class TaggingModule(pl.LightningModule):
         # Compiled code shares the weights; kept in a list, so that it is no submodule.
         self._learner = [torch.compile(model) if recipe.training.compile else model]
         self.recipe = recipe
-        self.loss = TagLoss(vocabulary, recipe.loss)
-        self.training_loss = TagLoss(vocabulary, recipe.loss, complete=complete)
+        self.loss = TagLoss(vocabulary, recipe.loss, spreads=spreads)
+        self.training_loss = TagLoss(vocabulary, recipe.loss, complete=complete, spreads=spreads)
         self.judge = judge
         self.n_batches = n_batches
         self.after_batch: Callable[[int, Tensor, int], None] = lambda *_: None

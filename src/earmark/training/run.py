@@ -44,7 +44,8 @@ from earmark.training.keeper import (
     Keeper,
     checkpoint_writer,
 )
-from earmark.training.material import build_model, chosen_clips, load_material
+from earmark.training.loss import logit_spreads
+from earmark.training.material import build_model, chosen_clips, load_material, take_weights
 from earmark.training.module import TaggingModule
 from earmark.training.provenance import filled_card, fingerprint, first_card
 from earmark.training.schedule import Plateau
@@ -93,6 +94,7 @@ def train(
     measure_training: int = 0,
     watcher: Watcher | None = None,
     material: tuple[Dataset, Sequence[Waveform] | None] | None = None,
+    begin: str | Path | None = None,
     place: Place | None = None,
 ) -> TrainingResult:
     """Train a model by a recipe.
@@ -121,6 +123,7 @@ def train(
         watcher: is told how the run gets on.
         material: a dataset that is there already, in place of the recipe's, and the audio of its training and validation
             clips, in this order; None for the audio where it is to be read as ever.
+        begin: checkpoint with whose weights training begins, in place of fresh ones: of the same network and tags.
         place: of this process among those that train together, where something else than Lightning and torchrun has
             started it; ``devices`` and ``nodes`` are 1 then.
 
@@ -157,6 +160,10 @@ def train(
         torch.manual_seed(recipe.training.seed)
         model, members = build_model(recipe, dataset)
         card = first_card(recipe, dataset, model, members)
+        if begin is not None:
+            begun = take_weights(model, card, begin)
+            said = {"name": begun.name, "weights_sha256": begun.weights_sha256}
+            card, members = card.replace(training={**card.training, "begun_with": said}), (*members, begun)
         judge = Judge(
             dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
         )
@@ -181,7 +188,14 @@ def train(
         )
         n_batches = len(data.make_windows(0, world_size))
         module = TaggingModule(
-            model, recipe, dataset.vocabulary, judge, n_batches, train_judge, complete=not np.isnan(labels).any()
+            model,
+            recipe,
+            dataset.vocabulary,
+            judge,
+            n_batches,
+            train_judge,
+            complete=not np.isnan(labels).any(),
+            spreads=logit_spreads(labels) if recipe.loss.regression == "logits" else None,
         )
         keeper = Keeper(
             folder,

@@ -139,14 +139,21 @@ class OptimiserSection:
 class LossSection:
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
+    Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
+    for the tag in the training labels. What another network thinks of rare tags lies between .001 and .05, where the other
+    losses hardly look; so every tag counts alike (Ba and Caruana 2014 learn logits).
+
     Attributes:
         classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs.
         regression_weight: the loss is that of the classification tags plus this times that of the regression tags.
+        cross_entropy: with "logits", so many times the cross-entropy is added: errors of likely tags then count more
+            than those of unlikely ones.
     """
 
     classification: Literal["bce", "mse"] = "bce"
-    regression: Literal["bce", "mse"] = "mse"
+    regression: Literal["bce", "mse", "logits"] = "mse"
     regression_weight: float = 1.0
+    cross_entropy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -229,6 +236,7 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         ("optimiser.plateau_stages", optimiser.plateau_stages, 1),
         ("optimiser.warmup_epochs", optimiser.warmup_epochs, 0),
         ("loss.regression_weight", recipe.loss.regression_weight, 0),
+        ("loss.cross_entropy", recipe.loss.cross_entropy, 0),
         ("augmentation.gain_db", augmentation.gain_db, 0),
         ("augmentation.mixup_alpha", augmentation.mixup_alpha, 0),
         ("augmentation.mask_bands", augmentation.mask_bands, 0),

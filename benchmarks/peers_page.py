@@ -1,0 +1,171 @@
+"""What `benchmarks/peers.py` writes: tables and what they say."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+import av
+import numpy as np
+from machine import cpu_name
+from process_tree import Run
+
+from earmark.tagging import available_cores
+
+LEAST_THROUGHPUT, MOST_MEMORY = 14, 0.25
+WAYS = {
+    "command": "`python -m musicnn.tagger FILE`, a process a file",
+    "api": "`musicnn.tagger.top_tags` for file after file in one process",
+    "batched": "the same, its constant BATCH_SIZE raised from 1 to {batch}",
+    "workers": "the same in {cores} processes of one thread, files shared out",
+    "kept": "the same, network and weights kept from file to file, by a loop of ours",
+}
+OWN = ("command", "api", "batched", "workers")
+"""Ways that call its own functions; the last one needs code that it does not have."""
+
+
+@dataclass
+class Way:
+    """A way to use the peer, and what was measured."""
+
+    name: str
+    runs: list[Run] = field(default_factory=list)
+    throughput: list[float] = field(default_factory=list)
+    """Of each run, how many times as fast the earmark runs around it were."""
+    reports: list[dict[str, Any]] = field(default_factory=list)
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    """Median, least and most."""
+    text = f"{statistics.median(values):,.{digits}f}"
+    return text if len(values) == 1 else f"{text} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def speed_cells(runs: list[Run], n_files: int, seconds: float) -> list[str]:
+    return [
+        spread([seconds / run.wall_seconds for run in runs], 0),
+        spread([n_files / run.wall_seconds for run in runs], 2),
+        spread([run.cpu_seconds / n_files for run in runs], 2),
+        spread([run.peak_mb for run in runs], 0),
+    ]
+
+
+def parts_rows(ways: list[Way]) -> list[str]:
+    """Where the peer's time goes, a row a way that told it."""
+    rows = []
+    for way in ways:
+        if not way.reports:
+            continue
+        files = [record["seconds"] for report in way.reports for record in report["files"]]
+        cells = [
+            f"{statistics.median([part[name] for part in files]):.2f} s" for name in ("loading", "listening", "network")
+        ]
+        importing = statistics.median([report["importing"] for report in way.reports])
+        loading = sum(part["loading"] for part in files) / sum(sum(part.values()) for part in files)
+        rows.append(f"| {way.name} | {importing:.1f} s | {' | '.join(cells)} | {100 * loading:.0f} % |")
+    return rows
+
+
+def verdicts(ways: list[Way], own: list[Run]) -> list[str]:
+    """earmark against the fastest and the leanest way of the peer."""
+    lines = []
+    kinds = (("through its own functions", OWN), ("of all ways", tuple(WAYS)))
+    for kind, names in kinds:
+        among = [way for way in ways if way.name in names]
+        if not among or (kind == "of all ways" and all(way.name in OWN for way in ways)):
+            continue
+        fastest = min(among, key=lambda way: statistics.median(way.throughput))
+        leanest = min(among, key=lambda way: statistics.median([run.peak_mb for run in way.runs]))
+        share = {
+            way.name: max(run.peak_mb for run in own) / statistics.median([run.peak_mb for run in way.runs])
+            for way in (fastest, leanest)
+        }
+        lines.append(
+            f"- Against the fastest {kind} ({fastest.name}): {statistics.median(fastest.throughput):.1f} times the throughput "
+            f"(aim: at least {LEAST_THROUGHPUT}), {share[fastest.name]:.2f} of its memory. Against the leanest "
+            f"({leanest.name}): {share[leanest.name]:.2f} of its memory (aim: at most {MOST_MEMORY})."
+        )
+    return lines
+
+
+INSTALL = """\
+musicnn was last changed in 2020. As its package asks (NumPy below 1.17) it cannot be installed on a Python of today,
+and Keras 3, which comes with TensorFlow from 2.16 on, lacks the layers of which its network is made. librosa before 0.10
+resampled in a slower way. So we take the last TensorFlow before Keras 3 and librosa 0.10, with which it runs unchanged,
+in an environment of its own (Python 3.10 or 3.11; `tensorflow` for `tensorflow-cpu` where there is no such package):
+
+```console
+$ python3.11 -m venv ~/musicnn-env
+$ ~/musicnn-env/bin/pip install --no-deps musicnn==0.1.0
+$ ~/musicnn-env/bin/pip install 'tensorflow-cpu==2.15.*' 'librosa==0.10.*' 'numpy<2'
+$ python benchmarks/peers.py --peer-python ~/musicnn-env/bin/python
+```
+
+pip complains that musicnn wants an older NumPy: it works all the same."""
+
+FAIRNESS = """\
+- musicnn builds its network and reads its weights anew for every file, and asks the network one patch of three seconds
+  at a time. We looked for what makes it fastest without changing its package, and show every step.
+- Both do their usual work: musicnn hears all patches of three seconds side by side, earmark all windows, of the whole
+  file. The models are MTT_musicnn, its default, with 50 tags, and earmark's default.
+- Time is from the start of a program to its end: a long list of files makes starting matter less, for musicnn more so.
+- Memory is the resident memory of all processes together, taken every 50 ms; pages that processes share count once for
+  each of them, so that one process is the leanest way. Of earmark the largest of all runs is compared with the median of
+  musicnn's.
+- Throughput is compared run by run with the mean of the earmark runs just before and after.
+- Their tags are not compared here: how well earmark hears is measured elsewhere, on labelled music."""
+
+
+def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any]) -> str:
+    """The whole page as Markdown."""
+    n_files, seconds, cores = facts["n_files"], facts["seconds"], available_cores()
+    peers = f", {facts['rounds']} of each way of musicnn" if ways else ""
+    lines = [
+        "# earmark beside musicnn",
+        "",
+        f"Written by `python {' '.join(['benchmarks/peers.py', *facts['arguments']])}`. {n_files} files, "
+        f"{seconds / 60:,.1f} minutes: {facts['what']}. Counted runs: {len(own)} of earmark"
+        f"{peers}, in turns; medians, least and most in brackets.",
+        f"Machine: {cpu_name()}, {cores} cores, {platform.system()}, Python {platform.python_version()}, "
+        f"PyAV {av.__version__}, NumPy {np.__version__}; load of the machine before: {facts['load']:.1f}.",
+        "",
+        "| way | x real time | files/s | CPU s a file | peak memory, MB | throughput of earmark, times this | memory of earmark, of this |",
+        "|---|---|---|---|---|---|---|",
+        f"| **`earmark tag`**, model {facts['model']} | {' | '.join(speed_cells(own, n_files, seconds))} | 1 | 1 |",
+    ]
+    for way in ways:
+        text = WAYS[way.name].format(batch=facts["batch"], cores=cores)
+        memory = max(run.peak_mb for run in own) / statistics.median([run.peak_mb for run in way.runs])
+        cells = " | ".join(speed_cells(way.runs, n_files, seconds))
+        lines.append(f"| musicnn, {way.name}: {text} | {cells} | {spread(way.throughput)} | {memory:.2f} |")
+    lines.append("")
+    if not ways:
+        lines += [
+            "earmark alone was measured: no interpreter that has musicnn was named. How to make one:",
+            "",
+            INSTALL,
+        ]
+        return "\n".join(lines)
+    lines += verdicts(ways, own)
+    rows = parts_rows(ways)
+    if rows:
+        lines += [
+            "",
+            "## Where musicnn's time goes",
+            "",
+            "Wall time: importing once a process; medians over the files of building the network with its weights "
+            "(loading), of reading a file, resampling and the spectrogram (listening), and of the network; and which share "
+            "of all three loading was.",
+            "",
+            "| way | importing | loading a file | listening | network | loading's share |",
+            "|---|---|---|---|---|---|",
+            *rows,
+        ]
+    versions = next((report["versions"] for way in ways for report in way.reports), {})
+    lines += ["", "## The peer's install", "", INSTALL]
+    measured = ", ".join(f"{name} {version}" for name, version in versions.items())
+    lines += ["", " ".join([f"Measured: {measured}." if measured else "", *notes]).strip()] if measured or notes else []
+    lines += ["", "## What is compared", "", FAIRNESS]
+    return "\n".join(lines)
