@@ -92,9 +92,10 @@ class Agreement:
         drawn = np.empty((n_resamples, 2))
         for i in range(n_resamples):
             rows = np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))])
-            drawn[i, 0] = np.nanmean(rank_correlations(self.student[rows], self.teachers[rows]))
+            found = rank_correlations(self.student[rows], self.teachers[rows])
+            drawn[i, 0] = found[~np.isnan(found)].mean() if not np.isnan(found).all() else np.nan
             drawn[i, 1] = self.shared[rows].mean()
-        low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+        low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)  # one song drawn again and again has no order
         return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 
 
