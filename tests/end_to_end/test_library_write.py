@@ -239,12 +239,12 @@ def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tm
     for song in originals:
         shutil.copy(song, music)
     before, index = contents(music), tmp_path / "library.sqlite"
-    shown = earmark("tag", music, "--write", "--threshold", "0.1", index=index)
+    shown = earmark("tag", music, "--write", "--threshold", "0", index=index)
     assert shown.returncode == 0, shown.stderr
     assert "  genre   (none) -> " in shown.stdout
     assert "add --apply to do it" in shown.stderr
     assert contents(music) == before
-    done = earmark("tag", music, "--write", "--apply", "--threshold", "0.1", "--format", "jsonl", index=index)
+    done = earmark("tag", music, "--write", "--apply", "--threshold", "0", "--format", "jsonl", index=index)
     assert done.returncode == 0, done.stderr
     assert all(json.loads(line)["status"] == "ok" for line in done.stdout.splitlines())
     assert all(found for found in genres(music))

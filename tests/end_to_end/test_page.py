@@ -163,18 +163,18 @@ def tagger() -> earmark.Tagger:
     return earmark.load_tagger()
 
 
-def same(record: dict[str, Any], truth: TagScores) -> None:
+def same(record: dict[str, Any], truth: TagScores, close: float = CLOSE) -> None:
     """The same scores, and the same five best (two that are closer than what is allowed may have changed places)."""
     assert (record["status"], record["error"]) == ("ok", None)
     assert record["duration_seconds"] == pytest.approx(truth.duration_seconds, abs=0.03)
     assert {tag["tag"]: tag["score"] for tag in record["tags"]} == pytest.approx(
-        dict(zip(truth.tags, truth.scores.tolist(), strict=True)), abs=CLOSE
+        dict(zip(truth.tags, truth.scores.tolist(), strict=True)), abs=close
     )
     for ours, theirs in zip(record["tags"][:5], truth.top(5), strict=True):
-        assert ours["tag"] == theirs.tag or truth[ours["tag"]] == pytest.approx(theirs.score, abs=CLOSE)
+        assert ours["tag"] == theirs.tag or truth[ours["tag"]] == pytest.approx(theirs.score, abs=close)
     taggram = np.array(record["taggram"]["scores"])
     assert taggram.shape == truth.taggram.shape
-    assert np.abs(taggram - truth.taggram).max() < 3 * CLOSE
+    assert np.abs(taggram - truth.taggram).max() < 3 * close
     assert record["taggram"]["window_starts_seconds"] == pytest.approx(truth.window_starts_seconds.tolist(), abs=0.03)
 
 
@@ -334,7 +334,7 @@ def test_a_browser_without_its_decoders_decodes_whole_files(
     long = sounds.write(tmp_path / "long.wav", np.zeros(3600 * 8000), 8000)
     *records, refused = person.tag(CLIPS[0], CLIPS[2], long)
     for record, clip in zip(records, (CLIPS[0], CLIPS[2]), strict=True):
-        same(record, tagger.tag(clip))
+        same(record, tagger.tag(clip), close=2.5 * CLOSE)  # the browser has its own way to another rate
     assert refused["error"].startswith("too long (1:00:00)")
     person.page.click("#record")
     person.page.wait_for_selector('#news:has-text("No recording: this browser gives the microphone only to")')
