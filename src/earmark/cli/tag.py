@@ -169,7 +169,7 @@ def tag(
 
       earmark tag album/ --top 3 --taggram pictures/
 
-      earmark tag ~/Music --windows 8         hears 8 windows a file: faster, nearly the same tags
+      earmark tag ~/Music --windows 4         hears 4 windows a file: faster on long files, not quite the same tags
 
       earmark tag album/ --write              shows what would be written; add --apply to do it
 
