@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from earmark.distillation.student import open_lessons, training_genres
 from earmark.distillation.students import measure, to_markdown
 from earmark.distillation.tags import load_union
 from earmark.errors import ConfigError
-from earmark.evaluation.run import load_model
+from earmark.evaluation.run import _warnings, load_model
 from earmark.export import export_onnx
 from earmark.rules import usual_rules
 from earmark.tagging import load_tagger
@@ -158,7 +159,7 @@ def test_a_student_is_finished_for_people(student: tuple[Path, Path], tmp_path: 
     said = answers(after, held_out)
     assert said == pytest.approx(answers(before, held_out)[:, places], abs=1e-5)
     again = compare(
-        said, found.card.vocabulary.names, held_out, merged_labels(held_out, all_teachers(sets, union)[0], union), union
+        said, found.card.vocabulary.names, held_out, merged_labels(held_out, all_teachers(sets, union), union), union
     )
     assert again.mean_correlation == pytest.approx(found.agreement["heldout"].mean_correlation, abs=1e-3)
     windows = np.stack([np.asarray(held_out.audio[0][k][:155_200]) / np.float32(32767) for k in (1, 2)])
@@ -240,3 +241,13 @@ def test_the_whole_way_to_a_model_and_its_page(tmp_path: Path) -> None:
     assert rows[0].architecture == "compact_1d"
     assert rows[0].n_windows == 3 * (5 + 12)
     assert "| run | `compact_1d` |" in to_markdown(rows, "earmark distill compare")
+
+
+def test_a_card_says_that_it_also_learned_from_a_dataset(student: tuple[Path, Path], tmp_path: Path) -> None:
+    """Else a split of Emotify with training songs among its test songs would flatter it without a word."""
+    sets, checkpoint = student
+    card = finish(checkpoint, sets, tmp_path / "model", name="made", description="", least_correlation=-1.0).card
+    emotify = load_dataset("emotify", write_emotify(tmp_path / "emotify", seconds=0.1))
+    assert not any("another protocol" in line for line in _warnings(card, emotify, "test"))
+    other = dataclasses.replace(emotify, protocol="random-by-track")
+    assert any("another protocol of this dataset (artist-disjoint)" in line for line in _warnings(card, other, "test"))
