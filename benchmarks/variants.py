@@ -66,7 +66,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     model, card = load_checkpoint(options.checkpoint)
     union = load_union()
-    everyone, _ = all_teachers(options.sets, union)
+    everyone = all_teachers(options.sets, union)
     held_out, validation = (LabelledSet.open(options.sets / name) for name in ("heldout", "validation"))
     teachers = merged_labels(held_out, everyone, union)
     with tempfile.TemporaryDirectory() as folder:

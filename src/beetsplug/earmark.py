@@ -15,7 +15,7 @@ In beets' config.yaml::
             mode: fill      # empty fields only; or merge, or overwrite
         moods:
             max: 3
-            threshold: auto # the bundled model's card judges genres alone: give a number to have moods
+            threshold: auto
             mode: fill
 
 Needs beets 2.7 or newer, whose tracks have several genres. There is no field for moods in beets: ``mood`` is added, a

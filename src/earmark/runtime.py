@@ -18,7 +18,7 @@ from earmark.importers.published import published_names
 
 Floats = npt.NDArray[np.float32]
 
-DEFAULT_MODEL = "first"
+DEFAULT_MODEL = "earmark-1"
 """The bundled model that tags when none is named."""
 
 MODELS_VARIABLE = "EARMARK_MODELS"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from earmark.errors import ConfigError
 from earmark.rules import TagRules
-from earmark.vocabulary import Vocabulary
+from earmark.vocabulary import CATEGORIES, Vocabulary
 
 Scores = npt.NDArray[np.float32]
 Threshold = Literal["auto", "none"] | float
@@ -102,6 +102,21 @@ class TagScores:
         tags = self.vocabulary.tags
         best = kept[:n] if n else kept
         return [TagScore(tags[i].name, float(self.scores[i]), tags[i].kind, tags[i].category) for i in best]
+
+    def few(self, threshold: Threshold = "auto", per_category: int = 2) -> list[TagScore]:
+        """What a line has room for: of each category the highest few, categories in the order in which they are shown.
+
+        Args:
+            threshold: as for :meth:`top`.
+            per_category: tags of one category at most.
+
+        Raises:
+            ConfigError: per_category below 1, or a wrong threshold.
+        """
+        if per_category < 1:
+            raise ConfigError(f"per_category {per_category}: must be at least 1")
+        kept = self.top(0, threshold)
+        return [tag for name in CATEGORIES for tag in [one for one in kept if one.category == name][:per_category]]
 
     def _least(self, threshold: Threshold) -> npt.NDArray[np.float64]:
         if threshold == "none":

@@ -37,6 +37,8 @@ __all__ = [
 MOST_SPARSE_WINDOWS = 64
 """Windows of a sparse listening are all held in memory before the network hears them."""
 
+_SECONDS_A_RUN, _MOST_WINDOWS_A_RUN = 10.0, 4
+
 
 def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> Scores:
     """Window scores ``(n_windows, n_tags)`` to a file's scores ``(n_tags,)``: their mean over windows.
@@ -77,7 +79,8 @@ class Tagger:
 
     Args:
         model: the model, see :func:`load_tagger` for finding one by name.
-        batch_windows: windows a run of the network takes; they may come from several files.
+        batch_windows: windows a run of the network takes; they may come from several files. None for as many as make ten
+            seconds, four at most: more take memory and save no time.
         damaged: what to do with files that are known to lack audio (cut short, damaged): "error" refuses
             them, "tag" tags what could be decoded and says so in ``warnings``.
         embeddings: give an embedding with the scores of each file, where the model has them.
@@ -89,8 +92,8 @@ class Tagger:
         >>> import earmark, numpy as np
         >>> tagger = earmark.load_tagger()
         >>> scores = tagger.tag_waveform(np.zeros(5 * 44_100), 44_100)  # or tagger.tag("song.mp3")
-        >>> len(scores.top(3)), scores.taggram.shape, scores.duration_seconds
-        (3, (3, 13), 5.0)
+        >>> len(scores.top(3)), scores.taggram.shape == (1, len(scores.tags)), scores.duration_seconds
+        (3, True, 5.0)
         >>> scores.warnings[0][:6]
         'silent'
     """
@@ -99,11 +102,13 @@ class Tagger:
         self,
         model: WindowModel,
         *,
-        batch_windows: int = 4,
+        batch_windows: int | None = None,
         damaged: Literal["error", "tag"] = "error",
         embeddings: bool = False,
         windows: int | None = None,
     ) -> None:
+        if batch_windows is None:
+            batch_windows = max(1, min(_MOST_WINDOWS_A_RUN, int(_SECONDS_A_RUN / model.card.input.window_seconds)))
         if batch_windows < 1:
             raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
         if damaged not in ("error", "tag"):

@@ -14,13 +14,14 @@ from earmark.errors import ConfigError, MissingExtraError
 from earmark.files import write_atomic
 from earmark.tagging import TagScores
 
-MAX_TAGS = 40
+MAX_TAGS = 24
 
 
 def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS, title: str | None = None) -> Path:
     """Draw one file's taggram: time on x (mm:ss), tags on y by category, colour for the score.
 
-    Where there are more tags than ``max_tags``, those with the highest file scores are drawn.
+    Where there are more tags than ``max_tags``, those that are highest in the picture are drawn: by the mean over its
+    columns. Beside each stands the file's score, which is less where a tag is sure of itself in a part of the file alone.
 
     Args:
         scores: of one file.
@@ -73,13 +74,13 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),
             textcoords="offset points",
-            rotation=-90,
             va="center",
             ha="left",
             fontweight="bold",
+            fontsize=9,
         )
         at += n
-    figure.colorbar(mesh, ax=axes, label="score", pad=0.045, aspect=max(8, len(rows)))
+    figure.colorbar(mesh, ax=axes, label="score", pad=0.02, aspect=max(8, len(rows)))
     name = title or (scores.path.name if scores.path else "waveform")
     shown = _drawable(name)
     axes.set_title(f"{shown}   ({_clock(scores.duration_seconds)}, model {scores.model})", loc="left", fontsize=11)
@@ -109,11 +110,12 @@ def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
 
 def _rows(scores: TagScores, max_tags: int) -> list[int]:
     """Positions of the tags to draw: by category, the strongest first within each."""
-    best = set(np.argsort(-scores.scores, kind="stable")[:max_tags].tolist())
+    seen = scores.taggram.mean(axis=0)
+    best = set(np.argsort(-seen, kind="stable")[:max_tags].tolist())
     order = [i for i in scores.vocabulary.display_order() if i in best]
     rows: list[int] = []
     for _, group in groupby(order, key=lambda i: scores.vocabulary.tags[i].category):
-        rows += sorted(group, key=lambda i: -float(scores.scores[i]))
+        rows += sorted(group, key=lambda i: -float(seen[i]))
     return rows
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.errors import ConfigError, DataError
+from earmark.runtime import DEFAULT_MODEL, find_model, read_card
 from tests import sounds
 
 
@@ -22,13 +23,14 @@ def earmark(*arguments: str | Path) -> Any:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight sounds with labels, evaluated with the bundled model."""
     folder = tmp_path_factory.mktemp("analyze")
-    lines = ["path,split,artist,classical,electronic,pop,rock"]
+    tags = [tag.name for tag in read_card(find_model()).vocabulary if tag.kind == "classification"][:4]
+    lines = [f"path,split,artist,{','.join(tags)}"]
     for i in range(8):
         sounds.write(folder / f"{i}.wav", sounds.music(4, 16_000, seed=i), 16_000)
         lines.append(f"{i}.wav,test,artist {i % 4}," + ",".join(str(int(i % 4 == k)) for k in range(4)))
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     done = earmark(
-        "evaluate", "first", "--dataset", "manifest", "--root", folder / "labels.csv", "--out", folder / "out",
+        "evaluate", DEFAULT_MODEL, "--dataset", "manifest", "--root", folder / "labels.csv", "--out", folder / "out",
         "--resamples", "50", "--html", "--quiet",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -40,7 +42,7 @@ def test_evaluate_writes_a_page_with_players(folder: Path) -> None:
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("<audio") == 8
     assert (folder / "3.wav").as_uri() in page
-    assert "<h1>first on " in page
+    assert f"<h1>{DEFAULT_MODEL} on " in page
 
 
 def test_a_report_of_a_folder_has_its_figures_and_embeds_what_it_plays(folder: Path) -> None:
@@ -59,7 +61,7 @@ def test_wrong_use_is_told_at_once(folder: Path) -> None:
     done = earmark("analyze", "report", folder / "none.csv", "--dataset", "manifest", "--audio", folder / "none")
     assert isinstance(done.exception, ConfigError)
     assert len(done.exception.problems) == 4
-    done = earmark("evaluate", "first", "--dataset", "x", "--root", folder, "--out", folder, "--embed-audio")
+    done = earmark("evaluate", DEFAULT_MODEL, "--dataset", "x", "--root", folder, "--out", folder, "--embed-audio")
     assert "--embed-audio: only with --html" in str(done.exception)
     done = earmark("analyze", "confusion", folder / "out" / "scores.parquet", "--measure", "rank", "--out", folder)
     assert "one of outranks, score, drawn" in str(done.exception)

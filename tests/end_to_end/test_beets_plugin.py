@@ -13,6 +13,7 @@ import mutagen
 import pytest
 import yaml
 
+from earmark.runtime import DEFAULT_MODEL, find_model, read_card
 from earmark.tagging import TagScores, load_tagger
 from tests import sounds
 from tests.conftest import ROOT
@@ -118,7 +119,7 @@ def test_an_import_fills_library_and_files_and_leaves_what_is_there(
     assert album  # the album has genres, too
     first_mood = expected(heard[rock], "mood", 1)[0]
     assert rock in listed(beet, f"mood:{first_mood}")
-    assert set(listed(beet, "earmark_model:first")) == set(rows)
+    assert set(listed(beet, f"earmark_model:{DEFAULT_MODEL}")) == set(rows)
 
 
 def test_files_are_written_when_beets_writes_them(
@@ -168,7 +169,8 @@ def test_the_command_shows_fills_and_replaces(
 
 def test_a_mapping_decides_on_words_and_merge_keeps_what_is_there(beet: Beet, music: Path, tmp_path: Path) -> None:
     beet("import", "-q", music, options={"auto": False})
-    words = "\n".join(f'"{tag}" = ["Word", "{tag.title()}ish"]' for tag in ("rock", "pop", "electronic", "classical"))
+    genres = [tag.name for tag in read_card(find_model()).vocabulary if tag.category == "genre"]
+    words = "\n".join(f'"{tag}" = ["Word", "{tag.title()}ish"]' for tag in genres)
     (tmp_path / "home" / "words.toml").write_text(f"[genre]\n{words}\n")
     options = {"mapping": "words.toml", "genres": {"threshold": 0, "max": 1, "mode": "merge"}}
     beet("earmark", options=options)
@@ -201,7 +203,7 @@ def test_broken_files_are_told_and_the_rest_goes_on(beet: Beet, music: Path, tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"model": "frist"}, "did you mean first"),
+        ({"model": DEFAULT_MODEL[:-1]}, f"did you mean {DEFAULT_MODEL}"),
         ({"mapping": "none.toml"}, "cannot be read"),
         ({"genres": {"threshold": 7}}, "must be a number from 0 to 1"),
         ({"genres": {"mode": "replace"}}, "mode"),

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from earmark.library.store import Index
+from earmark.runtime import DEFAULT_MODEL
 from tests.conftest import ROOT
 from tests.libraries import as_nobody, assert_same_content, clip, clips, content, happened, scanned
 
@@ -106,7 +107,9 @@ def test_a_scan_and_what_it_says(music: Path, index: Path) -> None:
     info = library("info", "--failed", env={**os.environ, "EARMARK_INDEX": str(index)})
     assert info.returncode == 0
     assert "2 tagged, 2 that cannot be, 0 missing" in info.stdout
-    assert re.search(r"model    first 1 \([0-9a-f]{12}\): 2 recordings, embeddings of \d+ numbers", info.stdout)
+    assert re.search(
+        rf"model    {DEFAULT_MODEL} \S+ \([0-9a-f]{{12}}\): 2 recordings, embeddings of \d+ numbers", info.stdout
+    )
     assert f"failed   {music / 'empty.flac'}: the file is empty (0 bytes)" in info.stdout
     as_json = json.loads(library("info", "--index", index, "--format", "json").stdout)
     assert as_json["files"] == {"ok": 2, "error": 2, "missing": 0}

@@ -20,6 +20,7 @@ import taglib
 from earmark.cli import main
 from earmark.library.content import look_into
 from earmark.library.write import read_state
+from earmark.runtime import find_model, read_card
 from tests import tagged
 from tests.made_library import Row, make_index
 
@@ -228,7 +229,8 @@ def test_mapping_of_the_index_or_of_a_model(earmark: Earmark, library: Path, tmp
     assert '"drum and bass" = "Drum And Bass"' in done.stdout
     bundled = earmark("library", "mapping", index=tmp_path / "none.sqlite")
     assert bundled.returncode == 0
-    assert '"classical" = "Classical"' in bundled.stdout
+    tags = read_card(find_model()).vocabulary
+    assert all(f'"{tag.name}" = ' in bundled.stdout for tag in tags if tag.category in ("genre", "mood"))
 
 
 def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tmp_path: Path) -> None:
@@ -237,12 +239,12 @@ def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tm
     for song in originals:
         shutil.copy(song, music)
     before, index = contents(music), tmp_path / "library.sqlite"
-    shown = earmark("tag", music, "--write", "--threshold", "0.1", index=index)
+    shown = earmark("tag", music, "--write", "--threshold", "0", index=index)
     assert shown.returncode == 0, shown.stderr
     assert "  genre   (none) -> " in shown.stdout
     assert "add --apply to do it" in shown.stderr
     assert contents(music) == before
-    done = earmark("tag", music, "--write", "--apply", "--threshold", "0.1", "--format", "jsonl", index=index)
+    done = earmark("tag", music, "--write", "--apply", "--threshold", "0", "--format", "jsonl", index=index)
     assert done.returncode == 0, done.stderr
     assert all(json.loads(line)["status"] == "ok" for line in done.stdout.splitlines())
     assert all(found for found in genres(music))

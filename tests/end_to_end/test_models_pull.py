@@ -24,7 +24,7 @@ from earmark.importers.download import download
 from earmark.importers.published import PUBLISHED, find_published, published_names
 from earmark.importers.pull import file_addresses, pull_model
 from earmark.models import summary
-from earmark.runtime import OnnxModel, find_model, list_installed, user_models_folder
+from earmark.runtime import DEFAULT_MODEL, OnnxModel, find_model, list_installed, user_models_folder
 from tests.conftest import ROOT
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -390,7 +390,7 @@ def test_a_broken_download_is_kept_out_of_sight(server, made, tmp_path, monkeypa
         pull_model(made, tmp_path, mirror=server.address, retries=0)
     assert names(tmp_path) == {".downloads"}
     assert names(tmp_path / ".downloads") == {".made.h5.part"}
-    assert set(list_installed()) == {"first"}
+    assert set(list_installed()) == {DEFAULT_MODEL}
 
 
 def test_unknown_names_and_mirrors_are_refused(tmp_path):
@@ -490,7 +490,7 @@ def test_pulled_it_tags(server, shared_dir, tmp_path):
     assert card["training"]["source_sha256"] == hashlib.sha256(content).hexdigest()
     assert OnnxModel(tmp_path / "musicnn-mtt.onnx").card.citations == tuple(card["citations"])
     listed = json.loads(earmark("models", "list", "--json", folder=tmp_path).stdout)
-    assert [row["name"] for row in listed] == ["first", "musicnn-mtt"]
+    assert [row["name"] for row in listed] == [DEFAULT_MODEL, "musicnn-mtt"]
     assert "musicnn-mtt" in earmark("models", "list", folder=tmp_path).stdout
 
     song = ROOT / "examples" / "clips" / "03-rock.mp3"
@@ -511,7 +511,7 @@ def test_a_damaged_model_does_not_hide_the_others(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     done = earmark("models", "list", folder=tmp_path)
     assert done.returncode == 1
-    assert "first" in done.stdout
+    assert DEFAULT_MODEL in done.stdout
     assert "broken.onnx: not a model that ONNX Runtime can load" in done.stderr
 
 
@@ -523,9 +523,10 @@ def test_the_folder_is_chosen_by_variable_or_by_the_system(tmp_path, monkeypatch
         assert user_models_folder().parts[-2:] == ("earmark", "models")
     monkeypatch.setenv("EARMARK_MODELS", str(tmp_path))
     (tmp_path / "mine.onnx").write_bytes(b"")
-    (tmp_path / "first.onnx").write_bytes(b"")
+    bundled = f"{DEFAULT_MODEL}.onnx"
+    (tmp_path / bundled).write_bytes(b"")
     assert find_model("mine") == tmp_path / "mine.onnx"
-    assert find_model("first") != tmp_path / "first.onnx"  # the bundled one comes first
+    assert find_model(DEFAULT_MODEL) != tmp_path / bundled  # the bundled one comes first
 
 
 def test_architectures_are_listed(monkeypatch):

@@ -17,7 +17,7 @@ import earmark
 from earmark.card import ONNX_METADATA_KEY, ModelCard
 from earmark.cli.main import app as command_line
 from earmark.errors import ModelError
-from earmark.runtime import find_model
+from earmark.runtime import DEFAULT_MODEL, find_model
 from earmark.service.app import create_app
 from earmark.service.problems import TITLES
 from earmark.service.schemas import EXAMPLE_RECORD, TagQuery
@@ -87,9 +87,9 @@ def test_top_threshold_and_taggram(served: Served, songs: list[Path]) -> None:
     limit = everything["tags"][1]["score"] - 1e-4
     (over,) = served.tag(songs[0], threshold=limit).json()["results"]
     assert over["tags"] == everything["tags"][:2]
-    thresholds = scores.thresholds
     (auto,) = served.tag(songs[0], threshold="auto").json()["results"]
-    assert auto["tags"] == [tag for tag in everything["tags"] if tag["score"] >= thresholds.get(tag["tag"], 0)]
+    assert [tag["tag"] for tag in auto["tags"]] == [tag.tag for tag in scores.top(0, "auto")]
+    assert auto["abstained"] is (not auto["tags"])
 
 
 def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
@@ -170,8 +170,8 @@ def test_models_and_their_cards(served: Served) -> None:
     assert (model["name"], model["default"], model["n_tags"]) == (card.name, True, len(card.vocabulary))
     shown = served.client.get(f"/v1/models/{model['name']}")
     assert shown.json() == json.loads(card.to_json())
-    missing = served.client.get("/v1/models/frist")
-    assert (missing.status_code, missing.json()["detail"]) == (404, "model 'frist': served are first")
+    missing = served.client.get("/v1/models/earmrak")
+    assert (missing.status_code, missing.json()["detail"]) == (404, f"model 'earmrak': served are {DEFAULT_MODEL}")
 
 
 def test_several_models_the_first_is_the_default(tmp_path: Path, songs: list[Path]) -> None:
@@ -181,16 +181,16 @@ def test_several_models_the_first_is_the_default(tmp_path: Path, songs: list[Pat
     second = tmp_path / "a file.onnx"
     second.write_bytes(model.SerializeToString())
     (tmp_path / "uploads").mkdir()
-    with serving(tmp_path / "uploads", models=(str(second), "first")) as served:
+    with serving(tmp_path / "uploads", models=(str(second), DEFAULT_MODEL)) as served:
         models = served.client.get("/v1/models").json()["models"]
-        assert [(item["name"], item["default"]) for item in models] == [("second", True), ("first", False)]
+        assert [(item["name"], item["default"]) for item in models] == [("second", True), (DEFAULT_MODEL, False)]
         assert served.client.get("/v1/models/second").json()["licence"] == "none"
         assert served.tag(songs[2]).json()["results"][0]["model"] == "second"
-        assert served.tag(songs[2], model="first").json()["results"][0]["model"] == "first"
+        assert served.tag(songs[2], model=DEFAULT_MODEL).json()["results"][0]["model"] == DEFAULT_MODEL
     with pytest.raises(ModelError, match="served already"):
-        create_app(Settings(models=("first", "first")))
-    with pytest.raises(ModelError, match="did you mean first"):
-        create_app(Settings(models=("frist",)))
+        create_app(Settings(models=(DEFAULT_MODEL, DEFAULT_MODEL)))
+    with pytest.raises(ModelError, match=f"did you mean {DEFAULT_MODEL}"):
+        create_app(Settings(models=(DEFAULT_MODEL[:-1],)))
 
 
 def test_health_and_metrics(served: Served, songs: list[Path]) -> None:
@@ -222,7 +222,7 @@ def test_health_and_metrics(served: Served, songs: list[Path]) -> None:
         ("POST", "/v1/tag?threshold=2", 422, "threshold '2': must be auto, none or a number from 0 to 1"),
         ("POST", "/v1/tag?threshold=nan", 422, "threshold 'nan'"),
         ("POST", "/v1/tag?treshold=auto", 422, "'treshold': there is no such setting"),
-        ("POST", "/v1/tag?model=frist", 422, "model 'frist': served are first"),
+        ("POST", "/v1/tag?model=earmrak", 422, f"model 'earmrak': served are {DEFAULT_MODEL}"),
         ("POST", "/v1/tag?damaged=maybe", 422, "damaged 'maybe': must be error or tag"),
         ("GET", "/v1/tag", 405, "GET: allowed here are POST"),
         ("DELETE", "/v1/models", 405, "DELETE: allowed here are GET"),

@@ -441,7 +441,7 @@ def test_the_page_on_teachers_tells_a_good_one(folders: tuple[Path, Path], tmp_p
     assert [row[2] for row in rows if len(row) == 6] == ["1.000"] * 3  # both sets, and each of them
     assert "## Genres: emotify and validation, 16 songs" in result.output
     assert "drawing artists (16)" in result.output
-    assert "## Agreement: heldout, 5 songs" in result.output
+    assert "## TeacherAgreement: heldout, 5 songs" in result.output
     names, logits = song_logits([LabelledSet.open(tmp_path / "validation")], load_union())
     assert names == songs["validation"]
     assert logits.shape == (4, 3, len(load_union().tags))

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from earmark.datasets import load_dataset
 from earmark.distillation import reference
 from earmark.distillation.agreement import Agreement, all_teachers, answers, compare, merged_labels
 from earmark.distillation.finish import finish, with_needed
 from earmark.distillation.model_figures import agreement_metrics, licence_hours, not_music
 from earmark.distillation.ranks import rank_correlations, shared_tags
+from earmark.distillation.ready import make_model
 from earmark.distillation.sets import LabelledSet
-from earmark.distillation.student import open_lessons
+from earmark.distillation.student import open_lessons, training_genres
+from earmark.distillation.students import measure, to_markdown
 from earmark.distillation.tags import load_union
 from earmark.errors import ConfigError
-from earmark.evaluation.run import load_model
+from earmark.evaluation.run import _warnings, load_model
 from earmark.export import export_onnx
 from earmark.rules import usual_rules
 from earmark.tagging import load_tagger
 from earmark.training.config import load_recipe
 from earmark.training.run import train
+from tests.emotify import write_emotify
 from tests.unit.test_student import write_set
 
 TINY = ["training.epochs=1", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
@@ -153,7 +159,7 @@ def test_a_student_is_finished_for_people(student: tuple[Path, Path], tmp_path: 
     said = answers(after, held_out)
     assert said == pytest.approx(answers(before, held_out)[:, places], abs=1e-5)
     again = compare(
-        said, found.card.vocabulary.names, held_out, merged_labels(held_out, all_teachers(sets, union)[0], union), union
+        said, found.card.vocabulary.names, held_out, merged_labels(held_out, all_teachers(sets, union), union), union
     )
     assert again.mean_correlation == pytest.approx(found.agreement["heldout"].mean_correlation, abs=1e-3)
     windows = np.stack([np.asarray(held_out.audio[0][k][:155_200]) / np.float32(32767) for k in (1, 2)])
@@ -188,3 +194,60 @@ def test_sounds_that_are_no_music_are_sounds() -> None:
     sounds = not_music(1.0)
     assert all(len(sound) == 16_000 and np.abs(sound).max() <= 1 for sound in sounds.values())
     assert sum(float(np.abs(sound).max()) == 0 for sound in sounds.values()) == 1
+
+
+def test_the_whole_way_to_a_model_and_its_page(tmp_path: Path) -> None:
+    emotify = write_emotify(tmp_path / "emotify", seconds=1.0)
+    corpus, notes, sets = tmp_path / "corpus", tmp_path / "notes", tmp_path / "sets"
+    for folder, labels in ((corpus, ["t"] * 25), (notes, ["one-shot; instrument guitar; E4", "noise"])):
+        folder.mkdir()
+        rows = [f"{i},{i}.wav,source {i},CC BY 4.0,{label},10" for i, label in enumerate(labels)]
+        (folder / "tracks.csv").write_text("track_id,path,source,licence,label,duration_s\n" + "\n".join(rows) + "\n")
+        for i in range(len(labels)):
+            soundfile.write(folder / f"{i}.wav", np.sin(np.arange(16_000) / 9), 16_000)
+    ids = {
+        split: [clip.clip_id for clip in load_dataset("emotify", emotify).split(split)]
+        for split in ("train", "validation", "test")
+    }
+    write_set(sets / "train", 6, 0)
+    write_set(sets / "heldout", 6, 1)
+    for seed, (name, split) in enumerate(
+        {"emotify": "train", "validation": "validation", "test": "test"}.items(), start=2
+    ):
+        # The first of a set is silent, so each song is there twice.
+        write_set(sets / name, 1 + len(ids[split]), seed, songs=[ids[split][0], *ids[split]])
+    lessons = open_lessons(sets, parts=3, genres=training_genres(emotify))
+    run = train(
+        load_recipe("default/compact-1d", TINY),
+        tmp_path / "run",
+        device="cpu",
+        material=(lessons.dataset, lessons.audio),
+    )
+    told = list(
+        make_model(run.checkpoint, sets, emotify, corpus, tmp_path / "model", instruments=notes, least_correlation=-1.0)
+    )
+    assert told[-1] == str(tmp_path / "model" / "earmark-1.md")
+    tagger = load_tagger(tmp_path / "model" / "earmark-1.onnx")
+    found = {(metric.name, metric.dataset, metric.tag) for metric in tagger.card.metrics}
+    assert {("roc_auc", "emotify", None), ("roc_auc", "emotify", "rock"), ("top5_shared", "corpus", None)} <= found
+    page = (tmp_path / "model" / "earmark-1.md").read_text(encoding="utf-8")
+    assert f"| tags | {len(tagger.card.vocabulary)}: " in page
+    assert "| CC BY | 0.07 |" in page  # 25 of ten seconds
+    assert "| guitar | 1 |" in page
+    assert "| digital silence |" in page
+    for name in tagger.card.vocabulary.names:
+        assert f"| {name} | " in page
+    rows = measure([run.checkpoint], sets, emotify)
+    assert rows[0].architecture == "compact_1d"
+    assert rows[0].n_windows == 3 * (5 + 12)
+    assert "| run | `compact_1d` |" in to_markdown(rows, "earmark distill compare")
+
+
+def test_a_card_says_that_it_also_learned_from_a_dataset(student: tuple[Path, Path], tmp_path: Path) -> None:
+    """Else a split of Emotify with training songs among its test songs would flatter it without a word."""
+    sets, checkpoint = student
+    card = finish(checkpoint, sets, tmp_path / "model", name="made", description="", least_correlation=-1.0).card
+    emotify = load_dataset("emotify", write_emotify(tmp_path / "emotify", seconds=0.1))
+    assert not any("another protocol" in line for line in _warnings(card, emotify, "test"))
+    other = dataclasses.replace(emotify, protocol="random-by-track")
+    assert any("another protocol of this dataset (artist-disjoint)" in line for line in _warnings(card, other, "test"))

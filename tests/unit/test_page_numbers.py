@@ -16,7 +16,7 @@ def test_the_numbers_that_the_page_is_held_to_are_what_python_answers() -> None:
     today = runpy.run_path(str(FOLDER / "from_python.py"))["numbers"]()
     written: dict[str, Any] = json.loads((FOLDER / "numbers.json").read_text())
     again = "write them anew: python web/tests/from_python.py"
-    for name in ("windows", "ranked", "mp3_samples"):
+    for name in ("windows", "ranked", "held", "mp3_samples"):
         assert json.loads(json.dumps(today[name])) == written[name], again
     assert today["aggregated"]["scores"] == pytest.approx(written["aggregated"]["scores"]), again
     for now, then in zip(today["resampled"], written["resampled"], strict=True):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.card import InputSpec
+from earmark.card import InputSpec, ModelCard
 from earmark.decoding import AudioBytes
 from earmark.errors import ConfigError, TruncatedAudioError
 from earmark.library.model import LazyTagger
@@ -23,7 +23,9 @@ from earmark.library.store import Index
 from earmark.seeking import CannotSeekError
 from earmark.tagging import Tagger, TagScores, load_tagger
 from earmark.taggram import draw_taggram
+from earmark.vocabulary import Vocabulary
 from tests import sounds
+from tests.onnx_files import tiny
 
 SPEC = InputSpec(16_000, 32_000, 32_000)
 SECONDS = 24
@@ -71,6 +73,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made["mka"] = sounds.write(folder / "coarse.mka", song(44_100, 1), 44_100)
     made["aac"] = sounds.write(folder / "stream.aac", song(44_100, 1), 44_100)
     return made
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with windows of two seconds."""
+    card = ModelCard("tiny", "none", SPEC, Vocabulary.of(["a", "b", "c"]))
+    return tiny(tmp_path_factory.mktemp("model") / "tiny.onnx", card)
 
 
 EXACT = ["flac", "wav", "aiff", "ogg", "opus", "mp3", "mp3 vbr", "mp3 low", "m4a"]
@@ -124,10 +133,12 @@ def test_files_in_memory_are_found_in_alike(files: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "why"), [("mp3 bare", "declare its length"), ("mka", "not exact"), ("aac", "not exact")]
 )
-def test_what_cannot_be_sought_is_read_in_full_and_says_so(files: dict[str, Path], name: str, why: str) -> None:
+def test_what_cannot_be_sought_is_read_in_full_and_says_so(
+    files: dict[str, Path], name: str, why: str, model: Path
+) -> None:
     with pytest.raises(CannotSeekError, match=why):
         audio.sparse_windows(files[name], SPEC, 3)
-    full, sparse = load_tagger().tag(files[name]), load_tagger(windows=3).tag(files[name])
+    full, sparse = load_tagger(model).tag(files[name]), load_tagger(model, windows=3).tag(files[name])
     assert not sparse.sparse
     assert "read in full" in sparse.warnings[0]
     np.testing.assert_array_equal(sparse.taggram, full.taggram)
@@ -137,36 +148,38 @@ def test_what_cannot_be_sought_is_read_in_full_and_says_so(files: dict[str, Path
 @pytest.mark.parametrize("name", ["flac", "wav", "aiff", "mp3", "mp3 vbr", "m4a"])
 @pytest.mark.parametrize("share", [0.5, 0.96])
 def test_cut_files_are_refused_as_by_a_full_reading(
-    files: dict[str, Path], name: str, share: float, tmp_path: Path
+    files: dict[str, Path], name: str, share: float, tmp_path: Path, model: Path
 ) -> None:
     cut = sounds.shorten(files[name], share, tmp_path / files[name].name)
-    (full,) = load_tagger().tag_many([cut], errors="return")
-    (sparse,) = load_tagger(windows=2).tag_many([cut], errors="return")
+    (full,) = load_tagger(model).tag_many([cut], errors="return")
+    (sparse,) = load_tagger(model, windows=2).tag_many([cut], errors="return")
     assert isinstance(full, Exception)
     assert str(sparse) == str(full)
     if isinstance(full, TruncatedAudioError):
-        heard = load_tagger(windows=2, damaged="tag").tag(cut)
+        heard = load_tagger(model, windows=2, damaged="tag").tag(cut)
         assert not heard.sparse
         assert heard.warnings[0].startswith("read in full")
 
 
-def test_an_ogg_file_without_its_end_is_told(files: dict[str, Path], tmp_path: Path) -> None:
+def test_an_ogg_file_without_its_end_is_told(files: dict[str, Path], tmp_path: Path, model: Path) -> None:
     cut = sounds.shorten(files["opus"], 0.7, tmp_path / "cut.opus")
-    heard = load_tagger(windows=3).tag(cut)
+    heard = load_tagger(model, windows=3).tag(cut)
     assert heard.sparse
     assert "perhaps cut off" in heard.warnings[0]
 
 
-def test_an_mp3_that_is_longer_than_it_declares_is_read_in_full(files: dict[str, Path], tmp_path: Path) -> None:
+def test_an_mp3_that_is_longer_than_it_declares_is_read_in_full(
+    files: dict[str, Path], tmp_path: Path, model: Path
+) -> None:
     joined = tmp_path / "joined.mp3"
     joined.write_bytes(files["mp3"].read_bytes() * 2)
     with pytest.raises(CannotSeekError):
         audio.sparse_windows(joined, SPEC, 3)
-    assert load_tagger(windows=3).tag(joined).heard_seconds == pytest.approx(2 * SECONDS, abs=0.2)
+    assert load_tagger(model, windows=3).tag(joined).heard_seconds == pytest.approx(2 * SECONDS, abs=0.2)
 
 
-def test_scores_are_those_of_these_windows(files: dict[str, Path]) -> None:
-    full, sparse = load_tagger().tag(files["mp3"]), load_tagger(windows=4).tag(files["mp3"])
+def test_scores_are_those_of_these_windows(files: dict[str, Path], model: Path) -> None:
+    full, sparse = load_tagger(model).tag(files["mp3"]), load_tagger(model, windows=4).tag(files["mp3"])
     assert sparse.sparse
     assert sparse.taggram.shape[0] == 4
     at = [int(np.argmin(np.abs(full.window_starts_seconds - start))) for start in sparse.window_starts_seconds]
@@ -176,20 +189,20 @@ def test_scores_are_those_of_these_windows(files: dict[str, Path]) -> None:
     record = sparse.to_record()
     assert (record["windows"], record["heard_seconds"]) == (4, 8.0)
     assert record["duration_seconds"] == full.to_record()["duration_seconds"]
-    in_memory = load_tagger(windows=4).tag_waveform(audio.load(files["mp3"], 16_000), 16_000)
+    in_memory = load_tagger(model, windows=4).tag_waveform(audio.load(files["mp3"], 16_000), 16_000)
     np.testing.assert_allclose(in_memory.scores, sparse.scores, atol=1e-4)
 
 
-def test_short_files_are_read_in_full_without_a_word(files: dict[str, Path]) -> None:
-    heard = load_tagger(windows=12).tag(files["flac"])
+def test_short_files_are_read_in_full_without_a_word(files: dict[str, Path], model: Path) -> None:
+    heard = load_tagger(model, windows=12).tag(files["flac"])
     assert not heard.sparse
     assert heard.warnings == ()
     assert len(heard.taggram) == 12
 
 
-def test_silence_is_told_of_what_was_heard(tmp_path: Path) -> None:
+def test_silence_is_told_of_what_was_heard(tmp_path: Path, model: Path) -> None:
     silent = sounds.write(tmp_path / "silent.flac", np.zeros(16_000 * 20), 16_000)
-    assert "in the windows that were heard" in load_tagger(windows=3).tag(silent).warnings[0]
+    assert "in the windows that were heard" in load_tagger(model, windows=3).tag(silent).warnings[0]
 
 
 @pytest.mark.parametrize("n_samples", [1, 31_999, 32_000, 64_000, 300_001, 5_000_000])
@@ -205,23 +218,25 @@ def test_windows_are_spread_evenly(n_samples: int, n: int) -> None:
     assert set(starts) <= set(audio.window_starts(n_samples, SPEC))
 
 
-def test_many_files_with_others_between_them_come_in_order(files: dict[str, Path], tmp_path: Path) -> None:
+def test_many_files_with_others_between_them_come_in_order(files: dict[str, Path], tmp_path: Path, model: Path) -> None:
     paths = [files[name] for name in ("flac", "mka", "opus", "mp3", "aac", "wav")]
-    heard = list(load_tagger(windows=3).tag_many(paths, jobs=3))
+    heard = list(load_tagger(model, windows=3).tag_many(paths, jobs=3))
     assert [item.path for item in heard if isinstance(item, TagScores)] == paths
     assert [item.sparse for item in heard if isinstance(item, TagScores)] == [True, False, True, True, False, True]
 
 
 @pytest.mark.parametrize("windows", [0, -1, 65])
-def test_numbers_that_make_no_sense_are_refused(windows: int) -> None:
+def test_numbers_that_make_no_sense_are_refused(windows: int, model: Path) -> None:
     with pytest.raises(ConfigError, match=f"windows {windows}"):
-        load_tagger(windows=windows)
+        load_tagger(model, windows=windows)
 
 
-def test_the_taggram_shows_windows_where_they_are_and_grey_between(files: dict[str, Path], tmp_path: Path) -> None:
+def test_the_taggram_shows_windows_where_they_are_and_grey_between(
+    files: dict[str, Path], tmp_path: Path, model: Path
+) -> None:
     from matplotlib.image import imread
 
-    scores = load_tagger(windows=3).tag(files["flac"])
+    scores = load_tagger(model, windows=3).tag(files["flac"])
     picture = imread(draw_taggram(scores, tmp_path / "t.png"))[..., :3]
     grey = np.isclose(picture, 0.8, atol=0.01).all(axis=-1)
     row = grey[picture.shape[0] // 2]
@@ -232,22 +247,22 @@ def test_the_taggram_shows_windows_where_they_are_and_grey_between(files: dict[s
     np.testing.assert_allclose(seconds, scores.window_starts_seconds + 1, atol=0.2)
 
 
-def test_scans_keep_sparse_results_apart(files: dict[str, Path], tmp_path: Path) -> None:
+def test_scans_keep_sparse_results_apart(files: dict[str, Path], tmp_path: Path, model: Path) -> None:
     path = tmp_path / "index.sqlite"
     song = files["flac"]
     for windows, new in ((3, 1), (3, 0), (None, 1), (4, 1), (3, 0)):
         with Index.open(path, write=True) as index:
-            assert scan(index, [song], LazyTagger(windows=windows)).tagged == new
+            assert scan(index, [song], LazyTagger(model, windows=windows)).tagged == new
             row: ModelRow = index.current_model()
             assert row.windows == windows
             (track,) = index.tracks()
-            expected = Tagger.from_file(LazyTagger().path, windows=windows).tag(song)
+            expected = Tagger.from_file(model, windows=windows).tag(song)
             assert track.scores is not None
             np.testing.assert_allclose(track.scores, expected.scores, atol=1e-5)
 
 
-def test_the_command(files: dict[str, Path]) -> None:
-    command = [sys.executable, "-m", "earmark.cli.main", "tag", "--windows"]
+def test_the_command(files: dict[str, Path], model: Path) -> None:
+    command = [sys.executable, "-m", "earmark.cli.main", "tag", "--model", str(model), "--windows"]
     done = subprocess.run(
         [*command, "3", "--format", "jsonl", str(files["mp3"]), str(files["mka"])], capture_output=True, text=True
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ VOCABULARIES = ("mtat-50", "msd-50", "mtg-jamendo-50")
 
 
 def write_set(
-    folder: Path, n: int, seed: int, teachers: tuple[str, ...] = VOCABULARIES
+    folder: Path, n: int, seed: int, teachers: tuple[str, ...] = VOCABULARIES, songs: Sequence[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """A set of one shard: noise, of which the first example is silent, and what made-up teachers say."""
+    names = songs or [f"song {i}" for i in range(n)]
     rng = np.random.default_rng(seed)
     audio = rng.integers(-9000, 9000, (n, EXAMPLE_SAMPLES)).astype(np.int16)
     audio[0] = 0
@@ -37,7 +39,7 @@ def write_set(
     np.save(shard / "audio.npy", audio)
     np.save(shard / "means.npy", means)
     np.save(shard / "windows.npy", np.empty((n, 0, 0, 50), np.float16))
-    recipes = [json.dumps({"parts": [{"song": f"song {i}"}]}) for i in range(n)]
+    recipes = [json.dumps({"parts": [{"song": name}]}) for name in names]
     (shard / "recipes.jsonl").write_text("\n".join(recipes) + "\n")
     document = {
         "format": FORMAT,

@@ -29,10 +29,10 @@ pack(`${runtime}.wasm`, "ort.bin");
 copyFileSync(`${runtime}.mjs`, `${out}/ort.mjs`);
 
 // Of the card, what the page uses.
-const { name, version, description, licence, limits, input, vocabulary, thresholds } = JSON.parse(
+const { name, version, description, licence, limits, input, vocabulary, thresholds, calibration, rules } = JSON.parse(
   readFileSync(card, "utf8"),
 );
-const kept = { name, version, description, licence, limits, input, vocabulary, thresholds };
+const kept = { name, version, description, licence, limits, input, vocabulary, thresholds, calibration, rules };
 writeFileSync(`${out}/card.json`, JSON.stringify(kept));
 const text = (path) => readFileSync(path, "utf8").trim();
 const versionOf = (name) => JSON.parse(text(`${web}node_modules/${name}/package.json`)).version;

@@ -27,18 +27,20 @@ export interface Card {
   thresholds: Record<string, number>;
   /** Tag name -> map from the network's score to the one that is shown; none for tags whose scores stay as they are. */
   calibration?: Record<string, { slope: number; offset: number }>;
+  /** Groups of tags of which one can hold; tag name -> the tag without which it does not hold. */
+  rules?: { exclusive?: string[][]; requires?: Record<string, string> };
 }
 
 /** Order in which categories are shown; as in src/earmark/vocabulary.py. */
 export const CATEGORIES = ["genre", "instrument", "voice", "mood", "tempo", "decade", "other"];
 
-/** Positions of tags by category, in the order in which categories are shown. Empty categories are left out. */
-export function byCategory(tags: readonly Tag[]): [category: string, positions: number[]][] {
-  const groups = new Map<string, number[]>(CATEGORIES.map((category) => [category, []]));
-  tags.forEach((tag, i) => {
+/** Tags by category, in the order in which categories are shown. Empty categories are left out. */
+export function byCategory<T extends { category: string }>(tags: readonly T[]): [category: string, tags: T[]][] {
+  const groups = new Map<string, T[]>(CATEGORIES.map((category) => [category, []]));
+  for (const tag of tags) {
     const group = groups.get(tag.category) ?? [];
-    group.push(i);
+    group.push(tag);
     groups.set(tag.category, group);
-  });
-  return [...groups].filter(([, positions]) => positions.length > 0);
+  }
+  return [...groups].filter(([, group]) => group.length > 0);
 }

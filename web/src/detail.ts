@@ -4,11 +4,13 @@ import { byCategory, type Card } from "./card";
 import { clock } from "./clock";
 import { find, make, setText, shown } from "./dom";
 import type { Heard } from "./messages";
+import { held, heldFirst, reaching } from "./scores";
 import { Taggram } from "./taggram";
 import type { Track } from "./track";
 
-const ROWS = 24;
-const BARS = 10;
+const ROWS = 16;
+/** Of a category of which fewer hold, so many are shown all the same: what nearly holds is worth knowing. */
+const BARS = 3;
 
 export class Detail {
   private readonly section = find("detail");
@@ -19,6 +21,7 @@ export class Detail {
   private track: Track | null = null;
   private url: string | null = null;
   private all = false;
+  private readonly unfolded = new Set<string>();
   private playable = true;
 
   constructor(private readonly card: Card) {
@@ -86,38 +89,58 @@ export class Detail {
     setText(find("ramp-top"), String(this.taggram.show(heard, this.all ? nTags : ROWS)));
     this.more.hidden = nTags <= ROWS;
     this.more.textContent = this.all ? `Only the ${ROWS} strongest` : `All ${nTags} tags`;
-    find("tags").replaceChildren(...this.cards(heard));
+    this.drawTags(heard);
     this.follow();
   }
 
-  private cards(heard: Heard): HTMLElement[] {
-    return byCategory(this.card.vocabulary).map(([category, tags]) => {
-      const order = tags.toSorted((a, b) => heard.scores[b]! - heard.scores[a]!);
-      const rows = order.slice(0, this.all ? undefined : BARS).map((tag) => this.bar(heard, tag));
-      const degree = tags.every((tag) => this.card.vocabulary[tag]!.kind === "regression");
-      const left = order.length - rows.length;
+  private drawTags(heard: Heard): void {
+    const { scores } = heard;
+    const said = { reaches: reaching(scores, this.card), holds: held(scores, this.card) };
+    const tags = heldFirst(scores, this.card).map((tag) => ({ tag, category: this.card.vocabulary[tag]!.category }));
+    const boxes = byCategory(tags).map(([category, members]) => {
+      const nHolding = members.filter(({ tag }) => said.holds[tag]).length;
+      const unfolded = this.unfolded.has(category);
+      const least = Math.max(nHolding, Math.min(BARS, members.length));
+      const rows = members.slice(0, unfolded ? undefined : least).map(({ tag }) => this.bar(scores[tag]!, tag, said));
+      const degree = members.every(({ tag }) => this.card.vocabulary[tag]!.kind === "regression");
       const head = make("h3", {}, category, make("small", {}, degree ? "how much" : "how likely"));
-      const box = make("section", { class: "category" }, head, make("ul", {}, ...rows));
-      if (left > 0) box.append(make("p", { class: "hint" }, `and ${left} weaker`));
+      const box = make("section", { class: "category", "data-category": category }, head, make("ul", {}, ...rows));
+      if (members.length > least) {
+        const text = unfolded ? "fewer" : `${members.length - least} weaker`;
+        const button = make("button", { type: "button", class: "fold", "aria-expanded": String(unfolded) }, text);
+        button.append(make("span", { class: "unseen" }, ` tags of ${category}`));
+        button.addEventListener("click", () => {
+          if (unfolded) this.unfolded.delete(category);
+          else this.unfolded.add(category);
+          this.drawTags(heard);
+          find("tags")
+            .querySelector<HTMLElement>(`[data-category="${CSS.escape(category)}"] button`)
+            ?.focus();
+        });
+        box.append(button);
+      }
       return box;
     });
+    find("tags").replaceChildren(...boxes);
   }
 
-  private bar(heard: Heard, tag: number): HTMLElement {
+  private bar(score: number, tag: number, said: { reaches: boolean[]; holds: boolean[] }): HTMLElement {
     const { name } = this.card.vocabulary[tag]!;
-    const score = heard.scores[tag]!;
     const threshold = this.card.thresholds[name];
     const track = make("span", { class: "bar-track", "aria-hidden": "true" }, make("i"));
     (track.firstElementChild as HTMLElement).style.inlineSize = `${100 * score}%`;
     const row = make("li", {}, make("span", { class: "bar-name" }, name), track, make("b", {}, shown(score)));
-    if (threshold === undefined) return row;
-    const mark = make("u");
-    mark.style.insetInlineStart = `${100 * threshold}%`;
-    track.append(mark);
-    const holds = score >= threshold;
+    const holds = said.holds[tag]!;
     row.classList.toggle("below", !holds);
-    row.title = `${holds ? "reaches" : "is below"} ${shown(threshold)}, from which it is said to hold`;
-    row.append(make("span", { class: "unseen" }, holds ? " (holds)" : " (below its threshold)"));
+    if (threshold !== undefined) {
+      const mark = make("u");
+      mark.style.insetInlineStart = `${100 * threshold}%`;
+      track.append(mark);
+      row.title = `${said.reaches[tag] ? "reaches" : "is below"} ${shown(threshold)}, from which it is said to hold`;
+      if (said.reaches[tag] && !holds) row.title += "; left out by the model's rules";
+    }
+    const why = holds ? "holds" : said.reaches[tag] ? "left out by the model's rules" : "below its threshold";
+    if (threshold !== undefined || !holds) row.append(make("span", { class: "unseen" }, ` (${why})`));
     return row;
   }
 

@@ -1,6 +1,6 @@
 /** From window scores to a file's: the mean, and the best of it; as src/earmark/tagging.py does. */
 
-import type { Card } from "./card";
+import { byCategory, type Card } from "./card";
 
 export interface TagScore {
   tag: string;
@@ -41,7 +41,51 @@ export function ranked(scores: ArrayLike<number>, card: Card): TagScore[] {
     .sort((a, b) => b.score - a.score);
 }
 
-/** What holds: tags that reach the card's threshold, and tags without one. */
+/** Of each tag whether it reaches the card's threshold; tags without one do. */
+export function reaching(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds">): boolean[] {
+  return card.vocabulary.map(({ name }, i) => scores[i]! >= (card.thresholds[name] ?? 0));
+}
+
+/**
+ * Of each tag whether it is said to hold: it reaches its threshold, and contradicts nothing that is more likely. As
+ * `TagRules.keep` in src/earmark/rules.py: of a group only the highest score can hold, the first one of equal ones; then
+ * falls what needs a tag that does not hold.
+ */
+export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds" | "rules">): boolean[] {
+  const kept = reaching(scores, card);
+  const place = new Map(card.vocabulary.map(({ name }, i) => [name, i]));
+  for (const group of card.rules?.exclusive ?? []) {
+    const members = group.map((name) => place.get(name)).filter((i) => i !== undefined);
+    const best = Math.max(...members.map((i) => scores[i]!));
+    const first = members.find((i) => scores[i] === best);
+    for (const i of members) if (i !== first) kept[i] = false;
+  }
+  const needs = Object.entries(card.rules?.requires ?? {})
+    .map(([tag, needed]) => [place.get(tag), place.get(needed)] as const)
+    .filter((pair): pair is readonly [number, number | undefined] => pair[0] !== undefined);
+  for (let changed = true; changed; ) {
+    const lost = needs.filter(([tag, needed]) => kept[tag] && !(needed !== undefined && kept[needed]));
+    for (const [tag] of lost) kept[tag] = false;
+    changed = lost.length > 0;
+  }
+  return kept;
+}
+
+/** What is said to hold, highest score first; as `earmark tag --threshold auto` prints it. Nothing where nothing holds. */
 export function holding(scores: ArrayLike<number>, card: Card): TagScore[] {
-  return ranked(scores, card).filter(({ tag, score }) => score >= (card.thresholds[tag] ?? 0));
+  const holds = held(scores, card);
+  const kept = new Set(card.vocabulary.filter((_, i) => holds[i]).map(({ name }) => name));
+  return ranked(scores, card).filter(({ tag }) => kept.has(tag));
+}
+
+/** What a table has room for: of each category the highest two tags that hold; as `earmark tag` prints in its table. */
+export function few(scores: ArrayLike<number>, card: Card): TagScore[] {
+  return byCategory(holding(scores, card)).flatMap(([, tags]) => tags.slice(0, 2));
+}
+
+/** Positions of all tags: first those that hold, then the others, the highest score first in both. */
+export function heldFirst(scores: ArrayLike<number>, card: Card): number[] {
+  const kept = held(scores, card);
+  const order = card.vocabulary.map((_, i) => i);
+  return order.sort((a, b) => Number(kept[b]) - Number(kept[a]) || scores[b]! - scores[a]!);
 }

@@ -1,14 +1,12 @@
 /** The files in a table: sorted by any column, filtered by a tag's score. */
 
-import type { Card } from "./card";
+import { byCategory, type Card } from "./card";
 import { clock } from "./clock";
 import { find, make, setText, shown } from "./dom";
-import { ranked } from "./scores";
+import { few, ranked } from "./scores";
 import type { Track } from "./track";
 
 type Column = "path" | "length" | "best" | "score";
-
-const TOP = 3;
 
 export class Table {
   private readonly rows = new Map<number, Row>();
@@ -26,11 +24,12 @@ export class Table {
     private readonly card: Card,
     private readonly onSelect: (track: Track) => void,
   ) {
-    const options = card.vocabulary
-      .map((tag, i) => ({ name: tag.name, i }))
-      .sort((a, b) => a.name.localeCompare(b.name))
-      .map(({ name, i }) => make("option", { value: String(i) }, name));
-    this.select.replaceChildren(make("option", { value: "" }, "all"), ...options);
+    const tags = card.vocabulary.map(({ name, category }, i) => ({ name, category, i }));
+    const groups = byCategory(tags).map(([label, tags]) => {
+      const sorted = tags.toSorted((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+      return make("optgroup", { label }, ...sorted.map(({ name, i }) => make("option", { value: String(i) }, name)));
+    });
+    this.select.replaceChildren(make("option", { value: "" }, "all"), ...groups);
     this.select.addEventListener("change", () => {
       const chosen = this.select.value !== "";
       this.atLeast.disabled = !chosen;
@@ -109,7 +108,7 @@ export class Table {
     const columns: [Column, string][] = [
       ["path", "File"],
       ["length", "Length"],
-      ["best", "Strongest tags"],
+      ["best", "Tags"],
     ];
     if (tag !== null) columns.push(["score", this.card.vocabulary[tag]!.name]);
     const key = JSON.stringify([columns, this.sortBy, this.descending, this.byOrder]);
@@ -134,7 +133,7 @@ export class Table {
     if (this.sortBy === "path") return track.path;
     if (this.sortBy === "length") return track.heard?.durationSeconds ?? null;
     if (this.sortBy === "score") return this.score(track);
-    return track.heard ? Math.max(...track.heard.scores) : null;
+    return track.heard ? Math.max(0, ...few(track.heard.scores, this.card).map(({ score }) => score)) : null;
   }
 
   private tag(): number | null {
@@ -204,11 +203,13 @@ class Row {
       this.tags.replaceChildren(bar, make("span", { class: "hint" }, "reading"));
     } else if (state === "failed") this.tags.replaceChildren(make("span", { class: "error" }, error ?? "failed"));
     else if (heard) {
-      const best = ranked(heard.scores, this.card).slice(0, TOP);
-      const chips = best.map(({ tag, score }) =>
-        make("span", { class: "chip" }, `${tag} `, make("b", {}, shown(score))),
+      const chips = few(heard.scores, this.card).map(({ tag, score, category }) =>
+        make("span", { class: "chip", "data-category": category }, `${tag} `, make("b", {}, shown(score))),
       );
-      this.tags.replaceChildren(...chips);
+      const highest = ranked(heard.scores, this.card).slice(0, 3);
+      const named = highest.map(({ tag, score }) => `${tag} ${shown(score)}`).join(", ");
+      const none = make("span", { class: "hint" }, `nothing over its threshold; highest: ${named}`);
+      this.tags.replaceChildren(...(chips.length ? chips : [none]));
       if (heard.warnings.length) {
         this.tags.append(make("span", { class: "chip note", title: heard.warnings.join("\n") }, "note"));
       }

@@ -4,6 +4,7 @@ import { byCategory, type Card } from "./card";
 import { clock } from "./clock";
 import { make, shown } from "./dom";
 import type { Heard } from "./messages";
+import { heldFirst } from "./scores";
 
 const WAVE = 68;
 const AXIS = 22;
@@ -13,20 +14,11 @@ const GAP = 2;
 
 type Line = { y: number } & ({ head: string } | { tag: number });
 
-/** Tags to draw: at most `most`, the strongest; by category, the strongest first within each. */
+/** Tags to draw: at most `most`, those that hold and then the strongest; by category, in that order within each. */
 export function rowsOf(scores: ArrayLike<number>, card: Card, most: number): [category: string, tags: number[]][] {
-  const best = new Set(
-    card.vocabulary
-      .map((_, i) => i)
-      .sort((a, b) => scores[b]! - scores[a]!)
-      .slice(0, most),
-  );
-  return byCategory(card.vocabulary)
-    .map(([category, tags]): [string, number[]] => [
-      category,
-      tags.filter((tag) => best.has(tag)).sort((a, b) => scores[b]! - scores[a]!),
-    ])
-    .filter(([, tags]) => tags.length);
+  const best = heldFirst(scores, card).slice(0, most);
+  const tags = best.map((tag) => ({ tag, category: card.vocabulary[tag]!.category }));
+  return byCategory(tags).map(([category, tags]) => [category, tags.map(({ tag }) => tag)]);
 }
 
 /** The window that is heard at a time: the last that began before it. */

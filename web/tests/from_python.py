@@ -13,6 +13,7 @@ import numpy as np
 from earmark import audio
 from earmark.calibration import Platt, calibrated
 from earmark.card import InputSpec
+from earmark.rules import TagRules
 from earmark.tagging import TagScores, aggregate
 from earmark.vocabulary import Tag, Vocabulary
 
@@ -30,6 +31,7 @@ def numbers() -> dict[str, Any]:
         "aggregated": _aggregated(),
         "calibrated": _calibrated(),
         "ranked": _ranked(),
+        "held": _held(),
         "mp3_samples": {
             name: len(audio.load(CLIPS / name, hz)) for name, hz in (("03-rock.mp3", 44_100), ("06-folk.mp3", 48_000))
         },
@@ -84,6 +86,35 @@ def _ranked() -> dict[str, Any]:
         "scores": scores.tolist(),
         "record": result.to_record(),
         "holding": [t.tag for t in result.top(0, "auto")],
+    }
+
+
+def _held() -> dict[str, Any]:
+    """What holds by thresholds and rules, of scores that bring every case: equal scores, chains, words that no tag has."""
+    names = ("voice", "no voice", "woman", "soprano", "fast", "slow", "slower", "rock")
+    categories = ("voice", "voice", "voice", "voice", "tempo", "tempo", "tempo", "genre")
+    tags = tuple(Tag(name, category=category) for name, category in zip(names, categories, strict=True))
+    groups = (("voice", "no voice"), ("slow", "slower", "fast"))
+    rules = TagRules(groups, {"soprano": "woman", "woman": "voice"})
+    thresholds = {name: 0.5 for name in names if name != "slower"}
+    rng = np.random.default_rng(2)
+    cases = []
+    for scores in rng.choice(np.linspace(0, 1, 9), (60, len(names))).astype(np.float32):
+        result = TagScores(
+            None, "m", Vocabulary(tags), scores, scores[None], np.zeros(1), 2.0, 1.5, thresholds, rules=rules
+        )
+        cases.append(
+            {
+                "scores": scores.tolist(),
+                "holding": [tag.tag for tag in result.top(0, "auto")],
+                "few": [tag.tag for tag in result.few("auto")],
+            }
+        )
+    return {
+        "vocabulary": [{"name": t.name, "kind": t.kind, "category": t.category} for t in tags],
+        "thresholds": thresholds,
+        "rules": {"exclusive": groups, "requires": rules.requires},
+        "cases": cases,
     }
 
 

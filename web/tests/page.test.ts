@@ -79,17 +79,21 @@ describe("exports", () => {
 
 describe("categories", () => {
   it("come in their order, without the empty ones", () => {
-    expect(byCategory(card.vocabulary)).toEqual([
-      ["genre", [1, 3]],
-      ["instrument", [2]],
-      ["mood", [0]],
+    const names = byCategory(card.vocabulary).map(([category, tags]) => [category, tags.map(({ name }) => name)]);
+    expect(names).toEqual([
+      ["genre", ["rock, hard", "jazz"]],
+      ["instrument", ["flute"]],
+      ["mood", ["calm"]],
     ]);
   });
   it("that a later model may have are not lost", () => {
     const odd = [{ name: "x", kind: "classification", category: "smell" } as const];
-    expect(byCategory(odd)).toEqual([["smell", [0]]]);
+    expect(byCategory(odd)).toEqual([["smell", odd]]);
   });
-  it("of a taggram hold the strongest tags, the strongest first", () => {
+  it("of a taggram hold the strongest tags, the strongest first, but what does not hold comes last", () => {
+    expect(rowsOf([0.5, 0.25, 0.125, 1], { ...card, thresholds: { calm: 0.6, jazz: 0.9, flute: 0.1 } }, 2)).toEqual([
+      ["genre", [3, 1]],
+    ]);
     expect(rowsOf([0.5, 0.25, 0.125, 1], card, 3)).toEqual([
       ["genre", [3, 1]],
       ["mood", [0]],

@@ -6,7 +6,7 @@ import type { Card, InputSpec, Tag } from "../src/card";
 import { toJson } from "../src/exports";
 import { gapless, id3Size } from "../src/mp3";
 import { Resampler } from "../src/resample";
-import { aggregate, calibrated, holding, ranked } from "../src/scores";
+import { aggregate, calibrated, few, held, heldFirst, holding, ranked } from "../src/scores";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
 import numbers from "./numbers.json";
@@ -107,6 +107,24 @@ describe("scores", () => {
   it("are ranked as Python does", () => {
     expect(ranked(scores, card)).toEqual(record.tags);
     expect(holding(scores, card).map(({ tag }) => tag)).toEqual(numbers.ranked.holding);
+  });
+  it("hold by thresholds and rules as in Python", () => {
+    const { vocabulary, thresholds, rules, cases } = numbers.held;
+    const ruled = { ...card, vocabulary: vocabulary as Tag[], thresholds, rules };
+    const names = (tags: { tag: string }[]): string[] => tags.map(({ tag }) => tag);
+    for (const { scores, holding: expected, few: expectedFew } of cases) {
+      const these = Float32Array.from(scores);
+      expect(names(holding(these, ruled))).toEqual(expected);
+      expect(names(few(these, ruled))).toEqual(expectedFew);
+      const first = heldFirst(these, ruled).slice(0, expected.length);
+      expect(first.map((i) => vocabulary[i]!.name)).toEqual(expected);
+    }
+    expect(new Set(cases.map(({ holding }) => holding.length)).size).toBeGreaterThan(3);
+    const foreign = {
+      ...ruled,
+      rules: { exclusive: [["fast", "nothing"]], requires: { rock: "nothing", nobody: "rock" } },
+    };
+    expect(held([1, 1, 1, 1, 1, 1, 1, 1], foreign)).toEqual([true, true, true, true, true, true, true, false]);
   });
   it("are exported as the record that the command line prints", () => {
     const track = newTrack(1, null, "a.mp3");

@@ -2,80 +2,159 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 
 from earmark.card import Metric, ModelCard
+from earmark.vocabulary import CATEGORIES
+
+HEARD_FROM = "heard_from"
+"""Key of `training`: tag -> vocabulary of teachers -> its names there. It is told in the table of tags."""
+PIPE_COLUMNS = 120
+"""Width where the card goes into a pipe or a file."""
 
 
 def print_card(card: ModelCard) -> None:
-    """Print the card to stdout: what it is, its tags with their figures, where it comes from."""
+    """Print the card to stdout: what it is, what it is bad at, its figures and tags, where it comes from."""
     out = Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out = Console(highlight=False, width=PIPE_COLUMNS)
     out.print(f"[bold]{escape(card.name)}[/bold] version {escape(card.version)}")
     if card.description:
         out.print(escape(card.description))
-    out.print()
     spec = card.input
     facts: list[tuple[str, str]] = [
-        ("architecture", card.architecture + _options(card.architecture_options)),
+        ("tags", f"{len(card.vocabulary)}: {_counts(card)}"),
         (
             "input",
             f"{spec.sample_rate_hz:,} Hz mono, windows of {spec.window_seconds:g} s every {spec.hop_seconds:g} s, "
             f"last one {'moved back to the end' if spec.last_window == 'overlap' else 'filled up with zeros'}",
         ),
-        ("front-end", _options(card.frontend).strip(" ()") if card.frontend else "none: the waveform itself"),
         ("licence of the weights", card.licence),
     ]
-    for key, value in card.training.items():
-        whole = key == "recipe" and isinstance(value, dict)  # fifty lines: --json has them
-        facts.append((f"training: {key}", f"{value.get('name')} (all of it: --json)" if whole else _value(value)))
     if card.calibration:
         facts.append(
             ("calibrated", f"scores of {len(card.calibration)} of {len(card.vocabulary)} tags, on held-out clips")
         )
-    facts += [("excludes", " / ".join(group)) for group in card.rules.exclusive]
-    facts += [("needs", f"{tag}: {needed}") for tag, needed in card.rules.requires.items()]
-    facts += [("limit", text) for text in card.limits] + [("cite", text) for text in card.citations]
+    if card.rules.exclusive:
+        facts.append(("never together", "; ".join(" / ".join(group) for group in card.rules.exclusive)))
+    if card.rules.requires:
+        facts.append(("only with", "; ".join(f"{tag}: {needed}" for tag, needed in card.rules.requires.items())))
+    _print_facts(out, facts)
+    _print_list(out, "Limits", card.limits)
+    _print_averages(out, card)
+    out.print("\n[bold]Tags[/bold]")
+    table = _tag_table(card)
+    if Measurement.get(out, out.options.update(max_width=PIPE_COLUMNS * 10), table).maximum > out.width:
+        table = _tag_table(card, intervals=False)
+    out.print(table)
+    facts = [
+        ("architecture", card.architecture + _options(card.architecture_options)),
+        ("front-end", _options(card.frontend).strip(" ()") if card.frontend else "none: the waveform itself"),
+    ]
+    facts += [
+        (key.replace("_", " "), _shortly(key, value)) for key, value in card.training.items() if key != HEARD_FROM
+    ]
+    out.print("\n[bold]Where it comes from[/bold]")
+    _print_facts(out, facts, space=False)
+    _print_list(out, "To cite", card.citations)
+
+
+def _shortly(key: str, value: Any) -> str:
+    """What a person wants of a value; `--json` has all of it."""
+    if key == "recipe" and isinstance(value, dict):
+        return f"{value.get('name')} (all of it: --json)"
+    if key == "left_out" and isinstance(value, dict):
+        return f"{', '.join(value)} (why: --json)"
+    if key == "teachers" and isinstance(value, dict):
+        return f"{', '.join(value)} (their hashes: --json)"
+    return _value(value)
+
+
+def _counts(card: ModelCard) -> str:
+    """How many tags of which category, e.g. "4 genre, 9 mood"."""
+    found = Counter(tag.category for tag in card.vocabulary)
+    return ", ".join(f"{found[name]} {name}" for name in CATEGORIES if found[name])
+
+
+def _print_facts(out: Console, facts: list[tuple[str, str]], space: bool = True) -> None:
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="cyan", no_wrap=True)
     grid.add_column(overflow="fold")
     for key, text in facts:
-        grid.add_row(key, escape(text))
+        grid.add_row(escape(key), escape(text))
+    if space:
+        out.print()
     out.print(grid)
-    out.print()
+
+
+def _print_list(out: Console, title: str, lines: tuple[str, ...]) -> None:
+    if lines:
+        out.print(f"\n[bold]{title}[/bold]")
+        for line in lines:
+            out.print(Padding(f"- {escape(line)}", (0, 0, 0, 2)))
+
+
+def _print_averages(out: Console, card: ModelCard) -> None:
     macro = [metric for metric in card.metrics if metric.tag is None]
+    if not macro:
+        return
+    out.print("\n[bold]Measured[/bold]")
     for metric in macro:
         where = f"{metric.dataset}, protocol {metric.protocol}, {metric.split} split"
         over = f", n = {metric.n_clips}" if metric.n_clips else ""
-        out.print(f"[bold]{metric.name}[/bold] {_figure(metric)}  ({escape(where)}{over})")
+        out.print(f"  {metric.name} {_figure(metric)}  ({escape(where)}{over})")
     if any(metric.low is not None for metric in macro):
         drawn = sorted({metric.resampled for metric in macro if metric.resampled})
-        out.print(f"[dim]in brackets: 95 % bootstrap interval over {', '.join(drawn)}s[/dim]")
-    out.print()
-    out.print(_tag_table(card))
+        out.print(f"  [dim]in brackets: 95 % bootstrap interval over {', '.join(drawn)}s[/dim]")
 
 
-def _tag_table(card: ModelCard) -> Table:
+def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
+    """A row a tag, a column for each thing that was measured; a category is named where it begins."""
+    measured = list(dict.fromkeys((m.name, m.dataset, m.split) for m in card.metrics if m.tag is not None))
+    places = {(dataset, split) for _, dataset, split in measured}
+    kinds = {tag.kind for tag in card.vocabulary}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("category", "tag", "kind", "threshold"):
-        table.add_column(column)
-    table.add_column("measured", no_wrap=True, overflow="ellipsis")
+    for column in ("category", "tag", *(("kind",) if len(kinds) > 1 else ()), "threshold"):
+        table.add_column(column, no_wrap=True)
+    for name, dataset, split in measured:
+        table.add_column(name if len(places) == 1 else f"{name} ({dataset}, {split})", overflow="fold")
+    sources = card.training.get(HEARD_FROM)
+    sources = sources if isinstance(sources, dict) else {}
+    if sources:
+        table.add_column("learned from", overflow="fold")
+    found = {(m.tag, m.name, m.dataset, m.split): m for m in card.metrics}
+    before = ""
     for i in card.vocabulary.display_order():
         tag = card.vocabulary.tags[i]
         threshold = f"{card.thresholds[tag.name]:.2f}" if tag.name in card.thresholds else "-"
-        figures = "  ".join(f"{metric.name} {_figure(metric)}" for metric in card.metrics if metric.tag == tag.name)
-        table.add_row(tag.category, escape(tag.name), tag.kind, threshold, figures or "-")
+        figures = [found.get((tag.name, *key)) for key in measured]
+        table.add_row(
+            tag.category if tag.category != before else "",
+            escape(tag.name),
+            *((tag.kind,) if len(kinds) > 1 else ()),
+            threshold,
+            *("-" if metric is None else _figure(metric, 2, intervals) for metric in figures),
+            *((escape(", ".join(sources.get(tag.name, ()))),) if sources else ()),
+        )
+        before = tag.category
     return table
 
 
-def _figure(metric: Metric) -> str:
+def _figure(metric: Metric, places: int = 3, interval: bool = True) -> str:
     if metric.value is None:
         return "undefined"
-    interval = f" \\[{metric.low:.3f}, {metric.high:.3f}]" if metric.low is not None and metric.high is not None else ""
-    return f"{metric.value:.3f}{interval}"
+    ends = ""
+    if interval and metric.low is not None and metric.high is not None:
+        ends = f" \\[{metric.low:.{places}f}, {metric.high:.{places}f}]"
+    return f"{metric.value:.{places}f}{ends}"
 
 
 def _options(options: dict[str, Any]) -> str:

@@ -88,14 +88,9 @@ def teachers(
     """
     require_extra("train", "`earmark distill`", "scipy", "torch")
     from earmark.distillation.comparison_page import compare_teachers
-    from earmark.files import write_atomic
 
     page = compare_teachers(folder, emotify)
-    if out is None:
-        typer.echo(page, nl=False)
-    else:
-        write_atomic(out, page.encode())
-        typer.echo(str(out))
+    _put(page, out)
 
 
 @app.command(no_args_is_help=True)
@@ -167,14 +162,9 @@ def compare(
     """
     require_extra("train", "`earmark distill`", "scipy", "torch")
     from earmark.distillation.students import measure, to_markdown
-    from earmark.files import write_atomic
 
     page = to_markdown(measure(checkpoints, sets, emotify), "earmark distill compare")
-    if out is None:
-        typer.echo(page, nl=False)
-    else:
-        write_atomic(out, page.encode())
-        typer.echo(str(out))
+    _put(page, out)
 
 
 @app.command(no_args_is_help=True)
@@ -212,6 +202,17 @@ def finish(
     with stopping_kindly("the same command begins anew"):
         for line in make_model(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=weights):  # type: ignore[arg-type]
             typer.echo(line)
+
+
+def _put(page: str, out: Path | None) -> None:
+    """A page to stdout, or into a file."""
+    from earmark.files import write_atomic
+
+    if out is None:
+        typer.echo(page, nl=False)
+    else:
+        write_atomic(out, page.encode())
+        typer.echo(str(out))
 
 
 def _part(text: str) -> tuple[int, int]:

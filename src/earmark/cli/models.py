@@ -115,7 +115,7 @@ def show(
 
     [bold]Example[/bold]
 
-      earmark models show first
+      earmark models show earmark-1
     """
     from earmark.runtime import find_model, read_card
 

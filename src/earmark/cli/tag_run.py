@@ -22,23 +22,26 @@ from earmark.cli.write_options import WriteOptions, WriteRun
 from earmark.discover import Found, find_audio
 from earmark.errors import AudioError, ConfigError, MissingExtraError
 from earmark.records import failed_record, json_text
-from earmark.tagging import Tagger, TagScores, Threshold, load_tagger
+from earmark.tagging import Tagger, TagScore, TagScores, Threshold, load_tagger
+from earmark.vocabulary import CATEGORIES
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 _PATH_COLUMNS = 44
+NEAREST = 3
+"""So many tags are named, as the highest, where none holds."""
 _NAME_BYTES = 200  # of a taggram's name; file systems allow 255 with the endings
 
 
 class TagRun:
-    """Settings and counts of one run; see the options of `earmark tag`."""
+    """Settings and counts of one run; see the options of `earmark tag`. ``top`` of None: two of each category."""
 
     def __init__(
         self,
         *,
         model: str | None,
         output_format: str,
-        top: int,
+        top: int | None,
         threshold: Threshold,
         taggram_dir: Path | None,
         jobs: int | None,
@@ -197,21 +200,41 @@ class _Table:
         self.columns = min(longest, _PATH_COLUMNS) if self.out.is_terminal else longest
 
     def tagged(self, scores: TagScores) -> None:
-        top = scores.top(self.run.top, self.run.threshold)
-        tags = "  ".join(f"[bold]{escape(t.tag)}[/bold] {t.score:.2f}" for t in top)
-        self._line(
-            scores.path or Path(), clock(scores.duration_seconds), tags or "[dim]nothing over its threshold[/dim]"
-        )
+        run = self.run
+        tags = scores.few(run.threshold) if run.top is None else scores.top(run.top, run.threshold)
+        groups = [[tag for tag in tags if tag.category == category] for category in CATEGORIES]
+        nearest = " ".join(f"{tag.tag} {tag.score:.2f} " for tag in scores.top(NEAREST)).rstrip()
+        none = f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"
+        self._line(scores.path or Path(), clock(scores.duration_seconds), [group for group in groups if group], none)
 
     def failed(self, path: Path, reason: str) -> None:
         """Told on stderr already, where the person sees it in its place."""
 
-    def _line(self, path: Path, length: str, text: str) -> None:
+    def _line(self, path: Path, length: str, groups: list[list[TagScore]], none: str) -> None:
         name = printable(path)
         while cell_len(name) > self.columns:
             name = "..." + name[4:]
         padding = " " * (self.columns - cell_len(name))
+        begin = self.columns + 11  # with the length and the spaces
+        room = max(self.out.width - begin, 40) if self.out.is_terminal else None
+        text = f"\n{' ' * begin}".join(_lines(groups, room)) or none
         self.out.print(f"{escape(name)}{padding}  {length:>7}  {text}")
+
+
+def _lines(groups: list[list[TagScore]], room: int | None) -> list[str]:
+    """Tags with their scores, a bar between categories, in lines of so many columns at most."""
+    lines, used = [""], 0
+    for k, group in enumerate(groups):
+        for j, tag in enumerate(group):
+            between = "" if not used else ("  " if j else " [dim]|[/dim] ")
+            score = f" {tag.score:.2f}"
+            wide = cell_len(tag.tag) + len(score)
+            if room is not None and used and used + 3 + wide > room:
+                lines.append("")
+                between, used = "", 0
+            lines[-1] += f"{between}[bold]{escape(tag.tag)}[/bold]{score}"
+            used += wide + (3 if between and not j and k else 2 if between else 0)
+    return [line for line in lines if line]
 
 
 class _JsonLines:
@@ -221,7 +244,7 @@ class _JsonLines:
         self.run = run
 
     def tagged(self, scores: TagScores) -> None:
-        self._line(scores.to_record(self.run.top, self.run.threshold))
+        self._line(scores.to_record(self.run.top or 0, self.run.threshold))
 
     def failed(self, path: Path, reason: str) -> None:
         self._line(failed_record(str(path), reason, self.run.tagger.card.name))
@@ -240,7 +263,7 @@ class _Csv:
         self._row(["path", "status", "error", "duration_seconds", "model", *self.names])
 
     def tagged(self, scores: TagScores) -> None:
-        kept = {t.tag: f"{t.score:.4f}" for t in scores.top(self.run.top, self.run.threshold)}
+        kept = {t.tag: f"{t.score:.4f}" for t in scores.top(self.run.top or 0, self.run.threshold)}
         head = [str(scores.path), "ok", "", f"{scores.duration_seconds:.3f}", scores.model]
         self._row(head + [kept.get(name, "") for name in self.names])
 

@@ -92,19 +92,20 @@ class Agreement:
         drawn = np.empty((n_resamples, 2))
         for i in range(n_resamples):
             rows = np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))])
-            drawn[i, 0] = np.nanmean(rank_correlations(self.student[rows], self.teachers[rows]))
+            found = rank_correlations(self.student[rows], self.teachers[rows])
+            drawn[i, 0] = found[~np.isnan(found)].mean() if not np.isnan(found).all() else np.nan
             drawn[i, 1] = self.shared[rows].mean()
-        low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+        low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)  # one song drawn again and again has no order
         return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 
 
-def all_teachers(folder: Path, union: Union) -> tuple[Merger, tuple[str, ...]]:
-    """The common scale of all teachers, and their names. Raises DataError for sets that are not there."""
+def all_teachers(folder: Path, union: Union) -> Merger:
+    """The common scale of all teachers. Raises DataError for sets that are not there."""
     sets = [LabelledSet.open(folder / name) for name in PLAIN]
     if any(other.teachers != sets[0].teachers for other in sets):
         raise DataError(f"{folder}: {', '.join(PLAIN)} were labelled by different teachers")
     logits = [union_logits(part.means.astype(np.float32), part.vocabularies, union) for part in sets]
-    return Merger.fit(np.concatenate(logits)), sets[0].teachers
+    return Merger.fit(np.concatenate(logits))
 
 
 def merged_labels(labelled: LabelledSet, merger: Merger, union: Union) -> Doubles:
@@ -112,13 +113,6 @@ def merged_labels(labelled: LabelledSet, merger: Merger, union: Union) -> Double
     return merger.merge(union_logits(labelled.means.astype(np.float32), labelled.vocabularies, union)).astype(
         np.float64
     )
-
-
-def plain_means(labelled: LabelledSet, union: Union) -> Doubles:
-    """Plain means of probabilities over the teachers that know a tag, (n, n_tags): an average without a common scale."""
-    logits = union_logits(labelled.means.astype(np.float32), labelled.vocabularies, union)
-    means: Doubles = np.nanmean(1 / (1 + np.exp(-logits)), axis=1)
-    return means
 
 
 def answers(tagger: Tagger, labelled: LabelledSet) -> Doubles:

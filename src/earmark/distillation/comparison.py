@@ -25,6 +25,9 @@ from earmark.distillation.tags import Union
 from earmark.errors import ConfigError, DataError
 from earmark.metrics import roc_auc
 
+NOISE = 0.35
+"""Teachers of one vocabulary that agree less than this about a tag do not hear it."""
+
 
 @dataclass(frozen=True)
 class GenreRow:
@@ -114,7 +117,7 @@ def _auc(labels: npt.NDArray[np.float32], scores: Doubles) -> Doubles:
 
 
 @dataclass(frozen=True, eq=False)
-class Agreement:
+class TeacherAgreement:
     """Rank correlations of teachers, tag by tag.
 
     Attributes:
@@ -128,7 +131,7 @@ class Agreement:
     of_teacher: Doubles
 
 
-def agreement(logits: Doubles, vocabularies: Sequence[str]) -> Agreement:
+def agreement(logits: Doubles, vocabularies: Sequence[str]) -> TeacherAgreement:
     """Spearman's rank correlation of every pair of teachers over songs, for every tag that both know.
 
     Args:
@@ -147,7 +150,7 @@ def agreement(logits: Doubles, vocabularies: Sequence[str]) -> Agreement:
         pairs[known[:, None], known, tag] = (ranks / norm).T @ (ranks / norm)
     pairs[np.diag_indices(n_teachers)] = np.nan
     same = np.array(vocabularies)[:, None] == np.array(vocabularies)[None]
-    return Agreement(
+    return TeacherAgreement(
         within=_mean(np.where(same[:, :, None], pairs, np.nan), (0, 1)),
         across=_mean(np.where(same[:, :, None], np.nan, pairs), (0, 1)),
         of_teacher=_mean(pairs, (1,)),

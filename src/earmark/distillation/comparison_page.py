@@ -10,8 +10,9 @@ import numpy as np
 from earmark.datasets import load_dataset
 from earmark.datasets.emotify import GENRES
 from earmark.distillation.comparison import (
-    Agreement,
+    NOISE,
     GenreRow,
+    TeacherAgreement,
     agreement,
     agreement_with_all,
     all_groups,
@@ -24,9 +25,6 @@ from earmark.distillation.merge import Doubles, Merger
 from earmark.distillation.sets import LabelledSet
 from earmark.distillation.tags import Union, load_union
 from earmark.metrics import bootstrap
-
-NOISE = 0.35
-"""Teachers of one vocabulary that agree less than this about a tag do not hear it."""
 
 
 def compare_teachers(folder: Path, emotify: Path, sets: Sequence[str] = ("emotify", "validation")) -> str:
@@ -63,7 +61,7 @@ def compare_teachers(folder: Path, emotify: Path, sets: Sequence[str] = ("emotif
         songs, logits = song_logits([opened[name] for name in chosen], union)
         found = agreement(logits, vocabularies)
         lines += [
-            f"## Agreement: {' and '.join(chosen)}, {len(songs)} songs",
+            f"## TeacherAgreement: {' and '.join(chosen)}, {len(songs)} songs",
             "",
             *_agreement(found, union, logits),
             "",
@@ -104,7 +102,7 @@ def _greedy(logits: Doubles, labels: np.ndarray, union: Union, teachers: Sequenc
     return [*lines, ""]
 
 
-def _agreement(found: Agreement, union: Union, logits: Doubles) -> list[str]:
+def _agreement(found: TeacherAgreement, union: Union, logits: Doubles) -> list[str]:
     """Tags with the least agreement first."""
     order = np.argsort(found.within)
     n_knowing = (~np.isnan(logits[0])).sum(axis=0)
@@ -123,7 +121,7 @@ def _agreement(found: Agreement, union: Union, logits: Doubles) -> list[str]:
     return lines
 
 
-def _agreement_of_teachers(found: Agreement, teachers: Sequence[str]) -> list[str]:
+def _agreement_of_teachers(found: TeacherAgreement, teachers: Sequence[str]) -> list[str]:
     lines = ["| teacher | mean agreement with the others, over its tags |", "|---|---|"]
     return lines + [f"| {name} | {np.nanmean(row):.2f} |" for name, row in zip(teachers, found.of_teacher, strict=True)]
 

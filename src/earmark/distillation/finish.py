@@ -17,7 +17,6 @@ from earmark.card import ModelCard
 from earmark.checkpoint import load_checkpoint, save_checkpoint
 from earmark.distillation import comparison
 from earmark.distillation.agreement import Agreement, all_teachers, answers, compare, merged_labels
-from earmark.distillation.merge import Doubles
 from earmark.distillation.reference import Fitted, fit_maps, reference_limits, thresholds
 from earmark.distillation.sets import LabelledSet
 from earmark.distillation.student import labels_of, lesson_merger
@@ -32,8 +31,6 @@ from earmark.vocabulary import Vocabulary
 HELD_OUT, VALIDATION = "heldout", "validation"
 LEAST_CORRELATION = 0.6
 """A tag that a student orders worse than this on held-out music, against the averaged teachers, is noise to it."""
-LEAST_AGREEMENT = 0.35
-"""Teachers of one vocabulary that agree less than this about a tag do not hear it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +44,6 @@ class Finished:
         left_out: tag -> why.
         fitted: the calibration, of the tags kept.
         holds: (n, n_tags) the reference of the clips that it was fitted on.
-        limits: (n_tags,) of the reference.
     """
 
     checkpoint: Path
@@ -56,7 +52,6 @@ class Finished:
     left_out: dict[str, str]
     fitted: Fitted
     holds: npt.NDArray[np.bool_]
-    limits: Doubles
 
 
 def finish(
@@ -90,7 +85,7 @@ def finish(
     model, card = load_checkpoint(checkpoint)
     student = Tagger(TorchModel(checkpoint))
     names = card.vocabulary.names
-    everyone, _ = all_teachers(sets, union)
+    everyone = all_teachers(sets, union)
     labelled = {part: LabelledSet.open(sets / part) for part in (HELD_OUT, VALIDATION)}
     said = {part: answers(student, found) for part, found in labelled.items()}
     merged = {part: merged_labels(found, everyone, union) for part, found in labelled.items()}
@@ -139,6 +134,8 @@ def finish(
         training={
             **card.training,
             "teachers": {teacher["name"]: teacher["sha256"] for teacher in labelled[HELD_OUT].document["teachers"]},
+            "vocabularies": dict(zip(labelled[HELD_OUT].teachers, labelled[HELD_OUT].vocabularies, strict=True)),
+            "also_learned_from": {"emotify": "artist-disjoint"},
             "teachers_of_training_set": list(learned_from),
             "heard_from": {
                 row.tag.name: {source: list(tags) for source, tags in row.sources.items()}
@@ -148,9 +145,7 @@ def finish(
         },
     )
     card = save_checkpoint(out, smaller, card)
-    return Finished(
-        out, card, {part: found.of_tags(kept) for part, found in whole.items()}, left_out, fitted, held, levels
-    )
+    return Finished(out, card, {part: found.of_tags(kept) for part, found in whole.items()}, left_out, fitted, held)
 
 
 def with_needed(holds: npt.NDArray[np.bool_], names: Sequence[str], rules: TagRules) -> npt.NDArray[np.bool_]:
@@ -176,7 +171,7 @@ def noise(heard: Agreement, sets: Path, union: Union, least_correlation: float =
     out = {}
     for tag, correlation in zip(heard.tags, heard.correlations, strict=True):
         agreed = within[union.vocabulary.index(tag)]
-        if agreed < LEAST_AGREEMENT:  # NaN: one teacher alone, or none to compare with
+        if agreed < comparison.NOISE:  # NaN: one teacher alone, or none to compare with
             out[tag] = f"teachers of one vocabulary agree by a rank correlation of {agreed:.2f} on held-out music"
         elif not correlation >= least_correlation:
             out[tag] = f"rank correlation with the averaged teachers is {correlation:.2f} on held-out music"

@@ -105,8 +105,8 @@ def _sources(found: Findings, card: ModelCard) -> list[str]:
         "## What it learned from",
         "",
         "No person labelled music for it, but for Emotify's four genres: it learned what published networks say of music.",
-        f"Training set: {clips.get('train', 0):,} windows of {card.input.window_seconds:g} s: the training songs of Emotify "
-        f"(CC BY-NC-SA, Magnatune) and nine tenths of a corpus of {hours:.1f} h of free music, mostly of games, with "
+        f"{_stages(card, clips.get('train', 0))}: the training songs of Emotify (CC BY-NC-SA, Magnatune) and nine tenths of a "
+        f"corpus of {hours:.1f} h of free music, mostly of games, with "
         "changes of level, pitch and speed, mixing, filters, codecs and noise. Never trained on: Emotify's validation and test "
         "songs, which are by other artists, and the held-out tenth of the corpus, which is from other sources.",
         "",
@@ -114,20 +114,35 @@ def _sources(found: Findings, card: ModelCard) -> list[str]:
         "|---|---|",
         *(f"| {kind} | {value:.2f} |" for kind, value in found.licences.items()),
         "",
-        "| teacher | licence | weights (SHA-256) | labelled the training set |",
-        "|---|---|---|---|",
+        "| teacher | vocabulary | licence | weights (SHA-256) | labelled the training set |",
+        "|---|---|---|---|---|",
     ]
     learned = card.training.get("teachers_of_training_set", ())
+    vocabularies = card.training.get("vocabularies", {})
     for name, digest in card.training.get("teachers", {}).items():
         licence = TEACHER_LICENCES.get(name, "MIT")
-        lines.append(f"| {name} | {licence} | {digest[:12]}… | {'yes' if name in learned else 'no: too slow'} |")
+        lines.append(
+            f"| {name} | {vocabularies.get(name, '')} | {licence} | {digest[:12]}… | {'yes' if name in learned else 'no: too slow'} |"
+        )
     lines += [
         "",
-        "The weights carry the narrowest terms of the labelled music, CC BY-NC-SA. Whether a model inherits the terms of what it "
-        "was trained on is not settled; who sells what it makes should ask a lawyer, and can train a model on music of "
-        "their own by the same recipe.",
+        "The weights are given out under CC BY-NC-SA, the terms of Emotify's music. Part of the corpus has others, some narrower "
+        "(see the table: GPL, no derivatives); none of its audio is given out. Whether a model inherits the terms of what it was "
+        "trained on is not settled; who sells what it makes should ask a lawyer, and can train a model on music of their own by "
+        "the same recipe.",
     ]
     return lines
+
+
+def _stages(card: ModelCard, n_clips: int) -> str:
+    """What the training clips are, and that there were others before."""
+    training = card.training.get("recipe", {}).get("training", {})
+    n_windows = training.get("windows_per_clip", 1) if training.get("sampling") == "subclips" else 1
+    said = f"{n_clips:,} examples of {n_windows * card.input.window_seconds:.1f} s, {training.get('epochs')} times over"
+    if "begun_with" in card.training:
+        first = card.training["begun_with"]
+        return f"In its last stage, begun with {first['name']} ({first['weights_sha256'][:12]}…), it heard {said}"
+    return f"It heard {said}"
 
 
 def _emotify(found: Findings) -> list[str]:
@@ -205,7 +220,7 @@ def _calibration(found: Findings) -> list[str]:
         *(f"| {one.low:.1f} to {one.high:.1f} | {one.n} | {one.mean_score:.2f} | {one.share:.2f} |" for one in bins),
         "",
         f"Expected calibration error {calibration_error(bins):.4f}; log loss {fitted.losses[fitted.freedom]:.4f}, before "
-        f"calibration {fitted.losses[None]:.4f}. At the thresholds (.5, more where that was wrong too often) "
+        f"calibration {fitted.losses[None]:.4f}, with one map for all tags {fitted.losses[0.0]:.4f}. At the thresholds (.5, more where that was wrong too often) "
         f"{said.sum(axis=1).mean():.1f} tags are said of a clip, {held.sum(axis=1).mean():.1f} hold; "
         f"{_share(held[said].mean() if said.any() else float('nan'))} of those said hold, "
         f"{_share(said[held].mean())} of those that hold are said.",

@@ -16,7 +16,7 @@ from earmark.checkpoint import load_checkpoint, save_checkpoint
 from earmark.datasets import load_dataset
 from earmark.distillation import model_figures
 from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.finish import HELD_OUT, Finished, finish
+from earmark.distillation.finish import HELD_OUT, LEAST_CORRELATION, Finished, finish
 from earmark.distillation.model_page import Findings, to_markdown
 from earmark.distillation.songs import read_songs
 from earmark.evaluation import evaluate
@@ -38,6 +38,7 @@ def make_model(
     *,
     instruments: Path | None = None,
     weights: Weights = "float16",
+    least_correlation: float = LEAST_CORRELATION,
 ) -> Iterator[str]:
     """Finish a student, export it, measure what was exported, and write card and page.
 
@@ -48,6 +49,7 @@ def make_model(
         out: folder.
         instruments: single notes, see :func:`earmark.distillation.model_figures.instrument_rows`.
         weights: how the ONNX file keeps them.
+        least_correlation: tags with less are left out, see :func:`earmark.distillation.finish.finish`.
 
     Yields:
         What was done, a line each.
@@ -57,7 +59,7 @@ def make_model(
         ModelError: no such checkpoint, or an export that answers otherwise than PyTorch.
     """
     text: dict[str, Any] = json.loads((files("earmark.distillation") / "data" / "card.json").read_text("utf-8"))
-    finished = finish(checkpoint, sets, out / "checkpoint", **text)
+    finished = finish(checkpoint, sets, out / "checkpoint", least_correlation=least_correlation, **text)
     name = finished.card.name
     heard = finished.agreement[HELD_OUT]
     yield (

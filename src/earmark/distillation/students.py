@@ -50,7 +50,7 @@ def measure(checkpoints: Sequence[Path], sets: Path, emotify: Path) -> list[Stud
         ModelError: no such checkpoint.
     """
     union = load_union()
-    everyone, _ = all_teachers(sets, union)
+    everyone = all_teachers(sets, union)
     labelled = {name: LabelledSet.open(sets / name) for name in SETS}
     merged = {name: merged_labels(found, everyone, union) for name, found in labelled.items()}
     rows = []

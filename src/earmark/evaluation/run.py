@@ -130,9 +130,10 @@ def _warnings(card: ModelCard, dataset: Dataset, split: str) -> tuple[str, ...]:
         warnings.append("These are validation clips: if the model was chosen on them, the scores flatter.")
     warnings += [*leak_warnings(dataset), *dataset.notes]
     trained = card.training
-    if trained.get("dataset") == dataset.name and trained.get("protocol") != dataset.protocol:
+    protocols = {trained.get("dataset"): trained.get("protocol"), **trained.get("also_learned_from", {})}
+    if protocols.get(dataset.name, dataset.protocol) != dataset.protocol:
         warnings.append(
-            f"The model was trained under another protocol of this dataset ({trained.get('protocol')}): its training "
+            f"The model was trained under another protocol of this dataset ({protocols[dataset.name]}): its training "
             "clips may be among these, and the scores mean nothing where they are."
         )
     kinds = {(tag.name, tag.kind) for tag in card.vocabulary}

@@ -9,7 +9,7 @@ what may be written::
     "pop" = false
 
     [mood]
-    "calmness" = "Calm"
+    "relaxing" = "Calm"
     "slow" = "Calm"
 """
 

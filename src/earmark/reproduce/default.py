@@ -20,6 +20,8 @@ STUDENTS = ("compact-1d", "model1", "compact-2d")
 """Recipes that are compared; the first is the one that becomes the model."""
 HOURS = 35.0
 """Of augmented audio. 68 shards, as many as there was time to label for the model that comes with earmark."""
+WHOLE, WHOLE_HOURS = "compact-1d-whole", 20.0
+"""The second stage, on whole examples, and of how much of the set."""
 TRIAL_HOURS = 10.0
 TRIAL_EPOCHS = 5
 
@@ -81,8 +83,10 @@ def steps(root: Path, out: Path, *, hours: float = HOURS, jobs: int = 1, compare
         found.append(
             Step("compare students", (("distill", "compare", *checkpoints, *of_sets, "--out", str(page)),), page)
         )
-    student = out / "student"
-    found.append(_training("train", STUDENTS[0], of_sets, student, (), jobs))
+    first, student = out / "first-stage", out / "student"
+    found.append(_training("train", STUDENTS[0], of_sets, first, (), jobs))
+    second = ("--begin", str(first / "checkpoint"), "--parts", "1", "--hours", f"{WHOLE_HOURS:g}")
+    found.append(_training("train on whole examples", WHOLE, of_sets, student, second, jobs))
     finish = ("distill", "finish", str(student / "checkpoint"), *of_sets, "--corpus", str(corpus), "--out", str(model))
     notes_there = ("--instruments", str(notes)) if (notes / "tracks.csv").is_file() else ()
     found.append(Step("finish", ((*finish, *notes_there),), threads=jobs))

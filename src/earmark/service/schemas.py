@@ -131,13 +131,13 @@ EXAMPLE_RECORD = {
     "status": "ok",
     "error": None,
     "duration_seconds": 27.623,
-    "windows": 14,
+    "windows": 3,
     "heard_seconds": 27.623,
-    "model": "first",
+    "model": "earmark-1",
     "abstained": False,
     "tags": [
-        {"tag": "rock", "score": 0.6637, "kind": "classification", "category": "genre"},
-        {"tag": "joyful activation", "score": 0.3687, "kind": "regression", "category": "mood"},
+        {"tag": "rock", "score": 0.8489, "kind": "classification", "category": "genre"},
+        {"tag": "hard rock", "score": 0.469, "kind": "classification", "category": "genre"},
     ],
     "warnings": [],
 }
