@@ -27,7 +27,7 @@ from earmark.training.watching import LogRow, Watcher
 _log = logging.getLogger("earmark.training")
 
 _NOTES_EVERY_SECONDS = 0.3
-_GROUP_START_SECONDS = "600"  # importing PyTorch in many processes takes a while on a slow disk
+_PLACING_SECONDS = "15"  # Ray may still count the cores of a machine that was just lost: then it must ask anew
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,8 @@ class _Run:
         self, make_job: Any, workers: int | tuple[int, int], cores: int, device: str, max_failures: int
     ) -> ClusterTrainingResult:
         """Start the workers and wait for their end. Raises ConfigError, DataError."""
-        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", _GROUP_START_SECONDS)
+        if not isinstance(workers, int):
+            os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", _PLACING_SECONDS)
         import ray
         from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
         from ray.train.torch import TorchTrainer
