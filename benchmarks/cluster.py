@@ -3,7 +3,9 @@
     python benchmarks/cluster.py --out docs/results/cluster.md
     python benchmarks/cluster.py --files 8 --song-seconds 20 --rounds 1 --rows 2000 --out /tmp/cluster.md   # a try
 
-Makes MP3s (44.1 kHz stereo, 192 kbit/s) from the example clips. Whole processes are measured from outside. Starting Ray
+Makes MP3s (44.1 kHz stereo, 192 kbit/s) from the example clips, a few that differ and copies of them. Where one
+core is measured, all processes are kept on one core, Ray's own among them: `earmark tag --jobs 1` and a worker of
+one core would else decode on one core and run the network on the other. Linux only. Whole processes are measured from outside. Starting Ray
 costs the same whether ten tracks follow or a million, so it is shown by itself: the cluster's overhead is that of the
 time from the first worker's start to the last shard.
 
@@ -31,8 +33,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import service
 from machine import cpu_name
-from tagging import ROOT, TAG, make_music
+from tagging import ROOT, TAG
 
 import earmark
 from earmark.tagging import available_cores
@@ -63,13 +66,18 @@ class Run:
     peak_mb: float
 
 
+def on_cores(n: int) -> None:
+    """Keep this process, and all that it starts, on so many cores."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
+
+
 def tag_alone(songs: list[Path], jobs: int, windows: int | None) -> Run:
-    """`earmark tag`, with its results written to a file."""
+    """`earmark tag` on so many cores, with its results written to a file."""
     command = [*TAG, "tag", *map(str, songs), "--format", "jsonl", "--jobs", str(jobs), "--quiet"]
     command += [] if windows is None else ["--windows", str(windows)]
     started = time.perf_counter()
     with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(command, stdout=out)
+        process = subprocess.Popen(command, stdout=out, preexec_fn=lambda: on_cores(jobs))
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -106,6 +114,8 @@ def in_process(settings: dict[str, Any]) -> dict[str, Any]:
 def drive(settings: dict[str, Any]) -> None:
     """The driver: in a process of its own, since memory is a process's."""
     began = time.perf_counter()
+    if "workers" in settings:
+        on_cores(settings["workers"])
     from earmark.scale import tagging, worker
     from earmark.scale.tagging import TagJob, Watcher, tag_manifest
 
@@ -300,14 +310,9 @@ def into_the_guide(text: str) -> None:
 
 
 def make(folder: Path, music: Path, n_files: int, seconds: int) -> list[Path]:
-    """Songs only; see benchmarks/tagging.py."""
-    import tagging
-
-    tagging.SONG_SECONDS = seconds
-    songs, two_hours, short = make_music(folder, music, n_files)
-    two_hours.unlink()
-    short.unlink()
-    return songs
+    """Songs, most of them copies: see benchmarks/service.py."""
+    service.SONG_SECONDS = seconds
+    return service.make_songs(folder, music, n_files)
 
 
 def page(
@@ -341,12 +346,13 @@ def page(
         "# Tagging on a cluster, measured",
         "",
         f"Written by `python {' '.join(['benchmarks/cluster.py', *sys.argv[1:]])}`. Model {earmark.load_tagger().card.name}; "
-        f"{len(songs)} MP3s of {options.song_seconds} s (44.1 kHz stereo, 192 kbit/s), shards of about {options.shard_rows} "
-        f"tracks; {options.rounds} counted runs of each, taking turns, medians. {machine_line()}",
+        f"{len(songs)} MP3s of {options.song_seconds} s (44.1 kHz stereo, 192 kbit/s; {service.N_DIFFERENT} differ), shards of about "
+        f"{options.shard_rows} tracks; {options.rounds} counted runs of each, taking turns, medians. {machine_line()}",
         "",
         "## Overhead, and two workers against one",
         "",
-        "`earmark tag` with as many jobs as there are workers of one core, from the start of its process to the end. The "
+        "`earmark tag` with as many jobs as there are workers of one core, from the start of its process to the end. Both are "
+        "kept on as many cores, with all that Ray starts. The "
         "cluster from the moment when Ray is there to the last shard; starting Python, planning and starting Ray on this "
         "machine is shown by itself, since it does not grow with the tracks.",
         "",

@@ -41,6 +41,12 @@ def listening(tmp_path: Path, module: str = "tests.poisoned_listener", **options
     return Listening(find_model(), {"embeddings": True}, **arguments)
 
 
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process finds the tests' own module."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("earmark.scale.listening._GRACE_SECONDS", 1.0)

@@ -23,6 +23,7 @@ def connected(address: str = "auto") -> Iterator[None]:
     """
     # Settings that are read when Ray is imported or started. Who has set them otherwise, means it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else a warning of Ray Data's own making, as an error
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray 2.x: workers without GPUs see what there is
     import ray
 

@@ -73,7 +73,7 @@ class Listening:
     ) -> None:
         self.n_threads, self.timeout_seconds = n_threads, timeout_seconds
         arguments = [str(model), str(scratch), str(timeout_seconds), json.dumps(options)]
-        self._command = [sys.executable, "-m", module]
+        self._command = [sys.executable, "-P", "-m", module]  # -P: nothing is imported from where one stands
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
