@@ -336,9 +336,9 @@ def page(
                 f"| {kind}, {workers} core{'s' * (workers > 1)} | {alone:.1f} s | {cluster:.1f} s | "
                 f"{100 * (cluster / alone - 1):+.1f} % | {startup:.1f} s | {len(songs) / cluster:.1f} |"
             )
-    rates = {
-        "full listening": len(songs) / work["full 1 cluster"] * 3600,
-        f"sparse listening, {options.windows} windows": len(songs) / work["sparse 1 cluster"] * 3600,
+    rates = {  # of a core, all cores of the machine being busy
+        "full listening": len(songs) / work[f"full {two} cluster"] / two * 3600,
+        f"sparse listening, {options.windows} windows": len(songs) / work[f"sparse {two} cluster"] / two * 3600,
     }
     speed_up = work["full 1 cluster"] / work[f"full {two} cluster"]
     n_all = [run["n_rows"] for run in memory]
@@ -384,8 +384,8 @@ def page(
         "",
         COSTS_HEAD,
         "",
-        f"Tracks like these: {options.song_seconds} s, {bytes_a_track / 1e6:.1f} MB each, on cores like these. P is the price of "
-        f"a core-hour; {PRICE:.2f} dollars is an example. `earmark tag` on one machine: {real_time_factor()} "
+        f"Tracks like these: {options.song_seconds} s, {bytes_a_track / 1e6:.1f} MB each, on cores like these, all of them busy. "
+        f"P is the price of a core-hour; {PRICE:.2f} dollars is an example. `earmark tag` on one machine: {real_time_factor()} "
         "(docs/results/tagging.md); how well few windows agree with all: docs/results/sparse.md.",
         "",
         *costs(rates, bytes_a_track, shard_bytes_a_track),

@@ -15,6 +15,7 @@ from earmark.runtime import find_model
 from earmark.scale.listening import Listening
 from earmark.tagging import load_tagger
 from tests import sounds
+from tests.conftest import ROOT
 
 NAMES = ["a.wav", "missing.wav", "crashes.wav", "b.wav", "hangs.wav", "c.wav", "slow.wav", "together.wav", "d.wav"]
 

@@ -51,7 +51,8 @@ def test_each_run_of_the_peer_is_compared_with_those_around_it(page: ModuleType,
     times = {"api": run(40.0, 60.0, 800.0), "kept": run(20.0, 36.0, 1600.0)}
     own = peers.in_turns(lambda: run(next(seconds), 2.0, 200.0), ways, lambda way: times[way.name], rounds=1)
     assert [way.throughput for way in ways] == [[20.0], [5.0]]
-    through_own, of_all = page.verdicts(ways, own)
+    untouched, through_own, of_all = page.verdicts(ways, own)
+    assert "nothing of ours (api): 20.0 times the throughput" in untouched
     assert "its own functions (api): 20.0 times" in through_own
     assert "leanest (api): 0.25 of its memory" in through_own
     assert "of all ways (kept): 5.0 times the throughput (aim: at least 14), 0.12 of its memory" in of_all
