@@ -14,6 +14,7 @@ from typing import Any
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "4",
     "RAY_agent_register_timeout_ms": "300000",
     "OMP_NUM_THREADS": "1",
 }
