@@ -92,7 +92,9 @@ class Store:
         fs, path = self._remote(name)
         with self._told(name):
             stop = None if length is None else start + length
-            content: bytes = fs.cat_file(path) if (start, stop) == (0, None) else fs.cat_file(path, start=start, end=stop)
+            content: bytes = (
+                fs.cat_file(path) if (start, stop) == (0, None) else fs.cat_file(path, start=start, end=stop)
+            )
             return content
 
     def read_if_there(self, name: str) -> bytes | None:

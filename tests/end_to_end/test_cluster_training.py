@@ -153,7 +153,9 @@ def test_a_worker_killed_and_a_node_lost(root: Path, nodes: Nodes, bucket: str, 
     assert result.checkpoint == f"{out}/checkpoint"
     assert result.resumed_after >= epochs_with_two >= 12
     assert [row["epoch"] for row in result.history] == list(range(1, EPOCHS + 1))
-    assert len(set(range(1, EPOCHS + 1)) - set(trouble.epochs)) <= 2, "a worker may be lost before it tells of its last epoch"
+    assert len(set(range(1, EPOCHS + 1)) - set(trouble.epochs)) <= 2, (
+        "a worker may be lost before it tells of its last epoch"
+    )
     run = fetched(out, tmp_path / "run")
     log, alone, together = (log_of(folder) for folder in (run, tmp_path / "alone", tmp_path / "together"))
     assert log[:epochs_with_two] == together[:epochs_with_two], "not to rounding: the same"
