@@ -24,7 +24,7 @@ from earmark.training.sections import Recipe
 from earmark.tuning.search import list_searches
 from tests.conftest import ROOT
 
-PAGES = ("docs/training.md", "docs/datasets.md", "docs/service.md", "README.md")
+PAGES = ("docs/training.md", "docs/datasets.md", "docs/service.md", "docs/scale.md", "README.md")
 
 
 def text_of(page: str) -> str:

@@ -76,6 +76,13 @@ def test_the_service_asks_for_its_extra(light_python: Path, tmp_path: Path) -> N
     assert "pip install 'earmark[serve]'" in done.stderr
 
 
+def test_clusters_ask_for_their_extra(light_python: Path, tmp_path: Path) -> None:
+    command = [light_python.with_name("earmark"), "cluster", "tag", "tracks.csv", "--out", "tags"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'earmark[scale]'" in done.stderr
+
+
 def test_no_light_module_imports_the_research_half() -> None:
     light = [
         "audio",

@@ -20,6 +20,7 @@ from earmark.checkpoint import load_checkpoint
 from earmark.errors import ConfigError
 from earmark.training.fitting import checked_accelerator
 from earmark.training.run import train
+from earmark.training.watching import LogRow
 from tests.training_runs import (
     BRISTOL,
     KIM,
@@ -199,6 +200,61 @@ def test_through_torchrun_an_error_ends_all(yaml: Path, root: Path, tmp_path: Pa
     assert done.returncode != 0
     assert "earmark: epoch 1: the " in done.stderr
     assert "lower optimiser.learning_rate" in done.stderr
+
+
+class Stopping:
+    """A watcher that ends the run behind an epoch, as Ctrl-C does."""
+
+    def __init__(self, epoch: int) -> None:
+        self.last = epoch
+
+    def decoding(self, done: int, total: int) -> None: ...
+
+    def batch(self, epoch: int, done: int, total: int, loss: float, windows_per_second: float) -> None: ...
+
+    def epoch(self, row: LogRow) -> None:
+        if row["epoch"] == self.last:
+            raise KeyboardInterrupt
+
+
+def test_goes_on_with_another_number_of_processes(alone: Path, yaml: Path, root: Path, tmp_path: Path) -> None:
+    """One, then two until one is killed, then one again: what happens where machines come and go."""
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(PLAIN, root), out, device="cpu", watcher=Stopping(3))
+    assert len(log_of(out)) == 3
+    arguments = ["train", yaml, "--out", out, "--device", "cpu", "--devices", "2", "--resume"]
+    processes = start_ranks(2, tmp_path / "said", *arguments)
+    while all(p.is_alive() for p in processes) and len(log_of(out)) < 5:
+        time.sleep(0.002)
+    processes[1].kill()
+    for process in processes:
+        process.join(200)
+    assert train(recipe(PLAIN, root), out, device="cpu", resume=True).resumed_after >= 5
+    close(alone, out)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_torchrun_starts_again_what_was_killed(together: Path, yaml: Path, tmp_path: Path) -> None:
+    """One of two processes is killed; both begin again from the last epoch, without a word from anybody."""
+    out = tmp_path / "run"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--max-restarts=1"]
+    options = ["train", str(yaml), "--out", str(out), "--device", "cpu", "--devices", "2"]
+    process = subprocess.Popen(
+        [*launcher, "-m", "earmark", *options],
+        env={**ENVIRONMENT, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},  # see docs/training.md
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not ((out / "log.csv").exists() and len(log_of(out)) > 1):
+        time.sleep(0.002)
+    stats = [(int(p.parent.name), p.read_text()) for p in Path("/proc").glob("[0-9]*/stat") if p.exists()]
+    workers = [pid for pid, stat in stats if int(stat.rpartition(")")[2].split()[1]) == process.pid]
+    os.kill(max(workers), signal.SIGKILL)
+    _, said = process.communicate(timeout=500)
+    assert process.returncode == 0, said
+    assert "failed (exitcode: " in said
+    same_run(out, together)
 
 
 def test_what_devices_cannot_do(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from earmark.datasets import Dataset
     from earmark.shards import PrepareProgress, PrepareReport
 
-_DEFAULT_RATE_HZ = 16_000
+DEFAULT_RATE_HZ = 16_000
 _LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
 
 
@@ -75,9 +75,12 @@ def prepare(
     from earmark.cli.extra import stopping_kindly
     from earmark.shards import prepare as run_prepare
 
-    rate_hz = _DEFAULT_RATE_HZ if rate is None and audio is Audio.flac else rate
-    datasets = _load(name, root, protocol or [])
-    with stopping_kindly("what is finished is kept: the same command goes on"), _Watcher(out, quiet=quiet) as watcher:
+    rate_hz = DEFAULT_RATE_HZ if rate is None and audio is Audio.flac else rate
+    datasets = load(name, root, protocol or [])
+    with (
+        stopping_kindly("what is finished is kept: the same command goes on"),
+        PrepareWatcher(out, quiet=quiet) as watcher,
+    ):
         report = run_prepare(
             datasets,
             out,
@@ -88,12 +91,13 @@ def prepare(
             retry_failed=retry_failed,
             on_done=watcher.done,
         )
-    _summary(out, report)
+    summary(out, report)
     if report.failures:
         raise typer.Exit(1)
 
 
-def _load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:
+def load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:
+    """The dataset under each protocol that was asked for. Raises DataError, ConfigError."""
     from earmark.datasets import dataset_info, load_dataset
     from earmark.datasets.manifest import load_manifest
 
@@ -106,7 +110,8 @@ def _load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:
     return [load_dataset(name, root, protocol) for protocol in protocols]
 
 
-def _summary(out: Path, report: PrepareReport) -> None:
+def summary(out: Path | str, report: PrepareReport) -> None:
+    """What came of it, on stdout."""
     from earmark.shards.layout import FAILED
 
     header = report.header
@@ -119,14 +124,14 @@ def _summary(out: Path, report: PrepareReport) -> None:
     if report.n_shards_made < header.n_shards:
         typer.echo(f"{header.n_shards - report.n_shards_made:,} shards were there already, and are whole")
     if report.failures:
-        typer.echo(f"{len(report.failures):,} of {header.n_clips:,} clips failed, and why: {out / FAILED}")
+        typer.echo(f"{len(report.failures):,} of {header.n_clips:,} clips failed, and why: {out}/{FAILED}")
     typer.echo(f"{out}")
 
 
-class _Watcher:
+class PrepareWatcher:
     """How it gets on, on stderr: a bar on a terminal, a line a minute elsewhere."""
 
-    def __init__(self, out: Path, *, quiet: bool) -> None:
+    def __init__(self, out: Path | str, *, quiet: bool) -> None:
         self.out = out
         self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self.started = self.last_line = time.monotonic()
@@ -143,7 +148,7 @@ class _Watcher:
         )
         self.task = self.bar.add_task("preparing", total=None, note="")
 
-    def __enter__(self) -> _Watcher:
+    def __enter__(self) -> PrepareWatcher:
         self.bar.start()
         return self
 
@@ -173,10 +178,15 @@ class _Watcher:
         """Once, behind the first shard."""
         import shutil
 
+        from earmark.store import is_uri
+
         if self.estimate_told or progress.estimated_bytes is None or progress.n_done == progress.n_clips:
             return
         self.estimate_told = True
         left = progress.estimated_bytes - progress.n_bytes
+        if is_uri(self.out):  # stores do not fill up
+            self.console.print(f"about {_size(progress.estimated_bytes)} in all, {_size(left)} to come")
+            return
         free = shutil.disk_usage(self.out).free
         line = f"about {_size(progress.estimated_bytes)} in all, {_size(left)} to come, {_size(free)} free"
         self.console.print(escape(line) if left < free else f"[red]{escape(line)}: this will not fit[/red]")

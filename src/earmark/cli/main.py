@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark import __version__
-from earmark.cli import analyze, data, distill, library, models
+from earmark.cli import analyze, cluster, data, distill, library, models
 from earmark.cli.baseline import baseline
 from earmark.cli.compare import compare
 from earmark.cli.evaluate import evaluate
@@ -55,6 +55,7 @@ app.command(no_args_is_help=True)(tag)
 app.command()(serve)
 app.add_typer(library.app, name="library")
 app.add_typer(models.app, name="models")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(data.app, name="data", rich_help_panel="For researchers")
 app.add_typer(distill.app, name="distill", rich_help_panel="For researchers")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(train)

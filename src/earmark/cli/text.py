@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def printable(path: Path) -> str:
+def printable(path: Path | str) -> str:
     """A path for a terminal: what is not UTF-8 or not printable is shown as an escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from earmark.training.run import TrainingResult
 from earmark.training.watching import LogRow
+
+if TYPE_CHECKING:
+    from earmark.scale.train import ClusterTrainingResult
 
 
 class TerminalWatcher:
@@ -75,7 +79,7 @@ class TerminalWatcher:
             parts.append("[green]best[/green]")
         self.console.print("  ".join(parts))
 
-    def finished(self, result: TrainingResult) -> None:
+    def finished(self, result: TrainingResult | ClusterTrainingResult) -> None:
         """The run is over."""
         row = result.history[result.best_epoch - 1]
         self.console.print(

@@ -11,14 +11,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from earmark.errors import DataError
-from earmark.files import write_atomic
+from earmark.store import Store
 
 FORMAT = "earmark-shards"
 FORMAT_VERSION = 1
@@ -125,22 +126,22 @@ def shard_name(number: int) -> str:
     return f"shard-{number:06d}.tar"
 
 
-def record_path(folder: Path, number: int) -> Path:
+def record_name(number: int) -> str:
     """Where the record of a finished shard lies."""
-    return folder / RECORDS / f"shard-{number:06d}.json"
+    return f"{RECORDS}/shard-{number:06d}.json"
 
 
-def write_header(folder: Path, header: Header) -> None:
+def write_header(store: Store, header: Header) -> None:
     """Write shards.json."""
     content = {"format": FORMAT, "version": FORMAT_VERSION, "n_shards": header.n_shards, **asdict(header)}
-    write_atomic(folder / HEADER, (json.dumps(content, indent=1) + "\n").encode())
+    store.write(HEADER, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def read_header(folder: Path) -> Header | None:
+def read_header(store: Store) -> Header | None:
     """Read shards.json; None where there is none. Raises DataError where it is not as it must be."""
-    path = folder / HEADER
+    path = store.at(HEADER)
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(store.read(HEADER))
         if content.pop("format") != FORMAT:
             raise DataError(f"{path}: not written by earmark")
         if (version := content.pop("version")) != FORMAT_VERSION:
@@ -154,7 +155,7 @@ def read_header(folder: Path) -> Header | None:
         raise DataError(f"{path}: damaged ({error}); prepare the dataset anew in another folder") from error
 
 
-def write_record(folder: Path, number: int, record: Record) -> None:
+def write_record(store: Store, number: int, record: Record) -> None:
     """Write down that a shard is finished."""
     content = {
         "size": record.size,
@@ -162,13 +163,13 @@ def write_record(folder: Path, number: int, record: Record) -> None:
         "entries": [entry._asdict() for entry in record.entries],
         "failed": [failed._asdict() for failed in record.failed],
     }
-    write_atomic(record_path(folder, number), _line(content))
+    store.write(record_name(number), _line(content))
 
 
-def read_record(folder: Path, number: int) -> Record | None:
+def read_record(store: Store, number: int) -> Record | None:
     """A finished shard's record; None where there is none that can be read: the shard is made anew then."""
     try:
-        content = json.loads(record_path(folder, number).read_bytes())
+        content = json.loads(store.read(record_name(number)))
         return Record(
             content["size"],
             content["sha256"],
@@ -179,19 +180,27 @@ def read_record(folder: Path, number: int) -> Record | None:
         return None
 
 
-def write_index(folder: Path, entries: Iterable[Entry]) -> None:
+def write_index(store: Store, entries: Iterable[Entry]) -> None:
     """Write index.jsonl."""
-    write_atomic(folder / INDEX, b"".join(_line(entry._asdict()) for entry in entries))
+    store.write(INDEX, b"".join(_line(entry._asdict()) for entry in entries))
 
 
-def read_index(folder: Path) -> list[Entry]:
+def read_index(store: Store) -> list[Entry]:
     """Read index.jsonl. Raises DataError."""
-    path = folder / INDEX
     try:
-        with path.open("rb") as file:
-            return [Entry(**json.loads(line)) for line in file]
+        return [Entry(**json.loads(line)) for line in io.BytesIO(store.read(INDEX))]
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); run `earmark data prepare` again") from error
+        raise DataError(f"{store.at(INDEX)}: cannot be read ({error}); run `earmark data prepare` again") from error
+
+
+def write_failed(store: Store, failures: Sequence[FailedClip]) -> None:
+    """Write failed.csv, or remove it where nothing failed."""
+    if not failures:
+        store.delete(FAILED)
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([FailedClip._fields, *failures])
+    store.write(FAILED, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _line(content: dict[str, Any]) -> bytes:

@@ -6,9 +6,7 @@ anew. What a shard holds depends neither on the number of threads nor on how oft
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import logging
 import zlib
 from collections import deque
@@ -18,15 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from earmark.files import write_atomic
 from earmark.shards.layout import (
-    FAILED,
     Entry,
     FailedClip,
     Header,
     Record,
     read_record,
     shard_name,
+    write_failed,
     write_header,
     write_index,
     write_record,
@@ -34,6 +31,7 @@ from earmark.shards.layout import (
 from earmark.shards.plan import PlannedClip
 from earmark.shards.sample import Sample, Wanted, kept_sample, make_sample
 from earmark.shards.tarfiles import TarWriter
+from earmark.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -89,15 +87,15 @@ class Run:
         on_done: Callable[[PrepareProgress], None] | None,
     ) -> None:
         self.folder, self.header, self.wanted, self.on_done = folder, header, wanted, on_done
-        size = header.clips_per_shard
-        self.shards = [planned[start : start + size] for start in range(0, len(planned), size)]
+        self.store = Store(folder)
+        self.shards = in_shards(planned, header)
         self.records: dict[int, Record] = {}
         self.progress = PrepareProgress(0, len(planned), 0, 0, 0.0, 0, None)
 
     def run(self, pool: ThreadPoolExecutor, jobs: int, retry_failed: bool) -> PrepareReport:
         """Make the shards that are not there. Raises OSError where they cannot be written."""
         numbers = range(len(self.shards))
-        found = [(number, record) for number in numbers if (record := read_record(self.folder, number)) is not None]
+        found = [(number, record) for number in numbers if (record := read_record(self.store, number)) is not None]
         sound = pool.map(lambda item: _is_sound(self.folder / shard_name(item[0]), item[1]), found)
         there = {number: record for (number, record), ok in zip(found, sound, strict=True) if ok}
         for number in sorted({number for number, _ in found} - set(there)):
@@ -108,7 +106,7 @@ class Run:
         n_failed = sum(len(record.failed) for record in self.records.values())
         self._tell(n_done=n_kept, n_kept=n_kept, n_failed=n_failed, **self._sizes())
         if todo:
-            write_header(self.folder, replace(self.header, complete=False))
+            write_header(self.store, replace(self.header, complete=False))
         self._make(pool, jobs, todo, there)
         return self._finish(len(todo))
 
@@ -118,10 +116,10 @@ class Run:
 
         def work(item: PlannedClip) -> Sample | FailedClip:
             entry = kept.get(item.clip.clip_id)
-            return make_sample(item, self.wanted) if entry is None else kept_sample(self.folder, entry)
+            return make_sample(item, self.wanted) if entry is None else kept_sample(self.store, entry)
 
         clips = (item for number in todo for item in self.shards[number])
-        samples = _in_order(pool, work, clips, jobs * _AHEAD)
+        samples = in_order(pool, work, clips, jobs * _AHEAD)
         try:
             for number in todo:
                 self._make_shard(number, samples)
@@ -129,15 +127,56 @@ class Run:
             samples.close()
 
     def _make_shard(self, number: int, samples: Iterator[Sample | FailedClip]) -> None:
-        entries: list[Entry] = []
-        failed: list[FailedClip] = []
-        with TarWriter(self.folder / shard_name(number)) as tar:
-            for item in self.shards[number]:
-                sample = next(samples)
-                if isinstance(sample, FailedClip):
-                    failed.append(sample)
-                    self._tell(n_done=self.progress.n_done + 1, n_failed=self.progress.n_failed + 1)
-                    continue
+        self.records[number] = make_shard(
+            self.folder / shard_name(number), number, self.shards[number], samples, self._tell_clip
+        )
+        write_record(self.store, number, self.records[number])
+        self._tell(**self._sizes())
+
+    def _tell_clip(self, sample: Sample | FailedClip) -> None:
+        if isinstance(sample, FailedClip):
+            self._tell(n_done=self.progress.n_done + 1, n_failed=self.progress.n_failed + 1)
+        else:
+            heard = self.progress.audio_seconds + sample.duration_seconds
+            self._tell(n_done=self.progress.n_done + 1, audio_seconds=heard)
+
+    def _finish(self, n_made: int) -> PrepareReport:
+        return finish(self.store, self.header, [self.records[number] for number in range(len(self.shards))], n_made)
+
+    def _sizes(self) -> dict[str, Any]:
+        n_bytes = sum(record.size for record in self.records.values())
+        n_clips = sum(len(self.shards[number]) for number in self.records)
+        estimated = round(n_bytes / n_clips * self.progress.n_clips) if n_clips else None
+        return {"n_bytes": n_bytes, "estimated_bytes": estimated}
+
+    def _tell(self, **changes: Any) -> None:
+        self.progress = replace(self.progress, **changes)
+        if self.on_done is not None:
+            self.on_done(self.progress)
+
+
+def in_shards(planned: Sequence[PlannedClip], header: Header) -> list[Sequence[PlannedClip]]:
+    """The clips of each shard."""
+    size = header.clips_per_shard
+    return [planned[start : start + size] for start in range(0, len(planned), size)]
+
+
+def make_shard(
+    path: Path,
+    number: int,
+    items: Sequence[PlannedClip],
+    samples: Iterator[Sample | FailedClip],
+    on_clip: Callable[[Sample | FailedClip], None] = lambda _: None,
+) -> Record:
+    """Write one shard beside and rename it; ``samples`` are those of its clips, in order. Raises OSError."""
+    entries: list[Entry] = []
+    failed: list[FailedClip] = []
+    with TarWriter(path) as tar:
+        for item in items:
+            sample = next(samples)
+            if isinstance(sample, FailedClip):
+                failed.append(sample)
+            else:
                 offset = tar.add(f"{item.key}.{sample.suffix}", sample.content)
                 tar.add(f"{item.key}.json", sample.metadata)
                 entries.append(
@@ -154,44 +193,31 @@ class Run:
                         sample.duration_seconds,
                     )
                 )
-                heard = self.progress.audio_seconds + sample.duration_seconds
-                self._tell(n_done=self.progress.n_done + 1, audio_seconds=heard)
-            tar.finish()
-        self.records[number] = Record(tar.size, tar.sha256, tuple(entries), tuple(failed))
-        write_record(self.folder, number, self.records[number])
-        self._tell(**self._sizes())
-
-    def _finish(self, n_made: int) -> PrepareReport:
-        records = [self.records[number] for number in range(len(self.shards))]
-        entries = [entry for record in records for entry in record.entries]
-        failures = tuple(failed for record in records for failed in record.failed)
-        header = replace(
-            self.header,
-            complete=True,
-            n_failed=len(failures),
-            duration_seconds=round(sum(entry.duration_seconds for entry in entries), 3),
-            n_bytes=sum(record.size for record in records),
-            sizes=tuple(record.size for record in records),
-            sha256=tuple(record.sha256 for record in records),
-        )
-        write_index(self.folder, entries)
-        _write_failed(self.folder / FAILED, failures)
-        write_header(self.folder, header)
-        return PrepareReport(header, n_made, failures)
-
-    def _sizes(self) -> dict[str, Any]:
-        n_bytes = sum(record.size for record in self.records.values())
-        n_clips = sum(len(self.shards[number]) for number in self.records)
-        estimated = round(n_bytes / n_clips * self.progress.n_clips) if n_clips else None
-        return {"n_bytes": n_bytes, "estimated_bytes": estimated}
-
-    def _tell(self, **changes: Any) -> None:
-        self.progress = replace(self.progress, **changes)
-        if self.on_done is not None:
-            self.on_done(self.progress)
+            on_clip(sample)
+        tar.finish()
+    return Record(tar.size, tar.sha256, tuple(entries), tuple(failed))
 
 
-def _in_order(
+def finish(store: Store, header: Header, records: Sequence[Record], n_made: int) -> PrepareReport:
+    """Write the tables of a folder in which all shards are; ``records`` are theirs, in order. Raises OSError."""
+    entries = [entry for record in records for entry in record.entries]
+    failures = tuple(failed for record in records for failed in record.failed)
+    header = replace(
+        header,
+        complete=True,
+        n_failed=len(failures),
+        duration_seconds=round(sum(entry.duration_seconds for entry in entries), 3),
+        n_bytes=sum(record.size for record in records),
+        sizes=tuple(record.size for record in records),
+        sha256=tuple(record.sha256 for record in records),
+    )
+    write_index(store, entries)
+    write_failed(store, failures)
+    write_header(store, header)
+    return PrepareReport(header, n_made, failures)
+
+
+def in_order(
     pool: ThreadPoolExecutor,
     work: Callable[[PlannedClip], Sample | FailedClip],
     items: Iterable[PlannedClip],
@@ -219,12 +245,3 @@ def _is_sound(path: Path, record: Record) -> bool:
             return hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
     except OSError:
         return False
-
-
-def _write_failed(path: Path, failures: Sequence[FailedClip]) -> None:
-    if not failures:
-        path.unlink(missing_ok=True)
-        return
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([FailedClip._fields, *failures])
-    write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -15,12 +15,15 @@ from earmark.errors import ConfigError, DataError
 from earmark.shards.layout import RECORDS, AudioKind, Header, read_header, write_header
 from earmark.shards.making import PrepareProgress, PrepareReport, Run
 from earmark.shards.plan import PlannedClip, clip_list_digest, differences, metadata_digest, plan_clips
-from earmark.shards.sample import Wanted, mean_bytes
+from earmark.shards.sample import LOCAL, Sources, Wanted, mean_bytes
+from earmark.store import Store
 from earmark.tagging import available_cores
 
 logger = logging.getLogger(__name__)
 
 SHARD_MEGABYTES = 256.0
+
+_PROBED = 16
 
 
 def prepare(
@@ -57,20 +60,19 @@ def prepare(
     """
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
     planned = plan_clips(datasets)
-    _check_options(audio, sample_rate_hz, shard_megabytes, clips_per_shard)
+    check_options(audio, sample_rate_hz, shard_megabytes, clips_per_shard)
     wanted = Wanted(audio, sample_rate_hz)
     folder = Path(out)
     jobs = jobs or available_cores()
-    with _writing(folder), ThreadPoolExecutor(jobs, thread_name_prefix="earmark-prepare") as pool:
+    with writing(folder), ThreadPoolExecutor(jobs, thread_name_prefix="earmark-prepare") as pool:
         (folder / RECORDS).mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            header = _header(folder, datasets, planned, wanted, shard_megabytes, clips_per_shard, pool)
-            for left in [*folder.glob(".*.part"), *(folder / RECORDS).glob(".*.part")]:
-                left.unlink()
+        with alone(folder):
+            header = plan_header(Store(folder), datasets, planned, wanted, shard_megabytes, clips_per_shard, pool)
+            remove_parts(folder)
             return Run(folder, header, planned, wanted, on_done).run(pool, jobs, retry_failed)
 
 
-def _check_options(
+def check_options(
     audio: AudioKind, sample_rate_hz: int | None, shard_megabytes: float | None, clips_per_shard: int | None
 ) -> None:
     problems = []
@@ -90,16 +92,17 @@ def _check_options(
         raise ConfigError(problems)
 
 
-def _header(
-    folder: Path,
+def plan_header(
+    store: Store,
     datasets: Sequence[Dataset],
     planned: Sequence[PlannedClip],
     wanted: Wanted,
     shard_megabytes: float | None,
     clips_per_shard: int | None,
     pool: ThreadPoolExecutor,
+    sources: Sources = LOCAL,
 ) -> Header:
-    """What lies in the folder, if it is what is wanted; otherwise a new plan, written down."""
+    """What lies in the store, if it is what is wanted; otherwise a new plan, written down."""
     header = Header(
         dataset=datasets[0].name,
         protocols=tuple(dataset.protocol for dataset in datasets),
@@ -112,7 +115,7 @@ def _header(
         n_clips=len(planned),
         earmark_version=__version__,
     )
-    found = read_header(folder)
+    found = read_header(store)
     if found is not None:
         problems = differences(header, found)
         if clips_per_shard is not None and clips_per_shard != found.clips_per_shard:
@@ -124,31 +127,39 @@ def _header(
             problems.append(f"size of a shard: {there} there, {shard_megabytes:g} MB wanted")
         if problems:
             advice = "give another folder, or delete this one"
-            raise ConfigError([f"{folder} holds other shards; {advice}:", *[f"  {problem}" for problem in problems]])
+            raise ConfigError([f"{store} holds other shards; {advice}:", *[f"  {problem}" for problem in problems]])
         return found
-    if not any(item.clip.path.is_file() for item in planned):
-        raise DataError(f"not one of {len(planned)} audio files is there, e.g. {planned[0].clip.path}")
+    looked_for = planned if sources.place is None else planned[:_PROBED]  # asking a store takes a while
+    if not any(sources.exists(item.clip.path) for item in looked_for):
+        first = sources.name(planned[0].clip.path)
+        raise DataError(f"not one of {len(looked_for)} audio files is there, e.g. {first}")
     if header.shard_megabytes is not None:
-        mean = mean_bytes(planned, wanted, pool)
+        mean = mean_bytes(planned, wanted, pool, sources)
         header = replace(header, clips_per_shard=max(1, round(header.shard_megabytes * 1e6 / mean)))
-    write_header(folder, header)
+    write_header(store, header)
     return header
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what killed processes had begun to write; nobody else may be writing."""
+    for left in [*folder.glob(".*.part"), *(folder / RECORDS).glob(".*.part")]:
+        left.unlink(missing_ok=True)
+
+
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(place: object) -> Iterator[None]:
     """A full disk and its like, in words."""
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot be written ({error.strerror or error}); finished shards are kept: make room there, "
+            f"{place}: cannot be written ({error.strerror or error}); finished shards are kept: make room there, "
             "then run `earmark data prepare` again, it goes on"
         ) from error
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the folder against a second run, where the system can; the hold ends with the process."""
     try:
         import fcntl

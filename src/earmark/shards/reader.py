@@ -16,6 +16,7 @@ from earmark.datasets.base import raise_problems
 from earmark.errors import AudioError, ConfigError, DataError
 from earmark.shards import flac16
 from earmark.shards.layout import AudioKind, Entry, Header, read_header, read_index, shard_name
+from earmark.store import Store, store_at
 
 Samples = npt.NDArray[np.float32]
 
@@ -27,10 +28,11 @@ class ShardAudio:
     no care in threads, forked processes and with a thousand shards. It can be pickled.
 
     Args:
-        folder: that `prepare` wrote.
+        folder: that `prepare` wrote; a path, or the URI of an object store, from which each clip is read by its place.
 
     Attributes:
-        folder: the same.
+        folder: the same as text.
+        store: the same.
         header: what was prepared: dataset, protocol, counts.
         kind: "flac" or "original".
         sample_rate_hz: rate of the FLAC audio; None for original files, each of which has its own.
@@ -41,11 +43,12 @@ class ShardAudio:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.header = _finished(self.folder)
+        self.store = store_at(folder)
+        self.folder = self.store.place
+        self.header = _finished(self.store)
         self.kind: AudioKind = self.header.audio
         self.sample_rate_hz = self.header.sample_rate_hz
-        self._entries = {entry.clip_id: entry for entry in read_index(self.folder)}
+        self._entries = {entry.clip_id: entry for entry in read_index(self.store)}
         self.clips = tuple(self._entries)
 
     def __len__(self) -> int:
@@ -79,13 +82,12 @@ class ShardAudio:
     def read_bytes(self, clip_id: str) -> bytes:
         """A clip's audio file, FLAC or the original. Raises DataError: an unknown clip, or damaged bytes."""
         entry = self._entry(clip_id)
-        path = self.folder / shard_name(entry.shard)
+        name = shard_name(entry.shard)
+        path = self.store.at(name)
         try:
-            with path.open("rb", buffering=0) as file:
-                file.seek(entry.offset)
-                content = file.read(entry.size)
+            content = self.store.read(name, entry.offset, entry.size)
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
         if zlib.crc32(content) != entry.crc32:
             raise DataError(f"{path}: clip {clip_id!r} is damaged; run `earmark data prepare` again, it makes it anew")
         return content
@@ -141,7 +143,7 @@ class ShardAudio:
             n_there = entry.n_samples or 0
             part = np.empty(0, np.float32)
             if start < n_there:
-                with self._part(entry) as file:
+                with io.BytesIO(self.read_bytes(clip_id)) if self.store.path is None else self._part(entry) as file:
                     values = self._decode(entry, file, start, min(n_samples, n_there - start))
                 part = values.astype(np.float32) * self._scale(entry)
         else:
@@ -175,7 +177,7 @@ class ShardAudio:
 
     def _name(self, entry: Entry) -> str:
         """For messages; its ending tells the format."""
-        return f"{self.folder / shard_name(entry.shard)}, clip {entry.clip_id!r}, {entry.key}.{entry.suffix}"
+        return f"{self.store.at(shard_name(entry.shard))}, clip {entry.clip_id!r}, {entry.key}.{entry.suffix}"
 
     def _decode(
         self, entry: Entry, file: BinaryIO | io.RawIOBase, start: int = 0, length: int | None = None
@@ -190,7 +192,8 @@ class ShardAudio:
         return values
 
     def _part(self, entry: Entry) -> _Part:
-        path = self.folder / shard_name(entry.shard)
+        assert self.store.path is not None
+        path = self.store.path / shard_name(entry.shard)
         try:
             return _Part(path, entry.offset, entry.size)
         except OSError as error:
@@ -257,18 +260,19 @@ class _Part(io.RawIOBase):
         super().close()
 
 
-def _finished(folder: Path) -> Header:
-    header = read_header(folder)
+def _finished(store: Store) -> Header:
+    header = read_header(store)
     if header is None:
-        raise DataError(f"{folder}: no shards here (no shards.json); `earmark data prepare` makes them")
+        raise DataError(f"{store}: no shards here (no shards.json); `earmark data prepare` makes them")
     if not header.complete:
-        raise DataError(f"{folder}: these shards are not finished; run `earmark data prepare` again, it goes on")
+        raise DataError(f"{store}: these shards are not finished; run `earmark data prepare` again, it goes on")
     problems = []
+    there = store.sizes()
     for number, size in enumerate(header.sizes):
-        path = folder / shard_name(number)
-        if not path.is_file():
-            problems.append(f"{path.name}: missing")
-        elif (found := path.stat().st_size) != size:
-            problems.append(f"{path.name}: {found} bytes, must be {size}")
-    raise_problems(f"{folder}: shards are damaged; run `earmark data prepare` again, it makes them anew", problems)
+        name = shard_name(number)
+        if name not in there:
+            problems.append(f"{name}: missing")
+        elif there[name] != size:
+            problems.append(f"{name}: {there[name]} bytes, must be {size}")
+    raise_problems(f"{store}: shards are damaged; run `earmark data prepare` again, it makes them anew", problems)
     return header

@@ -21,6 +21,7 @@ from earmark.shards import flac16
 from earmark.shards.layout import AudioKind, Entry, FailedClip, shard_name
 from earmark.shards.plan import PlannedClip
 from earmark.shards.tarfiles import member_after
+from earmark.store import Store, store_at
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,55 @@ class Wanted:
     sample_rate_hz: int | None
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where the files lie that the dataset names.
+
+    Attributes:
+        root: local folder under which the dataset has them; None where they lie just there.
+        place: where they lie instead, under the same names: a path or URI, as :class:`earmark.store.Store` takes it.
+    """
+
+    root: Path | None = None
+    place: str | None = None
+
+    def name(self, path: Path) -> str:
+        """Path or URI of a file."""
+        inside = self._inside(path)
+        return str(path) if self.place is None or inside is None else store_at(self.place).at(inside)
+
+    def exists(self, path: Path) -> bool:
+        """Is there such a file?"""
+        inside = self._inside(path)
+        if self.place is None or inside is None:
+            return path.is_file()
+        return store_at(self.place).exists(inside)
+
+    def read(self, path: Path) -> audio.AudioBytes:
+        """A file. Raises AudioError."""
+        if self.place is None:
+            return audio.AudioBytes.read(path)
+        inside = self._inside(path)
+        if inside is None:
+            raise AudioError(f"does not lie under {self.root}", path)
+        try:
+            content = store_at(self.place).read(inside)
+        except FileNotFoundError as error:
+            raise AudioError("no such file", self.name(path)) from error
+        except (OSError, DataError) as error:
+            raise AudioError(f"cannot be read ({error})", self.name(path)) from error
+        if not content:
+            raise AudioError("empty file", self.name(path))
+        return audio.AudioBytes(content, self.name(path))
+
+    def _inside(self, path: Path) -> str | None:
+        root = self.root or Path()
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else None
+
+
+LOCAL = Sources()
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """A clip's two members, and what the index says of it; see :class:`earmark.shards.layout.Entry`."""
@@ -49,21 +99,21 @@ class Sample:
     duration_seconds: float
 
 
-def make_sample(item: PlannedClip, wanted: Wanted) -> Sample | FailedClip:
+def make_sample(item: PlannedClip, wanted: Wanted, sources: Sources = LOCAL) -> Sample | FailedClip:
     """Read a clip's file once, decode all of it, and pack it. Whatever is wrong with the file becomes a FailedClip."""
     try:
-        return _make(item, wanted)
+        return _make(item, wanted, sources)
     except AudioError as error:
         reason = error.reason
     except Exception as error:  # one strange file among 100,000 must not end a night's work; it is told by name
-        logger.warning("%s: unexpected failure", item.clip.path, exc_info=True)
+        logger.warning("%s: unexpected failure", sources.name(item.clip.path), exc_info=True)
         reason = f"unexpected: {type(error).__name__}: {error}"
-    return FailedClip(item.clip.clip_id, str(item.clip.path), " ".join(reason.split()))
+    return FailedClip(item.clip.clip_id, sources.name(item.clip.path), " ".join(reason.split()))
 
 
-def _make(item: PlannedClip, wanted: Wanted) -> Sample:
+def _make(item: PlannedClip, wanted: Wanted, sources: Sources) -> Sample:
     path = item.clip.path
-    source = audio.AudioBytes.read(path)
+    source = sources.read(path)
     facts: dict[str, Any] = {
         "source_name": path.name,
         "source_sha256": hashlib.sha256(source.content).hexdigest(),
@@ -83,24 +133,22 @@ def _make(item: PlannedClip, wanted: Wanted) -> Sample:
     return Sample(content, suffix, text.encode(), n_samples, gain, seconds)
 
 
-def kept_sample(folder: Path, entry: Entry) -> Sample:
+def kept_sample(store: Store, entry: Entry) -> Sample:
     """A clip of a shard that is made anew, as it lies there. Raises OSError, DataError."""
-    path = folder / shard_name(entry.shard)
-    with path.open("rb") as file:
-        file.seek(entry.offset)
-        content = file.read(entry.size)
+    name = shard_name(entry.shard)
+    content = store.read(name, entry.offset, entry.size)
     if zlib.crc32(content) != entry.crc32:
-        raise DataError(f"{path}: clip {entry.clip_id!r} is damaged; delete this shard, it will be made anew")
-    metadata = member_after(path, entry.offset, entry.size)
+        raise DataError(f"{store.at(name)}: clip {entry.clip_id!r} is damaged; delete this shard, it will be made anew")
+    metadata = member_after(store, name, entry.offset, entry.size)
     return Sample(content, entry.suffix, metadata, entry.n_samples, entry.gain, entry.duration_seconds)
 
 
-def mean_bytes(planned: Sequence[PlannedClip], wanted: Wanted, pool: Executor) -> float:
+def mean_bytes(planned: Sequence[PlannedClip], wanted: Wanted, pool: Executor, sources: Sources = LOCAL) -> float:
     """Mean size of a few clips as they will lie in the shards; a guess where none of them can be listened to."""
     some = [planned[i] for i in np.linspace(0, len(planned) - 1, min(_PROBED, len(planned))).astype(int)]
     sizes = [
         len(sample.content) + len(sample.metadata)
-        for sample in pool.map(lambda item: make_sample(item, wanted), some)
+        for sample in pool.map(lambda item: make_sample(item, wanted, sources), some)
         if isinstance(sample, Sample)
     ]
     return float(np.mean(sizes)) if sizes else _GUESSED_BYTES

@@ -8,6 +8,8 @@ import tarfile
 from pathlib import Path
 from types import TracebackType
 
+from earmark.store import Store
+
 _BLOCK = tarfile.BLOCKSIZE
 _RECORD = tarfile.RECORDSIZE
 
@@ -74,9 +76,8 @@ class TarWriter:
         self.size += len(content)
 
 
-def member_after(path: Path, offset: int, size: int) -> bytes:
+def member_after(store: Store, name: str, offset: int, size: int) -> bytes:
     """Content of the member that follows the one whose content lies at ``offset``. Raises OSError, tarfile.TarError."""
-    with path.open("rb") as file:
-        file.seek(offset + size + -size % _BLOCK)
-        info = tarfile.TarInfo.frombuf(file.read(_BLOCK), "ascii", "strict")
-        return file.read(info.size)
+    start = offset + size + -size % _BLOCK
+    info = tarfile.TarInfo.frombuf(store.read(name, start, _BLOCK), "ascii", "strict")
+    return store.read(name, start + _BLOCK, info.size)

@@ -12,17 +12,43 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.plugins import TorchCheckpointIO
+from lightning.pytorch.strategies import ParallelStrategy
 
 from earmark.errors import ConfigError, DataError
 from earmark.files import write_atomic
 from earmark.training.sections import Precision
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process stands among those that train together, where neither Lightning nor torchrun started it.
+
+    The process group is there already.
+
+    Attributes:
+        rank, world_size: of all processes, from 0.
+        environment: Lightning's word for the same.
+        strategy: makes for each process its device; used where there are several.
+    """
+
+    rank: int
+    world_size: int
+    environment: ClusterEnvironment
+    strategy: ParallelStrategy
+
+
+class ProcessLostError(DataError):
+    """Another process of a run has ended, and this one cannot go on without it; a new start from the state can."""
+
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LAST_WORDS_SECONDS = 5.0
@@ -33,6 +59,11 @@ _log = logging.getLogger("earmark.training")
 def is_first_process() -> bool:
     """False in the processes that work further devices: they start the program again from its beginning."""
     return _get_rank() in (None, 0)
+
+
+def is_restarted() -> bool:
+    """Has torchrun started this process anew, because one of the run had ended?"""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
 
 
 def checked_accelerator(device: str, devices: int, nodes: int, precision: Precision) -> str:
@@ -124,7 +155,7 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
                 "set training.compile to false"
             ) from error
         if _another_has_ended(trainer, error):
-            raise DataError(
+            raise ProcessLostError(
                 f"another process of this run has ended ({said[0]}); if it has not said why, it was killed: go on with "
                 "--resume"
             ) from error

@@ -119,7 +119,7 @@ def load_material(
         audio = store.load([clip.path for clip in clips], jobs=jobs, on_done=on_done)
         workers = workers or 0
     else:
-        audio, workers = _from_shards(Path(shards), clips, spec, workers, jobs, watcher)
+        audio, workers = _from_shards(shards, clips, spec, workers, jobs, watcher)
 
     def make_windows(rank: int, world_size: int) -> TrainingWindows:
         return TrainingWindows(
@@ -137,7 +137,12 @@ def load_material(
 
 
 def _from_shards(
-    folder: Path, clips: Sequence[Clip], spec: InputSpec, workers: int | None, jobs: int | None, watcher: Watcher | None
+    folder: str | Path,
+    clips: Sequence[Clip],
+    spec: InputSpec,
+    workers: int | None,
+    jobs: int | None,
+    watcher: Watcher | None,
 ) -> tuple[Sequence[Waveform], int]:
     """Every clip's audio, decoded or still in its shard; and how many processes are to read it.
 

@@ -27,7 +27,16 @@ from earmark.datasets.leaks import leak_warnings
 from earmark.errors import ConfigError, DataError
 from earmark.files import remove_leftovers, write_atomic
 from earmark.training.audio_store import Waveform
-from earmark.training.fitting import DEVICES, StateFile, checked_accelerator, fit, is_first_process, quiet_lightning
+from earmark.training.fitting import (
+    DEVICES,
+    Place,
+    StateFile,
+    checked_accelerator,
+    fit,
+    is_first_process,
+    is_restarted,
+    quiet_lightning,
+)
 from earmark.training.keeper import (
     CHECKPOINT_FOLDER,
     RECIPE_NAME,
@@ -84,15 +93,17 @@ def train(
     tensorboard: bool = False,
     measure_training: int = 0,
     watcher: Watcher | None = None,
-    material: tuple[Dataset, Sequence[Waveform]] | None = None,
+    material: tuple[Dataset, Sequence[Waveform] | None] | None = None,
     begin: str | Path | None = None,
+    place: Place | None = None,
 ) -> TrainingResult:
     """Train a model by a recipe.
 
     Args:
         recipe: with ``data.root`` set.
         out: the run's folder; see the head of this module.
-        resume: go on with the run that lies there; where none does, a fresh one is begun.
+        resume: go on with the run that lies there; where none does, a fresh one is begun. What torchrun starts anew
+            (``--max-restarts``) goes on in any case.
         device: "cpu", "cuda", "mps", or "auto" for the best there is.
         devices, nodes: devices on each of so many machines that train together (DistributedDataParallel). They divide
             each batch, and the recipe means the same on any number of them; only batch normalisation, where PyTorch
@@ -111,8 +122,10 @@ def train(
             validation clips are, for ``train_roc_auc`` and the like in log.csv. Weights are the same.
         watcher: is told how the run gets on.
         material: a dataset that is there already, in place of the recipe's, and the audio of its training and validation
-            clips, in this order.
+            clips, in this order; None for the audio where it is to be read as ever.
         begin: checkpoint with whose weights training begins, in place of fresh ones: of the same network and tags.
+        place: of this process among those that train together, where something else than Lightning and torchrun has
+            started it; ``devices`` and ``nodes`` are 1 then.
 
     Raises:
         ConfigError: recipe and device problems, a folder with a run in it without ``resume``, or resuming with another
@@ -122,11 +135,12 @@ def train(
     """
     folder = Path(out)
     state = folder / STATE_NAME
+    resume = resume or is_restarted()
     if recipe.data.root is None and material is None:
         raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
     accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
-    world_size = devices * nodes
-    is_first = is_first_process()
+    world_size = devices * nodes if place is None else place.world_size
+    is_first = is_first_process() if place is None else place.rank == 0
     if is_first and (folder / RECIPE_NAME).exists() and not resume:
         raise ConfigError(f"{folder}: a run lies there; go on with it by --resume, or choose another folder")
     if material is not None:
@@ -196,9 +210,9 @@ def train(
             write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
         trainer = pl.Trainer(
             accelerator=accelerator,
-            devices=devices,
+            devices=devices if place is None or world_size == 1 else "auto",
             num_nodes=nodes,
-            strategy="ddp" if world_size > 1 else "auto",
+            strategy="auto" if world_size == 1 else "ddp" if place is None else place.strategy,
             sync_batchnorm=world_size > 1 and accelerator == "cuda",
             use_distributed_sampler=False,
             precision=recipe.training.precision,
@@ -210,7 +224,7 @@ def train(
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=[keeper],
-            plugins=[StateFile()],
+            plugins=[StateFile(), *([] if place is None else [place.environment])],
             default_root_dir=folder,
         )
         fit(trainer, module, data, state if resume else None)

@@ -1,0 +1,396 @@
+"""`earmark cluster tag` against `earmark tag` on one machine: overhead, two workers against one, the driver's memory.
+
+    python benchmarks/cluster.py --out docs/results/cluster.md
+    python benchmarks/cluster.py --files 8 --song-seconds 20 --rounds 1 --rows 2000 --out /tmp/cluster.md   # a try
+
+Makes MP3s (44.1 kHz stereo, 192 kbit/s) from the example clips, a few that differ and copies of them. Where one
+core is measured, all processes are kept on one core, Ray's own among them: `earmark tag --jobs 1` and a worker of
+one core would else decode on one core and run the network on the other. Linux only. Whole processes are measured from outside. Starting Ray
+costs the same whether ten tracks follow or a million, so it is shown by itself: the cluster's overhead is that of the
+time from the first worker's start to the last shard.
+
+The driver's memory is measured with real manifests, a real plan, real Ray, and workers that do not listen: they wait as
+long as a track takes, divided by a factor that is said, and write shards of made scores. A million tracks would else
+take weeks on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import service
+from machine import cpu_name
+from tagging import ROOT, TAG
+
+import earmark
+from earmark.tagging import available_cores
+
+RESULTS = ROOT / "docs" / "results"
+GUIDE = ROOT / "docs" / "scale.md"
+BEGIN, END = "<!-- costs: written by benchmarks/cluster.py -->", "<!-- end of costs -->"
+COSTS_HEAD = "## What 1.2 million tracks cost"
+MILLION = 1_200_000
+PRICE = 0.04
+"""Dollars a core-hour in the example: a round figure near the list prices of large clouds; put in your own."""
+
+
+@dataclass
+class Run:
+    """One finished run.
+
+    Attributes:
+        wall_seconds: of the whole process.
+        work_seconds: of that, from the connection to the last shard; the whole for `earmark tag`.
+        startup_seconds: of the whole, before that: imports, the plan, Ray.
+        peak_mb: of the process that was started, which for the cluster is the driver.
+    """
+
+    wall_seconds: float
+    work_seconds: float
+    startup_seconds: float
+    peak_mb: float
+
+
+def on_cores(n: int) -> None:
+    """Keep this process, and all that it starts, on so many cores."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
+
+
+def tag_alone(songs: list[Path], jobs: int, windows: int | None) -> Run:
+    """`earmark tag` on so many cores, with its results written to a file."""
+    command = [*TAG, "tag", *map(str, songs), "--format", "jsonl", "--jobs", str(jobs), "--quiet"]
+    command += [] if windows is None else ["--windows", str(windows)]
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(command, stdout=out, preexec_fn=lambda: on_cores(jobs))
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"earmark tag ended with {process.returncode}")
+    wall = time.perf_counter() - started
+    return Run(wall, wall, 0.0, usage.ru_maxrss / 1e3)
+
+
+def tag_on_cluster(manifest: Path, out: Path, workers: int, shard_rows: int, windows: int | None) -> Run:
+    """The same through Ray on this machine, in a process of its own."""
+    settings = {
+        "manifest": str(manifest),
+        "out": str(out),
+        "address": "local",
+        "workers": workers,
+        "shard_rows": shard_rows,
+        "windows": windows,
+    }
+    found = in_process(settings)
+    return Run(found["wall"], found["work"], found["startup"], found["peak_mb"])
+
+
+def in_process(settings: dict[str, Any]) -> dict[str, Any]:
+    """Run this file again as a driver; what it found out."""
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, __file__, "--driver", json.dumps(settings)], stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"the driver ended with {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1]) | {"wall": time.perf_counter() - started}
+
+
+def drive(settings: dict[str, Any]) -> None:
+    """The driver: in a process of its own, since memory is a process's."""
+    began = time.perf_counter()
+    if "workers" in settings:
+        on_cores(settings["workers"])
+    from earmark.scale import tagging, worker
+    from earmark.scale.tagging import TagJob, Watcher, tag_manifest
+
+    times: dict[str, float] = {}
+    memory: list[float] = []
+
+    class Timed(Watcher):
+        def connected(self, _: int) -> None:
+            times["connected"] = time.perf_counter()
+            memory.append(rss_mb())
+
+        def shard(self, *_: Any) -> None:
+            times["last"] = time.perf_counter()
+
+    scale = settings.pop("pretend_seconds", None)
+    if scale is not None:
+        tagging.ShardWorker = pretending(worker, scale)
+    tally = tag_manifest(TagJob(**settings), Timed())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    report = {
+        "startup": times["connected"] - began,
+        "work": times["last"] - times["connected"],
+        "peak_mb": peak,
+        "connected_mb": memory[0],
+        "n_rows": tally.n_rows,
+        "n_shards": tally.n_shards,
+        "bytes_written": tally.bytes_written,
+        "core_seconds": tally.core_seconds,
+        "n_failed": tally.n_failed,
+    }
+    print(json.dumps(report))
+
+
+def pretending(worker: Any, seconds: float) -> type:
+    """A worker that waits instead of listening; all else is the real one's: plans, shards, reports.
+
+    Made by value, so that the cluster's processes need not have this file.
+    """
+    card = earmark.load_tagger().card
+    n_tags, n_dims = len(card.vocabulary), card.embedding_dims or 0
+
+    class Waiting:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            self.cpu_seconds = 0.0
+
+        def hear(self, _files: Any, n_files: int) -> list[Any]:
+            import numpy as np
+
+            from earmark.scale.table import Heard
+
+            time.sleep(seconds * n_files)
+            found = Heard(np.full(n_tags, 0.5, np.float32), np.zeros(n_dims, np.float32), 180.0, 90, 180.0)
+            return [found] * n_files
+
+        def close(self) -> None:
+            pass
+
+    class Pretending(worker.ShardWorker):
+        def _set_up(self) -> None:
+            from earmark.scale import worker as there
+
+            there.Listening = Waiting
+            super()._set_up()
+
+    return Pretending
+
+
+def rss_mb() -> float:
+    """Resident memory of this process by now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def write_manifest(path: Path, n_rows: int) -> None:
+    """Addresses as long as real ones."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([("id", pa.string()), ("uri", pa.string())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, n_rows, 50_000):
+            rows = range(start, min(n_rows, start + 50_000))
+            uris = [f"/catalogue/label-{k % 97:03d}/release-{k // 12:07d}/track-{k % 12:02d}-{k:08x}.mp3" for k in rows]
+            writer.write_table(pa.table({"id": [f"T{k:09d}" for k in rows], "uri": uris}, schema=schema))
+
+
+def measure_memory(folder: Path, sizes: list[int], seconds_a_track: float, factor: float) -> list[dict[str, Any]]:
+    """The driver's memory for manifests of several lengths."""
+    found = []
+    for n_rows in sizes:
+        manifest = folder / f"{n_rows}.parquet"
+        write_manifest(manifest, n_rows)
+        settings = {
+            "manifest": str(manifest),
+            "out": str(folder / f"pretended-{n_rows}"),
+            "address": "local",
+            "pretend_seconds": seconds_a_track / factor,
+        }
+        found.append(in_process(settings) | {"n_rows": n_rows})
+        print(f"{n_rows} rows: {found[-1]}", file=sys.stderr)
+    return found
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def costs(tracks_an_hour: dict[str, float], bytes_a_track: float, shard_bytes_a_track: float) -> list[str]:
+    """What 1.2 million tracks come to, for docs/scale.md: a row for each way of listening."""
+    lines = [
+        "| | core-seconds a track | core-hours for 1.2 million | at P dollars a core-hour | for P = "
+        f"{PRICE:.2f} | read | written |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, rate in tracks_an_hour.items():
+        hours = MILLION / rate
+        lines.append(
+            f"| {name} | {3600 / rate:.3f} | {hours:,.0f} | {hours:,.0f} x P | ${hours * PRICE:,.2f} | "
+            f"{MILLION * bytes_a_track / 1e12:,.1f} TB | {MILLION * shard_bytes_a_track / 1e9:,.1f} GB |"
+        )
+    return lines
+
+
+def machine_line() -> str:
+    import pyarrow
+    import ray
+
+    return (
+        f"Machine: {cpu_name()}, {available_cores()} cores, {platform.system()}, Python {platform.python_version()}, "
+        f"Ray {ray.__version__}, PyArrow {pyarrow.__version__}, earmark {earmark.__version__}."
+    )
+
+
+def real_time_factor() -> str:
+    """What docs/results/tagging.md says of one machine, quoted beside."""
+    path = RESULTS / "tagging.md"
+    found = re.search(r"warm, end to end, MP3 in \| ([^|]+?) \|", path.read_text()) if path.exists() else None
+    return found[1] if found else "not measured"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--music", type=Path, default=ROOT / "examples" / "clips")
+    parser.add_argument("--files", type=int, default=500)
+    parser.add_argument("--song-seconds", type=int, default=180)
+    parser.add_argument("--shard-rows", type=int, default=20, help="the default of 200 would make three shards of 500")
+    parser.add_argument("--rounds", type=int, default=3, help="counted runs of each, taking turns")
+    parser.add_argument("--windows", type=int, default=8, help="of sparse listening")
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, MILLION])
+    parser.add_argument("--factor", type=float, default=2000.0, help="a pretended track is so many times shorter")
+    parser.add_argument("--out", type=Path, default=RESULTS / "cluster.md")
+    parser.add_argument("--driver", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.driver:
+        drive(json.loads(options.driver))
+        return
+    cores = available_cores()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "songs").mkdir()
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
+            songs = maker.submit(make, folder / "songs", options.music, options.files, options.song_seconds).result()
+        manifest = folder / "manifest.csv"
+        manifest.write_text("uri\n" + "".join(f"{path}\n" for path in songs))
+        bytes_a_track = sum(path.stat().st_size for path in songs) / len(songs)
+        runs: dict[str, list[Run]] = {}
+        for turn in range(options.rounds):
+            for kind, windows in (("full", None), ("sparse", options.windows)):
+                for workers in (1, min(2, cores)):
+                    out = folder / f"out-{turn}-{kind}-{workers}"
+                    key = f"{kind} {workers}"
+                    runs.setdefault(f"{key} alone", []).append(tag_alone(songs, workers, windows))
+                    runs.setdefault(f"{key} cluster", []).append(
+                        tag_on_cluster(manifest, out, workers, options.shard_rows, windows)
+                    )
+                    print(f"{key}: {runs[f'{key} alone'][-1]} {runs[f'{key} cluster'][-1]}", file=sys.stderr)
+        shards = sum(path.stat().st_size for path in out.glob("*.parquet")) / len(songs)
+        seconds_a_track = median([run.work_seconds for run in runs["full 1 cluster"]]) / len(songs)
+        memory = measure_memory(folder, options.rows, seconds_a_track, options.factor)
+    text = "\n".join(page(options, songs, runs, memory, bytes_a_track, shards, seconds_a_track)) + "\n"
+    print(text)
+    options.out.write_text(text, encoding="utf-8")
+    if options.out.resolve() == (RESULTS / "cluster.md").resolve():
+        into_the_guide(text[text.index(COSTS_HEAD) + len(COSTS_HEAD) :].strip())
+
+
+def into_the_guide(text: str) -> None:
+    """Put the costs where docs/scale.md shows them, too: no figure of it is typed."""
+    page = GUIDE.read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN, 1)
+    GUIDE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+
+
+def make(folder: Path, music: Path, n_files: int, seconds: int) -> list[Path]:
+    """Songs, most of them copies: see benchmarks/service.py."""
+    service.SONG_SECONDS = seconds
+    return service.make_songs(folder, music, n_files)
+
+
+def page(
+    options: argparse.Namespace,
+    songs: list[Path],
+    runs: dict[str, list[Run]],
+    memory: list[dict[str, Any]],
+    bytes_a_track: float,
+    shard_bytes_a_track: float,
+    seconds_a_track: float,
+) -> list[str]:
+    """The page of results."""
+    two = min(2, available_cores())
+    work = {key: median([run.work_seconds for run in found]) for key, found in runs.items()}
+    rows = []
+    for kind in ("full", "sparse"):
+        for workers in sorted({1, two}):
+            alone, cluster = work[f"{kind} {workers} alone"], work[f"{kind} {workers} cluster"]
+            startup = median([run.startup_seconds for run in runs[f"{kind} {workers} cluster"]])
+            rows.append(
+                f"| {kind}, {workers} core{'s' * (workers > 1)} | {alone:.1f} s | {cluster:.1f} s | "
+                f"{100 * (cluster / alone - 1):+.1f} % | {startup:.1f} s | {len(songs) / cluster:.1f} |"
+            )
+    rates = {  # of a core, all cores of the machine being busy
+        "full listening": len(songs) / work[f"full {two} cluster"] / two * 3600,
+        f"sparse listening, {options.windows} windows": len(songs) / work[f"sparse {two} cluster"] / two * 3600,
+    }
+    speed_up = work["full 1 cluster"] / work[f"full {two} cluster"]
+    n_all = [run["n_rows"] for run in memory]
+    return [
+        "# Tagging on a cluster, measured",
+        "",
+        f"Written by `python {' '.join(['benchmarks/cluster.py', *sys.argv[1:]])}`. Model {earmark.load_tagger().card.name}; "
+        f"{len(songs)} MP3s of {options.song_seconds} s (44.1 kHz stereo, 192 kbit/s; {service.N_DIFFERENT} differ), shards of about "
+        f"{options.shard_rows} tracks; {options.rounds} counted runs of each, taking turns, medians. {machine_line()}",
+        "",
+        "## Overhead, and two workers against one",
+        "",
+        "`earmark tag` with as many jobs as there are workers of one core, from the start of its process to the end. Both are "
+        "kept on as many cores, with all that Ray starts. The "
+        "cluster from the moment when Ray is there to the last shard; starting Python, planning and starting Ray on this "
+        "machine is shown by itself, since it does not grow with the tracks.",
+        "",
+        "| listening | `earmark tag` | cluster | overhead (aim: at most +10 %) | start, beside | tracks/s |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+        f"{two} workers against 1: {speed_up:.2f}x (aim: at least 1.8x on two cores). `earmark tag` itself: "
+        f"{work['full 1 alone'] / work[f'full {two} alone']:.2f}x. Single runs (s): "
+        + json.dumps({key: [round(run.work_seconds, 1) for run in found] for key, found in runs.items()})
+        + ".",
+        "",
+        "## The driver's memory",
+        "",
+        f"Real manifests, plans, Ray and shards; no decoding and no inference. Instead, a worker waits {seconds_a_track:.3f} s "
+        f"a track, as measured above, divided by {options.factor:g}. So these runs say nothing of speed, and all of how the "
+        "driver's memory grows.",
+        "",
+        "| rows | shards | driver, when the plan is made | driver, largest | wall |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {run['n_rows']:,} | {run['n_shards']:,} | {run['connected_mb']:.0f} MB | {run['peak_mb']:.0f} MB | "
+            f"{run['wall']:.0f} s |"
+            for run in memory
+        ),
+        "",
+        f"From {min(n_all):,} to {max(n_all):,} rows the largest grows by "
+        f"{memory[-1]['peak_mb'] - memory[0]['peak_mb']:.0f} MB.",
+        "",
+        COSTS_HEAD,
+        "",
+        f"Tracks like these: {options.song_seconds} s, {bytes_a_track / 1e6:.1f} MB each, on cores like these, all of them busy. "
+        f"P is the price of a core-hour; {PRICE:.2f} dollars is an example. `earmark tag` on one machine: {real_time_factor()} "
+        "(docs/results/tagging.md); how well few windows agree with all: docs/results/sparse.md.",
+        "",
+        *costs(rates, bytes_a_track, shard_bytes_a_track),
+    ]
+
+
+if __name__ == "__main__":
+    main()
