@@ -28,7 +28,9 @@ def object_store(bucket: str) -> Iterator[str]:
     os.environ.update(settings)
     try:
         import boto3
+        from s3fs import S3FileSystem
 
+        S3FileSystem.clear_instance_cache()  # fsspec keeps clients, with the address of the store before
         boto3.client("s3").create_bucket(Bucket=bucket)
         yield f"s3://{bucket}"
     finally:

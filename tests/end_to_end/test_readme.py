@@ -39,7 +39,16 @@ def home(tmp_path: Path) -> Path:
 def commands() -> list[str]:
     lines = [line for block in blocks("console") for line in block.splitlines() if line.startswith("$ earmark ")]
     # Those that need data or a network are tested elsewhere, those that need one another below.
-    foreign = ("runs/", "~/mtat", "first.onnx", "models pull", "import-weights", "earmark library", "earmark serve")
+    foreign = (
+        "runs/",
+        "~/mtat",
+        "first.onnx",
+        "models pull",
+        "import-weights",
+        "earmark library",
+        "earmark serve",
+        "cluster",
+    )
     without_data = [line for line in lines if not any(word in line for word in foreign)]
     return [line.removeprefix("$ ").split(" #")[0].strip() for line in without_data]
 
