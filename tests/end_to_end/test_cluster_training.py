@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from earmark.cli.main import app
 from earmark.datasets.manifest import load_manifest
 from earmark.errors import ConfigError, DataError
 from earmark.scale.prepare import prepare as prepare_on_cluster
@@ -176,3 +178,19 @@ def test_errors_that_no_new_start_mends(root: Path, nodes: Nodes, tmp_path: Path
     with pytest.raises(ConfigError) as caught:
         train_on_cluster(wild, tmp_path / "w", workers=2, min_workers=3, device="mps", max_failures=-1)
     assert len(caught.value.problems) == 3
+
+
+def test_the_commands(root: Path, nodes: Nodes, tmp_path: Path) -> None:
+    shards, out, yaml = tmp_path / "shards", tmp_path / "run", tmp_path / "plain.yaml"
+    prepare_command = ["cluster", "prepare", "manifest", "--root", str(root), "--out", str(shards), "--rate", str(RATE)]
+    done = CliRunner().invoke(app, prepare_command)
+    assert done.exit_code == 0, done.output
+    assert "30 of 30 clips" in done.output
+    yaml.write_text(recipe(PLAIN, root, training={"epochs": 2}).to_yaml())
+    command = ["cluster", "train", str(yaml), "--shards", str(shards), "--out", str(out), "--device", "cpu"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert f"{out}/checkpoint" in done.output
+    assert [row["epoch"] for row in log_of(out)] == ["1", "2"]
+    with pytest.raises(ConfigError, match="a run lies there"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
