@@ -15,6 +15,7 @@ import numpy.typing as npt
 import soxr
 
 from earmark.errors import AudioError, TruncatedAudioError
+from earmark.gathering import file_url, gathered_frames
 from earmark.truncation import PacketLog, may_be_cut_off, missing_audio
 
 Samples = npt.NDArray[np.float32]
@@ -25,12 +26,12 @@ _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
     "ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
 )
-_BLOCK_SAMPLES = 65_536
 _LEAST_RATE_HZ = 1_000  # no sound is stored at less, and resampled a block at 1 Hz would take gigabytes
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
 _DAMAGED_SHARE = 0.01
 
+_NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
 
 
@@ -116,7 +117,7 @@ class AudioStream:
             file: str | BinaryIO = _NamedBytes(self.source)
         else:
             _check_file(self.path)
-            file = f"file:{self.path}"  # "file:" keeps names such as "http:song.mp3" from being read as addresses
+            file = file_url(self.path)
         return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
 
     def open_bytes(self) -> BinaryIO:
@@ -126,49 +127,26 @@ class AudioStream:
     def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
         if not container.streams.audio:
             raise AudioError(f"holds no audio ({container.format.name})", self.path)
-        source = container.streams.audio[0]
+        path = None if isinstance(self.source, AudioBytes) else self.path
         log = PacketLog()
         resampler: soxr.ResampleStream | None = None
-        frame_key: tuple[int, str, str] | None = None
-        fifo = av.AudioFifo()
-
-        def flush() -> Samples:
-            frame = fifo.read(0, partial=True)
-            mono = np.empty(0, np.float32) if frame is None else self.to_mono(frame)
-            if resampler is None:
-                return mono
-            out: Samples = resampler.resample_chunk(mono, last=True)
-            return out
-
-        for packet in container.demux(source):
-            try:
-                frames = packet.decode()
-            except (av.InvalidDataError, av.EOFError):
-                log.add(packet, ok=False)
-                continue
-            log.add(packet, ok=True)
-            for frame in frames:
-                key = (frame.sample_rate, frame.layout.name, frame.format.name)
-                if key != frame_key:  # the first frame, or a chained stream that goes on in another form
-                    if frame_key is not None:
-                        yield flush()
-                    if frame.sample_rate < _LEAST_RATE_HZ:
-                        raise AudioError(f"not audio: a sample rate of {frame.sample_rate} Hz", self.path)
-                    frame_key = key
-                    fifo = av.AudioFifo()
-                    resampler = None
-                    if frame.sample_rate != self.sample_rate_hz:
-                        resampler = soxr.ResampleStream(
-                            frame.sample_rate, self.sample_rate_hz, num_channels=1, dtype="float32", quality="HQ"
-                        )
-                frame.pts = None  # gaps in time stamps are no gaps in the sound
-                fifo.write(frame)
-            if fifo.samples >= _BLOCK_SAMPLES and (gathered := fifo.read(0, partial=True)) is not None:
-                mono = self.to_mono(gathered)
-                yield mono if resampler is None else resampler.resample_chunk(mono)
-        if frame_key is not None:
-            yield flush()
-        self._judge(container, source, log)
+        rate_hz: int | None = None
+        for frame in gathered_frames(container, path, log):
+            if frame.sample_rate != rate_hz:  # the first frame, or a chained stream that goes on at another rate
+                if resampler is not None:
+                    yield resampler.resample_chunk(_NO_SAMPLES, last=True)
+                rate_hz, resampler = frame.sample_rate, None
+                if rate_hz < _LEAST_RATE_HZ:
+                    raise AudioError(f"not audio: a sample rate of {rate_hz} Hz", self.path)
+                if rate_hz != self.sample_rate_hz:
+                    resampler = soxr.ResampleStream(
+                        rate_hz, self.sample_rate_hz, num_channels=1, dtype="float32", quality="HQ"
+                    )
+            mono = self.to_mono(frame)
+            yield mono if resampler is None else resampler.resample_chunk(mono)
+        if resampler is not None:
+            yield resampler.resample_chunk(_NO_SAMPLES, last=True)
+        self._judge(container, container.streams.audio[0], log)
 
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""

@@ -6,9 +6,12 @@ at their own bytes.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from typing import Any, BinaryIO
+
+import av
 
 Opener = Callable[[], BinaryIO]
 """Opens the file, on disk or in memory, anew."""
@@ -18,6 +21,9 @@ TOLERANCE_SECONDS = 0.5
 
 # Containers whose declared length is written in them, not estimated from the bit rate by the decoder.
 _DECLARE_LENGTH = frozenset(["flac", "aiff", "mov", "asf", "matroska", "ape", "wv", "tta", "tak", "mpc", "mpc8", "dsf"])
+
+_TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
+_READ_BYTES = 1_048_576
 
 _MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -33,9 +39,16 @@ class PacketLog:
         self.first_byte: int | None = None
         self.last_is_damaged = False
         self._last: Any = None
+        self._offset = 0
 
-    def add(self, packet: Any, *, ok: bool) -> None:
-        """Take note of a packet (av.Packet). The empty packet that flushes a decoder does not count."""
+    def add(self, packet: Any, *, ok: bool, offset: int = 0) -> None:
+        """Take note of a packet (av.Packet). The empty packet that flushes a decoder does not count.
+
+        Args:
+            packet: the packet.
+            ok: whether it could be decoded.
+            offset: where what the packet was read from begins in the file, in bytes.
+        """
         if not packet.size:
             return
         self.n_packets += 1
@@ -43,13 +56,48 @@ class PacketLog:
         if self.first_byte is None:
             self.first_byte = packet.pos
         self.last_is_damaged = not ok
-        self._last = packet
+        self._last, self._offset = packet, offset
 
     def last_packet(self) -> tuple[int, bytes] | None:
         """Position in the file (bytes) and content of the last packet, where known."""
         if self._last is None or self._last.pos is None or self._last.pos < 0:
             return None
-        return self._last.pos, bytes(self._last)
+        return self._offset + self._last.pos, bytes(self._last)
+
+    def add_mp3_ends(self, container: av.container.InputContainer, opener: Opener) -> bool:
+        """Take note of only the first and the last packet of an MP3 that was decoded without an error.
+
+        Of no other packets of such a file anything is asked. FFmpeg does not tell a file that cannot be read from one
+        that ends, so it is read once more.
+
+        Args:
+            container: the file, opened and not yet read.
+            opener: the file.
+
+        Returns:
+            False where no frame was found near the end of the file, and nothing was noted.
+
+        Raises:
+            OSError: the file cannot be read to its end.
+        """
+        with opener() as file:
+            buffer = bytearray(_READ_BYTES)
+            while file.readinto(buffer):  # type: ignore[attr-defined]
+                pass
+            start = max(0, file.tell() - _TAIL_BYTES)
+            file.seek(start)
+            tail = io.BytesIO(file.read())
+        try:
+            with av.open(tail, "r", format="mp3", metadata_errors="ignore") as end:
+                last = [packet for packet in end.demux(audio=0) if packet.size][-1:]
+        except av.FFmpegError:
+            return False
+        first = next(container.demux(audio=0), None)
+        if not last or first is None:
+            return False
+        self.add(first, ok=True)
+        self.add(last[0], ok=True, offset=start)
+        return True
 
 
 def missing_audio(
