@@ -1,9 +1,10 @@
-"""Which decoder: libsndfile (soundfile) or FFmpeg (PyAV)? CPU time of each, and how far they differ.
+"""Which decoder: libsndfile (soundfile) or FFmpeg (PyAV)? CPU time of each, and how threads get along.
 
     python benchmarks/decoders.py [--music DIR] [--seconds 180]
 
 Makes one stereo file of each format at 44.1 kHz from the example clips (or the audio under --music), decodes it in one
-thread with each library, with and without downmix and resampling to 16 kHz, and prints x real time of CPU.
+thread with each library, with and without downmix and resampling to 16 kHz, and prints x real time of CPU. A second
+table is of earmark's own two ways (earmark/gathering.py), by the clock, with one thread and with two side by side.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import argparse
 import resource
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +77,23 @@ def speed(decode: Callable[[Path], int], path: Path, seconds: float, repeats: in
     return f"{repeats * seconds / (cpu_seconds() - started):,.0f}"
 
 
+def side_by_side(source: Path | audio.AudioBytes, n_threads: int, seconds: float, repeats: int = 5) -> str:
+    """x real time by the clock, of all threads together."""
+
+    def decode() -> None:
+        for _ in range(repeats):
+            for _ in audio.stream(source, 16_000):
+                pass
+
+    threads = [threading.Thread(target=decode) for _ in range(n_threads)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return f"{n_threads * repeats * seconds / (time.perf_counter() - started):,.0f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--music", type=Path, default=ROOT / "examples" / "clips")
@@ -85,12 +105,20 @@ def main() -> None:
     print(f"soundfile {soundfile.__version__}, PyAV {av.__version__}; x real time of CPU, one thread\n")
     print("| format | soundfile, decoding | PyAV, decoding | soundfile + soxr | earmark.audio |")
     print("|---|---|---|---|---|")
+    beside = []
     with tempfile.TemporaryDirectory() as folder:
         for suffix in (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"):
             path = sounds.write(Path(folder) / f"a{suffix}", stereo, 48_000 if suffix == ".opus" else RATE_HZ)
             seconds = options.seconds * (RATE_HZ / 48_000 if suffix == ".opus" else 1)
             cells = [speed(f, path, seconds) for f in (sndfile_alone, pyav_alone, sndfile_to_windows_rate, ours)]
             print(f"| {suffix[1:]} | {' | '.join(cells)} |")
+            in_memory = audio.AudioBytes.read(path)
+            cells = [side_by_side(source, n, seconds) for source in (in_memory, path) for n in (1, 2)]
+            beside.append(f"| {suffix[1:]} | {' | '.join(cells)} |")
+    print("\nBy the clock, decoded, mixed and resampled:\n")
+    print("| format | in memory, 1 thread | in memory, 2 threads | on disk, 1 thread | on disk, 2 threads |")
+    print("|---|---|---|---|---|")
+    print("\n".join(beside))
 
 
 if __name__ == "__main__":
