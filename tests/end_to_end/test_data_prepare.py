@@ -45,7 +45,7 @@ def test_prepare_again_and_after_repair(table: Path, tmp_path: Path) -> None:
 
     again = earmark("data", "prepare", "manifest", "--root", table, "--out", out, "--quiet")
     assert again.returncode == 1
-    assert "3 shards were there already, and are whole" in again.stdout
+    assert "there already, and whole: 3 shards" in again.stdout
     assert again.stderr == ""
 
     sounds.write(tmp_path / "gone.mp3", sounds.music(2, 22_050), 22_050)

@@ -7,11 +7,22 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.data_prepare import DEFAULT_RATE_HZ, Audio, PrepareWatcher, load, summary
+from earmark.cli.data_prepare import PrepareWatcher, load, summary
+from earmark.cli.prepare_options import (
+    Audio,
+    AudioKind,
+    Name,
+    Protocol,
+    Quiet,
+    Rate,
+    RetryFailed,
+    ShardMegabytes,
+    rate_of,
+)
 
 
 def prepare(
-    name: Annotated[str, typer.Argument(help="One of `earmark data list`.")],
+    name: Name,
     root: Annotated[
         Path, typer.Option("--root", help="Where its lists lie, on this machine; for a manifest the table itself.")
     ],
@@ -29,29 +40,13 @@ def prepare(
         str,
         typer.Option("--address", help="[bold]auto[/bold]: this machine's cluster; [bold]local[/bold]; or HOST:PORT."),
     ] = "auto",
-    protocol: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--protocol",
-            help="A named split, whose clips are prepared; may be repeated; [bold]all[/bold] for every one.",
-            show_default=False,
-        ),
-    ] = None,
-    audio: Annotated[
-        Audio,
-        typer.Option("--audio", help="flac: mono, 16 bits, at --rate. original: the files as they are."),
-    ] = Audio.flac,
-    rate: Annotated[
-        int | None, typer.Option("--rate", help="Sample rate of the FLAC audio in Hz. Default: 16000.")
-    ] = None,
-    shard_mb: Annotated[
-        float | None, typer.Option("--shard-mb", help="About how large a shard is to be, in MB. Default: 256.")
-    ] = None,
+    protocol: Protocol = None,
+    audio: AudioKind = Audio.flac,
+    rate: Rate = None,
+    shard_mb: ShardMegabytes = None,
     cores: Annotated[int, typer.Option("--cores", min=1, help="CPU cores with which each shard is made.")] = 1,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try the clips of failed.csv again; only their shards are rewritten.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    retry_failed: RetryFailed = False,
+    quiet: Quiet = False,
 ) -> None:
     """Decode a dataset once, into shards, on all machines of a Ray cluster.
 
@@ -74,7 +69,6 @@ def prepare(
     from earmark.scale.prepare import prepare as run_prepare
     from earmark.shards.sample import Sources
 
-    rate_hz = DEFAULT_RATE_HZ if rate is None and audio is Audio.flac else rate
     root = root.expanduser().absolute()
     datasets = load(name, root, protocol or [])
     sources = Sources(root.parent if root.is_file() else root, audio_root) if audio_root is not None else None
@@ -87,7 +81,7 @@ def prepare(
             datasets,
             out,
             audio=audio.value,
-            sample_rate_hz=rate_hz,
+            sample_rate_hz=rate_of(rate, audio),
             shard_megabytes=shard_mb,
             sources=sources,
             cores=cores,

@@ -7,18 +7,23 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.train import _list, _quoted
+from earmark.cli.train_options import (
+    ListRecipes,
+    MeasureTraining,
+    Override,
+    Quiet,
+    Recipe,
+    Resume,
+    Root,
+    TensorBoard,
+    with_root,
+)
 
 
 def train(
-    recipe: Annotated[
-        str,
-        typer.Argument(help="A recipe that comes with earmark (e.g. [bold]first[/bold], see --list), or a YAML file."),
-    ],
+    recipe: Recipe,
     out: Annotated[str, typer.Option("--out", help="Folder of the run: a path that all machines see, or a URI.")],
-    root: Annotated[
-        str | None, typer.Option("--root", help="Where the dataset lies; short for -o data.root=DIR.")
-    ] = None,
+    root: Root = None,
     shards: Annotated[
         str | None,
         typer.Option(
@@ -45,27 +50,12 @@ def train(
         typer.Option("--readers", min=0, help="Processes of each worker that read ahead, see `earmark train`."),
     ] = None,
     max_failures: Annotated[int, typer.Option("--max-failures", min=0, help="Start lost workers again so often.")] = 5,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies in --out.")] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard/--no-tensorboard", help="Write OUT/tensorboard, beside OUT/log.csv.")
-    ] = True,
-    measure_training: Annotated[
-        int,
-        typer.Option(
-            "--measure-training",
-            metavar="N",
-            min=0,
-            help="Score so many training clips at each validation, too: train_roc_auc in OUT/log.csv.",
-        ),
-    ] = 0,
-    _wanted: Annotated[
-        bool, typer.Option("--list", callback=_list, is_eager=True, help="List the recipes and stop.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    override: Override = None,
+    resume: Resume = False,
+    tensorboard: TensorBoard = True,
+    measure_training: MeasureTraining = 0,
+    _wanted: ListRecipes = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model on a Ray cluster, as `earmark train` does on one machine.
 
@@ -91,10 +81,7 @@ def train(
     from earmark.scale.train import train as run_training
     from earmark.training.config import load_recipe
 
-    overrides = list(override or ())
-    if root is not None:
-        overrides.append(f"data.root={_quoted(str(Path(root).expanduser().absolute()))}")
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, with_root(override, None if root is None else Path(root).expanduser().absolute()))
     if loaded.data.dataset == student.NAME:
         raise ConfigError(f"recipe {recipe}: learns from teachers; use `earmark distill train` on one machine")
     with (

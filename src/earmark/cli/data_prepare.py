@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,51 +11,39 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from earmark.cli.prepare_options import (
+    Audio,
+    AudioKind,
+    Name,
+    Protocol,
+    Quiet,
+    Rate,
+    RetryFailed,
+    ShardMegabytes,
+    rate_of,
+)
+from earmark.cli.text import counted
+
 if TYPE_CHECKING:
     from earmark.datasets import Dataset
     from earmark.shards import PrepareProgress, PrepareReport
 
-DEFAULT_RATE_HZ = 16_000
 _LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
 
 
-class Audio(StrEnum):
-    """What the shards hold."""
-
-    flac = "flac"
-    original = "original"
-
-
 def prepare(
-    name: Annotated[str, typer.Argument(help="One of `earmark data list`.")],
+    name: Name,
     root: Annotated[Path, typer.Option("--root", help="Where it lies; for a manifest the table itself.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the shards.")],
-    protocol: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--protocol",
-            help="A named split, whose clips are prepared; may be repeated; [bold]all[/bold] for every one of the "
-            "dataset. Default: the one that fits what lies under --root.",
-            show_default=False,
-        ),
-    ] = None,
-    audio: Annotated[
-        Audio,
-        typer.Option("--audio", help="flac: mono, 16 bits, at --rate. original: the files as they are."),
-    ] = Audio.flac,
-    rate: Annotated[
-        int | None, typer.Option("--rate", help="Sample rate of the FLAC audio in Hz. Default: 16000.")
-    ] = None,
-    shard_mb: Annotated[
-        float | None, typer.Option("--shard-mb", help="About how large a shard is to be, in MB. Default: 256.")
-    ] = None,
+    protocol: Protocol = None,
+    audio: AudioKind = Audio.flac,
+    rate: Rate = None,
+    shard_mb: ShardMegabytes = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Files side by side. Default: one a core.")
     ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try the clips of failed.csv again; only their shards are rewritten.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    retry_failed: RetryFailed = False,
+    quiet: Quiet = False,
 ) -> None:
     """Decode a dataset once, into WebDataset shards that training reads.
 
@@ -75,7 +62,6 @@ def prepare(
     from earmark.cli.extra import stopping_kindly
     from earmark.shards import prepare as run_prepare
 
-    rate_hz = DEFAULT_RATE_HZ if rate is None and audio is Audio.flac else rate
     datasets = load(name, root, protocol or [])
     with (
         stopping_kindly("what is finished is kept: the same command goes on"),
@@ -85,7 +71,7 @@ def prepare(
             datasets,
             out,
             audio=audio.value,
-            sample_rate_hz=rate_hz,
+            sample_rate_hz=rate_of(rate, audio),
             shard_megabytes=shard_mb,
             jobs=jobs,
             retry_failed=retry_failed,
@@ -119,10 +105,10 @@ def summary(out: Path | str, report: PrepareReport) -> None:
     typer.echo(f"{header.dataset} ({', '.join(header.protocols)}): {kind}")
     typer.echo(
         f"{header.n_clips - header.n_failed:,} of {header.n_clips:,} clips, "
-        f"{header.duration_seconds / 3600:,.2f} h of audio, {_size(header.n_bytes)} in {header.n_shards:,} shards"
+        f"{header.duration_seconds / 3600:,.2f} h of audio, {_size(header.n_bytes)} in {counted(header.n_shards, 'shard')}"
     )
     if report.n_shards_made < header.n_shards:
-        typer.echo(f"{header.n_shards - report.n_shards_made:,} shards were there already, and are whole")
+        typer.echo(f"there already, and whole: {counted(header.n_shards - report.n_shards_made, 'shard')}")
     if report.failures:
         typer.echo(f"{len(report.failures):,} of {header.n_clips:,} clips failed, and why: {out}/{FAILED}")
     typer.echo(f"{out}")

@@ -10,6 +10,11 @@ def printable(path: Path | str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
 
 
+def counted(n: int, what: str) -> str:
+    """How many of something: 1 track, 2,000 tracks."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
 def clock(seconds: float) -> str:
     """A length for people, as 4:05 or 1:02:03."""
     whole = round(seconds)

@@ -7,45 +7,24 @@ from typing import Annotated
 
 import typer
 
-
-def _list(wanted: bool) -> None:
-    """The recipes that come with earmark, on stdout, by paper."""
-    if not wanted:
-        return
-    from earmark.cli.extra import require_extra
-
-    require_extra("train", "`earmark train`", "yaml")
-
-    from itertools import groupby
-
-    from earmark.training.config import list_recipes, recipe_summary
-
-    names = list_recipes()
-    width = max(map(len, names))
-    for paper, group in groupby(sorted(names, key=_paper), key=_paper):
-        typer.echo(f"{paper}:" if paper else "of earmark itself:")
-        for name in group:
-            typer.echo(f"  {name:{width}}  {recipe_summary(name)}")
-    raise typer.Exit
-
-
-def _paper(name: str) -> str:
-    return name.rpartition("/")[0]
+from earmark.cli.train_options import (
+    ListRecipes,
+    MeasureTraining,
+    Override,
+    Quiet,
+    Recipe,
+    Resume,
+    Root,
+    TensorBoard,
+    with_root,
+)
 
 
 def train(
-    recipe: Annotated[
-        str,
-        typer.Argument(help="A recipe that comes with earmark (e.g. [bold]first[/bold], see --list), or a YAML file."),
-    ],
+    recipe: Recipe,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: checkpoint, log, recipe, state.")],
-    root: Annotated[
-        str | None, typer.Option("--root", help="Where the dataset lies; short for -o data.root=DIR.")
-    ] = None,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),
-    ] = None,
+    root: Root = None,
+    override: Override = None,
     begin: Annotated[
         Path | None,
         typer.Option(
@@ -54,7 +33,7 @@ def train(
             show_default="fresh ones",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies in --out.")] = False,
+    resume: Resume = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[
         int, typer.Option("--devices", min=1, help="So many of them train together and divide each batch.")
@@ -80,22 +59,10 @@ def train(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Files decoded side by side. Default: one a core.")
     ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard/--no-tensorboard", help="Write OUT/tensorboard, beside OUT/log.csv.")
-    ] = True,
-    measure_training: Annotated[
-        int,
-        typer.Option(
-            "--measure-training",
-            metavar="N",
-            min=0,
-            help="Score so many training clips at each validation, too: train_roc_auc in OUT/log.csv.",
-        ),
-    ] = 0,
-    _wanted: Annotated[
-        bool, typer.Option("--list", callback=_list, is_eager=True, help="List the recipes and stop.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    tensorboard: TensorBoard = True,
+    measure_training: MeasureTraining = 0,
+    _wanted: ListRecipes = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model by a recipe and keep the best epoch.
 
@@ -123,10 +90,7 @@ def train(
     from earmark.training.fitting import is_first_process
     from earmark.training.run import train as run_training
 
-    overrides = list(override or ())
-    if root is not None:
-        overrides.append(f"data.root={_quoted(root)}")
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, with_root(override, None if root is None else Path(root).expanduser()))
     if loaded.data.dataset == student.NAME:
         raise ConfigError(
             f"recipe {recipe}: learns from teachers; use `earmark distill train {recipe} --sets DIR --out DIR`"
@@ -154,10 +118,3 @@ def train(
             watcher=watcher,
         )
         watcher.finished(result)
-
-
-def _quoted(text: str) -> str:
-    """A path as YAML text, whatever characters it has."""
-    import json
-
-    return json.dumps(str(Path(text).expanduser()))
