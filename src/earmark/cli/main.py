@@ -13,11 +13,13 @@ from earmark.cli.baseline import baseline
 from earmark.cli.compare import compare
 from earmark.cli.evaluate import evaluate
 from earmark.cli.export import export
+from earmark.cli.help_text import let_prose_flow
 from earmark.cli.import_weights import import_weights
 from earmark.cli.reproduce import reproduce
 from earmark.cli.score import score
 from earmark.cli.serve import serve
 from earmark.cli.tag import tag
+from earmark.cli.text import printable
 from earmark.cli.train import train
 from earmark.cli.tune import tune
 from earmark.errors import AudioError, DataError, DownloadError, EarmarkError
@@ -68,6 +70,7 @@ app.command(rich_help_panel="For researchers", no_args_is_help=True)(reproduce)
 app.add_typer(analyze.app, name="analyze", rich_help_panel="For researchers")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
 app.command("import-weights", rich_help_panel="For researchers", no_args_is_help=True)(import_weights)
+let_prose_flow(app)
 
 
 def run() -> None:
@@ -82,7 +85,8 @@ def run() -> None:
             print(f"earmark: {line}", file=sys.stderr)
         sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError | DownloadError) else EXIT_USAGE)
     except OSError as error:  # stdout's disk is full, and the like
-        print(f"earmark: {error}", file=sys.stderr)
+        where = "" if error.filename is None else f"{printable(str(error.filename))}: "
+        print(f"earmark: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         print("earmark: stopped", file=sys.stderr)

@@ -161,17 +161,13 @@ def tag(
     Tags go to stdout, progress and messages to stderr. A file that cannot be tagged is told with its
     cause and the rest goes on. No file is ever changed without --write --apply.
 
-    [bold]Examples[/bold]
-
+    \b
+    Examples:
       earmark tag song.mp3
-
       earmark tag ~/Music --format jsonl > tags.jsonl
-
       earmark tag album/ --top 3 --taggram pictures/
-
-      earmark tag ~/Music --windows 4         hears 4 windows a file: faster on long files, not quite the same tags
-
-      earmark tag album/ --write              shows what would be written; add --apply to do it
+      earmark tag ~/Music --windows 4   hears 4 windows of each file: fast on long ones
+      earmark tag album/ --write        shows what would be written: add --apply
 
     Exit code: 0 all tagged, 1 some file failed or nothing was found, 2 wrong usage, 130 stopped by Ctrl-C.
     """
