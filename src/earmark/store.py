@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EACCES, EIO, ENOENT
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -194,14 +195,26 @@ class Store:
             fs, path = url_to_fs(f"{self.place}/{name}".rstrip("/"), use_listings_cache=False)
         except (ValueError, ImportError) as error:
             raise ConfigError(f"{self.place}: {error}") from error
+        except OSError as error:
+            raise DataError(f"{self.place}: cannot be reached ({error.strerror or error})") from error
         return fs, path
 
     @contextmanager
     def _told(self, name: str) -> Iterator[None]:
-        """Clients have errors of their own kinds, for a missing credential, say: they become ours, in words."""
+        """Clients have errors of their own kinds, for a missing credential, say: they become ours, in words. Others name the
+        place, which not all clients do."""
         try:
             yield
-        except OSError:
-            raise
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            kind = (
+                ENOENT
+                if isinstance(error, FileNotFoundError)
+                else EACCES
+                if isinstance(error, PermissionError)
+                else EIO
+            )
+            raise OSError(error.errno or kind, error.strerror or str(error), self.at(name)) from error
         except Exception as error:
             raise DataError(f"{self.at(name)}: {type(error).__name__}: {' '.join(str(error).split())}") from error

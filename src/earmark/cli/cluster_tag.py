@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from earmark.cli.extra import require_extra, stopping_kindly
 from earmark.cli.tag import Damaged, _at_least, _windows
-from earmark.cli.text import clock, printable
+from earmark.cli.text import clock, counted, printable
 
 if TYPE_CHECKING:
     from earmark.scale.tagging import Tally
@@ -133,16 +133,18 @@ def tag(
 
 def _summary(tally: Tally, out: str) -> None:
     n_failed = tally.n_failed + tally.n_failed_kept
-    typer.echo(f"{tally.n_rows - n_failed:,} tracks tagged, {n_failed:,} failed, in {tally.n_shards:,} shards")
+    typer.echo(
+        f"{counted(tally.n_rows - n_failed, 'track')} tagged, {n_failed:,} failed, in {counted(tally.n_shards, 'shard')}"
+    )
     if tally.n_shards_kept:
-        typer.echo(f"{tally.n_rows_kept:,} of them, in {tally.n_shards_kept:,} shards, were there already")
+        typer.echo(f"{tally.n_rows_kept:,} of them, in {counted(tally.n_shards_kept, 'shard')}, there already")
     if tally.n_shards_done:
         typer.echo(
             f"{clock(tally.audio_seconds)} of music, {_bytes(tally.bytes_read)} read, {_bytes(tally.bytes_written)} written; "
             f"{tally.core_hours:,.3g} core-hours"
         )
     if tally.n_stale:
-        typer.echo(f"{tally.n_stale:,} shards of rows that the manifest has no more were moved to {out}/_stale")
+        typer.echo(f"moved to {out}/_stale: {counted(tally.n_stale, 'shard')} of rows that the manifest has no more")
     typer.echo(f"{out}/*.parquet")
 
 
@@ -176,12 +178,13 @@ class _Shown:
         """See :class:`earmark.scale.tagging.Watcher`, here and below."""
         n_shards, n_rows = tally.n_shards - tally.n_shards_kept, tally.n_rows - tally.n_rows_kept
         self._say(
-            f"{tally.n_rows:,} tracks in {tally.n_shards:,} shards; {n_rows:,} tracks in {n_shards:,} are to be done"
+            f"{counted(tally.n_rows, 'track')} in {counted(tally.n_shards, 'shard')}; "
+            f"to be done: {counted(n_rows, 'track')} in {n_shards:,}"
         )
         self.bar.update(self.task, total=max(1, n_rows), note="connecting to Ray")
 
     def connected(self, n_workers: int) -> None:
-        self._say(f"{n_workers:,} workers")
+        self._say(counted(n_workers, "worker"))
         self.started = time.monotonic()
         self.bar.update(self.task, note="starting")
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from earmark.errors import DataError
+
+_ANSWER_SECONDS = 10.0
 
 
 @contextmanager
@@ -30,6 +33,7 @@ def connected(address: str = "auto") -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _check_answers(address)
     try:
         options = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
@@ -45,3 +49,16 @@ def connected(address: str = "auto") -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself waits minutes for a machine that is not there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise DataError(
+            f"no Ray cluster at {address} ({error}); `ray start --head` says its address, and --address local needs none"
+        ) from error

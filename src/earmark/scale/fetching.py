@@ -59,7 +59,10 @@ class Fetcher:
 
     def drop(self, number: int) -> None:
         """See :class:`earmark.scale.listening.Files`."""
-        if number in self._coming:
+        future = self._coming.get(number)
+        if future is not None:
+            if future.done() and future.exception() is None:
+                self.bytes_read += future.result()
             self._path(number).unlink(missing_ok=True)
         elif self.rows[number].address:
             path = local_path(self.rows[number].address)
@@ -78,9 +81,7 @@ class Fetcher:
 
     def _fetch(self, number: int) -> int:
         self._started[number] = time.monotonic()
-        n_bytes = fetch(self.rows[number].address, self._path(number), self.timeout_seconds)
-        self.bytes_read += n_bytes
-        return n_bytes
+        return fetch(self.rows[number].address, self._path(number), self.timeout_seconds)
 
     def _path(self, number: int) -> Path:
         return self.scratch / f"{number}{suffix_of(self.rows[number].address)}"

@@ -199,10 +199,15 @@ def check_settings(store: Store, settings: Settings) -> None:
 
     Raises:
         ConfigError: the folder has results of other settings.
+        DataError: it cannot be read or written to.
     """
     found = store.read_if_there(SETTINGS)
     if found is None or not any(map(is_shard, store.sizes())):
-        store.write(SETTINGS, (json.dumps(asdict(settings), indent=2) + "\n").encode())
+        try:
+            store.write(SETTINGS, (json.dumps(asdict(settings), indent=2) + "\n").encode())
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise DataError(f"{store}: cannot be written to ({why}); name another folder with --out") from error
         return
     try:
         before = json.loads(found)

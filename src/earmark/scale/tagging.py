@@ -20,7 +20,7 @@ from earmark.scale.connecting import connected
 from earmark.scale.manifest import read_manifest
 from earmark.scale.planning import STALE, WORK, Plan, Settings, Todo, check_settings, is_shard, make_plan
 from earmark.scale.table import shard_counts
-from earmark.scale.worker import JOB, Job, Report, ShardWorker
+from earmark.scale.worker import JOB, Job, Report, ShardWorker, remove_leftovers
 from earmark.store import Store, store_at
 from earmark.tagging import MOST_SPARSE_WINDOWS
 
@@ -172,8 +172,12 @@ def tag_manifest(job: TagJob, watcher: Watcher | None = None) -> Tally:
             store.write(f"{WORK}/{run}/{JOB}", worker.to_json().encode())
             for name in redo.intersection(one.name for one in plan.todo):
                 store.delete(name)
-            with connected(job.address):
-                _make_all(plan.todo, store, run, job, tally, watcher)
+            try:
+                with connected(job.address):
+                    _make_all(plan.todo, store, run, job, tally, watcher)
+            finally:
+                if job.address == "local":  # elsewhere the next worker does it
+                    remove_leftovers()
         tally.n_stale = _move_stale(store, plan)
     finally:
         store.delete_folder(f"{WORK}/{run}")

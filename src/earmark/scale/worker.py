@@ -137,7 +137,7 @@ class ShardWorker:
         self._job = Job.from_json(text)
         if self._job.version != __version__:
             raise ConfigError(f"has earmark {__version__}, but the command runs {self._job.version}: install the same")
-        _remove_leftovers()
+        remove_leftovers()
         scratch = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
         atexit.register(self.close)
         model = scratch / "model.onnx"
@@ -195,8 +195,8 @@ class ShardWorker:
             self._scratch = None
 
 
-def _remove_leftovers() -> None:
-    """What workers left here that were killed together with the process that listens."""
+def remove_leftovers() -> None:
+    """Remove what workers left on this machine that were killed together with the process that listens."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
         try:
             os.kill(int(folder.name.removeprefix(_SCRATCH).partition("-")[0]), 0)
