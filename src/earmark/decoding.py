@@ -15,17 +15,11 @@ import numpy.typing as npt
 import soxr
 
 from earmark.errors import AudioError, TruncatedAudioError
-from earmark.gathering import file_url, gathered_frames
+from earmark.gathering import CONTAINERS, file_url, gathered_frames
 from earmark.truncation import PacketLog, may_be_cut_off, missing_audio
 
 Samples = npt.NDArray[np.float32]
 
-# Containers that hold audio. Play lists, network streams and picture formats stay out: FFmpeg would
-# follow addresses written in a text file that is named like a song.
-_CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
-    "ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
-)
 _LEAST_RATE_HZ = 1_000  # no sound is stored at less, and resampled a block at 1 Hz would take gigabytes
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
@@ -118,7 +112,7 @@ class AudioStream:
         else:
             _check_file(self.path)
             file = file_url(self.path)
-        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
+        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": CONTAINERS})
 
     def open_bytes(self) -> BinaryIO:
         """The file's own bytes, for a look beside the decoder."""
@@ -131,7 +125,7 @@ class AudioStream:
         log = PacketLog()
         resampler: soxr.ResampleStream | None = None
         rate_hz: int | None = None
-        for frame in gathered_frames(container, path, log):
+        for frame in gathered_frames(container, path, log, self.open_container):
             if frame.sample_rate != rate_hz:  # the first frame, or a chained stream that goes on at another rate
                 if resampler is not None:
                     yield resampler.resample_chunk(_NO_SAMPLES, last=True)

@@ -3,53 +3,90 @@
 There are two ways, and they give the same samples. Packet by packet shows what cannot be decoded and where, but takes
 Python's lock several times a packet, for 20 microseconds of work at an MP3: threads that decode side by side wait for
 each other. A filter graph that reads the file itself (FFmpeg's amovie) gives a joined frame in one call without the
-lock, and stops at whatever is out of order. So it goes first, and packet by packet is for what it stops at, for codecs
-with larger frames, and for files in memory, which it cannot read.
+lock, and stops at whatever its decoder calls an error. So it goes first, and packet by packet is for what it stops at,
+which is then decoded twice up to there; for codecs with larger frames; and for files in memory, which it cannot read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
 
-from earmark.truncation import PacketLog
+from earmark.truncation import TOLERANCE_SECONDS, PacketLog
 
 GATHERED_SAMPLES = 65_536
 
+# Containers that hold audio. Play lists, network streams and picture formats stay out: FFmpeg would
+# follow addresses written in a text file that is named like a song.
+CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
+    "ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
+)
+
 _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
-"""Codecs with frames of about a thousand samples. Of these the graph tells every error; of FLAC not the last frame's."""
+"""Codecs with frames of about a thousand samples. Of FLAC the graph does not tell an error in the last frame."""
+
+Opener = Callable[[], av.container.InputContainer]
 
 
 def gathered_frames(
-    container: av.container.InputContainer, path: Path | None, log: PacketLog
+    container: av.container.InputContainer, path: Path | None, log: PacketLog, reopen: Opener
 ) -> Iterator[av.AudioFrame]:
-    """Frames of a file's first audio stream, of at least ``GATHERED_SAMPLES`` each but where the sound's form changes.
+    """Frames of a file's first audio stream, of ``GATHERED_SAMPLES`` or a little more; fewer where its form changes,
+    and at the end.
 
     Args:
         container: the file, opened and not yet read; it has an audio stream.
         path: the file; None for one in memory.
-        log: told of the packets by the time of the last frame.
+        log: told of its packets when the iteration ends; of an undamaged MP3 only of the first and the last.
+        reopen: opens the file anew.
 
     Raises (while iterating):
         av.FFmpegError, OSError: the file cannot be read.
     """
     source = container.streams.audio[0]
-    n_given = 0
-    if path is not None and source.codec_context.codec.canonical_name in _SMALL_FRAMES:
+    n_given, seconds = 0, 0.0
+    if path is not None and _codec(source) in _SMALL_FRAMES:
         try:
             for frame in _by_graph(file_url(path), container.format.name, source.index):
                 n_given += frame.samples
+                seconds += frame.samples / frame.sample_rate
                 yield frame
         except (av.FFmpegError, ValueError):
-            pass  # damage, a change of form, a name that is no UTF-8
+            pass  # damage, a change of form, a name that is no UTF-8, an FFmpeg without this filter
         else:
-            if container.format.name != "mp3" or not log.add_mp3_ends(container, lambda: path.open("rb")):
-                for packet in container.demux(source):
-                    log.add(packet, ok=True)
+            if _read_whole(container, path, log, seconds):
+                return
+            log.forget()
+            with reopen() as again:
+                yield from _by_packet(again, again.streams.audio[0], log, n_given)
             return
     yield from _by_packet(container, source, log, n_given)
+
+
+def _codec(source: av.AudioStream) -> str | None:
+    """None where there is no decoder, whatever PyAV's types say: reading its packets then says so."""
+    context: av.AudioCodecContext | None = source.codec_context
+    return None if context is None else context.codec.canonical_name
+
+
+def _read_whole(container: av.container.InputContainer, path: Path, log: PacketLog, seconds: float) -> bool:
+    """Was that all? To the graph a file that cannot be read on, or a demuxer's error, is the end of the file.
+
+    Demuxing once more raises such errors. An MP3 has none but a failing disk's: there, reading it through is enough.
+    """
+    source = container.streams.audio[0]
+    base = source.time_base or 0
+    as_declared = source.duration is not None and seconds > source.duration * base - TOLERANCE_SECONDS
+    if container.format.name == "mp3" and as_declared and log.add_mp3_ends(container, lambda: path.open("rb")):
+        return True
+    ticks = 0
+    for packet in container.demux(source):
+        log.add(packet, ok=True)
+        ticks += packet.duration or 0
+    return seconds > ticks * base - TOLERANCE_SECONDS
 
 
 def file_url(path: Path) -> str:
@@ -60,8 +97,13 @@ def file_url(path: Path) -> str:
 def _by_graph(url: str, formats: str, index: int) -> Iterator[av.AudioFrame]:
     graph = av.filter.Graph()
     graph.threads = 1  # else it starts one for every core, which have nothing to do
-    # The format that was found before: no other is tried.
-    movie = graph.add("amovie", filename=url, format_name=formats.split(",")[0], streams=str(index))
+    movie = graph.add(
+        "amovie",
+        filename=url,
+        format_name=formats.split(",")[0],  # that was found before
+        format_opts=f"format_whitelist={CONTAINERS}",
+        streams=str(index),
+    )
     join = graph.add("asetnsamples", nb_out_samples=str(GATHERED_SAMPLES), pad="0")
     sink = graph.add("abuffersink")
     graph.link_nodes(movie, join, sink).configure()

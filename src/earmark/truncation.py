@@ -30,10 +30,21 @@ _MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 1
 _MPEG_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 
 
+_XING = (b"Xing", b"Info")
+_XING_DISTANCES = (36, 21, 13)  # bytes from the frame's header: MPEG 1 stereo, MPEG 1 mono and 2 stereo, MPEG 2 mono
+
+
 class PacketLog:
-    """What is remembered of a file's packets: where the first and the last lie, how many were damaged."""
+    """What is remembered of a file's packets: where the first and the last lie, how many were damaged.
+
+    It knows only those that it was told of, see :meth:`add_mp3_ends`.
+    """
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.n_packets = 0
         self.n_damaged = 0
         self.first_byte: int | None = None
@@ -116,6 +127,8 @@ def missing_audio(
     exact = bool(names & _DECLARE_LENGTH)
     if "mp3" in names:
         exact = has_length_header(opener, log)
+        # FFmpeg guesses from the bit rate where a long tag behind the music makes the file longer than its header says.
+        declared_seconds = _mp3_header_seconds(opener, log) or declared_seconds
         if _mp3_ends_inside_a_frame(opener, log):
             return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     if exact and declared_seconds and decoded_seconds < declared_seconds - TOLERANCE_SECONDS:
@@ -151,12 +164,32 @@ def may_be_cut_off(opener: Opener, container: str) -> bool:
 
 def has_length_header(opener: Opener, log: PacketLog) -> bool:
     """Does the frame before the first audio packet of an MP3 hold a Xing, Info or VBRI header?"""
+    before = _before_first_packet(opener, log)
+    return any(mark in before for mark in (*_XING, b"VBRI"))
+
+
+def _before_first_packet(opener: Opener, log: PacketLog) -> bytes:
     if not log.first_byte:
-        return False
+        return b""
     with opener() as file:
         file.seek(max(0, log.first_byte - 2048))
-        before = file.read(log.first_byte - file.tell())
-    return any(mark in before for mark in (b"Xing", b"Info", b"VBRI"))
+        return file.read(log.first_byte - file.tell())
+
+
+def _mp3_header_seconds(opener: Opener, log: PacketLog) -> float | None:
+    """Length that a Xing or Info header counts in frames; None where there is none, or no count in it."""
+    before = _before_first_packet(opener, log)
+    for mark in _XING:
+        at = before.rfind(mark)
+        if at < 0 or len(before) < at + 12 or not before[at + 7] & 1:
+            continue
+        for distance in _XING_DISTANCES:
+            header = before[max(0, at - distance) : at]
+            if _layer3_frame_bytes(header[:4]) is not None and len(header) == distance:
+                version, rate_index = (header[1] >> 3) & 3, (header[2] >> 2) & 3
+                n_frames = int.from_bytes(before[at + 8 : at + 12])
+                return n_frames * (1152 if version == 3 else 576) / _MPEG_RATES_HZ[version][rate_index] or None
+    return None
 
 
 def _layer3_frame_bytes(header: bytes) -> int | None:
