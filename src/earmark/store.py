@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, EIO, ENOENT
+from errno import EACCES, EIO, ENOENT, ETIMEDOUT
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +33,10 @@ def store_at(place: str | os.PathLike[str] | Store) -> Store:
             installed.
     """
     return place if isinstance(place, Store) else Store(place)
+
+
+_ERRNO = {FileNotFoundError: ENOENT, PermissionError: EACCES, TimeoutError: ETIMEDOUT, OSError: EIO}
+"""Of errors that clients of stores raise without a number."""
 
 
 class Store:
@@ -206,15 +210,9 @@ class Store:
         try:
             yield
         except OSError as error:
-            if error.filename is not None:
+            if error.filename is not None or (error.errno is None and type(error) not in _ERRNO):
                 raise
-            kind = (
-                ENOENT
-                if isinstance(error, FileNotFoundError)
-                else EACCES
-                if isinstance(error, PermissionError)
-                else EIO
-            )
-            raise OSError(error.errno or kind, error.strerror or str(error), self.at(name)) from error
+            number = error.errno or _ERRNO[type(error)]
+            raise OSError(number, error.strerror or str(error) or os.strerror(number), self.at(name)) from error
         except Exception as error:
             raise DataError(f"{self.at(name)}: {type(error).__name__}: {' '.join(str(error).split())}") from error

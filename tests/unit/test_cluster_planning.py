@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +14,7 @@ import pytest
 
 from earmark.errors import AudioError, ConfigError, DataError
 from earmark.scale.addresses import fetch
+from earmark.scale.connecting import connected
 from earmark.scale.manifest import Row, read_manifest
 from earmark.scale.planning import Settings, check_settings, cut_rows, is_shard, make_plan, read_plan, shard_names
 from earmark.scale.table import Heard, read_shard, shard_counts, shard_table, tag_columns
@@ -140,6 +143,27 @@ def test_a_folder_has_the_results_of_one_way_of_listening(tmp_path: Path) -> Non
     check_settings(Store(tmp_path), SETTINGS)
     with pytest.raises(ConfigError, match=r"another run \(windows None there, 8 now\)"):
         check_settings(Store(tmp_path), other)
+
+
+def test_places_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(
+            DataError, match=r"file(/below)?: cannot be used for results \(.+\); name another folder with"
+        ):
+            check_settings(Store(place), SETTINGS)
+    with pytest.raises(DataError, match=r"^ftp://127.0.0.1:9/tags: cannot be reached \("):
+        Store("ftp://127.0.0.1:9/tags")
+
+
+def test_a_cluster_where_nobody_answers_is_told_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]  # closed again: nobody listens there
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "a..b:1", "127.0.0.1:99999"):
+        started = time.monotonic()
+        with pytest.raises(DataError, match=f"no Ray cluster at {address} .*--address local"), connected(address):
+            pass
+        assert time.monotonic() - started < 5
 
 
 def test_addresses_that_lead_nowhere(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,40 @@ def test_tracks_from_everywhere_come_out_as_from_one_machine(tmp_path: Path, web
     assert sum(report.n_failed for report in again) == 4
     worker.close()
     assert not scratch.exists()
+
+
+def test_a_store_is_asked_once_a_track_and_a_few_times_a_shard(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/scale.md says of requests, which stores let one pay for."""
+    from s3fs import S3FileSystem
+
+    song = sounds.write(tmp_path / "a.flac", np.random.default_rng(0).uniform(-1, 1, (2, 44_100 * 40)), 44_100)
+    assert song.stat().st_size > 5e6  # more than s3fs asks for at a time when it reads piece by piece
+    music, store = Store(f"{bucket}/many"), Store(f"{bucket}/of-many")
+    uris = [f"{bucket}/many/{k}.flac" for k in range(12)]
+    for uri in uris:
+        music.put(Path(uri).name, song)
+    (tmp_path / "m.csv").write_text("uri\n" + "\n".join(uris) + "\n")
+    plan, worker = planned(str(tmp_path / "m.csv"), store)
+    n_shards = len(plan.todo)
+    asked: Counter[tuple[str, bool]] = Counter()
+    call = S3FileSystem._call_s3
+
+    async def counted(self: S3FileSystem, method: str, *args: object, **options: object) -> object:
+        asked[method, str(options.get("Key", "")).startswith("many/")] += 1
+        return await call(self, method, *args, **options)
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", counted)
+    reports = ask(worker, plan)
+    worker.close()
+    assert sum(report.n_failed for report in reports) == 0
+    of_tracks = {method: n for (method, track), n in asked.items() if track}
+    of_shards = sum(n for (_, track), n in asked.items() if not track)
+    assert of_tracks == {"get_object": 12}
+    assert sum(report.bytes_read for report in reports) == 12 * song.stat().st_size
+    assert n_shards > 1
+    assert n_shards < of_shards <= 6 * n_shards + 4  # 4: job, model
 
 
 def test_heard_sparsely_and_without_embeddings(tmp_path: Path) -> None:

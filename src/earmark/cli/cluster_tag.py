@@ -137,7 +137,7 @@ def _summary(tally: Tally, out: str) -> None:
         f"{counted(tally.n_rows - n_failed, 'track')} tagged, {n_failed:,} failed, in {counted(tally.n_shards, 'shard')}"
     )
     if tally.n_shards_kept:
-        typer.echo(f"{tally.n_rows_kept:,} of them, in {counted(tally.n_shards_kept, 'shard')}, there already")
+        typer.echo(f"there already: {tally.n_rows_kept:,} of them, in {counted(tally.n_shards_kept, 'shard')}")
     if tally.n_shards_done:
         typer.echo(
             f"{clock(tally.audio_seconds)} of music, {_bytes(tally.bytes_read)} read, {_bytes(tally.bytes_written)} written; "

@@ -58,7 +58,8 @@ def _check_answers(address: str) -> None:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
         raise DataError(
-            f"no Ray cluster at {address} ({error}); `ray start --head` says its address, and --address local needs none"
+            f"no Ray cluster at {address} ({why}); `ray start --head` says its address, and --address local needs none"
         ) from error

@@ -61,7 +61,7 @@ class Fetcher:
         """See :class:`earmark.scale.listening.Files`."""
         future = self._coming.get(number)
         if future is not None:
-            if future.done() and future.exception() is None:
+            if future.done() and not future.cancelled() and future.exception() is None:
                 self.bytes_read += future.result()
             self._path(number).unlink(missing_ok=True)
         elif self.rows[number].address:

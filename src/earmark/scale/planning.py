@@ -199,16 +199,16 @@ def check_settings(store: Store, settings: Settings) -> None:
 
     Raises:
         ConfigError: the folder has results of other settings.
-        DataError: it cannot be read or written to.
+        DataError: it cannot be read or written to, or says nonsense.
     """
-    found = store.read_if_there(SETTINGS)
-    if found is None or not any(map(is_shard, store.sizes())):
-        try:
+    try:
+        found = store.read_if_there(SETTINGS)
+        if found is None or not any(map(is_shard, store.sizes())):
             store.write(SETTINGS, (json.dumps(asdict(settings), indent=2) + "\n").encode())
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise DataError(f"{store}: cannot be written to ({why}); name another folder with --out") from error
-        return
+            return
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError(f"{store}: cannot be used for results ({why}); name another folder with --out") from error
     try:
         before = json.loads(found)
         now = asdict(settings)
