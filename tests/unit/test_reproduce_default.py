@@ -57,6 +57,14 @@ def test_what_is_made_is_used_later_only(root: Path, tmp_path: Path) -> None:
             made |= results
 
 
+def test_a_try_takes_less_of_everything(root: Path, tmp_path: Path) -> None:
+    commands = lines(steps(root, tmp_path / "out", hours=0.5, overrides=["training.epochs=1"]))
+    hours = [line.split("--hours ")[1].split()[0] for line in commands if "--hours" in line]
+    assert hours == ["0.5"] * (1 + len(STUDENTS) + 1)
+    trainings = [line for line in commands if "distill train" in line]
+    assert all(line.rindex("training.epochs=1 ") > line.rfind("training.epochs=5") for line in trainings)
+
+
 def test_missing_collections_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"emotify.*corpus"):
         steps(tmp_path, tmp_path / "out")

@@ -15,7 +15,9 @@ def let_prose_flow(app: typer.Typer) -> None:
     for command in app.registered_commands:
         text = command.help or (command.callback and inspect.getdoc(command.callback))
         if text:
-            command.help = "\n\n".join(map(_flowing, inspect.cleandoc(text).split("\n\n")))
+            first, *rest = map(_flowing, inspect.cleandoc(text).split("\n\n"))
+            # Typer takes away the indentation that all lines but the first of the rest have.
+            command.help = "\n\n".join([first, *(f"\n{part}" if part is rest[0] else part for part in rest)])
     for group in app.registered_groups:
         if group.typer_instance is not None:
             let_prose_flow(group.typer_instance)

@@ -34,6 +34,10 @@ def reproduce(
         list[str] | None,
         typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes; may be repeated."),
     ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option("--hours", min=0.1, help="Of default alone: so much labelled audio; the bundled model had 35."),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Runs side by side. Default: one a core, one on a GPU.")
     ] = None,
@@ -54,6 +58,7 @@ def reproduce(
       earmark reproduce dieleman2014 --dataset emotify --root ~/emotify --out results
       earmark reproduce bristol --dataset emotify --root ~/emotify --out results --rows 'raw-*' --seeds 5
       earmark reproduce default --root ~/music-data --out default --dry-run
+      earmark reproduce default --root ~/music-data --out try --hours 0.5 -o training.epochs=1
 
     Runs lie in OUT/PAPER/ROW/seed-N, tables with intervals in OUT/PAPER/results.md and results.json. The same command
     again goes on where it was stopped, and skips what is done.
@@ -78,8 +83,10 @@ def reproduce(
     from earmark.reproduce.tables import load_tables
 
     if key == "default":
-        _make_default(root.expanduser(), out.expanduser(), jobs, dry_run, quiet)
+        _make_default(root.expanduser(), out.expanduser(), hours, override or [], jobs, dry_run, quiet)
         return
+    if hours is not None:
+        raise ConfigError(f"reproduce {key}: --hours {hours:g} is of `earmark reproduce default` alone")
     tables = load_tables(key)  # a wrong name is told before PyTorch is there
     from earmark.reproduce import page, results
     from earmark.reproduce.runner import plan, run
@@ -120,15 +127,17 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def _make_default(root: Path, out: Path, jobs: int | None, dry_run: bool, quiet: bool) -> None:
+def _make_default(
+    root: Path, out: Path, hours: float | None, overrides: list[str], jobs: int | None, dry_run: bool, quiet: bool
+) -> None:
     """All commands between music and the default model, one after the other."""
     from rich.console import Console
 
     from earmark.cli.extra import stopping_kindly
-    from earmark.reproduce.default import lines, run, steps
+    from earmark.reproduce.default import HOURS, lines, run, steps
     from earmark.tagging import available_cores
 
-    found = steps(root, out, jobs=jobs or available_cores())
+    found = steps(root, out, hours=hours or HOURS, jobs=jobs or available_cores(), overrides=overrides)
     if dry_run:
         for line in lines(found):
             typer.echo(line)

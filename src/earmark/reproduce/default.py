@@ -43,16 +43,25 @@ class Step:
     threads: int = 1
 
 
-def steps(root: Path, out: Path, *, hours: float = HOURS, jobs: int = 1, compare: bool = True) -> list[Step]:
+def steps(
+    root: Path,
+    out: Path,
+    *,
+    hours: float = HOURS,
+    jobs: int = 1,
+    compare: bool = True,
+    overrides: Sequence[str] = (),
+) -> list[Step]:
     """All steps.
 
     Args:
         root: with the folders emotify and corpus, and peers with the published weights; without peers the teachers are those
             that `earmark models pull` has fetched; with instruments, single notes are listened to in the end.
         out: folder of everything that is made: sets (115 MB an hour), students, and model.
-        hours: of labelled training audio.
+        hours: of labelled training audio. Fewer are enough to see whether all runs.
         jobs: processes that label side by side, and threads that train.
         compare: also train the other designs on a part of the set, and compare.
+        overrides: KEY=VALUE, of all trainings.
 
     Raises:
         DataError: a collection is not there.
@@ -64,6 +73,7 @@ def steps(root: Path, out: Path, *, hours: float = HOURS, jobs: int = 1, compare
     data = ("--emotify", str(emotify), "--corpus", str(corpus))
     weights = ("--weights", str(peers)) if peers.is_dir() else ()
     label = ("distill", "label", *data, *weights, "--out", str(sets), "--hours", f"{hours:g}")
+    changed = tuple(word for text in overrides for word in ("-o", text))
     of_sets = ("--sets", str(sets), "--emotify", str(emotify))
     found = [
         Step("label", tuple((*label, "--part", f"{i}/{jobs}") for i in range(1, jobs + 1))),
@@ -75,7 +85,7 @@ def steps(root: Path, out: Path, *, hours: float = HOURS, jobs: int = 1, compare
     ]
     trials = [out / "trials" / name for name in STUDENTS] if compare else []
     for name, folder in zip(STUDENTS, trials, strict=False):
-        short = ("-o", f"training.epochs={TRIAL_EPOCHS}", "--hours", f"{TRIAL_HOURS:g}")
+        short = ("-o", f"training.epochs={TRIAL_EPOCHS}", *changed, "--hours", f"{min(TRIAL_HOURS, hours):g}")
         found.append(_training(f"try {name}", name, of_sets, folder, short, jobs))
     if trials:
         page = out / "students.md"
@@ -84,8 +94,8 @@ def steps(root: Path, out: Path, *, hours: float = HOURS, jobs: int = 1, compare
             Step("compare students", (("distill", "compare", *checkpoints, *of_sets, "--out", str(page)),), page)
         )
     first, student = out / "first-stage", out / "student"
-    found.append(_training("train", STUDENTS[0], of_sets, first, (), jobs))
-    second = ("--begin", str(first / "checkpoint"), "--parts", "1", "--hours", f"{WHOLE_HOURS:g}")
+    found.append(_training("train", STUDENTS[0], of_sets, first, changed, jobs))
+    second = ("--begin", str(first / "checkpoint"), "--parts", "1", *changed, "--hours", f"{min(WHOLE_HOURS, hours):g}")
     found.append(_training("train on whole examples", WHOLE, of_sets, student, second, jobs))
     finish = ("distill", "finish", str(student / "checkpoint"), *of_sets, "--corpus", str(corpus), "--out", str(model))
     notes_there = ("--instruments", str(notes)) if (notes / "tracks.csv").is_file() else ()
