@@ -114,8 +114,7 @@ FAIRNESS = """\
   at a time. We looked for what makes it fastest without changing its package, and show every step.
 - Both do their usual work: musicnn hears all patches of three seconds side by side, earmark all windows, of the whole
   file. The models are MTT_musicnn, its default, with 50 tags, and earmark's default.
-- Time is from the start of a program to its end. Starting is half a second of earmark's and two of musicnn's, so that the
-  longer the list, the better earmark looks: with 10 files of three minutes it is a fifth of its time.
+- Time is from the start of a program to its end. earmark takes half a second to start, musicnn more (importing, above).
 - Memory is the resident memory of all processes together, taken every 50 ms; pages that processes share count once for
   each of them, so that one process is the leanest way. Of earmark the largest of all runs is compared with the median of
   musicnn's.
