@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from earmark.card import InputSpec
 from earmark.datasets import load_dataset
 from earmark.distillation import reference
 from earmark.distillation.agreement import Agreement, all_teachers, answers, compare, merged_labels
 from earmark.distillation.finish import finish, with_needed
-from earmark.distillation.model_figures import agreement_metrics, licence_hours, not_music
+from earmark.distillation.model_figures import agreement_metrics, licence_hours, mistakes, not_music
 from earmark.distillation.ranks import rank_correlations, shared_tags
 from earmark.distillation.ready import make_model
 from earmark.distillation.sets import LabelledSet
@@ -25,10 +26,13 @@ from earmark.errors import ConfigError
 from earmark.evaluation.run import _warnings, load_model
 from earmark.export import export_onnx
 from earmark.rules import usual_rules
-from earmark.tagging import load_tagger
+from earmark.tagging import Tagger, load_tagger
 from earmark.training.config import load_recipe
 from earmark.training.run import train
+from earmark.vocabulary import Tag, Vocabulary
 from tests.emotify import write_emotify
+from tests.made_library import card as made_card
+from tests.onnx_files import tiny
 from tests.unit.test_student import write_set
 
 TINY = ["training.epochs=1", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
@@ -251,3 +255,16 @@ def test_a_card_says_that_it_also_learned_from_a_dataset(student: tuple[Path, Pa
     assert not any("another protocol" in line for line in _warnings(card, emotify, "test"))
     other = dataclasses.replace(emotify, protocol="random-by-track")
     assert any("another protocol of this dataset (artist-disjoint)" in line for line in _warnings(card, other, "test"))
+
+
+def test_mistakes_are_of_genres_that_the_model_knows(tmp_path: Path) -> None:
+    """A try on little music leaves out tags that it cannot tell from noise, genres among them."""
+    emotify = write_emotify(tmp_path / "emotify")
+    two = Vocabulary((Tag("pop", category="genre"), Tag("slow", category="tempo"), Tag("classical", category="genre")))
+    spec = InputSpec(16_000, 8_000, 8_000)
+    tagger = Tagger.from_file(tiny(tmp_path / "two.onnx", made_card(two, input=spec)))
+    found, n_songs = mistakes(tagger, emotify)
+    assert n_songs == 4  # of eight test songs
+    assert 0 < len(found) < 4
+    assert {one.genre for one in found} | {one.heard for one in found} == {"pop", "classical"}
+    assert all(one.scores[1] > one.scores[0] for one in found)

@@ -152,12 +152,13 @@ def _emotify(found: Findings) -> list[str]:
         "",
         f"{report.n_clips} test songs of {report.n_groups} artists that are in no other split. ROC-AUC with 95 % intervals, "
         f"drawing artists. {found.finished.card.name}: whole songs, as `earmark tag` hears them; teachers: the mean over a song's "
-        "parts of 29.1 s. A dash: a teacher does not know the genre; its mean is then over the others.",
+        "parts of 29.1 s. A dash: a genre that is not known; the mean is then over the others.",
         "",
         "| | " + " | ".join(GENRES) + " | mean |",
         "|---|" + "---|" * (len(GENRES) + 1),
     ]
-    own = [_figure(report, "roc_auc", genre) for genre in GENRES]
+    names = found.finished.card.vocabulary.names
+    own = [_figure(report, "roc_auc", genre) if genre in names else "–" for genre in GENRES]
     lines.append(f"| **{found.finished.card.name}** | {' | '.join(own)} | {_figure(report, 'roc_auc')} |")
     for row in found.teachers:
         ends = ""
