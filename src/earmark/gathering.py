@@ -3,8 +3,9 @@
 There are two ways, and they give the same samples. Packet by packet shows what cannot be decoded and where, but takes
 Python's lock several times a packet, for 20 microseconds of work at an MP3: threads that decode side by side wait for
 each other. A filter graph that reads the file itself (FFmpeg's amovie) gives a joined frame in one call without the
-lock, and stops at whatever its decoder calls an error. So it goes first, and packet by packet is for what it stops at,
-which is then decoded twice up to there; for codecs with larger frames; and for files in memory, which it cannot read.
+lock, and goes on behind packets that cannot be decoded. So it goes first. Packet by packet is for sound that changes its
+form on the way, which is decoded twice up to there, and for what is damaged and no MP3; for codecs with larger frames;
+and for files in memory, which the graph cannot read.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
     "ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
 )
+
+_MOST_DAMAGED_TOGETHER = 10_000
 
 _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
 """Codecs with frames of about a thousand samples. Of FLAC the graph does not tell an error in the last frame."""
@@ -50,12 +53,12 @@ def gathered_frames(
     n_given, seconds = 0, 0.0
     if path is not None and _codec(source) in _SMALL_FRAMES:
         try:
-            for frame in _by_graph(file_url(path), container.format.name, source.index):
+            for frame in _by_graph(file_url(path), container.format.name, source.index, log):
                 n_given += frame.samples
                 seconds += frame.samples / frame.sample_rate
                 yield frame
         except (av.FFmpegError, ValueError):
-            pass  # damage, a change of form, a name that is no UTF-8, an FFmpeg without this filter
+            log.forget()  # a change of form, a name that is no UTF-8, an FFmpeg without this filter
         else:
             if _read_whole(container, path, log, seconds):
                 return
@@ -77,16 +80,18 @@ def _read_whole(container: av.container.InputContainer, path: Path, log: PacketL
 
     Demuxing once more raises such errors. An MP3 has none but a failing disk's: there, reading it through is enough.
     """
-    source = container.streams.audio[0]
+    names, source = container.format.name, container.streams.audio[0]
     base = source.time_base or 0
     as_declared = source.duration is not None and seconds > source.duration * base - TOLERANCE_SECONDS
-    if container.format.name == "mp3" and as_declared and log.add_mp3_ends(container, lambda: path.open("rb")):
+    if names == "mp3" and as_declared and not log.n_damaged and log.add_mp3_ends(container, lambda: path.open("rb")):
         return True
+    if log.n_damaged and names != "mp3":  # which of them it was may matter, and demuxers may have errors of their own
+        return False
     ticks = 0
     for packet in container.demux(source):
         log.add(packet, ok=True)
         ticks += packet.duration or 0
-    return seconds > ticks * base - TOLERANCE_SECONDS
+    return seconds > ticks * base * (1 - log.n_damaged / max(1, log.n_packets)) - TOLERANCE_SECONDS
 
 
 def file_url(path: Path) -> str:
@@ -94,7 +99,8 @@ def file_url(path: Path) -> str:
     return f"file:{path}"
 
 
-def _by_graph(url: str, formats: str, index: int) -> Iterator[av.AudioFrame]:
+def _by_graph(url: str, formats: str, index: int, log: PacketLog) -> Iterator[av.AudioFrame]:
+    """The graph's frames; of the packets that cannot be decoded the log knows how many."""
     graph = av.filter.Graph()
     graph.threads = 1  # else it starts one for every core, which have nothing to do
     movie = graph.add(
@@ -107,11 +113,19 @@ def _by_graph(url: str, formats: str, index: int) -> Iterator[av.AudioFrame]:
     join = graph.add("asetnsamples", nb_out_samples=str(GATHERED_SAMPLES), pad="0")
     sink = graph.add("abuffersink")
     graph.link_nodes(movie, join, sink).configure()
+    n_together = 0
     while True:
         try:
             frame = sink.pull()
         except av.EOFError:
             return
+        except av.InvalidDataError:
+            log.n_damaged += 1
+            n_together += 1
+            if n_together > _MOST_DAMAGED_TOGETHER:
+                raise
+            continue
+        n_together = 0
         assert isinstance(frame, av.AudioFrame)
         yield frame
 

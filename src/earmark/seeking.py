@@ -78,7 +78,7 @@ def read_stretches(
     try:
         with stream.open_container() as container:
             return _Seeker(stream, container).read(length, starts_of)
-    except (AudioError, av.FFmpegError, OSError, ValueError) as error:
+    except (AudioError, av.FFmpegError, OSError, ValueError, IndexError) as error:
         raise CannotSeekError("something in it cannot be read") from error
 
 
