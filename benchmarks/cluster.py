@@ -5,9 +5,9 @@
 
 Makes MP3s (44.1 kHz stereo, 192 kbit/s) from the example clips, a few that differ and copies of them. Where one
 core is measured, all processes are kept on one core, Ray's own among them: `earmark tag --jobs 1` and a worker of
-one core would else decode on one core and run the network on the other. Linux only. Whole processes are measured from outside. Starting Ray
-costs the same whether ten tracks follow or a million, so it is shown by itself: the cluster's overhead is that of the
-time from the first worker's start to the last shard.
+one core would else decode on one core and run the network on the other. Linux only. Whole processes are measured from
+outside. Starting Ray costs the same whether ten tracks follow or a million, so it is shown by itself: the cluster's
+overhead is that of the time from the first worker's start to the last shard.
 
 The driver's memory is measured with real manifests, a real plan, real Ray, and workers that do not listen: they wait as
 long as a track takes, divided by a factor that is said, and write shards of made scores. A million tracks would else

@@ -101,8 +101,6 @@ class AudioStream:
                 yield from self._blocks(container)
             except (av.FFmpegError, OSError) as error:
                 raise AudioError(cause(error), self.path) from error
-            except IndexError as error:  # PyAV's, at a packet of a stream that it does not know
-                raise AudioError("damaged: holds a stream that its beginning does not name", self.path) from error
         if self.peak < SILENCE_PEAK:
             self.warnings.append(SILENT)
 

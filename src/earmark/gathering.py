@@ -11,7 +11,9 @@ and for files in memory, which the graph cannot read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from errno import EIO
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -31,11 +33,12 @@ _MOST_DAMAGED_TOGETHER = 10_000
 _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
 """Codecs with frames of about a thousand samples. Of FLAC the graph does not tell an error in the last frame."""
 
-Opener = Callable[[], av.container.InputContainer]
-
 
 def gathered_frames(
-    container: av.container.InputContainer, path: Path | None, log: PacketLog, reopen: Opener
+    container: av.container.InputContainer,
+    path: Path | None,
+    log: PacketLog,
+    reopen: Callable[[], av.container.InputContainer],
 ) -> Iterator[av.AudioFrame]:
     """Frames of a file's first audio stream, of ``GATHERED_SAMPLES`` or a little more; fewer where its form changes,
     and at the end.
@@ -88,10 +91,17 @@ def _read_whole(container: av.container.InputContainer, path: Path, log: PacketL
     if log.n_damaged and names != "mp3":  # which of them it was may matter, and demuxers may have errors of their own
         return False
     ticks = 0
-    for packet in container.demux(source):
+    for packet in _packets(container, source):
         log.add(packet, ok=True)
         ticks += packet.duration or 0
     return seconds > ticks * base * (1 - log.n_damaged / max(1, log.n_packets)) - TOLERANCE_SECONDS
+
+
+def _packets(container: av.container.InputContainer, source: av.AudioStream) -> Iterator[Any]:
+    try:
+        yield from container.demux(source)
+    except IndexError as error:  # PyAV's, at a packet of a stream that was not there when the file was opened
+        raise OSError(EIO, "a stream turns up that its beginning does not name") from error
 
 
 def file_url(path: Path) -> str:
@@ -135,7 +145,7 @@ def _by_packet(
 ) -> Iterator[av.AudioFrame]:
     """All frames but the first ``n_given`` samples."""
     fifo, form = av.AudioFifo(), None
-    for packet in container.demux(source):
+    for packet in _packets(container, source):
         try:
             frames = packet.decode()
         except (av.InvalidDataError, av.EOFError):

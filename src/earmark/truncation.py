@@ -28,8 +28,6 @@ _READ_BYTES = 1_048_576
 _MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MPEG_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-
-
 _XING = (b"Xing", b"Info")
 _XING_DISTANCES = (36, 21, 13)  # bytes from the frame's header: MPEG 1 stereo, MPEG 1 mono and 2 stereo, MPEG 2 mono
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
@@ -183,17 +184,16 @@ def test_many_channels(tmp_path: Path) -> None:
     np.testing.assert_allclose(heard(path)[0], by_packet, atol=1e-6)
 
 
-def test_what_the_graph_takes_for_the_end_is_no_end(tmp_path: Path, packet_by_packet: list[int]) -> None:
+def test_what_the_graph_takes_for_the_end_is_no_end(
+    tmp_path: Path, packet_by_packet: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It reads less than there is: as where a disk fails for a moment, or a file grows."""
     path = song(tmp_path / "a.ogg", seconds=12)
     whole = heard(path)[0]
     assert not packet_by_packet
     by_graph = gathering._by_graph
-    try:
-        gathering._by_graph = lambda *a: islice(by_graph(*a), 3)  # type: ignore[assignment]
-        again, reason, _, _ = heard(path)
-    finally:
-        gathering._by_graph = by_graph
+    monkeypatch.setattr(gathering, "_by_graph", lambda *arguments: islice(by_graph(*arguments), 3))
+    again, reason, _, _ = heard(path)
     assert not reason
     assert packet_by_packet == [3 * gathering.GATHERED_SAMPLES]
     assert np.array_equal(again, whole)
@@ -231,12 +231,17 @@ def test_a_file_that_cannot_be_read_to_its_end(tmp_path: Path, monkeypatch: pyte
         audio.load(path, RATE_HZ)
 
 
-def test_a_stream_that_appears_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_appears_on_the_way(tmp_path: Path) -> None:
     """PyAV raises an IndexError at a packet of a stream that it does not know, as damaged MPEG-TS may hold one."""
 
-    def unknown(*_: Any) -> NoReturn:
-        raise IndexError("list index out of range")
+    class Growing:
+        def __init__(self, container: Any) -> None:
+            self.streams, self.demux_all = container.streams, container.demux
 
-    monkeypatch.setattr(gathering, "_by_packet", unknown)
-    with pytest.raises(AudioError, match="a stream that its beginning does not name"):
-        audio.load(song(tmp_path / "a.flac"), RATE_HZ)
+        def demux(self, source: Any) -> Iterator[Any]:
+            yield from islice(self.demux_all(source), 20)
+            raise IndexError("list index out of range")
+
+    path = song(tmp_path / "a.flac")
+    with av.open(str(path)) as container, pytest.raises(OSError, match="a stream turns up"):
+        list(gathering.gathered_frames(Growing(container), None, PacketLog(), fail))  # type: ignore[arg-type]

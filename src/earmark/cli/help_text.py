@@ -17,7 +17,7 @@ def let_prose_flow(app: typer.Typer) -> None:
         if text:
             first, *rest = map(_flowing, inspect.cleandoc(text).split("\n\n"))
             # Typer takes away the indentation that all lines but the first of the rest have.
-            command.help = "\n\n".join([first, *(f"\n{part}" if part is rest[0] else part for part in rest)])
+            command.help = "\n\n".join([first, *(f"\n{part}" for part in rest[:1]), *rest[1:]])
     for group in app.registered_groups:
         if group.typer_instance is not None:
             let_prose_flow(group.typer_instance)
