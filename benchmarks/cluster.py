@@ -29,12 +29,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import service
 from cluster_page import COSTS_HEAD, MILLION, RESULTS, Run, into_the_guide, median, page
-from tagging import ROOT, TAG
 
 import earmark
-from earmark.tagging import available_cores
+import service
+from earmark.core.cpu import available_cores
+from tagging import ROOT, TAG
 
 
 def on_cores(n: int) -> None:
@@ -87,8 +87,8 @@ def drive(settings: dict[str, Any]) -> None:
     began = time.perf_counter()
     if "workers" in settings:
         on_cores(settings["workers"])
-    from earmark.scale import tagging, worker
-    from earmark.scale.tagging import TagJob, Watcher, tag_manifest
+    from earmark.cluster import tagging, worker
+    from earmark.cluster.tagging import TagJob, Watcher, tag_manifest
 
     times: dict[str, float] = {}
     memory: list[float] = []
@@ -135,10 +135,10 @@ def pretending(worker: Any, seconds: float) -> type:
         def hear(self, _files: Any, n_files: int) -> list[Any]:
             import numpy as np
 
-            from earmark.scale.table import Heard
+            from earmark.cluster.results_table import TrackScores
 
             time.sleep(seconds * n_files)
-            found = Heard(np.full(n_tags, 0.5, np.float32), np.zeros(n_dims, np.float32), 180.0, 90, 180.0)
+            found = TrackScores(np.full(n_tags, 0.5, np.float32), np.zeros(n_dims, np.float32), 180.0, 90, 180.0)
             return [found] * n_files
 
         def close(self) -> None:
@@ -146,7 +146,7 @@ def pretending(worker: Any, seconds: float) -> type:
 
     class Pretending(worker.ShardWorker):
         def _set_up(self) -> None:
-            from earmark.scale import worker as there
+            from earmark.cluster import worker as there
 
             there.Listening = Waiting
             super()._set_up()

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import service
 from machine import cpu_name
-from tagging import ROOT
 
 import earmark
-from earmark.tagging import available_cores
+import service
+from earmark.core.cpu import available_cores
+from tagging import ROOT
 
 RESULTS = ROOT / "docs" / "results"
 GUIDE = ROOT / "docs" / "scale.md"

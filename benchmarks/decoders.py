@@ -24,11 +24,11 @@ import soundfile
 import soxr
 
 from earmark import audio
-from earmark.discover import find_audio
+from earmark.audio.file_discovery import find_audio
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-from tests import sounds  # noqa: E402
+from tests.helpers import sounds  # noqa: E402
 
 RATE_HZ = 44_100
 

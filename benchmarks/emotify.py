@@ -16,12 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from earmark.core.atomic_files import write_atomic
 from earmark.datasets.emotify import INFO
-from earmark.files import write_atomic
-from earmark.reproduce.figures import ClaimFigures
-from earmark.reproduce.page import CLAIM_COLUMNS, TITLES, claim_lines, table_sections
-from earmark.reproduce.results import JSON_NAME, Results, read_results
-from earmark.reproduce.tables import list_papers
+from earmark.papers.figures import ClaimFigures
+from earmark.papers.page import CLAIM_COLUMNS, TITLES, claim_lines, table_sections
+from earmark.papers.results import JSON_NAME, Results, read_results
+from earmark.papers.tables import list_papers
 
 BEGIN = "<!-- The reading is written by hand. This script keeps what stands from here ... -->"
 END = "<!-- ... to here. -->"

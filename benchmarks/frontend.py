@@ -25,9 +25,9 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from earmark.frontend import LogMel
+from earmark.core.spectrum import LogMelConfig, hann_window, log_mel, mel_filterbank
 from earmark.models import TaggingModel, create_model
-from earmark.spectrum import LogMelConfig, hann_window, log_mel, mel_filterbank
+from earmark.models.frontend import LogMel
 
 SPECTROGRAMS = {
     "ensemble, 1024/787, 128 bands": {},

@@ -32,8 +32,8 @@ import numpy as np
 from machine import cpu_name
 
 from earmark import audio
-from earmark.library.schema import connect
-from earmark.tagging import available_cores
+from earmark.core.cpu import available_cores
+from earmark.library.index.schema import connect
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 44_100

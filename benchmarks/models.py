@@ -27,11 +27,11 @@ import onnxruntime
 import torch
 from machine import cpu_name
 
-from earmark.checkpoint import make_card
+from earmark.core.vocabulary import Vocabulary
 from earmark.export import check_signals, export_onnx
 from earmark.models import TaggingModel, create_model, list_models
+from earmark.models.checkpoint import make_card
 from earmark.models.summary import N_TAGS, count_macs
-from earmark.vocabulary import Vocabulary
 
 REFERENCE = "samplecnn_basic"
 PAPER = {"samplecnn_se": "1.08", "samplecnn_rese2": "1.8"}

@@ -31,9 +31,9 @@ from machine import cpu_name
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from earmark import audio
-from earmark.discover import find_audio
+from earmark.audio.file_discovery import find_audio
+from earmark.core.cpu import available_cores
 from earmark.service.page import PAGE_FOLDER
-from earmark.tagging import available_cores
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 48_000

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 
 from earmark.audio import cut
+from earmark.core.published_weights import KERAS, PUBLISHED, PublishedWeights
+from earmark.core.spectrum import LogMelConfig, hann_window, mel_filterbank
 from earmark.export import export_onnx
-from earmark.importers.published import KERAS, PUBLISHED, PublishedWeights
-from earmark.importers.recognise import import_weights
-from earmark.spectrum import LogMelConfig, hann_window, mel_filterbank
+from earmark.importers.detect_format import import_weights
 
 CLIPS = ("joram", "fishin", "sugarplum")
 TOLERANCE = 1e-4

@@ -36,11 +36,11 @@ from typing import Any
 
 from peers_page import WAYS, Way, page
 from process_tree import Run, measure, plain_environment
+
+from earmark.audio.file_discovery import find_audio
+from earmark.core.cpu import available_cores
 from service import make_songs
 from tagging import ROOT
-
-from earmark.discover import find_audio
-from earmark.tagging import available_cores
 
 EARMARK = [sys.executable, "-m", "earmark.cli.main"]
 PEER = Path(__file__).with_name("peer_musicnn.py")

@@ -12,7 +12,7 @@ import numpy as np
 from machine import cpu_name
 from process_tree import Run
 
-from earmark.tagging import available_cores
+from earmark.core.cpu import available_cores
 
 LEAST_THROUGHPUT, MOST_MEMORY = 14, 0.25
 WAYS = {

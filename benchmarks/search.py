@@ -27,13 +27,13 @@ from machine import cpu_name
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.made_library import make_large_index  # noqa: E402
+from tests.helpers.made_library import make_large_index  # noqa: E402
 
-from earmark.library.asking import ask  # noqa: E402
+from earmark.core.cpu import available_cores  # noqa: E402
+from earmark.library.index.track_index import Index  # noqa: E402
 from earmark.library.neighbours import Neighbours  # noqa: E402
-from earmark.library.search import Tracks  # noqa: E402
-from earmark.library.store import Index  # noqa: E402
-from earmark.tagging import available_cores  # noqa: E402
+from earmark.library.query.asking import ask  # noqa: E402
+from earmark.library.query.search import Tracks  # noqa: E402
 
 QUERIES = (
     "slow guitar -vocals genre:jazz score>0.6 duration<5m",

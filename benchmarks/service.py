@@ -28,11 +28,11 @@ from pathlib import Path
 
 import numpy as np
 from machine import cpu_name
-from tagging import RATE_HZ, ROOT, SONG_SECONDS, write_mp3
 
 from earmark import audio
-from earmark.discover import find_audio
-from earmark.tagging import available_cores
+from earmark.audio.file_discovery import find_audio
+from earmark.core.cpu import available_cores
+from tagging import RATE_HZ, ROOT, SONG_SECONDS, write_mp3
 
 EARMARK = [sys.executable, "-m", "earmark.cli.main"]
 BOUNDARY = "earmark-benchmark"

@@ -28,11 +28,11 @@ import numpy as np
 from machine import cpu_name
 
 from earmark import audio
+from earmark.audio.file_discovery import find_audio
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset
 from earmark.datasets.manifest import INFO
-from earmark.discover import find_audio
 from earmark.shards import ShardAudio, prepare
-from earmark.vocabulary import Tag, Vocabulary
 
 ROOT = Path(__file__).parent.parent
 MTAT_CLIPS = 25_863

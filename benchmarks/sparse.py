@@ -25,8 +25,8 @@ from machine import cpu_name
 
 import earmark
 from earmark import audio
-from earmark.discover import find_audio
-from earmark.tagging import Tagger, TagScores, load_tagger
+from earmark.audio.file_discovery import find_audio
+from earmark.tagging.tagger import Tagger, TagScores, load_tagger
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 44_100

@@ -32,8 +32,8 @@ from machine import cpu_name
 
 import earmark
 from earmark import audio
-from earmark.discover import find_audio
-from earmark.tagging import available_cores
+from earmark.audio.file_discovery import find_audio
+from earmark.core.cpu import available_cores
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 44_100

@@ -36,16 +36,16 @@ import torch.nn.functional as F  # noqa: N812
 from machine import cpu_name
 
 from earmark import audio
+from earmark.audio.file_discovery import find_audio
+from earmark.core.errors import AudioError
 from earmark.datasets import load_dataset
-from earmark.discover import find_audio
-from earmark.errors import AudioError
 from earmark.models import TaggingModel, create_model, list_models
 from earmark.shards.prepare import prepare
+from earmark.training.callbacks import LogRow
 from earmark.training.config import recipe_from
 from earmark.training.run import train
 from earmark.training.schedule import make_optimiser
 from earmark.training.sections import Recipe
-from earmark.training.watching import LogRow
 
 ROOT = Path(__file__).parent.parent
 PAPER_BATCH = {"bristol": 100, "dieleman2014": 10, "ensemble": 32, "pons2017": 16, "samplecnn": 23}

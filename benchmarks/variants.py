@@ -26,15 +26,15 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import earmark
 from earmark.audio import cut
-from earmark.checkpoint import load_checkpoint
 from earmark.distillation.agreement import all_teachers, answers, compare, genre_auc, merged_labels
 from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.sets import LabelledSet
+from earmark.distillation.labelled_set import LabelledSet
 from earmark.distillation.tags import load_union
 from earmark.distillation.windows import to_float
 from earmark.export import check_signals, export_onnx
-from earmark.runtime import OnnxModel
-from earmark.tagging import Tagger
+from earmark.models.checkpoint import load_checkpoint
+from earmark.tagging.runtime import OnnxModel
+from earmark.tagging.tagger import Tagger
 
 ROOT = Path(__file__).parent.parent
 COMPUTED = "int8, computed"

@@ -10,7 +10,7 @@ import numpy as np
 
 import earmark
 from earmark.audio import load
-from earmark.taggram import draw_taggram
+from earmark.tagging.taggram import draw_taggram
 
 tagger = earmark.load_tagger()
 rate_hz = tagger.card.input.sample_rate_hz

@@ -38,11 +38,11 @@ from beets.dbcore import types
 from beets.library import Item
 from beets.plugins import BeetsPlugin
 
-from earmark.errors import AudioError, EarmarkError
-from earmark.library.changes import Change, Policy, plan, wanted_values
-from earmark.library.fields import NAMES, Field
-from earmark.library.mapping import TagMapping, default_mapping, read_mapping
-from earmark.tagging import Tagger, TagScores, load_tagger
+from earmark.core.errors import AudioError, EarmarkError
+from earmark.library.tagfiles.changes import Change, Policy, plan, wanted_values
+from earmark.library.tagfiles.fields import NAMES, Field
+from earmark.library.tagfiles.mapping import TagMapping, default_mapping, read_mapping
+from earmark.tagging.tagger import Tagger, TagScores, load_tagger
 
 if TYPE_CHECKING:
     from optparse import Values
@@ -230,7 +230,7 @@ class _ListField(mediafile.ListMediaField):
 
 
 def mood_field(*, id3v23: bool) -> mediafile.ListMediaField:
-    """Moods in files, under the names of :data:`earmark.library.fields.NAMES`.
+    """Moods in files, under the names of :data:`earmark.library.tagfiles.fields.NAMES`.
 
     Args:
         id3v23: whether beets is told to write ID3v2.3. TMOO is lost on that way, so the other frame is written, too.

@@ -13,23 +13,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earmark.card import ModelCard
-    from earmark.errors import AudioError, EarmarkError
-    from earmark.tagging import Tagger, TagScore, TagScores, load_tagger
-    from earmark.vocabulary import Tag, Vocabulary
+    from earmark.core.card import ModelCard
+    from earmark.core.errors import AudioError, EarmarkError
+    from earmark.core.vocabulary import Tag, Vocabulary
+    from earmark.tagging.tagger import Tagger, TagScore, TagScores, load_tagger
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AudioError": "errors",
-    "EarmarkError": "errors",
-    "ModelCard": "card",
-    "Tag": "vocabulary",
-    "TagScore": "tagging",
-    "TagScores": "tagging",
-    "Tagger": "tagging",
-    "Vocabulary": "vocabulary",
-    "load_tagger": "tagging",
+    "AudioError": "core.errors",
+    "EarmarkError": "core.errors",
+    "ModelCard": "core.card",
+    "Tag": "core.vocabulary",
+    "TagScore": "tagging.tag_scores",
+    "TagScores": "tagging.tag_scores",
+    "Tagger": "tagging.tagger",
+    "Vocabulary": "core.vocabulary",
+    "load_tagger": "tagging.tagger",
 }
 
 __all__ = [

@@ -10,10 +10,10 @@ const out = `${web}generated`;
 const runtime = `${web}node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded`;
 
 function bundledDefault() {
-  const python = readFileSync(`${web}../src/earmark/runtime.py`, "utf8");
+  const python = readFileSync(`${web}../src/earmark/tagging/runtime.py`, "utf8");
   const name = /^DEFAULT_MODEL = "([^"]+)"$/m.exec(python)?.[1];
-  if (!name) throw new Error("src/earmark/runtime.py names no DEFAULT_MODEL");
-  return `${web}../src/earmark/bundled/${name}.onnx`;
+  if (!name) throw new Error("src/earmark/tagging/runtime.py names no DEFAULT_MODEL");
+  return `${web}../src/earmark/tagging/bundled/${name}.onnx`;
 }
 
 const model = process.env.EARMARK_PAGE_MODEL ?? bundledDefault();

@@ -1,4 +1,4 @@
-/** What the page needs of a model's card: the JSON file that lies beside the model (src/earmark/card.py). */
+/** What the page needs of a model's card: the JSON file that lies beside the model (src/earmark/core/card.py). */
 
 export interface InputSpec {
   sample_rate_hz: number;
@@ -31,7 +31,7 @@ export interface Card {
   rules?: { exclusive?: string[][]; requires?: Record<string, string> };
 }
 
-/** Order in which categories are shown; as in src/earmark/vocabulary.py. */
+/** Order in which categories are shown; as in src/earmark/core/vocabulary.py. */
 export const CATEGORIES = ["genre", "instrument", "voice", "mood", "tempo", "decade", "other"];
 
 /** Tags by category, in the order in which categories are shown. Empty categories are left out. */

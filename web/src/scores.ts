@@ -1,4 +1,4 @@
-/** From window scores to a file's: the mean, and the best of it; as src/earmark/tagging.py does. */
+/** From window scores to a file's: the mean, and the best of it; as src/earmark/tagging/tagger.py does. */
 
 import { byCategory, type Card } from "./card";
 
@@ -20,7 +20,7 @@ export function aggregate(taggram: Float32Array, nTags: number): Float32Array {
 
 const LEAST = 1e-7;
 
-/** Scores of one file or of many windows, each tag by its own map; as src/earmark/calibration.py does. */
+/** Scores of one file or of many windows, each tag by its own map; as src/earmark/core/calibration.py does. */
 export function calibrated(scores: Float32Array, card: Pick<Card, "vocabulary" | "calibration">): Float32Array {
   const out = Float32Array.from(scores);
   card.vocabulary.forEach(({ name }, tag) => {
@@ -48,7 +48,7 @@ export function reaching(scores: ArrayLike<number>, card: Pick<Card, "vocabulary
 
 /**
  * Of each tag whether it is said to hold: it reaches its threshold, and contradicts nothing that is more likely. As
- * `TagRules.keep` in src/earmark/rules.py: of a group only the highest score can hold, the first one of equal ones; then
+ * `TagRules.keep` in src/earmark/core/tag_constraints.py: of a group only the highest score can hold, the first one of equal ones; then
  * falls what needs a tag that does not hold.
  */
 export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds" | "rules">): boolean[] {

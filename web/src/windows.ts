@@ -1,4 +1,4 @@
-/** Cuts a stream of samples into windows, exactly as src/earmark/audio.py does (`windows`, `window_starts`). */
+/** Cuts a stream of samples into windows, exactly as src/earmark/audio/windows.py does (`windows`, `window_starts`). */
 
 import type { InputSpec } from "./card";
 

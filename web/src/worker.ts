@@ -15,7 +15,7 @@ import { aggregate, calibrated } from "./scores";
 import { WindowCutter, windowStarts } from "./windows";
 
 const BATCH_WINDOWS = 4;
-const SILENCE_PEAK = 1e-4; // as in src/earmark/decoding.py
+const SILENCE_PEAK = 1e-4; // as in src/earmark/audio/decoder.py
 const SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing";
 const SHORT_SECONDS = 0.5; // less than promised, and a file is said to be cut short
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
-from earmark.calibration import Platt, calibrated
-from earmark.card import InputSpec
-from earmark.rules import TagRules
-from earmark.tagging import TagScores, aggregate
-from earmark.vocabulary import Tag, Vocabulary
+from earmark.core.calibration import Platt, calibrated
+from earmark.core.card import InputSpec
+from earmark.core.tag_constraints import TagRules
+from earmark.core.vocabulary import Tag, Vocabulary
+from earmark.tagging.tagger import TagScores, aggregate
 
 OUT = Path(__file__).with_name("numbers.json")
 CLIPS = Path(__file__).parents[2] / "examples/clips"
@@ -107,7 +107,7 @@ def _held() -> dict[str, Any]:
             {
                 "scores": scores.tolist(),
                 "holding": [tag.tag for tag in result.top(0, "auto")],
-                "few": [tag.tag for tag in result.few("auto")],
+                "few": [tag.tag for tag in result.top_per_category("auto")],
             }
         )
     return {

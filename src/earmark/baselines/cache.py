@@ -21,10 +21,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from earmark.baselines.features import FEATURES, Features, features_version, file_features
+from earmark.core.atomic_files import write_atomic
+from earmark.core.cpu import available_cores
+from earmark.core.errors import AudioError, DataError
 from earmark.datasets.base import Dataset, raise_problems
-from earmark.errors import AudioError, DataError
-from earmark.files import write_atomic
-from earmark.tagging import available_cores
 
 Progress = Callable[[int, int], None]
 _Answer = tuple[Features, tuple[str, ...]] | str

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from earmark import audio
 from earmark.baselines import descriptors as d
-from earmark.errors import AudioError
+from earmark.core.errors import AudioError
 
 Features = npt.NDArray[np.float32]
 Group = Literal["timbre", "loudness", "rhythm", "harmony"]

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import ConfigError
-from earmark.vocabulary import TagKind
+from earmark.core.errors import ConfigError
+from earmark.core.vocabulary import TagKind
 
 _LEAST_PROBABILITY = 1e-6
 

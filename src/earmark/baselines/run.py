@@ -18,15 +18,15 @@ import earmark
 from earmark.baselines.cache import dataset_features
 from earmark.baselines.features import FEATURES, features_version
 from earmark.baselines.gbt import BaselineConfig, TagModel, fit_tags
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import ConfigError
+from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
 from earmark.datasets.subset import training_subset
-from earmark.errors import ConfigError
-from earmark.evaluation.page import to_markdown
 from earmark.evaluation.report import Report, make_report
 from earmark.evaluation.scores import ScoreTable
-from earmark.files import write_atomic
-from earmark.vocabulary import Vocabulary
+from earmark.report.evaluation_page import to_markdown
 
 MODEL_NAME = "gbt"
 RUN_FORMAT = 1

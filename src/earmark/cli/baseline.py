@@ -40,7 +40,7 @@ def baseline(
       earmark baseline --dataset manifest --root labels.csv --out results/gbt-10 --train-share 0.1
       earmark baseline --dataset emotify --root ~/emotify --out results/gbt-1 --seed 1 --features-cache features
     """
-    from earmark.cli.extra import require_extra, stopping_kindly
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
     require_extra("train", "`earmark baseline`", "librosa", "sklearn", "pyarrow")
 
@@ -62,7 +62,7 @@ def baseline(
         transient=True,
         disable=quiet or not messages.is_terminal,
     )
-    with stopping_kindly("the features so far are kept: the same command goes on from there"), bar as progress:
+    with exit_on_interrupt("the features so far are kept: the same command goes on from there"), bar as progress:
         tasks = {step: progress.add_task(step, total=None) for step in ("features", "tags")}
         report = run_baseline(
             loaded,

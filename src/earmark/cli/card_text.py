@@ -12,8 +12,8 @@ from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 
-from earmark.card import Metric, ModelCard
-from earmark.vocabulary import CATEGORIES
+from earmark.core.card import Metric, ModelCard
+from earmark.core.vocabulary import CATEGORIES
 
 HEARD_FROM = "heard_from"
 """Key of `training`: tag -> vocabulary of teachers -> its names there. It is told in the table of tags."""

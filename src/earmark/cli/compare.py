@@ -41,8 +41,8 @@ def compare(
       earmark compare base.parquet one.parquet two.parquet --per-tag
       earmark compare a1.parquet,a2.parquet,a3.parquet b1.parquet,b2.parquet,b3.parquet --format json
     """
-    from earmark.cli.extra import require_extra, stopping_kindly
-    from earmark.errors import ConfigError
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
+    from earmark.core.errors import ConfigError
 
     problems = []
     if output_format not in _FORMATS:
@@ -58,7 +58,7 @@ def compare(
     from earmark.evaluation.figures import NAMES
     from earmark.evaluation.tables import read_score_table
 
-    with stopping_kindly("nothing was compared"):
+    with exit_on_interrupt("nothing was compared"):
         sides = [[read_score_table(Path(name)) for name in model.split(",") if name] for model in models]
         names = _names(models, [[table.model for table in side] for side in sides])
         found = [

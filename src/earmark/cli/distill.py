@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.extra import require_extra, stopping_kindly
+from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
 app = typer.Typer(no_args_is_help=True, help="Make a small network from the answers of published ones.")
 
@@ -54,7 +54,7 @@ def label(
     from earmark.distillation.label import label as label_shards
 
     chosen = _part(part)
-    with stopping_kindly("the same command goes on where it was stopped"):
+    with exit_on_interrupt("the same command goes on where it was stopped"):
         material = load_material(emotify, corpus, out, weights)
         shards = plan(material, hours, seed)
         n_mine = len(shards[chosen[0] - 1 :: chosen[1]])
@@ -87,7 +87,7 @@ def teachers(
     The test split is not looked at.
     """
     require_extra("train", "`earmark distill`", "scipy", "torch")
-    from earmark.distillation.comparison_page import compare_teachers
+    from earmark.distillation.teacher_comparison_page import compare_teachers
 
     page = compare_teachers(folder, emotify)
     _put(page, out)
@@ -132,14 +132,14 @@ def train(
       earmark distill train default/compact-1d --sets sets --out runs/student --resume
     """
     require_extra("train", "`earmark distill`", "lightning", "torch", "yaml")
-    from earmark.cli.train_watch import TerminalWatcher
-    from earmark.distillation.student import open_lessons, training_genres
+    from earmark.cli.train_progress import TerminalWatcher
+    from earmark.distillation.student_dataset import open_lessons, training_genres
     from earmark.training.config import load_recipe
     from earmark.training.run import train as run_training
 
     loaded = load_recipe(recipe, list(override or ()))
     advice = f"go on with --resume: `earmark distill train {recipe} --sets {sets} --out {out} --resume`"
-    with stopping_kindly(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
+    with exit_on_interrupt(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
         lessons = open_lessons(
             sets, parts=parts, hours=hours, genres=None if emotify is None else training_genres(emotify)
         )
@@ -161,7 +161,7 @@ def compare(
     The test split is not looked at.
     """
     require_extra("train", "`earmark distill`", "scipy", "torch")
-    from earmark.distillation.students import measure, to_markdown
+    from earmark.distillation.student_comparison import measure, to_markdown
 
     page = to_markdown(measure(checkpoints, sets, emotify), "earmark distill compare")
     _put(page, out)
@@ -194,19 +194,19 @@ def finish(
     Writes OUT/checkpoint, OUT/NAME.onnx with its card, OUT/evaluation and OUT/NAME.md.
     """
     require_extra("train", "`earmark distill`", "onnx", "scipy", "torch", "pyarrow")
-    from earmark.distillation.ready import make_model
-    from earmark.errors import ConfigError
+    from earmark.core.errors import ConfigError
+    from earmark.distillation.release import make_model
 
     if weights not in ("float32", "float16", "int8"):
         raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
-    with stopping_kindly("the same command begins anew"):
+    with exit_on_interrupt("the same command begins anew"):
         for line in make_model(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=weights):  # type: ignore[arg-type]
             typer.echo(line)
 
 
 def _put(page: str, out: Path | None) -> None:
     """A page to stdout, or into a file."""
-    from earmark.files import write_atomic
+    from earmark.core.atomic_files import write_atomic
 
     if out is None:
         typer.echo(page, nl=False)
@@ -216,7 +216,7 @@ def _put(page: str, out: Path | None) -> None:
 
 
 def _part(text: str) -> tuple[int, int]:
-    from earmark.errors import ConfigError
+    from earmark.core.errors import ConfigError
 
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None:

@@ -62,8 +62,8 @@ def evaluate(
       earmark evaluate runs/mine/checkpoint --dataset manifest --root labels.csv --split validation --out v
       earmark evaluate my.onnx --dataset manifest --root labels.csv --threshold v/scores.parquet --out t
     """
-    from earmark.cli.extra import require_extra, stopping_kindly
-    from earmark.errors import ConfigError
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
+    from earmark.core.errors import ConfigError
 
     if embed_audio and not html:
         raise ConfigError("--embed-audio: only with --html")
@@ -81,7 +81,7 @@ def evaluate(
     limits, limits_from = (None, "") if threshold is None else read_thresholds(threshold, loaded.vocabulary)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     bar = Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal)
-    with stopping_kindly("nothing was written"), bar as progress:
+    with exit_on_interrupt("nothing was written"), bar as progress:
         task = progress.add_task("scoring", total=None)
         report = run_evaluation(
             model,
@@ -115,10 +115,10 @@ def evaluate(
 
 def _write_page(out: Path, model: str, dataset: Dataset, report: Report, embed_audio: bool) -> list[str]:
     """report.html beside report.md; what could not be put into it, a line each."""
-    from earmark.analysis.report_page import write_page
-    from earmark.cli.analyze_report import find_log
+    from earmark.cli.analyze.report import find_log
     from earmark.evaluation import read_scores
     from earmark.evaluation.run import SCORES_NAME
+    from earmark.report.run_page import write_page
 
     return write_page(
         out / "report.html",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from earmark.card import Metric
+    from earmark.core.card import Metric
 
 
 def export(
@@ -63,7 +63,7 @@ def export(
     The file is written only if PyTorch's and ONNX Runtime's probabilities differ by less than 1e-4 (with weights in
     float16 by less than .01, in int8 by less than .1).
     """
-    from earmark.errors import ConfigError, MissingExtraError
+    from earmark.core.errors import ConfigError, MissingExtraError
 
     if weights not in ("float32", "float16", "int8"):
         raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
@@ -78,9 +78,9 @@ def export(
     import numpy as np
 
     from earmark.audio import cut, load
-    from earmark.card import read_rules
-    from earmark.checkpoint import load_checkpoint
+    from earmark.core.card import read_rules
     from earmark.export import check_signals, export_onnx
+    from earmark.models.checkpoint import load_checkpoint
 
     model, card = load_checkpoint(checkpoint)
     if report_file is not None:
@@ -93,7 +93,7 @@ def export(
         for note in notes:
             typer.echo(f"note: {note}", err=True)
     if rules is not None:
-        from earmark.rules import usual_rules
+        from earmark.core.tag_constraints import usual_rules
 
         card = card.replace(rules=usual_rules(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules)))
     if check_audio:
@@ -110,8 +110,8 @@ def _metrics(report: Path) -> tuple[Metric, ...]:
     """The figures in a report that `earmark evaluate` wrote. Raises DataError for any other file."""
     import json
 
-    from earmark.card import Metric
-    from earmark.errors import DataError
+    from earmark.core.card import Metric
+    from earmark.core.errors import DataError
 
     try:
         return tuple(Metric(**entry) for entry in json.loads(report.read_text(encoding="utf-8"))["metrics"])

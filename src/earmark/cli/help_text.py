@@ -7,7 +7,7 @@ import inspect
 import typer
 
 
-def let_prose_flow(app: typer.Typer) -> None:
+def reflow_help(app: typer.Typer) -> None:
     """Take the line breaks of docstrings, which Typer keeps, out of the help of all commands.
 
     Paragraphs that begin with a ``\\b`` or have indented lines stay as they are written.
@@ -20,7 +20,7 @@ def let_prose_flow(app: typer.Typer) -> None:
             command.help = "\n\n".join([first, *(f"\n{part}" for part in rest[:1]), *rest[1:]])
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            let_prose_flow(group.typer_instance)
+            reflow_help(group.typer_instance)
 
 
 def _flowing(paragraph: str) -> str:

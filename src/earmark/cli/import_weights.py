@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.extra import require_extra
+from earmark.cli.optional_dependencies import require_extra
 
 
 def import_weights(

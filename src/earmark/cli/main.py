@@ -13,7 +13,7 @@ from earmark.cli.baseline import baseline
 from earmark.cli.compare import compare
 from earmark.cli.evaluate import evaluate
 from earmark.cli.export import export
-from earmark.cli.help_text import let_prose_flow
+from earmark.cli.help_text import reflow_help
 from earmark.cli.import_weights import import_weights
 from earmark.cli.reproduce import reproduce
 from earmark.cli.score import score
@@ -22,7 +22,7 @@ from earmark.cli.tag import tag
 from earmark.cli.text import printable
 from earmark.cli.train import train
 from earmark.cli.tune import tune
-from earmark.errors import AudioError, DataError, DownloadError, EarmarkError
+from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -70,7 +70,7 @@ app.command(rich_help_panel="For researchers", no_args_is_help=True)(reproduce)
 app.add_typer(analyze.app, name="analyze", rich_help_panel="For researchers")
 app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
 app.command("import-weights", rich_help_panel="For researchers", no_args_is_help=True)(import_weights)
-let_prose_flow(app)
+reflow_help(app)
 
 
 def run() -> None:

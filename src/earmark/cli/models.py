@@ -44,8 +44,8 @@ def list_models(
 
 
 def _list_installed(as_json: bool) -> None:
-    from earmark.errors import ModelError
-    from earmark.runtime import DEFAULT_MODEL, list_installed, read_card
+    from earmark.core.errors import ModelError
+    from earmark.tagging.runtime import DEFAULT_MODEL, list_installed, read_card
 
     cards, problems = {}, []
     for name, path in list_installed().items():
@@ -90,7 +90,7 @@ def _list_installed(as_json: bool) -> None:
 
 
 def _list_architectures(as_json: bool) -> None:
-    from earmark.cli.extra import require_extra
+    from earmark.cli.optional_dependencies import require_extra
 
     require_extra("train", "earmark models list --architectures", "torch")
 
@@ -117,7 +117,7 @@ def show(
 
       earmark models show earmark-1
     """
-    from earmark.runtime import find_model, read_card
+    from earmark.tagging.runtime import find_model, read_card
 
     card = read_card(find_model(name))
     if as_json:
@@ -163,16 +163,16 @@ def pull(
 
     Exit code: 0 done, 1 it could not be fetched, 2 wrong usage.
     """
-    from earmark.importers.published import find_published
+    from earmark.core.published_weights import find_published
 
     if name is None:
         _list_published()
         return
     published = find_published(name)
 
-    from earmark.cli.extra import require_extra, stopping_kindly
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
     from earmark.importers.pull import pull_model
-    from earmark.runtime import user_models_folder
+    from earmark.tagging.runtime import user_models_folder
 
     folder = user_models_folder()
     there = folder / f"{name}.onnx"
@@ -180,7 +180,7 @@ def pull(
         typer.echo(f"{there}: is there already; --again fetches it anew")
         return
     require_extra("train", "earmark models pull", *TRAIN_MODULES)
-    with stopping_kindly("the same command goes on from what has come"), _progress(published.file_name) as progress:
+    with exit_on_interrupt("the same command goes on from what has come"), _progress(published.file_name) as progress:
         card, report = pull_model(name, folder, mirror=mirror, timeout_seconds=timeout, on_progress=progress)
     typer.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
     typer.echo(f"{report.path}: PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
@@ -188,8 +188,8 @@ def pull(
 
 
 def _list_published() -> None:
-    from earmark.importers.published import PUBLISHED
-    from earmark.runtime import user_models_folder
+    from earmark.core.published_weights import PUBLISHED
+    from earmark.tagging.runtime import user_models_folder
 
     folder = user_models_folder()
     rows = [

@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from earmark.reproduce.runner import Finished
-    from earmark.reproduce.task import Task
+    from earmark.papers.runner import Finished
+    from earmark.papers.task import Task
 
 
 def reproduce(
@@ -68,10 +68,10 @@ def reproduce(
     """
     from rich.console import Console
 
-    from earmark.cli.extra import require_extra, stopping_kindly
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
     require_extra("train", "`earmark reproduce`", "torch", "lightning", "yaml")
-    from earmark.errors import ConfigError
+    from earmark.core.errors import ConfigError
 
     if show:
         _list(key)
@@ -80,7 +80,7 @@ def reproduce(
     if key is None or out is None or root is None:
         raise ConfigError(f"reproduce: {', '.join(missing)}: must be given; `earmark reproduce --help` has examples")
 
-    from earmark.reproduce.tables import load_tables
+    from earmark.papers.tables import load_tables
 
     if key == "default":
         _make_default(root.expanduser(), out.expanduser(), hours, override or [], jobs, dry_run, quiet)
@@ -88,10 +88,10 @@ def reproduce(
     if hours is not None:
         raise ConfigError(f"reproduce {key}: --hours {hours:g} is of `earmark reproduce default` alone")
     tables = load_tables(key)  # a wrong name is told before PyTorch is there
-    from earmark.reproduce import page, results
-    from earmark.reproduce.runner import plan, run
-    from earmark.tagging import available_cores
-    from earmark.training.fitting import checked_accelerator
+    from earmark.core.cpu import available_cores
+    from earmark.papers import page, results
+    from earmark.papers.runner import plan, run
+    from earmark.training.lightning_setup import checked_accelerator
 
     on_gpu = checked_accelerator(device, 1, 1, "32") != "cpu"
     jobs = jobs or (1 if on_gpu else available_cores())
@@ -113,7 +113,7 @@ def reproduce(
             typer.echo(f"{task.name}: {'done' if task.done() else task.folder}")
         return
     messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-    with stopping_kindly("the same command goes on where it was stopped"):
+    with exit_on_interrupt("the same command goes on where it was stopped"):
         _check_root(tasks)
         watcher = _Watcher(messages, tasks)
         over = run(tasks, jobs=jobs, on_done=watcher.done)
@@ -133,9 +133,9 @@ def _make_default(
     """All commands between music and the default model, one after the other."""
     from rich.console import Console
 
-    from earmark.cli.extra import stopping_kindly
-    from earmark.reproduce.default import HOURS, lines, run, steps
-    from earmark.tagging import available_cores
+    from earmark.cli.optional_dependencies import exit_on_interrupt
+    from earmark.core.cpu import available_cores
+    from earmark.papers.default import HOURS, lines, run, steps
 
     found = steps(root, out, hours=hours or HOURS, jobs=jobs or available_cores(), overrides=overrides)
     if dry_run:
@@ -143,7 +143,7 @@ def _make_default(
             typer.echo(line)
         return
     messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-    with stopping_kindly("the same command goes on where it was stopped"):
+    with exit_on_interrupt("the same command goes on where it was stopped"):
         for number, step in enumerate(found, start=1):
             messages.print(f"{number}/{len(found)}  {step.title}", markup=False)
             run(step)
@@ -188,7 +188,7 @@ def _check_root(tasks: list[Task]) -> None:
 
 
 def _list(key: str | None) -> None:
-    from earmark.reproduce.tables import list_papers, load_tables
+    from earmark.papers.tables import list_papers, load_tables
 
     for paper in [key] if key else list_papers():
         tables = load_tables(paper)

@@ -60,8 +60,8 @@ def score(
       earmark score results/first/scores.parquet --format json
       earmark score test.parquet --threshold validation.parquet --out results/test
     """
-    from earmark.cli.extra import require_extra, stopping_kindly
-    from earmark.errors import ConfigError
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
+    from earmark.core.errors import ConfigError
 
     if output_format not in _FORMATS:
         raise ConfigError(f"--format {output_format!r}: must be one of {', '.join(_FORMATS)}")
@@ -69,14 +69,14 @@ def score(
 
     from rich.console import Console
 
-    from earmark.evaluation.page import bootstrap_line, title, to_lines
     from earmark.evaluation.report import make_report
     from earmark.evaluation.run import write_results
     from earmark.evaluation.tables import match, read_groups, read_matrix, read_score_table
     from earmark.evaluation.thresholds import read_thresholds
+    from earmark.report.evaluation_page import bootstrap_line, title, to_lines
 
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    with stopping_kindly("nothing was written"):
+    with exit_on_interrupt("nothing was written"):
         notes: list[str] = []
         if labels is None:
             table = read_score_table(scores)

@@ -116,7 +116,7 @@ def serve(
 
     Exit code: 0 stopped by SIGTERM, 1 the address cannot be listened on, 2 wrong usage, 130 stopped by Ctrl-C.
     """
-    from earmark.cli.extra import require_extra
+    from earmark.cli.optional_dependencies import require_extra
     from earmark.service.settings import Settings
 
     settings = Settings(

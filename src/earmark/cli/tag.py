@@ -23,10 +23,10 @@ from earmark.cli.write_options import (
     Write,
     WriteOptions,
 )
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from earmark.tagging import Threshold
+    from earmark.tagging.tagger import Threshold
 
 
 class OutputFormat(StrEnum):
@@ -71,7 +71,7 @@ def _at_least(least: int) -> Callable[[int | None], int | None]:
 def _windows(value: int | None) -> int | None:
     """The bounds of `--windows`, which library scans share."""
     if value is not None:
-        from earmark.tagging import MOST_SPARSE_WINDOWS
+        from earmark.tagging.tagger import MOST_SPARSE_WINDOWS
 
         if not 1 <= value <= MOST_SPARSE_WINDOWS:
             raise typer.BadParameter(f"{value} is not a whole number from 1 to {MOST_SPARSE_WINDOWS}")

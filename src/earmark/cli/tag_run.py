@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from earmark.audio.file_discovery import AudioFile, find_audio
 from earmark.cli.text import clock, printable
 from earmark.cli.write_options import WriteOptions, WriteRun
-from earmark.discover import Found, find_audio
-from earmark.errors import AudioError, ConfigError, MissingExtraError
-from earmark.records import failed_record, json_text
-from earmark.tagging import Tagger, TagScore, TagScores, Threshold, load_tagger
-from earmark.vocabulary import CATEGORIES
+from earmark.core.errors import AudioError, ConfigError, MissingExtraError
+from earmark.core.json_records import failed_record, json_text
+from earmark.core.vocabulary import CATEGORIES
+from earmark.tagging.tagger import Tagger, TagScore, TagScores, Threshold, load_tagger
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -109,15 +109,15 @@ class TagRun:
         self._sum_up("")
         return 1 if self.n_failed or (self.writing and self.writing.tally.n_failed) else 0
 
-    def _results(self, found: list[Found], advance: _Advance) -> Iterator[tuple[Found, TagScores | AudioError]]:
+    def _results(self, found: list[AudioFile], advance: _Advance) -> Iterator[tuple[AudioFile, TagScores | AudioError]]:
         """Every found item with its result, in order; what discovery refused never reaches the tagger."""
         good = (item.path for item in found if item.error is None)
         heard = iter(self.tagger.tag_many(good, jobs=self.jobs, errors="return", on_progress=advance.heard))
         for item in found:
             yield item, item.error if item.error is not None else next(heard)
 
-    def _draw(self, scores: TagScores, item: Found) -> None:
-        from earmark.taggram import draw_taggram
+    def _draw(self, scores: TagScores, item: AudioFile) -> None:
+        from earmark.tagging.taggram import draw_taggram
 
         assert self.taggram_dir is not None
         name = os.fsdecode(os.fsencode(item.relative.name)[:_NAME_BYTES])
@@ -153,7 +153,7 @@ class TagRun:
             self.messages.print(f"earmark: {self.writing.summary()}", markup=False)
 
     @contextmanager
-    def _progress(self, found: list[Found]) -> Iterator[_Advance]:
+    def _progress(self, found: list[AudioFile]) -> Iterator[_Advance]:
         if not self.bar:
             yield _Advance(None, found)
             return
@@ -172,7 +172,7 @@ class TagRun:
 class _Advance:
     """Feeds the progress bar. Time left follows bytes, since files differ in length."""
 
-    def __init__(self, progress: Progress | None, found: list[Found]) -> None:
+    def __init__(self, progress: Progress | None, found: list[AudioFile]) -> None:
         self.progress, self.n_files, self.n_done, self.seconds = progress, len(found), 0, 0.0
         self.started = time.monotonic()
         self.bytes = {id(item): _size(item.path) for item in found} if progress else {}
@@ -184,7 +184,7 @@ class _Advance:
         if self.progress:
             self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
 
-    def file_done(self, item: Found) -> None:
+    def file_done(self, item: AudioFile) -> None:
         self.n_done += 1
         if self.progress:
             self.progress.update(self.task, advance=self.bytes[id(item)], files=f"{self.n_done}/{self.n_files}")
@@ -193,7 +193,7 @@ class _Advance:
 class _Table:
     """A line a file, for people."""
 
-    def __init__(self, run: TagRun, found: list[Found]) -> None:
+    def __init__(self, run: TagRun, found: list[AudioFile]) -> None:
         self.run = run
         self.out = run.rows
         longest = max(cell_len(printable(item.path)) for item in found)
@@ -201,7 +201,7 @@ class _Table:
 
     def tagged(self, scores: TagScores) -> None:
         run = self.run
-        tags = scores.few(run.threshold) if run.top is None else scores.top(run.top, run.threshold)
+        tags = scores.top_per_category(run.threshold) if run.top is None else scores.top(run.top, run.threshold)
         groups = [[tag for tag in tags if tag.category == category] for category in CATEGORIES]
         nearest = " ".join(f"{tag.tag} {tag.score:.2f} " for tag in scores.top(NEAREST)).rstrip()
         none = f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"
@@ -240,7 +240,7 @@ def _lines(groups: list[list[TagScore]], room: int | None) -> list[str]:
 class _JsonLines:
     """One JSON object a line."""
 
-    def __init__(self, run: TagRun, _found: list[Found]) -> None:
+    def __init__(self, run: TagRun, _found: list[AudioFile]) -> None:
         self.run = run
 
     def tagged(self, scores: TagScores) -> None:
@@ -257,7 +257,7 @@ class _JsonLines:
 class _Csv:
     """A row a file, a column a tag; a score that is left out by --top or --threshold is an empty cell."""
 
-    def __init__(self, run: TagRun, _found: list[Found]) -> None:
+    def __init__(self, run: TagRun, _found: list[AudioFile]) -> None:
         self.run = run
         self.names = run.tagger.card.vocabulary.names
         self._row(["path", "status", "error", "duration_seconds", "model", *self.names])

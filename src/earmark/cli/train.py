@@ -79,15 +79,15 @@ def train(
     mean of 2 x ROC-AUC - 1 and of 1 - RMSE / RMSE of the mean. [bold]earmark export OUT/checkpoint --out my.onnx[/bold]
     makes a model of it that tags. A run that was killed goes on with --resume and ends as if it had not been.
     """
-    from earmark.cli.extra import require_extra, stopping_kindly
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
     require_extra("train", "`earmark train`", "torch", "lightning", "yaml", *(["tensorboard"] if tensorboard else []))
 
-    from earmark.cli.train_watch import TerminalWatcher
-    from earmark.distillation import student
-    from earmark.errors import ConfigError
+    from earmark.cli.train_progress import TerminalWatcher
+    from earmark.core.errors import ConfigError
+    from earmark.distillation import student_dataset as student
     from earmark.training.config import load_recipe
-    from earmark.training.fitting import is_first_process
+    from earmark.training.lightning_setup import is_first_process
     from earmark.training.run import train as run_training
 
     loaded = load_recipe(recipe, with_root(override, None if root is None else Path(root).expanduser()))
@@ -98,7 +98,7 @@ def train(
     quiet = quiet or not is_first_process()  # one process speaks for all devices
     advice = f"go on with --resume: `earmark train {recipe} ... --out {out} --resume`"
     with (
-        stopping_kindly(advice if is_first_process() else None),
+        exit_on_interrupt(advice if is_first_process() else None),
         TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher,
     ):
         result = run_training(

@@ -17,11 +17,11 @@ def _list(wanted: bool) -> None:
     """The searches that come with earmark, on stdout."""
     if not wanted:
         return
-    from earmark.cli.extra import require_extra
+    from earmark.cli.optional_dependencies import require_extra
 
     require_extra("train", "`earmark tune`", "torch", "lightning", "optuna", "yaml")
 
-    from earmark.cli.tune_watch import print_table
+    from earmark.cli.tune_progress import print_table
     from earmark.tuning.search import list_searches, load_search
 
     searches = {name: load_search(name) for name in list_searches()}
@@ -93,11 +93,11 @@ def tune(
     on. A search that was killed goes on with --resume and ends as if it had not been.
     """
     del listing
-    from earmark.cli.extra import require_extra, stopping_kindly
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
     require_extra("train", "`earmark tune`", "torch", "lightning", "optuna", "yaml")
 
-    from earmark.cli.tune_watch import TerminalTuningWatcher
+    from earmark.cli.tune_progress import TerminalTuningWatcher
     from earmark.tuning.run import tune as run_search
     from earmark.tuning.search import load_search
 
@@ -106,7 +106,7 @@ def tune(
         overrides.append(f"data.root={json.dumps(str(Path(root).expanduser()))}")
     loaded = load_search(search, trials=trials)
     advice = f"go on with --resume: `earmark tune {search} ... --out {out} --resume`"
-    with stopping_kindly(advice), TerminalTuningWatcher(quiet=quiet) as watcher:
+    with exit_on_interrupt(advice), TerminalTuningWatcher(quiet=quiet) as watcher:
         result = run_search(
             loaded,
             out,
@@ -120,13 +120,13 @@ def tune(
         )
     _print_result(loaded, result)
     if result.best is None:
-        from earmark.errors import DataError
+        from earmark.core.errors import DataError
 
         raise DataError(f"no trial succeeded; the first failed by: {result.trials[0].error}")
 
 
 def _print_result(search: Search, result: TuningResult) -> None:
-    from earmark.cli.tune_watch import print_table
+    from earmark.cli.tune_progress import print_table
     from earmark.tuning.trials import table
 
     columns, rows = table(search.seeds, result.trials, places=4)

@@ -12,15 +12,15 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from earmark.errors import ConfigError, FileTagsError
+from earmark.core.errors import ConfigError, FileTagsError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from earmark.card import ModelCard
-    from earmark.library.changes import Mode, Plan, Policy
-    from earmark.library.own_writes import OwnWrites
-    from earmark.library.undo_log import UndoLog
+    from earmark.core.card import ModelCard
+    from earmark.library.index.index_sync import OwnWrites
+    from earmark.library.tagfiles.changes import Mode, Plan, Policy
+    from earmark.library.tagfiles.undo_log import UndoLog
 
 _PANEL = "Writing tags into files"
 
@@ -105,8 +105,8 @@ class WriteOptions:
 
     def policy(self, card: ModelCard) -> Policy:
         """What is to be written of a model's tags. Raises ConfigError with all that is wrong."""
-        from earmark.library.changes import Policy
-        from earmark.library.mapping import default_mapping, read_mapping
+        from earmark.library.tagfiles.changes import Policy
+        from earmark.library.tagfiles.mapping import default_mapping, read_mapping
 
         if self.merge and self.overwrite:
             raise ConfigError("--merge and --overwrite contradict each other: give one of them")
@@ -118,8 +118,8 @@ class WriteOptions:
 
     def run(self, card: ModelCard, out: Console, messages: Console) -> WriteRun:
         """The run that shows what would be done, or does it."""
-        from earmark.library.schema import default_index
-        from earmark.library.undo_log import default_undo_log
+        from earmark.library.index.schema import default_index
+        from earmark.library.tagfiles.undo_log import default_undo_log
 
         index = self.index or default_index()
         log = self.undo_log or default_undo_log(index)
@@ -157,8 +157,8 @@ class WriteRun:
 
     def __enter__(self) -> WriteRun:
         if self.options.apply:
-            from earmark.library.own_writes import OwnWrites
-            from earmark.library.undo_log import UndoLog
+            from earmark.library.index.index_sync import OwnWrites
+            from earmark.library.tagfiles.undo_log import UndoLog
 
             self.log = self._stack.enter_context(UndoLog(self.log_path))
             self._own_writes = self._stack.enter_context(OwnWrites(self.index, self.tally.note))
@@ -173,8 +173,8 @@ class WriteRun:
 
     def file(self, path: Path, scores: npt.ArrayLike, content_key: str | None = None) -> None:
         """One file, with its scores ``(n_tags,)`` and, where they are of an earlier scan, the key of its audio."""
-        from earmark.library.changes import plan, wanted_values
-        from earmark.library.write import Request, Target, read_state, write_tags
+        from earmark.library.tagfiles.changes import plan, wanted_values
+        from earmark.library.tagfiles.write import Request, Target, read_state, write_tags
 
         try:
             state = read_state(path)
@@ -213,7 +213,7 @@ class Tally:
     def show(self, path: Path, made: Plan, kind: str = "", notes: tuple[str, ...] = ()) -> None:
         """A file's diff. Files that stay as they are only appear where nothing is done anyway."""
         from earmark.cli.text import printable
-        from earmark.library.changes import diff_lines
+        from earmark.library.tagfiles.changes import diff_lines
 
         lines = diff_lines(made)
         if not lines or (self.apply and not made):

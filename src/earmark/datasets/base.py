@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import DataError
-from earmark.vocabulary import Vocabulary
+from earmark.core.errors import DataError
+from earmark.core.vocabulary import Vocabulary
 
 Labels = npt.NDArray[np.float32]
 

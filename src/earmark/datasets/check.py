@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
+from earmark.core.cpu import available_cores
+from earmark.core.errors import AudioError
 from earmark.datasets.base import SPLITS, Clip, Dataset, label_matrix
 from earmark.datasets.leaks import Leak, find_leaks, leak_warnings
-from earmark.errors import AudioError
-from earmark.tagging import available_cores
 
 SAMPLE_RATE_HZ = 16_000
 """Rate at which files are decoded: length, silence and sameness do not hang on it."""

@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
+from earmark.core.errors import ConfigError, DataError
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import Row, read_table
-from earmark.errors import ConfigError, DataError
-from earmark.vocabulary import Tag, Vocabulary
 
 GENRES = ("classical", "rock", "electronic", "pop")
 EMOTIONS = (

@@ -33,6 +33,9 @@ from pathlib import Path
 
 import numpy as np
 
+from earmark.core.errors import DataError
+from earmark.core.tag_lists import load_vocabulary
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download
 from earmark.datasets.mtat_files import (
     ANNOTATIONS_NAME,
@@ -46,9 +49,6 @@ from earmark.datasets.mtat_files import (
 )
 from earmark.datasets.mtat_protocols import EMPTY_CLIPS, N_TAGS, PROTOCOLS, find_protocol, make_splits
 from earmark.datasets.registry import register_dataset
-from earmark.errors import DataError
-from earmark.importers.vocabularies import load_vocabulary
-from earmark.vocabulary import Tag, Vocabulary
 
 _ADDRESS = "https://mirg.city.ac.uk/datasets/magnatagatune"
 

@@ -31,11 +31,11 @@ from typing import Any, get_args
 
 import numpy as np
 
+from earmark.core.errors import ConfigError
+from earmark.core.vocabulary import CATEGORIES, Tag, TagKind, Vocabulary
 from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import Row, Table, read_table
-from earmark.errors import ConfigError
-from earmark.vocabulary import CATEGORIES, Tag, TagKind, Vocabulary
 
 RESERVED = ("path", "split", "tags", "id", "artist", "song")
 IGNORED = ("title", "album", "duration_seconds")

@@ -14,7 +14,7 @@ Lists and labels:
 Artists and songs, where there: ``unique_tracks.txt`` and ``msd_duplicates.txt``. Audio: ``audio_index.csv`` (.tsv,
 .jsonl, .parquet) with columns track_id and path; or ``MSD_id_to_7D_id.pkl`` and ``7D_id_to_path.pkl``; or
 ``audio/A/B/C/TRABC....mp3``. Pickles are read without running anything in them
-(:func:`earmark.datasets.plainpickle.read_plain_pickle`).
+(:func:`earmark.datasets.restricted_unpickle.read_plain_pickle`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ import logging
 from importlib.resources import files
 from pathlib import Path
 
+from earmark.core.errors import DataError
+from earmark.core.tag_lists import load_vocabulary
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Labels, Protocol
 from earmark.datasets.msd_lists import (
     Entry,
@@ -35,9 +38,6 @@ from earmark.datasets.msd_lists import (
 )
 from earmark.datasets.msd_tracks import audio_paths, read_duplicates, read_tracks, songs
 from earmark.datasets.registry import register_dataset
-from earmark.errors import DataError
-from earmark.importers.vocabularies import load_vocabulary
-from earmark.vocabulary import Tag, Vocabulary
 
 _log = logging.getLogger(__name__)
 

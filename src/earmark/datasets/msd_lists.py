@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from earmark.core.errors import DataError
 from earmark.datasets.base import SPLITS, Labels, raise_problems
-from earmark.datasets.plainpickle import read_plain_pickle
+from earmark.datasets.restricted_unpickle import read_plain_pickle
 from earmark.datasets.table import SUFFIXES, read_table
-from earmark.errors import DataError
 
 LEE_TRAIN_TRACKS = 201_680
 """The published train list holds the validation tracks too, behind this many training tracks."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from earmark.core.errors import DataError
 from earmark.datasets.base import raise_problems
 from earmark.datasets.msd_lists import TRACK_ID, find
-from earmark.datasets.plainpickle import read_plain_pickle
+from earmark.datasets.restricted_unpickle import read_plain_pickle
 from earmark.datasets.table import SUFFIXES, read_table
-from earmark.errors import DataError
 
 AUDIO_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".m4a")
 _LOOKED_AT = 1000

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.errors import DataError
 from earmark.datasets.base import raise_problems
-from earmark.errors import DataError
 
 ANNOTATIONS_NAME, CLIP_INFO_NAME = "annotations_final.csv", "clip_info_final.csv"
 FOLDERS = "0123456789abcdef"

@@ -18,9 +18,9 @@ from typing import Literal
 
 import numpy as np
 
+from earmark.core.errors import DataError
 from earmark.datasets.base import SPLITS, Protocol, raise_problems
 from earmark.datasets.mtat_files import FOLDERS, Annotations
-from earmark.errors import DataError
 
 Rule = Callable[[str, bool], str | None]
 """Path of a clip, and whether it has one of the 50 tags -> its split; None where it is not used."""

@@ -19,10 +19,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from earmark.core.errors import DataError
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
-from earmark.errors import DataError
-from earmark.vocabulary import Tag, Vocabulary
 
 SUBSETS = {
     "top50": ("autotagging_top50tags", "the 50 most frequent tags"),

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
+from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.base import Dataset, DatasetInfo
-from earmark.errors import ConfigError, DataError
 
 Reader = Callable[[Path, str | None], Dataset]
 

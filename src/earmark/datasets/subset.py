@@ -6,8 +6,8 @@ import dataclasses
 import hashlib
 import math
 
+from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.base import Dataset
-from earmark.errors import ConfigError, DataError
 
 
 def training_subset(dataset: Dataset, share: float, seed: int = 0) -> Dataset:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earmark.core.errors import DataError, MissingExtraError
 from earmark.datasets.base import raise_problems
-from earmark.errors import DataError, MissingExtraError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from earmark.calibration import calibrated
+from earmark.core.calibration import calibrated
+from earmark.core.errors import DataError
 from earmark.datasets.emotify import GENRES
 from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.comparison import genre_labels
-from earmark.distillation.merge import Doubles, Merger, union_logits
+from earmark.distillation.label_fusion import Doubles, Merger, union_logits
+from earmark.distillation.labelled_set import LabelledSet
 from earmark.distillation.ranks import rank_correlations, shared_tags
-from earmark.distillation.sets import LabelledSet
 from earmark.distillation.tags import Union
+from earmark.distillation.teacher_comparison import genre_labels
 from earmark.distillation.windows import to_float
-from earmark.errors import DataError
 from earmark.metrics import roc_auc
-from earmark.tagging import Tagger
+from earmark.tagging.tagger import Tagger
 
 PLAIN = ("emotify", "validation", "heldout")
 """The sets that together give the teachers' common scale: unchanged music of all sources, labelled by all teachers."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.signal import sosfilt
 
 from earmark import audio
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 
 Samples = npt.NDArray[np.float32]
 Step = dict[str, Any]

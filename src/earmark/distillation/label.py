@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import ConfigError, DataError
 from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.songs import EMOTIFY, Song, read_songs
+from earmark.distillation.corpus import EMOTIFY, Song, read_songs
 from earmark.distillation.teachers import FAST_TEACHERS, TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
 from earmark.distillation.windows import EXAMPLE_SAMPLES, Examples, Recipe, make_example, plain_recipes, to_float
-from earmark.errors import ConfigError, DataError
-from earmark.files import write_atomic
 from earmark.training.audio_store import AudioStore, PackedAudio
 
 FORMAT = 1

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from earmark.card import Metric
+from earmark.core.card import Metric
 from earmark.datasets import load_dataset
 from earmark.datasets.emotify import GENRES
-from earmark.distillation import comparison
+from earmark.distillation import teacher_comparison as comparison
 from earmark.distillation.agreement import Agreement
 from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.comparison import GenreRow
-from earmark.distillation.merge import Merger
-from earmark.distillation.sets import LabelledSet
+from earmark.distillation.label_fusion import Merger
+from earmark.distillation.labelled_set import LabelledSet
 from earmark.distillation.tags import load_union
+from earmark.distillation.teacher_comparison import GenreRow
 from earmark.metrics import bootstrap
-from earmark.tagging import Tagger
+from earmark.tagging.tagger import Tagger
 
 AGAINST = "against {n} published networks averaged"
 _LICENCES = (

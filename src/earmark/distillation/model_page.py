@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from earmark.card import ModelCard
+from earmark.core.card import ModelCard
+from earmark.core.vocabulary import CATEGORIES
 from earmark.datasets.emotify import GENRES
 from earmark.distillation.agreement import Agreement
-from earmark.distillation.comparison import GenreRow
-from earmark.distillation.finish import HELD_OUT, VALIDATION, Finished
+from earmark.distillation.calibration import HELD_OUT, VALIDATION, Finished
+from earmark.distillation.calibration_targets import calibration_error, reliability
 from earmark.distillation.model_figures import InstrumentRow, Mistake, best_single
-from earmark.distillation.reference import calibration_error, reliability
+from earmark.distillation.teacher_comparison import GenreRow
 from earmark.evaluation.report import Report
-from earmark.tag_scores import TagScores
-from earmark.vocabulary import CATEGORIES
+from earmark.tagging.tag_scores import TagScores
 
 TEACHER_LICENCES = {"musicnn-mtt": "ISC", "musicnn-msd": "ISC", "vgg-mtt": "ISC", "vgg-msd": "ISC"}
 """Those of the musicnn library; all others are MIT, of sota-music-tagging-models."""

@@ -14,10 +14,10 @@ from importlib.resources import as_file, files
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.errors import ConfigError
+from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.table import Table, read_table
-from earmark.errors import ConfigError
-from earmark.importers.vocabularies import VOCABULARIES, load_vocabulary
-from earmark.vocabulary import Tag, Vocabulary
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
-from earmark.errors import ModelError
-from earmark.importers.published import find_published
-from earmark.runtime import OnnxModel, user_models_folder
+from earmark.core.errors import ModelError
+from earmark.core.published_weights import find_published
+from earmark.tagging.runtime import OnnxModel, user_models_folder
 
 Floats = npt.NDArray[np.float32]
 
@@ -95,7 +95,7 @@ def prepare_teacher(name: str, folder: Path, weights: Path | None) -> Path:
     Args:
         name: one of :data:`TEACHERS`.
         folder: where the files are kept, a folder for each.
-        weights: folder with the published files, named as :mod:`earmark.importers.published` names them.
+        weights: folder with the published files, named as :mod:`earmark.core.published_weights` names them.
 
     Raises:
         ModelError: none of these is there.

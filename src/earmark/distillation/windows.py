@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soxr
 
 from earmark.distillation.augment import RATE_HZ, Samples, apply_step, draw_steps, loudness
-from earmark.distillation.songs import Song, shares
+from earmark.distillation.corpus import Song, shares
 from earmark.training.audio_store import Waveform
 
 Recipe = dict[str, Any]

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from earmark import metrics
+from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.base import raise_problems
-from earmark.errors import ConfigError, DataError
 from earmark.evaluation.figures import KINDS, known
 from earmark.evaluation.scores import Floats, ScoreTable
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import metrics
+from earmark.core.vocabulary import TagKind
 from earmark.evaluation.scores import Floats
 from earmark.metrics.tags import each_tag
-from earmark.vocabulary import TagKind
 
 NAMES: dict[str, str] = {
     "roc_auc": "ROC-AUC",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from earmark.calibration import Platt, calibrated, logit, sigmoid
-from earmark.card import ModelCard
-from earmark.errors import ConfigError, DataError
+from earmark.core.calibration import Platt, calibrated, logit, sigmoid
+from earmark.core.card import ModelCard
+from earmark.core.errors import ConfigError, DataError
 from earmark.evaluation.report import best_thresholds
 from earmark.evaluation.scores import ScoreTable
 

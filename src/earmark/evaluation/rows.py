@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from earmark.errors import DataError
+from earmark.core.errors import DataError
 
 
 class Grid:

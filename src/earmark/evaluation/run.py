@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 import earmark
-from earmark.card import ModelCard
+from earmark.core.atomic_files import write_atomic
+from earmark.core.card import ModelCard
 from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
-from earmark.evaluation.page import to_markdown
 from earmark.evaluation.report import Report, make_report
 from earmark.evaluation.scores import ScoreTable, grouped
 from earmark.evaluation.scoring import score_dataset
-from earmark.files import write_atomic
-from earmark.runtime import list_installed
-from earmark.tagging import Tagger, load_tagger
+from earmark.report.evaluation_page import to_markdown
+from earmark.tagging.runtime import list_installed
+from earmark.tagging.tagger import Tagger, load_tagger
 
 SCORES_NAME, JSON_NAME, PAGE_NAME = "scores.parquet", "report.json", "report.md"
 

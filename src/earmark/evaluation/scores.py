@@ -22,10 +22,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from earmark.core.errors import ConfigError, DataError
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import raise_problems
-from earmark.errors import ConfigError, DataError
 from earmark.evaluation.rows import Grid
-from earmark.vocabulary import Tag, Vocabulary
 
 COLUMNS = (
     "clip",

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from earmark.core.errors import AudioError, DataError
+from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.base import Dataset, label_matrix, raise_problems
-from earmark.errors import AudioError, DataError
 from earmark.evaluation.scores import ScoreTable
-from earmark.tagging import Tagger
-from earmark.vocabulary import Vocabulary
+from earmark.tagging.tagger import Tagger
 
 
 def shared_tags(model: Vocabulary, dataset: Vocabulary) -> Vocabulary:

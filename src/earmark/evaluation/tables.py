@@ -21,12 +21,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from earmark.core.errors import ConfigError, DataError
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import raise_problems
-from earmark.errors import ConfigError, DataError
 from earmark.evaluation.compare import one_sided
 from earmark.evaluation.rows import Grid
 from earmark.evaluation.scores import NEEDED, Floats, ScoreTable, score_table, value_problems
-from earmark.vocabulary import Tag, Vocabulary
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 NOT_TAGS = ("artist", "song", "album", "title", "path", "split", "protocol", "dataset", "model")

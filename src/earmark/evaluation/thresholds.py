@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from earmark.card import ModelCard
-from earmark.errors import ConfigError, DataError
+from earmark.core.card import ModelCard
+from earmark.core.errors import ConfigError, DataError
+from earmark.core.vocabulary import Vocabulary
 from earmark.evaluation.report import best_thresholds
 from earmark.evaluation.tables import read_score_table
-from earmark.vocabulary import Vocabulary
 
 
 def read_thresholds(text: str, vocabulary: Vocabulary) -> tuple[dict[str, float], str]:

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earmark.checkpoint import load_checkpoint
+from earmark.models.checkpoint import load_checkpoint
 
 
 class TorchModel:
     """A checkpoint on PyTorch, on the CPU. Safe to call from several threads.
 
     Args:
-        folder: what :func:`earmark.checkpoint.save_checkpoint` wrote.
+        folder: what :func:`earmark.models.checkpoint.save_checkpoint` wrote.
 
     Attributes:
         network: gives logits; in eval mode.

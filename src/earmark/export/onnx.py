@@ -15,13 +15,13 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from earmark.card import ONNX_METADATA_KEY, InputSpec, ModelCard
-from earmark.checkpoint import check_card
-from earmark.errors import ConfigError, ModelError
+from earmark.core.atomic_files import write_atomic
+from earmark.core.card import ONNX_METADATA_KEY, InputSpec, ModelCard
+from earmark.core.errors import ConfigError, ModelError
 from earmark.export.embedding import WithEmbedding
 from earmark.export.precision import Weights, with_weights
-from earmark.files import write_atomic
 from earmark.models import TaggingModel
+from earmark.models.checkpoint import check_card
 
 OPSET = 18
 """ONNX operator set of the files: known to ONNX Runtime from 1.15 on, in the browser too."""
@@ -71,7 +71,7 @@ def export_onnx(
     The graph takes "waveform", float32 (batch, window_samples), full scale -1..1, with any batch size, and answers
     "probabilities", float32 (batch, n_tags), and "embedding", float32 (batch, embedding_dims): what goes into the last
     dense or convolutional layer, as a mean over the time and frequency left there; networks without such a layer give
-    none. The card is in the file's metadata, too, under :data:`earmark.card.ONNX_METADATA_KEY`, as given but for
+    none. The card is in the file's metadata, too, under :data:`earmark.core.card.ONNX_METADATA_KEY`, as given but for
     ``embedding_dims``; the one beside holds the hash of the ONNX file.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from earmark.errors import ModelError
+from earmark.core.errors import ModelError
 
 Weights = Literal["float32", "float16", "int8"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.card import ModelCard
-from earmark.checkpoint import save_checkpoint
+from earmark.core.card import ModelCard
 from earmark.export import ExportReport, check_signals, export_onnx
-from earmark.importers.recognise import import_weights
+from earmark.importers.detect_format import import_weights
+from earmark.models.checkpoint import save_checkpoint
 
 DITHER = 2.0**-15
 """Noise on the made-up sounds that both runtimes must agree on, one step of 16 bits as on a recording. Without it most
@@ -20,7 +20,7 @@ def convert_weights(file: str | Path, out: str | Path) -> tuple[ModelCard, Expor
     """Import a published file and write ``model.safetensors``, ``card.json``, ``NAME.onnx`` and ``NAME.json``.
 
     Args:
-        file: see :func:`earmark.importers.recognise.import_weights`.
+        file: see :func:`earmark.importers.detect_format.import_weights`.
         out: folder; made where missing. Older files of these names in it are replaced.
 
     Returns:

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from earmark.errors import ConfigError, DownloadError, WrongFileError
+from earmark.core.errors import ConfigError, DownloadError, WrongFileError
 
 BLOCK_BYTES = 1 << 16
 TIMEOUT_SECONDS = 30.0

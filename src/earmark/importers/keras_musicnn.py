@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.errors import ModelError
+from earmark.core.errors import ModelError
 from earmark.importers.layout import N_TAGS, Array, Layout, fresh_model, recognise
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"

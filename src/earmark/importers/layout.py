@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from earmark.errors import ModelError
+from earmark.core.errors import ModelError
 from earmark.models import TaggingModel, create_model
 
 N_TAGS = 50

@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.published_weights import PublishedWeights, find_published
 from earmark.importers.download import RETRIES, TIMEOUT_SECONDS, WAIT_SECONDS, OnProgress, download
-from earmark.importers.published import PublishedWeights, find_published
 
 if TYPE_CHECKING:
-    from earmark.card import ModelCard
+    from earmark.core.card import ModelCard
     from earmark.export import ExportReport
 
 MIRROR_VARIABLE = "EARMARK_MIRROR"
@@ -45,8 +45,8 @@ def pull_model(
     else that is written on the way is removed, whatever happens. An older model of that name is replaced.
 
     Args:
-        name: one of :func:`earmark.importers.published.published_names`.
-        folder: where models are kept, see :func:`earmark.runtime.user_models_folder`; made where missing.
+        name: one of :func:`earmark.core.published_weights.published_names`.
+        folder: where models are kept, see :func:`earmark.tagging.runtime.user_models_folder`; made where missing.
         mirror: see :func:`file_addresses`.
         timeout_seconds, retries, wait_seconds, on_progress: see :func:`earmark.importers.download.download`.
 

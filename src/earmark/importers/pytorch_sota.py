@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from earmark.errors import ModelError
+from earmark.core.errors import ModelError
+from earmark.core.spectrum import hann_window, mel_filterbank
 from earmark.importers.layout import N_TAGS, Array, Layout, fresh_model, recognise
 from earmark.models.blocks import WON_FRONTEND
-from earmark.spectrum import hann_window, mel_filterbank
 
 SIGNATURES = (b"PK\x03\x04", b"\x80")
 """Of PyTorch's zip files, and of the pickles that it wrote before."""

@@ -14,11 +14,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, cast, get_args
 
-from earmark.errors import ConfigError, MissingExtraError
-from earmark.library.rows import Track
-from earmark.library.store import Index
-from earmark.records import json_text
-from earmark.vocabulary import Vocabulary
+from earmark.core.errors import ConfigError, MissingExtraError
+from earmark.core.json_records import json_text
+from earmark.core.vocabulary import Vocabulary
+from earmark.library.index.rows import Track
+from earmark.library.index.track_index import Index
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)

@@ -20,9 +20,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import ConfigError, DataError, MissingExtraError
-from earmark.library.rows import ModelRow
-from earmark.library.store import Index
+from earmark.core.errors import ConfigError, DataError, MissingExtraError
+from earmark.library.index.rows import ModelRow
+from earmark.library.index.track_index import Index
 
 logger = logging.getLogger(__name__)
 

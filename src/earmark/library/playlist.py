@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import ConfigError
-from earmark.files import write_atomic
-from earmark.library.query_names import folded
-from earmark.library.search import Found, Hit
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import ConfigError
+from earmark.library.query.search import Hit, SearchResult
+from earmark.library.query.tag_names import folded
 
 Order = Literal["score", "title", "path", "similar"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -24,14 +24,14 @@ MOST_SIMILAR = 2000
 
 
 def arranged(
-    found: Found,
+    found: SearchResult,
     *,
     order: Order = "score",
     limit: int | None = None,
     shuffle: bool = False,
     seed: int | None = None,
     vectors: npt.NDArray[np.floating[Any]] | None = None,
-) -> Found:
+) -> SearchResult:
     """Tracks for a playlist: copies of the same audio left out, the best ones taken, and put in order.
 
     Args:

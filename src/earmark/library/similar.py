@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import ConfigError, ModelError
+from earmark.core.errors import ConfigError, ModelError
+from earmark.library.index.track_index import Index
 from earmark.library.neighbours import Neighbours, vector_of
-from earmark.library.query_names import folded
-from earmark.library.search import Hit, Tracks
-from earmark.library.store import Index
+from earmark.library.query.search import Hit, Tracks
+from earmark.library.query.tag_names import folded
 
 Floats = npt.NDArray[np.float32]
 Tell = Callable[[str], None]
@@ -127,8 +127,8 @@ def _row_by_text(tracks: Tracks, wanted: str) -> int:
 
 def _listened(tracks: Tracks, path: Path, model: str | Path | None, tell: Tell) -> Floats:
     """What the index's model hears in a file outside the library."""
-    from earmark.errors import AudioError
-    from earmark.library.model import LazyTagger
+    from earmark.core.errors import AudioError
+    from earmark.library.scan.lazy_tagger import LazyTagger
 
     row = tracks.model
     tagger = LazyTagger(model or row.name, windows=row.windows)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from earmark.library.search import Tracks
-from earmark.library.store import Index
-from earmark.vocabulary import CATEGORIES
+from earmark.core.vocabulary import CATEGORIES
+from earmark.library.index.track_index import Index
+from earmark.library.query.search import Tracks
 
 DURATION_ENDS_SECONDS = (60, 120, 180, 240, 300, 360, 480, 600, 900, 1800)
 """Where the classes of durations end; the last class has no end."""

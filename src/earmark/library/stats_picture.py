@@ -6,8 +6,8 @@ import io
 from itertools import groupby
 from pathlib import Path
 
-from earmark.errors import ConfigError, MissingExtraError
-from earmark.files import write_atomic
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import ConfigError, MissingExtraError
 from earmark.library.stats import Stats
 from earmark.library.stats_text import duration_name
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import ConfigError, DataError
+from earmark.core.errors import ConfigError, DataError
 
 FloatArray = npt.NDArray[np.float64]
 MetricName = Literal["roc_auc", "pr_auc", "rmse", "f1", "precision", "recall"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import DataError
+from earmark.core.errors import DataError
 from earmark.metrics.arrays import FloatArray, MetricName, checked
-from earmark.metrics.kernels import kernel
 from earmark.metrics.tags import each_tag
+from earmark.metrics.weighted import kernel
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import DataError
+from earmark.core.errors import DataError
 from earmark.metrics.arrays import FloatArray, MetricName, checked_runs, group_members
-from earmark.metrics.kernels import Kernel
 from earmark.metrics.resampling import (
     check_draws,
     ends_of,
@@ -21,6 +20,7 @@ from earmark.metrics.resampling import (
     run_shares,
     tag_kernels,
 )
+from earmark.metrics.weighted import Kernel
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 from earmark.metrics.arrays import FloatArray, MetricName, checked_runs, group_members
-from earmark.metrics.kernels import Kernel, kernel, ratio
+from earmark.metrics.weighted import Kernel, kernel, ratio
 
 _MAX_WEIGHTS = 200_000
 """How many weights (resamples x clips) are held at a time: so few that they stay in the cache."""

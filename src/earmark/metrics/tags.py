@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.metrics.arrays import FloatArray, MetricName, checked
-from earmark.metrics.kernels import all_tags
+from earmark.metrics.weighted import all_tags
 
 
 def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:

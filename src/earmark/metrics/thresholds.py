@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import ConfigError, DataError
+from earmark.core.errors import ConfigError, DataError
 from earmark.metrics.arrays import FloatArray, checked
 
 

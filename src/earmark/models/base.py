@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
-from earmark.frontend import LogMel
-from earmark.spectrum import LogMelConfig
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import LogMelConfig
+from earmark.models.frontend import LogMel
 
 
 class TaggingModel(nn.Module, ABC):

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
-from earmark.spectrum import LogMelConfig
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import LogMelConfig
 
 WON_FRONTEND = LogMelConfig(
     sample_rate_hz=16000, n_fft=512, hop_samples=256, n_mels=96, mel_scale="htk", norm=None, compression="db"

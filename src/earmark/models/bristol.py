@@ -26,7 +26,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import Normalisation, window_length
 from earmark.models.dieleman2014 import (

@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import LogMelConfig
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import (
     WON_FRONTEND,
@@ -32,7 +33,6 @@ from earmark.models.blocks import (
     window_length,
 )
 from earmark.models.registry import register_model
-from earmark.spectrum import LogMelConfig
 
 COMPACT_1D_CHANNELS = (176, 176, 208, 256)
 """Of the residual blocks; the time axis is halved in front of each but the first."""
@@ -177,7 +177,7 @@ def compact_1d(
         width: multiplies the channels of all layers.
         hidden: width of the dense layer in front of the last, which is the embedding.
         dropout: share dropped in front of the dense layers in training.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in the spectrogram.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the spectrogram.
 
     Raises:
         ConfigError: values out of range, or fewer than 16 bands.
@@ -235,7 +235,7 @@ def compact_2d(
         hidden: width of the dense layer in front of the last, which is the embedding.
         dropout: share dropped in front of the dense layers in training.
         excite: squeeze-and-excitation in the blocks of 40 channels and more.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in the spectrogram.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the spectrogram.
 
     Raises:
         ConfigError: values out of range.

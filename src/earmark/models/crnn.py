@@ -19,7 +19,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import LogMelConfig
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import (
     WON_FRONTEND,
@@ -32,7 +33,6 @@ from earmark.models.blocks import (
     window_length,
 )
 from earmark.models.registry import register_model
-from earmark.spectrum import LogMelConfig
 
 POOLS = ((2, 2), (3, 3), (4, 4), (4, 4))
 """Poolings, (bands, frames): 96 bands to 1, 96 frames to one step."""
@@ -99,7 +99,7 @@ def crnn(
         width: multiplies the channels of the convolutions.
         units: of each GRU layer.
         dropout: share dropped in front of the dense layer in training.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in the spectrogram.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the spectrogram.
 
     Raises:
         ConfigError: values out of range, or too few or many bands, or too few frames, for the poolings.

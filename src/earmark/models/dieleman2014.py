@@ -32,7 +32,8 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import LogMelConfig
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import (
     Normalisation,
@@ -43,7 +44,6 @@ from earmark.models.blocks import (
     window_length,
 )
 from earmark.models.registry import register_model
-from earmark.spectrum import LogMelConfig
 
 Nonlinearity = Literal["relu", "log_square", "log", "none"]
 FeaturePooling = Literal["none", "l2", "max"]
@@ -241,7 +241,7 @@ def dieleman2014_spectrogram(
             1024/512, 512/512, 512/256 and 256/256.
         window_seconds: length of a window.
         dropout: share of the dense layers' inputs dropped in training.
-        frontend: other keys of :class:`earmark.spectrum.LogMelConfig` to change in the paper's spectrogram.
+        frontend: other keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the paper's spectrogram.
 
     Raises:
         ConfigError: values out of range, or a window too short for the poolings.

@@ -23,11 +23,11 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import CLIP_EPSILON, LogMelConfig, Standardise
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import GlobalMax, dropout_layer, frontend_config, init_glorot, scaled, window_length
 from earmark.models.registry import register_model
-from earmark.spectrum import CLIP_EPSILON, LogMelConfig, Standardise
 
 PAPER_FRONTEND = LogMelConfig(sample_rate_hz=16000, n_fft=1024, hop_samples=787, n_mels=128, standardise="clip")
 """The spectrogram of Models 1 and 2: 128 x 592 for 29.1 s."""
@@ -89,7 +89,7 @@ def ensemble_model1(
         window_seconds: length of a window; the last convolution spans the time left of it (71 frames at 29.1 s).
         width: multiplies the channels of all layers.
         dropout: share dropped in front of the last convolution in training; the paper has none.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in the paper's spectrogram.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the paper's spectrogram.
 
     Raises:
         ConfigError: values out of range, or a window too short for the poolings.
@@ -140,7 +140,7 @@ def ensemble_model2(
         separable: "spatial": pairs of a 3 x 1 and a 1 x 3 convolution, as in Table 2. "depthwise": as the paper's
             text has it (Howard et al. 2017): in place of each pair a 3 x 3 convolution of every channel by itself,
             then a 1 x 1 convolution across channels, a ReLU after each. Shapes stay the same.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in the paper's spectrogram.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the paper's spectrogram.
 
     Raises:
         ConfigError: values out of range, or a window too short, or too few bands, for the poolings.
@@ -193,7 +193,7 @@ class EnsembleRawCNN(TaggingModel):
 
     Args:
         layers: (B, 1, N) -> logits (B, n_tags).
-        standardise, mean, std: as :class:`earmark.spectrum.LogMelConfig` has them, of samples.
+        standardise, mean, std: as :class:`earmark.core.spectrum.LogMelConfig` has them, of samples.
     """
 
     def __init__(

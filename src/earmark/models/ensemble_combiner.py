@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import dropout_layer, init_glorot, scaled
 from earmark.models.registry import create_model, register_model
@@ -124,7 +124,7 @@ def ensemble_combiner(
 
 
 def combine(members: Sequence[TaggingModel], *, width: float = 1.0, dropout: float = 0.0) -> EnsembleCombiner:
-    """A combiner, itself untrained, over trained members, e.g. from :func:`earmark.checkpoint.load_checkpoint`.
+    """A combiner, itself untrained, over trained members, e.g. from :func:`earmark.models.checkpoint.load_checkpoint`.
 
     It holds copies of the members' weights; the members stay as they are. That their tags stand in the same order is
     for the caller to see to: models do not know their vocabularies.

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
-from earmark.frontend import LogMel
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import DB_FLOOR, LogMelConfig, hann_window
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import GlobalMax, conv_block_2d, dense_head, samples_for_frames, scaled, window_length
+from earmark.models.frontend import LogMel
 from earmark.models.registry import register_model
-from earmark.spectrum import DB_FLOOR, LogMelConfig, hann_window
 
 LOWEST_MIDI = 24
 """C1, 32.7 Hz."""

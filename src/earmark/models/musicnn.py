@@ -26,11 +26,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import LogMelConfig
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import WON_FRONTEND, dropout_layer, frontend_config, init_glorot, scaled, window_length
 from earmark.models.registry import register_model
-from earmark.spectrum import LogMelConfig
 
 Variant = Literal["pons2019", "won2020"]
 
@@ -185,7 +185,7 @@ def musicnn(
         width: multiplies the channels of all convolutions and the dense layer.
         residual_channels, dense_units: 64 and 200; the authors' larger model has 512 and 500.
         dropout: share dropped in front of the dense layers in training.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in the variant's spectrogram.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the variant's spectrogram.
 
     Raises:
         ConfigError: values out of range.
@@ -274,7 +274,7 @@ def musicnn_vgg(
         width: multiplies the channels of all layers.
         dropout: share dropped behind each of the first four layers in training.
         dropout_last: the same in front of the dense layer.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in musicnn's spectrogram.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in musicnn's spectrogram.
 
     Raises:
         ConfigError: values out of range, or too few bands or frames for the poolings.

@@ -29,11 +29,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import LogMelConfig
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import dropout_layer, frontend_config, samples_for_frames, scaled, window_length
 from earmark.models.registry import register_model
-from earmark.spectrum import LogMelConfig
 
 SAMPLE_RATE_HZ = 16000
 PAPER_FRONTEND = LogMelConfig(
@@ -289,7 +289,7 @@ def pons2017_spectrogram(
         width: multiplies the channels of the back-end.
         dropout: share dropped in front of each dense layer in training.
         published_batchnorm: the back-end's residual layers as in the authors' code.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in the log-mel, other than n_mels.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the log-mel, other than n_mels.
 
     Raises:
         ConfigError: values out of range.

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 from earmark.models.base import TaggingModel
 
 Builder = TypeVar("Builder", bound=Callable[..., TaggingModel])

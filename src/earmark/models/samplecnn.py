@@ -32,7 +32,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import dropout_layer, init_glorot, init_he, normalisation_layer, scaled
 

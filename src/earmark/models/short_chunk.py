@@ -15,11 +15,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.spectrum import LogMelConfig
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import GlobalMax, conv_block_2d, dense_head, frontend_config, samples_for_frames, scaled
 from earmark.models.registry import register_model
-from earmark.spectrum import LogMelConfig
 
 PAPER_FRONTEND = LogMelConfig(
     sample_rate_hz=16000, n_fft=512, hop_samples=256, n_mels=128, mel_scale="htk", norm=None, compression="db"
@@ -92,7 +92,7 @@ def short_chunk_cnn(
             residual one, which pads, takes anything that gives a spectrogram.
         width: multiplies the channels of all layers.
         dropout: share dropped between the dense layers in training.
-        frontend: keys of :class:`earmark.spectrum.LogMelConfig` to change in the spectrogram.
+        frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the spectrogram.
 
     Raises:
         ConfigError: values out of range, or a window too short, or too few bands, for the poolings.

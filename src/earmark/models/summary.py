@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 from earmark.models.base import TaggingModel
 from earmark.models.ensemble_combiner import EnsembleCombiner
 from earmark.models.harmonic import HarmonicCNN

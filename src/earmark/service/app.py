@@ -16,14 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from earmark import __version__
-from earmark.card import ModelCard
+from earmark.core.card import ModelCard
 from earmark.service import schemas
 from earmark.service.metrics import Metrics
+from earmark.service.middleware import Watching
 from earmark.service.page import PAGE_FOLDER, Page
 from earmark.service.problems import Problem
 from earmark.service.settings import Settings
 from earmark.service.tagging_request import tag_request
-from earmark.service.watching import Watching
 from earmark.service.work import RETRY_SECONDS, Work, load_models
 
 DESCRIPTION = """Listens to music and tags it. Files are kept on disk while they are tagged, and deleted then.

@@ -6,7 +6,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from earmark.records import json_text
+from earmark.core.json_records import json_text
 
 
 class JsonFormatter(logging.Formatter):

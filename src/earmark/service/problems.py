@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from earmark.records import json_text
+from earmark.core.json_records import json_text
 
 MEDIA_TYPE = "application/problem+json"
 TITLES = {

@@ -7,8 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from earmark.errors import ConfigError, DataError
-from earmark.library.lock import WriterLock
+from earmark.core.errors import ConfigError, DataError
+from earmark.library.index.writer_lock import WriterLock
 
 _PREFIX = "earmark-serve-"
 _YOUNG_SECONDS = 60  # a folder that another service has just made may not be locked yet

@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.errors import ConfigError
-from earmark.tagging import available_cores
+from earmark.core.cpu import available_cores
+from earmark.core.errors import ConfigError
 
 MIN_KEY_CHARACTERS = 8
 

@@ -8,14 +8,14 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from earmark.errors import AudioError
-from earmark.records import failed_record, json_text
+from earmark.core.errors import AudioError
+from earmark.core.json_records import failed_record, json_text
+from earmark.service.middleware import CLIENT_GONE
 from earmark.service.problems import Problem
 from earmark.service.schemas import TagQuery
 from earmark.service.uploads import Receiver, Upload, boundary_of, check_size
-from earmark.service.watching import CLIENT_GONE
 from earmark.service.work import Job, Result, TooLongError, Work
-from earmark.tagging import Tagger, TagScores
+from earmark.tagging.tagger import Tagger, TagScores
 
 
 async def tag_request(request: Request, query: TagQuery, work: Work) -> Response:

@@ -12,7 +12,7 @@ from typing import IO
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from earmark.audio import AUDIO_SUFFIXES
+from earmark.core.audio_formats import AUDIO_SUFFIXES
 from earmark.service.problems import Problem
 from earmark.service.settings import Settings
 

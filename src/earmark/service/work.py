@@ -10,14 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from earmark.errors import AudioError, ModelError
-from earmark.runtime import OnnxModel, find_model
+from earmark.core.errors import AudioError, ModelError
 from earmark.service.metrics import Metrics
 from earmark.service.problems import Problem
 from earmark.service.scratch import Scratch
 from earmark.service.settings import Settings
 from earmark.service.uploads import Upload
-from earmark.tagging import Tagger, TagScores
+from earmark.tagging.runtime import OnnxModel, find_model
+from earmark.tagging.tagger import Tagger, TagScores
 
 Damaged = Literal["error", "tag"]
 Result = TagScores | AudioError

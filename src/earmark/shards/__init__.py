@@ -4,9 +4,9 @@ Layout of a folder: :mod:`earmark.shards.layout`.
 """
 
 from earmark.shards.layout import AudioKind, Entry, FailedClip, Header
-from earmark.shards.making import PrepareProgress, PrepareReport
 from earmark.shards.prepare import prepare
 from earmark.shards.reader import ShardAudio, ShardWaveform
+from earmark.shards.shard_writer import PrepareProgress, PrepareReport
 
 __all__ = [
     "AudioKind",

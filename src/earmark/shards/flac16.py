@@ -10,7 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import AudioError
+from earmark.core.errors import AudioError
 
 Values = npt.NDArray[np.int16]
 

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from earmark.errors import DataError
-from earmark.store import Store
+from earmark.core.errors import DataError
+from earmark.core.storage import Store
 
 FORMAT = "earmark-shards"
 FORMAT_VERSION = 1

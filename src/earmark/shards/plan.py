@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from earmark.core.errors import ConfigError
 from earmark.datasets.base import Clip, Dataset
-from earmark.errors import ConfigError
 from earmark.shards.layout import Header
 
 _HASH_DIGITS = 8

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from earmark import __version__
+from earmark.core.cpu import available_cores
+from earmark.core.errors import ConfigError, DataError
+from earmark.core.storage import Store
 from earmark.datasets.base import Dataset
-from earmark.errors import ConfigError, DataError
 from earmark.shards.layout import RECORDS, AudioKind, Header, read_header, write_header
-from earmark.shards.making import PrepareProgress, PrepareReport, Run
 from earmark.shards.plan import PlannedClip, clip_list_digest, differences, metadata_digest, plan_clips
 from earmark.shards.sample import LOCAL, Sources, Wanted, mean_bytes
-from earmark.store import Store
-from earmark.tagging import available_cores
+from earmark.shards.shard_writer import PrepareProgress, PrepareReport, Run
 
 logger = logging.getLogger(__name__)
 

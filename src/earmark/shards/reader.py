@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
+from earmark.core.errors import AudioError, ConfigError, DataError
+from earmark.core.storage import Store, store_at
 from earmark.datasets.base import raise_problems
-from earmark.errors import AudioError, ConfigError, DataError
 from earmark.shards import flac16
 from earmark.shards.layout import AudioKind, Entry, Header, read_header, read_index, shard_name
-from earmark.store import Store, store_at
 
 Samples = npt.NDArray[np.float32]
 

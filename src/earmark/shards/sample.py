@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
-from earmark.errors import AudioError, DataError
+from earmark.core.errors import AudioError, DataError
+from earmark.core.storage import Store, store_at
 from earmark.shards import flac16
 from earmark.shards.layout import AudioKind, Entry, FailedClip, shard_name
 from earmark.shards.plan import PlannedClip
 from earmark.shards.tarfiles import member_after
-from earmark.store import Store, store_at
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Sources:
 
     Attributes:
         root: local folder under which the dataset has them; None where they lie just there.
-        place: where they lie instead, under the same names: a path or URI, as :class:`earmark.store.Store` takes it.
+        place: where they lie instead, under the same names: a path or URI, as :class:`earmark.core.storage.Store` takes it.
     """
 
     root: Path | None = None

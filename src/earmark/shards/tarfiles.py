@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from types import TracebackType
 
-from earmark.store import Store
+from earmark.core.storage import Store
 
 _BLOCK = tarfile.BLOCKSIZE
 _RECORD = tarfile.RECORDSIZE

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
+from earmark.core.atomic_files import remove_leftovers, write_atomic
+from earmark.core.cpu import available_cores
+from earmark.core.errors import AudioError, DataError
 from earmark.datasets.base import raise_problems
-from earmark.errors import AudioError, DataError
-from earmark.files import remove_leftovers, write_atomic
-from earmark.tagging import available_cores
 
 Samples = npt.NDArray[np.float32]
 

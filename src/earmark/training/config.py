@@ -20,7 +20,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.training.config_schema import build, read_section, read_yaml
 from earmark.training.sections import (
     AugmentationSection,
     CardSection,
@@ -32,7 +33,6 @@ from earmark.training.sections import (
     Recipe,
     TrainingSection,
 )
-from earmark.training.typed_yaml import build, read_section, read_yaml
 
 __all__ = [
     "AugmentationSection",
@@ -180,4 +180,4 @@ def _shipped() -> dict[str, Traversable]:
             elif entry.name.endswith(".yaml"):
                 yield prefix + entry.name.removesuffix(".yaml"), entry
 
-    return dict(walk(resources.files("earmark") / "recipes", ""))
+    return dict(walk(resources.files("earmark") / "papers" / "recipes", ""))

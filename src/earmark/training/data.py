@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from earmark import audio
-from earmark.card import InputSpec
+from earmark.core.card import InputSpec
+from earmark.core.errors import ConfigError
 from earmark.datasets.base import Clip, label_matrix
-from earmark.errors import ConfigError
 from earmark.training.audio_store import Samples, Waveform
 from earmark.training.sections import AugmentationSection, TrainingSection
 

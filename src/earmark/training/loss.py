@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from earmark.core.vocabulary import Vocabulary
 from earmark.training.sections import LossSection
-from earmark.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
 

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
+from earmark.core.vocabulary import Vocabulary
 from earmark.models import TaggingModel
 from earmark.models.blocks import average_subclips
-from earmark.tagging import aggregate
+from earmark.tagging.tagger import aggregate
 from earmark.training.data import Batch, Group
 from earmark.training.loss import Floats, TagLoss
 from earmark.training.schedule import learning_rate_share, make_optimiser
 from earmark.training.sections import AugmentationSection, Recipe
 from earmark.training.selection import Judge, Validation
-from earmark.vocabulary import Vocabulary
 
 
 class SpectrumMask:

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 import earmark
-from earmark.card import ModelCard
-from earmark.checkpoint import make_card
+from earmark.core.card import ModelCard
 from earmark.datasets import Dataset
+from earmark.models.checkpoint import make_card
 from earmark.training.sections import Recipe
 from earmark.training.selection import Validation
 

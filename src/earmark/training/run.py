@@ -22,12 +22,21 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 
+from earmark.core.atomic_files import remove_leftovers, write_atomic
+from earmark.core.errors import ConfigError, DataError
 from earmark.datasets import Dataset, label_matrix, load_dataset
 from earmark.datasets.leaks import leak_warnings
-from earmark.errors import ConfigError, DataError
-from earmark.files import remove_leftovers, write_atomic
 from earmark.training.audio_store import Waveform
-from earmark.training.fitting import (
+from earmark.training.callbacks import LogRow, Watcher
+from earmark.training.checkpoint_callback import (
+    CHECKPOINT_FOLDER,
+    RECIPE_NAME,
+    STATE_NAME,
+    Keeper,
+    checkpoint_writer,
+)
+from earmark.training.data_setup import build_model, chosen_clips, load_material, take_weights
+from earmark.training.lightning_setup import (
     DEVICES,
     Place,
     StateFile,
@@ -37,21 +46,12 @@ from earmark.training.fitting import (
     is_restarted,
     quiet_lightning,
 )
-from earmark.training.keeper import (
-    CHECKPOINT_FOLDER,
-    RECIPE_NAME,
-    STATE_NAME,
-    Keeper,
-    checkpoint_writer,
-)
 from earmark.training.loss import logit_spreads
-from earmark.training.material import build_model, chosen_clips, load_material, take_weights
 from earmark.training.module import TaggingModule
 from earmark.training.provenance import filled_card, fingerprint, first_card
 from earmark.training.schedule import Plateau
 from earmark.training.sections import Recipe
 from earmark.training.selection import Judge
-from earmark.training.watching import LogRow, Watcher
 
 __all__ = ["DEVICES", "TrainingResult", "train"]
 

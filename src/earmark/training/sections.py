@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import yaml
 
-from earmark.card import LastWindow
-from earmark.errors import ConfigError
+from earmark.core.card import LastWindow
+from earmark.core.errors import ConfigError
 
 Precision = Literal["32", "16-mixed", "bf16-mixed"]
 
@@ -54,7 +54,7 @@ class ModelSection:
 
 @dataclass(frozen=True)
 class InputSection:
-    """How whole files are cut in validation and, later, in tagging (see :class:`earmark.card.InputSpec`).
+    """How whole files are cut in validation and, later, in tagging (see :class:`earmark.core.card.InputSpec`).
 
     Attributes:
         hop_seconds: distance of windows; None for windows side by side.

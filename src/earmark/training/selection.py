@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import metrics
-from earmark.card import Metric
-from earmark.errors import DataError
-from earmark.vocabulary import Vocabulary
+from earmark.core.card import Metric
+from earmark.core.errors import DataError
+from earmark.core.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

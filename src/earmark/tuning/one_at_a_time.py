@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from earmark.errors import ConfigError
+from earmark.core.errors import ConfigError
 from earmark.tuning.search import Search
 from earmark.tuning.trials import Proposal, Trial, best_of
 

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import ConfigError
 from earmark.datasets import load_dataset
-from earmark.errors import ConfigError
-from earmark.files import write_atomic
 from earmark.training.config import Recipe, load_recipe
-from earmark.training.fitting import checked_accelerator
+from earmark.training.lightning_setup import checked_accelerator
 from earmark.tuning import one_at_a_time
-from earmark.tuning.attempt import Attempts, Means, TuningWatcher
-from earmark.tuning.check import check_search, overrides_of, value_in, without_root
-from earmark.tuning.general import propose_drawn, propose_grid
+from earmark.tuning.samplers import propose_drawn, propose_grid
 from earmark.tuning.search import Method, Search, load_search
+from earmark.tuning.trial_runner import Attempts, Means, TuningWatcher
 from earmark.tuning.trials import Proposal, Trial, best_of, read_trials, write_trials
+from earmark.tuning.validation import check_search, overrides_of, value_in, without_root
 
 SEARCH_NAME = "search.yaml"
 RECIPE_NAME = "recipe.yaml"

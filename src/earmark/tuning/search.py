@@ -17,7 +17,7 @@
 
 ``start`` is the value until the parameter's turn comes, for one-at-a-time alone; without it the recipe's value stands.
 For one-at-a-time a key may also come again, for a finer look. Whether the recipe has such keys is not seen here but
-in :mod:`earmark.tuning.check`.
+in :mod:`earmark.tuning.validation`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from typing import Any, Literal, cast, get_args
 
 import yaml
 
-from earmark.errors import ConfigError
-from earmark.training.typed_yaml import read_yaml
+from earmark.core.errors import ConfigError
+from earmark.training.config_schema import read_yaml
 from earmark.tuning.parameter import Parameter, read_parameter
 
 Method = Literal["one-at-a-time", "grid", "random", "tpe"]

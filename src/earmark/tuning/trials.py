@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import DataError
-from earmark.files import write_atomic
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import DataError
 from earmark.tuning.parameter import text_of
 
 TRIALS_NAME = "trials.json"

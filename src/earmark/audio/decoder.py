@@ -1,0 +1,213 @@
+"""The only decoder: a file, on disk or in memory, as blocks of mono samples at one rate."""
+
+from __future__ import annotations
+
+import io
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from earmark.audio.frames import CONTAINERS, file_url, gathered_frames
+from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
+from earmark.core.errors import AudioError, TruncatedAudioError
+
+Samples = npt.NDArray[np.float32]
+
+_LEAST_RATE_HZ = 1_000  # no sound is stored at less, and resampled a block at 1 Hz would take gigabytes
+SILENCE_PEAK = 1e-4  # -80 dBFS
+SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
+_DAMAGED_SHARE = 0.01
+
+_NO_SAMPLES = np.empty(0, np.float32)
+_INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
+
+
+@dataclass(frozen=True, eq=False)
+class AudioBytes:
+    """An audio file in memory.
+
+    Attributes:
+        content: the whole file.
+        name: what errors call it. Its ending tells FFmpeg, as a file's does, which format to try first.
+    """
+
+    content: bytes = field(repr=False)
+    name: str
+
+    @classmethod
+    def read(cls, path: str | Path) -> AudioBytes:
+        """Read a file. Raises AudioError where it is missing, empty, no file, or may not be read."""
+        path = Path(path)
+        try:
+            _check_file(path)
+            return cls(path.read_bytes(), str(path))
+        except (OSError, ValueError) as error:
+            raise AudioError(cause(error), path) from error
+
+
+class _NamedBytes(io.BytesIO):
+    """What FFmpeg reads from; PyAV hands it the name, of which only the ending means something to it."""
+
+    def __init__(self, source: AudioBytes) -> None:
+        super().__init__(source.content)
+        self.name = f"audio{Path(source.name).suffix}"
+
+
+class AudioStream:
+    """Iterates over a file's audio: blocks of mono float32 samples, shape ``(n,)``, at one rate.
+
+    A frame's channels are averaged. Iterate once.
+
+    Args:
+        source: the file, on disk or in memory.
+        sample_rate_hz: rate of the blocks, whatever the file's own.
+
+    Attributes:
+        path: the file; for one in memory, its name.
+        duration_seconds: audio decoded so far.
+        peak: largest absolute sample so far, after mixing to mono.
+        warnings: what a user should know though it is no error, one line each; complete at the end.
+
+    Raises (while iterating):
+        AudioError: missing, empty, no permission, not audio, no samples, NaN or infinite samples.
+        TruncatedAudioError: at the very end, after all that could be decoded was given out, where the
+            file promises more than that.
+    """
+
+    def __init__(self, source: str | Path | AudioBytes, sample_rate_hz: int) -> None:
+        self.source = source
+        self.path = Path(source.name if isinstance(source, AudioBytes) else source)
+        self.sample_rate_hz = sample_rate_hz
+        self.duration_seconds = 0.0
+        self.peak = 0.0
+        self.warnings: list[str] = []
+
+    def __iter__(self) -> Iterator[Samples]:
+        try:
+            container = self.open_container()
+        except AudioError:
+            raise
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise AudioError(cause(error), self.path) from error
+        with container:
+            try:
+                yield from self._blocks(container)
+            except (av.FFmpegError, OSError) as error:
+                raise AudioError(cause(error), self.path) from error
+        if self.peak < SILENCE_PEAK:
+            self.warnings.append(SILENT)
+
+    def open_container(self) -> av.container.InputContainer:
+        """The file as FFmpeg's demuxer sees it; :func:`cause` puts PyAV's errors in words. To be closed by the caller."""
+        if isinstance(self.source, AudioBytes):
+            _check_size(len(self.source.content), self.path)
+            file: str | BinaryIO = _NamedBytes(self.source)
+        else:
+            _check_file(self.path)
+            file = file_url(self.path)
+        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": CONTAINERS})
+
+    def open_bytes(self) -> BinaryIO:
+        """The file's own bytes, for a look beside the decoder."""
+        return io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.path.open("rb")
+
+    def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
+        if not container.streams.audio:
+            raise AudioError(f"holds no audio ({container.format.name})", self.path)
+        path = None if isinstance(self.source, AudioBytes) else self.path
+        log = PacketLog()
+        resampler: soxr.ResampleStream | None = None
+        rate_hz: int | None = None
+        for frame in gathered_frames(container, path, log, self.open_container):
+            if frame.sample_rate != rate_hz:  # the first frame, or a chained stream that goes on at another rate
+                if resampler is not None:
+                    yield resampler.resample_chunk(_NO_SAMPLES, last=True)
+                rate_hz, resampler = frame.sample_rate, None
+                if rate_hz < _LEAST_RATE_HZ:
+                    raise AudioError(f"not audio: a sample rate of {rate_hz} Hz", self.path)
+                if rate_hz != self.sample_rate_hz:
+                    resampler = soxr.ResampleStream(
+                        rate_hz, self.sample_rate_hz, num_channels=1, dtype="float32", quality="HQ"
+                    )
+            mono = self.to_mono(frame)
+            yield mono if resampler is None else resampler.resample_chunk(mono)
+        if resampler is not None:
+            yield resampler.resample_chunk(_NO_SAMPLES, last=True)
+        self._judge(container, container.streams.audio[0], log)
+
+    def to_mono(self, frame: av.AudioFrame) -> Samples:
+        """One frame of any sample format as mono float32; keeps count of duration and peak."""
+        array = frame.to_ndarray()
+        n_channels = frame.layout.nb_channels
+        scale = _INTEGER_SCALE.get(array.dtype, 1.0)
+        if array.dtype == np.uint8:  # the one unsigned format: silence is 128
+            array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
+        array = array.astype(np.float32, copy=False)
+        shares = np.full(n_channels, scale / n_channels, np.float32)
+        # A product with the shares is several times faster than scaling and a mean over the channels.
+        mono: Samples = shares @ array if frame.format.is_planar else array.reshape(-1, n_channels) @ shares
+        if mono.size:
+            peak = float(max(mono.max(), -mono.min()))
+            if not np.isfinite(peak):
+                first = int(np.argmin(np.isfinite(mono)))
+                at = self.duration_seconds + first / frame.sample_rate
+                raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s", self.path)
+            self.peak = max(self.peak, peak)
+        self.duration_seconds += mono.size / frame.sample_rate
+        return mono
+
+    def _judge(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
+        """At the end of the file: was this all of it?"""
+        if self.duration_seconds == 0:
+            if log.n_damaged:
+                raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
+            raise AudioError("holds no audio samples", self.path)
+        declared = None
+        if source.duration and source.time_base:
+            declared = float(source.duration * source.time_base)
+        elif container.duration and len(container.streams) == 1:
+            declared = container.duration / av.time_base
+        reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
+        if reason:
+            raise TruncatedAudioError(reason, self.path)
+        if log.n_damaged > max(2, _DAMAGED_SHARE * log.n_packets):
+            raise TruncatedAudioError(
+                f"damaged: {log.n_damaged} of {log.n_packets} packets cannot be decoded", self.path
+            )
+        if log.n_damaged:
+            self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
+        if may_be_cut_off(self.open_bytes, container.format.name):
+            self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
+
+
+def _check_file(path: Path) -> None:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError("is a folder, not an audio file", path)
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError("is not a regular file", path)
+    _check_size(status.st_size, path)
+
+
+def _check_size(n_bytes: int, path: Path) -> None:
+    if n_bytes == 0:
+        raise AudioError("the file is empty (0 bytes)", path)
+
+
+def cause(error: Exception) -> str:
+    """FFmpeg's and the system's errors in words for a person, without the path."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, av.InvalidDataError | av.ArgumentError | ValueError):
+        return "not audio, or in no format that can be decoded, or cut off before its index"
+    text = getattr(error, "strerror", None) or str(error)
+    return f"cannot be read ({text})"

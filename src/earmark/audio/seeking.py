@@ -1,0 +1,225 @@
+"""Segments of a file without the rest: seek, decode a little before the wanted sample, cut exactly there.
+
+Sound and positions are those of the full reading, or there is none: whatever is not certain (no declared length, time
+stamps too coarse, damage, a file that ends early) is left to the full reading, which then judges as it always does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, gcd
+from pathlib import Path
+
+import av
+import numpy as np
+import soxr
+
+from earmark.audio.decoder import SILENCE_PEAK, AudioBytes, AudioStream, Samples
+from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog, declares_length, may_be_cut_off, missing_audio
+from earmark.core.errors import AudioError
+
+SILENT_WHERE_HEARD = "silent: no sample above -80 dBFS in the windows that were heard, so the tags mean nothing"
+
+# Containers in which positions are known to be exact to the sample. Others round their time stamps to milliseconds
+# (Matroska, ASF), or estimate lengths (ADTS).
+_EXACT = frozenset(["mp3", "flac", "ogg", "mov", "wav", "aiff"])
+_PREROLL_SECONDS = 0.5  # decoders need what came before: MP3's bit reservoir, Opus' and AAC's overlaps
+_LEAST_PREROLL_SECONDS = 0.2  # where seeking leads a little too far
+_CONTEXT_SAMPLES = 512  # on both sides, at the rate that is wanted: longer than soxr's filter
+_TAIL_SECONDS = 1.0
+_FIRST_FRAMES = 12
+_AGREEING_SHARE = 0.8  # of the frames must lie where their time stamps say; FFmpeg's for Vorbis err at some pages
+
+
+class CannotSeekError(Exception):
+    """The file has to be read in full; the text says why, for a person."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Parts of a file.
+
+    Attributes:
+        starts: first sample of each, at the rate that was asked for.
+        samples: each part, mono float32.
+        duration_seconds: length of the whole file, as a full reading would find it.
+        warnings: as :attr:`earmark.audio.decoder.AudioStream.warnings`.
+    """
+
+    starts: tuple[int, ...]
+    samples: tuple[Samples, ...]
+    duration_seconds: float
+    warnings: tuple[str, ...]
+
+
+def read_segments(
+    source: str | Path | AudioBytes, sample_rate_hz: int, length: int, starts_of: Callable[[int], Sequence[int]]
+) -> Segments | None:
+    """Parts of equal length of one file, found by seeking.
+
+    The end of the file is looked at, too: truncation is noticed as by a full reading. Damage and NaN are noticed only
+    where something is read.
+
+    Args:
+        source: the file.
+        sample_rate_hz: rate of the parts, whatever the file's own.
+        length: samples of each part.
+        starts_of: from the file's length in samples at that rate to the first samples of the parts, ascending.
+
+    Returns:
+        The parts; None where ``starts_of`` gives none.
+
+    Raises:
+        CannotSeekError: the file has to be read in full, be it to say what is wrong with it.
+    """
+    stream = AudioStream(source, sample_rate_hz)
+    try:
+        with stream.open_container() as container:
+            return _Seeker(stream, container).read(length, starts_of)
+    except (AudioError, av.FFmpegError, OSError, ValueError, IndexError) as error:
+        raise CannotSeekError("something in it cannot be read") from error
+
+
+class _Seeker:
+    """One open file."""
+
+    def __init__(self, stream: AudioStream, container: av.container.InputContainer) -> None:
+        self.stream, self.container = stream, container
+        if not container.streams.audio:
+            raise CannotSeekError("it holds no audio")
+        self.source = container.streams.audio[0]
+        names = container.format.name
+        if not set(names.split(",")) & _EXACT:
+            raise CannotSeekError(f"positions in this format ({names}) are not exact")
+        self.log = PacketLog()
+        self.form: tuple[int, str, str] | None = None
+        self.zero = 0  # time stamp of the first sample, in samples of the file
+        frames = [frame for _, frame in zip(range(_FIRST_FRAMES), self._frames(), strict=False)]
+        if not frames:
+            raise CannotSeekError("its beginning cannot be decoded")
+        self.rate_hz = frames[0].sample_rate
+        base = self.source.time_base
+        if base is None or base * self.rate_hz > 1:
+            raise CannotSeekError("its time stamps are too coarse")
+        offsets, count = Counter[int](), 0
+        for frame in frames:
+            if frame.pts is not None:
+                offsets[self._stamp(frame) - count] += 1
+            count += frame.samples
+        self.zero = self._agreed(offsets)
+        declared = self.source.duration
+        if not declared or not declares_length(stream.open_bytes, names, self.log):
+            raise CannotSeekError("it does not declare its length")
+        self.declared_seconds = float(declared * base)
+
+    def read(self, length: int, starts_of: Callable[[int], Sequence[int]]) -> Segments | None:
+        """See :func:`read_segments`."""
+        want_hz = self.stream.sample_rate_hz
+        n_native = self._end()
+        starts = tuple(starts_of(n_native * want_hz // self.rate_hz))
+        if not starts:
+            return None
+        parts = tuple(self._part(start, length, n_native) for start in starts)
+        warnings = [SILENT_WHERE_HEARD] if self.stream.peak < SILENCE_PEAK else []
+        if may_be_cut_off(self.stream.open_bytes, self.container.format.name):
+            warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
+        return Segments(starts, parts, n_native / self.rate_hz, tuple(warnings))
+
+    def _end(self) -> int:
+        """Length in samples of the file, from its decoded last second."""
+        n_declared = round(self.declared_seconds * self.rate_hz)
+        first, _, count = self._decode(n_declared - ceil(_TAIL_SECONDS * self.rate_hz), None)
+        end = first + count
+        reason = missing_audio(
+            self.stream.open_bytes, self.container.format.name, self.log, self.declared_seconds, end / self.rate_hz
+        )
+        if reason:
+            raise CannotSeekError(reason)
+        if end > n_declared + ceil(TOLERANCE_SECONDS * self.rate_hz):
+            raise CannotSeekError("it is longer than it declares")
+        return end
+
+    def _part(self, start: int, length: int, n_native: int) -> Samples:
+        """One part at the rate that is wanted."""
+        want_hz = self.stream.sample_rate_hz
+        shared = gcd(self.rate_hz, want_hz)
+        step, native_step = want_hz // shared, self.rate_hz // shared  # so many samples of each last as long
+        context = _CONTEXT_SAMPLES if want_hz != self.rate_hz else 0
+        n_steps = max(0, start - context) // step  # the resampler's samples then fall where the full reading's do
+        begin = n_steps * native_step
+        end = min(n_native, ceil((start + length + context) * self.rate_hz / want_hz))
+        first, fifo, count = self._decode(begin, end)
+        whole = fifo.read(0, partial=True)
+        if first > begin or first + count < end or whole is None:
+            raise CannotSeekError("seeking in it does not lead where it should")
+        mono = self.stream.to_mono(whole)[begin - first : end - first]
+        if want_hz != self.rate_hz:
+            mono = soxr.resample(mono, self.rate_hz, want_hz, quality="HQ")
+        at = start - n_steps * step
+        return np.ascontiguousarray(mono[at : at + length])
+
+    def _decode(self, begin: int, end: int | None) -> tuple[int, av.AudioFifo, int]:
+        """Decode from some place before a sample of the file until another, or to the end of the file.
+
+        Returns:
+            The position of the first decoded sample, all decoded samples, and how many these are.
+        """
+        target = begin - ceil(_PREROLL_SECONDS * self.rate_hz)
+        if target <= 0:  # seeking to the very beginning does not take away what encoders put in front
+            with self.stream.open_container() as container:
+                return self._gather(_frames_of(container, self.log), end, 0)
+        assert self.source.time_base is not None
+        stamp = int((target + self.zero) / (self.source.time_base * self.rate_hz))
+        self.container.seek(stamp, stream=self.source, backward=True)
+        first, fifo, count = self._gather(self._frames(), end, None)
+        if first > begin - ceil(_LEAST_PREROLL_SECONDS * self.rate_hz):
+            raise CannotSeekError("seeking in it does not lead where it should")
+        return first, fifo, count
+
+    def _gather(
+        self, frames: Iterator[av.AudioFrame], end: int | None, first: int | None
+    ) -> tuple[int, av.AudioFifo, int]:
+        """All frames until a sample; where the first lies is told, or found from the time stamps of all."""
+        fifo, offsets, count = av.AudioFifo(), Counter[int](), 0
+        for frame in frames:
+            form = (frame.sample_rate, frame.layout.name, frame.format.name)
+            if self.form not in (None, form):
+                raise CannotSeekError("it changes its form on the way")
+            if frame.pts is None and first is None and not count:
+                continue
+            if frame.pts is not None:
+                offsets[self._stamp(frame) - self.zero - count] += 1
+            count += frame.samples
+            frame.pts = None
+            fifo.write(frame)
+            if end is not None and count >= end - (offsets.most_common(1)[0][0] if first is None else first):
+                break
+        return (self._agreed(offsets) if first is None else first), fifo, count
+
+    def _agreed(self, offsets: Counter[int]) -> int:
+        """Where the frames lie by most of their time stamps."""
+        if not offsets:
+            raise CannotSeekError("it has no time stamps")
+        ((place, n),) = offsets.most_common(1)
+        if n < _AGREEING_SHARE * offsets.total():
+            raise CannotSeekError("its time stamps contradict each other")
+        return place
+
+    def _stamp(self, frame: av.AudioFrame) -> int:
+        """A frame's time stamp in samples of the file."""
+        assert frame.pts is not None
+        assert frame.time_base is not None
+        return round(frame.pts * frame.time_base * frame.sample_rate)
+
+    def _frames(self) -> Iterator[av.AudioFrame]:
+        return _frames_of(self.container, self.log)
+
+
+def _frames_of(container: av.container.InputContainer, log: PacketLog) -> Iterator[av.AudioFrame]:
+    """Frames from where the container stands."""
+    for packet in container.demux(container.streams.audio[0]):
+        frames = packet.decode()  # a damaged packet raises: the full reading judges it
+        log.add(packet, ok=True)
+        yield from frames

@@ -1,0 +1,141 @@
+"""`earmark analyze report`: a run as one file of HTML, from its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.analyze.tables import Labels
+
+if TYPE_CHECKING:
+    from earmark.plots.epochs import RunLog
+
+EmbedAudio = Annotated[
+    bool,
+    typer.Option(
+        "--embed-audio", help="Put the first 45 s of the clips shown into the page, as MP3, in place of links to files."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command on the group."""
+    app.command("report", no_args_is_help=True)(report)
+
+
+def report(
+    scores: Annotated[
+        Path, typer.Argument(help="A folder that `earmark evaluate` or `score --out` wrote; or any table of scores.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The HTML file. Default: report.html in the folder.")
+    ] = None,
+    labels: Labels = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="With --root: where the clips' audio is; a dataset's name, or manifest."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Where the dataset lies; for a manifest the table itself.")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="Of the dataset.")] = None,
+    audio: Annotated[
+        Path | None, typer.Option("--audio", help="In place of a dataset: a folder with files called as the clips are.")
+    ] = None,
+    embed_audio: EmbedAudio = False,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", help="Folder of the training run. Default: where one lies beside or above the scores."),
+    ] = None,
+    clips: Annotated[int, typer.Option("--clips", min=1, help="How many of the worst and of the best are shown.")] = 10,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            "--groups", help="What intervals are drawn over: artist, song, clip, or a table clip -> artist or song."
+        ),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option("--threshold", help="For precision, recall and F1: a number, a card.json, or a scores file."),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option("--resamples", min=0, help="Draws behind the 95 % intervals; 0 for none.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
+) -> None:
+    """A run as one page of HTML that works offline: averages, tags to search and sort, figures, clips to listen to.
+
+    Of an evaluation's folder, the figures are those of its report.json; a table of scores is measured anew.
+
+    \b
+    Examples:
+      earmark analyze report results/first --dataset emotify --root ~/emotify
+      earmark analyze report results/mine --audio ~/music --embed-audio --out mine.html
+      earmark analyze report scores.csv --labels labels.csv --out theirs.html
+    """
+    from earmark.cli.analyze.options import require_figures
+    from earmark.cli.optional_dependencies import exit_on_interrupt
+    from earmark.core.errors import ConfigError
+
+    require_figures()
+    from earmark.cli.analyze.tables import read_table
+    from earmark.datasets import load_dataset
+    from earmark.evaluation.report import make_report, read_report
+    from earmark.evaluation.run import JSON_NAME, SCORES_NAME
+    from earmark.evaluation.tables import read_groups
+    from earmark.evaluation.thresholds import read_thresholds
+    from earmark.plots.epochs import read_log
+    from earmark.report.audio import find_clips
+    from earmark.report.run_page import write_page
+
+    problems = [] if scores.exists() else [f"{scores}: no such file or folder"]
+    if (dataset is None) != (root is None):
+        problems.append("--dataset and --root: give both, or neither")
+    if dataset is not None and audio is not None:
+        problems.append("--audio: not with --dataset, which knows its own files")
+    if scores.is_file() and out is None:
+        problems.append("--out: needed where the scores are a table and no folder")
+    if scores.is_dir() and (labels, groups, threshold) != (None, None, None):
+        problems.append("--labels, --groups, --threshold: for tables of scores; a folder's report.json has its own")
+    if audio is not None and not audio.is_dir():
+        problems.append(f"--audio {audio}: no such folder")
+    if problems:
+        raise ConfigError(problems)
+    with exit_on_interrupt("nothing was written"):
+        if scores.is_dir():
+            table, measured = read_table(scores / SCORES_NAME, None), read_report(scores / JSON_NAME)
+            if measured.n_clips != len(table.clips) or set(measured.counts) != set(table.vocabulary.names):
+                raise ConfigError(f"{scores}: {JSON_NAME} and {SCORES_NAME} are not of the same evaluation")
+        else:
+            table = read_table(scores, labels)
+            drawn = groups if groups in (None, "artist", "song", "clip") else read_groups(Path(groups), table.clips)
+            limits, words = ({}, "") if threshold is None else read_thresholds(threshold, table.vocabulary)
+            measured = make_report(
+                table, thresholds=limits, thresholds_from=words, groups=drawn, n_resamples=resamples, seed=seed
+            )
+        files: dict[str, Path] = {}
+        if dataset is not None and root is not None:
+            files = {clip.clip_id: clip.path for clip in load_dataset(dataset, root, protocol).clips}
+        elif audio is not None:
+            files = find_clips(table.clips, audio)
+        page = out or scores / "report.html"
+        of_run = read_log(log, "run") if log is not None else find_log(scores if scores.is_dir() else scores.parent)
+        for note in write_page(page, table, measured, audio=files, embed_audio=embed_audio, log=of_run, n_clips=clips):
+            typer.echo(f"note: {note}", err=True)
+    typer.echo(page)
+
+
+def find_log(folder: Path) -> RunLog | None:
+    """The log of the training that a folder belongs to: a run's own, its checkpoint's or its scores'. None without one."""
+    from earmark.core.errors import DataError
+    from earmark.plots.epochs import read_log
+
+    for place in (folder, folder.parent):
+        if (place / "log.csv").is_file() and (place / "checkpoint").is_dir():
+            try:
+                return read_log(place, "run")
+            except DataError:
+                return None
+    return None

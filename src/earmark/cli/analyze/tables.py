@@ -1,0 +1,60 @@
+"""What commands of `earmark analyze` share that read scores, labels and datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from earmark.datasets import Dataset
+    from earmark.evaluation import ScoreTable
+
+DatasetName = Annotated[str, typer.Option("--dataset", help="A dataset's name, or manifest for a table of your own.")]
+Root = Annotated[Path, typer.Option("--root", help="Where the dataset lies; for a manifest the table itself.")]
+ProtocolName = Annotated[
+    str | None, typer.Option("--protocol", help="A named split. Default: the one that fits what lies under --root.")
+]
+LeastDegree = Annotated[
+    float, typer.Option("--least-degree", help="A tag of degrees holds for a clip from this degree on.")
+]
+Labels = Annotated[
+    Path | None, typer.Option("--labels", help="Table of labels, where the scores file has none. CSV, TSV or Parquet.")
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        "--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs, clips."
+    ),
+]
+About = Annotated[
+    str | None, typer.Option("--about", help="The line under the title, where the tables do not say enough.")
+]
+Resamples = Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")]
+
+
+def read_table(scores: Path, labels: Path | None) -> ScoreTable:
+    """A scores file of any kind that `earmark score` takes, with the clips and tags that both tables have."""
+    from earmark.evaluation.tables import match, read_matrix, read_score_table
+
+    if labels is None:
+        return read_score_table(scores)
+    table, notes = match(read_matrix(scores, "score"), read_matrix(labels, "label"), allow_missing=True)
+    for note in notes:
+        typer.echo(f"note: left out: {note}", err=True)
+    return table
+
+
+def about_scores(table: ScoreTable) -> str:
+    """The line under a title."""
+    from earmark.plots.style import about
+
+    return about(table.model, table.dataset, table.protocol, table.split)
+
+
+def about_dataset(dataset: Dataset, split: str = "") -> str:
+    """The line under a title."""
+    from earmark.plots.style import about
+
+    return about("", dataset.name, dataset.protocol, split)

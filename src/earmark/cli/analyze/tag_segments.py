@@ -1,0 +1,86 @@
+"""`earmark analyze moments`: where in a long file which tag is strongest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.analyze.options import Out
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command on the group."""
+    app.command("moments", no_args_is_help=True)(moments)
+
+
+def moments(
+    file: Annotated[Path, typer.Argument(help="An audio file, of any length.")],
+    out: Out,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="A model's name, an .onnx file or a checkpoint folder. Default: the bundled one."
+        ),
+    ] = None,
+    tags: Annotated[int, typer.Option("--tags", help="How many, those with the strongest tenth of the windows.")] = 8,
+    stretches: Annotated[int, typer.Option("--stretches", help="Of each tag at most.")] = 3,
+    smooth: Annotated[
+        float | None,
+        typer.Option(
+            "--smooth",
+            help="Seconds over which window scores are averaged first; 0 for none. Default: a hundredth of the file, at "
+            "least 10 (of a short file a twentieth).",
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Threads. Default: one a core.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")] = False,
+) -> None:
+    """Where in a long file each tag is strongest: a taggram with the moments marked, and their times.
+
+    \b
+    Examples:
+      earmark analyze moments mix.mp3 --out figures
+      earmark analyze moments concert.flac --model runs/mine/checkpoint --tags 12 --stretches 5 --out figures
+
+    A stretch is where a tag's score lies above half-way between its middle and its highest score. Audio is heard as it
+    is decoded: hours of it need no more memory than minutes.
+    """
+    from earmark.cli.analyze.options import require_figures, write_drawings
+    from earmark.cli.optional_dependencies import exit_on_interrupt
+
+    require_figures()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from earmark.core.errors import AudioError
+    from earmark.evaluation import load_model
+    from earmark.plots.tag_segments import clock
+    from earmark.plots.tag_segments import moments as find_moments
+    from earmark.plots.tag_segments_figure import draw_moments
+    from earmark.tagging.tagger import load_tagger
+
+    tagger = load_tagger() if model is None else load_model(model)
+    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    bar = Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal)
+    heard_seconds = 0.0
+
+    with exit_on_interrupt("nothing was written"), bar as progress:
+        task = progress.add_task("listening", total=None)
+
+        def on_progress(seconds: float) -> None:
+            nonlocal heard_seconds
+            heard_seconds += seconds
+            progress.update(task, description=f"heard {clock(heard_seconds)}")
+
+        (scores,) = tagger.tag_many([file], jobs=jobs, on_progress=on_progress)
+        if isinstance(scores, AudioError):
+            raise scores
+        found = find_moments(scores, n_tags=tags, n_stretches=stretches, smooth_seconds=smooth)
+    for warning in () if quiet else scores.warnings:
+        messages.print(f"note: {warning}", markup=False)
+    for one in found:
+        times = ", ".join(f"{clock(s.start_seconds)}-{clock(s.end_seconds)} ({s.mean:.2f})" for s in one.stretches)
+        typer.echo(f"{one.tag:<20} {one.strength:.2f}  {times or 'even throughout'}")
+    write_drawings([draw_moments(scores, found)], out)

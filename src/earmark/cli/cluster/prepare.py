@@ -1,0 +1,93 @@
+"""`earmark cluster prepare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.data.prepare import PrepareWatcher, load, summary
+from earmark.cli.prepare_options import (
+    Audio,
+    AudioKind,
+    Name,
+    Protocol,
+    Quiet,
+    Rate,
+    RetryFailed,
+    ShardMegabytes,
+    rate_of,
+)
+
+
+def prepare(
+    name: Name,
+    root: Annotated[
+        Path, typer.Option("--root", help="Where its lists lie, on this machine; for a manifest the table itself.")
+    ],
+    out: Annotated[str, typer.Option("--out", help="Folder for the shards: a path that all machines see, or a URI.")],
+    audio_root: Annotated[
+        str | None,
+        typer.Option(
+            "--audio-root",
+            help="Where its audio lies, under the names that it has under --root: a path that all machines see, or a "
+            "URI. Default: --root, which all machines must see then.",
+            show_default=False,
+        ),
+    ] = None,
+    address: Annotated[
+        str,
+        typer.Option("--address", help="[bold]auto[/bold]: this machine's cluster; [bold]local[/bold]; or HOST:PORT."),
+    ] = "auto",
+    protocol: Protocol = None,
+    audio: AudioKind = Audio.flac,
+    rate: Rate = None,
+    shard_mb: ShardMegabytes = None,
+    cores: Annotated[int, typer.Option("--cores", min=1, help="CPU cores with which each shard is made.")] = 1,
+    retry_failed: RetryFailed = False,
+    quiet: Quiet = False,
+) -> None:
+    """Decode a dataset once, into shards, on all machines of a Ray cluster.
+
+    \b
+    Examples:
+      earmark cluster prepare magnatagatune --root /nfs/mtat --out /nfs/mtat-16k
+      earmark cluster prepare manifest --root tracks.csv --audio-root s3://music/flac --out s3://music/shards-16k
+      earmark cluster prepare emotify --root ~/emotify --out ~/emotify-16k --address local
+
+    The shards are, byte for byte, those of `earmark data prepare`. A shard is there whole or not at all; the same command
+    again makes only what is missing. Credentials of stores come from the environment.
+
+    Exit code: 0 all clips are there, 1 some failed or shards could not be made, 2 wrong usage.
+    """
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
+
+    require_extra("scale", "`earmark cluster prepare`", "ray", "fsspec")
+
+    from earmark.cluster.prepare import prepare as run_prepare
+    from earmark.cluster.ray_session import connected
+    from earmark.shards.sample import Sources
+
+    root = root.expanduser().absolute()
+    datasets = load(name, root, protocol or [])
+    sources = Sources(root.parent if root.is_file() else root, audio_root) if audio_root is not None else None
+    with (
+        exit_on_interrupt("what is finished is kept: the same command goes on"),
+        connected(address),
+        PrepareWatcher(out, quiet=quiet) as watcher,
+    ):
+        report = run_prepare(
+            datasets,
+            out,
+            audio=audio.value,
+            sample_rate_hz=rate_of(rate, audio),
+            shard_megabytes=shard_mb,
+            sources=sources,
+            cores=cores,
+            retry_failed=retry_failed,
+            on_done=watcher.done,
+        )
+    summary(out, report)
+    if report.failures:
+        raise typer.Exit(1)

@@ -1,0 +1,229 @@
+"""`earmark cluster tag`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
+from earmark.cli.tag import Damaged, _at_least, _windows
+from earmark.cli.text import clock, counted, printable
+
+if TYPE_CHECKING:
+    from earmark.cluster.tagging import Tally
+    from earmark.cluster.worker import Report
+
+_LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
+_FAILURES_TOLD = 20
+
+
+def tag(
+    manifest: Annotated[
+        str,
+        typer.Argument(
+            metavar="MANIFEST",
+            help="Table with a column [bold]uri[/bold], and [bold]id[/bold] if you like: Parquet, CSV, TSV or JSON Lines; "
+            "path, s3://, gs:// or http(s)://.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for the results: a path that all machines see, s3:// or gs://."
+        ),
+    ],
+    address: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|local|HOST:PORT",
+            help="The Ray cluster: auto is the one this machine belongs to; local starts one here.",
+        ),
+    ] = "auto",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Which model: a name from `earmark models list`, or an .onnx file. Only this machine needs to have it.",
+            show_default="the bundled one",
+        ),
+    ] = None,
+    windows: Annotated[
+        int | None,
+        typer.Option(
+            callback=_windows,
+            metavar="N",
+            help="Hear only N windows of each track, spread over it and found by seeking.",
+            show_default="all",
+        ),
+    ] = None,
+    damaged: Annotated[
+        Damaged, typer.Option(help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
+    ] = Damaged.error,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings/--no-embeddings", help="Keep each track's embedding, too.")
+    ] = True,
+    shard_rows: Annotated[
+        int, typer.Option(callback=_at_least(1), metavar="N", help="Tracks of a shard, about.")
+    ] = 200,
+    timeout_seconds: Annotated[
+        float, typer.Option(metavar="S", help="A track that takes longer, to fetch or to listen to, is cut off.")
+    ] = 600.0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            callback=_at_least(1),
+            metavar="N",
+            help="Workers at most.",
+            show_default="as many as the cluster has room for",
+        ),
+    ] = None,
+    cores: Annotated[int, typer.Option(callback=_at_least(1), metavar="N", help="Cores of each worker.")] = 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Make the shards anew in which a track failed.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")
+    ] = False,
+) -> None:
+    """Tag a million tracks on a Ray cluster; results are Parquet, a row a track and a column a tag.
+
+    \b
+    Examples:
+      earmark cluster tag tracks.parquet --out tags --address local
+      earmark cluster tag s3://lists/all.csv --out s3://results/tags --windows 8
+      earmark cluster tag tracks.jsonl --out /shared/tags --model ./my.onnx --address 10.0.0.1:6379
+      duckdb -c "SELECT uri, rock FROM 'tags/*.parquet' WHERE status = 'ok' ORDER BY rock DESC LIMIT 10"
+
+    The same command again does only what is missing: shards are named after their rows, the model and the settings. A
+    row that changed makes its shard anew. A track that fails, hangs or crashes the decoder fails alone. Credentials for
+    stores come from the environment, never from the manifest.
+
+    Exit code: 0 all tagged, 1 some track failed, 2 wrong usage, 130 stopped by Ctrl-C.
+    """
+    require_extra("scale", "`earmark cluster`", "fsspec", "pyarrow", "ray")
+    from earmark.cluster.tagging import TagJob, tag_manifest
+
+    job = TagJob(
+        manifest=manifest,
+        out=out,
+        model=model,
+        address=address,
+        windows=windows,
+        damaged=damaged.value,
+        embeddings=embeddings,
+        shard_rows=shard_rows,
+        timeout_seconds=timeout_seconds,
+        workers=workers,
+        cores=cores,
+        retry_failed=retry_failed,
+    )
+    with exit_on_interrupt("shards that are finished are kept: the same command goes on"), _Shown(quiet=quiet) as shown:
+        tally = tag_manifest(job, shown)
+    if not quiet:
+        _summary(tally, out)
+    if tally.n_failed or tally.n_failed_kept:
+        raise typer.Exit(1)
+
+
+def _summary(tally: Tally, out: str) -> None:
+    n_failed = tally.n_failed + tally.n_failed_kept
+    typer.echo(
+        f"{counted(tally.n_rows - n_failed, 'track')} tagged, {n_failed:,} failed, in {counted(tally.n_shards, 'shard')}"
+    )
+    if tally.n_shards_kept:
+        typer.echo(f"there already: {tally.n_rows_kept:,} of them, in {counted(tally.n_shards_kept, 'shard')}")
+    if tally.n_shards_done:
+        typer.echo(
+            f"{clock(tally.audio_seconds)} of music, {_bytes(tally.bytes_read)} read, {_bytes(tally.bytes_written)} written; "
+            f"{tally.core_hours:,.3g} core-hours"
+        )
+    if tally.n_stale:
+        typer.echo(f"moved to {out}/_stale: {counted(tally.n_stale, 'shard')} of rows that the manifest has no more")
+    typer.echo(f"{out}/*.parquet")
+
+
+class _Shown:
+    """How it gets on, on stderr: a bar on a terminal, a line a minute elsewhere. Failed tracks are named, the first of
+    them."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.started = self.last_line = time.monotonic()
+        self.n_told = 0
+        self.bar = Progress(
+            TextColumn("tagging"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=None, note="reading the manifest")
+
+    def __enter__(self) -> _Shown:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def planned(self, tally: Tally) -> None:
+        """See :class:`earmark.cluster.tagging.Watcher`, here and below."""
+        n_shards, n_rows = tally.n_shards - tally.n_shards_kept, tally.n_rows - tally.n_rows_kept
+        self._say(
+            f"{counted(tally.n_rows, 'track')} in {counted(tally.n_shards, 'shard')}; "
+            f"to be done: {counted(n_rows, 'track')} in {n_shards:,}"
+        )
+        self.bar.update(self.task, total=max(1, n_rows), note="connecting to Ray")
+
+    def connected(self, n_workers: int) -> None:
+        self._say(counted(n_workers, "worker"))
+        self.started = time.monotonic()
+        self.bar.update(self.task, note="starting")
+
+    def shard(self, report: Report, tally: Tally) -> None:
+        for uri, reason in report.failures:
+            self.n_told += 1
+            if self.n_told <= _FAILURES_TOLD:
+                self.console.print(f"[red]error[/red] {escape(printable(uri))}: {escape(reason)}")
+            elif self.n_told == _FAILURES_TOLD + 1:
+                self.console.print("[red]error[/red] and more: the rows with status 'error' have all")
+        text = progress_text(tally, time.monotonic() - self.started)
+        self.bar.update(self.task, completed=tally.n_rows_done, note=text)
+        if self.bar.disable and time.monotonic() - self.last_line > _LINES_EVERY_SECONDS:
+            self.last_line = time.monotonic()
+            self._say(text)
+
+    def note(self, text: str) -> None:
+        self.console.print(f"[yellow]note[/yellow] {escape(text)}")
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            self.console.print(f"earmark: {text}", markup=False)
+
+
+def progress_text(tally: Tally, seconds: float) -> str:
+    """Speed, time left and cost, on one line; seconds since the workers began."""
+    n_todo = tally.n_rows - tally.n_rows_kept
+    speed = tally.n_rows_done / max(seconds, 1e-6)
+    left = (n_todo - tally.n_rows_done) / speed if speed else 0.0
+    cost = tally.core_hours_estimated
+    return (
+        f"{tally.n_rows_done:,}/{n_todo:,} tracks, {tally.n_failed:,} failed, {speed:,.1f} tracks/s, {clock(left)} left, "
+        f"{tally.core_hours:,.3g} of about {0.0 if cost is None else cost:,.3g} core-hours"
+    )
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:,.0f} {unit}" if unit == "B" else f"{n:,.1f} {unit}"
+        n /= 1000
+    return f"{n:,.1f} TB"

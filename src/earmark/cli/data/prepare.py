@@ -1,0 +1,186 @@
+"""`earmark data prepare`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from earmark.cli.prepare_options import (
+    Audio,
+    AudioKind,
+    Name,
+    Protocol,
+    Quiet,
+    Rate,
+    RetryFailed,
+    ShardMegabytes,
+    rate_of,
+)
+from earmark.cli.text import counted
+
+if TYPE_CHECKING:
+    from earmark.datasets import Dataset
+    from earmark.shards import PrepareProgress, PrepareReport
+
+_LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
+
+
+def prepare(
+    name: Name,
+    root: Annotated[Path, typer.Option("--root", help="Where it lies; for a manifest the table itself.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the shards.")],
+    protocol: Protocol = None,
+    audio: AudioKind = Audio.flac,
+    rate: Rate = None,
+    shard_mb: ShardMegabytes = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Files side by side. Default: one a core.")
+    ] = None,
+    retry_failed: RetryFailed = False,
+    quiet: Quiet = False,
+) -> None:
+    """Decode a dataset once, into WebDataset shards that training reads.
+
+    \b
+    Examples:
+      earmark data prepare magnatagatune --root ~/mtat --out ~/mtat-16k
+      earmark data prepare magnatagatune --root ~/mtat --out ~/mtat-mp3 --audio original
+      earmark data prepare mtg_jamendo --root ~/jamendo --protocol all --out /data/jamendo --rate 22050
+
+    A run that was stopped or killed goes on when it is started again: shards that are finished are checked and kept.
+    Files that cannot be listened to are left out and listed in OUT/failed.csv. Labels beside the audio are for other
+    tools: earmark reads them from the dataset, so that shards serve every protocol whose clips they hold.
+
+    Exit code: 0 all clips are there, 1 some failed or the disk is full, 2 wrong usage.
+    """
+    from earmark.cli.optional_dependencies import exit_on_interrupt
+    from earmark.shards import prepare as run_prepare
+
+    datasets = load(name, root, protocol or [])
+    with (
+        exit_on_interrupt("what is finished is kept: the same command goes on"),
+        PrepareWatcher(out, quiet=quiet) as watcher,
+    ):
+        report = run_prepare(
+            datasets,
+            out,
+            audio=audio.value,
+            sample_rate_hz=rate_of(rate, audio),
+            shard_megabytes=shard_mb,
+            jobs=jobs,
+            retry_failed=retry_failed,
+            on_done=watcher.done,
+        )
+    summary(out, report)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:
+    """The dataset under each protocol that was asked for. Raises DataError, ConfigError."""
+    from earmark.datasets import dataset_info, load_dataset
+    from earmark.datasets.manifest import load_manifest
+
+    if name == "manifest" and not protocols:
+        return [load_manifest(root, check_files=False)]  # missing files go into failed.csv
+    if protocols == ["all"]:
+        protocols = [known.name for known in dataset_info(name).protocols]
+    if not protocols:
+        return [load_dataset(name, root)]
+    return [load_dataset(name, root, protocol) for protocol in protocols]
+
+
+def summary(out: Path | str, report: PrepareReport) -> None:
+    """What came of it, on stdout."""
+    from earmark.shards.layout import FAILED
+
+    header = report.header
+    kind = "original files" if header.sample_rate_hz is None else f"FLAC, {header.sample_rate_hz:,} Hz mono, 16 bits"
+    typer.echo(f"{header.dataset} ({', '.join(header.protocols)}): {kind}")
+    typer.echo(
+        f"{header.n_clips - header.n_failed:,} of {header.n_clips:,} clips, "
+        f"{header.duration_seconds / 3600:,.2f} h of audio, {_size(header.n_bytes)} in {counted(header.n_shards, 'shard')}"
+    )
+    if report.n_shards_made < header.n_shards:
+        typer.echo(f"there already, and whole: {counted(header.n_shards - report.n_shards_made, 'shard')}")
+    if report.failures:
+        typer.echo(f"{len(report.failures):,} of {header.n_clips:,} clips failed, and why: {out}/{FAILED}")
+    typer.echo(f"{out}")
+
+
+class PrepareWatcher:
+    """How it gets on, on stderr: a bar on a terminal, a line a minute elsewhere."""
+
+    def __init__(self, out: Path | str, *, quiet: bool) -> None:
+        self.out = out
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self.started = self.last_line = time.monotonic()
+        self.estimate_told = False
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("preparing", total=None, note="")
+
+    def __enter__(self) -> PrepareWatcher:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def done(self, progress: PrepareProgress) -> None:
+        """A clip is done."""
+        speed = progress.audio_seconds / max(time.monotonic() - self.started, 1e-6)
+        note = f"{speed:,.0f} x real time" + (f", {progress.n_failed:,} failed" if progress.n_failed else "")
+        if progress.n_kept and not progress.audio_seconds and progress.n_done == progress.n_kept:
+            self.started = time.monotonic()  # checking what was there is no decoding
+            self.console.print(f"{progress.n_kept:,} of {progress.n_clips:,} clips are there already")
+            self.bar.reset(self.task, total=progress.n_clips - progress.n_kept)
+        self.bar.update(
+            self.task,
+            completed=progress.n_done - progress.n_kept,
+            total=progress.n_clips - progress.n_kept,
+            note=note,
+        )
+        self._tell_estimate(progress)
+        if not self.console.is_terminal and time.monotonic() - self.last_line > _LINES_EVERY_SECONDS:
+            self.last_line = time.monotonic()
+            self.console.print(f"{progress.n_done:,} of {progress.n_clips:,} clips, {note}")
+
+    def _tell_estimate(self, progress: PrepareProgress) -> None:
+        """Once, behind the first shard."""
+        import shutil
+
+        from earmark.core.storage import is_uri
+
+        if self.estimate_told or progress.estimated_bytes is None or progress.n_done == progress.n_clips:
+            return
+        self.estimate_told = True
+        left = progress.estimated_bytes - progress.n_bytes
+        if is_uri(self.out):  # stores do not fill up
+            self.console.print(f"about {_size(progress.estimated_bytes)} in all, {_size(left)} to come")
+            return
+        free = shutil.disk_usage(self.out).free
+        line = f"about {_size(progress.estimated_bytes)} in all, {_size(left)} to come, {_size(free)} free"
+        self.console.print(escape(line) if left < free else f"[red]{escape(line)}: this will not fit[/red]")
+
+
+def _size(n_bytes: int) -> str:
+    """Bytes for people, in powers of ten."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:,.2f} {unit}"
+    return f"{n_bytes} bytes"

@@ -1,0 +1,100 @@
+"""`earmark library info`: where the index lies, and what is in it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from earmark.cli.library.options import IndexOption
+from earmark.core.json_records import json_text
+
+
+class OutputFormat(StrEnum):
+    """How the answer is printed."""
+
+    text = "text"
+    json = "json"
+
+
+def info(
+    index: IndexOption = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Also list the files that cannot be tagged, and why.")
+    ] = False,
+    output_format: Annotated[OutputFormat, typer.Option("--format", help="text for people, json for programs.")] = (
+        OutputFormat.text
+    ),
+) -> None:
+    """Show where the index lies, how many files it knows, and by which model.
+
+    [bold]Examples[/bold]
+
+      earmark library info
+
+      earmark library info --failed
+    """
+    import sys
+
+    from earmark.cli.text import printable
+    from earmark.library.index.schema import SCHEMA_VERSION
+    from earmark.library.index.track_index import Index
+
+    with Index.open(index) as opened:
+        counts = opened.counts()
+        models = opened.models()
+        current = opened.current_model() if models else None
+        tagged = dict(opened.rows("SELECT model_id, count(*) FROM results GROUP BY model_id"))
+        seconds = opened.execute(
+            "SELECT coalesce(sum(a.duration_seconds), 0) FROM files f JOIN audio a USING (content_key) "
+            "WHERE f.status = 'ok'"
+        ).fetchone()[0]
+        broken = [
+            (track.path, track.error)
+            for track in opened.tracks("f.status = 'error'", vectors=False)
+            if failed and track.error
+        ]
+        size = sum(
+            part.stat().st_size
+            for part in (opened.path, opened.path.with_name(f"{opened.path.name}-wal"))
+            if part.is_file()
+        )
+        record = {
+            "index": str(opened.path),
+            "schema_version": SCHEMA_VERSION,
+            "size_bytes": size,
+            "files": counts,
+            "audio_seconds": round(seconds, 3),
+            "model": None if current is None else current.name,
+            "models": [
+                {
+                    "name": model.name,
+                    "version": model.version,
+                    "weights_sha256": model.weights_sha256.partition("+")[0],
+                    "windows": model.windows,
+                    "embedding_dims": model.embedding_dims,
+                    "recordings": tagged.get(model.model_id, 0),
+                    "current": model == current,
+                }
+                for model in models
+            ],
+            **({"failed": [{"path": str(path), "error": error} for path, error in broken]} if failed else {}),
+        }
+    if output_format is OutputFormat.json:
+        sys.stdout.write(json_text(record) + "\n")
+        return
+    print(f"index    {printable(opened.path)} ({size / 1e6:.1f} MB, version {SCHEMA_VERSION})")
+    print(f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing")
+    print(f"music    {seconds / 3600:.1f} hours")
+    for model in models:
+        embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
+        heard = f", {model.windows} windows of each" if model.windows else ""
+        print(
+            f"model    {model.name} {model.version} ({model.weights_sha256[:12]}): {tagged.get(model.model_id, 0)} "
+            f"recordings{heard}, {embeddings}{'' if model == current else '; from earlier scans'}"
+        )
+    if not models:
+        print("model    none yet")
+    for path, error in broken:
+        print(f"failed   {printable(path)}: {error}")

@@ -1,0 +1,139 @@
+"""How tracks that were found are printed: a table for people, lines for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from earmark.library.query.search import Hit
+
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
+TABLE_ROWS = 50
+_TABLE_TAGS = 4
+_PATH_COLUMNS = 60
+
+
+class RowFormat(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    jsonl = "jsonl"
+    csv = "csv"
+    paths = "paths"
+
+
+FormatOption = Annotated[
+    RowFormat,
+    typer.Option("--format", help="table for people; jsonl, csv and paths (a path a line) for programs."),
+]
+Print0Option = Annotated[
+    bool, typer.Option("--print0", help="Paths with a zero byte after each, for xargs -0; means --format paths.")
+]
+
+
+def limit_check(value: int | None) -> int | None:
+    """A limit of rows; 0 for all. Names the value, which Typer's own `min=` does not."""
+    if value is not None and value < 0:
+        raise typer.BadParameter(f"{value} is not a whole number of at least 0")
+    return value
+
+
+def messages() -> Console:
+    """For stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """Whoever reads stdout may stop early (`| head`): that ends the command with 141 and no message."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(EXIT_BROKEN_PIPE) from None
+
+
+def print_hits(
+    hits: Iterable[Hit], row_format: RowFormat, *, print0: bool, score_name: str, tags_first: tuple[str, ...] = ()
+) -> None:
+    """Print tracks to stdout.
+
+    Args:
+        hits: in order.
+        row_format: see RowFormat.
+        print0: paths, with a zero byte after each.
+        score_name: what the score of a hit is called: "score" or "likeness".
+        tags_first: tags that the table shows before others.
+    """
+    with readers_may_leave():
+        if print0 or row_format is RowFormat.paths:
+            end = b"\0" if print0 else b"\n"
+            for hit in hits:
+                sys.stdout.buffer.write(os.fsencode(hit.path) + end)
+            sys.stdout.buffer.flush()
+        elif row_format is RowFormat.jsonl:
+            from earmark.core.json_records import json_text
+
+            for hit in hits:
+                print(json_text(_record(hit, score_name)))
+        elif row_format is RowFormat.csv:
+            from earmark.library.export import csv_line
+
+            print(
+                csv_line(["path", score_name, "duration_seconds", "title", "artist", "album", "genre", "tags"]), end=""
+            )
+            for hit in hits:
+                record = _record(hit, score_name)
+                tags = "|".join(f"{tag['tag']}:{tag['score']}" for tag in record.pop("tags"))
+                del record["content_key"]
+                print(csv_line([*record.values(), tags]), end="")
+        else:
+            _print_table(list(hits), tags_first)
+
+
+def _record(hit: Hit, score_name: str) -> dict[str, Any]:
+    return {
+        "path": str(hit.path),
+        score_name: None if hit.score is None else round(hit.score, 4),
+        "duration_seconds": None if hit.duration_seconds is None else round(hit.duration_seconds, 3),
+        "title": hit.title,
+        "artist": hit.artist,
+        "album": hit.album,
+        "genre": hit.genre,
+        "content_key": hit.content_key,
+        "tags": [{"tag": tag, "score": round(score, 4)} for tag, score in hit.tags],
+    }
+
+
+def _print_table(hits: list[Hit], tags_first: tuple[str, ...]) -> None:
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.markup import escape
+
+    from earmark.cli.text import clock, printable
+
+    out = Console(highlight=False, soft_wrap=True)
+    longest = max((cell_len(printable(hit.path)) for hit in hits), default=0)
+    columns = min(longest, _PATH_COLUMNS) if out.is_terminal else longest
+    for hit in hits:
+        name = printable(hit.path)
+        while cell_len(name) > columns:
+            name = "..." + name[4:]
+        padding = " " * (columns - cell_len(name))
+        score = "    " if hit.score is None else f"{hit.score:.2f}"
+        length = "-" if hit.duration_seconds is None else clock(hit.duration_seconds)
+        ordered = sorted(hit.tags, key=lambda pair: pair[0] not in tags_first)[:_TABLE_TAGS]
+        tags = "  ".join(f"[bold]{escape(tag)}[/bold] {value:.2f}" for tag, value in ordered)
+        out.print(f"{score}  {length:>7}  {escape(name)}{padding}  {tags}")

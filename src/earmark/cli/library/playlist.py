@@ -1,0 +1,82 @@
+"""`earmark library playlist`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.library.options import IndexOption
+from earmark.cli.library.search import QUERY_HELP
+
+
+class PlaylistOrder(Enum):
+    """In what order tracks are written."""
+
+    score = "score"
+    title = "title"
+    path = "path"
+    similar = "similar"
+
+
+def playlist(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The playlist, usually .m3u8.")],
+    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
+    index: IndexOption = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="Tracks at most: the best ones.", show_default="all")
+    ] = None,
+    order: Annotated[
+        PlaylistOrder,
+        typer.Option(help="score: best first; title; path; similar: each like the one before it, from the best on."),
+    ] = PlaylistOrder.score,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Draw tracks at random, in any order.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Of --shuffle: the same number gives the same playlist.")
+    ] = None,
+    relative: Annotated[
+        bool, typer.Option("--relative", help="Paths as seen from the playlist's folder, instead of absolute ones.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+) -> None:
+    """Write what a query finds as a playlist (extended M3U8, UTF-8).
+
+    The query is that of [bold]earmark library search[/bold]; see its --help. Of several files with the same
+    audio one is taken. The file is written whole or not at all, and none is replaced without --force.
+
+    [bold]Examples[/bold]
+
+      earmark library playlist 'slow guitar -vocals' --out calm.m3u8
+
+      earmark library playlist 'happy dance duration<5m' --limit 40 --order similar --out party.m3u8
+
+      earmark library playlist --shuffle --limit 100 --out anything.m3u8
+
+    Exit code: 0 also when nothing is found (stderr says so, and nothing is written), 1 the index cannot be
+    read, 2 wrong usage, or FILE is there.
+    """
+    from earmark.cli.library.output import messages
+    from earmark.cli.library.search import query_text, told
+    from earmark.cli.text import clock, printable
+    from earmark.library.index.track_index import Index
+    from earmark.library.playlist import arranged, write_playlist
+    from earmark.library.query.search import Tracks
+    from earmark.library.similar import track_vectors
+
+    text = query_text(query, context)
+    with Index.open(index) as opened:
+        tracks = Tracks.load(opened)
+        found = tracks.search(text)
+        vectors = track_vectors(opened, tracks) if order is PlaylistOrder.similar else None
+    told(found)
+    chosen = arranged(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
+    if not len(chosen):
+        messages().print(f"earmark: nothing found among {len(tracks)} tracks; no playlist was written")
+        return
+    hits = list(chosen)
+    n = write_playlist(hits, out, relative=relative, force=force)
+    seconds = sum(hit.duration_seconds or 0 for hit in hits)
+    messages().print(f"earmark: {n} tracks, {clock(seconds)}, in {printable(out)}")

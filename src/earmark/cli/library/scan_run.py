@@ -1,0 +1,206 @@
+"""One run of `earmark library scan`: progress while it goes on, a summary at its end, and the same again on changes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from earmark.cli.tag_run import EXIT_INTERRUPTED
+from earmark.cli.text import clock, printable
+from earmark.core.errors import IndexInUseError
+from earmark.core.json_records import json_text
+from earmark.library.index.schema import default_index
+from earmark.library.index.track_index import Index
+from earmark.library.scan.lazy_tagger import LazyTagger
+from earmark.library.scan.scan import Scan
+from earmark.library.scan.summary import OUTCOMES, ScanSummary, ScanWatcher
+
+_PROBLEMS_TOLD = 20
+_EXAMPLES = 3
+_WAIT_FOR_INDEX_SECONDS = 5.0
+
+
+class ScanRun:
+    """Settings of one run; see the options of `earmark library scan`."""
+
+    def __init__(
+        self,
+        folders: list[Path],
+        *,
+        index: Path | None,
+        model: str | None,
+        jobs: int | None,
+        damaged: Literal["error", "tag"],
+        windows: int | None = None,
+        retry: bool,
+        prune: bool,
+        as_json: bool,
+        quiet: bool,
+    ) -> None:
+        self.folders, self.index = folders, (index or default_index()).expanduser()
+        self.jobs, self.retry, self.prune = jobs, retry, prune
+        self.as_json, self.quiet = as_json, quiet
+        self.messages = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.tagger = LazyTagger(model, damaged=damaged, windows=windows)
+
+    def once(self) -> int:
+        """One scan; returns the exit code."""
+        summary, interrupted = self._scan()
+        if interrupted:
+            done = summary.n_found
+            self.messages.print(
+                f"earmark: stopped by Ctrl-C; {done} files are up to date, and the same command goes on from there"
+            )
+        self._print(summary)
+        if interrupted:
+            return EXIT_INTERRUPTED
+        return 0 if summary.clean else 1
+
+    def watch(self) -> int:
+        """A scan now, and one after each change, until Ctrl-C."""
+        from earmark.library.scan.watch import follow
+
+        first = True
+        try:
+            for _ in follow(self.folders, self.index):
+                summary, interrupted = self._scan() if first else self._scan_when_free()
+                if first or summary.did_something:
+                    self._print(summary)
+                if interrupted:
+                    break
+                if first and not self.quiet:
+                    self.messages.print("earmark: following changes; stop with Ctrl-C")
+                first = False
+        except KeyboardInterrupt:
+            pass
+        if not self.quiet:
+            self.messages.print("earmark: stopped by Ctrl-C; the index is up to date with what was scanned")
+        return EXIT_INTERRUPTED
+
+    def _scan(self) -> tuple[ScanSummary, bool]:
+        """The summary, and whether Ctrl-C stopped it."""
+        with Index.open(self.index, write=True) as index, self._progress() as watcher:
+            scan = Scan(
+                index, self.folders, self.tagger, jobs=self.jobs, retry=self.retry, prune=self.prune, watcher=watcher
+            )
+            try:
+                return scan.run(), False
+            except KeyboardInterrupt:
+                return scan.summary, True
+
+    def _scan_when_free(self) -> tuple[ScanSummary, bool]:
+        told = False
+        while True:
+            try:
+                return self._scan()
+            except IndexInUseError as error:
+                if not told:
+                    self.messages.print(f"[yellow]note[/yellow] {escape(str(error))}; this scan waits")
+                told = True
+                time.sleep(_WAIT_FOR_INDEX_SECONDS)
+
+    @contextmanager
+    def _progress(self) -> Iterator[_Shown]:
+        if self.quiet or not self.messages.is_terminal:
+            yield _Shown(self.messages, None)
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[files]}"),
+            TextColumn("{task.fields[speed]:,.0f}x real time"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            TextColumn("[dim]{task.fields[now]}[/dim]"),
+        )
+        with Progress(*columns, console=self.messages, transient=True, refresh_per_second=5) as progress:
+            yield _Shown(self.messages, progress)
+
+    def _print(self, summary: ScanSummary) -> None:
+        if self.as_json:
+            sys.stdout.write(json_text({"index": str(self.index), **summary.to_record()}) + "\n")
+        elif not self.quiet:
+            sys.stdout.write("".join(f"{line}\n" for line in _lines(summary, self.index)))
+        sys.stdout.flush()
+
+
+def _lines(summary: ScanSummary, index: Path) -> Iterator[str]:
+    """The summary for people."""
+    yield f"{summary.n_found} files in {summary.seconds:.1f} s"
+    rows = [(summary.outcomes[outcome], text) for outcome, text in OUTCOMES.items()]
+    rows += [(summary.deleted, "gone; kept as missing until --prune"), (summary.pruned, "gone, and forgotten")]
+    width = max((len(str(n)) for n, _ in rows), default=1)
+    for n, text in rows:
+        if n:
+            yield f"  {n:>{width}} {text}"
+        if text == OUTCOMES["failed"]:
+            for reason, paths in sorted(summary.failures.items(), key=lambda item: -len(item[1])):
+                yield f"  {'':>{width}}   {len(paths)}: {reason}"
+                for path in paths[:_EXAMPLES]:
+                    yield f"  {'':>{width}}     {printable(path)}"
+                if len(paths) > _EXAMPLES:
+                    yield f"  {'':>{width}}     and {len(paths) - _EXAMPLES} more; all: earmark library info --failed"
+    if summary.tagged:
+        yield (
+            f"{summary.tagged} recordings tagged: {clock(summary.audio_seconds)} of music, "
+            f"{summary.x_real_time:,.0f}x real time"
+        )
+    yield f"index: {printable(index)}"
+
+
+class _Shown(ScanWatcher):
+    """Progress on a terminal, and problems on stderr. Time left follows bytes, since files differ in length."""
+
+    def __init__(self, messages: Console, progress: Progress | None) -> None:
+        self.messages, self.progress = messages, progress
+        self.n_todo = self.n_done = self.n_problems = 0
+        self.seconds = 0.0
+        self.started = time.monotonic()
+        if progress:
+            self.task = progress.add_task("looking for files", total=None, files="", speed=0.0, now="")
+
+    def found(self, n_files: int) -> None:
+        if self.progress:
+            self.progress.update(self.task, files=f"{n_files:,} files")
+
+    def begins(self, n_files: int, n_bytes: int) -> None:
+        self.n_todo, self.started = n_files, time.monotonic()
+        if self.progress:
+            self.progress.reset(
+                self.task,
+                description="scanning",
+                total=max(n_bytes, 1),
+                files=f"0/{n_files:,} files",
+                speed=0.0,
+                now="",
+            )
+
+    def done(self, path: Path, n_bytes: int) -> None:
+        self.n_done += 1
+        if self.progress:
+            self.progress.update(
+                self.task,
+                advance=n_bytes,
+                files=f"{self.n_done:,}/{self.n_todo:,} files",
+                now=escape(printable(Path(path.name))),
+            )
+
+    def heard(self, seconds: float) -> None:
+        self.seconds += seconds
+        if self.progress:
+            self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
+
+    def problem(self, text: str) -> None:
+        self.n_problems += 1
+        if self.n_problems <= _PROBLEMS_TOLD:
+            self.messages.print(f"[red]error[/red] {escape(printable(Path(text)))}")
+        elif self.n_problems == _PROBLEMS_TOLD + 1:
+            self.messages.print("[red]error[/red] and more, which the summary counts")

@@ -1,0 +1,166 @@
+"""`earmark library search` and `earmark library similar`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.library.options import IndexOption
+from earmark.cli.library.output import TABLE_ROWS, FormatOption, Print0Option, RowFormat, limit_check
+
+if TYPE_CHECKING:
+    from earmark.library.query.search import SearchResult
+
+SEARCH_SETTINGS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+"""A query may begin with a minus sign: no option of one letter may be taken for it; see :func:`query_text`."""
+
+QUERY_HELP = "What to look for, see below; in quotes for the shell."
+
+
+def query_text(words: list[str] | None, context: typer.Context) -> str:
+    """The query of a command line. Options that do not exist come here as words: they are refused by name."""
+    for word in words or ():
+        if word == "-h":
+            typer.echo(context.get_help())
+            raise typer.Exit
+        if word.startswith("--") and " " not in word:
+            raise typer.BadParameter(f"no such option: {word}", context)
+    return " ".join(words or ())
+
+
+def told(found: SearchResult) -> None:
+    """Notes on stderr that a reader of the result should know."""
+    from earmark.cli.library.output import messages
+    from earmark.library.query.nodes import DEFAULT_BOUND
+
+    if guessed := found.guessed_bounds():
+        messages().print(
+            f"note: the model's card gives no threshold for {', '.join(guessed)}: {DEFAULT_BOUND} was taken; "
+            "write score>X for another"
+        )
+    if found.tracks.n_waiting:
+        messages().print(
+            f"note: {found.tracks.n_waiting} files are not yet tagged by model {found.tracks.model.name}, and were "
+            "left out: earmark library scan"
+        )
+
+
+def search(
+    context: typer.Context,
+    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
+    index: IndexOption = None,
+    output_format: FormatOption = RowFormat.table,
+    print0: Print0Option = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            callback=limit_check,
+            metavar="N",
+            help="Tracks at most, best first; 0 for all.",
+            show_default=f"table: {TABLE_ROWS}, others: 0",
+        ),
+    ] = None,
+) -> None:
+    """Find tracks by what they sound like, how long they last, and what is written in them.
+
+    [bold]Words are tags[/bold] of the model; all of them must reach their thresholds.
+
+      slow guitar           both; tags of several words need no quotes
+      slow or guitar        at least one; parentheses group: (slow or fast) guitar
+      -vocals               not this tag; also before parentheses
+      genre:jazz            a tag of this category: genre, instrument, mood, ...
+      guitar>0.6            a bound of its own, 0 to 1: < <= > >=
+      score>0.6             the bound of all tags that have none of their own
+      duration<5m           90s, 5m, 1.5h, 3:30 or 1:02:03; < <= > >=
+      title:love            a part of what is written in the file; also artist:
+                            album: file-genre: path:
+      artist:"Miles Davis"  quotes around what has spaces or ( ) < > = : in it
+
+    Upper and lower case are alike. Without a bound, a tag's threshold in the model's card counts (0.5
+    where it has none). The highest mean score of the wanted tags comes first. An empty query finds all.
+
+    [bold]Examples[/bold]
+
+      earmark library search 'slow guitar -vocals genre:jazz score>0.6 duration<5m'
+
+      earmark library search '(piano or strings) -drums' --format paths
+
+      earmark library search 'happy artist:björk' --print0 | xargs -0 mpv
+
+    Exit code: 0 also when nothing is found (stderr says so), 1 the index cannot be read, 2 wrong usage.
+    """
+    from earmark.cli.library.output import messages, print_hits
+    from earmark.library.index.track_index import Index
+    from earmark.library.query.asking import ask
+
+    text = query_text(query, context)
+    table = output_format is RowFormat.table and not print0
+    limit = limit if limit is not None else (TABLE_ROWS if table else 0)
+    with Index.open(index) as opened:
+        answer = ask(opened, text, limit or None)
+    shown = answer.best
+    told(shown)
+    wanted = tuple(tag.tag for tag in shown.query.tags())
+    print_hits(shown, output_format, print0=print0, score_name="score", tags_first=wanted)
+    if not answer.n_found:
+        messages().print(f"earmark: nothing found among {answer.n_tracks} tracks")
+    elif table and len(shown) < answer.n_found:
+        messages().print(f"earmark: {len(shown)} of {answer.n_found} tracks shown; --limit 0 shows all")
+    elif table:
+        messages().print(f"earmark: {answer.n_found} of {answer.n_tracks} tracks")
+
+
+def similar(
+    track: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|TEXT",
+            help="An audio file, in the library or not; or a part of a track's path, artist or title.",
+            show_default=False,
+        ),
+    ],
+    index: IndexOption = None,
+    output_format: FormatOption = RowFormat.table,
+    print0: Print0Option = False,
+    limit: Annotated[
+        int, typer.Option(callback=limit_check, metavar="N", help="Tracks at most, most alike first.")
+    ] = 20,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare every track, also in a large library: slower, misses none.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Where the index's model lies, for a file outside the library.",
+            show_default="by the name in the index",
+        ),
+    ] = None,
+) -> None:
+    """Find tracks that sound like another one.
+
+    Tracks are compared by the model's embeddings, or by its scores where it gives no embeddings (a note says
+    so). Likeness is the cosine of the two, 1 for equals. A file outside the library is listened to first.
+    Copies of the track itself are left out. Libraries of more than 50,000 tracks get a file of neighbours
+    beside the index, made at the first question after a scan; it needs the library extra, and finds at
+    least nine in ten of what --exact finds.
+
+    [bold]Examples[/bold]
+
+      earmark library similar ~/Music/song.mp3
+
+      earmark library similar 'blue in green' --limit 5
+
+    Exit code: 0 done, 1 the file or the index cannot be read, 2 wrong usage, or no such track.
+    """
+    from earmark.cli.library.output import messages, print_hits
+    from earmark.library.index.track_index import Index
+    from earmark.library.similar import find_similar
+
+    notes = messages()
+    with Index.open(index) as opened:
+        hits = find_similar(opened, track, limit=limit, exact=exact, model=model, tell=notes.print)
+    print_hits(hits, output_format, print0=print0, score_name="likeness")
+    if not hits:
+        notes.print("earmark: nothing found: the library holds no other track")

@@ -1,0 +1,119 @@
+"""`earmark library stats`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.library.options import IndexOption
+
+if TYPE_CHECKING:
+    from earmark.library.stats import Stats
+
+_BAR_COLUMNS = 30
+
+
+class StatsFormat(StrEnum):
+    """How the answer is printed."""
+
+    text = "text"
+    json = "json"
+
+
+def stats(
+    index: IndexOption = None,
+    output_format: Annotated[
+        StatsFormat, typer.Option("--format", help="text for people, json for programs.")
+    ] = StatsFormat.text,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Also draw it. Needs the plot extra.", show_default=False),
+    ] = None,
+) -> None:
+    """Show what the library holds: tags by category, durations, typical tracks, files that failed.
+
+    A tag counts for a track where its score reaches the threshold in the model's card (0.5 for a tag that has
+    none there). The typical track of a tag is the one with its highest score.
+
+    [bold]Examples[/bold]
+
+      earmark library stats
+
+      earmark library stats --plot library.png
+
+      earmark library stats --format json | jq '.tags[0]'
+
+    Exit code: 0 done, 1 the index cannot be read, 2 wrong usage.
+    """
+    import json
+
+    from earmark.cli.library.output import messages, readers_may_leave
+    from earmark.cli.optional_dependencies import require_extra
+    from earmark.cli.text import printable
+    from earmark.library.index.track_index import Index
+    from earmark.library.stats import library_stats
+
+    if plot is not None:
+        require_extra("plot", "--plot", "matplotlib")
+    with Index.open(index) as opened:
+        found = library_stats(opened)
+    with readers_may_leave():
+        if output_format is StatsFormat.json:
+            # ASCII: a path need not be UTF-8
+            print(json.dumps(found.to_record(), indent=2, allow_nan=False))
+        else:
+            _print(found)
+    if plot is not None:
+        from earmark.library.stats_picture import draw_stats
+
+        messages().print(f"earmark: {printable(draw_stats(found, plot))}")
+
+
+def _print(found: Stats) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from earmark.cli.text import printable
+    from earmark.library.stats_text import bar, duration_name
+
+    out = Console(highlight=False, soft_wrap=True)
+    n = found.n_tracks
+    out.print(f"[bold]{escape(printable(Path(found.index)))}[/bold], model {escape(found.model)}")
+    copies = f", {found.n_copies} of them copies" if found.n_copies else ""
+    waiting = f"; {found.n_waiting} files wait for this model" if found.n_waiting else ""
+    out.print(f"{n} tracks, {found.total_seconds / 3600:.1f} hours{copies}{waiting}")
+    if not n:
+        out.print("no tracks are tagged yet; do it with: earmark library scan FOLDER")
+    names = max((len(count.tag) for count in found.tags), default=0)
+    category = None
+    most = max((count.n_tracks for count in found.tags), default=0)
+    for count in found.tags if n else ():
+        if count.category != category:
+            category = count.category
+            out.print(f"\n[bold]{escape(category)}[/bold]")
+        drawn = bar(count.n_tracks, most, _BAR_COLUMNS)
+        line = f"  {escape(count.tag):<{names}}  {count.n_tracks:>6}  {count.n_tracks / n:>4.0%}{f'  [cyan]{drawn}[/cyan]' if drawn else ''}"
+        if count.typical is not None:
+            line += f"  [dim]{escape(printable(Path(Path(count.typical[0]).name)))} {count.typical[1]:.2f}[/dim]"
+        out.print(line)
+    if n:
+        out.print("\n[bold]duration[/bold]")
+        longest = max(each.n_tracks for each in found.durations)
+        for each in found.durations:
+            drawn = bar(each.n_tracks, longest, _BAR_COLUMNS)
+            out.print(
+                f"  {duration_name(each):<{names}}  {each.n_tracks:>6}  {each.n_tracks / n:>4.0%}{f'  [cyan]{drawn}[/cyan]' if drawn else ''}"
+            )
+    if found.n_files["missing"]:
+        out.print(f"\n{found.n_files['missing']} files are missing since an earlier scan")
+    if found.n_files["error"]:
+        out.print(f"\n[bold]failed[/bold]  {found.n_files['error']} files")
+        for reason, count_failed in found.reasons[:10]:
+            out.print(f"  {count_failed:>6}  {escape(reason)}")
+        for path, _ in found.failures[:10]:
+            out.print(f"          [dim]{escape(printable(Path(path)))}[/dim]")
+        if found.n_files["error"] > min(10, len(found.failures)):
+            out.print("          [dim]all of them: earmark library info --failed[/dim]")

@@ -1,0 +1,290 @@
+"""`earmark library write`, `undo` and `mapping`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.library.options import IndexOption
+from earmark.cli.write_options import (
+    Apply,
+    KeepMtime,
+    Map,
+    MaxGenres,
+    MaxMoods,
+    Merge,
+    Overwrite,
+    Scores,
+    Tally,
+    UndoLogFile,
+    WriteOptions,
+    files,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from rich.console import Console
+
+    from earmark.library.index.track_index import Index
+    from earmark.library.query.search import Tracks
+    from earmark.library.tagfiles.undo_log import Run
+
+    _Heard = tuple[Path, str, npt.NDArray[np.float32]]
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No diffs and no summary; errors are still told.")]
+
+
+def write(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[QUERY|PATH...]",
+            help="Files and folders, or a query as of `earmark library search`; without, the whole library.",
+            show_default=False,
+        ),
+    ] = None,
+    index: IndexOption = None,
+    apply: Apply = False,
+    merge: Merge = False,
+    overwrite: Overwrite = False,
+    mapping: Map = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            metavar="X",
+            help="Least score of a tag, 0 to 1. Without, each tag's own of the model's card; "
+            "a tag that has none is not written.",
+            show_default="the model's",
+        ),
+    ] = None,
+    max_genres: MaxGenres = 2,
+    max_moods: MaxMoods = 3,
+    scores: Scores = True,
+    keep_mtime: KeepMtime = False,
+    undo_log: UndoLogFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write what was heard into the files' own tags: genre, mood, and scores in fields of our own.
+
+    Nothing is written without --apply: it is shown what would be. Fields that
+    have values stay as they are, unless --merge or --overwrite is given. Audio,
+    pictures and all other fields stay bit for bit; every change can be undone.
+
+    \b
+    Examples:
+      earmark library write
+      earmark library write ~/Music/new --apply
+      earmark library write 'genre:rock score>0.7' --merge --apply
+      earmark library mapping > my.toml; earmark library write --map my.toml
+      earmark library undo --apply
+
+    Exit code: 0 all done, 1 some file failed or nothing was found, 2 wrong usage.
+    """
+    from rich.console import Console
+
+    from earmark.cli.optional_dependencies import exit_on_interrupt
+    from earmark.library.index.track_index import Index
+
+    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True, quiet=quiet)
+    options = WriteOptions(
+        apply, merge, overwrite, mapping, threshold, max_genres, max_moods, scores, keep_mtime, undo_log, index
+    )
+    with Index.open(index) as library, exit_on_interrupt("files are whole; what was changed can be undone"):
+        card = library.current_model().card
+        with options.run(card, out, messages) as run:
+            found, missing = _found(library, what or [])
+            for path, reason in missing:
+                run.tally.failed(path, reason)
+            for path, key, values in _watched(found, messages, quiet=quiet or not apply):
+                run.file(path, values, key)
+    if not found and not missing:
+        messages.print("earmark: no files found there that were tagged", markup=False)
+    elif not quiet:
+        messages.print(f"earmark: {run.summary()}", markup=False)
+    if run.tally.n_failed or not found:
+        raise typer.Exit(1)
+
+
+def undo(
+    run_name: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="Which one, as --list shows.", show_default="the last that wrote"),
+    ] = None,
+    list_runs: Annotated[bool, typer.Option("--list", help="Show what can be undone.")] = False,
+    apply: Apply = False,
+    keep_mtime: KeepMtime = False,
+    index: IndexOption = None,
+    undo_log: UndoLogFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Take back what `earmark library write` or `earmark tag --write` wrote into files.
+
+    Every field goes back to its former state, where the file still has what we
+    wrote; what was changed since is told and left alone. Nothing is done without
+    --apply. An undoing can itself be undone, by its name.
+
+    \b
+    Examples:
+      earmark library undo --list
+      earmark library undo
+      earmark library undo 20260102-030405 --apply
+
+    Exit code: 0 all done, 1 some file failed or nothing was found, 2 wrong usage.
+    """
+    from rich.console import Console
+
+    from earmark.cli.optional_dependencies import exit_on_interrupt
+    from earmark.core.errors import ConfigError, FileTagsError
+    from earmark.library.index.index_sync import OwnWrites
+    from earmark.library.index.schema import default_index
+    from earmark.library.tagfiles.undo import pick_run, plan_undo, undo_file
+    from earmark.library.tagfiles.undo_log import UndoLog, default_undo_log, read_log
+
+    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True, quiet=quiet)
+    place = undo_log or default_undo_log(index or default_index())
+    if list_runs:
+        if run_name or apply:
+            raise ConfigError("--list shows runs and does nothing else: leave out RUN and --apply")
+        _list(read_log(place), place)
+        return
+    chosen = pick_run(read_log(place), run_name, place)
+    tally = Tally(apply, out, messages)
+    with exit_on_interrupt("files are whole; run the same command again for the rest"), ExitStack() as stack:
+        log = own_writes = None
+        if apply:
+            log = stack.enter_context(UndoLog(place, "undo", chosen.name))
+            own_writes = stack.enter_context(OwnWrites(index or default_index(), tally.note))
+        for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
+            try:
+                made = plan_undo(entry, keep_mtime=keep_mtime)
+                tally.show(entry.path, made.plan, notes=made.notes)
+                if made.plan and log is not None and own_writes is not None:
+                    own_writes.wrote(undo_file(made, log))
+            except FileTagsError as error:
+                tally.failed(entry.path, error.reason)
+                continue
+            for conflict in made.conflicts:
+                tally.failed(entry.path, conflict)
+            if made.plan or not made.conflicts:
+                tally.count(bool(made.plan))
+        if log is not None:
+            log.finish()
+    if not quiet:
+        text = tally.summary("bring it back with", None if log is None else log.run)
+        messages.print(f"earmark: {text}", markup=False)
+    if tally.n_failed:
+        raise typer.Exit(1)
+
+
+def mapping(
+    index: IndexOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Which model.", show_default="the index's, else the bundled one"),
+    ] = None,
+) -> None:
+    """Print a mapping file of a model's tags, to be edited and given to --map.
+
+    \b
+    Example:
+      earmark library mapping > my.toml
+    """
+    from earmark.library.index.schema import default_index
+    from earmark.library.index.track_index import Index
+    from earmark.library.tagfiles.mapping import template
+    from earmark.tagging.runtime import find_model, read_card
+
+    place = index or default_index()
+    if model is None and place.exists():
+        with Index.open(place) as library:
+            card = library.current_model().card
+    else:
+        card = read_card(find_model(model))
+        if model is None:
+            typer.echo(f"earmark: {place}: no index yet, so these are the tags of the bundled model", err=True)
+    typer.echo(template(card), nl=False)
+
+
+def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Path, str]]]:
+    """Files that are meant, with key and scores; and paths that were named and cannot be written to, with the reason."""
+    from earmark.core.errors import ConfigError
+    from earmark.library.query.search import Tracks
+
+    tracks = Tracks.load(library)
+    paths = [Path(text).expanduser() for text in what if _is_path(text)]
+    missing: list[tuple[Path, str]] = []
+    if not what:
+        rows = list(range(len(tracks)))
+    elif not paths:
+        rows = [int(row) for row in tracks.search(" ".join(what)).rows]
+    elif len(paths) < len(what):
+        wrong = ", ".join(text for text in what if not _is_path(text))
+        raise ConfigError(f"{wrong}: no such file or folder; a query and paths cannot be mixed")
+    else:
+        rows = []
+        for path in paths:
+            below = _rows_below(tracks, path)
+            rows += below
+            if not path.exists():
+                missing.append((path, "no such file or folder"))
+            elif not below:
+                missing.append((path, "not in the index: scan it first with `earmark library scan`"))
+    rows = [row for row in dict.fromkeys(rows) if not missing or tracks.path(row) not in dict(missing)]
+    return [(tracks.path(row), tracks.keys[row], tracks.scores[:, row]) for row in rows], missing
+
+
+def _is_path(text: str) -> bool:
+    """Is a word of the command line a path, and no query?"""
+    from earmark.core.audio_formats import AUDIO_SUFFIXES
+
+    path = Path(text).expanduser()
+    like_one = text.startswith(("/", "./", "../", "~")) or path.suffix.lower() in AUDIO_SUFFIXES
+    return path.exists() or (like_one and " " not in text)
+
+
+def _rows_below(tracks: Tracks, path: Path) -> list[int]:
+    """Tracks of a file or folder; links are looked up as they are named, then as what they lead to."""
+    for name in (path.absolute(), Path(os.path.normpath(path.absolute())), path.resolve()):
+        own = os.fsencode(name)
+        if own in tracks.rows_by_path:
+            return [tracks.rows_by_path[own]]
+        start = own.rstrip(b"/") + os.sep.encode()
+        if found := [row for each, row in tracks.rows_by_path.items() if each.startswith(start)]:
+            return found
+    return []
+
+
+def _watched(found: list[_Heard], messages: Console, *, quiet: bool) -> Iterator[_Heard]:
+    """The files, with a progress bar where somebody looks at it."""
+    if quiet or not messages.is_terminal:
+        yield from found
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=messages, transient=True) as progress:
+        yield from progress.track(found)
+
+
+def _list(runs: list[Run], place: Path) -> None:
+    from earmark.library.tagfiles.undo import undone_by
+
+    if not runs:
+        typer.echo(f"{place}: nothing was written yet")
+    for run in runs:
+        by = undone_by(runs, run)
+        text = f"{run.name}  {run.kind:<5}  {files(run.n_changed)}"
+        if run.undoes:
+            text += f", undid {run.undoes}"
+        if by is not None:
+            text += f", undone by {by.name}"
+        typer.echo(text)

@@ -1,0 +1,1 @@
+"""What both halves rest on: errors, cards, vocabularies, files, and tables as data. Imports nothing else of earmark."""

@@ -1,0 +1,266 @@
+"""The card without which no model travels: what it hears, what it answers, where it comes from.
+
+JSON beside the weights and inside the ONNX file's metadata (key :data:`ONNX_METADATA_KEY`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from earmark.core.calibration import Platt
+from earmark.core.errors import ConfigError, ModelError
+from earmark.core.tag_constraints import TagRules
+from earmark.core.vocabulary import Tag, Vocabulary
+
+CARD_FORMAT = 1
+ONNX_METADATA_KEY = "earmark_card"
+
+T = TypeVar("T")
+LastWindow = Literal["pad", "overlap"]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How audio is cut for a model. The only chunker, :func:`earmark.audio.windows`, reads this.
+
+    Attributes:
+        sample_rate_hz: audio is mixed to mono and resampled to this.
+        window_samples: length of one window.
+        hop_samples: distance of window starts; ``window_samples`` for windows side by side.
+        last_window: samples left over at the end of a file get a window of their own, either filled
+            up with zeros ("pad") or moved back so that it ends with the file ("overlap").
+            A file shorter than one window is always filled up with zeros.
+        lead_samples: this many samples, mirrored at the beginning of the file, are put in front of it. For
+            networks whose windows are cut from a spectrogram that was padded so.
+    """
+
+    sample_rate_hz: int
+    window_samples: int
+    hop_samples: int
+    last_window: LastWindow = "overlap"
+    lead_samples: int = 0
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.sample_rate_hz < 1:
+            problems.append(f"sample_rate_hz {self.sample_rate_hz}: must be at least 1")
+        if self.window_samples < 1:
+            problems.append(f"window_samples {self.window_samples}: must be at least 1")
+        if not 1 <= self.hop_samples <= self.window_samples:
+            problems.append(
+                f"hop_samples {self.hop_samples}: must be 1 to window_samples ({self.window_samples}), "
+                "or samples would go unheard"
+            )
+        if not 0 <= self.lead_samples < self.window_samples:
+            problems.append(f"lead_samples {self.lead_samples}: must be 0 or more, and less than window_samples")
+        if self.last_window not in ("pad", "overlap"):
+            problems.append(f"last_window {self.last_window!r}: must be pad or overlap")
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def window_seconds(self) -> float:
+        """Length of one window in seconds."""
+        return self.window_samples / self.sample_rate_hz
+
+    @property
+    def hop_seconds(self) -> float:
+        """Distance of window starts in seconds."""
+        return self.hop_samples / self.sample_rate_hz
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured figure. It always says on what: no score is shown without its protocol.
+
+    Attributes:
+        name: e.g. "roc_auc", "pr_auc", "rmse".
+        value: the figure; None where undefined (a tag with one class only).
+        low, high: ends of the 95 % interval, or None.
+        dataset, protocol, split: e.g. "emotify", "artist-disjoint", "test".
+        tag: a tag's name, or None for the macro average over tags.
+        resampled: what the bootstrap drew: "artist", "song", "clip" or None.
+        n_clips: clips behind the figure.
+    """
+
+    name: str
+    value: float | None
+    dataset: str
+    protocol: str
+    split: str
+    tag: str | None = None
+    low: float | None = None
+    high: float | None = None
+    resampled: str | None = None
+    n_clips: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything about a model but its weights.
+
+    Attributes:
+        name: how the model is asked for, e.g. ``earmark tag --model NAME``.
+        architecture: registered name in :mod:`earmark.models`.
+        architecture_options: keyword arguments that rebuild it with :func:`earmark.models.create_model`.
+        input: sample rate and windows.
+        vocabulary: tags in output order.
+        thresholds: tag name -> calibrated score from which the tag is said to hold (what ``--threshold auto`` uses).
+        calibration: tag name -> map from the network's score to the one that is given out; none for tags whose scores
+            are given out as they are.
+        rules: which tags cannot hold together, and which need another.
+        frontend: settings of the log-mel inside the network, or None for networks on raw waveforms.
+        description: one or two sentences for people.
+        version: of this set of weights.
+        training: dataset, protocol, recipe, seed, versions: what made the weights.
+        metrics: what was measured, see :class:`Metric`.
+        licence: of the weights.
+        limits: what it is bad at, one sentence each.
+        citations: papers and data to cite.
+        weights_sha256: of the weights file this card stands beside; empty in a card that has none yet.
+        embedding_dims: length of the embedding that an exported model gives beside its scores; None where it gives
+            none, and in the card of a checkpoint.
+    """
+
+    name: str
+    architecture: str
+    input: InputSpec
+    vocabulary: Vocabulary
+    architecture_options: dict[str, Any] = field(default_factory=dict)
+    thresholds: dict[str, float] = field(default_factory=dict)
+    calibration: dict[str, Platt] = field(default_factory=dict)
+    rules: TagRules = field(default_factory=TagRules)
+    frontend: dict[str, Any] | None = None
+    description: str = ""
+    version: str = "1"
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
+    licence: str = "unknown"
+    limits: tuple[str, ...] = ()
+    citations: tuple[str, ...] = ()
+    weights_sha256: str = ""
+    embedding_dims: int | None = None
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"threshold for {tag!r}: no such tag" for tag in self.thresholds if tag not in self.vocabulary.names
+        ]
+        problems += [
+            f"threshold {x} for {tag!r}: must be 0 to 1" for tag, x in self.thresholds.items() if not 0 <= x <= 1
+        ]
+        problems += [
+            f"calibration of {tag!r}: no such tag" for tag in self.calibration if tag not in self.vocabulary.names
+        ]
+        problems += self.rules.problems(self.vocabulary.names)
+        if self.embedding_dims is not None and self.embedding_dims < 1:
+            problems.append(f"embedding_dims {self.embedding_dims}: must be at least 1, or null for none")
+        if problems:
+            raise ConfigError(problems)
+
+    def replace(self, **changes: Any) -> ModelCard:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        """The card as indented JSON with a format number, keys in the order of the fields."""
+        document: dict[str, Any] = {"format": CARD_FORMAT}
+        for item in dataclasses.fields(self):
+            document[item.name] = _plain(getattr(self, item.name))
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "card") -> ModelCard:
+        """Read :meth:`to_json`'s text back.
+
+        Args:
+            text: the JSON.
+            where: file name for error messages.
+
+        Raises:
+            ModelError: not JSON, made by a newer earmark, keys unknown or missing, or values out of range.
+        """
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ModelError(f"{where}: not JSON ({error})") from error
+        if not isinstance(document, dict):
+            raise ModelError(f"{where}: must be a JSON object, is a {type(document).__name__}")
+        number = document.pop("format", None)
+        if number != CARD_FORMAT:
+            raise ModelError(
+                f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer earmark"
+            )
+        try:
+            document["input"] = _build(InputSpec, document["input"])
+            document["vocabulary"] = Vocabulary(tuple(_build(Tag, tag) for tag in document["vocabulary"]))
+            document["metrics"] = tuple(_build(Metric, metric) for metric in document.get("metrics", ()))
+            document["calibration"] = {
+                tag: _build(Platt, values) for tag, values in document.get("calibration", {}).items()
+            }
+            document["rules"] = _rules(document.get("rules", {}))
+            for name in ("limits", "citations"):
+                document[name] = tuple(document.get(name, ()))
+            return _build(cls, document)
+        except KeyError as error:
+            raise ModelError(f"{where}: key {error.args[0]!r} is missing") from error
+        except (ConfigError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"{where}: {error}") from error
+
+    @classmethod
+    def read(cls, path: str | Path) -> ModelCard:
+        """The card in a JSON file. Raises ModelError where there is none."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{path}: the card cannot be read ({error})") from error
+        return cls.from_json(text, where=str(path))
+
+
+def read_rules(path: str | Path) -> TagRules:
+    """Rules in a JSON file, written as in a card: ``{"exclusive": [["fast", "slow"]], "requires": {"b": "a"}}``.
+
+    Raises:
+        ConfigError: no such file, not JSON, or not such rules.
+    """
+    try:
+        return _rules(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise ConfigError(f"{path}: no rules ({error})") from error
+
+
+def _rules(document: Any) -> TagRules:
+    values = dict(document)
+    values["exclusive"] = tuple(tuple(group) for group in values.get("exclusive", ()))
+    return _build(TagRules, values)
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses and tuples as what JSON knows; a vocabulary as the list of its tags."""
+    if isinstance(value, Vocabulary):
+        return [_plain(tag) for tag in value.tags]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _build(kind: type[T], values: dict[str, Any]) -> T:
+    """A dataclass from a JSON object: unknown and missing keys are refused by name."""
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__} must be an object, is {values!r}")
+    known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    problems = [f"{kind.__name__}: unknown key {key!r}" for key in values if key not in known]
+    for name, item in known.items():
+        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            problems.append(f"{kind.__name__}: key {name!r} is missing")
+    if problems:
+        raise ConfigError(problems)
+    return kind(**values)

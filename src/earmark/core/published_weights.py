@@ -1,0 +1,188 @@
+"""The published weights that earmark can read: which they are, where they come from, under what terms."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import Any
+
+from earmark.core.errors import ModelError
+
+KERAS = "Keras HDF5"
+PYTORCH = "PyTorch state dict"
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """One published file of weights.
+
+    Attributes:
+        name: how the model is asked for, e.g. ``earmark models pull NAME``.
+        file_name: as we name the file; its own project may name all its files alike.
+        file_format: :data:`KERAS` or :data:`PYTORCH`.
+        sha256: of the file, hexadecimal.
+        size_bytes: of the file.
+        architecture, architecture_options: what :func:`earmark.models.create_model` builds for it.
+        hop_samples: distance of windows; None for windows side by side.
+        lead_samples: mirrored in front of a file, see :class:`earmark.core.card.InputSpec`.
+        vocabulary: one of :data:`earmark.core.tag_lists.VOCABULARIES`.
+        dataset, protocol: on what it was trained.
+        project: the repository the file is from.
+        addresses: public addresses of the file, the first to be tried first.
+        addresses_checked: the file was fetched from its addresses, and the hash held. Where this is False, repository,
+            commit and path are known from an index of the repositories alone.
+        licence: of the project the file is from.
+        citations: papers and data to cite.
+        description: one sentence for people.
+    """
+
+    name: str
+    file_name: str
+    file_format: str
+    sha256: str
+    size_bytes: int
+    architecture: str
+    vocabulary: str
+    dataset: str
+    protocol: str
+    project: str
+    addresses: tuple[str, ...]
+    licence: str
+    citations: tuple[str, ...]
+    description: str
+    architecture_options: dict[str, Any] = field(default_factory=dict)
+    hop_samples: int | None = None
+    lead_samples: int = 0
+    addresses_checked: bool = False
+
+
+_MTAT = "Law, West, Mandel, Bay, Downie 2009: Evaluation of algorithms using games: the case of music tagging. ISMIR"
+_MSD = "Bertin-Mahieux, Ellis, Whitman, Lamere 2011: The Million Song Dataset. ISMIR"
+_JAMENDO = (
+    "Bogdanov, Won, Tovstogan, Porter, Serra 2019: The MTG-Jamendo dataset for automatic music tagging. ICML ML4MD"
+)
+_MUSICNN = (
+    "Pons, Serra 2019: musicnn: pre-trained convolutional neural networks for music audio tagging. arXiv:1909.06654"
+)
+_PONS = "Pons, Nieto, Prockup, Schmidt, Ehmann, Serra 2018: End-to-end learning for music audio tagging at scale. ISMIR"
+_WON = (
+    "Won, Ferraro, Bogdanov, Serra 2020: Evaluation of CNN-based automatic music tagging models. SMC, arXiv:2006.00751"
+)
+_CHOI_2016 = "Choi, Fazekas, Sandler 2016: Automatic tagging using deep convolutional neural networks. ISMIR"
+_CHOI_2017 = (
+    "Choi, Fazekas, Sandler, Cho 2017: Convolutional recurrent neural networks for music classification. ICASSP"
+)
+
+_DATASETS = {
+    "mtt": ("mtat-50", "MagnaTagATune", "mtat-pons", _MTAT),
+    "mtat": ("mtat-50", "MagnaTagATune", "mtat-lee", _MTAT),
+    "msd": ("msd-50", "Million Song Dataset with Last.fm tags", "published split", _MSD),
+    "jamendo": ("mtg-jamendo-50", "MTG-Jamendo, top 50 tags", "published split", _JAMENDO),
+}
+"""Vocabulary, dataset, protocol, citation, by the key in the name."""
+
+_RAW = "https://raw.githubusercontent.com"
+_KERAS_FOLDER = f"{_RAW}/Quint-e/musicnn_keras/8e2d042f3a7bc560f825626144ae0f4ee20199ae/musicnn_keras/keras_checkpoints"
+_SOTA = f"{_RAW}/minzwon/sota-music-tagging-models"
+_SOTA_COMMITS = {
+    "mtat": "1f4d282693ac19cde4d30b86811fe0ae2452f406",
+    "msd": "ffcd1f90b97a1e923a50c6e5283f147cf9dd7dfd",
+    "jamendo": "ffcd1f90b97a1e923a50c6e5283f147cf9dd7dfd",
+}
+_BENCHMARK = f"{_RAW}/philtgun/music-tagging-benchmark/e8f5b2e64b9ef8f255ae574558bb0e45bde9fc39"
+
+
+def _keras(network: str, data: str, sha256: str, size_bytes: int) -> PublishedWeights:
+    """A file of musicnn_keras: musicnn's own weights, converted. 187 frames of 256 samples lie between windows."""
+    vocabulary, dataset, protocol, citation = _DATASETS[data]
+    file_name = f"{data.upper()}_{network}.h5"
+    return PublishedWeights(
+        name=f"{network}-{data}",
+        file_name=file_name,
+        file_format=KERAS,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        architecture={"musicnn": "musicnn", "vgg": "musicnn_vgg"}[network],
+        vocabulary=vocabulary,
+        dataset=dataset,
+        protocol=protocol,
+        project="musicnn by Jordi Pons (jordipons/musicnn), converted to Keras by Elio Quinton (Quint-e/musicnn_keras)",
+        addresses=(f"{_KERAS_FOLDER}/{file_name}",),
+        licence="ISC",
+        citations=(_MUSICNN, *((_PONS,) if network == "musicnn" else (_CHOI_2016,)), citation),
+        description=f"{'musicnn' if network == 'musicnn' else 'The VGG of musicnn'}, trained on {dataset}.",
+        hop_samples=187 * 256,
+        lead_samples=256,  # its program frames a whole clip centred, mirrored at its start, and then cuts patches
+    )
+
+
+def _sota(network: str, data: str, sha256: str, size_bytes: int) -> PublishedWeights:
+    """A file of sota-music-tagging-models. Windows side by side."""
+    vocabulary, dataset, protocol, citation = _DATASETS[data]
+    path = f"models/{data}/{network}/best_model.pth"
+    addresses = [f"{_SOTA}/{_SOTA_COMMITS[data]}/{path}"]
+    if data == "mtat":
+        addresses.append(f"{_BENCHMARK}/{path}")
+    title, architecture, paper = {
+        "fcn": ("FCN", "fcn4", _CHOI_2016),
+        "crnn": ("CRNN", "crnn", _CHOI_2017),
+        "musicnn": ("musicnn in PyTorch", "musicnn", _PONS),
+    }[network]
+    return PublishedWeights(
+        name=f"{network}-{data}" + ("-pytorch" if network == "musicnn" else ""),
+        file_name=f"{data}_{network}.pth",
+        file_format=PYTORCH,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        architecture=architecture,
+        architecture_options={"variant": "won2020"} if network == "musicnn" else {},
+        vocabulary=vocabulary,
+        dataset=dataset,
+        protocol=protocol,
+        project="sota-music-tagging-models by Minz Won, Andres Ferraro and others (minzwon/sota-music-tagging-models)",
+        addresses=tuple(addresses),
+        licence="MIT",
+        citations=(_WON, paper, citation),
+        description=f"{title}, trained on {dataset}.",
+    )
+
+
+PUBLISHED = (
+    _keras("musicnn", "mtt", "1a66a2e58e862e894c088bd7789b05874becf994f275c54d9575dab83fab4ebe", 3319120),
+    _keras("musicnn", "msd", "412a832c8527a813e084ba6f2cc7d068ecbbf1b68bda8c1de2e7de0d1f5fe7d1", 3319120),
+    _keras("vgg", "mtt", "52093b533665403c182b3e9cb552ccf09cb90d8c0c7e9d531159c2369b53b548", 2500672),
+    _keras("vgg", "msd", "1ec4ee44cbba8c3132c08826f57e84e8b4fc32baddbba65a0bc0670b14f902e8", 2500672),
+    _sota("fcn", "mtat", "3bfc67e43f3e180194ab5993c947ffbf44b1a23dcdf42c374b1ced9d4d4de72e", 1902811),
+    _sota("fcn", "msd", "6012aa7eecf864a8081faedca56af054521e8dfb9c5c98659a3dd5d3e1e66f21", 1902815),
+    _sota("fcn", "jamendo", "7bce08a66dbc70d096b0a330f44b4cacd9aa25519b83489fbb98f2164a194e2b", 1902815),
+    _sota("crnn", "msd", "ebb99855ed0c83f38845db9cfb383dd6fc70938bc58701dcb66e18af9ee7fbea", 1687711),
+    _sota("crnn", "jamendo", "0a558989c0793f488cb677d188464c91f47c007f7c70473230e55537ca598215", 1687626),
+    _sota("musicnn", "mtat", "0a7ac8aa3daab3a1c59cae16a771b0bfa4064ac94502ebc990a5c32a2771e189", 3257164),
+    _sota("musicnn", "jamendo", "66280f4859376377c47f64313c7ac889a3201fdb06a01bf6e94ac6e619081bb5", 3257168),
+)
+"""All files known, in the order in which they are listed."""
+
+
+def published_names() -> list[str]:
+    """Names of all published weights."""
+    return [weights.name for weights in PUBLISHED]
+
+
+def find_published(name: str) -> PublishedWeights:
+    """Published weights by name. Raises ModelError, with near names, where there are none.
+
+    Example:
+        >>> find_published("fcn-mtat").file_name
+        'mtat_fcn.pth'
+    """
+    for weights in PUBLISHED:
+        if weights.name == name:
+            return weights
+    near = difflib.get_close_matches(name, published_names(), n=3)
+    hint = f"{f'did you mean {near[0]}? ' if near else ''}there are {', '.join(published_names())}"
+    raise ModelError(f"no published weights {name!r}; {hint}")
+
+
+def published_by_hash(sha256: str) -> PublishedWeights | None:
+    """Published weights by the SHA-256 of their file, or None."""
+    return next((weights for weights in PUBLISHED if weights.sha256 == sha256), None)

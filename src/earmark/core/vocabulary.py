@@ -1,0 +1,98 @@
+"""Tags and the ordered list of them that a model answers with."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+from earmark.core.errors import ConfigError
+
+TagKind = Literal["classification", "regression"]
+"""classification: a tag holds or does not (label 0 or 1). regression: a degree in 0..1 (pons2017, section 3)."""
+
+CATEGORIES = ("genre", "instrument", "voice", "mood", "tempo", "decade", "other")
+"""The categories a tag may have, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One tag.
+
+    Attributes:
+        name: as shown to people, e.g. ``"female vocals"``.
+        kind: see :data:`TagKind`.
+        category: one of :data:`CATEGORIES`.
+    """
+
+    name: str
+    kind: TagKind = "classification"
+    category: str = "other"
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not self.name or self.name != self.name.strip():
+            problems.append(f"tag name {self.name!r}: must not be empty or begin or end with white space")
+        if self.kind not in get_args(TagKind):
+            problems.append(f"tag {self.name!r}: kind {self.kind!r} is not one of {', '.join(get_args(TagKind))}")
+        if self.category not in CATEGORIES:
+            problems.append(f"tag {self.name!r}: category {self.category!r} is not one of {', '.join(CATEGORIES)}")
+        if problems:
+            raise ConfigError(problems)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tags of a model or a dataset, in the order of its outputs. Names are unique."""
+
+    tags: tuple[Tag, ...]
+
+    def __post_init__(self) -> None:
+        names = [tag.name for tag in self.tags]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if not names:
+            raise ConfigError("a vocabulary needs at least one tag")
+        if twice:
+            raise ConfigError(f"tags named more than once: {', '.join(twice)}")
+
+    @classmethod
+    def of(cls, names: Iterable[str], kind: TagKind = "classification", category: str = "other") -> Vocabulary:
+        """A vocabulary of tags that are all of one kind and category."""
+        return cls(tuple(Tag(name, kind, category) for name in names))
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def __iter__(self) -> Iterator[Tag]:
+        return iter(self.tags)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names in output order."""
+        return tuple(tag.name for tag in self.tags)
+
+    def index(self, name: str) -> int:
+        """Position of a tag in the outputs. Raises ConfigError, with near names, where there is none."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            near = difflib.get_close_matches(name, self.names, n=3)
+            hint = f"; did you mean {', '.join(near)}?" if near else f"; tags are: {', '.join(self.names)}"
+            raise ConfigError(f"no tag {name!r} in this vocabulary{hint}") from None
+
+    def indices(self, kind: TagKind) -> tuple[int, ...]:
+        """Positions of all tags of one kind."""
+        return tuple(i for i, tag in enumerate(self.tags) if tag.kind == kind)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of names, kinds and order: equal where two models' outputs mean the same."""
+        text = "\n".join(f"{tag.name}\t{tag.kind}" for tag in self.tags)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def display_order(self) -> tuple[int, ...]:
+        """Positions ordered by category (:data:`CATEGORIES`), then as they stand: for pictures and tables."""
+        return tuple(sorted(range(len(self.tags)), key=lambda i: (CATEGORIES.index(self.tags[i].category), i)))

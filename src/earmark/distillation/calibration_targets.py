@@ -1,0 +1,171 @@
+"""What a student's scores are to mean: does a tag hold, by the averaged teachers?
+
+Teachers give probabilities, most of them small. A tag is said to hold for a clip where their average is among the
+highest of it: in so large a share of music as the average itself says has the tag. Where they give "reggae" .03 on the mean, the
+three highest of a hundred clips have it. Scores are calibrated to this reference on clips that were not trained on.
+
+Most tags hold in few of these clips. So one map is fitted for all tags together, and each tag's own lies around it, the
+further the more its clips say (an empirical Bayes fit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.core.calibration import Platt, calibrated, logit
+from earmark.distillation.label_fusion import Doubles
+from earmark.evaluation.platt import fit_platt
+
+FREEDOMS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Deviations of a tag's offset around that of all, among which cross-validation chooses; half as much for slopes."""
+N_FOLDS = 5
+LEAST_PRECISION = 0.6
+"""A tag is said to hold from the score on from which it holds in so many of the clips."""
+THRESHOLDS = tuple(np.round(np.arange(0.5, 0.91, 0.05), 2).tolist())
+_LEAST_SAID = 5
+
+
+def reference_limits(labels: npt.NDArray[np.floating]) -> Doubles:
+    """(n_tags,) soft labels from which a tag holds, of soft labels (n, n_tags) of much music."""
+    limits = [np.quantile(column, 1 - column.mean()) for column in labels.astype(np.float64).T]
+    return np.array(limits)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Maps, and what they are worth on clips that they were not fitted on.
+
+    Attributes:
+        maps: one for each tag.
+        usual: the map of all tags together, on logits less those of the limits.
+        freedom: the deviation that cross-validation chose.
+        losses: freedom -> mean log loss in cross-validation; None: before calibration.
+        scores: (n, n_tags) of each clip by maps fitted without its group.
+    """
+
+    maps: tuple[Platt, ...]
+    usual: Platt
+    freedom: float
+    losses: dict[float | None, float]
+    scores: Doubles
+
+
+def fit_maps(
+    holds: npt.NDArray[np.bool_], scores: Doubles, limits: Doubles, groups: Sequence[str], seed: int = 0
+) -> Fitted:
+    """Fit a map for each tag.
+
+    Args:
+        holds: (n, n_tags) the reference.
+        scores: (n, n_tags) of the network, 0..1.
+        limits: (n_tags,) of the reference, where a network like the teachers would have its scores.
+        groups: of each clip: folds are made of whole ones.
+        seed: of the folds.
+    """
+    names = list(dict.fromkeys(groups))
+    rng = np.random.default_rng(seed)
+    folds = dict(zip(rng.permutation(names).tolist(), np.arange(len(names)) % N_FOLDS, strict=True))
+    fold = np.array([folds[group] for group in groups])
+    crossed: dict[float, Doubles] = {}
+    losses: dict[float | None, float] = {None: log_loss(holds, scores)}
+    for freedom in FREEDOMS:
+        out = np.empty_like(scores)
+        for k in range(N_FOLDS):
+            maps, _ = _maps(holds[fold != k], scores[fold != k], limits, freedom)
+            out[fold == k] = _apply(maps, scores[fold == k])
+        crossed[freedom], losses[freedom] = out, log_loss(holds, out)
+    best = min(FREEDOMS, key=lambda freedom: losses[freedom])
+    maps, usual = _maps(holds, scores, limits, best)
+    return Fitted(maps, usual, best, losses, crossed[best])
+
+
+def _maps(
+    holds: npt.NDArray[np.bool_], scores: Doubles, limits: Doubles, freedom: float
+) -> tuple[tuple[Platt, ...], Platt]:
+    anchored = 1 / (1 + np.exp(-(logit(scores) - logit(limits))))
+    usual = fit_platt(holds.ravel().astype(np.float64), anchored.ravel())
+    maps = []
+    for tag, limit in enumerate(limits):
+        own = usual
+        if freedom:
+            own = fit_platt(
+                holds[:, tag].astype(np.float64), anchored[:, tag], usual=usual, deviations=(freedom / 2, freedom)
+            )
+        maps.append(own.after(Platt(1.0, -float(logit(limit)))))
+    return tuple(maps), usual
+
+
+def _apply(maps: Sequence[Platt], scores: Doubles) -> Doubles:
+    names = tuple(str(i) for i in range(len(maps)))
+    return calibrated(scores, names, dict(zip(names, maps, strict=True))).astype(np.float64)
+
+
+def log_loss(holds: npt.NDArray[np.bool_], scores: Doubles) -> float:
+    """Mean cross-entropy over clips and tags, in nats."""
+    p = scores.clip(1e-7, 1 - 1e-7)
+    return float(-np.where(holds, np.log(p), np.log1p(-p)).mean())
+
+
+def thresholds(holds: npt.NDArray[np.bool_], scores: Doubles) -> Doubles:
+    """(n_tags,) the lowest of :data:`THRESHOLDS` from which a tag holds often enough where it is said to.
+
+    Scores are those of clips by maps that were fitted without them. A tag that is said of fewer than five clips keeps the
+    lowest: nothing speaks against its calibration.
+    """
+    out = []
+    for held, score in zip(holds.T, scores.T, strict=True):
+        chosen = THRESHOLDS[0]
+        for limit in THRESHOLDS:
+            said = score >= limit
+            chosen = limit
+            if said.sum() < _LEAST_SAID or held[said].mean() >= LEAST_PRECISION:
+                break
+        out.append(chosen)
+    return np.array(out)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Scores of one stretch.
+
+    Attributes:
+        low, high: its ends.
+        n: clip-tag pairs in it.
+        mean_score: of these.
+        share: of these that hold.
+    """
+
+    low: float
+    high: float
+    n: int
+    mean_score: float
+    share: float
+
+
+def reliability(holds: npt.NDArray[np.bool_], scores: Doubles, n_bins: int = 10) -> list[Bin]:
+    """What scores came to, over all tags, in bins of equal width; empty bins are left out."""
+    place = np.minimum((scores * n_bins).astype(int), n_bins - 1)
+    bins = []
+    for k in range(n_bins):
+        inside = place == k
+        if inside.any():
+            bins.append(
+                Bin(
+                    k / n_bins,
+                    (k + 1) / n_bins,
+                    int(inside.sum()),
+                    float(scores[inside].mean()),
+                    float(holds[inside].mean()),
+                )
+            )
+    return bins
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Mean distance of score and share over pairs (expected calibration error)."""
+    n = sum(found.n for found in bins)
+    return sum(found.n * abs(found.mean_score - found.share) for found in bins) / n

@@ -1,0 +1,143 @@
+"""The music that the default model learns from, and the music that is kept from it.
+
+Two collections: Emotify (songs with genres and emotions, split by artist) and a corpus of unlabelled excerpts whose
+``tracks.csv`` names a source for each. A source is a project that ships music with its own sound and often one
+composer, so the corpus is split by source, never by excerpt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from earmark.core.errors import DataError
+from earmark.datasets import load_dataset
+from earmark.datasets.base import raise_problems
+from earmark.datasets.table import read_table
+
+ROLES = ("train", "heldout", "validation", "test")
+"""What a song may be for. ``heldout``: of the corpus; ``validation`` and ``test``: Emotify's own splits."""
+
+HELD_OUT_SHARE = 0.1
+LARGEST_HELD_OUT_SHARE = 0.05
+HELD_OUT_SALT = "earmark default 0"
+EMOTIFY = "emotify"
+EMOTIFY_SHARE = 0.45
+
+
+@dataclass(frozen=True)
+class Song:
+    """A file of music.
+
+    Attributes:
+        song_id: unique over both collections.
+        path: the file.
+        source: the project it is from; "emotify" for Emotify.
+        role: one of :data:`ROLES`.
+        duration_seconds: as the table tells.
+    """
+
+    song_id: str
+    path: Path
+    source: str
+    role: str
+    duration_seconds: float
+
+
+def read_songs(emotify: Path, corpus: Path) -> tuple[Song, ...]:
+    """All songs of both collections, Emotify first, in the order of their tables.
+
+    Args:
+        emotify: folder with Emotify in its tracks layout, see :mod:`earmark.datasets.emotify`.
+        corpus: folder with ``tracks.csv``: the columns track_id, path, source and duration_s.
+
+    Raises:
+        DataError: tables or files that are not as they must be, all problems of a table at once.
+    """
+    songs = [
+        Song(clip.clip_id, clip.path, EMOTIFY, clip.split, 0.0)
+        for clip in load_dataset("emotify", emotify, "artist-disjoint").clips
+    ]
+    table = read_table(corpus / "tracks.csv")
+    table.require("track_id", "path", "source", "duration_s", where=str(corpus / "tracks.csv"))
+    problems: list[str] = []
+    rows: list[tuple[str, Path, str, float]] = []
+    for row in table.rows:
+        text = str(row.values["duration_s"])
+        try:
+            duration = float(text)
+        except ValueError:
+            duration = math.nan
+        if not duration > 0:
+            problems.append(f"{row.where}: duration_s {text!r} must be a number of seconds above 0")
+        path = corpus / str(row.values["path"]).strip()
+        rows.append((str(row.values["track_id"]).strip(), path, str(row.values["source"]).strip(), duration))
+    songs_twice = [song_id for song_id, n in Counter(row[0] for row in rows).items() if n > 1]
+    problems += [f"track_id {song_id!r} is there more than once" for song_id in songs_twice]
+    raise_problems(str(corpus / "tracks.csv"), problems)
+    held_out = held_out_sources([(source, duration) for _, _, source, duration in rows])
+    songs += [
+        Song(song_id, path, source, "heldout" if source in held_out else "train", duration)
+        for song_id, path, source, duration in rows
+    ]
+    raise_problems("files are missing", [str(song.path) for song in songs if not song.path.is_file()])
+    return tuple(songs)
+
+
+def held_out_sources(excerpts: Iterable[tuple[str, float]], salt: str = HELD_OUT_SALT) -> frozenset[str]:
+    """The sources that are never trained on: at least a tenth of the corpus, no source larger than a twentieth.
+
+    Sources are taken in the order of a hash of their names, so that the choice follows from names and sizes alone.
+
+    Args:
+        excerpts: source and seconds of every excerpt.
+        salt: goes into the hash.
+
+    Raises:
+        DataError: the sources are so few or so large that no tenth can be held out.
+    """
+    seconds: Counter[str] = Counter()
+    for source, duration in excerpts:
+        seconds[source] += duration  # type: ignore[assignment]  # Counter adds floats as well
+    whole = sum(seconds.values())
+    chosen: set[str] = set()
+    for source in sorted(seconds, key=lambda name: hashlib.sha256(f"{salt} {name}".encode()).digest()):
+        if sum(seconds[name] for name in chosen) >= HELD_OUT_SHARE * whole:
+            break
+        if seconds[source] <= LARGEST_HELD_OUT_SHARE * whole:
+            chosen.add(source)
+    if sum(seconds[name] for name in chosen) < HELD_OUT_SHARE * whole:
+        raise DataError(
+            f"the corpus has {len(seconds)} sources, and those of at most {LARGEST_HELD_OUT_SHARE:.0%} of its length "
+            f"make less than {HELD_OUT_SHARE:.0%} of it: none can be held out; add music from other sources"
+        )
+    return frozenset(chosen)
+
+
+def shares(songs: Iterable[Song]) -> list[tuple[Song, float]]:
+    """How often each song of the role train is drawn; the shares add up to 1.
+
+    Emotify gets :data:`EMOTIFY_SHARE`, evenly over its songs. The rest goes to the corpus: to a source by the square
+    root of its length, so that a collection of 188 anthems does not make the model, and within it by length.
+    """
+    training = [song for song in songs if song.role == "train"]
+    n_emotify = sum(song.source == EMOTIFY for song in training)
+    seconds: Counter[str] = Counter()
+    for song in training:
+        if song.source != EMOTIFY:
+            seconds[song.source] += song.duration_seconds  # type: ignore[assignment]
+    if not n_emotify or not seconds:
+        raise DataError("both Emotify and the corpus must have songs to train on")
+    roots = sum(math.sqrt(value) for value in seconds.values())
+
+    def share(song: Song) -> float:
+        if song.source == EMOTIFY:
+            return EMOTIFY_SHARE / n_emotify
+        whole = seconds[song.source]
+        return (1 - EMOTIFY_SHARE) * math.sqrt(whole) / roots * song.duration_seconds / whole
+
+    return [(song, share(song)) for song in training]

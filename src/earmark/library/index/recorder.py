@@ -1,0 +1,189 @@
+"""The writing half of a scan: rows are gathered and committed together, a second at most after they came in.
+
+What was tagged is committed at once. A process that is killed loses what is not committed, never half of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable
+
+from earmark.library.index.rows import ModelRow
+from earmark.library.index.track_index import Index, to_blob
+from earmark.library.scan.walk import Known, Todo
+from earmark.tagging.tagger import TagScores
+
+_ROWS_TOGETHER = 500
+_SECONDS_TOGETHER = 0.5
+
+_FILE = (
+    "INSERT INTO files (path, size, mtime_ns, inode, content_key, status, error, truncated, first_seen, last_seen, "
+    "title, artist, album, genre) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET "
+    "size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, content_key = excluded.content_key, "
+    "status = excluded.status, error = excluded.error, truncated = excluded.truncated, "
+    "last_seen = excluded.last_seen, title = excluded.title, artist = excluded.artist, album = excluded.album, "
+    "genre = excluded.genre"
+)
+
+
+class Recorder:
+    """Writes what a scan finds out. Safe to use from several threads.
+
+    Args:
+        index: open for writing.
+        model: whose results are written.
+    """
+
+    def __init__(self, index: Index, model: ModelRow) -> None:
+        self._index, self._model = index, model
+        self._lock = threading.Lock()
+        self._files: list[tuple[object, ...]] = []
+        self._forgotten: list[bytes] = []
+        self._last_flush = time.monotonic()
+
+    def file(
+        self,
+        item: Todo,
+        *,
+        error: str | None = None,
+        truncated: bool = False,
+        moved_from: bytes | None = None,
+        first_seen: float | None = None,
+    ) -> None:
+        """Note a file with what is known of it: tagged before under another name, or not to be tagged."""
+        with self._lock:
+            self._add(item, error, truncated, moved_from, first_seen)
+        self.flush_if_due()
+
+    def refused(self, path: bytes, status: os.stat_result | None, error: str) -> None:
+        """Note a file that was not opened. Without a status, the next scan looks at it again in any case."""
+        now = time.time()
+        size, mtime_ns, inode = (status.st_size, status.st_mtime_ns, status.st_ino) if status else (-1, 0, 0)
+        row = (path, size, mtime_ns, signed_inode(inode), None, "error", error, 0, now, now, None, None, None, None)
+        with self._lock:
+            self._files.append(row)
+        self.flush_if_due()
+
+    def tagged(self, scores: TagScores, items: Iterable[Todo], moved_from: dict[bytes, tuple[bytes, float]]) -> None:
+        """Note the scores of audio, and all files that hold it, at once. ``moved_from``: see :meth:`file`."""
+        items = list(items)
+        content = items[0].content
+        assert content is not None
+        embedding = scores.embedding
+        with self._lock:
+            for item in items:
+                old = moved_from.get(item.key)
+                self._add(item, None, False, *(old or (None, None)))
+            with self._index.transaction():
+                self._index.execute(
+                    "INSERT OR REPLACE INTO audio (content_key, duration_seconds) VALUES (?, ?)",
+                    (content.key, scores.duration_seconds),
+                )
+                self._index.execute(
+                    "INSERT OR REPLACE INTO results (content_key, model_id, scores, embedding, warnings, tagged_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        content.key,
+                        self._model.model_id,
+                        to_blob(scores.scores),
+                        None if embedding is None else to_blob(embedding),
+                        json.dumps(list(scores.warnings), ensure_ascii=False),
+                        time.time(),
+                    ),
+                )
+                self._write_files()
+
+    def flush_if_due(self) -> None:
+        """Commit what was gathered, if it has waited long enough."""
+        with self._lock:
+            waited = time.monotonic() - self._last_flush
+            if self._files and (len(self._files) >= _ROWS_TOGETHER or waited >= _SECONDS_TOGETHER):
+                self._flush()
+
+    def flush(self) -> None:
+        """Commit what was gathered."""
+        with self._lock:
+            if self._files or self._forgotten:
+                self._flush()
+
+    def _flush(self) -> None:
+        with self._index.transaction():
+            self._write_files()
+
+    def _write_files(self) -> None:
+        files, forgotten = self._files, self._forgotten
+        self._files, self._forgotten = [], []
+        self._index.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in forgotten))
+        self._index.executemany(_FILE, files)
+        self._last_flush = time.monotonic()
+
+    def _add(
+        self, item: Todo, error: str | None, truncated: bool, moved_from: bytes | None, first_seen: float | None
+    ) -> None:
+        now, content = time.time(), item.content
+        if moved_from is not None:
+            self._forgotten.append(moved_from)
+        self._files.append(
+            (
+                item.key,
+                item.status.st_size,
+                item.status.st_mtime_ns,
+                signed_inode(item.status.st_ino),
+                content.key if content else None,
+                "ok" if error is None else "error",
+                error,
+                int(truncated),
+                first_seen or now,
+                now,
+                *((content.title, content.artist, content.album, content.genre) if content else (None,) * 4),
+            )
+        )
+
+    # What concerns many files at once, each in a transaction of its own ---------------------------------
+
+    def seen(self, paths: Iterable[bytes]) -> None:
+        """Files that are as they were, missing ones found again among them."""
+        now = time.time()
+        with self._index.transaction():
+            self._index.executemany(
+                "UPDATE files SET last_seen = ?, status = CASE WHEN error IS NULL THEN 'ok' ELSE 'error' END "
+                "WHERE path = ?",
+                ((now, path) for path in paths),
+            )
+
+    def missing(self, paths: Iterable[bytes]) -> None:
+        """Files that are gone. Their rows and results stay until they are pruned."""
+        with self._index.transaction():
+            self._index.executemany("UPDATE files SET status = 'missing' WHERE path = ?", ((path,) for path in paths))
+
+    def renamed(self, moves: Iterable[tuple[bytes, bytes]]) -> None:
+        """Files, from -> to, that are the same by inode, size and time of change."""
+        now = time.time()
+        with self._index.transaction():
+            self._index.executemany(
+                "UPDATE files SET path = ?, status = 'ok', last_seen = ? WHERE path = ?",
+                ((new, now, old) for old, new in moves),
+            )
+
+    def prune(self, paths: Iterable[bytes]) -> None:
+        """Forget files, and the results of audio that no file holds any more."""
+        with self._index.transaction():
+            self._index.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in paths))
+            for table in ("results", "audio"):
+                self._index.execute(
+                    f"DELETE FROM {table} WHERE content_key NOT IN "
+                    "(SELECT content_key FROM files WHERE content_key IS NOT NULL)"
+                )
+
+
+def signed_inode(inode: int) -> int:
+    """Some file systems number their files beyond what SQLite's integers hold."""
+    return inode - (1 << 64) if inode >= 1 << 63 else inode
+
+
+def same_inode(row: Known, status: os.stat_result) -> bool:
+    """Is this the same file under another name? Inode, size and time of change say so."""
+    return status.st_ino != 0 and row.inode == signed_inode(status.st_ino) and row.same_file(status)

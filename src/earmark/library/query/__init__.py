@@ -1,0 +1,1 @@
+"""Queries: from a text to a tree, and from the tree to tracks."""

@@ -1,0 +1,142 @@
+"""For which tracks does a query hold, and how well? Whole columns at a time.
+
+Rank: the mean score of the tags that are wanted; tags that are excluded do not count. Of the sides of an
+``or``, the highest counts among those that hold for the track. A query without wanted tags ranks nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.core.errors import ConfigError
+from earmark.library.index.rows import ModelRow
+from earmark.library.query.nodes import (
+    DEFAULT_BOUND,
+    AllOf,
+    AnyOf,
+    Bound,
+    DurationBound,
+    HasTag,
+    HasText,
+    Node,
+    Not,
+    Query,
+)
+from earmark.library.query.tag_names import folded
+
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+
+class Columns(Protocol):
+    """What a query looks at, an entry for each track."""
+
+    model: ModelRow
+    scores: Floats
+    """``(n_tags, n_tracks)``, 0..1."""
+    durations: npt.NDArray[np.float64]
+    """``(n_tracks,)`` in seconds, NaN where not known."""
+
+    @property
+    def thresholds(self) -> npt.NDArray[np.float64]:
+        """``(n_tags,)``: score from which a tag holds."""
+
+    def texts(self, field: str) -> list[str]:
+        """One of the files' own fields, folded for comparing."""
+
+    def __len__(self) -> int: ...
+
+
+def thresholds_of(model: ModelRow) -> npt.NDArray[np.float64]:
+    """``(n_tags,)``: score from which a tag holds, of the model's card, or DEFAULT_BOUND."""
+    card = model.card
+    return np.array([card.thresholds.get(name, DEFAULT_BOUND) for name in card.vocabulary.names])
+
+
+def ranked(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
+    """Tracks for which a query holds, highest rank first, equal ones in the order of the columns.
+
+    Returns:
+        Their places in the columns ``(n,)``, and their ranks ``(n,)``, 0..1; None where the query wants no tags.
+
+    Raises:
+        ConfigError: a query of another vocabulary.
+    """
+    mask, rank = _Evaluation(tracks, query).of(query.node)
+    rows = np.flatnonzero(mask)
+    if rank is None:
+        return rows, None
+    rows = rows[np.argsort(-rank[rows], kind="stable")]
+    return rows, rank[rows]
+
+
+class _Evaluation:
+    """One query over all tracks: for every node a mask, and a rank where it wants tags."""
+
+    def __init__(self, tracks: Columns, query: Query) -> None:
+        self.tracks, self.query = tracks, query
+        self.position = {name: i for i, name in enumerate(tracks.model.vocabulary.names)}
+
+    def of(self, node: Node) -> tuple[Mask, Floats | None]:
+        """For which tracks a part of the query holds ``(n_tracks,)``, and their ranks, 0..1, where it wants tags."""
+        match node:
+            case HasTag():
+                return self._tag(node)
+            case HasText():
+                text = folded(node.text)
+                return np.array([text in each for each in self.tracks.texts(node.field)], np.bool_), None
+            case DurationBound():
+                return _compared(self.tracks.durations, node.bound), None
+            case Not():
+                return ~self.of(node.inside)[0], None
+            case AllOf():
+                return self._all(node)
+            case AnyOf():
+                return self._any(node)
+
+    def _tag(self, node: HasTag) -> tuple[Mask, Floats]:
+        if node.tag not in self.position:
+            raise ConfigError(f"no tag {node.tag!r} in the vocabulary of model {self.tracks.model.name}")
+        i = self.position[node.tag]
+        scores: Floats = self.tracks.scores[i]
+        bound = node.bound or self.query.score or Bound(">=", float(self.tracks.thresholds[i]))
+        return _compared(scores, bound), scores
+
+    def _all(self, node: AllOf) -> tuple[Mask, Floats | None]:
+        mask = np.ones(len(self.tracks), np.bool_)
+        ranks = []
+        for part in node.parts:
+            holds, rank = self.of(part)
+            mask &= holds
+            if rank is not None:
+                ranks.append(rank)
+        return mask, np.mean(ranks, axis=0, dtype=np.float32) if ranks else None
+
+    def _any(self, node: AnyOf) -> tuple[Mask, Floats | None]:
+        mask = np.zeros(len(self.tracks), np.bool_)
+        highest: Floats | None = None
+        for part in node.parts:
+            holds, rank = self.of(part)
+            mask |= holds
+            if rank is not None:
+                counted = np.where(holds, rank, np.float32(0))
+                highest = counted if highest is None else np.maximum(highest, counted)
+        return mask, highest
+
+
+def _compared(values: npt.NDArray[Any], bound: Bound) -> Mask:
+    """NaN compares with nothing."""
+    match bound.comparison:
+        case ">":
+            mask = values > bound.value
+        case ">=":
+            mask = values >= bound.value
+        case "<":
+            mask = values < bound.value
+        case "<=":
+            mask = values <= bound.value
+    return np.asarray(mask, np.bool_)

@@ -1,0 +1,213 @@
+"""What a query says, as a frozen tree: tags, files' own fields, durations, and how they are joined.
+
+:func:`earmark.library.query.parser.parse_query` makes the tree from text, ``str`` makes text of the tree:
+canonical, with every name in quotes, and read back as the same tree.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, TypeAlias, get_args
+
+from earmark.core.errors import ConfigError
+
+Comparison = Literal["<", "<=", ">", ">="]
+COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
+
+FIELDS = ("title", "artist", "album", "file-genre", "path")
+"""What a file says of itself; ``file-genre`` is the genre written in it, since ``genre:`` is a category of tags."""
+
+DEFAULT_BOUND = 0.5
+"""Score from which a tag holds where neither the query nor the model's card says one."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A comparison with a number, e.g. ``>=0.6``."""
+
+    comparison: Comparison
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.comparison}{plain_number(self.value)}"
+
+
+@dataclass(frozen=True)
+class HasTag:
+    """The tag's score is over its bound: the one given here, else the query's, else the card's."""
+
+    tag: str
+    bound: Bound | None = None
+
+    def __str__(self) -> str:
+        return f"{quoted(self.tag)}{self.bound or ''}"
+
+
+@dataclass(frozen=True)
+class HasText:
+    """One of the file's own fields (:data:`FIELDS`) contains a text, upper and lower case alike."""
+
+    field: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.field}:{quoted(self.text)}"
+
+
+@dataclass(frozen=True)
+class DurationBound:
+    """The duration compares so with a number of seconds."""
+
+    bound: Bound
+
+    def __str__(self) -> str:
+        return f"duration{self.bound}s"
+
+
+@dataclass(frozen=True)
+class Not:
+    """What is inside does not hold."""
+
+    inside: Node
+
+    def __str__(self) -> str:
+        return f"-{_in_parentheses(self.inside)}"
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """All parts hold; without parts, everything does. Made by :func:`all_of`."""
+
+    parts: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        return " ".join(str(part) if not isinstance(part, AnyOf) else f"({part})" for part in self.parts)
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """At least one of two or more parts holds. Made by :func:`any_of`."""
+
+    parts: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.parts))
+
+
+Node: TypeAlias = HasTag | HasText | DurationBound | Not | AllOf | AnyOf
+
+
+@dataclass(frozen=True)
+class Query:
+    """A whole query.
+
+    Attributes:
+        node: what must hold.
+        score: the bound of all tags of the query that have none of their own, or None.
+    """
+
+    node: Node
+    score: Bound | None = None
+
+    def __str__(self) -> str:
+        if self.score is None:
+            return str(self.node)
+        node = f"({self.node})" if isinstance(self.node, AnyOf) else str(self.node)
+        return f"{node} score{self.score}".lstrip()
+
+    def tags(self) -> tuple[HasTag, ...]:
+        """All tags that it names, in its order."""
+        return tuple(node for node in _walk(self.node) if isinstance(node, HasTag))
+
+    def fields(self) -> frozenset[str]:
+        """The files' own fields that it asks for."""
+        return frozenset(node.field for node in _walk(self.node) if isinstance(node, HasText))
+
+    def asks_durations(self) -> bool:
+        """Whether it asks how long tracks last."""
+        return any(isinstance(node, DurationBound) for node in _walk(self.node))
+
+
+def all_of(parts: Iterable[Node]) -> Node:
+    """All parts hold; parts that are an :class:`AllOf` themselves are laid open, one part is itself."""
+    flat: list[Node] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, AllOf) else [part])
+    return flat[0] if len(flat) == 1 else AllOf(tuple(flat))
+
+
+def any_of(parts: Iterable[Node]) -> Node:
+    """One of the parts holds; parts that are an :class:`AnyOf` themselves are laid open, one part is itself."""
+    flat: list[Node] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, AnyOf) else [part])
+    return flat[0] if len(flat) == 1 else AnyOf(tuple(flat))
+
+
+def _in_parentheses(node: Node) -> str:
+    return f"({node})" if isinstance(node, AllOf | AnyOf) else str(node)
+
+
+def _walk(node: Node) -> Iterator[Node]:
+    yield node
+    if isinstance(node, Not):
+        yield from _walk(node.inside)
+    elif isinstance(node, AllOf | AnyOf):
+        for part in node.parts:
+            yield from _walk(part)
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes, as a query writes it: ``\\"`` for a quote and ``\\\\`` for a backslash."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def plain_number(value: float) -> str:
+    """The shortest decimal text, without an exponent, that is read back as the same number."""
+    return format(Decimal(repr(float(value))), "f")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a query: what, and where in its text (``start`` to ``end``, in characters)."""
+
+    message: str
+    start: int
+    end: int
+
+
+class QueryError(ConfigError):
+    """A query that cannot be understood. Its text shows the query with a caret under what is wrong.
+
+    Attributes:
+        query: the text as it was given.
+        found: every problem, see :class:`Problem`.
+    """
+
+    def __init__(self, query: str, found: Iterable[Problem]) -> None:
+        self.query, self.found = query, tuple(found)
+        shown = "".join(_shown(character) for character in query)
+        lines = []
+        for problem in self.found:
+            spaces = sum(map(_columns, shown[: problem.start]))
+            carets = max(1, sum(map(_columns, shown[problem.start : problem.end])))
+            lines += [problem.message, f"  {shown}", f"  {' ' * spaces}{'^' * carets}"]
+        super().__init__(lines)
+
+
+def _shown(character: str) -> str:
+    """One character for one, so that carets stand where they should."""
+    if character.isspace():
+        return " "
+    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+
+
+def _columns(character: str) -> int:
+    """Columns that a terminal gives it."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

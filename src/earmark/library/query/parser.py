@@ -1,0 +1,229 @@
+"""From a query's text to its tree: the small language of `earmark library search`.
+
+    query     = [side ("or" side)*]
+    side      = part (["and"] part)*              words side by side must all hold
+    part      = "-" part | "(" query ")" | tag | text | length | bound
+    tag       = [CATEGORY ":"] NAME [COMPARISON 0..1]
+    text      = ("title" | "artist" | "album" | "file-genre" | "path") ":" WORD
+    length    = "duration" COMPARISON TIME        90s, 5m, 1.5h, 3:30, 1:02:03
+    bound     = "score" COMPARISON 0..1           for all tags of the query without one of their own
+    COMPARISON = "<" | "<=" | ">" | ">="
+
+A NAME or WORD with spaces or with one of ``( ) < > = : "`` in it stands in double quotes. Names of several
+words that the model knows need none: the longest name that fits is taken, so that ``slow female vocals``
+means the two tags slow and female vocals where the model has both.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from earmark.core.vocabulary import CATEGORIES, Vocabulary
+from earmark.library.query.nodes import (
+    FIELDS,
+    AllOf,
+    Bound,
+    Comparison,
+    DurationBound,
+    HasTag,
+    HasText,
+    Node,
+    Not,
+    Problem,
+    Query,
+    QueryError,
+    all_of,
+    any_of,
+)
+from earmark.library.query.scanner import SPACE, VALUE, WORD, Scanner
+from earmark.library.query.tag_names import TagNames
+
+MAX_DEPTH = 40
+"""Parentheses and minus signs inside each other at most."""
+
+_KEYWORDS = ("or", "and")
+
+
+def parse_query(text: str, vocabulary: Vocabulary) -> Query:
+    """Read a query.
+
+    Args:
+        text: see the head of this module; an empty text asks for everything.
+        vocabulary: the tags that may be named, upper and lower case alike. Names of the form
+            ``genre---jazz`` (MTG-Jamendo) are known as ``jazz``, too.
+
+    Raises:
+        QueryError: with the place of what is wrong. Unknown tags are told all at once, with near names.
+
+    Example:
+        >>> vocabulary = Vocabulary.of(["slow", "guitar", "female vocals"])
+        >>> str(parse_query("slow female vocals -guitar>0.3 duration<5m", vocabulary))
+        '"slow" "female vocals" -"guitar">0.3 duration<300.0s'
+        >>> parse_query("slow gitar", vocabulary)
+        Traceback (most recent call last):
+            ...
+        earmark.library.query.nodes.QueryError: no tag 'gitar'; did you mean guitar?
+          slow gitar
+               ^^^^^
+    """
+    return _Parser(text, vocabulary).query()
+
+
+class _Parser(Scanner):
+    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+        super().__init__(text)
+        self.names = TagNames(vocabulary)
+        self.depth = 0
+        self.score: Bound | None = None
+
+    def query(self) -> Query:
+        node = self._sides(empty_allowed=True)
+        if self.at < len(self.text):  # only a closing parenthesis ends the sides early
+            self.fail("this parenthesis closes nothing", self.at, self.at + 1)
+        found = Query(node, self.score)
+        if self.score is not None and not found.tags():
+            self.problems.append(Problem("score bounds the tags of a query, and here is none", 0, len(self.text)))
+        if self.problems:
+            raise QueryError(self.text, self.problems)
+        return found
+
+    def _sides(self, *, empty_allowed: bool) -> Node:
+        sides = [self._side(empty_allowed=empty_allowed)]
+        while (keyword := self.keyword("or")) is not None:
+            if sides == [AllOf(())]:
+                self.fail("nothing stands before this or", keyword, keyword + 2)
+            self.at = keyword + 2
+            sides.append(self._side(empty_allowed=False))
+        return any_of(sides)
+
+    def _side(self, *, empty_allowed: bool) -> Node:
+        parts: list[Node] = []
+        n_read, wanting = 0, not empty_allowed
+        while True:
+            self.skip_space()
+            if (keyword := self.keyword("and")) is not None:
+                if wanting or not n_read:
+                    self.fail("nothing stands before this and", keyword, keyword + 3)
+                self.at, wanting = keyword + 3, True
+                continue
+            if self.at == len(self.text) or self.text[self.at] == ")" or self.keyword("or") is not None:
+                break
+            part = self._part()
+            n_read, wanting = n_read + 1, False
+            if part is not None:
+                parts.append(part)
+        if wanting:
+            self.fail("a tag is missing here", self.at, self.at + 1)
+        return all_of(parts)
+
+    def _part(self) -> Node | None:
+        """One part; None for the bound of the whole query, which is kept aside."""
+        start = self.at
+        character = self.text[start]
+        if character not in "-(":
+            return self._term()
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.fail(f"more than {MAX_DEPTH} parentheses and minus signs inside each other", start, start + 1)
+        self.at += 1
+        if character == "-":
+            if self.at == len(self.text) or self.text[self.at].isspace() or self.text[self.at] == ")":
+                self.fail("what must not hold follows its - at once, as in -vocals", start, start + 1)
+            inside = self._part()
+            if inside is None:
+                self.fail("score bounds the whole query: it cannot be excluded", start, self.at)
+            node: Node = Not(inside)
+        else:
+            before = self.score
+            node = self._sides(empty_allowed=False)
+            if self.score is not before:
+                self.fail("score bounds the whole query: write it outside of parentheses", start, self.at)
+            if self.at == len(self.text):
+                self.fail("this parenthesis is never closed", start, start + 1)
+            self.at += 1
+        self.depth -= 1
+        return node
+
+    def _term(self) -> Node | None:
+        start = self.at
+        if self.text[start] == '"':
+            name = self.quoted()
+            if self.text[self.at : self.at + 1] == ":":
+                self.fail("what stands before a colon has no quotes", start, self.at)
+            return self._tag(name, start, self.at, None)
+        word = WORD.match(self.text, start)
+        if word is None:
+            self.fail(f"a name is missing before {self.text[start]!r}", start, start + 1)
+        if self.text[word.end() : word.end() + 1] == ":":
+            return self._keyed(word[0].casefold(), start, word.end())
+        if word[0].casefold() in ("duration", "score"):
+            self.at = word.end()
+            if (comparison := self.comparison()) is not None:
+                return self._measured(word[0].casefold(), comparison, start)
+            self.at = start
+        return self._longest_tag(None)
+
+    def _keyed(self, key: str, start: int, colon: int) -> Node:
+        self.at = colon + 1
+        if key in FIELDS:
+            value = self.quoted() if self.text[self.at : self.at + 1] == '"' else self.match(VALUE)
+            if not value:
+                self.fail(f'a text follows {key}: at once, as in {key}:love or {key}:"two words"', start, colon + 1)
+            return HasText(key, value)
+        if key in CATEGORIES:
+            if self.text[self.at : self.at + 1] == '"':
+                value_start = self.at
+                return self._tag(self.quoted(), value_start, self.at, key)
+            if WORD.match(self.text, self.at) is None:
+                self.fail(f"a tag follows {key}: at once, as in genre:jazz", start, colon + 1)
+            return self._longest_tag(key)
+        if key in ("duration", "score"):
+            example = "duration<5m" if key == "duration" else "score>0.6"
+            self.fail(f"{key} is compared, as in {example}", start, colon + 1)
+        near = difflib.get_close_matches(key, [*FIELDS, *CATEGORIES], n=3)
+        there = f"there are the fields {', '.join(FIELDS)} and the categories {', '.join(CATEGORIES)}"
+        hint = f"did you mean {', '.join(near)}?" if near else there
+        return self.fail(f"no field or category {key!r}; {hint}", start, colon + 1)
+
+    def _measured(self, what: str, comparison: Comparison, start: int) -> Node | None:
+        if what == "duration":
+            return DurationBound(Bound(comparison, self.seconds()))
+        bound = Bound(comparison, self.number())
+        if comparison not in (">", ">="):
+            self.fail("score is the least score of the query's tags: write score>X or score>=X", start, self.at)
+        if self.score is not None:
+            self.fail("score bounds the whole query: it is written once", start, self.at)
+        self.score = bound
+        return None
+
+    def _longest_tag(self, category: str | None) -> Node:
+        """The tag whose name is the longest run of bare words from here."""
+        start = at = self.at
+        ends: list[int] = []
+        words: list[str] = []
+        while len(words) < self.names.most_words and (word := WORD.match(self.text, at)) is not None:
+            if words and (word[0].startswith("-") or self.text[word.end() : word.end() + 1] == ":"):
+                break
+            words.append(word[0])
+            ends.append(word.end())
+            space = SPACE.match(self.text, word.end())
+            at = space.end() if space else word.end()
+        for n in range(len(words), 0, -1):
+            if self.names.find(" ".join(words[:n]), category):
+                self.at = ends[n - 1]
+                return self._tag(" ".join(words[:n]), start, self.at, category)
+        self.at = ends[0]
+        if words[0].casefold() in _KEYWORDS:
+            self.fail(f'nothing to join with {words[0]}; a tag of that name stands in quotes: "{words[0]}"', start, at)
+        if words[0].casefold() in ("duration", "score"):
+            example = "duration<5m" if words[0].casefold() == "duration" else "score>0.6"
+            self.fail(f"{words[0].casefold()} is compared, as in {example}", start, self.at)
+        return self._tag(words[0], start, self.at, category, joined=" ".join(words[:2]))
+
+    def _tag(self, name: str, start: int, end: int, category: str | None, joined: str = "") -> Node:
+        found = self.names.find(name, category)
+        if len(found) != 1:
+            self.problems.append(Problem(self.names.complaint(name, category, joined), start, end))
+        comparison = self.comparison()
+        bound = None if comparison is None else Bound(comparison, self.number())
+        return HasTag(found[0] if found else name, bound)

@@ -1,0 +1,223 @@
+"""Which tracks does a query mean, and in which order?
+
+All columns of the index that a query may ask for lie in memory, scores as one row a tag, so that a query is a
+few array operations: 100,000 tracks take milliseconds. How tracks are ranked: :mod:`earmark.library.query.evaluation`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.library.index.rows import ModelRow
+from earmark.library.index.track_index import Index
+from earmark.library.query.evaluation import Floats, Rows, ranked, thresholds_of
+from earmark.library.query.nodes import Query
+from earmark.library.query.parser import parse_query
+from earmark.library.query.tag_names import folded
+
+COLUMNS = {"title": "title", "artist": "artist", "album": "album", "file-genre": "genre", "path": "path"}
+"""The files' own fields, and the columns of the index that hold them."""
+
+_OWN = ("title", "artist", "album", "file-genre")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A track that was found.
+
+    Attributes:
+        path: absolute.
+        content_key: of its audio.
+        duration_seconds: None where it is not known.
+        title, artist, album, genre: the file's own metadata, None where it has none.
+        score: rank by which it was found, 0..1; None where nothing was ranked.
+        tags: (tag, score) of those that reach their threshold and do not contradict each other by the card's
+            rules, highest first.
+    """
+
+    path: Path
+    content_key: str
+    duration_seconds: float | None
+    title: str | None
+    artist: str | None
+    album: str | None
+    genre: str | None
+    score: float | None
+    tags: tuple[tuple[str, float], ...]
+
+
+class Tracks:
+    """All tracks that can be searched: files that are there, with scores of the current model.
+
+    Attributes:
+        model: that model.
+        keys: content keys, a track each.
+        scores: ``(n_tags, n_tracks)`` float32, 0..1.
+        durations: ``(n_tracks,)`` float64 in seconds, NaN where not known.
+        n_waiting: files that are there but have no scores of the current model yet.
+    """
+
+    def __init__(
+        self,
+        model: ModelRow,
+        paths: list[bytes],
+        keys: list[str],
+        durations: npt.NDArray[np.float64],
+        own: list[list[str | None]],
+        scores: Floats,
+        n_waiting: int = 0,
+    ) -> None:
+        self.model, self.keys, self.durations, self.scores, self.n_waiting = model, keys, durations, scores, n_waiting
+        self._paths, self._own = paths, own
+        self._folded: dict[str, list[str]] = {}
+
+    @classmethod
+    def load(cls, index: Index, *, only: Sequence[int] | None = None) -> Tracks:
+        """Read them.
+
+        Args:
+            index: an open index; what is read stays when it is closed.
+            only: numbers (row ids) of the files that are wanted, and no others; all others then count as waiting.
+
+        Raises:
+            DataError: nothing was scanned yet, or the index cannot be read.
+        """
+        model = index.current_model()
+        statement = (
+            "SELECT f.path, f.content_key, a.duration_seconds, f.title, f.artist, f.album, f.genre, r.scores "
+            "FROM files f JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
+            "LEFT JOIN audio a ON a.content_key = f.content_key WHERE f.status = 'ok'"
+            f"{'' if only is None else ' AND f.rowid IN (SELECT value FROM json_each(?))'}"
+        )
+        parameters = (model.model_id,) if only is None else (model.model_id, json.dumps(list(only)))
+        # Sorted here: SQLite would read the table in the order of its paths, which takes three times as long.
+        rows = sorted(index.rows(statement, parameters))
+        paths, keys, durations, *own, blobs = map(list, zip(*rows, strict=True)) if rows else [[] for _ in range(8)]
+        scores = np.frombuffer(b"".join(blobs), "<f4").reshape(len(paths), len(model.vocabulary))
+        (n_ok,) = index.execute("SELECT count(*) FROM files WHERE status = 'ok'").fetchone()
+        by_tag = np.ascontiguousarray(scores.T, np.float32)
+        return cls(model, paths, keys, np.array(durations, np.float64), own, by_tag, n_ok - len(paths))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def path(self, row: int) -> Path:
+        """Path of a track."""
+        return Path(os.fsdecode(self._paths[row]))
+
+    @cached_property
+    def rows_by_key(self) -> dict[str, int]:
+        """First track of every audio content."""
+        return {key: row for row, key in reversed(list(enumerate(self.keys)))}
+
+    @cached_property
+    def rows_by_path(self) -> dict[bytes, int]:
+        """Track of every path, as bytes."""
+        return {path: row for row, path in enumerate(self._paths)}
+
+    @cached_property
+    def thresholds(self) -> npt.NDArray[np.float64]:
+        """``(n_tags,)``: score from which a tag holds, of the model's card, or DEFAULT_BOUND."""
+        return thresholds_of(self.model)
+
+    def texts(self, field: str) -> list[str]:
+        """One of the files' own fields of all tracks, folded for comparing; empty where it is missing."""
+        if field not in self._folded:
+            if field == "path":
+                texts = [os.fsdecode(path) for path in self._paths]
+            else:
+                texts = [text or "" for text in self._own[_OWN.index(field)]]
+            self._folded[field] = [folded(text) for text in texts]
+        return self._folded[field]
+
+    def title(self, row: int) -> str | None:
+        """A track's own title."""
+        return self._own[0][row]
+
+    def hit(self, row: int, score: float | None = None) -> Hit:
+        """A track with all that is known of it."""
+        scores = self.scores[:, row]
+        names = self.model.vocabulary.names
+        over = np.flatnonzero(self.model.card.rules.keep(scores >= self.thresholds, scores, names))
+        over = over[np.argsort(-scores[over], kind="stable")]
+        seconds = float(self.durations[row])
+        title, artist, album, genre = (column[row] for column in self._own)
+        return Hit(
+            path=self.path(row),
+            content_key=self.keys[row],
+            duration_seconds=None if np.isnan(seconds) else seconds,
+            title=title,
+            artist=artist,
+            album=album,
+            genre=genre,
+            score=None if score is None else float(score),
+            tags=tuple((names[i], float(scores[i])) for i in over),
+        )
+
+    def search(self, query: Query | str) -> SearchResult:
+        """Tracks for which a query holds, highest rank first, equal ones by path.
+
+        Raises:
+            QueryError: a text that is no query.
+            ConfigError: a Query of another vocabulary.
+        """
+        query = parse_query(query, self.model.vocabulary) if isinstance(query, str) else query
+        rows, ranks = ranked(self, query)
+        return SearchResult(self, query, rows, ranks)
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        tracks: in which it was searched.
+        query: what was asked.
+        rows: ``(n,)`` numbers of the tracks, highest rank first.
+        ranks: ``(n,)`` float32, 0..1, or None where the query has no wanted tags.
+    """
+
+    tracks: Tracks
+    query: Query
+    rows: Rows
+    ranks: Floats | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Hit]:
+        for i, row in enumerate(self.rows):
+            yield self.tracks.hit(int(row), None if self.ranks is None else float(self.ranks[i]))
+
+    def take(self, positions: npt.NDArray[Any] | slice) -> SearchResult:
+        """Some of them, by their places in this order, or in another order."""
+        ranks = None if self.ranks is None else self.ranks[positions]
+        return SearchResult(self.tracks, self.query, self.rows[positions], ranks)
+
+    def without_copies(self) -> SearchResult:
+        """Each audio content once: of several files that hold it, the first in this order."""
+        seen: set[str] = set()
+        kept = []
+        for i, row in enumerate(self.rows):
+            key = self.tracks.keys[row]
+            if key not in seen:
+                seen.add(key)
+                kept.append(i)
+        return self.take(np.array(kept, np.int64))
+
+    def guessed_bounds(self) -> tuple[str, ...]:
+        """Tags of the query for which neither it nor the card gave a bound: DEFAULT_BOUND was taken."""
+        if self.query.score is not None:
+            return ()
+        known = self.tracks.model.card.thresholds
+        names = (tag.tag for tag in self.query.tags() if tag.bound is None and tag.tag not in known)
+        return tuple(dict.fromkeys(names))

@@ -1,0 +1,142 @@
+"""What is in a file: a key of its audio, whatever its metadata say, and the metadata that people read.
+
+Nothing is decoded: the key is a hash of the encoded audio. Title, artist and pictures may change, the file may be
+renamed, copied or padded; the key stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import mutagen
+from mutagen.apev2 import APEv2
+from mutagen.asf import ASFTags
+from mutagen.id3 import ID3, TCON
+from mutagen.mp3 import MP3
+from mutagen.mp4 import MP4Tags
+
+from earmark.audio.decoder import AudioStream, cause
+from earmark.core.errors import AudioError
+
+LABELS = {
+    "title": ("TIT2", "\xa9nam", "Title", "title"),
+    "artist": ("TPE1", "\xa9ART", "Author", "artist"),
+    "album": ("TALB", "\xa9alb", "WM/AlbumTitle", "album"),
+    "genre": ("TCON", "\xa9gen", "WM/Genre", "genre"),
+}
+"""The metadata that are kept, and their names in ID3, MP4, ASF, and in Vorbis comments and APE."""
+
+_DIGEST_BYTES = 16
+_BLOCK_BYTES = 1 << 20
+_ANY_RATE_HZ = 16_000  # nothing is decoded, so no rate is used
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a look at a file gives.
+
+    Attributes:
+        key: ``audio-`` and 32 hexadecimal digits; equal where codec, rate, channels and encoded audio are.
+            ``bytes-`` and a hash of the whole file where no audio could be found in it.
+        title, artist, album, genre: its metadata, None where it has none; several values are joined with "; ".
+    """
+
+    key: str
+    title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+    genre: str | None = None
+
+
+def look_into(path: Path) -> Content:
+    """The key and the metadata of a file. The whole file is read once, nothing is decoded.
+
+    Raises:
+        AudioError: missing, empty, a folder, no permission, or it cannot be read to its end.
+    """
+    try:
+        try:
+            content = _demuxed(path)
+        except (av.FFmpegError, ValueError) as error:
+            if isinstance(error, FileNotFoundError | PermissionError):
+                raise
+            content = None
+        return content or Content(_key_of_bytes(path))
+    except OSError as error:
+        raise AudioError(cause(error), path) from error
+
+
+def _demuxed(path: Path) -> Content | None:
+    """By way of the demuxer; None where it finds no audio."""
+    with AudioStream(path, _ANY_RATE_HZ).open_container() as container:
+        if not container.streams.audio:
+            return None
+        stream = container.streams.audio[0]
+        codec = stream.codec_context
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        digest.update(f"{codec.name}\n{codec.sample_rate}\n{codec.channels}\n".encode())
+        n_bytes = 0
+        for packet in container.demux(stream):
+            # Where packets begin and end is the demuxer's choice in some formats: their bytes count, in order.
+            n_bytes += packet.size
+            if packet.size:
+                digest.update(packet)
+        if not n_bytes:
+            return None
+        metadata = {**_lowered(container.metadata), **_lowered(stream.metadata)}
+    # FFmpeg gives the first of several genres, so its word counts only where mutagen knows nothing.
+    labels = {name: metadata[name] for name in LABELS if name in metadata} | _labels(path)
+    return Content(f"audio-{digest.hexdigest()}", **labels)
+
+
+def _lowered(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key.lower(): value.strip() for key, value in metadata.items() if value.strip()}
+
+
+def _labels(path: Path) -> dict[str, str]:
+    """Title, artist, album and genre as mutagen reads them; what it does not know is left out."""
+    try:
+        with path.open("rb") as file:
+            tagged = mutagen.File(file)
+            ape = _ape(file) if isinstance(tagged, MP3) else {}
+    except Exception:  # noqa: BLE001  damaged metadata end mutagen in many ways, and are no reason not to tag
+        return {}
+    tags = None if tagged is None else tagged.tags
+    return ape | (_labels_in(tags) if tags else {})
+
+
+def _ape(file: BinaryIO) -> dict[str, str]:
+    """What the APEv2 tag says that some MP3s have, besides an ID3 tag or in its place."""
+    file.seek(0)
+    try:
+        return _labels_in(APEv2(file))
+    except mutagen.MutagenError:  # there is none
+        return {}
+
+
+def _labels_in(tags: Any) -> dict[str, str]:
+    column = 0 if isinstance(tags, ID3) else 1 if isinstance(tags, MP4Tags) else 2 if isinstance(tags, ASFTags) else 3
+    labels = {}
+    for name, keys in LABELS.items():
+        value = tags.get(keys[column])
+        if name == "genre" and isinstance(value, TCON):
+            value = value.genres  # numbers become names
+        elif value is not None and not isinstance(value, list):
+            value = getattr(value, "text", None) or list(value)
+        text = "; ".join(part for part in (str(item).strip() for item in value or ()) if part)
+        if text:
+            labels[name] = text
+    return labels
+
+
+def _key_of_bytes(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return f"bytes-{digest.hexdigest()}"

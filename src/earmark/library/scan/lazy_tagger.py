@@ -1,0 +1,94 @@
+"""The model of a scan: known by its file from the start, loaded when the first file has to be tagged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, Protocol
+
+from earmark.core.card import ModelCard
+from earmark.core.errors import AudioError, ModelError
+from earmark.library.index.rows import results_id
+from earmark.tagging.pipeline import Progress
+from earmark.tagging.runtime import find_model, read_card
+from earmark.tagging.tagger import Tagger, TagScores
+
+
+class ScanTagger(Protocol):
+    """What a scan needs of a model."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Its card."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """What tells it from other models: results of other weights are stale."""
+
+    @property
+    def embedding_dims(self) -> int | None:
+        """Length of its embeddings; None where it gives none."""
+
+    @property
+    def damaged(self) -> Literal["error", "tag"]:
+        """What it does with files that are known to lack audio."""
+
+    def tag_many(
+        self, paths: Iterable[str | Path], *, jobs: int | None, errors: Literal["return"], on_progress: Progress | None
+    ) -> Iterator[TagScores | AudioError]:
+        """As :meth:`earmark.tagging.tagger.Tagger.tag_many`."""
+
+
+class LazyTagger:
+    """A model by name or file. A scan that finds nothing to tag never loads it.
+
+    Args:
+        model: as for :func:`earmark.tagging.tagger.load_tagger`.
+        damaged, windows: as for :class:`earmark.tagging.tagger.Tagger`.
+
+    Attributes:
+        path: the ONNX file.
+        card: its card.
+        weights_sha256: of the whole ONNX file, with the number of windows where only some are heard.
+        embedding_dims: as its card says.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        damaged: Literal["error", "tag"] = "error",
+        windows: int | None = None,
+    ) -> None:
+        self.path = find_model(model)
+        self.card: ModelCard = read_card(self.path)
+        with self.path.open("rb") as file:
+            self.weights_sha256: str = results_id(hashlib.file_digest(file, "sha256").hexdigest(), windows)
+        self.windows = windows
+        self.damaged: Literal["error", "tag"] = damaged
+        self.embedding_dims: int | None = self.card.embedding_dims
+
+    def tag_many(
+        self, paths: Iterable[str | Path], *, jobs: int | None, errors: Literal["return"], on_progress: Progress | None
+    ) -> Iterator[TagScores | AudioError]:
+        """As :meth:`earmark.tagging.tagger.Tagger.tag_many`. Raises ModelError where the model cannot be loaded."""
+        paths = iter(paths)
+        for first in paths:  # the first path shows that there is something to tag
+            tagger = Tagger.from_file(
+                self.path, damaged=self.damaged, embeddings=self.embedding_dims is not None, windows=self.windows
+            )
+            if tagger.embedding_dims != self.embedding_dims:
+                raise ModelError(
+                    f"{self.path}: gives embeddings of length {tagger.embedding_dims or 'none'}, but its card says "
+                    f"{self.embedding_dims or 'none'}: make both anew with `earmark export`"
+                )
+            yield from tagger.tag_many(_put_back(first, paths), jobs=jobs, errors=errors, on_progress=on_progress)
+
+
+def _put_back(first: str | Path, rest: Iterator[str | Path]) -> Iterator[str | Path]:
+    yield first
+    yield from rest

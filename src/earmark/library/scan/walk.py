@@ -1,0 +1,239 @@
+"""What is on the disk, and how it differs from the index: told by size and time of change, no file is opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from earmark.audio.file_discovery import find_audio
+from earmark.library.index.rows import ModelRow
+from earmark.library.index.track_index import Index
+from earmark.library.scan.content import Content
+
+Why = Literal["new", "changed", "stale", "retry"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A file's row in the index. ``tagged``: the model has heard its audio. ``labels``: title, artist, album, genre."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    content_key: str | None
+    status: str
+    error: str | None
+    truncated: bool
+    first_seen: float
+    labels: tuple[str | None, str | None, str | None, str | None]
+    tagged: bool
+
+    def same_file(self, status: os.stat_result) -> bool:
+        """Nothing says that it has changed."""
+        return (self.size, self.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+@dataclass(eq=False)
+class Todo:
+    """A file that has to be read.
+
+    Attributes:
+        path, status: as it was found.
+        row: what the index knew of it.
+        why: what is to be done about it.
+        content: what a look into it gave; known beforehand where only the model is new.
+    """
+
+    path: Path
+    status: os.stat_result
+    row: Known | None
+    why: Why
+    content: Content | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The path as the index keeps it."""
+        return os.fsencode(self.path)
+
+
+@dataclass
+class Difference:
+    """Disk and index compared.
+
+    Attributes:
+        todo: files that have to be read, in the order of the walk.
+        unchanged: known and as they were; ``returned``: the same, but missing in between.
+        failed_before: known not to be taggable, and not changed since.
+        refused: path, what the system says of it, and why it cannot be tagged; told without opening it.
+        gone: rows of files under the roots that are no longer there, with their paths.
+        problems: roots and folders that could not be looked through.
+    """
+
+    todo: list[Todo] = field(default_factory=list)
+    unchanged: list[bytes] = field(default_factory=list)
+    returned: list[bytes] = field(default_factory=list)
+    failed_before: list[bytes] = field(default_factory=list)
+    refused: list[tuple[Path, os.stat_result | None, str]] = field(default_factory=list)
+    gone: dict[bytes, Known] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def compare(
+    index: Index,
+    roots: Iterable[str | Path],
+    model: ModelRow,
+    *,
+    retry: bool = False,
+    retry_truncated: bool = False,
+    prune: bool = False,
+    on_found: Callable[[int], None] | None = None,
+) -> Difference:
+    """Compare what lies under the roots with the index.
+
+    Args:
+        index: the index; it is only read.
+        roots: files and folders.
+        model: whose results count.
+        retry: read again what failed before.
+        retry_truncated: read again what failed for being truncated.
+        prune: believe that a root with nothing in it is empty; otherwise its files are not taken for gone.
+        on_found: told the number of files found so far, now and then.
+    """
+    folders = [Path(os.path.abspath(Path(root).expanduser())) for root in roots]  # noqa: PTH100  links stay links
+    known: dict[bytes, Known] = {}
+    for folder in folders:
+        known.update(_rows_under(index, folder, model))
+    out = Difference()
+    reachable = [folder for folder in folders if _can_be_looked_through(folder, known, prune, out)]
+    seen: set[bytes] = set()
+    unreadable: list[bytes] = []
+    for found in find_audio(reachable):
+        path = os.fsencode(found.path)
+        if path in seen:
+            continue
+        if found.error is not None:
+            out.problems.append(str(found.error))
+            unreadable.append(path)
+            continue
+        seen.add(path)
+        if on_found is not None and len(seen) % 500 == 0:
+            on_found(len(seen))
+        _sort_in(found.path, path, known.get(path), out, retry, retry_truncated)
+    if on_found is not None:
+        on_found(len(seen))
+    protected = unreadable + [os.fsencode(folder) for folder in _empty_roots(reachable, seen, known, prune, out)]
+    if not prune:
+        protected += [os.fsencode(folder) for folder in folders if folder not in reachable]
+    for path, row in known.items():
+        if path not in seen and not any(_is_under(path, top) for top in protected) and not os.path.lexists(path):
+            out.gone[path] = row
+    return out
+
+
+def _rows_under(index: Index, folder: Path, model: ModelRow) -> dict[bytes, Known]:
+    top = os.fsencode(folder)
+    below = top.rstrip(os.sep.encode()) + os.sep.encode()
+    after = below[:-1] + bytes([below[-1] + 1])
+    statement = (
+        "SELECT f.path, f.size, f.mtime_ns, f.inode, f.content_key, f.status, f.error, f.truncated, f.first_seen, "
+        "f.title, f.artist, f.album, f.genre, r.content_key IS NOT NULL AND (r.embedding IS NOT NULL OR ?) "
+        "FROM files f LEFT JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
+        "WHERE f.path = ? OR (f.path >= ? AND f.path < ?)"
+    )
+    rows = index.rows(statement, (model.embedding_dims is None, model.model_id, top, below, after))
+    known = {}
+    for path, size, mtime_ns, inode, key, status, error, truncated, first_seen, *labels, tagged in rows:
+        title, artist, album, genre = labels
+        known[path] = Known(
+            size=size,
+            mtime_ns=mtime_ns,
+            inode=inode,
+            content_key=key,
+            status=status,
+            error=error,
+            truncated=bool(truncated),
+            first_seen=first_seen,
+            labels=(title, artist, album, genre),
+            tagged=bool(tagged),
+        )
+    return known
+
+
+def _can_be_looked_through(folder: Path, known: dict[bytes, Known], prune: bool, out: Difference) -> bool:
+    try:
+        if folder.exists():
+            return True
+    except OSError as error:
+        out.problems.append(f"{folder}: cannot be read ({error.strerror or error})")
+        return False
+    n_known = sum(_is_under(path, os.fsencode(folder)) for path in known)
+    if not n_known:
+        out.problems.append(f"{folder}: no such file or folder")
+    elif not prune:
+        out.problems.append(
+            f"{folder}: not there; is its drive connected? Its {n_known} files stay in the index (--prune forgets them)"
+        )
+    return False
+
+
+def _empty_roots(
+    folders: list[Path], seen: set[bytes], known: dict[bytes, Known], prune: bool, out: Difference
+) -> list[Path]:
+    """Folders with no audio in them any more, which smells of a drive that is not connected."""
+    empty = []
+    for folder in folders:
+        top = os.fsencode(folder)
+        if prune or any(_is_under(path, top) for path in seen):
+            continue
+        n_known = sum(row.status != "missing" and _is_under(path, top) for path, row in known.items())
+        if n_known:
+            out.problems.append(
+                f"{folder}: holds no audio any more; is its drive connected? Its {n_known} files stay in the index "
+                "(--prune forgets them)"
+            )
+            empty.append(folder)
+    return empty
+
+
+def _is_under(path: bytes, top: bytes) -> bool:
+    return path == top or path.startswith(top.rstrip(os.sep.encode()) + os.sep.encode())
+
+
+def _sort_in(path: Path, key: bytes, row: Known | None, out: Difference, retry: bool, retry_truncated: bool) -> None:
+    try:
+        status = path.stat()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        reason = "no such file" if missing else f"cannot be read ({error.strerror or error})"
+        if row is not None and row.error == reason and not retry:
+            out.failed_before.append(key)
+        else:
+            out.refused.append((path, None, reason))
+        return
+    if row is not None and row.same_file(status):
+        if row.error is not None:
+            again = retry or (retry_truncated and row.truncated)
+            if not again:
+                out.failed_before.append(key)
+                return
+            why: Why = "retry"
+        elif row.tagged:
+            (out.returned if row.status == "missing" else out.unchanged).append(key)
+            return
+        else:
+            why = "stale"
+    else:
+        why = "new" if row is None else "changed"
+    if not stat.S_ISREG(status.st_mode):
+        out.refused.append((path, status, "is not a regular file"))
+    elif status.st_size == 0:
+        out.refused.append((path, status, "the file is empty (0 bytes)"))
+    else:
+        content = None
+        if why == "stale" and row is not None and row.content_key is not None:
+            content = Content(row.content_key, *row.labels)
+        out.todo.append(Todo(path, status, row, why, content))

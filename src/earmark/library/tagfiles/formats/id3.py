@@ -1,0 +1,247 @@
+"""ID3v2 tags: at the beginning of an MP3, in a chunk of a WAV or AIFF.
+
+mutagen would take every frame apart and write it anew, in its own order and without what it does not understand, and
+would make an ID3v1 tag anew from them. So it is given no frame to take apart but ours: all others are frames it does
+not know, which it keeps as they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+from mutagen.aiff import AIFF
+from mutagen.id3 import ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, ParseID3v1, TextFrame
+from mutagen.wave import WAVE
+
+from earmark.library.tagfiles.fields import NAMES, Field
+from earmark.library.tagfiles.formats.base import Digest, FileTags, TagsError, Values, size_of
+from earmark.library.tagfiles.formats.id3_parts import (
+    GENRES,
+    NO_GENRE,
+    Header,
+    ape_of,
+    chunks,
+    is_latin1,
+    synchronised,
+    synchsafe,
+    v1_number,
+)
+
+_V1_BYTES = 128
+_UNSYNCHRONISED, _HAS_LENGTH, _PACKED = 0x0002, 0x0001, 0x004C  # flags of an ID3v2.4 frame; compressed, and the like
+_LENGTH_BYTES = 4
+_HEADER_BYTES = 10  # of a frame
+
+
+class _Unread:
+    """Stands for every frame that mutagen knows: it is recognised, and left as it is."""
+
+    @classmethod
+    def _fromData(cls, _header: Any, _flags: int, _data: bytes) -> None:  # noqa: N802  mutagen's name
+        raise NotImplementedError
+
+
+_LOADING = {"known_frames": dict.fromkeys(Frames, _Unread), "translate": False, "load_v1": False}
+
+
+class ID3Tags(FileTags):
+    """Tags in ID3v2, version 2.3 or 2.4 as it is found; 2.4 where the file has none.
+
+    Args:
+        file: the open file.
+        container: "mp3", "wav" or "aiff".
+    """
+
+    def __init__(self, file: BinaryIO, container: str) -> None:
+        self._container = container
+        self._was_there = True
+        self._tags: Any = self._load(file)
+        major = self._tags.version[1] if self._was_there else 4
+        if major not in (3, 4):
+            raise TagsError(
+                f"its tags are ID3v2.{major}, which no program writes any more: "
+                "convert them to ID3v2.3 or 2.4 with a tag editor"
+            )
+        self._major = major
+        self.kind = f"{container.upper()} (ID3v2.{major})"
+        self._frames: list[bytes] = [self._repaired(frame) for frame in self._tags.unknown_frames]
+        self._tags_end = self._tags.size if self._was_there and container == "mp3" else 0
+        self._v1 = self._find_v1(file) if container == "mp3" else None
+        self._v1_genre: int | None = None if self._v1 is None else self._v1[-1]
+        # Many programs read no ID3v1 where there is an ID3v2: what it says has to be said there, too.
+        self._from_v1 = self._rendered_v1() if self._v1 is not None and major == 4 else []
+        if self._v1 is not None and not self._was_there:
+            self.notes = ("an ID3v2.4 tag is added, with title, artist and so on as the ID3v1 tag has them",)
+        self._ape = ape_of(file) if container == "mp3" else None
+        if self._ape is not None:
+            self.notes += ("its APEv2 tag stays as it is; players that prefer that one do not show what is written",)
+
+    def _load(self, file: BinaryIO) -> Any:
+        """The tags, or new ones where the file has none."""
+        file.seek(0)
+        if self._container == "mp3":
+            try:
+                return ID3(file, **_LOADING)
+            except ID3NoHeaderError:
+                self._was_there = False
+                return ID3()
+        holder = (WAVE if self._container == "wav" else AIFF)(file, **_LOADING)
+        if holder.tags is None:
+            self._was_there = False
+            holder.add_tags()
+        return holder.tags
+
+    def _repaired(self, frame: bytes) -> bytes:
+        """A frame as it must stand in the tag that will be written: sizes are synchsafe, the tag is not unsynchronised.
+
+        Old iTunes wrote plain sizes in ID3v2.4. A flag of the whole tag stands for one in every frame, and some
+        programs know no other.
+        """
+        if self._major == 3:
+            return frame
+        name, _, flags = struct.unpack(">4s4sH", frame[:_HEADER_BYTES])
+        body = frame[_HEADER_BYTES:]
+        if self._tags.f_unsynch:
+            if flags & _PACKED:
+                flags |= _UNSYNCHRONISED
+            else:
+                flags &= ~_UNSYNCHRONISED
+                n = _LENGTH_BYTES if flags & _HAS_LENGTH else 0
+                body = body[:n] + synchronised(body[n:])
+        return struct.pack(">4s4sH", name, synchsafe(len(body)), flags) + body
+
+    @staticmethod
+    def _find_v1(file: BinaryIO) -> bytes | None:
+        if size_of(file) < _V1_BYTES:
+            return None
+        file.seek(-_V1_BYTES, 2)
+        tail = file.read(_V1_BYTES)
+        return tail if tail.startswith(b"TAG") else None
+
+    # Our frames ---------------------------------------------------------------------------------------
+
+    def _found(self, place: str) -> Iterator[tuple[bytes, TextFrame]]:
+        """Frames of one place, as bytes and as mutagen reads them."""
+        name = place.partition(":")[0]
+        for frame in self._frames:
+            if frame[:4] != name.encode():
+                continue
+            flags = int.from_bytes(frame[8:10], "big")
+            try:
+                read = Frames[name]._fromData(Header(self._major), flags, frame[_HEADER_BYTES:])
+            except Exception:  # noqa: BLE001  a damaged frame: not ours to touch
+                continue
+            if isinstance(read, TXXX) and read.desc.casefold() != place.partition(":")[2].casefold():
+                continue
+            yield frame, read
+
+    def _place(self, field: Field) -> str:
+        """Where the field stands, or the first of its places."""
+        places = NAMES[field].id3
+        return next((place for place in places if any(True for _ in self._found(place))), places[0])
+
+    def values(self, field: Field) -> Values:
+        found: list[str] = []
+        for _, frame in self._found(self._place(field)):
+            texts = frame.genres if isinstance(frame, TCON) else frame.text
+            found += [text for text in map(str, texts) if text.strip()]
+        if not found and field == "genre" and self._v1_genre is not None and self._v1_genre < len(GENRES):
+            found = [GENRES[self._v1_genre]]
+        if not found and self._ape is not None:
+            found = list(self._ape.get(field, ()))
+        return tuple(found)
+
+    def raw(self, field: Field) -> Values:
+        frames = [frame for place in NAMES[field].id3 for frame, _ in self._found(place)]
+        raw = [f"id3v2.{self._major}:{base64.b64encode(frame).decode()}" for frame in frames]
+        if field == "genre" and self._v1_genre is not None:
+            raw.append(f"id3v1:{self._v1_genre}")
+        return tuple(raw)
+
+    def set(self, field: Field, values: Sequence[str]) -> None:
+        place = self._place(field)
+        self._remove(place)
+        if values:
+            if not self._frames:
+                self._frames += self._from_v1
+            self._frames.append(self._rendered(place, values))
+        if field == "genre" and self._v1_genre is not None:
+            self._v1_genre = v1_number(values[0]) if values else NO_GENRE
+
+    def restore(self, field: Field, raw: Sequence[str]) -> bool:
+        version = f"id3v2.{self._major}:"
+        if any(text.startswith("id3v2.") and not text.startswith(version) for text in raw):
+            return False  # another program changed the tag's version
+        for place in NAMES[field].id3:
+            self._remove(place)
+        self._frames += [base64.b64decode(text.removeprefix(version)) for text in raw if text.startswith(version)]
+        if all(frame in self._from_v1 for frame in self._frames):
+            self._frames = []
+        numbers = [int(text.partition(":")[2]) for text in raw if text.startswith("id3v1:")]
+        if numbers and self._v1_genre is not None:
+            self._v1_genre = numbers[0]
+        return True
+
+    def _remove(self, place: str) -> None:
+        gone = [frame for frame, _ in self._found(place)]
+        self._frames = [frame for frame in self._frames if not any(frame is each for each in gone)]
+
+    def _rendered(self, place: str, values: Sequence[str]) -> bytes:
+        name, _, description = place.partition(":")
+        text = "".join((description, *values))
+        old = Encoding.LATIN1 if is_latin1(text) else Encoding.UTF16
+        encoding = Encoding.UTF8 if self._major == 4 else old
+        options = {"desc": description} if name == "TXXX" else {}
+        return self._framed(Frames[name](encoding=encoding, text=list(values), **options))
+
+    def _framed(self, frame: Any) -> bytes:
+        body: bytes = frame._writeData()
+        name: str = frame.FrameID
+        size = synchsafe(len(body)) if self._major == 4 else len(body).to_bytes(4, "big")
+        return struct.pack(">4s4sH", name.encode(), size, 0) + body
+
+    def _rendered_v1(self) -> list[bytes]:
+        read = ParseID3v1(self._v1, 4) or {}
+        return [self._framed(frame) for name, frame in read.items() if name != "TCON"]
+
+    # The file -----------------------------------------------------------------------------------------
+
+    def save(self, file: BinaryIO) -> None:
+        self._tags.unknown_frames = self._frames
+        self._tags._unknown_v2_version = self._major
+        file.seek(0)
+        if not self._frames:
+            if self._was_there:
+                self._delete(file)
+        elif self._container == "mp3":
+            self._tags.save(file, v1=1, v2_version=self._major, v23_sep=None)
+        else:
+            self._tags.save(file, v2_version=self._major, v23_sep=None)
+        if self._v1 is not None and self._v1_genre is not None:
+            file.seek(-_V1_BYTES, 2)
+            file.write(self._v1[:-1] + bytes([self._v1_genre]))
+
+    def _delete(self, file: BinaryIO) -> None:
+        """No frame is left, so no tag is."""
+        if self._container == "mp3":
+            self._tags.delete(file, delete_v1=False)
+        else:
+            self._tags.delete(file)
+
+    def foreign(self, file: BinaryIO, /) -> str:
+        digest = Digest()
+        ours = [frame for names in NAMES.values() for place in names.id3 for frame, _ in self._found(place)]
+        foreign = [frame for frame in self._frames if not any(frame is each for each in ours)]
+        digest.add(*(frame for frame in foreign if frame not in self._from_v1))
+        if self._container == "mp3":
+            # All behind the tag, but for the one byte of ID3v1 that is ours.
+            digest.add_span(file, self._tags_end, size_of(file) - (1 if self._v1 is not None else 0))
+        else:
+            for name, start, end in chunks(file, "little" if self._container == "wav" else "big"):
+                if name.strip().upper() != b"ID3":
+                    digest.add(name)
+                    digest.add_span(file, start, end)
+        return digest.text()

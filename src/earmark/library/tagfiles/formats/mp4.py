@@ -1,0 +1,144 @@
+"""MP4 and M4A: iTunes's list of metadata atoms.
+
+As with ID3, mutagen is given our atoms only; all others it keeps as atoms that it could not read.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+from mutagen.id3 import TCON
+from mutagen.mp4 import MP4, AtomDataType, Atoms, MP4Tags
+
+from earmark.library.tagfiles.fields import FIELDS, NAMES, Field
+from earmark.library.tagfiles.formats.base import Digest, FileTags, Values
+
+_GENRES = tuple(TCON.GENRES)
+_OFFSETS = (b"stco", b"co64", b"tfhd")  # where the audio lies in the file: follows from all the rest
+_FREE = b"free"
+
+
+class _Atoms(MP4Tags):  # type: ignore[misc]  # mutagen has no types for it
+    """The list of atoms, none of them read."""
+
+    def load(self, atoms: Any, fileobj: BinaryIO) -> None:
+        path = atoms.path(b"moov", b"udta", b"meta", b"ilst")
+        spaces = [atom.datalength for atom in path[-2].children if atom.name == _FREE]
+        self._padding = spaces[0] if spaces else 0
+        for atom in path[-1].children:
+            self._failed_atoms.setdefault(atom.name.decode("latin-1"), []).append(atom.read(fileobj)[1])
+
+
+class _File(MP4):  # type: ignore[misc]
+    MP4Tags = _Atoms
+
+
+class Mp4Tags(FileTags):
+    """Tags in atoms. ``gnre``, the genre as a number, is read and gives way to ``©gen`` when a genre is written."""
+
+    kind = "MP4"
+
+    def __init__(self, file: BinaryIO) -> None:
+        file.seek(0)
+        self._file: Any = _File(file)
+        if self._file.tags is None:
+            self._file.tags = _Atoms()
+        self._atoms: dict[str, list[bytes]] = self._file.tags._failed_atoms
+
+    def _mine(self, field: Field) -> list[tuple[str, bytes]]:
+        names = {"genre": ("\xa9gen", "gnre")}.get(field, ("----",))
+        found = [(name, atom) for name in names for atom in self._atoms.get(name, ())]
+        if names == ("----",):
+            wanted = NAMES[field].mp4.casefold()
+            found = [(name, atom) for name, atom in found if _free_name(atom).casefold() == wanted]
+        return found
+
+    def values(self, field: Field) -> Values:
+        found: list[str] = []
+        for name, atom in self._mine(field):
+            for data in _data_of(atom):
+                if name == "gnre":
+                    number = int.from_bytes(data, "big")
+                    found += [_GENRES[number - 1]] if 1 <= number <= len(_GENRES) else []
+                else:
+                    found.append(data.decode("utf-8", "replace"))
+        return tuple(text for text in found if text.strip())
+
+    def raw(self, field: Field) -> Values:
+        return tuple(f"{name}:{base64.b64encode(atom).decode()}" for name, atom in self._mine(field))
+
+    def set(self, field: Field, values: Sequence[str]) -> None:
+        self._remove(field)
+        if not values:
+            return
+        data = b"".join(_atom(b"data", struct.pack(">2I", AtomDataType.UTF8, 0) + text.encode()) for text in values)
+        name, _, rest = NAMES[field].mp4.partition(":")
+        if name == "----":
+            mean, _, free = rest.partition(":")
+            data = _atom(b"mean", bytes(4) + mean.encode()) + _atom(b"name", bytes(4) + free.encode()) + data
+        self._atoms.setdefault(name, []).append(data)
+
+    def restore(self, field: Field, raw: Sequence[str]) -> bool:
+        self._remove(field)
+        for text in raw:
+            name, _, coded = text.rpartition(":")
+            self._atoms.setdefault(name, []).append(base64.b64decode(coded))
+        return True
+
+    def _remove(self, field: Field) -> None:
+        for name, gone in self._mine(field):
+            self._atoms[name] = [atom for atom in self._atoms[name] if atom is not gone]
+
+    def save(self, file: BinaryIO) -> None:
+        file.seek(0)
+        self._file.save(file)
+
+    def foreign(self, file: BinaryIO, /) -> str:
+        digest = Digest()
+        ours = [atom for field in FIELDS for _, atom in self._mine(field)]
+        for name in sorted(self._atoms):
+            for atom in self._atoms[name]:
+                if not any(atom is each for each in ours):
+                    digest.add(name.encode("latin-1"), atom)
+        file.seek(0)
+        self._add(digest, file, Atoms(file).atoms)
+        return digest.text()
+
+    def _add(self, digest: Digest, file: BinaryIO, atoms: Sequence[Any]) -> None:
+        """All atoms but the list of metadata, what holds it, free space, and offsets."""
+        for atom in atoms:
+            if atom.name in (b"udta", b"meta", b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf"):
+                self._add(digest, file, atom.children)
+            elif atom.name == b"hdlr" or atom.name in (b"ilst", _FREE, *_OFFSETS):
+                continue  # the handler of the list is made with it
+            else:
+                digest.add(atom.name)
+                digest.add_span(file, atom.offset + 8, atom.offset + atom.length)
+
+
+def _atom(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", len(data) + 8, name) + data
+
+
+def _parts(atom: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of what lies in an atom; ends where it is damaged."""
+    place = 0
+    while place + 8 <= len(atom):
+        size, name = struct.unpack(">I4s", atom[place : place + 8])
+        if size < 8:
+            return
+        yield name, atom[place + 8 : place + size]
+        place += size
+
+
+def _data_of(atom: bytes) -> Iterator[bytes]:
+    return (content[8:] for name, content in _parts(atom) if name == b"data")
+
+
+def _free_name(atom: bytes) -> str:
+    """``----:mean:name`` of a free atom."""
+    parts = {name: content[4:].decode("utf-8", "replace") for name, content in _parts(atom) if name != b"data"}
+    return f"----:{parts.get(b'mean', '')}:{parts.get(b'name', '')}"

@@ -1,0 +1,181 @@
+"""The results of a paper's rows as files: results.json for programs, results.md for people (:mod:`earmark.papers.page`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import earmark
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import ConfigError, DataError
+from earmark.evaluation.scores import ScoreTable, read_scores
+from earmark.papers.figures import ClaimFigures, Estimate, Figures, RowFigures, make_figures
+from earmark.papers.page import to_markdown
+from earmark.papers.tables import PaperTables, load_tables
+from earmark.papers.task import TEST_FOLDER, Task
+
+JSON_NAME, PAGE_NAME = "results.json", "results.md"
+RESULTS_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """All that was run of a paper.
+
+    Attributes:
+        tables: of the paper.
+        dataset, protocol: what was trained and measured on.
+        figures: metrics and claims.
+        runs: row -> what the done.json of each of its runs says.
+        machine: what it was run on.
+    """
+
+    tables: PaperTables
+    dataset: str
+    protocol: str
+    figures: Figures
+    runs: dict[str, list[dict[str, Any]]]
+    machine: str
+
+
+def collect(tables: PaperTables, tasks: Sequence[Task], *, n_resamples: int = 2000) -> Results:
+    """Results of the tasks that are done; rows of which none is done are left out.
+
+    Raises:
+        DataError: none is done, or their scores are of different clips.
+    """
+    scores: dict[str, list[ScoreTable]] = {}
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for task in tasks:
+        document = task.done()
+        if document is not None:
+            scores.setdefault(task.row, []).append(read_scores(task.folder / TEST_FOLDER / "scores.parquet"))
+            runs.setdefault(task.row, []).append(document)
+    figures = make_figures(tables, scores, n_resamples=n_resamples)
+    first = next(iter(scores.values()))[0]
+    return Results(tables, first.dataset, first.protocol, figures, runs, machine())
+
+
+def machine() -> str:
+    """This machine in words."""
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def write_results(results: Results, folder: Path) -> None:
+    """results.json and results.md into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(to_document(results), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomic(folder / JSON_NAME, f"{text}\n".encode())
+    write_atomic(folder / PAGE_NAME, to_markdown(results).encode())
+
+
+def to_document(results: Results) -> dict[str, Any]:
+    """All figures as JSON knows them: null where one is undefined."""
+    figures = results.figures
+    return {
+        "format": RESULTS_FORMAT,
+        "earmark": earmark.__version__,
+        "machine": results.machine,
+        "paper": results.tables.key,
+        "dataset": results.dataset,
+        "protocol": results.protocol,
+        "bootstrap": {
+            "over": figures.resampled,
+            "n_clips": figures.n_clips,
+            "n_groups": figures.n_groups,
+            "n_resamples": figures.n_resamples,
+        },
+        "rows": {
+            name: {
+                "metrics": {metric: _estimate(value) for metric, value in row.metrics.items()},
+                "of_runs": row.of_runs,
+                "reported": results.tables.rows[name].reported,
+                "runs": results.runs[name],
+            }
+            for name, row in figures.rows.items()
+        },
+        "claims": [
+            {
+                "id": found.claim.id,
+                "text": found.claim.text,
+                "metric": found.metric,
+                "verdict": found.overall.verdict,
+                "overall": _estimate(found.overall),
+                "paper": found.paper,
+                "pairs": [
+                    {"better": better, "worse": worse, **_estimate(value), "verdict": value.verdict}
+                    for (better, worse), value in zip(found.claim.pairs, found.pairs, strict=True)
+                ],
+            }
+            for found in figures.claims
+        ],
+    }
+
+
+def read_results(path: str | Path) -> Results:
+    """What :func:`write_results` wrote as results.json.
+
+    Raises:
+        DataError: no such file, or not of that format.
+        ConfigError: of a paper that is not known.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        if document["format"] != RESULTS_FORMAT:
+            raise DataError(f"{path}: has format {document['format']!r}, this version reads {RESULTS_FORMAT}")
+        return _from_document(document)
+    except ConfigError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: no results.json of `earmark reproduce` ({type(error).__name__}: {error})") from error
+
+
+def _from_document(document: dict[str, Any]) -> Results:
+    tables = load_tables(document["paper"])
+    claims = {claim.id: claim for claim in tables.claims}
+    rows = {
+        name: RowFigures(
+            {metric: _read_estimate(value) for metric, value in row["metrics"].items()},
+            {metric: tuple(values) for metric, values in row["of_runs"].items()},
+        )
+        for name, row in document["rows"].items()
+    }
+    found = tuple(
+        ClaimFigures(
+            claims[claim["id"]],
+            claim["metric"],
+            tuple(_read_estimate(pair) for pair in claim["pairs"]),
+            _read_estimate(claim["overall"]),
+            claim["paper"],
+        )
+        for claim in document["claims"]
+    )
+    drawn = document["bootstrap"]
+    return Results(
+        tables,
+        document["dataset"],
+        document["protocol"],
+        Figures(rows, found, drawn["over"], drawn["n_clips"], drawn["n_groups"], drawn["n_resamples"]),
+        {name: row["runs"] for name, row in document["rows"].items()},
+        document["machine"],
+    )
+
+
+def _estimate(value: Estimate) -> dict[str, float | None]:
+    return {name: None if math.isnan(x) else x for name, x in dataclasses.asdict(value).items()}
+
+
+def _read_estimate(value: dict[str, Any]) -> Estimate:
+    return Estimate(*(math.nan if value[name] is None else float(value[name]) for name in ("value", "low", "high")))

@@ -1,0 +1,275 @@
+"""The tables of the papers as data: rows, what the papers report of them, and what the papers claim.
+
+Each folder of the room of recipes is a paper: a recipe a row, ``_tables.yaml`` (read here), and ``_DATASET.yaml`` with
+what changes where the rows are trained on another dataset than the paper's:
+
+    all:    sections laid over every row, e.g. the dataset and a budget
+    rows:   row -> sections laid over that row alone, above ``all``
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Literal, cast
+
+from earmark.core.errors import ConfigError
+from earmark.training.config import list_recipes, merged, recipe_document
+from earmark.training.config_schema import build, read_section, read_yaml
+
+MetricName = Literal["roc_auc", "pr_auc", "rmse"]
+
+LOWER_IS_BETTER = ("rmse",)
+IN_UNIT_RANGE = ("roc_auc", "pr_auc", "rmse")
+REPORTED = (*IN_UNIT_RANGE, "seconds_per_1000_songs", "size_mb", "relative_training_time")
+"""What papers report of rows. The first three are in 0..1; the last is 1 for the row that others are compared with."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        row: its name, unique in the paper; in several tables it is the same system.
+        label: what the table calls it.
+        reported: the paper's numbers, by the names in :data:`REPORTED`.
+        kind: "recipe": trained by a recipe. "combiner": so too, on top of trained members. "gbt": boosted trees on
+            hand-made features; it has no recipe.
+        members: rows that a combiner combines.
+        note: what a reader of the reported numbers must know.
+    """
+
+    row: str
+    label: str
+    reported: dict[str, float]
+    kind: Literal["recipe", "gbt", "combiner"] = "recipe"
+    members: tuple[str, ...] = ()
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a paper. ``dataset`` and ``protocol`` are given where they are not the paper's usual ones."""
+
+    id: str
+    title: str
+    rows: tuple[Row, ...]
+    dataset: str | None = None
+    protocol: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An ordering that a paper finds.
+
+    Attributes:
+        id: unique in the paper.
+        text: in words, e.g. "spectrograms over raw audio".
+        metric: what the rows are compared by.
+        pairs: (better row, worse row).
+        kind: "order": each pair is so ordered. "shrinking_gap": the difference within the last pair is smaller than
+            that within the first.
+    """
+
+    id: str
+    text: str
+    metric: MetricName
+    pairs: tuple[tuple[str, str], ...]
+    kind: Literal["order", "shrinking_gap"] = "order"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value of the metric is the better one."""
+        return self.metric not in LOWER_IS_BETTER
+
+    def advantage(self, better: float, worse: float) -> float:
+        """How much better the first value of a pair is than the second; below 0 where the pair is the other way."""
+        return better - worse if self.higher_is_better else worse - better
+
+
+@dataclass(frozen=True)
+class PaperTables:
+    """All tables and claims of one paper.
+
+    Attributes:
+        title, citation: of the paper.
+        dataset, protocol: what its numbers were measured on; the protocol is None where the data bring their own.
+        tables: as the paper has them.
+        claims: what it finds.
+        key: its folder in the room of recipes.
+    """
+
+    title: str
+    citation: str
+    dataset: str
+    tables: tuple[Table, ...]
+    claims: tuple[Claim, ...]
+    protocol: str | None = None
+    key: str = field(default="", kw_only=True)
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """Every row once, by its name, in the order of the tables."""
+        return {row.row: row for table in self.tables for row in table.rows}
+
+    def recipe_name(self, row: str) -> str:
+        """The recipe that :func:`earmark.training.config.load_recipe` reads for a row.
+
+        Raises:
+            ConfigError: no such row, or one without a recipe.
+        """
+        found = self._row(row)
+        if found.kind == "gbt":
+            raise ConfigError(f"{self.key}: row {row!r} is boosted trees and has no recipe")
+        return f"{self.key}/{row}"
+
+    def paper_advantages(self, claim: Claim) -> tuple[float | None, ...]:
+        """For each pair, by how much the paper reports the first row as better; None where it gives no numbers."""
+        numbers = [[self._row(row).reported.get(claim.metric) for row in pair] for pair in claim.pairs]
+        return tuple(
+            None if better is None or worse is None else round(claim.advantage(better, worse), 6)
+            for better, worse in numbers
+        )
+
+    def _row(self, row: str) -> Row:
+        rows = self.rows
+        if row not in rows:
+            near = difflib.get_close_matches(row, rows, n=3)
+            hint = f"did you mean {', '.join(near)}?" if near else f"rows are: {', '.join(rows)}"
+            raise ConfigError(f"{self.key}: no row {row!r}; {hint}")
+        return rows[row]
+
+
+def list_papers() -> list[str]:
+    """Keys of the papers whose tables come with earmark, sorted."""
+    root = resources.files("earmark.papers") / "recipes"
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and (entry / "_tables.yaml").is_file())
+
+
+def load_tables(key: str) -> PaperTables:
+    """The tables of a paper.
+
+    Raises:
+        ConfigError: no such paper, or a file with problems, all at once.
+    """
+    return tables_from(read_yaml(_text(key, "_tables.yaml"), f"{key}/_tables"), key)
+
+
+def tables_from(document: Any, key: str) -> PaperTables:
+    """Tables from a YAML document. ``key`` is the folder of its recipes. Raises ConfigError with all problems."""
+    problems: list[str] = []
+    values = read_section(PaperTables, document, "", problems)
+    if "key" in values:
+        problems.append("key: is the folder's name and not written down")
+    if not problems:
+        tables = cast(PaperTables, build(PaperTables, {**values, "key": key}))
+        problems = _problems(tables)
+    if problems:
+        raise ConfigError([f"{key}/_tables: {problem}" for problem in problems])
+    return tables
+
+
+def row_changes(key: str, row: str, dataset: str) -> dict[str, Any]:
+    """What is laid over a row's recipe for a dataset, as ``changes`` of :func:`earmark.training.config.load_recipe`.
+
+    It is empty for the dataset of the row's own recipe.
+
+    Raises:
+        ConfigError: no such paper or row, a row without a recipe, no changes for that dataset, or a file of changes
+            with problems, all at once.
+    """
+    tables = load_tables(key)
+    if recipe_document(tables.recipe_name(row))["data"]["dataset"] == dataset:
+        return {}
+    document = dataset_changes(tables, dataset)
+    return merged(document["all"], document["rows"].get(row, {}))
+
+
+def dataset_changes(tables: PaperTables, dataset: str) -> dict[str, dict[str, Any]]:
+    """The sections ``all`` and ``rows`` of a paper's changes for a dataset.
+
+    Raises:
+        ConfigError: there are none for it, or the file has problems, all at once.
+    """
+    where = f"{tables.key}/_{dataset}"
+    files = [entry.name for entry in (resources.files("earmark.papers") / "recipes" / tables.key).iterdir()]
+    ready = sorted(name[1:].removesuffix(".yaml") for name in files if _is_changes(tables.key, name))
+    if dataset not in ready:
+        raise ConfigError(
+            f"{tables.key}: there is no budget for dataset {dataset!r}; it is ready for the paper's own "
+            f"({tables.dataset})" + "".join(f" and {name}" for name in ready)
+        )
+    document = read_yaml(_text(tables.key, f"_{dataset}.yaml"), where)
+    result = {"all": document.get("all") or {}, "rows": document.get("rows") or {}}
+    problems = [f"{name}: unknown key; keys are: all, rows" for name in document if name not in result]
+    problems += [f"{name}: must be a section with keys" for name, x in result.items() if not isinstance(x, Mapping)]
+    if not problems:
+        known = {row.row for row in tables.rows.values() if row.kind != "gbt"}
+        problems += [f"rows.{name}: no row of this paper with a recipe" for name in result["rows"] if name not in known]
+    if problems:
+        raise ConfigError([f"{where}: {problem}" for problem in problems])
+    return result
+
+
+def _is_changes(key: str, name: str) -> bool:
+    """Whether a file holds changes for a dataset: others that begin with "_" are bases, or the tables."""
+    if not (name.startswith("_") and name.endswith(".yaml")):
+        return False
+    document = read_yaml(_text(key, name), f"{key}/{name}")
+    return isinstance(document, Mapping) and "all" in document
+
+
+def _text(key: str, name: str) -> str:
+    if key not in list_papers():
+        near = difflib.get_close_matches(key, list_papers(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"papers are: {', '.join(list_papers())}"
+        raise ConfigError(f"no paper {key!r}; {hint}")
+    return (resources.files("earmark.papers") / "recipes" / key / name).read_text(encoding="utf-8")
+
+
+def _problems(tables: PaperTables) -> list[str]:
+    """What types do not tell: names that are not there or are there twice, numbers out of range."""
+    problems = [f"table {name!r}: is there twice" for name in _twice([table.id for table in tables.tables])]
+    problems += [f"claim {name!r}: is there twice" for name in _twice([claim.id for claim in tables.claims])]
+    rows, recipes = tables.rows, set(list_recipes())
+    for table in tables.tables:
+        where = f"table {table.id!r}"
+        problems += [] if table.rows else [f"{where}: has no rows"]
+        problems += [f"{where}: row {name!r} is there twice" for name in _twice([row.row for row in table.rows])]
+        for row in table.rows:
+            problems += [f"{where}, row {row.row!r}: {problem}" for problem in _row_problems(row, rows)]
+            if row.kind != "gbt" and (name := f"{tables.key}/{row.row}") not in recipes:
+                problems.append(f"{where}, row {row.row!r}: no recipe {name}")
+    for claim in tables.claims:
+        problems += [] if claim.pairs else [f"claim {claim.id!r}: has no pairs"]
+        named = {row for pair in claim.pairs for row in pair}
+        problems += [f"claim {claim.id!r}: no row {row!r}" for row in sorted(named - set(rows))]
+        problems += [f"claim {claim.id!r}: {a!r} is compared with itself" for a, b in claim.pairs if a == b]
+    return problems
+
+
+def _row_problems(row: Row, rows: Mapping[str, Row]) -> list[str]:
+    problems = []
+    for name, value in row.reported.items():
+        if name not in REPORTED:
+            problems.append(f"reported.{name}: unknown; must be one of {', '.join(REPORTED)}")
+        elif not 0 <= value <= (1 if name in IN_UNIT_RANGE else math.inf):
+            problems.append(f"reported.{name} {value}: must be {'in 0..1' if name in IN_UNIT_RANGE else '0 or more'}")
+    if (same := rows[row.row]) is not row and (same.reported, same.kind, same.members) != (
+        (row.reported, row.kind, row.members)
+    ):
+        problems.append("is another system in another table, or has other numbers there")
+    if (row.kind == "combiner") != bool(row.members):
+        problems.append(f"members {list(row.members)}: rows of kind combiner have some, others none")
+    for member in row.members:
+        if member not in rows or rows[member].kind != "recipe":
+            problems.append(f"member {member!r}: must be a row of kind recipe")
+    return problems
+
+
+def _twice(names: list[str]) -> list[str]:
+    return [name for name, n in Counter(names).items() if n > 1]

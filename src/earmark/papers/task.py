@@ -1,0 +1,156 @@
+"""One row with one seed: trained, measured, and marked as done.
+
+    OUT/KEY/ROW/seed-N/      a training run (see :mod:`earmark.training.run`) or a baseline
+        test/                scores.parquet, report.json, report.md of the test split
+        done.json            written last: what was run, and how long it took
+
+A task that is done is not run again; one that was killed goes on from its last epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import ConfigError
+
+DONE_NAME = "done.json"
+TEST_FOLDER = "test"
+CHECKPOINT_FOLDER, RECIPE_NAME = "checkpoint", "recipe.yaml"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process runs.
+
+    Attributes:
+        row: name of the row.
+        seed: of the run.
+        kind: as of :class:`earmark.papers.tables.Row`.
+        document: the recipe with every default written out, without ``data.root``; for "gbt" the arguments of
+            :func:`earmark.baselines.run_baseline`.
+        root: where the dataset lies.
+        folder: of the run.
+        members: checkpoint folders of a combiner's members.
+        keep_audio: folder for decoded audio and features that runs share.
+        device: as of :func:`earmark.training.run.train`.
+        threads: of PyTorch, and files decoded side by side.
+        needs: names of the tasks that must be done before.
+    """
+
+    row: str
+    seed: int
+    kind: str
+    document: dict[str, Any]
+    root: str
+    folder: Path
+    members: tuple[str, ...] = ()
+    keep_audio: Path | None = None
+    device: str = "auto"
+    threads: int = 1
+    needs: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Row and seed."""
+        return task_name(self.row, self.seed)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of what is run, so that a folder is not taken for another budget's."""
+        return hashlib.sha256(json.dumps([self.kind, self.document], sort_keys=True).encode()).hexdigest()
+
+    def done(self) -> dict[str, Any] | None:
+        """What done.json says; None where the task is not done.
+
+        Raises:
+            ConfigError: it was done with another recipe or budget.
+        """
+        path = self.folder / DONE_NAME
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error}); delete {self.folder} to run it again") from error
+        if found.get("fingerprint") != self.fingerprint:
+            raise ConfigError(
+                f"{self.folder}: lies there from another recipe, budget or version; delete it or choose another --out"
+            )
+        return found
+
+
+def task_name(row: str, seed: int) -> str:
+    """What a task of a paper is called."""
+    return f"{row}, seed {seed}"
+
+
+def run_task(task: Task) -> dict[str, Any]:
+    """Train and measure; in a process of its own. Returns what done.json says."""
+    import torch
+
+    torch.set_num_threads(task.threads)
+    started, spent = time.monotonic(), _cpu_seconds()
+    about = _baseline(task) if task.kind == "gbt" else _network(task)
+    document = {
+        "row": task.row,
+        "seed": task.seed,
+        "fingerprint": task.fingerprint,
+        "seconds": round(time.monotonic() - started, 2),
+        "cpu_seconds": round(_cpu_seconds() - spent, 2),
+        **about,
+    }
+    write_atomic(task.folder / DONE_NAME, (json.dumps(document, indent=2) + "\n").encode())
+    return document
+
+
+def _network(task: Task) -> dict[str, Any]:
+    from earmark.datasets import load_dataset
+    from earmark.evaluation import evaluate
+    from earmark.training.config import recipe_from
+    from earmark.training.run import train
+
+    sections = {**task.document, "data": {**task.document["data"], "root": task.root}}
+    if task.members:
+        sections["model"] = {**sections["model"], "members": list(task.members)}
+    recipe = recipe_from(sections, where=task.row)
+    resume = (task.folder / RECIPE_NAME).exists()
+    result = train(
+        recipe, task.folder, resume=resume, device=task.device, keep_audio=task.keep_audio, jobs=task.threads
+    )
+    dataset = load_dataset(recipe.data.dataset, task.root, recipe.data.protocol)
+    evaluate(result.checkpoint, dataset, task.folder / TEST_FOLDER, jobs=task.threads)
+    return {
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.history),
+        "steps": result.history[-1]["step"],
+        "training_seconds": round(sum(float(row["seconds"] or 0) for row in result.history), 2),
+        "n_parameters": _n_weights(result.checkpoint),
+    }
+
+
+def _baseline(task: Task) -> dict[str, Any]:
+    from earmark.baselines import run_baseline
+    from earmark.datasets import load_dataset
+
+    wanted = dict(task.document)
+    dataset = load_dataset(wanted.pop("dataset"), task.root, wanted.pop("protocol"))
+    run_baseline(dataset, task.folder / TEST_FOLDER, seed=task.seed, cache=task.keep_audio, jobs=task.threads, **wanted)
+    return {}
+
+
+def _n_weights(checkpoint: Path) -> int:
+    from earmark.models.checkpoint import load_checkpoint
+
+    return sum(weight.numel() for weight in load_checkpoint(checkpoint)[0].parameters())
+
+
+def _cpu_seconds() -> float:
+    """Of this process and its children that have ended."""
+    return sum(os.times()[:4])

@@ -1,0 +1,141 @@
+"""Confusion between tags: on clips that have tag A and not tag B, how high does B score?
+
+Tags do not exclude each other, so there is no confusion matrix of the usual kind. What takes its place, for each pair of
+classification tags, over the clips that are labelled for both, have A and have not B:
+
+    outranks    the share of them on which B scores higher than A
+    score       the mean score of B on them
+    drawn       how well B's scores tell them from the clips that have neither: their ROC-AUC. Above 0.5, B is drawn to A's
+                clips; below, A keeps B away. It does not depend on how high B scores in general.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earmark.core.errors import ConfigError, DataError
+from earmark.evaluation.scores import ScoreTable
+from earmark.metrics import roc_auc
+from earmark.metrics.arrays import FloatArray
+
+Measure = Literal["outranks", "score", "drawn"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """All pairs of tags.
+
+    Attributes:
+        tags: classification tags that have labels.
+        counts: (n_tags, n_tags) clips with the row's tag and without the column's; on the diagonal, clips with the tag.
+        outranks, score, drawn: (n_tags, n_tags) see the module; NaN on the diagonal of the first and the last, and where
+            there are no such clips.
+    """
+
+    tags: tuple[str, ...]
+    counts: npt.NDArray[np.int64]
+    outranks: FloatArray
+    score: FloatArray
+    drawn: FloatArray
+
+    def measured(self, measure: Measure) -> FloatArray:
+        """One of the three. Raises ConfigError for another word."""
+        if measure not in MEASURES:
+            raise ConfigError(f"measure {measure!r}: must be one of {', '.join(MEASURES)}")
+        values: FloatArray = getattr(self, measure)
+        return values
+
+    def worst(self, measure: Measure = "outranks", *, least_clips: int = 5) -> list[tuple[int, int]]:
+        """Pairs (row, column), the most confused first; equal ones with more clips first.
+
+        Args:
+            measure: by which.
+            least_clips: pairs with fewer clips are left out: one odd clip would put them on top.
+        """
+        values = np.where(self.counts >= least_clips, self.measured(measure), np.nan)
+        np.fill_diagonal(values, np.nan)
+        pairs = np.argwhere(~np.isnan(values))
+        order = np.lexsort((-self.counts[tuple(pairs.T)], -values[tuple(pairs.T)]))
+        return [(int(a), int(b)) for a, b in pairs[order]]
+
+
+def confusion(table: ScoreTable, *, drawn: bool = True) -> Confusion:
+    """All pairs of a table's classification tags.
+
+    Args:
+        table: labels and scores.
+        drawn: False leaves :attr:`Confusion.drawn` out (NaN): of hundreds of tags it takes most of the time.
+
+    Raises:
+        DataError: fewer than two classification tags.
+    """
+    places = list(table.vocabulary.indices("classification"))
+    if len(places) < 2:
+        raise DataError("confusion needs at least two classification tags; there are " + str(len(places)))
+    y, s = table.labels[:, places].astype(np.float64), table.scores[:, places].astype(np.float64)
+    n = len(places)
+    has, lacks = y == 1, y == 0
+    counts = has.T.astype(np.int64) @ lacks.astype(np.int64)
+    np.fill_diagonal(counts, has.sum(axis=0))
+    outranks, score, areas = (np.full((n, n), np.nan) for _ in range(3))
+    for a in range(n):
+        mine = has[:, a]
+        if mine.any():
+            score[a, a] = s[mine, a].mean()
+        of_pair = mine[:, None] & lacks  # (n_clips, n_tags)
+        size = of_pair.sum(axis=0)
+        there = size > 0
+        there[a] = False
+        higher = (s > s[:, a, None]) + 0.5 * (s == s[:, a, None])  # equal scores count half
+        outranks[a, there] = (of_pair * higher).sum(axis=0)[there] / size[there]
+        score[a, there] = (of_pair * s).sum(axis=0)[there] / size[there]
+        if not drawn:
+            continue
+        # Labels of a question of its own: 1 with A alone, 0 with neither, NaN for clips that are not asked.
+        asked = np.where(of_pair, 1.0, np.where(lacks[:, a, None] & lacks, 0.0, np.nan))
+        areas[a, there] = roc_auc(asked, s)[there]
+    return Confusion(tuple(table.vocabulary.names[i] for i in places), counts, outranks, score, areas)
+
+
+def confusion_frame(found: Confusion) -> pd.DataFrame:
+    """A row for each pair of two tags, the most outranked first."""
+    rows = [
+        {
+            "tag": found.tags[a],
+            "other": found.tags[b],
+            "clips_with_tag_without_other": int(found.counts[a, b]),
+            "other_outranks": found.outranks[a, b],
+            "mean_score_of_other": found.score[a, b],
+            "mean_score_of_tag": found.score[a, a],
+            "other_drawn_roc_auc": found.drawn[a, b],
+        }
+        for a, b in found.worst(least_clips=1)
+    ]
+    return pd.DataFrame(rows)
+
+
+def order_together(found: Confusion, most: int) -> list[int]:
+    """Positions of at most ``most`` tags, those in the worst pairs, such that tags that are confused stand side by side.
+
+    The order is that of the second eigenvector of the graph of tags, whose edges are how often they outrank each other.
+    """
+    taken: list[int] = []
+    for a, b in found.worst(least_clips=1):
+        taken += [i for i in (a, b) if i not in taken][: most - len(taken)]
+        if len(taken) == most:
+            break
+    taken.sort()
+    rates = np.nan_to_num(found.outranks[np.ix_(taken, taken)])
+    weights = rates + rates.T
+    if len(taken) < 3 or not weights.any():
+        return taken
+    laplacian = np.diag(weights.sum(axis=1)) - weights
+    place = np.linalg.eigh(laplacian)[1][:, 1]
+    place = place if place[0] <= 0 else -place  # the sign is free: the first tag stands in the first half
+    return [taken[i] for i in np.argsort(place, kind="stable")]

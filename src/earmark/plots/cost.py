@@ -1,0 +1,221 @@
+"""What accuracy costs: seconds for 1000 songs and the size of the weights, of models and of their combinations.
+
+The ensemble paper's Table 5 gives AUC and seconds on a V100; here the networks are timed on the machine at hand.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+
+from earmark import audio
+from earmark.core.errors import ConfigError, DataError
+from earmark.models.checkpoint import load_checkpoint
+from earmark.papers.results import Results, machine, read_results
+from earmark.plots.axes import log_axis
+from earmark.plots.drawing import Drawing
+from earmark.plots.label_placement import name_points
+from earmark.plots.style import BLUE, GREY, PALE, VERMILLION, house_style, new_figure
+
+METRICS = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
+COLUMNS = (
+    "row",
+    "label",
+    "members",
+    "value",
+    "low",
+    "high",
+    "seconds_per_1000_songs",
+    "megabytes",
+    "n_parameters",
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one network takes.
+
+    Attributes:
+        seconds_per_1000_songs: of the network alone, decoded audio in, scores out; a thousand times one song.
+        megabytes: of all stored weights, 10^6 bytes each.
+        n_parameters: trained numbers, those of frozen members with them.
+    """
+
+    seconds_per_1000_songs: float
+    megabytes: float
+    n_parameters: int
+
+
+def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29.1, repeats: int = 20) -> list[Cost]:
+    """Time the networks of checkpoints on the CPU, with as many threads as PyTorch is set to use.
+
+    A song is noise of ``song_seconds``, cut into windows as the card says; all its windows go through at once. The
+    networks take turns, so that a busy spell of the machine meets all of them, and the fastest of the repeats counts:
+    what else a machine does makes a network slower, never faster. With one thread its CPU time is taken, in which
+    waiting for the machine does not count; with more, the time on the clock. A first round is not timed.
+
+    Raises:
+        ConfigError: song_seconds or repeats out of range.
+        ModelError: not a checkpoint.
+    """
+    if not 0 < song_seconds <= 3600 or repeats < 1:
+        raise ConfigError(
+            f"song of {song_seconds:g} s, {repeats} repeats: must be above 0 and at most 3600 s, and 1 or more"
+        )
+    networks = []
+    for checkpoint in checkpoints:
+        model, card = load_checkpoint(checkpoint)
+        noise = np.random.default_rng(0).standard_normal(round(song_seconds * card.input.sample_rate_hz))
+        networks.append((model, torch.from_numpy(audio.cut((0.1 * noise).astype(np.float32), card.input))))
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    seconds = np.empty((repeats + 1, len(networks)))
+    with torch.inference_mode():
+        for turn in seconds:
+            for i, (model, windows) in enumerate(networks):
+                started = clock()
+                model(windows).sigmoid()
+                turn[i] = clock() - started
+    costs = []
+    for (model, _), fastest in zip(networks, seconds[1:].min(axis=0), strict=True):
+        n_bytes = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+        costs.append(Cost(1000 * float(fastest), n_bytes / 1e6, model.n_parameters))
+    return costs
+
+
+def cost_table(
+    results: Results, folder: Path, metric: str = "roc_auc", *, song_seconds: float = 29.1, repeats: int = 20
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Accuracy and cost of each row of `earmark reproduce` that has a checkpoint, and the rows that have none.
+
+    Args:
+        results: of results.json.
+        folder: where its runs lie, ROW/seed-N.
+        metric: which accuracy.
+        song_seconds, repeats: see :func:`measure_costs`. The first run of a row stands for all: they differ in weights
+            alone.
+
+    Returns:
+        A table with the columns :data:`COLUMNS`, fastest first; members are joined by " + ".
+
+    Raises:
+        ConfigError: no such metric.
+        DataError: no row has a checkpoint and that metric.
+    """
+    if metric not in METRICS:
+        raise ConfigError(f"metric {metric!r}: must be one of {', '.join(METRICS)}")
+    checkpoints, without = {}, []
+    for name in results.tables.rows:
+        if name in results.figures.rows and metric in results.figures.rows[name].metrics:
+            found = sorted(folder.joinpath(name).glob("seed-*/checkpoint/card.json"))
+            if found:
+                checkpoints[name] = found[0].parent
+            else:
+                without.append(name)
+    costs = measure_costs(list(checkpoints.values()), song_seconds=song_seconds, repeats=repeats)
+    rows = []
+    for name, cost in zip(checkpoints, costs, strict=True):
+        row, accuracy = results.tables.rows[name], results.figures.rows[name].metrics[metric]
+        spent = (cost.seconds_per_1000_songs, cost.megabytes, cost.n_parameters)
+        members = " + ".join(row.members)
+        rows.append((name, row.label, members, accuracy.value, accuracy.low, accuracy.high, *spent))
+    if not rows:
+        raise DataError(f"{folder}: no row has a checkpoint with {METRICS[metric]} beside results.json")
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.sort_values("seconds_per_1000_songs", kind="stable", ignore_index=True), tuple(without)
+
+
+def frontier(costs: Sequence[float], values: Sequence[float], *, higher_is_better: bool = True) -> list[int]:
+    """Places of the points that no other beats in both: each costs more than the one before and is better.
+
+    >>> frontier([1.0, 2.0, 3.0, 4.0], [0.7, 0.9, 0.8, 0.95])
+    [0, 1, 3]
+    """
+    sign = 1 if higher_is_better else -1
+    best, kept = -np.inf, []
+    for i in sorted(range(len(costs)), key=lambda i: (costs[i], -sign * values[i])):
+        if sign * values[i] > best:
+            best = sign * values[i]
+            kept.append(i)
+    return kept
+
+
+@house_style()
+def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed: str = "") -> Drawing:
+    """Accuracy over seconds for 1000 songs, and over size; a step joins those that no other beats.
+
+    Args:
+        table: of :func:`cost_table`.
+        about: the line under the title.
+        metric: which accuracy it is.
+        timed: how the seconds were measured, and on what.
+    """
+    figure = new_figure(
+        "What accuracy costs",
+        "; ".join(part for part in (about, timed) if part),
+        width_inches=7.0,
+        height_inches=3.3,
+    )
+    left, right = figure.subplots(1, 2, sharey=True)
+    _panel(left, table, "seconds_per_1000_songs", "seconds for 1000 songs", metric)
+    _panel(right, table, "megabytes", "weights, MB", metric)
+    left.set_ylabel(METRICS[metric] + (" (less is better)" if metric == "rmse" else ""))
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=4)
+    for axes, column in ((left, "seconds_per_1000_songs"), (right, "megabytes")):
+        name_points(axes, table[column].to_numpy(float), table.value.to_numpy(float), _short(table))
+    return Drawing("cost", figure, table)
+
+
+def timing_words(song_seconds: float, repeats: int) -> str:
+    """How :func:`measure_costs` timed, in a line."""
+    threads = torch.get_num_threads()
+    how = f"{threads} threads" if threads > 1 else "CPU time of 1 thread"
+    return f"networks alone, a song of {song_seconds:g} s at a time, fastest of {repeats}, {how}, {machine().split(',')[0]}"
+
+
+def read_runs(path: Path) -> tuple[Results, Path]:
+    """A results.json and the folder with its runs. Raises DataError where the file is not one."""
+    found = path / "results.json" if path.is_dir() else path
+    if not found.is_file():
+        raise DataError(f"{found}: no such file; give the results.json of `earmark reproduce`")
+    try:
+        json.loads(found.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{found}: not JSON ({error})") from error
+    return read_results(found), found.parent
+
+
+def _panel(axes: Axes, table: pd.DataFrame, column: str, name: str, metric: str) -> None:
+    costs, values = table[column].to_numpy(float), table.value.to_numpy(float)
+    best = frontier(costs.tolist(), values.tolist(), higher_is_better=metric != "rmse")
+    ends = [*costs[best], costs.max() * 1.5]
+    axes.step(
+        ends, [*values[best], values[best[-1]]], where="post", color=GREY, lw=0.8, ls="--", label="best at its cost"
+    )
+    axes.vlines(costs, table.low, table.high, color=PALE, lw=0.8, zorder=1, label="95 % interval")
+    combined = (table.members != "").to_numpy()
+    for chosen, marker, colour, label in (
+        (~combined, "o", BLUE, "a model alone"),
+        (combined, "s", VERMILLION, "combined"),
+    ):
+        if chosen.any():
+            axes.plot(costs[chosen], values[chosen], marker, color=colour, ms=5, label=label, zorder=3)
+    log_axis(axes, "x", costs.min(), costs.max(), margin=1.5)
+    axes.set_xlabel(name)
+    axes.grid(axis="y")
+
+
+def _short(table: pd.DataFrame) -> list[str]:
+    """Labels without the word Model, which is the same for all."""
+    labels = [str(label) for label in table.label]
+    if all(label.startswith("Model") for label in labels):
+        return [label.removeprefix("Models").removeprefix("Model").strip() for label in labels]
+    return labels

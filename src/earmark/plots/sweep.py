@@ -1,0 +1,192 @@
+"""What each layer of a network hears: the answers of its units to tones from low to high.
+
+A tone here is a short sweep over a narrow band, so that no stride of a layer sees always the same phase. A unit is a
+channel; its answer to a tone is its mean activation over time (and over bands, behind a spectrogram), less the one to
+silence. :mod:`earmark.plots.ascent` asks the other way round: which sound does a unit answer to most?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from earmark.core.errors import ConfigError
+from earmark.models.base import TaggingModel
+from earmark.models.dieleman2014 import LogCompression
+from earmark.models.musicnn import NormedConv
+
+Floats = npt.NDArray[np.float64]
+OnDone = Callable[[int, int], None]
+
+LOWEST_HZ = 40.0
+N_TONES = 96
+AMPLITUDE = 0.1
+_ACTIVATIONS = (nn.ReLU, LogCompression, NormedConv)
+_SAID_BY_ALL = {"layers", "blocks", "front", "branch", "relu", "conv"}
+
+
+@dataclass(frozen=True, eq=False)
+class LayerResponse:
+    """What the units of one layer answer to frequencies.
+
+    Attributes:
+        layer: name of the module.
+        edges_hz: (n_tones + 1,) ends of the bands, rising.
+        units: (n_heard,) channels that answer to anything, by the frequency they answer to most.
+        peak_hz: (n_heard,) that frequency, the middle of its band.
+        response: (n_heard, n_tones) 0..1, the largest of each unit is 1.
+        n_units: all channels of the layer.
+    """
+
+    layer: str
+    edges_hz: Floats
+    units: npt.NDArray[np.int64]
+    peak_hz: Floats
+    response: Floats
+    n_units: int
+
+
+def layer_names(model: TaggingModel) -> list[str]:
+    """Layers whose activations can be watched, in the order in which sound goes through them.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    order: list[str] = []
+
+    def seen(name: str, output: Tensor) -> None:
+        if output.ndim >= 3 and name not in order:  # (B, C, T) or (B, C, bands, T): not a layer behind all time
+            order.append(name)
+
+    with _watched(model, _candidates(model), seen), torch.no_grad():
+        model(torch.zeros(1, model.min_samples))
+    if not order:
+        raise ConfigError(f"{model.architecture}: it has no layers whose answers could be watched")
+    return order
+
+
+def short_name(layer: str) -> str:
+    """A layer's name without what goes without saying.
+
+    Example:
+        >>> short_name("blocks.block1.relu"), short_name("layers.strided_activation"), short_name("layers.0.2")
+        ('block1', 'strided', '0.2')
+    """
+    parts = [part for part in layer.split(".") if part not in _SAID_BY_ALL]
+    return ".".join(parts).replace("_activation", "") or layer
+
+
+def band_edges_hz(sample_rate_hz: int, n_tones: int = N_TONES, lowest_hz: float = LOWEST_HZ) -> Floats:
+    """Ends of bands equally wide on a logarithmic scale, up to half the rate: (n_tones + 1,) Hz."""
+    highest = sample_rate_hz / 2
+    if not (n_tones >= 2 and 0 < lowest_hz < highest):
+        raise ConfigError(f"{n_tones} tones from {lowest_hz:g} Hz: there must be 2 or more, below {highest:g} Hz")
+    return np.geomspace(lowest_hz, highest, n_tones + 1)
+
+
+def tones(edges_hz: Floats, sample_rate_hz: int, n_samples: int, amplitude: float = AMPLITUDE) -> Tensor:
+    """A sweep through each band, from its lower to its upper end: (n_tones, n_samples) float32."""
+    seconds = np.arange(n_samples) / sample_rate_hz
+    low, high = edges_hz[:-1, None], edges_hz[1:, None]
+    turns = low * seconds + (high - low) / (2 * n_samples / sample_rate_hz) * seconds**2
+    return torch.from_numpy((amplitude * np.sin(2 * np.pi * turns)).astype(np.float32))
+
+
+@torch.no_grad()
+def sweep(
+    model: TaggingModel,
+    layers: Sequence[str] | None = None,
+    *,
+    n_tones: int = N_TONES,
+    lowest_hz: float = LOWEST_HZ,
+    amplitude: float = AMPLITUDE,
+    batch_size: int = 8,
+    on_done: OnDone | None = None,
+) -> list[LayerResponse]:
+    """The answers of all units of some layers to tones.
+
+    Args:
+        model: in eval mode. It hears tones as long as its window, or, where it takes any length, of half a second.
+        layers: names from :func:`layer_names`; None for all.
+        n_tones, lowest_hz: bands, on a logarithmic scale up to half the sample rate.
+        amplitude: of the tones, 1 is full scale.
+        batch_size: tones that go through the network at once.
+        on_done: called with tones done and all tones.
+
+    Raises:
+        ConfigError: no layers to watch, or numbers out of range.
+    """
+    wanted = layer_names(model) if layers is None else list(layers)
+    edges = band_edges_hz(model.sample_rate_hz, n_tones, lowest_hz)
+    n_samples = model.window_samples
+    if model.variable_length:
+        n_samples = min(n_samples, max(model.min_samples, model.sample_rate_hz // 2))
+    waveforms = torch.cat([torch.zeros(1, n_samples), tones(edges, model.sample_rate_hz, n_samples, amplitude)])
+    found: dict[str, list[Tensor]] = {name: [] for name in wanted}
+
+    def seen(name: str, output: Tensor) -> None:
+        found[name].append(output.flatten(2).mean(dim=2).double())  # (B, C)
+
+    with _watched(model, wanted, seen):
+        for start in range(0, len(waveforms), batch_size):
+            model(waveforms[start : start + batch_size])
+            if on_done is not None:
+                on_done(min(start + batch_size, len(waveforms)) - 1, n_tones)
+    return [_responses(name, edges, torch.cat(found[name]).numpy()) for name in wanted]
+
+
+def ordered(layer: str, edges_hz: Floats, answers: Floats) -> LayerResponse:
+    """Units by the frequency that they answer to most.
+
+    Args:
+        layer: its name.
+        edges_hz: (n_tones + 1,).
+        answers: (n_units, n_tones), 0 or more. A unit of zeros alone answers to nothing and is left out.
+    """
+    heard = np.flatnonzero(answers.max(axis=1) > 0)
+    peaks = answers[heard].argmax(axis=1)
+    order = np.argsort(peaks, kind="stable")
+    units, response = heard[order], answers[heard[order]]
+    middles = np.sqrt(edges_hz[:-1] * edges_hz[1:])
+    return LayerResponse(
+        layer, edges_hz, units, middles[peaks[order]], response / response.max(axis=1, keepdims=True), len(answers)
+    )
+
+
+def _responses(layer: str, edges: Floats, means: Floats) -> LayerResponse:
+    """From mean activations (1 + n_tones, n_units), to silence first."""
+    above = np.maximum(means[1:] - means[0], 0.0).T
+    above[above < 1e-9 * max(1.0, float(np.abs(means).max()))] = 0.0  # rounding is no answer
+    return ordered(layer, edges, above)
+
+
+def _candidates(model: TaggingModel) -> list[str]:
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, _ACTIVATIONS) or name.endswith("strided_activation")
+    ]
+
+
+@contextmanager
+def _watched(model: TaggingModel, names: Sequence[str], seen: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """While it lasts, ``seen(name, output)`` is called for the layers' outputs."""
+    modules = dict(model.named_modules())
+    unknown = [name for name in names if name not in modules]
+    if unknown:
+        raise ConfigError([f"{model.architecture}: no layer {name!r}" for name in unknown])
+    hooks = [
+        modules[name].register_forward_hook(lambda _module, _inputs, output, name=name: seen(name, output))
+        for name in names
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,199 @@
+"""Where in a long file a tag is strongest: stretches of the taggram, with their times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earmark.core.errors import ConfigError
+from earmark.metrics.arrays import FloatArray
+from earmark.tagging.tagger import TagScores
+
+EVEN = 0.1
+"""A tag whose highest score is less than this above its middle one is the same all along: it has no moments."""
+_STRONGEST_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A run of windows in which a tag is strong.
+
+    Attributes:
+        tag: its name.
+        rank: 1 for the strongest of the tag.
+        start_seconds, end_seconds: from the first window's beginning to the last one's end, within the file.
+        mean, peak: of the window scores in it, 0..1.
+        peak_seconds: the middle of the window with the highest score.
+    """
+
+    tag: str
+    rank: int
+    start_seconds: float
+    end_seconds: float
+    mean: float
+    peak: float
+    peak_seconds: float
+
+
+@dataclass(frozen=True)
+class TagMoments:
+    """One tag of a file.
+
+    Attributes:
+        tag: its name.
+        strength: mean of the strongest tenth of the windows: what a tag that holds for ten minutes of two hours is not
+            buried by, as it is in the mean.
+        mean: the file's score.
+        level: the window score that parts its stretches from the rest; None where the tag is the same all along.
+        stretches: the strongest first; none where the tag is the same all along.
+    """
+
+    tag: str
+    strength: float
+    mean: float
+    level: float | None
+    stretches: tuple[Stretch, ...]
+
+
+def moments(
+    scores: TagScores, *, n_tags: int = 8, n_stretches: int = 3, smooth_seconds: float | None = None
+) -> list[TagMoments]:
+    """The strongest tags of a file, and for each its strongest stretches.
+
+    Window scores are averaged over ``smooth_seconds`` first. A stretch is a run of windows whose average lies above half-way
+    between the tag's middle (median) and highest average; the stretch with the most area above that level is the strongest:
+    long and strong before short and strong.
+
+    Args:
+        scores: of one file.
+        n_tags: tags, those with the highest :attr:`TagMoments.strength`.
+        n_stretches: of each tag at most.
+        smooth_seconds: 0 for none; never less than a window is averaged. None: a hundredth of the file,
+            at least 10 s, or, of a file below 200 s, a twentieth.
+
+    Raises:
+        ConfigError: numbers out of range.
+    """
+    problems = [
+        f"{name} {value}: must be at least 1"
+        for name, value in (("tags", n_tags), ("stretches", n_stretches))
+        if value < 1
+    ]
+    if smooth_seconds is None:
+        smooth_seconds = max(min(10.0, scores.duration_seconds / 20), scores.duration_seconds / 100)
+    if not (np.isfinite(smooth_seconds) and smooth_seconds >= 0):
+        problems.append(f"smooth {smooth_seconds}: must be 0 or more seconds")
+    if problems:
+        raise ConfigError(problems)
+    n_windows = len(scores.taggram)
+    n_strongest = max(1, round(n_windows * _STRONGEST_SHARE))
+    strength = np.sort(scores.taggram, axis=0)[-n_strongest:].mean(axis=0, dtype=np.float64)
+    found = []
+    for place in np.argsort(-strength, kind="stable")[:n_tags]:
+        tag = scores.tags[place]
+        values = scores.taggram[:, place].astype(np.float64)
+        smooth = _smooth(values, _n_smooth(scores, smooth_seconds))
+        middle, highest = float(np.median(smooth)), float(smooth.max())
+        if highest - middle < EVEN:
+            found.append(TagMoments(tag, float(strength[place]), float(scores.scores[place]), None, ()))
+            continue
+        level = (middle + highest) / 2
+        stretches = _stretches(scores, values, smooth, level)[:n_stretches]
+        ranked = tuple(Stretch(tag, rank, *where) for rank, where in enumerate(stretches, start=1))
+        found.append(TagMoments(tag, float(strength[place]), float(scores.scores[place]), level, ranked))
+    return found
+
+
+def moments_frame(found: list[TagMoments]) -> pd.DataFrame:
+    """A row for each stretch; a tag without one has a row with empty times."""
+    rows = []
+    for one in found:
+        for stretch in one.stretches or (None,):
+            rows.append(
+                {
+                    "tag": one.tag,
+                    "rank": stretch.rank if stretch else None,
+                    "start": clock(stretch.start_seconds) if stretch else "",
+                    "end": clock(stretch.end_seconds) if stretch else "",
+                    "start_seconds": stretch.start_seconds if stretch else None,
+                    "end_seconds": stretch.end_seconds if stretch else None,
+                    "mean_score": stretch.mean if stretch else None,
+                    "peak_score": stretch.peak if stretch else None,
+                    "peak_seconds": stretch.peak_seconds if stretch else None,
+                    "file_score": one.mean,
+                    "strongest_tenth": one.strength,
+                }
+            )
+    frame = pd.DataFrame(rows)
+    frame["rank"] = frame["rank"].astype("Int64")
+    return frame
+
+
+def clock(seconds: float) -> str:
+    """h:mm:ss, or m:ss below an hour.
+
+    Example:
+        >>> clock(75), clock(3725.4)
+        ('1:15', '1:02:05')
+    """
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def thinned(taggram: npt.NDArray[np.float32], most: int) -> tuple[npt.NDArray[np.float32], int]:
+    """At most ``most`` columns of a taggram (n_windows, n_tags): the highest of each few windows, so that no short moment is
+    lost between two pixels. Also how many windows a row then stands for."""
+    n_windows, n_tags = taggram.shape
+    step = -(-n_windows // most)
+    if step == 1:
+        return taggram, 1
+    starts = np.arange(0, n_windows, step)
+    thin: npt.NDArray[np.float32] = np.maximum.reduceat(taggram, starts, axis=0)
+    assert thin.shape[1] == n_tags
+    return thin, step
+
+
+def _n_smooth(scores: TagScores, smooth_seconds: float) -> int:
+    """How many windows lie within so many seconds; odd, so that the average stays where it is."""
+    if len(scores.taggram) < 2:
+        return 1
+    hop = float(np.median(np.diff(scores.window_starts_seconds)))
+    n = max(1, int((smooth_seconds - scores.window_seconds) / hop) + 1) if hop > 0 else 1
+    return min(n - 1 + n % 2, 2 * ((len(scores.taggram) - 1) // 2) + 1)
+
+
+def _smooth(values: FloatArray, n: int) -> FloatArray:
+    """Moving mean over n (odd) windows; at the ends over those that there are."""
+    if n <= 1:
+        return values
+    ones = np.ones(n)
+    smooth: FloatArray = np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
+    return smooth
+
+
+def _stretches(
+    scores: TagScores, values: FloatArray, smooth: FloatArray, level: float
+) -> list[tuple[float, float, float, float, float]]:
+    """Start, end, mean, peak and the peak's time of each run above the level, the largest area first."""
+    above = np.r_[False, smooth > level, False]
+    first, end = np.flatnonzero(above[1:] & ~above[:-1]), np.flatnonzero(above[:-1] & ~above[1:])
+    area = np.array([(smooth[a:b] - level).sum() for a, b in zip(first, end, strict=True)])
+    starts = scores.window_starts_seconds
+    found = []
+    for at in np.argsort(-area, kind="stable"):
+        a, b = int(first[at]), int(end[at])
+        peak = a + int(np.argmax(values[a:b]))
+        found.append(
+            (
+                float(starts[a]),
+                min(float(starts[b - 1]) + scores.window_seconds, scores.duration_seconds),
+                float(values[a:b].mean()),
+                float(values[peak]),
+                min(float(starts[peak]) + scores.window_seconds / 2, scores.duration_seconds),
+            )
+        )
+    return found

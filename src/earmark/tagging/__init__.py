@@ -1,0 +1,1 @@
+"""From files to tags, on ONNX Runtime: the pipeline, the one aggregation, and the taggram."""

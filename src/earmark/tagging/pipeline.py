@@ -1,0 +1,296 @@
+"""Many files at once: decoding and the network side by side, batches across files, results in order.
+
+`jobs` threads decode; FFmpeg, soxr and ONNX Runtime release Python's lock while they work. Windows of
+all files meet in one pool; a full batch of them is handed to one of `jobs` threads that run the
+network. Memory is bounded: by the batches in flight, and by how far decoding may run ahead of the
+result that is given out next.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import audio
+from earmark.audio.seeking import CannotSeekError
+from earmark.core.card import InputSpec
+from earmark.core.errors import AudioError, TruncatedAudioError
+
+Window = npt.NDArray[np.float32]
+Progress = Callable[[float], None]
+Watch = Callable[[Path, float], None]
+"""Told, by the thread that decodes a file, how many seconds of it have come so far. What it raises ends the file:
+an AudioError becomes the file's result, anything else is raised by the reader of the results."""
+
+Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
+_FILES_AHEAD = 64
+_WAIT_SECONDS = 0.2  # so that Ctrl-C is noticed also where waiting cannot be interrupted (Windows)
+
+
+@dataclass
+class WindowScores:
+    """What came out of one file: its window scores ``(n_windows, n_tags)``, length and warnings.
+
+    ``taggram`` holds whatever the network answers for a window, be it more than scores.
+
+    ``n_samples`` is the length at the model's rate, ``duration_seconds`` the length as it was decoded. ``starts`` are
+    the first samples of the windows, at the model's rate, where only some of a file's windows were heard; None for all.
+    """
+
+    path: Path | None
+    taggram: npt.NDArray[np.float32]
+    n_samples: int
+    duration_seconds: float
+    warnings: tuple[str, ...]
+    starts: npt.NDArray[np.int64] | None = None
+
+
+@dataclass
+class _File:
+    """A file on its way. `expected` windows is known once it is decoded."""
+
+    path: Path
+    scores: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
+    expected: int | None = None
+    n_samples: int = 0
+    duration_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    starts: npt.NDArray[np.int64] | None = None
+    failure: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.failure is not None or (self.expected is not None and len(self.scores) == self.expected)
+
+
+class _Stopped(Exception):  # noqa: N818  no error: the reader of the results has gone
+    pass
+
+
+class _Pipeline:
+    def __init__(
+        self,
+        paths: Iterable[str | Path],
+        network: Network,
+        spec: InputSpec,
+        jobs: int,
+        batch_windows: int,
+        damaged: Literal["error", "tag"],
+        on_progress: Progress | None,
+        watch: Watch | None,
+        sparse_windows: int | None,
+    ) -> None:
+        self.on_progress, self.watch, self.sparse_windows = on_progress, watch, sparse_windows
+        self.paths = iter(paths)
+        self.paths_lock = threading.Lock()
+        self.network, self.spec = network, spec
+        self.jobs, self.batch_windows, self.damaged = jobs, batch_windows, damaged
+        self.changed = threading.Condition()  # guards everything below
+        self.files: list[_File] = []  # in flight, in order
+        self.pool: list[tuple[_File, int, Window]] = []
+        self.n_runs = 0
+        self.exhausted = False
+        self.stopping = False
+        self.paths_failure: BaseException | None = None
+
+    def results(self) -> Generator[WindowScores | AudioError, None, None]:
+        with (
+            ThreadPoolExecutor(self.jobs, thread_name_prefix="earmark-network") as self.networks,
+            ThreadPoolExecutor(self.jobs, thread_name_prefix="earmark-decode") as decoders,
+        ):
+            workers: list[Future[None]] = [decoders.submit(self._decode_files) for _ in range(self.jobs)]
+            try:
+                while (file := self._next_done()) is not None:
+                    if isinstance(file.failure, AudioError):
+                        yield file.failure
+                    elif file.failure is not None:
+                        raise file.failure
+                    else:
+                        taggram = np.stack([file.scores[k] for k in range(len(file.scores))])
+                        yield WindowScores(
+                            file.path, taggram, file.n_samples, file.duration_seconds, file.warnings, file.starts
+                        )
+                if self.paths_failure is not None:
+                    raise self.paths_failure
+            finally:
+                with self.changed:
+                    self.stopping = True
+                    self.changed.notify_all()
+                for worker in workers:
+                    worker.cancel()
+
+    def _next_done(self) -> _File | None:
+        with self.changed:
+            while True:
+                if self.files and self.files[0].done:
+                    self.changed.notify_all()
+                    return self.files.pop(0)
+                if self.exhausted and not self.files:
+                    return None
+                if not self.changed.wait(_WAIT_SECONDS):
+                    self._submit_locked()  # nobody came to fill the batch up: do not let it wait
+
+    def _decode_files(self) -> None:
+        while (file := self._take()) is not None:
+            try:
+                self._decode(file)
+            except _Stopped:
+                return
+            except BaseException as error:  # noqa: BLE001  handed to the reader, who raises it
+                file.failure = error
+            with self.changed:
+                if self.exhausted:
+                    self._submit_locked()
+                self.changed.notify_all()
+
+    def _take(self) -> _File | None:
+        """The next path's file; waits while decoding is too far ahead. None at the end."""
+        with self.changed:
+            while len(self.files) >= _FILES_AHEAD + self.jobs and not self.stopping:
+                self.changed.wait(_WAIT_SECONDS)
+        with self.paths_lock:  # a lock of its own: the caller's iterator may take its time
+            failure, file = None, None
+            if not (self.stopping or self.exhausted):
+                try:
+                    file = _File(Path(next(self.paths)))
+                except StopIteration:
+                    pass
+                except BaseException as error:  # noqa: BLE001  the caller's iterator failed: raised by the reader
+                    failure = error
+            with self.changed:
+                if file is not None:
+                    self.files.append(file)
+                else:
+                    self.exhausted = True
+                    self.paths_failure = self.paths_failure or failure
+                    self._submit_locked()
+                    self.changed.notify_all()
+        return file
+
+    def _decode(self, file: _File) -> None:
+        note = None
+        if self.sparse_windows is not None:
+            try:
+                if self._decode_sparsely(file, self.sparse_windows):
+                    return
+            except CannotSeekError as error:
+                note = f"read in full: {error}"
+        self._decode_all(file, note)
+
+    def _decode_sparsely(self, file: _File, n_windows: int) -> bool:
+        """False where there are no more windows than that, and nothing was done."""
+        found = audio.sparse_windows(file.path, self.spec, n_windows)
+        if found is None:
+            return False
+        if self.watch is not None:
+            self.watch(file.path, found.duration_seconds)
+        file.starts = np.array(found.starts, np.int64)
+        for index, window in enumerate(found.samples):
+            self._put(file, index, window)
+        with self.changed:
+            file.n_samples = round(found.duration_seconds * self.spec.sample_rate_hz)
+            file.duration_seconds, file.warnings = found.duration_seconds, found.warnings
+            file.expected = len(found.samples)
+        return True
+
+    def _decode_all(self, file: _File, note: str | None) -> None:
+        stream = audio.stream(file.path, self.spec.sample_rate_hz)
+        problem: list[str] = []
+
+        def blocks() -> Iterator[Window]:
+            try:
+                for block in stream:
+                    file.n_samples += len(block)
+                    if self.watch is not None:
+                        self.watch(file.path, stream.duration_seconds)
+                    yield block
+            except TruncatedAudioError as error:
+                if self.damaged == "error" or not stream.duration_seconds:
+                    raise
+                problem.append(error.reason)
+
+        n_windows = 0
+        for window in audio.windows(blocks(), self.spec):
+            self._put(file, n_windows, window)
+            n_windows += 1
+        if not n_windows:
+            raise AudioError(f"holds less audio than one sample at {self.spec.sample_rate_hz} Hz", file.path)
+        with self.changed:
+            file.duration_seconds = stream.duration_seconds
+            file.warnings = (*([note] if note else []), *problem, *stream.warnings)
+            file.expected = n_windows
+
+    def _put(self, file: _File, index: int, window: Window) -> None:
+        with self.changed:
+            # A full batch more than the network's threads can take is where decoding waits.
+            while self.n_runs > self.jobs and not self.stopping:
+                self.changed.wait(_WAIT_SECONDS)
+            if self.stopping:
+                raise _Stopped
+            self.pool.append((file, index, window))
+            if len(self.pool) >= self.batch_windows:
+                self._submit_locked()
+
+    def _submit_locked(self) -> None:
+        if self.pool and not self.stopping:
+            batch, self.pool = self.pool, []
+            self.n_runs += 1
+            self.networks.submit(self._run, batch)
+
+    def _run(self, batch: list[tuple[_File, int, Window]]) -> None:
+        try:
+            scores = self.network(np.stack([window for _, _, window in batch]))
+        except BaseException as error:  # noqa: BLE001  handed to the reader, who raises it
+            with self.changed:
+                for file, _, _ in batch:
+                    file.failure = error
+                self.n_runs -= 1
+                self.changed.notify_all()
+            return
+        with self.changed:
+            for (file, index, _), row in zip(batch, scores, strict=True):
+                file.scores[index] = row
+            self.n_runs -= 1
+            self.changed.notify_all()
+        if self.on_progress is not None:
+            self.on_progress(len(batch) * self.spec.hop_seconds)
+
+
+def run_pipeline(
+    paths: Iterable[str | Path],
+    network: Network,
+    spec: InputSpec,
+    *,
+    jobs: int,
+    batch_windows: int,
+    damaged: Literal["error", "tag"],
+    on_progress: Progress | None = None,
+    watch: Watch | None = None,
+    sparse_windows: int | None = None,
+) -> Generator[WindowScores | AudioError, None, None]:
+    """Window scores of every file, in the order of the paths. Who does not read to the end closes it.
+
+    Args:
+        paths: files, read only as far as needed.
+        network: windows ``(n, window_samples)`` -> scores ``(n, n_tags)``; called from several threads.
+        spec: rate and windows.
+        jobs: threads that decode, and threads that run the network.
+        batch_windows: windows a run of the network takes at most.
+        damaged: whether a file that is known to lack audio is an error or is given with a warning.
+        on_progress: told, from any thread, the seconds of audio that a run of the network has heard.
+        watch: told how far each file has been decoded; it may give the file up, see :data:`Watch`.
+        sparse_windows: hear only so many windows of a file, found by seeking, where that can be done; None for all.
+
+    Yields:
+        :class:`WindowScores`, or the AudioError of a file that cannot be listened to. Any other failure is raised.
+    """
+    pipeline = _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress, watch, sparse_windows)
+    return pipeline.results()

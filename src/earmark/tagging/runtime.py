@@ -1,0 +1,143 @@
+"""A model and its card on ONNX Runtime. Where models lie, and how one is found by name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.core.errors import ModelError
+from earmark.core.published_weights import published_names
+
+Floats = npt.NDArray[np.float32]
+
+DEFAULT_MODEL = "earmark-1"
+"""The bundled model that tags when none is named."""
+
+MODELS_VARIABLE = "EARMARK_MODELS"
+"""Environment variable with the folder in which the user's own models are kept."""
+
+
+class OnnxModel:
+    """An exported model: waveform windows in, probabilities out. Safe to call from several threads.
+
+    Args:
+        path: an ONNX file written by :func:`earmark.export.export_onnx`; its card lies in its metadata.
+
+    Attributes:
+        card: the model's card.
+        embedding_dims: length of the embeddings it gives; None for a model that gives none.
+
+    Raises:
+        ModelError: no such file, not ONNX, or no card in it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import onnxruntime as ort  # 60 ms: not before a model is wanted
+
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ModelError(f"{path}: no such model file")
+        options = ort.SessionOptions()
+        # One thread a call: the Tagger runs several calls side by side.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ModelError(f"{path}: not a model that ONNX Runtime can load ({_first_line(error)})") from error
+        metadata: dict[str, Any] = self._session.get_modelmeta().custom_metadata_map
+        if ONNX_METADATA_KEY not in metadata:
+            raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
+        self.card = ModelCard.from_json(metadata[ONNX_METADATA_KEY], where=str(path))
+        dims = next((item.shape[1] for item in self._session.get_outputs() if item.name == "embedding"), None)
+        self.embedding_dims: int | None = dims
+
+    def __call__(self, batch: Floats) -> Floats:
+        """Probabilities ``(n, n_tags)``, 0..1, of windows ``(n, window_samples)`` at the card's rate."""
+        (out,) = self._run(["probabilities"], batch)
+        return out
+
+    def with_embedding(self, batch: Floats) -> tuple[Floats, Floats]:
+        """Probabilities ``(n, n_tags)``, the same as without, and embeddings ``(n, embedding_dims)``, of windows.
+
+        An embedding is what goes into the network's last layer: windows that sound alike to the network lie close
+        to each other, whether or not a tag tells them apart.
+
+        Raises:
+            ModelError: windows of another shape, or a model that gives no embeddings.
+        """
+        if self.embedding_dims is None:
+            raise ModelError(f"model {self.card.name} gives no embeddings: export it anew with `earmark export`")
+        scores, embeddings = self._run(["probabilities", "embedding"], batch)
+        return scores, embeddings
+
+    def _run(self, outputs: list[str], batch: Floats) -> list[Floats]:
+        expected = self.card.input.window_samples
+        if batch.ndim != 2 or batch.shape[1] != expected:
+            raise ModelError(f"windows of shape {batch.shape}: model {self.card.name} takes (n, {expected})")
+        answers: list[Floats] = self._session.run(outputs, {"waveform": np.ascontiguousarray(batch, np.float32)})
+        return answers
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def user_models_folder() -> Path:
+    """Where fetched models are kept: $EARMARK_MODELS, else "models" in the user's data folder. It need not exist."""
+    chosen = os.environ.get(MODELS_VARIABLE)
+    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("earmark", appauthor=False) / "models"
+
+
+def model_folders() -> list[Path]:
+    """Folders in which models are looked for by name: the bundled one first, then the user's."""
+    return [Path(str(resources.files("earmark.tagging"))) / "bundled", user_models_folder()]
+
+
+def list_installed() -> dict[str, Path]:
+    """Name -> ONNX file of every model that can be asked for by name."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        for path in sorted(folder.glob("*.onnx")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find_model(model: str | Path | None = None) -> Path:
+    """The ONNX file of a model.
+
+    Args:
+        model: a name (:func:`list_installed`), a path to an .onnx file, or None for the default.
+
+    Raises:
+        ModelError: neither; near names are told.
+    """
+    wanted = DEFAULT_MODEL if model is None else str(model)
+    installed = list_installed()
+    if wanted in installed:
+        return installed[wanted]
+    if wanted.endswith(".onnx") or "/" in wanted or "\\" in wanted:
+        path = Path(wanted)
+        if path.is_file():
+            return path
+        raise ModelError(f"{wanted}: no such model file")
+    if wanted in published_names():
+        raise ModelError(f"model {wanted!r} is not on this machine; fetch it with: earmark models pull {wanted}")
+    near = difflib.get_close_matches(wanted, installed, n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(installed) or 'none'}."
+    raise ModelError(f"no model named {wanted!r}; {hint} A file is named with its ending: ./my.onnx")
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a model file: from the JSON beside it where that exists, else from its metadata."""
+    beside = path.with_suffix(".json")
+    return ModelCard.read(beside) if beside.is_file() else OnnxModel(path).card

@@ -1,0 +1,168 @@
+"""What a run learns from: the clips that the recipe chooses, their audio, and the model that is to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from earmark.core.card import InputSpec, ModelCard
+from earmark.core.cpu import available_cores
+from earmark.core.errors import ConfigError
+from earmark.datasets import Clip, Dataset, label_matrix
+from earmark.datasets.base import raise_problems
+from earmark.datasets.subset import learning_from_validation, training_subset
+from earmark.models import TaggingModel, create_model
+from earmark.models.checkpoint import load_checkpoint
+from earmark.models.ensemble_combiner import combine
+from earmark.shards import ShardAudio
+from earmark.training.audio_store import AudioStore, PackedAudio, Waveform
+from earmark.training.callbacks import Watcher
+from earmark.training.data import TrainingData, TrainingWindows, ValidationClips
+from earmark.training.sections import Recipe
+
+_MOST_WORKERS = 8
+_MEMORY_BYTES = 2 * 2**30
+"""Shards that take no more than this when decoded, 18 hours at 16 kHz, are decoded once and kept in memory."""
+
+
+def chosen_clips(dataset: Dataset, recipe: Recipe) -> Dataset:
+    """The clips that the recipe learns from and validates on.
+
+    Raises:
+        DataError: classification tags that no training clip has: nothing could be learned of them.
+    """
+    if recipe.data.train_split == "validation":
+        dataset = learning_from_validation(dataset, recipe.training.seed)
+    dataset = training_subset(dataset, recipe.data.train_share, recipe.training.seed)
+    labels = label_matrix(dataset.split("train"))
+    missing = [
+        f"tag {dataset.vocabulary.names[i]!r}: no training clip has it; leave it out, or train on more clips"
+        for i in dataset.vocabulary.indices("classification")
+        if not (labels[:, i] > 0).any()
+    ]
+    raise_problems(f"dataset {dataset.name} ({dataset.protocol})", missing)
+    return dataset
+
+
+def build_model(recipe: Recipe, dataset: Dataset) -> tuple[TaggingModel, tuple[ModelCard, ...]]:
+    """A fresh model, or a fresh combiner over trained members; and the members' cards.
+
+    Raises:
+        ConfigError: options out of range, or members whose tags are not those of the dataset.
+        ModelError: a member is no checkpoint.
+    """
+    if not recipe.model.members:
+        return create_model(recipe.model.name, len(dataset.vocabulary), **recipe.model.options), ()
+    loaded = [load_checkpoint(folder) for folder in recipe.model.members]
+    problems = [
+        f"model.members {folder}: its tags are not those of {dataset.name} in the same order"
+        for folder, (_, card) in zip(recipe.model.members, loaded, strict=True)
+        if card.vocabulary.names != dataset.vocabulary.names
+    ]
+    if problems:
+        raise ConfigError(problems)
+    try:
+        model = combine([member for member, _ in loaded], **recipe.model.options)
+    except TypeError as error:
+        raise ConfigError(f"model.options: {error}; a combiner of members has width and dropout") from error
+    return model, tuple(card for _, card in loaded)
+
+
+def take_weights(model: TaggingModel, card: ModelCard, folder: str | Path) -> ModelCard:
+    """Give a fresh model the weights of a checkpoint; the checkpoint's card.
+
+    Raises:
+        ConfigError: a checkpoint of another network, or of other tags.
+        ModelError: no checkpoint.
+    """
+    source, begun = load_checkpoint(folder)
+    problems = []
+    if (begun.architecture, begun.architecture_options) != (card.architecture, card.architecture_options):
+        problems.append(
+            f"{folder}: {begun.architecture} with other options than those of the recipe, or another network"
+        )
+    if begun.vocabulary.names != card.vocabulary.names:
+        problems.append(f"{folder}: its tags are not those of the dataset in the same order")
+    if problems:
+        raise ConfigError(problems)
+    model.load_state_dict(source.state_dict())
+    return begun
+
+
+def load_material(
+    recipe: Recipe,
+    dataset: Dataset,
+    spec: InputSpec,
+    *,
+    audio: Sequence[Waveform] | None = None,
+    keep_audio: str | Path | None = None,
+    shards: str | Path | None = None,
+    workers: int | None = None,
+    jobs: int | None = None,
+    watcher: Watcher | None = None,
+    measured: Sequence[int] = (),
+) -> TrainingData:
+    """Both splits with their audio, for Lightning; arguments as in :func:`earmark.training.run.train`.
+
+    ``audio``: of the training and validation clips, where it is there already.
+    ``measured``: places of training clips that are heard behind the validation clips.
+    """
+    train, validation = dataset.split("train"), dataset.split("validation")
+    clips = (*train, *validation)
+    if audio is not None:
+        workers = workers or 0
+    elif shards is None:
+        dataset.require_files("train", "validation")
+        store = AudioStore(spec.sample_rate_hz, None if keep_audio is None else Path(keep_audio))
+        on_done = None if watcher is None else watcher.decoding
+        audio = store.load([clip.path for clip in clips], jobs=jobs, on_done=on_done)
+        workers = workers or 0
+    else:
+        audio, workers = _from_shards(shards, clips, spec, workers, jobs, watcher)
+
+    def make_windows(rank: int, world_size: int) -> TrainingWindows:
+        return TrainingWindows(
+            train,
+            audio[: len(train)],
+            spec=spec,
+            training=recipe.training,
+            augmentation=recipe.augmentation,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    heard = [*audio[len(train) :], *(audio[i] for i in measured)]
+    return TrainingData(make_windows, ValidationClips(heard, spec), workers)
+
+
+def _from_shards(
+    folder: str | Path,
+    clips: Sequence[Clip],
+    spec: InputSpec,
+    workers: int | None,
+    jobs: int | None,
+    watcher: Watcher | None,
+) -> tuple[Sequence[Waveform], int]:
+    """Every clip's audio, decoded or still in its shard; and how many processes are to read it.
+
+    Small networks learn from a window faster than one core decodes it, so what is small enough is decoded beforehand,
+    unless workers are asked for. It is the same to the last bit: only FLAC of the wanted rate is kept in this way.
+
+    Raises DataError where clips are not there or damaged, ConfigError for the rate.
+    """
+    shards, rate = ShardAudio(folder), spec.sample_rate_hz
+    shards.require([clip.clip_id for clip in clips], rate)
+    waveforms = [shards.waveform(clip.clip_id, rate) for clip in clips]
+    n_bytes = 2 * sum(len(waveform) for waveform in waveforms)
+    if workers is not None:
+        return waveforms, workers
+    if shards.sample_rate_hz != rate or n_bytes > _MEMORY_BYTES:
+        return waveforms, min(_MOST_WORKERS, available_cores())
+    packed: list[Waveform] = []
+    with ThreadPoolExecutor(jobs or available_cores(), thread_name_prefix="earmark-decode") as pool:
+        for values, scale in pool.map(lambda clip: shards.packed(clip.clip_id, rate), clips):
+            packed.append(PackedAudio(values, scale))
+            if watcher is not None:
+                watcher.decoding(len(packed), len(clips))
+    return packed, 0

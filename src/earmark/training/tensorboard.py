@@ -1,0 +1,50 @@
+"""The log of a run for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from earmark.training.callbacks import LogRow
+
+BOARD_FOLDER = "tensorboard"
+
+_TITLES = {
+    "train_loss": "loss/train",
+    "validation_loss": "loss/validation",
+    "roc_auc": "validation/roc_auc",
+    "pr_auc": "validation/pr_auc",
+    "rmse": "validation/rmse",
+    "train_roc_auc": "training/roc_auc",
+    "train_pr_auc": "training/pr_auc",
+    "train_rmse": "training/rmse",
+    "selection": "validation/skill",
+    "learning_rate": "learning_rate",
+    "windows_per_second": "speed/windows_per_second",
+    "wait_share": "speed/wait_share",
+}
+
+
+class Board:
+    """Writes event files into a folder.
+
+    Args:
+        folder: made where missing. ``tensorboard --logdir`` takes it, or a folder of runs above it.
+        first_epoch: what an earlier, killed run wrote from this epoch on is no longer shown.
+    """
+
+    def __init__(self, folder: Path, first_epoch: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
+
+    def add(self, row: LogRow) -> None:
+        """An epoch."""
+        for column, title in _TITLES.items():
+            value = row.get(column)
+            if value is not None:
+                self._writer.add_scalar(title, value, int(row["epoch"] or 0))
+        self._writer.flush()
+
+    def close(self) -> None:
+        """No more epochs."""
+        self._writer.close()

@@ -1,0 +1,102 @@
+"""Before anything is trained: does the recipe have what a search varies, and may it take these values?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from earmark.core.errors import ConfigError
+from earmark.models import create_model
+from earmark.training.config import Recipe, load_recipe
+from earmark.tuning.parameter import Parameter, text_of
+from earmark.tuning.search import Search
+
+
+def overrides_of(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as :func:`earmark.training.config.load_recipe` takes overrides."""
+    return [f"{key}={text_of(value)}" for key, value in settings.items()]
+
+
+def check_search(search: Search, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe that a search begins from, after a look at every value of every parameter.
+
+    Each value is laid over the recipe by itself: the recipe must accept it. Of each parameter of the model's options,
+    the model must accept one value at least; where single values or combinations do not fit, their trials fail.
+
+    Args:
+        search: what is to be searched.
+        overrides: ``section.key=value`` for the recipe.
+
+    Raises:
+        ConfigError: with the problems of the recipe, or of all parameters.
+    """
+    overrides = list(overrides)
+    recipe = load_recipe(search.recipe, overrides)
+    problems: list[str] = []
+    if recipe.training.select == "validation_loss":
+        problems += [
+            f"parameters: {key}: cannot be searched while training.select is validation_loss, for it changes what that "
+            "loss is; -o training.select=skill"
+            for key in search.keys
+            if key.startswith("loss.")
+        ]
+    for parameter in search.parameters:
+        mine: list[str] = []
+        accepted = []
+        for value in _to_look_at(parameter):
+            try:
+                accepted.append(load_recipe(search.recipe, [*overrides, *overrides_of(parameter.settings(value))]))
+            except ConfigError as error:
+                mine += [problem.removeprefix(f"{search.recipe}: ") for problem in error.problems]
+        if accepted and not mine and any(key.startswith("model.") for key in parameter.keys):
+            mine += _refused_by_the_model(accepted)
+        problems += [f"parameters: {parameter.name}: {problem}" for problem in dict.fromkeys(mine)]
+    if problems:
+        raise ConfigError(problems)
+    return recipe
+
+
+def value_in(recipe: Recipe, key: str) -> Any:
+    """Value of ``section.key``; None where the recipe leaves it to the model."""
+    place: Any = recipe.to_document()
+    for part in key.split("."):
+        place = place.get(part) if isinstance(place, Mapping) else None
+    return place
+
+
+def without_root(recipe: Recipe) -> Recipe:
+    """The same on every machine."""
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, root=None))
+
+
+def _to_look_at(parameter: Parameter) -> list[Any]:
+    """All values, but of a range its ends and one between."""
+    span = parameter.range
+    if span is None:
+        return [*parameter.values, *([] if parameter.start is None else [parameter.start])]
+    if parameter.values:
+        return list(
+            dict.fromkeys((parameter.values[0], parameter.values[len(parameter.values) // 2], parameter.values[-1]))
+        )
+    if span.whole:
+        return [int(span.low), int(span.high)]
+    return [float(span.low), (span.low + span.high) / 2, float(span.high)]
+
+
+def _refused_by_the_model(recipes: list[Recipe]) -> list[str]:
+    """What the model says where it takes none of these; a combiner, which needs its members, is not asked."""
+    said: list[str] = []
+    for recipe in recipes:
+        if recipe.model.members:
+            return []
+        try:
+            with torch.random.fork_rng(devices=[]):
+                create_model(recipe.model.name, 2, **recipe.model.options)
+        except ConfigError as error:
+            said += error.problems
+        else:
+            return []
+    return said

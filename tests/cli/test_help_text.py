@@ -1,0 +1,71 @@
+"""Help is as wide as the terminal: prose flows, examples stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import typer
+from typer.testing import CliRunner
+
+from earmark.cli.help_text import reflow_help
+from earmark.cli.main import app
+from earmark.cli.text import counted
+
+
+def all_commands(one: typer.Typer = app, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for command in one.registered_commands:
+        assert command.callback is not None
+        yield (*path, command.name or command.callback.__name__.replace("_", "-"))
+    for group in one.registered_groups:
+        assert group.typer_instance is not None
+        yield from all_commands(group.typer_instance, (*path, str(group.name)))
+
+
+def full_lines(command: tuple[str, ...]) -> int:
+    """How many lines of prose go on in the next one; each is as full as it can be."""
+    done = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"})
+    assert done.exit_code == 0, done.output
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    head = done.stdout.partition("╭")[0].split("Usage:")[1]
+    n_full = 0
+    for paragraph in re.split(r"\n\s*\n", head):
+        lines = [line.rstrip() for line in paragraph.splitlines() if line.strip()]
+        if any(line.startswith("   ") for line in lines):
+            continue  # examples and tables
+        for line, following in pairwise(lines):
+            assert len(line) + 1 + len(following.split()[0]) > 78, f"{command}: {line!r} ends early"
+            n_full += 1
+    return n_full
+
+
+def test_prose_fills_the_lines() -> None:
+    commands = list(all_commands())
+    assert len(commands) > 30
+    assert sum(map(full_lines, commands)) > 2 * len(commands)
+
+
+def test_paragraphs_of_examples_stay() -> None:
+    own = typer.Typer()
+
+    @own.command()
+    def sing() -> None:
+        """Sing a song.
+
+        Of prose the lines
+        are joined.
+
+        \b
+        Examples:
+          sing aloud
+          sing along
+        """
+
+    reflow_help(own)
+    (command,) = own.registered_commands
+    assert command.help == "Sing a song.\n\n\nOf prose the lines are joined.\n\nExamples:\n  sing aloud\n  sing along"
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "track") for n in (0, 1, 2, 1200)] == ["0 tracks", "1 track", "2 tracks", "1,200 tracks"]

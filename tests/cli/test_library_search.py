@@ -1,0 +1,197 @@
+"""`earmark library search | similar | playlist | stats | export` as a person and a script use them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from earmark.library.scan.lazy_tagger import LazyTagger
+from earmark.tagging.runtime import DEFAULT_MODEL
+from tests.helpers import sounds
+from tests.helpers.made_library import Row, make_index
+
+COMMAND = [sys.executable, "-m", "earmark.cli.main", "library"]
+LATIN_1 = b"/music/caf\xe9.mp3"
+
+
+def library(*arguments: str | bytes | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [*COMMAND, *arguments]
+    environment = {**os.environ, "COLUMNS": "120", **(env or {})}
+    return subprocess.run(command, capture_output=True, timeout=120, env=environment)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_index(
+        tmp_path_factory.mktemp("index") / "library.sqlite",
+        [
+            Row("/music/a [b]\x1b.mp3", {"slow": 0.9, "guitar": 0.6, "female vocals": 0.8}, 200, "Blue", "Miles"),
+            Row(LATIN_1, {"slow": 0.7, "guitar": 0.9}, 4000),
+            Row("/music/c.mp3", {"fast": 0.8, "happy": 0.7}),
+            Row("/music/broken.mp3", status="error", error="holds no audio"),
+            Row("/music/new.mp3", tagged=False),
+        ],
+    )
+
+
+def test_a_search_prints_a_table_and_what_was_left_out(index: Path) -> None:
+    done = library("search", "slow guitar duration<2h", "--index", index)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.decode().splitlines()
+    assert first.split()[:2] == ["0.80", "1:06:40"]
+    assert "caf\\udce9.mp3" in first
+    assert "guitar 0.90  slow 0.70" in first
+    assert "a [b]\\x1b.mp3" in second
+    assert b"2 of 3 tracks" in done.stderr
+    assert b"1 files are not yet tagged by model made" in done.stderr
+
+
+def test_words_need_no_quotes_and_a_query_may_begin_with_a_minus(index: Path) -> None:
+    assert b"a [b]" in library("search", "slow", "female", "vocals", "--index", index).stdout
+    done = library("search", "-harp slow", "--index", index)
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines()[:3] == [
+        "earmark: no tag 'harp'; did you mean happy?",
+        "earmark:   -harp slow",
+        "earmark:    ^^^^",
+    ]
+    done = library("search", "-slow", "--index", index, "--format", "paths")
+    assert done.stdout == b"/music/c.mp3\n"
+    assert b"Usage" in library("search", "-h").stdout
+    done = library("search", "slow", "--fromat", "jsonl", "--index", index)
+    assert done.returncode == 2
+    assert b"no such option: --fromat" in done.stderr
+
+
+def test_programs_read_json_lines_csv_and_paths(index: Path) -> None:
+    records = [
+        json.loads(line)
+        for line in library("search", "slow", "--format", "jsonl", "--index", index).stdout.splitlines()
+    ]
+    assert [record["score"] for record in records] == [0.9, 0.7]
+    assert os.fsencode(records[1]["path"]) == LATIN_1
+    assert records[0]["tags"] == [
+        {"tag": "slow", "score": 0.9},
+        {"tag": "female vocals", "score": 0.8},
+        {"tag": "guitar", "score": 0.6},
+    ]
+    text = library("search", "slow", "--format", "csv", "--index", index).stdout.decode("utf-8", "surrogateescape")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert rows[0]["artist"] == "Miles"
+    assert rows[0]["tags"] == "slow:0.9|female vocals:0.8|guitar:0.6"
+    done = library("search", "slow", "--print0", "--limit", "2", "--index", index)
+    assert done.stdout == b"/music/a [b]\x1b.mp3\0" + LATIN_1 + b"\0"
+    done = library("search", b'path:"caf\xe9"', "--format", "paths", env={"EARMARK_INDEX": str(index)})
+    assert done.stdout == LATIN_1 + b"\n"
+
+
+def test_nothing_found_is_no_failure_but_is_told(index: Path) -> None:
+    done = library("search", "slow fast", "--format", "paths", "--index", index)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"nothing found among 3 tracks" in done.stderr
+    assert b"no threshold for happy" in library("search", "happy", "--index", index).stderr
+
+
+def test_without_an_index_the_scan_is_named(tmp_path: Path) -> None:
+    none = tmp_path / "none.sqlite"
+    for command in (["search", "slow"], ["playlist", "slow", "--out", tmp_path / "x.m3u8"]):
+        done = library(*command, "--index", none)
+        assert done.returncode == 1
+        expected = f"earmark: {none}: no such index; make it with: earmark library scan FOLDER\n"
+        assert done.stderr.decode() == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_leaves_early_ends_it_quietly(tmp_path: Path) -> None:
+    path = make_index(tmp_path / "i.sqlite", [Row(f"/music/{i:05d}.mp3") for i in range(20_000)])
+    with subprocess.Popen(
+        [*COMMAND, "export", "--index", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_playlist(index: Path, tmp_path: Path) -> None:
+    out = tmp_path / "slow.m3u8"
+    done = library("playlist", "slow -vocals", "--out", out, "--index", index)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes() == (
+        b"#EXTM3U\n#EXTINF:200,Miles - Blue\n/music/a [b]\x1b.mp3\n#EXTINF:4000,caf\xe9\n" + LATIN_1 + b"\n"
+    )
+    assert b"2 tracks, 1:10:00" in done.stderr
+    done = library("playlist", "slow", "--out", out, "--index", index)
+    assert done.returncode == 2
+    assert b"--force" in done.stderr
+    done = library("playlist", "--order", "similar", "--limit", "2", "--out", out, "--force", "--index", index)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes().count(b"#EXTINF") == 2
+    done = library("playlist", "slow fast", "--out", tmp_path / "none.m3u8", "--index", index)
+    assert done.returncode == 0
+    assert b"no playlist was written" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["slow.m3u8"]
+
+
+def test_stats(index: Path, tmp_path: Path) -> None:
+    done = library("stats", "--index", index, "--plot", tmp_path / "x.png")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode()
+    assert "3 tracks, 1.2 hours; 1 files wait for this model" in text
+    assert "slow                2   67%  █" in text
+    assert "holds no audio" in text
+    assert (tmp_path / "x.png").stat().st_size > 5000
+    found = json.loads(library("stats", "--format", "json", "--index", index).stdout)
+    assert found["n_files"] == {"ok": 4, "error": 1, "missing": 0}
+
+
+def test_export(index: Path, tmp_path: Path) -> None:
+    rows = list(csv.DictReader(library("export", "--index", index).stdout.decode("utf-8", "replace").splitlines()))
+    assert len(rows) == 5
+    for name in ("x.csv", "x.parquet"):
+        done = library("export", "--out", tmp_path / name, "--index", index)
+        assert done.returncode == 0, done.stderr
+        assert b"5 files in" in done.stderr
+    assert len((tmp_path / "x.csv").read_bytes().splitlines()) == 6
+    for wrong in (["--out", tmp_path / "x.csv"], ["--out", tmp_path / "x.doc"], ["--format", "parquet"]):
+        assert library("export", "--index", index, *wrong).returncode == 2
+    assert not (tmp_path / "x.doc").exists()
+
+
+def test_similar_listens_to_a_file_outside_the_library(tmp_path: Path) -> None:
+    tagger = LazyTagger(DEFAULT_MODEL)
+    for seed in range(3):
+        sounds.write(tmp_path / f"{seed}.flac", sounds.music(6, 16_000, seed=seed), 16_000)
+    (scores,) = tagger.tag_many([tmp_path / "1.flac"], jobs=1, errors="return", on_progress=None)
+    names = tagger.card.vocabulary.names
+    dims = tagger.embedding_dims
+    near = None if dims is None else tuple(scores.embedding)  # type: ignore[union-attr,arg-type]
+    far = None if dims is None else tuple(-x for x in near)  # type: ignore[union-attr]
+    rows = [
+        Row("/lib/far.mp3", {name: 1 - float(s) for name, s in zip(names, scores.scores, strict=True)}, embedding=far),  # type: ignore[union-attr]
+        Row("/lib/near.mp3", {name: float(s) for name, s in zip(names, scores.scores, strict=True)}, embedding=near),  # type: ignore[union-attr]
+    ]
+    index = make_index(
+        tmp_path / "i.sqlite", rows, model=tagger.card, sha256=tagger.weights_sha256, embedding_dims=dims
+    )
+    done = library("similar", tmp_path / "1.flac", "--index", index, "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    first, second = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first["path"] == "/lib/near.mp3"
+    assert first["likeness"] == pytest.approx(1, abs=1e-3)
+    assert second["likeness"] < 0.999
+    assert b"which is not in the library" in done.stderr
+    (tmp_path / "noise.mp3").write_bytes(b"no audio" * 100)
+    assert library("similar", tmp_path / "noise.mp3", "--index", index).returncode == 1
+    stale = make_index(tmp_path / "stale.sqlite", rows, model=tagger.card, sha256="other", embedding_dims=dims)
+    done = library("similar", tmp_path / "1.flac", "--index", stale)
+    assert done.returncode == 2
+    assert b"is not the one of the index" in done.stderr

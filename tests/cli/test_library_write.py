@@ -1,0 +1,312 @@
+"""`earmark library write | undo | mapping` and `earmark tag --write`, as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import taglib
+
+from earmark.cli import main
+from earmark.library.scan.content import look_into
+from earmark.library.tagfiles.write import read_state
+from earmark.tagging.runtime import find_model, read_card
+from tests.helpers import tagged
+from tests.helpers.made_library import Row, make_index
+
+COMMAND = [sys.executable, "-m", "earmark.cli.main"]
+SCORES = {"rock": 0.9, "jazz": 0.7, "drum and bass": 0.6, "slow": 0.8, "happy": 0.9}
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Earmark = Callable[..., Done]
+
+
+@pytest.fixture
+def earmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Earmark:
+    """The command, in this process: one of its own takes a second to start."""
+
+    def run(*arguments: str | Path, index: Path, cwd: Path | None = None) -> Done:
+        monkeypatch.setenv("EARMARK_INDEX", str(index))
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["earmark", *map(str, arguments)])
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as raised:
+            main.run()
+        code = raised.value.code
+        return Done(0 if code is None else int(code), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("originals")
+    songs = [tagged.make(folder / f"song{suffix}", 0.3) for suffix in (".mp3", ".flac", ".m4a")]
+    for song in songs:
+        tagged.decorate(song)
+    return songs
+
+
+@pytest.fixture
+def library(originals: list[Path], tmp_path: Path) -> Path:
+    """A folder of music with an index of it beside."""
+    music = tmp_path / "music"
+    music.mkdir()
+    rows = []
+    for song in originals:
+        path = Path(shutil.copy(song, music))
+        rows.append(Row(str(path), SCORES, key=look_into(path).key))
+    make_index(tmp_path / "library.sqlite", rows)
+    return music
+
+
+def genres(music: Path) -> list[tuple[str, ...]]:
+    return [read_state(path).values["genre"] for path in sorted(music.iterdir())]
+
+
+def contents(music: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in music.iterdir()}
+
+
+def test_a_dry_run_shows_and_changes_nothing(library: Path) -> None:
+    index, before = library.with_name("library.sqlite"), contents(library)
+    environment = {**os.environ, "EARMARK_INDEX": str(index)}
+    command = [*COMMAND, "library", "write"]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert contents(library) == before
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("song.flac  FLAC")
+    assert lines[1:4] == [
+        "  genre   (none) -> Rock | Jazz",
+        "  scores  (none) -> rock=0.900 | slow=0.800 | jazz=0.700 | drum and bass=0.600",
+        "  model   (none) -> made 1",
+    ]
+    assert "3 files would be changed, 0 without a change, 0 failed; nothing was written: add --apply" in done.stderr
+    assert not index.with_name("library.undo.jsonl").exists()
+
+
+def test_written_read_by_others_and_undone(earmark: Earmark, library: Path) -> None:
+    index = library.with_name("library.sqlite")
+    audio = {path: tagged.packets(path) for path in library.iterdir()}
+    done = earmark("library", "write", library, "--apply", index=index)
+    assert done.returncode == 0, done.stderr
+    assert "3 files changed, 0 without a change, 0 failed; take it back with: earmark library undo 2" in done.stderr
+    for path in library.iterdir():
+        with taglib.File(str(path)) as file:
+            assert file.tags["GENRE"] == ["Rock", "Jazz"]
+            assert file.tags["TITLE"] == [tagged.TITLE]
+    again = earmark("library", "write", "--apply", index=index)
+    assert again.returncode == 0
+    assert again.stdout == ""
+    assert "0 files changed, 3 without a change, 0 failed" in again.stderr
+
+    listed = earmark("library", "undo", "--list", index=index).stdout
+    assert "write  3 files" in listed
+    shown = earmark("library", "undo", index=index)
+    assert "genre   Rock | Jazz -> (none)" in shown.stdout
+    assert genres(library) == [("Rock", "Jazz")] * 3
+    undone = earmark("library", "undo", "--apply", index=index)
+    assert undone.returncode == 0, undone.stderr
+    assert genres(library) == [()] * 3
+    assert "undone by" in earmark("library", "undo", "--list", index=index).stdout
+    assert earmark("library", "undo", "--apply", index=index).returncode == 1
+    assert {path: tagged.packets(path) for path in library.iterdir()} == audio
+
+
+def test_modes_threshold_mapping_and_limits(earmark: Earmark, library: Path, tmp_path: Path) -> None:
+    index = library.with_name("library.sqlite")
+    earmark("library", "write", "--apply", "--max-genres", "1", "--no-scores", index=index)
+    assert genres(library) == [("Rock",)] * 3
+    kept = earmark("library", "write", index=index)
+    assert "genre   Rock stays (heard: Rock | Jazz)" in kept.stdout
+    merged = earmark("library", "write", "--merge", "--threshold", "0.65", "--max-genres", "9", "--apply", index=index)
+    assert merged.returncode == 0
+    assert genres(library) == [("Rock", "Jazz")] * 3
+    assert read_state(library / "song.mp3").values["mood"] == ("Happy",)
+    (tmp_path / "my.toml").write_text('[genre]\njazz = ["Jazz/Swing", "Swing"]\n[mood]\nslow = "Träge"\n', "utf-8")
+    done = earmark("library", "write", "--overwrite", "--map", tmp_path / "my.toml", "--apply", index=index)
+    assert done.returncode == 0, done.stderr
+    assert genres(library) == [("Jazz/Swing", "Swing")] * 3
+    assert read_state(library / "song.m4a").values["mood"] == ("Träge",)
+    assert read_state(library / "song.m4a").values["scores"] == ("slow=0.800", "jazz=0.700")
+
+
+def test_queries_and_paths(earmark: Earmark, library: Path) -> None:
+    index = library.with_name("library.sqlite")
+
+    def shown(*what: str | Path) -> list[str]:
+        done = earmark("library", "write", *what, index=index, cwd=library)
+        return [Path(line.split("  ")[0]).name for line in done.stdout.splitlines() if not line.startswith(" ")]
+
+    assert shown("rock path:flac") == ["song.flac"]
+    assert shown("rock", "path:flac") == ["song.flac"]
+    assert earmark("library", "write", "-rock", index=index).returncode == 2  # a minus first: behind "--"
+    assert shown("--", "-slow") == []
+    assert shown("song.mp3") == ["song.mp3"]
+    assert shown("../music", "song.mp3") == ["song.flac", "song.m4a", "song.mp3"]
+    link = library.with_name("link")
+    link.symlink_to(library)
+    assert shown(link) == ["song.flac", "song.m4a", "song.mp3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["none.mp3"], 1, "none.mp3: no such file or folder"),
+        (["new.mp3"], 1, "new.mp3: not in the index: scan it first"),
+        (["rokc"], 2, "rokc"),
+        (["song.mp3", "rock"], 2, "rock: no such file or folder; a query and paths cannot be mixed"),
+        (["--merge", "--overwrite"], 2, "contradict each other"),
+        (["--threshold", "2"], 2, "threshold 2.0: must be a number from 0 to 1"),
+        (["--max-genres", "-1"], 2, "max_genres -1"),
+        (["--map", "none.toml"], 2, "none.toml: the mapping cannot be read"),
+        (["drum and bass -rock"], 1, "no files found there"),
+    ],
+)
+def test_mistakes_are_told_with_their_exit_code(
+    earmark: Earmark, library: Path, arguments: list[str], code: int, words: str
+) -> None:
+    shutil.copy(library / "song.mp3", library / "new.mp3")
+    before = contents(library)
+    done = earmark("library", "write", *arguments, "--apply", index=library.with_name("library.sqlite"), cwd=library)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert contents(library) == before
+
+
+def test_one_bad_file_does_not_stop_the_rest(earmark: Earmark, library: Path) -> None:
+    (library / "song.flac").chmod(0o444)
+    shutil.copy(tagged.make(library.parent / "other.m4a", 0.4, seed=9), library / "song.m4a")
+    done = earmark("library", "write", "--apply", index=library.with_name("library.sqlite"))
+    assert done.returncode == 1
+    assert "song.flac: is read-only: left as it is" in done.stderr
+    assert "song.m4a: holds other audio than was scanned" in done.stderr
+    assert "1 file changed, 0 without a change, 2 failed" in done.stderr
+    assert read_state(library / "song.mp3").values["genre"] == ("Rock", "Jazz")
+
+
+def test_undo_tells_of_what_was_changed_since(earmark: Earmark, library: Path) -> None:
+    index = library.with_name("library.sqlite")
+    earmark("library", "write", "--apply", index=index)
+    with taglib.File(str(library / "song.mp3"), save_on_exit=True) as file:
+        file.tags["GENRE"] = ["Mine"]
+    (library / "song.m4a").unlink()
+    done = earmark("library", "undo", "--apply", index=index)
+    assert done.returncode == 1
+    assert "its genre holds ['Mine'] by now" in done.stderr
+    assert "song.m4a: no such file" in done.stderr
+    assert read_state(library / "song.mp3").values["genre"] == ("Mine",)
+    assert read_state(library / "song.mp3").values["scores"] == ()
+    assert read_state(library / "song.flac").values["genre"] == ()
+    assert earmark("library", "undo", "nobody", index=index).returncode == 2
+
+
+def test_mapping_of_the_index_or_of_a_model(earmark: Earmark, library: Path, tmp_path: Path) -> None:
+    done = earmark("library", "mapping", index=library.with_name("library.sqlite"))
+    assert '"drum and bass" = "Drum And Bass"' in done.stdout
+    bundled = earmark("library", "mapping", index=tmp_path / "none.sqlite")
+    assert bundled.returncode == 0
+    tags = read_card(find_model()).vocabulary
+    assert all(f'"{tag.name}" = ' in bundled.stdout for tag in tags if tag.category in ("genre", "mood"))
+
+
+def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    for song in originals:
+        shutil.copy(song, music)
+    before, index = contents(music), tmp_path / "library.sqlite"
+    shown = earmark("tag", music, "--write", "--threshold", "0", index=index)
+    assert shown.returncode == 0, shown.stderr
+    assert "  genre   (none) -> " in shown.stdout
+    assert "add --apply to do it" in shown.stderr
+    assert contents(music) == before
+    done = earmark("tag", music, "--write", "--apply", "--threshold", "0", "--format", "jsonl", index=index)
+    assert done.returncode == 0, done.stderr
+    assert all(json.loads(line)["status"] == "ok" for line in done.stdout.splitlines())
+    assert all(found for found in genres(music))
+    assert earmark("library", "undo", "--apply", index=index).returncode == 0
+    assert genres(music) == [()] * 3
+    assert earmark("tag", music, "--apply", index=index).returncode == 2
+    assert "--threshold none" in earmark("tag", music, "--write", "--threshold", "none", index=index).stderr
+
+
+def test_a_full_disk(earmark: Earmark, originals: list[Path], tmp_path: Path) -> None:
+    """A file system of its own, with room for the files and no more."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(place)]
+    if os.geteuid() or shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        song = Path(shutil.copy(originals[0], place))
+        room = shutil.disk_usage(place).free
+        (place / "filler").write_bytes(bytes(room - song.stat().st_size // 2))
+        before = contents(place)
+        make_index(tmp_path / "library.sqlite", [Row(str(song), SCORES, key=look_into(song).key)])
+        done = earmark("library", "write", "--apply", index=tmp_path / "library.sqlite")
+        assert done.returncode == 1
+        assert "not enough space on its disk" in done.stderr
+        assert contents(place) == before
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_killed_fifty_times(originals: list[Path], tmp_path: Path) -> None:
+    """Writing and undoing, both killed over and over: see tests/helpers/killed_writing.py. Here what it found is judged."""
+    music = tmp_path / "music"
+    music.mkdir()
+    rows = []
+    for i in range(3):
+        for song in originals:
+            path = Path(shutil.copy(song, music / f"{i}{song.suffix}"))
+            rows.append(Row(str(path), SCORES, key=look_into(path).key))
+    make_index(tmp_path / "library.sqlite", rows)
+    audio = {path: tagged.packets(path) for path in music.iterdir()}
+    before = {path: tagged.foreign(path) for path in audio}
+    command = [sys.executable, "-m", "tests.helpers.killed_writing", str(tmp_path), "50"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["n_kills"] == 50
+    assert found["n_amidst"] >= 10  # or nothing was tried
+    assert {path: tagged.packets(path) for path in audio} == audio
+    assert {path: tagged.foreign(path) for path in audio} == before
+    assert set(music.iterdir()) == set(audio)
+    assert genres(music) == [()] * len(audio)
+    with closing(sqlite3.connect(tmp_path / "library.sqlite")) as index:
+        assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert {path for (path,) in index.execute("SELECT path FROM files")} == {os.fsencode(path) for path in audio}
+
+
+def test_scores_of_the_index_are_what_is_written(earmark: Earmark, library: Path) -> None:
+    index = library.with_name("library.sqlite")
+    earmark("library", "write", "--apply", index=index)
+    with taglib.File(str(library / "song.mp3")) as file:
+        said = dict(text.rsplit("=", 1) for text in file.tags["EARMARK_SCORES"])
+    assert {tag: float(score) for tag, score in said.items()} == {
+        tag: pytest.approx(np.float32(SCORES[tag]), abs=5e-4) for tag in ("rock", "slow", "jazz", "drum and bass")
+    }

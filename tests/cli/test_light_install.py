@@ -1,0 +1,107 @@
+"""`pip install .` gives a tagger without the research half: proved in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.helpers import sounds
+
+HEAVY = ("torch", "lightning", "pandas", "librosa", "sklearn", "matplotlib", "onnx", "scipy", "yaml", "pyarrow")
+
+
+@pytest.fixture(scope="module")
+def light_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("light")
+    venv.create(folder, with_pip=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), str(ROOT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def test_tags_without_the_research_half(light_python: Path, tmp_path: Path) -> None:
+    code = f"import importlib.util as u; print([name for name in {HEAVY} if u.find_spec(name)])"
+    installed = subprocess.run([light_python, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert installed.strip() == "[]"
+    song = sounds.write(tmp_path / "song.mp3", sounds.music(12, 44_100), 44_100)
+    done = subprocess.run(
+        [light_python.with_name("earmark"), "tag", song, "--format", "jsonl"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tags"]
+
+
+def test_the_plugin_of_beets_lies_where_beets_looks_for_it(light_python: Path) -> None:
+    code = "import importlib.util as u; print(u.find_spec('beets'), u.find_spec('beetsplug.earmark').origin)"
+    found = subprocess.run([light_python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert found[0] == "None"  # beets itself is not needed
+    assert Path(found[1]).parts[-2:] == ("beetsplug", "earmark.py")
+
+
+RESEARCH = [
+    ["train", "first", "--out", "x"],
+    ["evaluate", "first", "--dataset", "emotify", "--root", ".", "--out", "x"],
+    ["score", "scores.csv", "labels.csv"],
+    ["compare", "a.parquet", "b.parquet"],
+    ["export", ".", "--out", "x.onnx"],
+    ["import-weights", "x.h5", "--out", "x"],
+    ["models", "pull", "musicnn-mtt"],
+    ["models", "list", "--architectures"],
+]
+
+
+@pytest.mark.parametrize("arguments", RESEARCH, ids=lambda arguments: " ".join(arguments[:2]))
+def test_research_commands_ask_for_their_extra(light_python: Path, tmp_path: Path, arguments: list[str]) -> None:
+    command = [light_python.with_name("earmark"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'earmark[train]'" in done.stderr
+
+
+def test_the_service_asks_for_its_extra(light_python: Path, tmp_path: Path) -> None:
+    done = subprocess.run([light_python.with_name("earmark"), "serve"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'earmark[serve]'" in done.stderr
+
+
+def test_clusters_ask_for_their_extra(light_python: Path, tmp_path: Path) -> None:
+    command = [light_python.with_name("earmark"), "cluster", "tag", "tracks.csv", "--out", "tags"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'earmark[scale]'" in done.stderr
+
+
+def test_no_light_module_imports_the_research_half() -> None:
+    light = [
+        "audio",
+        "card",
+        "discover",
+        "errors",
+        "pipeline",
+        "runtime",
+        "tagging",
+        "taggram",
+        "truncation",
+        "vocabulary",
+        "cli.main",
+        "cli.tag_run",
+    ]
+    code = (
+        "import sys, importlib\n"
+        f"for name in {light}: importlib.import_module('earmark.' + name)\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

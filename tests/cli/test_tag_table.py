@@ -1,0 +1,115 @@
+"""What `earmark tag` prints for people: two tags of each category that hold, or that nothing does; and the card."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from earmark.cli import tag_run
+from earmark.cli.main import app
+from earmark.core.card import InputSpec, Metric, ModelCard
+from earmark.core.tag_constraints import TagRules
+from earmark.core.vocabulary import Tag, Vocabulary
+from earmark.tagging.tagger import load_tagger
+from tests.helpers import sounds
+from tests.helpers.onnx_files import tiny
+
+TAGS = Vocabulary(
+    (
+        Tag("slow", category="tempo"),
+        Tag("fast", category="tempo"),
+        *(Tag(name, category="genre") for name in ("rock", "pop", "drum and bass")),
+        *(Tag(name, category="mood") for name in ("[sad]", "happy", "calm")),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sounds.write_int_wav(tmp_path_factory.mktemp("song") / "a.wav", sounds.music(3, 16_000)[0], 16_000)
+
+
+def model(folder: Path, threshold: float) -> Path:
+    card = ModelCard(
+        "tiny",
+        "none",
+        InputSpec(16_000, 16_000, 16_000),
+        TAGS,
+        thresholds=dict.fromkeys(TAGS.names, threshold),
+        rules=TagRules((("slow", "fast"),)),
+        limits=("It knows nothing.",),
+        training={"heard_from": {name: {"teacher": [name]} for name in TAGS.names}, "left_out": {"polka": "noise"}},
+        metrics=(
+            Metric("roc_auc", 0.75, "some", "split", "test", low=0.7, high=0.8),
+            *(Metric("roc_auc", 0.75, "some", "split", "test", tag=name, low=0.7, high=0.8) for name in TAGS.names),
+        ),
+    )
+    return tiny(folder / "tiny.onnx", card)
+
+
+def shown(*arguments: str | Path) -> str:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "80"})
+    assert done.exit_code == 0, done.output
+    return str(done.stdout)
+
+
+def test_a_row_has_two_tags_of_each_category_that_hold(tmp_path: Path, song: Path) -> None:
+    path = model(tmp_path, 0.0)
+    (line,) = shown("tag", song, "--model", path).splitlines()
+    groups = [re.findall(r"(\S.*?) (\d\.\d\d)", part) for part in line.split("0:03  ")[1].split(" | ")]
+    scores = load_tagger(path).tag(song)
+    best = [[t for t in scores.top(0, "auto") if t.category == name][:2] for name in ("genre", "mood", "tempo")]
+    assert groups == [[(t.tag, f"{t.score:.2f}") for t in group] for group in best]
+    assert [len(group) for group in groups] == [2, 2, 1]  # slow and fast exclude each other
+    assert [t.tag for t in scores.top_per_category()] == [t.tag for group in best for t in group]
+    assert len(re.findall(r" \d\.\d\d", shown("tag", song, "--model", path, "--top", "1"))) == 1
+
+
+def test_where_nothing_holds_the_highest_are_named(tmp_path: Path, song: Path) -> None:
+    path = model(tmp_path, 1.0)
+    scores = load_tagger(path).tag(song)
+    highest = "  ".join(f"{t.tag} {t.score:.2f}" for t in scores.top(3))
+    assert shown("tag", song, "--model", path).endswith(f"nothing over its threshold; highest: {highest}\n")
+
+
+def test_on_a_narrow_terminal_tags_go_on_below_tags(
+    tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = model(tmp_path, 0.0)
+    controller, terminal = pty.openpty()
+    with os.fdopen(terminal, "w") as out:
+        narrow = Console(file=out, width=60, highlight=False, soft_wrap=True, force_terminal=True, color_system=None)
+        monkeypatch.setattr(tag_run, "Console", lambda **_: narrow)
+        monkeypatch.chdir(song.parent)
+        run = tag_run.TagRun(
+            model=str(path), output_format="table", top=None, threshold="auto", taggram_dir=None, jobs=1,
+            damaged="error", quiet=True,
+        )  # fmt: skip
+        assert run.over([Path(song.name)]) == 0
+    lines = os.read(controller, 10_000).decode().splitlines()
+    os.close(controller)
+    assert len(lines) > 1
+    assert all(len(line) <= 60 for line in lines)
+    assert {len(line) - len(line.lstrip()) for line in lines[1:]} == {len(f"{song.name}     0:03  ")}
+
+
+def test_a_card_names_a_category_once_and_fits_its_table(tmp_path: Path) -> None:
+    path = model(tmp_path, 0.25)
+    text = shown("models", "show", path)
+    rows = text[text.index("category") : text.index("Where it comes from")].splitlines()[1:]
+    assert sum("genre" in row for row in rows) == 1
+    assert sum("teacher" in row and "0.25" in row and "0.75" in row for row in rows) == len(TAGS)
+    for words in (
+        "3 genre, 3 mood, 2 tempo",
+        "slow / fast",
+        "- It knows nothing.",
+        "0.750 [0.700, 0.800]",
+        "polka (why",
+    ):
+        assert words in text

@@ -1,0 +1,501 @@
+"""Making a labelled set for a student: examples, augmentations, shards, and soft labels over the union of tags."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import sosfreqz
+from scipy.stats import spearmanr
+from typer.testing import CliRunner
+
+from earmark.cli.main import app
+from earmark.core.errors import ConfigError, DataError, ModelError
+from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
+from earmark.core.vocabulary import Tag
+from earmark.distillation.augment import RATE_HZ, apply_step, biquad, draw_steps, loudness
+from earmark.distillation.corpus import Song, held_out_sources, read_songs, shares
+from earmark.distillation.label import PLAIN_SETS, Material, Shard, label, n_train_shards, plan
+from earmark.distillation.label_fusion import Merger, union_logits
+from earmark.distillation.labelled_set import LabelledSet, overlaps
+from earmark.distillation.tags import Union, UnionTag, load_union
+from earmark.distillation.teacher_comparison import (
+    agreement,
+    agreement_with_all,
+    all_groups,
+    genre_labels,
+    genre_rows,
+    greedy_order,
+    song_logits,
+)
+from earmark.distillation.teachers import FAST_TEACHERS, TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
+from earmark.distillation.windows import EXAMPLE_SAMPLES, Examples, make_example, plain_recipes, to_float
+from earmark.tagging.runtime import find_model
+from earmark.tagging.tagger import Tagger
+from earmark.training.audio_store import AudioStore, PackedAudio
+from tests.helpers.emotify import write_emotify
+from tests.helpers.sounds import music
+
+N_SOURCES = 24
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A made Emotify and a made corpus: 24 sources, the first with three excerpts."""
+    root = tmp_path_factory.mktemp("music")
+    corpus = root / "corpus"
+    corpus.mkdir()
+    with (corpus / "tracks.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["track_id", "path", "source", "licence", "label", "duration_s"])
+        for k in range(N_SOURCES + 2):
+            soundfile.write(corpus / f"{k}.flac", music(2.0, RATE_HZ, seed=k)[0], RATE_HZ)
+            writer.writerow([f"c{k}", f"{k}.flac", f"source {k % N_SOURCES}", "CC0", "", 2.0])
+    return write_emotify(root / "emotify"), corpus
+
+
+@pytest.fixture(scope="module")
+def material(folders: tuple[Path, Path]) -> Material:
+    """Songs, and one real network of several windows."""
+    songs = read_songs(*folders)
+    packed = AudioStore(RATE_HZ).load([song.path for song in songs])
+    waveforms = {song.song_id: waveform for song, waveform in zip(songs, packed, strict=True)}
+    teacher = load_teacher(find_model(), EXAMPLE_SAMPLES)
+    return Material(songs, waveforms, (teacher,), train_teachers=(teacher.name,))
+
+
+def test_sources_are_held_out_whole_and_none_of_them_is_large() -> None:
+    excerpts = [(f"source {k}", 10.0) for k in range(30)] + [("large", 30.0)] * 5
+    held_out = held_out_sources(excerpts)
+    assert "large" not in held_out
+    assert len(held_out) == 5  # a tenth of 450 s
+    assert held_out == held_out_sources(excerpts[::-1])
+    assert held_out != held_out_sources(excerpts, salt="another")
+
+
+def test_a_corpus_that_cannot_be_split_by_source_is_refused() -> None:
+    with pytest.raises(DataError, match="2 sources"):
+        held_out_sources([("a", 10.0), ("b", 10.0)])
+
+
+def test_songs_and_their_roles(folders: tuple[Path, Path]) -> None:
+    songs = read_songs(*folders)
+    roles = Counter(song.role for song in songs)
+    assert (roles["validation"], roles["test"], roles["heldout"]) == (4, 8, 3)
+    sources = {role: {song.source for song in songs if song.role == role} for role in roles}
+    assert not sources["heldout"] & sources["train"]
+
+
+def test_problems_of_a_corpus_are_told_at_once(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "tracks.csv").write_text("track_id,path,source,duration_s\na,a.flac,x,long\na,b.flac,y,3\n")
+    with pytest.raises(DataError, match=r"(?s)duration_s 'long'.*'a' is there more than once"):
+        read_songs(folders[0], tmp_path)
+
+
+def test_shares_favour_small_sources() -> None:
+    songs = [Song("e", Path("e"), "emotify", "train", 60.0)]
+    songs += [Song(f"large {k}", Path("l"), "large", "train", 20.0) for k in range(100)]
+    songs += [Song("small", Path("s"), "small", "train", 20.0), Song("kept", Path("k"), "k", "test", 60.0)]
+    found = {song.song_id: share for song, share in shares(songs)}
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert found["e"] == pytest.approx(0.45)
+    assert found["small"] == pytest.approx(10 * found["large 3"])  # as many seconds by 100, their root by 10
+    assert "kept" not in found
+
+
+def test_recipes_are_functions_of_seed_and_number(material: Material) -> None:
+    examples = Examples(material.songs, material.seconds, seed=3)
+    again = Examples(material.songs, material.seconds, seed=3)
+    recipes = [examples.recipe(k) for k in range(200)]
+    assert [again.recipe(k) for k in (7, 3, 199)] == [recipes[7], recipes[3], recipes[199]]
+    assert json.loads(json.dumps(recipes)) == recipes
+    assert Examples(material.songs, material.seconds, seed=4).recipe(0) != recipes[0]
+    roles = {song.song_id: song.role for song in material.songs}
+    assert {roles[part["song"]] for recipe in recipes for part in recipe["parts"]} == {"train"}
+    assert 0.15 < np.mean([len(recipe["parts"]) == 2 for recipe in recipes]) < 0.35
+    assert 0.2 < np.mean([not recipe["steps"] for recipe in recipes]) < 0.5
+
+
+@pytest.mark.parametrize("first", [0, 500])
+def test_any_stretch_of_numbers_is_a_fair_sample(material: Material, first: int) -> None:
+    examples = Examples(material.songs, material.seconds, seed=0)
+    counts = Counter(examples.recipe(k)["parts"][0]["song"] for k in range(first, first + 200))
+    for song, share in shares(material.songs):
+        assert counts[song.song_id] == pytest.approx(200 * share, abs=2.5)
+
+
+def test_an_unchanged_example_is_the_songs_own_samples() -> None:
+    sound = 0.2 * np.random.default_rng(0).uniform(-1, 1, 40 * RATE_HZ).astype(np.float32)
+    recipe = {"parts": [{"song": "a", "start_seconds": 5.0, "semitones": 0.0}], "steps": []}
+    made = make_example(recipe, {"a": PackedAudio.pack(sound)})
+    assert made.shape == (EXAMPLE_SAMPLES,)
+    np.testing.assert_allclose(to_float(made), sound[5 * RATE_HZ :][:EXAMPLE_SAMPLES], atol=5e-5)
+
+
+def test_a_short_song_is_repeated_without_gaps() -> None:
+    sound = np.sin(2 * np.pi * 440 * np.arange(7 * RATE_HZ) / RATE_HZ).astype(np.float32) * 0.5
+    recipe = {"parts": [{"song": "a", "start_seconds": 3.0, "semitones": 0.0}], "steps": []}
+    made = to_float(make_example(recipe, {"a": PackedAudio.pack(sound)}))
+    levels = [loudness(block) for block in made[: 29 * RATE_HZ].reshape(29, -1)]
+    assert min(levels) > 0.34
+    np.testing.assert_array_equal(made[: EXAMPLE_SAMPLES // 2], made[7 * RATE_HZ :][: EXAMPLE_SAMPLES // 2])
+
+
+@pytest.mark.parametrize("semitones", [-2.0, 0.5, 2.0])
+def test_speed_moves_the_pitch(semitones: float) -> None:
+    sound = np.sin(2 * np.pi * 1000 * np.arange(40 * RATE_HZ) / RATE_HZ).astype(np.float32) * 0.5
+    recipe = {"parts": [{"song": "a", "start_seconds": 0.0, "semitones": semitones}], "steps": []}
+    made = to_float(make_example(recipe, {"a": PackedAudio.pack(sound)}))
+    assert made.shape == (EXAMPLE_SAMPLES,)
+    heard = np.abs(np.fft.rfft(made)).argmax() * RATE_HZ / EXAMPLE_SAMPLES
+    assert heard == pytest.approx(1000 * 2 ** (semitones / 12), abs=0.1)
+    assert loudness(made[-RATE_HZ:]) > 0.34  # up to the end
+
+
+def test_a_mix_balances_loudness_and_does_not_clip() -> None:
+    time = np.arange(30 * RATE_HZ) / RATE_HZ
+    loud, soft = 0.9 * np.sin(2 * np.pi * 300 * time), 0.01 * np.sin(2 * np.pi * 2000 * time)
+    waveforms = {"a": PackedAudio.pack(loud.astype(np.float32)), "b": PackedAudio.pack(soft.astype(np.float32))}
+    part = {"start_seconds": 0.0, "semitones": 0.0}
+    recipe = {"parts": [{"song": "a", **part}, {"song": "b", **part, "level_db": -6.0}], "steps": []}
+    made = to_float(make_example(recipe, waveforms))
+    spectrum = np.abs(np.fft.rfft(made[: 20 * RATE_HZ]))
+    assert 20 * np.log10(spectrum[2000 * 20] / spectrum[300 * 20]) == pytest.approx(-6.0, abs=0.05)
+    assert np.abs(made).max() == pytest.approx(1.0, abs=1e-3)
+    assert np.mean(np.abs(made) > 0.999) < 0.02  # each turn touches it, none stays there
+
+
+@pytest.mark.parametrize(
+    ("shape", "low_db", "high_db"),
+    [("low_shelf", -9, 0), ("high_shelf", 0, -9), ("low_pass", 0, -60), ("high_pass", -60, 0)],
+)
+def test_filters_do_what_their_names_say(shape: str, low_db: float, high_db: float) -> None:
+    _, response = sosfreqz(biquad(shape, 1000.0, -9.0), worN=[10.0, 1000.0, 7950.0], fs=RATE_HZ)
+    low, corner, high = 20 * np.log10(np.abs(response))
+    for found, wanted in ((low, low_db), (high, high_db)):
+        assert found < -55 if wanted == -60 else found == pytest.approx(wanted, abs=0.1)
+    assert corner == pytest.approx(-4.5 if "shelf" in shape else -3.01, abs=0.02)
+
+
+def test_an_unknown_filter_or_step_is_refused() -> None:
+    with pytest.raises(ConfigError, match="band_pass"):
+        biquad("band_pass", 100.0)
+    with pytest.raises(ConfigError, match="reverse"):
+        apply_step(np.zeros(10, np.float32), {"kind": "reverse"})
+
+
+@pytest.mark.parametrize("colour", ["white", "pink"])
+def test_noise_has_its_level_and_colour(colour: str) -> None:
+    sound = music(4.0, RATE_HZ)[0]
+    step = {"kind": "noise", "colour": colour, "snr_db": 20.0, "seed": 1}
+    noise = apply_step(sound, step) - sound
+    assert 20 * np.log10(loudness(sound) / loudness(noise)) == pytest.approx(20.0, abs=0.05)
+    np.testing.assert_array_equal(apply_step(sound, step) - sound, noise)
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    octaves = power[4 * 250 : 4 * 500].sum() / power[4 * 2000 : 4 * 4000].sum()
+    assert octaves == pytest.approx(1.0 if colour == "pink" else 1 / 8, rel=0.2)
+
+
+@pytest.mark.parametrize(("container", "kbps"), [("mp3", 24), ("mp3", 64), ("ogg", 12), ("ogg", 32)])
+def test_codecs_change_the_sound_but_not_its_place(container: str, kbps: int) -> None:
+    sound = music(5.0, RATE_HZ)[0]
+    heard = apply_step(sound, {"kind": "codec", "container": container, "kbps": kbps})
+    assert heard.shape == sound.shape
+    assert heard.dtype == np.float32
+    envelopes = [np.abs(x).reshape(-1, 80).mean(axis=1) for x in (sound, heard)]
+    assert np.corrcoef(*envelopes)[0, 1] > 0.9
+    assert np.abs(heard - sound).max() > 1e-3
+
+
+def test_drawn_steps_can_be_carried_out() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [step for _ in range(60) for step in draw_steps(rng)]
+    assert {step["kind"] for step in drawn} == {"filter", "noise", "gain", "codec"}
+    sound = music(1.0, RATE_HZ)[0]
+    for step in drawn:
+        assert np.isfinite(apply_step(sound, step)).all()
+
+
+def test_unchanged_sets_cover_whole_songs() -> None:
+    songs = [Song(name, Path(name), "emotify", "test", 0.0) for name in ("short", "long")]
+    recipes = plain_recipes(songs, {"short": 12.0, "long": 60.0})
+    assert [(recipe["parts"][0]["song"], recipe["parts"][0]["start_seconds"]) for recipe in recipes] == [
+        ("short", 0.0),
+        ("long", 0.0),
+        ("long", 30.9),
+    ]
+
+
+def test_a_set_can_be_stopped_and_gone_on_with(material: Material, tmp_path: Path) -> None:
+    shards = plan(material, hours=0, seed=0)
+    assert Counter(shard.set_name for shard in shards) == dict.fromkeys(PLAIN_SETS, 1)
+    made = label(shards, material, tmp_path, seed=0)
+    first = next(made)
+    assert not first.before
+    made.close()
+    written = {path.name: path.stat().st_mtime_ns for path in first.shard.folder(tmp_path).iterdir()}
+    (tmp_path / "heldout" / ".00007.1.part").mkdir()  # of a process that was killed
+    both = [done for part in ((1, 2), (2, 2)) for done in label(shards, material, tmp_path, 0, part)]
+    assert [done.shard for done in both if done.before] == [first.shard]
+    assert {path.name: path.stat().st_mtime_ns for path in first.shard.folder(tmp_path).iterdir()} == written
+    labelled = LabelledSet.open(tmp_path / "validation")
+    assert len(labelled) == 4
+    assert len(LabelledSet.open(tmp_path / "heldout").shards) == 1
+    teacher = material.teachers[0]
+    answers = teacher.listen(to_float(labelled.audio[0][2]))
+    np.testing.assert_allclose(labelled.windows[2, 0], answers, atol=1e-3)
+    np.testing.assert_allclose(labelled.means[2, 0], answers.mean(axis=0), atol=1e-3)
+    assert labelled.songs()[2] == labelled.recipes[2]["parts"][0]["song"]
+    assert labelled.audible.all()
+
+
+def test_a_set_of_another_seed_is_refused(material: Material, tmp_path: Path) -> None:
+    examples = Examples(material.songs, material.seconds, seed=0)
+    shards = [Shard("train", 0, tuple(examples.recipe(k) for k in range(2)))]
+    assert len(list(label(shards, material, tmp_path, seed=0))) == 1
+    with pytest.raises(DataError, match="begun with other seed"):
+        list(label(shards, material, tmp_path, seed=1))
+    with pytest.raises(ConfigError, match="part 3/2"):
+        list(label(shards, material, tmp_path, 0, part=(3, 2)))
+
+
+def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"set\.json"):
+        LabelledSet.open(tmp_path)
+    (tmp_path / "set.json").write_text('{"format": 99}')
+    with pytest.raises(DataError, match="99"):
+        LabelledSet.open(tmp_path)
+
+
+def test_hours_are_rounded_up_to_whole_shards() -> None:
+    assert [n_train_shards(hours) for hours in (0, 0.1, 64 * 29.1 / 3600, 64 * 29.1 / 3600 + 0.01)] == [0, 1, 1, 2]
+    with pytest.raises(ConfigError, match="-1"):
+        n_train_shards(-1)
+
+
+def test_a_part_is_labelled_by_the_windows_in_it(material: Material, tmp_path: Path) -> None:
+    list(label(plan(material, 0, 0), material, tmp_path, seed=0))
+    labelled = LabelledSet.open(tmp_path / "validation")
+    starts = material.teachers[0].starts
+    size = material.teachers[0].model.card.input.window_samples
+    np.testing.assert_allclose(
+        labelled.part_means(starts[1], size, size)[:, 0],
+        np.einsum("w,nwt->nt", (part := overlaps(starts, size, starts[1], size)) / part.sum(), labelled.windows[:, 0]),
+        atol=1e-6,
+    )
+    assert overlaps(starts, size, starts[1], size)[1] == 1.0
+    with pytest.raises(DataError, match="no window"):
+        labelled.part_means(EXAMPLE_SAMPLES + size, size, size)
+
+
+def test_every_tag_of_every_teacher_is_placed_or_left_out_with_a_reason() -> None:
+    union = load_union()
+    placed = {(name, tag) for row in union.tags for name, tags in row.sources.items() for tag in tags}
+    for name in set(VOCABULARY_OF.values()):
+        for tag in load_vocabulary(name).names:
+            assert ((name, tag) in placed) != ((name, tag) in union.left_out), (name, tag)
+    assert all(len(reason) > 20 for reason in union.left_out.values())
+    assert set(VOCABULARY_OF.values()) == set(VOCABULARIES)
+    assert len(TEACHERS) == 11
+
+
+def test_a_table_of_tags_with_mistakes_is_refused_with_all_of_them() -> None:
+    union = load_union()
+    wrong = (replace(union.tags[0], sources={"mtat-50": ("rock", "guitar", "rok")}), *union.tags[1:-1])
+    with pytest.raises(ConfigError) as caught:
+        Union((*wrong, UnionTag(Tag("nothing"), {})), union.left_out)
+    text = str(caught.value)
+    assert "mtat-50 has no tag 'rok'" in text
+    assert "'guitar' is placed 2 times" in text
+    assert "mtat-50: 'quiet' is neither placed nor left out" in text
+    assert "'nothing' comes from nowhere" in text
+
+
+def made_answers(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3, 50) answers of an MTAT, an MSD and another MTAT teacher who hear one hidden degree of "rock"."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.standard_normal(n)
+    answers = rng.uniform(0.01, 0.2, (n, 3, 50))
+    names = [load_vocabulary(name).names.index("rock") for name in ("mtat-50", "msd-50", "mtat-50")]
+    for teacher, (level, spread, noise) in enumerate([(-3, 1.0, 0.5), (0, 2.0, 0.5), (-2, 0.5, 0.5)]):
+        logit = level + spread * (hidden + noise * rng.standard_normal(n))
+        answers[:, teacher, names[teacher]] = 1 / (1 + np.exp(-logit))
+    return answers, hidden
+
+
+MADE = ("mtat-50", "msd-50", "mtat-50")
+
+
+def test_soft_labels_are_nearer_the_truth_than_any_teacher() -> None:
+    answers, hidden = made_answers(2000)
+    union = load_union()
+    logits = union_logits(answers, MADE, union)
+    place = union.vocabulary.index("rock")
+    known = np.flatnonzero(~np.isnan(logits[0]).all(axis=0))
+    merger = Merger.fit(logits[:, :, known])
+    merged = merger.merge(logits[:, :, known])
+    assert merged.dtype == np.float32
+    assert 0 < merged.min() < merged.max() < 1
+    column = known.tolist().index(place)
+    of_merged = spearmanr(merged[:, column], hidden).statistic
+    assert of_merged > max(spearmanr(logits[:, k, place], hidden).statistic for k in range(3)) + 0.02
+    merged_logit = np.log(merged[:, column] / (1 - merged[:, column]))
+    assert merged_logit.mean() == pytest.approx((-3 + 0 - 2) / 3, abs=0.15)
+    assert merged_logit.std() == pytest.approx(logits[:, :, place].std(axis=0).mean(), rel=0.01)
+    # A part of the set is merged as it is in the whole.
+    np.testing.assert_array_equal(merger.merge(logits[5:9][:, :, known]), merged[5:9])
+
+
+def test_weights_choose_teachers() -> None:
+    answers, _ = made_answers(200)
+    union = load_union()
+    place = [union.vocabulary.index("rock")]
+    logits = union_logits(answers, MADE, union)[:, :, place]
+    alone = Merger.fit(logits, [0, 1, 0]).merge(logits)[:, 0]
+    np.testing.assert_allclose(alone, 1 / (1 + np.exp(-logits[:, 1, 0])), atol=1e-5)
+    with pytest.raises(ConfigError, match="above 0 for each tag"):
+        Merger.fit(logits, [0, 0, 0])
+    with pytest.raises(ConfigError, match="at least 2"):
+        Merger.fit(logits[:1])
+
+
+def test_synonyms_of_one_teacher_add_up() -> None:
+    answers = np.full((1, 1, 50), 0.001)
+    names = load_vocabulary("mtat-50").names
+    for name in ("no vocal", "no vocals", "no voice"):
+        answers[0, 0, names.index(name)] = 0.2
+    union = load_union()
+    logit = union_logits(answers, ["mtat-50"], union)[0, 0, union.vocabulary.index("instrumental")]
+    assert 1 / (1 + np.exp(-logit)) == pytest.approx(1 - 0.8**3)
+    assert np.isnan(union_logits(answers, ["mtat-50"], union)[0, 0, union.vocabulary.index("jazz")])
+
+
+def test_agreement_tells_a_tag_from_noise() -> None:
+    answers, _ = made_answers(400)
+    union = load_union()
+    found = agreement(union_logits(answers, MADE, union), MADE)
+    rock, harp, jazz = (union.vocabulary.index(name) for name in ("rock", "harp", "jazz"))
+    assert found.within[rock] > 0.7
+    assert found.across[rock] > 0.7
+    assert abs(found.within[harp]) < 0.2
+    assert np.isnan(found.within[jazz])  # one teacher alone knows it
+    assert found.of_teacher[0, rock] == pytest.approx((found.within[rock] + found.across[rock]) / 2, abs=0.1)
+
+
+def test_genres_are_measured_by_song(folders: tuple[Path, Path]) -> None:
+    songs = [f"emotify-{100 * genre + number:03d}" for genre in range(4) for number in (1, 2, 3)]
+    labels = genre_labels(folders[0], songs)
+    assert labels.sum(axis=0).tolist() == [3, 3, 3, 3]
+    answers, _ = made_answers(len(songs))
+    place = load_vocabulary("mtat-50").names.index("rock")
+    answers[:, 0, place] = 0.1 + 0.5 * labels[:, 1]
+    union = load_union()
+    teachers = ("fcn-mtat", "fcn-msd", "vgg-mtt")
+    rows = genre_rows(union_logits(answers, MADE, union), labels, union, teachers, all_groups(teachers, MADE))
+    by_title = {row.title: row for row in rows}
+    assert by_title["fcn-mtat"].values[1] == 1.0
+    assert np.isnan(by_title["fcn-msd"].values[0])  # Million Song tags have no classical
+    assert {"all teachers", "all of mtat-50", "all fcn", "FCN and CRNN"} <= set(by_title)
+    with pytest.raises(DataError, match="emotify-999"):
+        genre_labels(folders[0], ["emotify-999"])
+
+
+def write_set(folder: Path, songs: list[str], answers: np.ndarray) -> None:
+    """A labelled set of two examples a song, whose audio is short; the second example of each song is silent."""
+    shard = folder / "00000"
+    shard.mkdir(parents=True)
+    teachers = [{"name": f"fcn-{k}", "vocabulary": name, "starts": [0]} for k, name in enumerate(MADE)]
+    document = {"format": 1, "teachers": teachers, "teachers_by_window": []}
+    (folder / "set.json").write_text(json.dumps(document))
+    loud = 1000 * np.ones((len(songs), 1, 100), np.int16)
+    np.save(shard / "audio.npy", np.concatenate([loud, np.zeros_like(loud)], axis=1).reshape(-1, 100))
+    both = np.stack([answers, np.random.default_rng(1).uniform(0, 1, answers.shape)], axis=1)
+    np.save(shard / "means.npy", both.reshape(-1, *answers.shape[1:]).astype(np.float16))
+    lines = [json.dumps({"parts": [{"song": song}]}) for song in songs for _ in range(2)]
+    (shard / "recipes.jsonl").write_text("\n".join(lines))
+
+
+def test_the_page_on_teachers_tells_a_good_one(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    songs = {
+        "emotify": [f"emotify-{100 * genre + number:03d}" for genre in range(4) for number in (1, 2, 3)],
+        "validation": [f"emotify-{100 * genre + 4:03d}" for genre in range(4)],
+        "heldout": [f"c{k}" for k in range(5)],
+    }
+    place = load_vocabulary("mtat-50").names.index("rock")
+    for k, (name, members) in enumerate(songs.items()):
+        answers, _ = made_answers(len(members), seed=k)
+        if name != "heldout":
+            answers[:, 0, place] = 0.1 + 0.5 * genre_labels(folders[0], members)[:, 1]
+        write_set(tmp_path / name, members, answers)
+    arguments = ["distill", "teachers", str(tmp_path), "--emotify", str(folders[0])]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    rows = [line.split(" | ") for line in result.output.splitlines() if line.startswith("| fcn-0 |")]
+    assert [row[2] for row in rows if len(row) == 6] == ["1.000"] * 3  # both sets, and each of them
+    assert "## Genres: emotify and validation, 16 songs" in result.output
+    assert "drawing artists (16)" in result.output
+    assert "## TeacherAgreement: heldout, 5 songs" in result.output
+    names, logits = song_logits([LabelledSet.open(tmp_path / "validation")], load_union())
+    assert names == songs["validation"]
+    assert logits.shape == (4, 3, len(load_union().tags))
+
+
+def test_greedy_order_takes_the_best_next() -> None:
+    worth = {"a": 1.0, "b": 3.0, "c": 2.0}
+    stages = greedy_order(lambda names: sum(worth[name] for name in names), list(worth))
+    assert [members[-1] for members, _ in stages] == ["b", "c", "a"]
+    assert [value for _, value in stages] == [3.0, 5.0, 6.0]
+
+
+def test_a_missing_teacher_is_told_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARMARK_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match=r"mtat_fcn\.pth.*earmark models pull fcn-mtat"):
+        prepare_teacher("fcn-mtat", tmp_path, tmp_path)
+
+
+def test_the_command_wants_a_part_that_is_one(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    arguments = ["distill", "label", "--emotify", str(folders[0]), "--corpus", str(folders[1]), "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, [*arguments, "--part", "half"])
+    assert isinstance(result.exception, ConfigError)
+    assert "I/N" in str(result.exception)
+
+
+@pytest.mark.shared
+def test_a_published_network_hears_an_example_as_a_user_would(
+    shared_dir: Path, folders: tuple[Path, Path], material: Material, tmp_path: Path
+) -> None:
+    path = prepare_teacher("vgg-mtt", tmp_path / "teachers", shared_dir / "data" / "peers")
+    teacher: Teacher = load_teacher(path, EXAMPLE_SAMPLES)
+    examples = Examples(material.songs, material.seconds, seed=0)
+    samples = to_float(make_example(examples.recipe(5), material.waveforms))
+    heard = teacher.listen(samples)
+    assert heard.shape == (len(teacher.starts), 50) == (10, 50)
+    tagger = Tagger(teacher.model)
+    np.testing.assert_allclose(heard.mean(axis=0), tagger.tag_waveform(samples, RATE_HZ).scores, atol=1e-5)
+
+
+def test_the_train_set_is_labelled_by_the_teachers_named_for_it_alone(material: Material) -> None:
+    other = dataclasses.replace(material.teachers[0], name="another")
+    both = dataclasses.replace(material, teachers=(other, *material.teachers))
+    assert both.teachers_of("train") == material.teachers
+    assert both.teachers_of("heldout") == (other, *material.teachers)
+    assert not [name for name in FAST_TEACHERS if name.startswith("musicnn")]
+
+
+def test_teachers_agree_with_all_as_far_as_they_are_all() -> None:
+    rng = np.random.default_rng(0)
+    mind, noise = rng.standard_normal((2, 60, 8))
+    logits = np.stack([mind, mind + 0.01 * noise, mind - 0.01 * noise, noise], axis=1)  # three of one mind, one without
+    assert agreement_with_all(logits, [0, 1, 2, 3]) == (pytest.approx(1.0), 5.0)
+    of_one_mind, top = agreement_with_all(logits, [0, 1, 2])
+    alone, top_alone = agreement_with_all(logits, [3])
+    assert of_one_mind > 0.85
+    assert alone < 0.6
+    assert top > top_alone

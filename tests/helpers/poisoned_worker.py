@@ -1,0 +1,34 @@
+"""The process that listens, with a decoder that some files harm: by name, a file crashes it, hangs it, or is slow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from earmark import audio
+from earmark.audio.decoder import AudioStream
+from earmark.cluster import worker_process as listener
+
+
+class HarmedStream(AudioStream):
+    def __iter__(self) -> Iterator[Any]:
+        if "crashes" in self.path.name:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "hangs" in self.path.name:
+            time.sleep(3600)
+        if "together" in self.path.name and not (mark := self.path.with_suffix(".seen")).exists():
+            Path(mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)  # once only: not its own fault
+        for block in super().__iter__():
+            if "slow" in self.path.name:
+                time.sleep(0.3)
+            yield block
+
+
+if __name__ == "__main__":
+    audio.AudioStream = HarmedStream  # type: ignore[misc]
+    listener.main()

@@ -1,0 +1,189 @@
+"""The index as a file: made, locked, refused with reasons, read where one may not write, and never thrown away."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark.core.card import ModelCard
+from earmark.core.errors import DataError, IndexInUseError
+from earmark.library.index.schema import SCHEMA_VERSION, default_index
+from earmark.library.index.track_index import Index, to_blob
+from earmark.tagging.runtime import find_model, read_card
+from tests.helpers.libraries import as_nobody
+
+
+@pytest.fixture(scope="module")
+def card() -> ModelCard:
+    return read_card(find_model())
+
+
+def fill(index: Index, n: int, card: ModelCard, *, dims: int | None = None) -> np.ndarray:
+    """n files with made-up scores; returns them."""
+    model = index.use_model(card, "a" * 64, dims)
+    scores = np.random.default_rng(0).random((n, len(card.vocabulary)), np.float32)
+    with index.transaction():
+        for i, row in enumerate(scores):
+            embedding = to_blob(np.arange(dims) + i) if dims else None
+            index.execute("INSERT INTO audio VALUES (?, ?)", (f"audio-{i}", 60.0 * i))
+            index.execute(
+                "INSERT INTO results VALUES (?, ?, ?, ?, '[]', 0)",
+                (f"audio-{i}", model.model_id, to_blob(row), embedding),
+            )
+            index.execute(
+                "INSERT INTO files (path, size, mtime_ns, inode, content_key, status, first_seen, last_seen, title) "
+                "VALUES (?, 1, 2, 3, ?, 'ok', 0, 0, ?)",
+                (os.fsencode(f"/music/{i}.mp3"), f"audio-{i}", f"Song {i}"),
+            )
+    return scores
+
+
+def test_what_is_written_is_read(tmp_path: Path, card: ModelCard) -> None:
+    path = tmp_path / "new" / "folder" / "library.sqlite"
+    with Index.open(path, write=True) as index:
+        scores = fill(index, 4, card, dims=8)
+        index.execute("UPDATE files SET status = 'missing' WHERE title = 'Song 3'")
+    with Index.open(path) as index:
+        tracks = list(index.tracks())
+        assert [track.path.name for track in tracks] == ["0.mp3", "1.mp3", "2.mp3", "3.mp3"]
+        np.testing.assert_array_equal(tracks[2].scores, scores[2])
+        assert tracks[2].model is not None
+        assert tracks[2].model.card == card
+        (long,) = index.tracks("a.duration_seconds > ? AND f.status = 'ok'", (90,))
+        assert (long.title, long.duration_seconds, long.status) == ("Song 2", 120.0, "ok")
+        assert [track.scores for track in index.tracks(vectors=False)] == [None] * 4
+        keys, matrix = index.scores_matrix()
+        assert keys == ["audio-0", "audio-1", "audio-2"]  # the missing one is not there to be found
+        np.testing.assert_array_equal(matrix, scores[:3])
+        paths, embeddings = index.embeddings()
+        assert [path.name for path in paths] == ["0.mp3", "1.mp3", "2.mp3"]
+        np.testing.assert_array_equal(embeddings, np.arange(8) + np.arange(3)[:, None])
+        assert index.counts() == {"ok": 3, "error": 0, "missing": 1}
+
+
+def test_models_are_told_apart_by_their_weights(tmp_path: Path, card: ModelCard) -> None:
+    with Index.open(tmp_path / "i.sqlite", write=True) as index:
+        with pytest.raises(DataError, match="nothing was scanned yet"):
+            index.current_model()
+        first = index.use_model(card, "a" * 64)
+        second = index.use_model(card.replace(version="2"), "b" * 64, 16)
+        assert index.current_model() == second
+        assert index.use_model(card.replace(description="said better"), "a" * 64).model_id == first.model_id
+        assert [model.version for model in index.models()] == ["1", "2"]
+        assert index.current_model().card.description == "said better"
+
+
+def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    with Index.open(tmp_path / "i.sqlite", write=True) as index:
+        with pytest.raises(RuntimeError), index.transaction():
+            index.set_meta("colour", "blue")
+            raise RuntimeError
+        assert index.meta("colour") is None
+        with index.transaction():
+            index.set_meta("colour", "red")
+        assert index.meta("colour") == "red"
+
+
+def test_one_writer_and_many_readers(tmp_path: Path, card: ModelCard) -> None:
+    path = tmp_path / "i.sqlite"
+    code = f"from earmark.library.index.track_index import Index; Index.open({str(path)!r}, write=True)"
+    with Index.open(path, write=True) as writer:
+        fill(writer, 2, card)
+        with pytest.raises(IndexInUseError, match=rf"process {os.getpid()}\) is writing"):
+            Index.open(path, write=True)
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert f"process {os.getpid()}) is writing" in other.stderr
+        with Index.open(path) as reader, writer.transaction():
+            writer.execute("DELETE FROM files")
+            assert len(list(reader.tracks())) == 2  # until the writer commits
+        with Index.open(path) as reader:
+            assert list(reader.tracks()) == []
+    assert subprocess.run([sys.executable, "-c", code], check=True).returncode == 0
+
+
+def test_reading_needs_an_index(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such index; make it with: earmark library scan"):
+        Index.open(tmp_path / "none.sqlite")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(DataError, match="is a folder"):
+        Index.open(tmp_path)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_an_index_of_a_newer_version_is_refused(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "i.sqlite"
+    Index.open(path, write=True).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 6}")
+    raw.close()
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=f"version {SCHEMA_VERSION + 6}.* reads up to {SCHEMA_VERSION}"):
+        Index.open(path, write=write)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_another_programs_database_is_left_alone(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "bookmarks.sqlite"
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE files (path TEXT)")
+    raw.close()
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="another program's database"):
+        Index.open(path, write=write)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(b"ID3 music" * 1000)
+    with pytest.raises(DataError, match=r"damaged, or is no index.*rename it \(to song.mp3.damaged"):
+        Index.open(path, write=write)
+    assert path.read_bytes() == b"ID3 music" * 1000
+
+
+def test_damage_inside_is_told_with_the_cure(tmp_path: Path, card: ModelCard) -> None:
+    path = tmp_path / "i.sqlite"
+    with Index.open(path, write=True) as index:
+        fill(index, 500, card)
+    content = bytearray(path.read_bytes())
+    for page in range(8192, len(content), 4096):  # all pages but the schema's
+        content[page : page + 2048] = os.urandom(2048)
+    path.write_bytes(content)
+    with Index.open(path) as index, pytest.raises(DataError, match=r"index is damaged.*rename it.*scan"):
+        list(index.tracks())
+    assert path.read_bytes() == content
+
+
+def test_a_folder_without_permission_to_write(tmp_path: Path, card: ModelCard) -> None:
+    folder = tmp_path / "kept"
+    path = folder / "i.sqlite"
+    with Index.open(path, write=True) as index:
+        fill(index, 3, card)
+    (folder / "i.sqlite.lock").unlink()
+    path.chmod(0o444)
+    folder.chmod(0o555)
+    try:
+        with as_nobody(folder):
+            with Index.open(path) as index:
+                assert len(list(index.tracks())) == 3
+            with pytest.raises(DataError, match="cannot be written to"):
+                Index.open(path, write=True)
+            with pytest.raises(DataError, match="folder cannot be made"):
+                Index.open(folder / "below" / "i.sqlite", write=True)
+    finally:
+        folder.chmod(0o755)
+
+
+def test_where_the_index_lies_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EARMARK_INDEX", str(tmp_path / "mine.sqlite"))
+    assert default_index() == tmp_path / "mine.sqlite"
+    monkeypatch.delenv("EARMARK_INDEX")
+    assert default_index().parts[-2:] == ("earmark", "library.sqlite")

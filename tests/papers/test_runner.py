@@ -1,0 +1,190 @@
+"""Which runs a paper's rows come to, and what becomes of those that fail. Whole runs: tests/cli/test_reproduce.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earmark.core.errors import ConfigError
+from earmark.papers.runner import Finished, plan, run
+from earmark.papers.tables import list_papers, load_tables
+from earmark.papers.task import Task
+
+EMOTIFY: dict[str, Any] = {"dataset": "emotify", "seeds": 1}
+
+
+def names(tasks: list[Task]) -> list[str]:
+    return [task.name for task in tasks]
+
+
+def mark_done(task: Task, **changes: Any) -> None:
+    task.folder.mkdir(parents=True)
+    document = {"row": task.row, "seed": task.seed, "fingerprint": task.fingerprint, **changes}
+    (task.folder / "done.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("key", list_papers())
+def test_every_row_and_seed_is_one_run_in_a_folder_that_any_system_can_make(key: str, tmp_path: Path) -> None:
+    seeds = 2 if key == "ensemble" else 1
+    tasks = plan(key, tmp_path, tmp_path / "out", dataset="emotify", seeds=seeds)
+    rows = load_tables(key).rows
+    assert names(tasks) == [f"{row}, seed {seed}" for row in rows for seed in range(seeds)]
+    places: dict[str, int] = {}
+    for place, task in enumerate(tasks):
+        assert task.folder.relative_to(tmp_path / "out").parts == (key, task.row, f"seed-{task.seed}")
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,60}", task.row), "no colons, no case that a disk may not keep"
+        assert task.row not in ("con", "prn", "aux", "nul")
+        assert all(places[need] < place for need in task.needs), "members come first"
+        places[task.name] = place
+        data = task.document.get("data", task.document)
+        assert (data["dataset"], data["protocol"]) == ("emotify", "artist-disjoint")
+        assert "root" not in data, "the same run, wherever the data lie"
+        if task.kind != "gbt":
+            assert task.document["training"]["seed"] == task.seed
+    prints = {(task.kind, task.fingerprint) for task in tasks}
+    assert len(prints) > len(tasks) / 2
+
+
+def test_patterns_bring_members_along(tmp_path: Path) -> None:
+    tasks = plan("ensemble", tmp_path, tmp_path / "out", rows=["1-2", "model3"], **EMOTIFY)
+    assert names(tasks) == ["model1, seed 0", "model2, seed 0", "model3, seed 0", "1-2, seed 0"]
+    combiner = tasks[-1]
+    assert combiner.needs == ("model1, seed 0", "model2, seed 0")
+    assert combiner.members == tuple(
+        str(tmp_path / "out" / "ensemble" / member / "seed-0" / "checkpoint") for member in ("model1", "model2")
+    )
+    raw = plan("dieleman2014", tmp_path, tmp_path, rows=["raw-512-*"], **EMOTIFY)
+    assert names(raw) == ["raw-512-512, seed 0", "raw-512-256, seed 0"]
+
+
+def test_wrong_names_are_told_with_near_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no paper 'dielemann2014'; did you mean dieleman2014"):
+        plan("dielemann2014", tmp_path, tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        plan("ensemble", tmp_path, tmp_path, rows=["model4", "1-*", "x*"], **EMOTIFY)
+    assert len(caught.value.problems) == 2
+    assert caught.value.problems[0].startswith("ensemble: no row fits 'model4'; rows are: model1, model2")
+    with pytest.raises(ConfigError, match=r"no budget for dataset 'msd'; .*magnatagatune.* and emotify"):
+        plan("ensemble", tmp_path, tmp_path, dataset="msd")
+    with pytest.raises(ConfigError, match="seeds 0: must be at least 1"):
+        plan("ensemble", tmp_path, tmp_path, seeds=0)
+    with pytest.raises(ConfigError, match=r"training\.epoch"):
+        plan("ensemble", tmp_path, tmp_path, overrides=["training.epoch=1"])
+
+
+def test_paths_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (task, *_) = plan("pons2017", "~/emotify", "~/out", keep_audio="~/audio", **EMOTIFY)
+    assert task.root == str((tmp_path / "emotify").resolve())
+    assert task.folder == tmp_path / "out" / "pons2017" / task.row / "seed-0"
+    assert task.keep_audio == tmp_path / "audio"
+
+
+def test_the_papers_own_dataset_and_overrides(tmp_path: Path) -> None:
+    (own,) = plan("dieleman2014", tmp_path, tmp_path, rows=["raw-256-256"], seeds=1)
+    assert (own.document["data"]["dataset"], own.document["training"]["epochs"]) == ("magnatagatune", 270)
+    (small,) = plan(
+        "dieleman2014", tmp_path, tmp_path, rows=["raw-256-256"], overrides=["training.epochs=2"], **EMOTIFY
+    )
+    assert small.document["training"]["epochs"] == 2
+    assert small.fingerprint != own.fingerprint
+    elsewhere = dataclasses.replace(small, root="/elsewhere", folder=tmp_path / "b", device="cpu", threads=4)
+    assert elsewhere.fingerprint == small.fingerprint, "where and on what it is run is no other budget"
+
+
+def test_trees_learn_from_the_data_of_the_networks(tmp_path: Path) -> None:
+    changes = ["data.protocol=random-by-track", "training.epochs=2", "training.validate_every=1"]
+    trees, network = plan("pons2017", tmp_path, tmp_path, rows=["gbt", "waveform-1m"], overrides=changes, **EMOTIFY)
+    assert trees.document == {"dataset": "emotify", "protocol": "random-by-track"}
+    assert network.document["data"]["protocol"] == "random-by-track"
+    (fewer,) = plan("pons2017", tmp_path, tmp_path, rows=["gbt"], overrides=["data.train_share=0.5"], **EMOTIFY)
+    assert fewer.document == {"dataset": "emotify", "protocol": "artist-disjoint", "train_share": 0.5}
+
+
+def test_what_is_done_is_not_run_again(tmp_path: Path) -> None:
+    tasks = plan("ensemble", tmp_path / "nowhere", tmp_path, rows=["1-2"], **EMOTIFY)
+    for task in tasks:
+        mark_done(task, epochs=6)
+    told: list[Finished] = []
+    over = run(tasks, on_done=told.append)
+    assert [one.task for one in over] == tasks
+    assert told == over
+    assert all(one.before and one.document is not None and one.document["epochs"] == 6 for one in over)
+
+
+def test_runs_of_another_budget_are_refused_all_at_once(tmp_path: Path) -> None:
+    one, two, three = plan("ensemble", tmp_path, tmp_path, rows=["model?"], **EMOTIFY)
+    mark_done(one)
+    mark_done(two, fingerprint="other")
+    mark_done(three)
+    (three.folder / "done.json").write_text("{")
+    with pytest.raises(ConfigError) as caught:
+        run([one, two, three])
+    assert len(caught.value.problems) == 2
+    assert "model2" in caught.value.problems[0]
+    assert "from another recipe, budget or version; delete it or choose another --out" in caught.value.problems[0]
+    assert "cannot be read" in caught.value.problems[1]
+    with pytest.raises(ConfigError, match="jobs 0: must be at least 1"):
+        run([one], jobs=0)
+    (_, _, combiner) = plan("ensemble", tmp_path, tmp_path / "b", rows=["1-2"], **EMOTIFY)
+    with pytest.raises(ConfigError, match="1-2, seed 0: needs model1, seed 0, which is not to be run"):
+        run([combiner])
+
+
+def test_failures_are_told_and_take_combiners_with_them(tmp_path: Path) -> None:
+    tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["1-2"], **EMOTIFY)
+    mark_done(tasks[1])
+    told: list[str] = []
+    over = run(tasks, jobs=2, on_done=lambda finished: told.append(finished.task.row))
+    assert told == ["model2", "model1", "1-2"]
+    assert "nowhere" in str(over[0].error)
+    assert over[1].before
+    assert over[2].error == "model1, seed 0 failed, which it needs"
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    """As the system does for want of memory."""
+    tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["model1", "model2"], **EMOTIFY)
+
+    def kill_the_first() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for process in multiprocessing.active_children():
+                if process.name == tasks[0].name and process.pid is not None:
+                    os.kill(process.pid, signal.SIGKILL)
+                    return
+            time.sleep(0.001)
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    over = run(tasks, jobs=1)
+    killer.join()
+    assert "was killed by signal 9, perhaps for want of memory (then with fewer --jobs)" in str(over[0].error)
+    assert "nowhere" in str(over[1].error), "an error of its own"
+
+
+def test_an_error_of_the_caller_ends_the_processes(tmp_path: Path) -> None:
+    tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["model?"], **EMOTIFY)
+    mark_done(tasks[0])
+
+    def fail(finished: Finished) -> None:
+        if not finished.before:
+            raise OSError("the terminal is gone")
+
+    with pytest.raises(OSError, match="the terminal is gone"):
+        run(tasks, jobs=2, on_done=fail)
+    assert multiprocessing.active_children() == []

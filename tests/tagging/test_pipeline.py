@@ -1,0 +1,128 @@
+"""The pipeline with a network whose answers are known: order, batches, failures, stopping."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark.core.card import InputSpec
+from earmark.core.errors import AudioError
+from earmark.tagging.pipeline import WindowScores, run_pipeline
+from tests.helpers import sounds
+
+SPEC = InputSpec(8_000, 8_000, 8_000, "pad")
+
+
+def means(batch: np.ndarray) -> np.ndarray:
+    """A network that tells level: (n, 2)."""
+    return np.stack([batch.mean(axis=1), np.abs(batch).max(axis=1)], axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Forty files of 0.5 to 6 seconds, each at a level of its own."""
+    folder = tmp_path_factory.mktemp("levels")
+    rng = np.random.default_rng(0)
+    out = []
+    for i in range(40):
+        samples = np.full(int(rng.uniform(4_000, 48_000)), (i + 1) / 50)
+        out.append(sounds.write_int_wav(folder / f"{i:02d}.wav", samples, 8_000))
+    return out
+
+
+def run(paths: object, network: object = means, jobs: int = 2, batch: int = 4, damaged: str = "error") -> Iterator:
+    return run_pipeline(paths, network, SPEC, jobs=jobs, batch_windows=batch, damaged=damaged)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("jobs", "batch"), [(1, 1), (1, 4), (2, 4), (5, 3), (4, 64)])
+def test_results_come_in_order_and_do_not_depend_on_jobs_or_batch(files: list[Path], jobs: int, batch: int) -> None:
+    heard = list(run(files, jobs=jobs, batch=batch))
+    assert [item.path for item in heard] == files
+    for i, item in enumerate(heard):
+        assert len(item.taggram) == -(-item.n_samples // 8_000)
+        np.testing.assert_allclose(item.taggram[:, 1], (i + 1) / 50, atol=1e-4)
+
+
+def test_batches_hold_windows_of_several_files(files: list[Path]) -> None:
+    sizes: list[int] = []
+    levels: list[int] = []
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        sizes.append(len(batch))
+        levels.append(len(np.unique(np.abs(batch).max(axis=1).round(4))))
+        return means(batch)
+
+    n_windows = sum(len(item.taggram) for item in run(files, network, jobs=1, batch=8))
+    assert sum(sizes) == n_windows
+    assert max(sizes) == 8
+    assert max(levels) > 1
+
+
+def test_a_bad_file_is_given_in_its_place(files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_text("no")
+    mixed = [files[0], tmp_path / "bad.wav", files[1], tmp_path / "none.wav", files[2]]
+    kinds = [type(item) for item in run(mixed)]
+    assert kinds == [WindowScores, AudioError, WindowScores, AudioError, WindowScores]
+
+
+def test_a_file_shorter_than_a_sample_at_the_models_rate_is_refused(tmp_path: Path) -> None:
+    path = sounds.write_float_wav(tmp_path / "a.wav", np.ones((1, 100)), 500_000_000)
+    (result,) = run([path])
+    assert isinstance(result, AudioError)
+    assert "less audio than one sample at 8000 Hz" in result.reason
+
+
+def test_a_failing_network_is_raised_not_swallowed(files: list[Path]) -> None:
+    def network(batch: np.ndarray) -> np.ndarray:
+        raise ZeroDivisionError("broken network")
+
+    with pytest.raises(ZeroDivisionError, match="broken network"):
+        list(run(files, network))
+
+
+def test_a_failing_list_of_paths_is_raised_after_what_came_before(files: list[Path]) -> None:
+    def paths() -> Iterator[Path]:
+        yield files[0]
+        raise KeyError("list broken")
+
+    results = run(paths())
+    assert next(results).path == files[0]
+    with pytest.raises(KeyError):
+        next(results)
+
+
+def test_paths_are_read_only_as_far_as_needed_and_leaving_early_stops_all_threads(files: list[Path]) -> None:
+    n_before = threading.active_count()
+    taken = itertools.count()
+    n_taken = 0
+
+    def endless() -> Iterator[Path]:
+        nonlocal n_taken
+        for path in itertools.cycle(files):
+            n_taken = next(taken)
+            yield path
+
+    results = run(endless())
+    for _ in range(3):
+        next(results)
+    time.sleep(0.5)
+    results.close()
+    assert n_taken < 200
+    assert threading.active_count() == n_before
+
+
+def test_a_truncated_file_is_refused_or_tagged_as_wished(tmp_path: Path) -> None:
+    whole = sounds.write(tmp_path / "a.flac", sounds.music(8, 8_000), 8_000)
+    cut = sounds.shorten(whole, 0.6, tmp_path / "cut.flac")
+    (refused,) = run([cut])
+    assert isinstance(refused, AudioError)
+    (tagged,) = run([cut], damaged="tag")
+    assert isinstance(tagged, WindowScores)
+    assert "truncated" in tagged.warnings[0]
+    assert 0 < len(tagged.taggram) < 8

@@ -1,0 +1,224 @@
+"""The Tagger with the bundled model: aggregation, thresholds, waveforms in memory."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark import audio
+from earmark.core.calibration import calibrated
+from earmark.core.errors import AudioError, ConfigError, ModelError
+from earmark.tagging.runtime import OnnxModel, find_model
+from earmark.tagging.tagger import Tagger, TagScores, aggregate, load_tagger
+from tests.helpers import sounds
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    return load_tagger()
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sounds.write(tmp_path_factory.mktemp("song") / "song.flac", sounds.music(34, 44_100, 2), 44_100)
+
+
+@pytest.fixture(scope="module")
+def scores(tagger: Tagger, song: Path) -> TagScores:
+    return tagger.tag(song)
+
+
+def test_file_scores_are_the_mean_over_windows(scores: TagScores) -> None:
+    n_windows = int(np.ceil(34 / scores.window_seconds))
+    assert scores.taggram.shape == (n_windows, len(scores.tags))
+    network = OnnxModel(find_model())
+    heard = network(audio.cut(audio.load(scores.path, network.card.input.sample_rate_hz), network.card.input))
+    maps = network.card.calibration  # which come after the mean
+    np.testing.assert_allclose(scores.scores, calibrated(heard.mean(axis=0), scores.tags, maps), atol=1e-4)
+    assert scores.window_starts_seconds[-1] + scores.window_seconds == pytest.approx(34, abs=0.01)
+    assert scores.taggram.std(axis=0).max() > 0  # windows are heard one by one
+
+
+def test_a_window_scores_as_it_would_alone(tagger: Tagger, song: Path, scores: TagScores) -> None:
+    samples = audio.load(song, tagger.card.input.sample_rate_hz)
+    size = tagger.card.input.window_samples
+    alone = tagger.tag_waveform(samples[size : 2 * size], tagger.card.input.sample_rate_hz)
+    np.testing.assert_allclose(alone.scores, scores.taggram[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_windows", [1, 3, 16])
+def test_batch_size_and_jobs_do_not_change_scores(song: Path, scores: TagScores, batch_windows: int) -> None:
+    for jobs in (1, 3):
+        (again,) = load_tagger(batch_windows=batch_windows).tag_many([song], jobs=jobs)
+        assert isinstance(again, TagScores)
+        np.testing.assert_allclose(again.taggram, scores.taggram, atol=1e-5)
+
+
+def test_a_waveform_scores_as_its_file_does(tagger: Tagger, song: Path, scores: TagScores) -> None:
+    at_once = tagger.tag_waveform(audio.load(song, 44_100), 44_100)
+    np.testing.assert_allclose(at_once.scores, scores.scores, atol=1e-4)
+    assert at_once.path is None
+    assert at_once.duration_seconds == pytest.approx(scores.duration_seconds, abs=1e-3)
+
+
+def test_waveforms_may_have_channels_and_silence_is_said(tagger: Tagger) -> None:
+    stereo = sounds.music(12, 22_050, 2)
+    np.testing.assert_allclose(
+        tagger.tag_waveform(stereo, 22_050).scores, tagger.tag_waveform(stereo.mean(axis=0), 22_050).scores, atol=1e-6
+    )
+    assert "silent" in tagger.tag_waveform(np.zeros(30_000), 16_000).warnings[0]
+    opposite = np.stack([stereo[0], -stereo[0]])
+    assert "silent" in tagger.tag_waveform(opposite, 22_050).warnings[0]  # as the file would be, once mixed to mono
+    with pytest.raises(AudioError, match="transpose"):
+        tagger.tag_waveform(stereo.T, 22_050)
+
+
+def test_top_orders_and_filters(scores: TagScores) -> None:
+    everything = scores.top(0)
+    assert [t.score for t in everything] == sorted(scores.scores.tolist(), reverse=True)
+    assert scores.top(2) == everything[:2]
+    assert scores[everything[0].tag] == everything[0].score
+    limit = everything[1].score
+    assert scores.top(0, threshold=limit) == [t for t in everything if t.score >= limit]
+    automatic = scores.top(0, threshold="auto")
+    reached = np.array([scores[tag] >= scores.thresholds.get(tag, 0) for tag in scores.tags])
+    held = scores.rules.keep(reached, scores.scores, scores.tags)
+    assert {t.tag for t in automatic} == {tag for tag, holds in zip(scores.tags, held, strict=True) if holds}
+    assert len(automatic) < len(everything)
+
+
+@pytest.mark.parametrize(("n", "threshold"), [(-1, "none"), (3, 1.5), (3, "all"), (3, None)])
+def test_top_refuses_what_makes_no_sense(scores: TagScores, n: int, threshold: object) -> None:
+    with pytest.raises(ConfigError, match=str(n) if n < 0 else str(threshold)):
+        scores.top(n, threshold)  # type: ignore[arg-type]
+
+
+def test_errors_are_raised_or_returned_as_wished(tagger: Tagger, song: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "none.mp3"
+    with pytest.raises(AudioError, match="no such file"):
+        tagger.tag(missing)
+    with pytest.raises(AudioError):
+        list(tagger.tag_many([song, missing]))
+    first, second = tagger.tag_many([missing, song], errors="return")
+    assert isinstance(first, AudioError)
+    assert first.path == missing
+    assert isinstance(second, TagScores)
+    with pytest.raises(ConfigError, match="jobs 0"):
+        tagger.tag_many([song], jobs=0)
+    with pytest.raises(ConfigError, match="'ignore'"):
+        tagger.tag_many([song], errors="ignore")  # type: ignore[arg-type]
+
+
+def test_progress_adds_up_to_the_length(tagger: Tagger, song: Path) -> None:
+    told: list[float] = []
+    list(tagger.tag_many([song, song], on_progress=told.append))
+    assert sum(told) == pytest.approx(2 * len(tagger.tag(song).taggram) * tagger.card.input.hop_seconds)
+
+
+def test_aggregate_is_the_mean_and_refuses_nothing_heard() -> None:
+    np.testing.assert_allclose(aggregate(np.array([[0.0, 1.0], [1.0, 1.0]])), [0.5, 1.0])
+    with pytest.raises(ConfigError, match="shape"):
+        aggregate(np.empty((0, 3)))
+
+
+def test_models_that_cannot_be_loaded_say_why(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model named 'x'"):
+        load_tagger("x")
+    with pytest.raises(ModelError, match="no such model file"):
+        load_tagger(tmp_path / "x.onnx")
+    (tmp_path / "x.onnx").write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="not a model that ONNX Runtime can load"):
+        load_tagger(tmp_path / "x.onnx")
+
+
+def test_a_foreign_onnx_file_is_refused(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [shape], [out])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), tmp_path / "x.onnx")
+    with pytest.raises(ModelError, match="without earmark's card"):
+        load_tagger(tmp_path / "x.onnx")
+
+
+def test_embeddings_come_when_asked_for_and_change_no_score(tagger: Tagger, song: Path, scores: TagScores) -> None:
+    asked = load_tagger(embeddings=True, batch_windows=3)
+    dims = asked.card.embedding_dims
+    assert (asked.embedding_dims, tagger.embedding_dims) == (dims, None)
+    (result,) = asked.tag_many([song], jobs=2)
+    assert isinstance(result, TagScores)
+    assert scores.embedding is None
+    assert result.embedding is not None
+    assert (result.embedding.shape, result.embedding.dtype) == ((dims,), np.float32)
+    np.testing.assert_allclose(result.taggram, scores.taggram, atol=1e-5)
+    np.testing.assert_allclose(result.scores, scores.scores, atol=1e-5)
+    model = OnnxModel(find_model())
+    windows = audio.cut(audio.load(song, model.card.input.sample_rate_hz), model.card.input)
+    np.testing.assert_allclose(result.embedding, model.with_embedding(windows)[1].mean(axis=0), atol=1e-3)
+    in_memory = asked.tag_waveform(audio.load(song, 16_000), 16_000).embedding
+    np.testing.assert_allclose(in_memory, result.embedding, atol=1e-3)
+
+
+def test_a_song_lies_closer_to_its_other_half_than_to_another(song: Path, tmp_path: Path) -> None:
+    clips = Path(__file__).parents[2] / "examples" / "clips"
+    asked = load_tagger(embeddings=True)
+    halves = []
+    for name in ("01-piano.flac", "03-rock.mp3"):
+        samples = audio.load(clips / name, 16_000)
+        for part in np.array_split(samples, 2):
+            embedding = asked.tag_waveform(part, 16_000).embedding
+            assert embedding is not None
+            halves.append(embedding / np.linalg.norm(embedding))
+    likeness = np.stack(halves) @ np.stack(halves).T
+    assert min(likeness[0, 1], likeness[2, 3]) > likeness[:2, 2:].max()
+
+
+def test_a_model_without_embeddings_is_tagged_with_all_the_same(tagger: Tagger, song: Path) -> None:
+    class Plain:
+        card = tagger.card
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            return np.full((len(batch), len(self.card.vocabulary)), 0.5, np.float32)
+
+    plain = Tagger(Plain(), embeddings=True)
+    assert plain.embedding_dims is None
+    assert plain.tag(song).embedding is None
+
+
+def test_a_file_that_is_refused_leaves_no_thread_behind(tagger: Tagger, song: Path, tmp_path: Path) -> None:
+    """Left to the garbage collector, threads are joined wherever it happens to run, and once that was a deadlock."""
+    (tmp_path / "letter.mp3").write_text("dear friend")
+    for call in (tagger.tag, lambda path: list(tagger.tag_many([song, path, song]))):
+        with pytest.raises(AudioError) as caught:
+            call(tmp_path / "letter.mp3")
+        assert caught.value.__traceback__ is not None  # which holds on to every frame
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("earmark-")]
+
+
+def test_a_watch_hears_how_far_a_file_is_and_may_give_it_up(tagger: Tagger, song: Path, tmp_path: Path) -> None:
+    short = sounds.write(tmp_path / "short.flac", sounds.music(3, 44_100), 44_100)
+    heard: list[float] = []
+
+    def watch(path: Path, seconds: float) -> None:
+        if path == song:
+            heard.append(seconds)
+            if seconds > 10:
+                raise AudioError("too long", path)
+
+    given_up, whole = tagger.tag_many([song, short], errors="return", watch=watch)
+    assert isinstance(given_up, AudioError)
+    assert given_up.reason == "too long"
+    assert heard == sorted(heard)
+    assert 10 < heard[-1] < 15  # it was not decoded any further
+    assert isinstance(whole, TagScores)
+
+    def fail(path: Path, seconds: float) -> None:
+        raise KeyError(seconds)
+
+    with pytest.raises(KeyError):
+        tagger.tag(song, watch=fail)
