@@ -53,8 +53,7 @@ def filters(
     require_figures()
 
     from earmark.models.checkpoint import load_checkpoint
-    from earmark.plots.filters import first_filters
-    from earmark.plots.filters_drawn import draw_groups, draw_spectra, draw_waveforms
+    from earmark.plots.filters import draw_groups, draw_spectra, draw_waveforms, first_filters
     from earmark.plots.style import about_model
 
     model, card = load_checkpoint(checkpoint)

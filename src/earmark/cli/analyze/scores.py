@@ -54,11 +54,11 @@ def calibration(
 
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
-    from earmark.plots.calibration import reliabilities
-    from earmark.plots.calibration_figures import (
+    from earmark.plots.calibration import (
         draw_calibration,
         draw_calibration_errors,
         draw_calibration_tags,
+        reliabilities,
     )
 
     table = read_table(scores, labels)
@@ -108,8 +108,7 @@ def thresholds(
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
     from earmark.evaluation.thresholds import read_thresholds
-    from earmark.plots.threshold_figures import draw_threshold_curves, draw_thresholds
-    from earmark.plots.thresholds import threshold_curves
+    from earmark.plots.thresholds import draw_threshold_curves, draw_thresholds, threshold_curves
 
     table = read_table(scores, labels)
     for name in tag or ():
@@ -153,9 +152,8 @@ def confusion(
 
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
-    from earmark.plots.confusion import MEASURES
+    from earmark.plots.confusion import MEASURES, draw_confused_pairs, draw_confusion
     from earmark.plots.confusion import confusion as confused
-    from earmark.plots.confusion_figures import draw_confused_pairs, draw_confusion
 
     if measure not in MEASURES:
         raise ConfigError(f"--measure {measure!r}: must be one of {', '.join(MEASURES)}")

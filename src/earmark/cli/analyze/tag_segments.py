@@ -56,9 +56,8 @@ def moments(
 
     from earmark.core.errors import AudioError
     from earmark.evaluation import load_model
-    from earmark.plots.tag_segments import clock
+    from earmark.plots.tag_segments import clock, draw_moments
     from earmark.plots.tag_segments import moments as find_moments
-    from earmark.plots.tag_segments_figure import draw_moments
     from earmark.tagging.tagger import load_tagger
 
     tagger = load_tagger() if model is None else load_model(model)
