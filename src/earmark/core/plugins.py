@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
 import threading
 import traceback
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -86,8 +86,8 @@ def _listed() -> list[str]:
 
 def _module_name(path: Path) -> str:
     """The same in every process, different for two files of one name, and never that of an installed module."""
-    digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return f"earmark_plugin_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest}"
+    checksum = zlib.crc32(os.fsencode(path))
+    return f"earmark_plugin_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{checksum:08x}"
 
 
 def _place(error: BaseException, path: Path) -> str:

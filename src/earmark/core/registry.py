@@ -58,12 +58,13 @@ class Registry(Generic[T]):
         self._entry_points_loaded = False
         self._lock = threading.RLock()  # an entry point may look up names itself
 
-    def add(self, item: T, name: str | None = None) -> T:
+    def add(self, item: T, name: str | None = None, *, source: str | None = None) -> T:
         """Register an object; usable as a decorator.
 
         Args:
             item: the object, most often a function or a class.
             name: None for the ``__name__`` of the object.
+            source: the module that registers it, for messages; None for the ``__module__`` of the object.
 
         Returns:
             The object.
@@ -72,14 +73,14 @@ class Registry(Generic[T]):
             EarmarkError: the name is taken; the error names the module that has it.
         """
         key: str = item.__name__ if name is None else name  # type: ignore[attr-defined]
-        source = getattr(item, "__module__", type(item).__module__)
+        origin: str = source or getattr(item, "__module__", None) or type(item).__module__
         with self._lock:
             if key in self._items:
                 raise self._error(
-                    f"{self.kind} {key!r} of {source}: {self._sources[key]} has already registered that name"
+                    f"{self.kind} {key!r} of {origin}: {self._sources[key]} has already registered that name"
                 )
             self._items[key] = item
-            self._sources[key] = source
+            self._sources[key] = origin
         return item
 
     def get(self, name: str) -> T:
