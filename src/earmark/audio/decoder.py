@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.frames import CONTAINERS, file_url, gathered_frames
+from earmark.audio.frames import file_url, gathered_frames
 from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
+from earmark.core.audio_formats import format_whitelist
 from earmark.core.errors import AudioError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
@@ -112,7 +113,7 @@ class AudioStream:
         else:
             _check_file(self.path)
             file = file_url(self.path)
-        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": CONTAINERS})
+        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": format_whitelist()})
 
     def open_bytes(self) -> BinaryIO:
         """The file's own bytes, for a look beside the decoder."""

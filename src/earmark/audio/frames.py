@@ -18,15 +18,9 @@ from typing import Any
 import av
 
 from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog
+from earmark.core.audio_formats import format_whitelist
 
 GATHERED_SAMPLES = 65_536
-
-# Containers that hold audio. Play lists, network streams and picture formats stay out: FFmpeg would
-# follow addresses written in a text file that is named like a song.
-CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
-    "ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
-)
 
 _MOST_DAMAGED_TOGETHER = 10_000
 
@@ -117,7 +111,7 @@ def _by_graph(url: str, formats: str, index: int, log: PacketLog) -> Iterator[av
         "amovie",
         filename=url,
         format_name=formats.split(",")[0],  # that was found before
-        format_opts=f"format_whitelist={CONTAINERS}",
+        format_opts=f"format_whitelist={format_whitelist()}",
         streams=str(index),
     )
     join = graph.add("asetnsamples", nb_out_samples=str(GATHERED_SAMPLES), pad="0")

@@ -13,14 +13,13 @@ from typing import Any, BinaryIO
 
 import av
 
+from earmark.core.audio_formats import LengthSource, find_format
+
 Opener = Callable[[], BinaryIO]
 """Opens the file, on disk or in memory, anew."""
 
 TOLERANCE_SECONDS = 0.5
 """Declared and decoded length may differ by this much: encoder delay, rounding, stale headers."""
-
-# Containers whose declared length is written in them, not estimated from the bit rate by the decoder.
-_DECLARE_LENGTH = frozenset(["flac", "aiff", "mov", "asf", "matroska", "ape", "wv", "tta", "tak", "mpc", "mpc8", "dsf"])
 
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
@@ -121,9 +120,9 @@ def missing_audio(
         declared_seconds: length the container gives, exact or estimated; None where it gives none.
         decoded_seconds: length that came out.
     """
-    names = set(container.split(","))
-    exact = bool(names & _DECLARE_LENGTH)
-    if "mp3" in names:
+    source = _length_source(container)
+    exact = source == "header"
+    if source == "mp3":
         exact = has_length_header(opener, log)
         # FFmpeg guesses from the bit rate where a long tag behind the music makes the file longer than its header says.
         declared_seconds = _mp3_header_seconds(opener, log) or declared_seconds
@@ -131,9 +130,9 @@ def missing_audio(
             return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     if exact and declared_seconds and decoded_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
-    if "wav" in names:
+    if source == "riff":
         return _wav_shortfall(opener)
-    if "aac" in names and log.last_is_damaged:
+    if source == "adts" and log.last_is_damaged:
         return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     return None
 
@@ -143,15 +142,18 @@ def declares_length(opener: Opener, container: str, log: PacketLog) -> bool:
 
     ``log`` must know the first packet.
     """
-    names = set(container.split(","))
-    if "mp3" in names:
-        return has_length_header(opener, log)
-    return bool(names & (_DECLARE_LENGTH | {"wav", "ogg"}))
+    source = _length_source(container)
+    return has_length_header(opener, log) if source == "mp3" else source in ("header", "riff", "ogg")
+
+
+def _length_source(container: str) -> LengthSource | None:
+    found = find_format(container)
+    return None if found is None else found.length
 
 
 def may_be_cut_off(opener: Opener, container: str) -> bool:
     """Does an Ogg file lack the mark of its end? Cut files do, and so do recordings of radio streams."""
-    if container != "ogg":
+    if _length_source(container) != "ogg":
         return False
     with opener() as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 66_000))  # a page has 65,307 bytes at most

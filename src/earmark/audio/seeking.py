@@ -18,13 +18,11 @@ import soxr
 
 from earmark.audio.decoder import SILENCE_PEAK, AudioBytes, AudioStream, Samples
 from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog, declares_length, may_be_cut_off, missing_audio
+from earmark.core.audio_formats import find_format
 from earmark.core.errors import AudioError
 
 SILENT_WHERE_HEARD = "silent: no sample above -80 dBFS in the windows that were heard, so the tags mean nothing"
 
-# Containers in which positions are known to be exact to the sample. Others round their time stamps to milliseconds
-# (Matroska, ASF), or estimate lengths (ADTS).
-_EXACT = frozenset(["mp3", "flac", "ogg", "mov", "wav", "aiff"])
 _PREROLL_SECONDS = 0.5  # decoders need what came before: MP3's bit reservoir, Opus' and AAC's overlaps
 _LEAST_PREROLL_SECONDS = 0.2  # where seeking leads a little too far
 _CONTEXT_SAMPLES = 512  # on both sides, at the rate that is wanted: longer than soxr's filter
@@ -91,7 +89,8 @@ class _Seeker:
             raise CannotSeekError("it holds no audio")
         self.source = container.streams.audio[0]
         names = container.format.name
-        if not set(names.split(",")) & _EXACT:
+        form = find_format(names)
+        if form is None or not form.exact_positions:
             raise CannotSeekError(f"positions in this format ({names}) are not exact")
         self.log = PacketLog()
         self.form: tuple[int, str, str] | None = None
