@@ -1,7 +1,6 @@
-"""Is a file all there? What decoders do not tell: they stop at the end of a cut file without a word.
+"""Is a file complete? Decoders do not report it: they stop at the end of a truncated file without an error.
 
-Containers that declare their length are compared with what was decoded. MP3, WAV and Ogg need a look
-at their own bytes.
+A declared length is compared with what was decoded. For MP3, WAV and Ogg the bytes of the file are checked, too.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ _XING_DISTANCES = (36, 21, 13)  # bytes from the frame's header: MPEG 1 stereo, 
 
 
 class PacketLog:
-    """What is remembered of a file's packets: where the first and the last lie, how many were damaged.
+    """Positions of a file's first and last packet, and how many were damaged.
 
-    It knows only those that it was told of, see :meth:`add_mp3_ends`.
+    Only of the packets that were added; see :meth:`add_mp3_ends`.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Start again."""
         self.n_packets = 0
         self.n_damaged = 0
         self.first_byte: int | None = None
@@ -50,12 +49,12 @@ class PacketLog:
         self._offset = 0
 
     def add(self, packet: Any, *, ok: bool, offset: int = 0) -> None:
-        """Take note of a packet (av.Packet). The empty packet that flushes a decoder does not count.
+        """Add a packet (av.Packet). The empty packet that flushes a decoder does not count.
 
         Args:
             packet: the packet.
             ok: whether it could be decoded.
-            offset: where what the packet was read from begins in the file, in bytes.
+            offset: position in the file, in bytes, of the data that the packet was read from.
         """
         if not packet.size:
             return
@@ -73,17 +72,17 @@ class PacketLog:
         return self._offset + self._last.pos, bytes(self._last)
 
     def add_mp3_ends(self, container: av.container.InputContainer, opener: Opener) -> bool:
-        """Take note of only the first and the last packet of an MP3 that was decoded without an error.
+        """Add only the first and the last packet of an MP3 that was decoded without an error.
 
-        Of no other packets of such a file anything is asked. FFmpeg does not tell a file that cannot be read from one
-        that ends, so it is read once more.
+        Nothing else is needed of such a file. FFmpeg does not distinguish a read error from the end of the file, so
+        the file is read once more.
 
         Args:
             container: the file, opened and not yet read.
             opener: the file.
 
         Returns:
-            False where no frame was found near the end of the file, and nothing was noted.
+            False where no frame was found near the end of the file, and nothing was added.
 
         Raises:
             OSError: the file cannot be read to its end.
@@ -111,7 +110,7 @@ class PacketLog:
 def missing_audio(
     opener: Opener, container: str, log: PacketLog, declared_seconds: float | None, decoded_seconds: float
 ) -> str | None:
-    """Why a fully decoded file is known to lack audio, in one line; None where nothing says so.
+    """Why a fully decoded file is known to lack audio, in one line; None where it is not.
 
     Args:
         opener: the file.
