@@ -110,7 +110,7 @@ class PaperTables(Section):
 
     @field_validator("key")
     @classmethod
-    def _not_written_down(cls, value: str) -> str:
+    def _not_written_down(cls, _value: str) -> str:
         raise ValueError("is the folder's name and not written down")
 
     @property

@@ -64,7 +64,7 @@ class Section(BaseModel):
             problems = [_message(cls, document, dict(found)) for found in error.errors(include_url=False)]
             with contextlib.suppress(TypeError, AttributeError):  # values missing or of a wrong type are named already
                 for problem in _unchecked(cls, document).contradictions():
-                    problems.append(problem)  # noqa: PERF402  what came before a TypeError is kept
+                    problems.append(problem)
         except ConfigError as error:
             problems = error.problems
         raise ConfigError([f"{where}: {problem}" if where else problem for problem in dict.fromkeys(problems)])
@@ -154,7 +154,9 @@ def _type_at(kind: Any, place: Iterable[str | int]) -> Any:
         if hasattr(kind, "model_fields"):
             kind = next(x.annotation for name, x in kind.model_fields.items() if part in (name, x.alias))
         else:
-            kind = get_args(kind)[1 if get_origin(kind) is dict or part == 1 and Ellipsis not in get_args(kind) else 0]
+            kind = get_args(kind)[
+                1 if get_origin(kind) is dict or (part == 1 and Ellipsis not in get_args(kind)) else 0
+            ]
     return _plain_type(kind)
 
 

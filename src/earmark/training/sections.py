@@ -46,7 +46,7 @@ class ModelSection(Section):
     """
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     members: Listed[str] = ()
 
 
