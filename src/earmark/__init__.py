@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from earmark.core.vocabulary import Tag, Vocabulary
     from earmark.tagging.tagger import Tagger, TagScore, TagScores, load_tagger
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "AudioError": "core.errors",
