@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.base import Dataset, DatasetInfo
 
-Reader = Callable[[Path, str | None], Dataset]
+Reader = Callable[..., Dataset]
 
 _READERS: dict[str, tuple[DatasetInfo, Reader]] = {}
 
@@ -36,26 +38,30 @@ def dataset_info(name: str) -> DatasetInfo:
     return _entry(name)[0]
 
 
-def load_dataset(name: str, root: str | Path, protocol: str | None = None) -> Dataset:
+def load_dataset(name: str, root: str | Path, protocol: str | None = None, **options: Any) -> Dataset:
     """Read a dataset's lists and labels; its audio is not opened.
 
     Args:
         name: one of :func:`list_datasets`.
         root: the folder it lies in; for ``manifest`` the table itself.
         protocol: a named split of the dataset; None for the one that fits the layout found under root.
+        options: keyword arguments of the dataset's reader, where it has any.
 
     Raises:
-        ConfigError: no dataset or protocol of that name.
+        ConfigError: no dataset, protocol or option of that name.
         DataError: root does not exist, or what lies there is not as it must be.
     """
     info, reader = _entry(name)
-    names = [known.name for known in info.protocols]
+    names = [found.name for found in info.protocols]
     if protocol is not None and protocol not in names:
         raise ConfigError(f"dataset {name!r} has no protocol {protocol!r}; it has: {', '.join(names) or 'none'}")
+    known = list(inspect.signature(reader).parameters)[2:]
+    if unknown := [option for option in options if option not in known]:
+        raise ConfigError(f"dataset {name!r} has no option {', '.join(unknown)}; it has: {', '.join(known) or 'none'}")
     root = Path(root)
     if not root.exists():
         raise DataError(f"{root}: does not exist; dataset {name!r} wants {info.description}")
-    return reader(root, protocol)
+    return reader(root, protocol, **options)
 
 
 def _entry(name: str) -> tuple[DatasetInfo, Reader]:

@@ -27,6 +27,7 @@ class DataSection:
             larger ones.
         train_split: the split that is learned from. "validation", for a combiner of members that know the training
             clips by heart: two thirds of the validation clips, by artist, are learned from, and the rest validates.
+        options: of the dataset's reader, where it has any.
     """
 
     dataset: str
@@ -34,6 +35,7 @@ class DataSection:
     protocol: str | None = None
     train_share: float = 1.0
     train_split: Literal["train", "validation"] = "train"
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
