@@ -27,7 +27,6 @@ from earmark.plots.style import (
     GREY,
     HALF_INCHES,
     PALE,
-    VERMILLION,
     WIDE_INCHES,
     house_style,
     new_figure,

@@ -54,12 +54,8 @@ def calibration(
 
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
-    from earmark.plots.calibration import (
-        draw_calibration,
-        draw_calibration_errors,
-        draw_calibration_tags,
-        reliabilities,
-    )
+    from earmark.plots.calibration import draw_calibration, draw_calibration_tags, reliabilities
+    from earmark.plots.calibration_errors import draw_calibration_errors
 
     table = read_table(scores, labels)
     for name in tag or ():
