@@ -10,11 +10,6 @@ import typer
 from earmark.cli.analyze.options import Out
 
 
-def register(app: typer.Typer) -> None:
-    """Put the command on the group."""
-    app.command("moments", no_args_is_help=True)(moments)
-
-
 def moments(
     file: Annotated[Path, typer.Argument(help="An audio file, of any length.")],
     out: Out,

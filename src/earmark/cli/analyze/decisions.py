@@ -1,4 +1,4 @@
-"""`earmark analyze calibration`, `thresholds` and `confusion`: what a scores file alone tells."""
+"""`earmark analyze calibration`, `thresholds` and `confusion`: whether scores mean what they say, and what decisions they allow."""
 
 from __future__ import annotations
 
@@ -8,21 +8,12 @@ from typing import Annotated
 import typer
 
 from earmark.cli.analyze.options import Out
-from earmark.cli.analyze.tables import Groups, Labels
-
-Scores = Annotated[
-    Path, typer.Argument(help="Table of scores: scores.parquet of an evaluation, or any CSV, TSV, Parquet.")
-]
-Tags = Annotated[
-    list[str] | None, typer.Option("--tag", help="Draw this tag; may be repeated. Default: those most worth seeing.")
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Put the commands on the group."""
-    app.command("calibration", no_args_is_help=True)(calibration)
-    app.command("thresholds", no_args_is_help=True)(thresholds)
-    app.command("confusion", no_args_is_help=True)(confusion)
+from earmark.cli.analyze.tables import (
+    Groups,
+    Labels,
+    Scores,
+    Tags,
+)
 
 
 def calibration(
