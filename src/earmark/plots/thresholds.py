@@ -159,9 +159,18 @@ def _at(curve: ThresholdCurve, threshold: float) -> tuple[float, float, float]:
 
 
 @house_style()
-def draw_thresholds(curves: list[ThresholdCurve], about: str) -> Drawing:
-    """For every tag the threshold with the highest F1, the stretch about it that is nearly as good, and the one in use."""
-    shown = sorted(curves, key=lambda curve: curve.best)
+def draw_thresholds(curves: list[ThresholdCurve], about: str, *, most: int | None = None) -> Drawing:
+    """For every tag the threshold with the highest F1, the range about it that is nearly as good, and the one in use.
+
+    Args:
+        curves: as :func:`threshold_curves` gives them.
+        about: the line under the title.
+        most: tags drawn at most, those on most clips; None for all.
+
+    Raises:
+        DataError: no tag has a curve.
+    """
+    shown = sorted(sorted(curves, key=lambda curve: -curve.n_positives)[:most], key=lambda curve: curve.best)
     if not shown:
         raise DataError("thresholds: no classification tag that some clips have and some have not")
     figure = new_figure(
@@ -175,7 +184,15 @@ def draw_thresholds(curves: list[ThresholdCurve], about: str) -> Drawing:
     for y, curve in zip(at, shown, strict=True):
         axes.plot([curve.nearly_from, curve.nearly_to], [y, y], color=PALE, linewidth=4, solid_capstyle="butt")
     axes.plot([], [], color=PALE, linewidth=4, label="F1 within 5 % of the highest")
-    axes.plot([curve.best for curve in shown], at, "o", color=BLUE, markersize=3.5, label="highest F1 on these clips")
+    axes.plot(
+        [curve.best for curve in shown],
+        at,
+        "o",
+        color=BLUE,
+        markersize=3.5,
+        label="highest F1 on these clips",
+        gid="best",
+    )
     in_use = [(curve.chosen, y) for y, curve in zip(at, shown, strict=True) if curve.chosen is not None]
     if in_use:
         axes.plot(
@@ -203,7 +220,8 @@ def draw_thresholds(curves: list[ThresholdCurve], about: str) -> Drawing:
     ends = {curve.tag: (curve.nearly_from, curve.nearly_to) for curve in shown}
     table["nearly_as_good_from"] = [ends[tag][0] for tag in table["tag"]]
     table["nearly_as_good_to"] = [ends[tag][1] for tag in table["tag"]]
-    return Drawing("thresholds", figure, table)
+    hints = [f"{curve.tag}: highest F1 {curve.best_f1:.3f} at {curve.best:.3f}" for curve in shown]
+    return Drawing("thresholds", figure, table, {"best": hints})
 
 
 @house_style()
