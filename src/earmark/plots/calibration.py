@@ -252,7 +252,7 @@ def draw_calibration(one: Reliability, about: str) -> Drawing:
         height_inches=4.1,
     )
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    _curve(axes, one)
+    plot_reliability(axes, one)
     axes.set_ylabel(_SHARE[one.kind])
     axes.set_title("\n".join(_said(one)), loc="left", fontsize=7, pad=4)
     below.bar(
@@ -307,7 +307,7 @@ def draw_calibration_tags(
     figure = new_figure(title, about, width_inches=width, height_inches=0.7 + 1.75 * n_rows)
     grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for axes, one in zip(grid.ravel(), shown, strict=False):
-        _curve(axes, one, small=True)
+        plot_reliability(axes, one, small=True)
         axes.set_title(plain_text(one.tag or "", 24), loc="left", fontsize=8, pad=3)
         axes.text(0.04, 0.96, f"error {one.error:.3f}", transform=axes.transAxes, va="top", fontsize=6.5, color=GREY)
     for axes in grid.ravel()[len(shown) :]:
@@ -320,7 +320,8 @@ def draw_calibration_tags(
     return Drawing("calibration-tags", figure, reliability_frame(shown))
 
 
-def _curve(axes: Axes, one: Reliability, *, small: bool = False) -> None:
+def plot_reliability(axes: Axes, one: Reliability, *, small: bool = False) -> None:
+    """The calibration curve with its intervals, and the diagonal, on which scores mean what they say."""
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
     ends = np.vstack([np.fmax(one.shares - one.low, 0), np.fmax(one.high - one.shares, 0)])
     bars = axes.errorbar(

@@ -160,4 +160,4 @@ def draw_clip_values(found: ClipList, about: str) -> Drawing:
     axes.set_xlabel("clips, sorted")
     axes.set_ylabel(name + ("" if found.metric == "roc_auc" else " (lower is better)"))
     axes.grid()
-    return Drawing("clip-values", figure, clips_frame(found))
+    return Drawing("clip-values", figure, pd.DataFrame({"place": np.arange(1, n + 1), found.metric: found.values}))

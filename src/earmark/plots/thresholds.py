@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from earmark.core.errors import DataError
 from earmark.evaluation.scores import ScoreTable
@@ -258,22 +259,9 @@ def draw_threshold_curves(
     )
     grid = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
     for axes, curve in zip(grid.ravel(), shown, strict=False):
-        for values, colour, style, label in (
-            (curve.precision, GREEN, (0, (1, 1)), "precision"),
-            (curve.recall, GREY, (0, (4, 2)), "recall"),
-            (curve.f1, BLUE, "-", "F1"),
-        ):
-            axes.plot(curve.thresholds, values, color=colour, linestyle=style, label=label)
-        axes.plot(curve.best, curve.best_f1, "o", color=BLUE, label="highest F1")
-        if curve.chosen is not None:
-            axes.axvline(curve.chosen, color=VERMILLION, linewidth=1, label="in use")
+        plot_threshold_curve(axes, curve)
         axes.set_title(plain_text(curve.tag, 22), loc="left", fontsize=8, pad=3, color=BLACK)
         axes.set_title(f"{curve.n_positives:,} clips", loc="right", fontsize=6.5, pad=3, color=GREY)
-        axes.set_ylim(-0.02, 1.02)
-        axes.set_yticks([0, 0.5, 1])
-        axes.set_xlim(min(0.0, float(curve.thresholds[0])), float(curve.thresholds[-1]) * 1.02)
-        axes.locator_params(axis="x", nbins=4)
-        axes.grid()
     for axes in grid.ravel()[len(shown) :]:
         axes.set_visible(False)
     handles, labels = grid.ravel()[0].get_legend_handles_labels()
@@ -281,3 +269,23 @@ def draw_threshold_curves(
     for axes in grid.ravel()[max(0, len(shown) - n_columns) : len(shown)]:
         axes.set_xlabel("threshold")
     return Drawing("threshold-curves", figure, threshold_frame(shown))
+
+
+def plot_threshold_curve(axes: Axes, curve: ThresholdCurve, most_points: int = 10_000) -> None:
+    """Precision (dotted), recall (dashed) and F1 of one tag over the threshold; upright: the threshold in use."""
+    n = len(curve.thresholds)
+    at = np.unique(np.linspace(0, n - 1, min(n, most_points)).round().astype(int))
+    for values, colour, style, label in (
+        (curve.precision, GREEN, (0, (1, 1)), "precision"),
+        (curve.recall, GREY, (0, (4, 2)), "recall"),
+        (curve.f1, BLUE, "-", "F1"),
+    ):
+        axes.plot(curve.thresholds[at], values[at], color=colour, linestyle=style, label=label)
+    axes.plot(curve.best, curve.best_f1, "o", color=BLUE, label="highest F1")
+    if curve.chosen is not None:
+        axes.axvline(curve.chosen, color=VERMILLION, linewidth=1, label="in use")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_xlim(min(0.0, float(curve.thresholds[0])), float(curve.thresholds[-1]) * 1.02)
+    axes.locator_params(axis="x", nbins=4)
+    axes.grid()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLACK, BLUE, GREEN, GREY, GRID, HEADING, PALE, VERMILLION, house_style
@@ -28,7 +29,8 @@ _BY_HEX = {colour.lower(): variable for colour, variable in COLOURS.items()}
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _NUMERIC = {"d", "x", "y", "width", "height", "transform", "viewBox", "points"}
-_DEFAULTS = {"stroke-linejoin: miter", "stroke-linecap: butt", "text-anchor: start", "opacity: 1", "stroke-width: 1"}
+_LEFT_OUT = {"font-family", "stroke-linecap", "stroke-linejoin"}  # the page has its own
+_DEFAULTS = {"text-anchor: start", "opacity: 1", "stroke-width: 1"}
 
 
 def inline_svg(drawing: Drawing, key: str) -> Markup:
@@ -42,40 +44,54 @@ def inline_svg(drawing: Drawing, key: str) -> Markup:
         The element. The same drawing gives the same text.
     """
     headings = [text for text in drawing.figure.texts if text.get_gid() == HEADING]
+    label = next((text.get_text() for text in headings), drawing.name)
+    for text in headings:
+        text.set_visible(False)
+    try:
+        return figure_svg(drawing.figure, key, label.replace(r"\$", "$"), drawing.hints, crop=True)
+    finally:
+        for text in headings:
+            text.set_visible(True)
+
+
+def figure_svg(
+    figure: Figure, key: str, label: str, hints: Mapping[str, Sequence[str]] | None = None, *, crop: bool = False
+) -> Markup:
+    """A Matplotlib figure as an ``<svg>`` element.
+
+    Args:
+        figure: what to show.
+        key: begins all ids.
+        label: what it shows, for screen readers.
+        hints: as those of :class:`Drawing`.
+        crop: cut it to what is drawn, which takes a second drawing.
+    """
     out = io.BytesIO()
     with house_style({"svg.fonttype": "none"}):
-        for text in headings:
-            text.set_visible(False)
-        try:
-            drawing.figure.savefig(
-                out,
-                format="svg",
-                transparent=True,
-                bbox_inches="tight",
-                pad_inches=0.03,
-                metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
-            )
-        finally:
-            for text in headings:
-                text.set_visible(True)
+        figure.savefig(
+            out,
+            format="svg",
+            transparent=True,
+            bbox_inches="tight" if crop else None,
+            pad_inches=0.03,
+            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+        )
     root = ElementTree.fromstring(out.getvalue())
     _drop_namespaces(root)
     for unwanted in ("metadata", "style"):
         for parent in root.iter():
             for child in parent.findall(unwanted):
                 parent.remove(child)
-    _add_hints(root, drawing.hints)
+    _add_hints(root, hints or {})
     _shorten_ids(root, key)
+    defined = {path for defs in root.iter("defs") for path in defs.findall("path")}
     for element in root.iter():
-        _restyle(element)
+        _restyle(element, styled=element not in defined)
     _flatten(root)
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
     width = float(root.attrib["viewBox"].split()[2])
-    label = next((text.get_text() for text in headings), drawing.name)
-    root.attrib.update(
-        {"role": "img", "aria-label": label.replace(r"\$", "$"), "style": f"max-width:{1.6 * width:.0f}px"}
-    )
+    root.attrib.update({"role": "img", "aria-label": label, "style": f"max-width:{1.6 * width:.0f}px"})
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
@@ -123,17 +139,24 @@ def _shorten_ids(root: ElementTree.Element, key: str) -> None:
             element.set(attribute, _REFERENCE.sub(lambda found: f"url(#{used[found[1]]})", value))
 
 
-def _restyle(element: ElementTree.Element) -> None:
+def _restyle(element: ElementTree.Element, *, styled: bool) -> None:
+    """Short numbers, and colours of the page. A marker that is used elsewhere has its style there."""
     for name in _NUMERIC & set(element.attrib):
-        value = _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.1f}", element.attrib[name])
+        value = element.attrib[name].replace("rotate(-0 ", "rotate(0 ")
+        value = _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.1f}", value)
         element.attrib[name] = " ".join(value.split())
+    if element.attrib.get("transform", "").startswith("rotate(0 ") and "x" in element.attrib:
+        del element.attrib["transform"]
+    if not styled:
+        element.attrib.pop("style", None)
+        return
     kept = []
     for declaration in filter(None, (part.strip() for part in element.attrib.pop("style", "").split(";"))):
         name, _, value = declaration.partition(": ")
         if name == "font":  # e.g. 7px 'DejaVu Sans', ...: the size alone
             kept += [f"font-size: {size[0]}" for size in (re.search(r"[\d.]+px", value),) if size]
             kept += ["font-weight: bold"] if "bold" in value or "700" in value else []
-        elif declaration not in _DEFAULTS:
+        elif name not in _LEFT_OUT and declaration not in _DEFAULTS:
             kept.append(f"{name}: {_BY_HEX.get(value.lower(), value)}")
     if element.tag == "text" and not any(part.startswith("fill:") for part in kept):
         kept.append("fill: var(--ink)")
@@ -150,6 +173,8 @@ def _flatten(element: ElementTree.Element) -> None:
         _flatten(child)
         if child.tag == "g" and not child.attrib:
             children += list(child)
+        elif child.tag == "path" and child.get("style") == "fill:none":
+            continue  # the background of a figure or of axes, which is the page's
         elif len(child) or child.tag not in ("g", "defs"):
             children.append(child)
     element[:] = children

@@ -12,10 +12,11 @@ from markupsafe import Markup
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.evaluation.report import Report
 from earmark.metrics import FloatArray
-from earmark.plots.calibration import Reliability, draw_calibration
+from earmark.plots.calibration import Reliability, plot_reliability
 from earmark.plots.confusion import Confusion
-from earmark.plots.thresholds import ThresholdCurve, draw_threshold_curves
-from earmark.report.inline_svg import inline_svg
+from earmark.plots.style import house_style, small_axes
+from earmark.plots.thresholds import ThresholdCurve, plot_threshold_curve
+from earmark.report.inline_svg import figure_svg
 
 _CellsOf = Callable[[Report, str], tuple["Cell", ...]]
 
@@ -188,13 +189,34 @@ def _details(place: int, tag: str, results: TagResults) -> Details:
         outranks = _confused(confusion, own, confusion.outranks[:, own], confusion.counts[:, own])
     return Details(
         calibration,
-        None if calibration is None else inline_svg(draw_calibration(calibration, ""), f"calibration-{place}"),
+        None if calibration is None else _calibration_svg(calibration, f"calibration-{place}"),
         curve,
-        None if curve is None else inline_svg(draw_threshold_curves([curve], ""), f"threshold-{place}"),
+        None if curve is None else _threshold_svg(curve, f"threshold-{place}"),
         in_confusion,
         outranked_by,
         outranks,
     )
+
+
+@house_style()
+def _calibration_svg(one: Reliability, key: str) -> Markup:
+    axes = small_axes()
+    plot_reliability(axes, one, small=True)
+    axes.set_xlabel("score")
+    axes.set_ylabel("mean degree in the labels" if one.kind == "regression" else "share that have the tag")
+    hints = [
+        f"score {x:.3f}: {y:.3f} of {n:,}" for x, y, n in zip(one.mean_scores, one.shares, one.counts, strict=True)
+    ]
+    return figure_svg(axes.get_figure(root=True), key, f"Calibration of {one.tag}", {"curve": hints})
+
+
+@house_style()
+def _threshold_svg(curve: ThresholdCurve, key: str) -> Markup:
+    axes = small_axes()
+    plot_threshold_curve(axes, curve, most_points=120)
+    axes.set_xlabel("threshold on the score")
+    label = f"Precision, recall and F1 of {curve.tag} over the threshold"
+    return figure_svg(axes.get_figure(root=True), key, label)
 
 
 def _confused(confusion: Confusion, own: int, rates: FloatArray, clips: npt.NDArray[np.int64]) -> tuple[Confused, ...]:
