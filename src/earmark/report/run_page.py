@@ -187,7 +187,7 @@ def _render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    return environment.get_template(template).render(**values)
+    return environment.get_template(template).render(**values).lstrip()
 
 
 def printable(value: Any) -> Any:
