@@ -40,7 +40,11 @@ from beets.plugins import BeetsPlugin
 
 from earmark.core.errors import AudioError, EarmarkError
 from earmark.library.tagfiles.changes import Change, Policy, plan, wanted_values
-from earmark.library.tagfiles.fields import NAMES, Field
+from earmark.library.tagfiles.formats.asf import AsfTags
+from earmark.library.tagfiles.formats.base import Field
+from earmark.library.tagfiles.formats.id3 import ID3Tags
+from earmark.library.tagfiles.formats.mp4 import Mp4Tags
+from earmark.library.tagfiles.formats.vorbis import VorbisTags
 from earmark.library.tagfiles.mapping import TagMapping, default_mapping, read_mapping
 from earmark.tagging.tagger import Tagger, TagScores, load_tagger
 
@@ -230,19 +234,18 @@ class _ListField(mediafile.ListMediaField):
 
 
 def mood_field(*, id3v23: bool) -> mediafile.ListMediaField:
-    """Moods in files, under the names of :data:`earmark.library.tagfiles.fields.NAMES`.
+    """Moods in files, under the names that earmark's own tag formats use.
 
     Args:
-        id3v23: whether beets is told to write ID3v2.3. TMOO is lost on that way, so the other frame is written, too.
+        id3v23: whether beets writes ID3v2.3. Converting to it loses TMOO, so the other frame is written, too.
     """
-    names = NAMES["mood"]
-    frame, other = names.id3
+    frame, other = ID3Tags.names["mood"]
     return _ListField(
         mediafile.MP3ListStorageStyle(frame),
         mediafile.MP3ListDescStorageStyle(other.removeprefix("TXXX:"), split_v23=True, read_only=not id3v23),
-        mediafile.MP4ListStorageStyle(names.mp4),
-        mediafile.ListStorageStyle(names.vorbis),
-        mediafile.ASFStorageStyle(names.asf),
+        mediafile.MP4ListStorageStyle(Mp4Tags.names["mood"][0]),
+        mediafile.ListStorageStyle(VorbisTags.names["mood"][0]),
+        mediafile.ASFStorageStyle(AsfTags.names["mood"][0]),
     )
 
 

@@ -14,7 +14,7 @@ from mutagen.id3 import APIC, ID3, TCON, TIT2, TXXX
 from mutagen.mp4 import MP4
 
 from earmark.core.errors import FileTagsError
-from earmark.library.tagfiles.fields import FIELDS
+from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.undo import plan_undo, undo_file
 from earmark.library.tagfiles.undo_log import UndoLog, read_log
 from earmark.library.tagfiles.write import Request, Target, read_state, write_tags

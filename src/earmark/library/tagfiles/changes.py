@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
-from earmark.library.tagfiles.fields import FIELDS, OWN_FIELDS, SHARED_FIELDS, Field
-from earmark.library.tagfiles.formats.base import Values
+from earmark.library.tagfiles.formats.base import FIELDS, OWN_FIELDS, SHARED_FIELDS, Field, Values
 from earmark.library.tagfiles.mapping import TagMapping
 
 Mode = Literal["fill", "merge", "overwrite"]

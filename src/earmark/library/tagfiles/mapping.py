@@ -28,7 +28,7 @@ from mutagen.id3 import TCON
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
-from earmark.library.tagfiles.fields import SHARED_FIELDS, Field
+from earmark.library.tagfiles.formats.base import SHARED_FIELDS, Field
 
 _KNOWN_GENRES: dict[str, str] = {name.casefold(): name for name in TCON.GENRES}
 

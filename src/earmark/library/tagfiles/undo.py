@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earmark.core.errors import ConfigError, DataError, FileTagsError
 from earmark.library.tagfiles.changes import Change, Plan
-from earmark.library.tagfiles.fields import FIELDS
+from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.undo_log import Entry, Run, UndoLog
 from earmark.library.tagfiles.write import Request, Target, Written, read_state, write_tags
 

@@ -19,8 +19,7 @@ from typing import IO, Any, Literal, cast
 from earmark import __version__
 from earmark.core.errors import DataError
 from earmark.library.index.writer_lock import WriterLock
-from earmark.library.tagfiles.fields import Field
-from earmark.library.tagfiles.formats.base import Values
+from earmark.library.tagfiles.formats.base import Field, Values
 
 TEMPORARY_PREFIX = ".earmark-"
 """How the names of our temporary files begin. A leading dot: no search for music takes them."""

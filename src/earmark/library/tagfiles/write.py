@@ -25,9 +25,8 @@ from earmark.library.tagfiles.atomic_replace import (
     sync_folder,
     system_reason,
 )
-from earmark.library.tagfiles.fields import FIELDS, Field
 from earmark.library.tagfiles.formats import FileTags, FormatInfo, TagsError, open_tags, probe_format
-from earmark.library.tagfiles.formats.base import Values
+from earmark.library.tagfiles.formats.base import FIELDS, Field, Values
 from earmark.library.tagfiles.undo_log import FieldChange, UndoLog
 
 
