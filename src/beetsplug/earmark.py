@@ -39,7 +39,7 @@ from beets.library import Item
 from beets.plugins import BeetsPlugin
 
 from earmark.core.errors import AudioError, EarmarkError
-from earmark.library.tagfiles.changes import Change, Policy, plan, wanted_values
+from earmark.library.tagfiles.changes import Change, WritePolicy, plan, wanted_values
 from earmark.library.tagfiles.formats.asf import AsfTags
 from earmark.library.tagfiles.formats.base import Field
 from earmark.library.tagfiles.formats.id3 import ID3Tags
@@ -101,7 +101,7 @@ class EarmarkPlugin(BeetsPlugin):
 
     def imported(self, _: ImportSession, task: ImportTask) -> None:
         """Stage of an import: all tracks of an album at once. Files are written by beets, which comes to it later."""
-        with explained():
+        with user_errors():
             for item in self._heard(task.imported_items(), force=False):
                 item.store()
                 self._log.info("{}: {}", item, self._told(item))
@@ -119,7 +119,7 @@ class EarmarkPlugin(BeetsPlugin):
     def _command(self, lib: Library, options: Values, words: list[str]) -> None:
         write = ui.should_write(self._may_write if options.write is None else options.write) and not options.pretend
         albums = set()
-        with explained():
+        with user_errors():
             for item in self._heard(lib.items(words), force=options.force):
                 ui.show_model_changes(item, fields=ATTRIBUTES.values())
                 if not options.pretend:
@@ -177,7 +177,7 @@ class EarmarkPlugin(BeetsPlugin):
 
     def _check(self, **_: Any) -> None:
         """Before an import begins: wrong options should not stop it in its middle."""
-        with explained():
+        with user_errors():
             _ = self.policies, self._may_write
 
     @property
@@ -192,17 +192,17 @@ class EarmarkPlugin(BeetsPlugin):
         return load_tagger(str(model) if model else None)
 
     @cached_property
-    def policies(self) -> dict[Field, Policy]:
+    def policies(self) -> dict[Field, WritePolicy]:
         """What is wanted in each field that can be filled. Raises ConfigError for options that are wrong."""
         mapping = self._mapping()
         policies = {field: self._policy(field, mapping) for field in ATTRIBUTES}
         return {field: policy for field, policy in policies.items() if self._can_hold(field, policy)}
 
-    def _can_hold(self, field: Field, policy: Policy) -> bool:
+    def _can_hold(self, field: Field, policy: WritePolicy) -> bool:
         """Is there a tag that could ever be written there? Otherwise a track without it needs no listening to."""
         card = self.tagger.card
         judged = card.thresholds if policy.threshold is None else card.vocabulary.names
-        return policy.at_most(field) > 0 and any(policy.mapping.of(field, tag) for tag in judged)
+        return policy.max_values(field) > 0 and any(policy.mapping.words_for(field, tag) for tag in judged)
 
     def _mapping(self) -> TagMapping:
         vocabulary = self.tagger.card.vocabulary
@@ -210,10 +210,10 @@ class EarmarkPlugin(BeetsPlugin):
             return read_mapping(Path(self.config["mapping"].as_filename()), vocabulary)
         return default_mapping(vocabulary)
 
-    def _policy(self, field: Field, mapping: TagMapping) -> Policy:
+    def _policy(self, field: Field, mapping: TagMapping) -> WritePolicy:
         section = self.config[SECTIONS[field]]
         threshold = section["threshold"].get()
-        return Policy(
+        return WritePolicy(
             mapping,
             section["mode"].as_choice(("fill", "merge", "overwrite")),
             threshold=None if threshold == "auto" else section["threshold"].get(float),
@@ -250,7 +250,7 @@ def mood_field(*, id3v23: bool) -> mediafile.ListMediaField:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def user_errors() -> Iterator[None]:
     """Our errors as those that beets shows to its users."""
     try:
         yield

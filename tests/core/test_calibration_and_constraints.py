@@ -17,7 +17,7 @@ from earmark.core.tag_constraints import TagRules, usual_rules
 from earmark.core.vocabulary import Vocabulary
 from earmark.evaluation.platt import LEAST_SLOPE, calibrated_card, fit_calibration, fit_platt
 from earmark.evaluation.scores import ScoreTable
-from earmark.library.tagfiles.changes import Policy, wanted_values
+from earmark.library.tagfiles.changes import WritePolicy, wanted_values
 from earmark.library.tagfiles.mapping import TagMapping
 from earmark.plots.calibration import reliabilities
 from earmark.tagging.tagger import Tagger, TagScores
@@ -59,7 +59,7 @@ def test_printed_tags_never_contradict_each_other(scores: list[float], limits: l
     assert result.to_record(0, "auto")["abstained"] == (not every)
     # What is written into files is what is printed.
     mapping = TagMapping({"genre": {name: (name,) for name in NAMES}})
-    wanted = wanted_values(CARD.replace(thresholds=thresholds), scores, Policy(mapping, max_genres=99))
+    wanted = wanted_values(CARD.replace(thresholds=thresholds), scores, WritePolicy(mapping, max_genres=99))
     assert list(wanted["genre"]) == every
 
 

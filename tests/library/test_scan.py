@@ -20,11 +20,11 @@ from mutagen.id3 import TIT2
 from earmark.core.errors import AudioError, ConfigError, DataError
 from earmark.library.index.rows import Track
 from earmark.library.index.track_index import Index
-from earmark.library.scan import prefetch as looking
-from earmark.library.scan.content import Content, look_into
+from earmark.library.scan import threads as looking
+from earmark.library.scan.content import Content, read_content
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import CHANGED_MEANWHILE, Scan, scan
-from earmark.library.scan.summary import ScanWatcher
+from earmark.library.scan.summary import ScanProgress
 from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import TagScores, load_tagger
 from tests.helpers import sounds
@@ -82,7 +82,7 @@ def test_what_did_not_change_is_not_opened(music: Path, index: Path, monkeypatch
     def look(path: Path) -> None:
         raise AssertionError(f"opened: {path}")
 
-    monkeypatch.setattr(looking, "look_into", look)
+    monkeypatch.setattr(looking, "read_content", look)
     monkeypatch.setattr("earmark.tagging.tagger.OnnxModel", look)
     assert happened(scanned(index, music)) == {"unchanged": 3, "failed_before": 1}
     assert content(index) == before
@@ -279,11 +279,11 @@ def test_another_model_tags_what_it_does_not_know_and_no_more(music: Path, index
 def test_a_file_that_vanishes_before_it_is_read(music: Path, index: Path) -> None:
     a, *_ = clips(music, 3)
 
-    class Deleting(ScanWatcher):
-        def begins(self, n_files: int, n_bytes: int) -> None:
+    class Deleting(ScanProgress):
+        def on_start(self, n_files: int, n_bytes: int) -> None:
             a.unlink()
 
-    assert happened(scanned(index, music, watcher=Deleting())) == {"new": 2, "vanished": 1, "tagged": 2}
+    assert happened(scanned(index, music, progress=Deleting())) == {"new": 2, "vanished": 1, "tagged": 2}
     assert set(tracks(index)) == {"1.wav", "2.wav"}
     assert happened(scanned(index, music)) == {"unchanged": 2}
 
@@ -369,17 +369,17 @@ def test_swapped_names(music: Path, index: Path) -> None:
 def test_stopped_and_gone_on(music: Path, index: Path) -> None:
     clips(music, 12)
 
-    class Stopping(ScanWatcher):
+    class Stopping(ScanProgress):
         n_done = 0
 
-        def done(self, path: Path, n_bytes: int) -> None:
+        def on_done(self, path: Path, n_bytes: int) -> None:
             self.n_done += 1
             if self.n_done == 5:
                 raise KeyboardInterrupt
 
     threads = threading.active_count()
     with Index.open(index, write=True) as opened:
-        stopped = Scan(opened, [music], LazyTagger(), watcher=Stopping())
+        stopped = Scan(opened, [music], LazyTagger(), progress=Stopping())
         with pytest.raises(KeyboardInterrupt):
             stopped.run()
     assert threading.active_count() == threads
@@ -404,10 +404,10 @@ def test_ctrl_c_is_heard_among_files_that_are_all_known(
         time.sleep(0.2)
         if n_looks == 5:
             signal.raise_signal(signal.SIGINT)
-        return look_into(path)
+        return read_content(path)
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(looking, "look_into", slow_look)
+    monkeypatch.setattr(looking, "read_content", slow_look)
     with pytest.raises(KeyboardInterrupt):
         scanned(index, music, jobs=1)
     assert n_looks < 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
@@ -31,11 +31,10 @@ from tests.helpers import sounds
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is gone after it."""
     monkeypatch.setattr(base, "_BY_CONTAINER", dict(base._BY_CONTAINER))
     monkeypatch.setattr(base, "_LABELS", dict(base._LABELS))
-    yield
 
 
 class AuTags(FileTags):

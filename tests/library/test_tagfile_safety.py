@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -110,7 +111,7 @@ def test_odd_names(song: Path, name: str | bytes) -> None:
 
 def test_read_only_files_and_folders_are_told(song: Path) -> None:
     song.chmod(0o444)
-    assert read_state(song).blocked == "is read-only: left as it is"
+    assert read_state(song).not_writable == "is read-only: left as it is"
     refused(song, "is read-only: left as it is")
     song.chmod(0o644)
     folder = song.parent / "sealed"
@@ -231,6 +232,9 @@ def test_what_would_harm_the_file_is_found_before_it_is_replaced(
     save = ID3.save
 
     def bad_save(self: ID3, file: object, **options: object) -> None:
+        if isinstance(file, io.BytesIO):  # a single frame, rendered in memory
+            save(self, file, **options)
+            return
         if harm == "crash":
             raise ValueError("cannot do that")
         if harm == "picture":

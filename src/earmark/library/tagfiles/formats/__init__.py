@@ -13,8 +13,10 @@ import mutagen
 
 from earmark.audio.decoder import AudioStream, cause
 from earmark.core.errors import AudioError
-from earmark.library.tagfiles.formats import asf, id3, mp4, vorbis  # noqa: F401  registered in this order
 from earmark.library.tagfiles.formats.base import FileTags, FormatInfo, TagsError, find_tag_format
+
+# Importing an adapter registers it; messages list the formats in this order.
+from earmark.library.tagfiles.formats import id3, vorbis, mp4, asf  # noqa: F401  # isort: skip
 
 __all__ = ["FileTags", "FormatInfo", "TagsError", "open_tags", "probe_format"]
 
