@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 import pytest
 import soundfile
 
-from earmark.core.errors import FileTagsError
-from earmark.library.tagfiles.formats import base
+from earmark.core.errors import ConfigError, FileTagsError
 from earmark.library.tagfiles.formats.base import (
     FIELDS,
+    TAG_FORMATS,
     Digest,
     Field,
     FileTags,
@@ -31,15 +31,16 @@ from tests.helpers import sounds
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
-    monkeypatch.setattr(base, "_BY_CONTAINER", dict(base._BY_CONTAINER))
-    monkeypatch.setattr(base, "_LABELS", dict(base._LABELS))
+def registry() -> Iterator[None]:
+    """What a test registers is forgotten after it."""
+    with TAG_FORMATS.temporary():
+        yield
 
 
 class AuTags(FileTags):
     """Sun audio: lines ``name=value`` in the annotation between header and samples."""
 
+    label = "AU"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {field: (field.upper(),) for field in FIELDS}
     kind = "AU"
 
@@ -82,7 +83,7 @@ def test_a_new_format_is_written_and_undone(registry: None, tmp_path: Path) -> N
     soundfile.write(song, sounds.music(0.3, 8000).T, 8000)
     with pytest.raises(FileTagsError, match=r"not written into this format \(au\), only into MP3.*, WMA$"):
         read_state(song)
-    register_tag_format("au", label="AU")(AuTags)
+    register_tag_format("au")(AuTags)
     before = read_state(song)
     assert before.kind == "AU"
     renamed = Path(shutil.move(song, tmp_path / "song.data"))  # the ending has no say
@@ -96,15 +97,16 @@ def test_a_new_format_is_written_and_undone(registry: None, tmp_path: Path) -> N
 
 
 def test_two_adapters_for_one_container_are_refused(registry: None) -> None:
-    with pytest.raises(ValueError, match="'wav' is already served by ID3Tags: AuTags needs another one"):
-        register_tag_format("au", "wav", label="AU")(AuTags)
-    with pytest.raises(TagsError, match="au"):
-        find_tag_format("au")  # nothing was registered by halves
+    with pytest.raises(ConfigError, match=r"tag format 'wav'.*formats.id3 has already registered"):
+        register_tag_format("wav")(AuTags)
+    with pytest.raises(TagsError, match=r"into this format \(caf\), only into MP3, WAV, AIFF, FLAC, .*, M4A, WMA$"):
+        find_tag_format("caf")
 
 
 def test_every_adapter_names_every_field() -> None:
-    adapters = set(base._BY_CONTAINER.values())
+    adapters = {adapter for _, adapter in TAG_FORMATS.items()}
     assert len(adapters) >= 4
     for adapter in adapters:
         assert adapter.names.keys() == set(FIELDS), adapter
         assert all(adapter.names.values()), adapter
+        assert adapter.label, adapter

@@ -58,10 +58,11 @@ _HEADER_EXTENSION = uuid.UUID("5FBF03B5-A92E-11CF-8EE3-00C00C205365").bytes_le
 _HEADER_BYTES, _EXTENSION_BYTES = 30, 22  # before the first object in each
 
 
-@register_tag_format("asf", label="WMA")
+@register_tag_format("asf")
 class AsfTags(FileTags):
     """Tags in attributes. A field keeps its place."""
 
+    label = "WMA"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("WM/Genre",),
         "mood": ("WM/Mood",),

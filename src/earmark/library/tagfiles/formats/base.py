@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, ClassVar, Literal, TypeVar, get_args
 
+from earmark.core.errors import ConfigError
+from earmark.core.registry import Registry
+
 Values = tuple[str, ...]
 
 Field = Literal["genre", "mood", "scores", "model"]
@@ -58,6 +61,7 @@ class FileTags(ABC):
         info: what FFmpeg reports about it.
 
     Attributes:
+        label: the formats that it serves, for people, e.g. "MP3, WAV, AIFF".
         names: what each field is called in this format; the first name is written, all are read.
         kind: the format for people, e.g. "MP3 (ID3v2.3)".
         notes: what a user should know about writing to this file, one line each.
@@ -66,6 +70,7 @@ class FileTags(ABC):
         TagsError: the tags are damaged, or of a kind that cannot be written without loss.
     """
 
+    label: ClassVar[str]
     names: ClassVar[Mapping[Field, tuple[str, ...]]]
     kind: str
     notes: tuple[str, ...] = ()
@@ -104,32 +109,30 @@ class FileTags(ABC):
 
 # The registry -----------------------------------------------------------------------------------------------
 
+
+class TagFormatError(ConfigError):
+    """A container has no adapter, or would have two."""
+
+
+TAG_FORMATS = Registry[type[FileTags]]("tag format", "earmark.tag_formats", error=TagFormatError)
+"""Adapters by container, as FFmpeg names it; of several names joined by commas, the first one."""
+
 AnyFileTags = TypeVar("AnyFileTags", bound=type[FileTags])
 
-_BY_CONTAINER: dict[str, type[FileTags]] = {}
-_LABELS: dict[type[FileTags], str] = {}
 
-
-def register_tag_format(*containers: str, label: str) -> Callable[[AnyFileTags], AnyFileTags]:
-    """Register a subclass of :class:`FileTags` as the adapter for some containers.
+def register_tag_format(*containers: str) -> Callable[[AnyFileTags], AnyFileTags]:
+    """Register a subclass of :class:`FileTags` as the adapter for some containers. docs/plugins.md has more on plugins.
 
     Args:
         containers: FFmpeg's names of the formats; of several joined by commas, the first one.
-        label: the formats for people, e.g. "MP3, AIFF, WAV".
 
     Raises:
-        ValueError: another adapter already serves one of the containers.
+        TagFormatError: another adapter already serves one of the containers.
     """
 
     def register(adapter: AnyFileTags) -> AnyFileTags:
         for container in containers:
-            if container in _BY_CONTAINER:
-                raise ValueError(
-                    f"container {container!r} is already served by {_BY_CONTAINER[container].__name__}: "
-                    f"{adapter.__name__} needs another one"
-                )
-        _BY_CONTAINER.update(dict.fromkeys(containers, adapter))
-        _LABELS[adapter] = label
+            TAG_FORMATS.add(adapter, name=container, source=adapter.__module__)
         return adapter
 
     return register
@@ -141,10 +144,13 @@ def find_tag_format(container: str) -> type[FileTags]:
     Raises:
         TagsError: no adapter serves it; the message lists the formats that can be written.
     """
-    adapter = _BY_CONTAINER.get(container.split(",")[0])
-    if adapter is None:
-        raise TagsError(f"tags are not written into this format ({container}), only into {', '.join(_LABELS.values())}")
-    return adapter
+    try:
+        return TAG_FORMATS.get(container.split(",")[0])
+    except TagFormatError as error:
+        labels = dict.fromkeys(adapter.label for _, adapter in TAG_FORMATS.items())
+        raise TagsError(
+            f"tags are not written into this format ({container}), only into {', '.join(labels)}"
+        ) from error
 
 
 # For adapters -----------------------------------------------------------------------------------------------

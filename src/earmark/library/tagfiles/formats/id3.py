@@ -57,7 +57,7 @@ class _UnparsedFrames(dict[str, Any]):
 _LOADING = {"known_frames": _UnparsedFrames(Frames), "translate": False, "load_v1": False}
 
 
-@register_tag_format("mp3", "aiff", "wav", label="MP3, AIFF, WAV")
+@register_tag_format("mp3", "wav", "aiff")
 class ID3Tags(FileTags):
     """Tags in ID3v2, version 2.3 or 2.4 as found; 2.4 where the file has none.
 
@@ -66,6 +66,7 @@ class ID3Tags(FileTags):
     separator: TagLib and mutagen read all of them, strict programs read the first one, and none shows "a; b".
     """
 
+    label = "MP3, WAV, AIFF"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("TCON",),
         "mood": ("TMOO", "TXXX:MOOD"),

@@ -42,13 +42,14 @@ class _File(MP4):  # type: ignore[misc]
     MP4Tags = _Atoms
 
 
-@register_tag_format("mov", label="M4A")
+@register_tag_format("mov")
 class Mp4Tags(FileTags):
     """Tags in atoms: a name, or ``----:mean:name`` for a free one.
 
     ``gnre``, the genre as a number, is read; ``©gen`` takes its place when a genre is written.
     """
 
+    label = "M4A"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("\xa9gen", "gnre"),
         "mood": ("----:com.apple.iTunes:MOOD",),

@@ -30,10 +30,11 @@ _OGG = {
 }
 
 
-@register_tag_format("flac", "ogg", label="FLAC, Ogg (Vorbis, Opus, FLAC, Speex)")
+@register_tag_format("flac", "ogg")
 class VorbisTags(FileTags):
     """Tags in Vorbis comments. A field keeps its place and the case of its key."""
 
+    label = "FLAC, Ogg (Vorbis, Opus, FLAC, Speex)"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("GENRE",),
         "mood": ("MOOD",),
