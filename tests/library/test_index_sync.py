@@ -95,7 +95,7 @@ def test_undoing_is_known_at_once(music: Path, index: Path, notes: list[str]) ->
 
 
 def test_a_file_that_was_changed_afterwards_is_no_longer_known(music: Path, index: Path, notes: list[str]) -> None:
-    """What is noted is the file that we made, not what lies there by the time of noting."""
+    """The index gets the file as it was written, not as it is by the time of recording."""
     with UndoLog(index.with_name("log.jsonl")) as log, IndexSync(index, notes.append) as own:
         written = write_tags(music / "c.m4a", WRITE, log)
         shutil.copy(music / "b.flac", music / "c.m4a")
@@ -130,7 +130,7 @@ def test_an_index_that_is_not_there_is_not_made(music: Path, tmp_path: Path, not
     assert not notes
 
 
-def test_an_index_that_fails_meanwhile_is_told_once(music: Path, index: Path, notes: list[str]) -> None:
+def test_an_index_that_fails_meanwhile_is_reported_once(music: Path, index: Path, notes: list[str]) -> None:
     with UndoLog(index.with_name("log.jsonl")) as log, IndexSync(index, notes.append) as own:
         assert own._index is not None
         own._index.execute("DROP TABLE files")

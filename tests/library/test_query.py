@@ -144,7 +144,7 @@ def test_refused_with_its_place(text: str, start: int, end: int, part: str) -> N
     assert part in problem.message
 
 
-def test_the_caret_stands_under_what_is_wrong() -> None:
+def test_the_caret_is_under_what_is_wrong() -> None:
     assert str(refused("slow gutar")).splitlines() == [
         "no tag 'gutar'; did you mean guitar?",
         "  slow gutar",
