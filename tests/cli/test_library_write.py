@@ -140,7 +140,7 @@ def test_modes_threshold_mapping_and_limits(earmark: Earmark, library: Path, tmp
     earmark("library", "write", "--apply", "--max-genres", "1", "--no-scores", index=index)
     assert genres(library) == [("Rock",)] * 3
     kept = earmark("library", "write", index=index)
-    assert "genre   Rock stays (heard: Rock | Jazz)" in kept.stdout
+    assert "genre   Rock stays (suggested: Rock | Jazz)" in kept.stdout
     merged = earmark("library", "write", "--merge", "--threshold", "0.65", "--max-genres", "9", "--apply", index=index)
     assert merged.returncode == 0
     assert genres(library) == [("Rock", "Jazz")] * 3
