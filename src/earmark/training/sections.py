@@ -34,7 +34,7 @@ class DataSection(Section):
     protocol: str | None = None
     train_share: float = Field(1.0, gt=0, le=1)
     train_split: Literal["train", "validation"] = "train"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class ModelSection(Section):
