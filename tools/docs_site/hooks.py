@@ -34,7 +34,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
     def link(match: re.Match[str]) -> str:
         target = match[3].partition("#")[0]
-        outside = "://" not in target and (Path("docs") / folder / target).resolve().is_relative_to(ROOT / "docs") is False
+        outside = (
+            "://" not in target and (Path("docs") / folder / target).resolve().is_relative_to(ROOT / "docs") is False
+        )
         return match[2] if outside and target else match[0]
 
     return _LINK.sub(link, markdown)
