@@ -11,8 +11,9 @@ import pytest
 from earmark import audio
 from earmark.core.calibration import calibrated
 from earmark.core.errors import AudioError, ConfigError, ModelError
+from earmark.tagging.aggregation import aggregate
 from earmark.tagging.runtime import OnnxModel, find_model
-from earmark.tagging.tagger import Tagger, TagScores, aggregate, load_tagger
+from earmark.tagging.tagger import Tagger, TagScores, load_tagger
 from tests.helpers import sounds
 
 
