@@ -10,8 +10,7 @@ import pytest
 
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
-from earmark.plots.tag_segments import clock, moments, moments_frame, thinned
-from earmark.plots.tag_segments_figure import draw_moments
+from earmark.plots.tag_segments import clock, draw_moments, moments, moments_frame, thinned
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.tagger import TagScores
 

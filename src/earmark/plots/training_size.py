@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from earmark import metrics
-from earmark.core.card import ModelCard
-from earmark.core.errors import ConfigError, DataError, ModelError
+from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.base import raise_problems
-from earmark.evaluation import ScoreTable, compare, read_scores
-from earmark.papers.results import read_results
+from earmark.evaluation import ScoreTable, compare
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLACK, PALETTE, house_style, new_figure, plain_text
 
 METRICS: dict[metrics.MetricName, str] = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
-_POINT = re.compile(r"^(?P<series>.+)@(?P<clips>\d+)=(?P<path>.+)$")
-_ROW = re.compile(r"^(?P<series>.+)-(?P<size>\d+(?:k|m))$")
 
 Points = dict[tuple[str, int], list[ScoreTable]]
 """(series, training clips) -> the scores of its runs."""
@@ -48,33 +42,6 @@ class SizeTables:
         gaps = self.gaps.rename(columns={"difference": "value"})
         gaps.insert(0, "series", [f"{b} - {a}" for a, b in zip(gaps.a, gaps.b, strict=True)])
         return pd.concat([self.points, gaps.drop(columns=["a", "b"])], ignore_index=True)
-
-
-def points_of(arguments: Sequence[str]) -> Points:
-    """Scores by series and number of training clips.
-
-    Args:
-        arguments: each ``SERIES@CLIPS=SCORES``, where the same series and clips again are further runs, or the
-            results.json of `earmark reproduce` with its runs beside it.
-
-    Raises:
-        ConfigError: an argument of neither kind.
-        DataError: files that cannot be read.
-    """
-    points: Points = {}
-    problems = []
-    for argument in arguments:
-        found = _POINT.match(argument)
-        if found:
-            points.setdefault((found["series"], int(found["clips"])), []).append(read_scores(found["path"]))
-        elif argument.endswith(".json"):
-            for key, runs in _of_results(Path(argument)).items():
-                points.setdefault(key, []).extend(runs)
-        else:
-            problems.append(f"{argument}: must be a results.json, or SERIES@CLIPS=SCORES, e.g. waveform@159=a.parquet")
-    if problems:
-        raise ConfigError(problems)
-    return points
 
 
 def size_tables(
@@ -247,33 +214,3 @@ def _natural_pair(points: Mapping[tuple[str, int], object], series: Sequence[str
     sizes = {name: {size for other, size in points if other == name} for name in series}
     pairs = [(a, b) for i, a in enumerate(series) for b in series[i + 1 :] if sizes[a] & sizes[b]]
     return max(pairs, key=lambda pair: len(sizes[pair[0]] & sizes[pair[1]]), default=None)
-
-
-def _of_results(path: Path) -> Points:
-    """Runs beside a results.json: rows "NAME-SIZE" are points of NAME, others series of their own.
-
-    The number of training clips is that of the runs' cards; rows whose runs have none (boosted trees) learned from all
-    training clips, and stand where the largest of the others do.
-    """
-    results = read_results(path)
-    points: Points = {}
-    without: dict[str, list[ScoreTable]] = {}
-    for row in results.runs:
-        named = _ROW.match(row)
-        for folder in sorted((path.parent / row).glob("seed-*")):
-            if not (folder / "done.json").is_file():
-                continue
-            table = read_scores(folder / "test" / "scores.parquet")
-            try:
-                counted = ModelCard.read(folder / "checkpoint" / "card.json").training.get("clips", {})
-                n_clips = int(counted["train"])
-            except (ModelError, KeyError):
-                without.setdefault(row, []).append(table)
-                continue
-            points.setdefault((named["series"] if named else row, n_clips), []).append(table)
-    if not points:
-        raise DataError(f"{path}: its runs are not beside it ({path.parent}/ROW/seed-N); give SERIES@CLIPS=SCORES")
-    largest = max(n_clips for _, n_clips in points)
-    for row, tables in without.items():
-        points[row, largest] = tables
-    return points

@@ -1,4 +1,4 @@
-"""`earmark analyze clips-per-tag`, `epochs`, `tag-auc` and `clip-auc`: the figures of the Bristol replication."""
+"""`earmark analyze epochs`, `training-size` and `cost`: figures of training runs."""
 
 from __future__ import annotations
 
@@ -8,48 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.analyze.options import Out
-from earmark.cli.analyze.tables import About, DatasetName, Groups, Labels, LeastDegree, ProtocolName, Resamples, Root
+from earmark.cli.analyze.tables import (
+    Groups,
+    Resamples,
+)
 
 if TYPE_CHECKING:
     from earmark.plots.epochs import Point
-
-Scores = Annotated[Path, typer.Argument(help="A scores file, or any table of scores with --labels.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Put the commands on the group."""
-    app.command("clips-per-tag", no_args_is_help=True)(clips_per_tag)
-    app.command("epochs", no_args_is_help=True)(epochs)
-    app.command("tag-auc", no_args_is_help=True)(tag_auc)
-    app.command("clip-auc", no_args_is_help=True)(clip_auc)
-
-
-def clips_per_tag(
-    dataset: DatasetName,
-    root: Root,
-    out: Out,
-    protocol: ProtocolName = None,
-    least_degree: LeastDegree = 0.5,
-) -> None:
-    """Clips of each tag in training, validation and test.
-
-    \b
-    Example:
-      earmark analyze clips-per-tag --dataset magnatagatune --root ~/mtat --protocol mtat-bristol --out figures
-    """
-    from earmark.cli.analyze.options import require_figures, write_drawings
-
-    require_figures()
-    from earmark.cli.analyze.tables import about_dataset
-    from earmark.datasets import load_dataset
-    from earmark.plots.tag_counts import draw_tag_counts, tag_counts
-
-    loaded = load_dataset(dataset, root, protocol)
-    line = about_dataset(loaded)
-    if any(tag.kind == "regression" for tag in loaded.vocabulary):
-        line += f"; degrees count from {least_degree:g} on"
-    table = tag_counts(loaded, least_degree=least_degree)
-    write_drawings([draw_tag_counts(table, line, sizes=loaded.counts)], out)
 
 
 def epochs(
@@ -109,75 +74,94 @@ def epochs(
     write_drawings([draw_epochs(logs, metric, lines.pop() if len(lines) == 1 else "")], out)
 
 
-def tag_auc(
-    scores: Scores,
+def training_size(
+    points: Annotated[
+        list[str],
+        typer.Argument(help="results.json of `earmark reproduce` beside its runs, or SERIES@CLIPS=SCORES, repeated."),
+    ],
     out: Out,
-    labels: Labels = None,
-    metric: Annotated[str, typer.Option("--metric", help="roc_auc or pr_auc.")] = "roc_auc",
-    dataset: Annotated[
+    difference: Annotated[
         str | None,
-        typer.Option("--dataset", help="Count the training clips of this dataset. Default: the clips scored."),
+        typer.Option(
+            "--difference", metavar="A,B", help="Draw B minus A. Default: the two series that go together best."
+        ),
     ] = None,
-    root: Annotated[Path | None, typer.Option("--root", help="Where that dataset lies.")] = None,
-    protocol: ProtocolName = None,
-    about: About = None,
-    named: Annotated[int, typer.Option("--named", min=0, help="Name so many tags at each end.")] = 5,
     groups: Groups = None,
     resamples: Resamples = 1000,
 ) -> None:
-    """AUC of each tag over its number of clips; the worst and the best by name.
+    """Metrics over the number of training clips, and the difference between two front-ends.
 
     \b
     Examples:
-      earmark analyze tag-auc results/first/scores.parquet --dataset emotify --root ~/emotify --out figures
-      earmark analyze tag-auc scores.csv --labels labels.csv --metric pr_auc --out figures
+      earmark analyze training-size results/pons2017/results.json --out figures
+      earmark analyze training-size mel@100=a.parquet mel@900=b.parquet raw@100=c.parquet raw@900=d.parquet --out f
+
+    The same SERIES@CLIPS again is a further run of it. Intervals are over artists, and over runs where there are some.
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
     from earmark.core.errors import ConfigError
 
     require_figures()
-    from earmark.cli.analyze.tables import about_scores, read_table
-    from earmark.datasets import label_matrix, load_dataset
-    from earmark.plots.binarize import binarize_labels
-    from earmark.plots.tag_auc import NAMES, draw_tag_aucs, tag_aucs
+    from earmark.cli.analyze.reproduced import points_of
+    from earmark.plots.training_size import draw_training_size, size_tables
 
-    if metric not in NAMES:
-        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(NAMES)}")
-    if (dataset is None) != (root is None):
-        raise ConfigError("tag-auc: --dataset and --root belong together")
-    table = read_table(scores, labels)
-    counts = None
-    if dataset is not None and root is not None:
-        loaded = load_dataset(dataset, root, protocol)
-        holds = binarize_labels(label_matrix(loaded.split("train")))
-        counts = dict(zip(loaded.vocabulary.names, holds.sum(axis=0).tolist(), strict=True))
-    found = tag_aucs(table, metric=metric, counts=counts, groups=groups, n_resamples=resamples)
-    counted = "training" if counts is not None else table.split
-    drawing = draw_tag_aucs(found, about or about_scores(table), metric=metric, counted=counted, named=named)
-    write_drawings([drawing], out)
+    pair = None
+    if difference is not None:
+        names = [name.strip() for name in difference.split(",")]
+        if len(names) != 2 or not all(names):
+            raise ConfigError(f"--difference {difference!r}: must be two series, A,B")
+        pair = (names[0], names[1])
+    found = size_tables(points_of(points), pair, groups=groups, n_resamples=resamples)
+    write_drawings([draw_training_size(found)], out)
 
 
-def clip_auc(
-    scores: Scores,
+def cost(
+    results: Annotated[Path, typer.Argument(help="results.json of `earmark reproduce`, its runs beside it.")],
     out: Out,
-    labels: Labels = None,
-    about: About = None,
-    named: Annotated[int, typer.Option("--named", min=0, help="Name so many clips at each end.")] = 4,
+    metric: Annotated[str, typer.Option("--metric", help="roc_auc, pr_auc or rmse.")] = "roc_auc",
+    song_seconds: Annotated[float, typer.Option("--song-seconds", help="Length of the song that is timed.")] = 29.1,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, help="Time each network so often; the fastest counts.")
+    ] = 20,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of PyTorch.")] = 1,
 ) -> None:
-    """AUC of each clip over its tags; the worst and the best by name, with what they are and what was heard.
+    """Accuracy over seconds for 1000 songs and over size, of models and every combination of them.
 
     \b
-    Example:
-      earmark analyze clip-auc results/first/scores.parquet --out figures
+    Examples:
+      earmark analyze cost results/ensemble/results.json --out figures
+      earmark analyze cost results/kim2018/results.json --metric pr_auc --threads 4 --out figures
+
+    Each network is timed here and now, on the CPU: noise in, scores out, without reading and decoding files.
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
+    from earmark.cli.optional_dependencies import exit_on_interrupt
 
     require_figures()
-    from earmark.cli.analyze.tables import about_scores, read_table
-    from earmark.plots.clip_auc import clip_aucs, draw_clip_aucs
+    import torch
 
-    table = read_table(scores, labels)
-    write_drawings([draw_clip_aucs(clip_aucs(table), about or about_scores(table), named=named)], out)
+    from earmark.cli.analyze.reproduced import read_runs, trained_models
+    from earmark.papers.results import machine
+    from earmark.plots.cost import cost_table, draw_cost, timing_words
+    from earmark.plots.style import about
+
+    found, folder = read_runs(results)
+    models = trained_models(found, folder, metric)
+    with exit_on_interrupt("nothing was written"):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            table = cost_table(models, song_seconds=song_seconds, repeats=repeats)
+            words = timing_words(song_seconds, repeats, machine().split(",")[0])
+        finally:
+            torch.set_num_threads(before)
+    for model in models:
+        if model.checkpoint is None:
+            typer.echo(f"note: left out, without a checkpoint: {model.row}", err=True)
+    n_runs = {len(found.runs[row]) for row in table.row}
+    line = about(found.tables.key, found.dataset, found.protocol, "test")
+    line += f", mean of {n_runs.pop()} runs" if len(n_runs) == 1 and n_runs != {1} else ""
+    write_drawings([draw_cost(table, line, metric=metric, timed=words)], out)
 
 
 def _on_training(run: Path, metric: str, root: Path | None) -> Point:
