@@ -84,12 +84,13 @@ def epochs(
     import dataclasses
 
     from earmark.core.card import ModelCard
+    from earmark.metrics import list_metrics
     from earmark.plots.axes import telling_names
-    from earmark.plots.epochs import METRICS, draw_epochs, read_log, read_point
+    from earmark.plots.epochs import draw_epochs, read_log, read_point
     from earmark.plots.style import about_model
 
-    if metric not in METRICS:
-        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(METRICS)}")
+    if metric not in (known := list_metrics(decisions=False)):
+        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(known)}")
     if test and len(test) != len(runs):
         raise ConfigError(f"--test: {len(test)} given for {len(runs)} runs; give one for each")
     logs, names = [], telling_names(runs)
@@ -138,11 +139,12 @@ def tag_auc(
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
     from earmark.datasets import label_matrix, load_dataset
+    from earmark.metrics import list_metrics
     from earmark.plots.binarize import binarize_labels
-    from earmark.plots.tag_auc import NAMES, draw_tag_aucs, tag_aucs
+    from earmark.plots.tag_auc import draw_tag_aucs, tag_aucs
 
-    if metric not in NAMES:
-        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(NAMES)}")
+    if metric not in (known := list_metrics("classification", decisions=False)):
+        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(known)}")
     if (dataset is None) != (root is None):
         raise ConfigError("tag-auc: --dataset and --root belong together")
     table = read_table(scores, labels)
@@ -185,8 +187,7 @@ def _on_training(run: Path, metric: str, root: Path | None) -> Point:
     from earmark.core.errors import ConfigError
     from earmark.datasets import load_dataset
     from earmark.evaluation import load_model, score_dataset
-    from earmark.evaluation.figures import KINDS
-    from earmark.metrics import macro
+    from earmark.metrics import macro, metric_info
     from earmark.metrics.tags import each_tag
     from earmark.plots.epochs import Point
     from earmark.training.config import load_recipe
@@ -198,6 +199,6 @@ def _on_training(run: Path, metric: str, root: Path | None) -> Point:
         raise ConfigError(f"{run / 'recipe.yaml'}: does not say where the dataset lies; give --root")
     loaded = chosen_clips(load_dataset(recipe.data.dataset, where, recipe.data.protocol), recipe)
     table = score_dataset(load_model(run / "checkpoint"), loaded, split="train")
-    places = list(table.vocabulary.indices(KINDS[metric]))  # type: ignore[index]
-    values = each_tag(metric, table.labels[:, places], table.scores[:, places])  # type: ignore[arg-type]
+    places = list(table.vocabulary.indices(metric_info(metric).kind))
+    values = each_tag(metric, table.labels[:, places], table.scores[:, places])
     return Point(macro(values).value if places else float("nan"))
