@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from earmark import __version__
 from earmark.cli import analyze, cluster, data, distill, library, models
 from earmark.cli.baseline import baseline
 from earmark.cli.compare import compare
@@ -25,6 +24,7 @@ from earmark.cli.train import train
 from earmark.cli.tune import tune
 from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
 from earmark.core.plugins import load_plugins
+from earmark.core.version import __version__
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2

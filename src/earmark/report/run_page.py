@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark import __version__
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import AudioError, DataError
+from earmark.core.version import __version__
 from earmark.evaluation.report import Report
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import list_metrics, metric_info, metric_label

@@ -15,8 +15,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
-from earmark import __version__
 from earmark.core.card import ModelCard
+from earmark.core.version import __version__
 from earmark.service import schemas
 from earmark.service.metrics import Metrics
 from earmark.service.middleware import RequestMiddleware

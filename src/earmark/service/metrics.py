@@ -14,7 +14,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from earmark import __version__
+from earmark.core.version import __version__
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 

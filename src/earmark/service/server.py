@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from earmark import __version__
+from earmark.core.version import __version__
 from earmark.service.app import create_app
 from earmark.service.settings import Settings
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from earmark import __version__
 from earmark.core.cpu import available_cores
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store
+from earmark.core.version import __version__
 from earmark.datasets.base import Dataset
 from earmark.shards.layout import RECORDS, AudioKind, Header, read_header, write_header
 from earmark.shards.plan import PlannedClip, clip_list_digest, differences, metadata_digest, plan_clips

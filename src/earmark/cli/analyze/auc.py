@@ -47,8 +47,8 @@ def tag_auc(
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
     from earmark.datasets import label_matrix, load_dataset
-    from earmark.plots.binarize import binarize_labels
     from earmark.metrics import list_metrics
+    from earmark.plots.binarize import binarize_labels
     from earmark.plots.tag_auc import draw_tag_aucs, tag_aucs
 
     if metric not in (known := list_metrics("classification", decisions=False)):

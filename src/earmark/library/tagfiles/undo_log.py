@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
 
-from earmark import __version__
 from earmark.core.errors import DataError
+from earmark.core.version import __version__
 from earmark.library.index.writer_lock import WriterLock
 from earmark.library.tagfiles.formats.base import Field, Values
 
