@@ -9,22 +9,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
-from earmark.core.card import ModelCard
 from earmark.core.version import __version__
 from earmark.service import schemas
+from earmark.service.endpoints import ENDPOINTS, OPEN
 from earmark.service.metrics import Metrics
 from earmark.service.middleware import RequestMiddleware
 from earmark.service.page import PAGE_FOLDER, Page
 from earmark.service.problems import Problem
 from earmark.service.settings import Settings
-from earmark.service.tagging_request import tag_request
-from earmark.service.work import RETRY_SECONDS, Work, load_models
+from earmark.service.work import Work, load_models
 
 DESCRIPTION = """Tags music. Files are kept on disk while they are tagged, and deleted afterwards.
 
@@ -70,83 +69,16 @@ def create_app(settings: Settings | None = None, *, page: Path = PAGE_FOLDER) ->
     _answer_errors(app)
     key = [Depends(_key_check(chosen.api_key))] if chosen.api_key is not None else []
     keyed: dict[int | str, dict[str, Any]] = {401: schemas.WRONG_KEY} if key else {}
-    cards = {name: model.card for name, model in models.items()}
-
-    @app.post(
-        "/v1/tag",
-        summary="Tag audio files",
-        response_model=schemas.TagsAnswer,
-        responses=schemas.TAG_RESPONSES if key else {k: v for k, v in schemas.TAG_RESPONSES.items() if k != 401},
-        dependencies=key,
-    )
-    async def tag(request: Request, query: Annotated[schemas.TagQuery, Query()]) -> Response:
-        return await tag_request(request, query, request.app.state.work)
-
-    @app.get(
-        "/v1/models",
-        summary="The served models",
-        response_model=schemas.ModelsAnswer,
-        dependencies=key,
-        responses=keyed,
-    )
-    async def list_models() -> dict[str, Any]:
-        return {"models": [_summary(card, card.name == next(iter(cards))) for card in cards.values()]}
-
-    @app.get(
-        "/v1/models/{name}",
-        summary="A model's card",
-        response_model=schemas.CardAnswer,
-        dependencies=key,
-        responses={**keyed, 404: schemas.NOT_FOUND},
-    )
-    async def show_model(name: str) -> Response:
-        if name not in cards:
-            raise Problem(404, "not-found", f"model {name!r}: served are {', '.join(cards)}")
-        return Response(cards[name].to_json(), media_type="application/json")
-
-    @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", summary="Is the process alive?", response_model=schemas.HealthAnswer)
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.head("/readyz", include_in_schema=False)
-    @app.get(
-        "/readyz",
-        summary="Should requests be sent here?",
-        response_model=schemas.HealthAnswer,
-        responses={503: schemas.problem(503, "stopping", "not-ready")},
-    )
-    async def readyz(request: Request) -> dict[str, str]:
-        work: Work | None = request.app.state.work
-        if work is None or work.draining:
-            kind = "not-ready" if work is None else "stopping"
-            raise Problem(503, kind, "send requests elsewhere", headers={"Retry-After": str(RETRY_SECONDS)})
-        return {"status": "ok"}
-
-    @app.get(
-        "/metrics",
-        summary="Counts and times for Prometheus",
-        response_class=PlainTextResponse,
-        dependencies=key,
-        responses=keyed,
-    )
-    async def prometheus() -> Response:
-        return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
-
+    app.state.cards = {name: model.card for name, model in models.items()}
+    app.state.metrics = metrics
+    for endpoint in ENDPOINTS:
+        needs_key = endpoint not in OPEN
+        app.include_router(
+            endpoint.router, dependencies=key if needs_key else None, responses=keyed if needs_key else None
+        )
     app.router.default = Page(page)  # after all routes, so that a wrong method on one of them stays a 405
-    _complete_openapi(app, list(cards), chosen.max_files)
+    _complete_openapi(app, list(models), chosen.max_files)
     return app
-
-
-def _summary(card: ModelCard, is_default: bool) -> dict[str, Any]:
-    return {
-        "name": card.name,
-        "default": is_default,
-        "n_tags": len(card.vocabulary),
-        "window_seconds": card.input.window_seconds,
-        "licence": card.licence,
-        "description": card.description,
-    }
 
 
 def _key_check(key: str) -> Callable[..., None]:

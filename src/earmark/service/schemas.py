@@ -184,7 +184,6 @@ TAG_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"example": {"results": [EXAMPLE_RECORD]}}},
     },
     400: problem(400, "bad-request"),
-    401: WRONG_KEY,
     408: problem(408, "upload-too-slow"),
     413: problem(413, "too-large", "too-many-files"),
     415: problem(415, "not-multipart"),

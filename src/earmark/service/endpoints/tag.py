@@ -1,29 +1,35 @@
-"""Handles one POST /v1/tag. Its files are deleted afterwards in any case."""
+"""POST /v1/tag: the files of one request. They are deleted afterwards in any case."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from starlette.requests import ClientDisconnect, Request
+from fastapi import APIRouter, Query, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from earmark.core.errors import AudioError
 from earmark.core.json_records import failed_record, json_text
+from earmark.service import schemas
 from earmark.service.middleware import CLIENT_GONE
 from earmark.service.problems import Problem
-from earmark.service.schemas import TagQuery
 from earmark.service.uploads import Receiver, Upload, boundary_of, check_size
 from earmark.service.work import Job, Result, TooLongError, Work
 from earmark.tagging.tagger import Tagger, TagScores
 
+router = APIRouter()
 
-async def tag_request(request: Request, query: TagQuery, work: Work) -> Response:
-    """Receive the files, tag them, and build the response.
 
-    Raises:
-        Problem: any of those that docs/service.md lists.
-    """
+@router.post(
+    "/v1/tag",
+    summary="Tag audio files",
+    response_model=schemas.TagsAnswer,
+    responses=schemas.TAG_RESPONSES,
+)
+async def tag(request: Request, query: Annotated[schemas.TagQuery, Query()]) -> Response:
+    # Problems: those that docs/service.md lists. (A docstring would become part of the OpenAPI document.)
+    work: Work = request.app.state.work
     notes = request.scope["state"]["notes"]
     tagger = work.tagger(query.model, query.damaged)
     boundary = boundary_of(request.headers.get("content-type"))
@@ -98,7 +104,7 @@ def _ignore(future: asyncio.Future[list[Result]]) -> None:
         future.exception()
 
 
-def record(upload: Upload, result: Result, query: TagQuery, tagger: Tagger) -> dict[str, Any]:
+def record(upload: Upload, result: Result, query: schemas.TagQuery, tagger: Tagger) -> dict[str, Any]:
     """The record of one file, as on the command line, with the client's file name."""
     if isinstance(result, AudioError):
         return failed_record(upload.name, result.reason, tagger.card.name)
