@@ -96,7 +96,7 @@ def test_no_light_module_imports_the_research_half() -> None:
         "truncation",
         "vocabulary",
         "cli.main",
-        "cli.tag_run",
+        "cli.tag.run",
     ]
     code = (
         "import sys, importlib\n"
