@@ -16,7 +16,9 @@ from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkErr
 _RESEARCH = "For researchers"
 COMMANDS = (
     Entry(
-        "tag", "earmark.cli.tag.tag:tag", "Tag music files; folders are searched for audio, with all that lies below them."
+        "tag",
+        "earmark.cli.tag.tag:tag",
+        "Tag music files; folders are searched for audio, with all that lies below them.",
     ),
     Entry(
         "serve",

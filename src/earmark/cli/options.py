@@ -114,7 +114,7 @@ Model = Annotated[str | None, model_option("Which model: a name from `earmark mo
 DamagedFiles = Annotated[
     Damaged, typer.Option("--damaged", help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
 ]  # fmt: skip
-Index = Annotated[
+IndexFile = Annotated[
     Path | None,
     typer.Option(
         "--index",

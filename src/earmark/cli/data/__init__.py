@@ -22,7 +22,7 @@ group = lazy_group(
     Entry(
         "check",
         "earmark.cli.data.check:check",
-        "Look at every clip of a dataset: missing, unreadable, too short, silent, or there twice?",
+        "Check every clip of a dataset: missing, unreadable, too short, silent, or there twice?",
         no_args_is_help=False,
     ),
     Entry(

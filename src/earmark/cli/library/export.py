@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.options import Force, Index
+from earmark.cli.options import Force, IndexFile
 
 
 class TableFormat(StrEnum):
@@ -20,7 +20,7 @@ class TableFormat(StrEnum):
 
 
 def export(
-    index: Index = None,
+    index: IndexFile = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to.", show_default="stdout")] = None,
     output_format: Annotated[
         TableFormat | None,

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.options import Format, Index, TextFormat
+from earmark.cli.options import Format, IndexFile, TextFormat
 from earmark.core.json_records import json_text
 
 
 def info(
-    index: Index = None,
+    index: IndexFile = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Also list the files that cannot be tagged, and why.")
     ] = False,

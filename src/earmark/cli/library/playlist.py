@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.library.search import QUERY_HELP
-from earmark.cli.options import Force, Index
+from earmark.cli.options import Force, IndexFile
 
 
 class PlaylistOrder(Enum):
@@ -25,7 +25,7 @@ def playlist(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The playlist, usually .m3u8.")],
     query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
-    index: Index = None,
+    index: IndexFile = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", help="Tracks at most: the best ones.", show_default="all")
     ] = None,

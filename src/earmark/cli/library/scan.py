@@ -10,7 +10,7 @@ import typer
 from earmark.cli.options import (
     Damaged,
     DamagedFiles,
-    Index,
+    IndexFile,
     Jobs,
     Model,
     QuietSummary,
@@ -25,7 +25,7 @@ def scan(
         list[Path],
         typer.Argument(metavar="DIR...", help="Folders to search for music, and single files.", show_default=False),
     ],
-    index: Index = None,
+    index: IndexFile = None,
     model: Model = None,
     jobs: Jobs = None,
     damaged: DamagedFiles = Damaged.error,

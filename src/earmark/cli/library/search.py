@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.library.output import TABLE_ROWS, FormatOption, Print0Option, RowFormat, limit_check
-from earmark.cli.options import Index, model_option
+from earmark.cli.options import IndexFile, model_option
 
 if TYPE_CHECKING:
     from earmark.library.query.search import SearchResult
@@ -46,7 +46,7 @@ def told(found: SearchResult) -> None:
 def search(
     context: typer.Context,
     query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
-    index: Index = None,
+    index: IndexFile = None,
     output_format: FormatOption = RowFormat.table,
     print0: Print0Option = False,
     limit: Annotated[
@@ -117,7 +117,7 @@ def similar(
             show_default=False,
         ),
     ],
-    index: Index = None,
+    index: IndexFile = None,
     output_format: FormatOption = RowFormat.table,
     print0: Print0Option = False,
     limit: Annotated[

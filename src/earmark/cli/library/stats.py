@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.options import Format, Index, TextFormat
+from earmark.cli.options import Format, IndexFile, TextFormat
 
 if TYPE_CHECKING:
     from earmark.library.stats import Stats
@@ -16,7 +16,7 @@ _BAR_COLUMNS = 30
 
 
 def stats(
-    index: Index = None,
+    index: IndexFile = None,
     output_format: Format = TextFormat.text,
     plot: Annotated[
         Path | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.console import stderr_console, stdout_console
-from earmark.cli.options import Index, model_option, quiet_option
+from earmark.cli.options import IndexFile, model_option, quiet_option
 from earmark.cli.progress import count_bar
 from earmark.cli.tag.write import (
     Apply,
@@ -51,7 +51,7 @@ def write(
             show_default=False,
         ),
     ] = None,
-    index: Index = None,
+    index: IndexFile = None,
     apply: Apply = False,
     merge: Merge = False,
     overwrite: Overwrite = False,
@@ -121,7 +121,7 @@ def undo(
     list_runs: Annotated[bool, typer.Option("--list", help="Show what can be undone.")] = False,
     apply: Apply = False,
     keep_mtime: KeepMtime = False,
-    index: Index = None,
+    index: IndexFile = None,
     undo_log: UndoLogFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -184,7 +184,7 @@ def undo(
 
 
 def mapping(
-    index: Index = None,
+    index: IndexFile = None,
     model: Annotated[
         str | None,
         model_option("Which model.", "the index's, else the bundled one"),
