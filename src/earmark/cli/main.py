@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from earmark.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from earmark.cli.lazy_group import Entry, LazyGroup
 from earmark.cli.text import printable
 from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
+from earmark.core.plugins import load_plugins
 
 _RESEARCH = "For researchers"
 COMMANDS = (
@@ -30,7 +32,7 @@ COMMANDS = (
     Entry("models", "earmark.cli.models:group", "Models: list them, read their cards, fetch published ones."),
     Entry("cluster", "earmark.cli.cluster:group", "A million tracks: tag, prepare and train on a Ray cluster."),
     Entry("data", "earmark.cli.data:group", "Datasets: list them, check what lies on the disk, prepare it.", _RESEARCH),
-    Entry("distill", "earmark.cli.distill:app", "Make a small network from the answers of published ones.", _RESEARCH),
+    Entry("distill", "earmark.cli.distill:app", "Make a small network from the labels of trained ones.", _RESEARCH),
     Entry("train", "earmark.cli.train.train:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),
     Entry("tune", "earmark.cli.tune.tune:tune", "Search for good values of a recipe's hyper-parameters.", _RESEARCH),
     Entry(
@@ -108,11 +110,21 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - the callback has done it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugin",
+            metavar="FILE",
+            help="Python file that registers models, datasets, importers or tag formats; repeatable. "
+            "More in EARMARK_PLUGINS.",
+        ),
+    ] = None,
 ) -> None:
     """Listens to music and tags it: genres, instruments, moods, voices, from the sound alone."""
+    load_plugins(plugin or ())
 
 
 def run() -> None:

@@ -92,7 +92,9 @@ def tune(
     checked_accelerator(device, 1, 1, recipe.training.precision)  # a wrong one would let every trial fail
     if recipe.data.root is None:
         raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
-    fingerprint = load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol).fingerprint
+    fingerprint = load_dataset(
+        recipe.data.dataset, recipe.data.root, recipe.data.protocol, **recipe.data.options
+    ).fingerprint
     trials = _trials_to_go_on_from(folder, search, recipe, fingerprint, resume)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / SEARCH_NAME, search.to_yaml().encode())
@@ -152,7 +154,8 @@ def _trials_to_go_on_from(folder: Path, search: Search, recipe: Recipe, fingerpr
         raise ConfigError(f"{folder}: a search lies there; go on with it by --resume, or choose another folder")
     problems = []
     known = load_search(folder / SEARCH_NAME)
-    if known.replace(trials=search.trials) != search:
+    movable = {"trials": search.trials, "recipe": search.recipe, "description": search.description}
+    if known.model_copy(update=movable) != search:  # a recipe's file may have moved; its content is compared below
         problems.append(f"{folder / SEARCH_NAME}: of another search; resume with this file, or choose another folder")
     if (folder / RECIPE_NAME).exists() and without_root(load_recipe(folder / RECIPE_NAME)) != without_root(recipe):
         problems.append(
