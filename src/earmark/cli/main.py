@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from earmark import __version__
 from earmark.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from earmark.cli.lazy_group import Entry, LazyGroup
 from earmark.cli.text import printable
 from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
 from earmark.core.plugins import load_plugins
+from earmark.core.version import __version__
 
 _RESEARCH = "For researchers"
 COMMANDS = (

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from earmark import __version__
 from earmark.cluster.manifest import read_manifest
 from earmark.cluster.plan import STALE, WORK, Plan, Settings, Todo, check_settings, is_shard, make_plan
 from earmark.cluster.ray_session import connected
@@ -21,6 +20,7 @@ from earmark.cluster.results_table import shard_counts
 from earmark.cluster.worker import JOB, Job, Report, ShardWorker, remove_leftovers
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store, store_at
+from earmark.core.version import __version__
 from earmark.tagging.runtime import OnnxModel, find_model
 from earmark.tagging.tagger import MOST_SPARSE_WINDOWS
 

@@ -126,7 +126,7 @@ class ShardWorker:
             return Report(todo.name, fatal=f"{platform.node()}: {type(error).__name__}: {error}")
 
     def _set_up(self) -> None:
-        from earmark import __version__
+        from earmark.core.version import __version__
 
         self._store = Store(self._place)
         text = _again(lambda: self._store.read_if_there(f"{WORK}/{self._run}/{JOB}"))

@@ -11,8 +11,8 @@ import lightning
 import numpy as np
 import torch
 
-import earmark
 from earmark.core.card import ModelCard
+from earmark.core.version import __version__
 from earmark.datasets import Dataset
 from earmark.models.checkpoint import make_card
 from earmark.training.sections import Recipe
@@ -43,7 +43,7 @@ def first_card(recipe: Recipe, dataset: Dataset, model: Any, members: tuple[Mode
             "recipe": recipe.to_document(with_root=False),
             **({"members": [{"name": m.name, "weights_sha256": m.weights_sha256} for m in members]} if members else {}),
             "versions": {
-                "earmark": earmark.__version__,
+                "earmark": __version__,
                 "torch": str(torch.__version__),
                 "lightning": lightning.__version__,
                 "numpy": np.__version__,

@@ -68,7 +68,7 @@ def _print(found: Stats) -> None:
 
     from earmark.cli.console import stdout_console
     from earmark.cli.text import printable
-    from earmark.library.stats_text import bar, duration_name
+    from earmark.library.stats import bar, duration_name
 
     out = stdout_console()
     n = found.n_tracks
