@@ -29,7 +29,7 @@ def test_every_command_is_one_that_earmark_takes(root: Path, tmp_path: Path) -> 
     for step in found:
         for arguments in step.commands:
             with command.make_context("earmark", list(arguments)) as context:
-                group = context.command.commands[arguments[0]]  # type: ignore[attr-defined]
+                group = context.command.resolve_command(context, list(arguments[:1]))[1]  # type: ignore[attr-defined]
                 with group.make_context("distill", list(arguments[1:])) as inner:
                     # Fails for an option that there is not, or one that is missing.
                     with group.commands[arguments[1]].make_context(arguments[1], list(arguments[2:])) as last:

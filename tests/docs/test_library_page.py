@@ -46,7 +46,7 @@ def test_every_command_and_its_options_exist(command: str) -> None:
     words = words[: words.index(">")] if ">" in words else words
     group = typer.main.get_command(app)
     while hasattr(group, "commands"):
-        group = group.commands[words.pop(0)]
+        group = group.resolve_command(typer.Context(group), [words.pop(0)])[1]
     group.make_context("earmark", words)  # raises for options, values and arguments that are wrong
 
 

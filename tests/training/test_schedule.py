@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from earmark.cli.train_progress import TerminalWatcher
+from earmark.cli.train.progress import TerminalWatcher
 from earmark.core.errors import ConfigError, DataError
 from earmark.models import create_model
 from earmark.models.checkpoint import load_checkpoint

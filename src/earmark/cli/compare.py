@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.options import Resamples, Seed, format_option
+
 _FORMATS = ("text", "json")
 
 
@@ -25,9 +27,9 @@ def compare(
         typer.Option("--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs."),
     ] = None,
     per_tag: Annotated[bool, typer.Option("--per-tag", help="Compare every tag, too.")] = False,
-    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
-    output_format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
+    output_format: Annotated[str, format_option("text or json.")] = "text",
 ) -> None:
     """Say which of two models is better on the same clips, by how much, and how sure that is.
 

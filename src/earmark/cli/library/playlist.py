@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.library.options import IndexOption
 from earmark.cli.library.search import QUERY_HELP
+from earmark.cli.options import Force, IndexFile
 
 
 class PlaylistOrder(Enum):
@@ -25,7 +25,7 @@ def playlist(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The playlist, usually .m3u8.")],
     query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
-    index: IndexOption = None,
+    index: IndexFile = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", help="Tracks at most: the best ones.", show_default="all")
     ] = None,
@@ -40,7 +40,7 @@ def playlist(
     relative: Annotated[
         bool, typer.Option("--relative", help="Paths as seen from the playlist's folder, instead of absolute ones.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    force: Force = False,
 ) -> None:
     """Write what a query finds as a playlist (extended M3U8, UTF-8).
 

@@ -11,9 +11,11 @@ from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-from earmark.cli.tag_run import EXIT_INTERRUPTED
+from earmark.cli.console import stderr_console
+from earmark.cli.exit_codes import EXIT_INTERRUPTED
+from earmark.cli.progress import audio_bar
 from earmark.cli.text import clock, printable
 from earmark.core.errors import IndexInUseError
 from earmark.core.json_records import json_text
@@ -48,7 +50,7 @@ class ScanRun:
         self.folders, self.index = folders, (index or default_index()).expanduser()
         self.jobs, self.retry, self.prune = jobs, retry, prune
         self.as_json, self.quiet = as_json, quiet
-        self.messages = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.messages = stderr_console()
         self.tagger = LazyTagger(model, damaged=damaged, windows=windows)
 
     def once(self) -> int:
@@ -112,16 +114,7 @@ class ScanRun:
         if self.quiet or not self.messages.is_terminal:
             yield _Shown(self.messages, None)
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[files]}"),
-            TextColumn("{task.fields[speed]:,.0f}x real time"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            TextColumn("[dim]{task.fields[now]}[/dim]"),
-        )
-        with Progress(*columns, console=self.messages, transient=True, refresh_per_second=5) as progress:
+        with audio_bar(self.messages, now=True) as progress:
             yield _Shown(self.messages, progress)
 
     def _print(self, summary: ScanSummary) -> None:

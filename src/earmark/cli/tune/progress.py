@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from types import TracebackType
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
+from earmark.cli.console import stderr_console
+from earmark.cli.progress import count_bar
 from earmark.training.callbacks import LogRow
 from earmark.training.config import Recipe
 from earmark.tuning.trial_runner import TuningWatcher
@@ -32,17 +33,8 @@ class TerminalTuningWatcher(TuningWatcher):
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=quiet or not self.console.is_terminal,
-        )
+        self.console = stderr_console(quiet=quiet)
+        self.progress = count_bar(self.console, note=True, quiet=quiet)
         self._bar: TaskID | None = None
         self._what = ""
         self._n_epochs = 1

@@ -9,13 +9,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from earmark.core.errors import ConfigError, FileTagsError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from rich.console import Console
 
     from earmark.core.card import ModelCard
     from earmark.library.tagfiles.changes import Mode, Plan, WritePolicy
@@ -212,6 +211,8 @@ class Tally:
 
     def show(self, path: Path, made: Plan, kind: str = "", notes: tuple[str, ...] = ()) -> None:
         """A file's diff. Files that stay as they are only appear where nothing is done anyway."""
+        from rich.markup import escape
+
         from earmark.cli.text import printable
         from earmark.library.tagfiles.changes import diff_lines
 
@@ -226,6 +227,8 @@ class Tally:
 
     def note(self, text: str) -> None:
         """Something to know that is no error."""
+        from rich.markup import escape
+
         self.messages.print(f"[yellow]note[/yellow] {escape(text)}")
 
     def count(self, changed: bool) -> None:
@@ -235,6 +238,8 @@ class Tally:
 
     def failed(self, path: Path, reason: str) -> None:
         """A file that did not."""
+        from rich.markup import escape
+
         from earmark.cli.text import printable
 
         self.n_failed += 1
