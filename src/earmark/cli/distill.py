@@ -144,7 +144,7 @@ def train(
             sets, parts=parts, hours=hours, genres=None if emotify is None else training_genres(emotify)
         )
         material = (lessons.dataset, lessons.audio)
-        watcher.finished(run_training(loaded, out, resume=resume, watcher=watcher, material=material, begin=begin))
+        watcher.finished(run_training(loaded, out, resume=resume, progress=watcher, material=material, begin=begin))
 
 
 @app.command(no_args_is_help=True)

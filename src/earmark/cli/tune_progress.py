@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from earmark.training.callbacks import LogRow
 from earmark.training.config import Recipe
-from earmark.tuning.trial_runner import TuningWatcher
+from earmark.tuning.trial_runner import TuningProgress
 from earmark.tuning.trials import Proposal, Trial, best_of, short
 
 
@@ -24,8 +24,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-class TerminalTuningWatcher(TuningWatcher):
-    """A :class:`earmark.tuning.trial_runner.TuningWatcher` for people.
+class TerminalTuningWatcher(TuningProgress):
+    """A :class:`earmark.tuning.trial_runner.TuningProgress` for people.
 
     Args:
         quiet: show nothing but errors.

@@ -71,10 +71,10 @@ def read_table(path: str | Path) -> Table:
         columns.update(dict.fromkeys(names))
 
     try:
-        with path.open("rb") as file:
-            if suffix != ".parquet":  # decoded as a whole, so that the message can name the byte
-                file = io.BytesIO(file.read().decode("utf-8-sig").encode())
-            rows = tuple(stream_rows(file, suffix, header=header, problem=problems.append))
+        content = path.read_bytes()
+        if suffix != ".parquet":
+            content.decode()  # as a whole, so that the message can name the byte
+        rows = tuple(stream_rows(io.BytesIO(content), suffix, header=header, problem=problems.append))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
     except csv.Error as error:

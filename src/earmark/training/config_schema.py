@@ -181,4 +181,4 @@ def _unchecked(kind: type[Section], document: Any) -> Section:
         if key in document:
             section = isinstance(inner, type) and issubclass(inner, Section) and isinstance(document[key], Mapping)
             values[key] = _unchecked(inner, document[key]) if section else document[key]
-    return kind.model_construct(**values)
+    return kind.model_construct(None, **values)
