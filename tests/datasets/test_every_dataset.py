@@ -11,8 +11,8 @@ import pytest
 from earmark.core.errors import ConfigError, DataError
 from earmark.datasets import dataset_info, list_datasets, load_dataset
 
-OWN_DATA = ("manifest",)
-"""Tables of a user's own: nobody to cite, nothing to fetch, splits of their own."""
+OWN_DATA = ("labelled_set", "manifest")
+"""Data of a user's own: nobody to cite, nothing to fetch, splits of their own."""
 
 HTTP_ALONE = ("www2.projects.science.uu.nl",)
 """Hosts whose published addresses are not https."""

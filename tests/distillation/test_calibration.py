@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from earmark.distillation.labelled_set import LabelledSet
+from earmark.distillation.model_figures import agreement_metrics, licence_hours, mistakes, not_music
+from earmark.distillation.student_dataset import open_lessons, training_genres
+from earmark.distillation.tags import load_union
 
 from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError
@@ -18,13 +22,9 @@ from earmark.datasets import load_dataset
 from earmark.distillation import calibration_targets as reference
 from earmark.distillation.agreement import Agreement, all_teachers, answers, compare, merged_labels
 from earmark.distillation.calibration import finish, with_needed
-from earmark.distillation.labelled_set import LabelledSet
-from earmark.distillation.model_figures import agreement_metrics, licence_hours, mistakes, not_music
 from earmark.distillation.ranks import rank_correlations, shared_tags
 from earmark.distillation.release import make_model
 from earmark.distillation.student_comparison import measure, to_markdown
-from earmark.distillation.student_dataset import open_lessons, training_genres
-from earmark.distillation.tags import load_union
 from earmark.evaluation.run import _warnings, load_model
 from earmark.export import export_onnx
 from earmark.tagging.tagger import Tagger, load_tagger

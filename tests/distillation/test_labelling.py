@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from earmark.distillation.corpus import Song, held_out_sources, read_songs, shares
+from earmark.distillation.label_fusion import Merger, union_logits
+from earmark.distillation.labelled_set import LabelledSet, overlaps
+from earmark.distillation.tags import Union, UnionTag, load_union
 from scipy.signal import sosfreqz
 from scipy.stats import spearmanr
 from typer.testing import CliRunner
@@ -21,11 +25,7 @@ from earmark.core.errors import ConfigError, DataError, ModelError
 from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
 from earmark.core.vocabulary import Tag
 from earmark.distillation.augment import RATE_HZ, apply_step, biquad, draw_steps, loudness
-from earmark.distillation.corpus import Song, held_out_sources, read_songs, shares
 from earmark.distillation.label import PLAIN_SETS, Material, Shard, label, n_train_shards, plan
-from earmark.distillation.label_fusion import Merger, union_logits
-from earmark.distillation.labelled_set import LabelledSet, overlaps
-from earmark.distillation.tags import Union, UnionTag, load_union
 from earmark.distillation.teacher_comparison import (
     agreement,
     agreement_with_all,

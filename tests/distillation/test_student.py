@@ -1,26 +1,28 @@
-"""Labelled sets become lessons: what the teachers say, merged, for the audio that they heard."""
+"""Labelled sets as a dataset: the fused labels of the teachers, for the audio that they were given."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from earmark.cli.main import app
+from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError, DataError
-from earmark.distillation.label import FORMAT, SET_FILE
-from earmark.distillation.label_fusion import Merger, union_logits
-from earmark.distillation.student_dataset import open_lessons
-from earmark.distillation.tags import load_union
-from earmark.distillation.windows import EXAMPLE_SAMPLES
+from earmark.datasets import Dataset, load_dataset
+from earmark.datasets.labelled_set import LabelFusion, LabelledSets, Song, training_fusion, union_logits
+from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, FORMAT, SET_FILE
 from earmark.models.checkpoint import load_checkpoint
 from earmark.training.config import load_recipe
+from earmark.training.data_setup import stored_audio
 from earmark.training.run import train
+from tests.helpers.labelled_sets import EXTRA, default_union, write_tables
 
 VOCABULARIES = ("mtat-50", "msd-50", "mtg-jamendo-50")
 
@@ -50,90 +52,154 @@ def write_set(
     return audio, means
 
 
+SPEC = InputSpec(16_000, 155_200, 155_200)
+
+
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sets")
+    folder = write_tables(tmp_path_factory.mktemp("sets"), EXTRA)
     write_set(folder / "train", 5, seed=0)
     write_set(folder / "emotify", 2, seed=1, teachers=VOCABULARIES[::-1])
     write_set(folder / "validation", 4, seed=2)
     return folder
 
 
-def test_labels_are_the_merged_answers_for_what_was_heard(sets: Path) -> None:
-    lessons = open_lessons(sets)
-    union = load_union()
-    assert lessons.teachers == VOCABULARIES
-    assert lessons.dataset.vocabulary.names == union.vocabulary.names
-    assert lessons.dataset.counts["train"] == 4 + 1  # the silent ones are left out
-    assert lessons.dataset.counts["validation"] == 3
+def read(folder: Path, **options: object) -> Dataset:
+    return load_dataset("labelled_set", folder, **options)
+
+
+def test_labels_are_the_fused_outputs_for_the_same_audio(sets: Path) -> None:
+    dataset = read(sets)
+    union = default_union()
+    _, teachers = training_fusion(LabelledSets.open(sets))
+    assert teachers == VOCABULARIES
+    assert dataset.vocabulary.names == union.vocabulary.names
+    assert dataset.counts["train"] == 4 + 1  # the silent ones are left out
+    assert dataset.counts["validation"] == 3
     audio, means = write_set(sets / "again", 5, seed=0)
     logits = union_logits(means.astype(np.float32), VOCABULARIES, union)
-    expected = Merger.fit(logits).merge(logits)
-    for place, (clip, heard) in enumerate(zip(lessons.dataset.clips[:4], lessons.audio[:4], strict=True), start=1):
+    expected = LabelFusion.fit(logits).soft_labels(logits)
+    waveforms = stored_audio(dataset.clips, SPEC)
+    for place, (clip, waveform) in enumerate(zip(dataset.clips[:4], waveforms[:4], strict=True), start=1):
         assert np.allclose(clip.labels, expected[place], atol=1e-6)
-        assert np.array_equal(np.rint(heard.read() * 32767).astype(np.int16), audio[place])
+        assert np.array_equal(np.rint(waveform.read() * 32767).astype(np.int16), audio[place])
         assert clip.song == f"song {place}"
 
 
+def test_parts_of_examples_are_clips_of_their_own(sets: Path) -> None:
+    dataset = read(sets, parts=3)
+    assert dataset.counts == {"train": 3 * 5, "validation": 3}
+    clip = next(clip for clip in dataset.clips if clip.clip_id == "train/00000/2/1")
+    whole = np.load(clip.path)[2]
+    (waveform,) = stored_audio([clip], SPEC)
+    assert np.array_equal(waveform.values, whole[155_200 : 2 * 155_200])
+    with pytest.raises(ConfigError, match="44100 Hz"):
+        stored_audio([clip], InputSpec(44_100, 44_100, 44_100))
+    with pytest.raises(ConfigError, match="parts 0"):
+        read(sets, parts=0)
+    with pytest.raises(ConfigError, match=r"no option pieces; it has: parts, hours, known_share"):
+        read(sets, pieces=3)
+
+
 def test_teachers_in_another_order_are_the_same_teachers(sets: Path, tmp_path: Path) -> None:
-    """The set "emotify" has them backwards: written in order, with the same answers, it gives the same labels."""
+    """The set "emotify" has them backwards: written in order, with the same outputs, it gives the same labels."""
     _, means = write_set(tmp_path / "emotify", 2, seed=1, teachers=VOCABULARIES[::-1])
-    (label,) = [clip.labels for clip in open_lessons(sets).dataset.clips if clip.clip_id.startswith("emotify/")]
-    logits = union_logits(means[:, ::-1].astype(np.float32), VOCABULARIES, load_union())
-    assert np.allclose(label, open_lessons(sets).merger.merge(logits)[1], atol=1e-6)
+    (label,) = [clip.labels for clip in read(sets).clips if clip.clip_id.startswith("emotify/")]
+    logits = union_logits(means[:, ::-1].astype(np.float32), VOCABULARIES, default_union())
+    fusion, _ = training_fusion(LabelledSets.open(sets))
+    assert np.allclose(label, fusion.soft_labels(logits)[1], atol=1e-6)
 
 
-def test_real_genres_count_where_one_song_is_heard(sets: Path) -> None:
+def test_known_labels_count_where_an_example_is_one_song(sets: Path, tmp_path: Path) -> None:
+    genres = ("classical", "rock", "electronic", "pop")
     real = np.array([1, 0, 0, 0], np.float32)
-    before = {clip.clip_id: clip.labels for clip in open_lessons(sets).dataset.clips}
-    lessons = open_lessons(sets, genres={"song 2": real, "song 3": real}, genre_share=0.75)
-    places = [lessons.dataset.vocabulary.index(genre) for genre in ("classical", "rock", "electronic", "pop")]
-    for clip in lessons.dataset.clips:
-        told = clip.split == "train" and clip.song in ("song 2", "song 3")
+    before = {clip.clip_id: clip.labels for clip in read(sets).clips}
+    labels = dict(zip(genres, real.tolist(), strict=True))
+    known = [Song(name, Path("none.wav"), "artist", "train", 0.0, labels=labels) for name in ("song 2", "song 3")]
+    write_tables(tmp_path, [*EXTRA, *known])
+    for name in ("train", "emotify", "validation"):
+        (tmp_path / name).symlink_to(sets / name)
+    dataset = read(tmp_path, known_share=0.75)
+    places = [dataset.vocabulary.index(genre) for genre in genres]
+    for clip in dataset.clips:
+        blended = clip.split == "train" and clip.song in ("song 2", "song 3")
         expected = before[clip.clip_id].copy()
-        if told:
+        if blended:
             expected[places] = 0.25 * expected[places] + 0.75 * real
         assert np.allclose(clip.labels, expected), clip.clip_id
-    with pytest.raises(ConfigError, match="genre_share 2"):
-        open_lessons(sets, genre_share=2)
+    with pytest.raises(ConfigError, match="known_share 2"):
+        read(sets, known_share=2)
 
 
 def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
-    lessons = open_lessons(sets)
     recipe = load_recipe(
-        "default/compact-1d", ["training.epochs=2", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
+        "default/compact-1d",
+        [
+            f"data.root={sets}",
+            "data.options.parts=1",
+            "training.epochs=2",
+            "training.batch_size=4",
+            "model.options={width: 0.1, hidden: 8}",
+        ],
     )
-    result = train(recipe, tmp_path / "run", device="cpu", material=(lessons.dataset, lessons.audio))
+    result = train(recipe, tmp_path / "run", device="cpu")
     assert len(result.history) == 2
     assert result.history[1]["validation_loss"] < result.history[0]["validation_loss"]  # type: ignore[operator]
     assert (result.checkpoint / "model.safetensors").is_file()
 
 
 def test_a_run_begins_where_another_ended(sets: Path, tmp_path: Path) -> None:
-    lessons = open_lessons(sets)
-    material = (lessons.dataset, lessons.audio)
-    options = ["training.epochs=1", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
-    first = train(load_recipe("default/compact-1d", options), tmp_path / "a", device="cpu", material=material)
+    options = [
+        f"data.root={sets}",
+        "training.epochs=1",
+        "training.batch_size=4",
+        "model.options={width: 0.1, hidden: 8}",
+    ]
+    first = train(load_recipe("default/compact-1d", options), tmp_path / "a", device="cpu")
     still = load_recipe("default/compact-1d", [*options, "optimiser.learning_rate=1e-12", "optimiser.weight_decay=0"])
-    again = train(still, tmp_path / "b", device="cpu", material=material, begin=first.checkpoint)
+    again = train(still, tmp_path / "b", device="cpu", begin=first.checkpoint)
     before, after = (load_checkpoint(found.checkpoint) for found in (first, again))
     assert after[1].training["begun_with"]["weights_sha256"] == before[1].weights_sha256
     for name, weights in before[0].named_parameters():
         assert torch.allclose(weights, after[0].get_parameter(name), atol=1e-6), name
-    other = load_recipe("default/compact-1d", [*options[:2], "model.options={width: 0.2, hidden: 8}"])
+    other = load_recipe("default/compact-1d", [*options[:3], "model.options={width: 0.2, hidden: 8}"])
     with pytest.raises(ConfigError, match="another network"):
-        train(other, tmp_path / "c", device="cpu", material=material, begin=first.checkpoint)
+        train(other, tmp_path / "c", device="cpu", begin=first.checkpoint)
     assert not (tmp_path / "c").exists()
 
 
 def test_without_sets_there_is_a_plain_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="earmark distill label"):
-        open_lessons(tmp_path)
+        read(tmp_path)
 
 
-def test_the_command_for_other_recipes_names_the_one_for_students(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "earmark.cli.main", "train", "default/compact-1d", "--root", ".", "--out", "run"]
-    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert told.returncode == 2
-    assert "earmark distill train default/compact-1d" in told.stderr
-    assert not (tmp_path / "run").exists()
+def test_clips_know_their_audio_by_place_and_can_be_sent_to_other_processes(sets: Path) -> None:
+    clip = read(sets).clips[0]
+    assert clip.stored is not None
+    assert dataclasses.astuple(clip.stored)[1:] == (1, 0, EXAMPLE_SAMPLES, 16_000)
+
+
+def test_the_one_command_for_training_takes_labelled_sets(sets: Path, tmp_path: Path) -> None:
+    overrides = ["training.epochs=1", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
+    changed = [word for text in overrides for word in ("-o", text)]
+    result = CliRunner().invoke(
+        app,
+        [
+            "train",
+            "default/compact-1d",
+            "--root",
+            str(sets),
+            "--out",
+            str(tmp_path / "a"),
+            "--no-tensorboard",
+            "-q",
+            *changed,
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    same = ["distill", "train", "default/compact-1d", "--sets", str(sets), "--out", str(tmp_path / "b"), "-q", *changed]
+    result = CliRunner().invoke(app, same)
+    assert result.exit_code == 0, result.output
+    assert load_checkpoint(tmp_path / "a" / "checkpoint")[1].weights_sha256 == (
+        load_checkpoint(tmp_path / "b" / "checkpoint")[1].weights_sha256
+    )

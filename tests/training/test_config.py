@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from earmark.core.errors import ConfigError
 from earmark.datasets import dataset_info, list_datasets
-from earmark.distillation import student_dataset as student
 from earmark.models import create_model
 from earmark.training.config import apply_overrides, list_recipes, load_recipe, recipe_from
 
@@ -27,12 +26,9 @@ def test_every_shipped_recipe_is_read_and_names_what_exists(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name.replace("/", "-")
     assert recipe.data.root is None, "a path of one machine has no place in a shipped recipe"
-    if name.startswith("default/"):
-        assert recipe.data.dataset == student.NAME
-    else:
-        assert recipe.data.dataset in list_datasets()
-        protocols = [protocol.name for protocol in dataset_info(recipe.data.dataset).protocols]
-        assert recipe.data.protocol in (protocols or [None]), "no protocol where the data bring their own"
+    assert recipe.data.dataset in list_datasets()
+    protocols = [protocol.name for protocol in dataset_info(recipe.data.dataset).protocols]
+    assert recipe.data.protocol in (protocols or [None]), "no protocol where the data bring their own"
     model = create_model(recipe.model.name, 13, **recipe.model.options)
     assert model.sample_rate_hz > 0
     assert recipe.card.description

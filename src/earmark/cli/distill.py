@@ -1,4 +1,4 @@
-"""`earmark distill`: what the default model is made with."""
+"""`earmark distill`: a small network learns from trained ones."""
 
 from __future__ import annotations
 
@@ -10,25 +10,32 @@ import typer
 
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
-app = typer.Typer(no_args_is_help=True, help="Make a small network from the answers of published ones.")
+app = typer.Typer(no_args_is_help=True, help="Make a small network from the labels of trained ones.")
+
+Sets = Annotated[Path, typer.Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")]
+Page = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
+]
 
 
 @app.callback()
 def distill() -> None:
-    """Make a small network from the answers of published ones."""
+    """Make a small network from the labels of trained ones."""
 
 
 @app.command(no_args_is_help=True)
 def label(
-    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")],
-    corpus: Annotated[Path, typer.Option("--corpus", metavar="DIR", help="More music: tracks.csv and its audio.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the sets are kept: 115 MB an hour.")],
+    plan: Annotated[Path, typer.Option("--plan", metavar="FILE.yaml", help="Teachers and the student's tags.")],
+    songs: Annotated[
+        Path, typer.Option("--songs", metavar="FILE", help="Table of music: path, split, group and more.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the sets are kept: 115 MB per hour.")],
     weights: Annotated[
         Path | None,
         typer.Option(
             "--weights",
             metavar="DIR",
-            help="Folder with the published weights. Default: what `earmark models pull` fetched.",
+            help="Folder with published weights. Default: those that `earmark models pull` has downloaded.",
             show_default=False,
         ),
     ] = None,
@@ -38,28 +45,32 @@ def label(
         str, typer.Option("--part", metavar="I/N", help="Of N processes side by side, this is the I-th.")
     ] = "1/1",
 ) -> None:
-    """Label music with the published networks, for a student to learn from.
+    """Label music with trained networks, for a student to learn from.
 
     \b
     Examples:
-      earmark distill label --emotify ~/emotify --corpus ~/corpus --weights ~/weights --out sets
+      earmark distill label --plan plan.yaml --songs songs.csv --weights ~/weights --out sets
       earmark distill label ... --out sets --part 1/2 &  earmark distill label ... --out sets --part 2/2
 
-    The same command again goes on where it was stopped. With more --hours the set grows; what is there stays.
+    The same command again continues where it was stopped. With more --hours the set grows; what exists stays.
+    docs/distillation.md describes both files.
     """
-    require_extra("train", "`earmark distill`", "scipy", "torch")
+    require_extra("train", "`earmark distill`", "scipy", "torch", "yaml")
     import time
 
-    from earmark.distillation.label import EXAMPLE_HOURS, load_material, plan
+    from earmark.datasets.labelled_set.shards import EXAMPLE_HOURS
     from earmark.distillation.label import label as label_shards
+    from earmark.distillation.label import load_inputs, plan_shards, write_tables
+    from earmark.distillation.plan import read_plan
 
     chosen = _part(part)
     with exit_on_interrupt("the same command goes on where it was stopped"):
-        material = load_material(emotify, corpus, out, weights)
-        shards = plan(material, hours, seed)
+        inputs = load_inputs(read_plan(plan), songs, out, weights)
+        write_tables(inputs, out)
+        shards = plan_shards(inputs, hours, seed)
         n_mine = len(shards[chosen[0] - 1 :: chosen[1]])
         started, n_made = time.monotonic(), 0
-        for n_done, done in enumerate(label_shards(shards, material, out, seed, chosen), start=1):
+        for n_done, done in enumerate(label_shards(shards, inputs, out, seed, chosen), start=1):
             if done.before:
                 continue
             n_made += 1
@@ -76,132 +87,153 @@ def label(
 
 @app.command(no_args_is_help=True)
 def teachers(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `earmark distill label` wrote.")],
-    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
-    ] = None,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Written by `earmark distill label`.")],
+    out: Page = None,
 ) -> None:
-    """Compare the teachers: on Emotify's genres, alone and averaged, and with each other, tag by tag.
+    """Compare the teachers: on known labels, alone and averaged, and with each other, tag by tag.
 
-    The test split is not looked at.
+    The test songs are not used.
     """
-    require_extra("train", "`earmark distill`", "scipy", "torch")
-    from earmark.distillation.teacher_comparison_page import compare_teachers
+    require_extra("train", "`earmark distill`", "jinja2", "scipy", "torch")
+    from earmark.datasets.labelled_set import LabelledSets
+    from earmark.distillation.teacher_comparison import compare_teachers
+    from earmark.report.distillation_pages import teacher_page
 
-    page = compare_teachers(folder, emotify)
-    _put(page, out)
+    _put(teacher_page(compare_teachers(LabelledSets.open(folder))), out)
 
 
 @app.command(no_args_is_help=True)
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe for students, or a YAML file.")],
-    sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
+    sets: Sets,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run; made where there is none.")],
-    emotify: Annotated[
-        Path | None,
+    known_share: Annotated[
+        float | None,
         typer.Option(
-            "--emotify",
-            metavar="DIR",
-            help="Emotify: its own genres count half, the teachers half. Default: the teachers alone.",
-            show_default=False,
+            "--known-share", min=0, max=1, help="How much known labels count beside the teachers.", show_default="half"
         ),
     ] = None,
     override: Annotated[
         list[str] | None, typer.Option("--override", "-o", metavar="KEY=VALUE", help="Change a value of the recipe.")
     ] = None,
     parts: Annotated[
-        int, typer.Option("--parts", min=1, help="Cut examples of 29.1 s into so many, each with labels of its own.")
-    ] = 3,
+        int | None,
+        typer.Option(
+            "--parts",
+            min=1,
+            help="Cut examples of 29.1 s into so many, each with labels of its own.",
+            show_default="as the recipe says",
+        ),
+    ] = None,
     hours: Annotated[
         float | None,
-        typer.Option("--hours", min=0, help="Learn from so much of the training set alone.", show_default="all of it"),
+        typer.Option("--hours", min=0, help="Learn from so much of the training set only.", show_default="all of it"),
     ] = None,
     begin: Annotated[
         Path | None,
         typer.Option(metavar="CHECKPOINT", help="Begin with the weights of another run.", show_default="fresh ones"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that lies there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
-    """Let a small network learn what the teachers say.
+    """Train a student on labelled sets: [bold]earmark train[/bold] with options for them.
 
     \b
     Examples:
       earmark distill train default/compact-1d --sets sets --out runs/student
-      earmark distill train default/compact-1d --sets sets --out runs/student --resume
+      earmark train default/compact-1d --root sets --out runs/student              (the same)
+      earmark train default/compact-1d --root sets --out short -o data.options.hours=10
     """
-    require_extra("train", "`earmark distill`", "lightning", "torch", "yaml")
-    from earmark.cli.train_progress import TerminalWatcher
-    from earmark.distillation.student_dataset import open_lessons, training_genres
-    from earmark.training.config import load_recipe
-    from earmark.training.run import train as run_training
+    from earmark.cli.train import train as train_command
 
-    loaded = load_recipe(recipe, list(override or ()))
-    advice = f"go on with --resume: `earmark distill train {recipe} --sets {sets} --out {out} --resume`"
-    with exit_on_interrupt(advice), TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher:
-        lessons = open_lessons(
-            sets, parts=parts, hours=hours, genres=None if emotify is None else training_genres(emotify)
-        )
-        material = (lessons.dataset, lessons.audio)
-        watcher.finished(run_training(loaded, out, resume=resume, progress=watcher, material=material, begin=begin))
+    given = {"parts": parts, "hours": hours, "known_share": known_share}
+    options = [f"data.options.{name}={value}" for name, value in given.items() if value is not None]
+    train_command(
+        recipe,
+        out,
+        root=str(sets),
+        override=[*(override or ()), *options],
+        begin=begin,
+        resume=resume,
+        tensorboard=False,
+        quiet=quiet,
+    )
 
 
 @app.command(no_args_is_help=True)
 def compare(
     checkpoints: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT...", help="Of students: RUN/checkpoint.")],
-    sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
-    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
-    ] = None,
+    sets: Sets,
+    out: Page = None,
 ) -> None:
-    """Compare students: agreement with their teachers, real genres, weights and multiplications.
+    """Compare students: agreement with their teachers, known labels, weights and multiplications.
 
-    The test split is not looked at.
+    The test songs are not used.
     """
-    require_extra("train", "`earmark distill`", "scipy", "torch")
-    from earmark.distillation.student_comparison import measure, to_markdown
+    require_extra("train", "`earmark distill`", "jinja2", "scipy", "torch")
+    from earmark.distillation.student_comparison import compare_students
+    from earmark.report.distillation_pages import student_page
 
-    page = to_markdown(measure(checkpoints, sets, emotify), "earmark distill compare")
-    _put(page, out)
+    _put(student_page(compare_students(checkpoints, sets), "earmark distill compare"), out)
 
 
 @app.command(no_args_is_help=True)
 def finish(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of a student: RUN/checkpoint.")],
-    sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="What `earmark distill label` wrote.")],
-    emotify: Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: its test songs are measured.")],
-    corpus: Annotated[Path, typer.Option("--corpus", metavar="DIR", help="The corpus: sources and licences.")],
+    sets: Sets,
+    card: Annotated[
+        Path, typer.Option("--card", metavar="FILE.json", help="Name, description, licence, limits, citations.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoint, ONNX file and page.")],
-    instruments: Annotated[
-        Path | None,
-        typer.Option("--instruments", metavar="DIR", help="Single notes with known instruments.", show_default=False),
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="Measure the test split of this dataset, too.", show_default="none"),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="Where that dataset is.", show_default=False)
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="Its protocol.", show_default="the one that fits")
     ] = None,
     weights: Annotated[
-        str, typer.Option(metavar="float32|float16|int8", help="How the ONNX file keeps the weights.")
+        str, typer.Option(metavar="float32|float16|int8", help="How the ONNX file stores the weights.")
     ] = "float16",
 ) -> None:
-    """Make a model for people of a student: calibrate, export, measure, and write its page.
+    """Make a model for use from a student: calibrate, export, measure, and write its page.
 
-    Tags that cannot be told from noise are left out; scores are calibrated on held-out music; the test split of Emotify is
-    measured here for the first time.
+    Tags that cannot be told from noise are left out; scores are calibrated on the held-out and the validation songs.
 
     \b
     Example:
-      earmark distill finish runs/student/checkpoint --sets sets --emotify ~/emotify --corpus ~/corpus --out model
+      earmark distill finish runs/student/checkpoint --sets sets --card card.json --out model
 
-    Writes OUT/checkpoint, OUT/NAME.onnx with its card, OUT/evaluation and OUT/NAME.md.
+    Writes OUT/checkpoint, OUT/NAME.onnx with its card, OUT/NAME.md, and with --dataset OUT/evaluation.
     """
-    require_extra("train", "`earmark distill`", "onnx", "scipy", "torch", "pyarrow")
+    require_extra("train", "`earmark distill`", "jinja2", "onnx", "scipy", "torch", "pyarrow")
+    from earmark.core.atomic_files import write_atomic
     from earmark.core.errors import ConfigError
-    from earmark.distillation.release import make_model
+    from earmark.datasets import load_dataset
+    from earmark.distillation.calibration import read_card_text
+    from earmark.distillation.release import release_student
+    from earmark.report.distillation_pages import model_page
 
     if weights not in ("float32", "float16", "int8"):
         raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
+    if (dataset is None) != (root is None):
+        raise ConfigError("--dataset NAME and --root DIR: give both, or neither")
     with exit_on_interrupt("the same command begins anew"):
-        for line in make_model(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=weights):  # type: ignore[arg-type]
-            typer.echo(line)
+        release = release_student(
+            checkpoint,
+            sets,
+            out,
+            read_card_text(card),
+            dataset=None if dataset is None or root is None else load_dataset(dataset, root, protocol),
+            weights=weights,  # type: ignore[arg-type]
+            on_step=typer.echo,
+        )
+        page = out / f"{release.card.name}.md"
+        write_atomic(page, model_page(release, "earmark distill finish").encode())
+        typer.echo(str(page))
 
 
 def _put(page: str, out: Path | None) -> None:

@@ -130,23 +130,36 @@ def reproduce(
 def _make_default(
     root: Path, out: Path, hours: float | None, overrides: list[str], jobs: int | None, dry_run: bool, quiet: bool
 ) -> None:
-    """All commands between music and the default model, one after the other."""
-    from rich.console import Console
+    """Run tools/default_model of a checkout of earmark, which has all that is particular to that model."""
+    import os
+    import subprocess
+    import sys
 
-    from earmark.cli.optional_dependencies import exit_on_interrupt
-    from earmark.core.cpu import available_cores
-    from earmark.papers.default import HOURS, lines, run, steps
+    import earmark
+    from earmark.core.errors import ConfigError
 
-    found = steps(root, out, hours=hours or HOURS, jobs=jobs or available_cores(), overrides=overrides)
-    if dry_run:
-        for line in lines(found):
-            typer.echo(line)
-        return
-    messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-    with exit_on_interrupt("the same command goes on where it was stopped"):
-        for number, step in enumerate(found, start=1):
-            messages.print(f"{number}/{len(found)}  {step.title}", markup=False)
-            run(step)
+    places = (Path(earmark.__file__).resolve().parents[2], Path.cwd())
+    checkout = next((place for place in places if (place / "tools" / "default_model" / "__main__.py").is_file()), None)
+    if checkout is None:
+        raise ConfigError(
+            "reproduce default: the folder tools/default_model is not here; it comes with earmark's source, not with the "
+            "installed package: run the command from the root of a checkout"
+        )
+    options = ["--root", str(root), "--out", str(out)]
+    options += [word for text in overrides for word in ("-o", text)]
+    options += [] if hours is None else ["--hours", f"{hours:g}"]
+    options += [] if jobs is None else ["--jobs", str(jobs)]
+    options += [name for name, given in (("--dry-run", dry_run), ("--quiet", quiet)) if given]
+    found = os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools.default_model", "reproduce", *options], env={**os.environ, "PYTHONPATH": found}
+    )
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        code = process.wait()  # Ctrl-C reaches it as well, and it says how to go on
+    if code:
+        raise typer.Exit(code)
 
 
 class _Watcher:

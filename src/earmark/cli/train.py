@@ -84,17 +84,11 @@ def train(
     require_extra("train", "`earmark train`", "torch", "lightning", "yaml", *(["tensorboard"] if tensorboard else []))
 
     from earmark.cli.train_progress import TerminalWatcher
-    from earmark.core.errors import ConfigError
-    from earmark.distillation import student_dataset as student
     from earmark.training.config import load_recipe
     from earmark.training.lightning_setup import is_first_process
     from earmark.training.run import train as run_training
 
     loaded = load_recipe(recipe, with_root(override, None if root is None else Path(root).expanduser()))
-    if loaded.data.dataset == student.NAME:
-        raise ConfigError(
-            f"recipe {recipe}: learns from teachers; use `earmark distill train {recipe} --sets DIR --out DIR`"
-        )
     quiet = quiet or not is_first_process()  # one process speaks for all devices
     advice = f"go on with --resume: `earmark train {recipe} ... --out {out} --resume`"
     with (

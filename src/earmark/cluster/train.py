@@ -93,7 +93,9 @@ def train(
     if not resume and store.exists(RECIPE_NAME):
         raise ConfigError(f"{store}: a run lies there; go on with it by --resume, or choose another place")
     assert recipe.data.root is not None
-    dataset = chosen_clips(load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol), recipe)
+    dataset = chosen_clips(
+        load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol, **recipe.data.options), recipe
+    )
     if len(dataset.split("validation")) < workers:
         raise ConfigError(f"workers {workers}: there are fewer validation clips than that; use fewer workers")
     if shards is not None:

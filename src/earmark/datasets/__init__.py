@@ -1,7 +1,7 @@
 """Labelled music, one file a dataset, one head for all. Never imports models."""
 
-from earmark.datasets import emotify, magnatagatune, manifest, msd, mtg_jamendo
-from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, label_matrix
+from earmark.datasets import emotify, labelled_set, magnatagatune, manifest, msd, mtg_jamendo
+from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, StoredAudio, label_matrix
 from earmark.datasets.registry import dataset_info, list_datasets, load_dataset, register_dataset
 
 __all__ = [
@@ -11,9 +11,11 @@ __all__ = [
     "DatasetInfo",
     "Download",
     "Protocol",
+    "StoredAudio",
     "dataset_info",
     "emotify",
     "label_matrix",
+    "labelled_set",
     "list_datasets",
     "load_dataset",
     "magnatagatune",

@@ -27,6 +27,23 @@ SPLITS = ("train", "validation", "test")
 _MOST_PROBLEMS = 50
 
 
+@dataclass(frozen=True)
+class StoredAudio:
+    """Where the decoded audio of a clip is, for datasets that keep it: part of a row of an array file.
+
+    Attributes:
+        path: a .npy file, (n, n_samples) int16; 32767 is full scale.
+        row, start, stop: samples ``array[row, start:stop]``.
+        sample_rate_hz: of the samples.
+    """
+
+    path: Path
+    row: int
+    start: int
+    stop: int
+    sample_rate_hz: int
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """One labelled audio file.
@@ -38,6 +55,7 @@ class Clip:
         labels: (n_tags,) float32 in the order of the dataset's vocabulary: 0 or 1 for classification tags, 0..1 for
             regression tags, NaN where the clip is not labelled for a tag.
         artist, song: who and what it is, where the dataset says so; clips of one song share ``song``.
+        stored: its decoded audio, where ``path`` is no audio file.
     """
 
     clip_id: str
@@ -46,6 +64,7 @@ class Clip:
     labels: Labels
     artist: str | None = None
     song: str | None = None
+    stored: StoredAudio | None = None
 
 
 @dataclass(frozen=True)

@@ -1,46 +1,39 @@
-"""How well a student has learned: its answers against those of all teachers averaged, on music that it has not heard.
+"""Agreement of a student with the mean of all teachers, on music that it was not trained on.
 
-Rank correlation asks of each tag whether clips are put into the same order; shared tags ask of each clip whether the same
-tags are its highest. Both are measured on the scores of the network, before calibration, which has a reference of its own
-and moves tags against each other.
+Rank correlation: for each tag, is the order of clips the same? Shared tags: for each clip, are the highest tags the same?
+Both are measured on the network's scores before calibration, which has a reference of its own and changes the order of
+tags.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.core.calibration import calibrated
 from earmark.core.errors import DataError
-from earmark.datasets.emotify import GENRES
-from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.label_fusion import Doubles, Merger, union_logits
-from earmark.distillation.labelled_set import LabelledSet
+from earmark.datasets.labelled_set import LabelFusion, LabelledSet, LabelledSets, TagUnion, union_logits
+from earmark.datasets.labelled_set.label_fusion import Doubles
+from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.distillation.ranks import rank_correlations, shared_tags
-from earmark.distillation.tags import Union
-from earmark.distillation.teacher_comparison import genre_labels
 from earmark.distillation.windows import to_float
 from earmark.metrics import roc_auc
 from earmark.tagging.tagger import Tagger
 
-PLAIN = ("emotify", "validation", "heldout")
-"""The sets that together give the teachers' common scale: unchanged music of all sources, labelled by all teachers."""
-
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """A student beside the teachers, on the audible examples of one set.
+    """A student compared with the teachers, on the audible examples of one set.
 
     Attributes:
         tags: names, in the order of the columns.
         songs: (n,) of the examples.
         student, teachers: (n, n_tags) scores and soft labels, 0..1.
-        correlations: (n_tags,) Spearman's, over examples; NaN for a tag of which either says always the same.
-        shared: (n,) how many of the highest :data:`N_TOP` tags of an example are the same.
+        correlations: (n_tags,) Spearman's, over examples; NaN where either has the same score for all.
+        shared: (n,) how many of the :data:`~earmark.distillation.ranks.N_TOP` highest tags of an example are the same.
     """
 
     tags: tuple[str, ...]
@@ -72,8 +65,8 @@ class Agreement:
         """Over examples."""
         return float(self.shared.mean())
 
-    def of_tags(self, names: Sequence[str]) -> Agreement:
-        """The same, of some tags alone."""
+    def select_tags(self, names: Sequence[str]) -> Agreement:
+        """The same for some of the tags."""
         places = [self.tags.index(name) for name in names]
         return Agreement.of(names, self.songs, self.student[:, places], self.teachers[:, places])
 
@@ -83,40 +76,43 @@ class Agreement:
         """95 % intervals of both means, drawing songs.
 
         Args:
-            groups: song -> what is drawn in its place, e.g. its source.
+            groups: song -> the group that is drawn instead of it, e.g. its source.
             n_resamples, seed: of the bootstrap.
         """
         names = [(groups or {}).get(song, song) for song in self.songs]
         members = [np.flatnonzero(np.array(names) == name) for name in dict.fromkeys(names)]
         rng = np.random.default_rng(seed)
-        drawn = np.empty((n_resamples, 2))
+        means = np.empty((n_resamples, 2))
         for i in range(n_resamples):
             rows = np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))])
             found = rank_correlations(self.student[rows], self.teachers[rows])
-            drawn[i, 0] = found[~np.isnan(found)].mean() if not np.isnan(found).all() else np.nan
-            drawn[i, 1] = self.shared[rows].mean()
-        low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)  # one song drawn again and again has no order
+            means[i, 0] = found[~np.isnan(found)].mean() if not np.isnan(found).all() else np.nan
+            means[i, 1] = self.shared[rows].mean()
+        low, high = np.nanpercentile(means, [2.5, 97.5], axis=0)  # a single song drawn again and again has no order
         return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 
 
-def all_teachers(folder: Path, union: Union) -> Merger:
-    """The common scale of all teachers. Raises DataError for sets that are not there."""
-    sets = [LabelledSet.open(folder / name) for name in PLAIN]
-    if any(other.teachers != sets[0].teachers for other in sets):
-        raise DataError(f"{folder}: {', '.join(PLAIN)} were labelled by different teachers")
-    logits = [union_logits(part.means.astype(np.float32), part.vocabularies, union) for part in sets]
-    return Merger.fit(np.concatenate(logits))
+def fusion_of_all_teachers(sets: LabelledSets) -> LabelFusion:
+    """The common scale of all teachers, from the unchanged sets that all of them labelled. Raises DataError without them."""
+    names = (*sets.extra_sets, "validation", "heldout")
+    opened = [sets[name] for name in names]
+    if any(other.teachers != opened[0].teachers for other in opened):
+        raise DataError(f"{sets.folder}: {', '.join(names)} were labelled by different teachers")
+    return LabelFusion.fit(np.concatenate([all_logits(labelled, sets.union) for labelled in opened]))
 
 
-def merged_labels(labelled: LabelledSet, merger: Merger, union: Union) -> Doubles:
-    """Soft labels of the examples of a set, (n, n_tags) of the union."""
-    return merger.merge(union_logits(labelled.means.astype(np.float32), labelled.vocabularies, union)).astype(
-        np.float64
-    )
+def all_logits(labelled: LabelledSet, union: TagUnion) -> Doubles:
+    """Logits (n, n_teachers, n_tags) of all teachers of a set."""
+    return union_logits(labelled.means.astype(np.float32), labelled.vocabularies, union)
 
 
-def answers(tagger: Tagger, labelled: LabelledSet) -> Doubles:
-    """What a model says of the examples, (n, n_tags) in the order of its tags, its calibration taken back."""
+def fused_labels(labelled: LabelledSet, fusion: LabelFusion, union: TagUnion) -> Doubles:
+    """Soft labels of the examples of a set by all its teachers, (n, n_tags) of the union."""
+    return fusion.soft_labels(all_logits(labelled, union)).astype(np.float64)
+
+
+def network_scores(tagger: Tagger, labelled: LabelledSet) -> Doubles:
+    """A model's scores for the examples before calibration, (n, n_tags) in the order of its tags."""
     scores = [
         tagger.tag_waveform(to_float(np.asarray(samples)), RATE_HZ).scores
         for part in labelled.audio
@@ -126,36 +122,36 @@ def answers(tagger: Tagger, labelled: LabelledSet) -> Doubles:
 
 
 def uncalibrated(scores: Doubles, tagger: Tagger) -> Doubles:
-    """The network's scores of calibrated ones (n, n_tags)."""
+    """The network's scores for calibrated ones (n, n_tags)."""
     names = tagger.card.vocabulary.names
-    back = {name: platt.inverse() for name, platt in tagger.card.calibration.items()}
-    return calibrated(scores, names, back).astype(np.float64)
+    inverse = {name: platt.inverse() for name, platt in tagger.card.calibration.items()}
+    return calibrated(scores, names, inverse).astype(np.float64)
 
 
 def compare(
-    student: Doubles, names: Sequence[str], labelled: LabelledSet, teachers: Doubles, union: Union
+    student: Doubles, names: Sequence[str], labelled: LabelledSet, teachers: Doubles, union: TagUnion
 ) -> Agreement:
-    """A student's answers (n, n_tags) beside soft labels of the union, on the tags that both have."""
+    """Compare a student's scores (n, n_tags) with soft labels of the union, on the tags that both have."""
     known = union.vocabulary.names
     if missing := [name for name in names if name not in known]:
         raise DataError(f"tags that no teacher knows: {', '.join(missing)}")
     rows = labelled.audible
-    songs = [song for song, heard in zip(labelled.songs(), rows, strict=True) if heard]
+    songs = [song for song, audible in zip(labelled.songs(), rows, strict=True) if audible]
     return Agreement.of(names, songs, student[rows], teachers[rows][:, [known.index(name) for name in names]])
 
 
-def genre_auc(
-    student: Doubles, names: Sequence[str], labelled: LabelledSet, emotify: Path
+def known_label_auc(
+    student: Doubles, names: Sequence[str], labelled: LabelledSet, sets: LabelledSets
 ) -> tuple[Doubles, list[str], Doubles, npt.NDArray[np.float32]]:
-    """ROC-AUC (4,) of Emotify's genres; a song's score is the mean over its examples.
+    """ROC-AUC (n_known,) of the tags with known labels; a song's score is the mean over its examples.
 
     Returns:
-        The values, the songs, their scores (n_songs, 4) and labels (n_songs, 4).
+        The values, the songs, their scores and their labels, both (n_songs, n_known).
     """
     songs = np.array(labelled.songs())
     rows = labelled.audible
     chosen = list(dict.fromkeys(songs[rows].tolist()))
-    places = [list(names).index(genre) for genre in GENRES]
+    places = [list(names).index(tag) for tag in sets.known_tags]
     scores = np.stack([student[(songs == song) & rows][:, places].mean(axis=0) for song in chosen])
-    labels = genre_labels(emotify, chosen)
+    labels = sets.known_labels(chosen)
     return np.asarray(roc_auc(labels, scores)), chosen, scores, labels

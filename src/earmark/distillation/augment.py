@@ -1,7 +1,7 @@
-"""Sounds that a recording may come in: other levels, equalisers, noise, codecs. Pure functions of waveform and step.
+"""Augmentation: changes of level, equalisers, noise and codecs. Pure functions of waveform and step.
 
 Every step is a dictionary that JSON can hold, drawn by :func:`draw_steps` and carried out by :func:`apply_step`, so that
-a labelled example tells how it was made. Waveforms are (n,) float32 at :data:`RATE_HZ`; steps keep their length.
+a labelled example records how it was made. Waveforms are (n,) float32 at :data:`RATE_HZ`; steps keep their length.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from scipy.signal import sosfilt
 
 from earmark import audio
 from earmark.core.errors import ConfigError
+from earmark.datasets.labelled_set.shards import RATE_HZ, loudness
 
 Samples = npt.NDArray[np.float32]
 Step = dict[str, Any]
-
-RATE_HZ = 16_000
 
 FILTER_PROBABILITY = 0.3
 NOISE_PROBABILITY = 0.1
@@ -82,11 +81,6 @@ def apply_step(samples: Samples, step: Step) -> Samples:
     if step.get("kind") not in kinds:
         raise ConfigError(f"augmentation {step!r}: its kind must be one of {', '.join(kinds)}")
     return kinds[step["kind"]](samples, step)
-
-
-def loudness(samples: npt.NDArray[np.floating[Any]]) -> float:
-    """Root mean square, 0 for silence."""
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
 
 
 def _gain(samples: Samples, step: Step) -> Samples:

@@ -1,8 +1,9 @@
-"""From a trained student to a model for people: noise left out, scores calibrated, rules and the whole card."""
+"""From a trained student to a model for use: noisy tags removed, scores calibrated, rules and the full card."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,10 @@ from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import TagRules, usual_rules
 from earmark.core.vocabulary import Vocabulary
-from earmark.distillation import teacher_comparison as comparison
-from earmark.distillation.agreement import Agreement, all_teachers, answers, compare, merged_labels
-from earmark.distillation.calibration_targets import Fitted, fit_maps, reference_limits, thresholds
-from earmark.distillation.labelled_set import LabelledSet
-from earmark.distillation.student_dataset import labels_of, lesson_merger
-from earmark.distillation.tags import Union, load_union
+from earmark.datasets.labelled_set import LabelledSet, LabelledSets, TagUnion, soft_labels, training_fusion
+from earmark.distillation.agreement import Agreement, compare, fused_labels, fusion_of_all_teachers, network_scores
+from earmark.distillation.calibration_targets import FittedMaps, choose_thresholds, fit_maps, reference_limits
+from earmark.distillation.teacher_comparison import NOISE, song_logits, teacher_agreement
 from earmark.evaluation.torch_model import TorchModel
 from earmark.models import create_model
 from earmark.models.checkpoint import load_checkpoint, save_checkpoint
@@ -30,156 +29,197 @@ from earmark.tagging.tagger import Tagger
 
 HELD_OUT, VALIDATION = "heldout", "validation"
 LEAST_CORRELATION = 0.6
-"""A tag that a student orders worse than this on held-out music, against the averaged teachers, is noise to it."""
+"""A tag whose rank correlation with the averaged teachers on held-out music is lower than this is left out as noise."""
+
+
+@dataclass(frozen=True)
+class CardText:
+    """What people write on a card; the rest is measured.
+
+    Attributes:
+        name: of the model.
+        description, limits, citations, licence, version: see :class:`earmark.core.card.ModelCard`; without a licence
+            that of the checkpoint stays.
+        also_learned_from: dataset -> protocol of known labels that the student learned from, so that `earmark evaluate`
+            can warn.
+    """
+
+    name: str
+    description: str = ""
+    limits: tuple[str, ...] = ()
+    citations: tuple[str, ...] = ()
+    licence: str | None = None
+    version: str = "1"
+    also_learned_from: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def read_card_text(path: str | Path) -> CardText:
+    """Read the text of a card from JSON: the attributes of :class:`CardText`. Raises ConfigError, with all problems."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    keys = [field.name for field in dataclasses.fields(CardText)]
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: must be an object with {', '.join(keys)}")
+    problems = [f"{path}: no key {key!r}; keys are {', '.join(keys)}" for key in document if key not in keys]
+    lists, texts = ("limits", "citations"), ("name", "description", "licence", "version")
+    problems += [f"{path}: {key} must be text" for key in texts if not isinstance(document.get(key, ""), str)]
+    problems += [
+        f"{path}: {key} must be a list of texts"
+        for key in lists
+        if not isinstance(value := document.get(key, []), list) or not all(isinstance(line, str) for line in value)
+    ]
+    if not isinstance(document.get("also_learned_from", {}), dict):
+        problems.append(f"{path}: also_learned_from must map datasets to protocols")
+    if not document.get("name"):
+        problems.append(f"{path}: name is missing")
+    if problems:
+        raise ConfigError(problems)
+    values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in document.items()}
+    return CardText(**values)
 
 
 @dataclass(frozen=True, eq=False)
-class Finished:
-    """A student that is ready.
+class CalibratedStudent:
+    """A student that is ready for use.
 
     Attributes:
         checkpoint: its folder.
-        card: with everything in it.
-        agreement: set -> beside all teachers averaged, on the tags kept.
+        card: complete but for metrics.
+        agreement: set -> agreement with the mean of all teachers, on the tags kept.
         left_out: tag -> why.
         fitted: the calibration, of the tags kept.
-        holds: (n, n_tags) the reference of the clips that it was fitted on.
+        reference: (n, n_tags) which tags hold for the clips that it was fitted on.
     """
 
     checkpoint: Path
     card: ModelCard
     agreement: dict[str, Agreement]
     left_out: dict[str, str]
-    fitted: Fitted
-    holds: npt.NDArray[np.bool_]
+    fitted: FittedMaps
+    reference: npt.NDArray[np.bool_]
 
 
-def finish(
-    checkpoint: Path,
-    sets: Path,
-    out: Path,
-    *,
-    name: str,
-    description: str,
-    limits: Sequence[str] = (),
-    citations: Sequence[str] = (),
-    licence: str | None = None,
-    version: str = "1",
-    least_correlation: float = LEAST_CORRELATION,
-) -> Finished:
-    """Make a checkpoint of a student into one for people.
+def calibrate_student(
+    checkpoint: Path, folder: Path, out: Path, text: CardText, least_correlation: float = LEAST_CORRELATION
+) -> CalibratedStudent:
+    """Calibrate a student and complete its card.
 
     Args:
-        checkpoint: of `earmark distill train`.
-        sets: what it has learned from, with the sets "heldout" and "validation".
+        checkpoint: of `earmark train`.
+        folder: the labelled sets that it learned from, with the sets "heldout" and "validation".
         out: folder of the new checkpoint.
-        name, description, limits, citations, licence, version: for its card.
+        text: of the card.
         least_correlation: with the averaged teachers on held-out music; tags below it are left out.
 
     Raises:
-        DataError: sets that are not there.
+        DataError: sets are missing.
         ModelError: no such checkpoint.
         ConfigError: no tag is left.
     """
-    union = load_union()
+    sets = LabelledSets.open(folder)
+    union = sets.union
     model, card = load_checkpoint(checkpoint)
     student = Tagger(TorchModel(checkpoint))
     names = card.vocabulary.names
-    everyone = all_teachers(sets, union)
-    labelled = {part: LabelledSet.open(sets / part) for part in (HELD_OUT, VALIDATION)}
-    said = {part: answers(student, found) for part, found in labelled.items()}
-    merged = {part: merged_labels(found, everyone, union) for part, found in labelled.items()}
-    whole = {part: compare(said[part], names, labelled[part], merged[part], union) for part in labelled}
-    left_out = noise(whole[HELD_OUT], sets, union, least_correlation)
+    all_teachers = fusion_of_all_teachers(sets)
+    labelled = {part: sets[part] for part in (HELD_OUT, VALIDATION)}
+    scores = {part: network_scores(student, found) for part, found in labelled.items()}
+    agreement = {
+        part: compare(scores[part], names, found, fused_labels(found, all_teachers, union), union)
+        for part, found in labelled.items()
+    }
+    left_out = noisy_tags(agreement[HELD_OUT], labelled[HELD_OUT], union, least_correlation)
     kept = tuple(tag for tag in names if tag not in left_out)
     if not kept:
         raise ConfigError(f"{checkpoint}: no tag can be told from noise; train longer, or on more music")
 
     # The reference is that of the teachers which labelled the training set, on their scale.
-    merger, learned_from = lesson_merger(sets, union)
+    fusion, teachers = training_fusion(sets)
     places = [union.vocabulary.index(tag) for tag in kept]
-    train = LabelledSet.open(sets / "train")
-    levels = reference_limits(labels_of(train, merger, learned_from, union)[:, places])
-    holds, scores, groups = [], [], []
+    levels = reference_limits(soft_labels(sets["train"], fusion, teachers, union)[:, places])
+    targets, network, groups = [], [], []
     for part, found in labelled.items():
         rows = found.audible
-        holds.append(labels_of(found, merger, learned_from, union)[rows][:, places] >= levels)
-        scores.append(said[part][rows][:, [names.index(tag) for tag in kept]])
-        groups += [song for song, heard in zip(found.songs(), rows, strict=True) if heard]
+        targets.append(soft_labels(found, fusion, teachers, union)[rows][:, places] >= levels)
+        network.append(scores[part][rows][:, [names.index(tag) for tag in kept]])
+        groups += [song for song, audible in zip(found.songs(), rows, strict=True) if audible]
     rules = usual_rules(kept)
-    held = with_needed(np.concatenate(holds), kept, rules)
-    fitted = fit_maps(held, np.concatenate(scores), levels, groups)
+    reference = with_required_tags(np.concatenate(targets), kept, rules)
+    fitted = fit_maps(reference, np.concatenate(network), levels, groups)
 
-    vocabulary = Vocabulary(
-        tuple(dataclasses.replace(union.vocabulary.tags[place], kind="classification") for place in places)
-    )
-    chosen = thresholds(held, fitted.scores)
-    smaller = trimmed(model, card, [names.index(tag) for tag in kept])
+    smaller = keep_outputs(model, card, [names.index(tag) for tag in kept])
+    kept_tags = [union.tags[place] for place in places]
+    teachers_of = labelled[HELD_OUT].document["teachers"]
     card = dataclasses.replace(
         card,
-        name=name,
-        description=description,
-        version=version,
-        vocabulary=vocabulary,
-        thresholds=dict(zip(kept, chosen.tolist(), strict=True)),
+        name=text.name,
+        description=text.description,
+        version=text.version,
+        vocabulary=Vocabulary(tuple(dataclasses.replace(row.tag, kind="classification") for row in kept_tags)),
+        thresholds=dict(zip(kept, choose_thresholds(reference, fitted.scores).tolist(), strict=True)),
         calibration={
             tag: Platt(round(found.slope, 5), round(found.offset, 5))
             for tag, found in zip(kept, fitted.maps, strict=True)
         },
         rules=rules,
         metrics=(),
-        limits=tuple(limits),
-        citations=tuple(citations),
-        licence=licence or card.licence,
+        limits=text.limits,
+        citations=text.citations,
+        licence=text.licence or card.licence,
         training={
             **card.training,
-            "teachers": {teacher["name"]: teacher["sha256"] for teacher in labelled[HELD_OUT].document["teachers"]},
-            "vocabularies": dict(zip(labelled[HELD_OUT].teachers, labelled[HELD_OUT].vocabularies, strict=True)),
-            "also_learned_from": {"emotify": "artist-disjoint"},
-            "teachers_of_training_set": list(learned_from),
+            "teachers": {teacher["name"]: teacher["sha256"] for teacher in teachers_of},
+            "vocabularies": {teacher["name"]: teacher["vocabulary"] for teacher in teachers_of},
+            **({"also_learned_from": text.also_learned_from} if text.also_learned_from else {}),
+            "teachers_of_training_set": list(teachers),
             "heard_from": {
-                row.tag.name: {source: list(tags) for source, tags in row.sources.items()}
-                for row in (union.tags[place] for place in places)
+                row.tag.name: {source: list(tags) for source, tags in row.sources.items()} for row in kept_tags
             },
             "left_out": left_out,
         },
     )
     card = save_checkpoint(out, smaller, card)
-    return Finished(out, card, {part: found.of_tags(kept) for part, found in whole.items()}, left_out, fitted, held)
+    chosen = {part: found.select_tags(kept) for part, found in agreement.items()}
+    return CalibratedStudent(out, card, chosen, left_out, fitted, reference)
 
 
-def with_needed(holds: npt.NDArray[np.bool_], names: Sequence[str], rules: TagRules) -> npt.NDArray[np.bool_]:
-    """The reference (n, n_tags), in which a tag also holds where one holds that needs it: no female vocals without vocals."""
-    out = holds.copy()
+def with_required_tags(
+    reference: npt.NDArray[np.bool_], names: Sequence[str], rules: TagRules
+) -> npt.NDArray[np.bool_]:
+    """The reference (n, n_tags), in which a tag also holds where a tag that requires it does: no female vocals without vocals."""
+    out = reference.copy()
     for tag, needed in rules.requires.items():
-        out[:, names.index(needed)] |= holds[:, names.index(tag)]
+        out[:, names.index(needed)] |= reference[:, names.index(tag)]
     return out
 
 
-def noise(heard: Agreement, sets: Path, union: Union, least_correlation: float = LEAST_CORRELATION) -> dict[str, str]:
+def noisy_tags(
+    student: Agreement, held_out: LabelledSet, union: TagUnion, least_correlation: float = LEAST_CORRELATION
+) -> dict[str, str]:
     """Tags that are better left out, with the reason.
 
     Args:
-        heard: student and teachers on held-out music.
-        sets: for the teachers' agreement among themselves on the same music.
+        student: compared with the teachers on held-out music.
+        held_out: the same music, for the agreement of the teachers with each other.
         union: the tags.
         least_correlation: of student and teachers.
     """
-    held_out = LabelledSet.open(sets / HELD_OUT)
-    _, logits = comparison.song_logits([held_out], union)
-    within = comparison.agreement(logits, held_out.vocabularies).within
+    _, logits = song_logits([held_out], union)
+    within = teacher_agreement(logits, held_out.vocabularies).within
     out = {}
-    for tag, correlation in zip(heard.tags, heard.correlations, strict=True):
+    for tag, correlation in zip(student.tags, student.correlations, strict=True):
         agreed = within[union.vocabulary.index(tag)]
-        if agreed < comparison.NOISE:  # NaN: one teacher alone, or none to compare with
+        if agreed < NOISE:  # NaN: no other teacher to compare with
             out[tag] = f"teachers of one vocabulary agree by a rank correlation of {agreed:.2f} on held-out music"
         elif not correlation >= least_correlation:
             out[tag] = f"rank correlation with the averaged teachers is {correlation:.2f} on held-out music"
     return out
 
 
-def trimmed(model: torch.nn.Module, card: ModelCard, kept: Sequence[int]) -> Any:
-    """The same network with some of its tags alone."""
+def keep_outputs(model: torch.nn.Module, card: ModelCard, kept: Sequence[int]) -> Any:
+    """The same network with some of its outputs only."""
     smaller = create_model(card.architecture, len(kept), **card.architecture_options)
     weights = model.state_dict()
     own = smaller.state_dict()

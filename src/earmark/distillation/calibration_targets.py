@@ -1,11 +1,11 @@
-"""What a student's scores are to mean: does a tag hold, by the averaged teachers?
+"""The reference to which a student's scores are calibrated: does a tag hold, by the averaged teachers?
 
-Teachers give probabilities, most of them small. A tag is said to hold for a clip where their average is among the
-highest of it: in so large a share of music as the average itself says has the tag. Where they give "reggae" .03 on the mean, the
-three highest of a hundred clips have it. Scores are calibrated to this reference on clips that were not trained on.
+Teachers give probabilities, most of them small. By the reference a tag holds for the clips with the highest average: for
+as large a share of the music as the average itself says. Where the mean for "reggae" is .03, the three highest of a
+hundred clips have it. Scores are calibrated to this reference on clips that were not trained on.
 
-Most tags hold in few of these clips. So one map is fitted for all tags together, and each tag's own lies around it, the
-further the more its clips say (an empirical Bayes fit).
+Most tags hold in few of these clips. So one map is fitted for all tags together, and each tag's own map is shrunk towards
+it, the less data there is for the tag the more (an empirical Bayes fit).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.calibration import Platt, calibrated, logit
-from earmark.distillation.label_fusion import Doubles
+from earmark.datasets.labelled_set.label_fusion import Doubles
 from earmark.evaluation.platt import fit_platt
 
 FREEDOMS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Deviations of a tag's offset around that of all, among which cross-validation chooses; half as much for slopes."""
+"""Standard deviations of a tag's offset around that of all, among which cross-validation chooses; half of it for slopes."""
 N_FOLDS = 5
 LEAST_PRECISION = 0.6
-"""A tag is said to hold from the score on from which it holds in so many of the clips."""
+"""Least precision at a tag's threshold."""
 THRESHOLDS = tuple(np.round(np.arange(0.5, 0.91, 0.05), 2).tolist())
-_LEAST_SAID = 5
+_LEAST_PREDICTED = 5
 
 
 def reference_limits(labels: npt.NDArray[np.floating]) -> Doubles:
@@ -36,15 +36,15 @@ def reference_limits(labels: npt.NDArray[np.floating]) -> Doubles:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """Maps, and what they are worth on clips that they were not fitted on.
+class FittedMaps:
+    """Calibration maps, and how good they are on clips that they were not fitted on.
 
     Attributes:
         maps: one for each tag.
-        usual: the map of all tags together, on logits less those of the limits.
-        freedom: the deviation that cross-validation chose.
+        usual: the map of all tags together, on logits minus those of the limits.
+        freedom: the standard deviation that cross-validation chose.
         losses: freedom -> mean log loss in cross-validation; None: before calibration.
-        scores: (n, n_tags) of each clip by maps fitted without its group.
+        scores: (n, n_tags) calibrated scores of each clip, by maps fitted without its group.
     """
 
     maps: tuple[Platt, ...]
@@ -56,14 +56,14 @@ class Fitted:
 
 def fit_maps(
     holds: npt.NDArray[np.bool_], scores: Doubles, limits: Doubles, groups: Sequence[str], seed: int = 0
-) -> Fitted:
+) -> FittedMaps:
     """Fit a map for each tag.
 
     Args:
         holds: (n, n_tags) the reference.
         scores: (n, n_tags) of the network, 0..1.
-        limits: (n_tags,) of the reference, where a network like the teachers would have its scores.
-        groups: of each clip: folds are made of whole ones.
+        limits: (n_tags,) of the reference, on the scale of the teachers' probabilities.
+        groups: of each clip; a group is in one fold.
         seed: of the folds.
     """
     names = list(dict.fromkeys(groups))
@@ -80,7 +80,7 @@ def fit_maps(
         crossed[freedom], losses[freedom] = out, log_loss(holds, out)
     best = min(FREEDOMS, key=lambda freedom: losses[freedom])
     maps, usual = _maps(holds, scores, limits, best)
-    return Fitted(maps, usual, best, losses, crossed[best])
+    return FittedMaps(maps, usual, best, losses, crossed[best])
 
 
 def _maps(
@@ -110,19 +110,19 @@ def log_loss(holds: npt.NDArray[np.bool_], scores: Doubles) -> float:
     return float(-np.where(holds, np.log(p), np.log1p(-p)).mean())
 
 
-def thresholds(holds: npt.NDArray[np.bool_], scores: Doubles) -> Doubles:
-    """(n_tags,) the lowest of :data:`THRESHOLDS` from which a tag holds often enough where it is said to.
+def choose_thresholds(holds: npt.NDArray[np.bool_], scores: Doubles) -> Doubles:
+    """(n_tags,) the lowest of :data:`THRESHOLDS` with a precision of at least :data:`LEAST_PRECISION`.
 
-    Scores are those of clips by maps that were fitted without them. A tag that is said of fewer than five clips keeps the
-    lowest: nothing speaks against its calibration.
+    Scores are those of clips by maps that were fitted without them. A tag predicted for fewer than five clips keeps the
+    lowest threshold: nothing speaks against its calibration.
     """
     out = []
-    for held, score in zip(holds.T, scores.T, strict=True):
+    for positive, score in zip(holds.T, scores.T, strict=True):
         chosen = THRESHOLDS[0]
         for limit in THRESHOLDS:
-            said = score >= limit
+            predicted = score >= limit
             chosen = limit
-            if said.sum() < _LEAST_SAID or held[said].mean() >= LEAST_PRECISION:
+            if predicted.sum() < _LEAST_PREDICTED or positive[predicted].mean() >= LEAST_PRECISION:
                 break
         out.append(chosen)
     return np.array(out)
@@ -130,7 +130,7 @@ def thresholds(holds: npt.NDArray[np.bool_], scores: Doubles) -> Doubles:
 
 @dataclass(frozen=True)
 class Bin:
-    """Scores of one stretch.
+    """Scores in one interval.
 
     Attributes:
         low, high: its ends.
@@ -147,7 +147,7 @@ class Bin:
 
 
 def reliability(holds: npt.NDArray[np.bool_], scores: Doubles, n_bins: int = 10) -> list[Bin]:
-    """What scores came to, over all tags, in bins of equal width; empty bins are left out."""
+    """Mean score and share of positives over all tags, in bins of equal width; empty bins are left out."""
     place = np.minimum((scores * n_bins).astype(int), n_bins - 1)
     bins = []
     for k in range(n_bins):

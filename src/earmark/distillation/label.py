@@ -1,16 +1,14 @@
-"""Labelling: examples and what every teacher says of them, in shards that are whole or not there.
+"""Labelling: examples and the teachers' probabilities for them, in shards that are either whole or absent.
 
-    OUT/songs/          decoded songs
-    OUT/teachers/       ONNX files
-    OUT/SET/set.json    seed, teachers and their windows, vocabularies
-    OUT/SET/00000/      audio.npy    (n, EXAMPLE_SAMPLES) int16
-                        means.npy    (n, n_teachers, 50) float16: probabilities, means over a teacher's windows
-                        windows.npy  (n, n_short, n_windows, 50) float16: those of the teachers with several windows
-                        recipes.jsonl
+    OUT/songs/                   decoded songs
+    OUT/teachers/                ONNX files of published networks
+    OUT/tags.json, songs.csv     tags and music
+    OUT/SET/...                  see :mod:`earmark.datasets.labelled_set.shards`
 
-Sets: train (augmented, as many hours as wanted, labelled by the faster teachers), and, by all teachers, unchanged: heldout, of the corpus; validation, test and emotify, of
-Emotify's splits, the last one being its training songs as they are. Shards are written beside and renamed, so that a
-labelling that is killed loses the shard at hand alone; several processes share the work by parts.
+Sets: train (augmented, as many hours as wanted, labelled by the teachers chosen for it), and, unchanged and labelled by
+all teachers: heldout, validation and test, and the further sets of training songs that the table of music names. Shards are
+written to a temporary folder and renamed, so an interrupted labelling loses only the current shard; several processes
+share the work by parts.
 """
 
 from __future__ import annotations
@@ -28,27 +26,38 @@ import numpy as np
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, DataError
-from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.corpus import EMOTIFY, Song, read_songs
-from earmark.distillation.teachers import FAST_TEACHERS, TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
-from earmark.distillation.windows import EXAMPLE_SAMPLES, Examples, Recipe, make_example, plain_recipes, to_float
+from earmark.datasets.labelled_set.shards import (
+    EXAMPLE_SAMPLES,
+    FORMAT,
+    RATE_HZ,
+    SET_FILE,
+    SHARD_EXAMPLES,
+    SONGS_FILE,
+    TAGS_FILE,
+    TRAIN_SET,
+    n_train_shards,
+)
+from earmark.datasets.labelled_set.songs import Song, extra_sets, read_songs, songs_csv
+from earmark.datasets.labelled_set.tag_union import TagUnion, read_tag_union
+from earmark.distillation.plan import LabellingPlan
+from earmark.distillation.teachers import Teacher, check_names, load_teacher, prepare_teacher, vocabularies_of
+from earmark.distillation.windows import Examples, Recipe, make_example, plain_recipes, to_float
 from earmark.training.audio_store import AudioStore, PackedAudio
 
-FORMAT = 1
-SHARD_EXAMPLES = 64
-PLAIN_SETS = ("heldout", "validation", "emotify", "test")
-TRAIN_SET = "train"
-SET_FILE = "set.json"
 _LEFTOVER_SECONDS = 3600.0
-EXAMPLE_HOURS = EXAMPLE_SAMPLES / RATE_HZ / 3600
+
+
+def unchanged_sets(songs: Sequence[Song]) -> tuple[str, ...]:
+    """Names of the sets that are labelled unchanged, in the order in which they are made."""
+    return ("heldout", "validation", *extra_sets(songs), "test")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A stretch of a set's examples.
+    """A range of a set's examples.
 
     Attributes:
-        set_name: train or one of :data:`PLAIN_SETS`.
+        set_name: train or one of :func:`unchanged_sets`.
         number: of the shard in its set.
         recipes: what its examples are made of.
     """
@@ -58,18 +67,27 @@ class Shard:
     recipes: tuple[Recipe, ...]
 
     def folder(self, out: Path) -> Path:
-        """Where it lies once it is whole."""
+        """Its folder once it is complete."""
         return out / self.set_name / f"{self.number:05d}"
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """What labelling needs: songs, decoded, and teachers; ``train_teachers`` names those that label the train set."""
+class LabellingInputs:
+    """What labelling needs.
+
+    Attributes:
+        songs: the music.
+        waveforms: song -> its audio at 16 kHz.
+        teachers: the networks.
+        train_teachers: names of those that label the train set.
+        union: the student's tags; None where they are not written.
+    """
 
     songs: tuple[Song, ...]
     waveforms: dict[str, PackedAudio]
     teachers: tuple[Teacher, ...]
-    train_teachers: tuple[str, ...] = FAST_TEACHERS
+    train_teachers: tuple[str, ...]
+    union: TagUnion | None = None
 
     def teachers_of(self, set_name: str) -> tuple[Teacher, ...]:
         """Those that label a set."""
@@ -84,49 +102,75 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One shard is done: which, what it took, and whether it was there before."""
+class ShardDone:
+    """A finished shard, the seconds it took, and whether it existed before."""
 
     shard: Shard
     seconds: float
     before: bool
 
 
-def load_material(
-    emotify: Path,
-    corpus: Path,
+def load_inputs(
+    plan: LabellingPlan,
+    songs: Path,
     out: Path,
-    weights: Path | None,
-    teachers: Sequence[str] = TEACHERS,
+    weights: Path | None = None,
     on_song: Callable[[int, int], None] | None = None,
-) -> Material:
-    """Read and decode the songs, and load the teachers; what is made is kept in ``out``.
+) -> LabellingInputs:
+    """Load the teachers, read and decode the songs; converted networks and decoded songs are kept in ``out``.
+
+    Args:
+        plan: teachers and tags.
+        songs: the table of music, see :mod:`earmark.datasets.labelled_set.songs`.
+        out: folder of the sets.
+        weights: folder with published weights; None for those that `earmark models pull` has downloaded.
+        on_song: called with how many songs are decoded and how many there are.
 
     Raises:
-        DataError: tables or audio that are not as they must be.
-        ModelError: a teacher is not there.
+        DataError: tables or audio with problems.
+        ModelError: a teacher is missing.
+        ConfigError: tables of tags with problems, or known labels of tags that the student does not have.
     """
-    songs = read_songs(emotify, corpus)
-    paths = [prepare_teacher(name, out / "teachers", weights) for name in teachers]
-    packed = AudioStore(RATE_HZ, out / "songs").load([song.path for song in songs], jobs=1, on_done=on_song)
-    waveforms = {song.song_id: waveform for song, waveform in zip(songs, packed, strict=True)}
-    return Material(songs, waveforms, tuple(load_teacher(path, EXAMPLE_SAMPLES) for path in paths))
+    music = read_songs(songs)
+    names = {}
+    for given in plan.teachers:
+        path = Path(given) if given.endswith(".onnx") else prepare_teacher(given, out / "teachers", weights)
+        names[given] = load_teacher(path, EXAMPLE_SAMPLES)
+    teachers = tuple(names.values())
+    check_names(teachers)
+    union = read_tag_union(plan.tags, plan.left_out, vocabularies_of(teachers))
+    known = dict.fromkeys(tag for song in music for tag in song.labels)
+    if unknown := [tag for tag in known if tag not in union.vocabulary.names]:
+        raise ConfigError(
+            f"{songs}: columns {', '.join(unknown)}: not tags of {plan.tags}; a column that is no tag is named #NAME"
+        )
+    packed = AudioStore(RATE_HZ, out / "songs").load([song.path for song in music], jobs=1, on_done=on_song)
+    waveforms = {song.song_id: waveform for song, waveform in zip(music, packed, strict=True)}
+    return LabellingInputs(music, waveforms, teachers, tuple(names[given].name for given in plan.train_teachers), union)
 
 
-def plan(material: Material, hours: float, seed: int) -> list[Shard]:
+def write_tables(inputs: LabellingInputs, out: Path) -> None:
+    """Write tags and music beside the sets, so that the folder can be read on its own."""
+    out.mkdir(parents=True, exist_ok=True)
+    if inputs.union is not None:
+        write_atomic(out / TAGS_FILE, inputs.union.to_json().encode())
+    write_atomic(out / SONGS_FILE, songs_csv(inputs.songs).encode())
+
+
+def plan_shards(inputs: LabellingInputs, hours: float, seed: int) -> list[Shard]:
     """All shards, in the order in which they are made: the small unchanged sets first.
 
     Args:
-        material: songs and their lengths.
+        inputs: songs and their lengths.
         hours: of augmented training audio, rounded up to whole shards.
         seed: of the training examples.
     """
     shards = []
-    for name in PLAIN_SETS:
-        recipes = plain_recipes([song for song in material.songs if _used(song, name)], material.seconds)
+    for name in unchanged_sets(inputs.songs):
+        recipes = plain_recipes([song for song in inputs.songs if _used(song, name)], inputs.seconds)
         starts = range(0, len(recipes), SHARD_EXAMPLES)
         shards += [Shard(name, i, tuple(recipes[start : start + SHARD_EXAMPLES])) for i, start in enumerate(starts)]
-    examples = Examples(material.songs, material.seconds, seed)
+    examples = Examples(inputs.songs, inputs.seconds, seed)
     for number in range(n_train_shards(hours)):
         first = number * SHARD_EXAMPLES
         recipes = [examples.recipe(k) for k in range(first, first + SHARD_EXAMPLES)]
@@ -134,49 +178,42 @@ def plan(material: Material, hours: float, seed: int) -> list[Shard]:
     return shards
 
 
-def n_train_shards(hours: float) -> int:
-    """Shards that hold at least so many hours. Raises ConfigError for a negative number."""
-    if not hours >= 0:
-        raise ConfigError(f"hours {hours}: must be 0 or more")
-    return int(np.ceil(round(hours / EXAMPLE_HOURS, 6) / SHARD_EXAMPLES))
-
-
 def label(
-    shards: Sequence[Shard], material: Material, out: Path, seed: int, part: tuple[int, int] = (1, 1)
-) -> Iterator[Labelled]:
-    """Make and label the shards that are not there yet.
+    shards: Sequence[Shard], inputs: LabellingInputs, out: Path, seed: int, part: tuple[int, int] = (1, 1)
+) -> Iterator[ShardDone]:
+    """Make and label the shards that do not exist yet.
 
     Args:
-        shards: from :func:`plan`.
-        material: songs and teachers.
+        shards: from :func:`plan_shards`.
+        inputs: songs and teachers.
         out: folder of the sets.
-        seed: of the plan; a set that was begun with another one, or with other teachers or songs, is refused.
+        seed: of the shards; a set begun with another seed, or with other teachers or songs, is refused.
         part: (i, n): only every n-th shard, from the i-th on; i = 1 .. n.
 
     Yields:
-        Every shard of this part, once it is there.
+        Every shard of this part, once it is complete.
 
     Raises:
-        ConfigError: a part that is none.
-        DataError: a set that was begun otherwise.
+        ConfigError: a part out of range.
+        DataError: a set that was begun with other inputs.
     """
     index, count = part
     if not 1 <= index <= count:
         raise ConfigError(f"part {index}/{count}: must be 1/{count} to {count}/{count}")
     for name in dict.fromkeys(shard.set_name for shard in shards):
-        _begin(name, material, out, seed)
+        _begin(name, inputs, out, seed)
     for shard in shards[index - 1 :: count]:
         if shard.folder(out).is_dir():
-            yield Labelled(shard, 0.0, before=True)
+            yield ShardDone(shard, 0.0, before=True)
             continue
         started = time.monotonic()
-        _label_shard(shard, material, out)
-        yield Labelled(shard, time.monotonic() - started, before=False)
+        _label_shard(shard, inputs, out)
+        yield ShardDone(shard, time.monotonic() - started, before=False)
 
 
-def _begin(set_name: str, material: Material, out: Path, seed: int) -> None:
-    """Write what is known of the set before its first example, or hold it against what was written before."""
-    teachers = material.teachers_of(set_name)
+def _begin(set_name: str, inputs: LabellingInputs, out: Path, seed: int) -> None:
+    """Write set.json before the first example, or compare it with what was written before."""
+    teachers = inputs.teachers_of(set_name)
     several = [teacher for teacher in teachers if len(teacher.starts) > 1]
     document = {
         "format": FORMAT,
@@ -184,17 +221,12 @@ def _begin(set_name: str, material: Material, out: Path, seed: int) -> None:
         "sample_rate_hz": RATE_HZ,
         "example_samples": EXAMPLE_SAMPLES,
         "seed": seed if set_name == TRAIN_SET else None,
-        "teachers": [
-            {"name": t.name, "vocabulary": VOCABULARY_OF.get(t.name), "starts": list(t.starts), "sha256": t.sha256}
-            for t in teachers
-        ],
+        "teachers": [teacher.to_document() for teacher in teachers],
         "teachers_by_window": [teacher.name for teacher in several],
-        "songs": {
-            song.song_id: len(material.waveforms[song.song_id]) for song in material.songs if _used(song, set_name)
-        },
+        "songs": {song.song_id: len(inputs.waveforms[song.song_id]) for song in inputs.songs if _used(song, set_name)},
     }
     path = out / set_name / SET_FILE
-    for left_over in path.parent.glob(".*.part"):  # of processes that were killed; younger ones may be at work
+    for left_over in path.parent.glob(".*.part"):  # of killed processes; younger ones may still be written
         if left_over.is_dir() and time.time() - left_over.stat().st_mtime > _LEFTOVER_SECONDS:
             shutil.rmtree(left_over, ignore_errors=True)
     if path.is_file():
@@ -208,17 +240,21 @@ def _begin(set_name: str, material: Material, out: Path, seed: int) -> None:
 
 
 def _used(song: Song, set_name: str) -> bool:
-    return song.role == "train" and song.source == EMOTIFY if set_name == "emotify" else song.role == set_name
+    return set_name in (song.split, song.unchanged_set)
 
 
-def _label_shard(shard: Shard, material: Material, out: Path) -> None:
-    audio = np.stack([make_example(recipe, material.waveforms) for recipe in shard.recipes])
+def _label_shard(shard: Shard, inputs: LabellingInputs, out: Path) -> None:
+    audio = np.stack([make_example(recipe, inputs.waveforms) for recipe in shard.recipes])
     means, windows = [], []
     for samples in audio:
-        answers = [teacher.listen(to_float(samples)) for teacher in material.teachers_of(shard.set_name)]
-        means.append(np.stack([answer.mean(axis=0, dtype=np.float64) for answer in answers]))
-        several = [answer for answer in answers if len(answer) > 1]
-        windows.append(np.stack(several) if several else np.empty((0, 0, answers[0].shape[1]), np.float32))
+        outputs = [teacher.predict(to_float(samples)) for teacher in inputs.teachers_of(shard.set_name)]
+        n_tags = max(output.shape[1] for output in outputs)
+        outputs = [np.pad(output, ((0, 0), (0, n_tags - output.shape[1]))) for output in outputs]
+        means.append(np.stack([output.mean(axis=0, dtype=np.float64) for output in outputs]))
+        several = [output for output in outputs if len(output) > 1]
+        n_windows = max((len(output) for output in several), default=0)
+        several = [np.pad(output, ((0, n_windows - len(output)), (0, 0))) for output in several]
+        windows.append(np.stack(several) if several else np.empty((0, 0, n_tags), np.float32))
     _write_shard(
         shard.folder(out),
         {
@@ -231,7 +267,7 @@ def _label_shard(shard: Shard, material: Material, out: Path) -> None:
 
 
 def _write_shard(folder: Path, arrays: dict[str, Any], recipes: Sequence[Recipe]) -> None:
-    """A folder beside, then renamed. Of two processes that made the same shard one stays, and they are the same."""
+    """Written to a temporary folder and renamed. Two processes that make the same shard make identical ones."""
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Two tables of scores compared by ranks: the same order of clips, the same highest tags."""
+"""Rank comparison of two tables of scores: is the order of clips the same, are the highest tags the same?"""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def rank_correlations(a: Table, b: Table) -> Doubles:
 
 
 def shared_tags(a: Table, b: Table, n_top: int = N_TOP) -> npt.NDArray[np.int64]:
-    """Of the highest tags of each row of two tables (n, n_tags) how many are the same, (n,)."""
+    """How many of the highest tags of each row of two tables (n, n_tags) are the same, (n,)."""
     tops = [np.argsort(-values, axis=1, kind="stable")[:, :n_top] for values in (a, b)]
     return np.array([len(set(x) & set(y)) for x, y in zip(*tops, strict=True)], dtype=np.int64)

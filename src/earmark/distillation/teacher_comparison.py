@@ -1,41 +1,36 @@
-"""How well teachers hear, each alone and averaged: against real genres, and against each other.
+"""Comparison of teachers, each alone and averaged: with known labels, and with each other.
 
-Emotify's genres are real labels that no teacher has seen (those trained on MagnaTagATune may know some of its artists:
-both are of Magnatune). Where teachers of one vocabulary disagree about a tag on music that none of them has heard, the
-tag is noise.
+Known labels are those of the table of music. Where teachers of one vocabulary disagree about a tag on music that none of
+them was trained on, the tag is noise.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
 from earmark.core.errors import ConfigError, DataError
-from earmark.datasets import load_dataset
-from earmark.datasets.emotify import GENRES
-from earmark.distillation.label_fusion import Doubles, Merger, union_logits
-from earmark.distillation.labelled_set import LabelledSet
+from earmark.datasets.labelled_set import LabelFusion, LabelledSet, LabelledSets, TagUnion, union_logits
+from earmark.datasets.labelled_set.label_fusion import Doubles
 from earmark.distillation.ranks import N_TOP, rank_correlations, shared_tags
-from earmark.distillation.tags import Union
-from earmark.metrics import roc_auc
+from earmark.metrics import bootstrap, roc_auc
 
 NOISE = 0.35
-"""Teachers of one vocabulary that agree less than this about a tag do not hear it."""
+"""Below this agreement of teachers of one vocabulary a tag is noise."""
 
 
 @dataclass(frozen=True)
-class GenreRow:
-    """ROC-AUC of the genres for one teacher, or for several averaged.
+class KnownLabelRow:
+    """ROC-AUC of tags with known labels for one teacher, or for several averaged.
 
     Attributes:
-        title: whose.
-        values: (4,) in the order of :data:`earmark.datasets.emotify.GENRES`; NaN for a genre that is not known.
+        title: of the teacher or the group.
+        values: (n_known,) in the order of the tags; NaN for a tag that is not in the vocabulary.
     """
 
     title: str
@@ -43,11 +38,11 @@ class GenreRow:
 
     @property
     def mean(self) -> float:
-        """Over the genres that are known."""
+        """Over the tags that are in the vocabulary."""
         return float(np.nanmean(self.values))
 
 
-def song_logits(labelled: Sequence[LabelledSet], union: Union) -> tuple[list[str], Doubles]:
+def song_logits(labelled: Sequence[LabelledSet], union: TagUnion) -> tuple[list[str], Doubles]:
     """Every song's logits, (n_songs, n_teachers, n_tags): probabilities are averaged over the examples of a song.
 
     Args:
@@ -55,7 +50,7 @@ def song_logits(labelled: Sequence[LabelledSet], union: Union) -> tuple[list[str
         union: the tags.
 
     Raises:
-        DataError: sets of other teachers.
+        DataError: sets of different teachers.
     """
     if any(other.teachers != labelled[0].teachers for other in labelled):
         raise DataError("sets of different teachers cannot be put together")
@@ -69,42 +64,34 @@ def song_logits(labelled: Sequence[LabelledSet], union: Union) -> tuple[list[str
     return names, union_logits(np.stack(rows), labelled[0].vocabularies, union)
 
 
-def genre_labels(emotify: Path, songs: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Emotify's genres, (n_songs, 4) of 0 and 1. Raises DataError for a song that it does not have."""
-    labels = {clip.clip_id: clip.labels[: len(GENRES)] for clip in load_dataset("emotify", emotify).clips}
-    if missing := [song for song in songs if song not in labels]:
-        raise DataError(f"{emotify}: has no {', '.join(missing[:5])}")
-    return np.stack([labels[song] for song in songs])
-
-
-def genre_rows(
+def known_label_rows(
     logits: Doubles,
     labels: npt.NDArray[np.float32],
-    union: Union,
+    places: Sequence[int],
     teachers: Sequence[str],
-    groups: dict[str, Sequence[str]],
+    groups: Mapping[str, Sequence[str]],
     fitted_on: Doubles | None = None,
-) -> list[GenreRow]:
-    """Genres of each teacher and of groups of teachers.
+) -> list[KnownLabelRow]:
+    """ROC-AUC of tags with known labels, for each teacher and for groups of teachers.
 
     Args:
         logits: (n_songs, n_teachers, n_tags).
-        labels: (n_songs, 4).
-        union: the tags.
+        labels: (n_songs, n_known).
+        places: positions of these tags among all.
         teachers: names, in order.
         groups: title -> names of teachers that are averaged on their common scale.
         fitted_on: logits from which the scale is taken; None for ``logits``.
     """
-    genres = [union.vocabulary.index(genre) for genre in GENRES]
-    scores = logits[:, :, genres]
-    scale = scores if fitted_on is None else fitted_on[:, :, genres]
-    rows = [GenreRow(name, _auc(labels, scores[:, i])) for i, name in enumerate(teachers)]
+    scores = logits[:, :, places]
+    scale = scores if fitted_on is None else fitted_on[:, :, places]
+    rows = [KnownLabelRow(name, _auc(labels, scores[:, i])) for i, name in enumerate(teachers)]
     for title, members in groups.items():
         chosen = [teachers.index(name) for name in members]
         known = ~np.isnan(scale[0, chosen]).all(axis=0)
-        averaged = np.full((len(scores), len(GENRES)), np.nan)
-        averaged[:, known] = Merger.fit(scale[:, chosen][:, :, known]).common(scores[:, chosen][:, :, known])
-        rows.append(GenreRow(title, _auc(labels, averaged)))
+        averaged = np.full((len(scores), len(places)), np.nan)
+        fusion = LabelFusion.fit(scale[:, chosen][:, :, known])
+        averaged[:, known] = fusion.common_scale(scores[:, chosen][:, :, known])
+        rows.append(KnownLabelRow(title, _auc(labels, averaged)))
     return rows
 
 
@@ -131,7 +118,7 @@ class TeacherAgreement:
     of_teacher: Doubles
 
 
-def agreement(logits: Doubles, vocabularies: Sequence[str]) -> TeacherAgreement:
+def teacher_agreement(logits: Doubles, vocabularies: Sequence[str]) -> TeacherAgreement:
     """Spearman's rank correlation of every pair of teachers over songs, for every tag that both know.
 
     Args:
@@ -158,11 +145,11 @@ def agreement(logits: Doubles, vocabularies: Sequence[str]) -> TeacherAgreement:
 
 
 def agreement_with_all(logits: Doubles, members: Sequence[int], n_top: int = N_TOP) -> tuple[float, float]:
-    """Soft labels merged from some teachers against those merged from all, over the tags that some of them know.
+    """Soft labels fused from some teachers compared with those from all, over the tags that some of them know.
 
     Args:
         logits: (n_songs, n_teachers, n_tags), at least three songs.
-        members: places of the teachers that are merged.
+        members: positions of the teachers that are fused.
         n_top: highest tags of a song that are compared.
 
     Returns:
@@ -170,13 +157,13 @@ def agreement_with_all(logits: Doubles, members: Sequence[int], n_top: int = N_T
     """
     chosen = logits[:, list(members)]
     known = ~np.isnan(chosen[0]).all(axis=0)
-    some = Merger.fit(chosen[:, :, known]).merge(chosen[:, :, known])
-    everyone = Merger.fit(logits[:, :, known]).merge(logits[:, :, known])
+    some = LabelFusion.fit(chosen[:, :, known]).soft_labels(chosen[:, :, known])
+    everyone = LabelFusion.fit(logits[:, :, known]).soft_labels(logits[:, :, known])
     return float(rank_correlations(some, everyone).mean()), float(shared_tags(some, everyone, n_top).mean())
 
 
 def _mean(values: Doubles, axes: tuple[int, ...]) -> Doubles:
-    """Mean without NaN; NaN where nothing else is there."""
+    """Mean without NaN; NaN where there is nothing else."""
     known = ~np.isnan(values)
     n = known.sum(axis=axes)
     total = np.where(known, values, 0.0).sum(axis=axes)
@@ -199,7 +186,7 @@ def greedy_order(
 
 
 def all_groups(teachers: Sequence[str], vocabularies: Sequence[str]) -> dict[str, Sequence[str]]:
-    """Groups that are worth a look: all, one vocabulary, one architecture, the cheap ones."""
+    """Groups to compare: all, one vocabulary, one architecture, the cheap architectures."""
     groups: dict[str, Sequence[str]] = {"all teachers": list(teachers)}
     for vocabulary in dict.fromkeys(vocabularies):
         members = [name for name, own in zip(teachers, vocabularies, strict=True) if own == vocabulary]
@@ -213,3 +200,143 @@ def all_groups(teachers: Sequence[str], vocabularies: Sequence[str]) -> dict[str
 
 def _kind(name: str) -> str:
     return name.split("-")[0]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownLabelResults:
+    """Teachers compared with known labels, on the songs of some sets.
+
+    Attributes:
+        sets: their names.
+        n_songs: how many songs there are.
+        rows: each teacher, then groups.
+        interval: 95 % interval of the mean for all teachers averaged, drawing ``n_groups`` groups; None for single sets.
+        greedy: teachers added one by one, each time the one that raises the mean most, with the mean; chosen on these
+            very songs, so it is optimistic. Empty for single sets.
+    """
+
+    sets: tuple[str, ...]
+    n_songs: int
+    rows: Sequence[KnownLabelRow]
+    interval: tuple[float, float] | None
+    n_groups: int
+    greedy: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class TagAgreement:
+    """Agreement about one tag: how many teachers know it, and mean correlations (NaN where there is no pair)."""
+
+    name: str
+    category: str
+    n_teachers: int
+    within: float
+    across: float
+
+
+@dataclass(frozen=True, eq=False)
+class AgreementResults:
+    """Teachers compared with each other, on the songs of some sets.
+
+    Attributes:
+        sets: their names.
+        n_songs: how many songs there are.
+        tags: those with the least agreement within a vocabulary first.
+        teachers: name -> mean agreement with the others, over its tags.
+        groups: (title, rank correlation with all teachers, how many of the five highest tags are shared).
+    """
+
+    sets: tuple[str, ...]
+    n_songs: int
+    tags: Sequence[TagAgreement]
+    teachers: dict[str, float]
+    groups: Sequence[tuple[str, float, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherComparison:
+    """All that is known about the teachers of labelled sets; ``known`` is empty without known labels."""
+
+    known_tags: tuple[str, ...]
+    known: Sequence[KnownLabelResults]
+    agreement: Sequence[AgreementResults]
+
+
+def compare_teachers(sets: LabelledSets) -> TeacherComparison:
+    """Compare teachers on the unchanged sets other than "test".
+
+    Raises:
+        DataError: a set is missing, or of other teachers; a song without known labels in a set where others have them.
+    """
+    names = (*sets.extra_sets, "validation")
+    opened = {name: sets[name] for name in (*names, "heldout")}
+    teachers, vocabularies = opened["heldout"].teachers, opened["heldout"].vocabularies
+    groups = all_groups(teachers, vocabularies)
+    known = []
+    if sets.known_tags:
+        for chosen in [names, *([name] for name in names if len(names) > 1)]:
+            songs, logits = song_logits([opened[name] for name in chosen], sets.union)
+            known.append(_known_label_results(sets, tuple(chosen), songs, logits, teachers, groups, chosen is names))
+    agreement = []
+    for chosen in (["heldout"], ["heldout", *names]):
+        songs, logits = song_logits([opened[name] for name in chosen], sets.union)
+        agreement.append(_agreement_results(sets.union, tuple(chosen), logits, teachers, vocabularies, groups))
+    return TeacherComparison(sets.known_tags, known, agreement)
+
+
+def _known_label_results(
+    sets: LabelledSets,
+    chosen: tuple[str, ...],
+    songs: Sequence[str],
+    logits: Doubles,
+    teachers: Sequence[str],
+    groups: dict[str, Sequence[str]],
+    whole: bool,
+) -> KnownLabelResults:
+    labels = sets.known_labels(songs)
+    places = [sets.union.vocabulary.index(tag) for tag in sets.known_tags]
+    rows = known_label_rows(logits, labels, places, teachers, groups)
+    if not whole:
+        return KnownLabelResults(chosen, len(songs), rows, None, 0, ())
+
+    def mean_auc(members: tuple[str, ...]) -> float:
+        # One tag without a teacher makes a group useless.
+        values = known_label_rows(logits, labels, places, teachers, {"": members})[-1].values
+        return float(np.where(np.isnan(values), 0.5, values).mean())
+
+    common = LabelFusion.fit(logits[:, :, places]).common_scale(logits[:, :, places])
+    ends = bootstrap("roc_auc", labels, common, [sets.groups[song] for song in songs], seed=0)
+    greedy = [(members[-1], mean) for members, mean in greedy_order(mean_auc, teachers)]
+    return KnownLabelResults(chosen, len(songs), rows, (ends.macro_low, ends.macro_high), ends.n_groups, greedy)
+
+
+def _agreement_results(
+    union: TagUnion,
+    chosen: tuple[str, ...],
+    logits: Doubles,
+    teachers: Sequence[str],
+    vocabularies: Sequence[str],
+    groups: dict[str, Sequence[str]],
+) -> AgreementResults:
+    found = teacher_agreement(logits, vocabularies)
+    n_knowing = (~np.isnan(logits[0])).sum(axis=0)
+    tags = [
+        TagAgreement(
+            union.tags[tag].tag.name,
+            union.tags[tag].tag.category,
+            int(n_knowing[tag]),
+            float(found.within[tag]),
+            float(found.across[tag]),
+        )
+        for tag in np.argsort(found.within)
+    ]
+    return AgreementResults(
+        chosen,
+        len(logits),
+        tags,
+        {name: float(np.nanmean(row)) for name, row in zip(teachers, found.of_teacher, strict=True)},
+        [
+            (title, *agreement_with_all(logits, [teachers.index(name) for name in members]))
+            for title, members in groups.items()
+        ],
+    )

@@ -1,53 +1,34 @@
-"""The published networks that label music, on ONNX Runtime with one thread each."""
+"""The networks that label music, on ONNX Runtime with one thread each."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
-from earmark.core.errors import ModelError
-from earmark.core.published_weights import find_published
+from earmark.core.errors import ConfigError, ModelError
+from earmark.core.published_weights import find_published, published_names
+from earmark.core.tag_lists import load_vocabulary
 from earmark.tagging.runtime import OnnxModel, user_models_folder
 
 Floats = npt.NDArray[np.float32]
 
-TEACHERS = (
-    "fcn-mtat",
-    "fcn-msd",
-    "fcn-jamendo",
-    "crnn-msd",
-    "crnn-jamendo",
-    "vgg-mtt",
-    "vgg-msd",
-    "musicnn-mtt",
-    "musicnn-msd",
-    "musicnn-mtat-pytorch",
-    "musicnn-jamendo-pytorch",
-)
-"""All published networks, the cheapest first: FCN, then CRNN (1.5 times its cost), VGG (3), musicnn (6)."""
-
-FAST_TEACHERS = TEACHERS[:7]
-"""Those that label the large set: all but musicnn, which costs most. How well they agree with all eleven on held-out music,
-and that they are as good on Emotify's genres, is told by `earmark distill teachers`."""
-
 _BATCH_WINDOWS = 2
-"""Larger batches are no faster, and eleven networks keep the memory of their largest one."""
-
-VOCABULARY_OF = {name: find_published(name).vocabulary for name in TEACHERS}
-"""Which tags a teacher answers with: mtat-50, msd-50 or mtg-jamendo-50."""
+"""Larger batches are no faster, and each network keeps the memory of its largest one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """One network and how it hears an example.
+    """One network and how it cuts an example.
 
     Attributes:
-        name: one of :data:`TEACHERS`.
+        name: of a published network, or the one on the card of an ONNX file.
         model: the network.
         starts: first sample of each of its windows; a negative one begins on the mirror image in front.
         sha256: of the ONNX file.
@@ -58,11 +39,33 @@ class Teacher:
     starts: tuple[int, ...]
     sha256: str
 
-    def listen(self, samples: Floats) -> Floats:
-        """Probabilities (n_windows, 50) of an example, (n_samples,) float32 at 16 kHz.
+    @property
+    def vocabulary(self) -> str:
+        """Name of its tag list, e.g. "mtat-50"; that of the network itself where it is not a published one."""
+        return find_published(self.name).vocabulary if is_published(self.name) else self.name
 
-        A network of 3 s hears windows side by side, the last one moved back to end with the example; one of 29 s
-        hears a single window from the start on.
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Names of its outputs, in order, as its vocabulary has them."""
+        return load_vocabulary(self.vocabulary).names if is_published(self.name) else self.model.card.vocabulary.names
+
+    def to_document(self) -> dict[str, Any]:
+        """Its entry in set.json."""
+        document: dict[str, Any] = {
+            "name": self.name,
+            "vocabulary": self.vocabulary,
+            "starts": list(self.starts),
+            "sha256": self.sha256,
+        }
+        if not is_published(self.name):  # windows of published networks are about 3 s, or a single one
+            document["window_samples"] = self.model.card.input.window_samples
+        return document
+
+    def predict(self, samples: Floats) -> Floats:
+        """Probabilities (n_windows, n_tags) of an example, (n_samples,) float32 at 16 kHz.
+
+        A network with short windows takes them side by side, the last one moved back to end with the example; one with
+        windows of nearly the whole example takes a single one from the start on.
         """
         spec = self.model.card.input
         if len(self.starts) == 1:
@@ -70,6 +73,11 @@ class Teacher:
         windows = audio.cut(samples, spec)
         batches = range(0, len(windows), _BATCH_WINDOWS)
         return np.concatenate([self.model(windows[start : start + _BATCH_WINDOWS]) for start in batches])
+
+
+def is_published(name: str) -> bool:
+    """Is this one of the networks that `earmark models pull` knows?"""
+    return name in published_names()
 
 
 def load_teacher(path: Path, n_samples: int) -> Teacher:
@@ -90,15 +98,15 @@ def load_teacher(path: Path, n_samples: int) -> Teacher:
 
 
 def prepare_teacher(name: str, folder: Path, weights: Path | None) -> Path:
-    """The ONNX file of a teacher: made before, made now from its published weights, or fetched before.
+    """The ONNX file of a published teacher: converted before, converted now, or downloaded before.
 
     Args:
-        name: one of :data:`TEACHERS`.
-        folder: where the files are kept, a folder for each.
+        name: of a published network.
+        folder: where converted files are kept, a folder for each.
         weights: folder with the published files, named as :mod:`earmark.core.published_weights` names them.
 
     Raises:
-        ModelError: none of these is there.
+        ModelError: none of these exists.
     """
     path = folder / name / f"{name}.onnx"
     if path.is_file():
@@ -113,3 +121,20 @@ def prepare_teacher(name: str, folder: Path, weights: Path | None) -> Path:
         return fetched
     where = f"no {find_published(name).file_name} in {weights}" if weights is not None else "no folder of weights given"
     raise ModelError(f"teacher {name}: {where}; fetch it with: earmark models pull {name}")
+
+
+def vocabularies_of(teachers: Sequence[Teacher]) -> dict[str, tuple[str, ...]]:
+    """Vocabulary -> its tags, of all teachers."""
+    found: dict[str, tuple[str, ...]] = {}
+    for teacher in teachers:
+        found[teacher.vocabulary] = teacher.tags
+    return found
+
+
+def check_names(teachers: Sequence[Teacher]) -> None:
+    """Raises ConfigError where two teachers have one name."""
+    names = [teacher.name for teacher in teachers]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"teachers: {', '.join(twice)} is there more than once; give each model file a name of its own"
+        )

@@ -1,8 +1,8 @@
 """Training examples: 29.1 s of music, each a pure function of a seed and its number.
 
-An example is drawn as a recipe, a small JSON document, and made from it: parts of one or two songs, at another speed
-perhaps, mixed, and then changed as :mod:`earmark.distillation.augment` does. Teachers and student hear the very same
-16-bit samples.
+An example is drawn as a recipe, a small JSON document, and made from it: parts of one or two songs, perhaps at another
+speed, mixed, and then augmented by :mod:`earmark.distillation.augment`. Teachers and student get exactly the same 16-bit
+samples.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.distillation.augment import RATE_HZ, Samples, apply_step, draw_steps, loudness
-from earmark.distillation.corpus import Song, shares
+from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, RATE_HZ, loudness
+from earmark.datasets.labelled_set.songs import Song, shares
+from earmark.distillation.augment import Samples, apply_step, draw_steps
 from earmark.training.audio_store import Waveform
 
 Recipe = dict[str, Any]
-
-EXAMPLE_SAMPLES = 465_600
-"""29.1 s at 16 kHz."""
 
 UNCHANGED_PROBABILITY = 0.2
 MIX_PROBABILITY = 0.3
@@ -35,11 +33,11 @@ _FADE_SAMPLES = 160  # 10 ms at the ends of a song that is repeated
 class Examples:
     """The endless, numbered list of training examples over some songs.
 
-    Songs are drawn by their shares with the golden ratio's sequence: any stretch of numbers holds every song about as
+    Songs are drawn by their shares with the golden ratio's sequence: any range of numbers holds every song about as
     often as its share says, so that any part of the labelled set is a fair sample.
 
     Args:
-        songs: those of the role train are used.
+        songs: those of the split train are used.
         seconds: real length of every song, by id.
         seed: another seed, another list.
     """
@@ -53,7 +51,7 @@ class Examples:
         self.offset = float(np.random.default_rng([seed]).random())
 
     def recipe(self, number: int) -> Recipe:
-        """What example ``number`` (0, 1, ...) is made of."""
+        """The recipe of example ``number`` (0, 1, ...)."""
         rng = np.random.default_rng([self.seed, number])
         place = (self.offset + number * _GOLDEN) % 1.0
         unchanged = rng.random() < UNCHANGED_PROBABILITY
@@ -68,14 +66,14 @@ class Examples:
         semitones = 0.0
         if not unchanged and rng.random() < SPEED_PROBABILITY:
             semitones = round(float(rng.uniform(-MOST_SEMITONES, MOST_SEMITONES)), 2)
-        room = self.seconds[song_id] - EXAMPLE_SAMPLES / RATE_HZ * 2 ** (semitones / 12)
+        left = self.seconds[song_id] - EXAMPLE_SAMPLES / RATE_HZ * 2 ** (semitones / 12)
         # A song that is too short is repeated: it may begin anywhere.
-        start = float(rng.uniform(0, room if room > 0 else self.seconds[song_id]))
+        start = float(rng.uniform(0, left if left > 0 else self.seconds[song_id]))
         return {"song": song_id, "start_seconds": round(start, 3), "semitones": semitones}
 
 
 def plain_recipes(songs: Sequence[Song], seconds: Mapping[str, float]) -> list[Recipe]:
-    """Unchanged examples that together cover songs: one or more a song, evenly spread over it."""
+    """Unchanged examples that together cover songs: one or more per song, evenly spread over it."""
     recipes: list[Recipe] = []
     length = EXAMPLE_SAMPLES / RATE_HZ
     for song in songs:
@@ -87,7 +85,7 @@ def plain_recipes(songs: Sequence[Song], seconds: Mapping[str, float]) -> list[R
 
 
 def make_example(recipe: Recipe, waveforms: Mapping[str, Waveform]) -> npt.NDArray[np.int16]:
-    """The samples of an example, (EXAMPLE_SAMPLES,) int16; 32767 is full scale, what is louder is clipped.
+    """The samples of an example, (EXAMPLE_SAMPLES,) int16; 32767 is full scale, louder samples are clipped.
 
     Args:
         recipe: from :class:`Examples` or :func:`plain_recipes`.
@@ -100,7 +98,7 @@ def make_example(recipe: Recipe, waveforms: Mapping[str, Waveform]) -> npt.NDArr
         level = loudness(samples) / max(loudness(added), 1e-6) * 10 ** (part["level_db"] / 20)
         samples = samples + added * np.float32(level)
     peak = float(np.abs(samples).max(initial=0.0))
-    if peak > 1.0:  # a mix, or resampling: never clipped but where a gain asks for it
+    if peak > 1.0:  # mixes and resampled audio are scaled; only a gain clips
         samples = samples / np.float32(peak)
     for step in recipe["steps"]:
         samples = apply_step(samples, step)
@@ -109,7 +107,7 @@ def make_example(recipe: Recipe, waveforms: Mapping[str, Waveform]) -> npt.NDArr
 
 
 def to_float(samples: npt.NDArray[np.int16]) -> Samples:
-    """What teachers and student hear: int16 samples as float32 in -1..1."""
+    """int16 samples as float32 in -1..1: the input of teachers and student."""
     return samples.astype(np.float32) / np.float32(32767)
 
 

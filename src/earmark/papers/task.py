@@ -124,7 +124,7 @@ def _network(task: Task) -> dict[str, Any]:
     result = train(
         recipe, task.folder, resume=resume, device=task.device, keep_audio=task.keep_audio, jobs=task.threads
     )
-    dataset = load_dataset(recipe.data.dataset, task.root, recipe.data.protocol)
+    dataset = load_dataset(recipe.data.dataset, task.root, recipe.data.protocol, **recipe.data.options)
     evaluate(result.checkpoint, dataset, task.folder / TEST_FOLDER, jobs=task.threads)
     return {
         "best_epoch": result.best_epoch,

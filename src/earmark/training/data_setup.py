@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.cpu import available_cores
-from earmark.core.errors import ConfigError
+from earmark.core.errors import ConfigError, DataError
 from earmark.datasets import Clip, Dataset, label_matrix
 from earmark.datasets.base import raise_problems
 from earmark.datasets.subset import learning_from_validation, training_subset
@@ -112,6 +115,8 @@ def load_training_data(
     clips = (*train, *validation)
     if audio is not None:
         workers = workers or 0
+    elif shards is None and all(clip.stored is not None for clip in clips):
+        audio, workers = stored_audio(clips, spec), workers or 0
     elif shards is None:
         dataset.require_files("train", "validation")
         store = AudioStore(spec.sample_rate_hz, None if keep_audio is None else Path(keep_audio))
@@ -134,6 +139,33 @@ def load_training_data(
 
     scored = [*audio[len(train) :], *(audio[i] for i in measured)]
     return TrainingData(make_windows, ValidationClips(scored, spec), workers)
+
+
+def stored_audio(clips: Sequence[Clip], spec: InputSpec) -> list[PackedAudio]:
+    """The decoded audio of clips whose dataset keeps it, mapped from disk.
+
+    Raises:
+        DataError: an array file cannot be read.
+        ConfigError: audio of another sample rate than the network's.
+    """
+    arrays: dict[Path, npt.NDArray[np.int16]] = {}
+    audio = []
+    for clip in clips:
+        stored = clip.stored
+        assert stored is not None
+        if stored.sample_rate_hz != spec.sample_rate_hz:
+            raise ConfigError(
+                f"model: takes {spec.sample_rate_hz} Hz, the dataset's audio is kept at {stored.sample_rate_hz} Hz; "
+                "choose a model of that rate"
+            )
+        if stored.path not in arrays:
+            try:
+                arrays[stored.path] = np.load(stored.path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise DataError(f"{stored.path}: cannot be read ({error})") from error
+        values = arrays[stored.path][stored.row, stored.start : stored.stop]
+        audio.append(PackedAudio(values, float(np.float32(1 / 32767))))
+    return audio
 
 
 def _from_shards(

@@ -146,7 +146,9 @@ def train(
         dataset = material[0]
     else:
         assert recipe.data.root is not None
-        dataset = chosen_clips(load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol), recipe)
+        dataset = chosen_clips(
+            load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol, **recipe.data.options), recipe
+        )
     for warning in (*leak_warnings(dataset), *dataset.notes) if is_first else ():
         _log.warning("%s", warning)
 

@@ -26,6 +26,7 @@ class DataSection(Section):
             larger ones.
         train_split: the split that is learned from. "validation", for a combiner of members that know the training
             clips by heart: two thirds of the validation clips, by artist, are learned from, and the rest validates.
+        options: of the dataset's reader, where it has any.
     """
 
     dataset: str
@@ -33,6 +34,7 @@ class DataSection(Section):
     protocol: str | None = None
     train_share: float = Field(default=1.0, gt=0, le=1)
     train_split: Literal["train", "validation"] = "train"
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class ModelSection(Section):

@@ -92,7 +92,9 @@ def tune(
     checked_accelerator(device, 1, 1, recipe.training.precision)  # a wrong one would let every trial fail
     if recipe.data.root is None:
         raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
-    fingerprint = load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol).fingerprint
+    fingerprint = load_dataset(
+        recipe.data.dataset, recipe.data.root, recipe.data.protocol, **recipe.data.options
+    ).fingerprint
     trials = _trials_to_go_on_from(folder, search, recipe, fingerprint, resume)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / SEARCH_NAME, search.to_yaml().encode())

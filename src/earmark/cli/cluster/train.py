@@ -77,13 +77,9 @@ def train(
     from earmark.cli.train_progress import TerminalWatcher
     from earmark.cluster.ray_session import connected
     from earmark.cluster.train import train as run_training
-    from earmark.core.errors import ConfigError
-    from earmark.distillation import student_dataset as student
     from earmark.training.config import load_recipe
 
     loaded = load_recipe(recipe, with_root(override, None if root is None else Path(root).expanduser().absolute()))
-    if loaded.data.dataset == student.NAME:
-        raise ConfigError(f"recipe {recipe}: learns from teachers; use `earmark distill train` on one machine")
     with (
         exit_on_interrupt(f"go on with --resume: `earmark cluster train {recipe} ... --out {out} --resume`"),
         connected(address),

@@ -1,4 +1,4 @@
-"""What is measured of a finished model for its card and its page, but for its agreement with the teachers."""
+"""What is measured of earmark-1 for its page, besides its agreement with the teachers."""
 
 from __future__ import annotations
 
@@ -12,20 +12,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.card import Metric
 from earmark.datasets import load_dataset
 from earmark.datasets.emotify import GENRES
-from earmark.distillation import teacher_comparison as comparison
-from earmark.distillation.agreement import Agreement
-from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.label_fusion import Merger
-from earmark.distillation.labelled_set import LabelledSet
-from earmark.distillation.tags import load_union
-from earmark.distillation.teacher_comparison import GenreRow
+from earmark.datasets.labelled_set import LabelFusion, LabelledSets
+from earmark.datasets.labelled_set.shards import RATE_HZ
+from earmark.distillation.teacher_comparison import KnownLabelRow, known_label_rows, song_logits
 from earmark.metrics import bootstrap
 from earmark.tagging.tagger import Tagger
 
-AGAINST = "against {n} published networks averaged"
 _LICENCES = (
     (r"BY-NC-SA", "CC BY-NC-SA"),
     (r"BY-NC-ND", "CC BY-NC-ND"),
@@ -50,23 +44,21 @@ def licence_hours(corpus: Path) -> dict[str, float]:
     return dict(hours.most_common())
 
 
-def teacher_rows(sets: Path, emotify: Path) -> tuple[list[GenreRow], float, float]:
+def teacher_rows(folder: Path) -> tuple[list[KnownLabelRow], float, float]:
     """Genres of Emotify's test songs by each teacher, and by all averaged with the ends of its interval.
 
     The common scale is taken from the other sets.
     """
-    union = load_union()
-    test = LabelledSet.open(sets / "test")
-    songs, logits = comparison.song_logits([test], union)
-    _, others = comparison.song_logits([LabelledSet.open(sets / name) for name in ("emotify", "validation")], union)
-    labels = comparison.genre_labels(emotify, songs)
-    rows = comparison.genre_rows(
-        logits, labels, union, test.teachers, {"all averaged": list(test.teachers)}, fitted_on=others
-    )
-    genres = [union.vocabulary.index(genre) for genre in GENRES]
-    common = Merger.fit(others[:, :, genres]).common(logits[:, :, genres])
-    artists = {clip.clip_id: clip.artist for clip in load_dataset("emotify", emotify).clips}
-    ends = bootstrap("roc_auc", labels, common, [artists[song] for song in songs], seed=0)
+    sets = LabelledSets.open(folder)
+    test = sets["test"]
+    songs, logits = song_logits([test], sets.union)
+    _, others = song_logits([sets[name] for name in ("emotify", "validation")], sets.union)
+    labels = sets.known_labels(songs)
+    genres = [sets.union.vocabulary.index(genre) for genre in GENRES]
+    everyone = {"all averaged": list(test.teachers)}
+    rows = known_label_rows(logits, labels, genres, test.teachers, everyone, fitted_on=others)
+    common = LabelFusion.fit(others[:, :, genres]).common_scale(logits[:, :, genres])
+    ends = bootstrap("roc_auc", labels, common, [sets.groups[song] for song in songs], seed=0)
     return rows, ends.macro_low, ends.macro_high
 
 
@@ -77,22 +69,22 @@ class Mistake:
     Attributes:
         title: artist and title.
         genre: the real one.
-        heard: the one that scores highest.
+        predicted: the one that scores highest.
         scores: of both.
         tags: the highest tags of all.
     """
 
     title: str
     genre: str
-    heard: str
+    predicted: str
     scores: tuple[float, float]
     tags: tuple[str, ...]
 
 
 def mistakes(tagger: Tagger, emotify: Path, split: str = "test") -> tuple[list[Mistake], int]:
-    """Songs of Emotify that are taken for another genre, the surest mistakes first; and how many songs there are.
+    """Songs of Emotify whose highest genre is wrong, the clearest mistakes first; and how many songs there are.
 
-    Of the genres that the model knows: a try on little music may leave some out.
+    Of the genres that the model knows: a trial on little music may leave some out.
     """
     known = [k for k, genre in enumerate(GENRES) if genre in tagger.card.vocabulary.names]
     clips = [
@@ -107,14 +99,14 @@ def mistakes(tagger: Tagger, emotify: Path, split: str = "test") -> tuple[list[M
     for clip, result in zip(clips, tagger.tag_many([clip.path for clip in clips]), strict=True):
         assert not isinstance(result, Exception)  # raised
         scores = result.scores[places]
-        real, heard = known.index(int(np.argmax(clip.labels[: len(GENRES)]))), int(scores.argmax())
-        if real != heard:
+        real, predicted = known.index(int(np.argmax(clip.labels[: len(GENRES)]))), int(scores.argmax())
+        if real != predicted:
             found.append(
                 Mistake(
                     titles.get(clip.clip_id, clip.clip_id),
                     GENRES[known[real]],
-                    GENRES[known[heard]],
-                    (float(scores[real]), float(scores[heard])),
+                    GENRES[known[predicted]],
+                    (float(scores[real]), float(scores[predicted])),
                     tuple(f"{tag.tag} {tag.score:.2f}" for tag in result.top(4)),
                 )
             )
@@ -122,7 +114,7 @@ def mistakes(tagger: Tagger, emotify: Path, split: str = "test") -> tuple[list[M
 
 
 def not_music(seconds: float = 20.0, seed: int = 0) -> dict[str, npt.NDArray[np.float32]]:
-    """Sounds that are no music, at 16 kHz: what a model says of them it says of nothing."""
+    """Sounds that are no music, at 16 kHz."""
     n = int(seconds * RATE_HZ)
     rng = np.random.default_rng(seed)
     time_s = np.arange(n) / RATE_HZ
@@ -164,7 +156,7 @@ class InstrumentRow:
 
 
 def instrument_rows(tagger: Tagger, folder: Path) -> list[InstrumentRow]:
-    """Single notes with known instruments: what of them is heard, by instrument.
+    """Single notes with known instruments: how well they are recognised, by instrument.
 
     Args:
         tagger: the model.
@@ -177,17 +169,17 @@ def instrument_rows(tagger: Tagger, folder: Path) -> list[InstrumentRow]:
     names = [vocabulary.names[i] for i in places]
     paths: dict[str, list[Path]] = {}
     for row in rows:
-        told = re.search(r"instrument ([a-z ]+)", row["label"])
-        if told and told[1].strip() in names:
-            paths.setdefault(told[1].strip(), []).append(folder / row["path"])
+        named = re.search(r"instrument ([a-z ]+)", row["label"])
+        if named and named[1].strip() in names:
+            paths.setdefault(named[1].strip(), []).append(folder / row["path"])
     out = []
     for instrument, files in sorted(paths.items()):
-        ranks, held, tops = [], 0, Counter[str]()
+        ranks, n_held, tops = [], 0, Counter[str]()
         for result in tagger.tag_many(files):
             assert not isinstance(result, Exception)  # raised
             scores = result.scores[places]
             ranks.append(int((scores > scores[names.index(instrument)]).sum()))
-            held += instrument in {tag.tag for tag in result.top(0, "auto")}
+            n_held += instrument in {tag.tag for tag in result.top(0, "auto")}
             tops[names[int(scores.argmax())]] += 1
         if ranks:
             order = np.array(ranks)
@@ -197,45 +189,14 @@ def instrument_rows(tagger: Tagger, folder: Path) -> list[InstrumentRow]:
                     len(ranks),
                     float((order == 0).mean()),
                     float((order < 3).mean()),
-                    held / len(ranks),
+                    n_held / len(ranks),
                     tops.most_common(1)[0][0],
                 )
             )
     return out
 
 
-def agreement_metrics(
-    heard: Agreement, n_teachers: int, groups: dict[str, str], n_resamples: int = 500
-) -> tuple[Metric, ...]:
-    """A student's agreement on held-out music as a card keeps it: both means with intervals, and every tag."""
-    ends = heard.intervals(groups, n_resamples)
-    drawn = "source" if groups else "song"
-
-    def metric(name: str, value: float, tag: str | None = None, between: tuple[float, float] | None = None) -> Metric:
-        return Metric(
-            name,
-            round(float(value), 4),
-            dataset="corpus",
-            protocol=AGAINST.format(n=n_teachers),
-            split="held-out sources",
-            tag=tag,
-            low=None if between is None else round(between[0], 4),
-            high=None if between is None else round(between[1], 4),
-            resampled=None if between is None else drawn,
-            n_clips=len(heard.songs),
-        )
-
-    return (
-        metric("rank_correlation", heard.mean_correlation, between=ends[0]),
-        metric("top5_shared", heard.mean_shared, between=ends[1]),
-        *(
-            metric("rank_correlation", value, tag)
-            for tag, value in zip(heard.tags, heard.correlations.tolist(), strict=True)
-        ),
-    )
-
-
-def best_single(rows: Sequence[GenreRow], teachers: Sequence[str]) -> GenreRow:
+def best_single(rows: Sequence[KnownLabelRow], teachers: Sequence[str]) -> KnownLabelRow:
     """The teacher with the highest mean among those that know all four genres."""
     alone = [row for row in rows if row.title in teachers and not np.isnan(row.values).any()]
     return max(alone, key=lambda row: row.mean)

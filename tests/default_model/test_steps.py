@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from earmark.papers.default import STUDENTS, Step, lines, run, steps
 
 from earmark.cli.main import app
 from earmark.core.errors import DataError, EarmarkError
-from earmark.papers.default import STUDENTS, Step, lines, run, steps
 from earmark.training.config import list_recipes, load_recipe
 
 

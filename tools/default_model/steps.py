@@ -1,7 +1,7 @@
-"""`earmark reproduce default`: every command between music and the model that comes with earmark.
+"""The steps of `earmark reproduce default`: every command between music and the model that comes with earmark.
 
-The steps are commands that a person could type, run one after the other (labelling: one process a core side by side). Each
-knows what it has done already, so the whole may be stopped and started again.
+They are commands that a person could type, run one after the other (labelling: one process per core side by side). Each
+skips what it has done already, so the whole may be stopped and started again.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from pathlib import Path
 
 from earmark.core.errors import DataError, EarmarkError
 
+FOLDER = Path(__file__).parent
+TOOL = ("python", "-m", "tools.default_model")
+
 STUDENTS = ("compact-1d", "model1", "compact-2d")
 """Recipes that are compared; the first is the one that becomes the model."""
 HOURS = 35.0
 """Of augmented audio. 68 shards, as many as there was time to label for the model that comes with earmark."""
 WHOLE, WHOLE_HOURS = "compact-1d-whole", 20.0
-"""The second stage, on whole examples, and of how much of the set."""
+"""The second stage, on whole examples, and on how much of the set."""
 TRIAL_HOURS = 10.0
 TRIAL_EPOCHS = 5
 
@@ -32,8 +35,8 @@ class Step:
 
     Attributes:
         title: for people.
-        commands: arguments of `earmark`.
-        done: a file that is there once they have run; None for commands that find out for themselves.
+        commands: each a program, "earmark" or "python", and its arguments.
+        done: a file that exists once they have run; None for commands that find out for themselves.
         threads: of each command.
     """
 
@@ -56,7 +59,7 @@ def steps(
 
     Args:
         root: with the folders emotify and corpus, and peers with the published weights; without peers the teachers are those
-            that `earmark models pull` has fetched; with instruments, single notes are listened to in the end.
+            that `earmark models pull` has downloaded; with instruments, single notes are measured at the end.
         out: folder of everything that is made: sets (115 MB an hour), students, and model.
         hours: of labelled training audio. Fewer are enough to see whether all runs.
         jobs: processes that label side by side, and threads that train.
@@ -71,63 +74,72 @@ def steps(
         raise DataError(f"{', '.join(missing)}: no tracks.csv there; --root must hold the folders emotify and corpus")
     sets, model = out / "sets", out / "model"
     data = ("--emotify", str(emotify), "--corpus", str(corpus))
+    songs = out / "songs.csv"
     weights = ("--weights", str(peers)) if peers.is_dir() else ()
-    label = ("distill", "label", *data, *weights, "--out", str(sets), "--hours", f"{hours:g}")
+    plan = ("--plan", str(FOLDER / "plan.yaml"), "--songs", str(songs))
+    label = ("earmark", "distill", "label", *plan, *weights, "--out", str(sets), "--hours", f"{hours:g}")
     changed = tuple(word for text in overrides for word in ("-o", text))
-    of_sets = ("--sets", str(sets), "--emotify", str(emotify))
+    of_sets = ("--sets", str(sets))
     found = [
+        Step("list music", ((*TOOL, "songs", *data, "--out", str(songs)),)),
         Step("label", tuple((*label, "--part", f"{i}/{jobs}") for i in range(1, jobs + 1))),
         Step(
             "compare teachers",
-            (("distill", "teachers", str(sets), "--emotify", str(emotify), "--out", str(out / "teachers.md")),),
+            (("earmark", "distill", "teachers", str(sets), "--out", str(out / "teachers.md")),),
             out / "teachers.md",
         ),
     ]
     trials = [out / "trials" / name for name in STUDENTS] if compare else []
     for name, folder in zip(STUDENTS, trials, strict=False):
-        short = ("-o", f"training.epochs={TRIAL_EPOCHS}", *changed, "--hours", f"{min(TRIAL_HOURS, hours):g}")
-        found.append(_training(f"try {name}", name, of_sets, folder, short, jobs))
+        short = ("-o", f"training.epochs={TRIAL_EPOCHS}", *changed, *_part(min(TRIAL_HOURS, hours)))
+        found.append(_training(f"try {name}", name, sets, folder, short, jobs))
     if trials:
         page = out / "students.md"
         checkpoints = tuple(str(folder / "checkpoint") for folder in trials)
         found.append(
-            Step("compare students", (("distill", "compare", *checkpoints, *of_sets, "--out", str(page)),), page)
+            Step(
+                "compare students",
+                (("earmark", "distill", "compare", *checkpoints, *of_sets, "--out", str(page)),),
+                page,
+            )
         )
     first, student = out / "first-stage", out / "student"
-    found.append(_training("train", STUDENTS[0], of_sets, first, changed, jobs))
-    second = ("--begin", str(first / "checkpoint"), "--parts", "1", *changed, "--hours", f"{min(WHOLE_HOURS, hours):g}")
-    found.append(_training("train on whole examples", WHOLE, of_sets, student, second, jobs))
-    finish = ("distill", "finish", str(student / "checkpoint"), *of_sets, "--corpus", str(corpus), "--out", str(model))
+    found.append(_training("train", STUDENTS[0], sets, first, changed, jobs))
+    second = ("--begin", str(first / "checkpoint"), *changed, *_part(min(WHOLE_HOURS, hours)))
+    found.append(_training("train on whole examples", WHOLE, sets, student, second, jobs))
+    finish = (*TOOL, "finish", str(student / "checkpoint"), *of_sets, *data, "--out", str(model))
     notes_there = ("--instruments", str(notes)) if (notes / "tracks.csv").is_file() else ()
     found.append(Step("finish", ((*finish, *notes_there),), threads=jobs))
     return found
 
 
-def _training(
-    title: str, recipe: str, of_sets: tuple[str, ...], folder: Path, more: tuple[str, ...], threads: int
-) -> Step:
-    command = ("distill", "train", f"default/{recipe}", *of_sets, "--out", str(folder), *more)
+def _training(title: str, recipe: str, sets: Path, folder: Path, more: tuple[str, ...], threads: int) -> Step:
+    command = ("earmark", "train", f"default/{recipe}", "--root", str(sets), "--out", str(folder), *more)
     return Step(title, ((*command, "--resume"),), threads=threads)
+
+
+def _part(hours: float) -> tuple[str, str]:
+    """Learn from so much of the training set."""
+    return ("-o", f"data.options.hours={hours:g}")
 
 
 def lines(found: Sequence[Step]) -> list[str]:
     """The commands as a person would type them."""
-    return [f"earmark {shlex.join(command)}" for step in found for command in step.commands]
+    return [shlex.join(command) for step in found for command in step.commands]
 
 
 def run(step: Step) -> None:
-    """Run the commands of a step, and wait for all; what they print is shown as it comes.
+    """Run the commands of a step side by side, and wait for all; their output is shown as it comes.
 
     Raises:
         EarmarkError: one of them failed.
     """
     if step.done is not None and step.done.exists():
         return
-    environment = {**os.environ, "OMP_NUM_THREADS": str(step.threads)}
-    processes = [
-        subprocess.Popen([sys.executable, "-m", "earmark.cli.main", *command], env=environment)
-        for command in step.commands
-    ]
+    places = [str(FOLDER.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(step.threads), "PYTHONPATH": os.pathsep.join(places)}
+    programs = {"earmark": (sys.executable, "-m", "earmark.cli.main"), "python": (sys.executable,)}
+    processes = [subprocess.Popen([*programs[name], *rest], env=environment) for name, *rest in step.commands]
     try:
         codes = [process.wait() for process in processes]
     except BaseException:
@@ -138,4 +150,4 @@ def run(step: Step) -> None:
         raise
     for command, code in zip(step.commands, codes, strict=True):
         if code:
-            raise EarmarkError(f"{step.title}: `earmark {shlex.join(command)}` ended with exit code {code}")
+            raise EarmarkError(f"{step.title}: `{shlex.join(command)}` ended with exit code {code}")

@@ -1,4 +1,4 @@
-"""The music that the default model learns from, and the music that is kept from it.
+"""The music that earmark-1 learns from, and the music that is kept from it.
 
 Two collections: Emotify (songs with genres and emotions, split by artist) and a corpus of unlabelled excerpts whose
 ``tracks.csv`` names a source for each. A source is a project that ships music with its own sound and often one
@@ -7,20 +7,19 @@ composer, so the corpus is split by source, never by excerpt.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from earmark.core.errors import DataError
 from earmark.datasets import load_dataset
 from earmark.datasets.base import raise_problems
+from earmark.datasets.emotify import GENRES
+from earmark.datasets.labelled_set.songs import Song, shares_by_group
 from earmark.datasets.table import read_table
-
-ROLES = ("train", "heldout", "validation", "test")
-"""What a song may be for. ``heldout``: of the corpus; ``validation`` and ``test``: Emotify's own splits."""
 
 HELD_OUT_SHARE = 0.1
 LARGEST_HELD_OUT_SHARE = 0.05
@@ -29,26 +28,7 @@ EMOTIFY = "emotify"
 EMOTIFY_SHARE = 0.45
 
 
-@dataclass(frozen=True)
-class Song:
-    """A file of music.
-
-    Attributes:
-        song_id: unique over both collections.
-        path: the file.
-        source: the project it is from; "emotify" for Emotify.
-        role: one of :data:`ROLES`.
-        duration_seconds: as the table tells.
-    """
-
-    song_id: str
-    path: Path
-    source: str
-    role: str
-    duration_seconds: float
-
-
-def read_songs(emotify: Path, corpus: Path) -> tuple[Song, ...]:
+def read_collections(emotify: Path, corpus: Path) -> tuple[Song, ...]:
     """All songs of both collections, Emotify first, in the order of their tables.
 
     Args:
@@ -56,10 +36,18 @@ def read_songs(emotify: Path, corpus: Path) -> tuple[Song, ...]:
         corpus: folder with ``tracks.csv``: the columns track_id, path, source and duration_s.
 
     Raises:
-        DataError: tables or files that are not as they must be, all problems of a table at once.
+        DataError: tables or files with problems, all problems of a table at once.
     """
     songs = [
-        Song(clip.clip_id, clip.path, EMOTIFY, clip.split, 0.0)
+        Song(
+            clip.clip_id,
+            clip.path,
+            clip.artist or clip.clip_id,
+            clip.split,
+            0.0,
+            unchanged_set=EMOTIFY if clip.split == "train" else None,
+            labels=dict(zip(GENRES, clip.labels.tolist(), strict=False)),
+        )
         for clip in load_dataset("emotify", emotify, "artist-disjoint").clips
     ]
     table = read_table(corpus / "tracks.csv")
@@ -80,12 +68,13 @@ def read_songs(emotify: Path, corpus: Path) -> tuple[Song, ...]:
     problems += [f"track_id {song_id!r} is there more than once" for song_id in songs_twice]
     raise_problems(str(corpus / "tracks.csv"), problems)
     held_out = held_out_sources([(source, duration) for _, _, source, duration in rows])
-    songs += [
+    excerpts = [
         Song(song_id, path, source, "heldout" if source in held_out else "train", duration)
         for song_id, path, source, duration in rows
     ]
-    raise_problems("files are missing", [str(song.path) for song in songs if not song.path.is_file()])
-    return tuple(songs)
+    found = with_weights(songs, excerpts)
+    raise_problems("files are missing", [str(song.path) for song in found if not song.path.is_file()])
+    return found
 
 
 def held_out_sources(excerpts: Iterable[tuple[str, float]], salt: str = HELD_OUT_SALT) -> frozenset[str]:
@@ -118,26 +107,19 @@ def held_out_sources(excerpts: Iterable[tuple[str, float]], salt: str = HELD_OUT
     return frozenset(chosen)
 
 
-def shares(songs: Iterable[Song]) -> list[tuple[Song, float]]:
-    """How often each song of the role train is drawn; the shares add up to 1.
+def with_weights(emotify: Sequence[Song], corpus: Sequence[Song]) -> tuple[Song, ...]:
+    """The songs, and how often each training song is drawn; the weights add up to 1.
 
     Emotify gets :data:`EMOTIFY_SHARE`, evenly over its songs. The rest goes to the corpus: to a source by the square
-    root of its length, so that a collection of 188 anthems does not make the model, and within it by length.
+    root of its length, so that a collection of 188 anthems does not dominate, and within it by length.
+
+    Raises:
+        DataError: one of them has no training songs.
     """
-    training = [song for song in songs if song.role == "train"]
-    n_emotify = sum(song.source == EMOTIFY for song in training)
-    seconds: Counter[str] = Counter()
-    for song in training:
-        if song.source != EMOTIFY:
-            seconds[song.source] += song.duration_seconds  # type: ignore[assignment]
-    if not n_emotify or not seconds:
+    n_emotify = sum(song.split == "train" for song in emotify)
+    training = [(song, song.group) for song in corpus if song.split == "train"]
+    if not n_emotify or not training:
         raise DataError("both Emotify and the corpus must have songs to train on")
-    roots = sum(math.sqrt(value) for value in seconds.values())
-
-    def share(song: Song) -> float:
-        if song.source == EMOTIFY:
-            return EMOTIFY_SHARE / n_emotify
-        whole = seconds[song.source]
-        return (1 - EMOTIFY_SHARE) * math.sqrt(whole) / roots * song.duration_seconds / whole
-
-    return [(song, share(song)) for song in training]
+    weights = {song.song_id: share for song, share in shares_by_group(training, 1 - EMOTIFY_SHARE)}
+    weights |= {song.song_id: EMOTIFY_SHARE / n_emotify for song in emotify if song.split == "train"}
+    return tuple(dataclasses.replace(song, weight=weights.get(song.song_id)) for song in (*emotify, *corpus))

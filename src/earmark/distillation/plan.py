@@ -1,0 +1,91 @@
+"""The plan of a labelling: which teachers, and which of their tags the student learns. A YAML file:
+
+    teachers: [fcn-mtat, vgg-msd, mine/model.onnx]   # published networks by name, others by their ONNX file
+    train_teachers: [fcn-mtat, vgg-msd]              # those that label the training set; default: all
+    tags: tags.csv                                   # the student's tags: earmark.datasets.labelled_set.tag_union
+    left_out: left_out.csv                           # tags of teachers that are not used, and why; optional
+
+Paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from earmark.core.errors import ConfigError, ModelError
+from earmark.core.published_weights import find_published
+from earmark.distillation.teachers import is_published
+
+_KEYS = ("teachers", "train_teachers", "tags", "left_out")
+
+
+@dataclass(frozen=True)
+class LabellingPlan:
+    """A plan as its file says it.
+
+    Attributes:
+        teachers: names of published networks, or paths of ONNX files that end in ".onnx".
+        train_teachers: those of them that label the training set; the others label the unchanged sets only.
+        tags, left_out: the tables of tags.
+    """
+
+    teachers: tuple[str, ...]
+    train_teachers: tuple[str, ...]
+    tags: Path
+    left_out: Path | None
+
+
+def read_plan(path: str | Path) -> LabellingPlan:
+    """Read a plan.
+
+    Raises:
+        ConfigError: not YAML, or with every unknown or missing key, unknown teacher and value of a wrong type.
+    """
+    path = Path(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: the plan cannot be read ({error})") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: a plan must be a mapping with the keys {', '.join(_KEYS)}")
+    problems = [f"{path}: no key {key!r}; keys are {', '.join(_KEYS)}" for key in document if key not in _KEYS]
+    problems += [f"{path}: {key} is missing" for key in ("teachers", "tags") if not document.get(key)]
+    teachers = _names(document, "teachers", path, problems)
+    train_teachers = _names(document, "train_teachers", path, problems) or teachers
+    problems += [
+        f"{path}: train_teachers: {name!r} is not among the teachers" for name in train_teachers if name not in teachers
+    ]
+    for name in teachers:
+        if not name.endswith(".onnx") and not is_published(name):
+            try:
+                find_published(name)
+            except ModelError as error:
+                problems.append(f"{path}: teachers: {error}; or give an ONNX file that ends in .onnx")
+    tables = {}
+    for key in ("tags", "left_out"):
+        value = document.get(key)
+        if value is not None and not isinstance(value, str):
+            problems.append(f"{path}: {key} {value!r}: must be the path of a table")
+        elif value:
+            tables[key] = path.parent / value
+    if problems:
+        raise ConfigError(problems)
+
+    def resolved(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(path.parent / name) if name.endswith(".onnx") else name for name in names)
+
+    return LabellingPlan(resolved(teachers), resolved(train_teachers), tables["tags"], tables.get("left_out"))
+
+
+def _names(document: dict[str, Any], key: str, path: Path, problems: list[str]) -> tuple[str, ...]:
+    value = document.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        problems.append(f"{path}: {key} {value!r}: must be a list of names")
+        return ()
+    if len(set(value)) < len(value):
+        problems.append(f"{path}: {key}: a name is there more than once")
+    return tuple(value)

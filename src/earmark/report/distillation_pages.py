@@ -1,0 +1,130 @@
+"""Markdown pages about distillation: its teachers, its students, and the finished model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from earmark.core.card import ModelCard
+from earmark.core.vocabulary import CATEGORIES
+from earmark.distillation.agreement import Agreement
+from earmark.distillation.calibration import HELD_OUT, VALIDATION
+from earmark.distillation.calibration_targets import calibration_error, reliability
+from earmark.distillation.release import Release
+from earmark.distillation.student_comparison import StudentComparison
+from earmark.distillation.teacher_comparison import NOISE, TeacherComparison
+from earmark.evaluation.report import Report
+from earmark.report.markdown import render_markdown
+
+
+def teacher_page(found: TeacherComparison) -> str:
+    """The comparison of the teachers."""
+    return render_markdown("teachers.md.j2", found=found, noise=NOISE)
+
+
+def student_page(found: StudentComparison, command: str) -> str:
+    """The comparison of students; ``command`` wrote it."""
+    return render_markdown("students.md.j2", found=found, command=command)
+
+
+def model_page(
+    release: Release,
+    command: str,
+    *,
+    template: str = "model.md.j2",
+    folder: Path | None = None,
+    licences: dict[str, str] | None = None,
+    **values: Any,
+) -> str:
+    """The page of a finished model: what it was made from, what was measured, and where it fails.
+
+    Args:
+        release: the model.
+        command: what wrote the page.
+        template: one that extends "model.md.j2", in ``folder``.
+        folder: of the template.
+        licences: teacher -> licence of its weights; None leaves the column out.
+        values: further values of the template.
+    """
+    student, card = release.student, release.card
+    held_out = student.agreement[HELD_OUT]
+    bins = reliability(student.reference, student.fitted.scores)
+    limits = np.array([card.thresholds[tag] for tag in card.vocabulary.names])
+    return render_markdown(
+        template,
+        folder=folder,
+        release=release,
+        command=command,
+        card=card,
+        student=student,
+        held_out=held_out,
+        categories=_categories(card, held_out),
+        agreement=[
+            (title, found, *found.intervals(release.groups if part == HELD_OUT else None))
+            for part, title in ((HELD_OUT, release.names.held_out), (VALIDATION, release.names.validation))
+            for found in (student.agreement[part],)
+        ],
+        stages=_stages(card),
+        licences=licences,
+        bins=bins,
+        calibration_error=calibration_error(bins),
+        fitted=student.fitted,
+        said=_predicted(student.reference, student.fitted.scores >= limits),
+        tags=[
+            (card.vocabulary.tags[i], held_out.correlations[i], student.reference[:, i].mean())
+            for i in card.vocabulary.display_order()
+        ],
+        metric=lambda name, tag=None: _metric(release.report, name, tag) if release.report else "",
+        **values,
+    )
+
+
+def _categories(card: ModelCard, held_out: Agreement) -> list[dict[str, Any]]:
+    """Tags by category: how many, the mean correlation, and the worst."""
+    rows = []
+    for category in CATEGORIES:
+        tags = [tag.name for tag in card.vocabulary if tag.category == category]
+        if tags:
+            part = held_out.select_tags(tags)
+            worst = int(np.nanargmin(part.correlations))
+            rows.append(
+                {
+                    "name": category,
+                    "n": len(tags),
+                    "correlation": part.mean_correlation,
+                    "worst": tags[worst],
+                    "worst_correlation": part.correlations[worst],
+                }
+            )
+    return rows
+
+
+def _stages(card: ModelCard) -> str:
+    """How many training examples there were, how often they were used, and what training began with."""
+    training = card.training.get("recipe", {}).get("training", {})
+    n_windows = training.get("windows_per_clip", 1) if training.get("sampling") == "subclips" else 1
+    n_clips = card.training.get("clips", {}).get("train", 0)
+    said = f"{n_clips:,} examples of {n_windows * card.input.window_seconds:.1f} s, {training.get('epochs')} times over"
+    if "begun_with" in card.training:
+        first = card.training["begun_with"]
+        return f"In its last stage, begun with {first['name']} ({first['weights_sha256'][:12]}…), it heard {said}"
+    return f"It heard {said}"
+
+
+def _predicted(reference: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> dict[str, float]:
+    """Tags per clip above their thresholds and in the reference; precision and recall over all clip-tag pairs."""
+    return {
+        "per_clip": float(predicted.sum(axis=1).mean()),
+        "true_per_clip": float(reference.sum(axis=1).mean()),
+        "precision": float(reference[predicted].mean()) if predicted.any() else float("nan"),
+        "recall": float(predicted[reference].mean()),
+    }
+
+
+def _metric(report: Report, name: str, tag: str | None = None) -> str:
+    metric = report.find(name, tag)
+    if metric.value is None:
+        return "undefined"
+    return f"{metric.value:.3f}" + ("" if metric.low is None else f" [{metric.low:.3f}, {metric.high:.3f}]")

@@ -1,0 +1,1 @@
+"""What is needed to develop earmark, and is no part of the package."""
