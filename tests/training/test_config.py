@@ -79,6 +79,8 @@ def test_all_problems_at_once() -> None:
         assert said in problems
     assert any(problem.startswith("r.yaml: extra: unknown key; keys are: name, data") for problem in problems)
     assert len(problems) == 11
+    with pytest.raises(ConfigError, match="5: unknown key; keys are: name, data"):
+        recipe_from({**SMALL, 5: "x"})  # type: ignore[dict-item]
     with pytest.raises(ConfigError, match=r"training\.compile 1: must be true or false"):
         recipe_from({**SMALL, "training": {"epochs": 3, "compile": 1}})
     with pytest.raises(ConfigError, match=r"model\.members \['a', 5\]: must be a list of texts"):

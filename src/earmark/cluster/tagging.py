@@ -76,7 +76,7 @@ class TaggingProgress(Protocol):
         """The manifest was read and compared with the results that exist."""
 
     def connected(self, n_workers: int) -> None:
-        """The cluster is connected, with room for so many workers."""
+        """The cluster is connected, which can run so many workers."""
 
     def shard(self, report: Report, tally: Tally) -> None:
         """A shard is done, and counted."""
@@ -104,7 +104,7 @@ class TagJob:
         windows, damaged, embeddings: as for :class:`earmark.tagging.tagger.Tagger`.
         shard_rows: tracks of a shard, about.
         timeout_seconds: a track that takes longer, to fetch or to tag, is cut off.
-        workers: so many at most; None for as many as the cluster has room for.
+        workers: so many at most; None for as many as the cluster can run.
         cores: of each worker.
         retry_failed: make the shards anew in which a track failed.
 
@@ -258,13 +258,13 @@ def _reports(todo: list[Todo], store: Store, run: str, job: TagJob, progress: Ta
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a lost shard is no reason to lose the others
-    room = max(1, int(ray.cluster_resources().get("CPU", 1)) // job.cores)
+    n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)) // job.cores)
     most = min(job.workers or len(todo), len(todo))  # machines may join later
-    progress.connected(min(room, most))
+    progress.connected(min(n_workers, most))
     pool = ray.data.ActorPoolStrategy(
-        min_size=1, max_size=most, initial_size=min(room, most), max_tasks_in_flight_per_actor=2
+        min_size=1, max_size=most, initial_size=min(n_workers, most), max_tasks_in_flight_per_actor=2
     )
-    # A block a shard: each is a task, told of when it is done, and all that is lost with a machine.
+    # One block per shard: each is a task that is reported when it is done, and all that is lost with a machine.
     items = ray.data.from_items([{"todo": json.dumps(asdict(one))} for one in todo], override_num_blocks=len(todo))
     reports = items.map_batches(
         ShardWorker,

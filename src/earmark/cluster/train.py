@@ -70,9 +70,9 @@ def train(
 
     Args:
         recipe: with ``data.root`` set.
-        out: the run's folder: a path that all machines see, or the URI of a store. What lies in it is what
+        out: the run's folder: a path that all machines see, or the URI of a store. Its content is what
             ``earmark train`` leaves.
-        resume: go on with the run that lies there; where none does, a fresh one is begun.
+        resume: continue the run in this folder; where there is none, start a fresh one.
         workers: processes that train together, each on a GPU of its own where there are GPUs.
         min_workers: go on with so few where machines are lost, until others come; None waits for all.
         cores: CPU cores of each worker.
@@ -99,7 +99,7 @@ def train(
     if len(dataset.split("validation")) < workers:
         raise ConfigError(f"workers {workers}: there are fewer validation clips than that; use fewer workers")
     if shards is not None:
-        ShardAudio(shards)  # complete? said here, and not by each worker
+        ShardAudio(shards)  # raises where it is not complete, here and not in each worker
     return _Run(store, recipe.training.epochs, progress).fit(
         lambda messages, chosen: TrainingJob(
             recipe=recipe,
@@ -217,8 +217,10 @@ class _Run:
 
     def _why(self, error: Exception) -> str:
         causes = getattr(error, "worker_failures", {}) or {0: error}
-        said = self.failed or "; ".join(f"worker {rank}: {_last_line(cause)}" for rank, cause in sorted(causes.items()))
-        return f"{self.store}: the workers were lost or failed too often ({said}); go on with --resume"
+        reason = self.failed or "; ".join(
+            f"worker {rank}: {_last_line(cause)}" for rank, cause in sorted(causes.items())
+        )
+        return f"{self.store}: the workers were lost or failed too often ({reason}); go on with --resume"
 
     @contextmanager
     def _receiving(self, ray: Any, messages: Any) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """What each process of a cluster training does: the run of :mod:`earmark.training`, with its folder kept in a store.
 
-The folder of the run lies on the worker's own disk while it runs. The first process uploads what an epoch
+The folder of the run is on the worker's own disk while it runs. The first process uploads what an epoch
 has changed, the state last, and all processes start from the stored state. So a run that loses a process, or all of
 them, continues from its last epoch wherever it is started again.
 """

@@ -49,7 +49,7 @@ def plan(
 
     Args:
         key: one of :func:`earmark.papers.tables.list_papers`.
-        root: where the dataset lies.
+        root: the dataset's folder.
         out: folder of all papers' runs.
         dataset: name of the dataset; None for the paper's own.
         rows: patterns of rows, e.g. ``raw-*``; members of a combiner come along. Empty for all.

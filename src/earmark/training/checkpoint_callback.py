@@ -110,7 +110,7 @@ class CheckpointCallback(pl.Callback):
 
     @property
     def over(self) -> bool:
-        """The last better epoch lies too far back, or the last stage of the schedule is over."""
+        """Patience is exhausted, or the last stage of the schedule is over."""
         patience = self.training.patience
         stale = patience is not None and bool(self.history) and len(self.history) - self.best_epoch >= patience
         return stale or self.plateau.finished

@@ -163,8 +163,8 @@ def train(
         card = first_card(recipe, dataset, model, members)
         if begin is not None:
             begun = load_weights(model, card, begin)
-            said = {"name": begun.name, "weights_sha256": begun.weights_sha256}
-            card, members = card.replace(training={**card.training, "begun_with": said}), (*members, begun)
+            start = {"name": begun.name, "weights_sha256": begun.weights_sha256}
+            card, members = card.replace(training={**card.training, "begun_with": start}), (*members, begun)
         validator = Validator(
             dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
         )

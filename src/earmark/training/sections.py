@@ -20,7 +20,7 @@ class DataSection(Section):
 
     Attributes:
         dataset: one of :func:`earmark.datasets.list_datasets`.
-        root: where it lies on this machine; mostly given at the command line.
+        root: its folder or file on this machine; mostly given at the command line.
         protocol: a named split; None for the one that fits the layout under root.
         train_share: share of the training clips that are learned from, above 0, at most 1. Smaller shares are part of
             larger ones.
@@ -136,8 +136,8 @@ class LossSection(Section):
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
     Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
-    for the tag in the training labels. What another network thinks of rare tags lies between .001 and .05, where the other
-    losses hardly look; so every tag counts alike (Ba and Caruana 2014 learn logits).
+    for the tag in the training labels. Another network's scores of rare tags lie between .001 and .05, where the other
+    losses are nearly flat; so every tag counts alike (Ba and Caruana 2014 learn logits).
 
     Attributes:
         classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs.

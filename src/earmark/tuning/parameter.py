@@ -151,7 +151,7 @@ class Parameter(Section):
             yield f"step {step:g}: must be above 0"
         elif step is not None and (high - low) / step > _MOST_VALUES:
             yield f"step {step:g}: gives more than {_MOST_VALUES} values"
-        elif step is not None and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
+        elif step is not None and low < high and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
             yield f"step {step:g}: must lead from low {low:g} to high {high:g}"
         if self.whole:
             numbers = {"low": low, "high": high, "step": step}

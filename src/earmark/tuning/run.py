@@ -145,7 +145,7 @@ def tune(
 
 
 def _trials_to_go_on_from(folder: Path, search: Search, recipe: Recipe, fingerprint: str, resume: bool) -> list[Trial]:
-    """Those of the search that lies there, which must be this one. Raises ConfigError where it is not."""
+    """Trials of the search in this folder, which must be the same search. Raises ConfigError where it is not."""
     if not (folder / SEARCH_NAME).exists():
         if (folder / RECIPE_NAME).exists():
             raise ConfigError(f"{folder}: a training run lies there; choose another folder")

@@ -118,17 +118,17 @@ class TrialRunner:
                     raise
                 return TrialResult(error=_one_line(error))
             except torch.OutOfMemoryError as error:
-                said = _one_line(error)
+                message = _one_line(error)
             else:
                 continue
             gc.collect()  # outside the handler, which holds on to the tensors
             torch.cuda.empty_cache()
-            return TrialResult(error=f"the device's memory does not suffice: {said}")
+            return TrialResult(error=f"the device's memory does not suffice: {message}")
         return TrialResult.of_runs(results)
 
 
 class _SeedProgress(TrainingProgress):
-    """Passes on what it is told, and knows whether there was a batch."""
+    """Passes calls on, and knows whether there was a batch."""
 
     def __init__(self, to: TrainingProgress | None) -> None:
         self.to = to
