@@ -1,4 +1,4 @@
-"""What a card and a state file say of the run that they come from."""
+"""What a card and a state file record of their run."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def filled_card(card: ModelCard, dataset: Dataset, found: Validation, epoch: int
 def fingerprint(recipe: Recipe, dataset: Dataset, members: tuple[ModelCard, ...] = ()) -> str:
     """SHA-256 (hex) of all that the weights at the end depend on, but for versions and the kind of device."""
     weights = [member.weights_sha256 for member in members]
-    said = [recipe.to_document(with_root=False), dataset.protocol, dataset.fingerprint, weights]
-    document = json.dumps(said, sort_keys=True)
+    content = [recipe.to_document(with_root=False), dataset.protocol, dataset.fingerprint, weights]
+    document = json.dumps(content, sort_keys=True)
     return hashlib.sha256(document.encode()).hexdigest()

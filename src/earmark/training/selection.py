@@ -32,7 +32,7 @@ class Validation:
     """Metrics of one validation.
 
     Attributes:
-        selection: see the head of this module.
+        selection: see the module docstring.
         roc_auc, pr_auc: (n_tags,) of the classification tags, NaN elsewhere and where undefined.
         rmse: (n_tags,) of the regression tags, NaN elsewhere.
         thresholds: (n_tags,) with the best F1 of the classification tags, NaN elsewhere and where undefined.
@@ -73,14 +73,14 @@ class Validation:
         return tuple(result)
 
 
-class Judge:
+class Validator:
     """Measures validation scores.
 
     Args:
         vocabulary: tags in output order.
         labels: (n_clips, n_tags) of the validation clips.
         train_labels: (n_train_clips, n_tags): their means are the constant answer.
-        what: is judged, for the error.
+        what: name of these clips, for the error.
 
     Raises:
         DataError: nothing could be selected on: no tag has a defined metric.

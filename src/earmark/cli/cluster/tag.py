@@ -151,7 +151,7 @@ class _Shown:
         self.bar.stop()
 
     def planned(self, tally: Tally) -> None:
-        """See :class:`earmark.cluster.tagging.Watcher`, here and below."""
+        """See :class:`earmark.cluster.tagging.TaggingProgress`, here and below."""
         n_shards, n_rows = tally.n_shards - tally.n_shards_kept, tally.n_rows - tally.n_rows_kept
         self._say(
             f"{counted(tally.n_rows, 'track')} in {counted(tally.n_shards, 'shard')}; "

@@ -97,6 +97,6 @@ def train(
             max_failures=max_failures,
             tensorboard=tensorboard,
             measure_training=measure_training,
-            watcher=watcher,
+            progress=watcher,
         )
         watcher.finished(result)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TerminalWatcher:
-    """A :class:`earmark.training.callbacks.Watcher` for people.
+    """A :class:`earmark.training.callbacks.TrainingProgress` for people.
 
     Args:
         n_epochs: of the recipe.

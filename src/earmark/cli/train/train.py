@@ -108,6 +108,6 @@ def train(
             tensorboard=tensorboard,
             measure_training=measure_training,
             begin=begin,
-            watcher=watcher,
+            progress=watcher,
         )
         watcher.finished(result)

@@ -14,7 +14,7 @@ from earmark.cli.console import stderr_console
 from earmark.cli.progress import count_bar
 from earmark.training.callbacks import LogRow
 from earmark.training.config import Recipe
-from earmark.tuning.trial_runner import TuningWatcher
+from earmark.tuning.trial_runner import TuningProgress
 from earmark.tuning.trials import Proposal, Trial, best_of, short
 
 
@@ -25,8 +25,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-class TerminalTuningWatcher(TuningWatcher):
-    """A :class:`earmark.tuning.trial_runner.TuningWatcher` for people.
+class TerminalTuningWatcher(TuningProgress):
+    """A :class:`earmark.tuning.trial_runner.TuningProgress` for people.
 
     Args:
         quiet: show nothing but errors.

@@ -106,7 +106,7 @@ def tune(
             keep_audio=keep_audio,
             shards=shards,
             jobs=jobs,
-            watcher=watcher,
+            progress=watcher,
         )
     _print_result(loaded, result)
     if result.best is None:
