@@ -4,7 +4,7 @@ BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 LIGHT = .venv-demo
 FULL = .venv
 
-.PHONY: demo test check docs clean web web-check
+.PHONY: demo test test-fast check docs clean web web-check
 
 ## make demo: the light install in its own environment; tags the example clips, draws their taggrams
 demo: $(LIGHT)/installed
@@ -20,6 +20,10 @@ $(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -name '*.py'
 test: $(FULL)/installed
 	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile
 
+## make test-fast: without slow tests, Ray and browsers; under two minutes once it is installed
+test-fast: $(FULL)/installed
+	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not ray and not browser"
+
 $(FULL)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(FULL)
 	$(FULL)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -31,6 +35,10 @@ check: $(FULL)/installed
 	$(FULL)/$(BIN)/ruff format --check .
 	$(FULL)/$(BIN)/mypy
 	$(FULL)/$(BIN)/lint-imports
+
+## make docs: the documentation site, into build/site; fails on every warning
+docs: $(FULL)/installed
+	NO_MKDOCS_2_WARNING=1 $(FULL)/$(BIN)/mkdocs build --strict --quiet
 
 ## make web: the page, built into the package (needs Node.js 20.19 or newer)
 web: web/node_modules/installed

@@ -1,9 +1,10 @@
-"""Fixtures that every room of the tests shares."""
+"""Fixtures that all tests share."""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,25 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """The shared data folder. Absent: skipped, but in CI a failure, so that no check is lost unseen."""
-    folder = Path(os.environ.get("EARMARK_SHARED", ROOT.parent / "shared"))
+    """The shared data folder. Absent: skipped, but in CI a failure, so that no check is lost unseen; EARMARK_SHARED=none skips in CI, too."""
+    named = os.environ.get("EARMARK_SHARED", ROOT.parent / "shared")
+    if named == "none":
+        pytest.skip("EARMARK_SHARED=none")
+    folder = Path(named)
     if not (folder / "data").is_dir():
         message = f"no shared data at {folder} (set EARMARK_SHARED)"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
     return folder.resolve()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: sums are taken in the same order everywhere, as in subprocesses that have one."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

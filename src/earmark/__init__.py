@@ -1,11 +1,11 @@
-"""earmark listens to music and tags it, from the sound alone.
+"""Tag music from its audio.
 
     import earmark
     tagger = earmark.load_tagger()
     tagger.tag("song.mp3").top(5)
 
-The names below are the light half; nothing here imports torch. The research half is imported by
-name: earmark.models, earmark.training, earmark.evaluation, earmark.export.
+The names below need no torch, and are imported when they are first used. The research half is imported by module:
+earmark.models, earmark.training, earmark.evaluation, earmark.export.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from earmark.core.vocabulary import Tag, Vocabulary
     from earmark.tagging.tagger import Tagger, TagScore, TagScores, load_tagger
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-_HOMES = {
+_MODULES = {
     "AudioError": "core.errors",
     "EarmarkError": "core.errors",
     "ModelCard": "core.card",
@@ -47,9 +47,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use, so that `import earmark` and `earmark --help` stay quick."""
-    if name in _HOMES:
+    """Import on first use, so that `import earmark` and `earmark --help` are quick."""
+    if name in _MODULES:
         from importlib import import_module
 
-        return getattr(import_module(f"earmark.{_HOMES[name]}"), name)
+        return getattr(import_module(f"earmark.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'earmark' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

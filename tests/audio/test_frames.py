@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.audio import frames as gathering
+from earmark.audio import frames
 from earmark.audio.integrity import PacketLog
 from earmark.core.errors import AudioError
 from tests.helpers import sounds
@@ -57,13 +57,13 @@ def assert_same_both_ways(path: Path) -> str:
 def packet_by_packet(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Samples that had been given when a file went on packet by packet."""
     n_given: list[int] = []
-    by_packet = gathering._by_packet
+    by_packet = frames._by_packet
 
     def counted(container: Any, source: Any, log: PacketLog, n: int) -> Any:
         n_given.append(n)
         return by_packet(container, source, log, n)
 
-    monkeypatch.setattr(gathering, "_by_packet", counted)
+    monkeypatch.setattr(frames, "_by_packet", counted)
     return n_given
 
 
@@ -83,8 +83,8 @@ def test_good_files_are_read_by_the_graph(
 def test_frames_are_joined(tmp_path: Path) -> None:
     path = song(tmp_path / "a.mp3")
     with av.open(str(path)) as container:
-        sizes = [frame.samples for frame in gathering.gathered_frames(container, path, PacketLog(), fail)]
-    assert sizes[:-1] == [gathering.GATHERED_SAMPLES] * (len(sizes) - 1)
+        sizes = [frame.samples for frame in frames.joined_frames(container, path, PacketLog(), fail)]
+    assert sizes[:-1] == [frames.JOINED_SAMPLES] * (len(sizes) - 1)
     assert sum(sizes) == pytest.approx(6 * 44_100, abs=3000)
 
 
@@ -192,11 +192,11 @@ def test_what_the_graph_takes_for_the_end_is_no_end(
     path = song(tmp_path / "a.ogg", seconds=12)
     whole = heard(path)[0]
     assert not packet_by_packet
-    by_graph = gathering._by_graph
-    monkeypatch.setattr(gathering, "_by_graph", lambda *arguments: islice(by_graph(*arguments), 3))
+    by_graph = frames._by_graph
+    monkeypatch.setattr(frames, "_by_graph", lambda *arguments: islice(by_graph(*arguments), 3))
     again, reason, _, _ = heard(path)
     assert not reason
-    assert packet_by_packet == [3 * gathering.GATHERED_SAMPLES]
+    assert packet_by_packet == [3 * frames.JOINED_SAMPLES]
     assert np.array_equal(again, whole)
 
 
@@ -244,5 +244,5 @@ def test_a_stream_that_appears_on_the_way(tmp_path: Path) -> None:
             raise IndexError("list index out of range")
 
     path = song(tmp_path / "a.flac")
-    with av.open(str(path)) as container, pytest.raises(OSError, match="a stream turns up"):
-        list(gathering.gathered_frames(Growing(container), None, PacketLog(), fail))  # type: ignore[arg-type]
+    with av.open(str(path)) as container, pytest.raises(OSError, match="a stream appears"):
+        list(frames.joined_frames(Growing(container), None, PacketLog(), fail))  # type: ignore[arg-type]

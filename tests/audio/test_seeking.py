@@ -202,7 +202,7 @@ def test_short_files_are_read_in_full_without_a_word(files: dict[str, Path], mod
 
 def test_silence_is_told_of_what_was_heard(tmp_path: Path, model: Path) -> None:
     silent = sounds.write(tmp_path / "silent.flac", np.zeros(16_000 * 20), 16_000)
-    assert "in the windows that were heard" in load_tagger(model, windows=3).tag(silent).warnings[0]
+    assert "in the windows that were read" in load_tagger(model, windows=3).tag(silent).warnings[0]
 
 
 @pytest.mark.parametrize("n_samples", [1, 31_999, 32_000, 64_000, 300_001, 5_000_000])

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from earmark.evaluation import read_scores
+from tests.helpers.command import earmark
 from tests.helpers.sounds import write
-
-
-def earmark(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "earmark.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_a_manifest_is_measured_and_a_broken_file_named(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from earmark.cli.main import app
@@ -31,15 +30,11 @@ from tests.helpers.training_runs import RATE, log_of, recipe, start_ranks, tones
 
 EPOCHS = 36
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Ray, boto and moto leave sockets open and use what is deprecated
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore"),  # Ray, boto and moto leave sockets open and use what is deprecated
+]
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from earmark.evaluation import read_scores
 from tests.evaluation.test_compare import table
-
-
-def earmark(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "earmark.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from tests.helpers.command import earmark
 
 
 @pytest.fixture(scope="module")

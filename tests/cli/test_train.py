@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,8 @@ from earmark.export import check_signals, export_onnx
 from earmark.models.checkpoint import load_checkpoint
 from earmark.training.config import Recipe, recipe_from
 from earmark.training.run import train
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 RATE = 8000
 EPOCHS = 40
@@ -44,15 +45,6 @@ RECIPE: dict[str, Any] = {
     "optimiser": {"learning_rate": 3e-3, "schedule": "cosine", "warmup_epochs": 1},
     "augmentation": {"gain_db": 3.0, "mixup_alpha": 0.2, "mask_bands": 2, "mask_frames": 3},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums are taken in the same order everywhere, as in the subprocesses."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

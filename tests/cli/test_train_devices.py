@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +33,13 @@ from tests.helpers.training_runs import (
     tones,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 _OPTIONS = {**BRISTOL["model"]["options"], "dropout": 0.0}
 # No batch normalisation and no dropout: what a step does depends on the whole batch alone.
 PLAIN: dict[str, Any] = {**BRISTOL, "name": "plain", "model": {**BRISTOL["model"], "options": _OPTIONS}}
 EARMARK = [sys.executable, "-m", "earmark.cli.main"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,12 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.models.checkpoint import load_checkpoint
@@ -35,6 +33,8 @@ from tests.helpers.training_runs import (
     train_there,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ADAM: dict[str, Any] = {
     **KIM,
     "name": "adam",
@@ -42,15 +42,6 @@ ADAM: dict[str, Any] = {
     "optimiser": {"name": "adam", "learning_rate": 3e-3, "schedule": "cosine", "warmup_epochs": 1},
     "augmentation": {"gain_db": 3.0, "mixup_alpha": 0.2},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums are taken in the same order everywhere, as in the processes that are killed."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 import yaml
 
 from earmark.core.errors import ConfigError, DataError
@@ -26,6 +24,8 @@ from earmark.training.run import train
 from earmark.tuning.run import TuningResult, tune
 from earmark.tuning.search import Search, load_search, search_from
 from earmark.tuning.trial_runner import TuningWatcher
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 RATE = 8000
 RECIPE = """
@@ -50,15 +50,6 @@ parameters:
     start: [64, 32]
   optimiser.momentum: [0.9, 0.5]
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums are taken in the same order everywhere, as in the subprocesses."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -54,10 +54,10 @@ def test_manifests_that_cannot_be_used(tmp_path: Path) -> None:
             list(read_manifest(str(tmp_path / name)))
         assert "secret" not in str(told.value)
 
-    refused("m.txt", b"", ConfigError, "must be one of .parquet, .csv")
+    refused("m.txt", b"", ConfigError, "must be one of .csv, .tsv")
     refused("m.csv", b"path,title\n1,2\n", ConfigError, "no column 'uri'.*path, title")
     refused("empty.csv", b"uri\n", DataError, "lists no tracks")
-    refused("m.jsonl", b'{"uri": "a"}\n{"uri"', DataError, "line 2 is no JSON")
+    refused("m.jsonl", b'{"uri": "a"}\n{"uri"', DataError, "line 2: not JSON")
     refused("m.parquet", b"no parquet at all", DataError, "cannot be read")
     urls = "uri\na.mp3\nhttps://me:secret@example.org/a.mp3\ns3://secret@x/a\n"
     refused("s.csv", urls.encode(), ConfigError, "rows 2, 3 hold a user name or password.*environment")
@@ -68,9 +68,15 @@ def test_manifests_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_rows_without_address_and_of_strange_names_are_kept(tmp_path: Path) -> None:
-    (tmp_path / "m.jsonl").write_text('{"uri": null}\n{"uri": "\\udcff.mp3"}\n')
+    (tmp_path / "m.jsonl").write_text('{"uri": null, "id": 0}\n{"uri": "\\udcff.mp3"}\n')
     rows = list(read_manifest(str(tmp_path / "m.jsonl")))
-    assert rows == [Row(None, "", ""), Row(None, "\udcff.mp3", f"{tmp_path}/\udcff.mp3")]
+    assert rows == [Row("0", "", ""), Row(None, "\udcff.mp3", f"{tmp_path}/\udcff.mp3")]
+    (tmp_path / "ragged.csv").write_bytes(b'uri,id\n,\n\xff.mp3\nb "live".mp3,2,more\n')
+    ragged = [Row(None, "", ""), Row(None, "\udcff.mp3", f"{tmp_path}/\udcff.mp3")]
+    assert list(read_manifest(str(tmp_path / "ragged.csv"))) == [
+        *ragged,
+        Row("2", 'b "live".mp3', f'{tmp_path}/b "live".mp3'),
+    ]
     plan = make_plan(rows, SETTINGS, Store(tmp_path / "out"), "run", frozenset())
     assert read_plan(Store(tmp_path / "out"), plan.todo[0].plan, 0) == rows
     content = shard_table(rows, [TrackScores(error="x"), TrackScores(error="y")], ["rock"], SETTINGS)

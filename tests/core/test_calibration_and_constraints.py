@@ -21,6 +21,7 @@ from earmark.library.tagfiles.changes import Policy, wanted_values
 from earmark.library.tagfiles.mapping import TagMapping
 from earmark.plots.calibration import reliabilities
 from earmark.tagging.tagger import Tagger, TagScores
+from tests.helpers.score_tables import score_table
 
 NAMES = ("vocals", "no vocals", "male vocals", "female vocals", "fast", "slow", "rock", "choir")
 RULES = TagRules(
@@ -109,9 +110,7 @@ def made_table(seed: int, n: int = 4_000, slope: float = 0.4, offset: float = -1
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 3, (n, 2))
     labels = (rng.random((n, 2)) < sigmoid(slope * logits + offset)).astype(np.float32)
-    vocabulary = Vocabulary.of(("vocals", "fast"))
-    clips = tuple(f"c{i}" for i in range(n))
-    return ScoreTable(vocabulary, clips, (None,) * n, (None,) * n, labels, sigmoid(logits), "d", "p", "s", "m")
+    return score_table(labels, sigmoid(logits), ("vocals", "fast"), artists=(None,) * n)
 
 
 def test_calibration_fitted_on_one_half_lowers_the_error_on_the_other() -> None:

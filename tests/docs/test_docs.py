@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shlex
 import subprocess
@@ -106,8 +105,8 @@ def test_every_section_and_key_is_in_the_table() -> None:
     rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", text_of("docs/training.md"), re.MULTILINE)
     shown = {section: re.findall(r"`(\w+)`", keys) for section, keys in rows}
     recipe = load_recipe("first")
-    known = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(Recipe) if field.name != "name"}
-    assert shown == {name: [field.name for field in dataclasses.fields(section)] for name, section in known.items()} | {
+    known = {name: getattr(recipe, name) for name in Recipe.model_fields if name != "name"}
+    assert shown == {name: list(type(section).model_fields) for name, section in known.items()} | {
         name: shown[name] for name in shown if name not in known
     }
     assert set(known) <= set(shown)

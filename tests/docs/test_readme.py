@@ -36,25 +36,39 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+ELSEWHERE = {
+    "earmark serve": "tests/service/test_process.py",
+    "earmark cluster tag s3://lists/all.parquet --out s3://results/tags --windows 8": "tests/cli/test_cluster_tag.py",
+    "earmark train first --root ~/emotify --out runs/first": "tests/cli/test_train.py",
+    "earmark evaluate runs/first/checkpoint --dataset emotify --root ~/emotify --out results/first": "tests/cli/test_train.py",
+    "earmark export runs/first/checkpoint --out first.onnx --report results/first/report.json": "tests/cli/test_train.py",
+    "earmark tag --model ./first.onnx song.mp3": "tests/cli/test_train.py",
+    "earmark data check magnatagatune --root ~/mtat": "tests/cli/test_data.py",
+    "earmark reproduce kim2018 --root ~/mtat --out runs/papers": "tests/cli/test_reproduce.py",
+    "earmark compare runs/a/scores.parquet runs/b/scores.parquet": "tests/cli/test_score_and_compare.py",
+    "earmark evaluate runs/first/checkpoint --dataset emotify --root ~/emotify --out results/first --html": (
+        "tests/cli/test_analyze.py"
+    ),
+    "earmark analyze hears runs/first/checkpoint --out figures": "tests/plots/test_layer_responses.py",
+    "earmark models pull musicnn-mtt && earmark tag --model musicnn-mtt song.mp3": "tests/cli/test_models_pull.py",
+    "earmark import-weights MTT_musicnn.h5 --out models/": "tests/importers/test_importers.py",
+}
+"""Commands that need data, a network or a server, as they stand in the README, and the tests that run their like."""
+
+
 def commands() -> list[str]:
-    lines = [line for block in blocks("console") for line in block.splitlines() if line.startswith("$ earmark ")]
-    # Those that need data or a network are tested elsewhere, those that need one another below.
-    foreign = (
-        "runs/",
-        "~/mtat",
-        "first.onnx",
-        "models pull",
-        "import-weights",
-        "earmark library",
-        "earmark serve",
-        "cluster",
-    )
-    without_data = [line for line in lines if not any(word in line for word in foreign)]
-    return [line.removeprefix("$ ").split(" #")[0].strip() for line in without_data]
+    """Every `earmark` command of the README, without its comment; those for a library are run together, below."""
+    lines = [line for block in blocks("console") if "earmark library" not in block for line in block.splitlines()]
+    found = [line.removeprefix("$ ").split(" #")[0].strip() for line in lines if line.startswith("$ earmark ")]
+    return [command for command in found if command not in ELSEWHERE]
 
 
-def test_there_are_commands_to_check() -> None:
-    assert len(commands()) >= 6
+def test_commands_tested_elsewhere_stand_in_the_readme_and_are() -> None:
+    for command, test in ELSEWHERE.items():
+        assert re.search(rf"^\$ {re.escape(command)}( +#.*)?$", README, re.MULTILINE), command
+        assert (ROOT / test).is_file(), test
+        verb = command.split()[1].replace("-", ".")
+        assert re.search(rf"\b{verb}\b", (ROOT / test).read_text(encoding="utf-8")), (command, test)
 
 
 def run(command: str, home: Path) -> subprocess.CompletedProcess[str]:

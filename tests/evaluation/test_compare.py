@@ -13,6 +13,7 @@ from earmark import metrics
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.evaluation import ScoreTable, compare
+from tests.helpers.score_tables import score_table
 
 TAGS = Vocabulary((Tag("rock"), Tag("calm", "regression", "mood"), Tag("all"), Tag("piano")))
 
@@ -25,12 +26,7 @@ def table(skill: float = 0.5, seed: int = 0, n_clips: int = 80, **changes: Any) 
     labels[:, 2] = 1
     labels[4, 0] = np.nan
     scores = (skill * np.nan_to_num(labels) + (1 - skill) * rng.random(labels.shape)).astype(np.float32)
-    clips = tuple(f"clip {i}" for i in range(n_clips))
-    artists = tuple(f"artist {i // 3}" for i in range(n_clips))
-    made = ScoreTable(
-        TAGS, clips, artists, (None,) * n_clips, labels, scores, "mine", "by-artist", "test", f"net {skill}"
-    )
-    return dataclasses.replace(made, **changes)
+    return score_table(labels, scores, TAGS, clips_per_artist=3, **{"model": f"net {skill}", **changes})
 
 
 def shuffled(made: ScoreTable, seed: int = 1) -> ScoreTable:

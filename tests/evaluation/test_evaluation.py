@@ -25,6 +25,7 @@ from earmark.models import create_model
 from earmark.models.checkpoint import make_card, save_checkpoint
 from earmark.report.evaluation_page import to_markdown
 from earmark.tagging.tagger import Tagger
+from tests.helpers.score_tables import score_table
 
 TAGS = Vocabulary((Tag("rock", category="genre"), Tag("calm", "regression", "mood"), Tag("all"), Tag("rare")))
 
@@ -38,19 +39,7 @@ def table(n_clips: int = 40, **changes: Any) -> ScoreTable:
     labels[:, 3] = np.arange(n_clips) == 3
     labels[5, 0] = math.nan
     scores = np.clip(0.4 * np.nan_to_num(labels) + 0.6 * rng.random((n_clips, 4)), 0, 1).astype(np.float32)
-    made = ScoreTable(
-        TAGS,
-        tuple(f"clip {i}" for i in range(n_clips)),
-        tuple(f"artist {i // 4}" for i in range(n_clips)),
-        (None,) * n_clips,
-        labels,
-        scores,
-        "mine",
-        "by-artist",
-        "test",
-        "net",
-    )
-    return dataclasses.replace(made, **changes)
+    return score_table(labels, scores, TAGS, clips_per_artist=4, **changes)
 
 
 def test_scores_are_written_and_read_back(tmp_path: Path) -> None:

@@ -16,18 +16,10 @@ from earmark.core.tag_lists import load_vocabulary
 from earmark.export import export_onnx
 from earmark.importers.detect_format import import_weights
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.usefixtures("one_thread")]
 
 TOLERANCE = 1e-4
 CLIPS = ("joram", "fishin", "sugarplum")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

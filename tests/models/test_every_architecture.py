@@ -18,6 +18,8 @@ from earmark.models.checkpoint import load_checkpoint, make_card, save_checkpoin
 from earmark.tagging.runtime import OnnxModel
 from tests.helpers.onnx_files import without_embedding
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL_OPTIONS: dict[str, list[dict]] = {
     "bristol_raw": [
         {"window_seconds": 1.0},
@@ -84,14 +86,6 @@ An architecture that is not named here is tested with its defaults."""
 N_TAGS = 5
 TAGS = Vocabulary.of([f"tag {i}" for i in range(N_TAGS)])
 CASES = [(name, options) for name in list_models() for options in SMALL_OPTIONS.get(name, [{}])]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=[f"{name}-{json.dumps(options)}" for name, options in CASES])

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from earmark.core.errors import ConfigError
-from earmark.models import TaggingModel, create_model, list_models, register_model, registry
+from earmark.models import TaggingModel, create_model, list_models, register_model
+from earmark.models.registry import MODELS
 
 
 class Mean(TaggingModel):
@@ -25,9 +26,10 @@ class Mean(TaggingModel):
 
 
 @pytest.fixture
-def own_registry(monkeypatch):
-    """The registry may be added to; what is added goes with the test."""
-    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+def own_registry():
+    """The registry may be added to; what is added is forgotten after the test."""
+    with MODELS.temporary():
+        yield
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from earmark.papers.figures import ClaimFigures, Figures, make_figures
 from earmark.papers.page import to_markdown
 from earmark.papers.results import Results, read_results, write_results
 from earmark.papers.tables import PaperTables, load_tables, tables_from
+from tests.helpers.score_tables import score_table
 
 TAGS = Vocabulary((Tag("rock"), Tag("calm", "regression", "mood"), Tag("piano"), Tag("tense", "regression", "mood")))
 N = 300
@@ -31,12 +32,8 @@ def scores(skill: float, seed: int, n_clips: int = 150, **changes: Any) -> Score
     labels = (fixed.random((n_clips, 4)) < 0.4).astype(np.float32)
     labels[:, [1, 3]] = fixed.random((n_clips, 2))
     values = (skill * labels + (1 - skill) * rng.random(labels.shape)).astype(np.float32)
-    clips = tuple(f"clip {i}" for i in range(n_clips))
-    artists = tuple(f"artist {i // 2}" for i in range(n_clips))
-    made = ScoreTable(
-        TAGS, clips, artists, (None,) * n_clips, labels, values, "emotify", "artist-disjoint", "test", "net"
-    )
-    return dataclasses.replace(made, **changes)
+    names = {"dataset": "emotify", "protocol": "artist-disjoint", **changes}
+    return score_table(labels, values, TAGS, clips_per_artist=2, **names)
 
 
 def runs(skill: float, start: int, n: int = 3, spread: float = 0.01) -> list[ScoreTable]:

@@ -11,7 +11,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 
 from earmark.core.errors import ConfigError, DataError
-from earmark.core.vocabulary import Tag, Vocabulary
+from earmark.core.vocabulary import Tag
 from earmark.evaluation import ScoreTable
 from earmark.plots import save
 from earmark.plots.calibration import Reliability, reliabilities, reliability_frame
@@ -21,23 +21,7 @@ from earmark.plots.confusion import confusion, confusion_frame, order_together
 from earmark.plots.confusion_figures import draw_confused_pairs, draw_confusion
 from earmark.plots.threshold_figures import draw_threshold_curves, draw_thresholds
 from earmark.plots.thresholds import threshold_curves, threshold_frame
-
-
-def table(labels: Any, scores: Any, tags: tuple[Tag, ...] | None = None, *, clips_per_artist: int = 1) -> ScoreTable:
-    y, s = np.asarray(labels, np.float32), np.asarray(scores, np.float64)
-    n = len(y)
-    return ScoreTable(
-        Vocabulary(tags or tuple(Tag(name) for name in ("rock", "jazz", "folk", "techno")[: y.shape[1]])),
-        tuple(f"clip {i}" for i in range(n)),
-        tuple(f"artist {i // clips_per_artist}" for i in range(n)),
-        (None,) * n,
-        y,
-        s,
-        "mine",
-        "by-artist",
-        "test",
-        "net",
-    )
+from tests.helpers.score_tables import score_table
 
 
 def of(found: list[Reliability], tag: str | None, kind: str = "classification") -> Reliability:
@@ -49,7 +33,7 @@ def drawn_by_scores(n: int = 4000) -> ScoreTable:
     """Labels of "rock" are drawn by its scores; those of "jazz" by half of its scores."""
     rng = np.random.default_rng(0)
     scores = rng.random((n, 2))
-    return table(rng.random((n, 2)) < scores * [1, 0.5], scores)
+    return score_table(rng.random((n, 2)) < scores * [1, 0.5], scores)
 
 
 def test_scores_that_mean_what_they_say_have_an_error_that_chance_explains() -> None:
@@ -86,10 +70,10 @@ def test_clips_of_one_artist_widen_the_interval_and_few_clips_never_give_none() 
     rng = np.random.default_rng(1)
     label = np.repeat(rng.random(20) < 0.5, 30)[:, None]  # an artist's clips are all alike
     scores = np.full((600, 1), 0.5)
-    clustered = of(reliabilities(table(label, scores, clips_per_artist=30)), "rock")
-    single = of(reliabilities(table(label, scores)), "rock")
+    clustered = of(reliabilities(score_table(label, scores, clips_per_artist=30)), "rock")
+    single = of(reliabilities(score_table(label, scores)), "rock")
     assert (clustered.high - clustered.low)[0] > 3 * (single.high - single.low)[0]
-    two = of(reliabilities(table([[1], [1]], [[0.9], [0.95]])), "rock")
+    two = of(reliabilities(score_table([[1], [1]], [[0.9], [0.95]])), "rock")
     assert two.shares[0] == 1
     assert two.low[0] == pytest.approx(0.342, abs=0.01)  # Wilson: 2 of 2
     assert two.high[0] == 1
@@ -98,7 +82,7 @@ def test_clips_of_one_artist_widen_the_interval_and_few_clips_never_give_none() 
 def test_degrees_have_a_curve_without_chance() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random((300, 1))
-    found = reliabilities(table(scores**2, scores, (Tag("calm", "regression"),)))
+    found = reliabilities(score_table(scores**2, scores, (Tag("calm", "regression"),)))
     calm = of(found, "calm", "regression")
     np.testing.assert_allclose(calm.shares, calm.mean_scores**2, atol=0.01)
     assert calm.chance is None
@@ -107,9 +91,9 @@ def test_degrees_have_a_curve_without_chance() -> None:
 
 def test_calibration_refuses_scores_that_are_no_shares_and_bins_out_of_range() -> None:
     with pytest.raises(DataError, match=r"scores in 0\.\.1, these are -2 to 3"):
-        reliabilities(table([[1], [0]], [[3], [-2]]))
+        reliabilities(score_table([[1], [0]], [[3], [-2]]))
     with pytest.raises(ConfigError) as caught:
-        reliabilities(table([[1], [0]], [[1], [0]]), n_bins=1, spacing="log")  # type: ignore[arg-type]
+        reliabilities(score_table([[1], [0]], [[1], [0]]), n_bins=1, spacing="log")  # type: ignore[arg-type]
     assert len(caught.value.problems) == 2
 
 
@@ -132,10 +116,10 @@ def test_threshold_curve_agrees_with_scikit_learn_and_marks_what_is_chosen() -> 
 
 def test_a_perfect_tag_has_its_threshold_in_the_gap_and_one_sided_tags_have_none() -> None:
     (rock,) = threshold_curves(
-        table([[1, 1], [1, 1], [0, 1], [0, 1]], [[0.9, 0.1], [0.8, 0.2], [0.2, 0.3], [0.1, 0.4]])
+        score_table([[1, 1], [1, 1], [0, 1], [0, 1]], [[0.9, 0.1], [0.8, 0.2], [0.2, 0.3], [0.1, 0.4]])
     )
     assert (rock.tag, rock.best, rock.best_f1) == ("rock", pytest.approx(0.5), 1.0)
-    (above,) = threshold_curves(table([[1], [0]], [[0.9], [0.1]]), {"rock": 0.95})
+    (above,) = threshold_curves(score_table([[1], [0]], [[0.9], [0.1]]), {"rock": 0.95})
     assert (above.chosen_recall, above.chosen_f1) == (0, 0)
     assert np.isnan(above.chosen_precision)
 
@@ -148,7 +132,7 @@ def confused() -> ScoreTable:
         scores[10 * tag : 10 * tag + 10, tag] = 0.6
     scores[10:18, 0] = 0.9
     scores[20:30, 2] = 0.1
-    return table(labels, scores)
+    return score_table(labels, scores)
 
 
 def test_planted_confusion_is_found() -> None:
@@ -170,12 +154,12 @@ def test_planted_confusion_is_found() -> None:
 
 def test_clips_with_both_tags_and_unlabelled_ones_are_no_confusion() -> None:
     labels = np.array([[1, 1], [1, np.nan], [1, 0], [0, 0]])
-    found = confusion(table(labels, [[0.2, 0.9], [0.2, 0.9], [0.8, 0.1], [0.1, 0.1]]))
+    found = confusion(score_table(labels, [[0.2, 0.9], [0.2, 0.9], [0.8, 0.1], [0.1, 0.1]]))
     assert found.counts[0, 1] == 1
     assert found.outranks[0, 1] == 0
     assert np.isnan(found.outranks[1, 0])  # no clip has the second without the first
     with pytest.raises(DataError, match="at least two"):
-        confusion(table([[1], [0]], [[1], [0]]))
+        confusion(score_table([[1], [0]], [[1], [0]]))
     with pytest.raises(ConfigError, match="must be one of outranks, score, drawn"):
         found.measured("rank")  # type: ignore[arg-type]
 
@@ -197,17 +181,17 @@ def test_the_worst_clip_is_the_one_with_everything_upside_down() -> None:
 
 def test_clips_of_degrees_are_judged_by_their_error() -> None:
     tags = (Tag("calm", "regression"), Tag("sad", "regression"))
-    found = clip_list(table([[0.5, 0.5], [0, 0], [1, 1]], [[0.5, 0.5], [0.9, 0.9], [0.9, 0.8]], tags), n=1)
+    found = clip_list(score_table([[0.5, 0.5], [0, 0], [1, 1]], [[0.5, 0.5], [0.9, 0.9], [0.9, 0.8]], tags), n=1)
     assert (found.metric, found.worst[0].clip, found.best[0].clip) == ("rmse", "clip 1", "clip 0")
     with pytest.raises(DataError, match="no clip can be judged"):
-        clip_list(table([[1, 1], [0, 0]], [[1, 1], [0, 0]]))
+        clip_list(score_table([[1, 1], [0, 0]], [[1, 1], [0, 0]]))
 
 
 def test_figures_are_drawn_of_few_and_of_many_tags(tmp_path: Any) -> None:
     rng = np.random.default_rng(0)
     tags = tuple(Tag(f"tag {i} $x$" if i else "<b>&", "regression" if i == 3 else "classification") for i in range(24))
     labels = (rng.random((60, 24)) < 0.3).astype(float)
-    many = table(labels, np.clip(0.3 * labels + 0.7 * rng.random((60, 24)), 0, 1), tags)
+    many = score_table(labels, np.clip(0.3 * labels + 0.7 * rng.random((60, 24)), 0, 1), tags)
     for made in (many, confused()):
         found, curves, pairs = (
             reliabilities(made, n_resamples=20),

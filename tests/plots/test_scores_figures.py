@@ -30,6 +30,7 @@ from earmark.plots.tag_counts import tag_counts
 from earmark.plots.top_tags import Answer, answer_of, draw_top_tags, top_tags
 from earmark.plots.training_size import draw_training_size, points_of, size_tables
 from earmark.training.run import train
+from tests.helpers.score_tables import score_table
 from tests.helpers.training_runs import KIM, recipe, tones
 
 INFO = DatasetInfo("made", "Made", "", "", "", "", ())
@@ -41,17 +42,10 @@ def scores(values, labels, tags=None, *, clips=None, model="model", kinds=None) 
     tags = tags or [f"tag {i}" for i in range(values.shape[1])]
     kinds = kinds or ["classification"] * len(tags)
     clips = tuple(clips or (f"clip {i}" for i in range(len(values))))
-    return ScoreTable(
-        Vocabulary(tuple(Tag(tag, kind) for tag, kind in zip(tags, kinds, strict=True))),
-        clips,
-        tuple(f"artist of {clip}" for clip in clips),
-        (None,) * len(clips),
-        labels,
-        values,
-        "made",
-        "by-hand",
-        "test",
-        model,
+    vocabulary = Vocabulary(tuple(Tag(tag, kind) for tag, kind in zip(tags, kinds, strict=True)))
+    artists = tuple(f"artist of {clip}" for clip in clips)
+    return score_table(
+        labels, values, vocabulary, clips=clips, artists=artists, dataset="made", protocol="by-hand", model=model
     )
 
 

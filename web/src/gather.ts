@@ -1,9 +1,6 @@
 /** Which files a person means who drops files or folders. */
 
-/** What has a sound and is found when a folder is searched; files that are dropped themselves are always taken. */
-const SUFFIXES = new Set(
-  "aac aif aiff caf flac m4a m4b mka mp2 mp3 mp4a oga ogg opus wav wave weba webm wma wv ape ac3 amr au".split(" "),
-);
+import SUFFIXES from "./audio_suffixes.json";
 
 export interface Found {
   file: File;
@@ -17,9 +14,10 @@ export interface Gathered {
   skipped: number;
 }
 
+/** Is it audio by its ending? Asked of files in folders; those that are dropped themselves are always taken. */
 export function isAudioName(name: string): boolean {
-  const suffix = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase();
-  return suffix !== undefined && SUFFIXES.has(suffix) && !name.startsWith("._");
+  const suffix = /\.[^.]+$/.exec(name)?.[0].toLowerCase();
+  return suffix !== undefined && SUFFIXES.includes(suffix) && !name.startsWith("._");
 }
 
 /** From a file input; with a folder, paths begin with its name. */

@@ -1,4 +1,4 @@
-"""What the Python half answers, for the page's own tests to be held to: `python web/tests/from_python.py` writes it anew."""
+"""Expected values for the page's own tests, and its audio endings: `python web/tests/from_python.py` writes both."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
+from earmark.core.audio_formats import page_suffixes
 from earmark.core.calibration import Platt, calibrated
 from earmark.core.card import InputSpec
 from earmark.core.tag_constraints import TagRules
@@ -18,6 +19,7 @@ from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.tagger import TagScores, aggregate
 
 OUT = Path(__file__).with_name("numbers.json")
+SUFFIXES = Path(__file__).parents[1] / "src/audio_suffixes.json"
 CLIPS = Path(__file__).parents[2] / "examples/clips"
 RATES_HZ = ((44_100, 16_000), (48_000, 16_000), (22_050, 16_000), (8_000, 16_000), (44_100, 12_000), (96_000, 22_050))
 EVERY = 7  # of the resampled samples, so many are kept
@@ -120,3 +122,4 @@ def _held() -> dict[str, Any]:
 
 if __name__ == "__main__":
     OUT.write_text(json.dumps(numbers(), separators=(",", ":")) + "\n")
+    SUFFIXES.write_text(json.dumps(page_suffixes()) + "\n")

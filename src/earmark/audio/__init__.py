@@ -1,7 +1,7 @@
 """From files to windows of samples: decode, mix to mono, resample, cut.
 
-Everything is a stream: memory does not grow with the length of a file. Decoding is FFmpeg's (PyAV),
-resampling is soxr's. All samples are float32, full scale is -1..1.
+Files are read as streams: memory does not grow with their length. PyAV (FFmpeg) decodes, soxr resamples. All samples
+are float32, full scale is -1..1.
 """
 
 from earmark.audio.chunker import (
@@ -14,12 +14,13 @@ from earmark.audio.chunker import (
     window_starts,
     windows,
 )
-from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioStream, Samples
+from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioSource, AudioStream, Samples
 
 __all__ = [
     "SILENCE_PEAK",
     "SILENT",
     "AudioBytes",
+    "AudioSource",
     "AudioStream",
     "Samples",
     "cut",

@@ -1,19 +1,17 @@
-"""From streams to windows: the only chunker. The only decoder is :mod:`earmark.audio.decoder`.
+"""Cut streams of samples into windows, all of them or only some. Nothing else cuts audio.
 
-Everything is a stream: memory does not grow with the length of a file. Decoding is FFmpeg's (PyAV),
-resampling is soxr's. All samples are float32, full scale is -1..1.
+Files are decoded by :mod:`earmark.audio.decoder`. Memory does not grow with the length of a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioStream, Samples
+from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioSource, AudioStream, Samples
 from earmark.audio.seeking import Segments, read_segments
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError
@@ -22,6 +20,7 @@ __all__ = [
     "SILENCE_PEAK",
     "SILENT",
     "AudioBytes",
+    "AudioSource",
     "AudioStream",
     "Samples",
     "cut",
@@ -35,12 +34,12 @@ __all__ = [
 ]
 
 
-def stream(source: str | Path | AudioBytes, sample_rate_hz: int) -> AudioStream:
+def stream(source: AudioSource, sample_rate_hz: int) -> AudioStream:
     """A file's audio as blocks of mono float32 samples at ``sample_rate_hz``; see :class:`AudioStream`."""
     return AudioStream(source, sample_rate_hz)
 
 
-def load(source: str | Path | AudioBytes, sample_rate_hz: int) -> Samples:
+def load(source: AudioSource, sample_rate_hz: int) -> Samples:
     """A whole file, mono float32, shape ``(n_samples,)``, at ``sample_rate_hz``. Raises AudioError."""
     blocks = list(stream(source, sample_rate_hz))
     return np.concatenate(blocks)
@@ -81,10 +80,23 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int) -> Samples:
 def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
     """Cut a stream of mono blocks at the spec's rate into windows, each ``(window_samples,)``.
 
-    Every sample lies in at least one window. What is left at the end gets a window as
-    ``spec.last_window`` says; a stream shorter than a window is filled up with zeros; an empty stream
-    gives none. The k-th window starts at sample ``window_starts(n_samples, spec)[k]``; with
-    ``spec.lead_samples`` the first begins before the stream, on its mirror image.
+    Every sample is in at least one window. Samples left over at the end get a window as ``spec.last_window`` says; a
+    stream shorter than a window is padded with zeros; an empty stream gives no window. Window k starts at sample
+    ``window_starts(n_samples, spec)[k]``. With ``spec.lead_samples`` the first one starts before the stream, in its
+    mirror image.
+
+    Args:
+        blocks: ``(n,)`` float32 each, of any lengths.
+        spec: length and distance of the windows, in samples.
+
+    Yields:
+        ``(window_samples,)`` float32.
+
+    Example:
+        >>> from earmark.core.card import InputSpec
+        >>> spec = InputSpec(sample_rate_hz=16_000, window_samples=4, hop_samples=4, last_window="overlap")
+        >>> [window.tolist() for window in windows([np.arange(6, dtype=np.float32)], spec)]
+        [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]]
     """
     size, hop = spec.window_samples, spec.hop_samples
     kept = np.empty(0, np.float32)  # begins at the next window's start; up to a window before it is kept too
@@ -98,8 +110,8 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
             behind += hop
         drop = max(0, behind - size)  # an overlapping last window reaches at most `size` back
         kept, behind = kept[drop:], behind - drop
-    unheard = len(kept) - behind - (size - hop if n_given else 0)
-    if unheard <= 0:
+    n_left = len(kept) - behind - (size - hop if n_given else 0)
+    if n_left <= 0:
         return
     if n_given and spec.last_window == "overlap":
         yield kept[-size:]
@@ -108,7 +120,7 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
 
 
 def _led(blocks: Iterable[Samples], lead_samples: int) -> Iterator[Samples]:
-    """The stream with the mirror image of its first samples in front; the first sample itself is not doubled."""
+    """The stream with its first samples mirrored in front; the first sample itself is not repeated."""
     waiting = np.empty(0, np.float32)
     parts = iter(blocks)
     if lead_samples:
@@ -124,26 +136,28 @@ def _led(blocks: Iterable[Samples], lead_samples: int) -> Iterator[Samples]:
 def window_starts(n_samples: int, spec: InputSpec) -> npt.NDArray[np.int64]:
     """First sample of every window that :func:`windows` cuts from ``n_samples`` samples, ``(n_windows,)``.
 
-    Negative where a window begins on the mirror image in front.
+    Negative where a window starts in the mirror image in front.
     """
     if n_samples < 1:
         return np.empty(0, np.int64)
     n_all = n_samples + spec.lead_samples
     n_whole = max(0, (n_all - spec.window_samples) // spec.hop_samples + 1)
     starts = np.arange(n_whole, dtype=np.int64) * spec.hop_samples
-    heard = starts[-1] + spec.window_samples if n_whole else 0
-    if heard < n_all:
+    covered = starts[-1] + spec.window_samples if n_whole else 0
+    if covered < n_all:
         overlap = n_whole and spec.last_window == "overlap"
         starts = np.append(starts, n_all - spec.window_samples if overlap else n_whole * spec.hop_samples)
     return starts - spec.lead_samples
 
 
 def sparse_starts(n_samples: int, spec: InputSpec, n_windows: int) -> npt.NDArray[np.int64]:
-    """First samples of ``n_windows`` of the windows that :func:`windows` cuts, spread evenly; empty where there are
-    no more whole ones than that.
+    """First samples of ``n_windows`` of the windows that :func:`windows` cuts, spread evenly over the file.
 
-    Only windows that lie wholly in the file are taken: what is filled up at its ends is little heard music. Each stands
-    in the middle of its n-th part of the file.
+    Only windows that are entirely inside the file are taken, without padding. Each is in the middle of its n-th part of
+    the file.
+
+    Returns:
+        ``(n_windows,)`` int64; empty where the file has no more whole windows than that.
     """
     starts = window_starts(n_samples, spec)
     on_grid = (starts + spec.lead_samples) % spec.hop_samples == 0
@@ -154,10 +168,10 @@ def sparse_starts(n_samples: int, spec: InputSpec, n_windows: int) -> npt.NDArra
     return spread
 
 
-def sparse_windows(source: str | Path | AudioBytes, spec: InputSpec, n_windows: int) -> Segments | None:
-    """``n_windows`` of a file's windows without the rest of it, found by seeking: see :func:`sparse_starts`.
+def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> Segments | None:
+    """Read only ``n_windows`` of a file's windows, by seeking; see :func:`sparse_starts`.
 
-    They are the very windows that :func:`windows` cuts from the whole file, to within the rounding of float32.
+    They equal the windows that :func:`windows` cuts from the whole file, to within float32 rounding.
 
     Returns:
         The windows; None for a file that has no more than that.

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import av
 import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.frames import CONTAINERS, file_url, gathered_frames
+from earmark.audio.frames import file_url, joined_frames
 from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
-from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.audio_formats import format_whitelist
+from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
 
-_LEAST_RATE_HZ = 1_000  # no sound is stored at less, and resampled a block at 1 Hz would take gigabytes
+_MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would take gigabytes once resampled
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
 _DAMAGED_SHARE = 0.01
@@ -35,11 +37,16 @@ class AudioBytes:
 
     Attributes:
         content: the whole file.
-        name: what errors call it. Its ending tells FFmpeg, as a file's does, which format to try first.
+        name: used in error messages and results, if there is one. FFmpeg tries the format of its ending first.
     """
 
     content: bytes = field(repr=False)
-    name: str
+    name: str | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The name as a path; None without a name."""
+        return None if self.name is None else Path(self.name)
 
     @classmethod
     def read(cls, path: str | Path) -> AudioBytes:
@@ -52,12 +59,45 @@ class AudioBytes:
             raise AudioError(cause(error), path) from error
 
 
+AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | AudioBytes
+"""An audio file: its path, its content, or a file object opened in binary mode."""
+
+
+def as_source(source: AudioSource) -> Path | AudioBytes:
+    """A path, or a file in memory. A file object is read from where it stands to its end.
+
+    Raises:
+        AudioError: a file object cannot be read.
+        ConfigError: not an audio source, e.g. a file object opened in text mode.
+    """
+    if isinstance(source, AudioBytes):
+        return source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return AudioBytes(bytes(source))
+    if isinstance(source, str | os.PathLike):
+        return Path(source)
+    if not hasattr(source, "read"):
+        raise ConfigError(
+            f"{type(source).__name__} is not an audio source: must be a path, bytes or a binary file object "
+            "(samples: use tag_waveform)"
+        )
+    name = getattr(source, "name", None)
+    name = name if isinstance(name, str) else None  # a number for some, e.g. temporary files
+    try:
+        content = source.read()
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        raise AudioError(f"cannot be read ({getattr(error, 'strerror', None) or error})", name) from error
+    if not isinstance(content, bytes):
+        raise ConfigError(f"{name or type(source).__name__}: must be opened in binary mode, as by open(path, 'rb')")
+    return AudioBytes(content, name)
+
+
 class _NamedBytes(io.BytesIO):
-    """What FFmpeg reads from; PyAV hands it the name, of which only the ending means something to it."""
+    """File object for PyAV. FFmpeg is given its name, and uses the ending."""
 
     def __init__(self, source: AudioBytes) -> None:
         super().__init__(source.content)
-        self.name = f"audio{Path(source.name).suffix}"
+        self.name = f"audio{Path(source.name or '').suffix}"
 
 
 class AudioStream:
@@ -66,11 +106,11 @@ class AudioStream:
     A frame's channels are averaged. Iterate once.
 
     Args:
-        source: the file, on disk or in memory.
+        source: the file: path, bytes, binary file object or :class:`AudioBytes`.
         sample_rate_hz: rate of the blocks, whatever the file's own.
 
     Attributes:
-        path: the file; for one in memory, its name.
+        path: the file; the name of one in memory, None without a name.
         duration_seconds: audio decoded so far.
         peak: largest absolute sample so far, after mixing to mono.
         warnings: what a user should know though it is no error, one line each; complete at the end.
@@ -81,9 +121,9 @@ class AudioStream:
             file promises more than that.
     """
 
-    def __init__(self, source: str | Path | AudioBytes, sample_rate_hz: int) -> None:
-        self.source = source
-        self.path = Path(source.name if isinstance(source, AudioBytes) else source)
+    def __init__(self, source: AudioSource, sample_rate_hz: int) -> None:
+        self.source = as_source(source)
+        self.path = self.source.path if isinstance(self.source, AudioBytes) else self.source
         self.sample_rate_hz = sample_rate_hz
         self.duration_seconds = 0.0
         self.peak = 0.0
@@ -105,32 +145,32 @@ class AudioStream:
             self.warnings.append(SILENT)
 
     def open_container(self) -> av.container.InputContainer:
-        """The file as FFmpeg's demuxer sees it; :func:`cause` puts PyAV's errors in words. To be closed by the caller."""
+        """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors."""
         if isinstance(self.source, AudioBytes):
             _check_size(len(self.source.content), self.path)
             file: str | BinaryIO = _NamedBytes(self.source)
         else:
-            _check_file(self.path)
-            file = file_url(self.path)
-        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": CONTAINERS})
+            _check_file(self.source)
+            file = file_url(self.source)
+        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": format_whitelist()})
 
     def open_bytes(self) -> BinaryIO:
-        """The file's own bytes, for a look beside the decoder."""
-        return io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.path.open("rb")
+        """The file's own bytes, for checks that FFmpeg does not make."""
+        return io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.source.open("rb")
 
     def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
         if not container.streams.audio:
             raise AudioError(f"holds no audio ({container.format.name})", self.path)
-        path = None if isinstance(self.source, AudioBytes) else self.path
+        path = None if isinstance(self.source, AudioBytes) else self.source
         log = PacketLog()
         resampler: soxr.ResampleStream | None = None
         rate_hz: int | None = None
-        for frame in gathered_frames(container, path, log, self.open_container):
+        for frame in joined_frames(container, path, log, self.open_container):
             if frame.sample_rate != rate_hz:  # the first frame, or a chained stream that goes on at another rate
                 if resampler is not None:
                     yield resampler.resample_chunk(_NO_SAMPLES, last=True)
                 rate_hz, resampler = frame.sample_rate, None
-                if rate_hz < _LEAST_RATE_HZ:
+                if rate_hz < _MIN_RATE_HZ:
                     raise AudioError(f"not audio: a sample rate of {rate_hz} Hz", self.path)
                 if rate_hz != self.sample_rate_hz:
                     resampler = soxr.ResampleStream(
@@ -140,7 +180,7 @@ class AudioStream:
             yield mono if resampler is None else resampler.resample_chunk(mono)
         if resampler is not None:
             yield resampler.resample_chunk(_NO_SAMPLES, last=True)
-        self._judge(container, container.streams.audio[0], log)
+        self._check_complete(container, container.streams.audio[0], log)
 
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
@@ -163,8 +203,8 @@ class AudioStream:
         self.duration_seconds += mono.size / frame.sample_rate
         return mono
 
-    def _judge(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
-        """At the end of the file: was this all of it?"""
+    def _check_complete(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
+        """At the end of the file: is it complete?"""
         if self.duration_seconds == 0:
             if log.n_damaged:
                 raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
@@ -196,13 +236,13 @@ def _check_file(path: Path) -> None:
     _check_size(status.st_size, path)
 
 
-def _check_size(n_bytes: int, path: Path) -> None:
+def _check_size(n_bytes: int, path: Path | None) -> None:
     if n_bytes == 0:
         raise AudioError("the file is empty (0 bytes)", path)
 
 
 def cause(error: Exception) -> str:
-    """FFmpeg's and the system's errors in words for a person, without the path."""
+    """A message for an error of FFmpeg or the system, without the path."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError):

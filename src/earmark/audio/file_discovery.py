@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.core.audio_formats import AUDIO_SUFFIXES
+from earmark.core.audio_formats import has_audio_suffix
 from earmark.core.errors import AudioError
 
 
@@ -30,7 +30,7 @@ def find_audio(paths: Iterable[str | Path]) -> Iterator[AudioFile]:
     """Files as they are named, and audio files below folders, sorted by name within each folder.
 
     A file that is named is taken whatever its name ends in. In folders, files are taken by their ending
-    (:data:`earmark.core.audio_formats.AUDIO_SUFFIXES`); names that begin with a dot are left out. Links to folders
+    (:func:`earmark.core.audio_formats.has_audio_suffix`); names that begin with a dot are left out. Links to folders
     are followed, each folder is read once; a link back to a folder that it lies in is given as an error.
     """
     seen: set[tuple[int, int]] = set()
@@ -72,5 +72,5 @@ def _walk(
             continue
         if is_folder:
             yield from _walk(path, below, (*above, identity), seen)
-        elif path.suffix.lower() in AUDIO_SUFFIXES:
+        elif has_audio_suffix(path):
             yield AudioFile(path, below)

@@ -1,11 +1,11 @@
-"""A file's sound, decoded and gathered: FFmpeg's frames of some hundredths of a second, joined to a second or two.
+"""Decode a file into frames of a second or two, joined from FFmpeg's frames of a few hundredths of a second.
 
-There are two ways, and they give the same samples. Packet by packet shows what cannot be decoded and where, but takes
-Python's lock several times a packet, for 20 microseconds of work at an MP3: threads that decode side by side wait for
+There are two ways, with the same samples. Decoding packet by packet shows what cannot be decoded and where, but takes
+Python's lock several times per packet, for 20 microseconds of work in an MP3: threads that decode in parallel wait for
 each other. A filter graph that reads the file itself (FFmpeg's amovie) gives a joined frame in one call without the
-lock, and goes on behind packets that cannot be decoded. So it goes first. Packet by packet is for sound that changes its
-form on the way, which is decoded twice up to there, and for what is damaged and no MP3; for codecs with larger frames;
-and for files in memory, which the graph cannot read.
+lock, and continues after packets that cannot be decoded, so it is tried first. Packet by packet is for audio whose
+sample format changes (it is decoded twice up to there), for damaged files other than MP3, for codecs with larger
+frames, and for files in memory, which the graph cannot read.
 """
 
 from __future__ import annotations
@@ -18,35 +18,30 @@ from typing import Any
 import av
 
 from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog
+from earmark.core.audio_formats import format_whitelist
 
-GATHERED_SAMPLES = 65_536
-
-# Containers that hold audio. Play lists, network streams and picture formats stay out: FFmpeg would
-# follow addresses written in a text file that is named like a song.
-CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
-    "ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
-)
+JOINED_SAMPLES = 65_536
 
 _MOST_DAMAGED_TOGETHER = 10_000
 
 _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
-"""Codecs with frames of about a thousand samples. Of FLAC the graph does not tell an error in the last frame."""
+"""Codecs with frames of about a thousand samples. For FLAC the graph does not report an error in the last frame."""
 
 
-def gathered_frames(
+def joined_frames(
     container: av.container.InputContainer,
     path: Path | None,
     log: PacketLog,
     reopen: Callable[[], av.container.InputContainer],
 ) -> Iterator[av.AudioFrame]:
-    """Frames of a file's first audio stream, of ``GATHERED_SAMPLES`` or a little more; fewer where its form changes,
-    and at the end.
+    """Frames of a file's first audio stream, of ``JOINED_SAMPLES`` or a little more.
+
+    They are shorter where the sample format changes, and at the end.
 
     Args:
         container: the file, opened and not yet read; it has an audio stream.
         path: the file; None for one in memory.
-        log: told of its packets when the iteration ends; of an undamaged MP3 only of the first and the last.
+        log: filled with its packets by the end of the iteration; for an undamaged MP3, with the first and the last.
         reopen: opens the file anew.
 
     Raises (while iterating):
@@ -61,7 +56,7 @@ def gathered_frames(
                 seconds += frame.samples / frame.sample_rate
                 yield frame
         except (av.FFmpegError, ValueError):
-            log.forget()  # a change of form, a name that is no UTF-8, an FFmpeg without this filter
+            log.forget()  # the sample format changes, the name is not UTF-8, or FFmpeg lacks this filter
         else:
             if _read_whole(container, path, log, seconds):
                 return
@@ -73,22 +68,22 @@ def gathered_frames(
 
 
 def _codec(source: av.AudioStream) -> str | None:
-    """None where there is no decoder, whatever PyAV's types say: reading its packets then says so."""
+    """Name of the codec; None where there is no decoder (PyAV's types omit this). Reading packets then raises."""
     context: av.AudioCodecContext | None = source.codec_context
     return None if context is None else context.codec.canonical_name
 
 
 def _read_whole(container: av.container.InputContainer, path: Path, log: PacketLog, seconds: float) -> bool:
-    """Was that all? To the graph a file that cannot be read on, or a demuxer's error, is the end of the file.
+    """Was that the whole file? The graph treats a read error or a demuxer's error as the end of the file.
 
-    Demuxing once more raises such errors. An MP3 has none but a failing disk's: there, reading it through is enough.
+    Demuxing once more raises such errors. An MP3 can only have read errors, so reading its bytes is enough.
     """
     names, source = container.format.name, container.streams.audio[0]
     base = source.time_base or 0
     as_declared = source.duration is not None and seconds > source.duration * base - TOLERANCE_SECONDS
     if names == "mp3" and as_declared and not log.n_damaged and log.add_mp3_ends(container, lambda: path.open("rb")):
         return True
-    if log.n_damaged and names != "mp3":  # which of them it was may matter, and demuxers may have errors of their own
+    if log.n_damaged and names != "mp3":  # it may matter which packets, and demuxers may raise errors of their own
         return False
     ticks = 0
     for packet in _packets(container, source):
@@ -101,26 +96,26 @@ def _packets(container: av.container.InputContainer, source: av.AudioStream) -> 
     try:
         yield from container.demux(source)
     except IndexError as error:  # PyAV's, at a packet of a stream that was not there when the file was opened
-        raise OSError(EIO, "a stream turns up that its beginning does not name") from error
+        raise OSError(EIO, "a stream appears that its header does not list") from error
 
 
 def file_url(path: Path) -> str:
-    """What FFmpeg calls a file: "file:" keeps names such as "http:song.mp3" from being read as addresses."""
+    """FFmpeg's URL of a file: "file:" keeps names such as "http:song.mp3" from being read as addresses."""
     return f"file:{path}"
 
 
 def _by_graph(url: str, formats: str, index: int, log: PacketLog) -> Iterator[av.AudioFrame]:
-    """The graph's frames; of the packets that cannot be decoded the log knows how many."""
+    """The graph's frames; packets that cannot be decoded are counted in the log."""
     graph = av.filter.Graph()
-    graph.threads = 1  # else it starts one for every core, which have nothing to do
+    graph.threads = 1  # else it starts one per core, with nothing to do
     movie = graph.add(
         "amovie",
         filename=url,
-        format_name=formats.split(",")[0],  # that was found before
-        format_opts=f"format_whitelist={CONTAINERS}",
+        format_name=formats.split(",")[0],  # already detected
+        format_opts=f"format_whitelist={format_whitelist()}",
         streams=str(index),
     )
-    join = graph.add("asetnsamples", nb_out_samples=str(GATHERED_SAMPLES), pad="0")
+    join = graph.add("asetnsamples", nb_out_samples=str(JOINED_SAMPLES), pad="0")
     sink = graph.add("abuffersink")
     graph.link_nodes(movie, join, sink).configure()
     n_together = 0
@@ -154,7 +149,7 @@ def _by_packet(
         log.add(packet, ok=True)
         for frame in frames:
             new_form = (frame.sample_rate, frame.layout.name, frame.format.name)
-            if new_form != form:  # the first frame, or a chained stream that goes on in another form
+            if new_form != form:  # the first frame, or a chained stream that continues in another format
                 if (rest := fifo.read(0, partial=True)) is not None:
                     yield rest
                 fifo, form = av.AudioFifo(), new_form
@@ -163,7 +158,7 @@ def _by_packet(
             if n_given:
                 again = fifo.read(min(n_given, fifo.samples))
                 n_given -= 0 if again is None else again.samples
-        if fifo.samples >= GATHERED_SAMPLES and (gathered := fifo.read(0, partial=True)) is not None:
-            yield gathered
+        if fifo.samples >= JOINED_SAMPLES and (joined := fifo.read(0, partial=True)) is not None:
+            yield joined
     if (rest := fifo.read(0, partial=True)) is not None:
         yield rest

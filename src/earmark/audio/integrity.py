@@ -1,7 +1,6 @@
-"""Is a file all there? What decoders do not tell: they stop at the end of a cut file without a word.
+"""Is a file complete? Decoders do not report it: they stop at the end of a truncated file without an error.
 
-Containers that declare their length are compared with what was decoded. MP3, WAV and Ogg need a look
-at their own bytes.
+A declared length is compared with what was decoded. For MP3, WAV and Ogg the bytes of the file are checked, too.
 """
 
 from __future__ import annotations
@@ -13,14 +12,13 @@ from typing import Any, BinaryIO
 
 import av
 
+from earmark.core.audio_formats import LengthSource, find_format
+
 Opener = Callable[[], BinaryIO]
 """Opens the file, on disk or in memory, anew."""
 
 TOLERANCE_SECONDS = 0.5
 """Declared and decoded length may differ by this much: encoder delay, rounding, stale headers."""
-
-# Containers whose declared length is written in them, not estimated from the bit rate by the decoder.
-_DECLARE_LENGTH = frozenset(["flac", "aiff", "mov", "asf", "matroska", "ape", "wv", "tta", "tak", "mpc", "mpc8", "dsf"])
 
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
@@ -33,16 +31,16 @@ _XING_DISTANCES = (36, 21, 13)  # bytes from the frame's header: MPEG 1 stereo, 
 
 
 class PacketLog:
-    """What is remembered of a file's packets: where the first and the last lie, how many were damaged.
+    """Positions of a file's first and last packet, and how many were damaged.
 
-    It knows only those that it was told of, see :meth:`add_mp3_ends`.
+    Only of the packets that were added; see :meth:`add_mp3_ends`.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Start again."""
         self.n_packets = 0
         self.n_damaged = 0
         self.first_byte: int | None = None
@@ -51,12 +49,12 @@ class PacketLog:
         self._offset = 0
 
     def add(self, packet: Any, *, ok: bool, offset: int = 0) -> None:
-        """Take note of a packet (av.Packet). The empty packet that flushes a decoder does not count.
+        """Add a packet (av.Packet). The empty packet that flushes a decoder does not count.
 
         Args:
             packet: the packet.
             ok: whether it could be decoded.
-            offset: where what the packet was read from begins in the file, in bytes.
+            offset: position in the file, in bytes, of the data that the packet was read from.
         """
         if not packet.size:
             return
@@ -74,17 +72,17 @@ class PacketLog:
         return self._offset + self._last.pos, bytes(self._last)
 
     def add_mp3_ends(self, container: av.container.InputContainer, opener: Opener) -> bool:
-        """Take note of only the first and the last packet of an MP3 that was decoded without an error.
+        """Add only the first and the last packet of an MP3 that was decoded without an error.
 
-        Of no other packets of such a file anything is asked. FFmpeg does not tell a file that cannot be read from one
-        that ends, so it is read once more.
+        Nothing else is needed of such a file. FFmpeg does not distinguish a read error from the end of the file, so
+        the file is read once more.
 
         Args:
             container: the file, opened and not yet read.
             opener: the file.
 
         Returns:
-            False where no frame was found near the end of the file, and nothing was noted.
+            False where no frame was found near the end of the file, and nothing was added.
 
         Raises:
             OSError: the file cannot be read to its end.
@@ -112,7 +110,7 @@ class PacketLog:
 def missing_audio(
     opener: Opener, container: str, log: PacketLog, declared_seconds: float | None, decoded_seconds: float
 ) -> str | None:
-    """Why a fully decoded file is known to lack audio, in one line; None where nothing says so.
+    """Why a fully decoded file is known to lack audio, in one line; None where it is not.
 
     Args:
         opener: the file.
@@ -121,9 +119,9 @@ def missing_audio(
         declared_seconds: length the container gives, exact or estimated; None where it gives none.
         decoded_seconds: length that came out.
     """
-    names = set(container.split(","))
-    exact = bool(names & _DECLARE_LENGTH)
-    if "mp3" in names:
+    source = _length_source(container)
+    exact = source == "header"
+    if source == "mp3":
         exact = has_length_header(opener, log)
         # FFmpeg guesses from the bit rate where a long tag behind the music makes the file longer than its header says.
         declared_seconds = _mp3_header_seconds(opener, log) or declared_seconds
@@ -131,9 +129,9 @@ def missing_audio(
             return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     if exact and declared_seconds and decoded_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
-    if "wav" in names:
+    if source == "riff":
         return _wav_shortfall(opener)
-    if "aac" in names and log.last_is_damaged:
+    if source == "adts" and log.last_is_damaged:
         return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     return None
 
@@ -143,15 +141,18 @@ def declares_length(opener: Opener, container: str, log: PacketLog) -> bool:
 
     ``log`` must know the first packet.
     """
-    names = set(container.split(","))
-    if "mp3" in names:
-        return has_length_header(opener, log)
-    return bool(names & (_DECLARE_LENGTH | {"wav", "ogg"}))
+    source = _length_source(container)
+    return has_length_header(opener, log) if source == "mp3" else source in ("header", "riff", "ogg")
+
+
+def _length_source(container: str) -> LengthSource | None:
+    found = find_format(container)
+    return None if found is None else found.length
 
 
 def may_be_cut_off(opener: Opener, container: str) -> bool:
     """Does an Ogg file lack the mark of its end? Cut files do, and so do recordings of radio streams."""
-    if container != "ogg":
+    if _length_source(container) != "ogg":
         return False
     with opener() as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 66_000))  # a page has 65,307 bytes at most

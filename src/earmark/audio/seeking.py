@@ -1,7 +1,7 @@
-"""Segments of a file without the rest: seek, decode a little before the wanted sample, cut exactly there.
+"""Read segments of a file by seeking: decode from a little before the wanted sample, and cut exactly there.
 
-Sound and positions are those of the full reading, or there is none: whatever is not certain (no declared length, time
-stamps too coarse, damage, a file that ends early) is left to the full reading, which then judges as it always does.
+Samples and positions equal those of a full read. Where that is not certain (no declared length, coarse time stamps,
+damage, a file that ends early) :class:`CannotSeekError` asks for a full read, which then reports any problem.
 """
 
 from __future__ import annotations
@@ -10,31 +10,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, gcd
-from pathlib import Path
 
 import av
 import numpy as np
 import soxr
 
-from earmark.audio.decoder import SILENCE_PEAK, AudioBytes, AudioStream, Samples
+from earmark.audio.decoder import SILENCE_PEAK, AudioSource, AudioStream, Samples
 from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog, declares_length, may_be_cut_off, missing_audio
+from earmark.core.audio_formats import find_format
 from earmark.core.errors import AudioError
 
-SILENT_WHERE_HEARD = "silent: no sample above -80 dBFS in the windows that were heard, so the tags mean nothing"
+SILENT_IN_WINDOWS = "silent: no sample above -80 dBFS in the windows that were read, so the tags mean nothing"
 
-# Containers in which positions are known to be exact to the sample. Others round their time stamps to milliseconds
-# (Matroska, ASF), or estimate lengths (ADTS).
-_EXACT = frozenset(["mp3", "flac", "ogg", "mov", "wav", "aiff"])
 _PREROLL_SECONDS = 0.5  # decoders need what came before: MP3's bit reservoir, Opus' and AAC's overlaps
-_LEAST_PREROLL_SECONDS = 0.2  # where seeking leads a little too far
-_CONTEXT_SAMPLES = 512  # on both sides, at the rate that is wanted: longer than soxr's filter
+_MIN_PREROLL_SECONDS = 0.2  # where seeking goes a little too far
+_CONTEXT_SAMPLES = 512  # on both sides, at the target rate: longer than soxr's filter
 _TAIL_SECONDS = 1.0
 _FIRST_FRAMES = 12
-_AGREEING_SHARE = 0.8  # of the frames must lie where their time stamps say; FFmpeg's for Vorbis err at some pages
+_AGREEING_SHARE = 0.8  # of the frames must be where their time stamps say; FFmpeg's for Vorbis are wrong at some pages
 
 
 class CannotSeekError(Exception):
-    """The file has to be read in full; the text says why, for a person."""
+    """The file has to be read in full; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +39,9 @@ class Segments:
     """Parts of a file.
 
     Attributes:
-        starts: first sample of each, at the rate that was asked for.
+        starts: first sample of each, at the target rate.
         samples: each part, mono float32.
-        duration_seconds: length of the whole file, as a full reading would find it.
+        duration_seconds: length of the whole file, as in a full read.
         warnings: as :attr:`earmark.audio.decoder.AudioStream.warnings`.
     """
 
@@ -55,12 +52,12 @@ class Segments:
 
 
 def read_segments(
-    source: str | Path | AudioBytes, sample_rate_hz: int, length: int, starts_of: Callable[[int], Sequence[int]]
+    source: AudioSource, sample_rate_hz: int, length: int, starts_of: Callable[[int], Sequence[int]]
 ) -> Segments | None:
-    """Parts of equal length of one file, found by seeking.
+    """Read parts of equal length from one file, by seeking.
 
-    The end of the file is looked at, too: truncation is noticed as by a full reading. Damage and NaN are noticed only
-    where something is read.
+    The end of the file is read, too, so truncation is found as in a full read. Damage and NaN are found only in the
+    parts that are read.
 
     Args:
         source: the file.
@@ -72,7 +69,7 @@ def read_segments(
         The parts; None where ``starts_of`` gives none.
 
     Raises:
-        CannotSeekError: the file has to be read in full, be it to say what is wrong with it.
+        CannotSeekError: the file has to be read in full, if only to report what is wrong with it.
     """
     stream = AudioStream(source, sample_rate_hz)
     try:
@@ -91,7 +88,8 @@ class _Seeker:
             raise CannotSeekError("it holds no audio")
         self.source = container.streams.audio[0]
         names = container.format.name
-        if not set(names.split(",")) & _EXACT:
+        form = find_format(names)
+        if form is None or not form.exact_positions:
             raise CannotSeekError(f"positions in this format ({names}) are not exact")
         self.log = PacketLog()
         self.form: tuple[int, str, str] | None = None
@@ -122,7 +120,7 @@ class _Seeker:
         if not starts:
             return None
         parts = tuple(self._part(start, length, n_native) for start in starts)
-        warnings = [SILENT_WHERE_HEARD] if self.stream.peak < SILENCE_PEAK else []
+        warnings = [SILENT_IN_WINDOWS] if self.stream.peak < SILENCE_PEAK else []
         if may_be_cut_off(self.stream.open_bytes, self.container.format.name):
             warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
         return Segments(starts, parts, n_native / self.rate_hz, tuple(warnings))
@@ -142,18 +140,18 @@ class _Seeker:
         return end
 
     def _part(self, start: int, length: int, n_native: int) -> Samples:
-        """One part at the rate that is wanted."""
+        """One part at the target rate."""
         want_hz = self.stream.sample_rate_hz
         shared = gcd(self.rate_hz, want_hz)
-        step, native_step = want_hz // shared, self.rate_hz // shared  # so many samples of each last as long
+        step, native_step = want_hz // shared, self.rate_hz // shared  # these last equally long
         context = _CONTEXT_SAMPLES if want_hz != self.rate_hz else 0
-        n_steps = max(0, start - context) // step  # the resampler's samples then fall where the full reading's do
+        n_steps = max(0, start - context) // step  # so the resampler's samples fall where those of a full read do
         begin = n_steps * native_step
         end = min(n_native, ceil((start + length + context) * self.rate_hz / want_hz))
         first, fifo, count = self._decode(begin, end)
         whole = fifo.read(0, partial=True)
         if first > begin or first + count < end or whole is None:
-            raise CannotSeekError("seeking in it does not lead where it should")
+            raise CannotSeekError("seeking in it does not reach the right position")
         mono = self.stream.to_mono(whole)[begin - first : end - first]
         if want_hz != self.rate_hz:
             mono = soxr.resample(mono, self.rate_hz, want_hz, quality="HQ")
@@ -161,32 +159,32 @@ class _Seeker:
         return np.ascontiguousarray(mono[at : at + length])
 
     def _decode(self, begin: int, end: int | None) -> tuple[int, av.AudioFifo, int]:
-        """Decode from some place before a sample of the file until another, or to the end of the file.
+        """Decode from somewhere before one sample of the file until another, or to its end.
 
         Returns:
             The position of the first decoded sample, all decoded samples, and how many these are.
         """
         target = begin - ceil(_PREROLL_SECONDS * self.rate_hz)
-        if target <= 0:  # seeking to the very beginning does not take away what encoders put in front
+        if target <= 0:  # seeking to the very start would not skip the encoder's padding
             with self.stream.open_container() as container:
-                return self._gather(_frames_of(container, self.log), end, 0)
+                return self._collect(_frames_of(container, self.log), end, 0)
         assert self.source.time_base is not None
         stamp = int((target + self.zero) / (self.source.time_base * self.rate_hz))
         self.container.seek(stamp, stream=self.source, backward=True)
-        first, fifo, count = self._gather(self._frames(), end, None)
-        if first > begin - ceil(_LEAST_PREROLL_SECONDS * self.rate_hz):
-            raise CannotSeekError("seeking in it does not lead where it should")
+        first, fifo, count = self._collect(self._frames(), end, None)
+        if first > begin - ceil(_MIN_PREROLL_SECONDS * self.rate_hz):
+            raise CannotSeekError("seeking in it does not reach the right position")
         return first, fifo, count
 
-    def _gather(
+    def _collect(
         self, frames: Iterator[av.AudioFrame], end: int | None, first: int | None
     ) -> tuple[int, av.AudioFifo, int]:
-        """All frames until a sample; where the first lies is told, or found from the time stamps of all."""
+        """All frames until a sample. The position of the first is given, or found from all time stamps."""
         fifo, offsets, count = av.AudioFifo(), Counter[int](), 0
         for frame in frames:
             form = (frame.sample_rate, frame.layout.name, frame.format.name)
             if self.form not in (None, form):
-                raise CannotSeekError("it changes its form on the way")
+                raise CannotSeekError("its sample format changes")
             if frame.pts is None and first is None and not count:
                 continue
             if frame.pts is not None:
@@ -199,7 +197,7 @@ class _Seeker:
         return (self._agreed(offsets) if first is None else first), fifo, count
 
     def _agreed(self, offsets: Counter[int]) -> int:
-        """Where the frames lie by most of their time stamps."""
+        """Position of the frames by most of their time stamps."""
         if not offsets:
             raise CannotSeekError("it has no time stamps")
         ((place, n),) = offsets.most_common(1)
@@ -218,8 +216,8 @@ class _Seeker:
 
 
 def _frames_of(container: av.container.InputContainer, log: PacketLog) -> Iterator[av.AudioFrame]:
-    """Frames from where the container stands."""
+    """Frames from the container's current position."""
     for packet in container.demux(container.streams.audio[0]):
-        frames = packet.decode()  # a damaged packet raises: the full reading judges it
+        frames = packet.decode()  # a damaged packet raises: the full read reports it
         log.add(packet, ok=True)
         yield from frames

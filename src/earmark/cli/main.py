@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,7 @@ from earmark.cli.text import printable
 from earmark.cli.train import train
 from earmark.cli.tune import tune
 from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
+from earmark.core.plugins import load_plugins
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -46,11 +48,21 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - the callback has done it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugin",
+            metavar="FILE",
+            help="Python file that registers models, datasets, importers or tag formats; repeatable. "
+            "More in EARMARK_PLUGINS.",
+        ),
+    ] = None,
 ) -> None:
     """Listens to music and tags it: genres, instruments, moods, voices, from the sound alone."""
+    load_plugins(plugin or ())
 
 
 app.command(no_args_is_help=True)(tag)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from earmark.core.errors import DataError
+from earmark.core.plugins import PLUGINS_VARIABLE
 
 _ANSWER_SECONDS = 10.0
 
@@ -39,7 +40,9 @@ def connected(address: str = "auto") -> Iterator[None]:
         if address == "local":
             ray.init(address="local", include_dashboard=False, **options)
         else:
-            ray.init(address=address, **options)
+            plugins = os.environ.get(PLUGINS_VARIABLE)  # workers elsewhere need them, too, at the same paths
+            environment = {"runtime_env": {"env_vars": {PLUGINS_VARIABLE: plugins}}} if plugins else {}
+            ray.init(address=address, **environment, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         said = " ".join(str(error).split())
         raise DataError(

@@ -1,43 +1,183 @@
-"""Audio formats, as data."""
+"""Audio formats, as data: endings, FFmpeg's names, how each is sought and checked, and who writes its tags.
+
+A new format is one entry in :data:`FORMATS`. The browser page has its endings from `web/src/audio_suffixes.json`, which
+`python web/tests/from_python.py` writes.
+"""
 
 from __future__ import annotations
 
-AUDIO_SUFFIXES = frozenset(
-    [
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aifc",
-        ".aiff",
-        ".amr",
-        ".ape",
-        ".au",
-        ".caf",
-        ".dff",
-        ".dsf",
-        ".dts",
-        ".flac",
-        ".m4a",
-        ".m4b",
-        ".mka",
-        ".mp2",
-        ".mp3",
-        ".mp4a",
-        ".mpc",
-        ".oga",
-        ".ogg",
-        ".opus",
-        ".rf64",
-        ".snd",
-        ".spx",
-        ".tak",
-        ".tta",
-        ".voc",
-        ".w64",
-        ".wav",
-        ".wave",
-        ".wma",
-        ".wv",
-    ]
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+LengthSource = Literal["header", "mp3", "riff", "ogg", "adts"]
+"""How the length of a file is known, and so whether it is complete.
+
+- header: written in the header, and compared with what was decoded.
+- mp3: counted by a Xing, Info or VBRI header, where there is one; the last frame has to be complete.
+- riff: the header gives the size of the file in bytes.
+- ogg: the last page gives the position of the last sample, and is marked as the end.
+- adts: nowhere; the last frame has to be complete.
+"""
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """One container format.
+
+    Attributes:
+        name: for people.
+        demuxers: FFmpeg's names of the container, one of which is in what it reports for a file. Only files of listed
+            containers are opened.
+        suffixes: file name endings, in lower case and with their dot, by which a search through folders finds files.
+        dataset_suffixes: those of them that datasets with one file per track use.
+        page_suffixes: endings by which the browser page finds files in a folder.
+        exact_positions: seeking finds positions exactly to the sample. Elsewhere time stamps are rounded to
+            milliseconds (Matroska, ASF), or positions are estimated (ADTS).
+        length: how the length is known; None where it is only estimated, and nothing can be checked.
+        tag_writer: key of the class that reads and writes its tags, in
+            :data:`earmark.library.tagfiles.formats.TAG_WRITERS`; None where tags are not written.
+    """
+
+    name: str
+    demuxers: tuple[str, ...]
+    suffixes: tuple[str, ...] = ()
+    dataset_suffixes: tuple[str, ...] = ()
+    page_suffixes: tuple[str, ...] = ()
+    exact_positions: bool = False
+    length: LengthSource | None = None
+    tag_writer: str | None = None
+
+
+# Playlists, network streams and picture formats are left out on purpose: FFmpeg would follow addresses in a text file
+# that is named like a song.
+FORMATS: tuple[AudioFormat, ...] = (
+    AudioFormat(
+        "MP3",
+        demuxers=("mp3",),
+        suffixes=(".mp3", ".mp2"),
+        dataset_suffixes=(".mp3",),
+        page_suffixes=(".mp3", ".mp2"),
+        exact_positions=True,
+        length="mp3",
+        tag_writer="id3",
+    ),
+    AudioFormat(
+        "WAV",
+        demuxers=("wav",),
+        suffixes=(".wav", ".wave", ".rf64"),
+        dataset_suffixes=(".wav",),
+        page_suffixes=(".wav", ".wave"),
+        exact_positions=True,
+        length="riff",
+        tag_writer="id3",
+    ),
+    AudioFormat(
+        "FLAC",
+        demuxers=("flac",),
+        suffixes=(".flac",),
+        dataset_suffixes=(".flac",),
+        page_suffixes=(".flac",),
+        exact_positions=True,
+        length="header",
+        tag_writer="vorbis",
+    ),
+    AudioFormat(
+        "Ogg (Vorbis, Opus, FLAC, Speex)",
+        demuxers=("ogg",),
+        suffixes=(".ogg", ".oga", ".opus", ".spx"),
+        dataset_suffixes=(".ogg", ".opus"),
+        page_suffixes=(".ogg", ".oga", ".opus"),
+        exact_positions=True,
+        length="ogg",
+        tag_writer="vorbis",
+    ),
+    AudioFormat(
+        "M4A",
+        demuxers=("mov",),
+        suffixes=(".m4a", ".m4b", ".mp4a"),
+        dataset_suffixes=(".m4a",),
+        page_suffixes=(".m4a", ".m4b", ".mp4a"),
+        exact_positions=True,
+        length="header",
+        tag_writer="mp4",
+    ),
+    AudioFormat(
+        "AIFF",
+        demuxers=("aiff",),
+        suffixes=(".aif", ".aiff", ".aifc"),
+        page_suffixes=(".aif", ".aiff"),
+        exact_positions=True,
+        length="header",
+        tag_writer="id3",
+    ),
+    AudioFormat(
+        "WMA", demuxers=("asf",), suffixes=(".wma",), page_suffixes=(".wma",), length="header", tag_writer="asf"
+    ),
+    AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), page_suffixes=(".aac",), length="adts"),
+    AudioFormat(
+        "Matroska",
+        demuxers=("matroska",),
+        suffixes=(".mka",),
+        page_suffixes=(".mka", ".weba", ".webm"),
+        length="header",
+    ),
+    AudioFormat("Monkey's Audio", demuxers=("ape",), suffixes=(".ape",), page_suffixes=(".ape",), length="header"),
+    AudioFormat("WavPack", demuxers=("wv",), suffixes=(".wv",), page_suffixes=(".wv",), length="header"),
+    AudioFormat("Musepack", demuxers=("mpc", "mpc8"), suffixes=(".mpc",), length="header"),
+    AudioFormat("True Audio", demuxers=("tta",), suffixes=(".tta",), length="header"),
+    AudioFormat("TAK", demuxers=("tak",), suffixes=(".tak",), length="header"),
+    AudioFormat("DSF", demuxers=("dsf",), suffixes=(".dsf",), length="header"),
+    AudioFormat("DSDIFF", demuxers=("iff",), suffixes=(".dff",)),
+    AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), page_suffixes=(".ac3",)),
+    AudioFormat("DTS", demuxers=("dts",), suffixes=(".dts",)),
+    AudioFormat("AMR", demuxers=("amr",), suffixes=(".amr",), page_suffixes=(".amr",)),
+    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), page_suffixes=(".au",)),
+    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), page_suffixes=(".caf",)),
+    AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",)),
+    AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",)),
+    # Decoded where a file is named; a search through folders leaves them, or would find films.
+    AudioFormat("AVI", demuxers=("avi",)),
+    AudioFormat("MPEG", demuxers=("mpeg", "mpegts")),
+    AudioFormat("LATM", demuxers=("loas",)),
+    AudioFormat("OpenMG", demuxers=("oma",)),
+    AudioFormat("RealMedia", demuxers=("rm",)),
+    AudioFormat("Shorten", demuxers=("shn",)),
+    AudioFormat("xWMA", demuxers=("xwma",)),
 )
-"""File name endings that a search through folders takes for audio (compared in lower case)."""
+"""All formats, those that datasets come in first: the order in which their endings are tried."""
+
+
+def find_format(container: str) -> AudioFormat | None:
+    """The format of a container by FFmpeg's name for it, which may be a list.
+
+    >>> find_format("mov,mp4,m4a,3gp,3g2,mj2").name
+    'M4A'
+    """
+    names = container.split(",")
+    return next((one for one in FORMATS if any(name in one.demuxers for name in names)), None)
+
+
+def has_audio_suffix(path: str | PurePath) -> bool:
+    """Does a file's name end like an audio file's?
+
+    >>> has_audio_suffix("music/Song.MP3"), has_audio_suffix("cover.jpg")
+    (True, False)
+    """
+    suffix = (path if isinstance(path, PurePath) else PurePath(path)).suffix.lower()
+    return any(suffix in one.suffixes for one in FORMATS)
+
+
+def dataset_suffixes() -> tuple[str, ...]:
+    """Endings to try where a dataset has a file for every track, and does not say which kind."""
+    return tuple(suffix for one in FORMATS for suffix in one.dataset_suffixes)
+
+
+def page_suffixes() -> list[str]:
+    """Endings that the browser page takes, sorted."""
+    return sorted(suffix for one in FORMATS for suffix in one.page_suffixes)
+
+
+def format_whitelist() -> str:
+    """FFmpeg's option of that name: the containers that may be opened."""
+    return ",".join(name for one in FORMATS for name in one.demuxers)

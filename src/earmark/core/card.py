@@ -1,6 +1,6 @@
-"""The card without which no model travels: what it hears, what it answers, where it comes from.
+"""The model card: input, tags, thresholds, origin and measured results. Every model has one.
 
-JSON beside the weights and inside the ONNX file's metadata (key :data:`ONNX_METADATA_KEY`).
+It is JSON, next to the weights and in the metadata of the ONNX file (key :data:`ONNX_METADATA_KEY`).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ LastWindow = Literal["pad", "overlap"]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How audio is cut for a model. The only chunker, :func:`earmark.audio.windows`, reads this.
+    """How audio is cut into windows for a model, by :func:`earmark.audio.windows`.
 
     Attributes:
         sample_rate_hz: audio is mixed to mono and resampled to this.
         window_samples: length of one window.
-        hop_samples: distance of window starts; ``window_samples`` for windows side by side.
-        last_window: samples left over at the end of a file get a window of their own, either filled
-            up with zeros ("pad") or moved back so that it ends with the file ("overlap").
-            A file shorter than one window is always filled up with zeros.
-        lead_samples: this many samples, mirrored at the beginning of the file, are put in front of it. For
-            networks whose windows are cut from a spectrogram that was padded so.
+        hop_samples: distance of window starts; ``window_samples`` for windows without overlap.
+        last_window: samples left over at the end of a file get another window, either padded with zeros ("pad") or
+            moved back so that it ends with the file ("overlap"). A file shorter than one window is always padded with
+            zeros.
+        lead_samples: mirrored samples that are put in front of the file, for networks whose windows were cut from a
+            spectrogram with such padding.
     """
 
     sample_rate_hz: int
@@ -53,7 +53,7 @@ class InputSpec:
         if not 1 <= self.hop_samples <= self.window_samples:
             problems.append(
                 f"hop_samples {self.hop_samples}: must be 1 to window_samples ({self.window_samples}), "
-                "or samples would go unheard"
+                "or samples would be skipped"
             )
         if not 0 <= self.lead_samples < self.window_samples:
             problems.append(f"lead_samples {self.lead_samples}: must be 0 or more, and less than window_samples")
@@ -75,16 +75,16 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Metric:
-    """One measured figure. It always says on what: no score is shown without its protocol.
+    """One measured value, with the dataset, protocol and split that it was measured on.
 
     Attributes:
         name: e.g. "roc_auc", "pr_auc", "rmse".
-        value: the figure; None where undefined (a tag with one class only).
+        value: None where undefined (a tag with one class only).
         low, high: ends of the 95 % interval, or None.
         dataset, protocol, split: e.g. "emotify", "artist-disjoint", "test".
         tag: a tag's name, or None for the macro average over tags.
-        resampled: what the bootstrap drew: "artist", "song", "clip" or None.
-        n_clips: clips behind the figure.
+        resampled: unit of the bootstrap: "artist", "song", "clip" or None.
+        n_clips: number of clips.
     """
 
     name: str
@@ -101,29 +101,40 @@ class Metric:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything about a model but its weights.
+    """Everything about a model except its weights.
 
     Attributes:
-        name: how the model is asked for, e.g. ``earmark tag --model NAME``.
+        name: for ``earmark tag --model NAME`` and :func:`earmark.load_tagger`.
         architecture: registered name in :mod:`earmark.models`.
         architecture_options: keyword arguments that rebuild it with :func:`earmark.models.create_model`.
         input: sample rate and windows.
         vocabulary: tags in output order.
-        thresholds: tag name -> calibrated score from which the tag is said to hold (what ``--threshold auto`` uses).
-        calibration: tag name -> map from the network's score to the one that is given out; none for tags whose scores
-            are given out as they are.
-        rules: which tags cannot hold together, and which need another.
+        thresholds: tag name -> calibrated score from which the tag applies (used by ``--threshold auto``).
+        calibration: tag name -> map from the network's score to the reported one; tags without one report the
+            network's score.
+        rules: which tags exclude each other, and which require another.
         frontend: settings of the log-mel inside the network, or None for networks on raw waveforms.
         description: one or two sentences for people.
         version: of this set of weights.
-        training: dataset, protocol, recipe, seed, versions: what made the weights.
-        metrics: what was measured, see :class:`Metric`.
+        training: how the weights were made: dataset, protocol, recipe, seed, versions.
+        metrics: measured values, see :class:`Metric`.
         licence: of the weights.
-        limits: what it is bad at, one sentence each.
+        limits: known weaknesses, one sentence each.
         citations: papers and data to cite.
-        weights_sha256: of the weights file this card stands beside; empty in a card that has none yet.
-        embedding_dims: length of the embedding that an exported model gives beside its scores; None where it gives
+        weights_sha256: of the weights file next to the card; empty in a card without one.
+        embedding_dims: length of the embedding that an exported model gives with its scores; None where it gives
             none, and in the card of a checkpoint.
+
+    Raises:
+        ConfigError: thresholds, calibration or rules for unknown tags, or values out of range. All at once.
+
+    Examples:
+        >>> import earmark
+        >>> card = earmark.load_tagger().card
+        >>> card.name, card.input.sample_rate_hz, len(card.vocabulary) > 100
+        ('earmark-1', 16000, True)
+        >>> earmark.ModelCard.from_json(card.to_json()) == card
+        True
     """
 
     name: str
@@ -181,7 +192,7 @@ class ModelCard:
             where: file name for error messages.
 
         Raises:
-            ModelError: not JSON, made by a newer earmark, keys unknown or missing, or values out of range.
+            ModelError: not JSON, written by a newer earmark, keys unknown or missing, or values out of range.
         """
         try:
             document = json.loads(text)
@@ -212,7 +223,7 @@ class ModelCard:
 
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
-        """The card in a JSON file. Raises ModelError where there is none."""
+        """The card in a JSON file. Raises ModelError if there is none."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -239,7 +250,7 @@ def _rules(document: Any) -> TagRules:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses and tuples as what JSON knows; a vocabulary as the list of its tags."""
+    """Dataclasses and tuples as JSON values; a vocabulary as the list of its tags."""
     if isinstance(value, Vocabulary):
         return [_plain(tag) for tag in value.tags]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -252,7 +263,7 @@ def _plain(value: Any) -> Any:
 
 
 def _build(kind: type[T], values: dict[str, Any]) -> T:
-    """A dataclass from a JSON object: unknown and missing keys are refused by name."""
+    """A dataclass from a JSON object; unknown and missing keys are errors."""
     if not isinstance(values, dict):
         raise TypeError(f"{kind.__name__} must be an object, is {values!r}")
     known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]

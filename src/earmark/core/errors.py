@@ -1,12 +1,15 @@
-"""Every error that earmark raises on purpose. One root, so that a caller can catch all of them.
+"""All exceptions of earmark, with one base class.
 
 EarmarkError
-├── AudioError            a file or a waveform cannot be listened to
-│   └── TruncatedAudioError   audio that is known to be missing: cut short or damaged
+├── AudioError            a file or a waveform cannot be tagged
+│   └── TruncatedAudioError   audio is known to be missing: truncated or damaged
 ├── ModelError            a model, its card or its weights cannot be used
-├── DataError             a table, a dataset, a protocol or an index is not as it must be
-│   └── IndexInUseError       another process writes to the index of a library
-├── ConfigError           options that are unknown, out of range or contradict each other
+│   └── DownloadError         a file could not be fetched
+│       └── WrongFileError    another file was fetched
+├── DataError             a table, dataset, protocol or index is invalid
+│   ├── IndexInUseError       another process writes to the index of a library
+│   └── FileTagsError         the tags in an audio file cannot be read or written
+├── ConfigError           options are unknown, out of range or contradict each other
 └── MissingExtraError     an optional part of earmark is not installed
 """
 
@@ -16,15 +19,36 @@ from pathlib import Path
 
 
 class EarmarkError(Exception):
-    """Root of all errors that earmark raises on purpose."""
+    """Base class of all exceptions of earmark.
+
+    Examples:
+        >>> import earmark
+        >>> try:
+        ...     earmark.load_tagger("earmark-99")
+        ... except earmark.EarmarkError as error:
+        ...     print(type(error).__name__)
+        ModelError
+    """
 
 
 class AudioError(EarmarkError):
-    """A file or a waveform cannot be listened to.
+    """A file or a waveform cannot be tagged.
+
+    Args:
+        reason: one line, without the path.
+        path: the file; None for audio in memory.
 
     Attributes:
-        path: the file, or None for a waveform that came from memory.
-        reason: one line, without the path, fit to be shown to a person.
+        path: the file as a Path; None for audio in memory.
+        reason: one line for people, without the path.
+
+    Examples:
+        >>> import earmark
+        >>> try:
+        ...     earmark.load_tagger().tag("missing.mp3")
+        ... except earmark.AudioError as error:
+        ...     print(error.reason, error.path)
+        no such file missing.mp3
     """
 
     def __init__(self, reason: str, path: str | Path | None = None) -> None:
@@ -34,7 +58,7 @@ class AudioError(EarmarkError):
 
 
 class TruncatedAudioError(AudioError):
-    """A file promises more audio than can be decoded from it: cut short or damaged."""
+    """A file declares more audio than can be decoded: truncated or damaged."""
 
 
 class ModelError(EarmarkError):
@@ -42,27 +66,27 @@ class ModelError(EarmarkError):
 
 
 class DownloadError(ModelError):
-    """A file could not be fetched, or is not the one that was asked for."""
+    """A file could not be fetched, or another one was fetched."""
 
 
 class WrongFileError(DownloadError):
-    """An address answered with another file."""
+    """A URL gave another file than expected."""
 
 
 class DataError(EarmarkError):
-    """A table, a dataset, a protocol or an index of a library is not as it must be."""
+    """A table, dataset, protocol or index of a library is invalid."""
 
 
 class IndexInUseError(DataError):
-    """Another process writes to the index of a library, which has one writer at a time."""
+    """Another process writes to the index of a library, which allows one writer at a time."""
 
 
 class FileTagsError(DataError):
-    """The tags in an audio file cannot be read or written; the file is as it was.
+    """The tags in an audio file cannot be read or written; the file is unchanged.
 
     Attributes:
         path: the file.
-        reason: one line, without the path, fit to be shown to a person.
+        reason: one line for people, without the path.
     """
 
     def __init__(self, reason: str, path: str | Path) -> None:
@@ -71,7 +95,7 @@ class FileTagsError(DataError):
 
 
 class ConfigError(EarmarkError):
-    """Options that are unknown, out of range or contradict each other.
+    """Options are unknown, out of range or contradict each other.
 
     Attributes:
         problems: every problem found, one line each.

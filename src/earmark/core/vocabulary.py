@@ -1,4 +1,4 @@
-"""Tags and the ordered list of them that a model answers with."""
+"""Tags, and the ordered list of tags that a model has outputs for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from earmark.core.errors import ConfigError
 
 TagKind = Literal["classification", "regression"]
-"""classification: a tag holds or does not (label 0 or 1). regression: a degree in 0..1 (pons2017, section 3)."""
+"""classification: a tag applies or not (label 0 or 1). regression: a degree in 0..1 (pons2017, section 3)."""
 
 CATEGORIES = ("genre", "instrument", "voice", "mood", "tempo", "decade", "other")
 """The categories a tag may have, in the order in which they are shown."""
@@ -24,8 +24,16 @@ class Tag:
 
     Attributes:
         name: as shown to people, e.g. ``"female vocals"``.
-        kind: see :data:`TagKind`.
+        kind: "classification" or "regression", see :data:`TagKind`.
         category: one of :data:`CATEGORIES`.
+
+    Raises:
+        ConfigError: an empty name, or one with white space around it; another kind or category. All at once.
+
+    Examples:
+        >>> import earmark
+        >>> earmark.Tag("female vocals", category="voice")
+        Tag(name='female vocals', kind='classification', category='voice')
     """
 
     name: str
@@ -46,7 +54,20 @@ class Tag:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tags of a model or a dataset, in the order of its outputs. Names are unique."""
+    """The tags of a model or a dataset, in the order of its outputs. Names are unique.
+
+    Attributes:
+        tags: the tags.
+
+    Raises:
+        ConfigError: no tags, or a name twice.
+
+    Examples:
+        >>> import earmark
+        >>> vocabulary = earmark.Vocabulary.of(["rock", "jazz"], category="genre")
+        >>> len(vocabulary), vocabulary.names, vocabulary.index("jazz")
+        (2, ('rock', 'jazz'), 1)
+    """
 
     tags: tuple[Tag, ...]
 
@@ -60,7 +81,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, names: Iterable[str], kind: TagKind = "classification", category: str = "other") -> Vocabulary:
-        """A vocabulary of tags that are all of one kind and category."""
+        """A vocabulary whose tags all have the same kind and category."""
         return cls(tuple(Tag(name, kind, category) for name in names))
 
     def __len__(self) -> int:
@@ -75,7 +96,7 @@ class Vocabulary:
         return tuple(tag.name for tag in self.tags)
 
     def index(self, name: str) -> int:
-        """Position of a tag in the outputs. Raises ConfigError, with near names, where there is none."""
+        """Position of a tag in the outputs. Raises ConfigError, with similar names, for an unknown tag."""
         try:
             return self.names.index(name)
         except ValueError:
@@ -89,10 +110,10 @@ class Vocabulary:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of names, kinds and order: equal where two models' outputs mean the same."""
+        """SHA-256 (hex) of names, kinds and order: equal for models whose outputs mean the same."""
         text = "\n".join(f"{tag.name}\t{tag.kind}" for tag in self.tags)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def display_order(self) -> tuple[int, ...]:
-        """Positions ordered by category (:data:`CATEGORIES`), then as they stand: for pictures and tables."""
+        """Positions ordered by category (:data:`CATEGORIES`), then by output: for plots and tables."""
         return tuple(sorted(range(len(self.tags)), key=lambda i: (CATEGORIES.index(self.tags[i].category), i)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from earmark.core.audio_formats import dataset_suffixes
 from earmark.core.errors import DataError
 from earmark.datasets.base import raise_problems
 from earmark.datasets.msd_lists import TRACK_ID, find
 from earmark.datasets.restricted_unpickle import read_plain_pickle
 from earmark.datasets.table import SUFFIXES, read_table
 
-AUDIO_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".m4a")
 _LOOKED_AT = 1000
 
 
@@ -154,10 +154,10 @@ def _by_id(folder: Path, track: str, suffix: str) -> Path:
 def _suffix(folder: Path, tracks: list[str]) -> str:
     """The ending of the first file that is there; .mp3 where none is among the first thousand tracks."""
     for track in tracks[:_LOOKED_AT]:
-        for suffix in AUDIO_SUFFIXES:
+        for suffix in dataset_suffixes():
             if _by_id(folder, track, suffix).is_file():
                 return suffix
-    return AUDIO_SUFFIXES[0]
+    return dataset_suffixes()[0]
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:

@@ -1,13 +1,13 @@
-"""Python pickles that hold plain data alone, read without running anything in them.
+"""Python pickles of plain data, read without running anything in them.
 
 Some split lists of the Million Song Dataset were published as pickles, and a pickle may name any function of any
-module to be called. This reader knows six names, those by which NumPy writes arrays and numbers, and answers each with a small
-object of its own that only notes what it is given. Any other name is refused before anything is imported.
+module to be called. Six names are allowed here, those by which NumPy writes arrays and numbers; any other is refused
+before anything is imported. NumPy's own functions are not called: a forged state of a ``dtype`` makes NumPy take any
+bytes for addresses of objects. Each name stands for a function below, which makes arrays of numbers and nothing else.
 """
 
 from __future__ import annotations
 
-import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -27,16 +27,9 @@ class _RefusedError(Exception):
     """A pickle that holds more than plain data."""
 
 
-class _Fixed:
-    """Whatever a pickle loads, it may not change our stand-ins."""
+class _Function:
+    """A function that a pickle can call and not change."""
 
-    __slots__ = ()
-
-    def __setstate__(self, state: object) -> NoReturn:
-        raise _RefusedError("it tries to change a function")
-
-
-class _Function(_Fixed):
     __slots__ = ("_function",)
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -45,55 +38,46 @@ class _Function(_Fixed):
     def __call__(self, *values: object) -> object:
         return self._function(*values)
 
+    def __setstate__(self, state: object) -> NoReturn:
+        raise _RefusedError("it tries to change a function")
+
 
 class _Type:
-    """What a pickle says of an array's type: ``dtype("f8", 0, 1)``, then its byte order."""
+    """A number type: ``dtype("f8", 0, 1)``, then its byte order."""
 
     __slots__ = ("name", "order")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *_: object) -> None:
         self.name, self.order = name, "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = {"<": "<", ">": ">"}.get(state[1], "=")
 
-    def dtype(self) -> np.dtype[Any]:
-        if self.name not in _TYPES:
-            raise _RefusedError(f"an array of type {self.name!r}; numbers alone are read")
-        return np.dtype(f"{self.order}{self.name}")
-
 
 class _Array:
-    """An array on its way; :func:`_finish` puts the real one in its place."""
+    """An array that a pickle fills; :func:`_finished` puts its numbers in its place."""
 
-    __slots__ = ("value",)
+    __slots__ = ("numbers",)
 
-    def __init__(self) -> None:
-        self.value: np.ndarray[Any, Any] | None = None
+    def __init__(self, *_: object) -> None:
+        self.numbers: np.ndarray[Any, Any] | None = None
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, by_columns, content = state
-        self.fill(content, kind, shape, by_columns)
-
-    def fill(self, content: object, kind: object, shape: tuple[int, ...], by_columns: bool) -> None:
-        if not isinstance(kind, _Type) or not isinstance(content, str | bytes | bytearray):
-            raise _RefusedError("an array that does not hold numbers")
-        content = content.encode("latin-1") if isinstance(content, str) else content
-        flat = np.frombuffer(content, kind.dtype())
-        if math.prod(shape) != flat.size:
-            raise _RefusedError(f"an array of shape {shape} with {flat.size} numbers")
-        self.value = flat.reshape(shape, order="F" if by_columns else "C").copy()
+        self.numbers = _numbers(content, kind).reshape(shape, order="F" if by_columns else "C").copy()
 
 
-def _from_buffer(content: object, kind: object, shape: tuple[int, ...], order: str) -> _Array:
-    array = _Array()
-    array.fill(content, kind, shape, order == "F")
-    return array
-
-
-def _scalar(kind: _Type, content: str | bytes) -> object:
+def _numbers(content: object, kind: object) -> np.ndarray[Any, Any]:
+    if not isinstance(kind, _Type) or not isinstance(content, str | bytes | bytearray):
+        raise _RefusedError("an array that does not hold numbers")
+    if kind.name not in _TYPES:
+        raise _RefusedError(f"an array of type {kind.name!r}; numbers alone are read")
     content = content.encode("latin-1") if isinstance(content, str) else content
-    return np.frombuffer(content, kind.dtype(), count=1)[0].item()
+    return np.frombuffer(content, f"{kind.order}{kind.name}")
+
+
+def _from_buffer(content: object, kind: object, shape: tuple[int, ...], order: str) -> np.ndarray[Any, Any]:
+    return _numbers(content, kind).reshape(shape, order="F" if order == "F" else "C").copy()
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -103,19 +87,21 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin-1")
 
 
-class _Reader(pickle.Unpickler):
+_ALLOWED: dict[str, Callable[..., object]] = {
+    "_reconstruct": _Array,
+    "ndarray": _Array,
+    "dtype": _Type,
+    "scalar": lambda kind, content: _numbers(content, kind)[0].item(),
+    "_frombuffer": _from_buffer,
+    "encode": _encode,
+}
+
+
+class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> _Function:
-        known: dict[str, Callable[..., object]] = {
-            "_reconstruct": lambda *_: _Array(),
-            "ndarray": lambda *_: _Array(),
-            "dtype": lambda name, *_: _Type(name),
-            "scalar": _scalar,
-            "_frombuffer": _from_buffer,
-            "encode": _encode,
-        }
-        if name not in known or module not in (("_codecs",) if name == "encode" else _NUMPY):
+        if name not in _ALLOWED or module not in (("_codecs",) if name == "encode" else _NUMPY):
             raise _RefusedError(f"it asks for {module}.{name}, which plain data does not need")
-        return _Function(known[name])
+        return _Function(_ALLOWED[name])
 
 
 def read_plain_pickle(path: str | Path) -> Any:
@@ -130,7 +116,7 @@ def read_plain_pickle(path: str | Path) -> Any:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            return _finish(_Reader(file, encoding="latin-1").load())
+            return _finished(_Unpickler(file, encoding="latin-1").load(), {})
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
@@ -141,21 +127,18 @@ def read_plain_pickle(path: str | Path) -> Any:
         raise DataError(f"{path}: not a whole pickle of plain data ({error})") from error
 
 
-def _finish(value: Any, done: dict[int, Any] | None = None) -> Any:
+def _finished(value: Any, done: dict[int, Any]) -> Any:
     """The same with real arrays. What holds itself ends in RecursionError."""
-    done = {} if done is None else done
-    if isinstance(value, _Fixed | _Type):
+    if isinstance(value, _Function | _Type) or (isinstance(value, _Array) and value.numbers is None):
         raise _RefusedError("a function where data should be")
     if not isinstance(value, _Array | dict | list | tuple):
         return value
     if id(value) not in done:  # once each: a small pickle can hold one list a billion times
         if isinstance(value, _Array):
-            if value.value is None:
-                raise _RefusedError("an array without content")
-            done[id(value)] = value.value
+            found: Any = value.numbers
         elif isinstance(value, dict):
-            done[id(value)] = {_finish(key, done): _finish(item, done) for key, item in value.items()}
+            found = {_finished(key, done): _finished(item, done) for key, item in value.items()}
         else:
-            items = [_finish(item, done) for item in value]
-            done[id(value)] = items if isinstance(value, list) else tuple(items)
+            found = type(value)(_finished(item, done) for item in value)
+        done[id(value)] = found
     return done[id(value)]

@@ -1,26 +1,37 @@
-"""Tables from files: CSV, TSV, JSON Lines and Parquet as rows that know their line.
+"""Tables: CSV, TSV, JSON Lines and Parquet, whole, row by row, or as an Arrow table.
 
-CSV and TSV give text; JSON Lines and Parquet give what they hold (numbers, lists, None).
+CSV and TSV give text; JSON Lines and Parquet give what they hold (numbers, lists, None). Text is UTF-8, with or without
+a byte order mark; CSV and TSV begin with a header; white space around column names and empty lines do not count.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
+import itertools
 import json
+import re
 from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from earmark.core.errors import DataError, MissingExtraError
 from earmark.datasets.base import raise_problems
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+ARROW_SUFFIXES = (".csv", ".tsv", ".parquet")
+
+_ROWS_AT_ONCE = 4096
+_BUFFER_BYTES = 1 << 20
+_ARROW_CELL = re.compile(r"column #(?P<column>\d+): Row #(?P<row>\d+): .*invalid value (?P<value>'.*')")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One row. ``where`` says for people where it stands: "line 7" of a text file, "row 7" of Parquet, from 1."""
+    """One row. ``where`` is its place for messages: "line 7" of a text file, "row 7" of Parquet, from 1."""
 
     where: str
     values: dict[str, Any]
@@ -28,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns in the order of the file, names without white space around them, and rows."""
+    """Columns in the order of the file, and rows."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -43,9 +54,7 @@ class Table:
 
 
 def read_table(path: str | Path) -> Table:
-    """Read a table; its ending says what it is (:data:`SUFFIXES`).
-
-    Text is UTF-8, with or without a byte order mark. CSV and TSV begin with a header. Empty lines are skipped.
+    """Read a whole table; its ending says what it is (:data:`SUFFIXES`).
 
     Raises:
         DataError: no such file, another ending, not UTF-8, no header, column names empty or twice, rows with too many
@@ -53,88 +62,198 @@ def read_table(path: str | Path) -> Table:
         MissingExtraError: Parquet without pyarrow.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{path}: a table must end in {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    if suffix == ".parquet":
-        return _read_parquet(path)
+    suffix = _checked_suffix(path, SUFFIXES)
+    columns: dict[str, None] = {}
+    problems: list[str] = []
+
+    def header(names: list[str]) -> None:
+        _check_names(path, names)
+        columns.update(dict.fromkeys(names))
+
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            if suffix != ".parquet":  # decoded as a whole, so that the message can name the byte
+                file = io.BytesIO(file.read().decode("utf-8-sig").encode())
+            rows = tuple(stream_rows(file, suffix, header=header, problem=problems.append))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    if suffix in (".jsonl", ".ndjson"):
-        return _read_jsonl(path, text)
-    return _read_csv(path, text, "\t" if suffix == ".tsv" else ",")
-
-
-def _read_csv(path: Path, text: str, delimiter: str) -> Table:
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    start = 1
-    try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                rows.append((start, fields))
-            start = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}: line {start}: {error}") from error
-    if not rows:
-        raise DataError(f"{path}: empty; the first line must name the columns")
-    columns = _columns(path, rows[0][1])
-    problems = [
-        f"line {number}: {len(fields)} fields, the header has {len(columns)}"
-        for number, fields in rows[1:]
-        if len(fields) != len(columns)
-    ]
+        raise DataError(f"{path}: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
     raise_problems(str(path), problems)
-    return Table(columns, tuple(Row(f"line {n}", dict(zip(columns, fields, strict=True))) for n, fields in rows[1:]))
+    _check_names(path, list(columns))
+    return Table(tuple(columns), rows)
 
 
-def _read_jsonl(path: Path, text: str) -> Table:
-    rows, problems = [], []
-    columns: dict[str, None] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
+def stream_rows(
+    file: IO[bytes],
+    suffix: str,
+    *,
+    header: Callable[[list[str]], object],
+    problem: Callable[[str], object],
+    columns: Collection[str] | None = None,
+    lenient: bool = False,
+) -> Iterator[Row]:
+    """Rows of an open table, one at a time: memory does not grow with their number.
+
+    Args:
+        file: opened by the caller, who closes it.
+        suffix: one of :data:`SUFFIXES`.
+        header: called with the names of all columns, for JSON Lines once per row.
+        problem: called with what is wrong with a row, which is left out.
+        columns: read these alone; others may come along.
+        lenient: of CSV and TSV, take rows with too many or too few fields (missing ones are None), rows whose fields
+            are all empty, and stray quotation marks. Bytes that are no UTF-8 become surrogates, as in file names.
+    """
+    if suffix == ".parquet":
+        yield from _parquet_rows(file, header, problem, columns)
+        return
+    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape" if lenient else "strict", newline="")
+    try:
+        if suffix in (".jsonl", ".ndjson"):
+            yield from _json_rows(text, header, problem)
+        else:
+            yield from _csv_rows(text, _delimiter(suffix), header, problem, lenient)
+    finally:
+        with contextlib.suppress(ValueError):  # closed already, where not all rows were read
+            text.detach()
+
+
+def _csv_rows(
+    lines: IO[str],
+    delimiter: str,
+    header: Callable[[list[str]], object],
+    problem: Callable[[str], object],
+    lenient: bool,
+) -> Iterator[Row]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=not lenient)
+    names: list[str] = []
+    while True:
+        start = reader.line_num + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise csv.Error(f"line {start}: {error}") from error
+        if fields is None:
+            return
+        if not (fields if lenient and names else any(field.strip() for field in fields)):
+            continue
+        if not names:
+            names = [name.strip() for name in fields]
+            header(names)
+        elif lenient or len(fields) == len(names):
+            yield Row(f"line {start}", dict(itertools.zip_longest(names, fields[: len(names)])))
+        else:
+            problem(f"line {start}: {len(fields)} fields, the header has {len(names)}")
+
+
+def _json_rows(
+    lines: IO[str], header: Callable[[list[str]], object], problem: Callable[[str], object]
+) -> Iterator[Row]:
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
         except json.JSONDecodeError as error:
-            problems.append(f"line {number}: not JSON ({error.msg})")
+            problem(f"line {number}: not JSON ({error.msg})")
             continue
         if not isinstance(values, dict):
-            problems.append(f"line {number}: must be a JSON object, is a {type(values).__name__}")
+            problem(f"line {number}: must be a JSON object, is a {type(values).__name__}")
             continue
-        rows.append(Row(f"line {number}", {str(key).strip(): value for key, value in values.items()}))
-        columns.update(dict.fromkeys(rows[-1].values))
-    raise_problems(str(path), problems)
-    if not rows:
-        raise DataError(f"{path}: empty; each line must be a JSON object")
-    return Table(_columns(path, list(columns)), tuple(rows))
+        values = {name.strip(): value for name, value in values.items()}
+        header(list(values))
+        yield Row(f"line {number}", values)
 
 
-def _read_parquet(path: Path) -> Table:
+def _parquet_rows(
+    file: IO[bytes],
+    header: Callable[[list[str]], object],
+    problem: Callable[[str], object],
+    columns: Collection[str] | None,
+) -> Iterator[Row]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError("reading Parquet", "train") from error
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a Parquet file that can be read ({str(error).splitlines()[0]})") from error
-    columns = _columns(path, table.column_names)
-    rows = table.rename_columns(list(columns)).to_pylist()
-    return Table(columns, tuple(Row(f"row {n}", values) for n, values in enumerate(rows, start=1)))
+        # Without buffers of whole row groups: some tables have all rows in one.
+        table = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        header([name.strip() for name in table.schema_arrow.names])
+        wanted = [name for name in table.schema_arrow.names if columns is None or name.strip() in columns]
+        batches = table.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False)
+        rows = (values for batch in batches for values in batch.to_pylist())
+        for number, values in enumerate(rows, start=1):
+            yield Row(f"row {number}", {name.strip(): value for name, value in values.items()})
+    except pa.ArrowException as error:
+        problem(f"not a Parquet file, or it cannot be read ({str(error).splitlines()[0]})")
 
 
-def _columns(path: Path, names: list[str]) -> tuple[str, ...]:
-    """Column names stripped and checked."""
-    columns = tuple(name.strip() for name in names)
-    problems = [f"column {i} has no name" for i, name in enumerate(columns, start=1) if not name]
-    problems += [f"column {name!r} is there {n} times" for name, n in Counter(columns).items() if name and n > 1]
+def read_arrow(path: Path, numbers: Callable[[list[str]], Collection[str]] = lambda _: ()) -> Any:
+    """A CSV, TSV or Parquet file as a ``pyarrow.Table``, for tables of millions of rows.
+
+    Args:
+        path: the file.
+        numbers: given the names of all columns, those that hold numbers. All other columns of text files are text, so
+            that ids keep their zeros.
+
+    Raises:
+        DataError: as :func:`read_table`, and cells that are no numbers.
+    """
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+    import pyarrow.parquet as pq
+
+    suffix = _checked_suffix(path, ARROW_SUFFIXES)
+    names: list[str] = []
+    try:
+        if suffix == ".parquet":
+            table = pq.read_table(path)
+            names = [name.strip() for name in table.column_names]
+            _check_names(path, names)
+            return table.rename_columns(names)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = [name.strip() for name in next(csv.reader(file, delimiter=_delimiter(suffix)), [])]
+        _check_names(path, names)
+        wanted = numbers(names)
+        return pa_csv.read_csv(
+            path,
+            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
+            parse_options=pa_csv.ParseOptions(delimiter=_delimiter(suffix)),
+            convert_options=pa_csv.ConvertOptions(
+                column_types={name: pa.float64() if name in wanted else pa.string() for name in names},
+                strings_can_be_null=False,
+            ),
+        )
+    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
+        message = str(error).splitlines()[0]
+        if found := _ARROW_CELL.search(str(error)):
+            message = f"line {found['row']}, column {names[int(found['column'])]!r}: {found['value']} is no number"
+        elif message.startswith("CSV parse error: Row #"):
+            message = message.replace("CSV parse error: Row #", "line ")
+        else:
+            message = f"cannot be read ({message})"
+        raise DataError(f"{path}: {message}") from error
+
+
+def _delimiter(suffix: str) -> str:
+    return "\t" if suffix == ".tsv" else ","
+
+
+def _checked_suffix(path: Path, allowed: tuple[str, ...]) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in allowed:
+        raise DataError(f"{path}: a table must end in {', '.join(allowed)}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    return suffix
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    if not names:
+        raise DataError(f"{path}: empty; the first line must name the columns")
+    problems = [f"column {i} has no name" for i, name in enumerate(names, start=1) if not name]
+    problems += [f"column {name!r} is there {n} times" for name, n in Counter(names).items() if name and n > 1]
     raise_problems(str(path), problems)
-    return columns

@@ -7,10 +7,9 @@ Long: a row for each clip and tag, columns clip, tag and score or label, as in o
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,21 +17,18 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import raise_problems
+from earmark.datasets.table import read_arrow
 from earmark.evaluation.compare import one_sided
 from earmark.evaluation.rows import Grid
 from earmark.evaluation.scores import NEEDED, Floats, ScoreTable, score_table, value_problems
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
 NOT_TAGS = ("artist", "song", "album", "title", "path", "split", "protocol", "dataset", "model")
 _BRACKETS = re.compile(r"^(?P<name>.*\S)\s*\[(?P<kind>classification|regression)\]$")
-
-_CELL = re.compile(r"column #(?P<column>\d+): Row #(?P<row>\d+): .*invalid value (?P<value>'.*')")
+_LONG_NUMBERS = ("score", "label")
 
 What = Literal["score", "label"]
 
@@ -65,7 +61,7 @@ def read_score_table(path: str | Path) -> ScoreTable:
     Raises:
         DataError: as :func:`earmark.evaluation.read_scores`; a table without labels says what to do.
     """
-    table = _read(Path(path), _long_numbers)
+    table = read_arrow(Path(path), lambda _: _LONG_NUMBERS)
     missing = [name for name in NEEDED if name not in table.column_names]
     if missing:
         raise DataError(
@@ -83,7 +79,7 @@ def read_matrix(path: str | Path, what: What) -> NamedMatrix:
             (or a pair of clip and tag) there twice.
     """
     path = Path(path)
-    table = _read(path, _long_numbers if _is_long(_header(path)) else _wide_numbers)
+    table = read_arrow(path, lambda names: _LONG_NUMBERS if _is_long(names) else list(filter(_is_tag, names[1:])))
     if not len(table):
         raise DataError(f"{path}: no rows")
     if _is_long(table.column_names):
@@ -165,7 +161,7 @@ def read_groups(path: str | Path, clips: Sequence[str]) -> tuple[str, tuple[str,
         DataError: no such column, a clip there twice, or clips without a group.
     """
     path = Path(path)
-    table = _read(path, lambda _: set())
+    table = read_arrow(path)
     first, *others = table.column_names
     by = next((name for name in ("artist", "song") if name in others), others[0] if len(others) == 1 else None)
     if by is None:
@@ -216,65 +212,3 @@ def _is_tag(column: str) -> bool:
 
 def _is_long(columns: Sequence[str]) -> bool:
     return {"clip", "tag"} <= set(columns)
-
-
-def _long_numbers(columns: list[str]) -> set[str]:
-    return {"score", "label"} & set(columns)
-
-
-def _wide_numbers(columns: list[str]) -> set[str]:
-    return {name for name in columns[1:] if _is_tag(name)}
-
-
-def _header(path: Path) -> list[str]:
-    """Column names without white space around them. Raises DataError where it is no table."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path}: a table must end in {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        if path.suffix.lower() == ".parquet":
-            names: list[str] = pq.read_schema(path).names
-        else:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                names = next(csv.reader(file, delimiter=_delimiter(path)), [])
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
-    names = [name.strip() for name in names]
-    problems = [] if names else ["empty; the first line must name the columns"]
-    problems += [f"column {i} has no name" for i, name in enumerate(names, start=1) if not name]
-    problems += [f"column {name!r} is there {n} times" for name, n in Counter(names).items() if name and n > 1]
-    raise_problems(str(path), problems)
-    return names
-
-
-def _delimiter(path: Path) -> str:
-    return "\t" if path.suffix.lower() == ".tsv" else ","
-
-
-def _read(path: Path, numbers: Callable[[list[str]], set[str]]) -> Any:
-    """An Arrow table. Of a text file, these columns are numbers and all others text: ids keep their zeros."""
-    columns = _header(path)
-    wanted = numbers(columns)
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pq.read_table(path).rename_columns(columns)
-        return pa_csv.read_csv(
-            path,
-            read_options=pa_csv.ReadOptions(column_names=columns, skip_rows=1, use_threads=False),
-            parse_options=pa_csv.ParseOptions(delimiter=_delimiter(path)),
-            convert_options=pa_csv.ConvertOptions(
-                column_types={name: pa.float64() if name in wanted else pa.string() for name in columns},
-                strings_can_be_null=False,
-            ),
-        )
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: {_plainly(str(error), columns)}") from error
-
-
-def _plainly(message: str, columns: list[str]) -> str:
-    """Arrow's message about a cell, in words that name line and column; others as they are."""
-    if found := _CELL.search(message):
-        value = found["value"]
-        return f"line {found['row']}, column {columns[int(found['column'])]!r}: {value} is no number"
-    return message.splitlines()[0].replace("CSV parse error: Row #", "line ")

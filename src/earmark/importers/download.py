@@ -1,4 +1,4 @@
-"""One file from the web, whole and of the right hash, or not at all.
+"""Download of one file whose hash is known: the whole file, or none. Interrupted downloads are resumed.
 
 HTTP with the standard library: proxies and certificates are those of the system (``https_proxy``, ``SSL_CERT_FILE``).
 """
@@ -13,6 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.core.errors import ConfigError, DownloadError, WrongFileError
@@ -22,13 +23,13 @@ TIMEOUT_SECONDS = 30.0
 RETRIES = 3
 WAIT_SECONDS = 1.0
 RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
-"""Answers that may be another a moment later."""
+"""Statuses after which it is worth asking again."""
 
 OnProgress = Callable[[int, int], None]
-"""Called with the bytes that have come and those that there are."""
+"""Called with the bytes received and the bytes in all."""
 
 
-class _PassingError(Exception):
+class _TemporaryError(Exception):
     """Worth another attempt at the same address."""
 
 
@@ -43,10 +44,10 @@ def download(
     wait_seconds: float = WAIT_SECONDS,
     on_progress: OnProgress | None = None,
 ) -> None:
-    """Fetch a file whose hash is known. At ``out`` stands the whole file, or what stood there before.
+    """Download a file whose hash is known. ``out`` holds the whole file afterwards, or what it held before.
 
-    What has come lies beside it as ``.NAME.part`` while it is on its way. It stays there when the network fails, and
-    the next call goes on from it; it is deleted when it proves to be another file.
+    What is received is kept beside it as ``.NAME.part``. It stays there when the network fails, and the next call
+    resumes from it; it is deleted when it proves to be another file.
 
     Args:
         addresses: http or https, tried in turn.
@@ -57,12 +58,12 @@ def download(
         retries: further attempts at an address after a failure that may pass: a broken or silent connection, a name
             that does not resolve, a server that is busy.
         wait_seconds: pause before the first of these; each further one is twice as long.
-        on_progress: called with the bytes that have come and those that there are.
+        on_progress: called with the bytes received and the bytes in all.
 
     Raises:
         ConfigError: an address that is not http or https.
-        WrongFileError: every address answered, and none with the right file; both hashes are told.
-        DownloadError: no address gave it; told is why, address by address.
+        WrongFileError: every address answered, and none with the right file; names both hashes.
+        DownloadError: no address gave it; names the reason for each address.
         OSError: the folder cannot be written.
     """
     for address in addresses:
@@ -73,9 +74,8 @@ def download(
     part = out.with_name(f".{out.name}.part")
     errors: list[DownloadError] = []
     for address in addresses:
-        fetch = _Fetch(address, part, sha256, size_bytes, timeout_seconds, on_progress)
         try:
-            fetch.whole(retries, wait_seconds)
+            _Download(address, part, sha256, size_bytes, timeout_seconds, on_progress).run(retries, wait_seconds)
         except DownloadError as error:
             errors.append(error)
         else:
@@ -88,52 +88,44 @@ def download(
     raise (WrongFileError if all_wrong else DownloadError)("\n".join(lines))
 
 
-class _Fetch:
-    """One file on its way from one address.
+@dataclass
+class _Download:
+    """A download from one address.
 
     Attributes:
-        validator: which version of the file the server said it has; asked for when going on.
-        went_on: the part is put together from several answers.
+        validator: names the version of the file that the server has; sent along when resuming.
+        resumed: the part is put together from several answers.
     """
 
-    def __init__(
-        self,
-        address: str,
-        part: Path,
-        sha256: str,
-        size_bytes: int,
-        timeout_seconds: float,
-        on_progress: OnProgress | None,
-    ) -> None:
-        self.address, self.part, self.sha256, self.size_bytes = address, part, sha256, size_bytes
-        self.timeout_seconds, self.on_progress = timeout_seconds, on_progress
-        self.validator: str | None = None
-        self.went_on = False
+    address: str
+    part: Path
+    sha256: str
+    size_bytes: int
+    timeout_seconds: float
+    on_progress: OnProgress | None
+    validator: str | None = None
+    resumed: bool = False
 
-    def whole(self, retries: int, wait_seconds: float) -> None:
-        """Fill the part and check it. One of several pieces that is wrong is fetched once more, from its beginning."""
-        self.went_on = self._have() > 0
-        try:
-            self._fill(retries, wait_seconds)
-            self._check()
-        except WrongFileError:
-            self._discard()
-            if not self.went_on:
-                raise
+    def run(self, retries: int, wait_seconds: float) -> None:
+        """Fill the part and check it. Where it is wrong and from several answers, begin once more from nothing."""
+        self.resumed = self._received() > 0
+        for last in (False, True):
             try:
                 self._fill(retries, wait_seconds)
                 self._check()
+                return
             except WrongFileError:
                 self._discard()
-                raise
+                if last or not self.resumed:
+                    raise
 
     def _fill(self, retries: int, wait_seconds: float) -> None:
         """Attempts, until the server has sent all that it has."""
         failures = 0
-        while self._have() < self.size_bytes:
+        while self._received() < self.size_bytes:
             try:
                 self._attempt()
-            except _PassingError as error:
+            except _TemporaryError as error:
                 failures += 1
                 if failures > retries:
                     raise DownloadError(f"{error} ({failures} attempts)" if retries else str(error)) from error
@@ -148,12 +140,12 @@ class _Fetch:
         if found != self.sha256:
             raise WrongFileError(
                 f"not the published file: expected {self.size_bytes} bytes with SHA-256 {self.sha256}, "
-                f"found {self._have()} bytes with SHA-256 {found}"
+                f"found {self._received()} bytes with SHA-256 {found}"
             )
 
     def _attempt(self) -> None:
         """Ask for what is missing and append it."""
-        start = self._have()
+        start = self._received()
         request = urllib.request.Request(self.address)
         request.add_header("User-Agent", "earmark")
         request.add_header("Accept-Encoding", "identity")
@@ -168,31 +160,31 @@ class _Fetch:
             error.close()
             if error.code == 416 and start:
                 self._discard()
-                raise _PassingError("the server's file is shorter than what has come") from error
+                raise _TemporaryError("the server's file is shorter than what was received") from error
             message = f"the server answered {error.code} {error.reason}"
-            raise (_PassingError if error.code in RETRY_STATUSES else DownloadError)(message) from error
+            raise (_TemporaryError if error.code in RETRY_STATUSES else DownloadError)(message) from error
         except urllib.error.URLError as error:
             if isinstance(error.reason, TimeoutError):
-                raise _PassingError(self._silent()) from error
+                raise _TemporaryError(self._silent()) from error
             if isinstance(error.reason, ssl.SSLCertVerificationError):
                 raise DownloadError(f"its certificate is not trusted ({error.reason})") from error
-            raise _PassingError(f"cannot be reached ({error.reason})") from error
+            raise _TemporaryError(f"cannot be reached ({error.reason})") from error
         except TimeoutError as error:
-            raise _PassingError(self._silent()) from error
+            raise _TemporaryError(self._silent()) from error
         except (ConnectionError, http.client.HTTPException, ssl.SSLError) as error:
             said = str(error) or type(error).__name__
-            raise _PassingError(f"the connection broke after {self._so_far()} ({said})") from error
+            raise _TemporaryError(f"the connection broke after {self._so_far()} ({said})") from error
 
     def _receive(self, response: http.client.HTTPResponse, start: int) -> None:
-        """Append the body to the part. A server that sends everything although asked for the rest starts it anew."""
+        """Append the body to the part, or begin from nothing where the server sends the whole file all the same."""
         if response.status != 206:
             start = 0
         elif _range_start(response) != start:
             self._discard()
-            raise _PassingError(f"the server sent another piece than asked for: {response.headers['Content-Range']}")
+            raise _TemporaryError(f"the server sent another range than asked for: {response.headers['Content-Range']}")
         self.validator = _validator(response)
-        self.went_on |= start > 0
-        promised = _length(response)
+        self.resumed |= start > 0
+        promised = response.length  # of the body; None where the server does not say
         with self.part.open("ab" if start else "wb") as file:
             have = start
             while block := response.read1(BLOCK_BYTES):
@@ -206,10 +198,10 @@ class _Fetch:
                 if self.on_progress:
                     self.on_progress(have, self.size_bytes)
         if have < (self.size_bytes if promised is None else start + promised):
-            raise _PassingError(f"the connection ended after {self._so_far()}")
+            raise _TemporaryError(f"the connection ended after {self._so_far()}")
 
-    def _have(self) -> int:
-        """Bytes that have come."""
+    def _received(self) -> int:
+        """Bytes in the part."""
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _discard(self) -> None:
@@ -217,26 +209,20 @@ class _Fetch:
         self.validator = None
 
     def _so_far(self) -> str:
-        return f"{self._have()} of {self.size_bytes} bytes"
+        return f"{self._received()} of {self.size_bytes} bytes"
 
     def _silent(self) -> str:
         return f"the server was silent for {self.timeout_seconds:g} s, after {self._so_far()}"
 
 
 def _range_start(response: http.client.HTTPResponse) -> int | None:
-    """Where the piece that a server sends begins; None where it does not say."""
+    """First byte of the range that a server sends; None where it does not say."""
     unit, _, span = (response.headers["Content-Range"] or "").partition(" ")
     start = span.partition("-")[0]
     return int(start) if unit == "bytes" and start.isdigit() else None
 
 
-def _length(response: http.client.HTTPResponse) -> int | None:
-    """Bytes of the body; None where the server does not say."""
-    length = response.headers["Content-Length"] or ""
-    return int(length) if length.isdigit() else None
-
-
 def _validator(response: http.client.HTTPResponse) -> str | None:
-    """What names the server's version of the file: its strong ETag, else its date."""
+    """Names the server's version of the file: its strong ETag, else its date."""
     etag: str | None = response.headers["ETag"]
     return etag if etag and not etag.startswith("W/") else response.headers["Last-Modified"]

@@ -18,8 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
-from earmark.importers.layout import N_TAGS, Array, Layout, fresh_model, recognise
+from earmark.importers.layout import N_TAGS, Array, Layout, fresh_model, match_layout, published_model
+from earmark.importers.registry import register_importer
+from earmark.models import TaggingModel
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ROOT = "model_weights"
@@ -57,28 +60,26 @@ _NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "movi
 _DENSE = {"kernel": "weight", "bias": "bias"}
 
 
-def read(content: bytes, where: str) -> tuple[Layout, dict[str, Tensor]]:
-    """Weights from a Keras HDF5 file.
+@register_importer(title="Keras HDF5", recognises=lambda content: content.startswith(SIGNATURE))
+def keras_musicnn(content: bytes, where: str) -> tuple[TaggingModel, ModelCard]:
+    """The network in a Keras HDF5 file, and its card.
 
     Args:
         content: of the file.
         where: its name for error messages.
 
-    Returns:
-        The layout it was found to have, and the weights by the names of our network.
-
     Raises:
-        ModelError: damaged, cut short, or of another layout.
+        ModelError: damaged, cut short, of another layout, or none of the published files.
     """
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             datasets = _datasets(file, where)
             found = {name: Array(tuple(item.shape), str(item.dtype)) for name, item in datasets.items()}
-            layout = recognise(found, _layouts(), where)
+            layout = match_layout(found, _layouts(), where)
             arrays = {name: np.asarray(item[()]) for name, item in datasets.items()}
     except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # what h5py raises for damaged files
         raise ModelError(f"{where}: expected a whole HDF5 file; it is damaged or cut short ({error})") from error
-    return layout, _convert(layout, arrays)
+    return published_model(content, layout, _convert(layout, arrays), where)
 
 
 def _datasets(file: h5py.File, where: str) -> dict[str, h5py.Dataset]:

@@ -1,20 +1,26 @@
-"""What layers a file must have: recognised by their names, then held against it shape by shape."""
+"""Which of the published networks a file contains: its layers by name and shape, its hash, its card."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
+from earmark.core.published_weights import PublishedWeights, published_by_hash, published_names
+from earmark.core.tag_lists import load_vocabulary
 from earmark.models import TaggingModel, create_model
+from earmark.models.checkpoint import load_weights, make_card
 
 N_TAGS = 50
 """Outputs of every published network."""
 SHOWN = 12
-"""Problems told one by one; the rest is counted."""
+"""Problems that are listed; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def fresh_model(architecture: str, options: dict[str, Any]) -> TaggingModel:
         return create_model(architecture, N_TAGS, **options)
 
 
-def recognise(found: Mapping[str, Array], layouts: list[Layout], where: str) -> Layout:
+def match_layout(found: Mapping[str, Array], layouts: list[Layout], where: str) -> Layout:
     """The layout that a file has.
 
     Args:
@@ -59,8 +65,8 @@ def recognise(found: Mapping[str, Array], layouts: list[Layout], where: str) -> 
         where: file name for error messages.
 
     Raises:
-        ModelError: it has none of them; told are the missing and foreign layers and wrong shapes as against the
-            nearest layout, what was expected and what was found.
+        ModelError: it has none of them; the message compares it with the nearest layout: missing and unknown layers
+            and wrong shapes, what was expected and what was found.
     """
     nearest = max(layouts, key=lambda layout: len(layout.arrays.keys() & found.keys()))
     shared = nearest.arrays.keys() & found.keys()
@@ -84,3 +90,56 @@ def recognise(found: Mapping[str, Array], layouts: list[Layout], where: str) -> 
         lines = [f"not the layers of {nearest.title}", *problems[:SHOWN], *rest]
         raise ModelError("\n".join(f"{where}: {line}" for line in lines))
     return nearest
+
+
+def published_model(
+    content: bytes, layout: Layout, weights: Mapping[str, Tensor], where: str
+) -> tuple[TaggingModel, ModelCard]:
+    """The network and the card of a published file.
+
+    Args:
+        content: of the file; its hash says which of the published files it is.
+        layout: the layout of the file.
+        weights: by the names of earmark's network.
+        where: file name for error messages.
+
+    Raises:
+        ModelError: it is none of the published files.
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    known = published_by_hash(sha256)
+    if known is None or known.architecture != layout.architecture:
+        raise ModelError(
+            f"{where}: has the layers of {layout.title}, but is none of the published files (SHA-256 {sha256}): it is of "
+            "another training, and whose tags its outputs mean cannot be known, or it is damaged. "
+            f"Published are {', '.join(published_names())}"
+        )
+    model = fresh_model(known.architecture, known.architecture_options)
+    load_weights(model, dict(weights), where)
+    return model, _card(model, known)
+
+
+def _card(model: TaggingModel, known: PublishedWeights) -> ModelCard:
+    return make_card(
+        model,
+        name=known.name,
+        vocabulary=load_vocabulary(known.vocabulary),
+        hop_samples=known.hop_samples,
+        lead_samples=known.lead_samples,
+        description=known.description,
+        training={
+            "dataset": known.dataset,
+            "protocol": known.protocol,
+            "trained_by": known.project,
+            "vocabulary": known.vocabulary,
+            "source_file": known.file_name,
+            "source_sha256": known.sha256,
+            "source_addresses": list(known.addresses),
+        },
+        licence=known.licence,
+        limits=(
+            "Imported weights: earmark has not trained them and knows no thresholds for their tags.",
+            f"Knows only the {model.n_tags} tags it was trained with, and those unevenly well.",
+        ),
+        citations=known.citations,
+    )

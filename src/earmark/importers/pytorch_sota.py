@@ -14,9 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
 from earmark.core.spectrum import hann_window, mel_filterbank
-from earmark.importers.layout import N_TAGS, Array, Layout, fresh_model, recognise
+from earmark.importers.layout import N_TAGS, Array, Layout, fresh_model, match_layout, published_model
+from earmark.importers.registry import register_importer
+from earmark.models import TaggingModel
 from earmark.models.blocks import WON_FRONTEND
 
 SIGNATURES = (b"PK\x03\x04", b"\x80")
@@ -52,22 +55,21 @@ _KINDS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 """Architecture -> options, and layer in the file -> ours."""
 
 
-def read(content: bytes, where: str) -> tuple[Layout, dict[str, Tensor]]:
-    """Weights from a PyTorch state dict.
+@register_importer(title="a PyTorch state dict", recognises=lambda content: content.startswith(SIGNATURES))
+def pytorch_sota(content: bytes, where: str) -> tuple[TaggingModel, ModelCard]:
+    """The network in a PyTorch state dict, and its card.
 
     Args:
         content: of the file.
         where: its name for error messages.
 
-    Returns:
-        The layout it was found to have, and the weights by the names of our network.
-
     Raises:
-        ModelError: damaged, cut short, of another layout or another spectrogram, or a pickle that would run code.
+        ModelError: damaged, cut short, of another layout or another spectrogram, a pickle that would run code, or none
+            of the published files.
     """
     state = _load(content, where)
     found = {name: Array(tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()}
-    layout = recognise(found, _layouts(), where)
+    layout = match_layout(found, _layouts(), where)
     constants = {
         "spec.spectrogram.window": hann_window(WON_FRONTEND),
         "spec.mel_scale.fb": mel_filterbank(WON_FRONTEND).T,
@@ -80,7 +82,8 @@ def read(content: bytes, where: str) -> tuple[Layout, dict[str, Tensor]]:
                 f"found one that differs from it by {difference:.2g}"
             )
     names = _names(layout.architecture, fresh_model(layout.architecture, layout.options).state_dict())
-    return layout, {target: state[name].contiguous() for name, target in names.items()}
+    weights = {target: state[name].contiguous() for name, target in names.items()}
+    return published_model(content, layout, weights, where)
 
 
 def _load(content: bytes, where: str) -> Mapping[str, Tensor]:

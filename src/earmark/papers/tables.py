@@ -13,13 +13,14 @@ import difflib
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal
+
+from pydantic import Strict, field_validator
 
 from earmark.core.errors import ConfigError
 from earmark.training.config import list_recipes, merged, recipe_document
-from earmark.training.config_schema import build, read_section, read_yaml
+from earmark.training.config_schema import Listed, Section, read_yaml
 
 MetricName = Literal["roc_auc", "pr_auc", "rmse"]
 
@@ -29,8 +30,7 @@ REPORTED = (*IN_UNIT_RANGE, "seconds_per_1000_songs", "size_mb", "relative_train
 """What papers report of rows. The first three are in 0..1; the last is 1 for the row that others are compared with."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Section):
     """A row of a table.
 
     Attributes:
@@ -47,23 +47,21 @@ class Row:
     label: str
     reported: dict[str, float]
     kind: Literal["recipe", "gbt", "combiner"] = "recipe"
-    members: tuple[str, ...] = ()
+    members: Listed[str] = ()
     note: str | None = None
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Section):
     """A table of a paper. ``dataset`` and ``protocol`` are given where they are not the paper's usual ones."""
 
     id: str
     title: str
-    rows: tuple[Row, ...]
+    rows: Listed[Row]
     dataset: str | None = None
     protocol: str | None = None
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(Section):
     """An ordering that a paper finds.
 
     Attributes:
@@ -78,7 +76,7 @@ class Claim:
     id: str
     text: str
     metric: MetricName
-    pairs: tuple[tuple[str, str], ...]
+    pairs: Listed[Annotated[tuple[str, str], Strict(False)]]
     kind: Literal["order", "shrinking_gap"] = "order"
 
     @property
@@ -91,8 +89,7 @@ class Claim:
         return better - worse if self.higher_is_better else worse - better
 
 
-@dataclass(frozen=True)
-class PaperTables:
+class PaperTables(Section):
     """All tables and claims of one paper.
 
     Attributes:
@@ -106,10 +103,15 @@ class PaperTables:
     title: str
     citation: str
     dataset: str
-    tables: tuple[Table, ...]
-    claims: tuple[Claim, ...]
+    tables: Listed[Table]
+    claims: Listed[Claim]
     protocol: str | None = None
-    key: str = field(default="", kw_only=True)
+    key: str = ""
+
+    @field_validator("key")
+    @classmethod
+    def _not_written_down(cls, _value: str) -> str:
+        raise ValueError("is the folder's name and not written down")
 
     @property
     def rows(self) -> dict[str, Row]:
@@ -161,14 +163,8 @@ def load_tables(key: str) -> PaperTables:
 
 def tables_from(document: Any, key: str) -> PaperTables:
     """Tables from a YAML document. ``key`` is the folder of its recipes. Raises ConfigError with all problems."""
-    problems: list[str] = []
-    values = read_section(PaperTables, document, "", problems)
-    if "key" in values:
-        problems.append("key: is the folder's name and not written down")
-    if not problems:
-        tables = cast(PaperTables, build(PaperTables, {**values, "key": key}))
-        problems = _problems(tables)
-    if problems:
+    tables = PaperTables.from_document(document, f"{key}/_tables").model_copy(update={"key": key})
+    if problems := _problems(tables):
         raise ConfigError([f"{key}/_tables: {problem}" for problem in problems])
     return tables
 

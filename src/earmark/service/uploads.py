@@ -12,7 +12,7 @@ from typing import IO
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from earmark.core.audio_formats import AUDIO_SUFFIXES
+from earmark.core.audio_formats import has_audio_suffix
 from earmark.service.problems import Problem
 from earmark.service.settings import Settings
 
@@ -189,5 +189,5 @@ def check_size(n_bytes: int, settings: Settings) -> None:
 
 def _suffix(name: str | None) -> str:
     """The ending that tells FFmpeg which format to try first; none that is not a known one's."""
-    suffix = PureWindowsPath(name or "").suffix.lower()
-    return suffix if suffix in AUDIO_SUFFIXES else ""
+    path = PureWindowsPath(name or "")
+    return path.suffix.lower() if has_audio_suffix(path) else ""

@@ -1,1 +1,1 @@
-"""From files to tags, on ONNX Runtime: the pipeline, the one aggregation, and the taggram."""
+"""Tagging with ONNX Runtime: the tagger, its scores, the pipeline and taggram images."""

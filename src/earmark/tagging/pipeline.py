@@ -1,9 +1,8 @@
-"""Many files at once: decoding and the network side by side, batches across files, results in order.
+"""Tag many files in parallel: decode and run the network at the same time, batch across files, keep the order.
 
-`jobs` threads decode; FFmpeg, soxr and ONNX Runtime release Python's lock while they work. Windows of
-all files meet in one pool; a full batch of them is handed to one of `jobs` threads that run the
-network. Memory is bounded: by the batches in flight, and by how far decoding may run ahead of the
-result that is given out next.
+`jobs` threads decode; FFmpeg, soxr and ONNX Runtime release Python's lock while they work. The windows of all files go
+into one pool, and each full batch to one of `jobs` threads that run the network. Memory is bounded by the batches in
+flight, and by how far decoding may be ahead of the next result.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
+from earmark.audio import AudioBytes, AudioSource
+from earmark.audio.decoder import as_source
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
@@ -26,23 +27,28 @@ from earmark.core.errors import AudioError, TruncatedAudioError
 Window = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
 Watch = Callable[[Path, float], None]
-"""Told, by the thread that decodes a file, how many seconds of it have come so far. What it raises ends the file:
-an AudioError becomes the file's result, anything else is raised by the reader of the results."""
+"""Called from the thread that decodes a file, with its path (:data:`UNNAMED` for bytes without a name) and the seconds
+decoded so far. An exception ends the file: an AudioError becomes its result, any other is raised to the caller."""
+
+UNNAMED = Path("<bytes>")
 
 Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 _FILES_AHEAD = 64
-_WAIT_SECONDS = 0.2  # so that Ctrl-C is noticed also where waiting cannot be interrupted (Windows)
+_WAIT_SECONDS = 0.2  # so that Ctrl-C works even where waiting cannot be interrupted (Windows)
 
 
 @dataclass
 class WindowScores:
-    """What came out of one file: its window scores ``(n_windows, n_tags)``, length and warnings.
+    """Window scores of one file.
 
-    ``taggram`` holds whatever the network answers for a window, be it more than scores.
-
-    ``n_samples`` is the length at the model's rate, ``duration_seconds`` the length as it was decoded. ``starts`` are
-    the first samples of the windows, at the model's rate, where only some of a file's windows were heard; None for all.
+    Attributes:
+        path: the file, or the name of one in memory; None without a name.
+        taggram: ``(n_windows, n_outputs)``, all outputs of the network for each window, which may be more than scores.
+        n_samples: length at the model's rate.
+        duration_seconds: length as it was decoded.
+        warnings: one line each.
+        starts: first sample of each window, at the model's rate, where only some windows were read; None for all.
     """
 
     path: Path | None
@@ -55,9 +61,10 @@ class WindowScores:
 
 @dataclass
 class _File:
-    """A file on its way. `expected` windows is known once it is decoded."""
+    """A file in progress. The number of `expected` windows is known once it is decoded."""
 
-    path: Path
+    given: AudioSource
+    path: Path | None = None
     scores: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
     expected: int | None = None
     n_samples: int = 0
@@ -71,14 +78,14 @@ class _File:
         return self.failure is not None or (self.expected is not None and len(self.scores) == self.expected)
 
 
-class _Stopped(Exception):  # noqa: N818  no error: the reader of the results has gone
+class _Stopped(Exception):  # noqa: N818  not an error: the caller reads no more results
     pass
 
 
 class _Pipeline:
     def __init__(
         self,
-        paths: Iterable[str | Path],
+        paths: Iterable[AudioSource],
         network: Network,
         spec: InputSpec,
         jobs: int,
@@ -136,7 +143,7 @@ class _Pipeline:
                 if self.exhausted and not self.files:
                     return None
                 if not self.changed.wait(_WAIT_SECONDS):
-                    self._submit_locked()  # nobody came to fill the batch up: do not let it wait
+                    self._submit_locked()  # no other file fills this batch: run it now
 
     def _decode_files(self) -> None:
         while (file := self._take()) is not None:
@@ -144,7 +151,7 @@ class _Pipeline:
                 self._decode(file)
             except _Stopped:
                 return
-            except BaseException as error:  # noqa: BLE001  handed to the reader, who raises it
+            except BaseException as error:  # noqa: BLE001  raised to the caller by results()
                 file.failure = error
             with self.changed:
                 if self.exhausted:
@@ -152,18 +159,18 @@ class _Pipeline:
                 self.changed.notify_all()
 
     def _take(self) -> _File | None:
-        """The next path's file; waits while decoding is too far ahead. None at the end."""
+        """The next file; waits while decoding is too far ahead. None at the end."""
         with self.changed:
             while len(self.files) >= _FILES_AHEAD + self.jobs and not self.stopping:
                 self.changed.wait(_WAIT_SECONDS)
-        with self.paths_lock:  # a lock of its own: the caller's iterator may take its time
+        with self.paths_lock:  # a separate lock: the caller's iterator may be slow
             failure, file = None, None
             if not (self.stopping or self.exhausted):
                 try:
-                    file = _File(Path(next(self.paths)))
+                    file = _File(next(self.paths))
                 except StopIteration:
                     pass
-                except BaseException as error:  # noqa: BLE001  the caller's iterator failed: raised by the reader
+                except BaseException as error:  # noqa: BLE001  the caller's iterator failed: raised by results()
                     failure = error
             with self.changed:
                 if file is not None:
@@ -176,22 +183,25 @@ class _Pipeline:
         return file
 
     def _decode(self, file: _File) -> None:
+        source = as_source(file.given)  # a file object is read only now
+        file.given = b""
+        file.path = source.path if isinstance(source, AudioBytes) else source
         note = None
         if self.sparse_windows is not None:
             try:
-                if self._decode_sparsely(file, self.sparse_windows):
+                if self._decode_sparsely(file, source, self.sparse_windows):
                     return
             except CannotSeekError as error:
                 note = f"read in full: {error}"
-        self._decode_all(file, note)
+        self._decode_all(file, source, note)
 
-    def _decode_sparsely(self, file: _File, n_windows: int) -> bool:
+    def _decode_sparsely(self, file: _File, source: AudioSource, n_windows: int) -> bool:
         """False where there are no more windows than that, and nothing was done."""
-        found = audio.sparse_windows(file.path, self.spec, n_windows)
+        found = audio.sparse_windows(source, self.spec, n_windows)
         if found is None:
             return False
         if self.watch is not None:
-            self.watch(file.path, found.duration_seconds)
+            self.watch(file.path or UNNAMED, found.duration_seconds)
         file.starts = np.array(found.starts, np.int64)
         for index, window in enumerate(found.samples):
             self._put(file, index, window)
@@ -201,8 +211,8 @@ class _Pipeline:
             file.expected = len(found.samples)
         return True
 
-    def _decode_all(self, file: _File, note: str | None) -> None:
-        stream = audio.stream(file.path, self.spec.sample_rate_hz)
+    def _decode_all(self, file: _File, source: AudioSource, note: str | None) -> None:
+        stream = audio.stream(source, self.spec.sample_rate_hz)
         problem: list[str] = []
 
         def blocks() -> Iterator[Window]:
@@ -210,7 +220,7 @@ class _Pipeline:
                 for block in stream:
                     file.n_samples += len(block)
                     if self.watch is not None:
-                        self.watch(file.path, stream.duration_seconds)
+                        self.watch(file.path or UNNAMED, stream.duration_seconds)
                     yield block
             except TruncatedAudioError as error:
                 if self.damaged == "error" or not stream.duration_seconds:
@@ -230,7 +240,7 @@ class _Pipeline:
 
     def _put(self, file: _File, index: int, window: Window) -> None:
         with self.changed:
-            # A full batch more than the network's threads can take is where decoding waits.
+            # Decoding waits once there is one full batch more than the network's threads can take.
             while self.n_runs > self.jobs and not self.stopping:
                 self.changed.wait(_WAIT_SECONDS)
             if self.stopping:
@@ -248,7 +258,7 @@ class _Pipeline:
     def _run(self, batch: list[tuple[_File, int, Window]]) -> None:
         try:
             scores = self.network(np.stack([window for _, _, window in batch]))
-        except BaseException as error:  # noqa: BLE001  handed to the reader, who raises it
+        except BaseException as error:  # noqa: BLE001  raised to the caller by results()
             with self.changed:
                 for file, _, _ in batch:
                     file.failure = error
@@ -265,7 +275,7 @@ class _Pipeline:
 
 
 def run_pipeline(
-    paths: Iterable[str | Path],
+    paths: Iterable[AudioSource],
     network: Network,
     spec: InputSpec,
     *,
@@ -276,21 +286,21 @@ def run_pipeline(
     watch: Watch | None = None,
     sparse_windows: int | None = None,
 ) -> Generator[WindowScores | AudioError, None, None]:
-    """Window scores of every file, in the order of the paths. Who does not read to the end closes it.
+    """Window scores of every file, in the order of the paths. A caller that does not read to the end must close it.
 
     Args:
-        paths: files, read only as far as needed.
+        paths: files (paths, bytes, binary file objects), taken only as far as needed.
         network: windows ``(n, window_samples)`` -> scores ``(n, n_tags)``; called from several threads.
         spec: rate and windows.
         jobs: threads that decode, and threads that run the network.
-        batch_windows: windows a run of the network takes at most.
-        damaged: whether a file that is known to lack audio is an error or is given with a warning.
-        on_progress: told, from any thread, the seconds of audio that a run of the network has heard.
-        watch: told how far each file has been decoded; it may give the file up, see :data:`Watch`.
-        sparse_windows: hear only so many windows of a file, found by seeking, where that can be done; None for all.
+        batch_windows: most windows per run of the network.
+        damaged: what a file that is known to lack audio is: an "error", or to "tag" with a warning.
+        on_progress: called from any thread with the seconds of audio in each run of the network.
+        watch: called with how far each file has been decoded; may end it, see :data:`Watch`.
+        sparse_windows: read only so many windows of a file, by seeking, where that is possible; None for all.
 
     Yields:
-        :class:`WindowScores`, or the AudioError of a file that cannot be listened to. Any other failure is raised.
+        :class:`WindowScores`, or the AudioError of a file that cannot be decoded. Any other failure is raised.
     """
     pipeline = _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress, watch, sparse_windows)
     return pipeline.results()

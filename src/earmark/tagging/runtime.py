@@ -1,9 +1,10 @@
-"""A model and its card on ONNX Runtime. Where models lie, and how one is found by name."""
+"""Models in ONNX Runtime: load one with its card, and find one by name."""
 
 from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,25 +29,27 @@ MODELS_VARIABLE = "EARMARK_MODELS"
 class OnnxModel:
     """An exported model: waveform windows in, probabilities out. Safe to call from several threads.
 
+    Pickling keeps only where the model is (the name of a bundled model, else the path), and unpickling loads it again.
+
     Args:
-        path: an ONNX file written by :func:`earmark.export.export_onnx`; its card lies in its metadata.
+        path: an ONNX file written by :func:`earmark.export.export_onnx`, with the card in its metadata.
 
     Attributes:
         card: the model's card.
-        embedding_dims: length of the embeddings it gives; None for a model that gives none.
+        embedding_dims: length of its embeddings; None for a model without embeddings.
 
     Raises:
         ModelError: no such file, not ONNX, or no card in it.
     """
 
     def __init__(self, path: str | Path) -> None:
-        import onnxruntime as ort  # 60 ms: not before a model is wanted
+        import onnxruntime as ort  # takes 60 ms, so only when a model is loaded
 
         self.path = Path(path)
         if not self.path.is_file():
             raise ModelError(f"{path}: no such model file")
         options = ort.SessionOptions()
-        # One thread a call: the Tagger runs several calls side by side.
+        # One thread per call: the Tagger makes several calls in parallel.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -61,22 +64,26 @@ class OnnxModel:
         dims = next((item.shape[1] for item in self._session.get_outputs() if item.name == "embedding"), None)
         self.embedding_dims: int | None = dims
 
+    def __reduce__(self) -> tuple[Callable[[str], OnnxModel], tuple[str]]:
+        bundled = self.path.resolve().parent == _bundled_folder().resolve()
+        return _reload, (self.path.stem if bundled else str(self.path.absolute()),)
+
     def __call__(self, batch: Floats) -> Floats:
         """Probabilities ``(n, n_tags)``, 0..1, of windows ``(n, window_samples)`` at the card's rate."""
         (out,) = self._run(["probabilities"], batch)
         return out
 
     def with_embedding(self, batch: Floats) -> tuple[Floats, Floats]:
-        """Probabilities ``(n, n_tags)``, the same as without, and embeddings ``(n, embedding_dims)``, of windows.
+        """Probabilities ``(n, n_tags)``, as of a plain call, and embeddings ``(n, embedding_dims)``, of windows.
 
-        An embedding is what goes into the network's last layer: windows that sound alike to the network lie close
-        to each other, whether or not a tag tells them apart.
+        An embedding is the input of the network's last layer: windows that sound alike to the network have similar
+        embeddings, whether or not their tags differ.
 
         Raises:
             ModelError: windows of another shape, or a model that gives no embeddings.
         """
         if self.embedding_dims is None:
-            raise ModelError(f"model {self.card.name} gives no embeddings: export it anew with `earmark export`")
+            raise ModelError(f"model {self.card.name} gives no embeddings: export it again with `earmark export`")
         scores, embeddings = self._run(["probabilities", "embedding"], batch)
         return scores, embeddings
 
@@ -86,6 +93,10 @@ class OnnxModel:
             raise ModelError(f"windows of shape {batch.shape}: model {self.card.name} takes (n, {expected})")
         answers: list[Floats] = self._session.run(outputs, {"waveform": np.ascontiguousarray(batch, np.float32)})
         return answers
+
+
+def _reload(name_or_path: str) -> OnnxModel:
+    return OnnxModel(find_model(name_or_path))
 
 
 def _first_line(error: Exception) -> str:
@@ -99,12 +110,16 @@ def user_models_folder() -> Path:
 
 
 def model_folders() -> list[Path]:
-    """Folders in which models are looked for by name: the bundled one first, then the user's."""
-    return [Path(str(resources.files("earmark.tagging"))) / "bundled", user_models_folder()]
+    """Folders in which models are found by name: the bundled one first, then the user's."""
+    return [_bundled_folder(), user_models_folder()]
+
+
+def _bundled_folder() -> Path:
+    return Path(str(resources.files("earmark.tagging"))) / "bundled"
 
 
 def list_installed() -> dict[str, Path]:
-    """Name -> ONNX file of every model that can be asked for by name."""
+    """Name -> ONNX file of every installed model."""
     found: dict[str, Path] = {}
     for folder in model_folders():
         for path in sorted(folder.glob("*.onnx")):
@@ -119,7 +134,7 @@ def find_model(model: str | Path | None = None) -> Path:
         model: a name (:func:`list_installed`), a path to an .onnx file, or None for the default.
 
     Raises:
-        ModelError: neither; near names are told.
+        ModelError: there is no such model; similar names are listed.
     """
     wanted = DEFAULT_MODEL if model is None else str(model)
     installed = list_installed()
@@ -134,7 +149,7 @@ def find_model(model: str | Path | None = None) -> Path:
         raise ModelError(f"model {wanted!r} is not on this machine; fetch it with: earmark models pull {wanted}")
     near = difflib.get_close_matches(wanted, installed, n=3)
     hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(installed) or 'none'}."
-    raise ModelError(f"no model named {wanted!r}; {hint} A file is named with its ending: ./my.onnx")
+    raise ModelError(f"no model named {wanted!r}; {hint} A file needs its ending: ./my.onnx")
 
 
 def read_card(path: Path) -> ModelCard:

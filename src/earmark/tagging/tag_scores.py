@@ -1,8 +1,10 @@
-"""What a file's scores are: all tags, the highest, the record. :mod:`earmark.tagging.tagger` makes them."""
+"""Scores of one file: all tags, the highest ones, the JSON record. :mod:`earmark.tagging.tagger` makes them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +18,24 @@ from earmark.core.vocabulary import CATEGORIES, Vocabulary
 Scores = npt.NDArray[np.float32]
 Threshold = Literal["auto", "none"] | float
 
+_REPR_TAGS, _HTML_TAGS = 3, 10
+
 
 @dataclass(frozen=True)
 class TagScore:
-    """One tag of a file. ``score`` is 0..1: a probability, or a degree for regression tags."""
+    """One tag of a file, as :meth:`TagScores.top` gives it.
+
+    Attributes:
+        tag: its name.
+        score: 0..1: a probability, or a degree for regression tags.
+        kind: "classification" or "regression".
+        category: one of :data:`earmark.core.vocabulary.CATEGORIES`, e.g. "genre".
+
+    Examples:
+        >>> import earmark
+        >>> earmark.TagScore("rock", 0.91, "classification", "genre")
+        TagScore(tag='rock', score=0.91, kind='classification', category='genre')
+    """
 
     tag: str
     score: float
@@ -27,27 +43,37 @@ class TagScore:
     category: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TagScores:
-    """What a model heard in one file or waveform.
+    """The scores of one file or waveform. Works like a read-only mapping from tag name to score.
 
     Attributes:
-        path: the file; None for a waveform from memory.
+        path: the file, or the name of a file object; None for a waveform, and for bytes without a name.
         model: name of the model.
         vocabulary: tags in the order of ``scores``.
         scores: ``(n_tags,)`` float32, 0..1: the mean over windows, calibrated where the model's card says how.
-        taggram: ``(n_windows, n_tags)`` float32, 0..1: the score of every window that was heard. Calibration maps these
-            too, each for itself, so that the mean of a calibrated tag's column is not exactly its score.
-        window_starts_seconds: ``(n_windows,)`` where each window begins.
-        window_seconds: length of a window; the last one may reach beyond the end.
+        taggram: ``(n_windows, n_tags)`` float32, 0..1: the scores of every window that was used. These are calibrated,
+            too, each for itself, so the mean of a calibrated tag's column is not exactly its score.
+        window_starts_seconds: ``(n_windows,)`` float64, start of each window in seconds.
+        window_seconds: length of a window; the last one may end after the audio.
         duration_seconds: length of the audio.
-        thresholds: tag name -> score from which it holds, where the model's card gives one.
-        warnings: what a reader should know, e.g. that the file is silent; one line each.
-        rules: which tags cannot hold together, of the model's card.
-        sparse: only some windows were heard, spread over the file.
-        embedding: ``(n_dims,)`` float32: what the network knew of the file before it decided on tags, as a mean over
-            windows; files that sound alike have embeddings of nearly the same direction. None where the tagger was
-            not asked for embeddings, or the model gives none.
+        thresholds: tag name -> score from which the tag applies, for tags with a threshold in the model's card.
+        warnings: problems that are no errors, e.g. that the file is silent; one line each.
+        rules: which tags exclude or require each other, from the model's card.
+        sparse: only some windows were used, spread over the file.
+        embedding: ``(n_dims,)`` float32: the input of the network's last layer, as a mean over windows; files that sound
+            alike have embeddings of nearly the same direction. None unless the tagger was made with embeddings.
+
+    Examples:
+        >>> import earmark, numpy as np
+        >>> noise = np.random.default_rng(0).normal(0, 0.1, 3 * 16_000)
+        >>> scores = earmark.load_tagger().tag_waveform(noise, 16_000)
+        >>> "rock" in scores, 0 <= scores["rock"] <= 1, len(scores) == len(scores.tags)
+        (True, True, True)
+        >>> max(dict(scores).values()) == scores.top(1)[0].score
+        True
+        >>> scores.scores.shape == (len(scores),), scores.scores.dtype, scores.duration_seconds
+        (True, dtype('float32'), 3.0)
     """
 
     path: Path | None
@@ -71,31 +97,76 @@ class TagScores:
 
     @property
     def heard_seconds(self) -> float:
-        """How much of the audio lies in some window that was heard."""
+        """Seconds of the audio that are inside a window that was used."""
         if not self.sparse:
             return self.duration_seconds
         ends = self.window_starts_seconds + self.window_seconds
         return float((ends - np.maximum(self.window_starts_seconds, np.append(0.0, ends[:-1]))).sum())
 
     def __getitem__(self, tag: str) -> float:
-        """Score of one tag by name. Raises ConfigError, with near names, for a tag that the model lacks."""
+        """Score of one tag, 0..1. Raises ConfigError, with similar names, for a tag that the model does not have."""
         return float(self.scores[self.vocabulary.index(tag)])
+
+    def __contains__(self, tag: object) -> bool:
+        """Does the model have this tag? Its score may be low."""
+        return tag in self.tags
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tags)
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def keys(self) -> tuple[str, ...]:
+        """Names of all tags, so that ``dict(scores)`` works."""
+        return self.tags
+
+    def values(self) -> list[float]:
+        """Scores of all tags, in the order of :meth:`keys`."""
+        return [float(score) for score in self.scores]
+
+    def items(self) -> list[tuple[str, float]]:
+        """Pairs of name and score of all tags."""
+        return list(zip(self.keys(), self.values(), strict=True))
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in self.top(_REPR_TAGS))
+        name = "waveform" if self.path is None else self.path.name
+        return f"<TagScores of {name}: {self.duration_seconds:.1f} s, model {self.model}, {len(self)} tags: {best}>"
+
+    def _repr_html_(self) -> str:
+        """A small table, for notebooks."""
+        name = "waveform" if self.path is None else self.path.name.encode("utf-8", "replace").decode()
+        rows = "".join(
+            f"<tr><td>{escape(tag.tag)}</td><td>{escape(tag.category)}</td><td>{tag.score:.2f}</td>"
+            f'<td><meter value="{tag.score:.3f}"></meter></td></tr>'
+            for tag in self.top(_HTML_TAGS)
+        )
+        warnings = "".join(f"<p>{escape(warning)}</p>" for warning in self.warnings)
+        return (
+            f"<p><strong>{escape(name)}</strong>, {self.duration_seconds:.1f} s, model {escape(self.model)}</p>"
+            "<table><thead><tr><th>tag</th><th>category</th><th>score</th><th></th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>{warnings}"
+        )
 
     def top(self, n: int = 5, threshold: Threshold = "none") -> list[TagScore]:
         """The highest scores, highest first.
 
         Args:
             n: how many at most; 0 for all.
-            threshold: "none" keeps all; a number keeps scores of at least that; "auto" keeps what
-                reaches the card's threshold for the tag, and tags for which the card has none, without any
-                that contradict each other by the card's rules. Nothing is left where nothing holds.
+            threshold: "none" keeps all; a number from 0 to 1 keeps scores of at least that; "auto" keeps tags that
+                reach their threshold in the model's card (tags without one are kept) and do not contradict each other
+                by the card's rules. The list is empty where no tag is left.
+
+        Returns:
+            The tags with their scores, 0..1.
 
         Raises:
-            ConfigError: n below 0, or a threshold that is neither of these.
+            ConfigError: n below 0, or a threshold that is none of these.
         """
         if n < 0:
             raise ConfigError(f"n {n}: must be 0 (all) or more")
-        holding = self.scores >= self._least(threshold)
+        holding = self.scores >= self._minimum(threshold)
         if threshold == "auto":
             holding = self.rules.keep(holding, self.scores, self.tags)
         kept = [int(i) for i in np.argsort(-self.scores, kind="stable") if holding[i]]
@@ -104,11 +175,11 @@ class TagScores:
         return [TagScore(tags[i].name, float(self.scores[i]), tags[i].kind, tags[i].category) for i in best]
 
     def top_per_category(self, threshold: Threshold = "auto", per_category: int = 2) -> list[TagScore]:
-        """What a line has room for: of each category the highest few, categories in the order in which they are shown.
+        """The highest few tags of each category, in the order of :data:`earmark.core.vocabulary.CATEGORIES`.
 
         Args:
             threshold: as for :meth:`top`.
-            per_category: tags of one category at most.
+            per_category: most tags of one category.
 
         Raises:
             ConfigError: per_category below 1, or a wrong threshold.
@@ -118,7 +189,7 @@ class TagScores:
         kept = self.top(0, threshold)
         return [tag for name in CATEGORIES for tag in [one for one in kept if one.category == name][:per_category]]
 
-    def _least(self, threshold: Threshold) -> npt.NDArray[np.float64]:
+    def _minimum(self, threshold: Threshold) -> npt.NDArray[np.float64]:
         if threshold == "none":
             return np.full(len(self.tags), -np.inf)
         if threshold == "auto":
@@ -128,9 +199,16 @@ class TagScores:
         return np.full(len(self.tags), float(threshold))
 
     def to_record(self, n: int = 0, threshold: Threshold = "none") -> dict[str, Any]:
-        """The object that ``earmark tag --format jsonl`` prints: plain values, scores to 4 places.
+        """The JSON object that ``earmark tag --format jsonl`` prints, with scores rounded to 4 places.
 
         ``abstained`` is true where no tag reaches the threshold; ``tags`` is empty then.
+
+        Args:
+            n: most tags; 0 for all.
+            threshold: as for :meth:`top`.
+
+        Raises:
+            ConfigError: n below 0, or a wrong threshold.
         """
         kept = self.top(n, threshold)
         return {

@@ -1,17 +1,19 @@
-"""From files to tags: windows -> window scores -> file scores. The only aggregation."""
+"""Tag files and waveforms with one model: windows -> window scores -> scores of the file."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypedDict, Unpack, overload, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
-from earmark.audio.seeking import SILENT_WHERE_HEARD
+from earmark.audio import AudioBytes, AudioSource
+from earmark.audio.seeking import SILENT_IN_WINDOWS
 from earmark.core.calibration import calibrated
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
@@ -34,15 +36,28 @@ __all__ = [
 ]
 
 MOST_SPARSE_WINDOWS = 64
-"""Windows of a sparse listening are all held in memory before the network hears them."""
+"""With ``windows``, all windows of a file are in memory before the network runs."""
 
-_SECONDS_A_RUN, _MOST_WINDOWS_A_RUN = 10.0, 4
+_SECONDS_PER_RUN, _MAX_WINDOWS_PER_RUN = 10.0, 4
 
 
 def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> Scores:
-    """Window scores ``(n_windows, n_tags)`` to a file's scores ``(n_tags,)``: their mean over windows.
+    """Scores of a file from those of its windows: their mean. Nothing else aggregates windows.
 
     All five papers average (e.g. kim2018, section 3.1; pons2017, section 3).
+
+    Args:
+        window_scores: ``(n_windows, n_tags)``, at least one window.
+
+    Returns:
+        ``(n_tags,)`` float32.
+
+    Raises:
+        ConfigError: another shape, or no window.
+
+    Example:
+        >>> aggregate(np.array([[0.0, 1.0], [0.5, 1.0]])).tolist()
+        [0.25, 1.0]
     """
     if window_scores.ndim != 2 or not len(window_scores):
         raise ConfigError(f"window scores of shape {window_scores.shape}: must be (n_windows >= 1, n_tags)")
@@ -51,11 +66,11 @@ def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> Scores:
 
 
 class WindowModel(Protocol):
-    """What a Tagger needs of a model; :class:`earmark.tagging.runtime.OnnxModel` is one. Called from several threads."""
+    """A model that a Tagger can use, e.g. :class:`earmark.tagging.runtime.OnnxModel`. Called from several threads."""
 
     @property
     def card(self) -> ModelCard:
-        """What it hears and answers."""
+        """Card of the model."""
 
     def __call__(self, batch: Scores) -> Scores:
         """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, 0..1."""
@@ -63,7 +78,7 @@ class WindowModel(Protocol):
 
 @runtime_checkable
 class EmbeddingModel(WindowModel, Protocol):
-    """A model that can give embeddings, too. It may be one that gives none: ``embedding_dims`` is None then."""
+    """A model that may give embeddings, too; ``embedding_dims`` is None where it gives none."""
 
     @property
     def embedding_dims(self) -> int | None:
@@ -73,19 +88,34 @@ class EmbeddingModel(WindowModel, Protocol):
         """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, and embeddings ``(n, embedding_dims)``."""
 
 
+class TaggerOptions(TypedDict, total=False):
+    """Keyword arguments of :class:`Tagger`."""
+
+    batch_windows: int | None
+    damaged: Literal["error", "tag"]
+    embeddings: bool
+    windows: int | None
+
+
 class Tagger:
-    """Tags files and waveforms with one model. Loads it once; safe to use from several threads.
+    """Tags files and waveforms with one model, which is loaded once. Safe to use from several threads.
+
+    A Tagger can be pickled, e.g. for another process, which then loads the model again: a bundled one by its name, any
+    other from the same file.
 
     Args:
-        model: the model, see :func:`load_tagger` for finding one by name.
-        batch_windows: windows a run of the network takes; they may come from several files. None for as many as make ten
-            seconds, four at most: more take memory and save no time.
-        damaged: what to do with files that are known to lack audio (cut short, damaged): "error" refuses
-            them, "tag" tags what could be decoded and says so in ``warnings``.
-        embeddings: give an embedding with the scores of each file, where the model has them.
-        windows: hear only so many windows of a file, 1 to 64, spread evenly over it and found by seeking; None for
-            all. They are the model's windows, and score as they do in a full reading. Files with no more windows than
-            that are read in full, and so are those in which positions are not exact; ``warnings`` says so and why.
+        model: the model; :func:`load_tagger` finds one by name.
+        batch_windows: windows per run of the network, at least 1; they may come from several files. None for ten
+            seconds of audio, but at most four windows: more need memory and save no time.
+        damaged: for files that are known to lack audio (truncated, damaged): "error" raises an AudioError, "tag" tags
+            what could be decoded and adds a warning.
+        embeddings: give an embedding with the scores, if the model has embeddings.
+        windows: use only so many windows of a file, 1 to 64, spread evenly over it and found by seeking; None for all.
+            They are windows of a full read and get the same scores. Files with no more windows than that, and files
+            in which positions are not exact, are read in full; a warning gives the reason for the latter.
+
+    Raises:
+        ConfigError: batch_windows, damaged or windows out of range.
 
     Examples:
         >>> import earmark, numpy as np
@@ -106,8 +136,14 @@ class Tagger:
         embeddings: bool = False,
         windows: int | None = None,
     ) -> None:
+        self._options: TaggerOptions = {
+            "batch_windows": batch_windows,
+            "damaged": damaged,
+            "embeddings": embeddings,
+            "windows": windows,
+        }
         if batch_windows is None:
-            batch_windows = max(1, min(_MOST_WINDOWS_A_RUN, int(_SECONDS_A_RUN / model.card.input.window_seconds)))
+            batch_windows = max(1, min(_MAX_WINDOWS_PER_RUN, int(_SECONDS_PER_RUN / model.card.input.window_seconds)))
         if batch_windows < 1:
             raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
         if damaged not in ("error", "tag"):
@@ -122,13 +158,28 @@ class Tagger:
         self._embedding_dims: int | None = None
         if embeddings and isinstance(model, EmbeddingModel) and model.embedding_dims is not None:
             with_embedding = model.with_embedding
-            self._network = lambda batch: np.hstack(with_embedding(batch))  # side by side: scores, embedding
+            self._network = lambda batch: np.hstack(with_embedding(batch))  # columns: scores, then embedding
             self._embedding_dims = model.embedding_dims
 
     @classmethod
-    def from_file(cls, path: str | Path, **options: Any) -> Tagger:
-        """A tagger from an exported ONNX file. Options as for the class. Raises ModelError."""
+    def from_file(cls, path: str | Path, **options: Unpack[TaggerOptions]) -> Tagger:
+        """A tagger from an exported ONNX file.
+
+        Args:
+            path: the file.
+            options: as for the class.
+
+        Raises:
+            ModelError: the file is missing, or is not a model with a card.
+            ConfigError: options out of range.
+        """
         return cls(OnnxModel(path), **options)
+
+    def __reduce__(self) -> tuple[Callable[..., Tagger], tuple[type[Tagger], WindowModel, TaggerOptions]]:
+        return _unpickle, (type(self), self._model, self._options)
+
+    def __repr__(self) -> str:
+        return f"<Tagger with model {self.card.name}, {len(self.card.vocabulary)} tags>"
 
     @property
     def card(self) -> ModelCard:
@@ -137,40 +188,98 @@ class Tagger:
 
     @property
     def embedding_dims(self) -> int | None:
-        """Length of the embeddings that come with the scores; None where none do."""
+        """Length of the embeddings that come with the scores; None without embeddings."""
         return self._embedding_dims
 
-    def tag(self, path: str | Path, *, watch: Watch | None = None) -> TagScores:
-        """Tag one file. Raises AudioError where it cannot be listened to, and what ``watch`` raises."""
+    def tag(self, path: AudioSource, *, watch: Watch | None = None) -> TagScores:
+        """Tag one file.
+
+        Args:
+            path: path of the file, its content as bytes, or a file object opened in binary mode (read from where it
+                stands, into memory).
+            watch: called from the decoding thread with the path and the seconds decoded so far; what it raises ends
+                the file and is raised here.
+
+        Returns:
+            Scores ``(n_tags,)`` in 0..1, and the rest of :class:`TagScores`.
+
+        Raises:
+            AudioError: the file is missing, not audio, damaged or truncated; ``reason`` says which.
+            ConfigError: not a path, bytes or binary file object.
+
+        Examples:
+            >>> import earmark, io, wave
+            >>> import numpy as np
+            >>> file = io.BytesIO()
+            >>> with wave.open(file, "wb") as out:
+            ...     out.setnchannels(1)
+            ...     out.setsampwidth(2)
+            ...     out.setframerate(16_000)
+            ...     out.writeframes((8_000 * np.sin(np.arange(32_000) / 6)).astype("<i2").tobytes())
+            >>> earmark.load_tagger().tag(file.getvalue()).duration_seconds
+            2.0
+        """
         (result,) = self.tag_many([path], jobs=1, watch=watch)
-        if isinstance(result, AudioError):
-            raise result
         return result
+
+    @overload
+    def tag_many(
+        self,
+        paths: Iterable[AudioSource],
+        *,
+        jobs: int | None = None,
+        errors: Literal["raise"] = "raise",
+        on_progress: Progress | None = None,
+        watch: Watch | None = None,
+    ) -> Iterator[TagScores]: ...
+
+    @overload
+    def tag_many(
+        self,
+        paths: Iterable[AudioSource],
+        *,
+        jobs: int | None = None,
+        errors: Literal["raise", "return"],
+        on_progress: Progress | None = None,
+        watch: Watch | None = None,
+    ) -> Iterator[TagScores | AudioError]: ...
 
     def tag_many(
         self,
-        paths: Iterable[str | Path],
+        paths: Iterable[AudioSource],
         *,
         jobs: int | None = None,
         errors: Literal["raise", "return"] = "raise",
         on_progress: Progress | None = None,
         watch: Watch | None = None,
-    ) -> Iterator[TagScores | AudioError]:
-        """Tag many files, several at a time; results come in the order of the paths, as they get ready.
+    ) -> Iterator[TagScores] | Iterator[TagScores | AudioError]:
+        """Tag many files in parallel. Results come in the order of the paths, as soon as they are ready.
 
         Args:
-            paths: files; may be an endless stream, it is read only as far as needed.
-            jobs: files decoded side by side, and network runs side by side; None for one per core.
-            errors: "raise" stops at the first file that cannot be listened to; "return" gives its
-                AudioError (which has ``path`` and ``reason``) in its place and goes on.
-            on_progress: called, from any thread, with the seconds of audio heard since the last call.
-            watch: called, from the thread that decodes a file, with its path and the seconds decoded so far. It
-                may give the file up: an AudioError that it raises becomes the file's result.
+            paths: files, each as for :meth:`tag`; taken only as far as needed, so the iterable may be endless.
+            jobs: files decoded in parallel, and runs of the network in parallel; None for one per core.
+            errors: "raise" stops at the first file that cannot be tagged; "return" gives its AudioError (with ``path``
+                and ``reason``) in its place and continues.
+            on_progress: called, from any thread, with the seconds of audio tagged since the last call.
+            watch: called from the thread that decodes a file, with its path and the seconds decoded so far. An
+                AudioError that it raises becomes the file's result.
+
+        Returns:
+            Iterator over :class:`TagScores`; with ``errors="return"`` over TagScores and AudioError.
 
         Raises:
-            AudioError: with ``errors="raise"``.
-            ConfigError: jobs below 1, or another word for ``errors``.
+            AudioError: while iterating, with ``errors="raise"``.
+            ConfigError: one path instead of several, jobs below 1, or another value of ``errors``.
+
+        Examples:
+            >>> import earmark
+            >>> tagger = earmark.load_tagger()
+            >>> [result.reason for result in tagger.tag_many(["missing.mp3", b""], errors="return")]
+            ['no such file', 'the file is empty (0 bytes)']
         """
+        if isinstance(paths, str | PathLike | bytes | AudioBytes) or hasattr(paths, "read"):
+            shown = repr(paths) if isinstance(paths, str | PathLike) else f"one {type(paths).__name__}"
+            raise ConfigError(f"tag_many takes several files, not {shown}: use tag(...), or put it into a list")
         if errors not in ("raise", "return"):
             raise ConfigError(f"errors {errors!r}: must be raise or return")
         if jobs is not None and jobs < 1:
@@ -186,76 +295,99 @@ class Tagger:
             watch=watch,
             sparse_windows=self._windows,
         )
-        return self._judge(results, raising=errors == "raise")
+        return self._finish(results, raising=errors == "raise")
 
-    def _judge(
+    def _finish(
         self, results: Generator[WindowScores | AudioError, None, None], raising: bool
     ) -> Iterator[TagScores | AudioError]:
-        # Closed at once, not when the garbage collector finds it: closing waits for threads, and that within the
-        # start of another thread is a deadlock.
+        # Close it now, not in the garbage collector: closing waits for threads, which deadlocks if another thread is
+        # just being started.
         with closing(results):
-            for heard in results:
-                if isinstance(heard, AudioError):
+            for result in results:
+                if isinstance(result, AudioError):
                     if raising:
-                        raise heard
-                    yield heard
+                        raise result
+                    yield result
                 else:
-                    yield self._scores(heard)
+                    yield self._scores(result)
 
     def tag_waveform(self, samples: npt.ArrayLike, sample_rate_hz: int) -> TagScores:
-        """Tag a waveform in memory.
+        """Tag samples in memory. They get the scores that the same audio gets from a file.
 
         Args:
             samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1.
-            sample_rate_hz: its rate; resampled to the model's as a file would be.
+            sample_rate_hz: sample rate in Hz, at least 1.
+
+        Returns:
+            Scores ``(n_tags,)`` in 0..1, and the rest of :class:`TagScores`; ``path`` is None.
 
         Raises:
-            AudioError: integers, wrong shape, no samples, NaN or infinite samples.
+            AudioError: integers, wrong shape, no samples, NaN or infinite samples, or a rate below 1.
+
+        Examples:
+            >>> import earmark, numpy as np
+            >>> stereo = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 44_100))
+            >>> scores = earmark.load_tagger().tag_waveform(stereo, 44_100)
+            >>> scores.scores.shape == (len(scores.tags),), scores.scores.dtype
+            (True, dtype('float32'))
         """
         spec = self.card.input
         mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz)
         starts: npt.NDArray[np.int64] | None = None
-        if self._windows is not None and len(few := audio.sparse_starts(len(mono), spec, self._windows)):
-            starts = few
+        if self._windows is not None and len(chosen := audio.sparse_starts(len(mono), spec, self._windows)):
+            starts = chosen
         cuts = audio.cut(mono, spec) if starts is None else mono[starts[:, None] + np.arange(spec.window_samples)]
         steps = range(0, len(cuts), self._batch_windows)
         taggram = np.concatenate([self._network(cuts[i : i + self._batch_windows]) for i in steps])
         silent = float(np.abs(cuts if starts is not None else mono).max()) < audio.SILENCE_PEAK
-        warnings = (audio.SILENT if starts is None else SILENT_WHERE_HEARD,) if silent else ()
+        warnings = (audio.SILENT if starts is None else SILENT_IN_WINDOWS,) if silent else ()
         return self._scores(WindowScores(None, taggram, len(mono), len(mono) / spec.sample_rate_hz, warnings, starts))
 
-    def _scores(self, heard: WindowScores) -> TagScores:
+    def _scores(self, windows: WindowScores) -> TagScores:
         spec = self.card.input
         card = self.card
-        taggram, embeddings = np.split(heard.taggram, [len(card.vocabulary)], axis=1)
+        taggram, embeddings = np.split(windows.taggram, [len(card.vocabulary)], axis=1)
         names, maps = card.vocabulary.names, card.calibration
-        starts = audio.window_starts(heard.n_samples, spec) if heard.starts is None else heard.starts
+        starts = audio.window_starts(windows.n_samples, spec) if windows.starts is None else windows.starts
         return TagScores(
-            path=heard.path,
+            path=windows.path,
             model=card.name,
             vocabulary=card.vocabulary,
             scores=calibrated(aggregate(taggram), names, maps),
             taggram=np.ascontiguousarray(calibrated(taggram, names, maps)),
             window_starts_seconds=starts.clip(0) / spec.sample_rate_hz,
             window_seconds=spec.window_seconds,
-            duration_seconds=heard.duration_seconds,
+            duration_seconds=windows.duration_seconds,
             thresholds=dict(card.thresholds),
-            warnings=heard.warnings,
+            warnings=windows.warnings,
             rules=card.rules,
-            sparse=heard.starts is not None,
+            sparse=windows.starts is not None,
             embedding=None if self._embedding_dims is None else aggregate(embeddings),
         )
 
 
-def load_tagger(model: str | Path | None = None, **options: Any) -> Tagger:
-    """A tagger for a model by name or file.
+def _unpickle(kind: type[Tagger], model: WindowModel, options: TaggerOptions) -> Tagger:
+    return kind(model, **options)
+
+
+def load_tagger(model: str | Path | None = None, **options: Unpack[TaggerOptions]) -> Tagger:
+    """Load a model by name or from a file.
 
     Args:
-        model: a name that ``earmark models list`` shows, a path to an .onnx file, or None for the
-            bundled default.
-        options: as for :class:`Tagger`.
+        model: a name that ``earmark models list`` shows, the path of an .onnx file, or None for the bundled model.
+        options: keyword arguments of :class:`Tagger`: batch_windows, damaged, embeddings, windows.
+
+    Returns:
+        The tagger; loading takes some tenths of a second, so keep it for all files.
 
     Raises:
         ModelError: there is no such model, or it cannot be loaded.
+        ConfigError: options out of range.
+
+    Examples:
+        >>> import earmark
+        >>> tagger = earmark.load_tagger()
+        >>> tagger.card.name, "rock" in tagger.card.vocabulary.names
+        ('earmark-1', True)
     """
     return Tagger.from_file(find_model(model), **options)

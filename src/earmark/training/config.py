@@ -13,7 +13,6 @@ import copy
 import difflib
 import itertools
 import re
-import typing
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.core.errors import ConfigError
-from earmark.training.config_schema import build, read_section, read_yaml
+from earmark.training.config_schema import read_yaml
 from earmark.training.sections import (
     AugmentationSection,
     CardSection,
@@ -127,19 +126,7 @@ def merged(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
 def recipe_from(document: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """A recipe from its sections. Raises ConfigError with all problems, each begun with ``where``."""
-    problems: list[str] = []
-    recipe: Recipe | None = None
-    values = read_section(Recipe, document, "", problems)
-    try:
-        recipe = build(Recipe, values)
-    except ConfigError as error:
-        problems += error.problems
-    except (TypeError, AttributeError):  # what is missing or of the wrong type cannot be put together
-        if not problems:
-            raise
-    if problems:
-        raise ConfigError([f"{where}: {problem}" for problem in problems])
-    return typing.cast(Recipe, recipe)
+    return Recipe.from_document(document, where)
 
 
 def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -171,7 +158,7 @@ def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> di
 
 
 def _shipped() -> dict[str, Traversable]:
-    """Every YAML file in the room of recipes, by its name with the folder in front."""
+    """Every YAML file in the folder of recipes, by its name with the folder in front."""
 
     def walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
         for entry in folder.iterdir():

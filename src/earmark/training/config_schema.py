@@ -1,19 +1,22 @@
-"""YAML as nested frozen dataclasses: every unknown key, missing key and wrong type is told, all at once."""
+"""YAML files as frozen, strictly typed pydantic models. All problems are reported at once, each with key and value."""
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import difflib
-import math
 import re
 import types
-import typing
-from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Strict, ValidationError, model_validator
 
 from earmark.core.errors import ConfigError
+
+T = TypeVar("T")
+Listed = Annotated[tuple[T, ...], Strict(False)]
+"""A list in YAML, a tuple in Python. Its entries are as strict as all other values."""
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
@@ -34,96 +37,148 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+[
 
 
 def read_yaml(text: str, where: str) -> Any:
-    """A YAML document. Raises ConfigError, begun with ``where``."""
+    """A YAML document. Raises ConfigError whose message begins with ``where``."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
 
 
-def read_section(kind: type, document: Any, prefix: str, problems: list[str]) -> dict[str, Any]:
-    """Values of one dataclass, checked for keys and types; what is wrong goes to ``problems``."""
-    if not isinstance(document, Mapping):
-        problems.append(f"{prefix.rstrip('.')}: must be a section with keys, is {document!r}")
-        return {}
-    hints = typing.get_type_hints(kind)
-    fields = {item.name: item for item in dataclasses.fields(kind)}
-    for key in document:
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"keys are: {', '.join(fields)}"
-            problems.append(f"{prefix}{key}: unknown key; {hint}")
-    values: dict[str, Any] = {}
-    for name, item in fields.items():
-        if name in document:
-            values[name] = _value(hints[name], document[name], f"{prefix}{name}", problems)
-        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            problems.append(f"{prefix}{name}: is missing")
-    return values
+class Section(BaseModel):
+    """A mapping with known keys. Types are strict: "3" is no number and true is no whole number."""
 
-
-def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
-    """One value as its type wants it; a whole number will do for a float."""
-    if dataclasses.is_dataclass(hint):
-        return read_section(typing.cast(type, hint), value, f"{where}.", problems)
-    if get_origin(hint) is Literal:
-        if value in get_args(hint) and isinstance(value, str):
-            return value
-        if str(value) in get_args(hint) and not isinstance(value, bool):
-            return str(value)  # precision: 32
-        problems.append(f"{where} {value!r}: must be one of {', '.join(map(str, get_args(hint)))}")
-    elif get_origin(hint) is types.UnionType:
-        return None if value is None else _value(get_args(hint)[0], value, where, problems)
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return float(value)
-        problems.append(f"{where} {value}: must be finite")
-    elif get_origin(hint) is tuple:
-        return _entries(hint, value, where, problems)
-    elif get_origin(hint) is dict:
-        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-            kind = get_args(hint)[1]
-            return {key: x if kind is Any else _value(kind, x, f"{where}.{key}", problems) for key, x in value.items()}
-        problems.append(f"{where} {value!r}: must be a section with keys")
-    elif hint is not float and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    else:
-        names = {int: "a whole number", float: "a number", str: "text"}
-        problems.append(f"{where} {value!r}: must be {names[hint]}")
-    return None
-
-
-def _entries(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
-    """A list: tuple[X, ...], or tuple[X, Y] of just so many."""
-    kinds = _kinds(hint, value) if isinstance(value, list | tuple) else ()
-    if not isinstance(value, list | tuple) or len(kinds) != len(value):
-        number = "" if Ellipsis in get_args(hint) else f"{len(get_args(hint))} "
-        what = "texts" if get_args(hint)[0] is str else "entries"
-        problems.append(f"{where} {value!r}: must be a list of {number}{what}")
-        return None
-    if set(kinds) == {str} and not all(isinstance(entry, str) for entry in value):
-        problems.append(f"{where} {value!r}: must be a list of texts")
-        return None
-    return tuple(
-        _value(kind, x, f"{where}[{i}]", problems) for i, (kind, x) in enumerate(zip(kinds, value, strict=True))
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, ser_json_inf_nan="constants"
     )
 
+    @classmethod
+    def from_document(cls, document: Any, where: str = "") -> Self:
+        """A section from a YAML document.
 
-def _kinds(hint: Any, value: Any) -> tuple[Any, ...]:
-    """The type of each entry of a list."""
-    kinds = get_args(hint)
-    return (kinds[0],) * len(value) if Ellipsis in kinds else kinds
+        Raises:
+            ConfigError: with all problems, each begun with ``where``.
+        """
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            problems = [_message(cls, document, dict(found)) for found in error.errors(include_url=False)]
+            with contextlib.suppress(TypeError, AttributeError):  # values missing or of a wrong type are named already
+                for problem in _unchecked(cls, document).contradictions():
+                    problems.append(problem)
+        except ConfigError as error:
+            problems = error.problems
+        raise ConfigError([f"{where}: {problem}" if where else problem for problem in dict.fromkeys(problems)])
+
+    def contradictions(self) -> Iterator[str]:
+        """Problems of values that are right by themselves and do not go together."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _check_contradictions(self) -> Self:
+        if problems := list(self.contradictions()):
+            raise ConfigError(problems)
+        return self
 
 
-def build(kind: type, values: dict[str, Any]) -> Any:
-    """Build nested dataclasses from values that :func:`read_section` has checked."""
-    hints = typing.get_type_hints(kind)
-    return kind(**{name: _built(hints[name], value) for name, value in values.items()})
+def hint_for(name: object, known: Iterable[str], what: str) -> str:
+    """The end of a message about an unknown name: the nearest known one, else all of them.
+
+    >>> hint_for("epoch", ["epochs", "seed"], "keys are")
+    'did you mean epochs?'
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {near[0]}?" if near else f"{what}: {', '.join(known)}"
 
 
-def _built(hint: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return build(typing.cast(type, hint), value)
-    if get_origin(hint) is tuple and value is not None:
-        return tuple(_built(kind, x) for kind, x in zip(_kinds(hint, value), value, strict=True))
-    return value
+_MUST_BE = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "finite",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "dict_type": "a section with keys",
+    "invalid_key": "text",
+    "too_short": "a list with at least one value",
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "above {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "below {lt:g}",
+}
+_PLURAL = {str: "texts", int: "whole numbers", float: "numbers"}
+
+
+def _message(kind: type[BaseModel], document: Any, error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors in the words of the file."""
+    reason, place, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
+    parent = _type_at(kind, place[:-1])
+    if reason == "extra_forbidden":
+        keys = (field.alias or name for name, field in parent.model_fields.items())
+        return f"{_key(place)}: unknown key; {hint_for(place[-1], keys, 'keys are')}"
+    if reason == "missing" and not isinstance(value, list | tuple):
+        return f"{_key(place)}: is missing"
+    if reason == "model_type":
+        return f"{_key(place)}: must be a section with keys, is {value!r}"
+    if reason in ("missing", "tuple_type", "too_long"):
+        place = place[:-1] if reason == "missing" else place
+        return f"{_key(place)} {value!r}: must be {_list_of(_type_at(kind, place))}"
+    if get_origin(parent) is tuple and get_args(parent)[0] in _PLURAL:
+        return f"{_key(place[:-1])} {_value_at(document, place[:-1])!r}: must be {_list_of(parent)}"
+    if reason == "literal_error":
+        choices = re.findall(r"'(.*?)'", context["expected"])
+        near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.8)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{_key(place)} {value!r}: must be one of {', '.join(choices)}{hint}"
+    if reason not in _MUST_BE:
+        return f"{_key(place)}: {context.get('error', error['msg'])}"
+    bound = next(iter(context.values()), None)  # a float has a float for its bound
+    shown = float(value) if isinstance(bound, float) and "than" in reason else value
+    return f"{_key(place)} {shown!r}: must be {_MUST_BE[reason].format(**context)}"
+
+
+def _key(place: Iterable[str | int]) -> str:
+    """``rows[0].label``"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def _list_of(kind: Any) -> str:
+    entries = get_args(kind)
+    number = "" if Ellipsis in entries else f"{len(entries)} "
+    return f"a list of {number}{_PLURAL.get(entries[0], 'entries')}"
+
+
+def _type_at(kind: Any, place: Iterable[str | int]) -> Any:
+    """The type that a value at this place should have."""
+    for part in place:
+        kind = _plain_type(kind)
+        if hasattr(kind, "model_fields"):
+            kind = next(x.annotation for name, x in kind.model_fields.items() if part in (name, x.alias))
+        else:
+            kind = get_args(kind)[
+                1 if get_origin(kind) is dict or (part == 1 and Ellipsis not in get_args(kind)) else 0
+            ]
+    return _plain_type(kind)
+
+
+def _plain_type(kind: Any) -> Any:
+    """Without Annotated and None."""
+    while get_origin(kind) in (Annotated, types.UnionType):
+        kind = get_args(kind)[0]
+    return kind
+
+
+def _value_at(document: Any, place: Iterable[str | int]) -> Any:
+    for part in place:
+        document = document[part]
+    return document
+
+
+def _unchecked(kind: type[Section], document: Any) -> Section:
+    """The values as they stand, to look for contradictions among them."""
+    values = {}
+    for name, field in kind.model_fields.items():
+        key, inner = field.alias or name, _plain_type(field.annotation)
+        if key in document:
+            section = isinstance(inner, type) and issubclass(inner, Section) and isinstance(document[key], Mapping)
+            values[key] = _unchecked(inner, document[key]) if section else document[key]
+    return kind.model_construct(**values)

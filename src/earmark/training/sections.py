@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import BeforeValidator, Field
 
 from earmark.core.card import LastWindow
-from earmark.core.errors import ConfigError
+from earmark.training.config_schema import Listed, Section
 
 Precision = Literal["32", "16-mixed", "bf16-mixed"]
 
 
-@dataclass(frozen=True)
-class DataSection:
+class DataSection(Section):
     """What is learned from.
 
     Attributes:
@@ -33,13 +32,12 @@ class DataSection:
     dataset: str
     root: str | None = None
     protocol: str | None = None
-    train_share: float = 1.0
+    train_share: float = Field(1.0, gt=0, le=1)
     train_split: Literal["train", "validation"] = "train"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ModelSection:
+class ModelSection(Section):
     """What learns.
 
     Attributes:
@@ -50,12 +48,11 @@ class ModelSection:
     """
 
     name: str
-    options: dict[str, Any] = field(default_factory=dict)
-    members: tuple[str, ...] = ()
+    options: dict[str, Any] = Field(default_factory=dict)
+    members: Listed[str] = ()
 
 
-@dataclass(frozen=True)
-class InputSection:
+class InputSection(Section):
     """How whole files are cut in validation and, later, in tagging (see :class:`earmark.core.card.InputSpec`).
 
     Attributes:
@@ -63,12 +60,11 @@ class InputSection:
         last_window: what becomes of the samples left over at the end of a file.
     """
 
-    hop_seconds: float | None = None
+    hop_seconds: float | None = Field(None, gt=0)
     last_window: LastWindow = "overlap"
 
 
-@dataclass(frozen=True)
-class TrainingSection:
+class TrainingSection(Section):
     """How long, in what portions.
 
     Attributes:
@@ -89,21 +85,20 @@ class TrainingSection:
         compile: let torch.compile turn the network into faster code; the first steps take long.
     """
 
-    epochs: int
-    batch_size: int = 32
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(32, ge=1)
     sampling: Literal["random", "segments", "subclips"] = "random"
-    windows_per_clip: int = 1
-    patience: int | None = None
-    validate_every: int = 1
+    windows_per_clip: int = Field(1, ge=1)
+    patience: int | None = Field(None, ge=1)
+    validate_every: int = Field(1, ge=1)
     select: Literal["skill", "validation_loss"] = "skill"
-    accumulate_batches: int = 1
-    seed: int = 0
-    precision: Precision = "32"
+    accumulate_batches: int = Field(1, ge=1)
+    seed: int = Field(0, ge=0)
+    precision: Annotated[Precision, BeforeValidator(lambda value: "32" if value == 32 else value)] = "32"
     compile: bool = False
 
 
-@dataclass(frozen=True)
-class OptimiserSection:
+class OptimiserSection(Section):
     """How weights move.
 
     Attributes:
@@ -124,21 +119,20 @@ class OptimiserSection:
     """
 
     name: Literal["sgd", "adam", "adamw"] = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.0
+    learning_rate: float = Field(1e-3, gt=0)
+    momentum: float = Field(0.0, ge=0, lt=1)
     nesterov: bool = False
-    weight_decay: float = 0.0
+    weight_decay: float = Field(0.0, ge=0)
     weight_decay_of: Literal["matrices", "convolutions"] = "matrices"
     schedule: Literal["none", "cosine", "plateau", "plateau_restart"] = "none"
-    plateau_factor: float = 0.2
-    plateau_patience: int = 2
-    plateau_stages: int = 5
-    warmup_epochs: float = 0.0
-    gradient_clip: float | None = None
+    plateau_factor: float = Field(0.2, gt=0, lt=1)
+    plateau_patience: int = Field(2, ge=1)
+    plateau_stages: int = Field(5, ge=1)
+    warmup_epochs: float = Field(0.0, ge=0)
+    gradient_clip: float | None = Field(None, gt=0)
 
 
-@dataclass(frozen=True)
-class LossSection:
+class LossSection(Section):
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
     Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
@@ -154,12 +148,11 @@ class LossSection:
 
     classification: Literal["bce", "mse"] = "bce"
     regression: Literal["bce", "mse", "logits"] = "mse"
-    regression_weight: float = 1.0
-    cross_entropy: float = 0.0
+    regression_weight: float = Field(1.0, ge=0)
+    cross_entropy: float = Field(0.0, ge=0)
 
 
-@dataclass(frozen=True)
-class AugmentationSection:
+class AugmentationSection(Section):
     """Changes to training windows; all off by default.
 
     Attributes:
@@ -171,133 +164,72 @@ class AugmentationSection:
         masks: how many runs of each.
     """
 
-    gain_db: float = 0.0
-    mixup_alpha: float = 0.0
-    mask_bands: int = 0
-    mask_frames: int = 0
-    masks: int = 1
+    gain_db: float = Field(0.0, ge=0)
+    mixup_alpha: float = Field(0.0, ge=0)
+    mask_bands: int = Field(0, ge=0)
+    mask_frames: int = Field(0, ge=0)
+    masks: int = Field(1, ge=1)
 
 
-@dataclass(frozen=True)
-class CardSection:
+class CardSection(Section):
     """What the card says beyond what the run knows."""
 
     description: str = ""
     licence: str = "unknown"
     version: str = "1"
-    limits: tuple[str, ...] = ()
+    limits: Listed[str] = ()
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Section):
     """A whole recipe. ``name`` becomes the name of the model."""
 
     name: str
     data: DataSection
     model: ModelSection
     training: TrainingSection
-    input: InputSection = field(default_factory=InputSection)
-    optimiser: OptimiserSection = field(default_factory=OptimiserSection)
-    loss: LossSection = field(default_factory=LossSection)
-    augmentation: AugmentationSection = field(default_factory=AugmentationSection)
-    card: CardSection = field(default_factory=CardSection)
-
-    def __post_init__(self) -> None:
-        problems = _out_of_range(self)
-        if problems:
-            raise ConfigError(problems)
+    input: InputSection = InputSection()
+    optimiser: OptimiserSection = OptimiserSection()
+    loss: LossSection = LossSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    card: CardSection = CardSection()
 
     def to_document(self, *, with_root: bool = True) -> dict[str, Any]:
-        """All values as YAML and JSON know them. Without ``data.root`` and the places of ``model.members`` it is the
+        """All values as YAML and JSON have them. Without ``data.root`` and the folders of ``model.members`` it is the
         same on every machine.
         """
-        document = _plain(dataclasses.asdict(self))
+        document = self.model_dump(mode="json")
         if not with_root:
             del document["data"]["root"], document["model"]["members"]
-        return document  # type: ignore[no-any-return]
+        return document
 
     def to_yaml(self) -> str:
         """The recipe with every default written out; :func:`load_recipe` reads it back."""
         return str(yaml.safe_dump(self.to_document(), sort_keys=False, allow_unicode=True))
 
-
-def _out_of_range(recipe: Recipe) -> list[str]:
-    """Every value that its type allows and its meaning does not."""
-    training, optimiser, augmentation = recipe.training, recipe.optimiser, recipe.augmentation
-    at_least: list[tuple[str, float | None, float]] = [
-        ("training.epochs", training.epochs, 1),
-        ("training.batch_size", training.batch_size, 1),
-        ("training.windows_per_clip", training.windows_per_clip, 1),
-        ("training.patience", training.patience, 1),
-        ("training.validate_every", training.validate_every, 1),
-        ("training.accumulate_batches", training.accumulate_batches, 1),
-        ("training.seed", training.seed, 0),
-        ("optimiser.momentum", optimiser.momentum, 0),
-        ("optimiser.weight_decay", optimiser.weight_decay, 0),
-        ("optimiser.plateau_patience", optimiser.plateau_patience, 1),
-        ("optimiser.plateau_stages", optimiser.plateau_stages, 1),
-        ("optimiser.warmup_epochs", optimiser.warmup_epochs, 0),
-        ("loss.regression_weight", recipe.loss.regression_weight, 0),
-        ("loss.cross_entropy", recipe.loss.cross_entropy, 0),
-        ("augmentation.gain_db", augmentation.gain_db, 0),
-        ("augmentation.mixup_alpha", augmentation.mixup_alpha, 0),
-        ("augmentation.mask_bands", augmentation.mask_bands, 0),
-        ("augmentation.mask_frames", augmentation.mask_frames, 0),
-        ("augmentation.masks", augmentation.masks, 1),
-    ]
-    above_zero = [
-        ("data.train_share", recipe.data.train_share),
-        ("input.hop_seconds", recipe.input.hop_seconds),
-        ("optimiser.learning_rate", optimiser.learning_rate),
-        ("optimiser.plateau_factor", optimiser.plateau_factor),
-        ("optimiser.gradient_clip", optimiser.gradient_clip),
-    ]
-    below_one = [("optimiser.momentum", optimiser.momentum), ("optimiser.plateau_factor", optimiser.plateau_factor)]
-    problems = [f"{key} {x}: must be at least {least:g}" for key, x, least in at_least if x is not None and x < least]
-    problems += [f"{key} {x}: must be above 0" for key, x in above_zero if x is not None and x <= 0]
-    problems += [f"{key} {x}: must be below 1" for key, x in below_one if x >= 1]
-    problems += _contradictions(recipe)
-    if recipe.data.train_share > 1:
-        problems.append(f"data.train_share {recipe.data.train_share}: must be at most 1")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", recipe.name):
-        problems.append(f"name {recipe.name!r}: must be of a-z, 0-9, '.', '_' and '-', for a file is named after it")
-    if optimiser.warmup_epochs > training.epochs:
-        problems.append(
-            f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must not exceed the {training.epochs} epochs"
-        )
-    if training.validate_every >= 1 and training.epochs % training.validate_every:
-        problems.append(
-            f"training.validate_every {training.validate_every}: must divide the {training.epochs} epochs, so that the "
-            "last one is validated"
-        )
-    return problems
-
-
-def _contradictions(recipe: Recipe) -> list[str]:
-    """Values that are in range, but not beside each other."""
-    training, optimiser, augmentation = recipe.training, recipe.optimiser, recipe.augmentation
-    problems = []
-    if training.sampling == "segments" and training.windows_per_clip != 1:
-        problems.append(
-            f"training.windows_per_clip {training.windows_per_clip}: must be 1 with sampling segments, which takes all"
-        )
-    if optimiser.name != "sgd" and optimiser.momentum:
-        problems.append(f"optimiser.momentum {optimiser.momentum}: is sgd's; {optimiser.name} has its own, set it to 0")
-    if optimiser.nesterov and not optimiser.momentum:
-        problems.append("optimiser.nesterov true: wants sgd with a momentum above 0")
-    if optimiser.schedule.startswith("plateau") and optimiser.warmup_epochs:
-        problems.append(f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must be 0 with a plateau schedule")
-    if recipe.model.members and recipe.model.name != "ensemble_combiner":
-        problems.append(f"model.members: only ensemble_combiner has members, not {recipe.model.name}")
-    if training.sampling == "subclips" and augmentation.mixup_alpha:
-        problems.append(
-            f"augmentation.mixup_alpha {augmentation.mixup_alpha}: mixes windows, not clips; must be 0 with subclips"
-        )
-    return problems
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, all the way down."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+    def contradictions(self) -> Iterator[str]:
+        """Problems of values that are right by themselves and do not go together."""
+        training, optimiser = self.training, self.optimiser
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
+            yield f"name {self.name!r}: must be of a-z, 0-9, '.', '_' and '-', because files are named after it"
+        if self.model.members and self.model.name != "ensemble_combiner":
+            yield f"model.members: only ensemble_combiner has members, not {self.model.name}"
+        if training.sampling == "segments" and training.windows_per_clip != 1:
+            yield (
+                f"training.windows_per_clip {training.windows_per_clip}: must be 1 with sampling segments, which takes "
+                "all windows"
+            )
+        if training.sampling == "subclips" and (alpha := self.augmentation.mixup_alpha):
+            yield f"augmentation.mixup_alpha {alpha}: mixes windows, not clips; must be 0 with subclips"
+        if optimiser.name != "sgd" and optimiser.momentum:
+            yield f"optimiser.momentum {optimiser.momentum}: is for sgd; {optimiser.name} has its own, set it to 0"
+        if optimiser.nesterov and not optimiser.momentum:
+            yield "optimiser.nesterov true: needs sgd with a momentum above 0"
+        if optimiser.schedule.startswith("plateau") and optimiser.warmup_epochs:
+            yield f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must be 0 with a plateau schedule"
+        if optimiser.warmup_epochs > training.epochs:
+            yield f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must not exceed the {training.epochs} epochs"
+        if training.validate_every >= 1 and training.epochs % training.validate_every:
+            yield (
+                f"training.validate_every {training.validate_every}: must divide the {training.epochs} epochs, so that "
+                "the last one is validated"
+            )

@@ -2,92 +2,162 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, Self
 
-_KEYS = ("key", "keys", "values", "start", "low", "high", "log", "step", "int")
+from pydantic import Field, WrapValidator
+
+from earmark.core.errors import ConfigError
+from earmark.training.config_schema import Listed, Section
+
 _MOST_VALUES = 10_000
 
 
-@dataclass(frozen=True)
-class Range:
-    """Numbers from ``low`` to ``high``, both included.
+def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
+    """A number, whole where it was written so."""
+    check(value)
+    return value
+
+
+Number = Annotated[float, WrapValidator(_as_written)]
+
+
+class Parameter(Section):
+    """One hyper-parameter, as it stands in the file, and its name.
 
     Attributes:
-        low, high: the ends.
-        log: drawn evenly in the logarithm; wants ``low`` above 0 and no step.
-        step: between two values, counted from ``low``; None for any.
+        name: the key itself, or a name for keys that are varied together.
+        key: ``section.key`` of the recipe, where the name is not the key.
+        joint_keys: several keys that each value sets (``keys`` in the file).
+        listed_values: in the order of the file (``values`` in the file). With ``joint_keys``, lists of as many values.
+        start: value until its turn comes; None for the recipe's.
+        low, high: ends of a range, both included.
+        log: drawn evenly in the logarithm; needs ``low`` above 0 and no step.
+        step: between two values of the range, counted from ``low``; None for any.
         whole: whole numbers alone (``int`` in the file).
     """
 
-    low: float
-    high: float
+    name: str = Field(exclude=True)
+    joint_keys: Listed[str] = Field((), alias="keys", min_length=1)
+    key: str | None = None
+    low: Number | None = None
+    high: Number | None = None
     log: bool = False
-    step: float | None = None
-    whole: bool = False
+    step: Number | None = None
+    whole: bool = Field(False, alias="int")
+    listed_values: Listed[Any] = Field((), alias="values", min_length=1)
+    start: Any = None
 
-    def listed(self) -> tuple[float | int, ...]:
-        """All values, where they can be listed: with a step, or whole and not logarithmic; else none.
+    @classmethod
+    def read(cls, name: str, said: Any) -> Self:
+        """A parameter from its part of the file. Raises ConfigError with all problems."""
+        document = {"values": said} if isinstance(said, list) else said
+        where = f"parameters: {name}"
+        if not isinstance(document, dict):
+            raise ConfigError(f"{where}: must be a list of values, or a range with low and high; is {said!r}")
+        if "name" in document:
+            raise ConfigError(f"{where}: name: unknown key; the name is written before the colon")
+        return cls.from_document({"name": name, **document}, where)
 
-        >>> Range(0.1, 0.4, step=0.1).listed()
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All that are set, ``section.key`` of the recipe."""
+        return self.joint_keys or (self.key or self.name,)
+
+    @property
+    def is_range(self) -> bool:
+        """Whether values lie between ``low`` and ``high``."""
+        return self.low is not None
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """Those of the list, or of a range where they can be listed: with a step, or whole and not logarithmic.
+
+        >>> Parameter.read("a.b", {"low": 0.1, "high": 0.4, "step": 0.1}).values
         (0.1, 0.2, 0.3, 0.4)
         """
+        if not self.is_range:
+            return self.listed_values
         if self.log or (self.step is None and not self.whole):
             return ()
         low, high, step = (Decimal(str(x)) for x in (self.low, self.high, 1 if self.step is None else self.step))
         kind = int if self.whole else float
         return tuple(kind(low + i * step) for i in range(int((high - low) / step) + 1))
 
-    def to_document(self) -> dict[str, Any]:
-        """As in the file."""
-        document: dict[str, Any] = {"low": self.low, "high": self.high}
-        document |= {"log": True} if self.log else {}
-        document |= {"step": self.step} if self.step is not None else {}
-        return document | ({"int": True} if self.whole else {})
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One hyper-parameter.
-
-    Attributes:
-        name: the key itself, or a name for keys that are varied together.
-        keys: ``section.key`` of the recipe.
-        values: in the order of the file; of a range those that can be listed. Where ``joint``, lists of as many
-            values as keys.
-        joint: several keys are set by each value.
-        range: where it is one.
-        start: value until its turn comes; None for the recipe's.
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    values: tuple[Any, ...]
-    joint: bool = False
-    range: Range | None = None
-    start: Any = None
-
     def settings(self, value: Any) -> dict[str, Any]:
         """Recipe key -> value."""
-        return dict(zip(self.keys, value, strict=True)) if self.joint else {self.keys[0]: value}
+        return dict(zip(self.keys, value, strict=True)) if self.joint_keys else {self.keys[0]: value}
 
-    def to_document(self) -> Any:
+    def to_document(self) -> dict[str, Any]:
         """As in the file."""
-        document: dict[str, Any] = {}
-        if self.joint:
-            document["keys"] = list(self.keys)
-        elif self.keys != (self.name,):
-            document["key"] = self.keys[0]
-        if self.range is not None:
-            document |= self.range.to_document()
+        document = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        if document.get("key") == self.name:
+            del document["key"]
+        return document
+
+    def contradictions(self) -> Iterator[str]:
+        """Problems of values that are right by themselves and do not go together."""
+        if self.key is not None and self.joint_keys:
+            yield "key: not together with keys"
+        if len(set(self.joint_keys)) < len(self.joint_keys):
+            yield f"keys {list(self.joint_keys)}: one is there twice"
+        names = ("low", "high", "log", "step", "whole")
+        ranged = ["int" if name == "whole" else name for name in names if name in self.model_fields_set]
+        if not ranged and "listed_values" not in self.model_fields_set:
+            yield "must have values, or a range with low and high"
+        elif not ranged:
+            yield from self._problems_of_values()
+        elif "listed_values" in self.model_fields_set:
+            yield f"{', '.join(ranged)}: not together with values"
         else:
-            document["values"] = list(self.values)
-        return document if self.start is None else {**document, "start": self.start}
+            yield from self._problems_of_range()
+        if self.start is not None:
+            yield from self._problems_of_value("start", self.start)
+
+    def _problems_of_values(self) -> Iterator[str]:
+        problems = [problem for value in self.listed_values for problem in self._problems_of_value("value", value)]
+        yield from problems
+        if not problems:
+            counts = Counter(map(text_of, self.listed_values))
+            yield from (f"value {text}: is there more than once" for text, n in counts.items() if n > 1)
+
+    def _problems_of_value(self, what: str, value: Any) -> Iterator[str]:
+        n_keys = len(self.joint_keys)
+        try:
+            text_of(value)
+        except (TypeError, ValueError):
+            yield f"{what} {value!r}: must be a finite number, text, true, false, null, or a list of these"
+            return
+        if n_keys and not (isinstance(value, list) and len(value) == n_keys):
+            yield f"{what} {value!r}: must be a list of {n_keys}, a value for each of the keys"
+
+    def _problems_of_range(self) -> Iterator[str]:
+        low, high, step = self.low, self.high, self.step
+        yield from (f"{name}: is missing" for name, end in (("low", low), ("high", high)) if end is None)
+        if self.joint_keys:
+            yield "keys: several keys need values, not a range"
+        if low is None or high is None:
+            return
+        if low >= high:
+            yield f"low {low:g}: must be below high {high:g}"
+        if self.log and low <= 0:
+            yield f"low {low:g}: must be above 0, for log is set"
+        if step is not None and self.log:
+            yield "step: not together with log"
+        if step is not None and step <= 0:
+            yield f"step {step:g}: must be above 0"
+        elif step is not None and (high - low) / step > _MOST_VALUES:
+            yield f"step {step:g}: gives more than {_MOST_VALUES} values"
+        elif step is not None and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
+            yield f"step {step:g}: must lead from low {low:g} to high {high:g}"
+        if self.whole:
+            numbers = {"low": low, "high": high, "step": step}
+            yield from (
+                f"{name} {x:g}: must be whole, for int is set" for name, x in numbers.items() if x is not None and x % 1
+            )
 
 
 def text_of(value: Any) -> str:
@@ -97,112 +167,3 @@ def text_of(value: Any) -> str:
     ('[1024, 512]', '1e-05', '"min-max"')
     """
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
-
-
-def read_parameter(name: str, said: Any, problems: list[str]) -> Parameter | None:
-    """A parameter from its part of the YAML document; what is wrong goes to ``problems``."""
-    mine: list[str] = []
-    document = {"values": said} if isinstance(said, list) else said
-    if not isinstance(document, Mapping):
-        problems.append(f"parameters: {name}: must be a list of values, or a range with low and high; is {said!r}")
-        return None
-    for key in document:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(str(key), _KEYS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"keys are: {', '.join(_KEYS)}"
-            mine.append(f"{key}: unknown key; {hint}")
-    keys = _keys(name, document, mine)
-    joint = "keys" in document
-    span = None
-    values: tuple[Any, ...] = ()
-    ranged = [key for key in ("low", "high", "log", "step", "int") if key in document]
-    if "values" in document:
-        if ranged:
-            mine.append(f"{', '.join(ranged)}: not together with values")
-        values = _values(document["values"], len(keys) if joint else None, mine)
-    elif ranged:
-        span = _range(document, mine)
-        values = () if span is None else span.listed()
-        if joint:
-            mine.append("keys: those that are varied together need values, not a range")
-    else:
-        mine.append("must have values, or a range with low and high")
-    start = document.get("start")
-    if start is not None:
-        _check_value(start, len(keys) if joint else None, "start", mine)
-    problems += [f"parameters: {name}: {problem}" for problem in mine]
-    return None if mine else Parameter(name, keys, values, joint, span, start)
-
-
-def _keys(name: str, document: Mapping[str, Any], problems: list[str]) -> tuple[str, ...]:
-    if "key" in document and "keys" in document:
-        problems.append("key: not together with keys")
-    if "keys" in document:
-        keys = document["keys"]
-        if isinstance(keys, list) and keys and all(isinstance(key, str) for key in keys):
-            if len(set(keys)) < len(keys):
-                problems.append(f"keys {keys}: one is there twice")
-            return tuple(keys)
-        problems.append(f"keys {keys!r}: must be a list of section.key of the recipe")
-    elif not isinstance(document.get("key", name), str):
-        problems.append(f"key {document['key']!r}: must be section.key of the recipe")
-    return (str(document.get("key", name)),)
-
-
-def _values(values: Any, n_keys: int | None, problems: list[str]) -> tuple[Any, ...]:
-    if not isinstance(values, list) or not values:
-        problems.append(f"values {values!r}: must be a list with at least one value")
-        return ()
-    before = len(problems)
-    for value in values:
-        _check_value(value, n_keys, "value", problems)
-    if len(problems) == before:
-        texts = [text_of(value) for value in values]
-        twice = sorted({text for text in texts if texts.count(text) > 1})
-        problems += [f"value {text}: is there more than once" for text in twice]
-    return tuple(values)
-
-
-def _check_value(value: Any, n_keys: int | None, what: str, problems: list[str]) -> None:
-    try:
-        text_of(value)
-    except (TypeError, ValueError):
-        problems.append(f"{what} {value!r}: must be a finite number, text, true, false, null, or a list of these")
-        return
-    if n_keys is not None and not (isinstance(value, list) and len(value) == n_keys):
-        problems.append(f"{what} {value!r}: must be a list of {n_keys}, a value for each of the keys")
-
-
-def _range(document: Mapping[str, Any], problems: list[str]) -> Range | None:
-    before = len(problems)
-    numbers: dict[str, float] = {}
-    for key in ("low", "high", "step"):
-        value = document.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            numbers[key] = value
-        elif key in document:
-            problems.append(f"{key} {value!r}: must be a number")
-        elif key != "step":
-            problems.append(f"{key}: is missing")
-    log, whole = document.get("log", False), document.get("int", False)
-    problems += [f"{key} {x!r}: must be true or false" for key, x in (("log", log), ("int", whole)) if x not in (0, 1)]
-    if len(problems) > before:
-        return None
-    low, high, step = numbers["low"], numbers["high"], numbers.get("step")
-    if low >= high:
-        problems.append(f"low {low:g}: must be below high {high:g}")
-    if log and low <= 0:
-        problems.append(f"low {low:g}: must be above 0, for log is set")
-    if step is not None and log:
-        problems.append("step: not together with log")
-    if step is not None and step <= 0:
-        problems.append(f"step {step:g}: must be above 0")
-    elif step is not None and (high - low) / step > _MOST_VALUES:
-        problems.append(f"step {step:g}: gives more than {_MOST_VALUES} values")
-    elif step is not None and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
-        problems.append(f"step {step:g}: must lead from low {low:g} to high {high:g}")
-    if whole:
-        problems += [f"{key} {x:g}: must be whole, for int is set" for key, x in numbers.items() if x != int(x)]
-    if len(problems) > before:
-        return None
-    return Range(low, high, bool(log), step, bool(whole))

@@ -154,7 +154,8 @@ def _trials_to_go_on_from(folder: Path, search: Search, recipe: Recipe, fingerpr
         raise ConfigError(f"{folder}: a search lies there; go on with it by --resume, or choose another folder")
     problems = []
     known = load_search(folder / SEARCH_NAME)
-    if known.replace(trials=search.trials) != search:
+    movable = {"trials": search.trials, "recipe": search.recipe, "description": search.description}
+    if known.model_copy(update=movable) != search:  # a recipe's file may have moved; its content is compared below
         problems.append(f"{folder / SEARCH_NAME}: of another search; resume with this file, or choose another folder")
     if (folder / RECIPE_NAME).exists() and without_root(load_recipe(folder / RECIPE_NAME)) != without_root(recipe):
         problems.append(

@@ -74,23 +74,23 @@ def _frozen(search: Search, trial: Trial) -> FrozenTrial:
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:
-    span = parameter.range
-    if span is None:
+    low, high, step = parameter.low, parameter.high, parameter.step
+    if low is None or high is None:
         return CategoricalDistribution(range(len(parameter.values)))
-    if span.whole:
-        return IntDistribution(int(span.low), int(span.high), log=span.log, step=int(span.step or 1))
-    return FloatDistribution(span.low, span.high, log=span.log, step=span.step)
+    if parameter.whole:
+        return IntDistribution(int(low), int(high), log=parameter.log, step=int(step or 1))
+    return FloatDistribution(low, high, log=parameter.log, step=step)
 
 
 def _place(parameter: Parameter, value: Any) -> Any:
     """What Optuna knows a value by."""
-    if parameter.range is not None:
+    if parameter.is_range:
         return value
     return [text_of(entry) for entry in parameter.values].index(text_of(value))
 
 
 def _value(parameter: Parameter, drawn: Any) -> Any:
-    return drawn if parameter.range is not None else parameter.values[drawn]
+    return drawn if parameter.is_range else parameter.values[drawn]
 
 
 @contextmanager

@@ -22,28 +22,25 @@ in :mod:`earmark.tuning.validation`.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
 import yaml
+from pydantic import Field
 
 from earmark.core.errors import ConfigError
-from earmark.training.config_schema import read_yaml
-from earmark.tuning.parameter import Parameter, read_parameter
+from earmark.training.config_schema import Listed, Section, read_yaml
+from earmark.tuning.parameter import Parameter
 
 Method = Literal["one-at-a-time", "grid", "random", "tpe"]
 
 LISTED_METHODS: tuple[Method, ...] = ("one-at-a-time", "grid")
 """Methods that try every value there is, and so need lists of values or ranges with steps."""
 
-_KEYS = ("description", "recipe", "method", "seeds", "trials", "seed", "parameters")
-_NO_PARAMETERS = "parameters: must name at least one"
 _INCOMPARABLE = {
     "training.seed": "the search's own seeds say with which seeds each trial trains",
     "training.select": "trials that are judged by different things cannot be compared",
@@ -54,35 +51,26 @@ _INCOMPARABLE = {
 }
 
 
-@dataclass(frozen=True)
-class Search:
-    """What to search, see the head of this module.
+class Search(Section):
+    """What to search; see the module docstring.
 
     Attributes:
+        description: one sentence.
         recipe: name, or file as a full path.
         method: how the next trial is found.
-        parameters: in the order of the file.
         seeds: of training; different, at least one.
         trials: how many at most; None for as many as the method has.
         seed: of the methods that draw.
-        description: one sentence.
-
-    Raises:
-        ConfigError: with all problems.
+        parameters: in the order of the file.
     """
 
-    recipe: str = field(compare=False)  # files move; what is in them is compared when a search is resumed
+    description: str = ""
+    recipe: str
     method: Method
+    seeds: Listed[int] = (0,)
+    trials: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0)
     parameters: tuple[Parameter, ...]
-    seeds: tuple[int, ...] = (0,)
-    trials: int | None = None
-    seed: int = 0
-    description: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        problems = _problems(self)
-        if problems:
-            raise ConfigError(problems)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -111,21 +99,41 @@ class Search:
         return found
 
     def replace(self, **changes: Any) -> Search:
-        """A copy with some fields changed. Raises ConfigError as the class does."""
-        return dataclasses.replace(self, **changes)
+        """A copy with some fields changed. Raises ConfigError with all problems."""
+        return Search.from_document({**vars(self), **changes}, "search")
 
     def to_yaml(self) -> str:
         """The search as a file that :func:`load_search` reads back."""
-        document = {
-            **({"description": self.description} if self.description else {}),
-            "recipe": self.recipe,
-            "method": self.method,
-            "seeds": list(self.seeds),
-            **({"trials": self.trials} if self.trials is not None else {}),
-            "seed": self.seed,
-            "parameters": {parameter.name: parameter.to_document() for parameter in self.parameters},
-        }
-        return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+        document = self.model_dump(mode="json")
+        document["parameters"] = {parameter.name: parameter.to_document() for parameter in self.parameters}
+        shown = {key: value for key, value in document.items() if value not in ("", None)}
+        return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
+
+    def contradictions(self) -> Iterator[str]:
+        """Problems of values that are right by themselves and do not go together."""
+        if not self.parameters:
+            yield "parameters: must name at least one"
+        for parameter in self.parameters:
+            for key in parameter.keys:
+                if "." not in key or not all(key.split(".")):
+                    yield f"parameters: {key!r}: must be section.key of the recipe"
+                elif key in _INCOMPARABLE:
+                    yield f"parameters: {key}: cannot be searched; {_INCOMPARABLE[key]}"
+        seen: dict[str, str] = {}
+        for parameter in self.parameters if self.method != "one-at-a-time" else ():
+            if parameter.start is not None:
+                yield f"parameters: {parameter.name}: start is for one-at-a-time alone"
+            for key in parameter.keys:
+                if key in seen:
+                    yield f"parameters: {key}: is in {seen[key]!r} and again in {parameter.name!r}"
+                seen[key] = parameter.name
+        for parameter in self.parameters if self.method in LISTED_METHODS else ():
+            if not parameter.values:
+                yield (f"parameters: {parameter.name}: {self.method} needs a list of values, or a range with a step")
+        if self.method not in LISTED_METHODS and self.trials is None:
+            yield f"trials: {self.method} needs a number of trials, here or with --trials"
+        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
+            yield f"seeds {list(self.seeds)}: must be at least one, all different, none below 0"
 
 
 def list_searches() -> list[str]:
@@ -169,80 +177,25 @@ def search_from(document: Any, where: str = "search") -> Search:
     if not isinstance(document, dict):
         raise ConfigError(f"{where}: a search must be a mapping, is {type(document).__name__}")
     problems: list[str] = []
-    for key in document:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(str(key), _KEYS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"keys are: {', '.join(_KEYS)}"
-            problems.append(f"{key}: unknown key; {hint}")
-    problems += [f"{key}: is missing" for key in ("recipe", "method", "parameters") if key not in document]
-
-    def typed(key: str, kind: type, default: Any, must: str) -> Any:
-        value = document.get(key, default)
-        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-            return value
-        if key in document:
-            problems.append(f"{key} {value!r}: must be {must}")
-        return default
-
-    recipe = typed("recipe", str, "", "the name of a recipe or of its file")
-    description = typed("description", str, "", "text")
-    seed = typed("seed", int, 0, "a whole number")
-    trials = typed("trials", int, None, "a whole number")
-    method = document.get("method")
-    if "method" in document and method not in get_args(Method):
-        near = difflib.get_close_matches(str(method), get_args(Method), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        problems.append(f"method {method!r}: must be one of {', '.join(get_args(Method))}{hint}")
-    seeds = typed("seeds", list, [0], "a list of whole numbers")
-    if not all(isinstance(entry, int) and not isinstance(entry, bool) for entry in seeds):
-        problems.append(f"seeds {seeds!r}: must be a list of whole numbers")
-        seeds = [0]
     parameters = []
-    for name, said in typed("parameters", dict, {}, "a mapping of recipe keys to their values").items():
-        parameter = read_parameter(str(name), said, problems)
-        if parameter is not None:
-            parameters.append(parameter)
-    rest = {"seeds": tuple(seeds), "trials": trials, "seed": seed, "description": description}
-    try:  # what could be read is judged also where something could not
-        search = Search(recipe, cast(Method, method), tuple(parameters), **rest)
-    except ConfigError as error:
-        none_named = "parameters" in document and document["parameters"] in ({}, [])
-        problems += [problem for problem in error.problems if problem != _NO_PARAMETERS or none_named]
+    said = document.get("parameters")
+    if "parameters" in document and not isinstance(said, dict):
+        problems.append(f"parameters {said!r}: must be a mapping of recipe keys to their values")
+    for name, values in said.items() if isinstance(said, dict) else ():
+        try:
+            parameters.append(Parameter.read(str(name), values))
+        except ConfigError as error:
+            problems += error.problems
+    read = {**document, **({"parameters": tuple(parameters)} if "parameters" in document else {})}
+    try:
+        search = Search.from_document(read)
+    except ConfigError as error:  # that no parameter is there may only mean that none could be read
+        problems += [
+            problem for problem in error.problems if not (said and problem.startswith("parameters: must name"))
+        ]
     if problems:
         raise ConfigError([f"{where}: {problem}" for problem in problems])
     return search
-
-
-def _problems(search: Search) -> list[str]:
-    """What its types allow and its meaning does not."""
-    problems = []
-    if search.trials is not None and search.trials < 1:
-        problems.append(f"trials {search.trials}: must be at least 1")
-    if search.method in ("random", "tpe") and search.trials is None:
-        problems.append(f"trials: {search.method} needs a number of trials, here or with --trials")
-    if search.seed < 0:
-        problems.append(f"seed {search.seed}: must be at least 0")
-    if not search.seeds or min(search.seeds) < 0 or len(set(search.seeds)) < len(search.seeds):
-        problems.append(f"seeds {list(search.seeds)}: must be at least one, all different, none below 0")
-    if not search.parameters:
-        problems.append(_NO_PARAMETERS)
-    seen: dict[str, str] = {}
-    for parameter in search.parameters:
-        for key in parameter.keys:
-            if "." not in key or not all(key.split(".")):
-                problems.append(f"parameters: {key!r}: must be section.key of the recipe")
-            elif key in _INCOMPARABLE:
-                problems.append(f"parameters: {key}: cannot be searched; {_INCOMPARABLE[key]}")
-            elif key in seen and search.method != "one-at-a-time":
-                problems.append(f"parameters: {key}: is in {seen[key]!r} and again in {parameter.name!r}")
-            seen[key] = parameter.name
-        if search.method in LISTED_METHODS and not parameter.values:
-            problems.append(
-                f"parameters: {parameter.name}: {search.method} needs a list of values, or a range with a step"
-            )
-        if parameter.start is not None and search.method != "one-at-a-time":
-            problems.append(f"parameters: {parameter.name}: start is for one-at-a-time alone")
-    return problems
 
 
 def _shipped() -> dict[str, Traversable]:

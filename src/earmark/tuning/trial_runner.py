@@ -104,7 +104,7 @@ class Attempts:
             return Means(error=_one_line(recipe))
         results = []
         for seed in self.seeds:
-            seeded = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, seed=seed))
+            seeded = recipe.model_copy(update={"training": recipe.training.model_copy(update={"seed": seed})})
             folder = self.folder / f"trial-{number:04d}-seed{seed}"
             watcher = _Relay(self.watcher)
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -69,21 +68,21 @@ def value_in(recipe: Recipe, key: str) -> Any:
 
 def without_root(recipe: Recipe) -> Recipe:
     """The same on every machine."""
-    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, root=None))
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": None})})
 
 
 def _to_look_at(parameter: Parameter) -> list[Any]:
     """All values, but of a range its ends and one between."""
-    span = parameter.range
-    if span is None:
+    low, high = parameter.low, parameter.high
+    if low is None or high is None:
         return [*parameter.values, *([] if parameter.start is None else [parameter.start])]
     if parameter.values:
         return list(
             dict.fromkeys((parameter.values[0], parameter.values[len(parameter.values) // 2], parameter.values[-1]))
         )
-    if span.whole:
-        return [int(span.low), int(span.high)]
-    return [float(span.low), (span.low + span.high) / 2, float(span.high)]
+    if parameter.whole:
+        return [int(low), int(high)]
+    return [float(low), (low + high) / 2, float(high)]
 
 
 def _refused_by_the_model(recipes: list[Recipe]) -> list[str]:

@@ -138,7 +138,7 @@ def tag_auc(
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
     from earmark.datasets import label_matrix, load_dataset
-    from earmark.plots.binarize import held
+    from earmark.plots.binarize import binarize_labels
     from earmark.plots.tag_auc import NAMES, draw_tag_aucs, tag_aucs
 
     if metric not in NAMES:
@@ -149,7 +149,7 @@ def tag_auc(
     counts = None
     if dataset is not None and root is not None:
         loaded = load_dataset(dataset, root, protocol)
-        holds = held(label_matrix(loaded.split("train")))
+        holds = binarize_labels(label_matrix(loaded.split("train")))
         counts = dict(zip(loaded.vocabulary.names, holds.sum(axis=0).tolist(), strict=True))
     found = tag_aucs(table, metric=metric, counts=counts, groups=groups, n_resamples=resamples)
     counted = "training" if counts is not None else table.split

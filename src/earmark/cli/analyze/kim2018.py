@@ -51,7 +51,7 @@ def excitations(
 
     from earmark.datasets import label_matrix, load_dataset
     from earmark.models.checkpoint import load_checkpoint
-    from earmark.plots.binarize import held
+    from earmark.plots.binarize import binarize_labels
     from earmark.plots.cooccurrence import cooccurrence, unlike
     from earmark.plots.excitation_figures import draw_channels, draw_spread
     from earmark.plots.excitations import by_tag, listen
@@ -60,7 +60,7 @@ def excitations(
     loaded = load_dataset(dataset, root, protocol)
     clips = loaded.split(split)
     loaded.require_files(split)
-    holds = held(label_matrix(clips), least_degree=least_degree)
+    holds = binarize_labels(label_matrix(clips), least_degree=least_degree)
     names = loaded.vocabulary.names
     shown = tuple(tag or unlike(cooccurrence(holds, names)))
     for name in shown:
@@ -118,7 +118,7 @@ def tag_pairs(
     from earmark.cli.analyze.tables import about_dataset
     from earmark.datasets import label_matrix, load_dataset
     from earmark.evaluation.tables import read_matrix
-    from earmark.plots.binarize import held
+    from earmark.plots.binarize import binarize_labels
     from earmark.plots.cooccurrence import cooccurrence
     from earmark.plots.cooccurrence_figure import draw_cooccurrence
 
@@ -133,7 +133,7 @@ def tag_pairs(
         values, names, line = label_matrix(clips), loaded.vocabulary.names, about_dataset(loaded, split or "")
     else:
         raise ConfigError("tag-pairs: give either --dataset and --root, or --labels")
-    pairs = cooccurrence(held(values, least_degree=least_degree), names)
+    pairs = cooccurrence(binarize_labels(values, least_degree=least_degree), names)
     if tag and len(tag) < 2:
         raise ConfigError("tag-pairs: --tag is given once; a pair takes two")
     pairs = pairs.of(tag) if tag else pairs.most_frequent(most)

@@ -244,10 +244,10 @@ def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Pa
 
 def _is_path(text: str) -> bool:
     """Is a word of the command line a path, and no query?"""
-    from earmark.core.audio_formats import AUDIO_SUFFIXES
+    from earmark.core.audio_formats import has_audio_suffix
 
     path = Path(text).expanduser()
-    like_one = text.startswith(("/", "./", "../", "~")) or path.suffix.lower() in AUDIO_SUFFIXES
+    like_one = text.startswith(("/", "./", "../", "~")) or has_audio_suffix(path)
     return path.exists() or (like_one and " " not in text)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.core.audio_formats import AUDIO_SUFFIXES
+from earmark.core.audio_formats import has_audio_suffix
 from earmark.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def follow(
         path = Path(name)
         if path.name.startswith((".", index.name)):
             return False
-        if path.suffix.lower() in AUDIO_SUFFIXES:
+        if has_audio_suffix(path):
             return True
         # A folder that was moved or deleted is told by its own name only.
         return change is watchfiles.Change.deleted or os.path.isdir(name)  # noqa: PTH112

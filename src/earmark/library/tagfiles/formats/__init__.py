@@ -5,6 +5,7 @@ The format is what FFmpeg says it is, not what the file's name ends in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ import av
 import mutagen
 
 from earmark.audio.decoder import AudioStream, cause
+from earmark.core.audio_formats import FORMATS, find_format
 from earmark.core.errors import AudioError
 from earmark.library.tagfiles.formats.asf import AsfTags
 from earmark.library.tagfiles.formats.base import FileTags, TagsError
@@ -19,10 +21,7 @@ from earmark.library.tagfiles.formats.id3 import ID3Tags
 from earmark.library.tagfiles.formats.mp4 import Mp4Tags
 from earmark.library.tagfiles.formats.vorbis import VorbisTags
 
-__all__ = ["FileTags", "FormatInfo", "TagsError", "open_tags", "probe_format"]
-
-WRITABLE = "MP3, FLAC, Ogg (Vorbis, Opus, FLAC, Speex), M4A, AIFF, WAV, WMA"
-"""The formats that tags can be written into, for people."""
+__all__ = ["TAG_WRITERS", "FileTags", "FormatInfo", "TagsError", "open_tags", "probe_format"]
 
 _ANY_RATE_HZ = 16_000  # nothing is decoded, so no rate is used
 
@@ -38,6 +37,15 @@ class FormatInfo:
 
     def __init__(self, container: str, codec: str, genre: str, mood: str) -> None:
         self.container, self.codec, self.genre, self.mood = container, codec, genre, mood
+
+
+TAG_WRITERS: dict[str, Callable[[BinaryIO, FormatInfo], FileTags]] = {
+    "id3": lambda file, info: ID3Tags(file, info.container),
+    "vorbis": lambda file, info: VorbisTags(file, info.codec if info.container == "ogg" else None),
+    "mp4": lambda file, _info: Mp4Tags(file),
+    "asf": lambda file, _info: AsfTags(file),
+}
+"""What reads and writes tags, by the ``tag_writer`` of :class:`earmark.core.audio_formats.AudioFormat`."""
 
 
 def probe_format(path: Path) -> FormatInfo:
@@ -62,18 +70,12 @@ def open_tags(file: BinaryIO, told: FormatInfo) -> FileTags:
     Raises:
         TagsError: the format has no tags that we write, or they are damaged.
     """
+    found = find_format(told.container)
+    writer = None if found is None else found.tag_writer
     try:
-        match told.container.split(",")[0]:
-            case "mp3" | "wav" | "aiff" as container:
-                return ID3Tags(file, container)
-            case "flac":
-                return VorbisTags(file)
-            case "ogg":
-                return VorbisTags(file, told.codec)
-            case "mov":
-                return Mp4Tags(file)
-            case "asf":
-                return AsfTags(file)
+        if writer is not None:
+            return TAG_WRITERS[writer](file, told)
     except mutagen.MutagenError as error:
         raise TagsError(f"its tags cannot be read: they are damaged, or the file is cut off ({error})") from error
-    raise TagsError(f"tags are not written into this format ({told.container}), only into {WRITABLE}")
+    writable = ", ".join(one.name for one in FORMATS if one.tag_writer is not None)
+    raise TagsError(f"tags are not written into this format ({told.container}), only into {writable}")

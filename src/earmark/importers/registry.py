@@ -1,0 +1,78 @@
+"""Importers by name: functions that read one format of published weights each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from earmark.core.errors import ConfigError
+from earmark.core.registry import Registry
+
+if TYPE_CHECKING:
+    from earmark.core.card import ModelCard
+    from earmark.models import TaggingModel
+
+    Read = Callable[[bytes, str], tuple[TaggingModel, ModelCard]]
+
+
+@dataclass(frozen=True)
+class Importer:
+    """A registered importer.
+
+    Attributes:
+        title: of the format, as messages name it, e.g. "Keras HDF5".
+        recognises: whether these are the bytes of such a file; called with the whole content, so it must be quick.
+        read: (content, file name for messages) -> (network, card); raises ModelError for a file that it cannot use.
+    """
+
+    title: str
+    recognises: Callable[[bytes], bool]
+    read: Read
+
+
+IMPORTERS = Registry[Importer]("importer", "earmark.importers")
+
+
+def register_importer(*, title: str, recognises: Callable[[bytes], bool]) -> Callable[[Read], Read]:
+    """Register ``read(content: bytes, where: str) -> (TaggingModel, ModelCard)`` under its own name.
+
+    The card is made by :func:`earmark.models.checkpoint.make_card`. docs/plugins.md has an example.
+
+    Args:
+        title, recognises: see :class:`Importer`.
+
+    Raises:
+        ConfigError: the name is taken, or the title is empty.
+    """
+    if not title.strip():
+        raise ConfigError("title: must name the format")
+
+    def register(read: Read) -> Read:
+        IMPORTERS.add(Importer(title, recognises, read), name=read.__name__, source=read.__module__)
+        return read
+
+    return register
+
+
+def list_importers() -> list[str]:
+    """Names of all importers, sorted."""
+    _load_own()
+    return IMPORTERS.names()
+
+
+def find_importer(content: bytes) -> Importer | None:
+    """The importer of a file, by its content; those from outside are asked first, the latest before the others."""
+    _load_own()
+    return next((item for _, item in reversed(IMPORTERS.items()) if item.recognises(content)), None)
+
+
+def known_formats() -> list[str]:
+    """Titles of the formats that can be read."""
+    _load_own()
+    return [item.title for _, item in IMPORTERS.items()]
+
+
+def _load_own() -> None:
+    """earmark's own importers need torch, which `earmark models pull` does without until a file has arrived."""
+    from earmark.importers import keras_musicnn, pytorch_sota  # noqa: F401

@@ -1,0 +1,79 @@
+"""The table of audio formats: whole, without contradictions, and the only place that a new format needs."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import av
+import pytest
+
+from earmark.audio.file_discovery import find_audio
+from earmark.audio.integrity import missing_audio
+from earmark.core import audio_formats
+from earmark.core.audio_formats import FORMATS, AudioFormat, find_format, has_audio_suffix, page_suffixes
+from earmark.library.tagfiles.formats import TAG_WRITERS, FormatInfo, TagsError, open_tags
+from earmark.service.uploads import _suffix
+from tests.helpers import sounds
+
+PAGE = Path(__file__).parents[2] / "web/src/audio_suffixes.json"
+
+
+def test_names_endings_and_demuxers_are_in_the_table_once() -> None:
+    for attribute in ("demuxers", "suffixes", "page_suffixes"):
+        values = [value for one in FORMATS for value in getattr(one, attribute)]
+        assert len(values) == len(set(values)), attribute
+    assert len({one.name for one in FORMATS}) == len(FORMATS)
+    for one in FORMATS:
+        assert set(one.dataset_suffixes) <= set(one.suffixes)
+        assert all(s.startswith(".") and s == s.lower() for s in (*one.suffixes, *one.page_suffixes)), one
+        assert one.tag_writer is None or one.tag_writer in TAG_WRITERS
+        assert one.length is not None or not one.exact_positions  # seeking needs a length
+
+
+def test_ffmpeg_has_a_demuxer_of_every_name() -> None:
+    known = {name for formats in av.formats_available for name in formats.split(",")}
+    assert {name for one in FORMATS for name in one.demuxers} <= known
+
+
+@pytest.mark.parametrize("suffix", sounds.SUFFIXES)
+def test_what_ffmpeg_reports_is_found_in_the_table(suffix: str, tmp_path: Path) -> None:
+    path = sounds.write(tmp_path / f"song{suffix}", sounds.music(1, 48_000, 2), 48_000)
+    with av.open(str(path)) as container:
+        found = find_format(container.format.name)
+    assert found is not None
+    assert suffix in found.suffixes
+
+
+def test_the_page_takes_the_endings_of_the_table() -> None:
+    written = json.loads(PAGE.read_text(encoding="utf-8"))
+    assert written == page_suffixes(), "write them again: python web/tests/from_python.py"
+
+
+def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    song = sounds.write(tmp_path / "song.flac", sounds.music(1, 44_100, 2), 44_100).rename(tmp_path / "song.toy")
+    (tmp_path / "cover.jpg").touch()
+    info = FormatInfo("toy", "flac", "", "")
+
+    def open_toy() -> object:
+        return open_tags(io.BytesIO(song.read_bytes()), info)
+
+    def missing() -> str | None:
+        return missing_audio(io.BytesIO, "toy", None, 10.0, 3.0)  # type: ignore[arg-type]  no packet is looked at
+
+    assert not has_audio_suffix(song)
+    assert missing() is None
+    with pytest.raises(TagsError, match=r"not written into this format \(toy\), only into MP3, WAV"):
+        open_toy()
+    toy = AudioFormat(
+        "Toy", ("toy",), (".toy",), (".toy",), (".toy",), exact_positions=True, length="header", tag_writer="vorbis"
+    )
+    monkeypatch.setattr(audio_formats, "FORMATS", (*FORMATS, toy))
+    assert [file.path for file in find_audio([tmp_path])] == [song]
+    assert _suffix("c:\\music\\Song.TOY") == ".toy"
+    assert audio_formats.dataset_suffixes()[-1] == ".toy"
+    assert ".toy" in page_suffixes()
+    assert audio_formats.format_whitelist().endswith(",toy")
+    assert missing() is not None
+    assert type(open_toy()).__name__ == "VorbisTags"

@@ -1,0 +1,96 @@
+"""MkDocs hooks: pages made from the README, the changelog and the commands, and links that leave docs/."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[2]
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are written nowhere in docs/."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = {
+        "index.md": _LINK.sub(lambda link: _relative_to_docs(*link.groups()), readme),
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "reference/commands.md": command_reference(),
+    }
+    for path, content in pages.items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Show links to files of the repository outside docs/ as plain text: the site does not hold them."""
+    folder = Path(page.file.src_uri).parent
+
+    def link(match: re.Match[str]) -> str:
+        target = match[3].partition("#")[0]
+        outside = (
+            "://" not in target and (Path("docs") / folder / target).resolve().is_relative_to(ROOT / "docs") is False
+        )
+        return match[2] if outside and target else match[0]
+
+    return _LINK.sub(link, markdown)
+
+
+def _relative_to_docs(image: str, text: str, target: str) -> str:
+    if target.startswith("docs/"):
+        return f"{image}[{text}]({target.removeprefix('docs/')})"
+    return f"{image}[{text}]({target})" if "://" in target else text
+
+
+def command_reference() -> str:
+    """Every command with its help and its options, as Markdown."""
+    from earmark.cli.main import app
+
+    command = typer.main.get_command(app)
+    lines = ["# Commands", "", "Made from the commands themselves; `earmark COMMAND --help` prints the same."]
+    for section in _sections(command, typer.Context(command, info_name="earmark")):
+        lines += ["", *section]
+    return "\n".join(lines) + "\n"
+
+
+def _sections(command: Any, context: typer.Context) -> Iterator[list[str]]:
+    """A command and all below it, a list of lines for each."""
+    names = context.command_path.split()
+    yield [f"{'#' * min(len(names) + 1, 4)} {context.command_path}", "", *_body(command, context)]
+    for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        below = command.get_command(context, name)
+        if not below.hidden:
+            yield from _sections(below, typer.Context(below, info_name=name, parent=context))
+
+
+def _body(command: Any, context: typer.Context) -> list[str]:
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    lines = [*_help_lines(command.help or ""), "", "```", usage, "```"]
+    records = filter(None, (option.get_help_record(context) for option in command.get_params(context)))
+    rows = [f"| `{names}` | {_cell(_plain(text))} |" for names, text in records]
+    return [*lines, "", "| option | |", "|---|---|", *rows] if rows else lines
+
+
+def _help_lines(text: str) -> list[str]:
+    """Paragraphs as they are; paragraphs with indented lines as blocks of code."""
+    lines: list[str] = []
+    for paragraph in _plain(text).replace("\f", "").split("\n\n"):
+        rows = [row for row in paragraph.split("\n") if row.strip() != "\b"]
+        as_code = any(row.startswith("  ") for row in rows)
+        lines += ["", *(["```", *rows, "```"] if as_code else rows)]
+    return lines[1:]
+
+
+def _plain(text: str) -> str:
+    """Help without Rich's markup."""
+    return re.sub(r"\[/?(?:bold|dim|italic|cyan|green|red|yellow)\]", "", text).replace("\\[", "[")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
