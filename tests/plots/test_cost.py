@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from earmark.cli.analyze.reproduced import read_runs, trained_models
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Vocabulary
@@ -17,7 +18,7 @@ from earmark.papers.figures import Estimate, Figures, RowFigures
 from earmark.papers.results import Results, write_results
 from earmark.papers.tables import load_tables
 from earmark.plots import cost
-from earmark.plots.cost import draw_cost, frontier, measure_costs, read_runs
+from earmark.plots.cost import draw_cost, frontier, measure_costs
 
 TAGS = Vocabulary.of(["a", "b"])
 RUN = {"cpu_seconds": 1.0, "seconds": 1.0, "epochs": 1, "steps": 1, "n_parameters": 1, "training_seconds": 1.0}
@@ -112,9 +113,11 @@ def test_what_cannot_be_drawn_is_told(runs, tmp_path):
     results, where = read_runs(folder / "results.json")
     assert where == folder
     with pytest.raises(ConfigError, match="'f1'"):
-        cost.cost_table(results, folder, "f1")
+        trained_models(results, folder, "f1")
     with pytest.raises(DataError, match="no row has a checkpoint"):
-        cost.cost_table(results, tmp_path)
+        trained_models(results, tmp_path, "roc_auc")
+    with pytest.raises(DataError, match="nothing to time"):
+        cost.cost_table([])
     with pytest.raises(ConfigError, match="song of 0 s"):
         measure_costs([], song_seconds=0)
     with pytest.raises(DataError, match="no such file"):

@@ -18,8 +18,15 @@ from earmark.models import create_model
 from earmark.models.checkpoint import make_card, save_checkpoint
 from earmark.plots.binarize import binarize_labels
 from earmark.plots.cooccurrence import cooccurrence, unlike
-from earmark.plots.excitation_figures import channel_table, draw_channels, draw_spread, spread_table
-from earmark.plots.excitations import ClipExcitations, by_tag, listen
+from earmark.plots.excitations import (
+    ClipExcitations,
+    by_tag,
+    channel_table,
+    draw_channels,
+    draw_spread,
+    listen,
+    spread_table,
+)
 
 RATE, WINDOW = 8000, 3**5
 TAGS = ("quiet", "noisy")

@@ -11,12 +11,14 @@ from earmark.models import create_model
 from earmark.plots.filters import (
     FilterBank,
     dominant_hz,
+    draw_groups,
+    draw_spectra,
+    draw_waveforms,
     first_filters,
     low_passed,
     mel_spaced_hz,
     spectra,
 )
-from earmark.plots.filters_drawn import draw_groups, draw_spectra, draw_waveforms
 
 RATE = 16000
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from earmark.cli.analyze.reproduced import points_of
 from earmark.cli.main import app
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.errors import ConfigError, DataError
@@ -28,7 +29,7 @@ from earmark.plots.style import new_figure
 from earmark.plots.tag_auc import draw_tag_aucs, tag_aucs
 from earmark.plots.tag_counts import tag_counts
 from earmark.plots.top_tags import Answer, answer_of, draw_top_tags, top_tags
-from earmark.plots.training_size import draw_training_size, points_of, size_tables
+from earmark.plots.training_size import draw_training_size, size_tables
 from earmark.training.run import train
 from tests.helpers.score_tables import score_table
 from tests.helpers.training_runs import KIM, recipe, tones

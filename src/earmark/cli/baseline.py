@@ -49,7 +49,7 @@ def baseline(
 
     from earmark.baselines import run_baseline
     from earmark.datasets import load_dataset
-    from earmark.evaluation.figures import NAMES
+    from earmark.metrics import metric_label
 
     loaded = load_dataset(dataset, root, protocol)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -85,8 +85,8 @@ def baseline(
         if metric.tag is None:
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
             ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
-            typer.echo(f"{'macro ' + NAMES[metric.name]:<16} {value}{ends}")
+            typer.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
     for name, tags in report.undefined.items():
         if tags:
-            typer.echo(f"undefined {NAMES[name]}: {', '.join(tags)}")
+            typer.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
     typer.echo(f"{out / 'report.md'}")

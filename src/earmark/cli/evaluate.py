@@ -74,8 +74,8 @@ def evaluate(
 
     from earmark.datasets import load_dataset
     from earmark.evaluation import evaluate as run_evaluation
-    from earmark.evaluation.figures import NAMES
     from earmark.evaluation.thresholds import read_thresholds
+    from earmark.metrics import metric_label
 
     loaded = load_dataset(dataset, root, protocol)
     limits, limits_from = (None, "") if threshold is None else read_thresholds(threshold, loaded.vocabulary)
@@ -104,10 +104,10 @@ def evaluate(
         if metric.tag is None:
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
             ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
-            typer.echo(f"{'macro ' + NAMES[metric.name]:<16} {value}{ends}")
+            typer.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
     for name, tags in report.undefined.items():
         if tags:
-            typer.echo(f"undefined {NAMES[name]}: {', '.join(tags)}")
+            typer.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
     typer.echo(f"{out / 'report.md'}")
     if html:
         typer.echo(f"{out / 'report.html'}")

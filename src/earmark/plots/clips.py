@@ -9,7 +9,7 @@ import pandas as pd
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.evaluation.scores import ScoreTable
-from earmark.metrics import MetricName, per_clip
+from earmark.metrics import per_clip
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def clip_list(table: ScoreTable, *, n: int = 10, n_tags: int = 8) -> ClipList:
     if n < 1:
         raise ConfigError(f"clips {n}: must be at least 1")
     binary, graded = (list(table.vocabulary.indices(kind)) for kind in ("classification", "regression"))
-    metric: MetricName = "roc_auc" if len(binary) > 1 else "rmse"
+    metric = "roc_auc" if len(binary) > 1 else "rmse"
     places = binary if metric == "roc_auc" else graded or binary
     y, s = table.labels[:, places].astype(np.float64), table.scores[:, places].astype(np.float64)
     if metric == "rmse" and (s.min() < 0 or s.max() > 1):

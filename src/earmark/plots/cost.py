@@ -5,7 +5,6 @@ The ensemble paper's Table 5 gives AUC and seconds on a V100; here the networks 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +17,13 @@ from matplotlib.axes import Axes
 
 from earmark import audio
 from earmark.core.errors import ConfigError, DataError
+from earmark.metrics import metric_info, metric_label
 from earmark.models.checkpoint import load_checkpoint
-from earmark.papers.results import Results, machine, read_results
 from earmark.plots.axes import log_axis
 from earmark.plots.drawing import Drawing
 from earmark.plots.label_placement import name_points
 from earmark.plots.style import BLUE, GREY, PALE, VERMILLION, house_style, new_figure
 
-METRICS = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
 COLUMNS = (
     "row",
     "label",
@@ -90,46 +88,54 @@ def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29
     return costs
 
 
-def cost_table(
-    results: Results, folder: Path, metric: str = "roc_auc", *, song_seconds: float = 29.1, repeats: int = 20
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Accuracy and cost of each row of `earmark reproduce` that has a checkpoint, and the rows that have none.
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model whose accuracy is known.
+
+    Attributes:
+        row: its short name, unique among the models.
+        label: its name in the figure.
+        members: the models that it combines; empty for a model alone.
+        checkpoint: its folder; None where there is none to be timed.
+        value, low, high: its accuracy with the ends of the 95 % interval.
+    """
+
+    row: str
+    label: str
+    members: tuple[str, ...]
+    checkpoint: Path | None
+    value: float
+    low: float
+    high: float
+
+
+def cost_table(models: Sequence[TrainedModel], *, song_seconds: float = 29.1, repeats: int = 20) -> pd.DataFrame:
+    """Accuracy and cost of each model that has a checkpoint.
 
     Args:
-        results: of results.json.
-        folder: where its runs lie, ROW/seed-N.
-        metric: which accuracy.
-        song_seconds, repeats: see :func:`measure_costs`. The first run of a row stands for all: they differ in weights
-            alone.
+        models: with their accuracies, all of the same metric.
+        song_seconds, repeats: see :func:`measure_costs`.
 
     Returns:
         A table with the columns :data:`COLUMNS`, fastest first; members are joined by " + ".
 
     Raises:
-        ConfigError: no such metric.
-        DataError: no row has a checkpoint and that metric.
+        DataError: no model has a checkpoint.
     """
-    if metric not in METRICS:
-        raise ConfigError(f"metric {metric!r}: must be one of {', '.join(METRICS)}")
-    checkpoints, without = {}, []
-    for name in results.tables.rows:
-        if name in results.figures.rows and metric in results.figures.rows[name].metrics:
-            found = sorted(folder.joinpath(name).glob("seed-*/checkpoint/card.json"))
-            if found:
-                checkpoints[name] = found[0].parent
-            else:
-                without.append(name)
-    costs = measure_costs(list(checkpoints.values()), song_seconds=song_seconds, repeats=repeats)
-    rows = []
-    for name, cost in zip(checkpoints, costs, strict=True):
-        row, accuracy = results.tables.rows[name], results.figures.rows[name].metrics[metric]
-        spent = (cost.seconds_per_1000_songs, cost.megabytes, cost.n_parameters)
-        members = " + ".join(row.members)
-        rows.append((name, row.label, members, accuracy.value, accuracy.low, accuracy.high, *spent))
-    if not rows:
-        raise DataError(f"{folder}: no row has a checkpoint with {METRICS[metric]} beside results.json")
+    timed = [model for model in models if model.checkpoint is not None]
+    if not timed:
+        raise DataError("cost: no row has a checkpoint with that metric, so there is nothing to time")
+    checkpoints = [model.checkpoint for model in timed if model.checkpoint is not None]
+    costs = measure_costs(checkpoints, song_seconds=song_seconds, repeats=repeats)
+    rows = [
+        (
+            *(model.row, model.label, " + ".join(model.members), model.value, model.low, model.high),
+            *(cost.seconds_per_1000_songs, cost.megabytes, cost.n_parameters),
+        )
+        for model, cost in zip(timed, costs, strict=True)
+    ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.sort_values("seconds_per_1000_songs", kind="stable", ignore_index=True), tuple(without)
+    return table.sort_values("seconds_per_1000_songs", kind="stable", ignore_index=True)
 
 
 def frontier(costs: Sequence[float], values: Sequence[float], *, higher_is_better: bool = True) -> list[int]:
@@ -166,7 +172,7 @@ def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed
     left, right = figure.subplots(1, 2, sharey=True)
     _panel(left, table, "seconds_per_1000_songs", "seconds for 1000 songs", metric)
     _panel(right, table, "megabytes", "weights, MB", metric)
-    left.set_ylabel(METRICS[metric] + (" (less is better)" if metric == "rmse" else ""))
+    left.set_ylabel(metric_label(metric) + ("" if metric_info(metric).higher_is_better else " (less is better)"))
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=4)
     for axes, column in ((left, "seconds_per_1000_songs"), (right, "megabytes")):
@@ -174,28 +180,16 @@ def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed
     return Drawing("cost", figure, table)
 
 
-def timing_words(song_seconds: float, repeats: int) -> str:
-    """How :func:`measure_costs` timed, in a line."""
+def timing_words(song_seconds: float, repeats: int, machine: str) -> str:
+    """How :func:`measure_costs` timed and on what, in a line."""
     threads = torch.get_num_threads()
     how = f"{threads} threads" if threads > 1 else "CPU time of 1 thread"
-    return f"networks alone, a song of {song_seconds:g} s at a time, fastest of {repeats}, {how}, {machine().split(',')[0]}"
-
-
-def read_runs(path: Path) -> tuple[Results, Path]:
-    """A results.json and the folder with its runs. Raises DataError where the file is not one."""
-    found = path / "results.json" if path.is_dir() else path
-    if not found.is_file():
-        raise DataError(f"{found}: no such file; give the results.json of `earmark reproduce`")
-    try:
-        json.loads(found.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{found}: not JSON ({error})") from error
-    return read_results(found), found.parent
+    return f"networks alone, a song of {song_seconds:g} s at a time, fastest of {repeats}, {how}, {machine}"
 
 
 def _panel(axes: Axes, table: pd.DataFrame, column: str, name: str, metric: str) -> None:
     costs, values = table[column].to_numpy(float), table.value.to_numpy(float)
-    best = frontier(costs.tolist(), values.tolist(), higher_is_better=metric != "rmse")
+    best = frontier(costs.tolist(), values.tolist(), higher_is_better=metric_info(metric).higher_is_better)
     ends = [*costs[best], costs.max() * 1.5]
     axes.step(
         ends, [*values[best], values[best[-1]]], where="post", color=GREY, lw=0.8, ls="--", label="best at its cost"

@@ -13,11 +13,9 @@ from earmark.models.harmonic import HarmonicCNN
 from earmark.plots.ascent import ascend
 from earmark.plots.drawing import Drawing
 from earmark.plots.filters import even_choice
-from earmark.plots.mel_filters import first_mel_filters
-from earmark.plots.mel_filters_drawn import draw_mel_filters
+from earmark.plots.mel_filters import draw_mel_filters, first_mel_filters
 from earmark.plots.style import about_model
-from earmark.plots.sweep import N_TONES, OnDone, layer_names, sweep
-from earmark.plots.sweep_drawn import draw_responses
+from earmark.plots.sweep import N_TONES, OnDone, draw_responses, layer_names, sweep
 
 By = Literal["auto", "filters", "sweep", "ascent"]
 

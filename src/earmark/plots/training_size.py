@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from earmark import metrics
-from earmark.core.card import ModelCard
-from earmark.core.errors import ConfigError, DataError, ModelError
+from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.base import raise_problems
-from earmark.evaluation import ScoreTable, compare, read_scores
-from earmark.papers.results import read_results
+from earmark.evaluation import ScoreTable, compare
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLACK, PALETTE, house_style, new_figure, plain_text
-
-METRICS: dict[metrics.MetricName, str] = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
-_POINT = re.compile(r"^(?P<series>.+)@(?P<clips>\d+)=(?P<path>.+)$")
-_ROW = re.compile(r"^(?P<series>.+)-(?P<size>\d+(?:k|m))$")
 
 Points = dict[tuple[str, int], list[ScoreTable]]
 """(series, training clips) -> the scores of its runs."""
@@ -48,33 +40,6 @@ class SizeTables:
         gaps = self.gaps.rename(columns={"difference": "value"})
         gaps.insert(0, "series", [f"{b} - {a}" for a, b in zip(gaps.a, gaps.b, strict=True)])
         return pd.concat([self.points, gaps.drop(columns=["a", "b"])], ignore_index=True)
-
-
-def points_of(arguments: Sequence[str]) -> Points:
-    """Scores by series and number of training clips.
-
-    Args:
-        arguments: each ``SERIES@CLIPS=SCORES``, where the same series and clips again are further runs, or the
-            results.json of `earmark reproduce` with its runs beside it.
-
-    Raises:
-        ConfigError: an argument of neither kind.
-        DataError: files that cannot be read.
-    """
-    points: Points = {}
-    problems = []
-    for argument in arguments:
-        found = _POINT.match(argument)
-        if found:
-            points.setdefault((found["series"], int(found["clips"])), []).append(read_scores(found["path"]))
-        elif argument.endswith(".json"):
-            for key, runs in _of_results(Path(argument)).items():
-                points.setdefault(key, []).extend(runs)
-        else:
-            problems.append(f"{argument}: must be a results.json, or SERIES@CLIPS=SCORES, e.g. waveform@159=a.parquet")
-    if problems:
-        raise ConfigError(problems)
-    return points
 
 
 def size_tables(
@@ -138,7 +103,7 @@ def size_tables(
 @house_style()
 def draw_training_size(found: SizeTables) -> Drawing:
     """A column a metric: above, every series; below, the difference of two, above the line where b is better."""
-    shown = [name for name in METRICS if name in set(found.points.metric)]
+    shown = [name for name in metrics.list_metrics(decisions=False) if name in set(found.points.metric)]
     series = list(dict.fromkeys(found.points.series))
     with_gaps = not found.gaps.empty
     runs = sorted(set(found.points.n_runs))
@@ -171,7 +136,11 @@ def draw_training_size(found: SizeTables) -> Drawing:
                 lw=1,
                 label=plain_text(name),
             )
-        axes.set_title(METRICS[metric] + (" (less is better)" if metric == "rmse" else ""), loc="left")
+        axes.set_title(
+            metrics.metric_label(metric)
+            + ("" if metrics.metric_info(metric).higher_is_better else " (less is better)"),
+            loc="left",
+        )
         axes.set_xscale("log")
         axes.set_xlim(sizes[0] / 1.35, sizes[-1] * 1.35)
         axes.set_xticks(_apart(sizes))
@@ -220,15 +189,16 @@ def _macros(
     """(metric, macro mean, low, high) of the runs together."""
     first = runs[0]
     rows: list[tuple[str, float, float, float]] = []
-    for metric in METRICS:
-        kind = "regression" if metric == "rmse" else "classification"
-        tags = [tag.name for tag in first.vocabulary if tag.kind == kind]
+    for metric in metrics.list_metrics(decisions=False):
+        tags = [tag.name for tag in first.vocabulary if tag.kind == metrics.metric_info(metric).kind]
         if not tags:
             continue
         stacked = np.stack([_aligned(run, first, tags) for run in runs])
         labels = first.labels[:, [first.vocabulary.index(tag) for tag in tags]]
         drawn = metrics.bootstrap(metric, labels, stacked, first.groups(groups)[1], seed=seed, n_resamples=n_resamples)
-        value = float(np.mean([metrics.macro(getattr(metrics, metric)(labels, run)).value for run in stacked]))
+        value = float(
+            np.mean([metrics.macro(metrics.metric_info(metric).function(labels, run)).value for run in stacked])
+        )
         rows.append((metric, value, drawn.macro_low, drawn.macro_high))
     return rows
 
@@ -247,33 +217,3 @@ def _natural_pair(points: Mapping[tuple[str, int], object], series: Sequence[str
     sizes = {name: {size for other, size in points if other == name} for name in series}
     pairs = [(a, b) for i, a in enumerate(series) for b in series[i + 1 :] if sizes[a] & sizes[b]]
     return max(pairs, key=lambda pair: len(sizes[pair[0]] & sizes[pair[1]]), default=None)
-
-
-def _of_results(path: Path) -> Points:
-    """Runs beside a results.json: rows "NAME-SIZE" are points of NAME, others series of their own.
-
-    The number of training clips is that of the runs' cards; rows whose runs have none (boosted trees) learned from all
-    training clips, and stand where the largest of the others do.
-    """
-    results = read_results(path)
-    points: Points = {}
-    without: dict[str, list[ScoreTable]] = {}
-    for row in results.runs:
-        named = _ROW.match(row)
-        for folder in sorted((path.parent / row).glob("seed-*")):
-            if not (folder / "done.json").is_file():
-                continue
-            table = read_scores(folder / "test" / "scores.parquet")
-            try:
-                counted = ModelCard.read(folder / "checkpoint" / "card.json").training.get("clips", {})
-                n_clips = int(counted["train"])
-            except (ModelError, KeyError):
-                without.setdefault(row, []).append(table)
-                continue
-            points.setdefault((named["series"] if named else row, n_clips), []).append(table)
-    if not points:
-        raise DataError(f"{path}: its runs are not beside it ({path.parent}/ROW/seed-N); give SERIES@CLIPS=SCORES")
-    largest = max(n_clips for _, n_clips in points)
-    for row, tables in without.items():
-        points[row, largest] = tables
-    return points

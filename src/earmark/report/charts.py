@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from earmark.evaluation.figures import NAMES
 from earmark.evaluation.report import Report
+from earmark.metrics import metric_label
 from earmark.plots.calibration import Reliability
 from earmark.plots.clips import ClipList
 from earmark.plots.confusion import Confusion, order_together
@@ -187,9 +187,9 @@ def clip_values(clips: ClipList) -> str:
     better = "higher is better" if clips.metric == "roc_auc" else "lower is better"
     high = 1.0 if clips.metric == "roc_auc" else max(clips.values)
     chart = Chart(
-        f"{NAMES[clips.metric]} of each clip, sorted",
+        f"{metric_label(clips.metric)} of each clip, sorted",
         linear_axis("clips, sorted", 0, n, exact=True),
-        linear_axis(f"{NAMES[clips.metric]} ({better})", 0.0, high),
+        linear_axis(f"{metric_label(clips.metric)} ({better})", 0.0, high),
     )
     if clips.metric == "roc_auc":
         chart.level(0.5, "ideal", "knowing nothing")

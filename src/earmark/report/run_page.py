@@ -15,15 +15,15 @@ from pathlib import Path
 from earmark import __version__
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import AudioError, DataError
-from earmark.evaluation.figures import NAMES
 from earmark.evaluation.report import Report
 from earmark.evaluation.scores import ScoreTable
+from earmark.metrics import list_metrics, metric_info, metric_label
 from earmark.plots.calibration import Reliability, reliabilities
 from earmark.plots.clips import ClipList, ClipRow, TagOfClip, clip_list
 from earmark.plots.confusion import Confusion, confusion
 from earmark.plots.epochs import RunLog
 from earmark.plots.thresholds import ThresholdCurve, threshold_curves
-from earmark.report import charts as charts
+from earmark.report import charts
 from earmark.report.audio import embedded, link
 from earmark.report.evaluation_page import bootstrap_line, title
 from earmark.report.svg import plain
@@ -34,12 +34,6 @@ _OF = {
     "micro": "all clip-tag pairs as one",
     "weighted": "weighted by positives",
     "clip": "mean over clips",
-}
-_MEANING = {
-    "roc_auc": "of two clips, one with a tag and one without, how often the right one scores higher",
-    "pr_auc": "mean precision over the ranks of the right clips",
-    "rmse": "root of the mean squared error of degrees; lower is better",
-    "f1": "harmonic mean of precision and recall, at the thresholds in use",
 }
 
 
@@ -154,20 +148,21 @@ def _known(table: ScoreTable, report: Report, n_clips: int) -> _Known:
 
 def _averages(report: Report) -> str:
     cards = []
-    for name, meaning in _MEANING.items():
-        if name not in report.averages:
+    for name in list_metrics():
+        meaning = metric_info(name).description
+        if name not in report.averages or not meaning:
             continue
         macro = report.averages[name]["macro"]
         base = report.baselines.get(name, {}).get("")
         ends = "" if macro.low is None else f"{number(macro.low)} to {number(macro.high)}"
         nothing = "" if base is None else f"; knowing nothing {number(base)}"
         cards.append(
-            f'<div class="card"><h3>{NAMES[name]}</h3><div class="big">{number(macro.value)}</div>'
+            f'<div class="card"><h3>{metric_label(name)}</h3><div class="big">{number(macro.value)}</div>'
             f"<div>{ends}</div>{charts.interval_bar(macro.value, macro.low, macro.high, base, whole=RMSE_WHOLE if name == 'rmse' else 1.0)}"
             f'<p class="caption">Mean over tags: {meaning}{nothing}.</p></div>'
         )
     rows = [
-        f'<tr><th scope="row">{NAMES[name]}, {_OF[key]}</th><td>{number(figure.value)}</td>'
+        f'<tr><th scope="row">{metric_label(name)}, {_OF[key]}</th><td>{number(figure.value)}</td>'
         f"<td>{'' if figure.low is None else f'{number(figure.low)} to {number(figure.high)}'}</td></tr>"
         for name, averages in report.averages.items()
         for key, figure in averages.items()
@@ -206,7 +201,11 @@ def _figures(report: Report, known: _Known, log: RunLog | None) -> str:
                 "pairs of clip and tag, logarithmic.",
             )
     if known.clips is not None:
-        figure("Every clip", charts.clip_values(known.clips), f"{NAMES[known.clips.metric]} over the tags of one clip.")
+        figure(
+            "Every clip",
+            charts.clip_values(known.clips),
+            f"{metric_label(known.clips.metric)} over the tags of one clip.",
+        )
     if log is not None:
         for name, drawn in charts.training_curves(log):
             figure(name, drawn)
@@ -230,7 +229,7 @@ def _figures(report: Report, known: _Known, log: RunLog | None) -> str:
 
 def _clips(clips: ClipList, out: Path, audio: Mapping[str, Path], embed: bool, notes: list[str]) -> str:
     parts = [
-        f"<p>By {NAMES[clips.metric]} over the tags of one clip ({clips.n_clips:,} clips can be judged). Bold: tags that the "
+        f"<p>By {metric_label(clips.metric)} over the tags of one clip ({clips.n_clips:,} clips can be judged). Bold: tags that the "
         "clip has. Bars are scores; for degrees the upright mark is the label.</p>"
     ]
     for name, rows in (("Worst", clips.worst), ("Best", clips.best)):
@@ -292,7 +291,9 @@ def _notes(report: Report, known: _Known) -> str:
         "the training clips, where these are known.",
         "Intervals of calibration: the wider of a bootstrap over groups and of Wilson's interval over clips.",
     ]
-    lines += [f"{NAMES[name]} is undefined for: {', '.join(tags)}." for name, tags in report.undefined.items() if tags]
+    lines += [
+        f"{metric_label(name)} is undefined for: {', '.join(tags)}." for name, tags in report.undefined.items() if tags
+    ]
     if report.thresholds:
         lines.append(f"Thresholds in use: {report.thresholds_from}.")
     if not known.calibration:

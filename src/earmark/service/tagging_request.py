@@ -1,4 +1,4 @@
-"""One POST /v1/tag from its first byte to its answer; whatever happens, its files are gone afterwards."""
+"""Handles one POST /v1/tag. Its files are deleted afterwards in any case."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from earmark.tagging.tagger import Tagger, TagScores
 
 
 async def tag_request(request: Request, query: TagQuery, work: Work) -> Response:
-    """Receive, tag, answer.
+    """Receive the files, tag them, and build the response.
 
     Raises:
-        Problem: every refusal that docs/service.md lists.
+        Problem: any of those that docs/service.md lists.
     """
     notes = request.scope["state"]["notes"]
     tagger = work.tagger(query.model, query.damaged)
@@ -47,7 +47,7 @@ async def tag_request(request: Request, query: TagQuery, work: Work) -> Response
             raise _none_tagged(results, records)
         return Response(json_text({"results": records}), media_type="application/json")
 
-    return await asyncio.to_thread(answer)  # taggrams of hours take their time
+    return await asyncio.to_thread(answer)  # taggrams of hours are slow to write
 
 
 async def _receive(request: Request, boundary: bytes, job: Job, work: Work, notes: dict[str, Any]) -> list[Upload]:
@@ -58,7 +58,7 @@ async def _receive(request: Request, boundary: bytes, job: Job, work: Work, note
             uploads = await receiver.receive(request.stream())
     except TimeoutError as error:
         notes["slow"] = True
-        raise Problem(408, "upload-too-slow", f"not all had come after {limit:g} s") from error
+        raise Problem(408, "upload-too-slow", f"not complete after {limit:g} s") from error
     finally:
         work.metrics.upload_bytes.inc(receiver.n_bytes)
         notes["upload_bytes"] = receiver.n_bytes
@@ -69,7 +69,7 @@ async def _receive(request: Request, boundary: bytes, job: Job, work: Work, note
 
 
 async def _tag(request: Request, tagger: Tagger, uploads: list[Upload], job: Job, work: Work) -> list[Result]:
-    """Raises ClientDisconnect where nobody waits any more, Problem 504 where it takes too long."""
+    """Raises ClientDisconnect if the client has gone, Problem 504 if it takes too long."""
     limit = work.settings.timeout_seconds
     tagging = job.start(tagger, uploads)
     gone = asyncio.ensure_future(_gone(request))
@@ -93,13 +93,13 @@ async def _gone(request: Request) -> None:
 
 
 def _ignore(future: asyncio.Future[list[Result]]) -> None:
-    """Take note of what nobody waits for."""
+    """Retrieve the exception of a result that is not needed, so that it is not logged."""
     if not future.cancelled():
         future.exception()
 
 
 def record(upload: Upload, result: Result, query: TagQuery, tagger: Tagger) -> dict[str, Any]:
-    """The record of one file: that of the command line, under the name that the client gave."""
+    """The record of one file, as on the command line, with the client's file name."""
     if isinstance(result, AudioError):
         return failed_record(upload.name, result.reason, tagger.card.name)
     answer = {**result.to_record(query.top, query.threshold), "path": upload.name}
@@ -119,12 +119,12 @@ def taggram(scores: TagScores) -> dict[str, Any]:
 
 
 def _count(results: list[Result], work: Work, notes: dict[str, Any]) -> None:
-    heard = [result.duration_seconds for result in results if isinstance(result, TagScores)]
-    work.metrics.files.labels("ok").inc(len(heard))
-    work.metrics.files.labels("error").inc(len(results) - len(heard))
-    work.metrics.audio_seconds.inc(sum(heard))
-    notes["n_tagged"] = len(heard)
-    notes["audio_seconds"] = round(sum(heard), 3)
+    seconds = [result.duration_seconds for result in results if isinstance(result, TagScores)]
+    work.metrics.files.labels("ok").inc(len(seconds))
+    work.metrics.files.labels("error").inc(len(results) - len(seconds))
+    work.metrics.audio_seconds.inc(sum(seconds))
+    notes["n_tagged"] = len(seconds)
+    notes["audio_seconds"] = round(sum(seconds), 3)
 
 
 def _none_tagged(results: list[Result], records: list[dict[str, Any]]) -> Problem:

@@ -20,7 +20,7 @@ from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
 from earmark.models import TaggingModel
 from earmark.models.blocks import average_subclips
-from earmark.tagging.tagger import aggregate
+from earmark.tagging.aggregation import aggregate
 from earmark.training.data import Batch, Group
 from earmark.training.loss import Floats, TagLoss
 from earmark.training.schedule import learning_rate_share, make_optimiser

@@ -1,19 +1,10 @@
-"""`earmark analyze`: figures from checkpoints, cards and scores files. One command a figure, or a family of them."""
+"""`earmark analyze`: figures from checkpoints, cards and scores files. One command for each figure, or family of figures."""
 
 from __future__ import annotations
 
 import typer
 
-from earmark.cli.analyze import (
-    bristol,
-    ensemble,
-    filters,
-    kim2018,
-    pons2017,
-    report,
-    scores,
-    tag_segments,
-)
+from earmark.cli.analyze import auc, decisions, networks, report, runs, tag_segments, tags
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,23 +13,31 @@ app = typer.Typer(
     "  earmark analyze hears runs/mine/checkpoint --out figures\n"
     "  earmark analyze tag-auc results/mine/scores.parquet --out figures\n"
     "  earmark analyze calibration results/mine/scores.parquet --out figures",
-    epilog="More of one figure: [bold]earmark analyze FIGURE --help[/bold]",
+    epilog="More about one figure: [bold]earmark analyze FIGURE --help[/bold]",
 )
 
-# Figures live in modules *.py, each with a function `register(app)` that puts its commands on this group:
-#     def register(app): app.command("NAME", no_args_is_help=True)(function)
-# The first line of a command's docstring is its line in the list. Such a module imports typer and options at its
-# top, and all else inside its commands, so that --help stays fast. To add one: import it above, name it here.
-PANELS = {
-    "What a network learned": (filters, kim2018),
-    "Tags, clips and scores": (bristol, scores, pons2017, tag_segments),
-    "Models and runs": (ensemble, report),
+# A command is a function: tag_auc is `earmark analyze tag-auc`, and the first line of its docstring is its line in the list.
+# Its module imports typer and options at the top and everything else inside the function, so that --help stays fast.
+COMMANDS = {
+    "What a network learned": (networks.filters, networks.hears, networks.excitations, tags.tag_pairs),
+    "Tags, clips and scores": (
+        tags.clips_per_tag,
+        runs.epochs,
+        auc.tag_auc,
+        auc.clip_auc,
+        decisions.calibration,
+        decisions.thresholds,
+        decisions.confusion,
+        runs.training_size,
+        tags.top_tags,
+        tags.exclusive,
+        tag_segments.moments,
+    ),
+    "Models and runs": (runs.cost, report.report),
 }
-"""Heading in the list of figures -> the modules whose commands stand under it."""
+"""Heading in the list of figures -> commands under it."""
 
-for panel, modules in PANELS.items():
-    for module in modules:
-        there = len(app.registered_commands)
-        module.register(app)
-        for command in app.registered_commands[there:]:
-            command.rich_help_panel = panel
+for panel, functions in COMMANDS.items():
+    for function in functions:
+        name = function.__name__.replace("_", "-")
+        app.command(name, no_args_is_help=True, rich_help_panel=panel)(function)

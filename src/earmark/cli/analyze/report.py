@@ -20,11 +20,6 @@ EmbedAudio = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Put the command on the group."""
-    app.command("report", no_args_is_help=True)(report)
-
-
 def report(
     scores: Annotated[
         Path, typer.Argument(help="A folder that `earmark evaluate` or `score --out` wrote; or any table of scores.")

@@ -33,6 +33,14 @@ About = Annotated[
 ]
 Resamples = Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")]
 
+Scores = Annotated[
+    Path,
+    typer.Argument(help="scores.parquet of an evaluation, or any CSV, TSV or Parquet table of scores, with --labels."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", help="Draw this tag; may be repeated. Default: those most worth seeing.")
+]
+
 
 def read_table(scores: Path, labels: Path | None) -> ScoreTable:
     """A scores file of any kind that `earmark score` takes, with the clips and tags that both tables have."""

@@ -10,11 +10,6 @@ import typer
 from earmark.cli.analyze.options import Out
 
 
-def register(app: typer.Typer) -> None:
-    """Put the command on the group."""
-    app.command("moments", no_args_is_help=True)(moments)
-
-
 def moments(
     file: Annotated[Path, typer.Argument(help="An audio file, of any length.")],
     out: Out,
@@ -56,9 +51,8 @@ def moments(
 
     from earmark.core.errors import AudioError
     from earmark.evaluation import load_model
-    from earmark.plots.tag_segments import clock
+    from earmark.plots.tag_segments import clock, draw_moments
     from earmark.plots.tag_segments import moments as find_moments
-    from earmark.plots.tag_segments_figure import draw_moments
     from earmark.tagging.tagger import load_tagger
 
     tagger = load_tagger() if model is None else load_model(model)

@@ -62,7 +62,7 @@ def playlist(
     from earmark.cli.library.search import query_text, told
     from earmark.cli.text import clock, printable
     from earmark.library.index.track_index import Index
-    from earmark.library.playlist import arranged, write_playlist
+    from earmark.library.playlist import arrange, write_playlist
     from earmark.library.query.search import Tracks
     from earmark.library.similar import track_vectors
 
@@ -72,7 +72,7 @@ def playlist(
         found = tracks.search(text)
         vectors = track_vectors(opened, tracks) if order is PlaylistOrder.similar else None
     told(found)
-    chosen = arranged(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
+    chosen = arrange(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
     if not len(chosen):
         messages().print(f"earmark: nothing found among {len(tracks)} tracks; no playlist was written")
         return

@@ -21,7 +21,7 @@ from earmark.library.index.schema import default_index
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import Scan
-from earmark.library.scan.summary import OUTCOMES, ScanSummary, ScanWatcher
+from earmark.library.scan.summary import OUTCOMES, ScanProgress, ScanSummary
 
 _PROBLEMS_TOLD = 20
 _EXAMPLES = 3
@@ -66,11 +66,11 @@ class ScanRun:
 
     def watch(self) -> int:
         """A scan now, and one after each change, until Ctrl-C."""
-        from earmark.library.scan.watch import follow
+        from earmark.library.scan.watch import watch_folders
 
         first = True
         try:
-            for _ in follow(self.folders, self.index):
+            for _ in watch_folders(self.folders, self.index):
                 summary, interrupted = self._scan() if first else self._scan_when_free()
                 if first or summary.did_something:
                     self._print(summary)
@@ -89,7 +89,7 @@ class ScanRun:
         """The summary, and whether Ctrl-C stopped it."""
         with Index.open(self.index, write=True) as index, self._progress() as watcher:
             scan = Scan(
-                index, self.folders, self.tagger, jobs=self.jobs, retry=self.retry, prune=self.prune, watcher=watcher
+                index, self.folders, self.tagger, jobs=self.jobs, retry=self.retry, prune=self.prune, progress=watcher
             )
             try:
                 return scan.run(), False
@@ -156,7 +156,7 @@ def _lines(summary: ScanSummary, index: Path) -> Iterator[str]:
     yield f"index: {printable(index)}"
 
 
-class _Shown(ScanWatcher):
+class _Shown(ScanProgress):
     """Progress on a terminal, and problems on stderr. Time left follows bytes, since files differ in length."""
 
     def __init__(self, messages: Console, progress: Progress | None) -> None:
@@ -167,11 +167,11 @@ class _Shown(ScanWatcher):
         if progress:
             self.task = progress.add_task("looking for files", total=None, files="", speed=0.0, now="")
 
-    def found(self, n_files: int) -> None:
+    def on_found(self, n_files: int) -> None:
         if self.progress:
             self.progress.update(self.task, files=f"{n_files:,} files")
 
-    def begins(self, n_files: int, n_bytes: int) -> None:
+    def on_start(self, n_files: int, n_bytes: int) -> None:
         self.n_todo, self.started = n_files, time.monotonic()
         if self.progress:
             self.progress.reset(
@@ -183,7 +183,7 @@ class _Shown(ScanWatcher):
                 now="",
             )
 
-    def done(self, path: Path, n_bytes: int) -> None:
+    def on_done(self, path: Path, n_bytes: int) -> None:
         self.n_done += 1
         if self.progress:
             self.progress.update(
@@ -193,12 +193,12 @@ class _Shown(ScanWatcher):
                 now=escape(printable(Path(path.name))),
             )
 
-    def heard(self, seconds: float) -> None:
+    def on_tagged(self, seconds: float) -> None:
         self.seconds += seconds
         if self.progress:
             self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
 
-    def problem(self, text: str) -> None:
+    def on_problem(self, text: str) -> None:
         self.n_problems += 1
         if self.n_problems <= _PROBLEMS_TOLD:
             self.messages.print(f"[red]error[/red] {escape(printable(Path(text)))}")

@@ -92,13 +92,13 @@ def search(
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
-    from earmark.library.query.asking import ask
+    from earmark.library.query.search import search_index
 
     text = query_text(query, context)
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
     with Index.open(index) as opened:
-        answer = ask(opened, text, limit or None)
+        answer = search_index(opened, text, limit or None)
     shown = answer.best
     told(shown)
     wanted = tuple(tag.tag for tag in shown.query.tags())
@@ -160,7 +160,7 @@ def similar(
 
     notes = messages()
     with Index.open(index) as opened:
-        hits = find_similar(opened, track, limit=limit, exact=exact, model=model, tell=notes.print)
+        hits = find_similar(opened, track, limit=limit, exact=exact, model=model, on_note=notes.print)
     print_hits(hits, output_format, print0=print0, score_name="likeness")
     if not hits:
         notes.print("earmark: nothing found: the library holds no other track")

@@ -77,7 +77,7 @@ def _print(found: Stats) -> None:
     from rich.markup import escape
 
     from earmark.cli.text import printable
-    from earmark.library.stats_text import bar, duration_name
+    from earmark.library.stats import bar, duration_name
 
     out = Console(highlight=False, soft_wrap=True)
     n = found.n_tracks

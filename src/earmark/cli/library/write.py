@@ -143,8 +143,8 @@ def undo(
 
     from earmark.cli.optional_dependencies import exit_on_interrupt
     from earmark.core.errors import ConfigError, FileTagsError
-    from earmark.library.index.index_sync import OwnWrites
     from earmark.library.index.schema import default_index
+    from earmark.library.tagfiles.index_sync import IndexSync
     from earmark.library.tagfiles.undo import pick_run, plan_undo, undo_file
     from earmark.library.tagfiles.undo_log import UndoLog, default_undo_log, read_log
 
@@ -162,13 +162,13 @@ def undo(
         log = own_writes = None
         if apply:
             log = stack.enter_context(UndoLog(place, "undo", chosen.name))
-            own_writes = stack.enter_context(OwnWrites(index or default_index(), tally.note))
+            own_writes = stack.enter_context(IndexSync(index or default_index(), tally.note))
         for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
             try:
                 made = plan_undo(entry, keep_mtime=keep_mtime)
                 tally.show(entry.path, made.plan, notes=made.notes)
                 if made.plan and log is not None and own_writes is not None:
-                    own_writes.wrote(undo_file(made, log))
+                    own_writes.record(undo_file(made, log))
             except FileTagsError as error:
                 tally.failed(entry.path, error.reason)
                 continue
@@ -200,7 +200,7 @@ def mapping(
     """
     from earmark.library.index.schema import default_index
     from earmark.library.index.track_index import Index
-    from earmark.library.tagfiles.mapping import template
+    from earmark.library.tagfiles.mapping import mapping_template
     from earmark.tagging.runtime import find_model, read_card
 
     place = index or default_index()
@@ -211,7 +211,7 @@ def mapping(
         card = read_card(find_model(model))
         if model is None:
             typer.echo(f"earmark: {place}: no index yet, so these are the tags of the bundled model", err=True)
-    typer.echo(template(card), nl=False)
+    typer.echo(mapping_template(card), nl=False)
 
 
 def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Path, str]]]:

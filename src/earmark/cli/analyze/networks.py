@@ -1,4 +1,4 @@
-"""`earmark analyze filters` and `hears`: what the first layers of a network listen for."""
+"""`earmark analyze filters`, `hears` and `excitations`: what the layers of a network respond to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import Annotated
 import typer
 
 from earmark.cli.analyze.options import Checkpoint, Out
+from earmark.cli.analyze.tables import (
+    DatasetName,
+    LeastDegree,
+    ProtocolName,
+    Root,
+)
 
 
 class By(StrEnum):
@@ -17,12 +23,6 @@ class By(StrEnum):
     filters = "filters"
     sweep = "sweep"
     ascent = "ascent"
-
-
-def register(app: typer.Typer) -> None:
-    """Put the commands on the group."""
-    app.command("filters", no_args_is_help=True)(filters)
-    app.command("hears", no_args_is_help=True)(hears)
 
 
 def filters(
@@ -53,8 +53,7 @@ def filters(
     require_figures()
 
     from earmark.models.checkpoint import load_checkpoint
-    from earmark.plots.filters import first_filters
-    from earmark.plots.filters_drawn import draw_groups, draw_spectra, draw_waveforms
+    from earmark.plots.filters import draw_groups, draw_spectra, draw_waveforms, first_filters
     from earmark.plots.style import about_model
 
     model, card = load_checkpoint(checkpoint)
@@ -118,3 +117,69 @@ def hears(
             on_done=lambda done, total: progress.update(task, completed=done, total=total),
         )
     write_drawings(drawings, out)
+
+
+def excitations(
+    checkpoint: Checkpoint,
+    dataset: DatasetName,
+    root: Root,
+    out: Out,
+    protocol: ProtocolName = None,
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Draw this tag; may be repeated. Default: three that are rarely given together."),
+    ] = None,
+    least_degree: LeastDegree = 0.5,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Files decoded side by side.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+) -> None:
+    """How squeeze-and-excitation scales channels for each tag, at the first, middle and last block.
+
+    \b
+    Examples:
+      earmark analyze excitations runs/se/checkpoint --dataset emotify --root ~/emotify --out figures
+      earmark analyze excitations runs/se/checkpoint --dataset manifest --root mine.csv --tag rock --tag folk --out f
+
+    Writes excitations (mean gate per channel, sorted, a line a tag) and excitation-spread (how far mean gates
+    differ between all tags, block by block, beside what labels dealt at random give).
+    """
+    from earmark.cli.analyze.options import require_figures, write_drawings
+    from earmark.cli.optional_dependencies import exit_on_interrupt
+
+    require_figures()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from earmark.datasets import label_matrix, load_dataset
+    from earmark.models.checkpoint import load_checkpoint
+    from earmark.plots.binarize import binarize_labels
+    from earmark.plots.cooccurrence import cooccurrence, unlike
+    from earmark.plots.excitations import by_tag, draw_channels, draw_spread, listen
+    from earmark.plots.style import about
+
+    loaded = load_dataset(dataset, root, protocol)
+    clips = loaded.split(split)
+    loaded.require_files(split)
+    holds = binarize_labels(label_matrix(clips), least_degree=least_degree)
+    names = loaded.vocabulary.names
+    shown = tuple(tag or unlike(cooccurrence(holds, names)))
+    for name in shown:
+        loaded.vocabulary.index(name)  # a wrong name is told before minutes of listening
+    model, card = load_checkpoint(checkpoint)
+    messages = Console(stderr=True)
+    with (
+        exit_on_interrupt("nothing was written"),
+        Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal) as progress,
+    ):
+        task = progress.add_task("listening", total=len(clips))
+        heard = listen(
+            model,
+            card.input,
+            [clip.path for clip in clips],
+            jobs=jobs,
+            on_done=lambda done, _: progress.update(task, completed=done),
+        )
+        found = by_tag(heard, holds, names)
+    line = about(card.name, loaded.name, loaded.protocol, split)
+    write_drawings([draw_channels(found, shown, line), draw_spread(found, line)], out)

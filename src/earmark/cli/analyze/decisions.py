@@ -1,4 +1,4 @@
-"""`earmark analyze calibration`, `thresholds` and `confusion`: what a scores file alone tells."""
+"""`earmark analyze calibration`, `thresholds` and `confusion`: whether scores mean what they say, and what decisions they allow."""
 
 from __future__ import annotations
 
@@ -8,21 +8,12 @@ from typing import Annotated
 import typer
 
 from earmark.cli.analyze.options import Out
-from earmark.cli.analyze.tables import Groups, Labels
-
-Scores = Annotated[
-    Path, typer.Argument(help="Table of scores: scores.parquet of an evaluation, or any CSV, TSV, Parquet.")
-]
-Tags = Annotated[
-    list[str] | None, typer.Option("--tag", help="Draw this tag; may be repeated. Default: those most worth seeing.")
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Put the commands on the group."""
-    app.command("calibration", no_args_is_help=True)(calibration)
-    app.command("thresholds", no_args_is_help=True)(thresholds)
-    app.command("confusion", no_args_is_help=True)(confusion)
+from earmark.cli.analyze.tables import (
+    Groups,
+    Labels,
+    Scores,
+    Tags,
+)
 
 
 def calibration(
@@ -54,12 +45,8 @@ def calibration(
 
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
-    from earmark.plots.calibration import reliabilities
-    from earmark.plots.calibration_figures import (
-        draw_calibration,
-        draw_calibration_errors,
-        draw_calibration_tags,
-    )
+    from earmark.plots.calibration import draw_calibration, draw_calibration_tags, reliabilities
+    from earmark.plots.calibration_errors import draw_calibration_errors
 
     table = read_table(scores, labels)
     for name in tag or ():
@@ -108,8 +95,7 @@ def thresholds(
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
     from earmark.evaluation.thresholds import read_thresholds
-    from earmark.plots.threshold_figures import draw_threshold_curves, draw_thresholds
-    from earmark.plots.thresholds import threshold_curves
+    from earmark.plots.thresholds import draw_threshold_curves, draw_thresholds, threshold_curves
 
     table = read_table(scores, labels)
     for name in tag or ():
@@ -153,9 +139,8 @@ def confusion(
 
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
-    from earmark.plots.confusion import MEASURES
+    from earmark.plots.confusion import MEASURES, draw_confused_pairs, draw_confusion
     from earmark.plots.confusion import confusion as confused
-    from earmark.plots.confusion_figures import draw_confused_pairs, draw_confusion
 
     if measure not in MEASURES:
         raise ConfigError(f"--measure {measure!r}: must be one of {', '.join(MEASURES)}")

@@ -1,4 +1,4 @@
-"""`earmark analyze training-size`, `top-tags` and `exclusive`: the table and the questions of Pons et al. 2017."""
+"""`earmark analyze clips-per-tag`, `tag-pairs`, `top-tags` and `exclusive`: tags by clip, together, and against each other."""
 
 from __future__ import annotations
 
@@ -8,54 +8,99 @@ from typing import Annotated
 import typer
 
 from earmark.cli.analyze.options import Out
-from earmark.cli.analyze.tables import About, Groups, Labels, Resamples
+from earmark.cli.analyze.tables import (
+    About,
+    DatasetName,
+    Labels,
+    LeastDegree,
+    ProtocolName,
+    Root,
+)
 
 
-def register(app: typer.Typer) -> None:
-    """Put the commands on the group."""
-    app.command("training-size", no_args_is_help=True)(training_size)
-    app.command("top-tags", no_args_is_help=True)(top_tags)
-    app.command("exclusive", no_args_is_help=True)(exclusive)
-
-
-def training_size(
-    points: Annotated[
-        list[str],
-        typer.Argument(help="results.json of `earmark reproduce` beside its runs, or SERIES@CLIPS=SCORES, repeated."),
-    ],
+def clips_per_tag(
+    dataset: DatasetName,
+    root: Root,
     out: Out,
-    difference: Annotated[
-        str | None,
-        typer.Option(
-            "--difference", metavar="A,B", help="Draw B minus A. Default: the two series that go together best."
-        ),
-    ] = None,
-    groups: Groups = None,
-    resamples: Resamples = 1000,
+    protocol: ProtocolName = None,
+    least_degree: LeastDegree = 0.5,
 ) -> None:
-    """Metrics over the number of training clips, and the difference between two front-ends.
+    """Clips of each tag in training, validation and test.
+
+    \b
+    Example:
+      earmark analyze clips-per-tag --dataset magnatagatune --root ~/mtat --protocol mtat-bristol --out figures
+    """
+    from earmark.cli.analyze.options import require_figures, write_drawings
+
+    require_figures()
+    from earmark.cli.analyze.tables import about_dataset
+    from earmark.datasets import load_dataset
+    from earmark.plots.tag_counts import draw_tag_counts, tag_counts
+
+    loaded = load_dataset(dataset, root, protocol)
+    line = about_dataset(loaded)
+    if any(tag.kind == "regression" for tag in loaded.vocabulary):
+        line += f"; degrees count from {least_degree:g} on"
+    table = tag_counts(loaded, least_degree=least_degree)
+    write_drawings([draw_tag_counts(table, line, sizes=loaded.counts)], out)
+
+
+def tag_pairs(
+    out: Out,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="A dataset's name, or manifest.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Where the dataset lies.")] = None,
+    protocol: ProtocolName = None,
+    split: Annotated[str | None, typer.Option("--split", help="train, validation or test. Default: all clips.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="In place of a dataset: a table of labels, or a scores file (its labels)."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Draw this tag; may be repeated. Default: the most frequent.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", min=2, help="Draw so many tags at most.")] = 50,
+    order: Annotated[
+        str, typer.Option("--order", help="alike: tags that are given together side by side. frequency: most first.")
+    ] = "alike",
+    least_degree: LeastDegree = 0.5,
+    about: About = None,
+) -> None:
+    """How often tags are given together: clips that have both, as a matrix.
 
     \b
     Examples:
-      earmark analyze training-size results/pons2017/results.json --out figures
-      earmark analyze training-size mel@100=a.parquet mel@900=b.parquet raw@100=c.parquet raw@900=d.parquet --out f
-
-    The same SERIES@CLIPS again is a further run of it. Intervals are over artists, and over runs where there are some.
+      earmark analyze tag-pairs --dataset magnatagatune --root ~/mtat --out figures
+      earmark analyze tag-pairs --labels results/first/scores.parquet --tag classical --tag metal --tag dance --out f
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
     from earmark.core.errors import ConfigError
 
     require_figures()
-    from earmark.plots.training_size import draw_training_size, points_of, size_tables
+    from earmark.cli.analyze.tables import about_dataset
+    from earmark.datasets import label_matrix, load_dataset
+    from earmark.evaluation.tables import read_matrix
+    from earmark.plots.binarize import binarize_labels
+    from earmark.plots.cooccurrence import cooccurrence, draw_cooccurrence
 
-    pair = None
-    if difference is not None:
-        names = [name.strip() for name in difference.split(",")]
-        if len(names) != 2 or not all(names):
-            raise ConfigError(f"--difference {difference!r}: must be two series, A,B")
-        pair = (names[0], names[1])
-    found = size_tables(points_of(points), pair, groups=groups, n_resamples=resamples)
-    write_drawings([draw_training_size(found)], out)
+    if order not in ("alike", "frequency"):
+        raise ConfigError(f"--order {order!r}: must be alike or frequency")
+    if labels is not None and dataset is None and root is None:
+        table = read_matrix(labels, "label")
+        values, names, line = table.values, table.tags, labels.name
+    elif labels is None and dataset is not None and root is not None:
+        loaded = load_dataset(dataset, root, protocol)
+        clips = loaded.clips if split is None else loaded.split(split)
+        values, names, line = label_matrix(clips), loaded.vocabulary.names, about_dataset(loaded, split or "")
+    else:
+        raise ConfigError("tag-pairs: give either --dataset and --root, or --labels")
+    pairs = cooccurrence(binarize_labels(values, least_degree=least_degree), names)
+    if tag and len(tag) < 2:
+        raise ConfigError("tag-pairs: --tag is given once; a pair takes two")
+    pairs = pairs.of(tag) if tag else pairs.most_frequent(most)
+    if order == "alike" and not tag:
+        pairs = pairs.alike_together()
+    write_drawings([draw_cooccurrence(pairs, f"{about or line}, {pairs.n_clips:,} clips")], out)
 
 
 def top_tags(
