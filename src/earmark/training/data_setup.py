@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.cpu import available_cores
-from earmark.core.errors import ConfigError, DataError
+from earmark.core.errors import ConfigError
 from earmark.datasets import Clip, Dataset, label_matrix
 from earmark.datasets.base import raise_problems
+from earmark.datasets.stored_audio import FULL_SCALE, open_stored
 from earmark.datasets.subset import learning_from_validation, training_subset
 from earmark.models import TaggingModel, create_model
 from earmark.models.checkpoint import load_checkpoint
@@ -148,24 +148,13 @@ def stored_audio(clips: Sequence[Clip], spec: InputSpec) -> list[PackedAudio]:
         DataError: an array file cannot be read.
         ConfigError: audio of another sample rate than the network's.
     """
-    arrays: dict[Path, npt.NDArray[np.int16]] = {}
-    audio = []
-    for clip in clips:
-        stored = clip.stored
-        assert stored is not None
-        if stored.sample_rate_hz != spec.sample_rate_hz:
-            raise ConfigError(
-                f"model: takes {spec.sample_rate_hz} Hz, the dataset's audio is kept at {stored.sample_rate_hz} Hz; "
-                "choose a model of that rate"
-            )
-        if stored.path not in arrays:
-            try:
-                arrays[stored.path] = np.load(stored.path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise DataError(f"{stored.path}: cannot be read ({error})") from error
-        values = arrays[stored.path][stored.row, stored.start : stored.stop]
-        audio.append(PackedAudio(values, float(np.float32(1 / 32767))))
-    return audio
+    rates = {clip.stored.sample_rate_hz for clip in clips if clip.stored is not None}
+    if rates - {spec.sample_rate_hz}:
+        raise ConfigError(
+            f"model: takes {spec.sample_rate_hz} Hz, the dataset's audio is kept at {min(rates)} Hz; "
+            "choose a model of that rate"
+        )
+    return [PackedAudio(values, float(np.float32(1 / FULL_SCALE))) for values in open_stored(clips)]
 
 
 def _from_shards(
