@@ -88,12 +88,12 @@ def drive(settings: dict[str, Any]) -> None:
     if "workers" in settings:
         on_cores(settings["workers"])
     from earmark.cluster import tagging, worker
-    from earmark.cluster.tagging import TagJob, Watcher, tag_manifest
+    from earmark.cluster.tagging import TaggingProgress, TagJob, tag_manifest
 
     times: dict[str, float] = {}
     memory: list[float] = []
 
-    class Timed(Watcher):
+    class Timed(TaggingProgress):
         def connected(self, _: int) -> None:
             times["connected"] = time.perf_counter()
             memory.append(rss_mb())
@@ -132,7 +132,7 @@ def pretending(worker: Any, seconds: float) -> type:
         def __init__(self, *_: Any, **__: Any) -> None:
             self.cpu_seconds = 0.0
 
-        def hear(self, _files: Any, n_files: int) -> list[Any]:
+        def tag(self, _files: Any, n_files: int) -> list[Any]:
             import numpy as np
 
             from earmark.cluster.results_table import TrackScores
@@ -148,7 +148,7 @@ def pretending(worker: Any, seconds: float) -> type:
         def _set_up(self) -> None:
             from earmark.cluster import worker as there
 
-            there.Listening = Waiting
+            there.WorkerSupervisor = Waiting
             super()._set_up()
 
     return Pretending

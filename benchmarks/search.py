@@ -32,8 +32,7 @@ from tests.helpers.made_library import make_large_index  # noqa: E402
 from earmark.core.cpu import available_cores  # noqa: E402
 from earmark.library.index.track_index import Index  # noqa: E402
 from earmark.library.neighbours import Neighbours  # noqa: E402
-from earmark.library.query.asking import ask  # noqa: E402
-from earmark.library.query.search import Tracks  # noqa: E402
+from earmark.library.query.search import Tracks, search_index  # noqa: E402
 
 QUERIES = (
     "slow guitar -vocals genre:jazz score>0.6 duration<5m",
@@ -119,7 +118,7 @@ def measure(index: Index, repeats: int) -> list[tuple[str, str]]:
     """Rows of the tables: what, and its figures."""
     rows = []
     load = timed(lambda: Tracks.load(index))
-    asked = timed(lambda: ask(index, QUERIES[0], SHOWN))
+    asked = timed(lambda: search_index(index, QUERIES[0], SHOWN))
     tracks = Tracks.load(index)
     for query in QUERIES:
         tracks.search(query)  # folds the texts that it asks for, once
@@ -141,7 +140,7 @@ def measure(index: Index, repeats: int) -> list[tuple[str, str]]:
 
             def nearest(vector: np.ndarray = vector, searcher: Neighbours = searcher) -> None:
                 for neighbour in searcher.nearest(vector, SHOWN):
-                    tracks.hit(tracks.rows_by_key[neighbour.content_key], neighbour.likeness)
+                    tracks.hit(tracks.rows_by_key[neighbour.content_key], neighbour.similarity)
 
             times.append(timed(nearest))
         rows.append((what, milliseconds(times[1:])))

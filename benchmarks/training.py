@@ -227,7 +227,7 @@ def measure(
     for number, (way, (source, workers)) in enumerate(zip(WAYS, sources, strict=True)):
         pairs = Pairs(bare if way == MAIN else None)
         out = folder / f"{name}-{number}"
-        train(recipe, out, device="cpu", keep_audio=folder / "decoded", shards=source, workers=workers, watcher=pairs)
+        train(recipe, out, device="cpu", keep_audio=folder / "decoded", shards=source, workers=workers, progress=pairs)
         ways[way] = pairs.timing
     return Row(name, model.window_samples / model.sample_rate_hz, batch, steps, ways)
 

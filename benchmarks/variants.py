@@ -1,7 +1,6 @@
 """One model with its weights in 32, 16 and 8 bits, and computed in 8 bits: what is lost, what is won?
 
-    python benchmarks/variants.py --checkpoint default/model/checkpoint --sets default/sets \
-        --emotify ../shared/data/emotify --out docs/results/variants.md
+    python benchmarks/variants.py --checkpoint default/model/checkpoint --sets default/sets --out docs/results/variants.md
 
 Scores of each file against those in single precision, and agreement with the averaged teachers, on the held-out sources that
 `earmark distill label` has labelled; speed of the network alone, on one thread, the variants in turn. Computed in 8 bits: ONNX
@@ -26,17 +25,21 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import earmark
 from earmark.audio import cut
-from earmark.distillation.agreement import all_teachers, answers, compare, genre_auc, merged_labels
-from earmark.distillation.augment import RATE_HZ
-from earmark.distillation.labelled_set import LabelledSet
-from earmark.distillation.tags import load_union
+from earmark.datasets.labelled_set import LabelledSet, LabelledSets
+from earmark.datasets.labelled_set.shards import RATE_HZ
+from earmark.distillation.agreement import (
+    compare,
+    fused_labels,
+    fusion_of_all_teachers,
+    known_label_auc,
+    network_scores,
+)
 from earmark.distillation.windows import to_float
 from earmark.export import check_signals, export_onnx
 from earmark.models.checkpoint import load_checkpoint
 from earmark.tagging.runtime import OnnxModel
 from earmark.tagging.tagger import Tagger
 
-ROOT = Path(__file__).parent.parent
 COMPUTED = "int8, computed"
 
 
@@ -59,16 +62,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--sets", type=Path, required=True)
-    parser.add_argument("--emotify", type=Path, default=ROOT.parent / "shared" / "data" / "emotify")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     model, card = load_checkpoint(options.checkpoint)
-    union = load_union()
-    everyone = all_teachers(options.sets, union)
-    held_out, validation = (LabelledSet.open(options.sets / name) for name in ("heldout", "validation"))
-    teachers = merged_labels(held_out, everyone, union)
+    sets = LabelledSets.open(options.sets)
+    held_out, validation = sets["heldout"], sets["validation"]
+    teachers = fused_labels(held_out, fusion_of_all_teachers(sets), sets.union)
     with tempfile.TemporaryDirectory() as folder:
         files: dict[str, Path] = {}
         for weights in ("float32", "float16", "int8"):
@@ -81,13 +82,13 @@ def main() -> None:
         rows = []
         for title, path in files.items():
             tagger = Tagger(OnnxModel(path))
-            said = answers(tagger, held_out)
-            first = said if first is None else first
-            heard = compare(said, names, held_out, teachers, union)
-            genres = genre_auc(answers(tagger, validation), names, validation, options.emotify)[0]
+            scores = network_scores(tagger, held_out)
+            first = scores if first is None else first
+            agreement = compare(scores, names, held_out, teachers, sets.union)
+            genres = known_label_auc(network_scores(tagger, validation), names, validation, sets)[0]
             rows.append(
                 f"| {title} | {path.stat().st_size / 1e6:.2f} | {10 / seconds[title]:,.0f} "
-                f"| {np.abs(said - first).max():.4f} | {heard.mean_correlation:.4f} | {heard.mean_shared:.3f} | {genres.mean():.4f} |"
+                f"| {np.abs(scores - first).max():.4f} | {agreement.mean_correlation:.4f} | {agreement.mean_shared:.3f} | {genres.mean():.4f} |"
             )
     page = "\n".join(
         [

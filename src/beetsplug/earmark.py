@@ -1,4 +1,4 @@
-"""earmark as a plugin of beets: genre and mood from the sound, on import and by ``beet earmark``.
+"""A plugin for beets: genre and mood from the sound, on import and by ``beet earmark``.
 
 In beets' config.yaml::
 
@@ -7,7 +7,7 @@ In beets' config.yaml::
         auto: yes           # on import, too
         model:              # a name from `earmark models list`, or an .onnx file; empty: the bundled one
         mapping:            # which tags may be written, and as what: see `earmark library mapping`
-        write: auto         # into files, as beets does: by its import.write, but not after an import as it is (-A);
+        write: auto         # into files, as beets does: by its import.write, but not after an import with -A;
                             # yes: then, too; no: the command changes the library only
         genres:
             max: 2
@@ -18,8 +18,8 @@ In beets' config.yaml::
             threshold: auto
             mode: fill
 
-Needs beets 2.7 or newer, whose tracks have several genres. There is no field for moods in beets: ``mood`` is added, a
-list as ``genres`` is, kept in files where players look for it.
+Needs beets 2.7 or newer, whose tracks have several genres. beets has no field for moods, so ``mood`` is added, a list like
+``genres``, and stored in files where players look for it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,12 @@ from beets.library import Item
 from beets.plugins import BeetsPlugin
 
 from earmark.core.errors import AudioError, EarmarkError
-from earmark.library.tagfiles.changes import Change, Policy, plan, wanted_values
-from earmark.library.tagfiles.fields import NAMES, Field
+from earmark.library.tagfiles.changes import Change, WritePolicy, plan, wanted_values
+from earmark.library.tagfiles.formats.asf import AsfTags
+from earmark.library.tagfiles.formats.base import Field
+from earmark.library.tagfiles.formats.id3 import ID3Tags
+from earmark.library.tagfiles.formats.mp4 import Mp4Tags
+from earmark.library.tagfiles.formats.vorbis import VorbisTags
 from earmark.library.tagfiles.mapping import TagMapping, default_mapping, read_mapping
 from earmark.tagging.tagger import Tagger, TagScores, load_tagger
 
@@ -51,10 +55,10 @@ if TYPE_CHECKING:
     from beets.library import Album, Library
 
 ATTRIBUTES: dict[Field, str] = {"genre": "genres", "mood": "mood"}
-"""What beets calls our fields."""
+"""beets' names of the fields."""
 
 SECTIONS: dict[Field, str] = {"genre": "genres", "mood": "moods"}
-"""Where their options stand in the configuration."""
+"""The sections of the configuration with their options."""
 
 
 DEFAULTS: dict[str, Any] = {
@@ -65,11 +69,11 @@ DEFAULTS: dict[str, Any] = {
     "genres": {"max": 2, "threshold": "auto", "mode": "fill"},
     "moods": {"max": 3, "threshold": "auto", "mode": "fill"},
 }
-"""The options, see above."""
+"""The options, see the module docstring."""
 
 
 class EarmarkPlugin(BeetsPlugin):
-    """Fills genre and mood of tracks that have none, and of others if asked to."""
+    """Fills genre and mood of tracks that have none, and of others on request."""
 
     item_types: ClassVar[dict[str, types.Type]] = {"mood": types.MULTI_VALUE_DSV}
 
@@ -96,16 +100,16 @@ class EarmarkPlugin(BeetsPlugin):
         return [command]
 
     def imported(self, _: ImportSession, task: ImportTask) -> None:
-        """Stage of an import: all tracks of an album at once. Files are written by beets, which comes to it later."""
-        with explained():
-            for item in self._heard(task.imported_items(), force=False):
+        """Import stage: all tracks of an album at once. beets writes the files later."""
+        with user_errors():
+            for item in self._tag(task.imported_items(), force=False):
                 item.store()
-                self._log.info("{}: {}", item, self._told(item))
+                self._log.info("{}: {}", item, self._describe(item))
             if task.is_album and task.album is not None:
                 self._fill_album(task.album, force=False)
 
     def _imported_files(self, task: ImportTask, **_: Any) -> None:
-        """Once files are where they belong. Of an import as it is, beets writes none."""
+        """Write files after they are in place, where beets does not: it writes none of an import with -A."""
         if self._may_write and not task.apply:
             for item in task.imported_items():
                 if item.get("earmark_model"):
@@ -115,8 +119,8 @@ class EarmarkPlugin(BeetsPlugin):
     def _command(self, lib: Library, options: Values, words: list[str]) -> None:
         write = ui.should_write(self._may_write if options.write is None else options.write) and not options.pretend
         albums = set()
-        with explained():
-            for item in self._heard(lib.items(words), force=options.force):
+        with user_errors():
+            for item in self._tag(lib.items(words), force=options.force):
                 ui.show_model_changes(item, fields=ATTRIBUTES.values())
                 if not options.pretend:
                     item.try_sync(write=write, move=False)
@@ -124,32 +128,32 @@ class EarmarkPlugin(BeetsPlugin):
             for album in filter(None, map(lib.get_album, filter(None, albums))):
                 self._fill_album(album, force=options.force)
 
-    def _heard(self, items: Iterable[Item], *, force: bool) -> Iterator[Item]:
-        """Tags the tracks that lack something, several at a time. Yields those that are changed, not stored yet."""
-        todo = [item for item in items if self._to_do(item, force)]
-        if not todo:
+    def _tag(self, items: Iterable[Item], *, force: bool) -> Iterator[Item]:
+        """Tag the tracks that lack something, several at a time. Yields those that changed, not stored yet."""
+        incomplete = [item for item in items if self._is_incomplete(item, force)]
+        if not incomplete:
             return
         jobs = None if beets.config["threaded"].get(bool) else 1
-        # All paths now: beets completes them by the thread that asks, and the tagger's threads are none of beets'.
-        paths = [item.filepath for item in todo]
+        # All paths now: beets resolves them per thread, and the tagger's threads are unknown to it.
+        paths = [item.filepath for item in incomplete]
         results = self.tagger.tag_many(paths, jobs=jobs, errors="return")
-        for item, path, result in zip(todo, paths, results, strict=True):
+        for item, path, result in zip(incomplete, paths, results, strict=True):
             if isinstance(result, AudioError):
                 self._log.warning("{}: not tagged: {}", path, result.reason)
             elif self._fill(item, result, force):
                 yield item
 
-    def _to_do(self, item: Item, force: bool) -> bool:
+    def _is_incomplete(self, item: Item, force: bool) -> bool:
         return any(
             force or policy.mode != "fill" or not item.get(ATTRIBUTES[field]) for field, policy in self.policies.items()
         )
 
-    def _fill(self, item: Item, heard: TagScores, force: bool) -> bool:
+    def _fill(self, item: Item, scores: TagScores, force: bool) -> bool:
         """Sets the fields of a track. Returns whether one changed."""
         changes: list[Change] = []
         for field, policy in self.policies.items():
             current = {field: tuple(item.get(ATTRIBUTES[field]) or ())}
-            wanted = {field: wanted_values(self.tagger.card, heard.scores, policy)[field]}
+            wanted = {field: wanted_values(self.tagger.card, scores.scores, policy)[field]}
             changes += plan(current, wanted, "overwrite" if force else policy.mode).changes
         for change in changes:
             item[ATTRIBUTES[change.field]] = list(change.after)
@@ -168,17 +172,17 @@ class EarmarkPlugin(BeetsPlugin):
             album.genres = common
             album.store(inherit=False)
 
-    def _told(self, item: Item) -> str:
+    def _describe(self, item: Item) -> str:
         return ", ".join(f"{name}: {' | '.join(item.get(name) or ['none'])}" for name in ATTRIBUTES.values())
 
     def _check(self, **_: Any) -> None:
-        """Before an import begins: wrong options should not stop it in its middle."""
-        with explained():
+        """Check the options before an import begins."""
+        with user_errors():
             _ = self.policies, self._may_write
 
     @property
     def _may_write(self) -> bool | None:
-        """The option ``write``; None for what beets thinks right."""
+        """The option ``write``; None for beets' own choice."""
         return None if self.config["write"].get() == "auto" else self.config["write"].get(bool)
 
     @cached_property
@@ -188,17 +192,17 @@ class EarmarkPlugin(BeetsPlugin):
         return load_tagger(str(model) if model else None)
 
     @cached_property
-    def policies(self) -> dict[Field, Policy]:
-        """What is wanted in each field that can be filled. Raises ConfigError for options that are wrong."""
+    def policies(self) -> dict[Field, WritePolicy]:
+        """The policy of each field that can be filled. Raises ConfigError for wrong options."""
         mapping = self._mapping()
         policies = {field: self._policy(field, mapping) for field in ATTRIBUTES}
         return {field: policy for field, policy in policies.items() if self._can_hold(field, policy)}
 
-    def _can_hold(self, field: Field, policy: Policy) -> bool:
-        """Is there a tag that could ever be written there? Otherwise a track without it needs no listening to."""
+    def _can_hold(self, field: Field, policy: WritePolicy) -> bool:
+        """Whether any tag could ever be written there; otherwise a track that lacks it need not be tagged."""
         card = self.tagger.card
         judged = card.thresholds if policy.threshold is None else card.vocabulary.names
-        return policy.at_most(field) > 0 and any(policy.mapping.of(field, tag) for tag in judged)
+        return policy.max_values(field) > 0 and any(policy.mapping.words_for(field, tag) for tag in judged)
 
     def _mapping(self) -> TagMapping:
         vocabulary = self.tagger.card.vocabulary
@@ -206,10 +210,10 @@ class EarmarkPlugin(BeetsPlugin):
             return read_mapping(Path(self.config["mapping"].as_filename()), vocabulary)
         return default_mapping(vocabulary)
 
-    def _policy(self, field: Field, mapping: TagMapping) -> Policy:
+    def _policy(self, field: Field, mapping: TagMapping) -> WritePolicy:
         section = self.config[SECTIONS[field]]
         threshold = section["threshold"].get()
-        return Policy(
+        return WritePolicy(
             mapping,
             section["mode"].as_choice(("fill", "merge", "overwrite")),
             threshold=None if threshold == "auto" else section["threshold"].get(float),
@@ -220,7 +224,7 @@ class EarmarkPlugin(BeetsPlugin):
 
 
 class _ListField(mediafile.ListMediaField):
-    """A list field that leaves nothing behind where the list is empty."""
+    """A list field that is removed where the list is empty."""
 
     def __set__(self, file: mediafile.MediaFile, values: Sequence[str] | None) -> None:
         if values:
@@ -230,25 +234,24 @@ class _ListField(mediafile.ListMediaField):
 
 
 def mood_field(*, id3v23: bool) -> mediafile.ListMediaField:
-    """Moods in files, under the names of :data:`earmark.library.tagfiles.fields.NAMES`.
+    """Moods in files, under the names that earmark's own tag formats use.
 
     Args:
-        id3v23: whether beets is told to write ID3v2.3. TMOO is lost on that way, so the other frame is written, too.
+        id3v23: whether beets writes ID3v2.3. Converting to it loses TMOO, so the other frame is written, too.
     """
-    names = NAMES["mood"]
-    frame, other = names.id3
+    frame, other = ID3Tags.names["mood"]
     return _ListField(
         mediafile.MP3ListStorageStyle(frame),
         mediafile.MP3ListDescStorageStyle(other.removeprefix("TXXX:"), split_v23=True, read_only=not id3v23),
-        mediafile.MP4ListStorageStyle(names.mp4),
-        mediafile.ListStorageStyle(names.vorbis),
-        mediafile.ASFStorageStyle(names.asf),
+        mediafile.MP4ListStorageStyle(Mp4Tags.names["mood"][0]),
+        mediafile.ListStorageStyle(VorbisTags.names["mood"][0]),
+        mediafile.ASFStorageStyle(AsfTags.names["mood"][0]),
     )
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Our errors as those that beets shows to its users."""
+def user_errors() -> Iterator[None]:
+    """Raise earmark's errors as those that beets shows to its users."""
     try:
         yield
     except EarmarkError as error:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from earmark.core.version import __version__
+
 if TYPE_CHECKING:
     from earmark.core.card import ModelCard
     from earmark.core.errors import AudioError, EarmarkError
     from earmark.core.vocabulary import Tag, Vocabulary
     from earmark.tagging.tagger import Tagger, TagScore, TagScores, load_tagger
 
-__version__ = "0.2.0"
 
 _MODULES = {
     "AudioError": "core.errors",

@@ -1,4 +1,4 @@
-"""Decoding against other decoders, resampling, and the chunker's promise that no sample goes unheard."""
+"""Decoding against other decoders, resampling, and that every sample is in a window."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_integer_widths_share_one_scale(tmp_path: Path) -> None:
         np.testing.assert_allclose(audio.load(tmp_path / "a.wav", RATE_HZ), ramp, atol=max(step, 1e-7), err_msg=subtype)
 
 
-def test_a_stream_that_changes_its_form_goes_on(tmp_path: Path) -> None:
+def test_a_stream_that_changes_its_format_continues(tmp_path: Path) -> None:
     first = sounds.write(tmp_path / "1.mp3", sounds.music(2, 44_100), 44_100).read_bytes()
     second = sounds.write(tmp_path / "2.mp3", sounds.music(3, 48_000, 2), 48_000).read_bytes()
     (tmp_path / "both.mp3").write_bytes(first + second)
@@ -141,7 +141,7 @@ def bad_file(tmp_path: Path, what: str) -> Path:
 
 
 @pytest.mark.parametrize("what", sorted(BAD))
-def test_bad_files_say_what_is_wrong(tmp_path: Path, what: str) -> None:
+def test_errors_of_bad_files_give_the_reason(tmp_path: Path, what: str) -> None:
     path = bad_file(tmp_path, what)
     with pytest.raises(AudioError) as caught:
         audio.load(path, RATE_HZ)
@@ -165,7 +165,7 @@ def test_truncated_files_are_noticed(tmp_path: Path, suffix: str, share: float) 
         assert isinstance(caught.value, TruncatedAudioError)
 
 
-def test_what_a_truncated_file_still_holds_is_given_out_first(tmp_path: Path) -> None:
+def test_the_rest_of_a_truncated_file_is_given_first(tmp_path: Path) -> None:
     path = sounds.write(tmp_path / "whole.flac", sounds.music(12, 44_100), 44_100)
     stream = audio.stream(sounds.shorten(path, 0.5, tmp_path / "cut.flac"), RATE_HZ)
     n_samples = 0
@@ -189,13 +189,13 @@ def test_a_cut_ogg_gives_a_warning(tmp_path: Path) -> None:
         assert any("cut off" in warning for warning in stream.warnings) is expected
 
 
-def test_silence_is_said(tmp_path: Path) -> None:
+def test_silence_gives_a_warning(tmp_path: Path) -> None:
     stream = audio.stream(sounds.write(tmp_path / "a.wav", np.zeros((2, 32_000)), RATE_HZ), RATE_HZ)
     assert sum(map(len, stream)) == 32_000
     assert stream.warnings == [audio.SILENT]
 
 
-def test_no_permission_is_said(tmp_path: Path) -> None:
+def test_no_permission_is_reported(tmp_path: Path) -> None:
     path = sounds.write(tmp_path / "a.wav", sounds.music(1, RATE_HZ), RATE_HZ)
     path.chmod(0)
     as_root = os.geteuid() == 0
@@ -252,7 +252,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     lead=st.integers(0, 59),
     blocks=st.lists(st.integers(0, 90), max_size=12),
 )
-def test_no_sample_goes_unheard(n: int, size: int, hop_back: int, last: str, lead: int, blocks: list[int]) -> None:
+def test_every_sample_is_in_a_window(n: int, size: int, hop_back: int, last: str, lead: int, blocks: list[int]) -> None:
     spec = InputSpec(100, size, max(1, size - hop_back), last, min(lead, size - 1))
     samples = np.arange(1, n + 1, dtype=np.float32)
     parts, at = [], 0
@@ -269,8 +269,8 @@ def test_no_sample_goes_unheard(n: int, size: int, hop_back: int, last: str, lea
         assert window.shape == (size,)
         padded = np.pad(led[start : start + size], (0, size - len(led[start : start + size])))
         np.testing.assert_array_equal(window, padded)
-    heard = set(np.concatenate(cuts).tolist()) - {0.0} if cuts else set()
-    assert heard == set(samples.tolist())
+    given = set(np.concatenate(cuts).tolist()) - {0.0} if cuts else set()
+    assert given == set(samples.tolist())
     if last == "overlap" and n + lead >= size:
         assert all(0 not in window for window in cuts)
     np.testing.assert_array_equal(audio.cut(samples, spec), np.array(cuts, np.float32).reshape(-1, size))

@@ -24,7 +24,7 @@ def test_same_samples_as_from_disk(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".wav", ".m4a"])
-def test_cut_in_memory_is_noticed_in_the_same_words(tmp_path: Path, suffix: str) -> None:
+def test_truncation_in_memory_gives_the_same_error(tmp_path: Path, suffix: str) -> None:
     whole = sounds.write(tmp_path / f"a{suffix}", sounds.music(4, 22_050), 22_050)
     cut = sounds.shorten(whole, 0.6, tmp_path / f"b{suffix}")
     with pytest.raises(AudioError) as from_disk:
@@ -45,7 +45,7 @@ def test_an_ogg_without_its_end_warns_in_memory_too(tmp_path: Path) -> None:
     assert any("Ogg" in warning for warning in stream.warnings)
 
 
-def test_what_is_no_audio() -> None:
+def test_what_is_not_audio() -> None:
     with pytest.raises(AudioError, match=r"nothing.mp3: the file is empty \(0 bytes\)"):
         audio.load(audio.AudioBytes(b"", "nothing.mp3"), 16_000)
     with pytest.raises(AudioError, match="text: not audio"):
@@ -55,7 +55,7 @@ def test_what_is_no_audio() -> None:
         audio.load(audio.AudioBytes(playlist, "list.m3u8"), 16_000)
 
 
-def test_reading_a_file_that_cannot_be(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     empty = tmp_path / "empty.mp3"
     empty.touch()
     for path, reason in (

@@ -30,7 +30,7 @@ def test_a_named_file_is_taken_whatever_its_ending(tmp_path: Path) -> None:
     assert missing.error is None  # the decoder says what is wrong with it
 
 
-def test_a_link_back_to_its_own_folder_is_told_and_files_come_once(tmp_path: Path) -> None:
+def test_a_link_back_to_its_own_folder_is_reported_and_files_come_once(tmp_path: Path) -> None:
     make(tmp_path, "album/1.mp3")
     (tmp_path / "album" / "again").symlink_to(tmp_path / "album")
     (tmp_path / "album" / "self").symlink_to("self")
@@ -48,7 +48,7 @@ def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
     assert [str(item.relative) for item in find_audio([tmp_path / "music"])] == ["2.mp3", "link/1.mp3"]
 
 
-def test_an_unreadable_folder_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
     make(tmp_path, "a/1.mp3", "b/2.mp3")
     (tmp_path / "a").chmod(0)
     as_root = os.geteuid() == 0

@@ -30,10 +30,10 @@ def song(path: Path, seconds: float = 6.0, n_channels: int = 2) -> Path:
 
 
 def fail() -> NoReturn:
-    raise AssertionError("opened anew")
+    raise AssertionError("opened again")
 
 
-def heard(source: Path | audio.AudioBytes) -> tuple[np.ndarray, str, list[str], float]:
+def decode(source: Path | audio.AudioBytes) -> tuple[np.ndarray, str, list[str], float]:
     """Samples, error, warnings, peak."""
     stream = audio.stream(source, RATE_HZ)
     blocks, reason = [np.empty(0, np.float32)], ""
@@ -46,7 +46,7 @@ def heard(source: Path | audio.AudioBytes) -> tuple[np.ndarray, str, list[str], 
 
 def assert_same_both_ways(path: Path) -> str:
     """The reason for which both refuse it."""
-    by_graph, by_packet = heard(path), heard(audio.AudioBytes.read(path))
+    by_graph, by_packet = decode(path), decode(audio.AudioBytes.read(path))
     assert by_graph[1:] == by_packet[1:]
     if by_packet[1][:10] != "AudioError":  # before it a graph may have given a little more
         assert np.array_equal(by_graph[0], by_packet[0])
@@ -73,7 +73,7 @@ def test_good_files_are_read_by_the_graph(
     tmp_path: Path, suffix: str, n_channels: int, packet_by_packet: list[int]
 ) -> None:
     path = song(tmp_path / f"a{suffix}", n_channels=n_channels)
-    samples, reason, _, _ = heard(path)
+    samples, reason, _, _ = decode(path)
     assert not packet_by_packet
     assert not reason
     assert len(samples) / RATE_HZ == pytest.approx(6, abs=0.1)
@@ -89,7 +89,7 @@ def test_frames_are_joined(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SMALL_FRAMES)
-def test_damage_is_told_as_packet_by_packet(tmp_path: Path, suffix: str, packet_by_packet: list[int]) -> None:
+def test_damage_is_reported_as_packet_by_packet(tmp_path: Path, suffix: str, packet_by_packet: list[int]) -> None:
     whole = song(tmp_path / f"whole{suffix}").read_bytes()
     dice = random.Random(suffix)
     reasons = set()
@@ -117,7 +117,7 @@ def test_damage_is_told_as_packet_by_packet(tmp_path: Path, suffix: str, packet_
 
 
 @pytest.mark.parametrize("second", [(48_000, 2), (44_100, 1)])
-def test_a_stream_that_changes_its_form(tmp_path: Path, second: tuple[int, int], packet_by_packet: list[int]) -> None:
+def test_a_stream_that_changes_its_format(tmp_path: Path, second: tuple[int, int], packet_by_packet: list[int]) -> None:
     path = tmp_path / "both.mp3"
     other = sounds.write(tmp_path / "2.mp3", sounds.music(3, *second), second[0])
     path.write_bytes(song(tmp_path / "1.mp3").read_bytes() + other.read_bytes())
@@ -154,12 +154,12 @@ def test_ends_of_mp3s(tmp_path: Path, long_mp3: bytes, behind: bytes, cut_bytes:
 )
 def test_odd_names(tmp_path: Path, name: str, by_packet: bool, packet_by_packet: list[int]) -> None:
     song(tmp_path / "plain.mp3").rename(tmp_path / name)
-    _, reason, _, _ = heard(tmp_path / name)
+    _, reason, _, _ = decode(tmp_path / name)
     assert not reason
     assert len(packet_by_packet) == by_packet
 
 
-def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
+def test_an_unknown_codec(tmp_path: Path) -> None:
     path = song(tmp_path / "a.m4a")
     path.write_bytes(path.read_bytes().replace(b"mp4a", b"xp4a").replace(b"esds", b"xsds"))
     assert "cannot be read" in assert_same_both_ways(path)
@@ -181,8 +181,8 @@ def test_the_first_of_several_streams(tmp_path: Path, packet_by_packet: list[int
 
 def test_many_channels(tmp_path: Path) -> None:
     path = song(tmp_path / "a.opus", n_channels=6)
-    by_packet = heard(audio.AudioBytes.read(path))[0]  # another length of blocks: sums of six are rounded otherwise
-    np.testing.assert_allclose(heard(path)[0], by_packet, atol=1e-6)
+    by_packet = decode(audio.AudioBytes.read(path))[0]  # another length of blocks: sums of six are rounded otherwise
+    np.testing.assert_allclose(decode(path)[0], by_packet, atol=1e-6)
 
 
 def test_what_the_graph_takes_for_the_end_is_no_end(
@@ -190,17 +190,17 @@ def test_what_the_graph_takes_for_the_end_is_no_end(
 ) -> None:
     """It reads less than there is: as where a disk fails for a moment, or a file grows."""
     path = song(tmp_path / "a.ogg", seconds=12)
-    whole = heard(path)[0]
+    whole = decode(path)[0]
     assert not packet_by_packet
     by_graph = frames._by_graph
     monkeypatch.setattr(frames, "_by_graph", lambda *arguments: islice(by_graph(*arguments), 3))
-    again, reason, _, _ = heard(path)
+    again, reason, _, _ = decode(path)
     assert not reason
     assert packet_by_packet == [3 * frames.JOINED_SAMPLES]
     assert np.array_equal(again, whole)
 
 
-def test_who_stops_early_leaves_no_file_open(tmp_path: Path) -> None:
+def test_stopping_early_leaves_no_file_open(tmp_path: Path) -> None:
     path = song(tmp_path / "a.mp3")
     n_open = len(list(Path("/proc/self/fd").iterdir()))
     blocks = iter(audio.stream(path, RATE_HZ))
@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_read_to_its_end(tmp_path: Path, monkeypatch: pyte
         audio.load(path, RATE_HZ)
 
 
-def test_a_stream_that_appears_on_the_way(tmp_path: Path) -> None:
+def test_a_stream_that_appears_later(tmp_path: Path) -> None:
     """PyAV raises an IndexError at a packet of a stream that it does not know, as damaged MPEG-TS may hold one."""
 
     class Growing:

@@ -95,9 +95,7 @@ EXACT = ["flac", "wav", "aiff", "ogg", "opus", "mp3", "mp3 vbr", "mp3 low", "m4a
         (InputSpec(11_025, 11_000, 11_000), 2),
     ],
 )
-def test_a_sparse_window_is_that_of_the_full_reading(
-    files: dict[str, Path], name: str, spec: InputSpec, n: int
-) -> None:
+def test_a_sparse_window_is_that_of_a_full_read(files: dict[str, Path], name: str, spec: InputSpec, n: int) -> None:
     whole = audio.load(files[name], spec.sample_rate_hz)
     stream = audio.stream(files[name], spec.sample_rate_hz)
     every = list(audio.windows(stream, spec))
@@ -111,7 +109,7 @@ def test_a_sparse_window_is_that_of_the_full_reading(
     assert found.warnings == tuple(stream.warnings)
 
 
-def test_aac_with_noise_substitution_lies_at_the_right_place(files: dict[str, Path]) -> None:
+def test_aac_with_noise_substitution_is_at_the_right_place(files: dict[str, Path]) -> None:
     whole = audio.load(files["m4a noise"], 16_000)
     found = audio.sparse_windows(files["m4a noise"], SPEC, 4)
     assert found is not None
@@ -122,7 +120,7 @@ def test_aac_with_noise_substitution_lies_at_the_right_place(files: dict[str, Pa
         assert float(np.square(samples - shifted).mean()) > 2 * float(np.square(samples - there).mean())
 
 
-def test_files_in_memory_are_found_in_alike(files: dict[str, Path]) -> None:
+def test_seeking_in_memory_gives_the_same(files: dict[str, Path]) -> None:
     on_disk = audio.sparse_windows(files["mp3"], SPEC, 3)
     in_memory = audio.sparse_windows(AudioBytes.read(files["mp3"]), SPEC, 3)
     assert on_disk is not None
@@ -133,7 +131,7 @@ def test_files_in_memory_are_found_in_alike(files: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "why"), [("mp3 bare", "declare its length"), ("mka", "not exact"), ("aac", "not exact")]
 )
-def test_what_cannot_be_sought_is_read_in_full_and_says_so(
+def test_files_without_exact_seeking_are_read_in_full_with_a_warning(
     files: dict[str, Path], name: str, why: str, model: Path
 ) -> None:
     with pytest.raises(CannotSeekError, match=why):
@@ -147,7 +145,7 @@ def test_what_cannot_be_sought_is_read_in_full_and_says_so(
 
 @pytest.mark.parametrize("name", ["flac", "wav", "aiff", "mp3", "mp3 vbr", "m4a"])
 @pytest.mark.parametrize("share", [0.5, 0.96])
-def test_cut_files_are_refused_as_by_a_full_reading(
+def test_cut_files_are_refused_as_by_a_full_read(
     files: dict[str, Path], name: str, share: float, tmp_path: Path, model: Path
 ) -> None:
     cut = sounds.shorten(files[name], share, tmp_path / files[name].name)
@@ -156,16 +154,16 @@ def test_cut_files_are_refused_as_by_a_full_reading(
     assert isinstance(full, Exception)
     assert str(sparse) == str(full)
     if isinstance(full, TruncatedAudioError):
-        heard = load_tagger(model, windows=2, damaged="tag").tag(cut)
-        assert not heard.sparse
-        assert heard.warnings[0].startswith("read in full")
+        result = load_tagger(model, windows=2, damaged="tag").tag(cut)
+        assert not result.sparse
+        assert result.warnings[0].startswith("read in full")
 
 
-def test_an_ogg_file_without_its_end_is_told(files: dict[str, Path], tmp_path: Path, model: Path) -> None:
+def test_an_ogg_file_without_its_end_gives_a_warning(files: dict[str, Path], tmp_path: Path, model: Path) -> None:
     cut = sounds.shorten(files["opus"], 0.7, tmp_path / "cut.opus")
-    heard = load_tagger(model, windows=3).tag(cut)
-    assert heard.sparse
-    assert "perhaps cut off" in heard.warnings[0]
+    result = load_tagger(model, windows=3).tag(cut)
+    assert result.sparse
+    assert "perhaps cut off" in result.warnings[0]
 
 
 def test_an_mp3_that_is_longer_than_it_declares_is_read_in_full(
@@ -193,14 +191,14 @@ def test_scores_are_those_of_these_windows(files: dict[str, Path], model: Path) 
     np.testing.assert_allclose(in_memory.scores, sparse.scores, atol=1e-4)
 
 
-def test_short_files_are_read_in_full_without_a_word(files: dict[str, Path], model: Path) -> None:
-    heard = load_tagger(model, windows=12).tag(files["flac"])
-    assert not heard.sparse
-    assert heard.warnings == ()
-    assert len(heard.taggram) == 12
+def test_short_files_are_read_in_full_without_a_warning(files: dict[str, Path], model: Path) -> None:
+    result = load_tagger(model, windows=12).tag(files["flac"])
+    assert not result.sparse
+    assert result.warnings == ()
+    assert len(result.taggram) == 12
 
 
-def test_silence_is_told_of_what_was_heard(tmp_path: Path, model: Path) -> None:
+def test_silence_in_the_windows_gives_a_warning(tmp_path: Path, model: Path) -> None:
     silent = sounds.write(tmp_path / "silent.flac", np.zeros(16_000 * 20), 16_000)
     assert "in the windows that were read" in load_tagger(model, windows=3).tag(silent).warnings[0]
 
@@ -220,13 +218,13 @@ def test_windows_are_spread_evenly(n_samples: int, n: int) -> None:
 
 def test_many_files_with_others_between_them_come_in_order(files: dict[str, Path], tmp_path: Path, model: Path) -> None:
     paths = [files[name] for name in ("flac", "mka", "opus", "mp3", "aac", "wav")]
-    heard = list(load_tagger(model, windows=3).tag_many(paths, jobs=3))
-    assert [item.path for item in heard if isinstance(item, TagScores)] == paths
-    assert [item.sparse for item in heard if isinstance(item, TagScores)] == [True, False, True, True, False, True]
+    result = list(load_tagger(model, windows=3).tag_many(paths, jobs=3))
+    assert [item.path for item in result if isinstance(item, TagScores)] == paths
+    assert [item.sparse for item in result if isinstance(item, TagScores)] == [True, False, True, True, False, True]
 
 
 @pytest.mark.parametrize("windows", [0, -1, 65])
-def test_numbers_that_make_no_sense_are_refused(windows: int, model: Path) -> None:
+def test_invalid_numbers_are_refused(windows: int, model: Path) -> None:
     with pytest.raises(ConfigError, match=f"windows {windows}"):
         load_tagger(model, windows=windows)
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from earmark.cli.main import app
 from earmark.cluster.plan import STALE, WORK, is_shard
 from earmark.cluster.results_table import read_shard
-from earmark.cluster.tagging import TagJob, Tally, Watcher, tag_manifest
+from earmark.cluster.tagging import TaggingProgress, TagJob, Tally, tag_manifest
 from earmark.cluster.worker import Report
 from earmark.core.errors import ConfigError
 from earmark.core.storage import Store
@@ -97,7 +97,7 @@ def check(rows: dict[str, dict[str, Any]], wanted: dict[str, dict[str, Any]], n_
         assert (row["embedding"] is None) == (row["status"] == "error")
 
 
-class Losing(Watcher):
+class Losing(TaggingProgress):
     """Kills a worker after the second shard, and a node after the sixth."""
 
     def __init__(self, nodes: Nodes) -> None:

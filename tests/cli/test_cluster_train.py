@@ -145,7 +145,7 @@ def test_a_worker_killed_and_a_node_lost(root: Path, nodes: Nodes, bucket: str, 
 
     trouble = Trouble(after_3=kill, after_12=lose)
     out = f"{bucket}/runs/plain"
-    result = train_on_cluster(plain, out, workers=2, min_workers=1, device="cpu", shards=shards, watcher=trouble)
+    result = train_on_cluster(plain, out, workers=2, min_workers=1, device="cpu", shards=shards, progress=trouble)
     assert isinstance(result, ClusterTrainingResult)
     assert result.checkpoint == f"{out}/checkpoint"
     assert result.resumed_after >= epochs_with_two >= 12

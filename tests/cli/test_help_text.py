@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import typer
 from typer.testing import CliRunner
@@ -14,13 +15,15 @@ from earmark.cli.main import app
 from earmark.cli.text import counted
 
 
-def all_commands(one: typer.Typer = app, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for command in one.registered_commands:
-        assert command.callback is not None
-        yield (*path, command.name or command.callback.__name__.replace("_", "-"))
-    for group in one.registered_groups:
-        assert group.typer_instance is not None
-        yield from all_commands(group.typer_instance, (*path, str(group.name)))
+def all_commands(one: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    group = typer.main.get_command(app) if one is None else one
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        command = group.resolve_command(context, [name])[1]
+        if hasattr(command, "list_commands"):
+            yield from all_commands(command, (*path, name))
+        else:
+            yield (*path, name)
 
 
 def full_lines(command: tuple[str, ...]) -> int:

@@ -18,7 +18,7 @@ import pytest
 import taglib
 
 from earmark.cli import main
-from earmark.library.scan.content import look_into
+from earmark.library.scan.content import read_content
 from earmark.library.tagfiles.write import read_state
 from earmark.tagging.runtime import find_model, read_card
 from tests.helpers import tagged
@@ -76,7 +76,7 @@ def library(originals: list[Path], tmp_path: Path) -> Path:
     rows = []
     for song in originals:
         path = Path(shutil.copy(song, music))
-        rows.append(Row(str(path), SCORES, key=look_into(path).key))
+        rows.append(Row(str(path), SCORES, key=read_content(path).key))
     make_index(tmp_path / "library.sqlite", rows)
     return music
 
@@ -140,7 +140,7 @@ def test_modes_threshold_mapping_and_limits(earmark: Earmark, library: Path, tmp
     earmark("library", "write", "--apply", "--max-genres", "1", "--no-scores", index=index)
     assert genres(library) == [("Rock",)] * 3
     kept = earmark("library", "write", index=index)
-    assert "genre   Rock stays (heard: Rock | Jazz)" in kept.stdout
+    assert "genre   Rock stays (suggested: Rock | Jazz)" in kept.stdout
     merged = earmark("library", "write", "--merge", "--threshold", "0.65", "--max-genres", "9", "--apply", index=index)
     assert merged.returncode == 0
     assert genres(library) == [("Rock", "Jazz")] * 3
@@ -266,7 +266,7 @@ def test_a_full_disk(earmark: Earmark, originals: list[Path], tmp_path: Path) ->
         room = shutil.disk_usage(place).free
         (place / "filler").write_bytes(bytes(room - song.stat().st_size // 2))
         before = contents(place)
-        make_index(tmp_path / "library.sqlite", [Row(str(song), SCORES, key=look_into(song).key)])
+        make_index(tmp_path / "library.sqlite", [Row(str(song), SCORES, key=read_content(song).key)])
         done = earmark("library", "write", "--apply", index=tmp_path / "library.sqlite")
         assert done.returncode == 1
         assert "not enough space on its disk" in done.stderr
@@ -283,7 +283,7 @@ def test_killed_fifty_times(originals: list[Path], tmp_path: Path) -> None:
     for i in range(3):
         for song in originals:
             path = Path(shutil.copy(song, music / f"{i}{song.suffix}"))
-            rows.append(Row(str(path), SCORES, key=look_into(path).key))
+            rows.append(Row(str(path), SCORES, key=read_content(path).key))
     make_index(tmp_path / "library.sqlite", rows)
     audio = {path: tagged.packets(path) for path in music.iterdir()}
     before = {path: tagged.foreign(path) for path in audio}

@@ -92,7 +92,7 @@ def test_no_light_module_imports_the_research_half() -> None:
         "    package = importlib.import_module('earmark.' + name)\n"
         "    names += [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + '.')]\n"
         "assert len(names) > 50, names\n"
-        "for name in [*names, 'earmark.cli.main', 'earmark.cli.tag_run']: importlib.import_module(name)\n"
+        "for name in [*names, 'earmark.cli.main', 'earmark.cli.tag.run']: importlib.import_module(name)\n"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from earmark.cli import models
+from earmark.cli.main import app
 from earmark.core import published_weights as published
 from earmark.core.errors import ConfigError, DownloadError, ModelError, WrongFileError
 from earmark.core.published_weights import PUBLISHED, find_published, published_names
@@ -533,17 +533,17 @@ def test_architectures_are_listed(monkeypatch):
     runner, few = CliRunner(), ["dieleman2014_raw", "samplecnn_basic"]
     monkeypatch.setattr(summary, "list_models", lambda: few)
     monkeypatch.setenv("COLUMNS", "200")
-    done = runner.invoke(models.app, ["list", "--architectures", "--json"])
+    done = runner.invoke(app, ["models", "list", "--architectures", "--json"])
     assert done.exit_code == 0
     figures = {row["name"]: row for row in json.loads(done.stdout)}
     assert list(figures) == few
     assert figures["samplecnn_basic"]["window_samples"] == 59049
     assert figures["samplecnn_basic"]["weights_total"] == 2_690_354
-    done = runner.invoke(models.app, ["list", "--architectures"])
+    done = runner.invoke(app, ["models", "list", "--architectures"])
     assert "samplecnn_basic" in done.stdout
     assert "2,690,354" in done.stdout
     assert "MACs: multiplications" in done.stdout
     monkeypatch.setenv("COLUMNS", "80")
-    narrow = runner.invoke(models.app, ["list", "--architectures"]).stdout
+    narrow = runner.invoke(app, ["models", "list", "--architectures"]).stdout
     assert "window 59,049 (2.68 s)" in " ".join(narrow.split())
     assert max(map(len, narrow.splitlines())) <= 80

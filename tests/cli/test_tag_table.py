@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from earmark.cli import tag_run
 from earmark.cli.main import app
+from earmark.cli.tag import run as tag_run
 from earmark.core.card import InputSpec, Metric, ModelCard
 from earmark.core.tag_constraints import TagRules
 from earmark.core.vocabulary import Tag, Vocabulary
@@ -85,7 +85,8 @@ def test_on_a_narrow_terminal_tags_go_on_below_tags(
     controller, terminal = pty.openpty()
     with os.fdopen(terminal, "w") as out:
         narrow = Console(file=out, width=60, highlight=False, soft_wrap=True, force_terminal=True, color_system=None)
-        monkeypatch.setattr(tag_run, "Console", lambda **_: narrow)
+        monkeypatch.setattr(tag_run, "stdout_console", lambda: narrow)
+        monkeypatch.setattr(tag_run, "stderr_console", lambda: narrow)
         monkeypatch.chdir(song.parent)
         run = tag_run.TagRun(
             model=str(path), output_format="table", top=None, threshold="auto", taggram_dir=None, jobs=1,

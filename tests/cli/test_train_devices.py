@@ -214,7 +214,7 @@ def test_goes_on_with_another_number_of_processes(alone: Path, yaml: Path, root:
     """One, then two until one is killed, then one again: what happens where machines come and go."""
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        train(recipe(PLAIN, root), out, device="cpu", watcher=Stopping(3))
+        train(recipe(PLAIN, root), out, device="cpu", progress=Stopping(3))
     assert len(log_of(out)) == 3
     arguments = ["train", yaml, "--out", out, "--device", "cpu", "--devices", "2", "--resume"]
     processes = start_ranks(2, tmp_path / "said", *arguments)

@@ -280,7 +280,7 @@ def test_interrupts_are_kind_and_leave_the_handler_as_it_was(root: Path, tmp_pat
     heed_ctrl_c()
     try:
         with pytest.raises(KeyboardInterrupt):
-            train(recipe(KIM, root), tmp_path / "other", device="cpu", watcher=Stop())
+            train(recipe(KIM, root), tmp_path / "other", device="cpu", progress=Stop())
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)

@@ -23,7 +23,7 @@ from earmark.training.config import load_recipe
 from earmark.training.run import train
 from earmark.tuning.run import TuningResult, tune
 from earmark.tuning.search import Search, load_search, search_from
-from earmark.tuning.trial_runner import TuningWatcher
+from earmark.tuning.trial_runner import TuningProgress
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -168,7 +168,7 @@ def test_killed_and_resumed_ends_as_if_it_had_not_been(whole: Path, place: Path,
     assert lines[-1] == str(out / "best.yaml")
 
 
-class Stopper(TuningWatcher):
+class Stopper(TuningProgress):
     """Presses Ctrl-C in a trial, after an epoch of it."""
 
     def __init__(self, trial: int) -> None:
@@ -187,7 +187,7 @@ def test_a_drawn_search_goes_on_after_ctrl_c_and_grows(place: Path, tmp_path: Pa
     run(drawn(place), place, tmp_path / "whole")
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        run(drawn(place), place, out, watcher=Stopper(2))
+        run(drawn(place), place, out, progress=Stopper(2))
     assert len(trials_of(out)) == 1
     run(drawn(place), place, out, resume=True)
     assert trials_of(out) == trials_of(tmp_path / "whole")

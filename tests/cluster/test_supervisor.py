@@ -1,4 +1,4 @@
-"""A process that crashes, hangs or is killed while it listens: one track fails, all others have their scores."""
+"""A process that crashes, hangs or is killed while it tags: one track fails, all others have their scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from earmark.cluster.supervisor import Listening
+from earmark.cluster.supervisor import WorkerSupervisor
 from earmark.core.errors import AudioError, DataError, ModelError
 from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import load_tagger
@@ -35,11 +35,11 @@ class Folder:
         self.dropped += 1
 
 
-def listening(tmp_path: Path, module: str = "tests.helpers.poisoned_worker", **options: object) -> Listening:
+def supervisor(tmp_path: Path, module: str = "tests.helpers.poisoned_worker", **options: object) -> WorkerSupervisor:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     arguments = {"n_threads": 2, "timeout_seconds": 1.0, "scratch": scratch, "module": module, **options}
-    return Listening(find_model(), {"embeddings": True}, **arguments)
+    return WorkerSupervisor(find_model(), {"embeddings": True}, **arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -59,21 +59,21 @@ def test_every_harm_is_one_tracks_own(tmp_path: Path) -> None:
         if name != "missing.wav":
             sounds.write(tmp_path / name, sounds.music(30 if name == "slow.wav" else 4, 16_000, seed=k), 16_000)
     files = Folder(tmp_path, NAMES)
-    one = listening(tmp_path)
+    one = supervisor(tmp_path)
     (tmp_path / "scratch" / "fetched.mp3").touch()
-    heard = one.hear(files, len(NAMES))
+    results = one.tag(files, len(NAMES))
     assert (tmp_path / "scratch" / "fetched.mp3").exists(), "the process that was ended is not the last"
-    again = one.hear(Folder(tmp_path, ["a.wav"]), 1)  # the process is used again
+    again = one.tag(Folder(tmp_path, ["a.wav"]), 1)  # the process is used again
     one.close()
-    errors = {name: found.error for name, found in zip(NAMES, heard, strict=True) if found.error}
+    errors = {name: found.error for name, found in zip(NAMES, results, strict=True) if found.error}
     assert errors == {
         "missing.wav": "no such file",
-        "crashes.wav": "crashed the decoder (SIGSEGV) when it was listened to, twice",
-        "hangs.wav": "took longer than 1 s to listen to: cut off",
-        "slow.wav": "took longer than 1 s to listen to: cut off",
+        "crashes.wav": "crashed the decoder (SIGSEGV), twice",
+        "hangs.wav": "took longer than 1 s: cut off",
+        "slow.wav": "took longer than 1 s: cut off",
     }
     tagger = load_tagger(embeddings=True)
-    for name, found in [*zip(NAMES, heard, strict=True), ("a.wav", again[0])]:
+    for name, found in [*zip(NAMES, results, strict=True), ("a.wav", again[0])]:
         if name not in errors:
             wanted = tagger.tag(tmp_path / name)
             np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-6)
@@ -84,8 +84,8 @@ def test_every_harm_is_one_tracks_own(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_whoever_asked_and_takes_what_was_fetched_with_it(tmp_path: Path) -> None:
-    one = listening(tmp_path, "earmark.cluster.worker_process")
-    assert one.hear(Folder(tmp_path, ["missing.wav"]), 1)[0].error == "no such file"
+    one = supervisor(tmp_path, "earmark.cluster.worker_process")
+    assert one.tag(Folder(tmp_path, ["missing.wav"]), 1)[0].error == "no such file"
     (tmp_path / "scratch" / "0.mp3").touch()
     process = one._process
     assert process is not None
@@ -101,7 +101,7 @@ def test_killed_from_outside_all_is_heard_all_the_same(tmp_path: Path) -> None:
     names = [f"{k}.wav" for k in range(12)]
     for k, name in enumerate(names):
         sounds.write(tmp_path / name, sounds.music(4, 16_000, seed=k), 16_000)
-    one = listening(tmp_path, timeout_seconds=60.0)
+    one = supervisor(tmp_path, timeout_seconds=60.0)
 
     class KilledMidway(Folder):
         def drop(self, number: int) -> None:
@@ -109,18 +109,18 @@ def test_killed_from_outside_all_is_heard_all_the_same(tmp_path: Path) -> None:
             if number == 3 and one._process is not None:
                 os.kill(one._process.pid, signal.SIGKILL)
 
-    heard = one.hear(KilledMidway(tmp_path, names), len(names))
+    results = one.tag(KilledMidway(tmp_path, names), len(names))
     one.close()
-    assert [found.error for found in heard] == [None] * len(names)
-    assert all(found.scores is not None for found in heard)
+    assert [found.error for found in results] == [None] * len(names)
+    assert all(found.scores is not None for found in results)
 
 
 def test_what_cannot_start_says_so(tmp_path: Path) -> None:
-    one = listening(tmp_path, "tests.no_such_module")
+    one = supervisor(tmp_path, "tests.no_such_module")
     with pytest.raises(DataError, match=r"cannot be started: it ended the decoder \(exit code 1\)"):
-        one.hear(Folder(tmp_path, ["a.wav"]), 1)
+        one.tag(Folder(tmp_path, ["a.wav"]), 1)
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     (tmp_path / "again").mkdir()
-    bad = Listening(tmp_path / "bad.onnx", {}, n_threads=1, timeout_seconds=1, scratch=tmp_path / "again")
+    bad = WorkerSupervisor(tmp_path / "bad.onnx", {}, n_threads=1, timeout_seconds=1, scratch=tmp_path / "again")
     with pytest.raises(ModelError, match="not a model"):
-        bad.hear(Folder(tmp_path, ["a.wav"]), 1)
+        bad.tag(Folder(tmp_path, ["a.wav"]), 1)

@@ -13,7 +13,9 @@ from earmark.audio.file_discovery import find_audio
 from earmark.audio.integrity import missing_audio
 from earmark.core import audio_formats
 from earmark.core.audio_formats import FORMATS, AudioFormat, find_format, has_audio_suffix, page_suffixes
-from earmark.library.tagfiles.formats import TAG_WRITERS, FormatInfo, TagsError, open_tags
+from earmark.library.tagfiles.formats import FormatInfo, TagsError, open_tags
+from earmark.library.tagfiles.formats.base import TAG_FORMATS, register_tag_format
+from earmark.library.tagfiles.formats.vorbis import VorbisTags
 from earmark.service.uploads import _suffix
 from tests.helpers import sounds
 
@@ -28,8 +30,8 @@ def test_names_endings_and_demuxers_are_in_the_table_once() -> None:
     for one in FORMATS:
         assert set(one.dataset_suffixes) <= set(one.suffixes)
         assert all(s.startswith(".") and s == s.lower() for s in (*one.suffixes, *one.page_suffixes)), one
-        assert one.tag_writer is None or one.tag_writer in TAG_WRITERS
         assert one.length is not None or not one.exact_positions  # seeking needs a length
+    assert {container for container, _ in TAG_FORMATS.items()} <= {name for one in FORMATS for name in one.demuxers}
 
 
 def test_ffmpeg_has_a_demuxer_of_every_name() -> None:
@@ -66,9 +68,7 @@ def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert missing() is None
     with pytest.raises(TagsError, match=r"not written into this format \(toy\), only into MP3, WAV"):
         open_toy()
-    toy = AudioFormat(
-        "Toy", ("toy",), (".toy",), (".toy",), (".toy",), exact_positions=True, length="header", tag_writer="vorbis"
-    )
+    toy = AudioFormat("Toy", ("toy",), (".toy",), (".toy",), (".toy",), exact_positions=True, length="header")
     monkeypatch.setattr(audio_formats, "FORMATS", (*FORMATS, toy))
     assert [file.path for file in find_audio([tmp_path])] == [song]
     assert _suffix("c:\\music\\Song.TOY") == ".toy"
@@ -76,4 +76,6 @@ def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert ".toy" in page_suffixes()
     assert audio_formats.format_whitelist().endswith(",toy")
     assert missing() is not None
-    assert type(open_toy()).__name__ == "VorbisTags"
+    with TAG_FORMATS.temporary():
+        register_tag_format("toy")(VorbisTags)
+        assert isinstance(open_toy(), VorbisTags)

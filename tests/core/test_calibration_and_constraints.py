@@ -17,7 +17,7 @@ from earmark.core.tag_constraints import TagRules, usual_rules
 from earmark.core.vocabulary import Vocabulary
 from earmark.evaluation.platt import LEAST_SLOPE, calibrated_card, fit_calibration, fit_platt
 from earmark.evaluation.scores import ScoreTable
-from earmark.library.tagfiles.changes import Policy, wanted_values
+from earmark.library.tagfiles.changes import WritePolicy, wanted_values
 from earmark.library.tagfiles.mapping import TagMapping
 from earmark.plots.calibration import reliabilities
 from earmark.tagging.tagger import Tagger, TagScores
@@ -34,7 +34,7 @@ score = st.floats(0, 1, width=32)
 platt = st.builds(Platt, st.floats(0.01, 30), st.floats(-30, 30))
 
 
-def heard(scores: list[float], thresholds: dict[str, float]) -> TagScores:
+def scores_of(scores: list[float], thresholds: dict[str, float]) -> TagScores:
     array = np.array(scores, np.float32)
     return TagScores(
         None, "trial", CARD.vocabulary, array, array[None], np.zeros(1), 1.0, 1.0, thresholds, rules=CARD.rules
@@ -45,7 +45,7 @@ def heard(scores: list[float], thresholds: dict[str, float]) -> TagScores:
 @settings(max_examples=300, deadline=None)
 def test_printed_tags_never_contradict_each_other(scores: list[float], limits: list[float], n: int) -> None:
     thresholds = dict(zip(NAMES, limits, strict=True))
-    result = heard(scores, thresholds)
+    result = scores_of(scores, thresholds)
     every = [tag.tag for tag in result.top(0, "auto")]
     printed = [tag.tag for tag in result.top(n, "auto")]
     assert printed == every[: n or None]
@@ -60,7 +60,7 @@ def test_printed_tags_never_contradict_each_other(scores: list[float], limits: l
     assert result.to_record(0, "auto")["abstained"] == (not every)
     # What is written into files is what is printed.
     mapping = TagMapping({"genre": {name: (name,) for name in NAMES}})
-    wanted = wanted_values(CARD.replace(thresholds=thresholds), scores, Policy(mapping, max_genres=99))
+    wanted = wanted_values(CARD.replace(thresholds=thresholds), scores, WritePolicy(mapping, max_genres=99))
     assert list(wanted["genre"]) == every
 
 
@@ -70,7 +70,7 @@ def test_rules_by_example() -> None:
 
     def said(**scores: float) -> set[str]:
         values = [scores.get(name.replace(" ", "_"), 0.0) for name in NAMES]
-        return {tag.tag for tag in heard(values, limits).top(0, "auto")}
+        return {tag.tag for tag in scores_of(values, limits).top(0, "auto")}
 
     assert said(vocals=0.9, no_vocals=0.6, male_vocals=0.7, rock=0.8) == {"vocals", "male vocals", "rock"}
     assert said(vocals=0.6, no_vocals=0.9, male_vocals=0.7) == {"no vocals"}
@@ -129,7 +129,7 @@ def test_calibration_fitted_on_one_half_lowers_the_error_on_the_other() -> None:
     assert after < 0.02
 
 
-def test_separable_and_senseless_scores_have_finite_rising_maps() -> None:
+def test_separable_and_meaningless_scores_have_finite_rising_maps() -> None:
     y = np.repeat([0.0, 1.0], 50)
     separated = fit_platt(y, y)
     assert separated.slope > 0
@@ -162,7 +162,7 @@ def test_tags_with_few_labels_are_left_out_and_named() -> None:
         calibrated_card(CARD, made_table(0, n=4))
 
 
-def test_a_calibrated_card_keeps_what_holds_and_may_be_calibrated_again() -> None:
+def test_a_calibrated_card_keeps_its_tags_and_may_be_calibrated_again() -> None:
     table = made_table(3)
     card, _ = calibrated_card(CARD.replace(thresholds={"vocals": 0.7, "rock": 0.4}), table)
     after = calibrated(table.scores, table.vocabulary.names, card.calibration)

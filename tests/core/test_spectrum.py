@@ -55,7 +55,7 @@ def test_config_goes_through_json_and_back():
     assert LogMelConfig.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
-def test_config_tells_every_problem_at_once():
+def test_config_reports_every_problem_at_once():
     with pytest.raises(ConfigError) as caught:
         config(n_fft=511, hop_samples=0, mel_scale="bark", f_max_hz=9000, std=math.nan)
     text = str(caught.value)

@@ -85,12 +85,12 @@ def test_tags_are_checked() -> None:
         Tag(" rock")
 
 
-def test_unknown_tag_names_the_near_ones() -> None:
+def test_unknown_tag_lists_similar_ones() -> None:
     with pytest.raises(ConfigError, match="did you mean rock"):
         CARD.vocabulary.index("rocks")
 
 
-def test_fingerprint_tells_order_and_kind_apart() -> None:
+def test_fingerprint_depends_on_order_and_kind() -> None:
     one = Vocabulary.of(["a", "b"])
     assert one.fingerprint == Vocabulary.of(["a", "b"], category="mood").fingerprint
     assert one.fingerprint != Vocabulary.of(["b", "a"]).fingerprint

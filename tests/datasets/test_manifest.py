@@ -162,6 +162,8 @@ def test_quoted_fields_with_line_breaks_keep_the_line_numbers(tmp_path: Path) ->
         ("line 2", {"a": "1\n1", "b": "2"}),
         ("line 5", {"a": "3", "b": "4"}),
     ]
+    path.write_text("a,b\nline\u2028separator,next\x85line\n", encoding="utf-8")
+    assert read_table(path).rows[0].values == {"a": "line\u2028separator", "b": "next\x85line"}
 
 
 def test_registry_names_what_it_has(folder: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer.main
-from earmark.papers.default import STUDENTS, Step, lines, run, steps
+from tools.default_model.__main__ import app as tool
+from tools.default_model.steps import STUDENTS, TOOL, Step, lines, run, steps
+from typer.testing import CliRunner
 
+import earmark
 from earmark.cli.main import app
-from earmark.core.errors import DataError, EarmarkError
+from earmark.core.errors import ConfigError, DataError, EarmarkError
 from earmark.training.config import list_recipes, load_recipe
 
 
@@ -23,26 +27,29 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_every_command_is_one_that_earmark_takes(root: Path, tmp_path: Path) -> None:
-    command = typer.main.get_command(app)
     found = steps(root, tmp_path / "out", jobs=3)
-    assert len(lines(found)) == len({*lines(found)}) == 2 + 3 + len(STUDENTS) + 3
+    assert len(lines(found)) == len({*lines(found)}) == 1 + 2 + 3 + len(STUDENTS) + 3
     for step in found:
-        for arguments in step.commands:
-            with command.make_context("earmark", list(arguments)) as context:
-                group = context.command.commands[arguments[0]]  # type: ignore[attr-defined]
-                with group.make_context("distill", list(arguments[1:])) as inner:
-                    # Fails for an option that there is not, or one that is missing.
-                    with group.commands[arguments[1]].make_context(arguments[1], list(arguments[2:])) as last:
-                        assert last.params
-                    assert inner.command is group
+        for words in step.commands:
+            of_tool = words[: len(TOOL)] == TOOL
+            assert of_tool or words[0] == "earmark"
+            command, arguments = (
+                typer.main.get_command(tool if of_tool else app),
+                words[len(TOOL) if of_tool else 1 :],
+            )
+            while hasattr(command, "get_command"):
+                command, arguments = command.get_command(typer.Context(command), arguments[0]), arguments[1:]
+            # Fails for an option that there is not, or one that is missing.
+            with command.make_context(command.name, list(arguments)) as last:
+                assert last.params
 
 
 def test_recipes_are_there_and_learn_from_teachers(root: Path, tmp_path: Path) -> None:
     for line in lines(steps(root, tmp_path / "out")):
-        if "distill train" in line:
-            name = line.split()[3]
+        if line.startswith("earmark train"):
+            name = line.split()[2]
             assert name in list_recipes()
-            assert load_recipe(name).data.dataset == "distilled"
+            assert load_recipe(name).data.dataset == "labelled_set"
 
 
 def test_what_is_made_is_used_later_only(root: Path, tmp_path: Path) -> None:
@@ -59,9 +66,13 @@ def test_what_is_made_is_used_later_only(root: Path, tmp_path: Path) -> None:
 
 def test_a_try_takes_less_of_everything(root: Path, tmp_path: Path) -> None:
     commands = lines(steps(root, tmp_path / "out", hours=0.5, overrides=["training.epochs=1"]))
-    hours = [line.split("--hours ")[1].split()[0] for line in commands if "--hours" in line]
+    hours = [
+        line.replace("data.options.hours=", "--hours ").split("--hours ")[1].split()[0]
+        for line in commands
+        if "hours" in line
+    ]
     assert hours == ["0.5"] * (1 + len(STUDENTS) + 1)
-    trainings = [line for line in commands if "distill train" in line]
+    trainings = [line for line in commands if line.startswith("earmark train")]
     assert all(line.rindex("training.epochs=1 ") > line.rfind("training.epochs=5") for line in trainings)
 
 
@@ -71,7 +82,31 @@ def test_missing_collections_are_named(tmp_path: Path) -> None:
 
 
 def test_a_command_that_fails_is_named_and_what_is_there_is_not_made_again(tmp_path: Path) -> None:
-    wrong = ("models", "show", "no-such-model")
+    wrong = ("earmark", "models", "show", "no-such-model")
     with pytest.raises(EarmarkError, match="earmark models show no-such-model` ended with exit code"):
         run(Step("show", (wrong,)))
     run(Step("show", (wrong,), done=Path(sys.executable)))  # there already: not run
+
+
+def test_the_command_of_earmark_finds_the_tool_in_a_checkout(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "earmark.cli.main", "reproduce", "default", "--root", str(root), "--out", "o"]
+    done = subprocess.run(
+        [*command, "--dry-run", "--jobs", "2"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == lines(steps(root, Path("o"), jobs=2))
+    missing = subprocess.run(
+        [*command[:-4], "--root", str(tmp_path), "--out", "o"], capture_output=True, text=True, check=False
+    )
+    assert missing.returncode == 1
+    assert "no tracks.csv there" in missing.stderr
+
+
+def test_without_the_tool_the_command_says_where_to_get_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(earmark, "__file__", str(tmp_path / "site-packages" / "earmark" / "__init__.py"))
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["reproduce", "default", "--root", str(root), "--out", "o"])
+    assert isinstance(result.exception, ConfigError)
+    assert "checkout" in str(result.exception)

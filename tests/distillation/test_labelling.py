@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,122 +12,83 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from earmark.distillation.corpus import Song, held_out_sources, read_songs, shares
-from earmark.distillation.label_fusion import Merger, union_logits
-from earmark.distillation.labelled_set import LabelledSet, overlaps
-from earmark.distillation.tags import Union, UnionTag, load_union
 from scipy.signal import sosfreqz
 from scipy.stats import spearmanr
+from tools.default_model.corpus import read_collections
 from typer.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError, DataError, ModelError
-from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
+from earmark.core.tag_lists import load_vocabulary
 from earmark.core.vocabulary import Tag
-from earmark.distillation.augment import RATE_HZ, apply_step, biquad, draw_steps, loudness
-from earmark.distillation.label import PLAIN_SETS, Material, Shard, label, n_train_shards, plan
+from earmark.datasets import load_dataset
+from earmark.datasets.labelled_set import (
+    LabelFusion,
+    LabelledSet,
+    LabelledSets,
+    Song,
+    TagUnion,
+    UnionTag,
+    read_songs,
+    union_logits,
+)
+from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, RATE_HZ, loudness, n_train_shards, overlaps
+from earmark.datasets.labelled_set.songs import shares, songs_csv
+from earmark.distillation.augment import apply_step, biquad, draw_steps
+from earmark.distillation.label import LabellingInputs, Shard, label, load_inputs, plan_shards, unchanged_sets
+from earmark.distillation.plan import read_plan
 from earmark.distillation.teacher_comparison import (
-    agreement,
     agreement_with_all,
     all_groups,
-    genre_labels,
-    genre_rows,
     greedy_order,
+    known_label_rows,
     song_logits,
+    teacher_agreement,
 )
-from earmark.distillation.teachers import FAST_TEACHERS, TEACHERS, VOCABULARY_OF, Teacher, load_teacher, prepare_teacher
-from earmark.distillation.windows import EXAMPLE_SAMPLES, Examples, make_example, plain_recipes, to_float
+from earmark.distillation.teachers import Teacher, load_teacher, prepare_teacher
+from earmark.distillation.windows import Examples, make_example, plain_recipes, to_float
 from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import Tagger
 from earmark.training.audio_store import AudioStore, PackedAudio
-from tests.helpers.emotify import write_emotify
+from tests.helpers import labelled_sets
+from tests.helpers.labelled_sets import default_union, write_collections
 from tests.helpers.sounds import music
-
-N_SOURCES = 24
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A made Emotify and a made corpus: 24 sources, the first with three excerpts."""
-    root = tmp_path_factory.mktemp("music")
-    corpus = root / "corpus"
-    corpus.mkdir()
-    with (corpus / "tracks.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["track_id", "path", "source", "licence", "label", "duration_s"])
-        for k in range(N_SOURCES + 2):
-            soundfile.write(corpus / f"{k}.flac", music(2.0, RATE_HZ, seed=k)[0], RATE_HZ)
-            writer.writerow([f"c{k}", f"{k}.flac", f"source {k % N_SOURCES}", "CC0", "", 2.0])
-    return write_emotify(root / "emotify"), corpus
+    return write_collections(tmp_path_factory.mktemp("music"))
 
 
 @pytest.fixture(scope="module")
-def material(folders: tuple[Path, Path]) -> Material:
+def inputs(folders: tuple[Path, Path]) -> LabellingInputs:
     """Songs, and one real network of several windows."""
-    songs = read_songs(*folders)
+    songs = read_collections(*folders)
     packed = AudioStore(RATE_HZ).load([song.path for song in songs])
     waveforms = {song.song_id: waveform for song, waveform in zip(songs, packed, strict=True)}
     teacher = load_teacher(find_model(), EXAMPLE_SAMPLES)
-    return Material(songs, waveforms, (teacher,), train_teachers=(teacher.name,))
+    return LabellingInputs(songs, waveforms, (teacher,), train_teachers=(teacher.name,))
 
 
-def test_sources_are_held_out_whole_and_none_of_them_is_large() -> None:
-    excerpts = [(f"source {k}", 10.0) for k in range(30)] + [("large", 30.0)] * 5
-    held_out = held_out_sources(excerpts)
-    assert "large" not in held_out
-    assert len(held_out) == 5  # a tenth of 450 s
-    assert held_out == held_out_sources(excerpts[::-1])
-    assert held_out != held_out_sources(excerpts, salt="another")
-
-
-def test_a_corpus_that_cannot_be_split_by_source_is_refused() -> None:
-    with pytest.raises(DataError, match="2 sources"):
-        held_out_sources([("a", 10.0), ("b", 10.0)])
-
-
-def test_songs_and_their_roles(folders: tuple[Path, Path]) -> None:
-    songs = read_songs(*folders)
-    roles = Counter(song.role for song in songs)
-    assert (roles["validation"], roles["test"], roles["heldout"]) == (4, 8, 3)
-    sources = {role: {song.source for song in songs if song.role == role} for role in roles}
-    assert not sources["heldout"] & sources["train"]
-
-
-def test_problems_of_a_corpus_are_told_at_once(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    (tmp_path / "tracks.csv").write_text("track_id,path,source,duration_s\na,a.flac,x,long\na,b.flac,y,3\n")
-    with pytest.raises(DataError, match=r"(?s)duration_s 'long'.*'a' is there more than once"):
-        read_songs(folders[0], tmp_path)
-
-
-def test_shares_favour_small_sources() -> None:
-    songs = [Song("e", Path("e"), "emotify", "train", 60.0)]
-    songs += [Song(f"large {k}", Path("l"), "large", "train", 20.0) for k in range(100)]
-    songs += [Song("small", Path("s"), "small", "train", 20.0), Song("kept", Path("k"), "k", "test", 60.0)]
-    found = {song.song_id: share for song, share in shares(songs)}
-    assert sum(found.values()) == pytest.approx(1.0)
-    assert found["e"] == pytest.approx(0.45)
-    assert found["small"] == pytest.approx(10 * found["large 3"])  # as many seconds by 100, their root by 10
-    assert "kept" not in found
-
-
-def test_recipes_are_functions_of_seed_and_number(material: Material) -> None:
-    examples = Examples(material.songs, material.seconds, seed=3)
-    again = Examples(material.songs, material.seconds, seed=3)
+def test_recipes_are_functions_of_seed_and_number(inputs: LabellingInputs) -> None:
+    examples = Examples(inputs.songs, inputs.seconds, seed=3)
+    again = Examples(inputs.songs, inputs.seconds, seed=3)
     recipes = [examples.recipe(k) for k in range(200)]
     assert [again.recipe(k) for k in (7, 3, 199)] == [recipes[7], recipes[3], recipes[199]]
     assert json.loads(json.dumps(recipes)) == recipes
-    assert Examples(material.songs, material.seconds, seed=4).recipe(0) != recipes[0]
-    roles = {song.song_id: song.role for song in material.songs}
+    assert Examples(inputs.songs, inputs.seconds, seed=4).recipe(0) != recipes[0]
+    roles = {song.song_id: song.split for song in inputs.songs}
     assert {roles[part["song"]] for recipe in recipes for part in recipe["parts"]} == {"train"}
     assert 0.15 < np.mean([len(recipe["parts"]) == 2 for recipe in recipes]) < 0.35
     assert 0.2 < np.mean([not recipe["steps"] for recipe in recipes]) < 0.5
 
 
 @pytest.mark.parametrize("first", [0, 500])
-def test_any_stretch_of_numbers_is_a_fair_sample(material: Material, first: int) -> None:
-    examples = Examples(material.songs, material.seconds, seed=0)
+def test_any_stretch_of_numbers_is_a_fair_sample(inputs: LabellingInputs, first: int) -> None:
+    examples = Examples(inputs.songs, inputs.seconds, seed=0)
     counts = Counter(examples.recipe(k)["parts"][0]["song"] for k in range(first, first + 200))
-    for song, share in shares(material.songs):
+    for song, share in shares(inputs.songs):
         assert counts[song.song_id] == pytest.approx(200 * share, abs=2.5)
 
 
@@ -233,37 +194,37 @@ def test_unchanged_sets_cover_whole_songs() -> None:
     ]
 
 
-def test_a_set_can_be_stopped_and_gone_on_with(material: Material, tmp_path: Path) -> None:
-    shards = plan(material, hours=0, seed=0)
-    assert Counter(shard.set_name for shard in shards) == dict.fromkeys(PLAIN_SETS, 1)
-    made = label(shards, material, tmp_path, seed=0)
+def test_a_set_can_be_stopped_and_gone_on_with(inputs: LabellingInputs, tmp_path: Path) -> None:
+    shards = plan_shards(inputs, hours=0, seed=0)
+    assert Counter(shard.set_name for shard in shards) == dict.fromkeys(unchanged_sets(inputs.songs), 1)
+    made = label(shards, inputs, tmp_path, seed=0)
     first = next(made)
     assert not first.before
     made.close()
     written = {path.name: path.stat().st_mtime_ns for path in first.shard.folder(tmp_path).iterdir()}
     (tmp_path / "heldout" / ".00007.1.part").mkdir()  # of a process that was killed
-    both = [done for part in ((1, 2), (2, 2)) for done in label(shards, material, tmp_path, 0, part)]
+    both = [done for part in ((1, 2), (2, 2)) for done in label(shards, inputs, tmp_path, 0, part)]
     assert [done.shard for done in both if done.before] == [first.shard]
     assert {path.name: path.stat().st_mtime_ns for path in first.shard.folder(tmp_path).iterdir()} == written
     labelled = LabelledSet.open(tmp_path / "validation")
     assert len(labelled) == 4
     assert len(LabelledSet.open(tmp_path / "heldout").shards) == 1
-    teacher = material.teachers[0]
-    answers = teacher.listen(to_float(labelled.audio[0][2]))
-    np.testing.assert_allclose(labelled.windows[2, 0], answers, atol=1e-3)
-    np.testing.assert_allclose(labelled.means[2, 0], answers.mean(axis=0), atol=1e-3)
+    teacher = inputs.teachers[0]
+    outputs = teacher.predict(to_float(labelled.audio[0][2]))
+    np.testing.assert_allclose(labelled.windows[2, 0], outputs, atol=1e-3)
+    np.testing.assert_allclose(labelled.means[2, 0], outputs.mean(axis=0), atol=1e-3)
     assert labelled.songs()[2] == labelled.recipes[2]["parts"][0]["song"]
     assert labelled.audible.all()
 
 
-def test_a_set_of_another_seed_is_refused(material: Material, tmp_path: Path) -> None:
-    examples = Examples(material.songs, material.seconds, seed=0)
+def test_a_set_of_another_seed_is_refused(inputs: LabellingInputs, tmp_path: Path) -> None:
+    examples = Examples(inputs.songs, inputs.seconds, seed=0)
     shards = [Shard("train", 0, tuple(examples.recipe(k) for k in range(2)))]
-    assert len(list(label(shards, material, tmp_path, seed=0))) == 1
+    assert len(list(label(shards, inputs, tmp_path, seed=0))) == 1
     with pytest.raises(DataError, match="begun with other seed"):
-        list(label(shards, material, tmp_path, seed=1))
+        list(label(shards, inputs, tmp_path, seed=1))
     with pytest.raises(ConfigError, match="part 3/2"):
-        list(label(shards, material, tmp_path, 0, part=(3, 2)))
+        list(label(shards, inputs, tmp_path, 0, part=(3, 2)))
 
 
 def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
@@ -280,11 +241,11 @@ def test_hours_are_rounded_up_to_whole_shards() -> None:
         n_train_shards(-1)
 
 
-def test_a_part_is_labelled_by_the_windows_in_it(material: Material, tmp_path: Path) -> None:
-    list(label(plan(material, 0, 0), material, tmp_path, seed=0))
+def test_a_part_is_labelled_by_the_windows_in_it(inputs: LabellingInputs, tmp_path: Path) -> None:
+    list(label(plan_shards(inputs, 0, 0), inputs, tmp_path, seed=0))
     labelled = LabelledSet.open(tmp_path / "validation")
-    starts = material.teachers[0].starts
-    size = material.teachers[0].model.card.input.window_samples
+    starts = inputs.teachers[0].starts
+    size = inputs.teachers[0].model.card.input.window_samples
     np.testing.assert_allclose(
         labelled.part_means(starts[1], size, size)[:, 0],
         np.einsum("w,nwt->nt", (part := overlaps(starts, size, starts[1], size)) / part.sum(), labelled.windows[:, 0]),
@@ -295,22 +256,11 @@ def test_a_part_is_labelled_by_the_windows_in_it(material: Material, tmp_path: P
         labelled.part_means(EXAMPLE_SAMPLES + size, size, size)
 
 
-def test_every_tag_of_every_teacher_is_placed_or_left_out_with_a_reason() -> None:
-    union = load_union()
-    placed = {(name, tag) for row in union.tags for name, tags in row.sources.items() for tag in tags}
-    for name in set(VOCABULARY_OF.values()):
-        for tag in load_vocabulary(name).names:
-            assert ((name, tag) in placed) != ((name, tag) in union.left_out), (name, tag)
-    assert all(len(reason) > 20 for reason in union.left_out.values())
-    assert set(VOCABULARY_OF.values()) == set(VOCABULARIES)
-    assert len(TEACHERS) == 11
-
-
 def test_a_table_of_tags_with_mistakes_is_refused_with_all_of_them() -> None:
-    union = load_union()
+    union = default_union()
     wrong = (replace(union.tags[0], sources={"mtat-50": ("rock", "guitar", "rok")}), *union.tags[1:-1])
     with pytest.raises(ConfigError) as caught:
-        Union((*wrong, UnionTag(Tag("nothing"), {})), union.left_out)
+        TagUnion((*wrong, UnionTag(Tag("nothing"), {})), union.left_out, union.vocabularies)
     text = str(caught.value)
     assert "mtat-50 has no tag 'rok'" in text
     assert "'guitar' is placed 2 times" in text
@@ -318,29 +268,29 @@ def test_a_table_of_tags_with_mistakes_is_refused_with_all_of_them() -> None:
     assert "'nothing' comes from nowhere" in text
 
 
-def made_answers(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 3, 50) answers of an MTAT, an MSD and another MTAT teacher who hear one hidden degree of "rock"."""
+def made_outputs(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3, 50) outputs of an MTAT, an MSD and another MTAT teacher who hear one hidden degree of "rock"."""
     rng = np.random.default_rng(seed)
     hidden = rng.standard_normal(n)
-    answers = rng.uniform(0.01, 0.2, (n, 3, 50))
+    outputs = rng.uniform(0.01, 0.2, (n, 3, 50))
     names = [load_vocabulary(name).names.index("rock") for name in ("mtat-50", "msd-50", "mtat-50")]
     for teacher, (level, spread, noise) in enumerate([(-3, 1.0, 0.5), (0, 2.0, 0.5), (-2, 0.5, 0.5)]):
         logit = level + spread * (hidden + noise * rng.standard_normal(n))
-        answers[:, teacher, names[teacher]] = 1 / (1 + np.exp(-logit))
-    return answers, hidden
+        outputs[:, teacher, names[teacher]] = 1 / (1 + np.exp(-logit))
+    return outputs, hidden
 
 
 MADE = ("mtat-50", "msd-50", "mtat-50")
 
 
 def test_soft_labels_are_nearer_the_truth_than_any_teacher() -> None:
-    answers, hidden = made_answers(2000)
-    union = load_union()
-    logits = union_logits(answers, MADE, union)
+    outputs, hidden = made_outputs(2000)
+    union = default_union()
+    logits = union_logits(outputs, MADE, union)
     place = union.vocabulary.index("rock")
     known = np.flatnonzero(~np.isnan(logits[0]).all(axis=0))
-    merger = Merger.fit(logits[:, :, known])
-    merged = merger.merge(logits[:, :, known])
+    fusion = LabelFusion.fit(logits[:, :, known])
+    merged = fusion.soft_labels(logits[:, :, known])
     assert merged.dtype == np.float32
     assert 0 < merged.min() < merged.max() < 1
     column = known.tolist().index(place)
@@ -350,37 +300,37 @@ def test_soft_labels_are_nearer_the_truth_than_any_teacher() -> None:
     assert merged_logit.mean() == pytest.approx((-3 + 0 - 2) / 3, abs=0.15)
     assert merged_logit.std() == pytest.approx(logits[:, :, place].std(axis=0).mean(), rel=0.01)
     # A part of the set is merged as it is in the whole.
-    np.testing.assert_array_equal(merger.merge(logits[5:9][:, :, known]), merged[5:9])
+    np.testing.assert_array_equal(fusion.soft_labels(logits[5:9][:, :, known]), merged[5:9])
 
 
 def test_weights_choose_teachers() -> None:
-    answers, _ = made_answers(200)
-    union = load_union()
+    outputs, _ = made_outputs(200)
+    union = default_union()
     place = [union.vocabulary.index("rock")]
-    logits = union_logits(answers, MADE, union)[:, :, place]
-    alone = Merger.fit(logits, [0, 1, 0]).merge(logits)[:, 0]
+    logits = union_logits(outputs, MADE, union)[:, :, place]
+    alone = LabelFusion.fit(logits, [0, 1, 0]).soft_labels(logits)[:, 0]
     np.testing.assert_allclose(alone, 1 / (1 + np.exp(-logits[:, 1, 0])), atol=1e-5)
     with pytest.raises(ConfigError, match="above 0 for each tag"):
-        Merger.fit(logits, [0, 0, 0])
+        LabelFusion.fit(logits, [0, 0, 0])
     with pytest.raises(ConfigError, match="at least 2"):
-        Merger.fit(logits[:1])
+        LabelFusion.fit(logits[:1])
 
 
 def test_synonyms_of_one_teacher_add_up() -> None:
-    answers = np.full((1, 1, 50), 0.001)
+    outputs = np.full((1, 1, 50), 0.001)
     names = load_vocabulary("mtat-50").names
     for name in ("no vocal", "no vocals", "no voice"):
-        answers[0, 0, names.index(name)] = 0.2
-    union = load_union()
-    logit = union_logits(answers, ["mtat-50"], union)[0, 0, union.vocabulary.index("instrumental")]
+        outputs[0, 0, names.index(name)] = 0.2
+    union = default_union()
+    logit = union_logits(outputs, ["mtat-50"], union)[0, 0, union.vocabulary.index("instrumental")]
     assert 1 / (1 + np.exp(-logit)) == pytest.approx(1 - 0.8**3)
-    assert np.isnan(union_logits(answers, ["mtat-50"], union)[0, 0, union.vocabulary.index("jazz")])
+    assert np.isnan(union_logits(outputs, ["mtat-50"], union)[0, 0, union.vocabulary.index("jazz")])
 
 
 def test_agreement_tells_a_tag_from_noise() -> None:
-    answers, _ = made_answers(400)
-    union = load_union()
-    found = agreement(union_logits(answers, MADE, union), MADE)
+    outputs, _ = made_outputs(400)
+    union = default_union()
+    found = teacher_agreement(union_logits(outputs, MADE, union), MADE)
     rock, harp, jazz = (union.vocabulary.index(name) for name in ("rock", "harp", "jazz"))
     assert found.within[rock] > 0.7
     assert found.across[rock] > 0.7
@@ -389,25 +339,27 @@ def test_agreement_tells_a_tag_from_noise() -> None:
     assert found.of_teacher[0, rock] == pytest.approx((found.within[rock] + found.across[rock]) / 2, abs=0.1)
 
 
-def test_genres_are_measured_by_song(folders: tuple[Path, Path]) -> None:
+def test_known_labels_are_measured_by_song(folders: tuple[Path, Path], tmp_path: Path) -> None:
     songs = [f"emotify-{100 * genre + number:03d}" for genre in range(4) for number in (1, 2, 3)]
-    labels = genre_labels(folders[0], songs)
+    sets = LabelledSets.open(labelled_sets.write_tables(tmp_path, read_collections(*folders)))
+    labels = sets.known_labels(songs)
     assert labels.sum(axis=0).tolist() == [3, 3, 3, 3]
-    answers, _ = made_answers(len(songs))
+    outputs, _ = made_outputs(len(songs))
     place = load_vocabulary("mtat-50").names.index("rock")
-    answers[:, 0, place] = 0.1 + 0.5 * labels[:, 1]
-    union = load_union()
+    outputs[:, 0, place] = 0.1 + 0.5 * labels[:, 1]
+    union = default_union()
     teachers = ("fcn-mtat", "fcn-msd", "vgg-mtt")
-    rows = genre_rows(union_logits(answers, MADE, union), labels, union, teachers, all_groups(teachers, MADE))
+    places = [union.vocabulary.index(tag) for tag in sets.known_tags]
+    rows = known_label_rows(union_logits(outputs, MADE, union), labels, places, teachers, all_groups(teachers, MADE))
     by_title = {row.title: row for row in rows}
     assert by_title["fcn-mtat"].values[1] == 1.0
     assert np.isnan(by_title["fcn-msd"].values[0])  # Million Song tags have no classical
     assert {"all teachers", "all of mtat-50", "all fcn", "FCN and CRNN"} <= set(by_title)
     with pytest.raises(DataError, match="emotify-999"):
-        genre_labels(folders[0], ["emotify-999"])
+        sets.known_labels(["emotify-999"])
 
 
-def write_set(folder: Path, songs: list[str], answers: np.ndarray) -> None:
+def write_set(folder: Path, songs: list[str], outputs: np.ndarray) -> None:
     """A labelled set of two examples a song, whose audio is short; the second example of each song is silent."""
     shard = folder / "00000"
     shard.mkdir(parents=True)
@@ -416,8 +368,8 @@ def write_set(folder: Path, songs: list[str], answers: np.ndarray) -> None:
     (folder / "set.json").write_text(json.dumps(document))
     loud = 1000 * np.ones((len(songs), 1, 100), np.int16)
     np.save(shard / "audio.npy", np.concatenate([loud, np.zeros_like(loud)], axis=1).reshape(-1, 100))
-    both = np.stack([answers, np.random.default_rng(1).uniform(0, 1, answers.shape)], axis=1)
-    np.save(shard / "means.npy", both.reshape(-1, *answers.shape[1:]).astype(np.float16))
+    both = np.stack([outputs, np.random.default_rng(1).uniform(0, 1, outputs.shape)], axis=1)
+    np.save(shard / "means.npy", both.reshape(-1, *outputs.shape[1:]).astype(np.float16))
     lines = [json.dumps({"parts": [{"song": song}]}) for song in songs for _ in range(2)]
     (shard / "recipes.jsonl").write_text("\n".join(lines))
 
@@ -429,22 +381,24 @@ def test_the_page_on_teachers_tells_a_good_one(folders: tuple[Path, Path], tmp_p
         "heldout": [f"c{k}" for k in range(5)],
     }
     place = load_vocabulary("mtat-50").names.index("rock")
+    labelled_sets.write_tables(tmp_path, read_collections(*folders))
+    sets = LabelledSets.open(tmp_path)
     for k, (name, members) in enumerate(songs.items()):
-        answers, _ = made_answers(len(members), seed=k)
+        outputs, _ = made_outputs(len(members), seed=k)
         if name != "heldout":
-            answers[:, 0, place] = 0.1 + 0.5 * genre_labels(folders[0], members)[:, 1]
-        write_set(tmp_path / name, members, answers)
-    arguments = ["distill", "teachers", str(tmp_path), "--emotify", str(folders[0])]
+            outputs[:, 0, place] = 0.1 + 0.5 * sets.known_labels(members)[:, 1]
+        write_set(tmp_path / name, members, outputs)
+    arguments = ["distill", "teachers", str(tmp_path)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     rows = [line.split(" | ") for line in result.output.splitlines() if line.startswith("| fcn-0 |")]
     assert [row[2] for row in rows if len(row) == 6] == ["1.000"] * 3  # both sets, and each of them
-    assert "## Genres: emotify and validation, 16 songs" in result.output
-    assert "drawing artists (16)" in result.output
-    assert "## TeacherAgreement: heldout, 5 songs" in result.output
-    names, logits = song_logits([LabelledSet.open(tmp_path / "validation")], load_union())
+    assert "## Known labels: emotify and validation, 16 songs" in result.output
+    assert "drawing groups of songs (16)" in result.output
+    assert "## Agreement: heldout, 5 songs" in result.output
+    names, logits = song_logits([LabelledSet.open(tmp_path / "validation")], default_union())
     assert names == songs["validation"]
-    assert logits.shape == (4, 3, len(load_union().tags))
+    assert logits.shape == (4, 3, len(default_union().tags))
 
 
 def test_greedy_order_takes_the_best_next() -> None:
@@ -460,8 +414,8 @@ def test_a_missing_teacher_is_told_with_the_cure(tmp_path: Path, monkeypatch: py
         prepare_teacher("fcn-mtat", tmp_path, tmp_path)
 
 
-def test_the_command_wants_a_part_that_is_one(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    arguments = ["distill", "label", "--emotify", str(folders[0]), "--corpus", str(folders[1]), "--out", str(tmp_path)]
+def test_the_command_wants_a_part_that_is_one(tmp_path: Path) -> None:
+    arguments = ["distill", "label", "--plan", "plan.yaml", "--songs", "songs.csv", "--out", str(tmp_path)]
     result = CliRunner().invoke(app, [*arguments, "--part", "half"])
     assert isinstance(result.exception, ConfigError)
     assert "I/N" in str(result.exception)
@@ -469,24 +423,23 @@ def test_the_command_wants_a_part_that_is_one(folders: tuple[Path, Path], tmp_pa
 
 @pytest.mark.shared
 def test_a_published_network_hears_an_example_as_a_user_would(
-    shared_dir: Path, folders: tuple[Path, Path], material: Material, tmp_path: Path
+    shared_dir: Path, folders: tuple[Path, Path], inputs: LabellingInputs, tmp_path: Path
 ) -> None:
     path = prepare_teacher("vgg-mtt", tmp_path / "teachers", shared_dir / "data" / "peers")
     teacher: Teacher = load_teacher(path, EXAMPLE_SAMPLES)
-    examples = Examples(material.songs, material.seconds, seed=0)
-    samples = to_float(make_example(examples.recipe(5), material.waveforms))
-    heard = teacher.listen(samples)
+    examples = Examples(inputs.songs, inputs.seconds, seed=0)
+    samples = to_float(make_example(examples.recipe(5), inputs.waveforms))
+    heard = teacher.predict(samples)
     assert heard.shape == (len(teacher.starts), 50) == (10, 50)
     tagger = Tagger(teacher.model)
     np.testing.assert_allclose(heard.mean(axis=0), tagger.tag_waveform(samples, RATE_HZ).scores, atol=1e-5)
 
 
-def test_the_train_set_is_labelled_by_the_teachers_named_for_it_alone(material: Material) -> None:
-    other = dataclasses.replace(material.teachers[0], name="another")
-    both = dataclasses.replace(material, teachers=(other, *material.teachers))
-    assert both.teachers_of("train") == material.teachers
-    assert both.teachers_of("heldout") == (other, *material.teachers)
-    assert not [name for name in FAST_TEACHERS if name.startswith("musicnn")]
+def test_the_train_set_is_labelled_by_the_teachers_named_for_it_alone(inputs: LabellingInputs) -> None:
+    other = dataclasses.replace(inputs.teachers[0], name="another")
+    both = dataclasses.replace(inputs, teachers=(other, *inputs.teachers))
+    assert both.teachers_of("train") == inputs.teachers
+    assert both.teachers_of("heldout") == (other, *inputs.teachers)
 
 
 def test_teachers_agree_with_all_as_far_as_they_are_all() -> None:
@@ -499,3 +452,95 @@ def test_teachers_agree_with_all_as_far_as_they_are_all() -> None:
     assert of_one_mind > 0.85
     assert alone < 0.6
     assert top > top_alone
+
+
+def test_shares_favour_small_groups_and_weights_override_them() -> None:
+    songs = [Song(f"large {k}", Path("l"), "large", "train", 20.0) for k in range(100)]
+    songs += [Song("small", Path("s"), "small", "train", 20.0), Song("kept", Path("k"), "k", "test", 60.0)]
+    found = {song.song_id: share for song, share in shares(songs)}
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert found["small"] == pytest.approx(10 * found["large 3"])  # as many seconds by 100, their root by 10
+    assert "kept" not in found
+    weighted = [replace(song, weight=2.0 if song.song_id == "small" else 0.5) for song in songs]
+    assert {share for song, share in shares(weighted) if song.group == "large"} == {0.5}
+    with pytest.raises(DataError, match="1 of 101"):
+        shares([*songs[:-2], weighted[-2]])
+    with pytest.raises(DataError, match="duration_seconds is missing for large 0"):
+        shares([replace(song, duration_seconds=0.0) for song in songs])
+    with pytest.raises(DataError, match="no song to train on"):
+        shares(songs[-1:])
+
+
+def test_a_table_of_music_reads_back_the_same(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    songs = read_collections(*folders)
+    (tmp_path / "songs.csv").write_text(songs_csv(songs))
+    again = read_songs(tmp_path / "songs.csv")
+    assert [replace(song, path=song.path.absolute()) for song in songs] == list(again)
+
+
+def test_problems_of_a_table_of_music_are_reported_at_once(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text(
+        "path,split,group,weight,unchanged_set,rock\na.flac,training,x,1,,\na.flac,test,,-1,more,2\n"
+    )
+    with pytest.raises(DataError) as caught:
+        read_songs(tmp_path / "s.csv")
+    text = str(caught.value)
+    for part in (
+        "split 'training'",
+        "group is empty",
+        "weight '-1'",
+        "unchanged_set 'more'",
+        "rock '2'",
+        "more than once",
+    ):
+        assert part in text
+
+
+def test_a_plan_with_problems_is_refused_with_all_of_them(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("teachers: [fcn-mta, mine/model.onnx]\ntrain_teachers: [vgg-msd]\nlables: x\n")
+    with pytest.raises(ConfigError) as caught:
+        read_plan(tmp_path / "plan.yaml")
+    text = str(caught.value)
+    for part in ("'lables'", "tags is missing", "'vgg-msd' is not among", "fcn-mtat"):
+        assert part in text
+    (tmp_path / "plan.yaml").write_text("teachers: [fcn-mtat, mine/model.onnx]\ntags: tags.csv\n")
+    plan = read_plan(tmp_path / "plan.yaml")
+    assert plan.teachers == plan.train_teachers == ("fcn-mtat", str(tmp_path / "mine" / "model.onnx"))
+    assert (plan.tags, plan.left_out) == (tmp_path / "tags.csv", None)
+
+
+def test_own_music_is_labelled_by_an_own_teacher(tmp_path: Path) -> None:
+    """A plan, two tables and one command: no dataset of earmark and no published network is needed."""
+    shutil.copy(find_model(), tmp_path / "teacher.onnx")
+    names = Tagger.from_file(tmp_path / "teacher.onnx").card.vocabulary.names
+    own = Tagger.from_file(tmp_path / "teacher.onnx").card.name
+    rows = [f"my {name},other,{name}" for name in names[:5]]
+    (tmp_path / "tags.csv").write_text("\n".join([f"name,category,{own}", *rows]) + "\n")
+    left_out = [f"{own},{name},not wanted" for name in names[5:]]
+    (tmp_path / "left_out.csv").write_text("\n".join(["vocabulary,tag,reason", *left_out]) + "\n")
+    (tmp_path / "plan.yaml").write_text("teachers: [teacher.onnx]\ntags: tags.csv\nleft_out: left_out.csv\n")
+    lines = ["path,split,group,duration_seconds"]
+    for k, split in enumerate(("train", "train", "validation", "heldout")):
+        soundfile.write(tmp_path / f"{k}.flac", music(2.0, RATE_HZ, seed=k)[0], RATE_HZ)
+        lines.append(f"{k}.flac,{split},artist {k},2.0")
+    (tmp_path / "songs.csv").write_text("\n".join(lines) + "\n")
+    arguments = ["distill", "label", "--plan", str(tmp_path / "plan.yaml"), "--songs", str(tmp_path / "songs.csv")]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "sets"), "--hours", "0.01"])
+    assert result.exit_code == 0, result.output
+    sets = LabelledSets.open(tmp_path / "sets")
+    assert (sets.extra_sets, sets.known_tags, sets["heldout"].vocabularies) == ((), (), (own,))
+    dataset = load_dataset("labelled_set", tmp_path / "sets", parts=3, hours=0.01)
+    assert dataset.vocabulary.names == tuple(f"my {name}" for name in names[:5])
+    assert set(dataset.counts) == {"train", "validation"}
+
+
+def test_known_labels_must_be_of_tags_of_the_plan(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    songs = [replace(song, labels={"zydeco": 1.0}) for song in read_collections(*folders)]
+    (tmp_path / "songs.csv").write_text(songs_csv(songs))
+    shutil.copy(find_model(), tmp_path / "teacher.onnx")
+    names = Tagger.from_file(tmp_path / "teacher.onnx").card.vocabulary.names
+    own = Tagger.from_file(tmp_path / "teacher.onnx").card.name
+    (tmp_path / "tags.csv").write_text("\n".join([f"name,category,{own}", *(f"{n},other,{n}" for n in names)]) + "\n")
+    (tmp_path / "plan.yaml").write_text("teachers: [teacher.onnx]\ntags: tags.csv\n")
+    with pytest.raises(ConfigError, match="zydeco"):
+        load_inputs(read_plan(tmp_path / "plan.yaml"), tmp_path / "songs.csv", tmp_path / "out")

@@ -18,6 +18,8 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.datasets import Dataset, load_dataset
 from earmark.datasets.labelled_set import LabelFusion, LabelledSets, Song, training_fusion, union_logits
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, FORMAT, SET_FILE
+from earmark.evaluation.run import load_model
+from earmark.evaluation.scoring import score_dataset
 from earmark.models.checkpoint import load_checkpoint
 from earmark.training.config import load_recipe
 from earmark.training.data_setup import stored_audio
@@ -146,6 +148,12 @@ def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
     assert len(result.history) == 2
     assert result.history[1]["validation_loss"] < result.history[0]["validation_loss"]  # type: ignore[operator]
     assert (result.checkpoint / "model.safetensors").is_file()
+    dataset = read(sets)
+    tagger = load_model(result.checkpoint)
+    table = score_dataset(tagger, dataset, split="validation")
+    samples = np.load(sets / "validation" / "00000" / "audio.npy")[1] / np.float32(32767)
+    assert np.allclose(table.scores[0], tagger.tag_waveform(samples, 16_000).scores)
+    assert table.labels.shape == (3, len(dataset.vocabulary))
 
 
 def test_a_run_begins_where_another_ended(sets: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def parse(command: str) -> tuple[list[str], dict[str, object]]:
     names: list[str] = []
     while hasattr(found, "get_command"):
         names.append(words.pop(0))
-        found = found.get_command(None, names[-1])
+        found = found.resolve_command(typer.Context(found), names[-1:])[1]
         assert found is not None, f"{command}: no such command"
     try:
         return names, found.make_context(" ".join(names), words).params

@@ -12,7 +12,8 @@ import typer
 import yaml
 
 from earmark.cli.main import app
-from earmark.library.tagfiles.fields import NAMES
+from earmark.library.tagfiles.formats import asf, id3, mp4, vorbis
+from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.mapping import read_mapping
 from earmark.tagging.runtime import find_model, read_card
 from tests.conftest import ROOT
@@ -45,7 +46,7 @@ def test_every_command_and_its_options_exist(command: str) -> None:
     words = words[: words.index(">")] if ">" in words else words
     group = typer.main.get_command(app)
     while hasattr(group, "commands"):
-        group = group.commands[words.pop(0)]
+        group = group.resolve_command(typer.Context(group), [words.pop(0)])[1]
     group.make_context("earmark", words)  # raises for options, values and arguments that are wrong
 
 
@@ -77,9 +78,10 @@ def test_the_options_of_the_plugin_are_its_options() -> None:
 
 
 def test_the_fields_are_those_that_are_written() -> None:
-    for field, names in NAMES.items():
+    adapters = (id3.ID3Tags, vorbis.VorbisTags, mp4.Mp4Tags, asf.AsfTags)
+    for field in FIELDS:
         (row,) = re.findall(rf"^\| {field} \|.*$", PAGE, re.MULTILINE)
-        assert re.findall("`([^`]+)`", row) == [names.id3[0], names.vorbis, names.mp4, names.asf]
+        assert re.findall("`([^`]+)`", row) == [adapter.names[field][0] for adapter in adapters]
 
 
 def test_links_lead_somewhere() -> None:

@@ -3,7 +3,7 @@
 One process imports everything once and forks a child for each scan, which is killed (SIGKILL) after a random time.
 Between scans, files come, go, move and change, so that there is always something to lose.
 
-Arguments: the library's folder, the index, the number of kills, a seed. Prints a JSON object with what it saw.
+Arguments: the library's folder, the index, the number of kills, a seed. Prints a JSON object with its observations.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def change_something(folder: Path, random_numbers: random.Random, number: int) -
 
 
 def results_in(index: Path) -> set[tuple[str, bytes]]:
-    """What is in the index, by SQLite alone, and whether SQLite finds it sound."""
+    """The results in the index, read by SQLite alone, after its integrity check."""
     if not index.exists():
         return set()
     connection = sqlite3.connect(index)
@@ -73,7 +73,7 @@ def results_in(index: Path) -> set[tuple[str, bytes]]:
             "SELECT count(*) FROM files f LEFT JOIN results r USING (content_key) WHERE f.status = 'ok' "
             "AND (f.content_key IS NULL OR r.content_key IS NULL)"
         )
-        assert connection.execute(orphans).fetchone() == (0,), "a file is said to be tagged, and has no scores"
+        assert connection.execute(orphans).fetchone() == (0,), "a file is marked as tagged, and has no scores"
         return set(connection.execute("SELECT content_key, scores FROM results"))
     finally:
         connection.close()

@@ -1,6 +1,6 @@
-"""Kills `earmark library write --apply` and `undo --apply` at random times, and looks at the files after every kill.
+"""Kills `earmark library write --apply` and `undo --apply` at random times, and checks the files after every kill.
 
-A process of its own without threads, so that it can fork: children need not load Python anew.
+A process of its own without threads, so that it can fork: children need not start Python again.
 Run by tests/cli/test_library_write.py: ``python -m tests.helpers.killed_writing FOLDER N_KILLS``.
 """
 
@@ -69,7 +69,7 @@ def run_and_kill(arguments: list[str], log: Path, n_more_lines: int | None, dela
 
 
 def look(audio: dict[Path, str], bytes_before: dict[Path, bytes], log: Path) -> int:
-    """Check all files; how many have tags of ours now."""
+    """Check all files. Returns how many have tags of ours now."""
     logged: dict[Path, list[dict]] = {}
     for run in read_log(log):
         for entry in run.entries:

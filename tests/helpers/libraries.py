@@ -1,4 +1,4 @@
-"""Small libraries of music, and what an index holds of them."""
+"""Small libraries of music, and the contents of an index."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def clips(folder: Path, n: int) -> list[Path]:
 
 
 def scanned(index: Path, *roots: Path, **options: Any) -> ScanSummary:
-    """Scan as the command does, with the bundled model unless told otherwise."""
+    """Scan as the command does, with the bundled model unless another tagger is given."""
     tagger = options.pop("tagger", None) or LazyTagger()
     with Index.open(index, write=True) as opened:
         return scan(opened, roots, tagger, **options)
 
 
 def happened(summary: ScanSummary) -> dict[str, int]:
-    """What a scan counted, zeros left out."""
+    """The counts of a scan without zeros."""
     counts = {**summary.outcomes, "deleted": summary.deleted, "pruned": summary.pruned, "tagged": summary.tagged}
     return {str(name): n for name, n in counts.items() if n}
 
@@ -71,7 +71,7 @@ def assert_same_content(one: Path, other: Path) -> None:
 
 @contextmanager
 def as_nobody(folder: Path) -> Iterator[None]:
-    """Root may read and write everything: be somebody else for a moment, who may come to the folder."""
+    """Root may read and write everything: be another user for a moment, with access to the folder."""
     as_root = os.geteuid() == 0
     if as_root:
         for parent in folder.parents[:-2]:

@@ -1,4 +1,4 @@
-"""The process that listens, with a decoder that some files harm: by name, a file crashes it, hangs it, or is slow."""
+"""The process that tags, with a decoder that some files harm: by name, a file crashes it, hangs it, or is slow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from earmark import audio
+from earmark.audio import chunker
 from earmark.audio.decoder import AudioStream
-from earmark.cluster import worker_process as listener
+from earmark.cluster import worker_process
 
 
 class HarmedStream(AudioStream):
@@ -30,5 +30,5 @@ class HarmedStream(AudioStream):
 
 
 if __name__ == "__main__":
-    audio.AudioStream = HarmedStream  # type: ignore[misc]
-    listener.main()
+    chunker.AudioStream = HarmedStream  # type: ignore[misc]
+    worker_process.main()

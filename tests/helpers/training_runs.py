@@ -119,7 +119,7 @@ def same_run(one: Path, other: Path) -> None:
 
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.helpers.training_runs", "earmark.cli.main", "earmark.cli.train_progress"])
+_CONTEXT.set_forkserver_preload(["tests.helpers.training_runs", "earmark.cli.main", "earmark.cli.train.progress"])
 
 
 def start(target: Callable[..., None], *args: Any) -> BaseProcess:

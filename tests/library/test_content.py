@@ -15,7 +15,7 @@ from mutagen.id3 import APIC, ID3, TALB, TCON, TIT2, TPE1, TXXX
 from mutagen.mp4 import MP4Cover
 
 from earmark.core.errors import AudioError
-from earmark.library.scan.content import Content, look_into
+from earmark.library.scan.content import Content, read_content
 from tests.helpers import sounds
 
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 400
@@ -70,48 +70,48 @@ def write_labels(path: Path) -> None:
 
 @pytest.mark.parametrize("song", SUFFIXES, indirect=True)
 def test_metadata_leave_the_key_alone(song: Path) -> None:
-    before = look_into(song)
+    before = read_content(song)
     assert before.key.startswith("audio-")
     content = song.read_bytes()
     write_labels(song)
     assert song.read_bytes() != content
-    after = look_into(song)
+    after = read_content(song)
     assert after == Content(before.key, **LABELS)
     file: Any = mutagen.File(song)
     file.delete()  # every tag, and the padding may change as well
     file.save()
-    assert look_into(song).key == before.key
-    assert look_into(song).title is None
+    assert read_content(song).key == before.key
+    assert read_content(song).title is None
 
 
 @pytest.mark.parametrize("song", [".mp3"], indirect=True)
 def test_all_kinds_of_tags_of_an_mp3(song: Path) -> None:
     mutagen.id3.delete(song)
     bare = song.read_bytes()
-    key = look_into(song).key
+    key = read_content(song).key
     old = b"TAG" + "Café".encode("latin-1").ljust(30, b"\0") + b"Me".ljust(90, b"\0") + b"\0" * 4 + bytes([17])
     song.write_bytes(bare + old)
-    assert look_into(song) == Content(key, "Café", "Me", None, "Rock")
+    assert read_content(song) == Content(key, "Café", "Me", None, "Rock")
     tags = APEv2()
     tags["Title"] = "ape"
     tags.save(song)
-    assert look_into(song).key == key
+    assert read_content(song).key == key
     for version in (3, 4):
         newer = ID3()
         newer.add(TIT2(encoding=1, text=f"version {version}"))
         newer.add(TXXX(encoding=1, desc="long", text="x" * 300_000))
         newer.save(song, v1=2, v2_version=version)
-        assert look_into(song).key == key
-        assert look_into(song).title == f"version {version}"
+        assert read_content(song).key == key
+        assert read_content(song).title == f"version {version}"
 
 
 @pytest.mark.parametrize("song", [".flac"], indirect=True)
 def test_padding_of_a_flac(song: Path) -> None:
-    key = look_into(song).key
+    key = read_content(song).key
     file = FLAC(song)
     file.save(padding=lambda _: 100_000)
     assert song.stat().st_size > 100_000
-    assert look_into(song).key == key
+    assert read_content(song).key == key
 
 
 @pytest.mark.parametrize("song", [".wav"], indirect=True)
@@ -120,10 +120,10 @@ def test_chunks_of_a_wav(song: Path) -> None:
     data = content.index(b"data")
     notes = b"LIST" + (18).to_bytes(4, "little") + b"INFOINAM" + (6).to_bytes(4, "little") + b"Hello\0"
     size = (len(content) - 8 + len(notes)).to_bytes(4, "little")
-    key = look_into(song).key
+    key = read_content(song).key
     for changed in (content[:data] + notes + content[data:], content + notes):
         song.write_bytes(b"RIFF" + size + changed[8:])
-        assert look_into(song) == Content(key, title="Hello")
+        assert read_content(song) == Content(key, title="Hello")
 
 
 @pytest.mark.parametrize("song", [".m4a"], indirect=True)
@@ -139,7 +139,7 @@ def test_index_of_an_m4a_at_the_front(song: Path, tmp_path: Path) -> None:
                 target.mux(packet)
     assert moved.read_bytes().index(b"moov") < moved.read_bytes().index(b"mdat")
     assert song.read_bytes().index(b"moov") > song.read_bytes().index(b"mdat")
-    assert look_into(moved).key == look_into(song).key
+    assert read_content(moved).key == read_content(song).key
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".aac", ".mka"])
@@ -148,10 +148,10 @@ def test_other_audio_has_another_key(originals: Path, tmp_path: Path, suffix: st
     changed = samples.copy()
     changed[0, 100_000:100_300] += 0.05
     keys = {
-        look_into(originals / f"song{suffix}").key,
-        look_into(sounds.write(tmp_path / f"changed{suffix}", changed, 44_100)).key,
-        look_into(sounds.write(tmp_path / f"faster{suffix}", samples, 48_000)).key,
-        look_into(sounds.write(tmp_path / f"shorter{suffix}", samples[:, :-50_000], 44_100)).key,
+        read_content(originals / f"song{suffix}").key,
+        read_content(sounds.write(tmp_path / f"changed{suffix}", changed, 44_100)).key,
+        read_content(sounds.write(tmp_path / f"faster{suffix}", samples, 48_000)).key,
+        read_content(sounds.write(tmp_path / f"shorter{suffix}", samples[:, :-50_000], 44_100)).key,
     }
     assert len(keys) == 4
 
@@ -160,7 +160,7 @@ def test_what_is_no_audio_has_a_key_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"no music at all" * 100)
     (tmp_path / "b.mp3").write_bytes(b"no music at all" * 100)
     (tmp_path / "c.mp3").write_bytes(b"no music at ALL" * 100)
-    keys = [look_into(tmp_path / f"{name}.mp3").key for name in "abc"]
+    keys = [read_content(tmp_path / f"{name}.mp3").key for name in "abc"]
     assert keys[0].startswith("bytes-")
     assert keys[0] == keys[1] != keys[2]
 
@@ -170,16 +170,16 @@ def test_damaged_files_have_keys_or_errors_of_ours(song: Path, tmp_path: Path) -
     content = song.read_bytes()
     for kept in (1, 30, 200, len(content) // 2):
         song.write_bytes(content[:kept])
-        assert look_into(song).key
+        assert read_content(song).key
     song.write_bytes(content[:100] + os.urandom(2000) + content[2100:])
-    assert look_into(song).key
+    assert read_content(song).key
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no such file"):
-        look_into(tmp_path / "none.mp3")
+        read_content(tmp_path / "none.mp3")
     with pytest.raises(AudioError, match="is a folder"):
-        look_into(tmp_path)
+        read_content(tmp_path)
     (tmp_path / "empty.mp3").touch()
     with pytest.raises(AudioError, match="empty"):
-        look_into(tmp_path / "empty.mp3")
+        read_content(tmp_path / "empty.mp3")

@@ -11,9 +11,9 @@ import pytest
 from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3
 
-from earmark.library.index.index_sync import OwnWrites
 from earmark.library.index.track_index import Index
-from earmark.library.scan.content import look_into
+from earmark.library.scan.content import read_content
+from earmark.library.tagfiles.index_sync import IndexSync
 from earmark.library.tagfiles.undo import plan_undo, undo_file
 from earmark.library.tagfiles.undo_log import UndoLog, read_log
 from earmark.library.tagfiles.write import Request, Target, Written, write_tags
@@ -50,10 +50,10 @@ def notes() -> list[str]:
 
 def write_into(paths: list[Path], index: Path, notes: list[str], *, keep_mtime: bool = False) -> list[Written]:
     request = Request(WRITE.targets, keep_mtime=keep_mtime)
-    with UndoLog(index.with_name("log.jsonl")) as log, OwnWrites(index, notes.append) as own:
+    with UndoLog(index.with_name("log.jsonl")) as log, IndexSync(index, notes.append) as own:
         written = [write_tags(path, request, log) for path in paths]
         for each in written:
-            own.wrote(each)
+            own.record(each)
         log.finish()
     return written
 
@@ -72,7 +72,7 @@ def unchanged(index: Path, music: Path) -> bool:
 def test_what_is_written_is_known_at_once(music: Path, index: Path, notes: list[str], keep_mtime: bool) -> None:
     songs = [path for path in music.iterdir() if path.name not in ("copy.mp3", "link.flac")]
     written = write_into(songs, index, notes, keep_mtime=keep_mtime)
-    assert [each.content for each in written] == [look_into(path) for path in songs]
+    assert [each.content for each in written] == [read_content(path) for path in songs]
     assert {genre(index, path) for path in songs} == {"Rock; Jazz"}
     assert genre(index, music / "link.flac") == "Rock; Jazz"  # the same file under another name
     assert genre(index, music / "copy.mp3") is None  # another file with the same audio
@@ -87,19 +87,19 @@ def test_undoing_is_known_at_once(music: Path, index: Path, notes: list[str]) ->
     write_into([music / "link.flac", music / "a.mp3"], index, notes)
     log_path = index.with_name("log.jsonl")
     (run,) = read_log(log_path)
-    with UndoLog(log_path, "undo", run.name) as log, OwnWrites(index, notes.append) as own:
+    with UndoLog(log_path, "undo", run.name) as log, IndexSync(index, notes.append) as own:
         for entry in run.entries:
-            own.wrote(undo_file(plan_undo(entry), log))
+            own.record(undo_file(plan_undo(entry), log))
     assert {path: row[5:9] for path, row in content(index).items()} == before
     assert unchanged(index, music)
 
 
 def test_a_file_that_was_changed_afterwards_is_no_longer_known(music: Path, index: Path, notes: list[str]) -> None:
-    """What is noted is the file that we made, not what lies there by the time of noting."""
-    with UndoLog(index.with_name("log.jsonl")) as log, OwnWrites(index, notes.append) as own:
+    """The index gets the file as it was written, not as it is by the time of recording."""
+    with UndoLog(index.with_name("log.jsonl")) as log, IndexSync(index, notes.append) as own:
         written = write_tags(music / "c.m4a", WRITE, log)
         shutil.copy(music / "b.flac", music / "c.m4a")
-        own.wrote(written)
+        own.record(written)
     summary = scanned(index, music)
     assert summary.outcomes["changed"] == 1
 
@@ -118,7 +118,7 @@ def test_while_another_writes_to_the_index_files_are_written_all_the_same(
 
 
 def test_the_index_has_one_writer_meanwhile(index: Path, notes: list[str]) -> None:
-    with OwnWrites(index, notes.append), OwnWrites(index, notes.append):
+    with IndexSync(index, notes.append), IndexSync(index, notes.append):
         pass
     assert len(notes) == 1
     Index.open(index, write=True).close()
@@ -130,12 +130,12 @@ def test_an_index_that_is_not_there_is_not_made(music: Path, tmp_path: Path, not
     assert not notes
 
 
-def test_an_index_that_fails_meanwhile_is_told_once(music: Path, index: Path, notes: list[str]) -> None:
-    with UndoLog(index.with_name("log.jsonl")) as log, OwnWrites(index, notes.append) as own:
+def test_an_index_that_fails_meanwhile_is_reported_once(music: Path, index: Path, notes: list[str]) -> None:
+    with UndoLog(index.with_name("log.jsonl")) as log, IndexSync(index, notes.append) as own:
         assert own._index is not None
         own._index.execute("DROP TABLE files")
         for name in ("a.mp3", "b.flac"):
-            own.wrote(write_tags(music / name, WRITE, log))
+            own.record(write_tags(music / name, WRITE, log))
     assert len(notes) == 1
     assert "no such table" in notes[0]
 

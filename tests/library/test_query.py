@@ -120,12 +120,12 @@ def test_exact_case_decides_between_names_that_differ_by_it() -> None:
         ("slow)", 4, 5, "closes nothing"),
         ("slow ()", 6, 7, "missing"),
         ('slow "guitar', 5, 6, "never closed"),
-        ('slow ""', 5, 7, "nothing stands between"),
-        ("or slow", 0, 2, "nothing stands before"),
+        ('slow ""', 5, 7, "there is nothing between"),
+        ("or slow", 0, 2, "there is nothing before"),
         ("slow or", 7, 8, "missing"),
         ("slow or or fast", 8, 9, "missing"),
         ("slow and", 8, 9, "missing"),
-        ("and slow", 0, 3, "nothing stands before"),
+        ("and slow", 0, 3, "there is nothing before"),
         ("slow - fast", 5, 6, "at once"),
         ("score<0.5 slow", 0, 9, "least score"),
         ("slow score>.5 score>.6", 14, 22, "once"),
@@ -135,7 +135,7 @@ def test_exact_case_decides_between_names_that_differ_by_it() -> None:
         ("artist: x", 0, 7, "at once"),
         ("genre: jazz", 0, 6, "at once"),
         (">0.5", 0, 1, "a name is missing"),
-        ('"slow":x', 0, 6, "no quotes"),
+        ('"slow":x', 0, 6, "must not be quoted"),
     ],
 )
 def test_refused_with_its_place(text: str, start: int, end: int, part: str) -> None:
@@ -144,7 +144,7 @@ def test_refused_with_its_place(text: str, start: int, end: int, part: str) -> N
     assert part in problem.message
 
 
-def test_the_caret_stands_under_what_is_wrong() -> None:
+def test_the_caret_is_under_what_is_wrong() -> None:
     assert str(refused("slow gutar")).splitlines() == [
         "no tag 'gutar'; did you mean guitar?",
         "  slow gutar",

@@ -1,4 +1,4 @@
-"""Scans of a library: what is read, what is recognised, what is told, and what stays when things go wrong."""
+"""Scans of a library: what is read, recognised and reported, and what is kept when things go wrong."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mutagen.id3 import TIT2
 from earmark.core.errors import AudioError, ConfigError, DataError
 from earmark.library.index.rows import Track
 from earmark.library.index.track_index import Index
-from earmark.library.scan import prefetch as looking
-from earmark.library.scan.content import Content, look_into
+from earmark.library.scan import threads as scan_threads
+from earmark.library.scan.content import Content, read_content
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import CHANGED_MEANWHILE, Scan, scan
-from earmark.library.scan.summary import ScanWatcher
+from earmark.library.scan.summary import ScanProgress
 from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import TagScores, load_tagger
 from tests.helpers import sounds
@@ -50,7 +50,7 @@ def tracks(index: Path) -> dict[str, Track]:
 
 
 class Unwanted(LazyTagger):
-    """A tagger that must not be asked to listen."""
+    """A tagger that must not be called."""
 
     def tag_many(self, paths: Any, **options: Any) -> Iterator[TagScores | AudioError]:
         for path in paths:
@@ -58,7 +58,7 @@ class Unwanted(LazyTagger):
         yield from ()
 
 
-def test_a_scan_keeps_what_the_tagger_hears(music: Path, index: Path) -> None:
+def test_a_scan_stores_the_results_of_the_tagger(music: Path, index: Path) -> None:
     clips(music, 2)
     sounds.write(music / "third.flac", sounds.music(3, 44_100, 2, seed=7), 44_100)
     assert happened(scanned(index, music)) == {"new": 3, "tagged": 3}
@@ -82,7 +82,7 @@ def test_what_did_not_change_is_not_opened(music: Path, index: Path, monkeypatch
     def look(path: Path) -> None:
         raise AssertionError(f"opened: {path}")
 
-    monkeypatch.setattr(looking, "look_into", look)
+    monkeypatch.setattr(scan_threads, "read_content", look)
     monkeypatch.setattr("earmark.tagging.tagger.OnnxModel", look)
     assert happened(scanned(index, music)) == {"unchanged": 3, "failed_before": 1}
     assert content(index) == before
@@ -117,7 +117,7 @@ def first_seens(index: Path) -> dict[str, float]:
         return {Path(os.fsdecode(path)).name: seen for path, seen in opened.rows("SELECT path, first_seen FROM files")}
 
 
-def test_changed_audio_is_tagged_anew(music: Path, index: Path) -> None:
+def test_changed_audio_is_tagged_again(music: Path, index: Path) -> None:
     path, _ = clips(music, 2)
     scanned(index, music)
     before = tracks(index)
@@ -155,7 +155,7 @@ def test_gone_files_are_missing_until_they_are_pruned(music: Path, index: Path) 
     a.unlink()
     assert happened(scanned(index, music)) == {"unchanged": 2, "deleted": 1}
     assert tracks(index)["0.wav"].status == "missing"
-    assert happened(scanned(index, music)) == {"unchanged": 2}  # said once
+    assert happened(scanned(index, music)) == {"unchanged": 2}  # reported once
     a.write_bytes(content_of_a)
     os.utime(a, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert happened(scanned(index, music, tagger=Unwanted())) == {"unchanged": 2, "returned": 1}
@@ -166,7 +166,7 @@ def test_gone_files_are_missing_until_they_are_pruned(music: Path, index: Path) 
         assert opened.execute("SELECT count(*) FROM results").fetchone() == (2,)
 
 
-def test_only_what_lies_below_the_scanned_folders_can_be_gone(music: Path, index: Path) -> None:
+def test_only_files_below_the_scanned_folders_can_be_gone(music: Path, index: Path) -> None:
     clip(music / "a" / "1.wav", seed=1)
     clip(music / "ab" / "2.wav", seed=2)
     scanned(index, music / "a", music / "ab")
@@ -279,17 +279,17 @@ def test_another_model_tags_what_it_does_not_know_and_no_more(music: Path, index
 def test_a_file_that_vanishes_before_it_is_read(music: Path, index: Path) -> None:
     a, *_ = clips(music, 3)
 
-    class Deleting(ScanWatcher):
-        def begins(self, n_files: int, n_bytes: int) -> None:
+    class Deleting(ScanProgress):
+        def on_start(self, n_files: int, n_bytes: int) -> None:
             a.unlink()
 
-    assert happened(scanned(index, music, watcher=Deleting())) == {"new": 2, "vanished": 1, "tagged": 2}
+    assert happened(scanned(index, music, progress=Deleting())) == {"new": 2, "vanished": 1, "tagged": 2}
     assert set(tracks(index)) == {"1.wav", "2.wav"}
     assert happened(scanned(index, music)) == {"unchanged": 2}
 
 
 class Meddling(LazyTagger):
-    """Somebody changes a file after it was heard, and before its result is kept."""
+    """A file is changed after it was tagged, and before its result is stored."""
 
     def __init__(self, path: Path, change: Any) -> None:
         super().__init__()
@@ -328,7 +328,7 @@ def test_names_that_are_no_text(music: Path, index: Path) -> None:
     assert happened(scanned(index, music, tagger=Unwanted())) == {"unchanged": 4}
 
 
-def test_links_are_followed_and_broken_ones_told(music: Path, index: Path) -> None:
+def test_links_are_followed_and_broken_ones_reported(music: Path, index: Path) -> None:
     clip(music / "real" / "1.wav", seed=1)
     (music / "link").symlink_to(music / "real")
     (music / "real" / "round").symlink_to(music)
@@ -366,20 +366,20 @@ def test_swapped_names(music: Path, index: Path) -> None:
     assert tracks(index)["1.wav"].content_key == before["0.wav"].content_key
 
 
-def test_stopped_and_gone_on(music: Path, index: Path) -> None:
+def test_a_stopped_scan_continues(music: Path, index: Path) -> None:
     clips(music, 12)
 
-    class Stopping(ScanWatcher):
+    class Stopping(ScanProgress):
         n_done = 0
 
-        def done(self, path: Path, n_bytes: int) -> None:
+        def on_done(self, path: Path, n_bytes: int) -> None:
             self.n_done += 1
             if self.n_done == 5:
                 raise KeyboardInterrupt
 
     threads = threading.active_count()
     with Index.open(index, write=True) as opened:
-        stopped = Scan(opened, [music], LazyTagger(), watcher=Stopping())
+        stopped = Scan(opened, [music], LazyTagger(), progress=Stopping())
         with pytest.raises(KeyboardInterrupt):
             stopped.run()
     assert threading.active_count() == threads
@@ -390,9 +390,7 @@ def test_stopped_and_gone_on(music: Path, index: Path) -> None:
     assert happened(scanned(index, music)) == {"unchanged": 12 - n_left, "new": n_left, "tagged": n_left}
 
 
-def test_ctrl_c_is_heard_among_files_that_are_all_known(
-    music: Path, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_stops_a_scan_of_known_files(music: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(60):
         shutil.copy(clip(music / "a.wav", seed=1), music / f"{i}.wav")
     scanned(index, music / "a.wav")
@@ -404,10 +402,10 @@ def test_ctrl_c_is_heard_among_files_that_are_all_known(
         time.sleep(0.2)
         if n_looks == 5:
             signal.raise_signal(signal.SIGINT)
-        return look_into(path)
+        return read_content(path)
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(looking, "look_into", slow_look)
+    monkeypatch.setattr(scan_threads, "read_content", slow_look)
     with pytest.raises(KeyboardInterrupt):
         scanned(index, music, jobs=1)
     assert n_looks < 20

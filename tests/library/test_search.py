@@ -18,14 +18,12 @@ from earmark.library import neighbours
 from earmark.library.export import export_tracks, file_to_write, format_of
 from earmark.library.index.track_index import Index
 from earmark.library.neighbours import Neighbours
-from earmark.library.playlist import arranged, m3u8, write_playlist
-from earmark.library.query.asking import ask
+from earmark.library.playlist import arrange, m3u8, write_playlist
 from earmark.library.query.nodes import Bound, HasTag, Query, QueryError
-from earmark.library.query.search import Hit, Tracks
+from earmark.library.query.search import Hit, Tracks, search_index
 from earmark.library.similar import find_similar
-from earmark.library.stats import library_stats
+from earmark.library.stats import bar, library_stats
 from earmark.library.stats_picture import draw_stats
-from earmark.library.stats_text import bar
 from tests.helpers.made_library import TAGS, Row, card, make_index
 
 LATIN_1 = b"/music/caf\xe9.mp3"
@@ -133,7 +131,7 @@ def test_asked_once_it_finds_the_same(index_path: Path, tracks: Tracks, query: s
     """The command line's way, which reads no more than it needs."""
     found = tracks.search(query)
     with Index.open(index_path) as index:
-        answer = ask(index, query, limit)
+        answer = search_index(index, query, limit)
     assert list(answer.best) == list(found)[:limit]
     assert (answer.n_found, answer.n_tracks) == (len(found), len(tracks))
     assert answer.best.tracks.n_waiting == tracks.n_waiting == 1
@@ -143,12 +141,12 @@ def test_asked_once_it_finds_the_same(index_path: Path, tracks: Tracks, query: s
 def test_asked_of_an_empty_index_or_wrongly(tmp_path: Path, index_path: Path) -> None:
     with Index.open(make_index(tmp_path / "empty.sqlite", [])) as index:
         for query in ("slow or fast artist:a duration<5m", ""):
-            answer = ask(index, query, 3)
+            answer = search_index(index, query, 3)
             assert (list(answer.best), answer.n_found, answer.n_tracks) == ([], 0, 0)
     with Index.open(index_path) as index:
         with pytest.raises(QueryError, match="banjo"):
-            ask(index, "banjo")
-        assert ask(index, "piano").n_found == 1  # nothing of the failure is left behind
+            search_index(index, "banjo")
+        assert search_index(index, "piano").n_found == 1  # nothing of the failure is left behind
 
 
 def test_files_that_wait_and_guessed_bounds_are_known(tracks: Tracks) -> None:
@@ -225,9 +223,9 @@ def test_the_graph_finds_what_comparing_all_finds(tmp_path: Path, monkeypatch: p
         for _ in range(50):
             vector = draw.normal(size=24).astype(np.float32)
             truth, found = exact.nearest(vector, 10), graph.nearest(vector, 10)
-            assert [n.likeness for n in truth] == sorted((n.likeness for n in truth), reverse=True)
+            assert [n.similarity for n in truth] == sorted((n.similarity for n in truth), reverse=True)
             shared += len({n.content_key for n in truth} & {n.content_key for n in found})
-            assert found[0].likeness == pytest.approx(truth[0].likeness, abs=0.01)
+            assert found[0].similarity == pytest.approx(truth[0].similarity, abs=0.01)
         assert shared / 500 >= 0.95
         # A second time the file is mapped, not made.
         again = Neighbours.open(index, on_build=built.append)
@@ -247,8 +245,8 @@ def test_exact_neighbours_are_those_of_a_loop(tmp_path: Path) -> None:
 
         expected = sorted(rows, key=likeness, reverse=True)
         assert [n.content_key for n in found] == [f"key of {row.path!a}" for row in expected]
-        assert found[0].likeness == pytest.approx(1)
-        assert found[5].likeness == pytest.approx(likeness(expected[5]), abs=1e-5)
+        assert found[0].similarity == pytest.approx(1)
+        assert found[5].similarity == pytest.approx(likeness(expected[5]), abs=1e-5)
         with pytest.raises(ConfigError, match=r"shape \(3,\)"):
             Neighbours.open(index).nearest([1, 2, 3])
         with pytest.raises(ConfigError, match="n 0"):
@@ -295,7 +293,7 @@ def test_without_usearch_every_track_is_compared(tmp_path: Path, monkeypatch: py
 def test_similar_leaves_copies_of_the_track_and_missing_files_out(index_path: Path) -> None:
     notes: list[str] = []
     with Index.open(index_path) as index:
-        hits = find_similar(index, "/music/copy of c.mp3", tell=notes.append)
+        hits = find_similar(index, "/music/copy of c.mp3", on_note=notes.append)
         assert set(names(hits)) == {"a", "b", "café", "d"}
         assert "no embeddings" in notes[0]
         assert names(find_similar(index, "blue in green", limit=1)) == names(
@@ -312,7 +310,7 @@ def test_similar_leaves_copies_of_the_track_and_missing_files_out(index_path: Pa
 
 
 def test_playlist_has_titles_durations_and_each_content_once(tracks: Tracks) -> None:
-    text = m3u8(arranged(tracks.search("")))
+    text = m3u8(arrange(tracks.search("")))
     assert text.splitlines() == [
         b"#EXTM3U",
         b"#EXTINF:200,Miles Davis - Blue in Green",
@@ -330,28 +328,28 @@ def test_playlist_has_titles_durations_and_each_content_once(tracks: Tracks) -> 
 
 def test_orders_limits_and_shuffles(tracks: Tracks) -> None:
     found = tracks.search("slow or fast")
-    assert names(arranged(found, limit=2)) == ["c", "a"]
-    assert names(arranged(found, order="title")) == ["a", "café", "d", "b", "c"]
-    assert names(arranged(found, order="path", limit=3)) == ["a", "b", "c"]
-    shuffled = [names(arranged(found, shuffle=True, seed=seed)) for seed in (1, 1, 2, 3, 4)]
+    assert names(arrange(found, limit=2)) == ["c", "a"]
+    assert names(arrange(found, order="title")) == ["a", "café", "d", "b", "c"]
+    assert names(arrange(found, order="path", limit=3)) == ["a", "b", "c"]
+    shuffled = [names(arrange(found, shuffle=True, seed=seed)) for seed in (1, 1, 2, 3, 4)]
     assert shuffled[0] == shuffled[1]
     assert len({tuple(each) for each in shuffled}) > 2
     assert all(sorted(each) == ["a", "b", "c", "café", "d"] for each in shuffled)
-    assert len(arranged(found, shuffle=True, limit=2)) == 2
+    assert len(arrange(found, shuffle=True, limit=2)) == 2
 
 
 def test_order_similar_goes_to_the_nearest_that_is_left(tracks: Tracks) -> None:
     angles = {"a": 0, "b": 50, "c": 10, "café": 30, "copy of c": 0, "d": 100}
     vectors = np.array([[np.cos(np.radians(angle)), np.sin(np.radians(angle))] for angle in angles.values()])
-    assert names(arranged(tracks.search("duration<1h"), order="similar", vectors=vectors)) == ["a", "c", "b"]
-    assert names(arranged(tracks.search("slow"), order="similar", vectors=vectors)) == ["a", "café", "b", "d"]
+    assert names(arrange(tracks.search("duration<1h"), order="similar", vectors=vectors)) == ["a", "c", "b"]
+    assert names(arrange(tracks.search("slow"), order="similar", vectors=vectors)) == ["a", "café", "b", "d"]
 
 
 def test_wrong_wishes_for_a_playlist_are_told_together(tracks: Tracks) -> None:
     with pytest.raises(ConfigError, match=r"limit 0.*\n.*order 'mood'.*\n.*seed 3"):
-        arranged(tracks.search(""), order="mood", limit=0, seed=3)  # type: ignore[arg-type]
+        arrange(tracks.search(""), order="mood", limit=0, seed=3)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="shuffle"):
-        arranged(tracks.search(""), order="title", shuffle=True)
+        arrange(tracks.search(""), order="title", shuffle=True)
 
 
 def test_a_playlist_is_written_relative_and_never_over_another_file(tracks: Tracks, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Tag, Vocabulary
-from earmark.library.tagfiles.changes import Change, Policy, diff_lines, plan, wanted_values
-from earmark.library.tagfiles.mapping import default_mapping, read_mapping, template
+from earmark.library.tagfiles.changes import Change, WritePolicy, diff_lines, plan, wanted_values
+from earmark.library.tagfiles.mapping import default_mapping, mapping_template, read_mapping
 
 TAGS = Vocabulary(
     (
@@ -25,13 +25,13 @@ TAGS = Vocabulary(
 )
 LIMITS = {"rock": 0.5, "hip-hop": 0.5, "drum and bass": 0.5, "sad": 0.2, "slow": 0.5}
 CARD = ModelCard("made", "none", InputSpec(16_000, 16_000, 16_000), TAGS, thresholds=LIMITS, version="7")
-DEFAULT = Policy(default_mapping(TAGS))
+DEFAULT = WritePolicy(default_mapping(TAGS))
 
 
-def mapped(tmp_path: Path, text: str) -> Policy:
+def mapped(tmp_path: Path, text: str) -> WritePolicy:
     path = tmp_path / "my.toml"
     path.write_text(text, encoding="utf-8")
-    return Policy(read_mapping(path, TAGS))
+    return WritePolicy(read_mapping(path, TAGS))
 
 
 def test_what_reaches_its_threshold_is_wanted_highest_first() -> None:
@@ -43,14 +43,14 @@ def test_what_reaches_its_threshold_is_wanted_highest_first() -> None:
 
 
 def test_a_threshold_of_the_user_counts_for_all_tags() -> None:
-    policy = Policy(default_mapping(TAGS), threshold=0.6)
+    policy = WritePolicy(default_mapping(TAGS), threshold=0.6)
     wanted = wanted_values(CARD, [0.5, 0.9, 0.6, 0.99, 0.3, 0], policy)
     assert wanted["genre"] == ("Hip-Hop", "Drum And Bass")
     assert wanted["mood"] == ("Calm",)
 
 
 def test_numbers_of_values_are_limited_scores_are_not() -> None:
-    policy = Policy(default_mapping(TAGS), threshold=0.1, max_genres=1, max_moods=0)
+    policy = WritePolicy(default_mapping(TAGS), threshold=0.1, max_genres=1, max_moods=0)
     wanted = wanted_values(CARD, [0.3, 0.5, 0.4, 0.9, 0.8, 0], policy)
     assert wanted["genre"] == ("Hip-Hop",)
     assert wanted["mood"] == ()
@@ -59,8 +59,10 @@ def test_numbers_of_values_are_limited_scores_are_not() -> None:
 
 def test_nothing_heard_is_nothing_wanted_and_no_model_is_named() -> None:
     assert set(wanted_values(CARD, [0.0] * 6, DEFAULT).values()) == {()}
-    assert set(wanted_values(CARD, [float("nan")] * 6, Policy(default_mapping(TAGS), threshold=0.0)).values()) == {()}
-    without = wanted_values(CARD, [1.0] * 6, Policy(default_mapping(TAGS), scores=False))
+    assert set(wanted_values(CARD, [float("nan")] * 6, WritePolicy(default_mapping(TAGS), threshold=0.0)).values()) == {
+        ()
+    }
+    without = wanted_values(CARD, [1.0] * 6, WritePolicy(default_mapping(TAGS), scores=False))
     assert without["scores"] == without["model"] == ()
     assert without["genre"]
 
@@ -84,7 +86,7 @@ def test_a_mapping_is_the_whole_list_of_what_may_be_written(tmp_path: Path) -> N
 
 
 def test_the_template_is_a_mapping_that_writes_what_is_written_without_one(tmp_path: Path) -> None:
-    text = template(CARD)
+    text = mapping_template(CARD)
     tomllib.loads(text)
     policy = mapped(tmp_path, text)
     assert dict(policy.mapping.words) == dict(default_mapping(TAGS).words)
@@ -95,7 +97,7 @@ def test_the_template_is_a_mapping_that_writes_what_is_written_without_one(tmp_p
 def test_names_that_toml_must_quote(tmp_path: Path) -> None:
     tags = Vocabulary.of(['r&b "new"', "a\\b", "été", "x\x7fy"], category="genre")
     card = CARD.replace(vocabulary=tags, thresholds={})
-    assert set(tomllib.loads(template(card))["genre"]) == set(tags.names)
+    assert set(tomllib.loads(mapping_template(card))["genre"]) == set(tags.names)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml: the mapping cannot be read"):
         read_mapping(tmp_path / "none.toml", TAGS)
     with pytest.raises(ConfigError) as raised:
-        Policy(default_mapping(TAGS), mode="mix", threshold=2, max_genres=-1)  # type: ignore[arg-type]
+        WritePolicy(default_mapping(TAGS), mode="mix", threshold=2, max_genres=-1)  # type: ignore[arg-type]
     assert len(raised.value.problems) == 3
 
 
@@ -166,4 +168,4 @@ def test_a_second_time_changes_nothing(mode: str) -> None:
 def test_the_diff_shows_values_apart_and_escapes_what_a_terminal_must_not_see() -> None:
     made = plan({"genre": ("Jazz\x1b[31m",), "mood": ()}, {"genre": ("Rock",), "mood": ("Calm", "Sad")}, "fill")
     lines = diff_lines(made)
-    assert lines == ["mood    (none) -> Calm | Sad", r"genre   Jazz\x1b[31m stays (heard: Rock)"]
+    assert lines == ["mood    (none) -> Calm | Sad", r"genre   Jazz\x1b[31m stays (suggested: Rock)"]

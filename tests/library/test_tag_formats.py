@@ -14,7 +14,7 @@ from mutagen.id3 import APIC, ID3, TCON, TIT2, TXXX
 from mutagen.mp4 import MP4
 
 from earmark.core.errors import FileTagsError
-from earmark.library.tagfiles.fields import FIELDS
+from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.undo import plan_undo, undo_file
 from earmark.library.tagfiles.undo_log import UndoLog, read_log
 from earmark.library.tagfiles.write import Request, Target, read_state, write_tags
@@ -69,18 +69,18 @@ def test_all_else_stays_and_other_programs_read_it(
     assert tagged.foreign(path) == others or not decorated
 
     # FFmpeg gives the first of several values, or all with ";" between.
-    said = tagged.ffmpeg_metadata(path)
-    mood = next(said[name] for name in ("MOOD", "TMOO", "WM/MOOD") if name in said)
-    assert said["GENRE"] in ("Chanson française", "Chanson française;Rock")
+    read_by_ffmpeg = tagged.ffmpeg_metadata(path)
+    mood = next(read_by_ffmpeg[name] for name in ("MOOD", "TMOO", "WM/MOOD") if name in read_by_ffmpeg)
+    assert read_by_ffmpeg["GENRE"] in ("Chanson française", "Chanson française;Rock")
     assert mood in ("Calm", "Calm;夜")
-    assert next(text for name, text in said.items() if "EARMARK" in name and "MODEL" in name) == "first 1"
+    assert next(text for name, text in read_by_ffmpeg.items() if "EARMARK" in name and "MODEL" in name) == "first 1"
 
     with taglib.File(str(path)) as read:
-        # TagLib reads ASF's extended list of attributes last, wherever the first value stands.
+        # TagLib reads ASF's extended list of attributes last, wherever the first value is.
         order = sorted if suffix == ".wma" else list
         assert order(read.tags["GENRE"]) == order(VALUES["genre"])
         assert order(read.tags["MOOD"]) == order(VALUES["mood"])
-        if suffix not in (".m4a", ".wma"):  # there it tells of names it knows, only
+        if suffix not in (".m4a", ".wma"):  # there it only reports names that it knows
             assert read.tags["EARMARK_SCORES"] == list(VALUES["scores"])
             assert read.tags["EARMARK_MODEL"] == ["first 1"]
         if decorated:
@@ -228,8 +228,8 @@ def test_a_file_with_id3v1_alone_keeps_its_title_for_all_players(songs: dict[str
     before = path.read_bytes()
     assert "ID3v1" in read_state(path).notes[0]
     log = write(path)
-    said = tagged.ffmpeg_metadata(path)
-    assert (said["TITLE"], said["ARTIST"], said["TRACK"]) == ("The title", "Artist", "7")
+    read_by_ffmpeg = tagged.ffmpeg_metadata(path)
+    assert (read_by_ffmpeg["TITLE"], read_by_ffmpeg["ARTIST"], read_by_ffmpeg["TRACK"]) == ("The title", "Artist", "7")
     take_back(log)
     assert path.read_bytes() == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -108,9 +109,9 @@ def test_odd_names(song: Path, name: str | bytes) -> None:
     assert nothing_left(odd.parent)
 
 
-def test_read_only_files_and_folders_are_told(song: Path) -> None:
+def test_read_only_files_and_folders_are_reported(song: Path) -> None:
     song.chmod(0o444)
-    assert read_state(song).blocked == "is read-only: left as it is"
+    assert read_state(song).not_writable == "is read-only: left as it is"
     refused(song, "is read-only: left as it is")
     song.chmod(0o644)
     folder = song.parent / "sealed"
@@ -180,7 +181,7 @@ def test_truncated_and_damaged_files_stay_or_keep_their_audio(tmp_path: Path, su
     assert n_written
 
 
-def test_too_little_space_is_told_before_anything_is_copied(song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_is_reported_before_anything_is_copied(song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda _: usage(10**9, 10**9, 1000))
     refused(song, r"not enough space on its disk: a copy needs 1\.\d MB, 0\.0 MB are free")
@@ -227,10 +228,13 @@ def test_a_file_that_another_program_changed_is_left_alone(song: Path, monkeypat
 def test_what_would_harm_the_file_is_found_before_it_is_replaced(
     song: Path, monkeypatch: pytest.MonkeyPatch, harm: str
 ) -> None:
-    """mutagen, made to fail in every way: the file must not be the one to pay."""
+    """mutagen fails in every way, and the file must not be harmed."""
     save = ID3.save
 
     def bad_save(self: ID3, file: object, **options: object) -> None:
+        if isinstance(file, io.BytesIO):  # a single frame, rendered in memory
+            save(self, file, **options)
+            return
         if harm == "crash":
             raise ValueError("cannot do that")
         if harm == "picture":
@@ -252,7 +256,7 @@ def test_what_would_harm_the_file_is_found_before_it_is_replaced(
     refused(song, reasons[harm])
 
 
-def test_the_log_tells_all(song: Path) -> None:
+def test_the_log_has_every_event(song: Path) -> None:
     log = write(song, {"genre": Target(("Rock", "Été")), "scores": Target(("rock=0.900",))})
     lines = [json.loads(line) for line in log.read_text(encoding="ascii").splitlines()]
     assert [line["event"] for line in lines] == ["run", "intent", "done", "end"]
@@ -265,7 +269,7 @@ def test_the_log_tells_all(song: Path) -> None:
     assert default_undo_log(Path("/x/library.sqlite")) == Path("/x/library.undo.jsonl")
 
 
-def test_nothing_written_is_no_log(tmp_path: Path) -> None:
+def test_without_a_change_no_log_is_written(tmp_path: Path) -> None:
     with UndoLog(tmp_path / "deep" / "log.jsonl"):
         pass
     assert read_log(tmp_path / "deep" / "log.jsonl") == []
@@ -344,7 +348,7 @@ def test_a_log_that_was_cut_off_or_is_none(song: Path) -> None:
         read_log(log)
 
 
-def test_what_a_killed_process_left_is_cleared_away(song: Path) -> None:
+def test_what_a_killed_process_left_is_deleted(song: Path) -> None:
     log = write(song)
     lines = log.read_bytes().splitlines(keepends=True)
     left = song.with_name(json.loads(lines[1])["temporary"])
@@ -357,7 +361,7 @@ def test_what_a_killed_process_left_is_cleared_away(song: Path) -> None:
         pass
     assert not left.exists()
     assert foreign.exists()
-    assert plan_undo(read_log(log)[0].entries[0]).plan  # the file tells that it was done
+    assert plan_undo(read_log(log)[0].entries[0]).plan  # the file shows that it was done
 
 
 def test_a_silent_wav_of_floats_and_a_tiny_one(tmp_path: Path) -> None:

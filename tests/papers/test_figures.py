@@ -165,7 +165,7 @@ def macro_places(metric: str) -> list[int]:
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "pr_auc", "rmse"])
-def test_intervals_are_those_of_the_bootstrap(tables: PaperTables, metric: metrics.MetricName) -> None:
+def test_intervals_are_those_of_the_bootstrap(tables: PaperTables, metric: str) -> None:
     """The first row draws the very same clips and runs; others the same clips, but runs of their own."""
     rows = {"gbt": runs(0.3, 0, spread=0.1), "waveform-1m": runs(0.4, 50, n=1)}
     found = make_figures(tables, rows, n_resamples=N, seed=5)

@@ -11,7 +11,8 @@ import pytest
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
 from earmark.plots.tag_segments import clock, draw_moments, moments, moments_frame, thinned
-from earmark.tagging.tagger import TagScores, aggregate
+from earmark.tagging.aggregation import aggregate
+from earmark.tagging.tagger import TagScores
 
 
 def scores(taggram: Any, *, window: float = 3.0, hop: float = 3.0, duration: float | None = None) -> TagScores:

@@ -56,7 +56,7 @@ def read_answer(connection: socket.socket) -> bytes:
     return answer
 
 
-def test_too_large_whether_it_says_so_or_not(tmp_path: Path, song: Path) -> None:
+def test_too_large_whether_declared_or_not(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path, max_megabytes=0.2) as served:
         assert served.tag(song).status_code == 200
         declared = served.tag(("a.wav", b"x" * 3_000_000))
@@ -75,7 +75,7 @@ def test_too_large_whether_it_says_so_or_not(tmp_path: Path, song: Path) -> None
         assert served.tag(song).status_code == 200
 
 
-def test_a_client_that_asks_first_is_told_before_it_sends(tmp_path: Path) -> None:
+def test_a_client_that_asks_first_is_refused_before_it_sends(tmp_path: Path) -> None:
     with serving(tmp_path, max_megabytes=0.2) as served:
         connection = socket.create_connection(("127.0.0.1", served.port))
         connection.sendall(HEAD + b"Content-Length: 100000000\r\nExpect: 100-continue\r\n\r\n")
@@ -102,7 +102,7 @@ def test_too_many_files_and_too_long_ones(tmp_path: Path, song: Path, hours: Pat
         until(lambda: not served.kept)
 
 
-def test_time_for_tagging_is_limited_and_the_work_is_given_up(tmp_path: Path, song: Path, hours: Path) -> None:
+def test_time_for_tagging_is_limited_and_the_work_is_cancelled(tmp_path: Path, song: Path, hours: Path) -> None:
     with serving(tmp_path, timeout_seconds=1, max_minutes=1000, workers=1) as served:
         started = time.monotonic()
         late = served.tag(hours, hours)
@@ -123,7 +123,7 @@ def test_time_for_the_upload_is_limited(tmp_path: Path) -> None:
         until(lambda: not served.kept)
 
 
-def test_requests_in_flight_are_limited_and_the_sent_away_know_when_to_return(tmp_path: Path, song: Path) -> None:
+def test_requests_in_flight_are_limited_and_refused_ones_know_when_to_return(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path, max_in_flight=2) as served:
         connections = [half_an_upload(served) for _ in range(2)]
         full = served.tag(song)
@@ -153,7 +153,7 @@ def test_a_service_that_stops_says_so_and_finishes_what_runs(tmp_path: Path, son
         connection.close()
 
 
-def test_a_full_disk_is_said(tmp_path: Path, song: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, song: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with serving(tmp_path) as served:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # to this process, as a disk that is full
@@ -166,7 +166,7 @@ def test_a_full_disk_is_said(tmp_path: Path, song: Path) -> None:
         assert served.tag(song).status_code == 200
 
 
-def test_a_folder_that_was_cleared_away_is_made_anew_or_said(tmp_path: Path, song: Path) -> None:
+def test_a_folder_that_was_cleared_away_is_made_again_or_reported(tmp_path: Path, song: Path) -> None:
     uploads = tmp_path / "uploads"
     uploads.mkdir()
     with serving(uploads) as served:

@@ -199,9 +199,7 @@ def shown_tags(page: Any, record: dict[str, Any], truth: TagScores) -> None:
     assert bool(chips) is not row.get_by_text("nothing over its threshold").is_visible()
 
 
-def test_answers_as_the_command_line_and_asks_nothing_of_any_network(
-    serve: Any, visit: Any, tagger: earmark.Tagger
-) -> None:
+def test_tags_like_the_command_line_and_makes_no_request(serve: Any, visit: Any, tagger: earmark.Tagger) -> None:
     site = serve()
     person = visit(site.url)
     page = person.page
@@ -267,7 +265,7 @@ def test_works_offline_and_on_a_static_host(serve: Any, visit: Any, tagger: earm
     same(record, tagger.tag(CLIPS[2]))
 
 
-def test_tells_what_it_cannot_listen_to_and_goes_on(serve: Any, visit: Any, tmp_path: Path) -> None:
+def test_reports_what_it_cannot_decode_and_continues(serve: Any, visit: Any, tmp_path: Path) -> None:
     music = CLIPS[2].read_bytes()
     contents = {
         "empty.mp3": b"",

@@ -20,7 +20,7 @@ from tests.helpers import sounds
 from tests.helpers.served import COMMAND, Process, until
 
 
-def test_sigterm_finishes_what_runs_and_the_log_tells_no_names(tmp_path: Path) -> None:
+def test_sigterm_finishes_what_runs_and_the_log_has_no_names(tmp_path: Path) -> None:
     long = sounds.write(tmp_path / "secret name.flac", np.zeros(1800 * 8000), 8000)
     (tmp_path / "uploads").mkdir()
     service = Process("--host", "0.0.0.0", "--temporary-folder", str(tmp_path / "uploads"))
@@ -83,7 +83,7 @@ def test_ctrl_c_names_when_asked_a_second_signal_and_what_a_killed_one_left(tmp_
     kept.close()
 
 
-def test_show_settings_tells_value_and_origin_but_no_key() -> None:
+def test_show_settings_shows_value_and_origin_but_no_key() -> None:
     environment = {**os.environ, "EARMARK_SERVE_MAX_FILES": "7", "EARMARK_SERVE_API_KEY": "open sesame"}
     done = subprocess.run(
         [*COMMAND, "--max-megabytes", "12.5", "--show-settings"], capture_output=True, text=True, env=environment
@@ -111,7 +111,7 @@ def test_flags_and_settings_have_the_same_defaults() -> None:
         assert (flags[name] or None) == (field.default or None), name
 
 
-def test_wrong_settings_are_told_all_at_once(tmp_path: Path) -> None:
+def test_wrong_settings_are_reported_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Settings(port=70_000, max_files=0, max_minutes=float("nan"), api_key="short", temporary_folder=tmp_path / "no")
     assert len(caught.value.problems) == 5
@@ -147,7 +147,7 @@ def test_it_needs_nothing_of_the_research_half() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_an_address_in_use_is_said(tmp_path: Path) -> None:
+def test_an_address_in_use_is_reported(tmp_path: Path) -> None:
     import socket
 
     with socket.socket() as taken:

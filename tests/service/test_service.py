@@ -113,7 +113,9 @@ def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
     }
 
 
-def test_bad_audio_is_told_beside_the_good_and_refused_alone(served: Served, songs: list[Path], tmp_path: Path) -> None:
+def test_bad_audio_is_reported_next_to_good_and_refused_alone(
+    served: Served, songs: list[Path], tmp_path: Path
+) -> None:
     bad = bad_files(tmp_path)
     answer = served.tag(songs[0], *[(name, content) for name, (content, _) in bad.items()], songs[1])
     assert answer.status_code == 200
@@ -230,9 +232,7 @@ def test_health_and_metrics(served: Served, songs: list[Path]) -> None:
         ("POST", "/", 405, "POST: allowed here are GET, HEAD"),
     ],
 )
-def test_wrong_requests_are_told_what_is_allowed(
-    served: Served, method: str, address: str, status: int, words: str
-) -> None:
+def test_wrong_requests_get_what_is_allowed(served: Served, method: str, address: str, status: int, words: str) -> None:
     files = [("files", ("a.wav", b"x" * 2_000_000))] if method == "POST" else None  # it must not be lost in the upload
     answer = served.client.request(method, address, files=files)
     assert answer.status_code == status
@@ -264,7 +264,7 @@ PART = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r
         (MULTIPART, PART.replace(b"files", b"file") + b"\r\n--x--\r\n", 422, "wrong-values"),
     ],
 )
-def test_bodies_that_are_no_files(
+def test_bodies_that_are_not_files(
     served: Served, content_type: str | None, body: bytes, status: int, kind: str
 ) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
@@ -273,7 +273,7 @@ def test_bodies_that_are_no_files(
     assert not served.client.get("/metrics").text.count('status="500"')
 
 
-def test_a_key_is_asked_for(tmp_path: Path, songs: list[Path]) -> None:
+def test_a_key_is_required(tmp_path: Path, songs: list[Path]) -> None:
     with serving(tmp_path, api_key="open sesame") as served:
         for headers in ({}, {"Authorization": "Bearer open"}, {"Authorization": "Basic open sesame"}):
             for method, address in (("POST", "/v1/tag"), ("GET", "/v1/models"), ("GET", "/metrics")):

@@ -1,4 +1,4 @@
-"""The page cuts, resamples and ranks in TypeScript; its own tests hold it to numbers that must be those of today."""
+"""The page cuts, resamples and ranks in TypeScript; the expected values of its tests must be those of today's Python."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "web/tests"
 
 
-def test_the_numbers_that_the_page_is_held_to_are_what_python_answers() -> None:
+def test_the_expected_values_of_the_page_are_those_of_python() -> None:
     today = runpy.run_path(str(FOLDER / "from_python.py"))["numbers"]()
     written: dict[str, Any] = json.loads((FOLDER / "numbers.json").read_text())
-    again = "write them anew: python web/tests/from_python.py"
+    again = "write them again: python web/tests/from_python.py"
     for name in ("windows", "ranked", "held", "mp3_samples"):
         assert json.loads(json.dumps(today[name])) == written[name], again
     assert today["aggregated"]["scores"] == pytest.approx(written["aggregated"]["scores"]), again

@@ -42,9 +42,9 @@ def run(paths: object, network: object = means, jobs: int = 2, batch: int = 4, d
 
 @pytest.mark.parametrize(("jobs", "batch"), [(1, 1), (1, 4), (2, 4), (5, 3), (4, 64)])
 def test_results_come_in_order_and_do_not_depend_on_jobs_or_batch(files: list[Path], jobs: int, batch: int) -> None:
-    heard = list(run(files, jobs=jobs, batch=batch))
-    assert [item.path for item in heard] == files
-    for i, item in enumerate(heard):
+    results = list(run(files, jobs=jobs, batch=batch))
+    assert [item.path for item in results] == files
+    for i, item in enumerate(results):
         assert len(item.taggram) == -(-item.n_samples // 8_000)
         np.testing.assert_allclose(item.taggram[:, 1], (i + 1) / 50, atol=1e-4)
 
@@ -64,7 +64,7 @@ def test_batches_hold_windows_of_several_files(files: list[Path]) -> None:
     assert max(levels) > 1
 
 
-def test_a_bad_file_is_given_in_its_place(files: list[Path], tmp_path: Path) -> None:
+def test_an_error_takes_the_place_of_a_bad_file(files: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no")
     mixed = [files[0], tmp_path / "bad.wav", files[1], tmp_path / "none.wav", files[2]]
     kinds = [type(item) for item in run(mixed)]
@@ -117,7 +117,7 @@ def test_paths_are_read_only_as_far_as_needed_and_leaving_early_stops_all_thread
     assert threading.active_count() == n_before
 
 
-def test_a_truncated_file_is_refused_or_tagged_as_wished(tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused_or_tagged(tmp_path: Path) -> None:
     whole = sounds.write(tmp_path / "a.flac", sounds.music(8, 8_000), 8_000)
     cut = sounds.shorten(whole, 0.6, tmp_path / "cut.flac")
     (refused,) = run([cut])

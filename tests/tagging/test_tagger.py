@@ -11,8 +11,9 @@ import pytest
 from earmark import audio
 from earmark.core.calibration import calibrated
 from earmark.core.errors import AudioError, ConfigError, ModelError
+from earmark.tagging.aggregation import aggregate
 from earmark.tagging.runtime import OnnxModel, find_model
-from earmark.tagging.tagger import Tagger, TagScores, aggregate, load_tagger
+from earmark.tagging.tagger import Tagger, TagScores, load_tagger
 from tests.helpers import sounds
 
 
@@ -35,11 +36,11 @@ def test_file_scores_are_the_mean_over_windows(scores: TagScores) -> None:
     n_windows = int(np.ceil(34 / scores.window_seconds))
     assert scores.taggram.shape == (n_windows, len(scores.tags))
     network = OnnxModel(find_model())
-    heard = network(audio.cut(audio.load(scores.path, network.card.input.sample_rate_hz), network.card.input))
+    window_scores = network(audio.cut(audio.load(scores.path, network.card.input.sample_rate_hz), network.card.input))
     maps = network.card.calibration  # which come after the mean
-    np.testing.assert_allclose(scores.scores, calibrated(heard.mean(axis=0), scores.tags, maps), atol=1e-4)
+    np.testing.assert_allclose(scores.scores, calibrated(window_scores.mean(axis=0), scores.tags, maps), atol=1e-4)
     assert scores.window_starts_seconds[-1] + scores.window_seconds == pytest.approx(34, abs=0.01)
-    assert scores.taggram.std(axis=0).max() > 0  # windows are heard one by one
+    assert scores.taggram.std(axis=0).max() > 0  # windows get scores of their own
 
 
 def test_a_window_scores_as_it_would_alone(tagger: Tagger, song: Path, scores: TagScores) -> None:
@@ -64,7 +65,7 @@ def test_a_waveform_scores_as_its_file_does(tagger: Tagger, song: Path, scores: 
     assert at_once.duration_seconds == pytest.approx(scores.duration_seconds, abs=1e-3)
 
 
-def test_waveforms_may_have_channels_and_silence_is_said(tagger: Tagger) -> None:
+def test_waveforms_may_have_channels_and_silence_gives_a_warning(tagger: Tagger) -> None:
     stereo = sounds.music(12, 22_050, 2)
     np.testing.assert_allclose(
         tagger.tag_waveform(stereo, 22_050).scores, tagger.tag_waveform(stereo.mean(axis=0), 22_050).scores, atol=1e-6
@@ -91,12 +92,12 @@ def test_top_orders_and_filters(scores: TagScores) -> None:
 
 
 @pytest.mark.parametrize(("n", "threshold"), [(-1, "none"), (3, 1.5), (3, "all"), (3, None)])
-def test_top_refuses_what_makes_no_sense(scores: TagScores, n: int, threshold: object) -> None:
+def test_top_refuses_invalid_values(scores: TagScores, n: int, threshold: object) -> None:
     with pytest.raises(ConfigError, match=str(n) if n < 0 else str(threshold)):
         scores.top(n, threshold)  # type: ignore[arg-type]
 
 
-def test_errors_are_raised_or_returned_as_wished(tagger: Tagger, song: Path, tmp_path: Path) -> None:
+def test_errors_are_raised_or_returned(tagger: Tagger, song: Path, tmp_path: Path) -> None:
     missing = tmp_path / "none.mp3"
     with pytest.raises(AudioError, match="no such file"):
         tagger.tag(missing)
@@ -113,18 +114,18 @@ def test_errors_are_raised_or_returned_as_wished(tagger: Tagger, song: Path, tmp
 
 
 def test_progress_adds_up_to_the_length(tagger: Tagger, song: Path) -> None:
-    told: list[float] = []
-    list(tagger.tag_many([song, song], on_progress=told.append))
-    assert sum(told) == pytest.approx(2 * len(tagger.tag(song).taggram) * tagger.card.input.hop_seconds)
+    seconds: list[float] = []
+    list(tagger.tag_many([song, song], on_progress=seconds.append))
+    assert sum(seconds) == pytest.approx(2 * len(tagger.tag(song).taggram) * tagger.card.input.hop_seconds)
 
 
-def test_aggregate_is_the_mean_and_refuses_nothing_heard() -> None:
+def test_aggregate_is_the_mean_and_refuses_no_windows() -> None:
     np.testing.assert_allclose(aggregate(np.array([[0.0, 1.0], [1.0, 1.0]])), [0.5, 1.0])
     with pytest.raises(ConfigError, match="shape"):
         aggregate(np.empty((0, 3)))
 
 
-def test_models_that_cannot_be_loaded_say_why(tmp_path: Path) -> None:
+def test_models_that_cannot_be_loaded_give_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model named 'x'"):
         load_tagger("x")
     with pytest.raises(ModelError, match="no such model file"):
@@ -146,7 +147,7 @@ def test_a_foreign_onnx_file_is_refused(tmp_path: Path) -> None:
         load_tagger(tmp_path / "x.onnx")
 
 
-def test_embeddings_come_when_asked_for_and_change_no_score(tagger: Tagger, song: Path, scores: TagScores) -> None:
+def test_embeddings_are_optional_and_change_no_score(tagger: Tagger, song: Path, scores: TagScores) -> None:
     asked = load_tagger(embeddings=True, batch_windows=3)
     dims = asked.card.embedding_dims
     assert (asked.embedding_dims, tagger.embedding_dims) == (dims, None)
@@ -178,7 +179,7 @@ def test_a_song_lies_closer_to_its_other_half_than_to_another(song: Path, tmp_pa
     assert min(likeness[0, 1], likeness[2, 3]) > likeness[:2, 2:].max()
 
 
-def test_a_model_without_embeddings_is_tagged_with_all_the_same(tagger: Tagger, song: Path) -> None:
+def test_a_model_without_embeddings_can_tag(tagger: Tagger, song: Path) -> None:
     class Plain:
         card = tagger.card
 
@@ -200,21 +201,21 @@ def test_a_file_that_is_refused_leaves_no_thread_behind(tagger: Tagger, song: Pa
         assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("earmark-")]
 
 
-def test_a_watch_hears_how_far_a_file_is_and_may_give_it_up(tagger: Tagger, song: Path, tmp_path: Path) -> None:
+def test_watch_is_given_progress_and_may_end_a_file(tagger: Tagger, song: Path, tmp_path: Path) -> None:
     short = sounds.write(tmp_path / "short.flac", sounds.music(3, 44_100), 44_100)
-    heard: list[float] = []
+    decoded: list[float] = []
 
     def watch(path: Path, seconds: float) -> None:
         if path == song:
-            heard.append(seconds)
+            decoded.append(seconds)
             if seconds > 10:
                 raise AudioError("too long", path)
 
-    given_up, whole = tagger.tag_many([song, short], errors="return", watch=watch)
-    assert isinstance(given_up, AudioError)
-    assert given_up.reason == "too long"
-    assert heard == sorted(heard)
-    assert 10 < heard[-1] < 15  # it was not decoded any further
+    ended, whole = tagger.tag_many([song, short], errors="return", watch=watch)
+    assert isinstance(ended, AudioError)
+    assert ended.reason == "too long"
+    assert decoded == sorted(decoded)
+    assert 10 < decoded[-1] < 15  # it was not decoded any further
     assert isinstance(whole, TagScores)
 
     def fail(path: Path, seconds: float) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from earmark.core.errors import ConfigError
 from earmark.datasets import dataset_info, list_datasets
@@ -78,6 +79,21 @@ def test_all_problems_at_once() -> None:
         assert said in problems
     assert any(problem.startswith("r.yaml: extra: unknown key; keys are: name, data") for problem in problems)
     assert len(problems) == 11
+    with pytest.raises(ConfigError, match="5: unknown key; keys are: name, data"):
+        recipe_from({**SMALL, 5: "x"})  # type: ignore[dict-item]
+    with pytest.raises(ConfigError, match=r"training\.compile 1: must be true or false"):
+        recipe_from({**SMALL, "training": {"epochs": 3, "compile": 1}})
+    with pytest.raises(ConfigError, match=r"model\.members \['a', 5\]: must be a list of texts"):
+        recipe_from({**SMALL, "model": {"name": "ensemble_combiner", "members": ["a", 5]}})
+
+
+def test_recipes_are_frozen_and_contradictions_are_found_beside_wrong_types() -> None:
+    recipe = recipe_from(SMALL)
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.training.epochs = 4  # type: ignore[misc]
+    with pytest.raises(ConfigError) as caught:
+        recipe_from({**SMALL, "name": "Not a name!", "card": {"version": 2}})
+    assert sorted(problem[:14] for problem in caught.value.problems) == ["recipe: card.v", "recipe: name '"]
 
 
 def test_missing_keys_and_ranges_are_named() -> None:

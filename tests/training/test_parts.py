@@ -21,7 +21,7 @@ from earmark.training.data import TrainingWindows, ValidationClips
 from earmark.training.loss import TagLoss, logit_spreads
 from earmark.training.module import SpectrumMask
 from earmark.training.schedule import learning_rate_share
-from earmark.training.selection import Judge
+from earmark.training.selection import Validator
 
 BOTH = Vocabulary((Tag("a"), Tag("b"), Tag("r", "regression")))
 
@@ -231,14 +231,14 @@ def test_the_learning_rate_ramps_and_falls() -> None:
 def test_selection_is_skill() -> None:
     labels = np.array([[0, 1, 0.1], [1, 0, 0.5], [1, 1, 0.9], [0, 0, 0.5]], np.float32)
     train = np.array([[0, 0, 0.4], [0, 0, 0.6]], np.float32)
-    judge = Judge(BOTH, labels, train)
-    assert judge(labels).selection == pytest.approx(1)
+    validator = Validator(BOTH, labels, train)
+    assert validator(labels).selection == pytest.approx(1)
     constant = np.broadcast_to([0.3, 0.3, 0.5], labels.shape)
-    assert judge(constant).selection == pytest.approx(0)
+    assert validator(constant).selection == pytest.approx(0)
     half = labels.copy()
     half[:, 2] = 0.5
-    assert judge(half).selection == pytest.approx(0.5)
-    found = judge(labels)
+    assert validator(half).selection == pytest.approx(0.5)
+    found = validator(labels)
     assert found.card_thresholds(BOTH) == {"a": 0.5, "b": 0.5}
     rows = {(m.name, m.tag): m.value for m in found.card_metrics(BOTH, "d", "p", 4)}
     assert rows[("roc_auc", None)] == 1
@@ -248,11 +248,11 @@ def test_selection_is_skill() -> None:
 
 def test_undefined_tags_do_not_select() -> None:
     labels = np.array([[0, 1, math.nan], [1, 1, math.nan]], np.float32)
-    judge = Judge(BOTH, labels, labels)
-    found = judge(np.array([[0.2, 0.1, 0.5], [0.7, 0.9, 0.5]], np.float32))
+    validator = Validator(BOTH, labels, labels)
+    found = validator(np.array([[0.2, 0.1, 0.5], [0.7, 0.9, 0.5]], np.float32))
     assert found.selection == 1
     rows = {(m.name, m.tag): m.value for m in found.card_metrics(BOTH, "d", "p", 2)}
     assert rows[("roc_auc", "b")] is None
     assert rows[("rmse", None)] is None
     with pytest.raises(DataError, match="cannot tell good from bad"):
-        Judge(BOTH, np.ones((2, 3), np.float32), np.ones((2, 3), np.float32))
+        Validator(BOTH, np.ones((2, 3), np.float32), np.ones((2, 3), np.float32))

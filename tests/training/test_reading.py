@@ -16,7 +16,7 @@ from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, load_dataset
 from earmark.shards import ShardWaveform
 from earmark.shards.prepare import prepare
-from earmark.training import data_setup as material
+from earmark.training import data_setup
 from earmark.training.audio_store import PackedAudio
 from earmark.training.config import LossSection, recipe_from
 from earmark.training.data import TrainingWindows
@@ -57,7 +57,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
 
 def batches(dataset: Dataset, folder: Path, workers: int | None, spec: InputSpec = SPEC) -> list[torch.Tensor]:
     recipe = small_recipe(folder / "music.csv")
-    data = material.load_material(recipe, dataset, spec, shards=folder / "shards", workers=workers)
+    data = data_setup.load_training_data(recipe, dataset, spec, shards=folder / "shards", workers=workers)
     windows = data.make_windows(0, 1)
     validation = [data.validation[i][0] for i in range(len(data.validation))]
     return [windows[epoch, i][0] for epoch in range(2) for i in range(len(windows))] + validation
@@ -70,7 +70,7 @@ def test_small_shards_are_kept_in_memory_and_sound_the_same(
     recipe = small_recipe(folder / "music.csv")
 
     def loaded(workers: int | None = None, spec: InputSpec = SPEC) -> tuple[type, int]:
-        data = material.load_material(recipe, dataset, spec, shards=folder / "shards", workers=workers)
+        data = data_setup.load_training_data(recipe, dataset, spec, shards=folder / "shards", workers=workers)
         return type(data.validation.waveforms[0]), data.workers
 
     assert loaded() == (PackedAudio, 0)
@@ -80,7 +80,7 @@ def test_small_shards_are_kept_in_memory_and_sound_the_same(
     in_memory, read = batches(dataset, folder, None), batches(dataset, folder, 0)
     assert len(in_memory) == 2 * 2 + 2
     assert all(torch.equal(a, b) for a, b in zip(in_memory, read, strict=True))
-    monkeypatch.setattr(material, "_MEMORY_BYTES", 1000)
+    monkeypatch.setattr(data_setup, "_MEMORY_BYTES", 1000)
     kind, workers = loaded()
     assert kind is ShardWaveform
     assert 1 <= workers <= 8
@@ -99,7 +99,7 @@ def test_decoding_shards_is_told(music: tuple[Dataset, Path]) -> None:
         def epoch(self, *_: object) -> None: ...
 
     recipe = small_recipe(folder / "music.csv")
-    material.load_material(recipe, dataset, SPEC, shards=folder / "shards", watcher=Watching())
+    data_setup.load_training_data(recipe, dataset, SPEC, shards=folder / "shards", progress=Watching())
     assert told == [(i, 5) for i in range(1, 6)]
 
 

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from earmark.cli.train_progress import TerminalWatcher
+from earmark.cli.train.progress import TerminalWatcher
 from earmark.core.errors import ConfigError, DataError
 from earmark.models import create_model
 from earmark.models.checkpoint import load_checkpoint
@@ -118,10 +118,12 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     four = recipe(BRISTOL, root, training={"epochs": 4, "validate_every": 2})
     with pytest.raises(InterruptedError):
-        train(four, out, device="cpu", tensorboard=True, watcher=Stop(4, quiet=True))
-    from earmark.training.tensorboard import Board
+        train(four, out, device="cpu", tensorboard=True, progress=Stop(4, quiet=True))
+    from earmark.training.tensorboard import TensorBoardLogger
 
-    torn = Board(out / "tensorboard", 3)  # as if it had been killed between the board and the state of epoch 3
+    torn = TensorBoardLogger(
+        out / "tensorboard", 3
+    )  # as if it had been killed between the board and the state of epoch 3
     torn.add({"epoch": 3, "train_loss": 99.0, "validation_loss": 99.0})
     torn.close()
     train(four, out, resume=True, device="cpu", tensorboard=True)
@@ -171,7 +173,7 @@ def test_a_terminal_shows_loss_auc_speed_and_time_left(root: Path, tmp_path: Pat
             shown.append(capture.get())
 
     with watcher:
-        result = train(recipe(BRISTOL, root, training={"epochs": 2}), tmp_path / "run", device="cpu", watcher=Seen())
+        result = train(recipe(BRISTOL, root, training={"epochs": 2}), tmp_path / "run", device="cpu", progress=Seen())
         watcher.finished(result)
     assert "epoch 1  loss 0." in shown[0]
     assert "1/10" in shown[0]

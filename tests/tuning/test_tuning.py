@@ -249,6 +249,7 @@ def test_all_problems_of_a_file_at_once() -> None:
                 "a.l": [float("nan")],
                 "a.m": {"high": "much"},
                 "a.n": {"key": "a.x", "keys": ["a.y"], "values": [[1]]},
+                "a.o": {"low": 1e30, "high": 1, "step": 2},
             },
         }
     )
@@ -275,6 +276,7 @@ def test_all_problems_of_a_file_at_once() -> None:
         "parameters: a.m: high 'much': must be a number",
         "parameters: a.m: low: is missing",
         "parameters: a.n: key: not together with keys",
+        "parameters: a.o: low 1e+30: must be below high 1",
     ):
         assert f"s.yaml: {expected}" in said
     assert any(problem.startswith("s.yaml: parameters: a.l: value nan: must be a finite number") for problem in said)

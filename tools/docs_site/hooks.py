@@ -64,7 +64,7 @@ def _sections(command: Any, context: typer.Context) -> Iterator[list[str]]:
     names = context.command_path.split()
     yield [f"{'#' * min(len(names) + 1, 4)} {context.command_path}", "", *_body(command, context)]
     for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
-        below = command.get_command(context, name)
+        below = command.resolve_command(context, [name])[1]
         if not below.hidden:
             yield from _sections(below, typer.Context(below, info_name=name, parent=context))
 

@@ -16,7 +16,8 @@ from earmark.core.calibration import Platt, calibrated
 from earmark.core.card import InputSpec
 from earmark.core.tag_constraints import TagRules
 from earmark.core.vocabulary import Tag, Vocabulary
-from earmark.tagging.tagger import TagScores, aggregate
+from earmark.tagging.aggregation import aggregate
+from earmark.tagging.tag_scores import TagScores
 
 OUT = Path(__file__).with_name("numbers.json")
 SUFFIXES = Path(__file__).parents[1] / "src/audio_suffixes.json"

@@ -42,7 +42,7 @@ def joined_frames(
         container: the file, opened and not yet read; it has an audio stream.
         path: the file; None for one in memory.
         log: filled with its packets by the end of the iteration; for an undamaged MP3, with the first and the last.
-        reopen: opens the file anew.
+        reopen: opens the file again.
 
     Raises (while iterating):
         av.FFmpegError, OSError: the file cannot be read.

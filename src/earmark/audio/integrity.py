@@ -15,7 +15,7 @@ import av
 from earmark.core.audio_formats import LengthSource, find_format
 
 Opener = Callable[[], BinaryIO]
-"""Opens the file, on disk or in memory, anew."""
+"""Opens the file again, on disk or in memory."""
 
 TOLERANCE_SECONDS = 0.5
 """Declared and decoded length may differ by this much: encoder delay, rounding, stale headers."""

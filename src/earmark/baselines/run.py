@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-import earmark
 from earmark.baselines.cache import dataset_features
 from earmark.baselines.features import FEATURES, features_version
 from earmark.baselines.gbt import BaselineConfig, TagModel, fit_tags
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError
+from earmark.core.version import __version__
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
@@ -162,7 +162,7 @@ def _recipe(dataset: Dataset, seed: int, config: BaselineConfig, train_share: fl
         "features_version": features_version(),
         "n_features": len(FEATURES),
         "versions": {
-            "earmark": earmark.__version__,
+            "earmark": __version__,
             **{name: importlib.metadata.version(name) for name in ("numpy", "scikit-learn", "librosa")},
         },
     }

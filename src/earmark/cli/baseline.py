@@ -7,27 +7,36 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.console import stderr_console
+from earmark.cli.options import (
+    DatasetRoot,
+    Jobs,
+    LabelledDataset,
+    Protocol,
+    Quiet,
+    Resamples,
+    out_option,
+    seed_option,
+)
+from earmark.cli.progress import count_bar
+
 
 def baseline(
-    dataset: Annotated[str, typer.Option("--dataset", help="emotify, or manifest for a table of your own.")],
-    root: Annotated[Path, typer.Option("--root", help="Where the dataset lies; for a manifest the table itself.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for scores, report and the table of the trees.")],
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", help="A named split. Default: the one that fits what lies under --root.")
-    ] = None,
+    dataset: LabelledDataset,
+    root: DatasetRoot,
+    out: Annotated[Path, out_option("Folder for scores, report and the table of the trees.")],
+    protocol: Protocol = None,
     split: Annotated[str, typer.Option("--split", help="Measured on: train, validation or test.")] = "test",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the trees, the share and the intervals.")] = 0,
+    seed: Annotated[int, seed_option("Of the trees, the share and the intervals.")] = 0,
     train_share: Annotated[
         float, typer.Option("--train-share", help="Part of the training clips to learn from; parts are nested.")
     ] = 1.0,
     features_cache: Annotated[
         Path | None, typer.Option("--features-cache", help="Where features are kept. Default: OUT/features.")
     ] = None,
-    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 1000,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Files side by side. Default: one a core.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    resamples: Resamples = 1000,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
 ) -> None:
     """Measure what hand-made features and boosted trees reach: a network has to beat it.
 
@@ -44,24 +53,13 @@ def baseline(
 
     require_extra("train", "`earmark baseline`", "librosa", "sklearn", "pyarrow")
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from earmark.baselines import run_baseline
     from earmark.datasets import load_dataset
-    from earmark.evaluation.figures import NAMES
+    from earmark.metrics import metric_label
 
     loaded = load_dataset(dataset, root, protocol)
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=messages,
-        transient=True,
-        disable=quiet or not messages.is_terminal,
-    )
+    messages = stderr_console()
+    bar = count_bar(messages, quiet=quiet)
     with exit_on_interrupt("the features so far are kept: the same command goes on from there"), bar as progress:
         tasks = {step: progress.add_task(step, total=None) for step in ("features", "tags")}
         report = run_baseline(
@@ -85,8 +83,8 @@ def baseline(
         if metric.tag is None:
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
             ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
-            typer.echo(f"{'macro ' + NAMES[metric.name]:<16} {value}{ends}")
+            typer.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
     for name, tags in report.undefined.items():
         if tags:
-            typer.echo(f"undefined {NAMES[name]}: {', '.join(tags)}")
+            typer.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
     typer.echo(f"{out / 'report.md'}")

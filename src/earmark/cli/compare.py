@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.options import Resamples, Seed, format_option
+
 _FORMATS = ("text", "json")
 
 
@@ -25,9 +27,9 @@ def compare(
         typer.Option("--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs."),
     ] = None,
     per_tag: Annotated[bool, typer.Option("--per-tag", help="Compare every tag, too.")] = False,
-    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
-    output_format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
+    output_format: Annotated[str, format_option("text or json.")] = "text",
 ) -> None:
     """Say which of two models is better on the same clips, by how much, and how sure that is.
 
@@ -55,8 +57,8 @@ def compare(
     require_extra("train", "`earmark compare`", "pyarrow")
 
     from earmark.evaluation import compare as run_comparison
-    from earmark.evaluation.figures import NAMES
     from earmark.evaluation.tables import read_score_table
+    from earmark.metrics import metric_label
 
     with exit_on_interrupt("nothing was compared"):
         sides = [[read_score_table(Path(name)) for name in model.split(",") if name] for model in models]
@@ -76,12 +78,12 @@ def compare(
         for gap in one.gaps:
             if gap.tag is not None and not per_tag:
                 continue
-            name = f"{NAMES[gap.metric]}, {gap.tag or 'macro'}"
+            name = f"{metric_label(gap.metric)}, {gap.tag or 'macro'}"
             both = "" if gap.a is None or gap.b is None else f"  A {gap.a:.4f}  B {gap.b:.4f}"
             typer.echo(f"  {name:<24}{both}  {one.sentence(gap.metric, gap.tag)}")
         for metric, tags in one.undefined.items():
             if tags:
-                typer.echo(f"  undefined {NAMES[metric]}: {', '.join(tags)}")
+                typer.echo(f"  undefined {metric_label(metric)}: {', '.join(tags)}")
         drawn = f"{one.n_groups} {one.resampled}s" + (" and over trainings" if runs else "")
         typer.echo(
             f"  {one.level:.0%} intervals of the difference, bootstrap over {drawn} ({one.n_resamples} resamples)"

@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.console import stderr_console
+from earmark.cli.options import (
+    GROUPS_DEFAULT,
+    DatasetRoot,
+    Jobs,
+    LabelledDataset,
+    Protocol,
+    Quiet,
+    Resamples,
+    Seed,
+    out_option,
+)
+from earmark.cli.progress import progress_bar
+
 if TYPE_CHECKING:
     from earmark.datasets import Dataset
     from earmark.evaluation import Report
@@ -16,18 +30,16 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(help="A checkpoint folder, an .onnx file, or the name of an installed model.")
     ],
-    dataset: Annotated[str, typer.Option("--dataset", help="emotify, or manifest for a table of your own.")],
-    root: Annotated[Path, typer.Option("--root", help="Where the dataset lies; for a manifest the table itself.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for scores.parquet, report.json and report.md.")],
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", help="A named split. Default: the one that fits what lies under --root.")
-    ] = None,
+    dataset: LabelledDataset,
+    root: DatasetRoot,
+    out: Annotated[Path, out_option("Folder for scores.parquet, report.json and report.md.")],
+    protocol: Protocol = None,
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
     groups: Annotated[
         str | None,
         typer.Option(
             "--groups",
-            help="Draw artist, song or clip. Default: artists where all are known, else songs, else clips.",
+            help=f"Draw artist, song or clip. {GROUPS_DEFAULT}",
         ),
     ] = None,
     threshold: Annotated[
@@ -38,22 +50,20 @@ def evaluate(
             "F1 sets each tag's. Default: the model's card.",
         ),
     ] = None,
-    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
     html: Annotated[
         bool, typer.Option("--html", help="Write report.html, too: one page with figures and players, for a browser.")
     ] = False,
     embed_audio: Annotated[
         bool, typer.Option("--embed-audio", help="With --html: put the beginning of the clips shown into the page.")
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Files side by side. Default: one a core.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled music, with 95 % intervals over artists.
 
-    Files are heard as `earmark tag` hears them, so these are the scores that a user gets.
+    Files are decoded and scored as by `earmark tag`, so these are the scores that a user gets.
 
     \b
     Examples:
@@ -69,18 +79,15 @@ def evaluate(
         raise ConfigError("--embed-audio: only with --html")
     require_extra("train", "`earmark evaluate`", "pyarrow", *(["pandas", "matplotlib"] if html else []))
 
-    from rich.console import Console
-    from rich.progress import Progress
-
     from earmark.datasets import load_dataset
     from earmark.evaluation import evaluate as run_evaluation
-    from earmark.evaluation.figures import NAMES
     from earmark.evaluation.thresholds import read_thresholds
+    from earmark.metrics import metric_label
 
     loaded = load_dataset(dataset, root, protocol)
     limits, limits_from = (None, "") if threshold is None else read_thresholds(threshold, loaded.vocabulary)
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    bar = Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal)
+    messages = stderr_console()
+    bar = progress_bar(messages, quiet=quiet)
     with exit_on_interrupt("nothing was written"), bar as progress:
         task = progress.add_task("scoring", total=None)
         report = run_evaluation(
@@ -104,10 +111,10 @@ def evaluate(
         if metric.tag is None:
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
             ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
-            typer.echo(f"{'macro ' + NAMES[metric.name]:<16} {value}{ends}")
+            typer.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
     for name, tags in report.undefined.items():
         if tags:
-            typer.echo(f"undefined {NAMES[name]}: {', '.join(tags)}")
+            typer.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
     typer.echo(f"{out / 'report.md'}")
     if html:
         typer.echo(f"{out / 'report.html'}")

@@ -21,7 +21,7 @@ def import_weights(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for checkpoint, ONNX file and cards.")],
 ) -> None:
-    """Import published weights; which they are is told by the file's content.
+    """Import published weights, recognised by the file's content.
 
     Writes model.safetensors and card.json, and NAME.onnx for `earmark tag --model`. A file that is none of the
     published ones, is damaged, or would run code is refused.

@@ -8,30 +8,92 @@ from typing import Annotated
 
 import typer
 
-from earmark import __version__
-from earmark.cli import analyze, cluster, data, distill, library, models
-from earmark.cli.baseline import baseline
-from earmark.cli.compare import compare
-from earmark.cli.evaluate import evaluate
-from earmark.cli.export import export
-from earmark.cli.help_text import reflow_help
-from earmark.cli.import_weights import import_weights
-from earmark.cli.reproduce import reproduce
-from earmark.cli.score import score
-from earmark.cli.serve import serve
-from earmark.cli.tag import tag
+from earmark.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+from earmark.cli.lazy_group import Entry, LazyGroup
 from earmark.cli.text import printable
-from earmark.cli.train import train
-from earmark.cli.tune import tune
 from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
 from earmark.core.plugins import load_plugins
+from earmark.core.version import __version__
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT
+_RESEARCH = "For researchers"
+COMMANDS = (
+    Entry(
+        "tag",
+        "earmark.cli.tag.tag:tag",
+        "Tag music files; folders are searched for audio, with all that lies below them.",
+    ),
+    Entry(
+        "serve",
+        "earmark.cli.serve:serve",
+        "Serve tags over HTTP, and the page that tags in the browser.",
+        no_args_is_help=False,
+    ),
+    Entry("library", "earmark.cli.library:group", "A library of music: scan it once, then search it."),
+    Entry("models", "earmark.cli.models:group", "Models: list them, read their cards, fetch published ones."),
+    Entry("cluster", "earmark.cli.cluster:group", "A million tracks: tag, prepare and train on a Ray cluster."),
+    Entry("data", "earmark.cli.data:group", "Datasets: list them, check what lies on the disk, prepare it.", _RESEARCH),
+    Entry("distill", "earmark.cli.distill:app", "Make a small network from the labels of trained ones.", _RESEARCH),
+    Entry("train", "earmark.cli.train.train:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),
+    Entry("tune", "earmark.cli.tune.tune:tune", "Search for good values of a recipe's hyper-parameters.", _RESEARCH),
+    Entry(
+        "evaluate",
+        "earmark.cli.evaluate:evaluate",
+        "Measure a model on labelled music, with 95 % intervals over artists.",
+        _RESEARCH,
+    ),
+    Entry(
+        "score",
+        "earmark.cli.score:score",
+        "Measure any table of scores against any table of labels, with 95 % intervals.",
+        _RESEARCH,
+    ),
+    Entry(
+        "compare",
+        "earmark.cli.compare:compare",
+        "Say which of two models is better on the same clips, by how much, and how sure that is.",
+        _RESEARCH,
+    ),
+    Entry(
+        "baseline",
+        "earmark.cli.baseline:baseline",
+        "Measure what hand-made features and boosted trees reach: a network has to beat it.",
+        _RESEARCH,
+    ),
+    Entry(
+        "reproduce",
+        "earmark.cli.reproduce:reproduce",
+        "Train and measure the rows of a paper's tables; the paper's numbers stand beside. Or make the default model.",
+        _RESEARCH,
+    ),
+    Entry(
+        "analyze",
+        "earmark.cli.analyze:app",
+        "Draw what networks learned and where they fail: PNG, SVG, and the numbers behind them as CSV.",
+        _RESEARCH,
+    ),
+    Entry(
+        "export",
+        "earmark.cli.export:export",
+        "Export a checkpoint to ONNX: waveform in, probabilities out, card inside.",
+        _RESEARCH,
+    ),
+    Entry(
+        "import-weights",
+        "earmark.cli.import_weights:import_weights",
+        "Import published weights, recognised by the file's content.",
+        _RESEARCH,
+    ),
+)
+"""The commands, in the order of the help. A new one is a line here and a file of its own."""
+
+
+class _Commands(LazyGroup):
+    entries = COMMANDS
+
 
 app = typer.Typer(
     name="earmark",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -63,26 +125,6 @@ def main(
 ) -> None:
     """Listens to music and tags it: genres, instruments, moods, voices, from the sound alone."""
     load_plugins(plugin or ())
-
-
-app.command(no_args_is_help=True)(tag)
-app.command()(serve)
-app.add_typer(library.app, name="library")
-app.add_typer(models.app, name="models")
-app.add_typer(cluster.app, name="cluster")
-app.add_typer(data.app, name="data", rich_help_panel="For researchers")
-app.add_typer(distill.app, name="distill", rich_help_panel="For researchers")
-app.command(rich_help_panel="For researchers", no_args_is_help=True)(train)
-app.command(rich_help_panel="For researchers", no_args_is_help=True)(tune)
-app.command(rich_help_panel="For researchers", no_args_is_help=True)(evaluate)
-app.command(rich_help_panel="For researchers", no_args_is_help=True)(score)
-app.command(rich_help_panel="For researchers", no_args_is_help=True)(compare)
-app.command(rich_help_panel="For researchers", no_args_is_help=True)(baseline)
-app.command(rich_help_panel="For researchers", no_args_is_help=True)(reproduce)
-app.add_typer(analyze.app, name="analyze", rich_help_panel="For researchers")
-app.command(rich_help_panel="For researchers", no_args_is_help=True)(export)
-app.command("import-weights", rich_help_panel="For researchers", no_args_is_help=True)(import_weights)
-reflow_help(app)
 
 
 def run() -> None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.console import stderr_console
+from earmark.cli.options import Device, Quiet, Resamples, jobs_option, out_option
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -21,7 +24,7 @@ def reproduce(
             metavar="PAPER", help="dieleman2014, bristol, kim2018, pons2017, ensemble (see --list), or default."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of all papers' runs and results.")] = None,
+    out: Annotated[Path | None, out_option("Folder of all papers' runs and results.")] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Where the dataset lies.")] = None,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Train and measure on this dataset. Default: the paper's own.")
@@ -38,16 +41,14 @@ def reproduce(
         float | None,
         typer.Option("--hours", min=0.1, help="Of default alone: so much labelled audio; the bundled model had 35."),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Runs side by side. Default: one a core, one on a GPU.")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
-    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")] = 2000,
+    jobs: Annotated[int | None, jobs_option("Runs side by side.", "one per core, one on a GPU")] = None,
+    device: Device = "auto",
+    resamples: Resamples = 2000,
     show: Annotated[
         bool, typer.Option("--list", help="List tables and rows, of all papers or of PAPER, and stop.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and stop.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train and measure the rows of a paper's tables; the paper's numbers stand beside. Or make the default model.
 
@@ -66,8 +67,6 @@ def reproduce(
     `default` makes the model that comes with earmark: labels, students, their comparison, the model with its card and page.
     DIR then holds the folders emotify and corpus, and peers with the published weights; --dry-run shows the commands.
     """
-    from rich.console import Console
-
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
     require_extra("train", "`earmark reproduce`", "torch", "lightning", "yaml")
@@ -112,7 +111,7 @@ def reproduce(
         for task in tasks:
             typer.echo(f"{task.name}: {'done' if task.done() else task.folder}")
         return
-    messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+    messages = stderr_console(quiet=quiet)
     with exit_on_interrupt("the same command goes on where it was stopped"):
         _check_root(tasks)
         watcher = _Watcher(messages, tasks)

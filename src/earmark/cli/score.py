@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.console import stderr_console
+from earmark.cli.options import GROUPS_DEFAULT, Seed, format_option, out_option, quiet_option, resamples_option
+
 _FORMATS = ("text", "json")
 
 
@@ -21,7 +24,7 @@ def score(
         typer.Option(
             "--groups",
             help="What the intervals are drawn over: artist, song, clip, or a table clip -> artist or song. "
-            "Default: artists where all are known, else songs, else clips.",
+            f"{GROUPS_DEFAULT}",
         ),
     ] = None,
     threshold: Annotated[
@@ -36,15 +39,11 @@ def score(
         bool, typer.Option("--allow-missing", help="Measure the clips and tags that both tables have.")
     ] = False,
     per_tag: Annotated[bool, typer.Option("--per-tag", help="Show every tag, too.")] = False,
-    resamples: Annotated[
-        int, typer.Option("--resamples", min=0, help="Draws behind the 95 % intervals; 0 for none.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
-    output_format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for scores.parquet, report.json and report.md.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+    resamples: Annotated[int, resamples_option(0, "; 0 for none")] = 1000,
+    seed: Seed = 0,
+    output_format: Annotated[str, format_option("text or json.")] = "text",
+    out: Annotated[Path | None, out_option("Folder for scores.parquet, report.json and report.md.")] = None,
+    quiet: Annotated[bool, quiet_option("No notes on stderr.")] = False,
 ) -> None:
     """Measure any table of scores against any table of labels, with 95 % intervals.
 
@@ -67,15 +66,13 @@ def score(
         raise ConfigError(f"--format {output_format!r}: must be one of {', '.join(_FORMATS)}")
     require_extra("train", "`earmark score`", "pyarrow")
 
-    from rich.console import Console
-
     from earmark.evaluation.report import make_report
     from earmark.evaluation.run import write_results
     from earmark.evaluation.tables import match, read_groups, read_matrix, read_score_table
     from earmark.evaluation.thresholds import read_thresholds
     from earmark.report.evaluation_page import bootstrap_line, title, to_lines
 
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    messages = stderr_console()
     with exit_on_interrupt("nothing was written"):
         notes: list[str] = []
         if labels is None:

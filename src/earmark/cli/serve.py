@@ -153,7 +153,7 @@ def _show(ctx: typer.Context, settings: Any) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from earmark.cli.models import _console
+    from earmark.cli.console import table_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("flag", "environment", "value", "from"):
@@ -165,7 +165,7 @@ def _show(ctx: typer.Context, settings: Any) -> None:
         source = ctx.get_parameter_source(name)
         origin = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment"}.get(source.name if source else "", "default")
         table.add_row(max(parameter.opts, key=len), str(variable), escape(_value(name, settings)), origin)
-    _console().print(table)
+    table_console().print(table)
 
 
 def _value(name: str, settings: Any) -> str:

@@ -1,4 +1,4 @@
-"""Where a track lies: a path, or an address in a store; and fetching it from there.
+"""Addresses of tracks, which are paths or in a store, and fetching the tracks.
 
 Credentials come from the environment, as fsspec's file systems find them; an address never holds any.
 """
@@ -45,7 +45,7 @@ def holds_credentials(uri: str) -> bool:
 
 
 def folder_of(manifest: str) -> str:
-    """Where the relative paths of a manifest begin: the folder that it lies in, as path or address.
+    """Where the relative paths of a manifest begin: its folder, as path or address.
 
     >>> folder_of("s3://lists/2024/all.csv")
     's3://lists/2024'
@@ -121,7 +121,7 @@ class _TooLateError(Exception):
 
 
 class _Deadline(Callback):  # type: ignore[misc]  # fsspec has no types
-    """Told of every piece that has come."""
+    """Called after every block."""
 
     def __init__(self, deadline: float) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, NamedTuple, NoReturn
+from typing import IO, NamedTuple
 
 from earmark.cluster.addresses import absolute, folder_of, holds_credentials
 from earmark.core.errors import ConfigError, DataError
@@ -54,12 +54,11 @@ def read_manifest(manifest: str) -> Iterator[Row]:
                 f"{', '.join(names) or 'none'}"
             )
 
-    def refuse(problem: str) -> NoReturn:
-        raise DataError(f"{manifest}: {problem}")
-
     with _opened(manifest) as file:
-        rows = stream_rows(file, ending, header=need_uri, problem=refuse, columns=(ID_COLUMN, URI_COLUMN), lenient=True)
+        rows = stream_rows(file, ending, header=need_uri, columns=(ID_COLUMN, URI_COLUMN), lenient=True)
         for n_rows, row in enumerate(rows, start=1):
+            if row.problem is not None:
+                raise DataError(f"{manifest}: {row.where}: {row.problem}")
             own, uri = (_text(row.values.get(column)) for column in (ID_COLUMN, URI_COLUMN))
             if holds_credentials(uri):
                 refused.append(n_rows)

@@ -102,7 +102,8 @@ class Plan:
 def cut_rows(rows: Iterable[Row], shard_rows: int) -> Iterator[list[Row]]:
     """Rows of each shard: half of ``shard_rows`` to double of it, about as many on average.
 
-    A shard ends after a row whose hash says so. So the same rows are cut at the same places, whatever lies before them.
+    A row's hash decides whether a shard ends after it. So the same rows are cut at the same places, whatever precedes
+    them.
     """
     least, most = (shard_rows + 1) // 2, 2 * shard_rows
     every = max(1, shard_rows - least)
@@ -195,7 +196,7 @@ def is_shard(name: str) -> bool:
 
 
 def check_settings(store: Store, settings: Settings) -> None:
-    """One folder has the results of one model and one way of listening. Says so, or writes down which.
+    """A folder has the results of one model with one set of options. Checks it, or records them.
 
     Raises:
         ConfigError: the folder has results of other settings.
@@ -214,7 +215,9 @@ def check_settings(store: Store, settings: Settings) -> None:
         now = asdict(settings)
         differing = [name for name in now if before.get(name) != now[name]]
     except (ValueError, AttributeError) as error:
-        raise DataError(f"{store.at(SETTINGS)}: damaged; it said which model made the shards beside it") from error
+        raise DataError(
+            f"{store.at(SETTINGS)}: damaged; it records the model that made the shards beside it"
+        ) from error
     if differing:
         words = ", ".join(f"{name} {before.get(name)} there, {now[name]} now" for name in differing)
         raise ConfigError(f"{store}: holds results of another run ({words}). Name another folder with --out")

@@ -1,4 +1,4 @@
-"""Files of a shard's tracks: those in stores are fetched a few ahead of those that are listened to."""
+"""Files of a shard's tracks: those in stores are fetched a few ahead of those that are being tagged."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Fetcher:
     Args:
         rows: tracks.
         scratch: folder for what is fetched.
-        ahead: so many are fetched side by side, and lie ready.
+        ahead: so many are fetched at a time, and kept ready.
         timeout_seconds: a track that takes longer to fetch is given up.
 
     Attributes:
-        bytes_read: of tracks that were fetched, or listened to where they lie.
+        bytes_read: of tracks that were fetched, or read where they are.
     """
 
     def __init__(self, rows: list[Row], scratch: Path, *, ahead: int, timeout_seconds: float) -> None:

@@ -68,7 +68,7 @@ def prepare(
         out: folder of the shards: a path that all machines see, or the URI of an object store.
         sources: where the audio files lie, if not where the dataset says; else all machines must see its files.
         cores: that each shard is made with.
-        on_done: told after every shard.
+        on_done: called after every shard.
 
     Raises:
         ConfigError: options that contradict each other, or other shards in ``out`` than those wanted.
@@ -113,7 +113,7 @@ def _finished(store: Store, header: Header, pool: ThreadPoolExecutor) -> dict[in
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """One shard to be made, with all that whoever makes it must know."""
+    """One shard to be made, with all that a worker needs."""
 
     place: str
     number: int
@@ -181,8 +181,8 @@ class _Job:
         problems: list[str] = []
         try:
             while True:
-                room = max(1, int(ray.cluster_resources().get("CPU", 1)) // cores) * _AHEAD - len(waiting)
-                for number in [n for _, n in zip(range(max(0, room)), left, strict=False)]:
+                n_free = max(1, int(ray.cluster_resources().get("CPU", 1)) // cores) * _AHEAD - len(waiting)
+                for number in [n for _, n in zip(range(max(0, n_free)), left, strict=False)]:
                     waiting[remote.remote(self._task(number, cores))] = number
                 if not waiting:
                     break

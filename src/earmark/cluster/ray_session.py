@@ -25,7 +25,7 @@ def connected(address: str = "auto") -> Iterator[None]:
     Raises:
         DataError: no cluster there.
     """
-    # Settings that are read when Ray is imported or started. Who has set them otherwise, means it.
+    # Settings that are read when Ray is imported or started. Existing values are kept.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else a warning of Ray Data's own making, as an error
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray 2.x: workers without GPUs see what there is
@@ -44,9 +44,9 @@ def connected(address: str = "auto") -> Iterator[None]:
             environment = {"runtime_env": {"env_vars": {PLUGINS_VARIABLE: plugins}}} if plugins else {}
             ray.init(address=address, **environment, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise DataError(
-            f"no Ray cluster at {address} ({said}); start one with `ray start --head`, or use --address local"
+            f"no Ray cluster at {address} ({reason}); start one with `ray start --head`, or use --address local"
         ) from error
     try:
         yield

@@ -1,4 +1,4 @@
-"""A shard of results: Parquet with a row a track and a column a tag."""
+"""A shard of results: Parquet with a row per track and a column per tag."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEAD = (
     "weights_sha256",
     "warnings",
 )
-"""Columns before those of the tags; as far as `earmark tag --format jsonl` has them, they say the same."""
+"""Columns before those of the tags; those that `earmark tag --format jsonl` has, too, mean the same."""
 
 EMBEDDING = "embedding"
 _METADATA = b"earmark"
@@ -37,7 +37,7 @@ _MAGIC = b"PAR1"
 
 @dataclass(frozen=True, eq=False)
 class TrackScores:
-    """What was found out about a track.
+    """The result of a track.
 
     Attributes:
         scores: ``(n_tags,)`` float32; None for a track that failed.
@@ -65,7 +65,7 @@ def tag_columns(tags: Sequence[str]) -> list[str]:
     return [f"tag:{name}" if name in taken else name for name in tags]
 
 
-def shard_table(rows: Sequence[Row], heard: Sequence[TrackScores], tags: Sequence[str], settings: Settings) -> bytes:
+def shard_table(rows: Sequence[Row], results: Sequence[TrackScores], tags: Sequence[str], settings: Settings) -> bytes:
     """A shard as the bytes of a Parquet file, rows in their order.
 
     Bytes of a path that are not UTF-8 are shown as ``\\xNN``.
@@ -83,23 +83,23 @@ def shard_table(rows: Sequence[Row], heard: Sequence[TrackScores], tags: Sequenc
     columns: dict[str, Any] = {
         "id": [_shown(row.id) for row in rows],
         "uri": [_shown(row.uri) for row in rows],
-        "status": ["ok" if one.error is None else "error" for one in heard],
-        "error": [_shown(one.error) for one in heard],
-        "duration_seconds": [one.duration_seconds for one in heard],
-        "windows": [one.windows for one in heard],
-        "heard_seconds": [one.heard_seconds for one in heard],
+        "status": ["ok" if one.error is None else "error" for one in results],
+        "error": [_shown(one.error) for one in results],
+        "duration_seconds": [one.duration_seconds for one in results],
+        "windows": [one.windows for one in results],
+        "heard_seconds": [one.heard_seconds for one in results],
         "model": [settings.model] * len(rows),
         "weights_sha256": [settings.weights_sha256] * len(rows),
-        "warnings": [list(one.warnings) for one in heard],
+        "warnings": [list(one.warnings) for one in results],
     }
     for k, name in enumerate(tag_columns(tags)):
         types[name] = number
-        columns[name] = [None if one.scores is None else one.scores[k] for one in heard]
+        columns[name] = [None if one.scores is None else one.scores[k] for one in results]
     if settings.embeddings:
         types[EMBEDDING] = pa.list_(number)
-        columns[EMBEDDING] = [one.embedding for one in heard]
-    n_failed = sum(one.error is not None for one in heard)
-    seconds = sum(one.duration_seconds or 0.0 for one in heard)
+        columns[EMBEDDING] = [one.embedding for one in results]
+    n_failed = sum(one.error is not None for one in results)
+    seconds = sum(one.duration_seconds or 0.0 for one in results)
     counts = json.dumps({"n_rows": len(rows), "n_failed": n_failed, "audio_seconds": seconds})
     schema = pa.schema(list(types.items()), metadata={_METADATA: counts})
     out = pa.BufferOutputStream()
@@ -114,7 +114,7 @@ def shard_counts(store: Store, name: str, size: int | None = None) -> dict[str, 
 
     Raises:
         OSError, DataError: it cannot be read.
-        ValueError: it is none of ours.
+        ValueError: not written by earmark.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

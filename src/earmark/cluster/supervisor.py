@@ -1,4 +1,8 @@
-"""Listening to a shard's tracks through a process that may crash or hang: whatever a file does, it does to itself only."""
+"""Tags a shard's tracks in a process that may crash or hang: only the track that caused it fails.
+
+This is no process pool: one process tags several tracks at once (decoding and the network side by side), each with its
+own time limit, and after a crash the tracks that were being decoded are tried again one by one.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from earmark.cluster.results_table import TrackScores
-from earmark.cluster.worker_process import too_long
+from earmark.cluster.worker_process import timeout_message
 from earmark.core.errors import AudioError, DataError, ModelError
 
 _START_SECONDS = 300.0
 _STARTS = 3
-_GRACE_SECONDS = 5.0  # a decoder that answers cuts itself off; one that does not is ended after this
+_GRACE_SECONDS = 5.0  # the process stops a slow decoder itself; one that hangs is killed after this
 _GRACE_SHARE = 0.1
-_CRASHES_TOGETHER = 2  # whose culprit was not found; after that, each file is heard alone
-_LAST_WORDS_SECONDS = 1.0
+_MOST_UNEXPLAINED_CRASHES = 2  # whose cause was not found; after that, each file is tagged alone
+_EXIT_SECONDS = 1.0
 _POLL_SECONDS = 0.5
-_POLL_FETCHING_SECONDS = 0.01
+_POLL_WAITING_SECONDS = 0.01
 
 
 class Files(Protocol):
@@ -41,7 +45,7 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True)
-class _Death:
+class _WorkerDeath:
     """How a process ended, and the tracks that may have done it."""
 
     how: str
@@ -49,15 +53,15 @@ class _Death:
     hung: bool = False
 
 
-class Listening:
-    """Listens with one process, and starts another where that ends. Not for several threads.
+class WorkerSupervisor:
+    """Tags with one process, and starts another where that ends. Not thread-safe.
 
     Args:
         model: the ONNX file.
         options: of :class:`earmark.tagging.tagger.Tagger`.
         n_threads: that decode, and that run the network.
         timeout_seconds: a track that takes longer is cut off.
-        scratch: folder that is removed when this process ends, be it by force.
+        scratch: folder that is removed when this process ends, also when it is killed.
         module: what is run; see :mod:`earmark.cluster.worker_process`.
     """
 
@@ -73,36 +77,38 @@ class Listening:
     ) -> None:
         self.n_threads, self.timeout_seconds = n_threads, timeout_seconds
         arguments = [str(model), str(scratch), str(timeout_seconds), json.dumps(options)]
-        self._command = [sys.executable, "-P", "-m", module]  # -P: nothing is imported from where one stands
+        self._command = [sys.executable, "-P", "-m", module]  # -P: nothing is imported from the current folder
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self.cpu_seconds = 0.0
 
-    def hear(self, files: Files, n_files: int) -> list[TrackScores]:
+    def tag(self, files: Files, n_files: int) -> list[TrackScores]:
         """All tracks, in order.
 
         Raises:
             ModelError: the model cannot be loaded.
             DataError: the process cannot be started.
         """
-        heard: dict[int, TrackScores] = {}
+        results: dict[int, TrackScores] = {}
         n_together = 0
-        while missing := [number for number in range(n_files) if number not in heard]:
-            if n_together > _CRASHES_TOGETHER:
+        while missing := [number for number in range(n_files) if number not in results]:
+            if n_together > _MOST_UNEXPLAINED_CRASHES:
                 for number in missing:
-                    self._alone(files, number, heard)
+                    self._tag_alone(files, number, results)
                 break
-            death = self._hear(files, missing, heard)
+            death = self._tag_with_worker(files, missing, results)
             if death is None:
                 continue
             if death.hung:
-                self._settle(files, death.suspects[0], TrackScores(error=too_long(self.timeout_seconds)), heard)
+                self._settle(
+                    files, death.suspects[0], TrackScores(error=timeout_message(self.timeout_seconds)), results
+                )
                 continue
             n_together += 1
             for number in death.suspects:
-                self._alone(files, number, heard)
-        return [heard[number] for number in range(n_files)]
+                self._tag_alone(files, number, results)
+        return [results[number] for number in range(n_files)]
 
     def close(self) -> None:
         """End the process."""
@@ -117,73 +123,75 @@ class Listening:
                 self._process.wait()
             self._process = None
 
-    def _alone(self, files: Files, number: int, heard: dict[int, TrackScores]) -> None:
-        """A track that may have crashed the process, in one of its own."""
-        if number in heard:
+    def _tag_alone(self, files: Files, number: int, results: dict[int, TrackScores]) -> None:
+        """Tag one track by itself: it may have crashed the process."""
+        if number in results:
             return
-        death = self._hear(files, [number], heard)
-        if death is not None and number not in heard:
-            reason = too_long(self.timeout_seconds) if death.hung else f"{death.how} when it was listened to, twice"
-            self._settle(files, number, TrackScores(error=reason), heard)
+        death = self._tag_with_worker(files, [number], results)
+        if death is not None and number not in results:
+            reason = timeout_message(self.timeout_seconds) if death.hung else f"{death.how}, twice"
+            self._settle(files, number, TrackScores(error=reason), results)
 
-    def _hear(self, files: Files, numbers: list[int], heard: dict[int, TrackScores]) -> _Death | None:
-        """Tracks with one process. None where it came to the end, else how it died; what it answered is kept."""
+    def _tag_with_worker(
+        self, files: Files, numbers: list[int], results: dict[int, TrackScores]
+    ) -> _WorkerDeath | None:
+        """Tag with one process. None where it came to the end, else how it died; its results so far are kept."""
         connection = self._started()
-        waiting, flying, asked = deque(numbers), dict[int, float](), False
+        waiting, in_flight, asked = deque(numbers), dict[int, float](), False
         try:
             connection.send(("begin", self.n_threads))
             while True:
                 if asked:
-                    asked = not self._give(connection, files, waiting, flying, heard)
-                if connection.poll(_POLL_FETCHING_SECONDS if asked else _POLL_SECONDS):
+                    asked = not self._send_next(connection, files, waiting, in_flight, results)
+                if connection.poll(_POLL_WAITING_SECONDS if asked else _POLL_SECONDS):
                     word, *rest = connection.recv()
                     if word == "next":
                         asked = True
                     elif word == "done":
                         number, answer = rest
-                        flying.pop(number, None)
-                        self._settle(files, number, TrackScores(**answer), heard)
+                        in_flight.pop(number, None)
+                        self._settle(files, number, TrackScores(**answer), results)
                     else:
                         self.cpu_seconds += rest[0]
                         return None
-                first = next(iter(flying.items()), None)
+                first = next(iter(in_flight.items()), None)
                 patience = self.timeout_seconds + max(_GRACE_SECONDS, _GRACE_SHARE * self.timeout_seconds)
                 if first is not None and time.monotonic() - first[1] > patience:
                     self._end(kill=True)
-                    return _Death("hung", [first[0]], hung=True)
+                    return _WorkerDeath("hung", [first[0]], hung=True)
         except (EOFError, OSError):
-            suspects = list(flying)[-self.n_threads :]
-            return _Death(self._end(), suspects)
+            suspects = list(in_flight)[-self.n_threads :]
+            return _WorkerDeath(self._end(), suspects)
 
-    def _give(
+    def _send_next(
         self,
         connection: Connection,
         files: Files,
         waiting: deque[int],
-        flying: dict[int, float],
-        heard: dict[int, TrackScores],
+        in_flight: dict[int, float],
+        results: dict[int, TrackScores],
     ) -> bool:
-        """Answer a request for a file, if it is there by now."""
+        """Send the next file; False where it is not fetched yet."""
         while waiting:
             found = files.ready(waiting[0])
             if found is None:
                 return False
             number = waiting.popleft()
             if isinstance(found, AudioError):
-                self._settle(files, number, TrackScores(error=found.reason), heard)
+                self._settle(files, number, TrackScores(error=found.reason), results)
                 continue
-            flying[number] = time.monotonic()
+            in_flight[number] = time.monotonic()
             connection.send(("file", number, str(found)))
             return True
         connection.send(("end",))
         return True
 
-    def _settle(self, files: Files, number: int, answer: TrackScores, heard: dict[int, TrackScores]) -> None:
-        heard[number] = answer
+    def _settle(self, files: Files, number: int, answer: TrackScores, results: dict[int, TrackScores]) -> None:
+        results[number] = answer
         files.drop(number)
 
     def _started(self) -> Connection:
-        """The process, ready to listen."""
+        """The connection to a process that is ready."""
         for _ in range(_STARTS):
             if self._connection is not None:
                 return self._connection
@@ -194,7 +202,7 @@ class Listening:
                     [*self._command, str(there.fileno()), *self._arguments],
                     pass_fds=[there.fileno()],
                     stdin=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is for who asked
+                    start_new_session=True,  # a Ctrl-C must not reach it
                 )
             self._connection = Connection(here.detach())
             try:
@@ -207,7 +215,7 @@ class Listening:
             except (EOFError, OSError):
                 pass
             how = self._end()
-        raise DataError(f"the process that listens cannot be started: it {how}")
+        raise DataError(f"the process that tags cannot be started: it {how}")
 
     def _end(self, *, kill: bool = False) -> str:
         """End the process, if it has not ended; how it ended by itself.
@@ -216,7 +224,7 @@ class Listening:
         """
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(0 if kill else _LAST_WORDS_SECONDS)
+            self._process.wait(0 if kill else _EXIT_SECONDS)
         code = self._process.poll()
         self._process.kill()
         self._process.wait()

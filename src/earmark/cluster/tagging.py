@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from earmark import __version__
 from earmark.cluster.manifest import read_manifest
 from earmark.cluster.plan import STALE, WORK, Plan, Settings, Todo, check_settings, is_shard, make_plan
 from earmark.cluster.ray_session import connected
@@ -21,6 +20,7 @@ from earmark.cluster.results_table import shard_counts
 from earmark.cluster.worker import JOB, Job, Report, ShardWorker, remove_leftovers
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store, store_at
+from earmark.core.version import __version__
 from earmark.tagging.runtime import OnnxModel, find_model
 from earmark.tagging.tagger import MOST_SPARSE_WINDOWS
 
@@ -29,7 +29,7 @@ _READERS = 16
 
 @dataclass
 class Tally:
-    """How a run gets on, and what it came to.
+    """Counts of a run so far.
 
     Attributes:
         n_rows: tracks of the manifest.
@@ -69,27 +69,27 @@ class Tally:
         return self.core_hours * (self.n_rows - self.n_rows_kept) / self.n_rows_done
 
 
-class Watcher(Protocol):
-    """Told by :func:`tag_manifest` how it gets on. Who inherits from it hears only what it asks for."""
+class TaggingProgress(Protocol):
+    """Called by :func:`tag_manifest`. A subclass overrides the methods that it needs."""
 
     def planned(self, tally: Tally) -> None:
-        """The manifest was read, and it is known what is missing."""
+        """The manifest was read and compared with the results that exist."""
 
     def connected(self, n_workers: int) -> None:
-        """The cluster is there, with room for so many workers."""
+        """The cluster is connected, which can run so many workers."""
 
     def shard(self, report: Report, tally: Tally) -> None:
         """A shard is done, and counted."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """A message for the user."""
 
 
-class _Silent:
-    def told(self, *_: object) -> None:
+class _NoProgress:
+    def ignore(self, *_: object) -> None:
         pass
 
-    planned = connected = shard = note = told
+    planned = connected = shard = note = ignore
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ class TagJob:
         address: as for :func:`earmark.cluster.ray_session.connected`.
         windows, damaged, embeddings: as for :class:`earmark.tagging.tagger.Tagger`.
         shard_rows: tracks of a shard, about.
-        timeout_seconds: a track that takes longer, to fetch or to listen to, is cut off.
-        workers: so many at most; None for as many as the cluster has room for.
+        timeout_seconds: a track that takes longer, to fetch or to tag, is cut off.
+        workers: so many at most; None for as many as the cluster can run.
         cores: of each worker.
         retry_failed: make the shards anew in which a track failed.
 
@@ -139,7 +139,7 @@ class TagJob:
             raise ConfigError(problems)
 
 
-def tag_manifest(job: TagJob, watcher: Watcher | None = None) -> Tally:
+def tag_manifest(job: TagJob, progress: TaggingProgress | None = None) -> Tally:
     """Tag all tracks of a manifest, with all machines of a cluster.
 
     What is there already is kept: shards are named after their rows, the model and the settings. The same call again
@@ -153,7 +153,7 @@ def tag_manifest(job: TagJob, watcher: Watcher | None = None) -> Tally:
         ModelError: there is no such model.
         DataError: the manifest, the store or the cluster cannot be used. What is finished is kept.
     """
-    watcher = watcher or _Silent()
+    progress = progress or _NoProgress()
     path = find_model(job.model)
     store = store_at(job.out)
     settings, tags = _settings(job, path)
@@ -165,7 +165,7 @@ def tag_manifest(job: TagJob, watcher: Watcher | None = None) -> Tally:
     try:
         plan = make_plan(read_manifest(job.manifest), settings, store, run, redo)
         tally = _tally(store, plan)
-        watcher.planned(tally)
+        progress.planned(tally)
         if plan.todo:
             worker = Job(settings, tags, f"{WORK}/{run}/model.onnx", job.cores, job.timeout_seconds, __version__)
             store.write(worker.model_file, path.read_bytes())
@@ -174,7 +174,7 @@ def tag_manifest(job: TagJob, watcher: Watcher | None = None) -> Tally:
                 store.delete(name)
             try:
                 with connected(job.address):
-                    _make_all(plan.todo, store, run, job, tally, watcher)
+                    _make_all(plan.todo, store, run, job, tally, progress)
             finally:
                 if job.address == "local":  # elsewhere the next worker does it
                     remove_leftovers()
@@ -219,23 +219,23 @@ def _tally(store: Store, plan: Plan) -> Tally:
     )
 
 
-def _make_all(todo: list[Todo], store: Store, run: str, job: TagJob, tally: Tally, watcher: Watcher) -> None:
+def _make_all(todo: list[Todo], store: Store, run: str, job: TagJob, tally: Tally, progress: TaggingProgress) -> None:
     """Have all shards made. Those that were lost with their machine are asked for again."""
     while todo:
         done = set()
-        for report in _reports(todo, store, run, job, watcher):
+        for report in _reports(todo, store, run, job, progress):
             if report.fatal is not None:
                 raise DataError(f"machine {report.fatal}")
             done.add(report.name)
             _count(report, tally)
-            watcher.shard(report, tally)
+            progress.shard(report, tally)
         todo = [one for one in todo if one.name not in done]
         if todo and not done:
             raise DataError(
                 f"{len(todo)} shards could not be made: their workers died again and again (out of memory?)"
             )
         if todo:
-            watcher.note(f"{len(todo)} shards were lost with their workers, and are made anew")
+            progress.note(f"{len(todo)} shards were lost with their workers, and are made anew")
 
 
 def _count(report: Report, tally: Tally) -> None:
@@ -249,7 +249,7 @@ def _count(report: Report, tally: Tally) -> None:
     tally.bytes_written += report.bytes_written
 
 
-def _reports(todo: list[Todo], store: Store, run: str, job: TagJob, watcher: Watcher) -> Iterator[Report]:
+def _reports(todo: list[Todo], store: Store, run: str, job: TagJob, progress: TaggingProgress) -> Iterator[Report]:
     """Reports of shards as they come. Some may never come."""
     import ray
     import ray.data
@@ -258,13 +258,13 @@ def _reports(todo: list[Todo], store: Store, run: str, job: TagJob, watcher: Wat
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a lost shard is no reason to lose the others
-    room = max(1, int(ray.cluster_resources().get("CPU", 1)) // job.cores)
+    n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)) // job.cores)
     most = min(job.workers or len(todo), len(todo))  # machines may join later
-    watcher.connected(min(room, most))
+    progress.connected(min(n_workers, most))
     pool = ray.data.ActorPoolStrategy(
-        min_size=1, max_size=most, initial_size=min(room, most), max_tasks_in_flight_per_actor=2
+        min_size=1, max_size=most, initial_size=min(n_workers, most), max_tasks_in_flight_per_actor=2
     )
-    # A block a shard: each is a task, told of when it is done, and all that is lost with a machine.
+    # One block per shard: each is a task that is reported when it is done, and all that is lost with a machine.
     items = ray.data.from_items([{"todo": json.dumps(asdict(one))} for one in todo], override_num_blocks=len(todo))
     reports = items.map_batches(
         ShardWorker,

@@ -18,7 +18,7 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store, store_at
 from earmark.datasets import load_dataset
 from earmark.shards import ShardAudio
-from earmark.training.callbacks import LogRow, Watcher
+from earmark.training.callbacks import LogRow, TrainingProgress
 from earmark.training.checkpoint_callback import CHECKPOINT_FOLDER, RECIPE_NAME
 from earmark.training.data_setup import chosen_clips
 from earmark.training.lightning_setup import DEVICES
@@ -26,7 +26,7 @@ from earmark.training.sections import Recipe
 
 _log = logging.getLogger("earmark.training")
 
-_NOTES_EVERY_SECONDS = 0.3
+_MESSAGES_EVERY_SECONDS = 0.3
 _PLACING_SECONDS = "15"  # Ray may still count the cores of a machine that was just lost: then it must ask anew
 
 
@@ -60,7 +60,7 @@ def train(
     max_failures: int = 5,
     tensorboard: bool = False,
     measure_training: int = 0,
-    watcher: Watcher | None = None,
+    progress: TrainingProgress | None = None,
 ) -> ClusterTrainingResult:
     """Train a model by a recipe, on the cluster that Ray is connected to.
 
@@ -70,9 +70,9 @@ def train(
 
     Args:
         recipe: with ``data.root`` set.
-        out: the run's folder: a path that all machines see, or the URI of a store. What lies in it is what
+        out: the run's folder: a path that all machines see, or the URI of a store. Its content is what
             ``earmark train`` leaves.
-        resume: go on with the run that lies there; where none does, a fresh one is begun.
+        resume: continue the run in this folder; where there is none, start a fresh one.
         workers: processes that train together, each on a GPU of its own where there are GPUs.
         min_workers: go on with so few where machines are lost, until others come; None waits for all.
         cores: CPU cores of each worker.
@@ -81,7 +81,7 @@ def train(
             URI of a store; None where all machines see the dataset's files.
         readers: processes of each worker that read ahead; None as :func:`earmark.training.run.train` has it.
         max_failures: so often the workers may be started again.
-        tensorboard, measure_training, watcher: see there.
+        tensorboard, measure_training, progress: see there.
 
     Raises:
         ConfigError: recipe and device problems, a place with a run in it without ``resume``, or resuming with another
@@ -99,9 +99,9 @@ def train(
     if len(dataset.split("validation")) < workers:
         raise ConfigError(f"workers {workers}: there are fewer validation clips than that; use fewer workers")
     if shards is not None:
-        ShardAudio(shards)  # complete? said here, and not by each worker
-    return _Run(store, recipe.training.epochs, watcher).fit(
-        lambda notes, chosen: TrainingJob(
+        ShardAudio(shards)  # raises where it is not complete, here and not in each worker
+    return _Run(store, recipe.training.epochs, progress).fit(
+        lambda messages, chosen: TrainingJob(
             recipe=recipe,
             dataset=dataset,
             out=store.place,
@@ -111,7 +111,7 @@ def train(
             jobs=cores,
             tensorboard=tensorboard,
             measure_training=measure_training,
-            notes=notes,
+            messages=messages,
         ),
         workers if min_workers is None or min_workers == workers else (min_workers, workers),
         cores,
@@ -139,25 +139,25 @@ def _check(recipe: Recipe, workers: int, min_workers: int | None, cores: int, de
         raise ConfigError(problems)
 
 
-class _Notes:
+class _Messages:
     """An actor beside the driver: what the first worker tells until the driver asks."""
 
     def __init__(self) -> None:
-        self.notes: list[Any] = []
+        self.messages: list[Any] = []
 
-    def add(self, note: Any) -> None:
-        self.notes.append(note)
+    def add(self, message: Any) -> None:
+        self.messages.append(message)
 
     def take(self) -> list[Any]:
-        taken, self.notes = self.notes, []
+        taken, self.messages = self.messages, []
         return taken
 
 
 class _Run:
     """The driver's side of one run."""
 
-    def __init__(self, store: Store, n_epochs: int, watcher: Watcher | None) -> None:
-        self.store, self.n_epochs, self.watcher = store, n_epochs, watcher
+    def __init__(self, store: Store, n_epochs: int, progress: TrainingProgress | None) -> None:
+        self.store, self.n_epochs, self.progress = store, n_epochs, progress
         self.failed: str | None = None
 
     def fit(
@@ -183,11 +183,11 @@ class _Run:
                     there.get(kind, 0),
                 )
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        notes = ray.remote(num_cpus=0, scheduling_strategy=here)(_Notes).remote()
+        messages = ray.remote(num_cpus=0, scheduling_strategy=here)(_Messages).remote()
         with tempfile.TemporaryDirectory(prefix="earmark-ray-train-") as folder:
             trainer = TorchTrainer(
                 train_worker,
-                train_loop_config={"job": make_job(notes, "cuda" if use_gpu else "cpu")},
+                train_loop_config={"job": make_job(messages, "cuda" if use_gpu else "cpu")},
                 scaling_config=ScalingConfig(
                     num_workers=workers,
                     use_gpu=use_gpu,
@@ -199,12 +199,12 @@ class _Run:
                 ),
             )
             try:
-                with _signals_as_before(), self._listening(ray, notes):
+                with _signals_as_before(), self._receiving(ray, messages):
                     outcome: Outcome = trainer.fit().return_value
             except TrainingFailedError as error:
                 raise DataError(self._why(error)) from error
             finally:
-                ray.kill(notes)
+                ray.kill(messages)
         if outcome.error is not None:
             raise ConfigError(outcome.error) if outcome.usage_error else DataError(outcome.error)
         return ClusterTrainingResult(
@@ -217,26 +217,28 @@ class _Run:
 
     def _why(self, error: Exception) -> str:
         causes = getattr(error, "worker_failures", {}) or {0: error}
-        said = self.failed or "; ".join(f"worker {rank}: {_last_line(cause)}" for rank, cause in sorted(causes.items()))
-        return f"{self.store}: the workers were lost or failed too often ({said}); go on with --resume"
+        reason = self.failed or "; ".join(
+            f"worker {rank}: {_last_line(cause)}" for rank, cause in sorted(causes.items())
+        )
+        return f"{self.store}: the workers were lost or failed too often ({reason}); go on with --resume"
 
     @contextmanager
-    def _listening(self, ray: Any, notes: Any) -> Iterator[None]:
+    def _receiving(self, ray: Any, messages: Any) -> Iterator[None]:
         """Pass on what the workers tell, from a thread beside the one that waits for the end."""
         over = threading.Event()
 
-        def listen() -> None:
+        def receive() -> None:
             while True:
-                last = over.wait(_NOTES_EVERY_SECONDS)
+                last = over.wait(_MESSAGES_EVERY_SECONDS)
                 try:
-                    for what, args in ray.get(notes.take.remote(), timeout=30):
+                    for what, args in ray.get(messages.take.remote(), timeout=30):
                         self._pass_on(what, args)
                 except ray.exceptions.RayError as error:
-                    _log.debug("no notes from the workers: %s", error)
+                    _log.debug("no messages from the workers: %s", error)
                 if last:
                     return
 
-        thread = threading.Thread(target=listen, name="earmark-notes", daemon=True)
+        thread = threading.Thread(target=receive, name="earmark-messages", daemon=True)
         thread.start()
         try:
             yield
@@ -245,12 +247,12 @@ class _Run:
             thread.join(60)
 
     def _pass_on(self, what: str, args: tuple[Any, ...]) -> None:
-        if what == "said":
+        if what == "log":
             _log.log(*args)
         elif what == "failed":
             self.failed = args[0]
-        elif self.watcher is not None:
-            getattr(self.watcher, what)(*args)
+        elif self.progress is not None:
+            getattr(self.progress, what)(*args)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """What each process of a cluster training does: the run of :mod:`earmark.training`, with its folder kept in a store.
 
-The folder of the run lies on the worker's own disk while it runs. The first process brings what an epoch has changed to the
-store, the state last, and all processes begin from the state that is there. So a run that loses a process, or all of
-them, goes on from its last epoch wherever it is started again.
+The folder of the run is on the worker's own disk while it runs. The first process uploads what an epoch
+has changed, the state last, and all processes start from the stored state. So a run that loses a process, or all of
+them, continues from its last epoch wherever it is started again.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from earmark.training.callbacks import LogRow
 from earmark.training.checkpoint_callback import STATE_NAME
 from earmark.training.sections import Recipe
 
-_SECONDS_BETWEEN_BATCHES = 0.5  # of which the driver is told
+_SECONDS_BETWEEN_BATCHES = 0.5  # that are reported to the driver
 _TRIES, _PAUSE_SECONDS = 20, 0.5  # to see the state that the first process sees, on a disk of a network
 
-Note = tuple[str, tuple[Any, ...]]
-"""What the driver is told: the name of a watcher's method, or "said" or "failed", and its arguments."""
+Message = tuple[str, tuple[Any, ...]]
+"""For the driver: the name of a method of TrainingProgress, or "log" or "failed", and its arguments."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingJob:
-    """All that a worker must know.
+    """All that a worker needs.
 
     Attributes:
         recipe: with every default filled in.
@@ -43,8 +43,8 @@ class TrainingJob:
         device: "cpu" or "cuda".
         readers: processes that read ahead, see :func:`earmark.training.run.train`.
         jobs: files decoded side by side.
-        tensorboard, measure_training: see there, too.
-        notes: the actor that is told how it gets on.
+        tensorboard, measure_training: see there.
+        messages: the actor that takes messages for the driver.
     """
 
     recipe: Recipe
@@ -56,12 +56,12 @@ class TrainingJob:
     jobs: int
     tensorboard: bool
     measure_training: int
-    notes: Any
+    messages: Any
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker comes to: the end of the run, or the error that no new start would mend."""
+    """The result of a worker: the end of the run, or an error that a restart would not cure."""
 
     best_epoch: int = 0
     selection: float = 0.0
@@ -75,7 +75,7 @@ def train_worker(config: dict[str, Any]) -> Outcome:
     """For Ray Train: run in each process of the group.
 
     Raises:
-        ProcessLostError, StoreError: what a new start may mend; Ray makes it.
+        ProcessLostError, StoreError: what a restart may cure; Ray restarts the worker.
     """
     from earmark.training.lightning_setup import ProcessLostError
 
@@ -85,8 +85,8 @@ def train_worker(config: dict[str, Any]) -> Outcome:
     except (ProcessLostError, StoreError):
         raise
     except EarmarkError as error:
-        _tell(job.notes, "failed", str(error))
-        _let_others_go()
+        _report(job.messages, "failed", str(error))
+        _leave_process_group()
         return Outcome(usage_error=isinstance(error, ConfigError), error=str(error))
 
 
@@ -98,17 +98,20 @@ def _train(job: TrainingJob) -> Outcome:
     import ray.train
     from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 
-    from earmark.training.lightning_setup import Place
+    from earmark.training.lightning_setup import DistributedContext
     from earmark.training.run import train
 
     context = ray.train.get_context()
     rank = context.get_world_rank()
-    place = Place(rank, context.get_world_size(), RayLightningEnvironment(), RayDDPStrategy())
+    distributed = DistributedContext(rank, context.get_world_size(), RayLightningEnvironment(), RayDDPStrategy())
     store = store_at(job.out)
-    with tempfile.TemporaryDirectory(prefix="earmark-run-") as scratch, _said(job.notes if rank == 0 else None):
+    with (
+        tempfile.TemporaryDirectory(prefix="earmark-run-") as scratch,
+        _forwarding_logs(job.messages if rank == 0 else None),
+    ):
         folder = Path(scratch) / "run"
         resuming = _fetch_state(store, folder, rank)
-        watcher = _Bringer(folder, store, job.notes)
+        progress = _StoreUploader(folder, store, job.messages)
         result = train(
             job.recipe,
             folder,
@@ -119,12 +122,12 @@ def _train(job: TrainingJob) -> Outcome:
             jobs=job.jobs,
             tensorboard=job.tensorboard,
             measure_training=job.measure_training,
-            watcher=watcher if rank == 0 else None,
+            progress=progress if rank == 0 else None,
             material=(job.dataset, None),
-            place=place,
+            distributed=distributed,
         )
         if rank == 0:
-            watcher.bring()
+            progress.upload()
     return Outcome(result.best_epoch, result.selection, result.history, result.resumed_after)
 
 
@@ -158,50 +161,50 @@ def _fetch_state(store: Store, folder: Path, rank: int) -> bool:
     return True
 
 
-class _Bringer:
-    """A watcher of the first process: brings the run's folder to the store after each epoch, and tells the driver."""
+class _StoreUploader:
+    """Progress of the first process: uploads the run's folder after each epoch, and reports to the driver."""
 
-    def __init__(self, folder: Path, store: Store, notes: Any) -> None:
-        self.folder, self.store, self.notes = folder, store, notes
-        self._brought: dict[str, tuple[int, int]] = {}
-        self._told_at = 0.0
+    def __init__(self, folder: Path, store: Store, messages: Any) -> None:
+        self.folder, self.store, self.messages = folder, store, messages
+        self._uploaded: dict[str, tuple[int, int]] = {}
+        self._reported_at = 0.0
         state = folder / STATE_NAME
         if state.exists():
-            self._brought[STATE_NAME] = _version(state)
+            self._uploaded[STATE_NAME] = _version(state)
 
     def decoding(self, done: int, total: int) -> None:
         """Files decoded so far."""
         if done == total or self._is_time():
-            _tell(self.notes, "decoding", done, total)
+            _report(self.messages, "decoding", done, total)
 
     def batch(self, epoch: int, done: int, total: int, loss: float, windows_per_second: float) -> None:
         """A batch is done."""
         if self._is_time():
-            _tell(self.notes, "batch", epoch, done, total, loss, windows_per_second)
+            _report(self.messages, "batch", epoch, done, total, loss, windows_per_second)
 
     def epoch(self, row: LogRow) -> None:
         """An epoch is done, and its state written."""
-        self.bring()
-        _tell(self.notes, "epoch", row)
+        self.upload()
+        _report(self.messages, "epoch", row)
 
-    def bring(self) -> None:
-        """Bring what has changed to the store, the state last. Raises StoreError."""
+    def upload(self) -> None:
+        """Upload what has changed, the state last. Raises StoreError."""
         files = [path for path in self.folder.rglob("*") if path.is_file() and not path.name.endswith(".part")]
         for path in sorted(files, key=lambda path: (path.name == STATE_NAME, path)):
             name, version = path.relative_to(self.folder).as_posix(), _version(path)
-            if self._brought.get(name) == version:
+            if self._uploaded.get(name) == version:
                 continue
             try:
                 self.store.put(name, path)
             except (OSError, DataError) as error:
                 raise StoreError(f"{self.store}: cannot be written ({error})") from error
-            self._brought[name] = version
+            self._uploaded[name] = version
 
     def _is_time(self) -> bool:
         now = time.monotonic()
-        if now - self._told_at < _SECONDS_BETWEEN_BATCHES:
+        if now - self._reported_at < _SECONDS_BETWEEN_BATCHES:
             return False
-        self._told_at = now
+        self._reported_at = now
         return True
 
 
@@ -214,13 +217,13 @@ def _digest(content: bytes | None) -> str:
     return "none" if content is None else hashlib.sha256(content).hexdigest()
 
 
-def _tell(notes: Any, what: str, *args: Any) -> None:
-    """Tell the driver, without waiting for it; whether it still listens changes nothing for the run."""
+def _report(messages: Any, what: str, *args: Any) -> None:
+    """Report to the driver, without waiting for it; the run continues whether or not the driver is there."""
     with suppress(Exception):
-        notes.add.remote((what, args))
+        messages.add.remote((what, args))
 
 
-def _let_others_go() -> None:
+def _leave_process_group() -> None:
     """Close the connections to the other processes, so that none waits for this one in vain."""
     import torch.distributed
 
@@ -230,12 +233,12 @@ def _let_others_go() -> None:
 
 
 @contextmanager
-def _said(notes: Any) -> Iterator[None]:
-    """What the run says in its log is told the driver; nothing where ``notes`` is None."""
-    if notes is None:
+def _forwarding_logs(messages: Any) -> Iterator[None]:
+    """Forward the run's log to the driver; nothing where ``messages`` is None."""
+    if messages is None:
         yield
         return
-    handler = _Handler(notes)
+    handler = _LogForwarder(messages)
     logger = logging.getLogger("earmark")
     logger.addHandler(handler)
     try:
@@ -244,10 +247,10 @@ def _said(notes: Any) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-class _Handler(logging.Handler):
-    def __init__(self, notes: Any) -> None:
+class _LogForwarder(logging.Handler):
+    def __init__(self, messages: Any) -> None:
         super().__init__(logging.INFO)
-        self.notes = notes
+        self.messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        _tell(self.notes, "said", record.levelno, record.getMessage())
+        _report(self.messages, "log", record.levelno, record.getMessage())

@@ -1,4 +1,4 @@
-"""What a machine of the cluster does: a shard's tracks are fetched and listened to, and the shard is written."""
+"""A worker of the cluster: fetches and tags a shard's tracks, and writes the shard."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from typing import Any, TypeVar
 from earmark.cluster.plan import WORK, Settings, Todo, read_plan
 from earmark.cluster.prefetch import Fetcher
 from earmark.cluster.results_table import shard_counts, shard_table
-from earmark.cluster.supervisor import Listening
+from earmark.cluster.supervisor import WorkerSupervisor
 from earmark.core.errors import ConfigError, DataError, EarmarkError
 from earmark.core.storage import Store
 
 logger = logging.getLogger(__name__)
 
 JOB = "job.json"
-FAILURES_TOLD = 20
+MOST_FAILURES_NAMED = 20
 """Failed tracks of a shard that a report names; the shard has all."""
 
 _FETCHED_AHEAD = 4  # for each core
@@ -39,14 +39,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker has to know; lies in the store.
+    """What every worker needs to know; kept in the store.
 
     Attributes:
         settings: what decides the shards.
         tags: names, in the model's order.
         model_file: in the store.
         cores: a worker's.
-        timeout_seconds: a track that takes longer, to fetch or to listen to, is cut off.
+        timeout_seconds: a track that takes longer, to fetch or to tag, is cut off.
         version: of earmark.
     """
 
@@ -70,17 +70,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker says of a shard.
+    """A worker's report on a shard.
 
     Attributes:
         name: of the shard.
         n_rows, n_failed: tracks.
-        audio_seconds: length of those that were listened to.
+        audio_seconds: length of those that were tagged.
         core_seconds: time it took, times the cores that were held for it.
         cpu_seconds: that the decoder and the network used of it.
         bytes_read, bytes_written: tracks, and the shard.
         failures: address and reason of the first tracks that failed.
-        kept: it was there already, made by a worker that was lost before it could say so.
+        kept: it was there already, made by a worker that was lost before it could report.
         fatal: why nothing can be made at all; nothing else is true then.
     """
 
@@ -126,10 +126,10 @@ class ShardWorker:
             return Report(todo.name, fatal=f"{platform.node()}: {type(error).__name__}: {error}")
 
     def _set_up(self) -> None:
-        from earmark import __version__
+        from earmark.core.version import __version__
 
         self._store = Store(self._place)
-        text = _again(lambda: self._store.read_if_there(f"{WORK}/{self._run}/{JOB}"))
+        text = _retried(lambda: self._store.read_if_there(f"{WORK}/{self._run}/{JOB}"))
         if text is None:
             raise DataError(
                 f"{self._store} is not there; it must be a folder that all machines share, or an object store"
@@ -141,12 +141,12 @@ class ShardWorker:
         scratch = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
         atexit.register(self.close)
         model = scratch / "model.onnx"
-        model.write_bytes(_again(lambda: self._store.read(self._job.model_file)))
+        model.write_bytes(_retried(lambda: self._store.read(self._job.model_file)))
         with model.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != self._job.settings.weights_sha256:
                 raise DataError(f"{self._store.at(self._job.model_file)}: is not the model that it should be")
         settings = self._job.settings
-        self._listening = Listening(
+        self._supervisor = WorkerSupervisor(
             model,
             {"damaged": settings.damaged, "embeddings": settings.embeddings, "windows": settings.windows},
             n_threads=self._job.cores,
@@ -158,45 +158,45 @@ class ShardWorker:
     def _make(self, todo: Todo) -> Report:
         store, job = self._store, self._job
         started = time.monotonic()
-        size = _again(lambda: store.size(todo.name))
+        size = _retried(lambda: store.size(todo.name))
         if size:
             try:
                 return Report(todo.name, kept=True, **shard_counts(store, todo.name, size))
             except ValueError:
                 logger.warning("%s is damaged, and is made anew", store.at(todo.name))
-        rows = _again(lambda: read_plan(store, todo.plan, todo.group))
+        rows = _retried(lambda: read_plan(store, todo.plan, todo.group))
         assert self._scratch is not None
-        before = self._listening.cpu_seconds
+        before = self._supervisor.cpu_seconds
         files = Fetcher(rows, self._scratch, ahead=_FETCHED_AHEAD * job.cores, timeout_seconds=job.timeout_seconds)
         try:
-            heard = self._listening.hear(files, len(rows))
+            results = self._supervisor.tag(files, len(rows))
         finally:
             files.close()
-        content = shard_table(rows, heard, job.tags, job.settings)
-        _again(lambda: store.write(todo.name, content))
-        failed = [(row.uri, one.error) for row, one in zip(rows, heard, strict=True) if one.error is not None]
+        content = shard_table(rows, results, job.tags, job.settings)
+        _retried(lambda: store.write(todo.name, content))
+        failed = [(row.uri, one.error) for row, one in zip(rows, results, strict=True) if one.error is not None]
         return Report(
             name=todo.name,
             n_rows=len(rows),
             n_failed=len(failed),
-            audio_seconds=sum(one.duration_seconds or 0.0 for one in heard),
+            audio_seconds=sum(one.duration_seconds or 0.0 for one in results),
             core_seconds=(time.monotonic() - started) * job.cores,
-            cpu_seconds=self._listening.cpu_seconds - before,
+            cpu_seconds=self._supervisor.cpu_seconds - before,
             bytes_read=files.bytes_read,
             bytes_written=len(content),
-            failures=[[uri, reason] for uri, reason in failed[:FAILURES_TOLD]],
+            failures=[[uri, reason] for uri, reason in failed[:MOST_FAILURES_NAMED]],
         )
 
     def close(self) -> None:
-        """End the process that listens, and remove what was fetched."""
+        """End the process that tags, and remove what was fetched."""
         if self._scratch is not None:
-            self._listening.close()
+            self._supervisor.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
 
 
 def remove_leftovers() -> None:
-    """Remove what workers left on this machine that were killed together with the process that listens."""
+    """Remove what workers left on this machine that were killed together with their process."""
     if os.name == "nt":  # where signal 0 is no question
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
@@ -208,8 +208,8 @@ def remove_leftovers() -> None:
             continue
 
 
-def _again(work: Callable[[], T]) -> T:
-    """A store may fail for a moment."""
+def _retried(work: Callable[[], T]) -> T:
+    """Try again where a store fails for a moment."""
     pause = _FIRST_PAUSE_SECONDS
     for _ in range(_TRIES - 1):
         try:

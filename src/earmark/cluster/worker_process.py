@@ -1,10 +1,10 @@
-"""The process that listens: one Tagger, decoding and the network side by side. Light: no Ray, no stores, no PyTorch.
+"""The process that tags: one Tagger, decoding and the network side by side. Light: no Ray, no stores, no PyTorch.
 
-It is a process of its own, since no thread can end a decoder that hangs, and a decoder that crashes takes its process
-along. It asks for paths one at a time and answers in their order, over a socket that it inherits:
+It is a separate process because no thread can end a decoder that hangs, and a decoder that crashes ends its process.
+It asks for paths one at a time and answers in their order, over a socket that it inherits:
 
-    here:    ready {...} | failed TEXT;  next;  done K {...};  finished CPU_SECONDS
-    there:   begin N_THREADS;  file K PATH;  end
+    worker:      ready {...} | failed TEXT;  next;  done K {...};  finished CPU_SECONDS
+    supervisor:  begin N_THREADS;  file K PATH;  end
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.tagger import Tagger
 
 
-class _Listener:
+class _Worker:
     def __init__(self, connection: Connection, scratch: str, timeout_seconds: float) -> None:
         self.connection, self.scratch, self.timeout_seconds = connection, scratch, timeout_seconds
         self.inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
@@ -51,10 +51,10 @@ class _Listener:
             try:
                 self.connection.send(message)
             except OSError:
-                self._gone()
+                self._parent_gone()
 
     def _paths(self, order: deque[int]) -> Iterator[Path]:
-        """Asked by the threads that decode, one at a time, when they are ready for another."""
+        """Called by the threads that decode, one at a time, when they are ready for another file."""
         while True:
             self.send("next")
             word, *rest = self.inbox.get()
@@ -67,28 +67,28 @@ class _Listener:
 
     def _watch(self, path: Path, _seconds: float) -> None:
         if time.monotonic() - self.started[path] > self.timeout_seconds:
-            raise AudioError(too_long(self.timeout_seconds), path)
+            raise AudioError(timeout_message(self.timeout_seconds), path)
 
     def _receive(self) -> None:
         while True:
             try:
                 self.inbox.put(self.connection.recv())
             except (EOFError, OSError):
-                self._gone()
+                self._parent_gone()
 
-    def _gone(self) -> NoReturn:
-        """Whoever asked has ended, perhaps by force: leave nothing behind."""
+    def _parent_gone(self) -> NoReturn:
+        """The supervisor has ended, perhaps by force: remove the scratch folder and end."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         os._exit(0)
 
 
-def too_long(timeout_seconds: float) -> str:
-    """What is said of a track that was cut off."""
-    return f"took longer than {timeout_seconds:g} s to listen to: cut off"
+def timeout_message(timeout_seconds: float) -> str:
+    """The error of a track that was cut off."""
+    return f"took longer than {timeout_seconds:g} s: cut off"
 
 
 def _answer(result: TagScores | AudioError) -> dict[str, Any]:
-    """What is known of a track, as :class:`earmark.cluster.results_table.TrackScores` takes it."""
+    """The result of a track, as :class:`earmark.cluster.results_table.TrackScores` takes it."""
     if isinstance(result, AudioError):
         return {"error": result.reason}
     return {
@@ -108,15 +108,15 @@ def _cpu_seconds() -> float:
 def main() -> None:
     """``python -m earmark.cluster.worker_process SOCKET MODEL SCRATCH TIMEOUT_SECONDS OPTIONS``; options of Tagger as JSON."""
     socket, model, scratch, timeout_seconds, options = sys.argv[1:]
-    listener = _Listener(Connection(int(socket)), scratch, float(timeout_seconds))
+    worker = _Worker(Connection(int(socket)), scratch, float(timeout_seconds))
     try:
         tagger = Tagger.from_file(model, **json.loads(options))
     except EarmarkError as error:
-        listener.send("failed", str(error))
+        worker.send("failed", str(error))
         return
-    listener.send("ready", {"tags": list(tagger.card.vocabulary.names), "embedding_dims": tagger.embedding_dims})
+    worker.send("ready", {"tags": list(tagger.card.vocabulary.names), "embedding_dims": tagger.embedding_dims})
     with contextlib.suppress(KeyboardInterrupt):
-        listener.serve(tagger)
+        worker.serve(tagger)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
@@ -12,38 +12,37 @@ Content = bytes | memoryview
 
 
 def write_atomic(path: Path, content: Content) -> None:
-    """Write beside and rename: the file at ``path`` is the old one or the new one, never half of it."""
+    """Write to a temporary file and rename it: ``path`` is the old or the new file, never a part of one."""
     write_together({path: content})
 
 
 def write_together(contents: Mapping[Path, Content]) -> None:
-    """Write several files of one folder: all of them are the new ones, or, where the disk is full, all the old ones.
+    """Write several files of one folder: all are the new ones or, if the disk is full, all the old ones.
 
-    They are renamed only when all are on the disk. A process that is killed just between two renames leaves some of
-    either kind.
+    They are renamed only when all are on the disk. A process that is killed between two renames leaves some of each.
     """
-    beside = {path: path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part") for path in contents}
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part") for path in contents}
     try:
         for path, content in contents.items():
-            with beside[path].open("wb") as file:
+            with temporary[path].open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        for path, part in beside.items():
+        for path, part in temporary.items():
             part.replace(path)
     finally:
-        for part in beside.values():
+        for part in temporary.values():
             part.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path, *, older_than_seconds: float = 0.0) -> None:
-    """Remove what killed processes had begun to write into a folder.
+    """Remove temporary files that killed processes left in a folder.
 
-    Where other processes may be writing at the same time, only what is old enough to be left over for sure.
+    With ``older_than_seconds``, files that other processes may be writing at this moment are kept.
     """
     for part in folder.glob(".*.part"):
         try:
             if time.time() - part.stat().st_mtime >= older_than_seconds:
                 part.unlink()
-        except OSError:  # another process was faster, or it is not ours to remove: it disturbs nobody
+        except OSError:  # removed by another process, or not permitted: harmless
             continue

@@ -1,4 +1,4 @@
-"""Audio formats, as data: endings, FFmpeg's names, how each is sought and checked, and who writes its tags.
+"""Audio formats, as data: endings, FFmpeg's names, how each is sought and checked.
 
 A new format is one entry in :data:`FORMATS`. The browser page has its endings from `web/src/audio_suffixes.json`, which
 `python web/tests/from_python.py` writes.
@@ -35,8 +35,6 @@ class AudioFormat:
         exact_positions: seeking finds positions exactly to the sample. Elsewhere time stamps are rounded to
             milliseconds (Matroska, ASF), or positions are estimated (ADTS).
         length: how the length is known; None where it is only estimated, and nothing can be checked.
-        tag_writer: key of the class that reads and writes its tags, in
-            :data:`earmark.library.tagfiles.formats.TAG_WRITERS`; None where tags are not written.
     """
 
     name: str
@@ -46,7 +44,6 @@ class AudioFormat:
     page_suffixes: tuple[str, ...] = ()
     exact_positions: bool = False
     length: LengthSource | None = None
-    tag_writer: str | None = None
 
 
 # Playlists, network streams and picture formats are left out on purpose: FFmpeg would follow addresses in a text file
@@ -60,7 +57,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         page_suffixes=(".mp3", ".mp2"),
         exact_positions=True,
         length="mp3",
-        tag_writer="id3",
     ),
     AudioFormat(
         "WAV",
@@ -70,7 +66,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         page_suffixes=(".wav", ".wave"),
         exact_positions=True,
         length="riff",
-        tag_writer="id3",
     ),
     AudioFormat(
         "FLAC",
@@ -80,7 +75,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         page_suffixes=(".flac",),
         exact_positions=True,
         length="header",
-        tag_writer="vorbis",
     ),
     AudioFormat(
         "Ogg (Vorbis, Opus, FLAC, Speex)",
@@ -90,7 +84,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         page_suffixes=(".ogg", ".oga", ".opus"),
         exact_positions=True,
         length="ogg",
-        tag_writer="vorbis",
     ),
     AudioFormat(
         "M4A",
@@ -100,7 +93,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         page_suffixes=(".m4a", ".m4b", ".mp4a"),
         exact_positions=True,
         length="header",
-        tag_writer="mp4",
     ),
     AudioFormat(
         "AIFF",
@@ -109,11 +101,8 @@ FORMATS: tuple[AudioFormat, ...] = (
         page_suffixes=(".aif", ".aiff"),
         exact_positions=True,
         length="header",
-        tag_writer="id3",
     ),
-    AudioFormat(
-        "WMA", demuxers=("asf",), suffixes=(".wma",), page_suffixes=(".wma",), length="header", tag_writer="asf"
-    ),
+    AudioFormat("WMA", demuxers=("asf",), suffixes=(".wma",), page_suffixes=(".wma",), length="header"),
     AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), page_suffixes=(".aac",), length="adts"),
     AudioFormat(
         "Matroska",

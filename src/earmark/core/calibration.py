@@ -1,6 +1,6 @@
-"""Scores that mean what they say: a monotone map for each tag, fitted on held-out clips (Platt 1999).
+"""Calibrated scores: a monotone map per tag, fitted on held-out clips (Platt 1999).
 
-The numbers live in a model's card; :mod:`earmark.evaluation.platt` fits them.
+The parameters are in a model's card; :mod:`earmark.evaluation.platt` fits them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from earmark.core.errors import ConfigError
 
-_LEAST = 1e-7  # scores of exactly 0 or 1 have no logit; float32 knows no nearer neighbour of 1
+_LEAST = 1e-7  # 0 and 1 have no logit, and float32 has hardly a closer neighbour of 1
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,7 +24,7 @@ class Platt:
     """calibrated = sigmoid(slope * logit(score) + offset). Rises with the score, stays in 0..1.
 
     Attributes:
-        slope: above 0; below 1 for scores that are too sure of themselves.
+        slope: above 0; below 1 for overconfident scores.
         offset: above 0 raises all scores.
     """
 
@@ -45,11 +45,11 @@ class Platt:
         return sigmoid(self.slope * logit(scores) + self.offset)
 
     def inverse(self) -> Platt:
-        """The map that takes this one back."""
+        """The inverse map."""
         return Platt(1 / self.slope, -self.offset / self.slope)
 
     def after(self, first: Platt) -> Platt:
-        """The map that does ``first``, then this one."""
+        """The map that applies ``first``, then this one."""
         return Platt(self.slope * first.slope, self.slope * first.offset + self.offset)
 
 
@@ -67,7 +67,7 @@ def sigmoid(values: npt.ArrayLike) -> Floats:
 
 
 def calibrated(scores: npt.NDArray[Any], names: tuple[str, ...], maps: dict[str, Platt]) -> npt.NDArray[np.float32]:
-    """Scores ``(..., n_tags)`` of tags with these names, each by its own map; tags without one stay as they are."""
+    """Scores ``(..., n_tags)`` of tags with these names, each by its own map; tags without one are unchanged."""
     out = np.array(scores, np.float32)
     for i, name in enumerate(names):
         if name in maps:

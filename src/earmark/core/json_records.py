@@ -1,6 +1,6 @@
-"""The record of a file: what `earmark tag --format jsonl` prints and the service answers, and its text.
+"""JSON records of files, as `earmark tag --format jsonl` and the service give them.
 
-A file that was tagged gives its own (:meth:`earmark.tagging.tagger.TagScores.to_record`); this is the rest.
+For tagged files see :meth:`earmark.tagging.tag_scores.TagScores.to_record`; for failed ones see here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def failed_record(path: str | None, reason: str, model: str) -> dict[str, Any]:
-    """The record of a file that could not be tagged: the keys of one that could."""
+    """The record of a file that could not be tagged, with the same keys."""
     return {
         "path": path,
         "status": "error",
@@ -27,7 +27,7 @@ def failed_record(path: str | None, reason: str, model: str) -> dict[str, Any]:
 
 
 def json_text(value: Any) -> str:
-    """JSON on one line, valid UTF-8 in any case: bytes of a name that are not stay escaped as \\udcXX, as Python reads them.
+    """JSON on one line, always valid UTF-8: other bytes in names stay escaped as \\udcXX, as Python reads them.
 
     >>> json_text({"path": "caf\\udcff", "tags": ["é"]})
     '{"path": "caf\\\\udcff", "tags": ["é"]}'

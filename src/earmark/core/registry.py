@@ -94,9 +94,9 @@ class Registry(Generic[T]):
         if name not in self._items:
             near = difflib.get_close_matches(name, self._items, n=3)
             hint = f"did you mean {', '.join(near)}? " if near else ""
-            raise self._error(
-                f"no {self.kind} {name!r}; {hint}{self.plural} are {', '.join(sorted(self._items)) or 'none'}"
-            )
+            known = ", ".join(sorted(self._items)) or "none"
+            outside = "; others need a plugin (--plugin FILE)" if self.group and not near else ""
+            raise self._error(f"no {self.kind} {name!r}; {hint}{self.plural} are {known}{outside}")
         return self._items[name]
 
     def names(self) -> list[str]:

@@ -1,8 +1,8 @@
-"""Log-mel spectrograms: what they are made of, in NumPy alone.
+"""Log-mel spectrograms in NumPy.
 
-:class:`LogMelConfig` says everything about one kind of spectrogram, :func:`mel_filterbank` and :func:`hann_window`
+:class:`LogMelConfig` describes one kind of spectrogram, :func:`mel_filterbank` and :func:`hann_window`
 give its constants, and :func:`log_mel` computes it with an FFT. The network's own front-end,
-:class:`earmark.models.frontend.LogMel`, is built from the same three and is held equal to :func:`log_mel` by a test.
+:class:`earmark.models.frontend.LogMel`, is built from the same three, and tested to equal :func:`log_mel`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PadMode = Literal["reflect", "constant"]
 Standardise = Literal["clip", "dataset", "batch_norm"]
 
 DB_FLOOR = 1e-10
-"""Smallest value that the "db" compression sees: -100 dB."""
+"""Smallest input of the "db" compression: -100 dB."""
 CLIP_EPSILON = 1e-5
 """Added to the standard deviation of a clip, so that silence becomes zeros and not NaN."""
 
@@ -216,7 +216,7 @@ def log_mel(waveform: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.f
         ConfigError: the waveform is not two-dimensional, or too short, or the spectrogram needs trained weights.
     """
     if config.standardise == "batch_norm":
-        raise ConfigError("standardise 'batch_norm': has trained weights, which only the network knows")
+        raise ConfigError("standardise 'batch_norm': has trained weights, which only the network has")
     if waveform.ndim != 2:
         raise ConfigError(f"waveform of shape {waveform.shape}: must be (batch, samples)")
     config.n_frames(waveform.shape[1])

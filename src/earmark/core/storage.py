@@ -1,7 +1,7 @@
-"""A folder on a disk or in an object store, under one head: files are read in parts, and written whole or not at all.
+"""Folders on a disk or in an object store, with one interface: read parts of files, write whole files atomically.
 
-A place is a path, or a URI that fsspec knows (``s3://bucket/folder``, ``gs://...``). Who may read and write there is
-said by the environment, never by the URI. Safe in threads and in processes, forked or spawned.
+A place is a path, or a URI that fsspec supports (``s3://bucket/folder``, ``gs://...``). Credentials come from the
+environment, never from the URI. Safe in threads and in processes, forked or spawned.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def is_uri(place: str | os.PathLike[str]) -> bool:
 
 
 def store_at(place: str | os.PathLike[str] | Store) -> Store:
-    """The store at a place; what is a store already is given back.
+    """The store at a place; a Store is returned unchanged.
 
     Raises:
-        ConfigError: a URI with a name or password in it, or of a kind that fsspec does not know or that is not
+        ConfigError: a URI with a name or password in it, or of a kind that fsspec does not support or that is not
             installed.
     """
     return place if isinstance(place, Store) else Store(place)
 
 
 _ERRNO = {FileNotFoundError: ENOENT, PermissionError: EACCES, TimeoutError: ETIMEDOUT, OSError: EIO}
-"""Of errors that clients of stores raise without a number."""
+"""For errors that storage clients raise without an errno."""
 
 
 class Store:
@@ -95,7 +95,7 @@ class Store:
         if length == 0:
             return b""
         fs, path = self._remote(name)
-        with self._told(name):
+        with self._translated_errors(name):
             stop = None if length is None else start + length
             content: bytes = (
                 fs.cat_file(path) if (start, stop) == (0, None) else fs.cat_file(path, start=start, end=stop)
@@ -103,7 +103,7 @@ class Store:
             return content
 
     def read_if_there(self, name: str) -> bytes | None:
-        """A file's bytes; None where there is none. Raises OSError where it cannot be read."""
+        """A file's bytes; None where there is none. Raises OSError if it cannot be read."""
         try:
             return self.read(name)
         except FileNotFoundError:
@@ -118,7 +118,7 @@ class Store:
                 return {}
             return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
         fs, path = self._remote(folder)
-        with self._told(folder):
+        with self._translated_errors(folder):
             try:
                 found: list[dict[str, Any]] = fs.ls(path, detail=True)
             except FileNotFoundError:
@@ -126,12 +126,12 @@ class Store:
         return {PurePosixPath(x["name"]).name: int(x["size"]) for x in found if x["type"] == "file"}
 
     def size(self, name: str) -> int | None:
-        """A file's size in bytes; None where there is no such file. Raises OSError where nobody can tell."""
+        """A file's size in bytes; None where there is no such file. Raises OSError if that cannot be determined."""
         if self.path is not None:
             path = self.path / name
             return path.stat().st_size if path.is_file() else None
         fs, path_there = self._remote(name)
-        with self._told(name):
+        with self._translated_errors(name):
             try:
                 found: dict[str, Any] = fs.info(path_there)
             except FileNotFoundError:
@@ -139,30 +139,30 @@ class Store:
             return int(found["size"]) if found["type"] == "file" else None
 
     def exists(self, name: str) -> bool:
-        """Is there such a file? Raises OSError where nobody can tell."""
+        """Is there such a file? Raises OSError if that cannot be determined."""
         if self.path is not None:
             return (self.path / name).is_file()
         fs, path = self._remote(name)
-        with self._told(name):
+        with self._translated_errors(name):
             return bool(fs.isfile(path))
 
     def write(self, name: str, content: Content) -> None:
-        """Write a file: it is the old one or the new one, never half of it. Raises OSError."""
+        """Write a file atomically. Raises OSError."""
         if self.path is not None:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self.path / name, content)
             return
         fs, path = self._remote(name)
-        with self._told(name):
-            fs.pipe_file(path, bytes(content))  # an object is there when all of it is
+        with self._translated_errors(name):
+            fs.pipe_file(path, bytes(content))  # objects appear only when they are complete
 
     def put(self, name: str, file: Path) -> None:
-        """Copy a local file into the store; whole or not at all. Raises OSError."""
+        """Copy a local file into the store, atomically. Raises OSError."""
         if self.path is not None:
             self.write(name, file.read_bytes())
             return
         fs, path = self._remote(name)
-        with self._told(name):
+        with self._translated_errors(name):
             fs.put_file(str(file), path)
 
     def delete(self, name: str) -> None:
@@ -171,7 +171,7 @@ class Store:
             (self.path / name).unlink(missing_ok=True)
             return
         fs, path = self._remote(name)
-        with self._told(name):
+        with self._translated_errors(name):
             try:
                 fs.rm_file(path)
             except FileNotFoundError:
@@ -188,7 +188,7 @@ class Store:
                 place = place.parent
 
     def _remote(self, name: str) -> tuple[Any, str]:
-        """fsspec's file system and its word for a file. fsspec keeps one for each process and thread."""
+        """fsspec's file system, and its name of a file. fsspec keeps one per process and thread."""
         try:
             from fsspec.core import url_to_fs
         except ImportError as error:  # comes with PyTorch and with Ray
@@ -204,9 +204,8 @@ class Store:
         return fs, path
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """Clients have errors of their own kinds, for a missing credential, say: they become ours, in words. Others name the
-        place, which not all clients do."""
+    def _translated_errors(self, name: str) -> Iterator[None]:
+        """Turn clients' own errors (missing credentials, say) into DataError, and add the place to OSErrors without it."""
         try:
             yield
         except OSError as error:

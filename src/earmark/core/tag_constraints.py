@@ -1,4 +1,4 @@
-"""Tags that contradict each other, and tags that need another: what may be said of one song together."""
+"""Constraints between tags: which exclude each other, and which require another."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NEED_A_VOICE = (
 
 @dataclass(frozen=True)
 class TagRules:
-    """Which tags of a vocabulary go together. Scores are never changed by rules, only what is said to hold.
+    """Which tags of a vocabulary exclude or require each other. They filter tags, and never change scores.
 
     Attributes:
-        exclusive: groups of tag names; of each group only the tag with the highest score can hold.
-        requires: tag name -> name of the tag without which it does not hold.
+        exclusive: groups of tag names; of each group only the tag with the highest score is kept.
+        requires: tag name -> name of the tag that it requires.
     """
 
     exclusive: tuple[tuple[str, ...], ...] = ()
@@ -41,7 +41,7 @@ class TagRules:
         ]
         for group in self.exclusive:
             problems += [
-                f"exclusive group {list(group)}: {name!r} stands there twice"
+                f"exclusive group {list(group)}: {name!r} is in it twice"
                 for name in sorted(set(group))
                 if group.count(name) > 1
             ]
@@ -61,7 +61,7 @@ class TagRules:
         return bool(self.exclusive or self.requires)
 
     def problems(self, names: Sequence[str]) -> list[str]:
-        """What is wrong with these rules for a vocabulary of these names, a line each."""
+        """Problems of these rules with a vocabulary of these names, one line each."""
         mentioned = [name for group in self.exclusive for name in group]
         mentioned += [name for pair in self.requires.items() for name in pair]
         return [f"rules: no tag {name!r}" for name in dict.fromkeys(mentioned) if name not in names]
@@ -71,8 +71,8 @@ class TagRules:
     ) -> npt.NDArray[np.bool_]:
         """Of the tags that reach their thresholds, those that do not contradict each other.
 
-        A group's highest score counts even where it does not reach its own threshold: a tag that is less likely than
-        its opposite is not said. Of equal scores the first in the group wins.
+        A group's highest score counts even if it does not reach its own threshold: a tag that is less likely than its
+        opposite is dropped. Of equal scores the first in the group wins.
 
         Args:
             holding: ``(n_tags,)`` which reach their thresholds.
@@ -99,7 +99,7 @@ class TagRules:
 
 
 def usual_rules(names: Sequence[str]) -> TagRules:
-    """Rules that follow from what tags are called: opposites, "X" and "no X", voices that need a voice.
+    """Rules from the names of tags: opposites, "X" and "no X", kinds of voices that require a voice.
 
     >>> usual_rules(["vocals", "no vocals", "male vocals", "fast", "slow"])
     TagRules(exclusive=(('vocals', 'no vocals'), ('fast', 'slow')), requires={'male vocals': 'vocals'})
@@ -108,7 +108,7 @@ def usual_rules(names: Sequence[str]) -> TagRules:
     groups: list[tuple[str, ...]] = []
     voices = tuple(name for name in names if name in _VOICES)
     silent = tuple(name for name in names if name in _NO_VOICES)
-    # Two words for a voice do not exclude each other: each stands against each word for none.
+    # Words for a voice do not exclude each other; each excludes every word for none.
     groups += [(voice, none) for voice in voices for none in silent]
     groups += [pair for pair in _OPPOSITES if there.issuperset(pair)]
     groups += [(name, f"no {name}") for name in names if f"no {name}" in there and (name, f"no {name}") not in groups]

@@ -1,6 +1,6 @@
 """The tag lists of published weights, in the order of their outputs.
 
-They are text files in ``data/``: a tag and its category a line, with a tab between; lines that begin with # are notes.
+They are text files in ``data/``: one tag and its category per line, with a tab between; lines with # are comments.
 """
 
 from __future__ import annotations

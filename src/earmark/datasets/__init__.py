@@ -1,4 +1,4 @@
-"""Labelled music, one file a dataset, one head for all. Never imports models."""
+"""Labelled music: one module per dataset, and one type for all of them. Never imports models."""
 
 from earmark.datasets import emotify, labelled_set, magnatagatune, manifest, msd, mtg_jamendo
 from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, StoredAudio, label_matrix

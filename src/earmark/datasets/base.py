@@ -1,4 +1,4 @@
-"""One head for all datasets: what a clip, a dataset and a protocol are.
+"""What all datasets have in common: clips, labels, protocols.
 
 A protocol is a named split. A score is never shown without it.
 """
@@ -69,7 +69,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A named split of a dataset, and what a reader of its scores must know."""
+    """A named split of a dataset, and what readers of its scores must know."""
 
     name: str
     description: str
@@ -82,8 +82,8 @@ class Download:
     Attributes:
         url: where it was published.
         what: what is in it.
-        sha256, md5: hexadecimal, as far as the publishers or an independent index tell them; None where not known.
-        n_bytes: its size; None where not known.
+        sha256, md5: hexadecimal, as published or from an independent index; None if not known.
+        n_bytes: its size; None if not known.
     """
 
     url: str
@@ -95,16 +95,16 @@ class Download:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a dataset before its files are seen.
+    """What is known about a dataset before its files are read.
 
     Attributes:
-        name: how it is asked for.
-        title: its name in full.
+        name: as registered.
+        title: its full name.
         description: what is in it and which folder layouts are read.
         citation: the paper to cite; empty for one's own data.
         licence: of audio and labels.
         url: where it comes from.
-        protocols: its named splits; empty where the data brings its own.
+        protocols: its named splits; empty if the data brings its own.
         downloads: its files.
         exclusions: clip -> why it is never used.
         tags: their names, where they are the same for everybody.
@@ -216,7 +216,7 @@ class Dataset:
 
 
 def owner_of(clip: Clip, by: Literal["artist", "song"]) -> tuple[str | None, str] | None:
-    """What tells a clip's artist, or its song (with its artist), from all others; None where it is not known."""
+    """Identifies a clip's artist, or its song (with its artist); None if not known."""
     if by == "artist":
         return None if clip.artist is None else (None, clip.artist)
     return None if clip.song is None else (clip.artist, clip.song)

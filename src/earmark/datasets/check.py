@@ -1,4 +1,4 @@
-"""Is a dataset all there? What is missing, unreadable, too short, silent or twice, and what the split is like."""
+"""Checks a dataset: clips that are missing, unreadable, too short, silent or duplicated, and properties of the split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from earmark.datasets.base import SPLITS, Clip, Dataset, label_matrix
 from earmark.datasets.leaks import Leak, find_leaks, leak_warnings
 
 SAMPLE_RATE_HZ = 16_000
-"""Rate at which files are decoded: length, silence and sameness do not hang on it."""
+"""Rate at which files are decoded: length, silence and sameness do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class CheckReport:
 
     Attributes:
         dataset, protocol: what was checked.
-        decoded: whether the audio was listened to; if not, only what needs no decoding is known.
+        decoded: whether the audio was decoded; if not, only what needs no decoding is known.
         min_seconds: clips below it are too short; None: not asked for.
-        missing: clip -> the path where no file is.
-        unreadable: clip -> why it cannot be listened to.
+        missing: clip -> the path at which there is no file.
+        unreadable: clip -> why it cannot be decoded.
         too_short: clip -> its length in seconds.
         silent: clips without a sample above -80 dBFS.
         duplicated: groups of clips with the same audio: the same bytes, or, where decoded, the same samples.
@@ -45,7 +45,7 @@ class CheckReport:
         exclusions: clip -> why it is never used; these are not among the clips.
         duration_seconds: of all clips that were decoded; None where none was.
         notes: what the dataset itself says about the files it found.
-        warnings: what makes scores flatter.
+        warnings: what makes scores look better than they are.
     """
 
     dataset: str
@@ -73,7 +73,7 @@ class CheckReport:
         return not (self.missing or self.unreadable or self.too_short or self.silent or self.duplicated)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, and ``ok``, as JSON knows it."""
+        """All fields, and ``ok``, as JSON values."""
         return {"ok": self.ok, **dataclasses.asdict(self)}
 
     def to_json(self) -> str:
@@ -100,14 +100,14 @@ def check_dataset(
     jobs: int | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
-    """Look at every clip of a dataset. A bad file is reported; nothing stops the check.
+    """Check every clip of a dataset. A bad file is reported and does not stop the check.
 
     Args:
         dataset: as loaded.
-        decode: listen to every file. Without it, only missing and empty files and equal bytes are found; quick.
+        decode: decode every file. Without it, only missing and empty files and equal bytes are found; quick.
         min_seconds: length in seconds that every clip must have; only with ``decode``.
-        jobs: files side by side; None for one a core.
-        on_done: called with how many clips are done and how many there are.
+        jobs: files at the same time; None for one per core.
+        on_done: called with the number of clips done and of all clips.
     """
     sizes = [_size(clip.path) for clip in dataset.clips]
     same_size = {size for size, n in Counter(sizes).items() if n > 1}
@@ -188,7 +188,7 @@ def _look(path: Path, decode: bool, *, hashed: bool) -> _Found:
     except Exception as error:  # noqa: BLE001  one file that breaks a decoder must not end the check of 25,000
         return _Found(reason=f"{type(error).__name__}: {error}", bytes_sha256=digest)
     silent = stream.peak < audio.SILENCE_PEAK
-    # All silence of one length is the same: that is said once, as silence.
+    # All silence of one length is equal; it is reported as silence only.
     same = None if silent else samples.hexdigest()
     return _Found(None, None if silent else digest, same, stream.duration_seconds, silent)
 

@@ -82,7 +82,7 @@ def vocabulary() -> Vocabulary:
 
 @register_dataset(INFO)
 def emotify(root: Path, protocol: str | None = None) -> Dataset:
-    """Read Emotify in whichever layout lies under root.
+    """Read Emotify in the layout that is found under root.
 
     Args:
         root: the folder that holds tracks.csv or data.csv.

@@ -1,4 +1,4 @@
-"""Songs and artists on both sides of a split: with such, a network may know the singer instead of the song."""
+"""Songs and artists in several splits: a network may recognise the singer instead of the music."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Leak:
 
 
 def find_leaks(dataset: Dataset) -> tuple[Leak, ...]:
-    """Songs first, then artists; nothing where no split shares any. Clips of unknown song or artist do not count."""
+    """Leaks by song, then by artist; empty where no split shares any. Clips of unknown song or artist do not count."""
     leaks = []
     kinds: tuple[By, ...] = ("song", "artist")
     for by in kinds:

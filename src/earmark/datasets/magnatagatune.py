@@ -2,7 +2,7 @@
 
 Layout
     annotations_final.csv       a clip a row: clip_id, 188 tags as 0 or 1, mp3_path. Required.
-    clip_info_final.csv         whose clips they are: artist, album, track, title. Without it songs are told from file
+    clip_info_final.csv         whose clips they are: artist, album, track, title. Without it songs are inferred from file
                                 names, and artists are not known.
     0 .. f                      sixteen folders of MP3 files, in the root, in mp3/ or in audio/.
     splits/                     published lists, for those who have them; they may lie in the root, too. mtat-lee:
@@ -18,7 +18,7 @@ Protocols, each with its own scores, never to be compared with each other; see :
     mtat-lee        the same without clips that have none of the 50 tags. Lee et al. also ask for 29.1 s of audio;
                     of the published lists of validation and test, tags alone explain every clip, and of the training
                     clips the empty ones are left out here, too. Held against the lists' hashes.
-    mtat-pons       musicnn's lists. They are the same clips as mtat-folders: validation and test are held against the
+    mtat-pons       musicnn's lists. They are the same clips as mtat-folders: validation and test are compared with the
                     lists' hashes, training follows from the rule of a public program that makes them.
     mtat-bristol    the rule of mtat-lee. The paper has 247 clips more than Lee et al. and publishes no list.
     mtat-random     13:1:2 by clip, drawn once and for all by a hash of each clip's path.
@@ -85,7 +85,7 @@ INFO = DatasetInfo(
 
 @register_dataset(INFO)
 def magnatagatune(root: Path, protocol: str | None = None) -> Dataset:
-    """Read MagnaTagATune under one of its five protocols; see the head of this module.
+    """Read MagnaTagATune under one of its five protocols; see the module docstring.
 
     Args:
         root: the folder with annotations_final.csv.

@@ -1,4 +1,4 @@
-"""One's own labelled music: a table of path, split and tags.
+"""A user's own labelled music: a table of path, split and tags.
 
 Columns
     path    the audio file, absolute or relative to the table's folder. Required.
@@ -65,7 +65,7 @@ def load_manifest(path: str | Path, *, kinds: Mapping[str, TagKind] | None = Non
     """Read a manifest.
 
     Args:
-        path: the table; see the head of this module for its columns.
+        path: the table; see the module docstring for its columns.
         kinds: tag name -> kind, for tags that do not carry one in brackets.
         check_files: refuse a table that names audio files that are not there.
 
@@ -213,7 +213,7 @@ class _Reading:
     def _settle_kinds(
         self, listed: list[_Declared], columns: list[str], declared: list[_Declared], values: np.ndarray[Any, Any]
     ) -> None:
-        """Given kinds, or those that follow from the values; classification wants 0 and 1."""
+        """Given kinds, or those that follow from the values; classification needs 0 and 1."""
         for tag in listed:
             if self.kinds.get(tag.name, "classification") != "classification":
                 self.problems.append(f"tag {tag.name!r}: a regression tag needs a column of its own")

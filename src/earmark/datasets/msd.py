@@ -94,7 +94,7 @@ INFO = DatasetInfo(
 
 @register_dataset(INFO)
 def msd(root: Path, protocol: str | None = None) -> Dataset:
-    """Read the lists, labels and names that lie under root; audio is neither opened nor needed.
+    """Read the lists, labels and names under root; audio is neither opened nor needed.
 
     Counts that are not the published ones, tracks without any tag and missing names of artists are logged as warnings.
 

@@ -126,7 +126,7 @@ def audio_folder(root: Path) -> Path | None:
     """Where the folders 0 to f lie: in root, root/mp3 or root/audio; None where they are in none of them.
 
     Raises:
-        DataError: the archive lies there and was not joined or not unzipped.
+        DataError: the archive is there and was not joined or not unzipped.
     """
     for place in _AUDIO_PLACES:
         if any((root / place / name).is_dir() for name in FOLDERS):

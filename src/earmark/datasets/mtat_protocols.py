@@ -1,10 +1,10 @@
 """The five named splits of MagnaTagATune: their rules, and what is known of the published lists.
 
-Every split is made by rule from annotations_final.csv. What the rule gives is then held against counts and hashes of the
+Every split is made by rule from annotations_final.csv. The result is then compared with counts and hashes of the
 published lists. Where a user has put the published lists beside the data, they are read instead, and must be the
 published ones.
 
-The hashes are SHA-256 over the clips of a split, one a line without a line end at the last: clip ids in the order of
+The hashes are SHA-256 over the clips of a split, one per line without a line end at the last: clip ids in the order of
 their numbers where ``key`` is "clip_id", paths in the order of their code points where it is "mp3_path".
 """
 
@@ -41,7 +41,7 @@ _RANDOM_SEED = "magnatagatune mtat-random 0"
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a published list: clips, and hash as the head of this module says (None: not known)."""
+    """What is known of a published list: clips, and hash, see the module docstring (None: not known)."""
 
     n_clips: int
     sha256: str | None = None

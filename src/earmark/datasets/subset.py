@@ -1,4 +1,4 @@
-"""A smaller training split, to learn how a model depends on the number of its training clips."""
+"""Changes to the training split: a smaller one, or one made of validation clips."""
 
 from __future__ import annotations
 

@@ -28,13 +28,22 @@ _ROWS_AT_ONCE = 4096
 _BUFFER_BYTES = 1 << 20
 _ARROW_CELL = re.compile(r"column #(?P<column>\d+): Row #(?P<row>\d+): .*invalid value (?P<value>'.*')")
 
+_Header = Callable[[list[str]], object]
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. ``where`` is its place for messages: "line 7" of a text file, "row 7" of Parquet, from 1."""
+    """One row.
+
+    Attributes:
+        where: its place for messages: "line 7" of a text file, "row 7" of Parquet, from 1.
+        values: by column.
+        problem: what is wrong with it; ``values`` are empty then. Tables of :func:`read_table` have no such rows.
+    """
 
     where: str
     values: dict[str, Any]
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,24 +73,22 @@ def read_table(path: str | Path) -> Table:
     path = Path(path)
     suffix = _checked_suffix(path, SUFFIXES)
     columns: dict[str, None] = {}
-    problems: list[str] = []
 
     def header(names: list[str]) -> None:
         _check_names(path, names)
         columns.update(dict.fromkeys(names))
 
     try:
-        with path.open("rb") as file:
-            if suffix != ".parquet":  # decoded as a whole, so that the message can name the byte
-                file = io.BytesIO(file.read().decode("utf-8-sig").encode())
-            rows = tuple(stream_rows(file, suffix, header=header, problem=problems.append))
+        content = path.read_bytes()
+        if suffix != ".parquet":
+            content.decode()  # as a whole, so that the message can name the byte
+        rows = tuple(stream_rows(io.BytesIO(content), suffix, header=header))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    raise_problems(str(path), problems)
+    except (OSError, ValueError, NotImplementedError) as error:  # the last two are Arrow's
+        what = "not a Parquet file that can be read" if suffix == ".parquet" else "cannot be read"
+        raise DataError(f"{path}: {what} ({str(error).splitlines()[0]})") from error
+    raise_problems(str(path), [f"{row.where}: {row.problem}" for row in rows if row.problem])
     _check_names(path, list(columns))
     return Table(tuple(columns), rows)
 
@@ -90,8 +97,7 @@ def stream_rows(
     file: IO[bytes],
     suffix: str,
     *,
-    header: Callable[[list[str]], object],
-    problem: Callable[[str], object],
+    header: _Header,
     columns: Collection[str] | None = None,
     lenient: bool = False,
 ) -> Iterator[Row]:
@@ -101,40 +107,38 @@ def stream_rows(
         file: opened by the caller, who closes it.
         suffix: one of :data:`SUFFIXES`.
         header: called with the names of all columns, for JSON Lines once per row.
-        problem: called with what is wrong with a row, which is left out.
         columns: read these alone; others may come along.
         lenient: of CSV and TSV, take rows with too many or too few fields (missing ones are None), rows whose fields
             are all empty, and stray quotation marks. Bytes that are no UTF-8 become surrogates, as in file names.
+
+    Raises:
+        MissingExtraError: Parquet without pyarrow.
+        OSError, ValueError, NotImplementedError: a file that cannot be read, not UTF-8, or not Parquet.
     """
     if suffix == ".parquet":
-        yield from _parquet_rows(file, header, problem, columns)
+        yield from _parquet_rows(file, header, columns)
         return
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape" if lenient else "strict", newline="")
     try:
         if suffix in (".jsonl", ".ndjson"):
-            yield from _json_rows(text, header, problem)
+            yield from _json_rows(text, header)
         else:
-            yield from _csv_rows(text, _delimiter(suffix), header, problem, lenient)
+            yield from _csv_rows(text, _delimiter(suffix), header, lenient)
     finally:
         with contextlib.suppress(ValueError):  # closed already, where not all rows were read
             text.detach()
 
 
-def _csv_rows(
-    lines: IO[str],
-    delimiter: str,
-    header: Callable[[list[str]], object],
-    problem: Callable[[str], object],
-    lenient: bool,
-) -> Iterator[Row]:
+def _csv_rows(lines: IO[str], delimiter: str, header: _Header, lenient: bool) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=delimiter, strict=not lenient)
     names: list[str] = []
     while True:
-        start = reader.line_num + 1
+        where = f"line {reader.line_num + 1}"
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            raise csv.Error(f"line {start}: {error}") from error
+            yield Row(where, {}, str(error))
+            return
         if fields is None:
             return
         if not (fields if lenient and names else any(field.strip() for field in fields)):
@@ -143,52 +147,42 @@ def _csv_rows(
             names = [name.strip() for name in fields]
             header(names)
         elif lenient or len(fields) == len(names):
-            yield Row(f"line {start}", dict(itertools.zip_longest(names, fields[: len(names)])))
+            yield Row(where, dict(itertools.zip_longest(names, fields[: len(names)])))
         else:
-            problem(f"line {start}: {len(fields)} fields, the header has {len(names)}")
+            yield Row(where, {}, f"{len(fields)} fields, the header has {len(names)}")
 
 
-def _json_rows(
-    lines: IO[str], header: Callable[[list[str]], object], problem: Callable[[str], object]
-) -> Iterator[Row]:
+def _json_rows(lines: IO[str], header: _Header) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        where = f"line {number}"
         try:
             values = json.loads(line)
         except json.JSONDecodeError as error:
-            problem(f"line {number}: not JSON ({error.msg})")
+            yield Row(where, {}, f"not JSON ({error.msg})")
             continue
-        if not isinstance(values, dict):
-            problem(f"line {number}: must be a JSON object, is a {type(values).__name__}")
-            continue
-        values = {name.strip(): value for name, value in values.items()}
-        header(list(values))
-        yield Row(f"line {number}", values)
+        if isinstance(values, dict):
+            values = {name.strip(): value for name, value in values.items()}
+            header(list(values))
+            yield Row(where, values)
+        else:
+            yield Row(where, {}, f"must be a JSON object, is a {type(values).__name__}")
 
 
-def _parquet_rows(
-    file: IO[bytes],
-    header: Callable[[list[str]], object],
-    problem: Callable[[str], object],
-    columns: Collection[str] | None,
-) -> Iterator[Row]:
+def _parquet_rows(file: IO[bytes], header: _Header, columns: Collection[str] | None) -> Iterator[Row]:
     try:
-        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError("reading Parquet", "train") from error
-    try:
-        # Without buffers of whole row groups: some tables have all rows in one.
-        table = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        header([name.strip() for name in table.schema_arrow.names])
-        wanted = [name for name in table.schema_arrow.names if columns is None or name.strip() in columns]
-        batches = table.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False)
-        rows = (values for batch in batches for values in batch.to_pylist())
-        for number, values in enumerate(rows, start=1):
-            yield Row(f"row {number}", {name.strip(): value for name, value in values.items()})
-    except pa.ArrowException as error:
-        problem(f"not a Parquet file, or it cannot be read ({str(error).splitlines()[0]})")
+    # Without buffers of whole row groups: some tables have all rows in one.
+    table = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    header([name.strip() for name in table.schema_arrow.names])
+    wanted = [name for name in table.schema_arrow.names if columns is None or name.strip() in columns]
+    batches = table.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False)
+    rows = (values for batch in batches for values in batch.to_pylist())
+    for number, values in enumerate(rows, start=1):
+        yield Row(f"row {number}", {name.strip(): value for name, value in values.items()})
 
 
 def read_arrow(path: Path, numbers: Callable[[list[str]], Collection[str]] = lambda _: ()) -> Any:

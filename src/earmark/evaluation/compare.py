@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,11 +14,10 @@ import numpy as np
 from earmark import metrics
 from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.base import raise_problems
-from earmark.evaluation.figures import KINDS, known
+from earmark.evaluation.figures import known
 from earmark.evaluation.scores import Floats, ScoreTable
 
 COMPARISON_FORMAT = 1
-_METRICS: tuple[metrics.MetricName, ...] = ("roc_auc", "pr_auc", "rmse")
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,14 @@ class Gap:
     """One metric of both models and their difference.
 
     Attributes:
-        metric: "roc_auc", "pr_auc" or "rmse".
+        metric: one of those of scores, see :func:`earmark.metrics.list_metrics`.
         tag: a tag's name, or None for the macro mean over the tags where both are defined.
         a, b: the metric, mean over runs; None where undefined.
-        difference: b minus a. Of RMSE less is better, of the others more.
+        difference: b minus a; whether more is better, says :func:`earmark.metrics.metric_info`.
         low, high: ends of its interval; None where undefined.
     """
 
-    metric: metrics.MetricName
+    metric: str
     tag: str | None
     a: float | None
     b: float | None
@@ -46,7 +45,7 @@ class Gap:
         """The side that is better with an interval that excludes 0; None where they cannot be told apart."""
         if self.low is None or self.high is None or self.low <= 0 <= self.high:
             return None
-        return "b" if (self.low > 0) == (self.metric != "rmse") else "a"
+        return "b" if (self.low > 0) == metrics.metric_info(self.metric).higher_is_better else "a"
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,8 @@ def compare(
 
     gaps: list[Gap] = []
     undefined: dict[str, tuple[str, ...]] = {}
-    for metric in _METRICS:
-        places = list(first.vocabulary.indices(KINDS[metric]))
+    for metric in metrics.list_metrics(decisions=False):
+        places = list(first.vocabulary.indices(metrics.metric_info(metric).kind))
         tags = [first.vocabulary.names[i] for i in places]
         if not places or not _any_defined(metric, first.labels[:, places]):
             if places:
@@ -250,6 +249,5 @@ def _twice(scores: list[Floats], called: list[str]) -> list[str]:
     ]
 
 
-def _any_defined(metric: metrics.MetricName, labels: Floats) -> bool:
-    measure: Callable[[Floats, Floats], metrics.FloatArray] = getattr(metrics, metric)
-    return not np.isnan(measure(labels, np.zeros_like(labels))).all()
+def _any_defined(metric: str, labels: Floats) -> bool:
+    return not np.isnan(metrics.metric_info(metric).function(labels, np.zeros_like(labels))).all()

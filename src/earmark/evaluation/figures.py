@@ -10,26 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import metrics
-from earmark.core.vocabulary import TagKind
 from earmark.evaluation.scores import Floats
 from earmark.metrics.tags import each_tag
 
-NAMES: dict[str, str] = {
-    "roc_auc": "ROC-AUC",
-    "pr_auc": "PR-AUC",
-    "rmse": "RMSE",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-}
-KINDS: dict[metrics.MetricName, TagKind] = {
-    "roc_auc": "classification",
-    "pr_auc": "classification",
-    "rmse": "regression",
-    "precision": "classification",
-    "recall": "classification",
-    "f1": "classification",
-}
 _MOST_CLIPS = 10
 
 
@@ -85,7 +68,7 @@ class ClipFigures:
     worst: tuple[tuple[str, float], ...]
 
 
-def tag_figures(name: metrics.MetricName, labels: Floats, scores: Floats, draw: Bootstrap | None) -> TagFigures:
+def tag_figures(name: str, labels: Floats, scores: Floats, draw: Bootstrap | None) -> TagFigures:
     """Every tag with its interval."""
     values = each_tag(name, labels, scores)
     undefined = metrics.macro(values).undefined
@@ -100,7 +83,7 @@ def tag_figures(name: metrics.MetricName, labels: Floats, scores: Floats, draw: 
 
 
 def averages_of(
-    name: metrics.MetricName, labels: Floats, scores: Floats, of_tags: TagFigures, draw: Bootstrap | None
+    name: str, labels: Floats, scores: Floats, of_tags: TagFigures, draw: Bootstrap | None
 ) -> dict[str, Figure]:
     """Macro, micro and, but for RMSE, weighted by positives."""
     drawn = of_tags.intervals
@@ -121,14 +104,14 @@ def averages_of(
         )
         micro_ends = (pairs.macro_low, pairs.macro_high)
     averages["micro"] = _figure(value, *micro_ends)
-    if name != "rmse":
+    if metrics.metric_info(name).kind == "classification":
         ends = (drawn.weighted_low, drawn.weighted_high) if drawn else (math.nan, math.nan)
         averages["weighted"] = _figure(metrics.weighted(of_tags.values, labels).value, *ends)
     return averages
 
 
 def clip_figures(
-    name: metrics.MetricName, clips: Sequence[str], labels: Floats, scores: Floats, draw: Bootstrap | None
+    name: str, clips: Sequence[str], labels: Floats, scores: Floats, draw: Bootstrap | None
 ) -> tuple[Figure, ClipFigures]:
     """The mean over clips, and the clips at both ends."""
     values = metrics.per_clip(name, labels, scores)
@@ -148,16 +131,9 @@ def baselines_of(
     name: str, names: list[str], labels: Floats, train_labels: npt.NDArray[np.float32] | None
 ) -> dict[str, float]:
     """What knowing nothing scores, by tag and (key "") as the mean over tags."""
-    labelled = ~np.isnan(labels)
-    if name == "roc_auc":
-        values = np.full(len(names), 0.5)
-    elif name == "pr_auc":
-        values = np.nansum(labels, axis=0) / np.maximum(labelled.sum(axis=0), 1)
-    elif train_labels is None or np.isnan(train_labels).all(axis=0).any():
+    values = metrics.metric_info(name).chance_levels(labels, train_labels)
+    if values is None:
         return {}
-    else:
-        means = np.nanmean(train_labels, axis=0, dtype=np.float64)
-        values = metrics.rmse(labels, np.broadcast_to(means, labels.shape))
     by_tag = {tag: float(x) for tag, x in zip(names, values, strict=True) if not math.isnan(x)}
     return {"": float(np.mean(list(by_tag.values()))), **by_tag} if by_tag else {}
 

@@ -22,7 +22,6 @@ from earmark import metrics
 from earmark.core.card import Metric
 from earmark.core.errors import DataError
 from earmark.evaluation.figures import (
-    KINDS,
     Bootstrap,
     ClipFigures,
     Figure,
@@ -153,21 +152,21 @@ def make_report(
     undefined: dict[str, tuple[str, ...]] = {}
     thin: dict[str, int] = {}
     limits = {tag: x for tag, x in (thresholds or {}).items() if tag in table.vocabulary.names}
-    for name, kind in KINDS.items():
-        places = list(table.vocabulary.indices(kind))
-        of_decisions = name in ("precision", "recall", "f1")
-        if of_decisions:
+    for name in metrics.list_metrics():
+        info = metrics.metric_info(name)
+        places = list(table.vocabulary.indices(info.kind))
+        if info.decisions:
             places = [i for i in places if table.vocabulary.names[i] in limits]
         if not places:
             continue
         names = [table.vocabulary.names[i] for i in places]
         labels, scores = table.labels[:, places], table.scores[:, places]
-        if of_decisions:
+        if info.decisions:
             scores = metrics.decide(scores, [limits[tag] for tag in names])
         values = tag_figures(name, labels, scores, draw)
         averages[name] = averages_of(name, labels, scores, values, draw)
         undefined[name] = tuple(names[i] for i in values.undefined)
-        thin |= {names[i]: n for i, n in values.thin.items() if not of_decisions}
+        thin |= {names[i]: n for i, n in values.thin.items() if not info.decisions}
         for tag, figure in [(None, averages[name]["macro"]), *zip(names, values.figures, strict=True)]:
             measured.append(
                 Metric(
@@ -183,9 +182,9 @@ def make_report(
                     len(table.clips),
                 )
             )
-        if name in ("roc_auc", "pr_auc") and len(places) > 1:
+        if info.kind == "classification" and not info.decisions and len(places) > 1:
             averages[name]["clip"], clips[name] = clip_figures(name, table.clips, labels, scores, draw)
-        if not of_decisions:
+        if not info.decisions:
             of_train = None if train_labels is None else train_labels[:, places]
             baselines[name] = baselines_of(name, names, labels, of_train)
     return Report(

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-import earmark
 from earmark.core.atomic_files import write_atomic
 from earmark.core.card import ModelCard
+from earmark.core.version import __version__
 from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
 from earmark.evaluation.report import Report, make_report
@@ -117,7 +117,7 @@ def _about(card: ModelCard, dataset: Dataset, table: ScoreTable, seconds: float)
         "window_seconds": card.input.window_seconds,
         "hop_seconds": card.input.hop_seconds,
         "scoring_seconds": round(seconds, 3),
-        "versions": {"earmark": earmark.__version__, "numpy": np.__version__},
+        "versions": {"earmark": __version__, "numpy": np.__version__},
     }
 
 

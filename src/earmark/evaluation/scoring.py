@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from earmark.core.errors import AudioError, DataError
 from earmark.core.vocabulary import Vocabulary
-from earmark.datasets.base import Dataset, label_matrix, raise_problems
+from earmark.datasets.base import Clip, Dataset, label_matrix, raise_problems
+from earmark.datasets.stored_audio import FULL_SCALE, open_stored
 from earmark.evaluation.scores import ScoreTable
+from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.tagger import Tagger
 
 
@@ -54,7 +56,7 @@ def score_dataset(
     of_dataset = [dataset.vocabulary.index(name) for name in vocabulary.names]
     scores = np.zeros((len(clips), len(vocabulary)), np.float32)
     problems, warnings = [], []
-    results = tagger.tag_many([clip.path for clip in clips], jobs=jobs, errors="return")
+    results = _results(tagger, clips, jobs)
     for place, result in enumerate(results):
         if isinstance(result, AudioError):
             problems.append(str(result))
@@ -76,4 +78,15 @@ def score_dataset(
         split,
         tagger.card.name,
         tuple(warnings),
+    )
+
+
+def _results(tagger: Tagger, clips: Sequence[Clip], jobs: int | None) -> Iterable[TagScores | AudioError]:
+    """Scores of clips, in order, from their files or from the decoded audio that the dataset keeps."""
+    if any(clip.stored is None for clip in clips):
+        return tagger.tag_many([clip.path for clip in clips], jobs=jobs, errors="return")
+    return (
+        tagger.tag_waveform(samples / np.float32(FULL_SCALE), clip.stored.sample_rate_hz)
+        for clip, samples in zip(clips, open_stored(clips), strict=True)
+        if clip.stored is not None
     )

@@ -1,4 +1,4 @@
-"""Checkpoints as ONNX files."""
+"""Export of checkpoints to ONNX files."""
 
 from __future__ import annotations
 

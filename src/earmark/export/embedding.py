@@ -1,4 +1,4 @@
-"""What a network knows of a window before it decides on tags: the input of its last layer with weights."""
+"""Embeddings: the input of a network's last layer with weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class WithEmbedding(nn.Module):
-    """A model with the sigmoid behind it and its embedding beside it.
+    """A model followed by the sigmoid, with its embedding as a second output.
 
     (B, N) -> probabilities (B, n_tags) in 0..1 and, where the model has one, embedding (B, embedding_dims): what goes
     into its last dense or convolutional layer, as a mean over the time and frequency that are left there. "Last" is by

@@ -1,4 +1,4 @@
-"""Models that were exported without embeddings get them, though their checkpoints are gone."""
+"""Adds the embedding to ONNX files that were exported without it; no checkpoint is needed."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _add_output(model: onnx.ModelProto, path: Path) -> int:
 
 
 def _compare(before: bytes, after: bytes, window_samples: int, dims: int, path: Path) -> None:
-    """Raises ModelError where a file does not give one embedding a window, or another answer than before."""
+    """Raises ModelError if a file does not give one embedding per window, or other probabilities than before."""
     old, new = (
         onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]) for content in (before, after)
     )

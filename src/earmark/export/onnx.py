@@ -1,4 +1,4 @@
-"""A model and its card as one ONNX file: waveform in, probabilities out, held equal to PyTorch before it is written."""
+"""A model and its card as one ONNX file: waveform in, probabilities out, compared with PyTorch before it is written."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EMBEDDING_NAME = "embedding"
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export did.
+    """The result of an export.
 
     Attributes:
         path: the ONNX file.
@@ -130,7 +130,7 @@ def _graph(module: WithEmbedding, window_samples: int) -> onnx.ModelProto:
     example = torch.zeros(2, window_samples)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it tells of torchvision's absence
+    logger.setLevel(logging.ERROR)  # it reports that torchvision is absent
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch's own deprecations; parity is checked below
@@ -191,7 +191,7 @@ def _differences(module: WithEmbedding, content: bytes, windows: NDArray[np.floa
 
 
 def check_signals(spec: InputSpec, seed: int = 0) -> NDArray[np.float32]:
-    """Windows of made-up sound to compare runtimes on, where no audio is at hand.
+    """Windows of synthetic sound on which runtimes are compared, where there is no audio.
 
     Returns:
         (6, window_samples) float32 in -1..1: white noise, a sweep over all frequencies, a decaying chord, clicks,

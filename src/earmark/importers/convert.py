@@ -1,4 +1,4 @@
-"""A published file of weights as a checkpoint of ours and as the ONNX file that tags."""
+"""A published file of weights as a checkpoint and as an ONNX file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def convert_weights(file: str | Path, out: str | Path) -> tuple[ModelCard, Expor
 
     Args:
         file: see :func:`earmark.importers.detect_format.import_weights`.
-        out: folder; made where missing. Older files of these names in it are replaced.
+        out: folder; created if missing. Existing files of these names are replaced.
 
     Returns:
         The checkpoint's card, whose name is NAME, and what the export did.

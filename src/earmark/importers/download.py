@@ -172,8 +172,8 @@ class _Download:
         except TimeoutError as error:
             raise _TemporaryError(self._silent()) from error
         except (ConnectionError, http.client.HTTPException, ssl.SSLError) as error:
-            said = str(error) or type(error).__name__
-            raise _TemporaryError(f"the connection broke after {self._so_far()} ({said})") from error
+            reason = str(error) or type(error).__name__
+            raise _TemporaryError(f"the connection broke after {self._so_far()} ({reason})") from error
 
     def _receive(self, response: http.client.HTTPResponse, start: int) -> None:
         """Append the body to the part, or begin from nothing where the server sends the whole file all the same."""

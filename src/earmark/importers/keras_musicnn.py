@@ -1,7 +1,7 @@
 """The Keras HDF5 files of musicnn and its VGG (musicnn_keras), read with h5py alone: no Keras, no TensorFlow.
 
-Keras keeps a convolution's weights as (frames, bands, inputs, outputs) and a dense layer's as (inputs, outputs): ours
-are the same with the axes in reverse. What differs besides:
+Keras keeps a convolution's weights as (frames, bands, inputs, outputs) and a dense layer's as (inputs, outputs): earmark's
+have the axes in reverse order. Other differences:
 
 - musicnn's pooled values come in pairs there, the maximum and the mean of each channel; here all maxima come first.
 - The VGG's last maps are flattened frame by frame there, channel by channel here.

@@ -1,4 +1,4 @@
-"""A published model by name: fetched, imported, and laid where ``earmark tag --model NAME`` finds it."""
+"""A published model by name: downloaded, imported, and stored where ``earmark tag --model NAME`` finds it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from earmark.export import ExportReport
 
 MIRROR_VARIABLE = "EARMARK_MIRROR"
-"""Environment variable with the address of a folder that holds the published files under our names for them."""
+"""Environment variable with the address of a folder with the published files under earmark's names for them."""
 
 
 def file_addresses(published: PublishedWeights, mirror: str | None = None) -> tuple[str, ...]:
-    """Where a file is looked for: its project's addresses, or the mirror alone where one is given.
+    """Addresses of a file: those of its project, or only the mirror if one is given.
 
     Example:
         >>> file_addresses(find_published("fcn-mtat"), "http://mirror.example/weights/")
@@ -39,14 +39,14 @@ def pull_model(
     wait_seconds: float = WAIT_SECONDS,
     on_progress: OnProgress | None = None,
 ) -> tuple[ModelCard, ExportReport]:
-    """Fetch a published file, import it, and write ``NAME.onnx`` and its card ``NAME.json``. Needs the train extra.
+    """Download a published file, import it, and write ``NAME.onnx`` and its card ``NAME.json``. Needs the train extra.
 
-    What a broken download leaves behind lies in ``folder/.downloads``, and the next call goes on from it. Everything
-    else that is written on the way is removed, whatever happens. An older model of that name is replaced.
+    An incomplete download stays in ``folder/.downloads``, and the next call resumes it. All other temporary files are
+    removed in any case. An existing model of that name is replaced.
 
     Args:
         name: one of :func:`earmark.core.published_weights.published_names`.
-        folder: where models are kept, see :func:`earmark.tagging.runtime.user_models_folder`; made where missing.
+        folder: folder of the models, see :func:`earmark.tagging.runtime.user_models_folder`; created if missing.
         mirror: see :func:`file_addresses`.
         timeout_seconds, retries, wait_seconds, on_progress: see :func:`earmark.importers.download.download`.
 
@@ -55,8 +55,8 @@ def pull_model(
 
     Raises:
         ModelError: no such name; or the file cannot be imported.
-        DownloadError: the file cannot be fetched.
-        WrongFileError: what was fetched is another file.
+        DownloadError: the file cannot be downloaded.
+        WrongFileError: what was downloaded is another file.
         ConfigError: the mirror is no http or https address.
         OSError: the folder cannot be written.
     """
@@ -79,7 +79,7 @@ def pull_model(
         return _install(fetched, downloads, folder)
     finally:
         fetched.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # it holds another download, or was never made
+        with contextlib.suppress(OSError):  # it contains another download, or does not exist
             downloads.rmdir()
 
 

@@ -26,7 +26,7 @@ SIGNATURES = (b"PK\x03\x04", b"\x80")
 """Of PyTorch's zip files, and of the pickles that it wrote before."""
 
 _FRONTEND = {"spec.spectrogram.window": (512,), "spec.mel_scale.fb": (257, 96)}
-"""The spectrogram's constants, which the files keep and our front-end computes."""
+"""Constants of the spectrogram, which the files contain and earmark's front-end computes."""
 _FRONTEND_TOLERANCE = 1e-4
 
 
@@ -90,9 +90,7 @@ def _load(content: bytes, where: str) -> Mapping[str, Tensor]:
     """The state dict. Only tensors and containers of them are built; anything else is refused."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # doubts about foreign pickles: what comes of them is held against the layout
+            warnings.simplefilter("ignore")  # about foreign pickles: the result is compared with the layout
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "nsupported" not in str(error):

@@ -1,4 +1,4 @@
-"""All tracks with all scores, as a table for other programs: CSV, JSON Lines or Parquet.
+"""Export all tracks with all scores as a table for other programs: CSV, JSON Lines or Parquet.
 
 Rows are written as they are read: memory does not grow with the library.
 """
@@ -47,7 +47,7 @@ def export_tracks(
 ) -> int:
     """Write every file of the index, those that failed or are missing too, by path.
 
-    CSV and Parquet have a column a tag, empty where the file has no scores of the current model. A tag that is
+    CSV and Parquet have one column per tag, empty where the file has no scores of the current model. A tag that is
     named like another column gets ``tag:`` in front. JSON Lines have the objects of ``earmark tag --format
     jsonl`` and the file's own fields. In Parquet, bytes of a path that are not UTF-8 are shown as ``\\xNN``,
     and ``path_bytes`` has them as they are.
@@ -57,7 +57,7 @@ def export_tracks(
         out: opened to write bytes.
         kind: one of FORMATS.
         embeddings: add each file's embedding as a list of numbers; not for CSV.
-        on_rows: called with the number of rows of each portion that was written.
+        on_rows: called with the number of rows of each batch after it was written.
 
     Returns:
         Number of rows.
@@ -74,7 +74,7 @@ def export_tracks(
     vocabulary = index.current_model().vocabulary
     write = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet}[kind](out, vocabulary, embeddings)
     n_rows = 0
-    # Closed by us, also when a reader of `out` has gone: the caller closes the index after that.
+    # Closed here, also when the reader of `out` is gone, since the caller closes the index after that.
     tracks = cast("Generator[Track, None, None]", index.tracks())
     with closing(tracks), write as write_rows:
         while rows := list(itertools.islice(tracks, _ROWS_AT_ONCE)):
@@ -87,10 +87,10 @@ def export_tracks(
 
 @contextmanager
 def file_to_write(out: Path, *, force: bool) -> Iterator[IO[bytes]]:
-    """A file that is there under its name when all is written, and not before.
+    """Open a file that only appears under its name when all of it is written.
 
     Raises:
-        ConfigError: it is there already and ``force`` is not given, or cannot be written.
+        ConfigError: it exists and ``force`` is not given, or it cannot be written.
     """
     if out.is_dir():
         raise ConfigError(f"{out}: is a folder; name a file in it")

@@ -1,9 +1,8 @@
-"""Tracks that sound alike: nearest neighbours of embeddings.
+"""Nearest neighbours of tracks by embeddings, or by scores where the model has no embeddings.
 
-A model that gives embeddings is compared by them, others by their scores; likeness is the cosine of the angle
-between two vectors. Small libraries are compared one by one, which is exact. Large ones get a graph of
-neighbours (HNSW, by the library USearch, ``earmark[library]``) in a file beside the index. It is mapped, not
-read, and made anew when the index has changed.
+Similarity is the cosine of the angle between two vectors. In small libraries all vectors are compared, which is exact.
+Large ones get a graph of neighbours (HNSW, by the library USearch, ``earmark[library]``) in a file beside the index, which
+is memory-mapped, and rebuilt when the index has changed.
 """
 
 from __future__ import annotations
@@ -30,34 +29,34 @@ Kind = Literal["embedding", "scores"]
 Floats = npt.NDArray[np.float32]
 
 EXACT_UP_TO = 50_000
-"""Tracks that are compared one by one: tens of milliseconds at most, and no file to keep."""
+"""Up to this many tracks all vectors are compared: tens of milliseconds at most, and no file."""
 
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 64
-_EXPANSION_SEARCH = 128  # what these find of the nearest ten: docs/results/search.md
+_EXPANSION_SEARCH = 128  # recall of the nearest ten: docs/results/search.md
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One answer: an audio content and its likeness, -1..1, 1 for the same direction."""
+    """An audio content and its similarity, -1..1, 1 for the same direction."""
 
     content_key: str
-    likeness: float
+    similarity: float
 
 
 class _Searcher(Protocol):
     def nearest(self, vector: Floats, n: int) -> Iterator[tuple[int, float]]:
-        """Rows and likenesses of the n nearest, nearest first."""
+        """Rows and similarities of the n nearest, nearest first."""
 
 
 class Neighbours:
-    """The vectors of a library, ready to be asked. :meth:`open` makes one.
+    """The vectors of a library, ready to be searched. :meth:`open` makes one.
 
     Attributes:
         model: whose vectors they are.
         kind: "embedding", or "scores" where the model gives no embeddings.
-        keys: content keys, a vector each.
+        keys: content key of every vector.
         exact: whether every vector is compared.
     """
 
@@ -73,12 +72,12 @@ class Neighbours:
         exact: bool | None = None,
         on_build: Callable[[int], None] | None = None,
     ) -> Neighbours:
-        """Make ready what the index holds.
+        """Load the vectors of an index, or the graph of them.
 
         Args:
             index: an open index.
             exact: compare every vector; None for up to EXACT_UP_TO of them, and where USearch is not installed.
-            on_build: called with the number of vectors before a graph is made, which takes a while.
+            on_build: called with the number of vectors before a graph is built, which takes a while.
 
         Raises:
             DataError: nothing was tagged yet, or the index cannot be read.
@@ -120,11 +119,11 @@ class Neighbours:
         if wanted.shape != (dims,):
             raise ConfigError(f"a vector of shape {wanted.shape}: model {self.model.name} has ({dims},)")
         found = self._searcher.nearest(_unit(wanted[None])[0], min(n, len(self)))
-        return [Neighbour(self.keys[row].decode(), likeness) for row, likeness in found]
+        return [Neighbour(self.keys[row].decode(), similarity) for row, similarity in found]
 
 
-def vector_of(index: Index, content_key: str) -> Floats | None:
-    """The vector by which an audio content is compared, or None where it has none of the current model."""
+def read_vector(index: Index, content_key: str) -> Floats | None:
+    """The vector of an audio content, or None where it has none of the current model."""
     model = index.current_model()
     column = "embedding" if model.embedding_dims else "scores"
     row = index.execute(
@@ -141,16 +140,16 @@ def usearch_is_installed() -> bool:
 
 
 class _Exact:
-    """Every vector compared."""
+    """All vectors compared."""
 
     def __init__(self, vectors: Floats) -> None:
         self.vectors = _unit(vectors)
 
     def nearest(self, vector: Floats, n: int) -> Iterator[tuple[int, float]]:
-        likeness = self.vectors @ vector
-        rows = np.argpartition(-likeness, n - 1)[:n]
-        for row in rows[np.argsort(-likeness[rows], kind="stable")]:
-            yield int(row), float(likeness[row])
+        similarity = self.vectors @ vector
+        rows = np.argpartition(-similarity, n - 1)[:n]
+        for row in rows[np.argsort(-similarity[rows], kind="stable")]:
+            yield int(row), float(similarity[row])
 
 
 class _Graph:
@@ -166,7 +165,7 @@ class _Graph:
 
     @classmethod
     def find(cls, index_path: Path, fingerprint: str) -> _Graph | None:
-        """The graph that was made of this state of the index, or None."""
+        """The graph of this state of the index, or None."""
         from usearch.index import Index as UsearchIndex
 
         graph_path, keys_path = _files(index_path, fingerprint)
@@ -179,7 +178,7 @@ class _Graph:
 
     @classmethod
     def build(cls, index_path: Path, fingerprint: str, keys: npt.NDArray[np.bytes_], vectors: Floats) -> _Graph:
-        """Make the graph and its file; older files are removed. Where it cannot be kept, it is used from memory."""
+        """Build the graph and its file; older files are removed. Where it cannot be saved, it is used from memory."""
         from usearch.index import Index as UsearchIndex
 
         graph = UsearchIndex(
@@ -204,7 +203,9 @@ class _Graph:
                 if old.suffix in (".usearch", ".npy") and not old.name.startswith((fingerprint, ".")):
                     old.unlink(missing_ok=True)
         except (OSError, RuntimeError) as error:
-            logger.warning("the graph of neighbours cannot be kept beside the index (%s): it will be made again", error)
+            logger.warning(
+                "the graph of neighbours cannot be saved beside the index (%s): it will be built again", error
+            )
             return cls(graph, keys)
         finally:
             for path in beside:
@@ -218,7 +219,7 @@ def _files(index_path: Path, fingerprint: str) -> tuple[Path, Path]:
 
 
 def _state(index: Index, model: ModelRow, kind: Kind) -> tuple[int, float]:
-    """Vectors in the index, and when the newest was made: another state gives another graph."""
+    """Number of vectors in the index, and when the newest was made: another state gives another graph."""
     wanted = "embedding IS NOT NULL" if kind == "embedding" else "scores IS NOT NULL"
     n, newest = index.execute(
         f"SELECT count(*), coalesce(max(tagged_at), 0) FROM results WHERE model_id = ? AND {wanted}", (model.model_id,)
@@ -232,7 +233,7 @@ def _fingerprint(model: ModelRow, kind: Kind, n: int, newest: float) -> str:
 
 
 def _vectors(index: Index, model: ModelRow, kind: Kind) -> tuple[npt.NDArray[np.bytes_], Floats]:
-    """Keys ``(n,)`` and vectors ``(n, n_dims)`` of all audio that the current model has heard."""
+    """Keys ``(n,)`` and vectors ``(n, n_dims)`` of all audio with results of the current model."""
     column = "embedding" if kind == "embedding" else "scores"
     keys, blobs = [], []
     for key, blob in index.rows(
@@ -245,7 +246,7 @@ def _vectors(index: Index, model: ModelRow, kind: Kind) -> tuple[npt.NDArray[np.
 
 
 def _unit(vectors: Floats) -> Floats:
-    """Each scaled to length one; zeros stay zeros."""
+    """Vectors scaled to length one; zeros stay zeros."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     scaled: Floats = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return scaled

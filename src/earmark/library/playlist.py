@@ -1,4 +1,4 @@
-"""Playlists: what was found, put in order, as an extended M3U8 file."""
+"""Playlists: search results in order, as an extended M3U8 file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import numpy.typing as npt
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError
 from earmark.library.query.search import Hit, SearchResult
-from earmark.library.query.tag_names import folded
+from earmark.library.query.tag_names import fold_case
 
 Order = Literal["score", "title", "path", "similar"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 MOST_SIMILAR = 2000
-"""Tracks that can be put in an order of likeness: every pair of them is compared."""
+"""Most tracks for the order "similar", which compares every pair of them."""
 
 
-def arranged(
+def arrange(
     found: SearchResult,
     *,
     order: Order = "score",
@@ -32,19 +32,19 @@ def arranged(
     seed: int | None = None,
     vectors: npt.NDArray[np.floating[Any]] | None = None,
 ) -> SearchResult:
-    """Tracks for a playlist: copies of the same audio left out, the best ones taken, and put in order.
+    """Select and order tracks for a playlist: the best ones, without copies of the same audio.
 
     Args:
-        found: of a search.
+        found: the result of a search.
         order: "score": highest rank first; "title"; "path"; "similar": begins with the highest rank and goes on
-            to the track that is most like the last one.
-        limit: how many at most: those of the highest rank, or with ``shuffle`` any; None for all.
+            to the track that is most similar to the last one.
+        limit: most tracks: those of the highest rank, or any with ``shuffle``; None for all.
         shuffle: draw them at random instead.
-        seed: of the draw; None for another one each time.
+        seed: of the random draw; None for another one each time.
         vectors: ``(n_tracks, n_dims)``, one for every track of ``found.tracks``, for "similar"; None for their scores.
 
     Raises:
-        ConfigError: a limit below 1, another word for the order, a seed without shuffle, or too many tracks
+        ConfigError: a limit below 1, an unknown order, a seed without shuffle, or too many tracks
             for "similar".
     """
     problems = []
@@ -72,14 +72,14 @@ def arranged(
         return found
     tracks = found.tracks
     if order == "title":
-        keys = [(folded(tracks.title(int(row)) or tracks.path(int(row)).stem), int(row)) for row in found.rows]
+        keys = [(fold_case(tracks.title(int(row)) or tracks.path(int(row)).stem), int(row)) for row in found.rows]
     else:
-        keys = [("", int(row)) for row in found.rows]  # tracks lie by path
+        keys = [("", int(row)) for row in found.rows]  # tracks are sorted by path
     return found.take(np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64))
 
 
 def _chain(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
-    """From the first on, always to the nearest by cosine of those that are left."""
+    """Order: from the first on, always to the most similar one that is left, by cosine."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors / np.where(lengths > 0, lengths, 1)
     left = np.ones(len(unit), np.bool_)

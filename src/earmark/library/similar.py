@@ -1,4 +1,4 @@
-"""What sounds like a track: which vector is meant, and which files answer."""
+"""Find tracks that sound like a given one, which may be in the library or not."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from earmark.core.errors import ConfigError, ModelError
 from earmark.library.index.track_index import Index
-from earmark.library.neighbours import Neighbours, vector_of
+from earmark.library.neighbours import Neighbours, read_vector
 from earmark.library.query.search import Hit, Tracks
-from earmark.library.query.tag_names import folded
+from earmark.library.query.tag_names import fold_case
 
 Floats = npt.NDArray[np.float32]
-Tell = Callable[[str], None]
+OnNote = Callable[[str], None]
 
 _CHOICES_SHOWN = 8
 
@@ -28,36 +28,36 @@ def find_similar(
     limit: int = 20,
     exact: bool = False,
     model: str | Path | None = None,
-    tell: Tell = lambda _: None,
+    on_note: OnNote = lambda _: None,
 ) -> list[Hit]:
-    """Tracks that sound like another one, most alike first; its own copies left out, each content once.
+    """Tracks that sound like another one, most similar first, without its own copies and each content once.
 
     Args:
         index: an open index.
-        wanted: an audio file in the library or outside, or a part of one track's path, or of its artist and title.
-        limit: how many; 0 for all.
-        exact: compare every track.
-        model: where the index's model lies, for a file outside; None: it is looked up by its name.
-        tell: called with notes for people.
+        wanted: an audio file, in the library or not, or a part of one track's path, or of its artist and title.
+        limit: number of tracks; 0 for all.
+        exact: compare all tracks.
+        model: the file of the index's model, for a file outside the library; None: it is looked up by its name.
+        on_note: called with notes for the user.
 
     Returns:
-        Hits with their likeness, -1..1, as ``score``.
+        Hits with their cosine similarity, -1..1, as ``score``.
 
     Raises:
-        ConfigError: no track is meant, or several are.
-        AudioError: a file outside the library cannot be listened to.
+        ConfigError: no track matches, or several do.
+        AudioError: a file outside the library cannot be tagged.
         ModelError: the index's model is not installed, or another one has its name.
         DataError: the index holds no tracks.
     """
     tracks = Tracks.load(index)
-    vector, own_key = _vector(index, tracks, wanted, model, tell)
+    vector, own_key = _vector(index, tracks, wanted, model, on_note)
     neighbours = Neighbours.open(
         index,
         exact=True if exact else None,
-        on_build=lambda n: tell(f"note: making the file of neighbours of {n:,} tracks, once after each scan"),
+        on_build=lambda n: on_note(f"note: building the graph of neighbours of {n:,} tracks, once after each scan"),
     )
     if neighbours.kind == "scores":
-        tell(f"note: model {tracks.model.name} gives no embeddings: tracks are compared by their scores")
+        on_note(f"note: model {tracks.model.name} gives no embeddings: tracks are compared by their scores")
     n_wanted = limit or len(neighbours)
     n_asked = n_wanted + 1
     while True:
@@ -65,7 +65,7 @@ def find_similar(
         for neighbour in neighbours.nearest(vector, min(n_asked, len(neighbours))):
             row = tracks.rows_by_key.get(neighbour.content_key)
             if row is not None and neighbour.content_key != own_key:  # no row: its files are gone
-                hits.append(tracks.hit(row, neighbour.likeness))
+                hits.append(tracks.hit(row, neighbour.similarity))
         if len(hits) >= n_wanted or n_asked >= len(neighbours):
             return hits[:n_wanted]
         n_asked *= 4
@@ -77,7 +77,7 @@ def track_vectors(index: Index, tracks: Tracks) -> Floats | None:
         return None
     vectors = np.zeros((len(tracks), tracks.model.embedding_dims), np.float32)
     for row, key in enumerate(tracks.keys):
-        vector = vector_of(index, key)
+        vector = read_vector(index, key)
         if vector is None:
             return None
         vectors[row] = vector
@@ -85,9 +85,9 @@ def track_vectors(index: Index, tracks: Tracks) -> Floats | None:
 
 
 def _vector(
-    index: Index, tracks: Tracks, wanted: str, model: str | Path | None, tell: Tell
+    index: Index, tracks: Tracks, wanted: str, model: str | Path | None, on_note: OnNote
 ) -> tuple[Floats, str | None]:
-    """The vector that is meant, and the key of its audio where the library holds it."""
+    """The vector of the wanted track, and the key of its audio where it is in the library."""
     path = Path(wanted).expanduser()
     for known in (path.absolute(), Path(os.path.realpath(path))):
         row = tracks.rows_by_path.get(os.fsencode(known))
@@ -95,17 +95,17 @@ def _vector(
             break
     else:
         if path.is_file():
-            return _listened(tracks, path, model, tell), None
+            return _tag_outside(tracks, path, model, on_note), None
         row = _row_by_text(tracks, wanted)
     key = tracks.keys[row]
-    vector = vector_of(index, key)
+    vector = read_vector(index, key)
     if vector is None:
         raise ConfigError(f"{tracks.path(row)}: has no embedding in the index: earmark library scan FOLDER")
     return vector, key
 
 
 def _row_by_text(tracks: Tracks, wanted: str) -> int:
-    text = " ".join(folded(wanted).split())
+    text = " ".join(fold_case(wanted).split())
     rows = [
         row
         for row, (path, artist, title) in enumerate(
@@ -125,8 +125,8 @@ def _row_by_text(tracks: Tracks, wanted: str) -> int:
     raise ConfigError([f"{wanted!r} may be any of {len(contents)} tracks:", *(f"  {path}" for path in first), *more])
 
 
-def _listened(tracks: Tracks, path: Path, model: str | Path | None, tell: Tell) -> Floats:
-    """What the index's model hears in a file outside the library."""
+def _tag_outside(tracks: Tracks, path: Path, model: str | Path | None, on_note: OnNote) -> Floats:
+    """The vector of a file outside the library, by the index's model."""
     from earmark.core.errors import AudioError
     from earmark.library.scan.lazy_tagger import LazyTagger
 
@@ -137,7 +137,7 @@ def _listened(tracks: Tracks, path: Path, model: str | Path | None, tell: Tell) 
             f"model {tagger.path} is not the one of the index ({row.name} {row.version}, "
             f"{row.weights_sha256[:12]}): name its file with --model, or scan the library with this one"
         )
-    tell(f"note: listening to {path.name}, which is not in the library")
+    on_note(f"note: tagging {path.name}, which is not in the library")
     (scores,) = tagger.tag_many([path], jobs=1, errors="return", on_progress=None)
     if isinstance(scores, AudioError):
         raise scores

@@ -1,4 +1,4 @@
-"""What a library holds, counted."""
+"""Statistics of a library: tags, durations, failures."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ DURATION_ENDS_SECONDS = (60, 120, 180, 240, 300, 360, 480, 600, 900, 1800)
 """Where the classes of durations end; the last class has no end."""
 
 _FAILURES_LISTED = 20
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(frozen=True)
 class TagCount:
-    """How many tracks a tag holds for, and the one with its highest score.
+    """How many tracks have a tag, and the one with its highest score.
 
     Attributes:
         tag, category: of the vocabulary.
-        threshold: score from which it holds: of the model's card, else 0.5.
+        threshold: lowest score at which it counts: of the model's card, else 0.5.
         n_tracks: tracks that reach it.
         mean_score: over all tracks, 0..1; None in an empty library.
-        typical: path of the track with the highest score, with that score; None where the tag holds nowhere.
+        typical: path of the track with the highest score, with that score; None where no track has the tag.
     """
 
     tag: str
@@ -50,15 +51,15 @@ class DurationClass:
 
 @dataclass(frozen=True)
 class Stats:
-    """Everything that ``earmark library stats`` tells.
+    """Everything that ``earmark library stats`` reports.
 
     Attributes:
         index: the index file.
         model: name and version of the current model.
-        n_files: files of each status: ok, error, missing.
+        n_files: number of files of each status: ok, error, missing.
         n_tracks: files that can be searched.
-        n_waiting: files that are there, but not yet tagged by the current model.
-        n_copies: tracks whose audio another track holds, too.
+        n_waiting: existing files that are not yet tagged by the current model.
+        n_copies: tracks with the same audio as an earlier one.
         total_seconds: of all tracks, copies counted.
         tags: every tag, by category, the most frequent first.
         durations: see DURATION_ENDS_SECONDS.
@@ -84,7 +85,7 @@ class Stats:
 
 
 def library_stats(index: Index, tracks: Tracks | None = None) -> Stats:
-    """Count what an index holds.
+    """Compute the statistics of an index.
 
     Raises:
         DataError: nothing was scanned yet, or the index cannot be read.
@@ -93,9 +94,9 @@ def library_stats(index: Index, tracks: Tracks | None = None) -> Stats:
     reasons: Counter[str] = Counter()
     failures: list[tuple[str, str]] = []
     for path, error in index.rows("SELECT path, error FROM files WHERE status = 'error' ORDER BY path"):
-        reasons[error or "not told"] += 1
+        reasons[error or "unknown"] += 1
         if len(failures) < _FAILURES_LISTED:
-            failures.append((os.fsdecode(path), error or "not told"))
+            failures.append((os.fsdecode(path), error or "unknown"))
     return Stats(
         index=str(index.path),
         model=f"{tracks.model.name} {tracks.model.version}",
@@ -129,3 +130,23 @@ def _durations(tracks: Tracks) -> tuple[DurationClass, ...]:
     counts = np.histogram(known, edges)[0]
     ends = (*DURATION_ENDS_SECONDS, None)
     return tuple(DurationClass(edges[i], ends[i], int(counts[i])) for i in range(len(ends)))
+
+
+def bar(value: float, most: float, columns: int) -> str:
+    """A bar of blocks, ``columns`` wide for the highest value, in steps of an eighth; never empty above zero.
+
+    Example:
+        >>> bar(3, 4, 2)
+        '█▌'
+    """
+    if value <= 0 or most <= 0:
+        return ""
+    eighths = max(1, round(min(value / most, 1) * columns * 8))
+    whole, rest = divmod(eighths, 8)
+    return _EIGHTHS[8] * whole + (_EIGHTHS[rest] if rest else "")
+
+
+def duration_name(found: DurationClass) -> str:
+    """A class of durations as text, e.g. ``"3-4 min"``."""
+    start = f"{found.from_seconds / 60:g}"
+    return f"{start} min and more" if found.to_seconds is None else f"{start}-{found.to_seconds / 60:g} min"

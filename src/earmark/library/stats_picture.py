@@ -1,4 +1,4 @@
-"""What a library holds, as a picture. Needs Matplotlib (``earmark[plot]``)."""
+"""A plot of a library's statistics. Needs Matplotlib (``earmark[plot]``)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, MissingExtraError
-from earmark.library.stats import Stats
-from earmark.library.stats_text import duration_name
+from earmark.library.stats import Stats, duration_name
 
 MAX_TAGS = 60
 

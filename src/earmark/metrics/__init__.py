@@ -22,10 +22,18 @@ A tag whose labels are all 0 or all 1 has no ROC-AUC and no PR-AUC: its value is
 It is never counted as 0 and never dropped unseen.
 """
 
-from earmark.metrics.arrays import FloatArray, MetricName
+from earmark.metrics.arrays import FloatArray
 from earmark.metrics.means import Macro, macro, micro, per_clip, weighted
 from earmark.metrics.paired import Differences, paired_bootstrap
 from earmark.metrics.resampling import Intervals, bootstrap, bootstrap_mean
+from earmark.metrics.table import (
+    MetricInfo,
+    list_metrics,
+    metric_info,
+    metric_label,
+    register_metric,
+    unregister_metric,
+)
 from earmark.metrics.tags import f1, pr_auc, precision, recall, rmse, roc_auc
 from earmark.metrics.thresholds import best_f1_thresholds, decide
 
@@ -34,20 +42,25 @@ __all__ = [
     "FloatArray",
     "Intervals",
     "Macro",
-    "MetricName",
+    "MetricInfo",
     "best_f1_thresholds",
     "bootstrap",
     "bootstrap_mean",
     "decide",
     "f1",
+    "list_metrics",
     "macro",
+    "metric_info",
+    "metric_label",
     "micro",
     "paired_bootstrap",
     "per_clip",
     "pr_auc",
     "precision",
     "recall",
+    "register_metric",
     "rmse",
     "roc_auc",
+    "unregister_metric",
     "weighted",
 ]

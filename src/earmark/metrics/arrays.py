@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.errors import ConfigError, DataError
-
-FloatArray = npt.NDArray[np.float64]
-MetricName = Literal["roc_auc", "pr_auc", "rmse", "f1", "precision", "recall"]
-METRICS: tuple[MetricName, ...] = get_args(MetricName)
-_OF_DECISIONS = ("f1", "precision", "recall")
+from earmark.core.errors import DataError
+from earmark.metrics.table import FloatArray, metric_info
 
 
 def checked(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -22,8 +16,7 @@ def checked(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[
         ConfigError: no such metric.
         DataError: shapes or values are not as that metric wants.
     """
-    if metric not in METRICS:
-        raise ConfigError(f"no metric {metric!r}; metrics are: {', '.join(METRICS)}")
+    info = metric_info(metric)
     y, s = (np.asarray(values, dtype=np.float64) for values in (labels, scores))
     if y.ndim != 2 or y.shape != s.shape:
         raise DataError(
@@ -35,14 +28,14 @@ def checked(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[
     if not np.isfinite(s).all():
         raise DataError(f"{metric}: scores must be finite, {int((~np.isfinite(s)).sum())} are NaN or infinite")
     known = y[~np.isnan(y)]
-    if metric == "rmse":
+    if info.kind == "regression":
         for name, values in (("labels", known), ("scores", s)):
             if values.size and not (values.min() >= 0 and values.max() <= 1):
-                raise DataError(f"rmse: {name} must be in 0..1, found {values.min():g} to {values.max():g}")
+                raise DataError(f"{metric}: {name} must be in 0..1, found {values.min():g} to {values.max():g}")
         return y, s
     if (odd := known[(known != 0) & (known != 1)]).size:
         raise DataError(f"{metric}: labels must be 0, 1 or NaN, found {odd[0]:g}; for degrees in 0..1 use rmse")
-    if metric in _OF_DECISIONS and (odd := s[(s != 0) & (s != 1)]).size:
+    if info.decisions and (odd := s[(s != 0) & (s != 1)]).size:
         raise DataError(
             f"{metric}: wants decisions, 0 or 1, found {odd[0]:g}; make them with decide(scores, thresholds)"
         )

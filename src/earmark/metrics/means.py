@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import DataError
-from earmark.metrics.arrays import FloatArray, MetricName, checked
+from earmark.metrics.arrays import FloatArray, checked
+from earmark.metrics.clip_weights import kernel
 from earmark.metrics.tags import each_tag
-from earmark.metrics.weighted import kernel
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ def weighted(per_tag: npt.ArrayLike, labels: npt.ArrayLike) -> Macro:
     return _mean(values, np.nansum(y, axis=0))
 
 
-def micro(metric: MetricName, labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+def micro(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """A metric over all (clip, tag) pairs as if they were one tag; NaN where undefined.
 
     Args:
-        metric: one of :data:`earmark.metrics.MetricName`.
+        metric: one of :func:`earmark.metrics.list_metrics`.
         labels, scores: (n_clips, n_tags) as for that metric.
 
     Raises:
@@ -73,13 +73,13 @@ def micro(metric: MetricName, labels: npt.ArrayLike, scores: npt.ArrayLike) -> f
     return float(each_tag(metric, y.reshape(-1, 1), s.reshape(-1, 1))[0])
 
 
-def per_clip(metric: MetricName, labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
+def per_clip(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     """A metric of each clip over its tags: are the tags that it has ranked above those that it has not?
 
     Scores of different tags are compared with each other here, as a listener who reads a clip's first tags does.
 
     Args:
-        metric: one of :data:`earmark.metrics.MetricName`.
+        metric: one of :func:`earmark.metrics.list_metrics`.
         labels, scores: (n_clips, n_tags) as for that metric.
 
     Returns:

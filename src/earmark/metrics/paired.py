@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import DataError
-from earmark.metrics.arrays import FloatArray, MetricName, checked_runs, group_members
+from earmark.metrics.arrays import FloatArray, checked_runs, group_members
+from earmark.metrics.clip_weights import Kernel
 from earmark.metrics.resampling import (
     check_draws,
     ends_of,
@@ -20,7 +21,6 @@ from earmark.metrics.resampling import (
     run_shares,
     tag_kernels,
 )
-from earmark.metrics.weighted import Kernel
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Differences:
 
 
 def paired_bootstrap(
-    metric: MetricName,
+    metric: str,
     labels: npt.ArrayLike,
     scores_a: npt.ArrayLike,
     scores_b: npt.ArrayLike,
@@ -78,7 +78,7 @@ def paired_bootstrap(
     trainings could have given. With a single run it speaks of these very weights, not of how they were trained.
 
     Args:
-        metric: one of :data:`earmark.metrics.MetricName`.
+        metric: one of :func:`earmark.metrics.list_metrics`.
         labels: (n_clips, n_tags) as for that metric.
         scores_a, scores_b: each (n_clips, n_tags), or (n_runs, n_clips, n_tags); they may differ in n_runs.
         groups: (n_clips,) the group of each clip, e.g. its artist.

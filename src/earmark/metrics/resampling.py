@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import ConfigError
-from earmark.metrics.arrays import FloatArray, MetricName, checked_runs, group_members
-from earmark.metrics.weighted import Kernel, kernel, ratio
+from earmark.metrics.arrays import FloatArray, checked_runs, group_members
+from earmark.metrics.clip_weights import Kernel, kernel, ratio
+from earmark.metrics.table import metric_info
 
 _MAX_WEIGHTS = 200_000
 """How many weights (resamples x clips) are held at a time: so few that they stay in the cache."""
@@ -47,7 +48,7 @@ class Intervals:
 
 
 def bootstrap(
-    metric: MetricName,
+    metric: str,
     labels: npt.ArrayLike,
     scores: npt.ArrayLike,
     groups: Sequence[Any] | npt.NDArray[Any],
@@ -63,7 +64,7 @@ def bootstrap(
     so its interval lies high about the value.
 
     Args:
-        metric: one of :data:`earmark.metrics.MetricName`.
+        metric: one of :func:`earmark.metrics.list_metrics`.
         labels: (n_clips, n_tags) as for that metric.
         scores: (n_clips, n_tags) as for that metric; or (n_runs, n_clips, n_tags) of several trainings of one
             model, which are drawn, too: the intervals are those of the mean over runs, see
@@ -91,7 +92,9 @@ def bootstrap(
 
     low, high = ends_of(drawn, level)
     macro_low, macro_high = ends_of(mean_of_tags(drawn), level)
-    heavy = mean_of_tags(drawn, positives) if metric != "rmse" else np.full(n_resamples, np.nan)
+    heavy = (
+        mean_of_tags(drawn, positives) if metric_info(metric).kind == "classification" else np.full(n_resamples, np.nan)
+    )
     weighted_low, weighted_high = ends_of(heavy, level)
     return Intervals(
         low=low,
@@ -148,7 +151,7 @@ def check_draws(n_resamples: int, level: float) -> None:
         raise ConfigError(problems)
 
 
-def tag_kernels(metric: MetricName, labels: FloatArray, scores: FloatArray) -> list[Kernel]:
+def tag_kernels(metric: str, labels: FloatArray, scores: FloatArray) -> list[Kernel]:
     """The kernel of every tag."""
     return [kernel(metric, labels[:, tag], scores[:, tag]) for tag in range(labels.shape[1])]
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
-from earmark.metrics.arrays import FloatArray, MetricName, checked
-from earmark.metrics.weighted import all_tags
+from earmark.metrics.arrays import FloatArray, checked
+from earmark.metrics.clip_weights import all_tags, ranking_kernel, sum_kernel
+from earmark.metrics.table import register_metric
 
 
+@register_metric(
+    "ROC-AUC",
+    description="of two clips, one with a tag and one without, how often the right one scores higher",
+    chance=0.5,
+    kernel=partial(ranking_kernel, "roc_auc"),
+)
 def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     """Area under the ROC curve of each tag.
 
@@ -31,6 +40,12 @@ def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     return each_tag("roc_auc", labels, scores)
 
 
+@register_metric(
+    "PR-AUC",
+    description="mean precision over the ranks of the right clips",
+    chance="positives",
+    kernel=partial(ranking_kernel, "pr_auc"),
+)
 def pr_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     """Average precision of each tag: the precision at each distinct score, weighted by the recall won there.
 
@@ -52,6 +67,14 @@ def pr_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     return each_tag("pr_auc", labels, scores)
 
 
+@register_metric(
+    "RMSE",
+    description="root of the mean squared error of degrees; lower is better",
+    kind="regression",
+    higher_is_better=False,
+    chance="train_mean",
+    kernel=partial(sum_kernel, "rmse"),
+)
 def rmse(labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     """Square root of the mean squared error of each tag (pons2017, section 3: sqrt(MSE)).
 
@@ -71,6 +94,40 @@ def rmse(labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     return each_tag("rmse", labels, scores)
 
 
+@register_metric(
+    "precision",
+    decisions=True,
+    kernel=partial(sum_kernel, "precision"),
+)
+def precision(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> FloatArray:
+    """Of the clips said to have a tag, the share that have it. As :func:`f1`; NaN also where none is said to.
+
+    >>> precision([[1, 1], [0, 0], [0, 1]], [[1, 0], [1, 0], [0, 0]])
+    array([0.5, nan])
+    """
+    return each_tag("precision", labels, decisions)
+
+
+@register_metric(
+    "recall",
+    decisions=True,
+    kernel=partial(sum_kernel, "recall"),
+)
+def recall(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> FloatArray:
+    """Of the clips that have a tag, the share that are said to. As :func:`f1`.
+
+    >>> recall([[1, 0], [1, 0], [0, 0]], [[1, 0], [0, 1], [0, 0]])
+    array([0.5, nan])
+    """
+    return each_tag("recall", labels, decisions)
+
+
+@register_metric(
+    "F1",
+    description="harmonic mean of precision and recall, at the thresholds in use",
+    decisions=True,
+    kernel=partial(sum_kernel, "f1"),
+)
 def f1(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> FloatArray:
     """Harmonic mean of precision and recall of each tag.
 
@@ -90,25 +147,7 @@ def f1(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> FloatArray:
     return each_tag("f1", labels, decisions)
 
 
-def precision(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> FloatArray:
-    """Of the clips said to have a tag, the share that have it. As :func:`f1`; NaN also where none is said to.
-
-    >>> precision([[1, 1], [0, 0], [0, 1]], [[1, 0], [1, 0], [0, 0]])
-    array([0.5, nan])
-    """
-    return each_tag("precision", labels, decisions)
-
-
-def recall(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> FloatArray:
-    """Of the clips that have a tag, the share that are said to. As :func:`f1`.
-
-    >>> recall([[1, 0], [1, 0], [0, 0]], [[1, 0], [0, 1], [0, 0]])
-    array([0.5, nan])
-    """
-    return each_tag("recall", labels, decisions)
-
-
-def each_tag(metric: MetricName, labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
+def each_tag(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     """A metric by its name: (n_tags,). Raises as the metrics do, and ConfigError where there is none of that name."""
     y, s = checked(metric, labels, scores)
     values: FloatArray = all_tags(metric, y, s, np.ones((1, len(y))))[0]

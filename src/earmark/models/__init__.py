@@ -1,4 +1,4 @@
-"""The networks, one file per paper. A file of this room registers its models by standing here."""
+"""The networks, one file per paper. Every module of this package is imported, and so registers its models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every network of earmark is: waveform in, logits out, and it says what it hears."""
+"""The base class of every network: waveform in, logits out, with the length and rate of its windows."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from earmark.models.frontend import LogMel
 class TaggingModel(nn.Module, ABC):
     """Waveform (B, N) float32, full scale -1..1 -> logits (B, n_tags) float32.
 
-    A subclass calls ``super().__init__`` and writes :meth:`network`; it leaves :meth:`forward` alone. Networks on
+    A subclass calls ``super().__init__`` and implements :meth:`network`; it does not override :meth:`forward`. Networks on
     raw waveforms give no ``frontend`` and get the waveform itself.
 
     Args:
-        n_tags: outputs, at least 1.
+        n_tags: number of outputs, at least 1.
         window_samples: length of the windows it is built for.
         frontend: the log-mel between waveform and network, or None.
-        sample_rate_hz: rate of the waveform; asked for where there is no front-end, which has its own.
+        sample_rate_hz: rate of the waveform; required without a front-end, which has its own.
         min_samples: shortest waveform that a network of variable length takes; its front-end's own minimum holds
-            besides. None stands for window_samples.
+            besides. None means window_samples.
         variable_length: takes every length from min_samples on, not only window_samples.
 
     Attributes:
         architecture: registered name, set by :func:`earmark.models.create_model`.
-        architecture_options: the options that rebuild it, all of them, as JSON knows them; set likewise.
+        architecture_options: all options that rebuild it, as JSON values; set likewise.
 
     Raises:
         ConfigError: values out of range.
@@ -71,7 +71,7 @@ class TaggingModel(nn.Module, ABC):
 
     @abstractmethod
     def network(self, features: Tensor) -> Tensor:
-        """What stands behind the front-end: (B, n_mels, T), or (B, N) without one, -> logits (B, n_tags)."""
+        """The network after the front-end: (B, n_mels, T), or (B, N) without one, -> logits (B, n_tags)."""
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits of waveforms.
@@ -118,5 +118,5 @@ class TaggingModel(nn.Module, ABC):
 
     @property
     def n_parameters(self) -> int:
-        """Trained numbers: weights and biases, without running statistics."""
+        """Number of trained values: weights and biases, without running statistics."""
         return sum(parameter.numel() for parameter in self.parameters())

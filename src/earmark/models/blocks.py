@@ -1,4 +1,4 @@
-"""Small parts that several networks share."""
+"""Layers and helpers that several networks share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Normalisation = Literal["none", "batch", "layer", "group"]
 
 
 def scaled(channels: int, width: float) -> int:
-    """A layer's channels times ``width``, rounded to a multiple of 8 (but not below 8), which kernels like.
+    """A layer's channels times ``width``, rounded to a multiple of 8 (but not below 8), which suits GPU kernels.
 
     Example:
         >>> scaled(256, 1.0), scaled(384, 0.5), scaled(256, 0.01)
@@ -90,7 +90,7 @@ def init_glorot(module: nn.Module) -> None:
 
 
 class GlobalMax(nn.Module):
-    """The largest value of each channel, wherever it stands: (B, C, ...) -> (B, C)."""
+    """The largest value of each channel over all other axes: (B, C, ...) -> (B, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(2).amax(dim=2)

@@ -36,13 +36,13 @@ def make_card(
     lead_samples: int = 0,
     **fields: Any,
 ) -> ModelCard:
-    """A card that says of the model what the model itself knows.
+    """A card, with everything that the model itself determines filled in.
 
     Args:
         model: from :func:`earmark.models.create_model`.
-        name: the card's.
+        name: of the card.
         vocabulary: tags in output order.
-        hop_samples: distance of windows; None for windows side by side.
+        hop_samples: distance between the starts of windows; None for windows side by side.
         last_window, lead_samples: how the ends of a file are cut, see :class:`earmark.core.card.InputSpec`.
         fields: the other fields of :class:`earmark.core.card.ModelCard`.
 
@@ -64,7 +64,7 @@ def make_card(
 
 
 def check_card(model: TaggingModel, card: ModelCard) -> None:
-    """Raises ConfigError, with every contradiction, where a card speaks of another model."""
+    """Raises ConfigError, with every contradiction, if a card describes another model."""
     if not model.architecture:
         raise ConfigError(
             f"{type(model).__name__}: has no architecture name; build it with earmark.models.create_model"
@@ -89,7 +89,7 @@ def save_checkpoint(directory: str | Path, model: TaggingModel, card: ModelCard)
     """Write a model and its card.
 
     Args:
-        directory: made where missing; an older checkpoint in it is replaced.
+        directory: created if missing; an older checkpoint in it is replaced.
         model: from :func:`earmark.models.create_model`, on any device.
         card: of this model, see :func:`make_card`.
 
@@ -117,7 +117,7 @@ def load_checkpoint(directory: str | Path) -> tuple[TaggingModel, ModelCard]:
 
     Raises:
         ModelError: a file is missing or damaged, the weights are not those of the card (wrong hash), weights are
-            missing, unknown or of another shape (told by name), or the card's architecture cannot be built.
+            missing, unknown or of another shape (listed by name), or the card's architecture cannot be built.
     """
     folder = Path(directory)
     if not folder.is_dir():
@@ -174,5 +174,5 @@ def load_weights(model: TaggingModel, weights: dict[str, Tensor], where: str) ->
 
 
 def _as_json(value: Any) -> Any:
-    """Compared as they will be read back: tuples as lists."""
+    """As they will be read back from JSON: tuples as lists."""
     return json.loads(json.dumps(value))

@@ -40,7 +40,7 @@ class EnsembleCNN(TaggingModel):
 
     Args:
         layers: the chain; gives (B, n_tags, 1) or (B, n_tags, 1, 1).
-        add_channel: the chain is two-dimensional and wants (B, 1, n_mels, T).
+        add_channel: the chain is two-dimensional and takes (B, 1, n_mels, T).
     """
 
     def __init__(

@@ -7,7 +7,7 @@ Where the paper is silent:
 - Members are frozen: they keep their weights and stay in eval mode, so that only the combiner's three dense layers
   learn. At three members and 50 tags these have 195,890 weights, 784 KB, as the paper reports.
 - Members may be any registered models of one sample rate. The window is that of the member with the longest; one with a
-  shorter window hears it in windows side by side, the last moved back to end with it, and answers their mean.
+  shorter window gets it in windows side by side, the last moved back to end with it, and answers their mean.
 - Initial weights: Keras' defaults, as it uses Keras.
 """
 

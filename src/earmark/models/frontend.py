@@ -44,10 +44,10 @@ class LogMel(nn.Module):
         self.config = config
         half = config.n_fft // 2
         window = hann_window(config)
-        # Only the bins that some band hears.
+        # Only the bins that some band covers.
         bands = mel_filterbank(config)  # (n_mels, n_bins)
-        heard = np.flatnonzero(bands.any(axis=0))
-        bins = np.arange(heard[0], heard[-1] + 1) if len(heard) else np.arange(1)
+        covered = np.flatnonzero(bands.any(axis=0))
+        bins = np.arange(covered[0], covered[-1] + 1) if len(covered) else np.arange(1)
         turns = np.outer(np.arange(half + 1), bins) % config.n_fft  # exact in integers: angles stay small
         angle = 2 * np.pi * turns / config.n_fft  # (half + 1, bins)
         self._constant("window", window[1 : half + 1])

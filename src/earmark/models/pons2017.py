@@ -9,7 +9,7 @@ Where the paper is silent or its code differs:
   rate for waveforms), n_fft 512 and hop 256 (those of the authors' later musicnn), Slaney mel bands,
   log10(1 + 10000 x), and each window standardised by itself.
   ``frontend={"standardise": "dataset", "mean": ..., "std": ...}`` takes the training set's numbers.
-- Batch norm stands behind the ReLU, as in the code, with its epsilon of 0.001.
+- Batch norm follows the ReLU, as in the code, with its epsilon of 0.001.
 - In the code the second and third batch norm of the back-end act on a transposed map, so that each has one gamma and
   one beta for all channels. Here channels are normalised each by itself; ``published_batchnorm=True`` does as the code.
 - Initial weights: the code's, normal with a variance of 2 / inputs, without the tails.
@@ -48,7 +48,7 @@ TEMPORAL = ((165, 1), (128, 2), (64, 4), (32, 8))
 
 
 class FrontEnd(Protocol):
-    """What a back-end can stand behind: (B, ...) -> feature maps (B, channels, T)."""
+    """The part before a back-end: (B, ...) -> feature maps (B, channels, T)."""
 
     channels: int
 

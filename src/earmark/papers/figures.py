@@ -14,11 +14,10 @@ from typing import Literal
 import numpy as np
 
 from earmark.core.errors import DataError
-from earmark.core.vocabulary import TagKind
 from earmark.datasets.base import raise_problems
 from earmark.evaluation.compare import differences
 from earmark.evaluation.scores import ScoreTable
-from earmark.metrics import FloatArray, MetricName
+from earmark.metrics import FloatArray, list_metrics, metric_info
 from earmark.metrics.arrays import checked_runs, group_members
 from earmark.metrics.resampling import (
     ends_of,
@@ -30,11 +29,6 @@ from earmark.metrics.resampling import (
 )
 from earmark.papers.tables import Claim, PaperTables
 
-KINDS: dict[MetricName, TagKind] = {
-    "roc_auc": "classification",
-    "pr_auc": "classification",
-    "rmse": "regression",
-}
 LEVEL = 0.95
 
 Verdict = Literal["holds", "reversed", "cannot be told apart"]
@@ -137,8 +131,8 @@ def make_figures(
     resampled, members = first.groups()
     rows: dict[str, RowFigures] = {row: RowFigures({}, {}) for row in scores}
     drawn: dict[tuple[str, str], FloatArray] = {}
-    for metric, kind in KINDS.items():
-        places = list(first.vocabulary.indices(kind))
+    for metric in list_metrics(decisions=False):
+        places = list(first.vocabulary.indices(metric_info(metric).kind))
         if not places:
             continue
         names = [first.vocabulary.names[i] for i in places]
@@ -161,7 +155,7 @@ def make_figures(
 
 
 def _macros(
-    metric: MetricName,
+    metric: str,
     reference: ScoreTable,
     runs: Sequence[ScoreTable],
     tags: Sequence[str],
@@ -193,20 +187,20 @@ def _macros(
     return float(np.mean(of_runs)), of_runs, mean_of_tags(values)
 
 
-def _metrics_for(tables: PaperTables, claim: Claim) -> list[MetricName]:
+def _metrics_for(tables: PaperTables, claim: Claim) -> list[str]:
     """The claim's own metric; RMSE, too, where the paper makes all its claims by one metric alone."""
-    others: list[MetricName] = ["rmse"] if len({other.metric for other in tables.claims}) == 1 else []
+    others: list[str] = ["rmse"] if len({other.metric for other in tables.claims}) == 1 else []
     return [claim.metric, *(metric for metric in others if metric != claim.metric)]
 
 
 def _claim(
     tables: PaperTables,
     claim: Claim,
-    metric: MetricName,
+    metric: str,
     rows: Mapping[str, RowFigures],
     drawn: Mapping[tuple[str, str], FloatArray],
 ) -> ClaimFigures:
-    sign = -1.0 if metric == "rmse" else 1.0
+    sign = 1.0 if metric_info(metric).higher_is_better else -1.0
     values = [sign * (rows[a].metrics[metric].value - rows[b].metrics[metric].value) for a, b in claim.pairs]
     draws = np.stack([sign * (drawn[a, metric] - drawn[b, metric]) for a, b in claim.pairs], axis=1)
     low, high = ends_of(draws, LEVEL)

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from earmark.metrics import list_metrics, metric_label
 from earmark.papers.figures import ClaimFigures, Estimate
 from earmark.papers.tables import Row, Table
 
 if TYPE_CHECKING:
     from earmark.papers.results import Results
 
-TITLES = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
 CLAIM_COLUMNS = ("order", "by", "paper", "here", "pairs better / worse / open", "here it")
 
 
@@ -49,12 +49,16 @@ def _table(results: Results, table: Table, heading: str) -> list[str]:
     rows = [row for row in table.rows if row.row in results.figures.rows]
     if not rows:
         return []
-    metrics = [name for name in TITLES if any(name in results.figures.rows[row.row].metrics for row in rows)]
-    said = [name for name in TITLES if any(name in row.reported for row in rows)]
+    metrics = [
+        name
+        for name in list_metrics(decisions=False)
+        if any(name in results.figures.rows[row.row].metrics for row in rows)
+    ]
+    said = [name for name in list_metrics(decisions=False) if any(name in row.reported for row in rows)]
     head = [
         "row",
-        *(TITLES[name] for name in metrics),
-        *(f"paper's {TITLES[name]}" for name in said),
+        *(metric_label(name) for name in metrics),
+        *(f"paper's {metric_label(name)}" for name in said),
         "weights",
         "epochs",
         "CPU s",
@@ -100,7 +104,7 @@ def _claim_row(found: ClaimFigures) -> str:
     verdicts = [pair.verdict for pair in found.pairs]
     counts = " / ".join(str(verdicts.count(v)) for v in ("holds", "reversed", "cannot be told apart"))
     return (
-        f"| {_cell(found.claim.text)} | {TITLES[found.metric]} | {'' if found.paper is None else f'{found.paper:+.4f}'} | "
+        f"| {_cell(found.claim.text)} | {metric_label(found.metric)} | {'' if found.paper is None else f'{found.paper:+.4f}'} | "
         f"{_estimate(found.overall, signed=True)} | {counts if found.claim.kind == 'order' else ''} | "
         f"{found.overall.verdict} |"
     )

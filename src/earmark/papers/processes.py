@@ -1,6 +1,6 @@
-"""A task in a process of its own.
+"""A task in a separate process.
 
-One that dies, however it dies, takes no other task with it; and none outlives the program that started it.
+One that dies, however it dies, ends no other task; and none outlives the program that started it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from earmark.core.errors import EarmarkError
 from earmark.papers.task import Task, run_task
 
 GRACE_SECONDS = 10.0
-"""How long a process that is asked to end may take to end those that it has started."""
+"""How long a terminated process may take to end the processes that it has started."""
 
 _Answer = tuple[dict[str, Any] | None, str | None]
 
 
 class TaskProcess:
-    """A task that runs. It is started afresh (not forked), so a script needs ``if __name__ == "__main__":``."""
+    """A running task. Its process is spawned, not forked, so a script needs ``if __name__ == "__main__":``."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -39,7 +39,7 @@ class TaskProcess:
         sender.close()
 
     def answer(self) -> _Answer:
-        """What done.json says, or why there is none. To be asked once, after :func:`wait_for_any`."""
+        """The content of done.json, or why there is none. Call it once, after :func:`wait_for_any`."""
         try:
             answer: _Answer = self._receiver.recv()
         except (EOFError, OSError):
@@ -49,12 +49,12 @@ class TaskProcess:
                 how = f"was killed by signal {-code}, perhaps for want of memory (then with fewer --jobs)"
             else:
                 how = f"ended with exit code {code}"
-            answer = None, f"its process {how}; the same command goes on with it"
+            answer = None, f"its process {how}; run the same command to continue it"
         self.end()
         return answer
 
     def end(self, wait_seconds: float = GRACE_SECONDS) -> None:
-        """Wait for its end, then end it. A training goes on from its last epoch when it is run again."""
+        """Wait for its end, then kill it. A training continues from its last epoch when it is run again."""
         self._process.join(wait_seconds)
         if self._process.is_alive():
             self._process.kill()
@@ -62,12 +62,12 @@ class TaskProcess:
         self._receiver.close()
 
     def ask_to_end(self) -> None:
-        """Ask it to end, and those that it has started."""
+        """Terminate it, and those that it has started."""
         self._process.terminate()
 
     @property
     def receiver(self) -> Any:
-        """Ready where there is an answer, or will never be one."""
+        """Readable where there is an answer, or the process has ended."""
         return self._receiver
 
 
@@ -88,8 +88,8 @@ def end_all(processes: Iterable[TaskProcess]) -> None:
 
 
 def _work(task: Task, sender: Connection) -> None:
-    """What the process does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who then asks this process to end
+    """Main function of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which then terminates this process
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answer: _Answer
@@ -97,10 +97,10 @@ def _work(task: Task, sender: Connection) -> None:
         answer = run_task(task), None
     except (EarmarkError, OSError) as error:
         answer = None, str(error)
-    except KeyboardInterrupt:  # so Lightning calls SIGTERM
+    except KeyboardInterrupt:  # Lightning turns SIGTERM into it
         sys.exit(128 + signal.SIGTERM)
     except Exception as error:  # noqa: BLE001  whatever it is, the other tasks go on
-        traceback.print_exc()  # a bug, ours or a library's: say where
+        traceback.print_exc()  # a bug, ours or a library's: show where
         answer = None, f"{type(error).__name__}: {error}"
     sender.send(answer)
 
@@ -111,7 +111,7 @@ def _end_with_parent() -> None:
         return
     wait([parent.sentinel])
     if hasattr(signal, "pthread_kill"):
-        # As if asked to: processes that this one has started are ended on the way.
+        # As if terminated: processes that this one has started are ended, too.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         time.sleep(GRACE_SECONDS)
     os._exit(1)
@@ -119,7 +119,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """A process that is started in here never hears of a Ctrl-C, not even while it is still importing."""
+    """A process that is started in here ignores Ctrl-C, even while it is still importing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

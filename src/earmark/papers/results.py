@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import earmark
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.version import __version__
 from earmark.evaluation.scores import ScoreTable, read_scores
 from earmark.papers.figures import ClaimFigures, Estimate, Figures, RowFigures, make_figures
 from earmark.papers.page import to_markdown
@@ -86,7 +86,7 @@ def to_document(results: Results) -> dict[str, Any]:
     figures = results.figures
     return {
         "format": RESULTS_FORMAT,
-        "earmark": earmark.__version__,
+        "earmark": __version__,
         "machine": results.machine,
         "paper": results.tables.key,
         "dataset": results.dataset,

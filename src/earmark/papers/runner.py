@@ -1,4 +1,4 @@
-"""All rows of a paper's tables, each with several seeds, in several processes."""
+"""Runs all rows of a paper's tables, each with several seeds, in several processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from earmark.training.config import load_recipe
 
 @dataclass(frozen=True)
 class Finished:
-    """One task that is over.
+    """A finished task.
 
     Attributes:
         task: which.
-        document: what its done.json says; None where it failed.
+        document: the content of its done.json; None where it failed.
         error: why it failed.
-        before: it had been done by an earlier call.
+        before: it was done by an earlier call.
     """
 
     task: Task
@@ -49,7 +49,7 @@ def plan(
 
     Args:
         key: one of :func:`earmark.papers.tables.list_papers`.
-        root: where the dataset lies.
+        root: the dataset's folder.
         out: folder of all papers' runs.
         dataset: name of the dataset; None for the paper's own.
         rows: patterns of rows, e.g. ``raw-*``; members of a combiner come along. Empty for all.
@@ -120,15 +120,15 @@ def _document(
 def run(tasks: Sequence[Task], *, jobs: int = 1, on_done: Callable[[Finished], None] | None = None) -> list[Finished]:
     """Run what is not done yet, ``jobs`` tasks at a time, each in a process of its own.
 
-    A task that fails, or whose process is killed, is told and the others go on; those that need it fail with it.
+    A task that fails, or whose process is killed, is reported and the others continue; those that need it fail, too.
 
     Args:
         tasks: of :func:`plan`.
         jobs: how many at a time.
-        on_done: is told of every task that is over.
+        on_done: called after every task.
 
     Returns:
-        What became of each task, in the order of the tasks.
+        The result of each task, in the order of the tasks.
 
     Raises:
         ConfigError: folders hold runs of another budget, ``jobs`` is out of range, or tasks need others that are not

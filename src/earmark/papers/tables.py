@@ -19,15 +19,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Strict, field_validator
 
 from earmark.core.errors import ConfigError
+from earmark.metrics import list_metrics, metric_info
 from earmark.training.config import list_recipes, merged, recipe_document
 from earmark.training.config_schema import Listed, Section, read_yaml
 
-MetricName = Literal["roc_auc", "pr_auc", "rmse"]
-
-LOWER_IS_BETTER = ("rmse",)
-IN_UNIT_RANGE = ("roc_auc", "pr_auc", "rmse")
-REPORTED = (*IN_UNIT_RANGE, "seconds_per_1000_songs", "size_mb", "relative_training_time")
-"""What papers report of rows. The first three are in 0..1; the last is 1 for the row that others are compared with."""
+COSTS = ("seconds_per_1000_songs", "size_mb", "relative_training_time")
+"""What papers report of rows besides metrics; 0 or more. The last is 1 for the row that others are compared with."""
 
 
 class Row(Section):
@@ -36,7 +33,7 @@ class Row(Section):
     Attributes:
         row: its name, unique in the paper; in several tables it is the same system.
         label: what the table calls it.
-        reported: the paper's numbers, by the names in :data:`REPORTED`.
+        reported: the paper's numbers, by names of metrics and those in :data:`COSTS`.
         kind: "recipe": trained by a recipe. "combiner": so too, on top of trained members. "gbt": boosted trees on
             hand-made features; it has no recipe.
         members: rows that a combiner combines.
@@ -75,18 +72,25 @@ class Claim(Section):
 
     id: str
     text: str
-    metric: MetricName
+    metric: str
     pairs: Listed[Annotated[tuple[str, str], Strict(False)]]
     kind: Literal["order", "shrinking_gap"] = "order"
+
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, value: str) -> str:
+        if value not in (known := list_metrics(decisions=False)):
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return value
 
     @property
     def higher_is_better(self) -> bool:
         """Whether a larger value of the metric is the better one."""
-        return self.metric not in LOWER_IS_BETTER
+        return metric_info(self.metric).higher_is_better
 
     def advantage(self, better: float, worse: float) -> float:
         """How much better the first value of a pair is than the second; below 0 where the pair is the other way."""
-        return better - worse if self.higher_is_better else worse - better
+        return metric_info(self.metric).gain(better, worse)
 
 
 class PaperTables(Section):
@@ -251,10 +255,13 @@ def _problems(tables: PaperTables) -> list[str]:
 def _row_problems(row: Row, rows: Mapping[str, Row]) -> list[str]:
     problems = []
     for name, value in row.reported.items():
-        if name not in REPORTED:
-            problems.append(f"reported.{name}: unknown; must be one of {', '.join(REPORTED)}")
-        elif not 0 <= value <= (1 if name in IN_UNIT_RANGE else math.inf):
-            problems.append(f"reported.{name} {value}: must be {'in 0..1' if name in IN_UNIT_RANGE else '0 or more'}")
+        known = list_metrics(decisions=False)
+        if name not in (*known, *COSTS):
+            problems.append(f"reported.{name}: unknown; must be one of {', '.join((*known, *COSTS))}")
+        elif name in COSTS and not 0 <= value < math.inf:
+            problems.append(f"reported.{name} {value}: must be 0 or more")
+        elif name in known and not (info := metric_info(name)).low <= value <= info.high:
+            problems.append(f"reported.{name} {value}: must be in {info.low:g}..{info.high:g}")
     if (same := rows[row.row]) is not row and (same.reported, same.kind, same.members) != (
         (row.reported, row.kind, row.members)
     ):

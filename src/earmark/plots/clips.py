@@ -9,11 +9,9 @@ import pandas as pd
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.evaluation.scores import ScoreTable
-from earmark.metrics import MetricName, per_clip
+from earmark.metrics import metric_info, metric_label, per_clip
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLUE, GREY, house_style, new_figure
-
-_METRICS = {"roc_auc": "ROC-AUC", "rmse": "RMSE"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def clip_list(table: ScoreTable, *, n: int = 10, n_tags: int = 8) -> ClipList:
     if n < 1:
         raise ConfigError(f"clips {n}: must be at least 1")
     binary, graded = (list(table.vocabulary.indices(kind)) for kind in ("classification", "regression"))
-    metric: MetricName = "roc_auc" if len(binary) > 1 else "rmse"
+    metric = "roc_auc" if len(binary) > 1 else "rmse"
     places = binary if metric == "roc_auc" else graded or binary
     y, s = table.labels[:, places].astype(np.float64), table.scores[:, places].astype(np.float64)
     if metric == "rmse" and (s.min() < 0 or s.max() > 1):
@@ -147,7 +145,7 @@ def _row(table: ScoreTable, place: int, value: float, n_tags: int) -> ClipRow:
 @house_style()
 def draw_clip_values(found: ClipList, about: str) -> Drawing:
     """The metric of every clip, sorted: how many clips a model fails on."""
-    name, n = _METRICS[found.metric], len(found.values)
+    name, n = metric_label(found.metric), len(found.values)
     figure = new_figure(f"{name} of each clip, sorted", about, height_inches=2.6)
     axes = figure.add_subplot()
     axes.plot(np.arange(1, n + 1), found.values, color=BLUE)
@@ -158,6 +156,6 @@ def draw_clip_values(found: ClipList, about: str) -> Drawing:
         axes.set_ylim(bottom=0)
     axes.set_xlim(0, n + 1)
     axes.set_xlabel("clips, sorted")
-    axes.set_ylabel(name + ("" if found.metric == "roc_auc" else " (lower is better)"))
+    axes.set_ylabel(name + ("" if metric_info(found.metric).higher_is_better else " (lower is better)"))
     axes.grid()
     return Drawing("clip-values", figure, pd.DataFrame({"place": np.arange(1, n + 1), found.metric: found.values}))

@@ -17,13 +17,13 @@ from matplotlib.axes import Axes
 
 from earmark import audio
 from earmark.core.errors import ConfigError, DataError
+from earmark.metrics import metric_info, metric_label
 from earmark.models.checkpoint import load_checkpoint
 from earmark.plots.axes import log_axis
 from earmark.plots.drawing import Drawing
 from earmark.plots.label_placement import name_points
 from earmark.plots.style import BLUE, GREY, PALE, VERMILLION, house_style, new_figure
 
-METRICS = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
 COLUMNS = (
     "row",
     "label",
@@ -172,7 +172,7 @@ def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed
     left, right = figure.subplots(1, 2, sharey=True)
     _panel(left, table, "seconds_per_1000_songs", "seconds for 1000 songs", metric)
     _panel(right, table, "megabytes", "weights, MB", metric)
-    left.set_ylabel(METRICS[metric] + (" (less is better)" if metric == "rmse" else ""))
+    left.set_ylabel(metric_label(metric) + ("" if metric_info(metric).higher_is_better else " (less is better)"))
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=4)
     for axes, column in ((left, "seconds_per_1000_songs"), (right, "megabytes")):
@@ -189,7 +189,7 @@ def timing_words(song_seconds: float, repeats: int, machine: str) -> str:
 
 def _panel(axes: Axes, table: pd.DataFrame, column: str, name: str, metric: str) -> None:
     costs, values = table[column].to_numpy(float), table.value.to_numpy(float)
-    best = frontier(costs.tolist(), values.tolist(), higher_is_better=metric != "rmse")
+    best = frontier(costs.tolist(), values.tolist(), higher_is_better=metric_info(metric).higher_is_better)
     ends = [*costs[best], costs.max() * 1.5]
     axes.step(
         ends, [*values[best], values[best[-1]]], where="post", color=GREY, lw=0.8, ls="--", label="best at its cost"

@@ -18,11 +18,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from earmark.core.errors import DataError
+from earmark.metrics import metric_label
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLACK, GREY, PALETTE, house_style, new_figure, plain_text
 from earmark.training.callbacks import LOG_COLUMNS
-
-METRICS = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def epoch_table(runs: Sequence[RunLog], metric: str) -> pd.DataFrame:
                 rows.append((run.name, run.kept_epoch, split, metric, point.value, point.low, point.high))
     table = pd.DataFrame(rows, columns=["run", "epoch", "split", "quantity", "value", "low", "high"])
     if not (table.quantity == metric).any():
-        raise DataError(f"no run has a {METRICS[metric]}: tags of its kind are missing")
+        raise DataError(f"no run has a {metric_label(metric)}: tags of its kind are missing")
     return table
 
 
@@ -124,7 +123,9 @@ def epoch_table(runs: Sequence[RunLog], metric: str) -> pd.DataFrame:
 def draw_epochs(runs: Sequence[RunLog], metric: str, about: str) -> Drawing:
     """Above, the metric on validation clips by epoch, with the kept epoch and the test; below, both losses."""
     table = epoch_table(runs, metric)
-    figure = new_figure(f"{METRICS[metric]} and loss by epoch", about, height_inches=4.2 + 0.13 * max(0, len(runs) - 4))
+    figure = new_figure(
+        f"{metric_label(metric)} and loss by epoch", about, height_inches=4.2 + 0.13 * max(0, len(runs) - 4)
+    )
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.5, 1])
     last = max(int(run.rows.epoch.max()) for run in runs)
     step = max(1.0, last / 30)
@@ -147,7 +148,7 @@ def draw_epochs(runs: Sequence[RunLog], metric: str, about: str) -> Drawing:
         for split, style in (("train", ":"), ("validation", "-")):
             part = losses[losses.split == split]
             below.plot(part.epoch, part.value, style, color=colour, lw=1)
-    above.set_ylabel(METRICS[metric])
+    above.set_ylabel(metric_label(metric))
     below.set_ylabel("loss")
     below.set_xlabel("epoch")
     for axes in (above, below):

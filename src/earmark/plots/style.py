@@ -11,7 +11,7 @@ with :func:`house_style`, begins with :func:`new_figure`, and leaves the layout 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -81,13 +81,13 @@ _RC: Any = {
 
 
 @contextmanager
-def house_style(settings: Mapping[str, Any] | None = None) -> Iterator[None]:
+def house_style(settings: Any = None) -> Iterator[None]:
     """Matplotlib's own defaults and the house's settings, whatever a user's matplotlibrc says; afterwards as before.
 
     Also a decorator: ``@house_style()``.
 
     Args:
-        settings: further rcParams, which come last.
+        settings: a dict of further rcParams, which come last.
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -131,12 +131,12 @@ def new_figure(title: str, about: str = "", *, width_inches: float = HALF_INCHES
     return figure
 
 
-def small_axes() -> Axes:
-    """Axes of a small figure without a title, for pages with many: its margins are fixed, and so it is drawn quickly."""
+def small_axes() -> tuple[Figure, Axes]:
+    """A small figure and its axes, without a title, for pages with many: the margins are fixed, and so it is drawn quickly."""
     figure = Figure(figsize=(3.2, 2.2))
     FigureCanvasAgg(figure)
     figure.subplots_adjust(left=0.16, right=0.97, bottom=0.19, top=0.97)
-    return figure.add_subplot()
+    return figure, figure.add_subplot()
 
 
 def about_model(card: ModelCard) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,14 +16,11 @@ from earmark.plots.drawing import Drawing
 from earmark.plots.label_placement import name_points
 from earmark.plots.style import BLUE, GREY, PALE, VERMILLION, house_style, new_figure
 
-AucName = Literal["roc_auc", "pr_auc"]
-NAMES: dict[AucName, str] = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC"}
-
 
 def tag_aucs(
     table: ScoreTable,
     *,
-    metric: AucName = "roc_auc",
+    metric: str = "roc_auc",
     counts: Mapping[str, int] | None = None,
     groups: str | None = None,
     n_resamples: int = 1000,
@@ -66,7 +62,7 @@ def tag_aucs(
 
 @house_style()
 def draw_tag_aucs(
-    found: pd.DataFrame, about: str, *, metric: AucName = "roc_auc", counted: str = "", named: int = 5
+    found: pd.DataFrame, about: str, *, metric: str = "roc_auc", counted: str = "", named: int = 5
 ) -> Drawing:
     """A point a tag, with its interval; the worst and the best by name.
 
@@ -80,7 +76,7 @@ def draw_tag_aucs(
     shown = found[found.auc.notna() & (found.clips > 0)]
     if shown.empty:
         raise DataError("no tag has a defined AUC")
-    figure = new_figure(f"{NAMES[metric]} of each tag, by its clips", about, height_inches=3.3)
+    figure = new_figure(f"{metrics.metric_label(metric)} of each tag, by its clips", about, height_inches=3.3)
     axes = figure.add_subplot()
     n = min(named, len(shown) // 2)
     worst, best = shown.iloc[:n], shown.iloc[len(shown) - n :].iloc[::-1]
@@ -96,7 +92,7 @@ def draw_tag_aucs(
     axes.set_ylim(bottom, top + 0.06 * (top - bottom))  # room for names
     log_axis(axes, "x", float(shown.clips.min()), float(shown.clips.max()))
     axes.set_xlabel(f"{counted} clips with the tag".strip())
-    axes.set_ylabel(NAMES[metric])
+    axes.set_ylabel(metrics.metric_label(metric))
     axes.grid(axis="y")
     axes.annotate(
         f"mean {mean:.3f}",

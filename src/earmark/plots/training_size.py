@@ -16,8 +16,6 @@ from earmark.evaluation import ScoreTable, compare
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLACK, PALETTE, house_style, new_figure, plain_text
 
-METRICS: dict[metrics.MetricName, str] = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "rmse": "RMSE"}
-
 Points = dict[tuple[str, int], list[ScoreTable]]
 """(series, training clips) -> the scores of its runs."""
 
@@ -105,7 +103,7 @@ def size_tables(
 @house_style()
 def draw_training_size(found: SizeTables) -> Drawing:
     """A column a metric: above, every series; below, the difference of two, above the line where b is better."""
-    shown = [name for name in METRICS if name in set(found.points.metric)]
+    shown = [name for name in metrics.list_metrics(decisions=False) if name in set(found.points.metric)]
     series = list(dict.fromkeys(found.points.series))
     with_gaps = not found.gaps.empty
     runs = sorted(set(found.points.n_runs))
@@ -138,7 +136,11 @@ def draw_training_size(found: SizeTables) -> Drawing:
                 lw=1,
                 label=plain_text(name),
             )
-        axes.set_title(METRICS[metric] + (" (less is better)" if metric == "rmse" else ""), loc="left")
+        axes.set_title(
+            metrics.metric_label(metric)
+            + ("" if metrics.metric_info(metric).higher_is_better else " (less is better)"),
+            loc="left",
+        )
         axes.set_xscale("log")
         axes.set_xlim(sizes[0] / 1.35, sizes[-1] * 1.35)
         axes.set_xticks(_apart(sizes))
@@ -187,15 +189,16 @@ def _macros(
     """(metric, macro mean, low, high) of the runs together."""
     first = runs[0]
     rows: list[tuple[str, float, float, float]] = []
-    for metric in METRICS:
-        kind = "regression" if metric == "rmse" else "classification"
-        tags = [tag.name for tag in first.vocabulary if tag.kind == kind]
+    for metric in metrics.list_metrics(decisions=False):
+        tags = [tag.name for tag in first.vocabulary if tag.kind == metrics.metric_info(metric).kind]
         if not tags:
             continue
         stacked = np.stack([_aligned(run, first, tags) for run in runs])
         labels = first.labels[:, [first.vocabulary.index(tag) for tag in tags]]
         drawn = metrics.bootstrap(metric, labels, stacked, first.groups(groups)[1], seed=seed, n_resamples=n_resamples)
-        value = float(np.mean([metrics.macro(getattr(metrics, metric)(labels, run)).value for run in stacked]))
+        value = float(
+            np.mean([metrics.macro(metrics.metric_info(metric).function(labels, run)).value for run in stacked])
+        )
         rows.append((metric, value, drawn.macro_low, drawn.macro_high))
     return rows
 

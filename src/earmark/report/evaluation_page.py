@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from earmark.core.card import Metric
-from earmark.evaluation.figures import NAMES, Figure
+from earmark.evaluation.figures import Figure
 from earmark.evaluation.report import Report
+from earmark.metrics import list_metrics, metric_label
 
 _OF = {"macro": "macro", "micro": "micro", "weighted": "weighted", "clip": "per clip"}
 _OF_DECISIONS = ("precision", "recall", "f1")
@@ -22,7 +23,8 @@ def to_markdown(report: Report) -> str:
     lines += _averages(report)
     for name, tags_without in report.undefined.items():
         if tags_without:
-            said = NAMES[name][0].upper() + NAMES[name][1:]
+            label = metric_label(name)
+            said = label[0].upper() + label[1:]
             lines += ["", f"{said} is undefined, and in no mean, for: {', '.join(tags_without)}."]
     lines += [*_binary(report), *_graded(report), *_decisions(report), *_clips(report)]
     notes = [
@@ -44,13 +46,13 @@ def to_lines(report: Report, *, per_tag: bool = False) -> list[str]:
         for key, figure in averages.items():
             ends = _ends(figure, 4)
             lines.append(
-                f"{_OF[key] + ' ' + NAMES[name]:<20} {_number(figure.value, 4)}{f'  ({ends})' if ends else ''}"
+                f"{_OF[key] + ' ' + metric_label(name):<20} {_number(figure.value, 4)}{f'  ({ends})' if ends else ''}"
             )
     if per_tag:
         tags = [metric.tag for metric in report.metrics if metric.tag is not None]
-        names = [name for name in NAMES if name in report.averages]
+        names = [name for name in list_metrics() if name in report.averages]
         width = max(map(len, tags))
-        lines += ["", " ".join([" " * width, *(f"{NAMES[name]:>9}" for name in names), "  clips with it"])]
+        lines += ["", " ".join([" " * width, *(f"{metric_label(name):>9}" for name in names), "  clips with it"])]
         for tag in dict.fromkeys(tags):
             figures = {metric.name: metric for metric in report.metrics if metric.tag == tag}
             cells = [f"{_number(figures[name].value, 4) if name in figures else '':>9}" for name in names]
@@ -58,7 +60,7 @@ def to_lines(report: Report, *, per_tag: bool = False) -> list[str]:
             held = f"{count['positives']} of {count['clips']}" if "positives" in count else f"{count['clips']} clips"
             lines.append(" ".join([f"{tag:<{width}}", *cells, f"  {held}"]))
         lines.append("")
-    lines += [f"undefined {NAMES[name]}: {', '.join(tags)}" for name, tags in report.undefined.items() if tags]
+    lines += [f"undefined {metric_label(name)}: {', '.join(tags)}" for name, tags in report.undefined.items() if tags]
     if report.thresholds:
         lines.append(f"thresholds of precision, recall and F1: {_threshold_words(report)}")
     return lines
@@ -102,7 +104,7 @@ def _averages(report: Report) -> list[str]:
         for key, figure in averages.items():
             base = report.baselines.get(name, {}).get("") if key == "macro" else None
             lines.append(
-                f"| {NAMES[name]}, {_OF[key]}{size.get(key, '')} | {_number(figure.value)} | {_ends(figure)} "
+                f"| {metric_label(name)}, {_OF[key]}{size.get(key, '')} | {_number(figure.value)} | {_ends(figure)} "
                 f"| {_number(base) if base is not None else ''} |"
             )
     return lines
@@ -163,7 +165,7 @@ def _clips(report: Report) -> list[str]:
         left_out = report.n_clips - found.n_clips
         lines += [
             "",
-            f"Clips whose tags are ranked best and worst, by {NAMES[name]} over the tags of one clip"
+            f"Clips whose tags are ranked best and worst, by {metric_label(name)} over the tags of one clip"
             + (f" ({left_out} clips have none of the tags, or all, and are left out):" if left_out else ":"),
             "",
             "| best | | worst | |",

@@ -128,11 +128,8 @@ def _shorten_ids(root: ElementTree.Element, key: str) -> None:
         for name in filter(None, named):
             used.setdefault(name, f"{key}-{len(used)}")
     for element in root.iter():
-        if (name := element.get("id")) is not None:
-            if name in used:
-                element.set("id", used[name])
-            else:
-                del element.attrib["id"]
+        if (own := element.attrib.pop("id", None)) in used:
+            element.set("id", used[own])
         if (target := element.get("href", "")).startswith("#"):
             element.set("href", f"#{used[target[1:]]}")
         for attribute, value in element.attrib.items():

@@ -19,17 +19,17 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from earmark import __version__
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import AudioError, DataError
-from earmark.evaluation.figures import NAMES
+from earmark.core.version import __version__
 from earmark.evaluation.report import Report
 from earmark.evaluation.scores import ScoreTable
+from earmark.metrics import list_metrics, metric_info, metric_label
 from earmark.plots.calibration import Reliability, draw_calibration, reliabilities
 from earmark.plots.clips import ClipList, ClipRow, clip_list, draw_clip_values
 from earmark.plots.confusion import Confusion, confusion, draw_confusion
 from earmark.plots.drawing import Drawing
-from earmark.plots.epochs import METRICS, RunLog, draw_epochs
+from earmark.plots.epochs import RunLog, draw_epochs
 from earmark.plots.tag_auc import draw_tag_aucs
 from earmark.plots.thresholds import ThresholdCurve, draw_thresholds, threshold_curves
 from earmark.report.audio import embedded, link
@@ -44,12 +44,6 @@ _AVERAGES = {
     "micro": "all clip-tag pairs as one",
     "weighted": "weighted by positives",
     "clip": "mean over clips",
-}
-_MEANING = {
-    "roc_auc": "of two clips, one with a tag and one without, how often the right one scores higher",
-    "pr_auc": "mean precision over the ranks of the right clips",
-    "rmse": "root of the mean squared error of degrees; lower is better",
-    "f1": "harmonic mean of precision and recall, at the thresholds in use",
 }
 
 
@@ -159,14 +153,14 @@ def make_page(
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         cards=_cards(report),
         averages=[
-            (f"{NAMES[name]}, {_AVERAGES[key]}", figure)
+            (f"{metric_label(name)}, {_AVERAGES[key]}", figure)
             for name, averages in report.averages.items()
             for key, figure in averages.items()
         ],
         tables=tag_tables(report, table.vocabulary, by_tag),
         figures=_figures(report, results, log),
         clips=results.clips,
-        clip_metric="" if results.clips is None else NAMES[results.clips.metric],
+        clip_metric="" if results.clips is None else metric_label(results.clips.metric),
         ends=ends,
         notes=_notes(report, results),
         about=[
@@ -224,11 +218,12 @@ def _results(table: ScoreTable, report: Report, n_clips: int) -> _Results:
 
 def _cards(report: Report) -> list[_Card]:
     cards = []
-    for name, meaning in _MEANING.items():
-        if name in report.averages:
+    for name in list_metrics():
+        meaning = metric_info(name).description
+        if name in report.averages and meaning:
             macro, base = report.averages[name]["macro"], report.baselines.get(name, {}).get("")
             scale = RMSE_SCALE if name == "rmse" else 1.0
-            cards.append(_Card(NAMES[name], meaning, Bar(macro.value, macro.low, macro.high, base, scale)))
+            cards.append(_Card(metric_label(name), meaning, Bar(macro.value, macro.low, macro.high, base, scale)))
     return cards
 
 
@@ -257,13 +252,13 @@ def _figures(report: Report, results: _Results, log: RunLog | None) -> list[_Fig
         add(
             "Every clip",
             draw_clip_values(results.clips, ""),
-            f"{NAMES[results.clips.metric]} over the tags of one clip.",
+            f"{metric_label(results.clips.metric)} over the tags of one clip.",
         )
     if log is not None:
         kept = "" if log.kept_epoch is None else f"Circle: the checkpoint: epoch {log.kept_epoch}."
-        for metric, name in METRICS.items():
+        for metric in list_metrics(decisions=False):
             if metric in log.rows and log.rows[metric].notna().any():
-                add(f"{name} and loss by epoch", draw_epochs([log], metric, ""), kept)
+                add(f"{metric_label(metric)} and loss by epoch", draw_epochs([log], metric, ""), kept)
     if results.curves:
         in_use = " Diamonds: in use." if any(curve.chosen is not None for curve in results.curves) else ""
         add(
@@ -322,7 +317,9 @@ def _notes(report: Report, results: _Results) -> Sequence[str]:
         "the training clips, where these are known.",
         "Intervals of calibration: the wider of a bootstrap over groups and of Wilson's interval over clips.",
     ]
-    lines += [f"{NAMES[name]} is undefined for: {', '.join(tags)}." for name, tags in report.undefined.items() if tags]
+    lines += [
+        f"{metric_label(name)} is undefined for: {', '.join(tags)}." for name, tags in report.undefined.items() if tags
+    ]
     if report.thresholds:
         lines.append(f"Thresholds in use: {report.thresholds_from}.")
     if not results.calibration:

@@ -200,23 +200,23 @@ def _details(place: int, tag: str, results: TagResults) -> Details:
 
 @house_style()
 def _calibration_svg(one: Reliability, key: str) -> Markup:
-    axes = small_axes()
+    figure, axes = small_axes()
     plot_reliability(axes, one, small=True)
     axes.set_xlabel("score")
     axes.set_ylabel("mean degree in the labels" if one.kind == "regression" else "share that have the tag")
     hints = [
         f"score {x:.3f}: {y:.3f} of {n:,}" for x, y, n in zip(one.mean_scores, one.shares, one.counts, strict=True)
     ]
-    return figure_svg(axes.get_figure(root=True), key, f"Calibration of {one.tag}", {"curve": hints})
+    return figure_svg(figure, key, f"Calibration of {one.tag}", {"curve": hints})
 
 
 @house_style()
 def _threshold_svg(curve: ThresholdCurve, key: str) -> Markup:
-    axes = small_axes()
+    figure, axes = small_axes()
     plot_threshold_curve(axes, curve, most_points=120)
     axes.set_xlabel("threshold on the score")
     label = f"Precision, recall and F1 of {curve.tag} over the threshold"
-    return figure_svg(axes.get_figure(root=True), key, label)
+    return figure_svg(figure, key, label)
 
 
 def _confused(confusion: Confusion, own: int, rates: FloatArray, clips: npt.NDArray[np.int64]) -> tuple[Confused, ...]:

@@ -1,4 +1,4 @@
-"""Tags over HTTP: a service for programs, and the page for people. Needs `earmark[serve]`, and no torch.
+"""The HTTP service, and the web page. Needs `earmark[serve]`, but not torch.
 
 :func:`earmark.service.app.create_app` makes the application, :func:`earmark.service.server.serve` runs it.
 """

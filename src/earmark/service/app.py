@@ -1,4 +1,4 @@
-"""The application: addresses, the key, and errors as problem bodies."""
+"""The application: routes, API key, and errors as problem bodies."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
-from earmark import __version__
-from earmark.core.card import ModelCard
+from earmark.core.version import __version__
 from earmark.service import schemas
+from earmark.service.endpoints import ENDPOINTS, OPEN
 from earmark.service.metrics import Metrics
-from earmark.service.middleware import Watching
+from earmark.service.middleware import RequestMiddleware
 from earmark.service.page import PAGE_FOLDER, Page
 from earmark.service.problems import Problem
 from earmark.service.settings import Settings
-from earmark.service.tagging_request import tag_request
-from earmark.service.work import RETRY_SECONDS, Work, load_models
+from earmark.service.work import Work, load_models
 
-DESCRIPTION = """Listens to music and tags it. Files are kept on disk while they are tagged, and deleted then.
+DESCRIPTION = """Tags music. Files are kept on disk while they are tagged, and deleted afterwards.
 
 Every refusal is an `application/problem+json` body (RFC 9457) with the members type, title, status and detail."""
 
@@ -37,11 +36,11 @@ def create_app(settings: Settings | None = None, *, page: Path = PAGE_FOLDER) ->
     """The service as an ASGI application; ``app.state.work`` is its :class:`earmark.service.work.Work` while it runs.
 
     Args:
-        settings: limits, models, key; None for the defaults.
+        settings: limits, models, API key; None for the defaults.
         page: folder of the built page.
 
     Raises:
-        ModelError: a model is not there or cannot be loaded.
+        ModelError: a model is missing or cannot be loaded.
     """
     chosen = settings or Settings()
     models = load_models(chosen)
@@ -61,96 +60,29 @@ def create_app(settings: Settings | None = None, *, page: Path = PAGE_FOLDER) ->
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # those pages fetch their scripts from other hosts
+        docs_url=None,  # those pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.work = None
-    app.add_middleware(Watching, metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
     _answer_errors(app)
     key = [Depends(_key_check(chosen.api_key))] if chosen.api_key is not None else []
     keyed: dict[int | str, dict[str, Any]] = {401: schemas.WRONG_KEY} if key else {}
-    cards = {name: model.card for name, model in models.items()}
-
-    @app.post(
-        "/v1/tag",
-        summary="Tag audio files",
-        response_model=schemas.TagsAnswer,
-        responses=schemas.TAG_RESPONSES if key else {k: v for k, v in schemas.TAG_RESPONSES.items() if k != 401},
-        dependencies=key,
-    )
-    async def tag(request: Request, query: Annotated[schemas.TagQuery, Query()]) -> Response:
-        return await tag_request(request, query, request.app.state.work)
-
-    @app.get(
-        "/v1/models",
-        summary="The served models",
-        response_model=schemas.ModelsAnswer,
-        dependencies=key,
-        responses=keyed,
-    )
-    async def list_models() -> dict[str, Any]:
-        return {"models": [_in_short(card, card.name == next(iter(cards))) for card in cards.values()]}
-
-    @app.get(
-        "/v1/models/{name}",
-        summary="A model's card",
-        response_model=schemas.CardAnswer,
-        dependencies=key,
-        responses={**keyed, 404: schemas.NOT_FOUND},
-    )
-    async def show_model(name: str) -> Response:
-        if name not in cards:
-            raise Problem(404, "not-found", f"model {name!r}: served are {', '.join(cards)}")
-        return Response(cards[name].to_json(), media_type="application/json")
-
-    @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", summary="Is the process alive?", response_model=schemas.HealthAnswer)
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.head("/readyz", include_in_schema=False)
-    @app.get(
-        "/readyz",
-        summary="Should requests be sent here?",
-        response_model=schemas.HealthAnswer,
-        responses={503: schemas.problem(503, "stopping", "not-ready")},
-    )
-    async def readyz(request: Request) -> dict[str, str]:
-        work: Work | None = request.app.state.work
-        if work is None or work.draining:
-            kind = "not-ready" if work is None else "stopping"
-            raise Problem(503, kind, "send requests elsewhere", headers={"Retry-After": str(RETRY_SECONDS)})
-        return {"status": "ok"}
-
-    @app.get(
-        "/metrics",
-        summary="Counts and times for Prometheus",
-        response_class=PlainTextResponse,
-        dependencies=key,
-        responses=keyed,
-    )
-    async def prometheus() -> Response:
-        return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
-
-    app.router.default = Page(page)  # after everything else: a wrong method on an address above stays a 405
-    _complete_document(app, list(cards), chosen.max_files)
+    app.state.cards = {name: model.card for name, model in models.items()}
+    app.state.metrics = metrics
+    for endpoint in ENDPOINTS:
+        needs_key = endpoint not in OPEN
+        app.include_router(
+            endpoint.router, dependencies=key if needs_key else None, responses=keyed if needs_key else None
+        )
+    app.router.default = Page(page)  # after all routes, so that a wrong method on one of them stays a 405
+    _complete_openapi(app, list(models), chosen.max_files)
     return app
 
 
-def _in_short(card: ModelCard, is_default: bool) -> dict[str, Any]:
-    return {
-        "name": card.name,
-        "default": is_default,
-        "n_tags": len(card.vocabulary),
-        "window_seconds": card.input.window_seconds,
-        "licence": card.licence,
-        "description": card.description,
-    }
-
-
 def _key_check(key: str) -> Callable[..., None]:
-    """A dependency that asks for `Authorization: Bearer KEY`. Digests of one length are compared, in constant time."""
+    """A dependency that requires `Authorization: Bearer KEY`. Digests are compared in constant time."""
     wanted = hashlib.sha256(key.encode()).digest()
 
     def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_SCHEME)]) -> None:
@@ -173,11 +105,11 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong_values(_request: Request, error: RequestValidationError) -> Response:
-        found = list(dict.fromkeys(_in_words(item) for item in error.errors()))
+        found = list(dict.fromkeys(_describe(item) for item in error.errors()))
         return Problem(422, "wrong-values", "; ".join(found), errors=found).response()
 
     @app.exception_handler(HTTPException)
-    async def by_the_framework(request: Request, error: HTTPException) -> Response:
+    async def http_error(request: Request, error: HTTPException) -> Response:
         allowed = (error.headers or {}).get("Allow", "GET, HEAD")
         kinds = {
             404: ("not-found", request.url.path[:200]),
@@ -187,8 +119,8 @@ def _answer_errors(app: FastAPI) -> None:
         return Problem(error.status_code, kind, detail, headers=dict(error.headers or {})).response()
 
 
-def _in_words(error: dict[str, Any]) -> str:
-    """One error of validation: the value, and what is allowed."""
+def _describe(error: dict[str, Any]) -> str:
+    """A validation error as text: the value, and what is allowed."""
     name = str(error["loc"][1]) if len(error["loc"]) > 1 else "query"
     if error["type"] == "extra_forbidden":
         return f"{name[:100]!r}: there is no such setting; there are {', '.join(schemas.TagQuery.model_fields)}"
@@ -196,8 +128,8 @@ def _in_words(error: dict[str, Any]) -> str:
     return f"{name} {str(error['input'])[:100]!r}: must be {allowed}"
 
 
-def _complete_document(app: FastAPI, models: list[str], max_files: int) -> None:
-    """The parts that FastAPI cannot know: refusals' schema, names of models, and how many files there may be."""
+def _complete_openapi(app: FastAPI, models: list[str], max_files: int) -> None:
+    """Add what FastAPI cannot know: the schema of problems, the names of models, and the limit on files."""
     document = app.openapi()
     components = document["components"]["schemas"]
     components["ProblemAnswer"] = schemas.ProblemAnswer.model_json_schema()

@@ -1,4 +1,4 @@
-"""The service's log: one JSON object a line on stderr, without contents of files, and without their names unless asked."""
+"""The service's log: one JSON object per line on stderr, with names of files only on request, and never contents."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Send our lines and others' warnings there. For the process that serves, not for a library."""
+    """Log the service's lines and other packages' warnings. Only for a process that serves."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("earmark.service").setLevel(logging.INFO)
-    # It writes bytes of malformed bodies; the answer says what is wrong.
+    # It logs bytes of malformed bodies, and the response already gives the reason.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics. A registry of the application's own: two in one process do not mix."""
+"""Prometheus metrics for /metrics, in a registry per application, so that two in one process do not mix."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from prometheus_client import (
     generate_latest,
 )
 
-from earmark import __version__
+from earmark.core.version import __version__
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
-    """Counts and times. No label holds anything that a client can choose freely."""
+    """Counts and times. Labels never contain free text from clients."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Around every request: its number, its line in the log, its counts; and no answer is lost on a client that still sends."""
+"""Middleware for every request: request id, log line and metrics; and no response is lost while a client still sends."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ _METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 << 20
 CLIENT_GONE = 499
-"""Status in the log where the client left before it was answered."""
+"""Status in the log if the client disconnected before the response."""
 
 
-class Watching:
-    """Middleware. An answer that comes before the body has been read would be lost: a connection that is closed with
-    bytes unread is reset. So a refused body is read for a moment and thrown away, unless its client asked first
-    (`Expect: 100-continue`)."""
+class RequestMiddleware:
+    """Gives each request an id, logs and counts it, and discards the rest of a refused body.
+
+    A response that comes before the body has been read would be lost, because a connection that is closed with unread
+    bytes is reset. So a refused body is read for a moment and discarded, unless the client asked first
+    (`Expect: 100-continue`).
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
@@ -55,7 +58,7 @@ class Watching:
                 status, answering = message["status"], True
                 added = [(b"x-request-id", request_id.encode())]
                 if unread and b"expect" not in headers and not notes.get("slow"):
-                    unread = not await _read_away(receive)
+                    unread = not await _discard_body(receive)
                 if unread:
                     added.append((b"connection", b"close"))
                 message = {**message, "headers": [*message["headers"], *added]}
@@ -66,7 +69,7 @@ class Watching:
         except Exception as error:
             logger.error("failed", exc_info=error, extra={"fields": {"request_id": request_id}})
             if answering:
-                raise  # too late for another answer: the server closes the connection
+                raise  # too late for another response: the server closes the connection
             problem = Problem(500, "failed", "the log of the service says more", request_id=request_id)
             await problem.response()(scope, receive, watched_send)
         finally:
@@ -92,8 +95,8 @@ class Watching:
             logger.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": line})
 
 
-async def _read_away(receive: Receive) -> bool:
-    """Read and forget a body for a moment; was that all of it?"""
+async def _discard_body(receive: Receive) -> bool:
+    """Read and discard a body for a moment. Returns whether that was all of it."""
     n_bytes = 0
     try:
         async with asyncio.timeout(_LINGER_SECONDS):

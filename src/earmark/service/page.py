@@ -1,4 +1,4 @@
-"""The page at /: what `make web` has built, or a plain page that says how to build it."""
+"""The page at /: the one that `make web` has built, or a plain one that says how to build it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _WITHOUT = """<!doctype html>
 
 
 class Page:
-    """Serves a built page; what is no file of it is not found.
+    """Serves a built page; any other path is a 404.
 
     Args:
-        folder: where it was built. Its headers.json, if there, has the headers that the page needs.
+        folder: where it was built. If it has a headers.json, those headers are sent with every file.
     """
 
     def __init__(self, folder: Path = PAGE_FOLDER) -> None:

@@ -1,4 +1,4 @@
-"""Refusals: a status and a JSON body that says why and what is allowed (RFC 9457, application/problem+json)."""
+"""Error responses: a status and a JSON body with the reason and what is allowed (RFC 9457, application/problem+json)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ TITLES = {
     "timed-out": "Tagging took too long",
     "no-space": "No space to keep the upload",
 }
-"""Every kind of refusal, and what it is for a person."""
+"""Every kind of problem, and its title."""
 
 
 class Problem(Exception):  # noqa: N818  it is an answer rather than an error
-    """Raised where a request is refused.
+    """Raised to refuse a request.
 
     Args:
         status: HTTP status.
@@ -50,11 +50,11 @@ class Problem(Exception):  # noqa: N818  it is an answer rather than an error
         self.status, self.kind, self.detail, self.headers, self.more = status, kind, detail, headers, more
 
     def response(self) -> Response:
-        """The answer."""
+        """The response."""
         return Response(json_text(self.body()), self.status, self.headers, MEDIA_TYPE)
 
     def body(self) -> dict[str, Any]:
-        """The answer's body."""
+        """The body of the response."""
         return {
             "type": f"urn:earmark:problem:{self.kind}",
             "title": TITLES[self.kind],

@@ -1,4 +1,4 @@
-"""What goes in and out, as the OpenAPI document describes it."""
+"""Requests and responses, as the OpenAPI document describes them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from earmark.service.uploads import FIELD
 
 
 class TagQuery(BaseModel):
-    """Settings of one request, in the address. A misspelt one is refused."""
+    """Query parameters of one request. Unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: Annotated[
-        str | None, Field(description="Name of a served model, see /v1/models; the first where none is named.")
+        str | None, Field(description="Name of a served model, see /v1/models; the first one by default.")
     ] = None
-    top: Annotated[int, Field(ge=0, le=100_000, description="Tags per file at most, highest first; 0 for all.")] = 0
+    top: Annotated[int, Field(ge=0, le=100_000, description="Most tags per file, highest first; 0 for all.")] = 0
     threshold: Annotated[
         Literal["auto", "none"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)],
-        Field(description="Least score: auto takes each tag's own from the model's card; or a number from 0 to 1."),
+        Field(
+            description="Lowest score: auto uses each tag's threshold from the model's card; or a number from 0 to 1."
+        ),
     ] = "none"
-    taggram: Annotated[bool, Field(description="Also the scores of every window of time.")] = False
+    taggram: Annotated[bool, Field(description="Also give the scores of every window.")] = False
     damaged: Annotated[
         Literal["error", "tag"],
-        Field(description="Truncated or damaged files: an error, or tag what can be decoded and say so in warnings."),
+        Field(description="Truncated or damaged files: an error, or tag what can be decoded and add a warning."),
     ] = "error"
 
 
@@ -36,7 +38,7 @@ ALLOWED = {
     "taggram": "true or false",
     "damaged": "error or tag",
 }
-"""Setting -> what it may be, in words."""
+"""Parameter -> allowed values, as text."""
 
 
 class TagAnswer(BaseModel):
@@ -55,35 +57,37 @@ class TaggramAnswer(BaseModel):
     """Scores over time."""
 
     tags: Annotated[list[str], Field(description="All tags of the model: the columns of scores.")]
-    window_starts_seconds: Annotated[list[float], Field(description="Where each window begins: the rows of scores.")]
+    window_starts_seconds: Annotated[list[float], Field(description="Start of each window: the rows of scores.")]
     window_seconds: float
     scores: list[list[float]]
 
 
 class RecordAnswer(BaseModel):
-    """One file: the record that `earmark tag --format jsonl` prints."""
+    """One file, as `earmark tag --format jsonl` prints it."""
 
     path: Annotated[str | None, Field(description="The file's name as it was sent.")]
     status: Literal["ok", "error"]
     error: Annotated[str | None, Field(description="Why it could not be tagged.")]
     duration_seconds: float | None
-    windows: Annotated[int | None, Field(description="Windows that were heard.")]
-    heard_seconds: Annotated[float | None, Field(description="How much of the audio lies in some window.")]
+    windows: Annotated[int | None, Field(description="Number of windows that were used.")]
+    heard_seconds: Annotated[
+        float | None, Field(description="Seconds of the audio that are inside a window that was used.")
+    ]
     model: str
     abstained: Annotated[bool | None, Field(description="No tag reaches the threshold.")]
     tags: Annotated[list[TagAnswer], Field(description="Highest score first.")]
     warnings: list[str]
-    taggram: Annotated[TaggramAnswer, Field(description="Where it was asked for, and the file could be tagged.")] = None  # type: ignore[assignment]
+    taggram: Annotated[TaggramAnswer, Field(description="If requested, and the file could be tagged.")] = None  # type: ignore[assignment]
 
 
 class TagsAnswer(BaseModel):
-    """One record a file, in the order in which the files were sent."""
+    """One record per file, in the order in which the files were sent."""
 
     results: list[RecordAnswer]
 
 
 class ModelAnswer(BaseModel):
-    """A served model in short."""
+    """Summary of a served model."""
 
     name: str
     default: bool
@@ -110,7 +114,7 @@ class CardAnswer(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """Of a service that is alive."""
+    """The service is alive."""
 
     status: Literal["ok"]
 
@@ -150,14 +154,14 @@ def upload_body(max_files: int) -> dict[str, Any]:
         "minItems": 1,
         "maxItems": max_files,
         "items": {"type": "string", "format": "binary"},
-        "description": "Audio files: MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A, WMA and what else FFmpeg decodes.",
+        "description": "Audio files: MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A, WMA and other formats that FFmpeg decodes.",
     }
     form = {"type": "object", "required": [FIELD], "additionalProperties": False, "properties": {FIELD: files}}
     return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
 
 
 def problem(status: int, *kinds: str, **more: Any) -> dict[str, Any]:
-    """A refusal as the document describes it; the example is of the first kind."""
+    """A problem response for the document; the example is of the first kind."""
     example = {
         "type": f"urn:earmark:problem:{kinds[0]}",
         "title": TITLES[kinds[0]],
@@ -176,11 +180,10 @@ NOT_FOUND = problem(404, "not-found")
 WRONG_VALUES = problem(422, "wrong-values")
 TAG_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "At least one file was tagged; those that could not be have the status error.",
+        "description": "At least one file was tagged; files that could not be tagged have status error.",
         "content": {"application/json": {"example": {"results": [EXAMPLE_RECORD]}}},
     },
     400: problem(400, "bad-request"),
-    401: WRONG_KEY,
     408: problem(408, "upload-too-slow"),
     413: problem(413, "too-large", "too-many-files"),
     415: problem(415, "not-multipart"),

@@ -1,4 +1,4 @@
-"""Where uploads lie while they are tagged: a folder of the service's own, gone with it."""
+"""The temporary folder for uploads, which is removed when the service ends."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _YOUNG_SECONDS = 60  # a folder that another service has just made may not be lo
 
 
 class Scratch:
-    """A folder that only this user may read. What a service that was killed left behind is removed first.
+    """A folder that only this user can read. Folders that killed services left behind are removed first.
 
     Args:
-        parent: where to make it; None for the system's folder for temporary files.
+        parent: where to make it; None for the system's temporary folder.
 
     Raises:
         ConfigError: nothing can be written there.
@@ -42,19 +42,19 @@ class Scratch:
         """A new folder for one request. Raises ConfigError as the class does."""
         try:
             return Path(tempfile.mkdtemp(dir=self.folder))
-        except FileNotFoundError:  # whatever clears old folders away has taken ours, after days without a request
+        except FileNotFoundError:  # removed by a cleanup of old temporary files, after days without a request
             self._lock.release()
             self._make()
             return Path(tempfile.mkdtemp(dir=self.folder))
 
     def close(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove it with its content."""
         self._lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _remove_leftovers(place: Path) -> None:
-    """Folders of services that are no longer alive: nobody holds their lock."""
+    """Remove folders of services that are no longer alive: their lock is free."""
     for folder in place.glob(f"{_PREFIX}*"):
         try:
             if time.time() - folder.stat().st_ctime < _YOUNG_SECONDS:

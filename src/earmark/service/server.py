@@ -1,4 +1,4 @@
-"""Runs the application: the socket, signals, and an end that finishes what runs."""
+"""Runs the application: socket, signals and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from earmark import __version__
+from earmark.core.version import __version__
 from earmark.service.app import create_app
 from earmark.service.settings import Settings
 
@@ -22,8 +22,11 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 
 class _Server(uvicorn.Server):
-    """The first signal: /readyz says no, new requests for tags are refused, and what runs is finished, for which there is
-    `stop_seconds`; the socket stays open meanwhile, for at least `drain_seconds`. The second one ends it at once."""
+    """Shuts down gracefully at the first signal, and at once at the second.
+
+    After the first, /readyz gives 503, new requests for tags are refused, and running ones have `stop_seconds` to
+    finish; the socket stays open meanwhile, for at least `drain_seconds`.
+    """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings) -> None:
         super().__init__(config)
@@ -32,7 +35,7 @@ class _Server(uvicorn.Server):
         self._signal_at = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  as in uvicorn
-        """Called between two byte codes of the main thread: only flags are set."""
+        """Runs as a signal handler, so it only sets flags."""
         if self.signal is not None:
             self.should_exit = self.force_exit = True
             return
@@ -41,7 +44,7 @@ class _Server(uvicorn.Server):
             self.app.state.work.draining = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say where."""
+        """Open the socket, and log its address."""
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -62,7 +65,7 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the socket; requests that are left are cut off."""
+        """Close the socket; remaining requests are aborted."""
         logger.info("stopping")
         await super().shutdown(sockets)
         await asyncio.sleep(0)
@@ -70,10 +73,10 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> int:
-    """Serve until a signal comes; returns the exit code: 0 after SIGTERM, 130 after Ctrl-C, 1 where it could not start.
+    """Serve until a signal; returns the exit code: 0 after SIGTERM, 130 after Ctrl-C, 1 if it could not start.
 
     Raises:
-        ModelError: a model is not there or cannot be loaded.
+        ModelError: a model is missing or cannot be loaded.
     """
     app = create_app(settings)
     if settings.is_exposed:
@@ -91,11 +94,11 @@ def serve(settings: Settings) -> int:
         proxy_headers=False,
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=1,  # what could finish in time has finished by then
+        timeout_graceful_shutdown=1,  # whatever could finish in time has finished by then
     )
     server = _Server(config, app, settings)
     try:
         server.run()
-    except SystemExit:  # the address cannot be listened on; uvicorn has said so
+    except SystemExit:  # the address cannot be used; uvicorn has logged it
         return 1
     return EXIT_INTERRUPTED if server.signal == signal.SIGINT else 0

@@ -1,4 +1,4 @@
-"""What the service can be told: limits, models, key. `earmark serve` fills it from flags and environment."""
+"""Settings of the service: limits, models, API key. `earmark serve` fills them from flags and the environment."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ MIN_KEY_CHARACTERS = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the service; all limits are upper ones. Raises ConfigError, with all problems at once.
+    """Settings of the service; all limits are maximums. Raises ConfigError, with all problems at once.
 
     Attributes:
         host: address to listen on.
         port: port to listen on; 0 takes any that is free.
-        models: names or .onnx files; the first answers where a request names none. Empty: the bundled one.
-        api_key: what requests for tags must bring; None for no key.
+        models: names or .onnx files; the first is the default of requests. Empty for the bundled one.
+        api_key: required in requests for tags; None for no key.
         max_megabytes: size of one request, in 10^6 bytes.
         max_files: files in one request.
         max_minutes: length of the audio in one file.
-        timeout_seconds: time for one request, upload and tagging each within it.
+        timeout_seconds: time limit of a request, for the upload and again for tagging.
         max_in_flight: requests that upload or tag at the same time.
         workers: files that are tagged at the same time; None for one per core.
-        temporary_folder: where uploads lie while they are tagged; None for the system's.
+        temporary_folder: for uploads while they are tagged; None for the system's.
         log_file_names: also log the names of the files.
-        drain_seconds: after SIGTERM, how long to go on answering at least, so that a balancer sees /readyz say no.
+        drain_seconds: after SIGTERM, how long to answer at least, so that a load balancer sees the 503 of /readyz.
         stop_seconds: after SIGTERM, how long running requests have to finish.
     """
 

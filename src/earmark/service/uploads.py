@@ -1,4 +1,4 @@
-"""A multipart body, streamed to files on disk: memory does not grow with what is sent."""
+"""Parses multipart bodies, and writes their files to disk as they come, so that memory does not grow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from earmark.service.settings import Settings
 FIELD = "files"
 """Name of the form field that holds the files."""
 
-_WRITE_BYTES = 1 << 20  # gathered in memory before a thread writes them
+_WRITE_BYTES = 1 << 20  # collected in memory before a thread writes them
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Upload:
     """A file that was sent.
 
     Attributes:
-        name: as the client calls it, None where it gave no name. Bytes that are not UTF-8 are kept as Python does it.
-        path: where it lies; its name is our own.
+        name: the client's file name; None without one. Bytes that are not UTF-8 become surrogate escapes.
+        path: where it is, under a name that does not depend on the client's.
         n_bytes: its size.
     """
 
@@ -38,7 +38,7 @@ class Upload:
 
 
 def boundary_of(content_type: str | None) -> bytes:
-    """The boundary between the parts. Raises Problem 415 for another kind of body, 400 where there is no boundary."""
+    """The boundary between the parts. Raises Problem 415 for another kind of body, 400 without a boundary."""
     kind, options = parse_options_header(content_type or "")
     if kind != b"multipart/form-data":
         said = content_type or "no content type"
@@ -56,11 +56,11 @@ def boundary_of(content_type: str | None) -> bytes:
 
 
 class Receiver:
-    """Takes a body apart and writes its files into a folder.
+    """Parses a body and writes its files into a folder.
 
     Args:
         boundary: between the parts, see :func:`boundary_of`.
-        folder: where files are written; it exists.
+        folder: an existing one, where files are written.
         settings: the limits.
 
     Attributes:
@@ -173,11 +173,11 @@ class Receiver:
             self._file[1].write(data)
             upload.n_bytes += len(data)
         if self._file is not None:
-            self._file[1].flush()  # a full disk is noticed here
+            self._file[1].flush()  # raises if the disk is full
 
 
 def check_size(n_bytes: int, settings: Settings) -> None:
-    """Raises Problem 413 where a body is, or says it will be, too large."""
+    """Raises Problem 413 if a body is too large, or is declared to be."""
     if n_bytes > settings.max_bytes:
         raise Problem(
             413,
@@ -188,6 +188,6 @@ def check_size(n_bytes: int, settings: Settings) -> None:
 
 
 def _suffix(name: str | None) -> str:
-    """The ending that tells FFmpeg which format to try first; none that is not a known one's."""
+    """The ending, from which FFmpeg chooses the format to try first; empty if it is not an audio format's."""
     path = PureWindowsPath(name or "")
     return path.suffix.lower() if has_audio_suffix(path) else ""

@@ -1,4 +1,4 @@
-"""The work itself: one pool of threads that tags the files of all requests, in the order in which they came."""
+"""The pool of threads that tags the files of all requests, in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ Damaged = Literal["error", "tag"]
 Result = TagScores | AudioError
 
 RETRY_SECONDS = 2
-"""How long a client that was sent away had better wait."""
+"""Value of Retry-After for clients that are refused."""
 
 
 class TooLongError(AudioError):
-    """A file holds more audio than the service takes."""
+    """A file is longer than the service accepts."""
 
 
 class _GivenUpError(Exception):
-    """Nobody waits for this file any more."""
+    """The result of this file is no longer needed."""
 
 
 def load_models(settings: Settings) -> dict[str, OnnxModel]:
-    """Name -> model, in the order of the settings. Raises ModelError: not there, or two of one name."""
+    """Name -> model, in the order of the settings. Raises ModelError for a missing one, or two of one name."""
     models: dict[str, OnnxModel] = {}
     for wanted in settings.models or (None,):
         model = OnnxModel(find_model(wanted))
@@ -46,7 +46,7 @@ def load_models(settings: Settings) -> dict[str, OnnxModel]:
 
 
 class Job:
-    """One request that uploads and tags. It counts as in flight until nothing of it is left."""
+    """One request that uploads and tags. It counts as in flight until all of it is cleaned up."""
 
     def __init__(self, work: Work) -> None:
         self.folder: Path = work.scratch.request_folder()
@@ -55,7 +55,7 @@ class Job:
         self._futures: list[Future[Result]] = []
 
     def start(self, tagger: Tagger, uploads: list[Upload]) -> asyncio.Future[list[Result]]:
-        """Queue the files; the future has their results in order."""
+        """Queue the files. Returns a future of their results, in order."""
         for upload in uploads:
             self._futures.append(self._work.pool.submit(self._tag, tagger, upload.path))
             self._work.metrics.files_waiting.inc()
@@ -75,7 +75,7 @@ class Job:
         return result
 
     async def end(self) -> None:
-        """Give up what is not done, wait until no thread reads the files, and remove them."""
+        """Cancel what is not done, wait until no thread reads the files, and remove them."""
         self._given_up.set()
         for future in self._futures:
             if future.cancel():
@@ -84,13 +84,13 @@ class Job:
         if running:
             await asyncio.wait(running)
             for done in running:
-                done.exception()  # taken note of: nobody else will
+                done.exception()  # retrieved, so that it is not logged
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         self._work.job_ended()
 
 
 class Work:
-    """Models, the pool, and which requests are in flight. Lives from the start of the service to its end."""
+    """Models, thread pool and requests in flight, for the lifetime of the service."""
 
     def __init__(self, settings: Settings, models: Mapping[str, OnnxModel], metrics: Metrics) -> None:
         self.settings, self.models, self.metrics = settings, models, metrics
@@ -114,7 +114,7 @@ class Work:
         return tagger
 
     def admit(self) -> Job:
-        """A place for a request. Raises Problem 503 where there is none, or the service is stopping."""
+        """Accept a request. Raises Problem 503 if too many are in flight, or the service is stopping."""
         wait = {"Retry-After": str(RETRY_SECONDS)}
         if self.draining:
             raise Problem(503, "stopping", "try again elsewhere, or later", headers={**wait, "Connection": "close"})
@@ -131,18 +131,18 @@ class Work:
         return job
 
     def end_soon(self, job: Job) -> None:
-        """End a job without waiting for it: an answer need not wait until a thread has noticed."""
+        """End a job in the background, so that the response need not wait for its threads."""
         task = asyncio.ensure_future(job.end())
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
     def job_ended(self) -> None:
-        """A job has let go of everything."""
+        """A job is cleaned up."""
         self.n_in_flight -= 1
         self.metrics.in_flight.set(self.n_in_flight)
 
     async def close(self) -> None:
-        """Wait for all jobs to let go, then remove every trace of them."""
+        """Wait until all jobs have ended, then remove the temporary folder."""
         if self._endings:
             await asyncio.wait(self._endings)
         await asyncio.to_thread(self.pool.shutdown, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What lies in a folder of shards, and how its tables are read and written.
+"""The files in a folder of shards, and how its tables are read and written.
 
 ::
 
@@ -29,7 +29,7 @@ AudioKind = Literal["flac", "original"]
 
 
 class Entry(NamedTuple):
-    """Where one clip's audio lies.
+    """Where the audio of one clip is.
 
     Attributes:
         clip_id: of the dataset.
@@ -56,7 +56,7 @@ class Entry(NamedTuple):
 
 
 class FailedClip(NamedTuple):
-    """A clip that could not be listened to: its file, and why in one line."""
+    """A clip that could not be decoded: its file, and the reason in one line."""
 
     clip_id: str
     path: str
@@ -127,7 +127,7 @@ def shard_name(number: int) -> str:
 
 
 def record_name(number: int) -> str:
-    """Where the record of a finished shard lies."""
+    """Path of the record of a finished shard."""
     return f"{RECORDS}/shard-{number:06d}.json"
 
 

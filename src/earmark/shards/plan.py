@@ -30,7 +30,7 @@ class PlannedClip:
 def plan_clips(datasets: Sequence[Dataset]) -> list[PlannedClip]:
     """All clips of a dataset in the order of its shards.
 
-    The order is by a hash of the clip's id: as good as random, so that whoever reads shards one after the other does
+    The order is by a hash of the clip's id: as good as random, so that reading shards one after the other does
     not meet one artist's clips in a row, and so that the first shard is as large as the others.
 
     Args:

@@ -1,4 +1,4 @@
-"""Decode a dataset once, into shards. Killed at any point, it goes on where it was."""
+"""Decodes a dataset once, into shards. If it is killed, the next run resumes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from earmark import __version__
 from earmark.core.cpu import available_cores
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store
+from earmark.core.version import __version__
 from earmark.datasets.base import Dataset
 from earmark.shards.layout import RECORDS, AudioKind, Header, read_header, write_header
 from earmark.shards.plan import PlannedClip, clip_list_digest, differences, metadata_digest, plan_clips
@@ -48,11 +48,11 @@ def prepare(
         out: folder of the shards; see :mod:`earmark.shards.layout`.
         audio: "flac", mono of 16 bits at ``sample_rate_hz``, or "original", the files as they are.
         sample_rate_hz: of the FLAC audio; None for originals.
-        shard_megabytes: about how large a shard is to be; None for 256, or for what lies in ``out``.
+        shard_megabytes: about how large a shard is to be; None for 256, or for what is in ``out``.
         clips_per_shard: how many clips instead.
-        jobs: threads that decode and encode; None for one a core.
-        retry_failed: make shards anew that lack clips; clips that they have are taken over.
-        on_done: told after every clip.
+        jobs: threads that decode and encode; None for one per core.
+        retry_failed: make shards anew that lack clips; the clips in them are copied.
+        on_done: called after every clip.
 
     Raises:
         ConfigError: options that contradict each other, or other shards in ``out`` than those wanted.

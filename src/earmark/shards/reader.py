@@ -24,7 +24,7 @@ Samples = npt.NDArray[np.float32]
 class ShardAudio:
     """The audio that ``earmark data prepare`` put into a folder.
 
-    Nothing is held open: each reading opens its shard, reads and closes it, which costs some microseconds and needs
+    No file is kept open: each reading opens its shard, reads and closes it, which costs some microseconds and needs
     no care in threads, forked processes and with a thousand shards. It can be pickled.
 
     Args:
@@ -36,7 +36,7 @@ class ShardAudio:
         header: what was prepared: dataset, protocol, counts.
         kind: "flac" or "original".
         sample_rate_hz: rate of the FLAC audio; None for original files, each of which has its own.
-        clips: ids of all clips whose audio is there, in the order of the shards.
+        clips: ids of all clips with audio, in the order of the shards.
 
     Raises:
         DataError: no shards there, not finished, or a shard missing or of another size.

@@ -1,4 +1,4 @@
-"""One clip as it goes into a shard: its audio, and JSON beside."""
+"""One clip of a shard: its audio, and a JSON file with its metadata."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the files lie that the dataset names.
+    """Where the files of the dataset are.
 
     Attributes:
-        root: local folder under which the dataset has them; None where they lie just there.
-        place: where they lie instead, under the same names: a path or URI, as :class:`earmark.core.storage.Store` takes it.
+        root: local folder in which the dataset expects them; None if they are there.
+        place: where they are instead, under the same names: a path or URI, as :class:`earmark.core.storage.Store` takes it.
     """
 
     root: Path | None = None
@@ -105,7 +105,7 @@ def make_sample(item: PlannedClip, wanted: Wanted, sources: Sources = LOCAL) -> 
         return _make(item, wanted, sources)
     except AudioError as error:
         reason = error.reason
-    except Exception as error:  # one strange file among 100,000 must not end a night's work; it is told by name
+    except Exception as error:  # one strange file among 100,000 must not end a long run; it is reported by name
         logger.warning("%s: unexpected failure", sources.name(item.clip.path), exc_info=True)
         reason = f"unexpected: {type(error).__name__}: {error}"
     return FailedClip(item.clip.clip_id, sources.name(item.clip.path), " ".join(reason.split()))
@@ -121,7 +121,7 @@ def _make(item: PlannedClip, wanted: Wanted, sources: Sources) -> Sample:
     stream = audio.stream(source, wanted.sample_rate_hz or _CHECK_RATE_HZ)
     content, suffix, n_samples, gain = source.content, _suffix(path), None, 1.0
     if wanted.sample_rate_hz is None:
-        deque(stream, maxlen=0)  # heard to its end, to know whether it can be
+        deque(stream, maxlen=0)  # decoded to its end, to know whether that works
     else:
         values, gain = flac16.quantise(np.concatenate(list(stream)))
         if not len(values):
@@ -134,7 +134,7 @@ def _make(item: PlannedClip, wanted: Wanted, sources: Sources) -> Sample:
 
 
 def kept_sample(store: Store, entry: Entry) -> Sample:
-    """A clip of a shard that is made anew, as it lies there. Raises OSError, DataError."""
+    """A clip of the existing shard, when the shard is written again. Raises OSError, DataError."""
     name = shard_name(entry.shard)
     content = store.read(name, entry.offset, entry.size)
     if zlib.crc32(content) != entry.crc32:
@@ -144,7 +144,7 @@ def kept_sample(store: Store, entry: Entry) -> Sample:
 
 
 def mean_bytes(planned: Sequence[PlannedClip], wanted: Wanted, pool: Executor, sources: Sources = LOCAL) -> float:
-    """Mean size of a few clips as they will lie in the shards; a guess where none of them can be listened to."""
+    """Mean size of a few clips in the shards; a guess if none of them can be decoded."""
     some = [planned[i] for i in np.linspace(0, len(planned) - 1, min(_PROBED, len(planned))).astype(int)]
     sizes = [
         len(sample.content) + len(sample.metadata)

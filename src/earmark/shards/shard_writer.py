@@ -1,4 +1,4 @@
-"""The work behind `prepare`: shards are made one after the other, their clips side by side and ahead.
+"""Writes shards one after the other; their clips are decoded in parallel and ahead.
 
 A shard is finished when its record is written, after the shard itself was renamed into place; everything else is made
 anew. What a shard holds depends neither on the number of threads nor on how often the work was interrupted.
@@ -40,10 +40,10 @@ _AHEAD = 4  # clips in memory for each thread
 
 @dataclass(frozen=True)
 class PrepareProgress:
-    """How far it is.
+    """Progress of a run.
 
     Attributes:
-        n_done, n_clips: clips that are dealt with, and all.
+        n_done, n_clips: clips that are done, and all.
         n_kept: those of them in shards that were finished before.
         n_failed: those of them that failed.
         audio_seconds: length of the clips of this run.
@@ -62,12 +62,12 @@ class PrepareProgress:
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What came of it.
+    """Result of a run.
 
     Attributes:
-        header: what now lies in the folder.
+        header: what is now in the folder.
         n_shards_made: shards of this run; the others were there.
-        failures: clips that could not be listened to.
+        failures: clips that could not be decoded.
     """
 
     header: Header
@@ -104,7 +104,7 @@ class Run:
         todo = [number for number in numbers if number not in self.records]
         n_kept = sum(len(self.shards[number]) for number in self.records)
         n_failed = sum(len(record.failed) for record in self.records.values())
-        self._tell(n_done=n_kept, n_kept=n_kept, n_failed=n_failed, **self._sizes())
+        self._report(n_done=n_kept, n_kept=n_kept, n_failed=n_failed, **self._sizes())
         if todo:
             write_header(self.store, replace(self.header, complete=False))
         self._make(pool, jobs, todo, there)
@@ -128,17 +128,17 @@ class Run:
 
     def _make_shard(self, number: int, samples: Iterator[Sample | FailedClip]) -> None:
         self.records[number] = make_shard(
-            self.folder / shard_name(number), number, self.shards[number], samples, self._tell_clip
+            self.folder / shard_name(number), number, self.shards[number], samples, self._report_clip
         )
         write_record(self.store, number, self.records[number])
-        self._tell(**self._sizes())
+        self._report(**self._sizes())
 
-    def _tell_clip(self, sample: Sample | FailedClip) -> None:
+    def _report_clip(self, sample: Sample | FailedClip) -> None:
         if isinstance(sample, FailedClip):
-            self._tell(n_done=self.progress.n_done + 1, n_failed=self.progress.n_failed + 1)
+            self._report(n_done=self.progress.n_done + 1, n_failed=self.progress.n_failed + 1)
         else:
-            heard = self.progress.audio_seconds + sample.duration_seconds
-            self._tell(n_done=self.progress.n_done + 1, audio_seconds=heard)
+            audio_seconds = self.progress.audio_seconds + sample.duration_seconds
+            self._report(n_done=self.progress.n_done + 1, audio_seconds=audio_seconds)
 
     def _finish(self, n_made: int) -> PrepareReport:
         return finish(self.store, self.header, [self.records[number] for number in range(len(self.shards))], n_made)
@@ -149,7 +149,7 @@ class Run:
         estimated = round(n_bytes / n_clips * self.progress.n_clips) if n_clips else None
         return {"n_bytes": n_bytes, "estimated_bytes": estimated}
 
-    def _tell(self, **changes: Any) -> None:
+    def _report(self, **changes: Any) -> None:
         self.progress = replace(self.progress, **changes)
         if self.on_done is not None:
             self.on_done(self.progress)

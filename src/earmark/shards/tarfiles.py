@@ -1,4 +1,4 @@
-"""Tar files whose bytes depend on their content alone, written beside and renamed when they are whole."""
+"""Tar files whose bytes depend on their content alone, written to a temporary file and renamed when complete."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TarWriter:
     ) -> None:
         try:
             self._file.close()
-        except OSError:  # what is in its buffer does not fit either; the error that led here is the one to tell
+        except OSError:  # what is in its buffer does not fit either; the error that led here is the one to report
             if error is None:
                 raise
         finally:

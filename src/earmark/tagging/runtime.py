@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,29 @@ DEFAULT_MODEL = "earmark-1"
 
 MODELS_VARIABLE = "EARMARK_MODELS"
 """Environment variable with the folder in which the user's own models are kept."""
+
+
+class WindowModel(Protocol):
+    """A model that a Tagger can use, e.g. :class:`OnnxModel`. Called from several threads."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Card of the model."""
+
+    def __call__(self, batch: Floats) -> Floats:
+        """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, 0..1."""
+
+
+@runtime_checkable
+class EmbeddingModel(WindowModel, Protocol):
+    """A model that may give embeddings, too; ``embedding_dims`` is None where it gives none."""
+
+    @property
+    def embedding_dims(self) -> int | None:
+        """Length of the embeddings."""
+
+    def with_embedding(self, batch: Floats) -> tuple[Floats, Floats]:
+        """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, and embeddings ``(n, embedding_dims)``."""
 
 
 class OnnxModel:

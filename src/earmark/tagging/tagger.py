@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypedDict, Unpack, overload, runtime_checkable
+from typing import Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,20 +18,18 @@ from earmark.core.calibration import calibrated
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError
+from earmark.tagging.aggregation import aggregate
 from earmark.tagging.pipeline import Network, Progress, Watch, WindowScores, run_pipeline
-from earmark.tagging.runtime import OnnxModel, find_model
+from earmark.tagging.runtime import EmbeddingModel, OnnxModel, WindowModel, find_model
 from earmark.tagging.tag_scores import Scores, TagScore, TagScores, Threshold
 
 __all__ = [
     "MOST_SPARSE_WINDOWS",
-    "EmbeddingModel",
     "Scores",
     "TagScore",
     "TagScores",
     "Tagger",
     "Threshold",
-    "WindowModel",
-    "aggregate",
     "load_tagger",
 ]
 
@@ -39,53 +37,6 @@ MOST_SPARSE_WINDOWS = 64
 """With ``windows``, all windows of a file are in memory before the network runs."""
 
 _SECONDS_PER_RUN, _MAX_WINDOWS_PER_RUN = 10.0, 4
-
-
-def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> Scores:
-    """Scores of a file from those of its windows: their mean. Nothing else aggregates windows.
-
-    All five papers average (e.g. kim2018, section 3.1; pons2017, section 3).
-
-    Args:
-        window_scores: ``(n_windows, n_tags)``, at least one window.
-
-    Returns:
-        ``(n_tags,)`` float32.
-
-    Raises:
-        ConfigError: another shape, or no window.
-
-    Example:
-        >>> aggregate(np.array([[0.0, 1.0], [0.5, 1.0]])).tolist()
-        [0.25, 1.0]
-    """
-    if window_scores.ndim != 2 or not len(window_scores):
-        raise ConfigError(f"window scores of shape {window_scores.shape}: must be (n_windows >= 1, n_tags)")
-    mean: Scores = window_scores.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean
-
-
-class WindowModel(Protocol):
-    """A model that a Tagger can use, e.g. :class:`earmark.tagging.runtime.OnnxModel`. Called from several threads."""
-
-    @property
-    def card(self) -> ModelCard:
-        """Card of the model."""
-
-    def __call__(self, batch: Scores) -> Scores:
-        """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, 0..1."""
-
-
-@runtime_checkable
-class EmbeddingModel(WindowModel, Protocol):
-    """A model that may give embeddings, too; ``embedding_dims`` is None where it gives none."""
-
-    @property
-    def embedding_dims(self) -> int | None:
-        """Length of the embeddings."""
-
-    def with_embedding(self, batch: Scores) -> tuple[Scores, Scores]:
-        """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, and embeddings ``(n, embedding_dims)``."""
 
 
 class TaggerOptions(TypedDict, total=False):

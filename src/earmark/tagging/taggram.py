@@ -1,4 +1,4 @@
-"""The taggram: what a model hears over time, as a picture. Needs Matplotlib (``earmark[plot]``)."""
+"""Taggrams: scores over time, drawn as an image. Needs Matplotlib (``earmark[plot]``)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MAX_TAGS = 24
 def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS, title: str | None = None) -> Path:
     """Draw one file's taggram: time on x (mm:ss), tags on y by category, colour for the score.
 
-    Where there are more tags than ``max_tags``, those that are highest in the picture are drawn: by the mean over its
-    columns. Beside each stands the file's score, which is less where a tag is sure of itself in a part of the file alone.
+    Of more tags than ``max_tags``, those with the highest mean over windows are drawn. Next to each is the file's score,
+    which is lower for a tag that applies only to a part of the file.
 
     Args:
         scores: of one file.
-        out: the PNG to write; written beside and renamed, folders are made.
-        max_tags: tags drawn at most.
+        out: the PNG to write, atomically; folders are created.
+        max_tags: most tags to draw, at least 1.
         title: instead of the file's name.
 
     Returns:
@@ -51,7 +51,7 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     edges, values = _columns(scores)
-    axes.set_facecolor("0.8")  # what was not heard
+    axes.set_facecolor("0.8")  # parts that were not used
     mesh = axes.pcolormesh(
         edges, np.arange(len(rows) + 1), values[:, rows].T, cmap="magma", vmin=0, vmax=1, rasterized=True
     )
@@ -61,8 +61,8 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
     axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 3, 6, 10], integer=True))
-    unheard = f"; grey: not heard ({_clock(scores.heard_seconds)} were)" if scores.sparse else ""
-    axes.set_xlabel(f"time (mm:ss){unheard}")
+    unused = f"; grey: not used ({_clock(scores.heard_seconds)} were)" if scores.sparse else ""
+    axes.set_xlabel(f"time (mm:ss){unused}")
     at = 0
     for category, group in groupby(scores.vocabulary.tags[i].category for i in rows):
         n = len(list(group))
@@ -96,11 +96,11 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
 
 
 def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floating[Any]]]:
-    """Edges ``(n + 1,)`` in seconds and scores ``(n, n_tags)`` of the columns; NaN where nothing was heard."""
+    """Edges ``(n + 1,)`` in seconds and scores ``(n, n_tags)`` of the columns; NaN for parts that were not used."""
     starts, end = scores.window_starts_seconds, max(scores.duration_seconds, 1e-3)
     if not scores.sparse:
         return np.append(starts, end), scores.taggram
-    # A window ends where it ends, or where the next one begins.
+    # Overlapping windows: each ends where the next one starts.
     ends = np.minimum(starts + scores.window_seconds, np.append(starts[1:], end))
     edges = np.concatenate([[0.0], np.stack([starts, ends], axis=1).ravel(), [end]])
     values = np.full((2 * len(starts) + 1, scores.taggram.shape[1]), np.nan)
@@ -126,6 +126,6 @@ def _clock(seconds: float) -> str:
 
 
 def _drawable(name: str) -> str:
-    """A file name that a font can draw: no undecodable bytes, and no mathematics between dollar signs."""
+    """A file name that Matplotlib can draw: without undecodable bytes or math between dollar signs."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return (text if len(text) <= 80 else text[:77] + "...").replace("$", r"\$")

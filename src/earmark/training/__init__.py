@@ -1,1 +1,1 @@
-"""From a recipe and a dataset to a checkpoint. The only room, besides models, that needs torch and Lightning."""
+"""From a recipe and a dataset to a checkpoint. Besides models, only this package needs torch and Lightning."""

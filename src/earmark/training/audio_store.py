@@ -26,7 +26,7 @@ _LEFTOVER_SECONDS = 3600.0  # other runs may be writing into the same folder
 
 
 class Waveform(Protocol):
-    """Audio of one clip, wherever it lies."""
+    """Audio of one clip, in memory or in a file."""
 
     def __len__(self) -> int:
         """Samples."""
@@ -94,11 +94,11 @@ class AudioStore:
 
         Args:
             paths: the files.
-            jobs: how many at a time; None for one a core.
+            jobs: how many at a time; None for one per core.
             on_done: called with how many are done and how many there are.
 
         Raises:
-            DataError: with every file that cannot be listened to, and why. None is left out unseen.
+            DataError: with every file that cannot be decoded, and why.
         """
         jobs = jobs or available_cores()
         if self.folder is not None:

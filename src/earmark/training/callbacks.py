@@ -1,4 +1,4 @@
-"""What a run tells of itself: a row an epoch, and a watcher who is told of every batch."""
+"""Columns of a run's log, and callbacks for its progress."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LOG_COLUMNS = (
     "wait_share",
 )
 """Columns of log.csv. Macro means on the validation split; ``train_roc_auc`` and the like are of
-training clips, heard as validation clips are, where that was asked for; ``best`` is 1 where this epoch became the checkpoint;
+training clips, scored as validation clips are, where that was asked for; ``best`` is 1 where this epoch became the checkpoint;
 ``wait_share`` is the share of the training time (validation left out) in which the trainer waited for data."""
 
 LogRow = dict[str, float | int | None]
-"""An epoch, by the columns of log.csv; None where there is no value."""
+"""A row of log.csv by its columns; None where there is no value."""
 
 
-class Watcher(Protocol):
-    """Who is told how a run gets on; every method is called often and should be quick."""
+class TrainingProgress(Protocol):
+    """Called while a run goes on; every method is called often and should be quick."""
 
     def decoding(self, done: int, total: int) -> None:
         """Files decoded so far."""

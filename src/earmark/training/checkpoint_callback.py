@@ -1,7 +1,7 @@
-"""What a run leaves behind after each epoch: the best checkpoint, the log, and the state to resume from.
+"""What a run writes after each epoch: the best checkpoint, the log, the log for TensorBoard, and the state to resume from.
 
-The log for TensorBoard comes before the state. In this order, each written beside and renamed. A run that is killed in between repeats its last epoch from the state
-before it, with the same result, so the three never disagree for long.
+In this order, each written beside and renamed. A run that is killed in between repeats its last epoch from the state
+before it, with the same result, so the files never disagree for long.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from torch import Tensor
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError
 from earmark.models.checkpoint import save_checkpoint
-from earmark.training.callbacks import LOG_COLUMNS, LogRow, Watcher
+from earmark.training.callbacks import LOG_COLUMNS, LogRow, TrainingProgress
 from earmark.training.lightning_setup import cannot_be_written, end_other_processes
 from earmark.training.module import TaggingModule, not_finite
 from earmark.training.schedule import Plateau
 from earmark.training.sections import TrainingSection
 from earmark.training.selection import Validation
-from earmark.training.tensorboard import BOARD_FOLDER, Board
+from earmark.training.tensorboard import TENSORBOARD_FOLDER, TensorBoardLogger
 
 CHECKPOINT_FOLDER = "checkpoint"
 LOG_NAME = "log.csv"
@@ -37,23 +37,23 @@ RECIPE_NAME = "recipe.yaml"
 STATE_NAME = "state.ckpt"
 
 
-class Keeper(pl.Callback):
+class CheckpointCallback(pl.Callback):
     """Lightning callback; its state is part of the state file.
 
     Args:
         out: the run's folder.
         fingerprint: of recipe and data; a state with another one is refused.
-        training: patience, and what the best epoch is best in.
+        training: patience, and the metric of the best epoch.
         plateau: lowers the learning rate.
         save_best: writes the checkpoint, given the module, the validation and the epoch (from 1).
-        watcher: told of every batch and epoch; None for nobody.
+        progress: called after every batch and epoch.
         tensorboard: write the log for TensorBoard, too.
 
     Attributes:
         history: rows of the log so far.
         best_selection, best_epoch: of the checkpoint; epoch 0 before there is one. Higher is better: the skill, or
             the validation loss with a minus.
-        resumed_after: epochs that the state brought along; 0 for a fresh run.
+        resumed_after: epochs done before the run was resumed; 0 for a fresh run.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Keeper(pl.Callback):
         training: TrainingSection,
         plateau: Plateau,
         save_best: Callable[[TaggingModule, Validation, int], None],
-        watcher: Watcher | None,
+        progress: TrainingProgress | None,
         tensorboard: bool = False,
     ) -> None:
         self.out = out
@@ -72,7 +72,7 @@ class Keeper(pl.Callback):
         self.training = training
         self.plateau = plateau
         self.save_best = save_best
-        self.watcher = watcher
+        self.progress = progress
         self.tensorboard = tensorboard
         self.history: list[LogRow] = []
         self.best_selection = -math.inf
@@ -83,7 +83,7 @@ class Keeper(pl.Callback):
         self._started = 0.0
         self._waited = 0.0
         self._epoch_started = self._last_batch_end = 0.0
-        self._board: Board | None = None
+        self._tensorboard_logger: TensorBoardLogger | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """For the state file."""
@@ -110,7 +110,7 @@ class Keeper(pl.Callback):
 
     @property
     def over(self) -> bool:
-        """The last better epoch lies too far back, or the last stage of the schedule is over."""
+        """Patience is exhausted, or the last stage of the schedule is over."""
         patience = self.training.patience
         stale = patience is not None and bool(self.history) and len(self.history) - self.best_epoch >= patience
         return stale or self.plateau.finished
@@ -144,10 +144,10 @@ class Keeper(pl.Callback):
         self._n_losses += 1
         self._windows += n_windows * trainer.world_size
         self._last_batch_end = time.monotonic()
-        if self.watcher is not None:
+        if self.progress is not None:
             mean = self._loss_sum / self._n_losses
             speed = self._windows / max(1e-9, self._last_batch_end - self._epoch_started)
-            self.watcher.batch(trainer.current_epoch + 1, index + 1, n_batches, mean, speed)
+            self.progress.batch(trainer.current_epoch + 1, index + 1, n_batches, mean, speed)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the best, then the log, then the state."""
@@ -184,11 +184,11 @@ class Keeper(pl.Callback):
         if trainer.is_global_zero:
             self._keep(self.write_log)
             if self.tensorboard:
-                self._keep(lambda: self._write_board(row))
+                self._keep(lambda: self._write_tensorboard(row))
         trainer.save_checkpoint(self.out / STATE_NAME)  # every device takes part; the first one writes
         trainer.should_stop = trainer.should_stop or self.over
-        if self.watcher is not None:
-            self.watcher.epoch(row)
+        if self.progress is not None:
+            self.progress.epoch(row)
 
     def _keep(self, write: Callable[[], None]) -> None:
         """Write a file of the run; what is there already stays where the disk is full."""
@@ -201,21 +201,23 @@ class Keeper(pl.Callback):
         ) as error:  # torch and safetensors have their own for a full disk
             raise cannot_be_written(self.out, error) from error
 
-    def _write_board(self, row: LogRow) -> None:
-        self._board = self._board or Board(self.out / BOARD_FOLDER, int(row["epoch"] or 1))
-        self._board.add(row)
+    def _write_tensorboard(self, row: LogRow) -> None:
+        self._tensorboard_logger = self._tensorboard_logger or TensorBoardLogger(
+            self.out / TENSORBOARD_FOLDER, int(row["epoch"] or 1)
+        )
+        self._tensorboard_logger.add(row)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Close what is open."""
-        if self._board is not None:
-            self._board.close()
+        if self._tensorboard_logger is not None:
+            self._tensorboard_logger.close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         """The run is over for all of its processes."""
         end_other_processes(trainer, exception)
-        if self._board is not None:
+        if self._tensorboard_logger is not None:
             with contextlib.suppress(OSError):  # a full disk is the exception itself
-                self._board.close()
+                self._tensorboard_logger.close()
 
     def write_log(self) -> None:
         """log.csv from the history, whole."""

@@ -98,7 +98,6 @@ _MUST_BE = {
     "string_type": "text",
     "bool_type": "true or false",
     "dict_type": "a section with keys",
-    "invalid_key": "text",
     "too_short": "a list with at least one value",
     "greater_than_equal": "at least {ge:g}",
     "greater_than": "above {gt:g}",
@@ -112,9 +111,9 @@ def _message(kind: type[BaseModel], document: Any, error: Mapping[str, Any]) -> 
     """One of pydantic's errors in the words of the file."""
     reason, place, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
     parent = _type_at(kind, place[:-1])
-    if reason == "extra_forbidden":
+    if reason in ("extra_forbidden", "invalid_key"):
         keys = (field.alias or name for name, field in parent.model_fields.items())
-        return f"{_key(place)}: unknown key; {hint_for(place[-1], keys, 'keys are')}"
+        return f"{_key((*place[:-1], str(place[-1])))}: unknown key; {hint_for(place[-1], keys, 'keys are')}"
     if reason == "missing" and not isinstance(value, list | tuple):
         return f"{_key(place)}: is missing"
     if reason == "model_type":
@@ -181,4 +180,4 @@ def _unchecked(kind: type[Section], document: Any) -> Section:
         if key in document:
             section = isinstance(inner, type) and issubclass(inner, Section) and isinstance(document[key], Mapping)
             values[key] = _unchecked(inner, document[key]) if section else document[key]
-    return kind.model_construct(**values)
+    return kind.model_construct(None, **values)

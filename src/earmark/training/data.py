@@ -122,8 +122,8 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         if self.segments is not None:
             return int(self.segments[example, 0]), int(self.segments[example, 1])
         clip = example % len(self.waveforms)
-        room = len(self.waveforms[clip]) - self.spec.window_samples * self.windows_in_example
-        return clip, int(rng.integers(0, max(0, room) + 1))
+        spare = len(self.waveforms[clip]) - self.spec.window_samples * self.windows_in_example
+        return clip, int(rng.integers(0, max(0, spare) + 1))
 
     def _read(
         self, places: Sequence[tuple[int, int]], which: npt.NDArray[np.int64], gain: npt.NDArray[np.float32]
@@ -227,7 +227,7 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
     """All windows of each clip, cut by the only chunker.
 
     Args:
-        waveforms: one a clip.
+        waveforms: one per clip.
         spec: how they are cut.
     """
 

@@ -1,4 +1,4 @@
-"""What a run learns from: the clips that the recipe chooses, their audio, and the model that is to learn."""
+"""Data and model of a run: the clips that the recipe chooses, their audio, and the network to train."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.cpu import available_cores
-from earmark.core.errors import ConfigError, DataError
+from earmark.core.errors import ConfigError
 from earmark.datasets import Clip, Dataset, label_matrix
 from earmark.datasets.base import raise_problems
+from earmark.datasets.stored_audio import FULL_SCALE, open_stored
 from earmark.datasets.subset import learning_from_validation, training_subset
 from earmark.models import TaggingModel, create_model
 from earmark.models.checkpoint import load_checkpoint
 from earmark.models.ensemble_combiner import combine
 from earmark.shards import ShardAudio
 from earmark.training.audio_store import AudioStore, PackedAudio, Waveform
-from earmark.training.callbacks import Watcher
+from earmark.training.callbacks import TrainingProgress
 from earmark.training.data import TrainingData, TrainingWindows, ValidationClips
 from earmark.training.sections import Recipe
 
@@ -72,7 +72,7 @@ def build_model(recipe: Recipe, dataset: Dataset) -> tuple[TaggingModel, tuple[M
     return model, tuple(card for _, card in loaded)
 
 
-def take_weights(model: TaggingModel, card: ModelCard, folder: str | Path) -> ModelCard:
+def load_weights(model: TaggingModel, card: ModelCard, folder: str | Path) -> ModelCard:
     """Give a fresh model the weights of a checkpoint; the checkpoint's card.
 
     Raises:
@@ -93,7 +93,7 @@ def take_weights(model: TaggingModel, card: ModelCard, folder: str | Path) -> Mo
     return begun
 
 
-def load_material(
+def load_training_data(
     recipe: Recipe,
     dataset: Dataset,
     spec: InputSpec,
@@ -103,13 +103,13 @@ def load_material(
     shards: str | Path | None = None,
     workers: int | None = None,
     jobs: int | None = None,
-    watcher: Watcher | None = None,
+    progress: TrainingProgress | None = None,
     measured: Sequence[int] = (),
 ) -> TrainingData:
     """Both splits with their audio, for Lightning; arguments as in :func:`earmark.training.run.train`.
 
-    ``audio``: of the training and validation clips, where it is there already.
-    ``measured``: places of training clips that are heard behind the validation clips.
+    ``audio``: of the training and validation clips, where it is loaded already.
+    ``measured``: indices of training clips that are scored after the validation clips.
     """
     train, validation = dataset.split("train"), dataset.split("validation")
     clips = (*train, *validation)
@@ -120,11 +120,11 @@ def load_material(
     elif shards is None:
         dataset.require_files("train", "validation")
         store = AudioStore(spec.sample_rate_hz, None if keep_audio is None else Path(keep_audio))
-        on_done = None if watcher is None else watcher.decoding
+        on_done = None if progress is None else progress.decoding
         audio = store.load([clip.path for clip in clips], jobs=jobs, on_done=on_done)
         workers = workers or 0
     else:
-        audio, workers = _from_shards(shards, clips, spec, workers, jobs, watcher)
+        audio, workers = _from_shards(shards, clips, spec, workers, jobs, progress)
 
     def make_windows(rank: int, world_size: int) -> TrainingWindows:
         return TrainingWindows(
@@ -137,8 +137,8 @@ def load_material(
             world_size=world_size,
         )
 
-    heard = [*audio[len(train) :], *(audio[i] for i in measured)]
-    return TrainingData(make_windows, ValidationClips(heard, spec), workers)
+    scored = [*audio[len(train) :], *(audio[i] for i in measured)]
+    return TrainingData(make_windows, ValidationClips(scored, spec), workers)
 
 
 def stored_audio(clips: Sequence[Clip], spec: InputSpec) -> list[PackedAudio]:
@@ -148,24 +148,13 @@ def stored_audio(clips: Sequence[Clip], spec: InputSpec) -> list[PackedAudio]:
         DataError: an array file cannot be read.
         ConfigError: audio of another sample rate than the network's.
     """
-    arrays: dict[Path, npt.NDArray[np.int16]] = {}
-    audio = []
-    for clip in clips:
-        stored = clip.stored
-        assert stored is not None
-        if stored.sample_rate_hz != spec.sample_rate_hz:
-            raise ConfigError(
-                f"model: takes {spec.sample_rate_hz} Hz, the dataset's audio is kept at {stored.sample_rate_hz} Hz; "
-                "choose a model of that rate"
-            )
-        if stored.path not in arrays:
-            try:
-                arrays[stored.path] = np.load(stored.path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise DataError(f"{stored.path}: cannot be read ({error})") from error
-        values = arrays[stored.path][stored.row, stored.start : stored.stop]
-        audio.append(PackedAudio(values, float(np.float32(1 / 32767))))
-    return audio
+    rates = {clip.stored.sample_rate_hz for clip in clips if clip.stored is not None}
+    if rates - {spec.sample_rate_hz}:
+        raise ConfigError(
+            f"model: takes {spec.sample_rate_hz} Hz, the dataset's audio is kept at {min(rates)} Hz; "
+            "choose a model of that rate"
+        )
+    return [PackedAudio(values, float(np.float32(1 / FULL_SCALE))) for values in open_stored(clips)]
 
 
 def _from_shards(
@@ -174,7 +163,7 @@ def _from_shards(
     spec: InputSpec,
     workers: int | None,
     jobs: int | None,
-    watcher: Watcher | None,
+    progress: TrainingProgress | None,
 ) -> tuple[Sequence[Waveform], int]:
     """Every clip's audio, decoded or still in its shard; and how many processes are to read it.
 
@@ -195,6 +184,6 @@ def _from_shards(
     with ThreadPoolExecutor(jobs or available_cores(), thread_name_prefix="earmark-decode") as pool:
         for values, scale in pool.map(lambda clip: shards.packed(clip.clip_id, rate), clips):
             packed.append(PackedAudio(values, scale))
-            if watcher is not None:
-                watcher.decoding(len(packed), len(clips))
+            if progress is not None:
+                progress.decoding(len(packed), len(clips))
     return packed, 0

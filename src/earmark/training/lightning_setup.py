@@ -1,4 +1,4 @@
-"""Lightning, as earmark wants it: devices checked before, the state file written whole, errors in words."""
+"""Setting up Lightning: devices are checked first, the state file is written whole, errors say what to do."""
 
 from __future__ import annotations
 
@@ -29,14 +29,12 @@ from earmark.training.sections import Precision
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where this process stands among those that train together, where neither Lightning nor torchrun started it.
-
-    The process group is there already.
+class DistributedContext:
+    """Rank of a process that neither Lightning nor torchrun started. Its process group exists already.
 
     Attributes:
         rank, world_size: of all processes, from 0.
-        environment: Lightning's word for the same.
+        environment: the same for Lightning.
         strategy: makes for each process its device; used where there are several.
     """
 
@@ -47,11 +45,11 @@ class Place:
 
 
 class ProcessLostError(DataError):
-    """Another process of a run has ended, and this one cannot go on without it; a new start from the state can."""
+    """Another process of a run has ended. This one cannot continue; a restart from the state can."""
 
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-LAST_WORDS_SECONDS = 5.0
+GRACE_SECONDS = 5.0
 
 _log = logging.getLogger("earmark.training")
 
@@ -67,7 +65,7 @@ def is_restarted() -> bool:
 
 
 def checked_accelerator(device: str, devices: int, nodes: int, precision: Precision) -> str:
-    """Lightning's word for a device. A device that is asked for and not there is an error, not a slow surprise.
+    """Lightning's name of a device. A device that is asked for and not there is an error.
 
     Raises:
         ConfigError: with every contradiction between what is asked for and what there is.
@@ -148,15 +146,15 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
             raise KeyboardInterrupt from error
         raise
     except RuntimeError as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise ConfigError(
-                f"training.compile: the network cannot be compiled here ({said[0]}); install a C++ compiler (g++), or "
+                f"training.compile: the network cannot be compiled here ({lines[0]}); install a C++ compiler (g++), or "
                 "set training.compile to false"
             ) from error
         if _another_has_ended(trainer, error):
             raise ProcessLostError(
-                f"another process of this run has ended ({said[0]}); if it has not said why, it was killed: go on with "
+                f"another process of this run has ended ({lines[0]}); if it reported no error, it was killed: go on with "
                 "--resume"
             ) from error
         raise
@@ -166,11 +164,11 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
 
 
 def end_other_processes(trainer: pl.Trainer, error: BaseException) -> None:
-    """End the processes that this one has started for further devices; they would wait for it in vain.
+    """End the processes that this one has started for further devices; they would wait for it for ever.
 
-    One that has ended before, and is the cause of this error, is left the time to say why.
+    One that has ended before, and is the cause of this error, is given time to report it.
     """
-    deadline = time.monotonic() + (LAST_WORDS_SECONDS if _another_has_ended(trainer, error) else 0.0)
+    deadline = time.monotonic() + (GRACE_SECONDS if _another_has_ended(trainer, error) else 0.0)
     processes = getattr(trainer.strategy.launcher, "procs", ())
     while time.monotonic() < deadline and all(process.poll() is None for process in processes):
         time.sleep(0.05)
@@ -187,7 +185,7 @@ def _another_has_ended(trainer: pl.Trainer, error: BaseException) -> bool:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's notes on devices and its advice on loaders and logging, which do not apply here."""
+    """Silence Lightning's messages on devices, loaders and logging, which do not apply here."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

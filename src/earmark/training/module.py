@@ -20,12 +20,12 @@ from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
 from earmark.models import TaggingModel
 from earmark.models.blocks import average_subclips
-from earmark.tagging.tagger import aggregate
+from earmark.tagging.aggregation import aggregate
 from earmark.training.data import Batch, Group
 from earmark.training.loss import Floats, TagLoss
 from earmark.training.schedule import learning_rate_share, make_optimiser
 from earmark.training.sections import AugmentationSection, Recipe
-from earmark.training.selection import Judge, Validation
+from earmark.training.selection import Validation, Validator
 
 
 class SpectrumMask:
@@ -65,17 +65,17 @@ class TaggingModule(pl.LightningModule):
         model: waveform (B, N) -> logits (B, n_tags).
         recipe: loss, optimiser, augmentation, seed.
         vocabulary: tags in output order.
-        judge: measures validation scores.
+        validator: measures validation scores.
         n_batches: in an epoch.
         complete: no training label is NaN.
         spreads: (n_tags,) of the logits of the training labels, for a loss that needs them.
-        train_judge: measures training clips that are heard behind the validation clips; None where there are none.
+        train_validator: measures training clips that are scored after the validation clips; None where there are none.
 
     Attributes:
         after_batch: called with the index of a batch in its epoch, its loss and its number of windows.
         validation: of the last validation; None before.
         validation_loss: mean loss over the validation clips, of each clip's mean over windows.
-        on_training: what ``train_judge`` measured at the last validation.
+        on_training: what ``train_validator`` measured at the last validation.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class TaggingModule(pl.LightningModule):
         model: TaggingModel,
         recipe: Recipe,
         vocabulary: Vocabulary,
-        judge: Judge,
+        validator: Validator,
         n_batches: int,
-        train_judge: Judge | None = None,
+        train_validator: Validator | None = None,
         complete: bool = False,
         spreads: Floats | None = None,
     ) -> None:
@@ -97,14 +97,16 @@ class TaggingModule(pl.LightningModule):
         self.recipe = recipe
         self.loss = TagLoss(vocabulary, recipe.loss, spreads=spreads)
         self.training_loss = TagLoss(vocabulary, recipe.loss, complete=complete, spreads=spreads)
-        self.judge = judge
+        self.validator = validator
         self.n_batches = n_batches
         self.after_batch: Callable[[int, Tensor, int], None] = lambda *_: None
         self.validation: Validation | None = None
         self.validation_loss = math.nan
-        self.train_judge = train_judge
+        self.train_validator = train_validator
         self.on_training: Validation | None = None
-        self._labels = judge.labels if train_judge is None else np.concatenate([judge.labels, train_judge.labels])
+        self._labels = (
+            validator.labels if train_validator is None else np.concatenate([validator.labels, train_validator.labels])
+        )
         self._scores = np.zeros(self._labels.shape, np.float32)
         self._losses = np.zeros(len(self._labels), np.float64)
         augmentation = recipe.augmentation
@@ -143,8 +145,8 @@ class TaggingModule(pl.LightningModule):
         text = f"{self.recipe.training.seed} {self.current_epoch} {index}"
         text += f" {self.global_rank}" if self.global_rank else ""
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
-        # torch.manual_seed would seed every kind of device, and for each that is not there keep a note of who asked, with
-        # the whole stack: half a millisecond and some kilobytes a batch.
+        # torch.manual_seed would seed every kind of device, and for each that is not there store the caller's
+        # whole stack: half a millisecond and some kilobytes a batch.
         torch.default_generator.manual_seed(seed)
         if self.device.type != "cpu":
             getattr(torch, self.device.type).manual_seed(seed)
@@ -187,11 +189,11 @@ class TaggingModule(pl.LightningModule):
             self._scores, self._losses = self._together(self._scores), self._together(self._losses)
         if not np.isfinite(self._scores).all():
             raise not_finite(self.trainer, "the scores of validation clips are not finite")
-        n_validation = len(self.judge.labels)
-        self.validation = self.judge(self._scores[:n_validation])
+        n_validation = len(self.validator.labels)
+        self.validation = self.validator(self._scores[:n_validation])
         self.validation_loss = float(self._losses[:n_validation].mean())
-        if self.train_judge is not None:
-            self.on_training = self.train_judge(self._scores[n_validation:])
+        if self.train_validator is not None:
+            self.on_training = self.train_validator(self._scores[n_validation:])
 
     def _together(self, values: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
         """Sum over devices, of which all but one hold zeros at each place."""

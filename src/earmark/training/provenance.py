@@ -1,4 +1,4 @@
-"""What a card and a state file say of the run that they come from."""
+"""What a card and a state file record of their run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import lightning
 import numpy as np
 import torch
 
-import earmark
 from earmark.core.card import ModelCard
+from earmark.core.version import __version__
 from earmark.datasets import Dataset
 from earmark.models.checkpoint import make_card
 from earmark.training.sections import Recipe
@@ -43,7 +43,7 @@ def first_card(recipe: Recipe, dataset: Dataset, model: Any, members: tuple[Mode
             "recipe": recipe.to_document(with_root=False),
             **({"members": [{"name": m.name, "weights_sha256": m.weights_sha256} for m in members]} if members else {}),
             "versions": {
-                "earmark": earmark.__version__,
+                "earmark": __version__,
                 "torch": str(torch.__version__),
                 "lightning": lightning.__version__,
                 "numpy": np.__version__,
@@ -66,6 +66,6 @@ def filled_card(card: ModelCard, dataset: Dataset, found: Validation, epoch: int
 def fingerprint(recipe: Recipe, dataset: Dataset, members: tuple[ModelCard, ...] = ()) -> str:
     """SHA-256 (hex) of all that the weights at the end depend on, but for versions and the kind of device."""
     weights = [member.weights_sha256 for member in members]
-    said = [recipe.to_document(with_root=False), dataset.protocol, dataset.fingerprint, weights]
-    document = json.dumps(said, sort_keys=True)
+    content = [recipe.to_document(with_root=False), dataset.protocol, dataset.fingerprint, weights]
+    document = json.dumps(content, sort_keys=True)
     return hashlib.sha256(document.encode()).hexdigest()

@@ -2,9 +2,9 @@
 
     OUT/checkpoint/model.safetensors, card.json   the best epoch by the selection metric
     OUT/tensorboard/                              the same for TensorBoard, where asked for
-    OUT/log.csv                                   one row an epoch, see keeper.LOG_COLUMNS
+    OUT/log.csv                                   one row per epoch, see callbacks.LOG_COLUMNS
     OUT/recipe.yaml                               the recipe with every default written out
-    OUT/state.ckpt                                what --resume goes on from: weights, optimiser, schedule, history
+    OUT/state.ckpt                                what --resume starts from: weights, optimiser, schedule, history
 
 Randomness is a function of seed, epoch and batch, so a run that is killed and resumed ends, on the CPU, with the very
 weights of one that was not.
@@ -27,18 +27,18 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.datasets import Dataset, label_matrix, load_dataset
 from earmark.datasets.leaks import leak_warnings
 from earmark.training.audio_store import Waveform
-from earmark.training.callbacks import LogRow, Watcher
+from earmark.training.callbacks import LogRow, TrainingProgress
 from earmark.training.checkpoint_callback import (
     CHECKPOINT_FOLDER,
     RECIPE_NAME,
     STATE_NAME,
-    Keeper,
+    CheckpointCallback,
     checkpoint_writer,
 )
-from earmark.training.data_setup import build_model, chosen_clips, load_material, take_weights
+from earmark.training.data_setup import build_model, chosen_clips, load_training_data, load_weights
 from earmark.training.lightning_setup import (
     DEVICES,
-    Place,
+    DistributedContext,
     StateFile,
     checked_accelerator,
     fit,
@@ -51,7 +51,7 @@ from earmark.training.module import TaggingModule
 from earmark.training.provenance import filled_card, fingerprint, first_card
 from earmark.training.schedule import Plateau
 from earmark.training.sections import Recipe
-from earmark.training.selection import Judge
+from earmark.training.selection import Validator
 
 __all__ = ["DEVICES", "TrainingResult", "train"]
 
@@ -60,15 +60,15 @@ _log = logging.getLogger("earmark.training")
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         checkpoint: folder of the best weights and their card.
         best_epoch: from 1.
         selection: what it is best in, higher is better: the skill (see :mod:`earmark.training.selection`), or the
             validation loss with a minus, as the recipe's ``training.select`` has it.
-        history: a row an epoch, as in log.csv.
-        resumed_after: the epoch that the run went on from; 0 for a fresh one.
+        history: a row per epoch, as in log.csv.
+        resumed_after: the epoch after which the run was resumed; 0 for a fresh one.
     """
 
     checkpoint: Path
@@ -92,18 +92,18 @@ def train(
     jobs: int | None = None,
     tensorboard: bool = False,
     measure_training: int = 0,
-    watcher: Watcher | None = None,
+    progress: TrainingProgress | None = None,
     material: tuple[Dataset, Sequence[Waveform] | None] | None = None,
     begin: str | Path | None = None,
-    place: Place | None = None,
+    distributed: DistributedContext | None = None,
 ) -> TrainingResult:
     """Train a model by a recipe.
 
     Args:
         recipe: with ``data.root`` set.
-        out: the run's folder; see the head of this module.
-        resume: go on with the run that lies there; where none does, a fresh one is begun. What torchrun starts anew
-            (``--max-restarts``) goes on in any case.
+        out: the run's folder; see the module docstring.
+        resume: continue the run in this folder; where there is none, start a fresh one. What torchrun restarts
+            (``--max-restarts``) is resumed in any case.
         device: "cpu", "cuda", "mps", or "auto" for the best there is.
         devices, nodes: devices on each of so many machines that train together (DistributedDataParallel). They divide
             each batch, and the recipe means the same on any number of them; only batch normalisation, where PyTorch
@@ -114,24 +114,23 @@ def train(
         shards: folder that ``earmark data prepare`` has made; audio is read from there, as it is needed, and not from
             the dataset's files.
         workers: processes that read ahead. None for none, with audio in memory, as that of loose files always is and
-            that of shards where it takes 2 GB at most (18 hours at 16 kHz); with larger shards for one a core but at
+            that of shards where it takes 2 GB at most (18 hours at 16 kHz); with larger shards for one per core but at
             most eight. With a number, 0 among them, shards are read window by window. The weights are the same.
-        jobs: files decoded side by side; None for one a core.
+        jobs: files decoded at a time; None for one per core.
         tensorboard: log for TensorBoard, too.
         measure_training: so many training clips, spread evenly over the split, are scored at each validation as
             validation clips are, for ``train_roc_auc`` and the like in log.csv. Weights are the same.
-        watcher: is told how the run gets on.
-        material: a dataset that is there already, in place of the recipe's, and the audio of its training and validation
-            clips, in this order; None for the audio where it is to be read as ever.
-        begin: checkpoint with whose weights training begins, in place of fresh ones: of the same network and tags.
-        place: of this process among those that train together, where something else than Lightning and torchrun has
-            started it; ``devices`` and ``nodes`` are 1 then.
+        progress: called after every batch and epoch.
+        material: a dataset that is loaded already, instead of the recipe's, and the audio of its training and validation
+            clips, in this order; None for the audio where it is to be read from files or shards.
+        begin: checkpoint with whose weights training begins, instead of fresh ones: of the same network and tags.
+        distributed: the rank of this process, where something else than Lightning and torchrun has started it; ``devices`` and ``nodes`` are 1 then.
 
     Raises:
         ConfigError: recipe and device problems, a folder with a run in it without ``resume``, or resuming with another
             recipe or other data.
-        DataError: data missing, not as it must be, or audio that cannot be listened to; a tag without a clip to learn
-            it from; a full disk.
+        DataError: data missing, not as it must be, or audio that cannot be decoded; a tag without a training
+            clip; a full disk.
     """
     folder = Path(out)
     state = folder / STATE_NAME
@@ -139,8 +138,8 @@ def train(
     if recipe.data.root is None and material is None:
         raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
     accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
-    world_size = devices * nodes if place is None else place.world_size
-    is_first = is_first_process() if place is None else place.rank == 0
+    world_size = devices * nodes if distributed is None else distributed.world_size
+    is_first = is_first_process() if distributed is None else distributed.rank == 0
     if is_first and (folder / RECIPE_NAME).exists() and not resume:
         raise ConfigError(f"{folder}: a run lies there; go on with it by --resume, or choose another folder")
     if material is not None:
@@ -163,20 +162,20 @@ def train(
         model, members = build_model(recipe, dataset)
         card = first_card(recipe, dataset, model, members)
         if begin is not None:
-            begun = take_weights(model, card, begin)
-            said = {"name": begun.name, "weights_sha256": begun.weights_sha256}
-            card, members = card.replace(training={**card.training, "begun_with": said}), (*members, begun)
-        judge = Judge(
+            begun = load_weights(model, card, begin)
+            start = {"name": begun.name, "weights_sha256": begun.weights_sha256}
+            card, members = card.replace(training={**card.training, "begun_with": start}), (*members, begun)
+        validator = Validator(
             dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
         )
         labels = label_matrix(dataset.split("train"))
         measured = np.unique(np.linspace(0, len(labels) - 1, min(measure_training, len(labels))).astype(int)).tolist()
-        train_judge = (
-            Judge(dataset.vocabulary, labels[measured], labels, "training clips measured") if measured else None
+        train_validator = (
+            Validator(dataset.vocabulary, labels[measured], labels, "training clips measured") if measured else None
         )
         if is_first:
             _claim(folder)
-        data = load_material(
+        data = load_training_data(
             recipe,
             dataset,
             card.input,
@@ -185,7 +184,7 @@ def train(
             shards=shards,
             workers=workers,
             jobs=jobs,
-            watcher=watcher if is_first else None,
+            progress=progress if is_first else None,
             measured=measured,
         )
         n_batches = len(data.make_windows(0, world_size))
@@ -193,28 +192,28 @@ def train(
             model,
             recipe,
             dataset.vocabulary,
-            judge,
+            validator,
             n_batches,
-            train_judge,
+            train_validator,
             complete=not np.isnan(labels).any(),
             spreads=logit_spreads(labels) if recipe.loss.regression == "logits" else None,
         )
-        keeper = Keeper(
+        checkpoints = CheckpointCallback(
             folder,
             fingerprint=fingerprint(recipe, dataset, members),
             training=recipe.training,
             plateau=Plateau(recipe.optimiser),
             save_best=checkpoint_writer(folder, lambda _, found, epoch: filled_card(card, dataset, found, epoch)),
-            watcher=watcher if is_first else None,
+            progress=progress if is_first else None,
             tensorboard=tensorboard,
         )
         if is_first and not state.is_file():
             write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
         trainer = pl.Trainer(
             accelerator=accelerator,
-            devices=devices if place is None or world_size == 1 else "auto",
+            devices=devices if distributed is None or world_size == 1 else "auto",
             num_nodes=nodes,
-            strategy="auto" if world_size == 1 else "ddp" if place is None else place.strategy,
+            strategy="auto" if world_size == 1 else "ddp" if distributed is None else distributed.strategy,
             sync_batchnorm=world_size > 1 and accelerator == "cuda",
             use_distributed_sampler=False,
             precision=recipe.training.precision,
@@ -225,19 +224,19 @@ def train(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[keeper],
-            plugins=[StateFile(), *([] if place is None else [place.environment])],
+            callbacks=[checkpoints],
+            plugins=[StateFile(), *([] if distributed is None else [distributed.environment])],
             default_root_dir=folder,
         )
         fit(trainer, module, data, state if resume else None)
-    if not keeper.best_epoch:
+    if not checkpoints.best_epoch:
         raise DataError(f"{folder}: no epoch of this run could be validated")
     return TrainingResult(
         folder / CHECKPOINT_FOLDER,
-        keeper.best_epoch,
-        keeper.best_selection,
-        tuple(keeper.history),
-        keeper.resumed_after,
+        checkpoints.best_epoch,
+        checkpoints.best_selection,
+        tuple(checkpoints.history),
+        checkpoints.resumed_after,
     )
 
 

@@ -20,7 +20,7 @@ class DataSection(Section):
 
     Attributes:
         dataset: one of :func:`earmark.datasets.list_datasets`.
-        root: where it lies on this machine; mostly given at the command line.
+        root: its folder or file on this machine; mostly given at the command line.
         protocol: a named split; None for the one that fits the layout under root.
         train_share: share of the training clips that are learned from, above 0, at most 1. Smaller shares are part of
             larger ones.
@@ -32,7 +32,7 @@ class DataSection(Section):
     dataset: str
     root: str | None = None
     protocol: str | None = None
-    train_share: float = Field(1.0, gt=0, le=1)
+    train_share: float = Field(default=1.0, gt=0, le=1)
     train_split: Literal["train", "validation"] = "train"
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -60,7 +60,7 @@ class InputSection(Section):
         last_window: what becomes of the samples left over at the end of a file.
     """
 
-    hop_seconds: float | None = Field(None, gt=0)
+    hop_seconds: float | None = Field(default=None, gt=0)
     last_window: LastWindow = "overlap"
 
 
@@ -86,14 +86,14 @@ class TrainingSection(Section):
     """
 
     epochs: int = Field(ge=1)
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(default=32, ge=1)
     sampling: Literal["random", "segments", "subclips"] = "random"
-    windows_per_clip: int = Field(1, ge=1)
-    patience: int | None = Field(None, ge=1)
-    validate_every: int = Field(1, ge=1)
+    windows_per_clip: int = Field(default=1, ge=1)
+    patience: int | None = Field(default=None, ge=1)
+    validate_every: int = Field(default=1, ge=1)
     select: Literal["skill", "validation_loss"] = "skill"
-    accumulate_batches: int = Field(1, ge=1)
-    seed: int = Field(0, ge=0)
+    accumulate_batches: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
     precision: Annotated[Precision, BeforeValidator(lambda value: "32" if value == 32 else value)] = "32"
     compile: bool = False
 
@@ -119,25 +119,25 @@ class OptimiserSection(Section):
     """
 
     name: Literal["sgd", "adam", "adamw"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
-    momentum: float = Field(0.0, ge=0, lt=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
     nesterov: bool = False
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     weight_decay_of: Literal["matrices", "convolutions"] = "matrices"
     schedule: Literal["none", "cosine", "plateau", "plateau_restart"] = "none"
-    plateau_factor: float = Field(0.2, gt=0, lt=1)
-    plateau_patience: int = Field(2, ge=1)
-    plateau_stages: int = Field(5, ge=1)
-    warmup_epochs: float = Field(0.0, ge=0)
-    gradient_clip: float | None = Field(None, gt=0)
+    plateau_factor: float = Field(default=0.2, gt=0, lt=1)
+    plateau_patience: int = Field(default=2, ge=1)
+    plateau_stages: int = Field(default=5, ge=1)
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    gradient_clip: float | None = Field(default=None, gt=0)
 
 
 class LossSection(Section):
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
     Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
-    for the tag in the training labels. What another network thinks of rare tags lies between .001 and .05, where the other
-    losses hardly look; so every tag counts alike (Ba and Caruana 2014 learn logits).
+    for the tag in the training labels. Another network's scores of rare tags lie between .001 and .05, where the other
+    losses are nearly flat; so every tag counts alike (Ba and Caruana 2014 learn logits).
 
     Attributes:
         classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs.
@@ -148,8 +148,8 @@ class LossSection(Section):
 
     classification: Literal["bce", "mse"] = "bce"
     regression: Literal["bce", "mse", "logits"] = "mse"
-    regression_weight: float = Field(1.0, ge=0)
-    cross_entropy: float = Field(0.0, ge=0)
+    regression_weight: float = Field(default=1.0, ge=0)
+    cross_entropy: float = Field(default=0.0, ge=0)
 
 
 class AugmentationSection(Section):
@@ -164,11 +164,11 @@ class AugmentationSection(Section):
         masks: how many runs of each.
     """
 
-    gain_db: float = Field(0.0, ge=0)
-    mixup_alpha: float = Field(0.0, ge=0)
-    mask_bands: int = Field(0, ge=0)
-    mask_frames: int = Field(0, ge=0)
-    masks: int = Field(1, ge=1)
+    gain_db: float = Field(default=0.0, ge=0)
+    mixup_alpha: float = Field(default=0.0, ge=0)
+    mask_bands: int = Field(default=0, ge=0)
+    mask_frames: int = Field(default=0, ge=0)
+    masks: int = Field(default=1, ge=1)
 
 
 class CardSection(Section):

@@ -23,13 +23,16 @@ from earmark.core.card import Metric
 from earmark.core.errors import DataError
 from earmark.core.vocabulary import Vocabulary
 
+METRICS = ("roc_auc", "pr_auc", "rmse")
+"""What is measured at each validation; the columns of log.csv are fixed, so a new metric is not added here."""
+
 
 @dataclass(frozen=True)
 class Validation:
     """Metrics of one validation.
 
     Attributes:
-        selection: see the head of this module.
+        selection: see the module docstring.
         roc_auc, pr_auc: (n_tags,) of the classification tags, NaN elsewhere and where undefined.
         rmse: (n_tags,) of the regression tags, NaN elsewhere.
         thresholds: (n_tags,) with the best F1 of the classification tags, NaN elsewhere and where undefined.
@@ -43,7 +46,7 @@ class Validation:
 
     def macros(self) -> dict[str, float]:
         """Macro means by metric, those that there are."""
-        values = {name: metrics.macro(getattr(self, name)).value for name in ("roc_auc", "pr_auc", "rmse")}
+        values = {name: metrics.macro(getattr(self, name)).value for name in METRICS}
         return {name: value for name, value in values.items() if not math.isnan(value)}
 
     def card_thresholds(self, vocabulary: Vocabulary) -> dict[str, float]:
@@ -54,9 +57,8 @@ class Validation:
     def card_metrics(self, vocabulary: Vocabulary, dataset: str, protocol: str, n_clips: int) -> tuple[Metric, ...]:
         """Macro and per-tag figures for the card, split "validation"; None where undefined."""
         result = []
-        for name in ("roc_auc", "pr_auc", "rmse"):
-            kind = "regression" if name == "rmse" else "classification"
-            places = vocabulary.indices(kind)  # type: ignore[arg-type]
+        for name in METRICS:
+            places = vocabulary.indices(metrics.metric_info(name).kind)
             if not places:
                 continue
             values = getattr(self, name)
@@ -71,14 +73,14 @@ class Validation:
         return tuple(result)
 
 
-class Judge:
+class Validator:
     """Measures validation scores.
 
     Args:
         vocabulary: tags in output order.
         labels: (n_clips, n_tags) of the validation clips.
         train_labels: (n_train_clips, n_tags): their means are the constant answer.
-        what: is judged, for the error.
+        what: name of these clips, for the error.
 
     Raises:
         DataError: nothing could be selected on: no tag has a defined metric.
@@ -121,8 +123,8 @@ class Judge:
         selection = sum(known) / len(known) if known else math.nan
         return Validation(selection, roc_auc, pr_auc, rmse, thresholds)
 
-    def _of(self, name: metrics.MetricName, tags: list[int], scores: npt.NDArray[np.floating]) -> metrics.FloatArray:
+    def _of(self, name: str, tags: list[int], scores: npt.NDArray[np.floating]) -> metrics.FloatArray:
         values = np.full(len(self.vocabulary), np.nan)
         if tags:
-            values[tags] = getattr(metrics, name)(self.labels[:, tags], scores[:, tags])
+            values[tags] = metrics.metric_info(name).function(self.labels[:, tags], scores[:, tags])
         return values

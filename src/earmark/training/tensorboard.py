@@ -6,7 +6,7 @@ from pathlib import Path
 
 from earmark.training.callbacks import LogRow
 
-BOARD_FOLDER = "tensorboard"
+TENSORBOARD_FOLDER = "tensorboard"
 
 _TITLES = {
     "train_loss": "loss/train",
@@ -24,12 +24,12 @@ _TITLES = {
 }
 
 
-class Board:
+class TensorBoardLogger:
     """Writes event files into a folder.
 
     Args:
         folder: made where missing. ``tensorboard --logdir`` takes it, or a folder of runs above it.
-        first_epoch: what an earlier, killed run wrote from this epoch on is no longer shown.
+        first_epoch: what an earlier, killed run wrote from this epoch on is hidden.
     """
 
     def __init__(self, folder: Path, first_epoch: int) -> None:

@@ -41,23 +41,23 @@ class Parameter(Section):
     """
 
     name: str = Field(exclude=True)
-    joint_keys: Listed[str] = Field((), alias="keys", min_length=1)
+    joint_keys: Listed[str] = Field(default=(), alias="keys", min_length=1)
     key: str | None = None
     low: Number | None = None
     high: Number | None = None
     log: bool = False
     step: Number | None = None
-    whole: bool = Field(False, alias="int")
-    listed_values: Listed[Any] = Field((), alias="values", min_length=1)
+    whole: bool = Field(default=False, alias="int")
+    listed_values: Listed[Any] = Field(default=(), alias="values", min_length=1)
     start: Any = None
 
     @classmethod
-    def read(cls, name: str, said: Any) -> Self:
+    def read(cls, name: str, entry: Any) -> Self:
         """A parameter from its part of the file. Raises ConfigError with all problems."""
-        document = {"values": said} if isinstance(said, list) else said
+        document = {"values": entry} if isinstance(entry, list) else entry
         where = f"parameters: {name}"
         if not isinstance(document, dict):
-            raise ConfigError(f"{where}: must be a list of values, or a range with low and high; is {said!r}")
+            raise ConfigError(f"{where}: must be a list of values, or a range with low and high; is {entry!r}")
         if "name" in document:
             raise ConfigError(f"{where}: name: unknown key; the name is written before the colon")
         return cls.from_document({"name": name, **document}, where)
@@ -151,7 +151,7 @@ class Parameter(Section):
             yield f"step {step:g}: must be above 0"
         elif step is not None and (high - low) / step > _MOST_VALUES:
             yield f"step {step:g}: gives more than {_MOST_VALUES} values"
-        elif step is not None and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
+        elif step is not None and low < high and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
             yield f"step {step:g}: must lead from low {low:g} to high {high:g}"
         if self.whole:
             numbers = {"low": low, "high": high, "step": step}

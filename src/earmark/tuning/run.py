@@ -1,12 +1,12 @@
-"""A search carried out: trial after trial, each a training run, into one folder.
+"""Runs a search: trial after trial, each a training run, into one folder.
 
     OUT/search.yaml, recipe.yaml     the search and the recipe it begins from, with every default written out
     OUT/trials.json, .csv, .md       see :mod:`earmark.tuning.trials`
     OUT/best.yaml                    the recipe with the best values; `earmark train` takes it
     OUT/trial-0001-seed0/            a training run, see :mod:`earmark.training.run`
 
-What is tried next follows from the search and the finished trials alone, and a training run that was killed goes on
-where it was. So a search that is killed and resumed ends, on the CPU, with the very trials of one that was not.
+What is tried next follows from the search and the finished trials alone, and a training run that was killed is
+resumed. So a search that is killed and resumed ends, on the CPU, with the very trials of one that was not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from earmark.training.lightning_setup import checked_accelerator
 from earmark.tuning import one_at_a_time
 from earmark.tuning.samplers import propose_drawn, propose_grid
 from earmark.tuning.search import Method, Search, load_search
-from earmark.tuning.trial_runner import Attempts, Means, TuningWatcher
+from earmark.tuning.trial_runner import TrialResult, TrialRunner, TuningProgress
 from earmark.tuning.trials import Proposal, Trial, best_of, read_trials, write_trials
 from earmark.tuning.validation import check_search, overrides_of, value_in, without_root
 
@@ -42,7 +42,7 @@ PROPOSERS: dict[Method, Callable[[Search, Sequence[Trial]], Proposal | None]] = 
 
 @dataclass(frozen=True)
 class TuningResult:
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
         trials: all, in order.
@@ -65,21 +65,21 @@ def tune(
     keep_audio: str | Path | None = None,
     shards: str | Path | None = None,
     jobs: int | None = None,
-    watcher: TuningWatcher | None = None,
+    progress: TuningProgress | None = None,
 ) -> TuningResult:
-    """Carry out a search.
+    """Run a search.
 
     A trial that cannot be trained (a window too short, a loss that is no number, memory that does not suffice) is
-    written down with its error, and the search goes on. Two trials with the very same recipe are trained once.
+    recorded with its error, and the search continues. Two trials with the very same recipe are trained once.
 
     Args:
         search: what to search.
-        out: the search's folder; see the head of this module.
+        out: the search's folder; see the module docstring.
         overrides: ``section.key=value`` for the recipe; ``data.root`` must be set by it or by the recipe.
-        resume: go on with the search that lies there; where none does, a fresh one is begun. Its number of trials may
+        resume: continue the search in this folder; where there is none, start a fresh one. Its number of trials may
             be another than before.
         device, keep_audio, shards, jobs: as for :func:`earmark.training.run.train`.
-        watcher: is told how the search gets on.
+        progress: called after every trial, batch and epoch.
 
     Raises:
         ConfigError: problems of search, recipe and device, a folder with a search in it without ``resume``, or
@@ -99,7 +99,7 @@ def tune(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / SEARCH_NAME, search.to_yaml().encode())
     write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
-    attempts = Attempts(folder, search.seeds, device, keep_audio, shards, jobs, watcher)
+    runner = TrialRunner(folder, search.seeds, device, keep_audio, shards, jobs, progress)
 
     def recipe_of(choice: dict[str, Any]) -> Recipe | ConfigError:
         try:
@@ -119,8 +119,8 @@ def tune(
     recipes = [recipe_of(trial.choice) for trial in trials]
     if trials:
         keep()
-        if watcher is not None:
-            watcher.search_resumed(trials, search.n_planned)
+        if progress is not None:
+            progress.search_resumed(trials, search.n_planned)
     while search.trials is None or len(trials) < search.trials:
         proposal = PROPOSERS[search.method](search, trials)
         if proposal is None:
@@ -128,24 +128,24 @@ def tune(
         mine = recipe_of(proposal.choice)
         settings = {key: value_in(recipe, key) for key in search.keys} | search.settings(proposal.choice)
         number = len(trials) + 1
-        if watcher is not None:
-            watcher.trial_begins(number, search.n_planned, proposal, recipe if isinstance(mine, ConfigError) else mine)
+        if progress is not None:
+            progress.trial_begins(number, search.n_planned, proposal, recipe if isinstance(mine, ConfigError) else mine)
         twin = next((trial for trial, other in zip(trials, recipes, strict=True) if other == mine), None)
         if twin is not None:
-            means, same_as = Means.of_trial(twin), twin.same_as or twin.number
+            means, same_as = TrialResult.of_trial(twin), twin.same_as or twin.number
         else:
-            means, same_as = attempts.make(number, mine), None
+            means, same_as = runner.run(number, mine), None
         trials.append(Trial(number, proposal.choice, settings, proposal.about, **means.as_fields(), same_as=same_as))
         recipes.append(mine)
         keep()
-        if watcher is not None:
-            watcher.trial_ends(trials, search.n_planned)
+        if progress is not None:
+            progress.trial_ends(trials, search.n_planned)
     best = best_of(trials)
     return TuningResult(tuple(trials), best, None if best is None else folder / BEST_NAME)
 
 
 def _trials_to_go_on_from(folder: Path, search: Search, recipe: Recipe, fingerprint: str, resume: bool) -> list[Trial]:
-    """Those of the search that lies there, which must be this one. Raises ConfigError where it is not."""
+    """Trials of the search in this folder, which must be the same search. Raises ConfigError where it is not."""
     if not (folder / SEARCH_NAME).exists():
         if (folder / RECIPE_NAME).exists():
             raise ConfigError(f"{folder}: a training run lies there; choose another folder")

@@ -1,6 +1,6 @@
-"""The general searches: a grid, and what Optuna draws, at random or by TPE.
+"""Grid search, and what Optuna samples: at random or by TPE.
 
-All are functions of the search and the finished trials, nothing else. Each trial's draw has a seed of its own, made of
+All are functions of the search and the finished trials alone. Each trial's draw has a seed of its own, made of
 the search's and the trial's number; so a search that is killed at any point and resumed tries what an undisturbed one
 tries, and there is no storage of Optuna's whose half-written end could differ from our list of trials. :func:`study_of`
 gives Optuna's plots and dashboards what they need.
@@ -83,7 +83,7 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def _place(parameter: Parameter, value: Any) -> Any:
-    """What Optuna knows a value by."""
+    """A value as Optuna has it."""
     if parameter.is_range:
         return value
     return [text_of(entry) for entry in parameter.values].index(text_of(value))
@@ -95,7 +95,7 @@ def _value(parameter: Parameter, drawn: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's notes on every study that is made."""
+    """Silence Optuna's message on every new study."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

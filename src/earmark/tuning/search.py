@@ -1,6 +1,6 @@
 """Searches: which hyper-parameters of a recipe are varied, over which values, and by which method.
 
-    description: what `earmark tune --list` says
+    description: shown by `earmark tune --list`
     recipe: first                                   # one of earmark's, or a YAML file, as seen from this file
     method: one-at-a-time                           # or grid, random, tpe
     seeds: [0, 1]                                   # every trial trains with each; the mean selection counts
@@ -16,8 +16,8 @@
       fine learning rate: {key: optimiser.learning_rate, values: [0.005, 0.01], start: 0.01}
 
 ``start`` is the value until the parameter's turn comes, for one-at-a-time alone; without it the recipe's value stands.
-For one-at-a-time a key may also come again, for a finer look. Whether the recipe has such keys is not seen here but
-in :mod:`earmark.tuning.validation`.
+For one-at-a-time a key may also come again, for a finer look. Whether the recipe has such keys is checked in
+:mod:`earmark.tuning.validation`.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Search(Section):
     recipe: str
     method: Method
     seeds: Listed[int] = (0,)
-    trials: int | None = Field(None, ge=1)
-    seed: int = Field(0, ge=0)
+    trials: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
     parameters: tuple[Parameter, ...]
 
     @property
@@ -178,10 +178,10 @@ def search_from(document: Any, where: str = "search") -> Search:
         raise ConfigError(f"{where}: a search must be a mapping, is {type(document).__name__}")
     problems: list[str] = []
     parameters = []
-    said = document.get("parameters")
-    if "parameters" in document and not isinstance(said, dict):
-        problems.append(f"parameters {said!r}: must be a mapping of recipe keys to their values")
-    for name, values in said.items() if isinstance(said, dict) else ():
+    entries = document.get("parameters")
+    if "parameters" in document and not isinstance(entries, dict):
+        problems.append(f"parameters {entries!r}: must be a mapping of recipe keys to their values")
+    for name, values in entries.items() if isinstance(entries, dict) else ():
         try:
             parameters.append(Parameter.read(str(name), values))
         except ConfigError as error:
@@ -191,7 +191,7 @@ def search_from(document: Any, where: str = "search") -> Search:
         search = Search.from_document(read)
     except ConfigError as error:  # that no parameter is there may only mean that none could be read
         problems += [
-            problem for problem in error.problems if not (said and problem.startswith("parameters: must name"))
+            problem for problem in error.problems if not (entries and problem.startswith("parameters: must name"))
         ]
     if problems:
         raise ConfigError([f"{where}: {problem}" for problem in problems])

@@ -1,4 +1,4 @@
-"""One trial trained, with every seed, and what is a trial's own failure and what is not."""
+"""Trains one trial with every seed, and tells a trial's own failure from others."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Any, Protocol
 import torch
 
 from earmark.core.errors import ConfigError, DataError, ModelError
-from earmark.training.callbacks import LogRow, Watcher
+from earmark.training.callbacks import LogRow, TrainingProgress
 from earmark.training.checkpoint_callback import RECIPE_NAME
 from earmark.training.config import Recipe
 from earmark.training.run import TrainingResult, train
 from earmark.tuning.trials import Proposal, Trial
 
 
-class TuningWatcher(Watcher, Protocol):
-    """Who is told how a search gets on, its training runs included."""
+class TuningProgress(TrainingProgress, Protocol):
+    """Called while a search runs, its training runs included."""
 
     def search_resumed(self, trials: Sequence[Trial], total: int) -> None:
-        """These trials are done already."""
+        """A search with these trials is resumed."""
 
     def trial_begins(self, number: int, total: int, proposal: Proposal, recipe: Recipe) -> None:
         """A trial begins."""
 
     def trial_ends(self, trials: Sequence[Trial], total: int) -> None:
-        """A trial, the last of these, is written down."""
+        """A trial, the last of these, is done."""
 
 
 @dataclass(frozen=True)
-class Means:
-    """What came of a trial; the fields are those of :class:`earmark.tuning.trials.Trial`."""
+class TrialResult:
+    """The result of a trial; the fields are those of :class:`earmark.tuning.trials.Trial`."""
 
     selection: float | None = None
     per_seed: tuple[float, ...] = ()
@@ -44,8 +44,8 @@ class Means:
     error: str = ""
 
     @classmethod
-    def of_runs(cls, results: Sequence[TrainingResult]) -> Means:
-        """Means over the runs of all seeds."""
+    def of_runs(cls, results: Sequence[TrainingResult]) -> TrialResult:
+        """TrialResult over the runs of all seeds."""
         best_rows = [result.history[result.best_epoch - 1] for result in results]
         selections = tuple(float(result.selection) for result in results)
         return cls(
@@ -57,7 +57,7 @@ class Means:
         )
 
     @classmethod
-    def of_trial(cls, trial: Trial) -> Means:
+    def of_trial(cls, trial: Trial) -> TrialResult:
         """Those of another trial with the same recipe; no time was spent."""
         return cls(trial.selection, trial.per_seed, trial.roc_auc, trial.rmse, 0.0, trial.error)
 
@@ -66,14 +66,14 @@ class Means:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
-class Attempts:
+class TrialRunner:
     """Trains trials.
 
     Args:
         folder: of the search.
         seeds: of training.
         device, keep_audio, shards, jobs: as for :func:`earmark.training.run.train`.
-        watcher: is told of every batch.
+        progress: called after every batch and epoch.
     """
 
     def __init__(
@@ -84,53 +84,53 @@ class Attempts:
         keep_audio: str | Path | None,
         shards: str | Path | None,
         jobs: int | None,
-        watcher: Watcher | None,
+        progress: TrainingProgress | None,
     ) -> None:
         self.folder = folder
         self.seeds = seeds
         self.options: dict[str, Any] = {"device": device, "keep_audio": keep_audio, "shards": shards, "jobs": jobs}
-        self.watcher = watcher
+        self.progress = progress
 
-    def make(self, number: int, recipe: Recipe | ConfigError) -> Means:
-        """Train with every seed, going on where a killed run stopped.
+    def run(self, number: int, recipe: Recipe | ConfigError) -> TrialResult:
+        """Train with every seed; a run that was killed is resumed.
 
-        What the recipe is to blame for becomes an error of the trial: values that do not go together, a loss or scores
+        What the recipe causes becomes an error of the trial: values that do not go together, a loss or scores
         that are not finite, too little memory on the device.
 
         Raises:
             DataError: data that cannot be used, and a full disk: these are no trial's fault.
         """
         if isinstance(recipe, ConfigError):
-            return Means(error=_one_line(recipe))
+            return TrialResult(error=_one_line(recipe))
         results = []
         for seed in self.seeds:
             seeded = recipe.model_copy(update={"training": recipe.training.model_copy(update={"seed": seed})})
             folder = self.folder / f"trial-{number:04d}-seed{seed}"
-            watcher = _Relay(self.watcher)
+            progress = _SeedProgress(self.progress)
             try:
                 begun = (folder / RECIPE_NAME).exists()
-                results.append(train(seeded, folder, resume=begun, watcher=watcher, **self.options))
+                results.append(train(seeded, folder, resume=begun, progress=progress, **self.options))
             except (ConfigError, ModelError) as error:
-                return Means(error=_one_line(error))
+                return TrialResult(error=_one_line(error))
             except DataError as error:
                 # Before the first batch the data is to blame; a failure to write has a cause; scores that are NaN not.
-                if not watcher.has_begun or error.__cause__ is not None:
+                if not progress.has_begun or error.__cause__ is not None:
                     raise
-                return Means(error=_one_line(error))
+                return TrialResult(error=_one_line(error))
             except torch.OutOfMemoryError as error:
-                said = _one_line(error)
+                message = _one_line(error)
             else:
                 continue
             gc.collect()  # outside the handler, which holds on to the tensors
             torch.cuda.empty_cache()
-            return Means(error=f"the device's memory does not suffice: {said}")
-        return Means.of_runs(results)
+            return TrialResult(error=f"the device's memory does not suffice: {message}")
+        return TrialResult.of_runs(results)
 
 
-class _Relay(Watcher):
-    """Passes on what it is told, and knows whether there was a batch."""
+class _SeedProgress(TrainingProgress):
+    """Passes calls on, and knows whether there was a batch."""
 
-    def __init__(self, to: Watcher | None) -> None:
+    def __init__(self, to: TrainingProgress | None) -> None:
         self.to = to
         self.has_begun = False
 

@@ -69,11 +69,8 @@ class Trial:
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
     """The trial with the highest selection, the first of equals; None where none succeeded."""
-    best: Trial | None = None
-    for trial in trials:
-        if trial.selection is not None and (best is None or trial.selection > (best.selection or 0.0)):
-            best = trial
-    return best
+    finished = [(trial.selection, trial) for trial in trials if trial.selection is not None]
+    return max(finished, key=lambda pair: pair[0])[1] if finished else None
 
 
 def read_trials(folder: Path) -> tuple[str, list[Trial]]:
@@ -151,14 +148,14 @@ def _page(title: str, columns: list[str], rows: list[list[str]], trials: Sequenc
         return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
     shown = [[f"**{cell}**" if cell and row[-2] else cell for cell in row] for row in rows]
-    said = "No trial has succeeded yet."
+    summary = "No trial has succeeded yet."
     if best is not None:
-        said = f"Best: trial {best.number}, selection {best.selection:.4f}; its recipe is in best.yaml."
+        summary = f"Best: trial {best.number}, selection {best.selection:.4f}; its recipe is in best.yaml."
     return "\n".join(
         [
             f"# {title}",
             "",
-            said,
+            summary,
             "",
             line(columns),
             line("---" for _ in columns),

@@ -1,4 +1,4 @@
-"""Before anything is trained: does the recipe have what a search varies, and may it take these values?"""
+"""Checks a search against its recipe before anything is trained."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def overrides_of(settings: Mapping[str, Any]) -> list[str]:
 
 
 def check_search(search: Search, overrides: Iterable[str] = ()) -> Recipe:
-    """The recipe that a search begins from, after a look at every value of every parameter.
+    """The recipe that a search starts from, after a check of every value of every parameter.
 
-    Each value is laid over the recipe by itself: the recipe must accept it. Of each parameter of the model's options,
+    Each value by itself must be accepted by the recipe. Of each parameter of the model's options,
     the model must accept one value at least; where single values or combinations do not fit, their trials fail.
 
     Args:
@@ -45,7 +45,7 @@ def check_search(search: Search, overrides: Iterable[str] = ()) -> Recipe:
     for parameter in search.parameters:
         mine: list[str] = []
         accepted = []
-        for value in _to_look_at(parameter):
+        for value in _values_to_check(parameter):
             try:
                 accepted.append(load_recipe(search.recipe, [*overrides, *overrides_of(parameter.settings(value))]))
             except ConfigError as error:
@@ -71,7 +71,7 @@ def without_root(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": None})})
 
 
-def _to_look_at(parameter: Parameter) -> list[Any]:
+def _values_to_check(parameter: Parameter) -> list[Any]:
     """All values, but of a range its ends and one between."""
     low, high = parameter.low, parameter.high
     if low is None or high is None:
@@ -86,8 +86,8 @@ def _to_look_at(parameter: Parameter) -> list[Any]:
 
 
 def _refused_by_the_model(recipes: list[Recipe]) -> list[str]:
-    """What the model says where it takes none of these; a combiner, which needs its members, is not asked."""
-    said: list[str] = []
+    """The model's errors, where it accepts none of these; a combiner, which needs its members, is not checked."""
+    refused: list[str] = []
     for recipe in recipes:
         if recipe.model.members:
             return []
@@ -95,7 +95,7 @@ def _refused_by_the_model(recipes: list[Recipe]) -> list[str]:
             with torch.random.fork_rng(devices=[]):
                 create_model(recipe.model.name, 2, **recipe.model.options)
         except ConfigError as error:
-            said += error.problems
+            refused += error.problems
         else:
             return []
-    return said
+    return refused

@@ -47,11 +47,12 @@ def tag_auc(
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
     from earmark.datasets import label_matrix, load_dataset
+    from earmark.metrics import list_metrics
     from earmark.plots.binarize import binarize_labels
-    from earmark.plots.tag_auc import NAMES, draw_tag_aucs, tag_aucs
+    from earmark.plots.tag_auc import draw_tag_aucs, tag_aucs
 
-    if metric not in NAMES:
-        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(NAMES)}")
+    if metric not in (known := list_metrics("classification", decisions=False)):
+        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(known)}")
     if (dataset is None) != (root is None):
         raise ConfigError("tag-auc: --dataset and --root belong together")
     table = read_table(scores, labels)

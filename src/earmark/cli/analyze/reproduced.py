@@ -10,8 +10,9 @@ from pathlib import Path
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, DataError, ModelError
 from earmark.evaluation import ScoreTable, read_scores
+from earmark.metrics import list_metrics, metric_label
 from earmark.papers.results import Results, read_results
-from earmark.plots.cost import METRICS, TrainedModel
+from earmark.plots.cost import TrainedModel
 from earmark.plots.training_size import Points
 
 _POINT = re.compile(r"^(?P<series>.+)@(?P<clips>\d+)=(?P<path>.+)$")
@@ -42,8 +43,8 @@ def trained_models(results: Results, folder: Path, metric: str) -> list[TrainedM
         ConfigError: no such metric.
         DataError: no row has a checkpoint and that metric.
     """
-    if metric not in METRICS:
-        raise ConfigError(f"metric {metric!r}: must be one of {', '.join(METRICS)}")
+    if metric not in (known := list_metrics(decisions=False)):
+        raise ConfigError(f"metric {metric!r}: must be one of {', '.join(known)}")
     models = []
     for name, row in results.tables.rows.items():
         if name in results.figures.rows and metric in results.figures.rows[name].metrics:
@@ -56,7 +57,7 @@ def trained_models(results: Results, folder: Path, metric: str) -> list[TrainedM
                 )
             )
     if all(model.checkpoint is None for model in models):
-        raise DataError(f"{folder}: no row has a checkpoint with {METRICS[metric]} beside results.json")
+        raise DataError(f"{folder}: no row has a checkpoint with {metric_label(metric)} beside results.json")
     return models
 
 

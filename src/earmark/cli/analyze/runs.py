@@ -49,12 +49,13 @@ def epochs(
     import dataclasses
 
     from earmark.core.card import ModelCard
+    from earmark.metrics import list_metrics
     from earmark.plots.axes import telling_names
-    from earmark.plots.epochs import METRICS, draw_epochs, read_log, read_point
+    from earmark.plots.epochs import draw_epochs, read_log, read_point
     from earmark.plots.style import about_model
 
-    if metric not in METRICS:
-        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(METRICS)}")
+    if metric not in (known := list_metrics(decisions=False)):
+        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(known)}")
     if test and len(test) != len(runs):
         raise ConfigError(f"--test: {len(test)} given for {len(runs)} runs; give one for each")
     logs, names = [], telling_names(runs)
@@ -169,8 +170,7 @@ def _on_training(run: Path, metric: str, root: Path | None) -> Point:
     from earmark.core.errors import ConfigError
     from earmark.datasets import load_dataset
     from earmark.evaluation import load_model, score_dataset
-    from earmark.evaluation.figures import KINDS
-    from earmark.metrics import macro
+    from earmark.metrics import macro, metric_info
     from earmark.metrics.tags import each_tag
     from earmark.plots.epochs import Point
     from earmark.training.config import load_recipe
@@ -182,6 +182,6 @@ def _on_training(run: Path, metric: str, root: Path | None) -> Point:
         raise ConfigError(f"{run / 'recipe.yaml'}: does not say where the dataset lies; give --root")
     loaded = chosen_clips(load_dataset(recipe.data.dataset, where, recipe.data.protocol), recipe)
     table = score_dataset(load_model(run / "checkpoint"), loaded, split="train")
-    places = list(table.vocabulary.indices(KINDS[metric]))  # type: ignore[index]
-    values = each_tag(metric, table.labels[:, places], table.scores[:, places])  # type: ignore[arg-type]
+    places = list(table.vocabulary.indices(metric_info(metric).kind))
+    values = each_tag(metric, table.labels[:, places], table.scores[:, places])
     return Point(macro(values).value if places else float("nan"))

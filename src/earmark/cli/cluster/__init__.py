@@ -1,21 +1,25 @@
-"""`earmark cluster`: a million tracks, on a Ray cluster."""
+"""`earmark cluster`: large collections, on a Ray cluster."""
 
 from __future__ import annotations
 
-import typer
+from earmark.cli.lazy_group import Entry, lazy_group
 
-from earmark.cli.cluster.prepare import prepare
-from earmark.cli.cluster.tag import tag
-from earmark.cli.cluster.train import train
-
-app = typer.Typer(no_args_is_help=True, help="A million tracks: tag, prepare and train on a Ray cluster.")
-
-
-@app.callback()
-def cluster() -> None:
-    """A million tracks: tag, prepare and train on a Ray cluster."""
-
-
-app.command(no_args_is_help=True)(tag)
-app.command(no_args_is_help=True)(prepare)
-app.command(no_args_is_help=True)(train)
+group = lazy_group(
+    "cluster",
+    "A million tracks: tag, prepare and train on a Ray cluster.",
+    Entry(
+        "tag",
+        "earmark.cli.cluster.tag:tag",
+        "Tag a million tracks on a Ray cluster; results are Parquet, a row a track and a column a tag.",
+    ),
+    Entry(
+        "prepare",
+        "earmark.cli.cluster.prepare:prepare",
+        "Decode a dataset once, into shards, on all machines of a Ray cluster.",
+    ),
+    Entry(
+        "train",
+        "earmark.cli.cluster.train:train",
+        "Train a model on a Ray cluster, as `earmark train` does on one machine.",
+    ),
+)

@@ -8,25 +8,27 @@ from typing import Annotated
 import typer
 
 from earmark.cli.data.prepare import PrepareWatcher, load, summary
-from earmark.cli.prepare_options import (
-    Audio,
-    AudioKind,
-    Name,
-    Protocol,
+from earmark.cli.options import (
+    ClusterAddress,
+    DatasetName,
+    Protocols,
     Quiet,
     Rate,
-    RetryFailed,
+    RetryFailedClips,
+    ShardAudio,
+    ShardAudioKind,
     ShardMegabytes,
+    out_option,
     rate_of,
 )
 
 
 def prepare(
-    name: Name,
+    name: DatasetName,
     root: Annotated[
         Path, typer.Option("--root", help="Where its lists lie, on this machine; for a manifest the table itself.")
     ],
-    out: Annotated[str, typer.Option("--out", help="Folder for the shards: a path that all machines see, or a URI.")],
+    out: Annotated[str, out_option("Folder for the shards: a path that all machines see, or a URI.")],
     audio_root: Annotated[
         str | None,
         typer.Option(
@@ -36,16 +38,13 @@ def prepare(
             show_default=False,
         ),
     ] = None,
-    address: Annotated[
-        str,
-        typer.Option("--address", help="[bold]auto[/bold]: this machine's cluster; [bold]local[/bold]; or HOST:PORT."),
-    ] = "auto",
-    protocol: Protocol = None,
-    audio: AudioKind = Audio.flac,
+    address: ClusterAddress = "auto",
+    protocol: Protocols = None,
+    audio: ShardAudioKind = ShardAudio.flac,
     rate: Rate = None,
     shard_mb: ShardMegabytes = None,
     cores: Annotated[int, typer.Option("--cores", min=1, help="CPU cores with which each shard is made.")] = 1,
-    retry_failed: RetryFailed = False,
+    retry_failed: RetryFailedClips = False,
     quiet: Quiet = False,
 ) -> None:
     """Decode a dataset once, into shards, on all machines of a Ray cluster.

@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
 
+from earmark.cli.console import stderr_console
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
-from earmark.cli.tag import Damaged, _at_least, _windows
+from earmark.cli.options import Damaged, DamagedFiles, QuietSummary, at_least, model_option, windows_option
+from earmark.cli.progress import note_bar
 from earmark.cli.text import clock, counted, printable
 
 if TYPE_CHECKING:
@@ -47,49 +47,33 @@ def tag(
     ] = "auto",
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Which model: a name from `earmark models list`, or an .onnx file. Only this machine needs to have it.",
-            show_default="the bundled one",
+        model_option(
+            "Which model: a name from `earmark models list`, or an .onnx file. Only this machine needs to have it."
         ),
     ] = None,
-    windows: Annotated[
-        int | None,
-        typer.Option(
-            callback=_windows,
-            metavar="N",
-            help="Hear only N windows of each track, spread over it and found by seeking.",
-            show_default="all",
-        ),
-    ] = None,
-    damaged: Annotated[
-        Damaged, typer.Option(help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
-    ] = Damaged.error,
+    windows: Annotated[int | None, windows_option("Only N windows of each track, spread over it.")] = None,
+    damaged: DamagedFiles = Damaged.error,
     embeddings: Annotated[
         bool, typer.Option("--embeddings/--no-embeddings", help="Keep each track's embedding, too.")
     ] = True,
-    shard_rows: Annotated[
-        int, typer.Option(callback=_at_least(1), metavar="N", help="Tracks of a shard, about.")
-    ] = 200,
+    shard_rows: Annotated[int, typer.Option(callback=at_least(1), metavar="N", help="Tracks of a shard, about.")] = 200,
     timeout_seconds: Annotated[
-        float, typer.Option(metavar="S", help="A track that takes longer, to fetch or to listen to, is cut off.")
+        float, typer.Option(metavar="S", help="A track that takes longer to fetch or to decode and tag is given up.")
     ] = 600.0,
     workers: Annotated[
         int | None,
         typer.Option(
-            callback=_at_least(1),
+            callback=at_least(1),
             metavar="N",
             help="Workers at most.",
             show_default="as many as the cluster has room for",
         ),
     ] = None,
-    cores: Annotated[int, typer.Option(callback=_at_least(1), metavar="N", help="Cores of each worker.")] = 1,
+    cores: Annotated[int, typer.Option(callback=at_least(1), metavar="N", help="Cores of each worker.")] = 1,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Make the shards anew in which a track failed.")
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")
-    ] = False,
+    quiet: QuietSummary = False,
 ) -> None:
     """Tag a million tracks on a Ray cluster; results are Parquet, a row a track and a column a tag.
 
@@ -149,23 +133,15 @@ def _summary(tally: Tally, out: str) -> None:
 
 
 class _Shown:
-    """How it gets on, on stderr: a bar on a terminal, a line a minute elsewhere. Failed tracks are named, the first of
-    them."""
+    """Progress on stderr: a bar on a terminal, a line per minute elsewhere. The first failed tracks are named."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = stderr_console()
         self.started = self.last_line = time.monotonic()
         self.n_told = 0
-        self.bar = Progress(
-            TextColumn("tagging"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self.console,
-            transient=True,
-            disable=quiet or not self.console.is_terminal,
-        )
-        self.task = self.bar.add_task("", total=None, note="reading the manifest")
+        self.bar = note_bar(self.console, quiet=quiet)
+        self.task = self.bar.add_task("tagging", total=None, note="reading the manifest")
 
     def __enter__(self) -> _Shown:
         self.bar.start()
@@ -175,7 +151,7 @@ class _Shown:
         self.bar.stop()
 
     def planned(self, tally: Tally) -> None:
-        """See :class:`earmark.cluster.tagging.Watcher`, here and below."""
+        """See :class:`earmark.cluster.tagging.TaggingProgress`, here and below."""
         n_shards, n_rows = tally.n_shards - tally.n_shards_kept, tally.n_rows - tally.n_rows_kept
         self._say(
             f"{counted(tally.n_rows, 'track')} in {counted(tally.n_shards, 'shard')}; "

@@ -7,23 +7,25 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.train_options import (
+from earmark.cli.options import (
+    ClusterAddress,
     ListRecipes,
     MeasureTraining,
     Override,
     Quiet,
     Recipe,
+    RecipeRoot,
     Resume,
-    Root,
     TensorBoard,
+    out_option,
     with_root,
 )
 
 
 def train(
     recipe: Recipe,
-    out: Annotated[str, typer.Option("--out", help="Folder of the run: a path that all machines see, or a URI.")],
-    root: Root = None,
+    out: Annotated[str, out_option("Folder of the run: a path that all machines see, or a URI.")],
+    root: RecipeRoot = None,
     shards: Annotated[
         str | None,
         typer.Option(
@@ -32,10 +34,7 @@ def train(
             "the dataset's own files.",
         ),
     ] = None,
-    address: Annotated[
-        str,
-        typer.Option("--address", help="[bold]auto[/bold]: this machine's cluster; [bold]local[/bold]; or HOST:PORT."),
-    ] = "auto",
+    address: ClusterAddress = "auto",
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Processes that train together; each has a GPU where there are any.")
     ] = 1,
@@ -74,7 +73,7 @@ def train(
     require_extra("train", "`earmark cluster train`", "torch", "lightning", "yaml", *(["tensorboard"] * tensorboard))
     require_extra("scale", "`earmark cluster train`", "ray")
 
-    from earmark.cli.train_progress import TerminalWatcher
+    from earmark.cli.train.progress import TerminalWatcher
     from earmark.cluster.ray_session import connected
     from earmark.cluster.train import train as run_training
     from earmark.training.config import load_recipe
@@ -98,6 +97,6 @@ def train(
             max_failures=max_failures,
             tensorboard=tensorboard,
             measure_training=measure_training,
-            watcher=watcher,
+            progress=watcher,
         )
         watcher.finished(result)

@@ -7,21 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from earmark.cli.prepare_options import (
-    Audio,
-    AudioKind,
-    Name,
-    Protocol,
+from earmark.cli.console import stderr_console
+from earmark.cli.options import (
+    DatasetName,
+    DatasetRoot,
+    Jobs,
+    Protocols,
     Quiet,
     Rate,
-    RetryFailed,
+    RetryFailedClips,
+    ShardAudio,
+    ShardAudioKind,
     ShardMegabytes,
+    out_option,
     rate_of,
 )
+from earmark.cli.progress import count_bar
 from earmark.cli.text import counted
 
 if TYPE_CHECKING:
@@ -32,17 +35,15 @@ _LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
 
 
 def prepare(
-    name: Name,
-    root: Annotated[Path, typer.Option("--root", help="Where it lies; for a manifest the table itself.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the shards.")],
-    protocol: Protocol = None,
-    audio: AudioKind = Audio.flac,
+    name: DatasetName,
+    root: DatasetRoot,
+    out: Annotated[Path, out_option("Folder for the shards.")],
+    protocol: Protocols = None,
+    audio: ShardAudioKind = ShardAudio.flac,
     rate: Rate = None,
     shard_mb: ShardMegabytes = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Files side by side. Default: one a core.")
-    ] = None,
-    retry_failed: RetryFailed = False,
+    jobs: Jobs = None,
+    retry_failed: RetryFailedClips = False,
     quiet: Quiet = False,
 ) -> None:
     """Decode a dataset once, into WebDataset shards that training reads.
@@ -54,7 +55,7 @@ def prepare(
       earmark data prepare mtg_jamendo --root ~/jamendo --protocol all --out /data/jamendo --rate 22050
 
     A run that was stopped or killed goes on when it is started again: shards that are finished are checked and kept.
-    Files that cannot be listened to are left out and listed in OUT/failed.csv. Labels beside the audio are for other
+    Files that cannot be decoded are left out and listed in OUT/failed.csv. Labels beside the audio are for other
     tools: earmark reads them from the dataset, so that shards serve every protocol whose clips they hold.
 
     Exit code: 0 all clips are there, 1 some failed or the disk is full, 2 wrong usage.
@@ -97,7 +98,7 @@ def load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:
 
 
 def summary(out: Path | str, report: PrepareReport) -> None:
-    """What came of it, on stdout."""
+    """Print the result to stdout."""
     from earmark.shards.layout import FAILED
 
     header = report.header
@@ -115,23 +116,14 @@ def summary(out: Path | str, report: PrepareReport) -> None:
 
 
 class PrepareWatcher:
-    """How it gets on, on stderr: a bar on a terminal, a line a minute elsewhere."""
+    """Progress on stderr: a bar on a terminal, a line per minute elsewhere."""
 
     def __init__(self, out: Path | str, *, quiet: bool) -> None:
         self.out = out
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self.console = stderr_console(quiet=quiet)
         self.started = self.last_line = time.monotonic()
         self.estimate_told = False
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=quiet or not self.console.is_terminal,
-        )
+        self.bar = count_bar(self.console, note=True, quiet=quiet)
         self.task = self.bar.add_task("preparing", total=None, note="")
 
     def __enter__(self) -> PrepareWatcher:
@@ -161,7 +153,7 @@ class PrepareWatcher:
             self.console.print(f"{progress.n_done:,} of {progress.n_clips:,} clips, {note}")
 
     def _tell_estimate(self, progress: PrepareProgress) -> None:
-        """Once, behind the first shard."""
+        """Once, after the first shard."""
         import shutil
 
         from earmark.core.storage import is_uri

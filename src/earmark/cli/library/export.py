@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.library.options import IndexOption
+from earmark.cli.options import Force, IndexFile
 
 
 class TableFormat(StrEnum):
@@ -20,14 +20,14 @@ class TableFormat(StrEnum):
 
 
 def export(
-    index: IndexOption = None,
+    index: IndexFile = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to.", show_default="stdout")] = None,
     output_format: Annotated[
         TableFormat | None,
         typer.Option("--format", help="What to write.", show_default="by FILE's ending; stdout: csv"),
     ] = None,
     embeddings: Annotated[bool, typer.Option("--embeddings", help="Each file's embedding, too; not in CSV.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    force: Force = False,
 ) -> None:
     """Write all files of the library with all their scores, for other programs.
 
@@ -46,7 +46,8 @@ def export(
     """
     import sys
 
-    from earmark.cli.library.output import messages, readers_may_leave
+    from earmark.cli.console import exit_on_broken_pipe
+    from earmark.cli.library.output import messages
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
     from earmark.cli.text import printable
     from earmark.core.errors import ConfigError
@@ -60,7 +61,7 @@ def export(
         require_extra("train", "`earmark library export --format parquet`", "pyarrow")
     with Index.open(index) as opened:
         if out is None:
-            with readers_may_leave():
+            with exit_on_broken_pipe():
                 export_tracks(opened, sys.stdout.buffer, chosen, embeddings=embeddings)
             return
         with exit_on_interrupt("nothing was written"), file_to_write(out, force=force) as file:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from earmark.cli.library.options import IndexOption
+from earmark.cli.options import Format, IndexFile, TextFormat
 from earmark.core.json_records import json_text
 
 
-class OutputFormat(StrEnum):
-    """How the answer is printed."""
-
-    text = "text"
-    json = "json"
-
-
 def info(
-    index: IndexOption = None,
+    index: IndexFile = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Also list the files that cannot be tagged, and why.")
     ] = False,
-    output_format: Annotated[OutputFormat, typer.Option("--format", help="text for people, json for programs.")] = (
-        OutputFormat.text
-    ),
+    output_format: Format = TextFormat.text,
 ) -> None:
     """Show where the index lies, how many files it knows, and by which model.
 
@@ -81,7 +71,7 @@ def info(
             ],
             **({"failed": [{"path": str(path), "error": error} for path, error in broken]} if failed else {}),
         }
-    if output_format is OutputFormat.json:
+    if output_format is TextFormat.json:
         sys.stdout.write(json_text(record) + "\n")
         return
     print(f"index    {printable(opened.path)} ({size / 1e6:.1f} MB, version {SCHEMA_VERSION})")

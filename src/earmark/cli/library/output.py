@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from earmark.cli.console import exit_on_broken_pipe, stderr_console, stdout_console
+from earmark.cli.options import at_least, format_option
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from earmark.library.query.search import Hit
 
-EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 TABLE_ROWS = 50
 _TABLE_TAGS = 4
 _PATH_COLUMNS = 60
@@ -33,36 +34,20 @@ class RowFormat(StrEnum):
 
 FormatOption = Annotated[
     RowFormat,
-    typer.Option("--format", help="table for people; jsonl, csv and paths (a path a line) for programs."),
+    format_option("table for people; jsonl, csv and paths (a path a line) for programs."),
 ]
 Print0Option = Annotated[
     bool, typer.Option("--print0", help="Paths with a zero byte after each, for xargs -0; means --format paths.")
 ]
 
 
-def limit_check(value: int | None) -> int | None:
-    """A limit of rows; 0 for all. Names the value, which Typer's own `min=` does not."""
-    if value is not None and value < 0:
-        raise typer.BadParameter(f"{value} is not a whole number of at least 0")
-    return value
+limit_check = at_least(0)
+"""A limit of rows; 0 for all."""
 
 
 def messages() -> Console:
     """For stderr."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-
-
-@contextmanager
-def readers_may_leave() -> Iterator[None]:
-    """Whoever reads stdout may stop early (`| head`): that ends the command with 141 and no message."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(EXIT_BROKEN_PIPE) from None
+    return stderr_console(markup=False)
 
 
 def print_hits(
@@ -77,7 +62,7 @@ def print_hits(
         score_name: what the score of a hit is called: "score" or "likeness".
         tags_first: tags that the table shows before others.
     """
-    with readers_may_leave():
+    with exit_on_broken_pipe():
         if print0 or row_format is RowFormat.paths:
             end = b"\0" if print0 else b"\n"
             for hit in hits:
@@ -119,12 +104,11 @@ def _record(hit: Hit, score_name: str) -> dict[str, Any]:
 
 def _print_table(hits: list[Hit], tags_first: tuple[str, ...]) -> None:
     from rich.cells import cell_len
-    from rich.console import Console
     from rich.markup import escape
 
     from earmark.cli.text import clock, printable
 
-    out = Console(highlight=False, soft_wrap=True)
+    out = stdout_console()
     longest = max((cell_len(printable(hit.path)) for hit in hits), default=0)
     columns = min(longest, _PATH_COLUMNS) if out.is_terminal else longest
     for hit in hits:

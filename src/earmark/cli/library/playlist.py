@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.library.options import IndexOption
 from earmark.cli.library.search import QUERY_HELP
+from earmark.cli.options import Force, IndexFile
 
 
 class PlaylistOrder(Enum):
@@ -25,7 +25,7 @@ def playlist(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The playlist, usually .m3u8.")],
     query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
-    index: IndexOption = None,
+    index: IndexFile = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", help="Tracks at most: the best ones.", show_default="all")
     ] = None,
@@ -40,7 +40,7 @@ def playlist(
     relative: Annotated[
         bool, typer.Option("--relative", help="Paths as seen from the playlist's folder, instead of absolute ones.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    force: Force = False,
 ) -> None:
     """Write what a query finds as a playlist (extended M3U8, UTF-8).
 
@@ -62,7 +62,7 @@ def playlist(
     from earmark.cli.library.search import query_text, told
     from earmark.cli.text import clock, printable
     from earmark.library.index.track_index import Index
-    from earmark.library.playlist import arranged, write_playlist
+    from earmark.library.playlist import arrange, write_playlist
     from earmark.library.query.search import Tracks
     from earmark.library.similar import track_vectors
 
@@ -72,7 +72,7 @@ def playlist(
         found = tracks.search(text)
         vectors = track_vectors(opened, tracks) if order is PlaylistOrder.similar else None
     told(found)
-    chosen = arranged(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
+    chosen = arrange(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
     if not len(chosen):
         messages().print(f"earmark: nothing found among {len(tracks)} tracks; no playlist was written")
         return

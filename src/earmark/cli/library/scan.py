@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from earmark.cli.library.options import IndexOption
-from earmark.cli.tag import Damaged, _at_least, _windows
-
-
-class SummaryFormat(StrEnum):
-    """How the summary is printed."""
-
-    text = "text"
-    json = "json"
+from earmark.cli.options import (
+    Damaged,
+    DamagedFiles,
+    IndexFile,
+    Jobs,
+    Model,
+    QuietSummary,
+    TextFormat,
+    format_option,
+    windows_option,
+)
 
 
 def scan(
@@ -24,37 +25,12 @@ def scan(
         list[Path],
         typer.Argument(metavar="DIR...", help="Folders to search for music, and single files.", show_default=False),
     ],
-    index: IndexOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Which model: a name from `earmark models list`, or an .onnx file.",
-            show_default="the bundled one",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            callback=_at_least(1),
-            metavar="N",
-            help="Files read side by side.",
-            show_default="one per core",
-        ),
-    ] = None,
-    damaged: Annotated[
-        Damaged, typer.Option(help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
-    ] = Damaged.error,
+    index: IndexFile = None,
+    model: Model = None,
+    jobs: Jobs = None,
+    damaged: DamagedFiles = Damaged.error,
     windows: Annotated[
-        int | None,
-        typer.Option(
-            callback=_windows,
-            metavar="N",
-            help="Hear only N windows of each file, found by seeking; kept apart from results of full listening.",
-            show_default="all",
-        ),
+        int | None, windows_option("Only N windows of each file; kept apart from results of whole files.")
     ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try files again that failed before, though they did not change.")
@@ -66,11 +42,9 @@ def scan(
         bool, typer.Option("--watch", help="Stay, and scan again whenever something changes. Ends with Ctrl-C.")
     ] = False,
     output_format: Annotated[
-        SummaryFormat, typer.Option("--format", help="The summary: text for people, json for programs.")
-    ] = SummaryFormat.text,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")
-    ] = False,
+        TextFormat, format_option("The summary: text for people, json for programs.")
+    ] = TextFormat.text,
+    quiet: QuietSummary = False,
 ) -> None:
     """Scan a library: tag what is new, recognise what was moved, note what is gone.
 
@@ -107,7 +81,7 @@ def scan(
         windows=windows,
         retry=retry,
         prune=prune,
-        as_json=output_format is SummaryFormat.json,
+        as_json=output_format is TextFormat.json,
         quiet=quiet,
     )
     code = run.watch() if watch else run.once()

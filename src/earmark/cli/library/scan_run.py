@@ -11,9 +11,11 @@ from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-from earmark.cli.tag_run import EXIT_INTERRUPTED
+from earmark.cli.console import stderr_console
+from earmark.cli.exit_codes import EXIT_INTERRUPTED
+from earmark.cli.progress import audio_bar
 from earmark.cli.text import clock, printable
 from earmark.core.errors import IndexInUseError
 from earmark.core.json_records import json_text
@@ -21,7 +23,7 @@ from earmark.library.index.schema import default_index
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import Scan
-from earmark.library.scan.summary import OUTCOMES, ScanSummary, ScanWatcher
+from earmark.library.scan.summary import OUTCOMES, ScanProgress, ScanSummary
 
 _PROBLEMS_TOLD = 20
 _EXAMPLES = 3
@@ -48,7 +50,7 @@ class ScanRun:
         self.folders, self.index = folders, (index or default_index()).expanduser()
         self.jobs, self.retry, self.prune = jobs, retry, prune
         self.as_json, self.quiet = as_json, quiet
-        self.messages = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.messages = stderr_console()
         self.tagger = LazyTagger(model, damaged=damaged, windows=windows)
 
     def once(self) -> int:
@@ -66,11 +68,11 @@ class ScanRun:
 
     def watch(self) -> int:
         """A scan now, and one after each change, until Ctrl-C."""
-        from earmark.library.scan.watch import follow
+        from earmark.library.scan.watch import watch_folders
 
         first = True
         try:
-            for _ in follow(self.folders, self.index):
+            for _ in watch_folders(self.folders, self.index):
                 summary, interrupted = self._scan() if first else self._scan_when_free()
                 if first or summary.did_something:
                     self._print(summary)
@@ -89,7 +91,7 @@ class ScanRun:
         """The summary, and whether Ctrl-C stopped it."""
         with Index.open(self.index, write=True) as index, self._progress() as watcher:
             scan = Scan(
-                index, self.folders, self.tagger, jobs=self.jobs, retry=self.retry, prune=self.prune, watcher=watcher
+                index, self.folders, self.tagger, jobs=self.jobs, retry=self.retry, prune=self.prune, progress=watcher
             )
             try:
                 return scan.run(), False
@@ -112,16 +114,7 @@ class ScanRun:
         if self.quiet or not self.messages.is_terminal:
             yield _Shown(self.messages, None)
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[files]}"),
-            TextColumn("{task.fields[speed]:,.0f}x real time"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            TextColumn("[dim]{task.fields[now]}[/dim]"),
-        )
-        with Progress(*columns, console=self.messages, transient=True, refresh_per_second=5) as progress:
+        with audio_bar(self.messages, now=True) as progress:
             yield _Shown(self.messages, progress)
 
     def _print(self, summary: ScanSummary) -> None:
@@ -156,7 +149,7 @@ def _lines(summary: ScanSummary, index: Path) -> Iterator[str]:
     yield f"index: {printable(index)}"
 
 
-class _Shown(ScanWatcher):
+class _Shown(ScanProgress):
     """Progress on a terminal, and problems on stderr. Time left follows bytes, since files differ in length."""
 
     def __init__(self, messages: Console, progress: Progress | None) -> None:
@@ -167,11 +160,11 @@ class _Shown(ScanWatcher):
         if progress:
             self.task = progress.add_task("looking for files", total=None, files="", speed=0.0, now="")
 
-    def found(self, n_files: int) -> None:
+    def on_found(self, n_files: int) -> None:
         if self.progress:
             self.progress.update(self.task, files=f"{n_files:,} files")
 
-    def begins(self, n_files: int, n_bytes: int) -> None:
+    def on_start(self, n_files: int, n_bytes: int) -> None:
         self.n_todo, self.started = n_files, time.monotonic()
         if self.progress:
             self.progress.reset(
@@ -183,7 +176,7 @@ class _Shown(ScanWatcher):
                 now="",
             )
 
-    def done(self, path: Path, n_bytes: int) -> None:
+    def on_done(self, path: Path, n_bytes: int) -> None:
         self.n_done += 1
         if self.progress:
             self.progress.update(
@@ -193,12 +186,12 @@ class _Shown(ScanWatcher):
                 now=escape(printable(Path(path.name))),
             )
 
-    def heard(self, seconds: float) -> None:
+    def on_tagged(self, seconds: float) -> None:
         self.seconds += seconds
         if self.progress:
             self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
 
-    def problem(self, text: str) -> None:
+    def on_problem(self, text: str) -> None:
         self.n_problems += 1
         if self.n_problems <= _PROBLEMS_TOLD:
             self.messages.print(f"[red]error[/red] {escape(printable(Path(text)))}")

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.library.options import IndexOption
 from earmark.cli.library.output import TABLE_ROWS, FormatOption, Print0Option, RowFormat, limit_check
+from earmark.cli.options import IndexFile, model_option
 
 if TYPE_CHECKING:
     from earmark.library.query.search import SearchResult
-
-SEARCH_SETTINGS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
-"""A query may begin with a minus sign: no option of one letter may be taken for it; see :func:`query_text`."""
 
 QUERY_HELP = "What to look for, see below; in quotes for the shell."
 
@@ -49,7 +46,7 @@ def told(found: SearchResult) -> None:
 def search(
     context: typer.Context,
     query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
-    index: IndexOption = None,
+    index: IndexFile = None,
     output_format: FormatOption = RowFormat.table,
     print0: Print0Option = False,
     limit: Annotated[
@@ -92,13 +89,13 @@ def search(
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
-    from earmark.library.query.asking import ask
+    from earmark.library.query.search import search_index
 
     text = query_text(query, context)
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
     with Index.open(index) as opened:
-        answer = ask(opened, text, limit or None)
+        answer = search_index(opened, text, limit or None)
     shown = answer.best
     told(shown)
     wanted = tuple(tag.tag for tag in shown.query.tags())
@@ -120,7 +117,7 @@ def similar(
             show_default=False,
         ),
     ],
-    index: IndexOption = None,
+    index: IndexFile = None,
     output_format: FormatOption = RowFormat.table,
     print0: Print0Option = False,
     limit: Annotated[
@@ -131,11 +128,7 @@ def similar(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Where the index's model lies, for a file outside the library.",
-            show_default="by the name in the index",
-        ),
+        model_option("Where the index's model is, for a file outside the library.", "by the name in the index"),
     ] = None,
 ) -> None:
     """Find tracks that sound like another one.
@@ -160,7 +153,7 @@ def similar(
 
     notes = messages()
     with Index.open(index) as opened:
-        hits = find_similar(opened, track, limit=limit, exact=exact, model=model, tell=notes.print)
+        hits = find_similar(opened, track, limit=limit, exact=exact, model=model, on_note=notes.print)
     print_hits(hits, output_format, print0=print0, score_name="likeness")
     if not hits:
         notes.print("earmark: nothing found: the library holds no other track")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.library.options import IndexOption
+from earmark.cli.options import Format, IndexFile, TextFormat
 
 if TYPE_CHECKING:
     from earmark.library.stats import Stats
@@ -16,18 +15,9 @@ if TYPE_CHECKING:
 _BAR_COLUMNS = 30
 
 
-class StatsFormat(StrEnum):
-    """How the answer is printed."""
-
-    text = "text"
-    json = "json"
-
-
 def stats(
-    index: IndexOption = None,
-    output_format: Annotated[
-        StatsFormat, typer.Option("--format", help="text for people, json for programs.")
-    ] = StatsFormat.text,
+    index: IndexFile = None,
+    output_format: Format = TextFormat.text,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="Also draw it. Needs the plot extra.", show_default=False),
@@ -50,7 +40,8 @@ def stats(
     """
     import json
 
-    from earmark.cli.library.output import messages, readers_may_leave
+    from earmark.cli.console import exit_on_broken_pipe
+    from earmark.cli.library.output import messages
     from earmark.cli.optional_dependencies import require_extra
     from earmark.cli.text import printable
     from earmark.library.index.track_index import Index
@@ -60,8 +51,8 @@ def stats(
         require_extra("plot", "--plot", "matplotlib")
     with Index.open(index) as opened:
         found = library_stats(opened)
-    with readers_may_leave():
-        if output_format is StatsFormat.json:
+    with exit_on_broken_pipe():
+        if output_format is TextFormat.json:
             # ASCII: a path need not be UTF-8
             print(json.dumps(found.to_record(), indent=2, allow_nan=False))
         else:
@@ -73,13 +64,13 @@ def stats(
 
 
 def _print(found: Stats) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
+    from earmark.cli.console import stdout_console
     from earmark.cli.text import printable
-    from earmark.library.stats_text import bar, duration_name
+    from earmark.library.stats import bar, duration_name
 
-    out = Console(highlight=False, soft_wrap=True)
+    out = stdout_console()
     n = found.n_tracks
     out.print(f"[bold]{escape(printable(Path(found.index)))}[/bold], model {escape(found.model)}")
     copies = f", {found.n_copies} of them copies" if found.n_copies else ""

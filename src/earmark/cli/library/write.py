@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.library.options import IndexOption
-from earmark.cli.write_options import (
+from earmark.cli.console import stderr_console, stdout_console
+from earmark.cli.options import IndexFile, model_option, quiet_option
+from earmark.cli.progress import count_bar
+from earmark.cli.tag.write import (
     Apply,
     KeepMtime,
     Map,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     _Heard = tuple[Path, str, npt.NDArray[np.float32]]
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No diffs and no summary; errors are still told.")]
+Quiet = Annotated[bool, quiet_option("No diffs and no summary; errors are still reported.")]
 
 
 def write(
@@ -49,7 +51,7 @@ def write(
             show_default=False,
         ),
     ] = None,
-    index: IndexOption = None,
+    index: IndexFile = None,
     apply: Apply = False,
     merge: Merge = False,
     overwrite: Overwrite = False,
@@ -87,13 +89,11 @@ def write(
 
     Exit code: 0 all done, 1 some file failed or nothing was found, 2 wrong usage.
     """
-    from rich.console import Console
-
     from earmark.cli.optional_dependencies import exit_on_interrupt
     from earmark.library.index.track_index import Index
 
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    out = Console(highlight=False, soft_wrap=True, quiet=quiet)
+    messages = stderr_console()
+    out = stdout_console(quiet=quiet)
     options = WriteOptions(
         apply, merge, overwrite, mapping, threshold, max_genres, max_moods, scores, keep_mtime, undo_log, index
     )
@@ -121,7 +121,7 @@ def undo(
     list_runs: Annotated[bool, typer.Option("--list", help="Show what can be undone.")] = False,
     apply: Apply = False,
     keep_mtime: KeepMtime = False,
-    index: IndexOption = None,
+    index: IndexFile = None,
     undo_log: UndoLogFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -139,17 +139,15 @@ def undo(
 
     Exit code: 0 all done, 1 some file failed or nothing was found, 2 wrong usage.
     """
-    from rich.console import Console
-
     from earmark.cli.optional_dependencies import exit_on_interrupt
     from earmark.core.errors import ConfigError, FileTagsError
-    from earmark.library.index.index_sync import OwnWrites
     from earmark.library.index.schema import default_index
+    from earmark.library.tagfiles.index_sync import IndexSync
     from earmark.library.tagfiles.undo import pick_run, plan_undo, undo_file
     from earmark.library.tagfiles.undo_log import UndoLog, default_undo_log, read_log
 
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    out = Console(highlight=False, soft_wrap=True, quiet=quiet)
+    messages = stderr_console()
+    out = stdout_console(quiet=quiet)
     place = undo_log or default_undo_log(index or default_index())
     if list_runs:
         if run_name or apply:
@@ -162,13 +160,13 @@ def undo(
         log = own_writes = None
         if apply:
             log = stack.enter_context(UndoLog(place, "undo", chosen.name))
-            own_writes = stack.enter_context(OwnWrites(index or default_index(), tally.note))
+            own_writes = stack.enter_context(IndexSync(index or default_index(), tally.note))
         for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
             try:
                 made = plan_undo(entry, keep_mtime=keep_mtime)
                 tally.show(entry.path, made.plan, notes=made.notes)
                 if made.plan and log is not None and own_writes is not None:
-                    own_writes.wrote(undo_file(made, log))
+                    own_writes.record(undo_file(made, log))
             except FileTagsError as error:
                 tally.failed(entry.path, error.reason)
                 continue
@@ -186,10 +184,10 @@ def undo(
 
 
 def mapping(
-    index: IndexOption = None,
+    index: IndexFile = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Which model.", show_default="the index's, else the bundled one"),
+        model_option("Which model.", "the index's, else the bundled one"),
     ] = None,
 ) -> None:
     """Print a mapping file of a model's tags, to be edited and given to --map.
@@ -200,7 +198,7 @@ def mapping(
     """
     from earmark.library.index.schema import default_index
     from earmark.library.index.track_index import Index
-    from earmark.library.tagfiles.mapping import template
+    from earmark.library.tagfiles.mapping import mapping_template
     from earmark.tagging.runtime import find_model, read_card
 
     place = index or default_index()
@@ -211,7 +209,7 @@ def mapping(
         card = read_card(find_model(model))
         if model is None:
             typer.echo(f"earmark: {place}: no index yet, so these are the tags of the bundled model", err=True)
-    typer.echo(template(card), nl=False)
+    typer.echo(mapping_template(card), nl=False)
 
 
 def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Path, str]]]:
@@ -265,14 +263,8 @@ def _rows_below(tracks: Tracks, path: Path) -> list[int]:
 
 def _watched(found: list[_Heard], messages: Console, *, quiet: bool) -> Iterator[_Heard]:
     """The files, with a progress bar where somebody looks at it."""
-    if quiet or not messages.is_terminal:
-        yield from found
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-    with Progress(*columns, console=messages, transient=True) as progress:
-        yield from progress.track(found)
+    with count_bar(messages, quiet=quiet) as progress:
+        yield from progress.track(found, description="writing")
 
 
 def _list(runs: list[Run], place: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the index tells of: a model, and a file with what the model heard in it."""
+"""What is read from an index: a model, and a file with its results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from earmark.core.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
 
-
 _WINDOWS = "+windows"
 
 
-def results_id(weights_sha256: str, windows: int | None) -> str:
-    """What tells results from those of other models, and of the same model that listened more or less."""
+def weights_id(weights_sha256: str, windows: int | None) -> str:
+    """Identifies a model's results; those of another number of windows are kept apart."""
     return weights_sha256 if windows is None else f"{weights_sha256}{_WINDOWS}{windows}"
 
 
@@ -30,8 +29,8 @@ class ModelRow:
     Attributes:
         model_id: its number in this index.
         name, version: of its card.
-        weights_sha256: of its ONNX file; where it heard some windows of each file only, with their number: see
-            :func:`results_id`.
+        weights_sha256: of its ONNX file; with the number of windows where it used only some of each file, see
+            :func:`weights_id`.
         card_json: its card, as :meth:`earmark.core.card.ModelCard.to_json` writes it.
         embedding_dims: length of its embeddings, None where it gives none.
     """
@@ -50,7 +49,7 @@ class ModelRow:
 
     @property
     def windows(self) -> int | None:
-        """How many windows of each file it heard; None for all."""
+        """How many windows of each file were used; None for all."""
         number = self.weights_sha256.partition(_WINDOWS)[2]
         return int(number) if number else None
 
@@ -73,7 +72,7 @@ class Track:
         model: what the scores came from.
         status: "ok", "error", or "missing": it was there in an earlier scan.
         error: why it could not be tagged.
-        warnings: what the tagger said of it, one line each.
+        warnings: of the tagger, one line each.
         title, artist, album, genre: the file's own metadata; several genres are joined with "; ".
     """
 

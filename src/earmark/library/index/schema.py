@@ -1,7 +1,7 @@
 """The index as a file: one SQLite database, its tables, its version, and how it is opened.
 
-Write-ahead logging: readers go on while one process writes, and a process that is killed leaves the last
-committed state behind.
+With write-ahead logging, readers go on while one process writes, and after a process is killed the last committed state
+remains.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import platformdirs
 from earmark.core.errors import DataError
 
 SCHEMA_VERSION = 1
-"""Kept in the file as ``PRAGMA user_version``."""
+"""Stored in the file as ``PRAGMA user_version``."""
 
 APPLICATION_ID = 0x6561726D
-"""Kept in the file as ``PRAGMA application_id`` ("earm"): no other program's database is ever touched."""
+"""Stored in the file as ``PRAGMA application_id`` ("earm"): no other program's database is ever changed."""
 
 INDEX_VARIABLE = "EARMARK_INDEX"
 """Environment variable with the index that is used where none is named."""
@@ -100,12 +100,12 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         raise DataError(f"{path}: no such index; make it with: earmark library scan FOLDER")
     if path.is_dir():
         raise DataError(f"{path}: is a folder, not an index: name a file")
-    with explained(path):
+    with translate_errors(path):
         return _open_to_write(path) if write else _open_to_read(path)
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """SQLite's errors as DataError, with what to do about them."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""The index as Python sees it: tracks, models, scores and embeddings read; rows written in small transactions."""
+"""The index in Python: tracks, models, scores and embeddings are read, rows are written in small transactions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from earmark.core.card import ModelCard
 from earmark.core.errors import DataError
 from earmark.library.index.rows import Floats, ModelRow, Track
-from earmark.library.index.schema import connect, default_index, explained
+from earmark.library.index.schema import connect, default_index, translate_errors
 from earmark.library.index.writer_lock import WriterLock
 
 _FLOAT32 = np.dtype("<f4")
@@ -45,10 +45,10 @@ class Index:
 
         Args:
             path: the file; None for :func:`earmark.library.index.schema.default_index`.
-            write: be the one writer; the index is made where there is none. Readers need no lock.
+            write: open as the only writer; a missing index is created. Readers need no lock.
 
         Raises:
-            DataError: there is none, somebody else writes to it, it is damaged or of a newer version.
+            DataError: there is none, another process writes to it, it is damaged or of a newer version.
         """
         path = Path(path).expanduser() if path is not None else default_index()
         if not write:
@@ -84,23 +84,23 @@ class Index:
     # Statements ---------------------------------------------------------------------------------------
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """One SQL statement. SQLite's errors come as DataError that says what to do."""
-        with self._guard, explained(self.path):
+        """Run one SQL statement. SQLite's errors become a DataError that says what to do."""
+        with self._guard, translate_errors(self.path):
             return self._connection.execute(statement, parameters)
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """One SQL statement for many rows; in a :meth:`transaction`, or each row is one of its own."""
-        with self._guard, explained(self.path):
+        with self._guard, translate_errors(self.path):
             self._connection.executemany(statement, rows)
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows of a query, read as they are asked for."""
-        with explained(self.path):
+        with translate_errors(self.path):
             yield from self._connection.execute(statement, parameters)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All statements inside are kept, or none. Other threads' statements wait."""
+        """All statements inside are committed, or none. Statements of other threads wait."""
         with self._guard:
             self.execute("BEGIN IMMEDIATE")
             try:
@@ -113,7 +113,7 @@ class Index:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All that is read inside is of one state of the index, whatever a scan writes meanwhile."""
+        """All reads inside see one state of the index, whatever a scan writes meanwhile."""
         self.execute("BEGIN")
         try:
             yield
@@ -158,7 +158,7 @@ class Index:
     # Reading ------------------------------------------------------------------------------------------
 
     def tracks(self, where: str = "", params: Sequence[Any] = (), *, vectors: bool = True) -> Iterator[Track]:
-        """Files with what the current model heard in them, by path.
+        """Files with their results of the current model, by path.
 
         Args:
             where: SQL condition on ``f`` (files), ``a`` (audio) and ``r`` (results of the current model),
@@ -217,15 +217,15 @@ class Index:
         found = dict(self.rows("SELECT status, count(*) FROM files GROUP BY status"))
         return {status: found.get(status, 0) for status in ("ok", "error", "missing")}
 
-    # Notes about the index itself ---------------------------------------------------------------------
+    # Metadata of the index itself -------------------------------------------------------------------------
 
     def meta(self, key: str) -> str | None:
-        """A note by its name."""
+        """A value by its key, None where it was never set."""
         row = self.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
-        """Set a note."""
+        """Set a value."""
         self.execute(
             "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             (key, value),
@@ -233,8 +233,13 @@ class Index:
 
 
 def to_blob(values: npt.ArrayLike) -> bytes:
-    """Floats as the index keeps them: float32, little endian."""
+    """Floats as the index stores them: float32, little endian."""
     return np.ascontiguousarray(values, _FLOAT32).tobytes()
+
+
+def signed_inode(inode: int) -> int:
+    """An inode as SQLite can store it: some file systems use numbers beyond its signed integers."""
+    return inode - (1 << 64) if inode >= 1 << 63 else inode
 
 
 def _floats(blob: bytes) -> Floats:

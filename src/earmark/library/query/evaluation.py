@@ -1,11 +1,12 @@
-"""For which tracks does a query hold, and how well? Whole columns at a time.
+"""Evaluate a query over all tracks, whole columns at a time.
 
-Rank: the mean score of the tags that are wanted; tags that are excluded do not count. Of the sides of an
-``or``, the highest counts among those that hold for the track. A query without wanted tags ranks nothing.
+A track's rank is the mean score of the wanted tags; excluded tags do not count. Of the sides of an ``or`` that hold for the
+track, the highest rank counts. A query without wanted tags ranks nothing.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,15 +26,17 @@ from earmark.library.query.nodes import (
     Not,
     Query,
 )
-from earmark.library.query.tag_names import folded
+from earmark.library.query.tag_names import fold_case
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
+_OPERATORS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+
 
 class Columns(Protocol):
-    """What a query looks at, an entry for each track."""
+    """The columns that a query uses, with one entry per track."""
 
     model: ModelRow
     scores: Floats
@@ -43,25 +46,25 @@ class Columns(Protocol):
 
     @property
     def thresholds(self) -> npt.NDArray[np.float64]:
-        """``(n_tags,)``: score from which a tag holds."""
+        """``(n_tags,)``: lowest score at which a tag counts."""
 
     def texts(self, field: str) -> list[str]:
-        """One of the files' own fields, folded for comparing."""
+        """One of the files' own fields, case-folded."""
 
     def __len__(self) -> int: ...
 
 
 def thresholds_of(model: ModelRow) -> npt.NDArray[np.float64]:
-    """``(n_tags,)``: score from which a tag holds, of the model's card, or DEFAULT_BOUND."""
+    """``(n_tags,)``: lowest score at which a tag counts: of the model's card, else DEFAULT_BOUND."""
     card = model.card
     return np.array([card.thresholds.get(name, DEFAULT_BOUND) for name in card.vocabulary.names])
 
 
-def ranked(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
+def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
     """Tracks for which a query holds, highest rank first, equal ones in the order of the columns.
 
     Returns:
-        Their places in the columns ``(n,)``, and their ranks ``(n,)``, 0..1; None where the query wants no tags.
+        Their positions in the columns ``(n,)``, and their ranks ``(n,)``, 0..1; None where the query wants no tags.
 
     Raises:
         ConfigError: a query of another vocabulary.
@@ -87,10 +90,10 @@ class _Evaluation:
             case HasTag():
                 return self._tag(node)
             case HasText():
-                text = folded(node.text)
+                text = fold_case(node.text)
                 return np.array([text in each for each in self.tracks.texts(node.field)], np.bool_), None
             case DurationBound():
-                return _compared(self.tracks.durations, node.bound), None
+                return _compare(self.tracks.durations, node.bound), None
             case Not():
                 return ~self.of(node.inside)[0], None
             case AllOf():
@@ -104,7 +107,7 @@ class _Evaluation:
         i = self.position[node.tag]
         scores: Floats = self.tracks.scores[i]
         bound = node.bound or self.query.score or Bound(">=", float(self.tracks.thresholds[i]))
-        return _compared(scores, bound), scores
+        return _compare(scores, bound), scores
 
     def _all(self, node: AllOf) -> tuple[Mask, Floats | None]:
         mask = np.ones(len(self.tracks), np.bool_)
@@ -128,15 +131,6 @@ class _Evaluation:
         return mask, highest
 
 
-def _compared(values: npt.NDArray[Any], bound: Bound) -> Mask:
-    """NaN compares with nothing."""
-    match bound.comparison:
-        case ">":
-            mask = values > bound.value
-        case ">=":
-            mask = values >= bound.value
-        case "<":
-            mask = values < bound.value
-        case "<=":
-            mask = values <= bound.value
-    return np.asarray(mask, np.bool_)
+def _compare(values: npt.NDArray[Any], bound: Bound) -> Mask:
+    """Where values are within a bound; NaN never is."""
+    return np.asarray(_OPERATORS[bound.comparison](values, bound.value), np.bool_)

@@ -1,4 +1,4 @@
-"""What a query says, as a frozen tree: tags, files' own fields, durations, and how they are joined.
+"""A query as a frozen tree: tags, files' own fields, durations, and how they are combined.
 
 :func:`earmark.library.query.parser.parse_query` makes the tree from text, ``str`` makes text of the tree:
 canonical, with every name in quotes, and read back as the same tree.
@@ -18,10 +18,10 @@ Comparison = Literal["<", "<=", ">", ">="]
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 
 FIELDS = ("title", "artist", "album", "file-genre", "path")
-"""What a file says of itself; ``file-genre`` is the genre written in it, since ``genre:`` is a category of tags."""
+"""Fields of a file's own metadata; ``file-genre`` is the genre in it, since ``genre:`` is a category of tags."""
 
 DEFAULT_BOUND = 0.5
-"""Score from which a tag holds where neither the query nor the model's card says one."""
+"""Lowest score at which a tag counts where neither the query nor the model's card has one."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Bound:
     value: float
 
     def __str__(self) -> str:
-        return f"{self.comparison}{plain_number(self.value)}"
+        return f"{self.comparison}{format_number(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class HasText:
 
 @dataclass(frozen=True)
 class DurationBound:
-    """The duration compares so with a number of seconds."""
+    """The duration is within a bound in seconds."""
 
     bound: Bound
 
@@ -119,20 +119,20 @@ class Query:
         return f"{node} score{self.score}".lstrip()
 
     def tags(self) -> tuple[HasTag, ...]:
-        """All tags that it names, in its order."""
+        """All tags in it, in order."""
         return tuple(node for node in _walk(self.node) if isinstance(node, HasTag))
 
     def fields(self) -> frozenset[str]:
-        """The files' own fields that it asks for."""
+        """The files' own fields that it uses."""
         return frozenset(node.field for node in _walk(self.node) if isinstance(node, HasText))
 
-    def asks_durations(self) -> bool:
-        """Whether it asks how long tracks last."""
+    def uses_durations(self) -> bool:
+        """Whether it bounds the duration."""
         return any(isinstance(node, DurationBound) for node in _walk(self.node))
 
 
 def all_of(parts: Iterable[Node]) -> Node:
-    """All parts hold; parts that are an :class:`AllOf` themselves are laid open, one part is itself."""
+    """All parts hold; nested :class:`AllOf` are flattened, a single part is returned as it is."""
     flat: list[Node] = []
     for part in parts:
         flat.extend(part.parts if isinstance(part, AllOf) else [part])
@@ -140,7 +140,7 @@ def all_of(parts: Iterable[Node]) -> Node:
 
 
 def any_of(parts: Iterable[Node]) -> Node:
-    """One of the parts holds; parts that are an :class:`AnyOf` themselves are laid open, one part is itself."""
+    """One of the parts holds; nested :class:`AnyOf` are flattened, a single part is returned as it is."""
     flat: list[Node] = []
     for part in parts:
         flat.extend(part.parts if isinstance(part, AnyOf) else [part])
@@ -166,7 +166,7 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def plain_number(value: float) -> str:
+def format_number(value: float) -> str:
     """The shortest decimal text, without an exponent, that is read back as the same number."""
     return format(Decimal(repr(float(value))), "f")
 
@@ -181,16 +181,16 @@ class Problem:
 
 
 class QueryError(ConfigError):
-    """A query that cannot be understood. Its text shows the query with a caret under what is wrong.
+    """A query that cannot be parsed. Its text shows the query with a caret under what is wrong.
 
     Attributes:
-        query: the text as it was given.
+        query: the text as given.
         found: every problem, see :class:`Problem`.
     """
 
     def __init__(self, query: str, found: Iterable[Problem]) -> None:
         self.query, self.found = query, tuple(found)
-        shown = "".join(_shown(character) for character in query)
+        shown = "".join(_printable(character) for character in query)
         lines = []
         for problem in self.found:
             spaces = sum(map(_columns, shown[: problem.start]))
@@ -199,15 +199,15 @@ class QueryError(ConfigError):
         super().__init__(lines)
 
 
-def _shown(character: str) -> str:
-    """One character for one, so that carets stand where they should."""
+def _printable(character: str) -> str:
+    """One character for one, so that carets are in the right place."""
     if character.isspace():
         return " "
     return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
 
 
 def _columns(character: str) -> int:
-    """Columns that a terminal gives it."""
+    """Width in a terminal."""
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

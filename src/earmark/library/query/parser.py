@@ -1,4 +1,4 @@
-"""From a query's text to its tree: the small language of `earmark library search`.
+"""Parse a query: the small language of `earmark library search`.
 
     query     = [side ("or" side)*]
     side      = part (["and"] part)*              words side by side must all hold
@@ -9,7 +9,7 @@
     bound     = "score" COMPARISON 0..1           for all tags of the query without one of their own
     COMPARISON = "<" | "<=" | ">" | ">="
 
-A NAME or WORD with spaces or with one of ``( ) < > = : "`` in it stands in double quotes. Names of several
+A NAME or WORD with spaces or with one of ``( ) < > = : "`` in it is written in double quotes. Names of several
 words that the model knows need none: the longest name that fits is taken, so that ``slow female vocals``
 means the two tags slow and female vocals where the model has both.
 """
@@ -39,7 +39,7 @@ from earmark.library.query.scanner import SPACE, VALUE, WORD, Scanner
 from earmark.library.query.tag_names import TagNames
 
 MAX_DEPTH = 40
-"""Parentheses and minus signs inside each other at most."""
+"""Most parentheses and minus signs inside each other."""
 
 _KEYWORDS = ("or", "and")
 
@@ -48,12 +48,12 @@ def parse_query(text: str, vocabulary: Vocabulary) -> Query:
     """Read a query.
 
     Args:
-        text: see the head of this module; an empty text asks for everything.
+        text: see the module docstring; an empty text matches everything.
         vocabulary: the tags that may be named, upper and lower case alike. Names of the form
             ``genre---jazz`` (MTG-Jamendo) are known as ``jazz``, too.
 
     Raises:
-        QueryError: with the place of what is wrong. Unknown tags are told all at once, with near names.
+        QueryError: with the position of what is wrong. All unknown tags are reported at once, with similar names.
 
     Example:
         >>> vocabulary = Vocabulary.of(["slow", "guitar", "female vocals"])
@@ -91,7 +91,7 @@ class _Parser(Scanner):
         sides = [self._side(empty_allowed=empty_allowed)]
         while (keyword := self.keyword("or")) is not None:
             if sides == [AllOf(())]:
-                self.fail("nothing stands before this or", keyword, keyword + 2)
+                self.fail("there is nothing before this or", keyword, keyword + 2)
             self.at = keyword + 2
             sides.append(self._side(empty_allowed=False))
         return any_of(sides)
@@ -103,7 +103,7 @@ class _Parser(Scanner):
             self.skip_space()
             if (keyword := self.keyword("and")) is not None:
                 if wanting or not n_read:
-                    self.fail("nothing stands before this and", keyword, keyword + 3)
+                    self.fail("there is nothing before this and", keyword, keyword + 3)
                 self.at, wanting = keyword + 3, True
                 continue
             if self.at == len(self.text) or self.text[self.at] == ")" or self.keyword("or") is not None:
@@ -117,7 +117,7 @@ class _Parser(Scanner):
         return all_of(parts)
 
     def _part(self) -> Node | None:
-        """One part; None for the bound of the whole query, which is kept aside."""
+        """One part; None for the bound of the whole query, which is stored in ``score``."""
         start = self.at
         character = self.text[start]
         if character not in "-(":
@@ -149,7 +149,7 @@ class _Parser(Scanner):
         if self.text[start] == '"':
             name = self.quoted()
             if self.text[self.at : self.at + 1] == ":":
-                self.fail("what stands before a colon has no quotes", start, self.at)
+                self.fail("the word before a colon must not be quoted", start, self.at)
             return self._tag(name, start, self.at, None)
         word = WORD.match(self.text, start)
         if word is None:
@@ -214,7 +214,7 @@ class _Parser(Scanner):
                 return self._tag(" ".join(words[:n]), start, self.at, category)
         self.at = ends[0]
         if words[0].casefold() in _KEYWORDS:
-            self.fail(f'nothing to join with {words[0]}; a tag of that name stands in quotes: "{words[0]}"', start, at)
+            self.fail(f'nothing to join with {words[0]}; quote a tag of that name: "{words[0]}"', start, at)
         if words[0].casefold() in ("duration", "score"):
             example = "duration<5m" if words[0].casefold() == "duration" else "score>0.6"
             self.fail(f"{words[0].casefold()} is compared, as in {example}", start, self.at)
@@ -223,7 +223,7 @@ class _Parser(Scanner):
     def _tag(self, name: str, start: int, end: int, category: str | None, joined: str = "") -> Node:
         found = self.names.find(name, category)
         if len(found) != 1:
-            self.problems.append(Problem(self.names.complaint(name, category, joined), start, end))
+            self.problems.append(Problem(self.names.describe_failure(name, category, joined), start, end))
         comparison = self.comparison()
         bound = None if comparison is None else Bound(comparison, self.number())
         return HasTag(found[0] if found else name, bound)

@@ -1,4 +1,4 @@
-"""The smallest pieces of a query's text: words, quotes, numbers, times, comparisons."""
+"""The tokens of a query's text: words, quotes, numbers, times, comparisons."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TIMES = "such as 90s, 5m, 1.5h or 3:30"
 
 
 class Scanner:
-    """Reads pieces from where it stands.
+    """Reads tokens one after the other.
 
     Attributes:
         text: the query.
-        at: where the next piece begins.
-        problems: what is wrong so far without standing in the way of reading on.
+        at: where the next token begins.
+        problems: problems so far that do not keep it from reading on.
     """
 
     def __init__(self, text: str) -> None:
@@ -33,7 +33,7 @@ class Scanner:
         self.problems: list[Problem] = []
 
     def comparison(self) -> Comparison | None:
-        """The comparison that stands next, white space before it allowed."""
+        """The comparison that comes next, after optional white space; None where there is none."""
         before = self.at
         self.skip_space()
         start = self.at
@@ -78,7 +78,7 @@ class Scanner:
         return start, text
 
     def quoted(self) -> str:
-        """The text between the quotes that begin here."""
+        """The text between the quotes that start here."""
         start = self.at
         characters = []
         at = start + 1
@@ -91,11 +91,11 @@ class Scanner:
             self.fail("this quote is never closed", start, start + 1)
         self.at = at + 1
         if not characters:
-            self.fail("nothing stands between these quotes", start, self.at)
+            self.fail("there is nothing between these quotes", start, self.at)
         return "".join(characters)
 
     def keyword(self, keyword: str) -> int | None:
-        """Where the keyword begins, if it stands next (and is not compared or followed by a colon)."""
+        """Where the keyword begins, if it comes next and no colon follows it."""
         space = SPACE.match(self.text, self.at)
         at = space.end() if space else self.at
         word = WORD.match(self.text, at)
@@ -104,15 +104,15 @@ class Scanner:
         return at
 
     def skip_space(self) -> None:
-        """Go on to the next piece."""
+        """Skip white space."""
         self.match(SPACE)
 
     def match(self, pattern: re.Pattern[str]) -> str:
-        """What the pattern matches here, or nothing."""
+        """Read what the pattern matches here; empty where it does not match."""
         found = pattern.match(self.text, self.at)
         self.at = found.end() if found else self.at
         return found[0] if found else ""
 
     def fail(self, message: str, start: int, end: int) -> NoReturn:
-        """Give up, with the problems found before, too."""
+        """Raise QueryError with this problem and those found before."""
         raise QueryError(self.text, [*self.problems, Problem(message, start, end)])

@@ -1,7 +1,8 @@
-"""Which tracks does a query mean, and in which order?
+"""Search a library.
 
-All columns of the index that a query may ask for lie in memory, scores as one row a tag, so that a query is a
-few array operations: 100,000 tracks take milliseconds. How tracks are ranked: :mod:`earmark.library.query.evaluation`.
+:class:`Tracks` keeps all columns of an index in memory, scores as one row per tag: a query is a few array operations, and
+100,000 tracks take milliseconds. :func:`search_index` is for a program that searches once, as the command line does: it
+reads only what the query uses, and all columns only of the tracks that are shown.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import numpy.typing as npt
 
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index
-from earmark.library.query.evaluation import Floats, Rows, ranked, thresholds_of
+from earmark.library.query.evaluation import Floats, Rows, rank_tracks, thresholds_of
 from earmark.library.query.nodes import Query
 from earmark.library.query.parser import parse_query
-from earmark.library.query.tag_names import folded
+from earmark.library.query.tag_names import fold_case
 
 COLUMNS = {"title": "title", "artist": "artist", "album": "album", "file-genre": "genre", "path": "path"}
 """The files' own fields, and the columns of the index that hold them."""
@@ -32,14 +33,14 @@ _OWN = ("title", "artist", "album", "file-genre")
 
 @dataclass(frozen=True)
 class Hit:
-    """A track that was found.
+    """A track found by a search.
 
     Attributes:
         path: absolute.
         content_key: of its audio.
         duration_seconds: None where it is not known.
         title, artist, album, genre: the file's own metadata, None where it has none.
-        score: rank by which it was found, 0..1; None where nothing was ranked.
+        score: its rank, 0..1; None where the query ranks nothing.
         tags: (tag, score) of those that reach their threshold and do not contradict each other by the card's
             rules, highest first.
     """
@@ -56,14 +57,14 @@ class Hit:
 
 
 class Tracks:
-    """All tracks that can be searched: files that are there, with scores of the current model.
+    """All tracks that can be searched: existing files with scores of the current model.
 
     Attributes:
         model: that model.
-        keys: content keys, a track each.
+        keys: content key of every track.
         scores: ``(n_tags, n_tracks)`` float32, 0..1.
         durations: ``(n_tracks,)`` float64 in seconds, NaN where not known.
-        n_waiting: files that are there but have no scores of the current model yet.
+        n_waiting: existing files that have no scores of the current model yet.
     """
 
     def __init__(
@@ -85,8 +86,8 @@ class Tracks:
         """Read them.
 
         Args:
-            index: an open index; what is read stays when it is closed.
-            only: numbers (row ids) of the files that are wanted, and no others; all others then count as waiting.
+            index: an open index; the tracks can be used after it is closed.
+            only: row ids of the files to read; all others then count as waiting.
 
         Raises:
             DataError: nothing was scanned yet, or the index cannot be read.
@@ -130,21 +131,21 @@ class Tracks:
         return thresholds_of(self.model)
 
     def texts(self, field: str) -> list[str]:
-        """One of the files' own fields of all tracks, folded for comparing; empty where it is missing."""
+        """One of the files' own fields of all tracks, case-folded; empty where it is missing."""
         if field not in self._folded:
             if field == "path":
                 texts = [os.fsdecode(path) for path in self._paths]
             else:
                 texts = [text or "" for text in self._own[_OWN.index(field)]]
-            self._folded[field] = [folded(text) for text in texts]
+            self._folded[field] = [fold_case(text) for text in texts]
         return self._folded[field]
 
     def title(self, row: int) -> str | None:
-        """A track's own title."""
+        """The title in a track's own metadata."""
         return self._own[0][row]
 
     def hit(self, row: int, score: float | None = None) -> Hit:
-        """A track with all that is known of it."""
+        """A track with all its columns."""
         scores = self.scores[:, row]
         names = self.model.vocabulary.names
         over = np.flatnonzero(self.model.card.rules.keep(scores >= self.thresholds, scores, names))
@@ -171,17 +172,17 @@ class Tracks:
             ConfigError: a Query of another vocabulary.
         """
         query = parse_query(query, self.model.vocabulary) if isinstance(query, str) else query
-        rows, ranks = ranked(self, query)
+        rows, ranks = rank_tracks(self, query)
         return SearchResult(self, query, rows, ranks)
 
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        tracks: in which it was searched.
-        query: what was asked.
+        tracks: the tracks that were searched.
+        query: the query.
         rows: ``(n,)`` numbers of the tracks, highest rank first.
         ranks: ``(n,)`` float32, 0..1, or None where the query has no wanted tags.
     """
@@ -199,12 +200,12 @@ class SearchResult:
             yield self.tracks.hit(int(row), None if self.ranks is None else float(self.ranks[i]))
 
     def take(self, positions: npt.NDArray[Any] | slice) -> SearchResult:
-        """Some of them, by their places in this order, or in another order."""
+        """A part of the result, or another order, by positions in this one."""
         ranks = None if self.ranks is None else self.ranks[positions]
         return SearchResult(self.tracks, self.query, self.rows[positions], ranks)
 
     def without_copies(self) -> SearchResult:
-        """Each audio content once: of several files that hold it, the first in this order."""
+        """Each audio content once: of several files with the same audio, the first in this order."""
         seen: set[str] = set()
         kept = []
         for i, row in enumerate(self.rows):
@@ -215,9 +216,82 @@ class SearchResult:
         return self.take(np.array(kept, np.int64))
 
     def guessed_bounds(self) -> tuple[str, ...]:
-        """Tags of the query for which neither it nor the card gave a bound: DEFAULT_BOUND was taken."""
+        """Tags of the query for which neither it nor the card gives a bound, so that DEFAULT_BOUND was used."""
         if self.query.score is not None:
             return ()
         known = self.tracks.model.card.thresholds
         names = (tag.tag for tag in self.query.tags() if tag.bound is None and tag.tag not in known)
         return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, eq=False)
+class TopResults:
+    """The result of :func:`search_index`.
+
+    Attributes:
+        best: the best tracks, as many as were asked for; its ``tracks`` are these alone.
+        n_found: number of tracks for which the query holds.
+        n_tracks: number of tracks that were searched.
+    """
+
+    best: SearchResult
+    n_found: int
+    n_tracks: int
+
+
+def search_index(index: Index, query: str, limit: int | None = None) -> TopResults:
+    """Search an index once, without loading all of it.
+
+    Args:
+        index: an open index.
+        query: see :mod:`earmark.library.query.parser`.
+        limit: most tracks to return; None for all.
+
+    Raises:
+        QueryError: a text that is no query.
+        DataError: nothing was scanned yet, or the index cannot be read.
+    """
+    with index.snapshot():
+        model = index.current_model()
+        parsed = parse_query(query, model.vocabulary)
+        columns = _QueryColumns(index, model, parsed)
+        rows, ranks = rank_tracks(columns, parsed)
+        best = rows[:limit]
+        tracks = Tracks.load(index, only=None if len(best) == len(columns) else [columns.row_ids[row] for row in best])
+    tracks.n_waiting += len(tracks) - len(columns)  # tracks that are not shown do not wait
+    shown = np.array([tracks.rows_by_path[columns.paths[row]] for row in best], np.int64)
+    result = SearchResult(tracks, parsed, shown, None if ranks is None else ranks[:limit])
+    return TopResults(result, len(rows), len(columns))
+
+
+class _QueryColumns:
+    """The columns that one query uses, tracks by path."""
+
+    def __init__(self, index: Index, model: ModelRow, query: Query) -> None:
+        self.model = model
+        self.thresholds = thresholds_of(model)
+        fields = sorted(query.fields())
+        columns = ["f.path", "f.rowid", *(f"f.{COLUMNS[field]}" for field in fields)]
+        columns += ["a.duration_seconds"] if query.uses_durations() else []
+        columns += ["r.scores"] if query.tags() else []
+        statement = (
+            f"SELECT {', '.join(columns)} FROM files f "
+            "JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
+            f"{'LEFT JOIN audio a ON a.content_key = f.content_key ' if query.uses_durations() else ''}"
+            "WHERE f.status = 'ok'"
+        )
+        rows = sorted(index.rows(statement, (model.model_id,)))  # here, and not by SQLite: see Tracks.load
+        read = list(zip(*rows, strict=True)) or [()] * len(columns)
+        self.paths: Sequence[bytes] = read.pop(0)
+        self.row_ids: Sequence[int] = read.pop(0)
+        self._texts = {field: read.pop(0) for field in fields}
+        self.durations: npt.NDArray[np.float64] = np.array(read.pop(0) if query.uses_durations() else (), np.float64)
+        blobs = read.pop(0) if query.tags() else ()
+        self.scores: Floats = np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), len(model.vocabulary)).T
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def texts(self, field: str) -> list[str]:
+        """As :meth:`Tracks.texts`."""
+        return [fold_case(os.fsdecode(text or "")) for text in self._texts[field]]

@@ -1,4 +1,4 @@
-"""What is in a file: a key of its audio, whatever its metadata say, and the metadata that people read.
+"""The content of a file: a key of its audio, independent of its metadata, and the metadata that people read.
 
 Nothing is decoded: the key is a hash of the encoded audio. Title, artist and pictures may change, the file may be
 renamed, copied or padded; the key stays.
@@ -29,7 +29,7 @@ LABELS = {
     "album": ("TALB", "\xa9alb", "WM/AlbumTitle", "album"),
     "genre": ("TCON", "\xa9gen", "WM/Genre", "genre"),
 }
-"""The metadata that are kept, and their names in ID3, MP4, ASF, and in Vorbis comments and APE."""
+"""The metadata that are read, and their names in ID3, MP4, ASF, and in Vorbis comments and APE."""
 
 _DIGEST_BYTES = 16
 _BLOCK_BYTES = 1 << 20
@@ -38,10 +38,10 @@ _ANY_RATE_HZ = 16_000  # nothing is decoded, so no rate is used
 
 @dataclass(frozen=True)
 class Content:
-    """What a look at a file gives.
+    """A file's audio key and metadata.
 
     Attributes:
-        key: ``audio-`` and 32 hexadecimal digits; equal where codec, rate, channels and encoded audio are.
+        key: ``audio-`` and 32 hexadecimal digits; equal where codec, rate, channels and encoded audio are equal.
             ``bytes-`` and a hash of the whole file where no audio could be found in it.
         title, artist, album, genre: its metadata, None where it has none; several values are joined with "; ".
     """
@@ -53,7 +53,7 @@ class Content:
     genre: str | None = None
 
 
-def look_into(path: Path) -> Content:
+def read_content(path: Path) -> Content:
     """The key and the metadata of a file. The whole file is read once, nothing is decoded.
 
     Raises:
@@ -72,7 +72,7 @@ def look_into(path: Path) -> Content:
 
 
 def _demuxed(path: Path) -> Content | None:
-    """By way of the demuxer; None where it finds no audio."""
+    """The content as the demuxer finds it; None where it finds no audio."""
     with AudioStream(path, _ANY_RATE_HZ).open_container() as container:
         if not container.streams.audio:
             return None
@@ -89,7 +89,7 @@ def _demuxed(path: Path) -> Content | None:
         if not n_bytes:
             return None
         metadata = {**_lowered(container.metadata), **_lowered(stream.metadata)}
-    # FFmpeg gives the first of several genres, so its word counts only where mutagen knows nothing.
+    # FFmpeg gives only the first of several genres, so mutagen's value takes precedence.
     labels = {name: metadata[name] for name in LABELS if name in metadata} | _labels(path)
     return Content(f"audio-{digest.hexdigest()}", **labels)
 
@@ -99,7 +99,7 @@ def _lowered(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _labels(path: Path) -> dict[str, str]:
-    """Title, artist, album and genre as mutagen reads them; what it does not know is left out."""
+    """Title, artist, album and genre as mutagen reads them; what it does not find is left out."""
     try:
         with path.open("rb") as file:
             tagged = mutagen.File(file)
@@ -111,7 +111,7 @@ def _labels(path: Path) -> dict[str, str]:
 
 
 def _ape(file: BinaryIO) -> dict[str, str]:
-    """What the APEv2 tag says that some MP3s have, besides an ID3 tag or in its place."""
+    """Labels of the APEv2 tag that some MP3s have, besides an ID3 tag or in its place."""
     file.seek(0)
     try:
         return _labels_in(APEv2(file))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import AudioError, ModelError
-from earmark.library.index.rows import results_id
+from earmark.library.index.rows import weights_id
 from earmark.tagging.pipeline import Progress
 from earmark.tagging.runtime import find_model, read_card
 from earmark.tagging.tagger import Tagger, TagScores
@@ -24,7 +25,7 @@ class ScanTagger(Protocol):
 
     @property
     def weights_sha256(self) -> str:
-        """What tells it from other models: results of other weights are stale."""
+        """Identifies the model: results of other weights are stale."""
 
     @property
     def embedding_dims(self) -> int | None:
@@ -32,7 +33,7 @@ class ScanTagger(Protocol):
 
     @property
     def damaged(self) -> Literal["error", "tag"]:
-        """What it does with files that are known to lack audio."""
+        """What it does with truncated files."""
 
     def tag_many(
         self, paths: Iterable[str | Path], *, jobs: int | None, errors: Literal["return"], on_progress: Progress | None
@@ -50,7 +51,7 @@ class LazyTagger:
     Attributes:
         path: the ONNX file.
         card: its card.
-        weights_sha256: of the whole ONNX file, with the number of windows where only some are heard.
+        weights_sha256: of the whole ONNX file, with the number of windows where only some are used.
         embedding_dims: as its card says.
 
     Raises:
@@ -67,7 +68,7 @@ class LazyTagger:
         self.path = find_model(model)
         self.card: ModelCard = read_card(self.path)
         with self.path.open("rb") as file:
-            self.weights_sha256: str = results_id(hashlib.file_digest(file, "sha256").hexdigest(), windows)
+            self.weights_sha256: str = weights_id(hashlib.file_digest(file, "sha256").hexdigest(), windows)
         self.windows = windows
         self.damaged: Literal["error", "tag"] = damaged
         self.embedding_dims: int | None = self.card.embedding_dims
@@ -84,11 +85,7 @@ class LazyTagger:
             if tagger.embedding_dims != self.embedding_dims:
                 raise ModelError(
                     f"{self.path}: gives embeddings of length {tagger.embedding_dims or 'none'}, but its card says "
-                    f"{self.embedding_dims or 'none'}: make both anew with `earmark export`"
+                    f"{self.embedding_dims or 'none'}: export both again with `earmark export`"
                 )
-            yield from tagger.tag_many(_put_back(first, paths), jobs=jobs, errors=errors, on_progress=on_progress)
-
-
-def _put_back(first: str | Path, rest: Iterator[str | Path]) -> Iterator[str | Path]:
-    yield first
-    yield from rest
+            paths = itertools.chain([first], paths)
+            yield from tagger.tag_many(paths, jobs=jobs, errors=errors, on_progress=on_progress)

@@ -1,4 +1,4 @@
-"""What a scan tells: its progress, and what it did: counts of files by what became of them, failures by reason, and speed."""
+"""A scan's progress and its results: counts of files by outcome, failures by reason, and speed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ OUTCOMES: dict[Outcome, str] = {
     "relabelled": "with other metadata than before, and the same audio",
     "moved": "moved or renamed",
     "returned": "missing before, and found again",
-    "retagged": "tagged anew, by another model or by --retry",
+    "retagged": "tagged again, by another model or by --retry",
     "failed": "failed",
     "failed_before": "failed before and not changed since (--retry tries them again)",
     "vanished": "gone before they could be read",
 }
-"""What can become of a file that is found, and how it is said. Every found file has exactly one of these."""
+"""The outcomes of a file, with their descriptions. Every file that is found has exactly one."""
 
 
 @dataclass
@@ -31,14 +31,14 @@ class ScanSummary:
     """Counts of a scan; they grow while it runs.
 
     Attributes:
-        outcomes: number of found files by what became of them, see :data:`OUTCOMES`.
-        deleted: files of the index that are gone; they stay in it as missing.
-        pruned: missing files that the index forgot.
-        tagged: recordings that the model listened to. Copies and moved files are recognised without.
-        audio_seconds: their length.
+        outcomes: number of files by outcome, see :data:`OUTCOMES`.
+        deleted: files of the index that are gone; they are kept as missing.
+        pruned: missing files that were removed from the index.
+        tagged: recordings that were tagged; copies and moved files need not be.
+        audio_seconds: their total duration.
         failures: reason -> files.
-        problems: folders and roots that could not be looked through, one line each.
-        seconds: the scan's length; while it runs, so far.
+        problems: folders and roots that could not be searched, one line each.
+        seconds: wall time of the scan; so far, while it runs.
         finished: False while it runs, and where it was stopped.
     """
 
@@ -60,12 +60,12 @@ class ScanSummary:
 
     @property
     def n_found(self) -> int:
-        """Files found so far that something became of."""
+        """Files that have an outcome so far."""
         return sum(self.outcomes.values())
 
     @property
     def x_real_time(self) -> float:
-        """Seconds of audio tagged in a second."""
+        """Seconds of audio tagged per second."""
         return self.audio_seconds / max(self.seconds, 1e-6)
 
     @property
@@ -75,7 +75,7 @@ class ScanSummary:
 
     @property
     def did_something(self) -> bool:
-        """Anything that a person who follows a library wants to hear of."""
+        """Whether anything happened that is worth reporting while a library is watched."""
         quiet = ("unchanged", "failed_before")
         return bool(self.problems or self.deleted or self.pruned) or any(
             n for outcome, n in self.outcomes.items() if outcome not in quiet
@@ -87,7 +87,7 @@ class ScanSummary:
         self.failures.setdefault(reason, []).append(path)
 
     def stop(self) -> None:
-        """The clock stops."""
+        """Stop the clock."""
         if self._seconds is None:
             self._seconds = time.monotonic() - self._started
 
@@ -111,20 +111,20 @@ class ScanSummary:
         }
 
 
-class ScanWatcher:
-    """What a scan tells while it runs; a subclass shows it. Called from any thread, one call at a time or not."""
+class ScanProgress:
+    """Callbacks of a running scan; a subclass shows them. They are called from any thread, also at the same time."""
 
-    def found(self, n_files: int) -> None:
-        """So many files were found so far."""
+    def on_found(self, n_files: int) -> None:
+        """Number of files found so far."""
 
-    def begins(self, n_files: int, n_bytes: int) -> None:
-        """The walk is over; so many files, so many bytes, have to be read."""
+    def on_start(self, n_files: int, n_bytes: int) -> None:
+        """The search is over; this many files and bytes have to be read."""
 
-    def done(self, path: Path, n_bytes: int) -> None:
-        """One of these files is done."""
+    def on_done(self, path: Path, n_bytes: int) -> None:
+        """One of these files has been processed."""
 
-    def heard(self, seconds: float) -> None:
-        """The model has heard so many seconds more."""
+    def on_tagged(self, seconds: float) -> None:
+        """Seconds of audio that were tagged since the last call."""
 
-    def problem(self, text: str) -> None:
+    def on_problem(self, text: str) -> None:
         """A file or a folder cannot be used."""

@@ -1,4 +1,4 @@
-"""What is on the disk, and how it differs from the index: told by size and time of change, no file is opened."""
+"""Compare the files on disk with the index, by size and time of change: no file is opened."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index
 from earmark.library.scan.content import Content
 
-Why = Literal["new", "changed", "stale", "retry"]
+Reason = Literal["new", "changed", "stale", "retry"]
+"""Why a file is read: "stale" has results of another model only, "retry" failed before."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """A file's row in the index. ``tagged``: the model has heard its audio. ``labels``: title, artist, album, genre."""
+class IndexedFile:
+    """A file's row in the index.
+
+    Attributes:
+        labels: title, artist, album, genre.
+        tagged: whether its audio has results of the current model.
+    """
 
     size: int
     mtime_ns: int
@@ -33,52 +39,61 @@ class Known:
     tagged: bool
 
     def same_file(self, status: os.stat_result) -> bool:
-        """Nothing says that it has changed."""
+        """Whether size and time of change are those of the index."""
         return (self.size, self.mtime_ns) == (status.st_size, status.st_mtime_ns)
 
 
 @dataclass(eq=False)
-class Todo:
+class PendingFile:
     """A file that has to be read.
 
     Attributes:
-        path, status: as it was found.
-        row: what the index knew of it.
-        why: what is to be done about it.
-        content: what a look into it gave; known beforehand where only the model is new.
+        path, status: as found.
+        row: its row in the index, None for a new file.
+        reason: why it has to be read.
+        content: as read from the file; known from the index where only the model is new.
     """
 
     path: Path
     status: os.stat_result
-    row: Known | None
-    why: Why
+    row: IndexedFile | None
+    reason: Reason
     content: Content | None = None
 
     @property
     def key(self) -> bytes:
-        """The path as the index keeps it."""
+        """The path as stored in the index."""
         return os.fsencode(self.path)
+
+    def was_modified(self) -> bool:
+        """Whether the file is gone or another one than when it was found: its key may then belong to neither."""
+        try:
+            now = self.path.stat()
+        except OSError:
+            return True
+        return (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns)
 
 
 @dataclass
 class Difference:
-    """Disk and index compared.
+    """The result of :func:`compare`.
 
     Attributes:
-        todo: files that have to be read, in the order of the walk.
-        unchanged: known and as they were; ``returned``: the same, but missing in between.
-        failed_before: known not to be taggable, and not changed since.
-        refused: path, what the system says of it, and why it cannot be tagged; told without opening it.
+        pending: files that have to be read, in the order of the walk.
+        unchanged: as in the index.
+        returned: as in the index, where they were marked as missing.
+        failed_before: could not be tagged before, and not changed since.
+        refused: path, status and reason for files that cannot be tagged, as seen without opening them.
         gone: rows of files under the roots that are no longer there, with their paths.
-        problems: roots and folders that could not be looked through.
+        problems: roots and folders that could not be searched, one line each.
     """
 
-    todo: list[Todo] = field(default_factory=list)
+    pending: list[PendingFile] = field(default_factory=list)
     unchanged: list[bytes] = field(default_factory=list)
     returned: list[bytes] = field(default_factory=list)
     failed_before: list[bytes] = field(default_factory=list)
     refused: list[tuple[Path, os.stat_result | None, str]] = field(default_factory=list)
-    gone: dict[bytes, Known] = field(default_factory=dict)
+    gone: dict[bytes, IndexedFile] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -92,7 +107,7 @@ def compare(
     prune: bool = False,
     on_found: Callable[[int], None] | None = None,
 ) -> Difference:
-    """Compare what lies under the roots with the index.
+    """Compare the files under the roots with the index.
 
     Args:
         index: the index; it is only read.
@@ -100,15 +115,15 @@ def compare(
         model: whose results count.
         retry: read again what failed before.
         retry_truncated: read again what failed for being truncated.
-        prune: believe that a root with nothing in it is empty; otherwise its files are not taken for gone.
-        on_found: told the number of files found so far, now and then.
+        prune: take a root without files for empty; otherwise its files do not count as gone.
+        on_found: called now and then with the number of files found so far.
     """
     folders = [Path(os.path.abspath(Path(root).expanduser())) for root in roots]  # noqa: PTH100  links stay links
-    known: dict[bytes, Known] = {}
+    known: dict[bytes, IndexedFile] = {}
     for folder in folders:
         known.update(_rows_under(index, folder, model))
     out = Difference()
-    reachable = [folder for folder in folders if _can_be_looked_through(folder, known, prune, out)]
+    reachable = [folder for folder in folders if _is_searchable(folder, known, prune, out)]
     seen: set[bytes] = set()
     unreadable: list[bytes] = []
     for found in find_audio(reachable):
@@ -122,7 +137,7 @@ def compare(
         seen.add(path)
         if on_found is not None and len(seen) % 500 == 0:
             on_found(len(seen))
-        _sort_in(found.path, path, known.get(path), out, retry, retry_truncated)
+        _classify(found.path, path, known.get(path), out, retry, retry_truncated)
     if on_found is not None:
         on_found(len(seen))
     protected = unreadable + [os.fsencode(folder) for folder in _empty_roots(reachable, seen, known, prune, out)]
@@ -134,7 +149,7 @@ def compare(
     return out
 
 
-def _rows_under(index: Index, folder: Path, model: ModelRow) -> dict[bytes, Known]:
+def _rows_under(index: Index, folder: Path, model: ModelRow) -> dict[bytes, IndexedFile]:
     top = os.fsencode(folder)
     below = top.rstrip(os.sep.encode()) + os.sep.encode()
     after = below[:-1] + bytes([below[-1] + 1])
@@ -148,7 +163,7 @@ def _rows_under(index: Index, folder: Path, model: ModelRow) -> dict[bytes, Know
     known = {}
     for path, size, mtime_ns, inode, key, status, error, truncated, first_seen, *labels, tagged in rows:
         title, artist, album, genre = labels
-        known[path] = Known(
+        known[path] = IndexedFile(
             size=size,
             mtime_ns=mtime_ns,
             inode=inode,
@@ -163,7 +178,7 @@ def _rows_under(index: Index, folder: Path, model: ModelRow) -> dict[bytes, Know
     return known
 
 
-def _can_be_looked_through(folder: Path, known: dict[bytes, Known], prune: bool, out: Difference) -> bool:
+def _is_searchable(folder: Path, known: dict[bytes, IndexedFile], prune: bool, out: Difference) -> bool:
     try:
         if folder.exists():
             return True
@@ -181,9 +196,9 @@ def _can_be_looked_through(folder: Path, known: dict[bytes, Known], prune: bool,
 
 
 def _empty_roots(
-    folders: list[Path], seen: set[bytes], known: dict[bytes, Known], prune: bool, out: Difference
+    folders: list[Path], seen: set[bytes], known: dict[bytes, IndexedFile], prune: bool, out: Difference
 ) -> list[Path]:
-    """Folders with no audio in them any more, which smells of a drive that is not connected."""
+    """Folders with no audio in them any more: the drive may not be connected."""
     empty = []
     for folder in folders:
         top = os.fsencode(folder)
@@ -203,16 +218,18 @@ def _is_under(path: bytes, top: bytes) -> bool:
     return path == top or path.startswith(top.rstrip(os.sep.encode()) + os.sep.encode())
 
 
-def _sort_in(path: Path, key: bytes, row: Known | None, out: Difference, retry: bool, retry_truncated: bool) -> None:
+def _classify(
+    path: Path, key: bytes, row: IndexedFile | None, out: Difference, retry: bool, retry_truncated: bool
+) -> None:
     try:
         status = path.stat()
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        reason = "no such file" if missing else f"cannot be read ({error.strerror or error})"
-        if row is not None and row.error == reason and not retry:
+        message = "no such file" if missing else f"cannot be read ({error.strerror or error})"
+        if row is not None and row.error == message and not retry:
             out.failed_before.append(key)
         else:
-            out.refused.append((path, None, reason))
+            out.refused.append((path, None, message))
         return
     if row is not None and row.same_file(status):
         if row.error is not None:
@@ -220,20 +237,20 @@ def _sort_in(path: Path, key: bytes, row: Known | None, out: Difference, retry: 
             if not again:
                 out.failed_before.append(key)
                 return
-            why: Why = "retry"
+            reason: Reason = "retry"
         elif row.tagged:
             (out.returned if row.status == "missing" else out.unchanged).append(key)
             return
         else:
-            why = "stale"
+            reason = "stale"
     else:
-        why = "new" if row is None else "changed"
+        reason = "new" if row is None else "changed"
     if not stat.S_ISREG(status.st_mode):
         out.refused.append((path, status, "is not a regular file"))
     elif status.st_size == 0:
         out.refused.append((path, status, "the file is empty (0 bytes)"))
     else:
         content = None
-        if why == "stale" and row is not None and row.content_key is not None:
+        if reason == "stale" and row is not None and row.content_key is not None:
             content = Content(row.content_key, *row.labels)
-        out.todo.append(Todo(path, status, row, why, content))
+        out.pending.append(PendingFile(path, status, row, reason, content))

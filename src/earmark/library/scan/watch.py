@@ -1,4 +1,4 @@
-"""Following changes below folders, so that a scan can be made when there is something to do."""
+"""Watch folders for changes, so that a scan runs when there is something to do."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from watchfiles import Change
 
 _TICK_MILLISECONDS = 500
-_UNTOLD = "Unable to decode path"  # watchfiles cannot tell of such names
+_UNDECODABLE = "Unable to decode path"  # watchfiles cannot report such names
 
 
-def follow(
+def watch_folders(
     roots: Iterable[str | Path], index: Path, *, quiet_seconds: float = 2.0, longest_seconds: float = 30.0
 ) -> Iterator[None]:
     """Yield at once, and then each time that audio files or folders below the roots have changed. Never ends by itself.
@@ -27,8 +27,8 @@ def follow(
 
     Args:
         roots: folders and files, all of which exist.
-        index: the index, which may lie below a root: its own changes do not count.
-        quiet_seconds: changes are gathered until nothing has changed for so long, ...
+        index: the index, which may be below a root: its own changes do not count.
+        quiet_seconds: changes are collected until nothing has changed for so long, ...
         longest_seconds: ... or so much time has passed: copying an album is one change.
 
     Raises:
@@ -48,11 +48,11 @@ def follow(
             return False
         if has_audio_suffix(path):
             return True
-        # A folder that was moved or deleted is told by its own name only.
+        # Of a folder that was moved or deleted, only its own name is reported.
         return change is watchfiles.Change.deleted or os.path.isdir(name)  # noqa: PTH112
 
     def rounds() -> Iterator[bool]:
-        """Whether something has changed, again and again; the first word comes when watching has begun."""
+        """Whether something has changed, again and again; the first value comes when watching has begun."""
         for changes in watchfiles.watch(
             *folders,
             watch_filter=counts,
@@ -72,10 +72,10 @@ def follow(
                     begun = True
                     yield
         except RuntimeError as error:
-            if _UNTOLD not in str(error):
+            if _UNDECODABLE not in str(error):
                 raise DataError(
                     f"the folders cannot be watched ({error}); without --watch, a scan now and then finds the same changes"
                 ) from error
-            # A name that is not UTF-8 ends the watching: it begins anew, and what was missed counts as a change.
+            # A name that is not UTF-8 ends the watching: restart it, and take what was missed for a change.
             time.sleep(quiet_seconds)
             begun = False

@@ -1,1 +1,1 @@
-"""Tags in people's files: what would be written, how it is written, and how it is undone."""
+"""Tags in the user's files: planned, written, logged and undone."""

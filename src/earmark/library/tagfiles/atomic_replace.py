@@ -1,6 +1,6 @@
-"""A file replaced by a changed copy of itself: all that concerns the file system, and nothing of what is in the file.
+"""Replace a file by a changed copy of itself: the file system's side, independent of what is in the file.
 
-Links are followed; owner, permissions, extended attributes and times go over to the copy.
+Links are followed; the copy gets owner, permissions, extended attributes and times of the file.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _SUFFIX_CHARACTERS = 12
 _TRIES = 100
 
 
-def resolved(path: Path) -> tuple[Path, os.stat_result, tuple[str, ...]]:
-    """The file that is meant, links followed; what the system says of it; and notes for the user.
+def resolve_file(path: Path) -> tuple[Path, os.stat_result, tuple[str, ...]]:
+    """Follow links to a file. Returns its path, its status, and notes for the user.
 
     Raises:
-        FileTagsError: it is not there, or no file.
+        FileTagsError: it does not exist, or is not a regular file.
     """
     try:
         real = path.resolve(strict=True)
@@ -43,10 +43,10 @@ def resolved(path: Path) -> tuple[Path, os.stat_result, tuple[str, ...]]:
     return real, status, tuple(notes)
 
 
-def blocked(real: Path, status: os.stat_result) -> str:
+def why_not_writable(real: Path, status: os.stat_result) -> str:
     """Why a file may not be replaced; empty where it may.
 
-    Renaming would get past a file's own permissions; they are its owner's wish, so they are asked first.
+    Renaming ignores the file's own permissions, so they are checked here.
     """
     if not status.st_mode & 0o222 or not os.access(real, os.W_OK):
         return "is read-only: left as it is"
@@ -56,8 +56,8 @@ def blocked(real: Path, status: os.stat_result) -> str:
     return ""
 
 
-def free_name(real: Path) -> Path:
-    """A hidden name beside the file, with its ending, which formats are told by."""
+def temporary_path(real: Path) -> Path:
+    """An unused hidden name beside the file, with the same ending."""
     suffix = real.suffix if len(real.suffix) <= _SUFFIX_CHARACTERS else ""
     for _ in range(_TRIES):
         name = real.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(4).hex()}{suffix}")
@@ -67,7 +67,7 @@ def free_name(real: Path) -> Path:
 
 
 def check_space(real: Path, n_bytes: int) -> None:
-    """Raises TagsError where the disk has no room for a copy."""
+    """Raises TagsError where the disk has not enough free space for a copy."""
     free = shutil.disk_usage(real.parent).free
     if free < n_bytes + _SPARE_BYTES:
         raise TagsError(
@@ -77,10 +77,10 @@ def check_space(real: Path, n_bytes: int) -> None:
 
 
 def copy_metadata(real: Path, temporary: Path, status: os.stat_result, *, keep_mtime: bool) -> None:
-    """Give the copy owner, permissions, extended attributes and, if asked to, times of the old file.
+    """Give the copy owner, permissions, extended attributes and, with ``keep_mtime``, times of the old file.
 
     Raises:
-        TagsError: the owner is somebody else, and we may not give files away.
+        TagsError: the file belongs to another user, and the process may not change the owner of the copy.
     """
     if sys.platform != "win32":
         made = temporary.stat()
@@ -98,13 +98,13 @@ def copy_metadata(real: Path, temporary: Path, status: os.stat_result, *, keep_m
         os.fsync(file.fileno())
 
 
-def identity(status: os.stat_result) -> tuple[int, int, int]:
-    """What tells a file from another one, or from itself before a change."""
+def file_signature(status: os.stat_result) -> tuple[int, int, int]:
+    """Inode, size and time of change: they differ between files, and after any change of one."""
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system can be asked to."""
+    """Make the new name survive a power cut, where the system can do that."""
     if sys.platform == "win32":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -116,8 +116,8 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def system_reason(error: OSError) -> str:
-    """One line for people."""
+def describe_os_error(error: OSError) -> str:
+    """An error of the system as one line for people."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full: left as it is"
     if error.errno == errno.EROFS:

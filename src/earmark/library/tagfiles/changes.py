@@ -1,4 +1,4 @@
-"""What would be written into a file: pure, from what it holds, what was heard in it, and what the person wants."""
+"""Plan what is written into a file, from its current tags, its scores, and the user's policy. Nothing is read or written."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ import numpy.typing as npt
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
-from earmark.library.tagfiles.fields import FIELDS, OWN_FIELDS, SHARED_FIELDS, Field
-from earmark.library.tagfiles.formats.base import Values
+from earmark.library.tagfiles.formats.base import FIELDS, OWN_FIELDS, SHARED_FIELDS, Field, Values
 from earmark.library.tagfiles.mapping import TagMapping
 
 Mode = Literal["fill", "merge", "overwrite"]
-"""fill: empty fields only. merge: add values that are not there. overwrite: replace what is there."""
+"""fill: only empty fields. merge: add missing values. overwrite: replace existing values."""
 
 
 @dataclass(frozen=True)
-class Policy:
-    """What a person wants written.
+class WritePolicy:
+    """What the user wants written.
 
     Attributes:
-        mapping: which tags, and under which words.
-        mode: see :data:`Mode`. Fields of our own are always kept in step.
-        threshold: least score of a tag; None for each tag's own of the model's card. A tag for which the card has
-            none is then never written.
-        max_genres, max_moods: values of ours in these fields at most, highest scores first; 0 writes none.
+        mapping: which tags are written, and as which words.
+        mode: see :data:`Mode`. Fields of our own are always updated.
+        threshold: lowest score of a tag, 0 to 1; None for each tag's own from the model's card. A tag for which the card
+            has none is then never written.
+        max_genres, max_moods: most values written into these fields, highest scores first; 0 writes none.
         scores: also write scores and the model's name into fields of our own.
     """
 
@@ -51,8 +50,8 @@ class Policy:
         if problems:
             raise ConfigError(problems)
 
-    def at_most(self, field: Field) -> int:
-        """Values of ours in a field that is shared with other programs."""
+    def max_values(self, field: Field) -> int:
+        """Most values that are written into a field that is shared with other programs."""
         return self.max_genres if field == "genre" else self.max_moods
 
 
@@ -67,20 +66,20 @@ class Change:
 
 @dataclass(frozen=True)
 class Kept:
-    """A field that stays as it is though other values were heard."""
+    """A field that keeps its values, though the scores suggest others."""
 
     field: Field
     values: Values
-    heard: Values
+    suggested: Values
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done to one file.
+    """The changes of one file.
 
     Attributes:
         changes: fields that change, in the order of :data:`earmark.library.tagfiles.fields.FIELDS`.
-        kept: fields that have values already; ``--merge`` or ``--overwrite`` would change them.
+        kept: fields with existing values, which only ``--merge`` or ``--overwrite`` would change.
     """
 
     changes: tuple[Change, ...] = ()
@@ -90,39 +89,39 @@ class Plan:
         return bool(self.changes)
 
 
-def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: Policy) -> dict[Field, Values]:
-    """What the scores ``(n_tags,)`` of a file say about each field, highest scores first; empty where nothing holds.
+def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: WritePolicy) -> dict[Field, Values]:
+    """Values for each field from the scores ``(n_tags,)`` of a file, highest scores first; empty where no tag reaches them.
 
-    Under the card's thresholds, its rules hold, too: values never contradict each other.
+    With the thresholds of the card, its rules apply, too: values never contradict each other.
     """
     values = np.asarray(scores, np.float64)
     names = card.vocabulary.names
-    reached = values >= np.array([_least(name, card, policy) for name in names])
+    reached = values >= np.array([_threshold(name, card, policy) for name in names])
     if policy.threshold is None:
         reached = card.rules.keep(reached, values, names)
     holding = [names[i] for i in np.argsort(-values, kind="stable") if reached[i] and policy.mapping.allows(names[i])]
     wanted: dict[Field, Values] = {}
     for field in SHARED_FIELDS:
-        words = dict.fromkeys(word for tag in holding for word in policy.mapping.of(field, tag))
-        wanted[field] = tuple(words)[: policy.at_most(field)]
+        words = dict.fromkeys(word for tag in holding for word in policy.mapping.words_for(field, tag))
+        wanted[field] = tuple(words)[: policy.max_values(field)]
     score = dict(zip(names, values, strict=True))
     wanted["scores"] = tuple(f"{tag}={score[tag]:.3f}" for tag in holding) if policy.scores else ()
     wanted["model"] = (f"{card.name} {card.version}",) if wanted["scores"] else ()
     return wanted
 
 
-def _least(tag: str, card: ModelCard, policy: Policy) -> float:
+def _threshold(tag: str, card: ModelCard, policy: WritePolicy) -> float:
     return card.thresholds.get(tag, np.inf) if policy.threshold is None else policy.threshold
 
 
 def plan(current: Mapping[Field, Values], wanted: Mapping[Field, Values], mode: Mode) -> Plan:
-    """The changes that a mode allows, from what a file holds to what is wanted in it."""
+    """The changes from current to wanted values that a mode allows."""
     changes, kept = [], []
     for field in FIELDS:
         before, want = current.get(field, ()), wanted.get(field, ())
         if not want:
             continue
-        new = tuple(value for value in want if value.casefold() not in _said(before))
+        new = tuple(value for value in want if value.casefold() not in _present(before))
         if field in OWN_FIELDS or mode == "overwrite" or not before:
             after = want
         elif mode == "merge":
@@ -136,15 +135,17 @@ def plan(current: Mapping[Field, Values], wanted: Mapping[Field, Values], mode: 
     return Plan(tuple(changes), tuple(kept))
 
 
-def _said(values: Values) -> set[str]:
-    """What a field says already, also as "a; b" in one value."""
+def _present(values: Values) -> set[str]:
+    """Values that a field has already, also as parts of "a; b", folded."""
     return {part.strip().casefold() for value in values for part in (value, *value.split(";"))}
 
 
 def diff_lines(plan: Plan) -> list[str]:
-    """A plan for people, one line a field. ``|`` stands between values that are stored apart."""
+    """A plan as text, one line per field. ``|`` separates values."""
     lines = [f"{item.field:<7} {_shown(item.before)} -> {_shown(item.after)}" for item in plan.changes]
-    lines += [f"{item.field:<7} {_shown(item.values)} stays (heard: {_shown(item.heard)})" for item in plan.kept]
+    lines += [
+        f"{item.field:<7} {_shown(item.values)} stays (suggested: {_shown(item.suggested)})" for item in plan.kept
+    ]
     return lines
 
 
@@ -153,5 +154,5 @@ def _shown(values: Values) -> str:
 
 
 def _printable(text: str) -> str:
-    """What a terminal cannot show, as escapes."""
+    """The text with characters that a terminal cannot show as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -1,7 +1,7 @@
-"""From a model's tags to a person's words: which tags may be written, into which field, and as what.
+"""Map a model's tags to the user's words: which tags are written, into which field, and as what.
 
-Without a file, tags of the categories genre and mood are written under their own names. A file is the whole list of
-what may be written::
+Without a file, tags of the categories genre and mood are written under their own names. A mapping file lists everything
+that may be written::
 
     [genre]
     "rock" = "Rock"
@@ -28,7 +28,7 @@ from mutagen.id3 import TCON
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
-from earmark.library.tagfiles.fields import SHARED_FIELDS, Field
+from earmark.library.tagfiles.formats.base import SHARED_FIELDS, Field
 
 _KNOWN_GENRES: dict[str, str] = {name.casefold(): name for name in TCON.GENRES}
 
@@ -38,40 +38,40 @@ class TagMapping:
     """What may be written.
 
     Attributes:
-        words: field -> tag -> the words for it, none where it is never written. Fields are genre and mood.
-        listed: whether the tags named here are all that may be written, as in a file; without one, other tags may
-            still stand among the scores.
+        words: field -> tag -> its words, none where it is never written. Fields are genre and mood.
+        listed: whether only the tags named here may be written, as with a file; otherwise the field of scores may hold
+            others, too.
     """
 
     words: Mapping[Field, Mapping[str, tuple[str, ...]]]
     listed: bool = False
 
-    def of(self, field: Field, tag: str) -> tuple[str, ...]:
+    def words_for(self, field: Field, tag: str) -> tuple[str, ...]:
         """The words for a tag in a field; none where it is not written there."""
         return self.words.get(field, {}).get(tag, ())
 
     def allows(self, tag: str) -> bool:
-        """Whether a tag may be written at all, be it among the scores."""
-        said = [words[tag] for words in self.words.values() if tag in words]
-        return any(said) if said else not self.listed
+        """Whether a tag may be written at all, if only among the scores."""
+        named = [words[tag] for words in self.words.values() if tag in words]
+        return any(named) if named else not self.listed
 
 
 def default_mapping(vocabulary: Vocabulary) -> TagMapping:
-    """Tags of the categories genre and mood under their own names, spelt as players spell them."""
+    """Tags of the categories genre and mood under their own names, spelled as players do."""
     return TagMapping(
         {
-            field: {tag.name: (_spelt(tag.name),) for tag in vocabulary if tag.category == field}
+            field: {tag.name: (_spell(tag.name),) for tag in vocabulary if tag.category == field}
             for field in SHARED_FIELDS
         }
     )
 
 
 def read_mapping(path: Path, vocabulary: Vocabulary) -> TagMapping:
-    """A mapping from a TOML file.
+    """Read a mapping from a TOML file.
 
     Raises:
-        ConfigError: it cannot be read, or names sections or tags that are not known, or words that no field can hold;
-            all problems at once.
+        ConfigError: it cannot be read, or has unknown sections or tags, or words that no field can hold; all problems at
+            once.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -105,12 +105,12 @@ def read_mapping(path: Path, vocabulary: Vocabulary) -> TagMapping:
     return TagMapping(words, listed=True)
 
 
-def template(card: ModelCard) -> str:
-    """A mapping file of all tags of a model, to be edited: what is written without a file, and the rest as comments."""
+def mapping_template(card: ModelCard) -> str:
+    """A mapping file of all tags of a model, to be edited: the default mapping, and other tags as comments."""
     lines = [
-        f"# What may be written into files of what {card.name} hears.",
+        f"# The tags of {card.name} that may be written into files.",
         '# A text, a list of texts (["Electronic", "Dance"]), or false to never write it.',
-        "# Tags that are not named are never written. Any tag may stand in either section.",
+        "# Tags that are not listed are never written. Any tag may be in either section.",
     ]
     for field in SHARED_FIELDS:
         lines += ["", f"[{field}]"]
@@ -124,7 +124,7 @@ def template(card: ModelCard) -> str:
 
 def _line(name: str, card: ModelCard) -> str:
     quiet = "" if name in card.thresholds else "  # no threshold of its own: written with --threshold only"
-    return f"{_quoted(name)} = {_quoted(_spelt(name))}{quiet}"
+    return f"{_quoted(name)} = {_quoted(_spell(name))}{quiet}"
 
 
 def _quoted(text: str) -> str:
@@ -132,7 +132,7 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _spelt(tag: str) -> str:
+def _spell(tag: str) -> str:
     """ "hip-hop" as ID3's list of genres spells it ("Hip-Hop"), other names with capitals."""
     return _KNOWN_GENRES.get(tag.casefold(), capwords(tag))
 
@@ -148,7 +148,7 @@ def _words(value: Any) -> tuple[str, ...] | None:
 
 
 def _wrong(text: str) -> str:
-    """Why no field can hold a text, or none can hold it so that it is read back."""
+    """Why no field can hold a text so that it is read back unchanged; empty where one can."""
     if not text or text != text.strip():
         return "must not be empty, or begin or end with white space"
     if not text.isprintable():

@@ -1,4 +1,4 @@
-"""Taking changes back: every field to its former state, where the file still has what we wrote."""
+"""Undo changes: every field returns to its former state, where the file still has what was written."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from earmark.core.errors import ConfigError, DataError, FileTagsError
 from earmark.library.tagfiles.changes import Change, Plan
-from earmark.library.tagfiles.fields import FIELDS
+from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.undo_log import Entry, Run, UndoLog
 from earmark.library.tagfiles.write import Request, Target, Written, read_state, write_tags
 
 
 @dataclass(frozen=True)
 class FileUndo:
-    """What undoing does to one file.
+    """The undo of one file's change.
 
     Attributes:
         path: the file.
-        plan: fields that go back; empty where it holds what it did before, or nothing may be taken back.
-        conflicts: fields that hold neither what was written nor what was there before, one line each: left alone.
+        plan: fields that are restored; may be empty.
+        conflicts: fields that hold neither the written nor the former values, one line each; they are left alone.
         notes: what a user should know, one line each.
         request: what to write.
     """
@@ -34,7 +34,7 @@ class FileUndo:
 
 
 def undone_by(runs: Sequence[Run], run: Run) -> Run | None:
-    """The last run that undid another, if any came to its end."""
+    """The last finished run that undid another, if any."""
     return next((each for each in reversed(runs) if each.undoes == run.name and each.finished), None)
 
 
@@ -59,7 +59,7 @@ def pick_run(runs: Sequence[Run], name: str | None, where: Path) -> Run:
 
 
 def plan_undo(entry: Entry, *, keep_mtime: bool = False) -> FileUndo:
-    """What can be taken back of one change. Raises FileTagsError where the file cannot be read, or is not there."""
+    """Plan the undo of one change. Raises FileTagsError where the file cannot be read."""
     state = read_state(entry.path)
     changes, conflicts, targets = [], [], {}
     for name in FIELDS:
@@ -71,13 +71,13 @@ def plan_undo(entry: Entry, *, keep_mtime: bool = False) -> FileUndo:
             targets[name] = Target(was.before, was.before_raw)
         elif now != was.before:
             conflicts.append(f"its {name} holds {list(now)!r} by now, not {list(was.after)!r}: left as it is")
-    if changes and state.blocked:
-        raise FileTagsError(state.blocked, entry.path)
+    if changes and state.not_writable:
+        raise FileTagsError(state.not_writable, entry.path)
     expected = {name: entry.fields[name].after for name in targets}
     request = Request(targets, expected, entry.content_key, keep_mtime=keep_mtime)
     return FileUndo(entry.path, Plan(tuple(changes)), tuple(conflicts), state.notes, request)
 
 
 def undo_file(undo: FileUndo, log: UndoLog) -> Written:
-    """Carry out one plan. Raises FileTagsError where that was not possible."""
+    """Carry out an undo. Raises FileTagsError where that is not possible."""
     return write_tags(undo.path, undo.request, log)

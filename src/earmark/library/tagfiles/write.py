@@ -1,7 +1,7 @@
-"""Tags into one file: copied, changed, checked, and only then put in the old one's place.
+"""Write tags into one file: it is copied, the copy is changed and checked, and only then replaces the file.
 
-Whatever happens on the way, power cuts included, the file is the old one or the new one. The audio is never touched:
-its key (:mod:`earmark.library.scan.content`) and a digest of all that is not ours must be the same before and after.
+Whatever happens, power cuts included, the file is either the old one or the new one. The audio never changes: its key
+(:mod:`earmark.library.scan.content`) and a digest of everything that is not ours must be the same before and after.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from earmark.audio.decoder import cause
 from earmark.core.errors import AudioError, FileTagsError
-from earmark.library.scan.content import Content, look_into
+from earmark.library.scan.content import Content, read_content
 from earmark.library.tagfiles.atomic_replace import (
-    blocked,
     check_space,
     copy_metadata,
-    free_name,
-    identity,
-    resolved,
+    describe_os_error,
+    file_signature,
+    resolve_file,
     sync_folder,
-    system_reason,
+    temporary_path,
+    why_not_writable,
 )
-from earmark.library.tagfiles.fields import FIELDS, Field
 from earmark.library.tagfiles.formats import FileTags, FormatInfo, TagsError, open_tags, probe_format
-from earmark.library.tagfiles.formats.base import Values
+from earmark.library.tagfiles.formats.base import FIELDS, Field, Values
 from earmark.library.tagfiles.undo_log import FieldChange, UndoLog
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a field is to hold: values, or its former state as the undo log has it."""
+    """New values of a field, or its former state as the undo log has it."""
 
     values: Values
     raw: Values | None = None
@@ -41,32 +41,32 @@ class Target:
 
 @dataclass(frozen=True)
 class FileState:
-    """What a file's tags say now.
+    """The current tags of a file.
 
     Attributes:
         path: the file, links followed.
         kind: its format, e.g. "MP3 (ID3v2.3)".
-        values: what stands in each field; a genre or mood that only stands where we do not write (RIFF's own list,
-            say) counts, so that it is not taken for empty.
+        values: of each field; a genre or mood that is only found where earmark does not write (in RIFF's own list,
+            say) counts, so that the field is not taken for empty.
         notes: what a user should know before it is written to.
-        blocked: why it cannot be written to (it is read-only, say); empty where it can.
+        not_writable: why it cannot be written to (it is read-only, say); empty where it can.
     """
 
     path: Path
     kind: str
     values: Mapping[Field, Values]
     notes: tuple[str, ...] = ()
-    blocked: str = ""
+    not_writable: str = ""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file as we left it.
+    """A file after it was written.
 
     Attributes:
         path: the file, links followed.
         content: the key of its audio, and its metadata.
-        status: what the system says of it; whatever changes it from now on, it is not this any more.
+        status: its status at that moment; a later change by others shows as a different one.
     """
 
     path: Path
@@ -76,9 +76,9 @@ class Written:
 
 @dataclass(frozen=True)
 class _Before:
-    """All that must be known of a file before it is changed."""
+    """The state of a file before it is changed."""
 
-    told: FormatInfo
+    info: FormatInfo
     status: os.stat_result
     key: str
     values: Mapping[Field, Values]
@@ -89,13 +89,13 @@ class _Before:
 
 @dataclass(frozen=True)
 class Request:
-    """What to write, and what must hold for it to be written.
+    """What to write, and under which conditions.
 
     Attributes:
-        targets: what each field is to hold; other fields stay.
-        expected: what :func:`read_state` said; the file is left alone where that is no longer so.
-        content_key: the audio's key that the scores belong to; None where they were made just now.
-        keep_mtime: leave the time of the last change as it was.
+        targets: new content of fields; other fields stay.
+        expected: values as :func:`read_state` gave them; the file is left alone where they have changed since.
+        content_key: the key of the audio that the scores belong to; None where it was tagged just now.
+        keep_mtime: keep the time of the last change.
     """
 
     targets: Mapping[Field, Target]
@@ -105,33 +105,36 @@ class Request:
 
 
 def read_state(path: Path) -> FileState:
-    """What a file's tags say. Raises FileTagsError where they cannot be read."""
-    real, status, notes = resolved(path)
+    """Read the tags of a file. Raises FileTagsError where they cannot be read."""
+    real, status, notes = resolve_file(path)
     try:
-        told = probe_format(real)
+        info = probe_format(real)
         with real.open("rb") as file:
-            tags = _opened(file, told)
+            tags = _open(file, info)
     except TagsError as error:
         raise FileTagsError(str(error), path) from error
     except OSError as error:
         raise FileTagsError(cause(error), path) from error
-    return FileState(real, tags.kind, _seen(tags, told), notes + tags.notes, blocked(real, status))
+    return FileState(real, tags.kind, _all_values(tags, info), notes + tags.notes, why_not_writable(real, status))
 
 
 def write_tags(path: Path, request: Request, log: UndoLog) -> Written:
-    """Write fields of one file, and tell what it is now.
+    """Write fields of one file.
 
-    The change is in the log before the file is replaced, and marked as done after. A link is followed; other names
-    (hard links) of the file keep the old content.
+    The change is logged before the file is replaced, and marked as done after. A link is followed; other names (hard
+    links) of the file keep the old content.
+
+    Returns:
+        The file as it is now.
 
     Raises:
-        FileTagsError: it was not done, and the file is as it was.
+        FileTagsError: nothing was written, and the file is unchanged.
     """
-    real, status, _ = resolved(path)
-    if reason := blocked(real, status):
+    real, status, _ = resolve_file(path)
+    if reason := why_not_writable(real, status):
         raise FileTagsError(reason, path)
     try:
-        before = _look(real, status)
+        before = _read_before(real, status)
         _check_expected(before, request)
         check_space(real, status.st_size)
         return _write(real, before, request, log)
@@ -140,11 +143,11 @@ def write_tags(path: Path, request: Request, log: UndoLog) -> Written:
     except AudioError as error:
         raise FileTagsError(error.reason, path) from error
     except OSError as error:
-        raise FileTagsError(system_reason(error), path) from error
+        raise FileTagsError(describe_os_error(error), path) from error
 
 
 def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Written:
-    temporary = free_name(real)
+    temporary = temporary_path(real)
     number = log.intend(
         real,
         temporary.name,
@@ -161,7 +164,7 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
         content = _check(temporary, before, request)
         copy_metadata(real, temporary, before.status, keep_mtime=request.keep_mtime)
         now = real.stat()
-        if identity(now) != identity(before.status):
+        if file_signature(now) != file_signature(before.status):
             raise TagsError("it was changed by another program meanwhile: left as it is, try again")
         status = temporary.stat()  # before anybody else can have changed it
         log.sync()
@@ -178,36 +181,38 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
 # Before ---------------------------------------------------------------------------------------------------
 
 
-def _look(real: Path, status: os.stat_result) -> _Before:
-    told = probe_format(real)
-    key = look_into(real).key
+def _read_before(real: Path, status: os.stat_result) -> _Before:
+    info = probe_format(real)
+    key = read_content(real).key
     with real.open("rb") as file:
-        tags = _opened(file, told)
+        tags = _open(file, info)
         foreign = tags.foreign(file)
         raw = {name: tags.raw(name) for name in FIELDS}
-    return _Before(told, status, key, _seen(tags, told), raw, foreign, tags.kind)
+    return _Before(info, status, key, _all_values(tags, info), raw, foreign, tags.kind)
 
 
-def _opened(file: object, told: FormatInfo) -> FileTags:
+def _open(file: BinaryIO, info: FormatInfo) -> FileTags:
     try:
-        return open_tags(file, told)  # type: ignore[arg-type]
+        return open_tags(file, info)
     except (TagsError, OSError):
         raise
     except Exception as error:
         raise TagsError(f"its tags cannot be read: they are damaged ({type(error).__name__}: {error})") from error
 
 
-def _seen(tags: FileTags, told: FormatInfo) -> dict[Field, Values]:
+def _all_values(tags: FileTags, info: FormatInfo) -> dict[Field, Values]:
+    """Values of all fields; genre and mood also from where earmark does not write."""
+    elsewhere: dict[Field, str] = {"genre": info.genre, "mood": info.mood}
     values = tags.all_values()
-    for name, elsewhere in (("genre", told.genre), ("mood", told.mood)):
-        if elsewhere and not values[name]:  # type: ignore[index]
-            values[name] = (elsewhere,)  # type: ignore[index]
+    for name, text in elsewhere.items():
+        if text and not values[name]:
+            values[name] = (text,)
     return values
 
 
 def _check_expected(before: _Before, request: Request) -> None:
     if not before.key.startswith("audio-"):
-        raise TagsError("holds no audio that can be told from the tags")
+        raise TagsError("its audio cannot be separated from its tags")
     if request.content_key is not None and request.content_key != before.key:
         raise TagsError("holds other audio than was scanned: run `earmark library scan` again")
     for name, values in request.expected.items():
@@ -221,7 +226,7 @@ def _check_expected(before: _Before, request: Request) -> None:
 def _change(temporary: Path, before: _Before, request: Request) -> None:
     with temporary.open("r+b") as file:
         try:
-            tags = open_tags(file, before.told)
+            tags = open_tags(file, before.info)
             for name, target in request.targets.items():
                 if target.raw is None or not tags.restore(name, target.raw):
                     tags.set(name, target.values)
@@ -237,9 +242,9 @@ def _change(temporary: Path, before: _Before, request: Request) -> None:
 
 
 def _check(temporary: Path, before: _Before, request: Request) -> Content:
-    """Is the copy the old file but for what was to be changed? Gives what is in it."""
+    """Check that the copy differs from the file only where it was to be changed. Returns its content."""
     with temporary.open("rb") as file:
-        tags = _opened(file, before.told)
+        tags = _open(file, before.info)
         for name in FIELDS:
             if name not in request.targets:
                 if tags.raw(name) != before.raw[name]:
@@ -252,7 +257,7 @@ def _check(temporary: Path, before: _Before, request: Request) -> Content:
                 raise TagsError(f"{name} {target.values!r} would be read back as {tags.values(name)!r}: left as it is")
         if tags.foreign(file) != before.foreign:
             raise TagsError("other tags of it, or its structure, would not survive unchanged: left as it is")
-    content = look_into(temporary)
+    content = read_content(temporary)
     if content.key != before.key:
         raise TagsError("its audio would not be found as it was: left as it is")
     return content

@@ -3,44 +3,81 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+import struct
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar
 
-from mutagen.asf import ASF, ASFUnicodeAttribute
-from mutagen.asf._attrs import ASFBaseAttribute
-from mutagen.asf._objects import (
-    ContentDescriptionObject,
-    ExtendedContentDescriptionObject,
-    HeaderExtensionObject,
-    MetadataLibraryObject,
-    MetadataObject,
-    PaddingObject,
+from mutagen.asf import (
+    ASF,
+    ASFBoolAttribute,
+    ASFByteArrayAttribute,
+    ASFDWordAttribute,
+    ASFGUIDAttribute,
+    ASFQWordAttribute,
+    ASFUnicodeAttribute,
+    ASFWordAttribute,
 )
 
-from earmark.library.tagfiles.fields import FIELDS, NAMES, Field
-from earmark.library.tagfiles.formats.base import Digest, FileTags, Values, size_of
-
-_MADE_ANEW = (
-    ContentDescriptionObject,
-    ExtendedContentDescriptionObject,
-    MetadataObject,
-    MetadataLibraryObject,
-    PaddingObject,
+from earmark.library.tagfiles.formats.base import (
+    FIELDS,
+    Digest,
+    Field,
+    FileTags,
+    FormatInfo,
+    Values,
+    register_tag_format,
+    size_of,
 )
 
+_ATTRIBUTE_TYPES = {
+    each.TYPE: each
+    for each in (
+        ASFUnicodeAttribute,
+        ASFByteArrayAttribute,
+        ASFBoolAttribute,
+        ASFDWordAttribute,
+        ASFQWordAttribute,
+        ASFWordAttribute,
+        ASFGUIDAttribute,
+    )
+}
 
+# Objects of the header (Advanced Systems Format Specification, section 10): mutagen writes the first five anew.
+_REWRITTEN = frozenset(
+    uuid.UUID(text).bytes_le
+    for text in (
+        "75B22633-668E-11CF-A6D9-00AA0062CE6C",  # content description
+        "D2D0A440-E307-11D2-97F0-00A0C95EA850",  # extended content description
+        "C5F8CBEA-5BAF-4877-8467-AA8C44FA4CCA",  # metadata
+        "44231C94-9498-49D1-A141-1D134E457054",  # metadata library
+        "1806D474-CADF-4509-A4BA-9AABCB96AAE8",  # padding
+    )
+)
+_HEADER_EXTENSION = uuid.UUID("5FBF03B5-A92E-11CF-8EE3-00C00C205365").bytes_le
+_HEADER_BYTES, _EXTENSION_BYTES = 30, 22  # before the first object in each
+
+
+@register_tag_format("asf")
 class AsfTags(FileTags):
     """Tags in attributes. A field keeps its place."""
 
+    label = "WMA"
+    names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
+        "genre": ("WM/Genre",),
+        "mood": ("WM/Mood",),
+        "scores": ("EARMARK/SCORES",),
+        "model": ("EARMARK/MODEL",),
+    }
     kind = "ASF"
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, _: FormatInfo) -> None:
         file.seek(0)
         self._file: Any = ASF(file)
         self._attributes: Any = self._file.tags
 
     def _mine(self, field: Field) -> list[int]:
-        wanted = NAMES[field].asf.casefold()
+        wanted = self.names[field][0].casefold()
         return [i for i, (name, _) in enumerate(self._attributes) if name.casefold() == wanted]
 
     def _pairs(self, field: Field) -> list[tuple[str, Any]]:
@@ -55,7 +92,7 @@ class AsfTags(FileTags):
 
     def set(self, field: Field, values: Sequence[str]) -> None:
         pairs = self._pairs(field)
-        name = pairs[0][0] if pairs else NAMES[field].asf
+        name = pairs[0][0] if pairs else self.names[field][0]
         self._put(self._mine(field), [(name, ASFUnicodeAttribute(value)) for value in values])
 
     def restore(self, field: Field, raw: Sequence[str]) -> bool:
@@ -73,36 +110,43 @@ class AsfTags(FileTags):
 
     def foreign(self, file: BinaryIO, /) -> str:
         digest = Digest()
-        ours = {NAMES[field].asf.casefold() for field in FIELDS}
+        ours = {self.names[field][0].casefold() for field in FIELDS}
         # Which object of the header an attribute stands in is mutagen's choice, and with it the order.
         foreign = [(name, value) for name, value in self._attributes if name.casefold() not in ours]
         digest.add_sorted(_as_text(name, value, same_place=False).encode() for name, value in foreign)
         file.seek(16)
-        header_bytes = int.from_bytes(file.read(8), "little")
-        digest.add_sorted(_others(self._file._header))
-        digest.add_span(file, header_bytes, size_of(file))
+        n_bytes = int.from_bytes(file.read(8), "little")
+        file.seek(0)
+        digest.add_sorted(_other_objects(file.read(n_bytes)[_HEADER_BYTES:]))
+        digest.add_span(file, n_bytes, size_of(file))
         return digest.text()
 
 
-def _others(parent: Any) -> Iterator[bytes]:
-    """All objects of the header that hold no attributes."""
-    for item in parent.objects:
-        if isinstance(item, HeaderExtensionObject):
-            yield from _others(item)
-        elif not isinstance(item, _MADE_ANEW):
-            yield item.GUID + item.data
+def _other_objects(objects: bytes) -> Iterator[bytes]:
+    """The objects of a header that hold no attributes, each as its GUID and content."""
+    place = 0
+    while place + 24 <= len(objects):
+        guid, n_bytes = struct.unpack("<16sQ", objects[place : place + 24])
+        content = objects[place + 24 : place + n_bytes]
+        place += max(n_bytes, 24)
+        if guid == _HEADER_EXTENSION:
+            yield from _other_objects(content[_EXTENSION_BYTES:])
+        elif guid not in _REWRITTEN:
+            yield guid + content
 
 
 def _as_text(name: str, value: Any, *, same_place: bool = True) -> str:
     """An attribute as one line: type, language, stream, bytes, name. None and 0 differ in the object it stands in."""
-    coded = base64.b64encode(value._render()).decode()
+    # mutagen renders a value with what stands before it, which differs between the objects of the header.
+    data = value.render("")[8:] if value.TYPE == ASFBoolAttribute.TYPE else value.render_ml("")[14:]
+    coded = base64.b64encode(data).decode()
     place = (value.language, value.stream) if same_place else (value.language or 0, value.stream or 0)
     return f"{value.TYPE}:{place[0]}:{place[1]}:{coded}:{name}"
 
 
 def _from_text(text: str) -> tuple[str, Any]:
     kind, language, stream, coded, name = text.split(":", 4)
-    value = ASFBaseAttribute._get_type(int(kind))(
+    value = _ATTRIBUTE_TYPES[int(kind)](
         data=base64.b64decode(coded),
         language=None if language == "None" else int(language),
         stream=None if stream == "None" else int(stream),

@@ -1,43 +1,90 @@
-"""What a file's tags can do, whatever the format."""
+"""Tag formats: what an adapter must do, and the registry in which each is found by the container it serves.
+
+A new format is one module in this package: a subclass of :class:`FileTags` under :func:`register_tag_format`. The
+container is what FFmpeg reports, not the ending of the file's name.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, ClassVar, Literal, TypeVar, get_args
 
-from earmark.library.tagfiles.fields import FIELDS, Field
+from earmark.core.errors import ConfigError
+from earmark.core.registry import Registry
 
 Values = tuple[str, ...]
+
+Field = Literal["genre", "mood", "scores", "model"]
+
+FIELDS: tuple[Field, ...] = get_args(Field)
+"""The fields that earmark writes, in the order in which they are shown."""
+
+SHARED_FIELDS: tuple[Field, ...] = ("genre", "mood")
+"""Fields that other programs and people write, too. Existing values are only replaced on request."""
+
+OWN_FIELDS: tuple[Field, ...] = ("scores", "model")
+"""Fields of our own, always updated to the latest scores. No player shows them in place of something else."""
 
 _BLOCK_BYTES = 1 << 20
 
 
 class TagsError(Exception):
-    """Why tags cannot be read or written, one line without the path. For :mod:`earmark.library.tagfiles.write` to pass on."""
+    """Why tags cannot be read or written, one line without the path. :mod:`earmark.library.tagfiles.write` adds the path."""
+
+
+@dataclass(frozen=True)
+class FormatInfo:
+    """What FFmpeg reports about a file.
+
+    Attributes:
+        container: name of the format, e.g. "mp3"; several names are joined by commas, e.g. "mov,mp4,m4a".
+        codec: codec of the first audio stream.
+        genre, mood: from any of the file's tags, empty where there is none.
+    """
+
+    container: str
+    codec: str
+    genre: str = ""
+    mood: str = ""
 
 
 class FileTags(ABC):
     """The tags of one open file: read, changed in memory, and saved.
 
-    Whatever is not one of our fields goes back into the file byte for byte, also what mutagen does not understand.
+    Whatever is not one of our fields goes back into the file byte for byte, including what mutagen does not understand.
+
+    Args:
+        file: the open file.
+        info: what FFmpeg reports about it.
 
     Attributes:
-        kind: the format, for people, e.g. "MP3 (ID3v2.3)".
+        label: the formats that it serves, for people, e.g. "MP3, WAV, AIFF".
+        names: what each field is called in this format; the first name is written, all are read.
+        kind: the format for people, e.g. "MP3 (ID3v2.3)".
         notes: what a user should know about writing to this file, one line each.
+
+    Raises:
+        TagsError: the tags are damaged, or of a kind that cannot be written without loss.
     """
 
+    label: ClassVar[str]
+    names: ClassVar[Mapping[Field, tuple[str, ...]]]
     kind: str
     notes: tuple[str, ...] = ()
 
     @abstractmethod
+    def __init__(self, file: BinaryIO, info: FormatInfo) -> None: ...
+
+    @abstractmethod
     def values(self, field: Field) -> Values:
-        """What a person reads in a field; empty where the file has none."""
+        """The values of a field as a person reads them; empty where the file has none."""
 
     @abstractmethod
     def raw(self, field: Field) -> Values:
-        """How the file holds the field: text that :meth:`restore` turns back into the very same bytes."""
+        """The field exactly as stored, as text that :meth:`restore` turns back into the same bytes."""
 
     @abstractmethod
     def set(self, field: Field, values: Sequence[str]) -> None:
@@ -45,34 +92,83 @@ class FileTags(ABC):
 
     @abstractmethod
     def restore(self, field: Field, raw: Sequence[str]) -> bool:
-        """Put back what :meth:`raw` told. False where the file's tags are of another version by now."""
+        """Put back what :meth:`raw` gave. False where the file's tags have another version by now."""
 
     @abstractmethod
     def save(self, file: BinaryIO) -> None:
-        """Write to the file that they were read from, or to a copy of it."""
+        """Write to the file that the tags were read from, or to a copy of it."""
 
     @abstractmethod
     def foreign(self, file: BinaryIO, /) -> str:
-        """A digest of all in the file that is not ours: other fields, pictures, other chunks, and the audio."""
+        """A digest of everything in the file that is not ours: other fields, pictures, other chunks, and the audio."""
 
     def all_values(self) -> dict[Field, Values]:
         """Every field's values."""
         return {field: self.values(field) for field in FIELDS}
 
 
+# The registry -----------------------------------------------------------------------------------------------
+
+
+class TagFormatError(ConfigError):
+    """A container has no adapter, or would have two."""
+
+
+TAG_FORMATS = Registry[type[FileTags]]("tag format", "earmark.tag_formats", error=TagFormatError)
+"""Adapters by container, as FFmpeg names it; of several names joined by commas, the first one."""
+
+AnyFileTags = TypeVar("AnyFileTags", bound=type[FileTags])
+
+
+def register_tag_format(*containers: str) -> Callable[[AnyFileTags], AnyFileTags]:
+    """Register a subclass of :class:`FileTags` as the adapter for some containers. docs/plugins.md has more on plugins.
+
+    Args:
+        containers: FFmpeg's names of the formats; of several joined by commas, the first one.
+
+    Raises:
+        TagFormatError: another adapter already serves one of the containers.
+    """
+
+    def register(adapter: AnyFileTags) -> AnyFileTags:
+        for container in containers:
+            TAG_FORMATS.add(adapter, name=container, source=adapter.__module__)
+        return adapter
+
+    return register
+
+
+def find_tag_format(container: str) -> type[FileTags]:
+    """The adapter for a container.
+
+    Raises:
+        TagsError: no adapter serves it; the message lists the formats that can be written.
+    """
+    try:
+        return TAG_FORMATS.get(container.split(",")[0])
+    except TagFormatError as error:
+        labels = dict.fromkeys(adapter.label for _, adapter in TAG_FORMATS.items())
+        raise TagsError(
+            f"tags are not written into this format ({container}), only into {', '.join(labels)}"
+        ) from error
+
+
+# For adapters -----------------------------------------------------------------------------------------------
+
+
 class Digest:
-    """A hash of parts, each of them with its length."""
+    """A hash of parts, each with its length."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
 
     def add(self, *parts: bytes) -> None:
-        """Add parts that lie in memory."""
+        """Add parts that are in memory."""
         for part in parts:
             self._hash.update(len(part).to_bytes(8, "little") + part)
 
     def add_sorted(self, parts: Iterable[bytes]) -> None:
-        """Add parts whose order means nothing."""
+        """Add parts whose order has no meaning."""
         self.add(*sorted(parts))
 
     def add_span(self, file: BinaryIO, start: int, end: int) -> None:

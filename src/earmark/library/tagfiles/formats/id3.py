@@ -1,31 +1,39 @@
 """ID3v2 tags: at the beginning of an MP3, in a chunk of a WAV or AIFF.
 
-mutagen would take every frame apart and write it anew, in its own order and without what it does not understand, and
-would make an ID3v1 tag anew from them. So it is given no frame to take apart but ours: all others are frames it does
-not know, which it keeps as they are.
+mutagen would parse every frame and write it anew, in its own order and without what it does not understand, and would
+make a new ID3v1 tag from them. So it is given no frame to parse: frames that it does not know it keeps as they are.
 """
 
 from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar, NoReturn
 
 from mutagen.aiff import AIFF
 from mutagen.id3 import ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, ParseID3v1, TextFrame
 from mutagen.wave import WAVE
 
-from earmark.library.tagfiles.fields import NAMES, Field
-from earmark.library.tagfiles.formats.base import Digest, FileTags, TagsError, Values, size_of
+from earmark.library.tagfiles.formats.base import (
+    Digest,
+    Field,
+    FileTags,
+    FormatInfo,
+    TagsError,
+    Values,
+    register_tag_format,
+    size_of,
+)
 from earmark.library.tagfiles.formats.id3_parts import (
     GENRES,
     NO_GENRE,
-    Header,
-    ape_of,
-    chunks,
+    decode_unsynchronised,
     is_latin1,
-    synchronised,
+    parse_frame,
+    read_ape,
+    render_frame,
+    riff_chunks,
     synchsafe,
     v1_number,
 )
@@ -36,27 +44,38 @@ _LENGTH_BYTES = 4
 _HEADER_BYTES = 10  # of a frame
 
 
-class _Unread:
-    """Stands for every frame that mutagen knows: it is recognised, and left as it is."""
+class _UnparsedFrames(dict[str, Any]):
+    """mutagen's table of frames, in which every name is known and no class is found: frames stay bytes.
 
-    @classmethod
-    def _fromData(cls, _header: Any, _flags: int, _data: bytes) -> None:  # noqa: N802  mutagen's name
-        raise NotImplementedError
-
-
-_LOADING = {"known_frames": dict.fromkeys(Frames, _Unread), "translate": False, "load_v1": False}
-
-
-class ID3Tags(FileTags):
-    """Tags in ID3v2, version 2.3 or 2.4 as it is found; 2.4 where the file has none.
-
-    Args:
-        file: the open file.
-        container: "mp3", "wav" or "aiff".
+    mutagen counts known names to find out how sizes are written, so an empty table would not do.
     """
 
-    def __init__(self, file: BinaryIO, container: str) -> None:
-        self._container = container
+    def __getitem__(self, name: str) -> NoReturn:
+        raise KeyError(name)
+
+
+_LOADING = {"known_frames": _UnparsedFrames(Frames), "translate": False, "load_v1": False}
+
+
+@register_tag_format("mp3", "wav", "aiff")
+class ID3Tags(FileTags):
+    """Tags in ID3v2, version 2.3 or 2.4 as found; 2.4 where the file has none.
+
+    Names are frames; ``TXXX:`` and a description for a user's own. ``TMOO`` belongs to ID3v2.4 but is what programs read
+    in v2.3, too; some write ``TXXX:MOOD`` instead. Several values are separated by NUL, also in v2.3, which defines no
+    separator: TagLib and mutagen read all of them, strict programs read the first one, and none shows "a; b".
+    """
+
+    label = "MP3, WAV, AIFF"
+    names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
+        "genre": ("TCON",),
+        "mood": ("TMOO", "TXXX:MOOD"),
+        "scores": ("TXXX:EARMARK_SCORES",),
+        "model": ("TXXX:EARMARK_MODEL",),
+    }
+
+    def __init__(self, file: BinaryIO, info: FormatInfo) -> None:
+        self._container = container = info.container
         self._was_there = True
         self._tags: Any = self._load(file)
         major = self._tags.version[1] if self._was_there else 4
@@ -71,11 +90,11 @@ class ID3Tags(FileTags):
         self._tags_end = self._tags.size if self._was_there and container == "mp3" else 0
         self._v1 = self._find_v1(file) if container == "mp3" else None
         self._v1_genre: int | None = None if self._v1 is None else self._v1[-1]
-        # Many programs read no ID3v1 where there is an ID3v2: what it says has to be said there, too.
+        # Many programs ignore ID3v1 where there is an ID3v2, so what it holds is copied there.
         self._from_v1 = self._rendered_v1() if self._v1 is not None and major == 4 else []
         if self._v1 is not None and not self._was_there:
             self.notes = ("an ID3v2.4 tag is added, with title, artist and so on as the ID3v1 tag has them",)
-        self._ape = ape_of(file) if container == "mp3" else None
+        self._ape = read_ape(file) if container == "mp3" else None
         if self._ape is not None:
             self.notes += ("its APEv2 tag stays as it is; players that prefer that one do not show what is written",)
 
@@ -95,10 +114,10 @@ class ID3Tags(FileTags):
         return holder.tags
 
     def _repaired(self, frame: bytes) -> bytes:
-        """A frame as it must stand in the tag that will be written: sizes are synchsafe, the tag is not unsynchronised.
+        """A frame as it is written: with a synchsafe size, in a tag that is not unsynchronised as a whole.
 
-        Old iTunes wrote plain sizes in ID3v2.4. A flag of the whole tag stands for one in every frame, and some
-        programs know no other.
+        Old iTunes wrote plain sizes in ID3v2.4. The flag of the whole tag applies to every frame, and some programs
+        set no other.
         """
         if self._major == 3:
             return frame
@@ -110,7 +129,7 @@ class ID3Tags(FileTags):
             else:
                 flags &= ~_UNSYNCHRONISED
                 n = _LENGTH_BYTES if flags & _HAS_LENGTH else 0
-                body = body[:n] + synchronised(body[n:])
+                body = body[:n] + decode_unsynchronised(body[n:])
         return struct.pack(">4s4sH", name, synchsafe(len(body)), flags) + body
 
     @staticmethod
@@ -124,23 +143,21 @@ class ID3Tags(FileTags):
     # Our frames ---------------------------------------------------------------------------------------
 
     def _found(self, place: str) -> Iterator[tuple[bytes, TextFrame]]:
-        """Frames of one place, as bytes and as mutagen reads them."""
+        """Frames of one name, as bytes and parsed."""
         name = place.partition(":")[0]
         for frame in self._frames:
             if frame[:4] != name.encode():
                 continue
-            flags = int.from_bytes(frame[8:10], "big")
-            try:
-                read = Frames[name]._fromData(Header(self._major), flags, frame[_HEADER_BYTES:])
-            except Exception:  # noqa: BLE001  a damaged frame: not ours to touch
+            read = parse_frame(frame, self._major)
+            if read is None:  # damaged: not ours to touch
                 continue
             if isinstance(read, TXXX) and read.desc.casefold() != place.partition(":")[2].casefold():
                 continue
             yield frame, read
 
     def _place(self, field: Field) -> str:
-        """Where the field stands, or the first of its places."""
-        places = NAMES[field].id3
+        """The name under which the file has the field, or the first of its names."""
+        places = self.names[field]
         return next((place for place in places if any(True for _ in self._found(place))), places[0])
 
     def values(self, field: Field) -> Values:
@@ -155,7 +172,7 @@ class ID3Tags(FileTags):
         return tuple(found)
 
     def raw(self, field: Field) -> Values:
-        frames = [frame for place in NAMES[field].id3 for frame, _ in self._found(place)]
+        frames = [frame for place in self.names[field] for frame, _ in self._found(place)]
         raw = [f"id3v2.{self._major}:{base64.b64encode(frame).decode()}" for frame in frames]
         if field == "genre" and self._v1_genre is not None:
             raw.append(f"id3v1:{self._v1_genre}")
@@ -175,7 +192,7 @@ class ID3Tags(FileTags):
         version = f"id3v2.{self._major}:"
         if any(text.startswith("id3v2.") and not text.startswith(version) for text in raw):
             return False  # another program changed the tag's version
-        for place in NAMES[field].id3:
+        for place in self.names[field]:
             self._remove(place)
         self._frames += [base64.b64decode(text.removeprefix(version)) for text in raw if text.startswith(version)]
         if all(frame in self._from_v1 for frame in self._frames):
@@ -195,23 +212,16 @@ class ID3Tags(FileTags):
         old = Encoding.LATIN1 if is_latin1(text) else Encoding.UTF16
         encoding = Encoding.UTF8 if self._major == 4 else old
         options = {"desc": description} if name == "TXXX" else {}
-        return self._framed(Frames[name](encoding=encoding, text=list(values), **options))
-
-    def _framed(self, frame: Any) -> bytes:
-        body: bytes = frame._writeData()
-        name: str = frame.FrameID
-        size = synchsafe(len(body)) if self._major == 4 else len(body).to_bytes(4, "big")
-        return struct.pack(">4s4sH", name.encode(), size, 0) + body
+        return render_frame(Frames[name](encoding=encoding, text=list(values), **options), self._major)
 
     def _rendered_v1(self) -> list[bytes]:
         read = ParseID3v1(self._v1, 4) or {}
-        return [self._framed(frame) for name, frame in read.items() if name != "TCON"]
+        return [render_frame(frame, 4) for name, frame in read.items() if name != "TCON"]
 
     # The file -----------------------------------------------------------------------------------------
 
     def save(self, file: BinaryIO) -> None:
         self._tags.unknown_frames = self._frames
-        self._tags._unknown_v2_version = self._major
         file.seek(0)
         if not self._frames:
             if self._was_there:
@@ -225,7 +235,7 @@ class ID3Tags(FileTags):
             file.write(self._v1[:-1] + bytes([self._v1_genre]))
 
     def _delete(self, file: BinaryIO) -> None:
-        """No frame is left, so no tag is."""
+        """Remove a tag in which no frame is left."""
         if self._container == "mp3":
             self._tags.delete(file, delete_v1=False)
         else:
@@ -233,14 +243,14 @@ class ID3Tags(FileTags):
 
     def foreign(self, file: BinaryIO, /) -> str:
         digest = Digest()
-        ours = [frame for names in NAMES.values() for place in names.id3 for frame, _ in self._found(place)]
+        ours = [frame for places in self.names.values() for place in places for frame, _ in self._found(place)]
         foreign = [frame for frame in self._frames if not any(frame is each for each in ours)]
         digest.add(*(frame for frame in foreign if frame not in self._from_v1))
         if self._container == "mp3":
-            # All behind the tag, but for the one byte of ID3v1 that is ours.
+            # All after the tag, except the one byte of ID3v1 that is ours.
             digest.add_span(file, self._tags_end, size_of(file) - (1 if self._v1 is not None else 0))
         else:
-            for name, start, end in chunks(file, "little" if self._container == "wav" else "big"):
+            for name, start, end in riff_chunks(file, "little" if self._container == "wav" else "big"):
                 if name.strip().upper() != b"ID3":
                     digest.add(name)
                     digest.add_span(file, start, end)

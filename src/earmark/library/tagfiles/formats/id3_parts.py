@@ -1,16 +1,16 @@
-"""What ID3 tags are made of, and what stands beside them in a file: numbers, genres, APEv2, chunks."""
+"""The parts of ID3 tags, and what is beside them in a file: frames, numbers, genres, APEv2, chunks."""
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from mutagen.apev2 import APENoHeaderError, APEv2
-from mutagen.id3 import TCON
-from mutagen.id3._util import unsynch
+from mutagen.id3 import ID3, TCON
 
-from earmark.library.tagfiles.fields import Field
-from earmark.library.tagfiles.formats.base import Values, size_of
+from earmark.library.tagfiles.formats.base import Field, Values, size_of
 
 GENRES = tuple(TCON.GENRES)
 """Names of the genres that ID3v1 has numbers for."""
@@ -19,28 +19,46 @@ NO_GENRE = 255
 """ID3v1's number for none of them."""
 
 
-class Header:
-    """What mutagen's frames ask of the tag that they stand in. Frames are repaired, so no flag is set."""
+_NOT_UNSYNCHRONISED = re.compile(rb"\xff(?:[\xe0-\xff]|\Z)")
+_TAG_HEADER_BYTES = 10
 
-    _V24, _V23, _V22 = (2, 4, 0), (2, 3, 0), (2, 2, 0)
-    f_unsynch = False
 
-    def __init__(self, major: int) -> None:
-        self.version = (2, major, 0)
+def parse_frame(frame: bytes, major: int) -> Any:
+    """A frame of an ID3v2.``major`` tag as mutagen parses it; None where it is damaged.
+
+    Example:
+        >>> parse_frame(b"TIT2" + bytes([0, 0, 0, 3, 0, 0]) + b"\\x03Hi", 4)
+        TIT2(encoding=<Encoding.UTF8: 3>, text=['Hi'])
+    """
+    tag = b"ID3" + bytes([major, 0, 0]) + synchsafe(len(frame)) + frame
+    try:
+        found = list(ID3(io.BytesIO(tag), translate=False, load_v1=False).values())
+    except Exception:  # noqa: BLE001  damage ends mutagen in many ways
+        return None
+    return found[0] if len(found) == 1 else None
+
+
+def render_frame(frame: Any, major: int) -> bytes:
+    """A frame as it is written into an ID3v2.``major`` tag."""
+    tag, file = ID3(), io.BytesIO()
+    tag.add(frame)
+    tag.save(file, v1=0, v2_version=major, v23_sep=None, padding=lambda _: 0)
+    return file.getvalue()[_TAG_HEADER_BYTES:]
 
 
 def synchsafe(number: int) -> bytes:
-    """Four times seven bits."""
+    """A number as ID3v2.4 writes sizes: four times seven bits."""
     return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
-def synchronised(data: bytes) -> bytes:
-    """Without the zeros that were put behind every 255; as it is where they lack, which some programs forget."""
-    try:
-        decoded: bytes = unsynch.decode(data)
-    except ValueError:
-        return data
-    return decoded
+def decode_unsynchronised(data: bytes) -> bytes:
+    """Data without the zero after each byte 255 (ID3v2.4, section 6.1); unchanged where such zeros are missing.
+
+    Example:
+        >>> decode_unsynchronised(b"a\\xff\\x00\\xe0"), decode_unsynchronised(b"a\\xff\\xe0")
+        (b'a\\xff\\xe0', b'a\\xff\\xe0')
+    """
+    return data if _NOT_UNSYNCHRONISED.search(data) else data.replace(b"\xff\x00", b"\xff")
 
 
 def is_latin1(text: str) -> bool:
@@ -58,7 +76,7 @@ def v1_number(genre: str) -> int:
     return folded.index(genre.casefold()) if genre.casefold() in folded else NO_GENRE
 
 
-def ape_of(file: BinaryIO) -> dict[Field, Values] | None:
+def read_ape(file: BinaryIO) -> dict[Field, Values] | None:
     """Genre and mood of an APEv2 tag at the end of an MP3; None where there is none. It is read, never written."""
     file.seek(0)
     try:
@@ -74,7 +92,7 @@ def ape_of(file: BinaryIO) -> dict[Field, Values] | None:
     return found
 
 
-def chunks(file: BinaryIO, order: Any) -> Iterator[tuple[bytes, int, int]]:
+def riff_chunks(file: BinaryIO, order: Any) -> Iterator[tuple[bytes, int, int]]:
     """Name, first byte and end of every chunk of a RIFF or IFF file."""
     end = size_of(file)
     place = 12

@@ -1,20 +1,28 @@
 """MP4 and M4A: iTunes's list of metadata atoms.
 
-As with ID3, mutagen is given our atoms only; all others it keeps as atoms that it could not read.
+As with ID3, mutagen interprets no atom: it writes back unchanged those that it could not read, and here these are all.
+Their list, ``_failed_atoms``, is private to mutagen; tests/library/test_mutagen.py checks what is used of it.
 """
 
 from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar
 
 from mutagen.id3 import TCON
 from mutagen.mp4 import MP4, AtomDataType, Atoms, MP4Tags
 
-from earmark.library.tagfiles.fields import FIELDS, NAMES, Field
-from earmark.library.tagfiles.formats.base import Digest, FileTags, Values
+from earmark.library.tagfiles.formats.base import (
+    FIELDS,
+    Digest,
+    Field,
+    FileTags,
+    FormatInfo,
+    Values,
+    register_tag_format,
+)
 
 _GENRES = tuple(TCON.GENRES)
 _OFFSETS = (b"stco", b"co64", b"tfhd")  # where the audio lies in the file: follows from all the rest
@@ -22,12 +30,10 @@ _FREE = b"free"
 
 
 class _Atoms(MP4Tags):  # type: ignore[misc]  # mutagen has no types for it
-    """The list of atoms, none of them read."""
+    """The list of atoms, none of them interpreted."""
 
     def load(self, atoms: Any, fileobj: BinaryIO) -> None:
         path = atoms.path(b"moov", b"udta", b"meta", b"ilst")
-        spaces = [atom.datalength for atom in path[-2].children if atom.name == _FREE]
-        self._padding = spaces[0] if spaces else 0
         for atom in path[-1].children:
             self._failed_atoms.setdefault(atom.name.decode("latin-1"), []).append(atom.read(fileobj)[1])
 
@@ -36,12 +42,23 @@ class _File(MP4):  # type: ignore[misc]
     MP4Tags = _Atoms
 
 
+@register_tag_format("mov")
 class Mp4Tags(FileTags):
-    """Tags in atoms. ``gnre``, the genre as a number, is read and gives way to ``©gen`` when a genre is written."""
+    """Tags in atoms: a name, or ``----:mean:name`` for a free one.
 
+    ``gnre``, the genre as a number, is read; ``©gen`` takes its place when a genre is written.
+    """
+
+    label = "M4A"
+    names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
+        "genre": ("\xa9gen", "gnre"),
+        "mood": ("----:com.apple.iTunes:MOOD",),
+        "scores": ("----:com.earmark:EARMARK_SCORES",),
+        "model": ("----:com.earmark:EARMARK_MODEL",),
+    }
     kind = "MP4"
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, _: FormatInfo) -> None:
         file.seek(0)
         self._file: Any = _File(file)
         if self._file.tags is None:
@@ -49,11 +66,14 @@ class Mp4Tags(FileTags):
         self._atoms: dict[str, list[bytes]] = self._file.tags._failed_atoms
 
     def _mine(self, field: Field) -> list[tuple[str, bytes]]:
-        names = {"genre": ("\xa9gen", "gnre")}.get(field, ("----",))
-        found = [(name, atom) for name in names for atom in self._atoms.get(name, ())]
-        if names == ("----",):
-            wanted = NAMES[field].mp4.casefold()
-            found = [(name, atom) for name, atom in found if _free_name(atom).casefold() == wanted]
+        found = []
+        for name in self.names[field]:
+            key = name.partition(":")[0]
+            found += [
+                (key, atom)
+                for atom in self._atoms.get(key, ())
+                if key == name or _free_name(atom).casefold() == name.casefold()
+            ]
         return found
 
     def values(self, field: Field) -> Values:
@@ -75,7 +95,7 @@ class Mp4Tags(FileTags):
         if not values:
             return
         data = b"".join(_atom(b"data", struct.pack(">2I", AtomDataType.UTF8, 0) + text.encode()) for text in values)
-        name, _, rest = NAMES[field].mp4.partition(":")
+        name, _, rest = self.names[field][0].partition(":")
         if name == "----":
             mean, _, free = rest.partition(":")
             data = _atom(b"mean", bytes(4) + mean.encode()) + _atom(b"name", bytes(4) + free.encode()) + data

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, BinaryIO
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar
 
 from mutagen.flac import FLAC, Padding, VCFLACDict
 from mutagen.oggflac import OggFLAC
@@ -11,8 +11,16 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggspeex import OggSpeex
 from mutagen.oggvorbis import OggVorbis
 
-from earmark.library.tagfiles.fields import FIELDS, NAMES, Field
-from earmark.library.tagfiles.formats.base import Digest, FileTags, TagsError, Values
+from earmark.library.tagfiles.formats.base import (
+    FIELDS,
+    Digest,
+    Field,
+    FileTags,
+    FormatInfo,
+    TagsError,
+    Values,
+    register_tag_format,
+)
 
 _OGG = {
     "vorbis": ("Ogg Vorbis", OggVorbis),
@@ -22,24 +30,28 @@ _OGG = {
 }
 
 
+@register_tag_format("flac", "ogg")
 class VorbisTags(FileTags):
-    """Tags in Vorbis comments. A field keeps its place and the case of its key.
+    """Tags in Vorbis comments. A field keeps its place and the case of its key."""
 
-    Args:
-        file: the open file.
-        codec: FFmpeg's name of the codec in an Ogg file; None for a FLAC file.
-    """
+    label = "FLAC, Ogg (Vorbis, Opus, FLAC, Speex)"
+    names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
+        "genre": ("GENRE",),
+        "mood": ("MOOD",),
+        "scores": ("EARMARK_SCORES",),
+        "model": ("EARMARK_MODEL",),
+    }
 
-    def __init__(self, file: BinaryIO, codec: str | None = None) -> None:
+    def __init__(self, file: BinaryIO, info: FormatInfo) -> None:
         file.seek(0)
-        self._codec = codec
+        self._in_ogg = info.container == "ogg"
         reader: Any = FLAC
-        if codec is None:
+        if not self._in_ogg:
             self.kind = "FLAC"
-        elif codec in _OGG:
-            self.kind, reader = _OGG[codec]
+        elif info.codec in _OGG:
+            self.kind, reader = _OGG[info.codec]
         else:
-            raise TagsError(f"tags cannot be written into Ogg {codec}")
+            raise TagsError(f"tags cannot be written into Ogg {info.codec}")
         self._file: Any = reader(file)
         if self._file.tags is None:
             self._file.add_tags()
@@ -54,7 +66,7 @@ class VorbisTags(FileTags):
             )
 
     def _mine(self, field: Field) -> list[int]:
-        key = NAMES[field].vorbis
+        key = self.names[field][0]
         return [i for i, (name, _) in enumerate(self._comments) if name.upper() == key]
 
     def _pairs(self, field: Field) -> list[tuple[str, str]]:
@@ -69,7 +81,7 @@ class VorbisTags(FileTags):
 
     def set(self, field: Field, values: Sequence[str]) -> None:
         pairs = self._pairs(field)
-        key = pairs[0][0] if pairs else NAMES[field].vorbis
+        key = pairs[0][0] if pairs else self.names[field][0]
         self._put(self._mine(field), [(key, value) for value in values])
 
     def restore(self, field: Field, raw: Sequence[str]) -> bool:
@@ -89,10 +101,10 @@ class VorbisTags(FileTags):
 
     def foreign(self, _: BinaryIO, /) -> str:
         digest = Digest()
-        ours = {NAMES[field].vorbis for field in FIELDS}
+        ours = {self.names[field][0] for field in FIELDS}
         digest.add(self._comments.vendor.encode())
         digest.add(*(f"{key}={value}".encode() for key, value in self._comments if key.upper() not in ours))
-        if self._codec is None:
+        if not self._in_ogg:
             for block in self._file.metadata_blocks:
                 if not isinstance(block, VCFLACDict | Padding):
                     digest.add(bytes([block.code]), block.write())

@@ -10,23 +10,25 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from earmark.audio.file_discovery import AudioFile, find_audio
+from earmark.cli.console import silence_stdout, stderr_console, stdout_console
+from earmark.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED
+from earmark.cli.progress import audio_bar
+from earmark.cli.tag.write import WriteOptions, WriteRun
 from earmark.cli.text import clock, printable
-from earmark.cli.write_options import WriteOptions, WriteRun
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError
 from earmark.core.json_records import failed_record, json_text
 from earmark.core.vocabulary import CATEGORIES
 from earmark.tagging.tagger import Tagger, TagScore, TagScores, Threshold, load_tagger
 
-EXIT_INTERRUPTED = 130  # 128 + SIGINT
-EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 _PATH_COLUMNS = 44
 NEAREST = 3
 """So many tags are named, as the highest, where none holds."""
@@ -52,8 +54,8 @@ class TagRun:
     ) -> None:
         self.top, self.threshold = top, threshold
         self.output_format, self.taggram_dir, self.jobs, self.quiet = output_format, taggram_dir, jobs, quiet
-        self.messages = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.rows = Console(highlight=False, soft_wrap=True)
+        self.messages = stderr_console()
+        self.rows = stdout_console()
         # A bar and rows on one terminal must come from one console, or they write into each other.
         self.bar = self.messages.is_terminal and not quiet
         if self.rows.is_terminal and self.bar:
@@ -103,8 +105,8 @@ class TagRun:
             )
             return EXIT_INTERRUPTED
         except BrokenPipeError:
-            # Whoever read stdout has gone (`earmark tag ... | head`): keep Python from writing to it again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # The reader of stdout has gone (`earmark tag ... | head`).
+            silence_stdout()
             return EXIT_BROKEN_PIPE
         self._sum_up("")
         return 1 if self.n_failed or (self.writing and self.writing.tally.n_failed) else 0
@@ -157,15 +159,7 @@ class TagRun:
         if not self.bar:
             yield _Advance(None, found)
             return
-        columns = (
-            TextColumn("tagging"),
-            BarColumn(),
-            TextColumn("{task.fields[files]} files"),
-            TextColumn("{task.fields[speed]:,.0f}x real time"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-        )
-        with Progress(*columns, console=self.messages, transient=True, refresh_per_second=5) as progress:
+        with audio_bar(self.messages) as progress:
             yield _Advance(progress, found)
 
 
@@ -177,7 +171,9 @@ class _Advance:
         self.started = time.monotonic()
         self.bytes = {id(item): _size(item.path) for item in found} if progress else {}
         if progress:
-            self.task = progress.add_task("", total=sum(self.bytes.values()), files=f"0/{self.n_files}", speed=0.0)
+            self.task = progress.add_task(
+                "tagging", total=sum(self.bytes.values()), files=f"0/{self.n_files} files", speed=0.0
+            )
 
     def heard(self, seconds: float) -> None:
         self.seconds += seconds
@@ -187,7 +183,7 @@ class _Advance:
     def file_done(self, item: AudioFile) -> None:
         self.n_done += 1
         if self.progress:
-            self.progress.update(self.task, advance=self.bytes[id(item)], files=f"{self.n_done}/{self.n_files}")
+            self.progress.update(self.task, advance=self.bytes[id(item)], files=f"{self.n_done}/{self.n_files} files")
 
 
 class _Table:

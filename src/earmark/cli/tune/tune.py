@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from earmark.cli.options import DecodingJobs, Device, Override, Quiet, RecipeRoot, Shards, out_option, with_root
 
 if TYPE_CHECKING:
     from earmark.tuning.run import TuningResult
@@ -21,7 +22,7 @@ def _list(wanted: bool) -> None:
 
     require_extra("train", "`earmark tune`", "torch", "lightning", "optuna", "yaml")
 
-    from earmark.cli.tune_progress import print_table
+    from earmark.cli.tune.progress import print_table
     from earmark.tuning.search import list_searches, load_search
 
     searches = {name: load_search(name) for name in list_searches()}
@@ -37,32 +38,23 @@ def tune(
             help="A search that comes with earmark (e.g. [bold]bristol[/bold], see --list), or a YAML file."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the search: trials, their runs, the best recipe.")],
-    root: Annotated[
-        str | None, typer.Option("--root", help="Where the dataset lies; short for -o data.root=DIR.")
-    ] = None,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),
-    ] = None,
+    out: Annotated[Path, out_option("Folder of the search: trials, their runs, the best recipe.")],
+    root: RecipeRoot = None,
+    override: Override = None,
     trials: Annotated[
         int | None, typer.Option("--trials", min=1, help="At most so many, instead of the search's own number.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that lies in --out.")] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the search in --out.")] = False,
+    device: Device = "auto",
     keep_audio: Annotated[
         Path | None,
         typer.Option(
             "--keep-audio", help="Keep decoded audio in this folder, so that each file is decoded once for all trials."
         ),
     ] = None,
-    shards: Annotated[
-        Path | None, typer.Option("--shards", help="Read audio from shards that `earmark data prepare` has made.")
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Files decoded side by side. Default: one a core.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    shards: Shards = None,
+    jobs: DecodingJobs = None,
+    quiet: Quiet = False,
     listing: Annotated[
         bool, typer.Option("--list", callback=_list, is_eager=True, help="List the searches and stop.")
     ] = False,
@@ -97,13 +89,11 @@ def tune(
 
     require_extra("train", "`earmark tune`", "torch", "lightning", "optuna", "yaml")
 
-    from earmark.cli.tune_progress import TerminalTuningWatcher
+    from earmark.cli.tune.progress import TerminalTuningWatcher
     from earmark.tuning.run import tune as run_search
     from earmark.tuning.search import load_search
 
-    overrides = list(override or ())
-    if root is not None:
-        overrides.append(f"data.root={json.dumps(str(Path(root).expanduser()))}")
+    overrides = with_root(override, None if root is None else Path(root).expanduser())
     loaded = load_search(search, trials=trials)
     advice = f"go on with --resume: `earmark tune {search} ... --out {out} --resume`"
     with exit_on_interrupt(advice), TerminalTuningWatcher(quiet=quiet) as watcher:
@@ -116,7 +106,7 @@ def tune(
             keep_audio=keep_audio,
             shards=shards,
             jobs=jobs,
-            watcher=watcher,
+            progress=watcher,
         )
     _print_result(loaded, result)
     if result.best is None:
@@ -126,7 +116,7 @@ def tune(
 
 
 def _print_result(search: Search, result: TuningResult) -> None:
-    from earmark.cli.tune_progress import print_table
+    from earmark.cli.tune.progress import print_table
     from earmark.tuning.trials import table
 
     columns, rows = table(search.seeds, result.trials, places=4)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.write_options import (
+from earmark.cli.options import (
+    Damaged,
+    DamagedFiles,
+    DecodingJobs,
+    Model,
+    QuietSummary,
+    at_least,
+    format_option,
+    windows_option,
+)
+from earmark.cli.tag.write import (
     Apply,
     KeepMtime,
     Map,
@@ -37,13 +46,6 @@ class OutputFormat(StrEnum):
     csv = "csv"
 
 
-class Damaged(StrEnum):
-    """What is done with files that are known to lack audio."""
-
-    error = "error"
-    tag = "tag"
-
-
 def _threshold(text: str) -> str:
     """Check the option's text where Typer can name the option in its message."""
     if text in ("auto", "none"):
@@ -57,48 +59,20 @@ def _threshold(text: str) -> str:
     return text
 
 
-def _at_least(least: int) -> Callable[[int | None], int | None]:
-    """A check that names the value, which Typer's own `min=` does not."""
-
-    def check(value: int | None) -> int | None:
-        if value is not None and value < least:
-            raise typer.BadParameter(f"{value} is not a whole number of at least {least}")
-        return value
-
-    return check
-
-
-def _windows(value: int | None) -> int | None:
-    """The bounds of `--windows`, which library scans share."""
-    if value is not None:
-        from earmark.tagging.tagger import MOST_SPARSE_WINDOWS
-
-        if not 1 <= value <= MOST_SPARSE_WINDOWS:
-            raise typer.BadParameter(f"{value} is not a whole number from 1 to {MOST_SPARSE_WINDOWS}")
-    return value
-
-
 def tag(
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH...", help="Audio files, and folders to search for them.", show_default=False),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Which model: a name from `earmark models list`, or an .onnx file.",
-            show_default="the bundled one",
-        ),
-    ] = None,
+    model: Model = None,
     output_format: Annotated[
         OutputFormat,
-        typer.Option("--format", help="table for people; jsonl (one JSON object a file) and csv for programs."),
+        format_option("table for people; jsonl (one JSON object per file) and csv for programs."),
     ] = OutputFormat.table,
     top: Annotated[
         int | None,
         typer.Option(
-            callback=_at_least(0),
+            callback=at_least(0),
             metavar="N",
             help="Tags per file at most, the highest; 0 for all.",
             show_default="table: two of each category, others: 0",
@@ -119,32 +93,12 @@ def tag(
             metavar="DIR", help="Also draw each file's taggram (scores over time) as a PNG in DIR.", show_default=False
         ),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            callback=_at_least(1),
-            metavar="N",
-            help="Files decoded side by side.",
-            show_default="one per core",
-        ),
-    ] = None,
-    damaged: Annotated[
-        Damaged, typer.Option(help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
-    ] = Damaged.error,
+    jobs: DecodingJobs = None,
+    damaged: DamagedFiles = Damaged.error,
     windows: Annotated[
-        int | None,
-        typer.Option(
-            callback=_windows,
-            metavar="N",
-            help="Hear only N windows of each file, spread over it and found by seeking.",
-            show_default="all",
-        ),
+        int | None, windows_option("Only N windows of each file, spread over it and found by seeking.")
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")
-    ] = False,
+    quiet: QuietSummary = False,
     write: Write = False,
     apply: Apply = False,
     merge: Merge = False,
@@ -158,20 +112,20 @@ def tag(
 ) -> None:
     """Tag music files; folders are searched for audio, with all that lies below them.
 
-    Tags go to stdout, progress and messages to stderr. A file that cannot be tagged is told with its
-    cause and the rest goes on. No file is ever changed without --write --apply.
+    Tags go to stdout, progress and messages to stderr. A file that cannot be tagged is reported
+    with the reason, and the rest goes on. No file is ever changed without --write --apply.
 
     \b
     Examples:
       earmark tag song.mp3
       earmark tag ~/Music --format jsonl > tags.jsonl
       earmark tag album/ --top 3 --taggram pictures/
-      earmark tag ~/Music --windows 4   hears 4 windows of each file: fast on long ones
+      earmark tag ~/Music --windows 4   4 windows of each file: fast on long ones
       earmark tag album/ --write        shows what would be written: add --apply
 
     Exit code: 0 all tagged, 1 some file failed or nothing was found, 2 wrong usage, 130 stopped by Ctrl-C.
     """
-    from earmark.cli.tag_run import TagRun
+    from earmark.cli.tag.run import TagRun
 
     limit = _threshold_value(threshold or ("auto" if output_format is OutputFormat.table else "none"))
     options = WriteOptions(

@@ -1,29 +1,35 @@
-"""One POST /v1/tag from its first byte to its answer; whatever happens, its files are gone afterwards."""
+"""POST /v1/tag: the files of one request. They are deleted afterwards in any case."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from starlette.requests import ClientDisconnect, Request
+from fastapi import APIRouter, Query, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from earmark.core.errors import AudioError
 from earmark.core.json_records import failed_record, json_text
+from earmark.service import schemas
 from earmark.service.middleware import CLIENT_GONE
 from earmark.service.problems import Problem
-from earmark.service.schemas import TagQuery
 from earmark.service.uploads import Receiver, Upload, boundary_of, check_size
 from earmark.service.work import Job, Result, TooLongError, Work
 from earmark.tagging.tagger import Tagger, TagScores
 
+router = APIRouter()
 
-async def tag_request(request: Request, query: TagQuery, work: Work) -> Response:
-    """Receive, tag, answer.
 
-    Raises:
-        Problem: every refusal that docs/service.md lists.
-    """
+@router.post(
+    "/v1/tag",
+    summary="Tag audio files",
+    response_model=schemas.TagsAnswer,
+    responses=schemas.TAG_RESPONSES,
+)
+async def tag(request: Request, query: Annotated[schemas.TagQuery, Query()]) -> Response:
+    # Problems: those that docs/service.md lists. (A docstring would become part of the OpenAPI document.)
+    work: Work = request.app.state.work
     notes = request.scope["state"]["notes"]
     tagger = work.tagger(query.model, query.damaged)
     boundary = boundary_of(request.headers.get("content-type"))
@@ -47,7 +53,7 @@ async def tag_request(request: Request, query: TagQuery, work: Work) -> Response
             raise _none_tagged(results, records)
         return Response(json_text({"results": records}), media_type="application/json")
 
-    return await asyncio.to_thread(answer)  # taggrams of hours take their time
+    return await asyncio.to_thread(answer)  # taggrams of hours are slow to write
 
 
 async def _receive(request: Request, boundary: bytes, job: Job, work: Work, notes: dict[str, Any]) -> list[Upload]:
@@ -58,7 +64,7 @@ async def _receive(request: Request, boundary: bytes, job: Job, work: Work, note
             uploads = await receiver.receive(request.stream())
     except TimeoutError as error:
         notes["slow"] = True
-        raise Problem(408, "upload-too-slow", f"not all had come after {limit:g} s") from error
+        raise Problem(408, "upload-too-slow", f"not complete after {limit:g} s") from error
     finally:
         work.metrics.upload_bytes.inc(receiver.n_bytes)
         notes["upload_bytes"] = receiver.n_bytes
@@ -69,7 +75,7 @@ async def _receive(request: Request, boundary: bytes, job: Job, work: Work, note
 
 
 async def _tag(request: Request, tagger: Tagger, uploads: list[Upload], job: Job, work: Work) -> list[Result]:
-    """Raises ClientDisconnect where nobody waits any more, Problem 504 where it takes too long."""
+    """Raises ClientDisconnect if the client has gone, Problem 504 if it takes too long."""
     limit = work.settings.timeout_seconds
     tagging = job.start(tagger, uploads)
     gone = asyncio.ensure_future(_gone(request))
@@ -93,13 +99,13 @@ async def _gone(request: Request) -> None:
 
 
 def _ignore(future: asyncio.Future[list[Result]]) -> None:
-    """Take note of what nobody waits for."""
+    """Retrieve the exception of a result that is not needed, so that it is not logged."""
     if not future.cancelled():
         future.exception()
 
 
-def record(upload: Upload, result: Result, query: TagQuery, tagger: Tagger) -> dict[str, Any]:
-    """The record of one file: that of the command line, under the name that the client gave."""
+def record(upload: Upload, result: Result, query: schemas.TagQuery, tagger: Tagger) -> dict[str, Any]:
+    """The record of one file, as on the command line, with the client's file name."""
     if isinstance(result, AudioError):
         return failed_record(upload.name, result.reason, tagger.card.name)
     answer = {**result.to_record(query.top, query.threshold), "path": upload.name}
@@ -119,12 +125,12 @@ def taggram(scores: TagScores) -> dict[str, Any]:
 
 
 def _count(results: list[Result], work: Work, notes: dict[str, Any]) -> None:
-    heard = [result.duration_seconds for result in results if isinstance(result, TagScores)]
-    work.metrics.files.labels("ok").inc(len(heard))
-    work.metrics.files.labels("error").inc(len(results) - len(heard))
-    work.metrics.audio_seconds.inc(sum(heard))
-    notes["n_tagged"] = len(heard)
-    notes["audio_seconds"] = round(sum(heard), 3)
+    seconds = [result.duration_seconds for result in results if isinstance(result, TagScores)]
+    work.metrics.files.labels("ok").inc(len(seconds))
+    work.metrics.files.labels("error").inc(len(results) - len(seconds))
+    work.metrics.audio_seconds.inc(sum(seconds))
+    notes["n_tagged"] = len(seconds)
+    notes["audio_seconds"] = round(sum(seconds), 3)
 
 
 def _none_tagged(results: list[Result], records: list[dict[str, Any]]) -> Problem:

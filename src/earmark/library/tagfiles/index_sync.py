@@ -1,8 +1,7 @@
-"""The index kept in step with files that we write to ourselves, so that no scan is needed to see what was written.
+"""Keep the index in step with files that earmark itself writes to, so that no scan is needed to find what was written.
 
-The audio is as it was, so scores and embeddings hold; size, time of change and metadata are those of the new file.
-A process that is killed between the two leaves a file that the next scan finds to be changed, as after any other
-program.
+The audio is unchanged, so scores and embeddings stay valid; size, time of change and metadata are updated. If the process
+is killed between the two, the next scan finds a changed file, as after any other program.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from earmark.core.errors import DataError
-from earmark.library.index.recorder import signed_inode
-from earmark.library.index.track_index import Index
+from earmark.library.index.track_index import Index, signed_inode
 from earmark.library.tagfiles.write import Written
 
 _REWRITTEN = (
@@ -24,22 +22,22 @@ _REWRITTEN = (
 )
 
 
-class OwnWrites:
-    """Tells an index what was written into files. A context manager; it is the index's one writer meanwhile.
+class IndexSync:
+    """Records in an index what was written into files. A context manager; it is the only writer of the index meanwhile.
 
     Where the index cannot be written to (a scan is running, say), files are written all the same, and the next scan
-    finds them: that is told once.
+    finds them: that is reported once.
 
     Args:
         path: the index; nothing is done where there is none.
-        tell: told why the index stays as it is.
+        on_note: called with the reason why the index is not updated.
     """
 
-    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
-        self._path, self._tell = path, tell
+    def __init__(self, path: Path, on_note: Callable[[str], None]) -> None:
+        self._path, self._on_note = path, on_note
         self._index: Index | None = None
 
-    def __enter__(self) -> OwnWrites:
+    def __enter__(self) -> IndexSync:
         if self._path.exists():
             try:
                 self._index = Index.open(self._path, write=True)
@@ -52,8 +50,8 @@ class OwnWrites:
     ) -> None:
         self._close()
 
-    def wrote(self, written: Written) -> None:
-        """Note a file as it is now, under every name by which the index knows it."""
+    def record(self, written: Written) -> None:
+        """Record a file as it is now, under every name that it has in the index."""
         if self._index is None:
             return
         content, status = written.content, written.status
@@ -61,7 +59,7 @@ class OwnWrites:
         labels = (content.title, content.artist, content.album, content.genre)
         try:
             known = self._index.execute("SELECT path FROM files WHERE content_key = ?", (content.key,)).fetchall()
-            # Links lead to the file, too. Copies of the audio in other files are as they were.
+            # Links to the file are updated, too. Other files with the same audio are not.
             names = [path for (path,) in known if Path(os.path.realpath(os.fsdecode(path))) == written.path]
             with self._index.transaction():
                 self._index.executemany(_REWRITTEN, ((*now, *labels, time.time(), name) for name in names))
@@ -70,7 +68,7 @@ class OwnWrites:
 
     def _give_up(self, error: DataError) -> None:
         self._close()
-        self._tell(f"{error}; what is written into files shows in searches after the next scan")
+        self._on_note(f"{error}; what is written into files shows in searches after the next scan")
 
     def _close(self) -> None:
         index, self._index = self._index, None

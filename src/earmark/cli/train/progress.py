@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
+from earmark.cli.console import stderr_console
+from earmark.cli.progress import count_bar
 from earmark.training.callbacks import LogRow
 from earmark.training.run import TrainingResult
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TerminalWatcher:
-    """A :class:`earmark.training.callbacks.Watcher` for people.
+    """A :class:`earmark.training.callbacks.TrainingProgress` for people.
 
     Args:
         n_epochs: of the recipe.
@@ -27,17 +29,8 @@ class TerminalWatcher:
 
     def __init__(self, n_epochs: int, *, quiet: bool = False, console: Console | None = None) -> None:
         self.n_epochs = n_epochs
-        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=quiet or not self.console.is_terminal,
-        )
+        self.console = console or stderr_console(quiet=quiet)
+        self.progress = count_bar(self.console, note=True, quiet=quiet)
         self._tasks: dict[str, TaskID] = {}
         self._last = ""
 

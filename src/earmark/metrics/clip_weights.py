@@ -6,24 +6,25 @@ anew: a tag's clips are ranked once, and every resample is a sum along that rank
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from earmark.metrics.arrays import FloatArray, MetricName
-
-Kernel = Callable[[FloatArray], FloatArray]
-"""weights (n_resamples, n_clips) -> the metric (n_resamples,), NaN where it is undefined."""
+from earmark.metrics.table import FloatArray, Kernel, metric_info
 
 
-def kernel(metric: MetricName, labels: FloatArray, scores: FloatArray) -> Kernel:
+def kernel(metric: str, labels: FloatArray, scores: FloatArray) -> Kernel:
     """The metric of one tag; labels and scores (n_clips,) as :func:`earmark.metrics.arrays.checked` leaves them."""
-    if metric in ("roc_auc", "pr_auc"):
-        return _ranking_kernel(metric, labels, scores)
-    return _sum_kernel(metric, labels, scores)
+    info = metric_info(metric)
+    if info.kernel is not None:
+        return info.kernel(labels, scores)
+
+    def repeated(weights: FloatArray) -> FloatArray:
+        drawn = [np.repeat(np.arange(len(labels)), row.astype(np.int64)) for row in weights]
+        return np.array([info.function(labels[i, None], scores[i, None])[0] if len(i) else np.nan for i in drawn])
+
+    return repeated
 
 
-def all_tags(metric: MetricName, labels: FloatArray, scores: FloatArray, weights: FloatArray) -> FloatArray:
+def all_tags(metric: str, labels: FloatArray, scores: FloatArray, weights: FloatArray) -> FloatArray:
     """(n_resamples, n_tags): the metric with each clip counted as often as weights (n_resamples, n_clips) say."""
     n_tags = labels.shape[1]
     return np.stack([kernel(metric, labels[:, t], scores[:, t])(weights) for t in range(n_tags)], axis=1)
@@ -34,7 +35,8 @@ def ratio(above: FloatArray, below: FloatArray) -> FloatArray:
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
 
-def _ranking_kernel(metric: MetricName, labels: FloatArray, scores: FloatArray) -> Kernel:
+def ranking_kernel(metric: str, labels: FloatArray, scores: FloatArray) -> Kernel:
+    """ROC-AUC or PR-AUC of one tag."""
     known = np.flatnonzero(~np.isnan(labels))
     order = known[np.argsort(-scores[known], kind="stable")]
     falling = scores[order]
@@ -72,7 +74,8 @@ def _ranking_kernel(metric: MetricName, labels: FloatArray, scores: FloatArray) 
     return areas
 
 
-def _sum_kernel(metric: MetricName, labels: FloatArray, scores: FloatArray) -> Kernel:
+def sum_kernel(metric: str, labels: FloatArray, scores: FloatArray) -> Kernel:
+    """RMSE, F1, precision or recall of one tag: made of sums over clips."""
     known = ~np.isnan(labels)
     y, s = np.where(known, labels, 0.0), np.where(known, scores, 0.0)
     if metric == "rmse":

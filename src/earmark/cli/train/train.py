@@ -7,23 +7,27 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.train_options import (
+from earmark.cli.options import (
+    DecodingJobs,
+    Device,
     ListRecipes,
     MeasureTraining,
     Override,
     Quiet,
     Recipe,
+    RecipeRoot,
     Resume,
-    Root,
+    Shards,
     TensorBoard,
+    out_option,
     with_root,
 )
 
 
 def train(
     recipe: Recipe,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run: checkpoint, log, recipe, state.")],
-    root: Root = None,
+    out: Annotated[Path, out_option("Folder of the run: checkpoint, log, recipe, state.")],
+    root: RecipeRoot = None,
     override: Override = None,
     begin: Annotated[
         Path | None,
@@ -34,17 +38,14 @@ def train(
         ),
     ] = None,
     resume: Resume = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     devices: Annotated[
         int, typer.Option("--devices", min=1, help="So many of them train together and divide each batch.")
     ] = 1,
     nodes: Annotated[
         int, typer.Option("--nodes", min=1, help="On so many machines; start the command with torchrun on each.")
     ] = 1,
-    shards: Annotated[
-        Path | None,
-        typer.Option("--shards", help="Read audio from shards that [bold]earmark data prepare[/bold] has made."),
-    ] = None,
+    shards: Shards = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -56,9 +57,7 @@ def train(
     keep_audio: Annotated[
         Path | None, typer.Option("--keep-audio", help="Keep decoded audio in this folder for further runs.")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Files decoded side by side. Default: one a core.")
-    ] = None,
+    jobs: DecodingJobs = None,
     tensorboard: TensorBoard = True,
     measure_training: MeasureTraining = 0,
     _wanted: ListRecipes = False,
@@ -83,7 +82,7 @@ def train(
 
     require_extra("train", "`earmark train`", "torch", "lightning", "yaml", *(["tensorboard"] if tensorboard else []))
 
-    from earmark.cli.train_progress import TerminalWatcher
+    from earmark.cli.train.progress import TerminalWatcher
     from earmark.training.config import load_recipe
     from earmark.training.lightning_setup import is_first_process
     from earmark.training.run import train as run_training
@@ -109,6 +108,6 @@ def train(
             tensorboard=tensorboard,
             measure_training=measure_training,
             begin=begin,
-            watcher=watcher,
+            progress=watcher,
         )
         watcher.finished(result)

@@ -9,17 +9,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from earmark.core.errors import ConfigError, FileTagsError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from rich.console import Console
 
     from earmark.core.card import ModelCard
-    from earmark.library.index.index_sync import OwnWrites
-    from earmark.library.tagfiles.changes import Mode, Plan, Policy
+    from earmark.library.tagfiles.changes import Mode, Plan, WritePolicy
+    from earmark.library.tagfiles.index_sync import IndexSync
     from earmark.library.tagfiles.undo_log import UndoLog
 
 _PANEL = "Writing tags into files"
@@ -103,9 +102,9 @@ class WriteOptions:
     undo_log: Path | None
     index: Path | None = None
 
-    def policy(self, card: ModelCard) -> Policy:
+    def policy(self, card: ModelCard) -> WritePolicy:
         """What is to be written of a model's tags. Raises ConfigError with all that is wrong."""
-        from earmark.library.tagfiles.changes import Policy
+        from earmark.library.tagfiles.changes import WritePolicy
         from earmark.library.tagfiles.mapping import default_mapping, read_mapping
 
         if self.merge and self.overwrite:
@@ -114,7 +113,7 @@ class WriteOptions:
         if self.mapping is not None:
             words = read_mapping(self.mapping, card.vocabulary)
         mode: Mode = "merge" if self.merge else "overwrite" if self.overwrite else "fill"
-        return Policy(words, mode, self.threshold, self.max_genres, self.max_moods, self.scores)
+        return WritePolicy(words, mode, self.threshold, self.max_genres, self.max_moods, self.scores)
 
     def run(self, card: ModelCard, out: Console, messages: Console) -> WriteRun:
         """The run that shows what would be done, or does it."""
@@ -141,7 +140,7 @@ class WriteRun:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: WritePolicy,
         card: ModelCard,
         options: WriteOptions,
         log_path: Path,
@@ -152,16 +151,16 @@ class WriteRun:
         self.policy, self.card, self.options, self.log_path, self.index = policy, card, options, log_path, index
         self.tally = Tally(options.apply, out, messages)
         self.log: UndoLog | None = None
-        self._own_writes: OwnWrites | None = None
+        self._own_writes: IndexSync | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> WriteRun:
         if self.options.apply:
-            from earmark.library.index.index_sync import OwnWrites
+            from earmark.library.tagfiles.index_sync import IndexSync
             from earmark.library.tagfiles.undo_log import UndoLog
 
             self.log = self._stack.enter_context(UndoLog(self.log_path))
-            self._own_writes = self._stack.enter_context(OwnWrites(self.index, self.tally.note))
+            self._own_writes = self._stack.enter_context(IndexSync(self.index, self.tally.note))
         return self
 
     def __exit__(
@@ -179,14 +178,14 @@ class WriteRun:
         try:
             state = read_state(path)
             made = plan(state.values, wanted_values(self.card, scores, self.policy), self.policy.mode)
-            if made and state.blocked:
-                raise FileTagsError(state.blocked, path)
+            if made and state.not_writable:
+                raise FileTagsError(state.not_writable, path)
             self.tally.show(path, made, state.kind, state.notes)
             if made and self.log is not None and self._own_writes is not None:
                 targets = {change.field: Target(change.after) for change in made.changes}
                 expected = {change.field: change.before for change in made.changes}
                 request = Request(targets, expected, content_key, self.options.keep_mtime)
-                self._own_writes.wrote(write_tags(path, request, self.log))
+                self._own_writes.record(write_tags(path, request, self.log))
         except FileTagsError as error:
             self.tally.failed(path, error.reason)
         else:
@@ -212,6 +211,8 @@ class Tally:
 
     def show(self, path: Path, made: Plan, kind: str = "", notes: tuple[str, ...] = ()) -> None:
         """A file's diff. Files that stay as they are only appear where nothing is done anyway."""
+        from rich.markup import escape
+
         from earmark.cli.text import printable
         from earmark.library.tagfiles.changes import diff_lines
 
@@ -226,6 +227,8 @@ class Tally:
 
     def note(self, text: str) -> None:
         """Something to know that is no error."""
+        from rich.markup import escape
+
         self.messages.print(f"[yellow]note[/yellow] {escape(text)}")
 
     def count(self, changed: bool) -> None:
@@ -235,6 +238,8 @@ class Tally:
 
     def failed(self, path: Path, reason: str) -> None:
         """A file that did not."""
+        from rich.markup import escape
+
         from earmark.cli.text import printable
 
         self.n_failed += 1

@@ -1,6 +1,6 @@
-"""The writing half of a scan: rows are gathered and committed together, a second at most after they came in.
+"""The writing half of a scan: rows are collected and committed together, at most a second after they came in.
 
-What was tagged is committed at once. A process that is killed loses what is not committed, never half of it.
+Results are committed at once. A process that is killed loses what is not committed, never half of it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable
 
 from earmark.library.index.rows import ModelRow
-from earmark.library.index.track_index import Index, to_blob
-from earmark.library.scan.walk import Known, Todo
+from earmark.library.index.track_index import Index, signed_inode, to_blob
+from earmark.library.scan.walk import IndexedFile, PendingFile
 from earmark.tagging.tagger import TagScores
 
 _ROWS_TOGETHER = 500
@@ -30,7 +30,7 @@ _FILE = (
 
 
 class Recorder:
-    """Writes what a scan finds out. Safe to use from several threads.
+    """Writes the results of a scan. Safe to use from several threads.
 
     Args:
         index: open for writing.
@@ -41,25 +41,25 @@ class Recorder:
         self._index, self._model = index, model
         self._lock = threading.Lock()
         self._files: list[tuple[object, ...]] = []
-        self._forgotten: list[bytes] = []
+        self._removed: list[bytes] = []
         self._last_flush = time.monotonic()
 
     def file(
         self,
-        item: Todo,
+        item: PendingFile,
         *,
         error: str | None = None,
         truncated: bool = False,
         moved_from: bytes | None = None,
         first_seen: float | None = None,
     ) -> None:
-        """Note a file with what is known of it: tagged before under another name, or not to be tagged."""
+        """Record a file whose audio was tagged before, or that cannot be tagged."""
         with self._lock:
             self._add(item, error, truncated, moved_from, first_seen)
         self.flush_if_due()
 
     def refused(self, path: bytes, status: os.stat_result | None, error: str) -> None:
-        """Note a file that was not opened. Without a status, the next scan looks at it again in any case."""
+        """Record a file that was not opened. Without a status, the next scan checks it again in any case."""
         now = time.time()
         size, mtime_ns, inode = (status.st_size, status.st_mtime_ns, status.st_ino) if status else (-1, 0, 0)
         row = (path, size, mtime_ns, signed_inode(inode), None, "error", error, 0, now, now, None, None, None, None)
@@ -67,8 +67,10 @@ class Recorder:
             self._files.append(row)
         self.flush_if_due()
 
-    def tagged(self, scores: TagScores, items: Iterable[Todo], moved_from: dict[bytes, tuple[bytes, float]]) -> None:
-        """Note the scores of audio, and all files that hold it, at once. ``moved_from``: see :meth:`file`."""
+    def tagged(
+        self, scores: TagScores, items: Iterable[PendingFile], moved_from: dict[bytes, tuple[bytes, float]]
+    ) -> None:
+        """Record the scores of audio and all files that hold it, at once. ``moved_from``: see :meth:`file`."""
         items = list(items)
         content = items[0].content
         assert content is not None
@@ -97,16 +99,16 @@ class Recorder:
                 self._write_files()
 
     def flush_if_due(self) -> None:
-        """Commit what was gathered, if it has waited long enough."""
+        """Commit the collected rows, if they have waited long enough."""
         with self._lock:
             waited = time.monotonic() - self._last_flush
             if self._files and (len(self._files) >= _ROWS_TOGETHER or waited >= _SECONDS_TOGETHER):
                 self._flush()
 
     def flush(self) -> None:
-        """Commit what was gathered."""
+        """Commit the collected rows."""
         with self._lock:
-            if self._files or self._forgotten:
+            if self._files or self._removed:
                 self._flush()
 
     def _flush(self) -> None:
@@ -114,18 +116,18 @@ class Recorder:
             self._write_files()
 
     def _write_files(self) -> None:
-        files, forgotten = self._files, self._forgotten
-        self._files, self._forgotten = [], []
-        self._index.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in forgotten))
+        files, removed = self._files, self._removed
+        self._files, self._removed = [], []
+        self._index.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in removed))
         self._index.executemany(_FILE, files)
         self._last_flush = time.monotonic()
 
     def _add(
-        self, item: Todo, error: str | None, truncated: bool, moved_from: bytes | None, first_seen: float | None
+        self, item: PendingFile, error: str | None, truncated: bool, moved_from: bytes | None, first_seen: float | None
     ) -> None:
         now, content = time.time(), item.content
         if moved_from is not None:
-            self._forgotten.append(moved_from)
+            self._removed.append(moved_from)
         self._files.append(
             (
                 item.key,
@@ -142,10 +144,10 @@ class Recorder:
             )
         )
 
-    # What concerns many files at once, each in a transaction of its own ---------------------------------
+    # Many files at once, each call in a transaction of its own --------------------------------------------
 
     def seen(self, paths: Iterable[bytes]) -> None:
-        """Files that are as they were, missing ones found again among them."""
+        """Record files as unchanged, also missing ones that were found again."""
         now = time.time()
         with self._index.transaction():
             self._index.executemany(
@@ -155,12 +157,12 @@ class Recorder:
             )
 
     def missing(self, paths: Iterable[bytes]) -> None:
-        """Files that are gone. Their rows and results stay until they are pruned."""
+        """Mark files as missing. Their rows and results stay until they are pruned."""
         with self._index.transaction():
             self._index.executemany("UPDATE files SET status = 'missing' WHERE path = ?", ((path,) for path in paths))
 
     def renamed(self, moves: Iterable[tuple[bytes, bytes]]) -> None:
-        """Files, from -> to, that are the same by inode, size and time of change."""
+        """Rename files, from -> to, that are the same by inode, size and time of change."""
         now = time.time()
         with self._index.transaction():
             self._index.executemany(
@@ -169,7 +171,7 @@ class Recorder:
             )
 
     def prune(self, paths: Iterable[bytes]) -> None:
-        """Forget files, and the results of audio that no file holds any more."""
+        """Remove files, and the results of audio that no file holds any more."""
         with self._index.transaction():
             self._index.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in paths))
             for table in ("results", "audio"):
@@ -179,11 +181,6 @@ class Recorder:
                 )
 
 
-def signed_inode(inode: int) -> int:
-    """Some file systems number their files beyond what SQLite's integers hold."""
-    return inode - (1 << 64) if inode >= 1 << 63 else inode
-
-
-def same_inode(row: Known, status: os.stat_result) -> bool:
-    """Is this the same file under another name? Inode, size and time of change say so."""
+def same_inode(row: IndexedFile, status: os.stat_result) -> bool:
+    """Whether inode, size and time of change show a row's file under another name."""
     return status.st_ino != 0 and row.inode == signed_inode(status.st_ino) and row.same_file(status)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from types import TracebackType
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
+from earmark.cli.console import stderr_console
+from earmark.cli.progress import count_bar
 from earmark.training.callbacks import LogRow
 from earmark.training.config import Recipe
-from earmark.tuning.trial_runner import TuningWatcher
+from earmark.tuning.trial_runner import TuningProgress
 from earmark.tuning.trials import Proposal, Trial, best_of, short
 
 
@@ -24,25 +25,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-class TerminalTuningWatcher(TuningWatcher):
-    """A :class:`earmark.tuning.trial_runner.TuningWatcher` for people.
+class TerminalTuningWatcher(TuningProgress):
+    """A :class:`earmark.tuning.trial_runner.TuningProgress` for people.
 
     Args:
         quiet: show nothing but errors.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=quiet or not self.console.is_terminal,
-        )
+        self.console = stderr_console(quiet=quiet)
+        self.progress = count_bar(self.console, note=True, quiet=quiet)
         self._bar: TaskID | None = None
         self._what = ""
         self._n_epochs = 1

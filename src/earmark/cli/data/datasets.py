@@ -1,0 +1,96 @@
+"""`earmark data list` and `earmark data show`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from earmark.cli.options import DatasetName, Format, TextFormat
+
+if TYPE_CHECKING:
+    from earmark.datasets import DatasetInfo
+
+
+def list_data(
+    output: Format = TextFormat.text,
+) -> None:
+    """List the datasets: their named splits (protocols), tags, licence, and where they come from.
+
+    \b
+    Examples:
+      earmark data list
+      earmark data list --format json
+    """
+    from earmark.datasets import dataset_info, list_datasets
+
+    infos = [dataset_info(name) for name in list_datasets()]
+    if output is TextFormat.json:
+        typer.echo(json.dumps([_as_dict(info) for info in infos], indent=2, ensure_ascii=False))
+        return
+    for place, info in enumerate(infos):
+        if place:
+            typer.echo()
+        typer.echo(f"{info.name}: {info.title}")
+        for protocol in info.protocols:
+            typer.echo(f"  {protocol.name:<16} {protocol.description}")
+        typer.echo(f"  tags: {_tags(info)}")
+        typer.echo(f"  licence: {info.licence}")
+        if info.url:
+            typer.echo(f"  from: {info.url}")
+    typer.echo("\nMore of one: earmark data show NAME")
+
+
+def show(
+    name: DatasetName,
+    output: Format = TextFormat.text,
+) -> None:
+    """Show a dataset: its layout, paper, licence, downloads with checksums, protocols, clips that are never used.
+
+    \b
+    Examples:
+      earmark data show magnatagatune
+    """
+    from earmark.datasets import dataset_info
+
+    info = dataset_info(name)
+    if output is TextFormat.json:
+        typer.echo(json.dumps(_as_dict(info), indent=2, ensure_ascii=False))
+        return
+    typer.echo(f"{info.name}: {info.title}")
+    about = (
+        ("wants", info.description),
+        ("cite", info.citation),
+        ("licence", info.licence),
+        ("from", info.url),
+        ("tags", _tags(info)),
+    )
+    for what, text in about:
+        if text:
+            typer.echo(f"  {what}: {text}")
+    if info.protocols:
+        typer.echo("  protocols:")
+    for protocol in info.protocols:
+        typer.echo(f"    {protocol.name:<16} {protocol.description}")
+    if info.downloads:
+        typer.echo("  downloads:")
+    for download in info.downloads:
+        sums = [f"{kind} {value}" for kind, value in (("SHA-256", download.sha256), ("MD5", download.md5)) if value]
+        size = [f"{download.n_bytes:,} bytes"] if download.n_bytes is not None else []
+        typer.echo(f"    {download.url}")
+        typer.echo(f"      {'; '.join([download.what, *size, *sums])}")
+    if info.exclusions:
+        typer.echo("  never used:")
+    for clip, reason in info.exclusions.items():
+        typer.echo(f"    {clip} ({reason})")
+
+
+def _tags(info: DatasetInfo) -> str:
+    return f"{len(info.tags)}: {', '.join(info.tags)}" if info.tags else info.tags_from or "from its files"
+
+
+def _as_dict(info: DatasetInfo) -> dict[str, object]:
+    import dataclasses
+
+    return {**dataclasses.asdict(info), "exclusions": dict(info.exclusions)}

@@ -1,0 +1,96 @@
+"""`earmark models pull`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from earmark.cli.console import print_table, stderr_console
+from earmark.cli.progress import download_bar
+
+TRAIN_MODULES = ("h5py", "onnx", "onnxscript", "safetensors", "torch")
+"""What `pull` needs of the train extra."""
+
+
+def pull(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which one; without it they are listed.", show_default=False)
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Fetch and import it although it is there.")] = False,
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EARMARK_MIRROR",
+            metavar="ADDRESS",
+            help="Fetch from this folder (http or https) and nowhere else; the file is looked up by its name there.",
+            show_default=False,
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Longest silence of the server.")] = 30.0,
+) -> None:
+    """Fetch a published model and make it ready for `earmark tag --model NAME`.
+
+    The file comes from its own project's public address, must have the known SHA-256, and becomes an ONNX
+    file with its card, licence and citations in it. A broken download goes on where it stopped when the
+    command is given again. Importing needs the train extra; tagging then does not.
+
+    Models are kept in the user's data folder, or in the folder that EARMARK_MODELS names. Behind a firewall,
+    put the files on a server of your own and name its folder with --mirror or EARMARK_MIRROR. Proxies are
+    taken from https_proxy and http_proxy.
+
+    [bold]Example[/bold]
+
+      earmark models pull musicnn-mtt
+
+      earmark tag --model musicnn-mtt song.mp3
+
+    Exit code: 0 done, 1 it could not be fetched, 2 wrong usage.
+    """
+    from earmark.core.published_weights import find_published
+
+    if name is None:
+        _list_published()
+        return
+    published = find_published(name)
+
+    from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
+    from earmark.importers.pull import pull_model
+    from earmark.tagging.runtime import user_models_folder
+
+    folder = user_models_folder()
+    there = folder / f"{name}.onnx"
+    if there.is_file() and not again:
+        typer.echo(f"{there}: exists already; --again fetches it once more")
+        return
+    require_extra("train", "earmark models pull", *TRAIN_MODULES)
+    with exit_on_interrupt("the same command continues the download"), download_bar(stderr_console()) as bar:
+        task = bar.add_task(published.file_name, total=None)
+        card, report = pull_model(
+            name,
+            folder,
+            mirror=mirror,
+            timeout_seconds=timeout,
+            on_progress=lambda have, total: bar.update(task, completed=have, total=total),
+        )
+    typer.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
+    typer.echo(f"{report.path}: PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
+    typer.echo(f"earmark tag --model {card.name} PATH...")
+
+
+def _list_published() -> None:
+    from earmark.core.published_weights import PUBLISHED
+    from earmark.tagging.runtime import user_models_folder
+
+    folder = user_models_folder()
+    rows = [
+        (
+            published.name,
+            "yes" if (folder / f"{published.name}.onnx").is_file() else "",
+            f"{published.size_bytes / 1e6:.1f} MB",
+            published.licence,
+            published.description,
+        )
+        for published in PUBLISHED
+    ]
+    print_table(("name", "fetched", "size", "licence", "what it is"), rows)

@@ -1,0 +1,28 @@
+"""`earmark models show`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name, or an .onnx file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The card as it stands, for programs.")] = False,
+) -> None:
+    """Show a model's card: tags, thresholds, training data, measured quality, licence, limits.
+
+    [bold]Example[/bold]
+
+      earmark models show earmark-1
+    """
+    from earmark.tagging.runtime import find_model, read_card
+
+    card = read_card(find_model(name))
+    if as_json:
+        typer.echo(card.to_json(), nl=False)
+    else:
+        from earmark.cli.models.card_text import print_card
+
+        print_card(card)

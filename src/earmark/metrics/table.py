@@ -1,0 +1,195 @@
+"""The table of metrics: everything about a metric that reports, plots and commands need to know besides its value.
+
+A new metric is a function with :func:`register_metric` above it, in a module that :mod:`earmark.metrics` imports.
+Reports, comparisons, plots and ``--metric`` then offer it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.core.errors import ConfigError
+from earmark.core.vocabulary import TagKind
+
+FloatArray = npt.NDArray[np.float64]
+MetricFunction = Callable[[npt.ArrayLike, npt.ArrayLike], FloatArray]
+"""labels and scores, both (n_clips, n_tags) -> (n_tags,), NaN where undefined."""
+
+Kernel = Callable[[FloatArray], FloatArray]
+"""weights (n_resamples, n_clips) -> the metric of one tag (n_resamples,), NaN where it is undefined."""
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """One metric.
+
+    Attributes:
+        name: as in files and on the command line; also the name of the function.
+        label: for people, e.g. "ROC-AUC".
+        description: one line for people, without a full stop; the HTML report gives metrics that have one a card.
+        kind: the kind of tag that it applies to.
+        higher_is_better: direction.
+        low, high: range of its values.
+        chance: value without any knowledge of the clips: a number, "positives" (the share of clips that have the tag),
+            "train_mean" (the metric of always answering each tag's mean over the training clips), or None.
+        decisions: it takes decisions (0 or 1) and not scores.
+        decimals: digits after the point in tables.
+        function: computes it.
+        kernel: labels and scores (n_clips,) of one tag -> :data:`Kernel`, for a fast bootstrap; None to call
+            ``function`` on the clips of each resample.
+    """
+
+    name: str
+    label: str
+    description: str
+    kind: TagKind
+    higher_is_better: bool
+    low: float
+    high: float
+    chance: float | Literal["positives", "train_mean"] | None
+    decisions: bool
+    decimals: int
+    function: MetricFunction
+    kernel: Callable[[FloatArray, FloatArray], Kernel] | None
+
+    @property
+    def direction(self) -> str:
+        """ "higher is better" or "lower is better"."""
+        return f"{'higher' if self.higher_is_better else 'lower'} is better"
+
+    def gain(self, better: float, worse: float) -> float:
+        """How much better the first value is than the second; negative where it is worse."""
+        return better - worse if self.higher_is_better else worse - better
+
+    def chance_levels(self, labels: npt.ArrayLike, train_labels: npt.ArrayLike | None) -> FloatArray | None:
+        """Value of each tag without any knowledge of the clips.
+
+        Args:
+            labels: (n_clips, n_tags).
+            train_labels: (n_train_clips, n_tags) for "train_mean".
+
+        Returns:
+            (n_tags,); None where there is no such value, or a tag has no training labels.
+        """
+        y = np.asarray(labels)
+        if self.chance is None:
+            return None
+        if self.chance == "positives":
+            shares: FloatArray = np.nansum(y, axis=0) / np.maximum((~np.isnan(y)).sum(axis=0), 1)
+            return shares
+        if self.chance == "train_mean":
+            train = None if train_labels is None else np.asarray(train_labels)
+            if train is None or np.isnan(train).all(axis=0).any():
+                return None
+            return self.function(y, np.broadcast_to(np.nanmean(train, axis=0, dtype=np.float64), y.shape))
+        return np.full(y.shape[1], float(self.chance))
+
+
+_TABLE: dict[str, MetricInfo] = {}
+
+
+def register_metric(
+    label: str,
+    *,
+    description: str = "",
+    kind: TagKind = "classification",
+    higher_is_better: bool = True,
+    low: float = 0.0,
+    high: float = 1.0,
+    chance: float | Literal["positives", "train_mean"] | None = None,
+    decisions: bool = False,
+    decimals: int = 3,
+    kernel: Callable[[FloatArray, FloatArray], Kernel] | None = None,
+) -> Callable[[MetricFunction], MetricFunction]:
+    """Decorator: put a function into the table of metrics under its own name. Arguments as in :class:`MetricInfo`.
+
+    Raises:
+        ConfigError: there is a metric of that name already, or the range is empty.
+
+    Example:
+        >>> @register_metric("Brier score", higher_is_better=False)
+        ... def brier(labels, scores):
+        ...     return np.nanmean((np.asarray(labels) - np.asarray(scores)) ** 2, axis=0)
+        >>> metric_info("brier").direction
+        'lower is better'
+        >>> unregister_metric("brier")
+    """
+
+    def add(function: MetricFunction) -> MetricFunction:
+        name = function.__name__
+        if name in _TABLE:
+            raise ConfigError(f"metric {name!r}: there is one of that name already")
+        if not low < high or math.isnan(low + high):
+            raise ConfigError(f"metric {name!r}: the range {low:g} to {high:g} is empty")
+        _TABLE[name] = MetricInfo(
+            name=name,
+            label=label,
+            description=description,
+            kind=kind,
+            higher_is_better=higher_is_better,
+            low=low,
+            high=high,
+            chance=chance,
+            decisions=decisions,
+            decimals=decimals,
+            function=function,
+            kernel=kernel,
+        )
+        return function
+
+    return add
+
+
+def unregister_metric(name: str) -> None:
+    """Take a metric out of the table, e.g. after a test. Raises ConfigError where there is none of that name."""
+    metric_info(name)
+    del _TABLE[name]
+
+
+def list_metrics(kind: TagKind | None = None, *, decisions: bool | None = None) -> tuple[str, ...]:
+    """Names of the metrics in the order of the table.
+
+    Args:
+        kind: only those of this kind of tag.
+        decisions: True for only those of decisions, False for only those of scores.
+
+    >>> list_metrics(decisions=False)
+    ('roc_auc', 'pr_auc', 'rmse')
+    """
+    return tuple(
+        name
+        for name, info in _TABLE.items()
+        if kind in (None, info.kind) and (decisions is None or decisions == info.decisions)
+    )
+
+
+def metric_info(name: str) -> MetricInfo:
+    """The entry of a metric.
+
+    Raises:
+        ConfigError: no such metric.
+
+    >>> metric_info("rmse").label, metric_info("rmse").direction
+    ('RMSE', 'lower is better')
+    """
+    if name not in _TABLE:
+        near = difflib.get_close_matches(name, _TABLE, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigError(f"no metric {name!r}; metrics are: {', '.join(_TABLE)}{hint}")
+    return _TABLE[name]
+
+
+def metric_label(name: str) -> str:
+    """What people call a metric. Raises ConfigError where there is none of that name.
+
+    >>> metric_label("pr_auc")
+    'PR-AUC'
+    """
+    return metric_info(name).label

@@ -1,0 +1,126 @@
+"""A command imports only what it needs: lists of commands come from tables, which say what the commands say."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from earmark.cli.lazy_group import Entry, LazyGroup
+from earmark.cli.main import COMMANDS, app
+from tests.helpers import sounds
+
+GROUPS = ("library", "models", "cluster", "data")
+
+
+def tables() -> list[tuple[str, Entry]]:
+    found = [("", entry) for entry in COMMANDS]
+    for name in GROUPS:
+        group = importlib.import_module(f"earmark.cli.{name}").group
+        assert isinstance(group, LazyGroup)
+        found += [(name, entry) for entry in group.entries]
+    return found
+
+
+def imported(*arguments: str | Path) -> set[str]:
+    """Modules that a command has imported at its end."""
+    code = (
+        "import sys\n"
+        f"sys.argv = {['earmark', *map(str, arguments)]}\n"
+        "from earmark.cli.main import run\n"
+        "try:\n    run()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print('\\n'.join(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize(("group", "entry"), tables(), ids=lambda one: getattr(one, "name", one))
+def test_the_list_says_what_the_command_says(group: str, entry: Entry) -> None:
+    command = entry.load()
+    assert command.name == entry.name
+    assert inspect.cleandoc(command.help or "").splitlines()[0] == entry.help, f"{group} {entry.name}"
+
+
+def test_each_command_is_listed_once() -> None:
+    names = [(group, entry.name) for group, entry in tables()]
+    assert len(names) == len(set(names))
+    targets = [entry.target for _, entry in tables()]
+    assert len(targets) == len(set(targets))
+
+
+def test_the_help_lists_all_commands_and_imports_none() -> None:
+    loaded = imported("--help")
+    commands = {entry.target.partition(":")[0] for entry in COMMANDS}
+    assert not commands & loaded
+    assert not {"numpy", "pydantic", "onnxruntime", "rich.progress"} & loaded
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
+    for entry in COMMANDS:
+        assert f" {entry.name} " in shown
+        assert entry.help in shown
+
+
+def test_a_groups_help_imports_none_of_its_commands() -> None:
+    loaded = imported("library", "--help")
+    assert {name for name in loaded if name.startswith("earmark.cli.library.")} == set()
+
+
+def test_tagging_imports_no_other_command(tmp_path: Path) -> None:
+    song = sounds.write_int_wav(tmp_path / "a.wav", sounds.music(3, 16_000)[0], 16_000)
+    for loaded in (imported("tag", "--help"), imported("tag", song, "--quiet")):
+        foreign = ("cluster", "data", "analyze", "library", "models", "distill", "train", "serve")
+        assert not {f"earmark.cli.{name}" for name in foreign} & loaded
+        own = ("library", "service", "datasets", "evaluation", "training", "models", "plots", "cluster")
+        assert not {f"earmark.{name}" for name in own} & loaded
+        assert not {"torch", "pandas", "yaml", "matplotlib", "scipy", "rich.progress"} & loaded
+
+
+def test_shells_complete_names_and_options() -> None:
+    def complete(words: str) -> set[str]:
+        environment = {
+            **os.environ,
+            "_EARMARK_COMPLETE": "complete_bash",
+            "COMP_WORDS": f"earmark {words}",
+            "COMP_CWORD": str(len(f"earmark {words}".split(" ")) - 1),
+        }
+        code = "from earmark.cli.main import app; app(prog_name='earmark')"
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+        return set(done.stdout.split())
+
+    assert {entry.name for entry in COMMANDS} <= complete("")
+    assert complete("comp") == {"compare"}
+    assert {"scan", "search", "similar", "stats"} == complete("library s")
+    assert complete("tag --thr") == {"--threshold"}
+
+
+def test_a_wrong_name_is_answered_with_a_near_one() -> None:
+    done = CliRunner().invoke(app, ["evalute"])
+    assert done.exit_code == 2
+    assert "Did you mean 'evaluate'?" in done.output
+
+
+def test_a_command_of_a_table_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy_command.py").write_text(
+        'import typer\n\n\ndef greet(name: str) -> None:\n    """Greet."""\n    typer.echo(f"hello {name}")\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Toys(LazyGroup):
+        entries = (Entry("greet", "toy_command:greet", "Greet."),)
+
+    toys = typer.Typer(cls=Toys)
+
+    @toys.callback()
+    def _toys() -> None:
+        """Toys."""
+
+    assert CliRunner().invoke(toys, ["greet", "you"]).output == "hello you\n"
+    assert "Greet." in CliRunner().invoke(toys, ["--help"]).output
