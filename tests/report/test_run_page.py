@@ -84,6 +84,17 @@ def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     assert '"><img src=x onerror=alert(1)>\N{REPLACEMENT CHARACTER}.wav' in page.text  # an undecodable file name
 
 
+def test_every_cell_and_dot_says_what_it_is(tmp_path: Path) -> None:
+    made = table(40)
+    _, page = written(tmp_path, made)
+    said = [text for text in page.text if "share on which the column scores higher 0." in text]
+    n = len(made.vocabulary.indices("classification"))
+    assert 0 < len(said) <= n * (n - 1)
+    counted = [text for text in page.text if re.fullmatch(r".+: [01]\.\d{3}, [\d,]+ clips", text)]
+    assert {text.partition(":")[0] for text in counted} <= set(made.vocabulary.names)
+    assert counted
+
+
 def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
     text, page = written(tmp_path, two_tags())
     assert text.startswith("<!doctype html>")

@@ -272,7 +272,7 @@ def _figures(report: Report, results: _Results, log: RunLog | None) -> list[_Fig
         add(
             "Confusion between tags",
             draw_confusion(results.confusion, ""),
-            "Clips that have the row's tag and not the column's: how often the column's tag scores higher. Grey: the tag "
+            "Clips that have the row's tag and not the column's: how often the column's tag scores higher. Empty: the tag "
             "itself, or no such clips. Tags that are confused stand side by side.",
             wide=n > 8,
         )
