@@ -37,8 +37,8 @@ def test_every_command_is_one_that_earmark_takes(root: Path, tmp_path: Path) -> 
                 typer.main.get_command(tool if of_tool else app),
                 words[len(TOOL) if of_tool else 1 :],
             )
-            while hasattr(command, "get_command"):
-                command, arguments = command.get_command(typer.Context(command), arguments[0]), arguments[1:]
+            while hasattr(command, "resolve_command"):
+                _, command, arguments = command.resolve_command(typer.Context(command), list(arguments))
             # Fails for an option that there is not, or one that is missing.
             with command.make_context(command.name, list(arguments)) as last:
                 assert last.params

@@ -165,7 +165,7 @@ def test_links_and_places_exist(page: str) -> None:
         if "://" not in target and target not in later:
             assert ((ROOT / page).parent / target).exists(), target
     for place in re.findall(r"`((?:src|tests|benchmarks)/[\w./-]+)`", text_of(page)):
-        assert place.startswith("src/earmark/recipes/PAPER") or (ROOT / place).exists(), place
+        assert place.startswith("src/earmark/papers/recipes/PAPER") or (ROOT / place).exists(), place
 
 
 def test_recipes_that_pages_name_exist() -> None:
