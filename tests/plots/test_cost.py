@@ -6,7 +6,7 @@ import time
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.cli.analyze.reproduced import read_runs, trained_models
 from earmark.cli.main import app
