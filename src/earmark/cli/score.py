@@ -70,10 +70,10 @@ def score(
     from rich.console import Console
 
     from earmark.evaluation.report import make_report
+    from earmark.evaluation.report_page import bootstrap_line, title, to_lines
     from earmark.evaluation.run import write_results
     from earmark.evaluation.tables import match, read_groups, read_matrix, read_score_table
     from earmark.evaluation.thresholds import read_thresholds
-    from earmark.report.evaluation_page import bootstrap_line, title, to_lines
 
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     with exit_on_interrupt("nothing was written"):

@@ -1,4 +1,4 @@
-"""Figures of a scores table, with intervals, as data and as JSON; :mod:`earmark.report.evaluation_page` makes a page of them.
+"""Figures of a scores table, with intervals, as data and as JSON; :mod:`earmark.evaluation.report_page` makes a page of them.
 
 For classification tags ROC-AUC and PR-AUC, and with thresholds precision, recall and F1; for regression tags RMSE, the
 square root of the mean squared error. Of each: every tag, the macro mean over tags, the mean weighted by positives,

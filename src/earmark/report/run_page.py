@@ -16,6 +16,7 @@ from earmark import __version__
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import AudioError, DataError
 from earmark.evaluation.report import Report
+from earmark.evaluation.report_page import bootstrap_line, title
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import list_metrics, metric_info, metric_label
 from earmark.plots.calibration import Reliability, reliabilities
@@ -25,7 +26,6 @@ from earmark.plots.epochs import RunLog
 from earmark.plots.thresholds import ThresholdCurve, threshold_curves
 from earmark.report import charts
 from earmark.report.audio import embedded, link
-from earmark.report.evaluation_page import bootstrap_line, title
 from earmark.report.svg import plain
 from earmark.report.tags import RMSE_WHOLE, OfTags, number, tag_tables
 
