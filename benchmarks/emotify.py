@@ -19,9 +19,9 @@ from typing import Any
 from earmark.core.atomic_files import write_atomic
 from earmark.datasets.emotify import INFO
 from earmark.metrics import list_metrics, metric_label
-from earmark.papers.figures import ClaimFigures
 from earmark.papers.page import CLAIM_COLUMNS, claim_lines, table_sections
-from earmark.papers.results import JSON_NAME, Results, read_results
+from earmark.papers.results import JSON_NAME, read_results
+from earmark.papers.statistics import ClaimStatistics, Results
 from earmark.papers.tables import list_papers
 
 BEGIN = "<!-- The reading is written by hand. This script keeps what stands from here ... -->"
@@ -90,7 +90,7 @@ def overview(found: Mapping[str, Results]) -> list[str]:
     return [*lines, ""]
 
 
-def claims_of(found: Mapping[str, Results]) -> list[ClaimFigures]:
+def claims_of(found: Mapping[str, Results]) -> list[ClaimStatistics]:
     """Of all papers."""
     return [claim for results in found.values() for claim in results.figures.claims]
 

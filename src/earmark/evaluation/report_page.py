@@ -8,7 +8,7 @@ from typing import Any
 from earmark.core.card import Metric
 from earmark.core.markdown import render_markdown
 from earmark.core.vocabulary import TagKind
-from earmark.evaluation.figures import Figure
+from earmark.evaluation.metric_values import Interval
 from earmark.evaluation.report import Report
 from earmark.metrics import list_metrics, metric_info, metric_label
 
@@ -126,5 +126,5 @@ def _number(value: float | None, places: int = 3) -> str:
     return "undefined" if value is None else f"{value:.{places}f}"
 
 
-def _ends(figure: Figure | Metric, places: int = 3) -> str:
+def _ends(figure: Interval | Metric, places: int = 3) -> str:
     return "" if figure.low is None or figure.high is None else f"{figure.low:.{places}f} to {figure.high:.{places}f}"

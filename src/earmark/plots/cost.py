@@ -20,7 +20,8 @@ from earmark import audio
 from earmark.core.errors import ConfigError, DataError
 from earmark.metrics import list_metrics, metric_info, metric_label
 from earmark.models.checkpoint import load_checkpoint
-from earmark.papers.results import Results, machine, read_results
+from earmark.papers.results import machine, read_results
+from earmark.papers.statistics import Results
 from earmark.plots.axes import log_axis
 from earmark.plots.drawing import Drawing
 from earmark.plots.label_placement import name_points
