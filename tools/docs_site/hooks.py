@@ -62,10 +62,11 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[list[s
     """A command and all below it, a list of lines for each."""
     names = context.command_path.split()
     yield [f"{'#' * min(len(names) + 1, 4)} {context.command_path}", "", *_body(command, context)]
-    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
-        below = command.resolve_command(context, [name])[1]
-        if not below.hidden:
-            yield from _sections(below, click.Context(below, info_name=name, parent=context))
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            _, below, _ = command.resolve_command(context, [name])
+            if below is not None:
+                yield from _sections(below, click.Context(below, info_name=name, parent=context))
 
 
 def _body(command: click.Command, context: click.Context) -> list[str]:

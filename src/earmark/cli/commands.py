@@ -205,7 +205,8 @@ def _type(kind: Any, how: Option) -> click.ParamType[Any]:
         return click.IntRange(how.min, how.max) if kind is int else click.FloatRange(how.min, how.max)  # type: ignore[arg-type]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _Choice(kind)
-    return {int: click.INT, float: click.FLOAT, str: click.STRING, bool: click.BOOL}[kind]
+    simple: dict[Any, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING, bool: click.BOOL}
+    return simple[kind]
 
 
 def readable_help(text: str) -> str:

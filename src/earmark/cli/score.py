@@ -68,10 +68,10 @@ def score(
     require_extra("train", "`earmark score`", "pyarrow")
 
     from earmark.evaluation.report import make_report
+    from earmark.evaluation.report_page import bootstrap_line, title, to_lines
     from earmark.evaluation.run import write_results
     from earmark.evaluation.tables import match, read_groups, read_matrix, read_score_table
     from earmark.evaluation.thresholds import read_thresholds
-    from earmark.report.evaluation_page import bootstrap_line, title, to_lines
 
     messages = stderr_console()
     with exit_on_interrupt("nothing was written"):

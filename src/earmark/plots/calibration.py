@@ -19,9 +19,9 @@ from matplotlib.ticker import PercentFormatter
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import TagKind
 from earmark.evaluation.scores import ScoreTable
-from earmark.metrics.arrays import FloatArray
 from earmark.metrics.calibration import expected_calibration_error
 from earmark.metrics.resampling import ends_of, resamples
+from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import (
     BLUE,

@@ -21,7 +21,7 @@ import pandas as pd
 from earmark.core.errors import ConfigError, DataError
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import roc_auc
-from earmark.metrics.arrays import FloatArray
+from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import (
     BLUE,

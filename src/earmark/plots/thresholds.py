@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from earmark.core.errors import DataError
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import best_f1_thresholds
-from earmark.metrics.arrays import FloatArray
+from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import (
     BLACK,

@@ -23,6 +23,7 @@ from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import AudioError, DataError
 from earmark.core.version import __version__
 from earmark.evaluation.report import Report
+from earmark.evaluation.report_page import bootstrap_line, title
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import list_metrics, metric_info, metric_label
 from earmark.plots.calibration import Reliability, draw_calibration, reliabilities
@@ -33,7 +34,6 @@ from earmark.plots.epochs import RunLog, draw_epochs
 from earmark.plots.tag_auc import draw_tag_aucs
 from earmark.plots.thresholds import ThresholdCurve, draw_thresholds, threshold_curves
 from earmark.report.audio import embedded, link
-from earmark.report.evaluation_page import bootstrap_line, title
 from earmark.report.inline_svg import inline_svg
 from earmark.report.tags import RMSE_SCALE, Bar, TagResults, tag_tables
 
