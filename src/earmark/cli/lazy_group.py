@@ -23,6 +23,8 @@ class Entry:
         panel: heading in the list of commands.
         no_args_is_help: show the help where there are no arguments, instead of running it.
         settings: further ``context_settings`` of Click.
+        wrap: ``module:function`` that makes the command's function of ``target`` and ``help``, for commands that differ in
+            one function only.
     """
 
     name: str
@@ -31,14 +33,20 @@ class Entry:
     panel: str = "Commands"
     no_args_is_help: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
+    wrap: str | None = None
 
     def load(self) -> click.Command:
         """Import the command."""
-        module, _, attribute = self.target.partition(":")
-        found = getattr(importlib.import_module(module), attribute)
+        found = import_object(self.wrap)(self.target, self.help) if self.wrap else import_object(self.target)
         if isinstance(found, click.Command):
             return found
         return make_command(found, self.name, no_args_is_help=self.no_args_is_help, settings=self.settings)
+
+
+def import_object(target: str) -> Any:
+    """What ``module:object`` names."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 class LazyGroup(click.Group):

@@ -1,6 +1,7 @@
 """`earmark analyze`: figures from checkpoints, cards and scores files. One command for each figure, or family of figures.
 
-A command's module imports Click and its options at the top and everything else inside the function.
+A figure that is drawn from a scores file alone is a line with ``wrap=FIGURE_OF_SCORES``. Other commands are functions, whose
+module imports Click and options at the top and everything else inside the function.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from earmark.cli.lazy_group import Entry, lazy_group
 
 _NETWORKS, _SCORES, _RUNS = "What a network learned", "Tags, clips and scores", "Models and runs"
+
+FIGURE_OF_SCORES = "earmark.cli.analyze.tables:figure_of_scores"
 
 group = lazy_group(
     "analyze",

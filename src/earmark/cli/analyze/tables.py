@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import click
 
+from earmark.cli.analyze.options import Out, require_figures, write_drawings
 from earmark.cli.commands import Argument, Option
+from earmark.cli.lazy_group import import_object
 
 if TYPE_CHECKING:
     from earmark.datasets import Dataset
@@ -62,3 +65,20 @@ def about_dataset(dataset: Dataset, split: str = "") -> str:
     from earmark.plots.style import about
 
     return about("", dataset.name, dataset.protocol, split)
+
+
+def figure_of_scores(target: str, help: str) -> Callable[..., None]:
+    """The command of a figure that is drawn from a scores file alone.
+
+    Args:
+        target: ``module:function``; the function takes a ScoreTable and the line under the title, and gives a Drawing.
+        help: of the command.
+    """
+
+    def command(scores: Scores, out: Out, labels: Labels = None) -> None:
+        require_figures()
+        table = read_table(scores, labels)
+        write_drawings([import_object(target)(table, about_scores(table))], out)
+
+    command.__doc__ = help
+    return command
