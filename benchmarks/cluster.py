@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--song-seconds", type=int, default=180)
     parser.add_argument("--shard-rows", type=int, default=20, help="the default of 200 would make three shards of 500")
     parser.add_argument("--rounds", type=int, default=3, help="counted runs of each, taking turns")
-    parser.add_argument("--windows", type=int, default=8, help="of sparse listening")
+    parser.add_argument("--windows", type=int, default=8, help="of sparse reading")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, MILLION])
     parser.add_argument("--factor", type=float, default=2000.0, help="a pretended track is so many times shorter")
     parser.add_argument("--out", type=Path, default=RESULTS / "cluster.md")

@@ -111,8 +111,8 @@ def page(
                 f"{100 * (cluster / alone - 1):+.1f} % | {startup:.1f} s | {len(songs) / cluster:.1f} |"
             )
     rates = {  # of a core, all cores of the machine being busy
-        "full listening": len(songs) / work[f"full {two} cluster"] / two * 3600,
-        f"sparse listening, {options.windows} windows": len(songs) / work[f"sparse {two} cluster"] / two * 3600,
+        "full reading": len(songs) / work[f"full {two} cluster"] / two * 3600,
+        f"sparse reading, {options.windows} windows": len(songs) / work[f"sparse {two} cluster"] / two * 3600,
     }
     speed_up = work["full 1 cluster"] / work[f"full {two} cluster"]
     n_all = [run["n_rows"] for run in memory]

@@ -1,10 +1,10 @@
-"""Sparse listening against the full reading: do they agree, and what is won?
+"""Sparse reading compared with full reading: agreement and speed.
 
     python benchmarks/sparse.py --audio ../shared/data/emotify/audio --out docs/results/sparse.md
 
 Tags music in full and with 4, 8 and 16 windows, and compares scores. Besides the files as they are, long ones
 of 3 to 6 minutes are made by joining clips whose names begin alike (one genre: a song changes less than that), as MP3
-and FLAC: published clips are mostly too short for a sparse listening to spare anything. Speed is CPU time of one thread,
+and FLAC: published clips are mostly too short for a sparse reading to spare anything. Speed is CPU time of one thread,
 decoding included, each way in turn over the same files.
 """
 
@@ -54,7 +54,7 @@ def main() -> None:
         parts = [text for name, paths in sets.items() if paths for text in report(name, paths, taggers)]
     took = time.monotonic() - begun
     lines = [
-        "# Sparse listening against the full reading",
+        "# Sparse reading compared with full reading",
         "",
         f"Written by `{' '.join(['python benchmarks/sparse.py', *command_line(options)])}` in {took / 60:.1f} minutes. "
         f"Model {card.name}, windows of {card.input.window_seconds:g} s. Machine: {cpu_name()}, one thread, "
