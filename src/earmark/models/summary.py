@@ -310,7 +310,7 @@ def markdown(summaries: Sequence[ArchitectureSummary]) -> str:
         "",
         *(f"- **{short}**: {used[short].reference}." for short in sorted(used)),
         "",
-        "Layers, shapes, and what was decided where a paper is silent stand in the files of `src/earmark/models/`.",
+        "Layers, shapes, and decisions where a paper is silent are documented in the files of `src/earmark/models/`.",
     ]
     return "\n".join(lines) + "\n"
 

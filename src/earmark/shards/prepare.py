@@ -66,7 +66,7 @@ def prepare(
     jobs = jobs or available_cores()
     with writing(folder), ThreadPoolExecutor(jobs, thread_name_prefix="earmark-prepare") as pool:
         (folder / RECORDS).mkdir(parents=True, exist_ok=True)
-        with alone(folder):
+        with exclusive_lock(folder):
             header = plan_header(Store(folder), datasets, planned, wanted, shard_megabytes, clips_per_shard, pool)
             remove_parts(folder)
             return Run(folder, header, planned, wanted, on_done).run(pool, jobs, retry_failed)
@@ -159,7 +159,7 @@ def writing(place: object) -> Iterator[None]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Lock the folder against a second run, if the system can; the lock ends with the process."""
     try:
         import fcntl

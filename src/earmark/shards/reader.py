@@ -89,7 +89,9 @@ class ShardAudio:
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
         if zlib.crc32(content) != entry.crc32:
-            raise DataError(f"{path}: clip {clip_id!r} is damaged; run `earmark data prepare` again to remake the shard")
+            raise DataError(
+                f"{path}: clip {clip_id!r} is damaged; run `earmark data prepare` again to remake the shard"
+            )
         return content
 
     def load(self, clip_id: str, sample_rate_hz: int) -> Samples:
