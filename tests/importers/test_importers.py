@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.core import published_weights as published
 from earmark.core.errors import ConfigError, ModelError
@@ -325,15 +325,11 @@ def test_an_unknown_vocabulary_is_refused():
 
 
 def test_the_command_imports(tmp_path, monkeypatch, arrays):
-    import typer
+    from earmark.cli.main import app
 
-    from earmark.cli.import_weights import import_weights as command
-
-    app = typer.Typer()
-    app.command()(command)
     path = write_keras(tmp_path / "x.h5", arrays)
     publish(monkeypatch, path, "vgg-mtt")
-    result = CliRunner().invoke(app, [str(path), "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(app, ["import-weights", str(path), "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     assert "vgg-mtt" in result.output
     assert (tmp_path / "out" / "vgg-mtt.onnx").is_file()
