@@ -2,8 +2,8 @@
 
     python benchmarks/emotify.py --results results --out docs/results/emotify.md
 
-Reads RESULTS/PAPER/results.json of every paper. What people have written between the two markers of the page that lies
-at --out is kept; --reading FILE puts the text of a file there. Ends with 1 where a paper has no results yet.
+Reads RESULTS/PAPER/results.json of every paper. Hand-written text between the two markers of the page
+at --out is kept; --reading FILE inserts the text of a file. Exits with 1 if a paper has no results yet.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EMPTY_READING = "Not written yet."
 
 
 def kept_reading(page: str) -> str | None:
-    """What stands between the markers; None where they are not there."""
+    """The text between the markers; None if there are no markers."""
     before, begin, rest = page.partition(BEGIN)
     reading, end, _ = rest.partition(END)
     if bool(begin) != bool(end) or END in before:

@@ -225,7 +225,7 @@ def test_a_damaged_file_is_refused(tmp_path, arrays, state):
             refusal(path)
 
 
-def test_missing_foreign_and_misshapen_layers_are_told(tmp_path, arrays, state):
+def test_missing_foreign_and_misshapen_layers_are_reported(tmp_path, arrays, state):
     changed = {**state, "layer6.weight": torch.zeros(3), "layer1.conv.bias": torch.zeros(7)}
     del changed["dense.bias"]
     message = refusal(write_torch(tmp_path / "x.pth", changed))
@@ -243,13 +243,13 @@ def test_missing_foreign_and_misshapen_layers_are_told(tmp_path, arrays, state):
     assert "2CNN/kernel: expected (3, 3, 128, 128) float32, found (5, 3, 128, 128) float32" in message
 
 
-def test_another_number_of_tags_is_told(tmp_path, state):
+def test_another_number_of_tags_is_reported(tmp_path, state):
     changed = {**state, "dense.weight": torch.zeros(30, 32), "dense.bias": torch.zeros(30)}
     message = refusal(write_torch(tmp_path / "x.pth", changed))
     assert "dense.weight: expected (50, 32) float32, found (30, 32) float32" in message
 
 
-def test_half_precision_is_told(tmp_path, state):
+def test_half_precision_is_reported(tmp_path, state):
     changed = {**state, "dense.bias": state["dense.bias"].half()}
     assert "dense.bias: expected (50,) float32, found (50,) float16" in refusal(write_torch(tmp_path / "x", changed))
 
