@@ -10,7 +10,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from earmark.core.errors import ConfigError
 from earmark.papers.runner import Finished, plan, run
 from earmark.papers.tables import list_papers, load_tables
 from earmark.papers.task import Task
+from tests.helpers.waiting import wait_until
 
 EMOTIFY: dict[str, Any] = {"dataset": "emotify", "seeds": 1}
 
@@ -161,13 +161,11 @@ def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["model1", "model2"], **EMOTIFY)
 
     def kill_the_first() -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            for process in multiprocessing.active_children():
-                if process.name == tasks[0].name and process.pid is not None:
-                    os.kill(process.pid, signal.SIGKILL)
-                    return
-            time.sleep(0.001)
+        def the_first() -> list[int]:
+            return [process.pid or 0 for process in multiprocessing.active_children() if process.name == tasks[0].name]
+
+        wait_until(the_first, poll_seconds=0.001)
+        os.kill(the_first()[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_the_first)
     killer.start()

@@ -17,7 +17,8 @@ from earmark.core.errors import ConfigError
 from earmark.service.scratch import Scratch
 from earmark.service.settings import Settings
 from tests.helpers import sounds
-from tests.helpers.served import COMMAND, Process, until
+from tests.helpers.served import COMMAND, Process
+from tests.helpers.waiting import wait_until
 
 
 def test_sigterm_finishes_what_runs_and_the_log_has_no_names(tmp_path: Path) -> None:
@@ -31,9 +32,9 @@ def test_sigterm_finishes_what_runs_and_the_log_has_no_names(tmp_path: Path) -> 
     sent = subprocess.Popen(
         [sys.executable, "-c", SEND, url, str(long)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
-    until(lambda: any((tmp_path / "uploads").rglob("0000.flac")))
+    wait_until(lambda: any((tmp_path / "uploads").rglob("0000.flac")))
     service.process.send_signal(signal.SIGTERM)
-    until(lambda: httpx.get(f"{url}/readyz").status_code == 503)
+    wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 503)
     answer, _ = sent.communicate(timeout=60)
     assert answer.split() == ["200", "1", "ok"]
     assert service.end() == 0
