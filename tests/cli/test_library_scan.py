@@ -25,6 +25,8 @@ from tests.conftest import ROOT
 from tests.helpers.libraries import as_nobody, assert_same_content, clip, clips, content, happened, scanned
 from tests.helpers.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "earmark.cli.main", "library"]
 
 

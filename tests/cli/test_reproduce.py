@@ -21,7 +21,7 @@ KEY = "dieleman2014"
 ROWS = ("raw-1024-1024", "raw-1024-512")
 BUDGET = ["-o", "training.epochs=2", "-o", "training.validate_every=1"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-pytestmark = pytest.mark.timeout(1800)  # whole trainings, perhaps on a busy machine
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # whole trainings, perhaps on a busy machine
 posix = pytest.mark.skipif(sys.platform != "linux", reason="signals, and processes as /proc lists them")
 
 

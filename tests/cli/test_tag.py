@@ -54,6 +54,7 @@ def fingerprint(folder: Path) -> dict[str, tuple[str, int, int]]:
     }
 
 
+@pytest.mark.slow
 def test_table_is_for_people(album: Path) -> None:
     done = earmark("tag", album)
     assert done.returncode == 0, done.stderr
@@ -83,6 +84,7 @@ def test_json_lines_have_all_tags_highest_first(album: Path) -> None:
     assert found[1]["duration_seconds"] == pytest.approx(25, abs=0.01)
 
 
+@pytest.mark.slow
 def test_csv_has_a_column_a_tag(album: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(earmark("tag", album, "--format", "csv").stdout)))
     assert len(rows) == 3
@@ -174,6 +176,7 @@ def test_silence_is_tagged_but_said(tmp_path: Path) -> None:
     assert "silent" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "rate_hz", "n_channels"), [(0.2, 44_100, 1), (11, 8_000, 8), (11, 192_000, 2), (1 / 8_000, 8_000, 1)]
 )
@@ -216,12 +219,14 @@ def test_nothing_found_is_said(tmp_path: Path) -> None:
     assert "no audio files" in done.stderr
 
 
+@pytest.mark.slow
 def test_tagging_changes_nothing_the_user_owns(album: Path, tmp_path: Path) -> None:
     before = fingerprint(album)
     assert earmark("tag", album, "--taggram", tmp_path / "pictures").returncode == 0
     assert fingerprint(album) == before
 
 
+@pytest.mark.slow
 def test_taggrams_are_drawn_one_a_file(album: Path, tmp_path: Path) -> None:
     from matplotlib.image import imread
 
@@ -266,6 +271,7 @@ def long_queue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly_with_whole_lines(long_queue: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "tag", str(long_queue), "--format", "jsonl", "--taggram", str(tmp_path / "p")],
@@ -287,6 +293,7 @@ def test_ctrl_c_stops_cleanly_with_whole_lines(long_queue: Path, tmp_path: Path)
     assert not list((tmp_path / "p").glob(".taggram-*"))
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_crash(long_queue: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "tag", str(long_queue), "--format", "jsonl"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -321,6 +328,7 @@ def on_a_terminal(arguments: list[str], **streams: object) -> str:
     return re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_progress_and_a_pipe_does_not(album: Path, long_queue: Path) -> None:
     files = [str(path) for path in sorted(long_queue.iterdir())[:6]]
     text = on_a_terminal(["tag", *files], stdout=subprocess.DEVNULL)
@@ -329,6 +337,7 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(album: Path, long_queue: P
     assert earmark("tag", album, "--quiet").stderr == ""
 
 
+@pytest.mark.slow
 def test_rows_and_progress_share_a_terminal(long_queue: Path) -> None:
     files = [str(path) for path in sorted(long_queue.iterdir())[:6]]
     text = on_a_terminal(["tag", *files])

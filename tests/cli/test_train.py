@@ -25,7 +25,7 @@ from earmark.training.config import Recipe, recipe_from
 from earmark.training.run import train
 from tests.helpers.training_runs import log_of, wait_for_epochs, wait_for_state
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 RATE = 8000
 EPOCHS = 40

@@ -36,7 +36,7 @@ from tests.helpers.training_runs import (
 )
 from tests.helpers.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 _OPTIONS = {**BRISTOL["model"]["options"], "dropout": 0.0}
 # No batch normalisation and no dropout: what a step does depends on the whole batch alone.

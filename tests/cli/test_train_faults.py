@@ -36,7 +36,7 @@ from tests.helpers.training_runs import (
     wait_for_state,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 ADAM: dict[str, Any] = {
     **KIM,

@@ -25,7 +25,7 @@ from earmark.tuning.search import Search, load_search, search_from
 from earmark.tuning.trial_runner import TuningProgress
 from tests.helpers.training_runs import wait_for_state
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 RATE = 8000
 RECIPE = """

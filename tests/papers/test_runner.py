@@ -143,6 +143,7 @@ def test_runs_of_another_budget_are_refused_all_at_once(tmp_path: Path) -> None:
         run([combiner])
 
 
+@pytest.mark.slow
 def test_failures_are_told_and_take_combiners_with_them(tmp_path: Path) -> None:
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["1-2"], **EMOTIFY)
     mark_done(tasks[1])
@@ -155,6 +156,7 @@ def test_failures_are_told_and_take_combiners_with_them(tmp_path: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     """As the system does for want of memory."""
@@ -175,6 +177,7 @@ def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -
     assert "nowhere" in str(over[1].error), "an error of its own"
 
 
+@pytest.mark.slow
 def test_an_error_of_the_caller_ends_the_processes(tmp_path: Path) -> None:
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["model?"], **EMOTIFY)
     mark_done(tasks[0])

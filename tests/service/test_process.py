@@ -21,6 +21,7 @@ from tests.helpers.served import COMMAND, Process
 from tests.helpers.waiting import wait_until
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_what_runs_and_the_log_has_no_names(tmp_path: Path) -> None:
     long = sounds.write(tmp_path / "secret name.flac", np.zeros(1800 * 8000), 8000)
     (tmp_path / "uploads").mkdir()
@@ -56,6 +57,7 @@ print(answer.status_code, len(records), records[0]["status"])
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_names_when_asked_a_second_signal_and_what_a_killed_one_left(tmp_path: Path) -> None:
     flag = ("--temporary-folder", str(tmp_path))
     killed = Process(*flag)

@@ -114,6 +114,7 @@ def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
     }
 
 
+@pytest.mark.slow
 def test_bad_audio_is_reported_next_to_good_and_refused_alone(
     served: Served, songs: list[Path], tmp_path: Path
 ) -> None:
