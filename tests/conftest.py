@@ -16,6 +16,14 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before items are left out by their markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses the fixture ``browser`` needs one, and is marked so."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The shared data folder. Absent: skipped, but in CI a failure, so that no check is lost unseen; EARMARK_SHARED=none skips in CI, too."""

@@ -40,6 +40,7 @@ def test_lossy_formats_decode_as_libsndfile_does(tmp_path: Path, suffix: str) ->
     np.testing.assert_allclose(ours[:n], expected.mean(axis=1)[:n], atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", sounds.SUFFIXES)
 def test_every_format_gives_the_music_back(tmp_path: Path, suffix: str) -> None:
     original = sounds.music(4, 48_000, 2)
@@ -153,6 +154,7 @@ def test_errors_of_bad_files_give_the_reason(tmp_path: Path, what: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".wav", ".aiff", ".aac", ".wma", ".m4a", ".mka"])
 @pytest.mark.parametrize("share", [0.5, 0.93])
 def test_truncated_files_are_noticed(tmp_path: Path, suffix: str, share: float) -> None:

@@ -130,6 +130,7 @@ def long_mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return song(tmp_path_factory.mktemp("long") / "a.mp3", seconds=20).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behind", [b"", b"TAG" + bytes(125), bytes(3_000), bytes(100_000), b"some words"])
 @pytest.mark.parametrize("cut_bytes", [0, 100])
 def test_ends_of_mp3s(tmp_path: Path, long_mp3: bytes, behind: bytes, cut_bytes: int) -> None:

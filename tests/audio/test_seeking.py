@@ -85,6 +85,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 EXACT = ["flac", "wav", "aiff", "ogg", "opus", "mp3", "mp3 vbr", "mp3 low", "m4a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize(
     ("spec", "n"),

@@ -46,6 +46,7 @@ def test_names_are_unique_and_have_groups() -> None:
     assert {feature.group for feature in FEATURES} == {"timbre", "loudness", "rhythm", "harmony"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bpm", [75, 100, 128])
 def test_tempo_of_a_click_track(bpm: float) -> None:
     found = named(clicks(bpm))
@@ -178,6 +179,7 @@ def test_kept_features_are_not_computed_again(
     assert len(list(cache.iterdir())) == 5, "another revision, another vector"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_broken_files_are_all_named_and_the_others_kept(files: list[Path], tmp_path: Path, jobs: int) -> None:
     (tmp_path / "text.mp3").write_text("no music")
@@ -199,6 +201,7 @@ def test_broken_files_are_all_named_and_the_others_kept(files: list[Path], tmp_p
     assert not np.array_equal(kept[0], kept[1])
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_said(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("earmark.baselines.cache._begin_worker", _die)
     with pytest.raises(DataError, match="ended from outside"):

@@ -17,6 +17,8 @@ from earmark.datasets.manifest import load_manifest
 from earmark.evaluation import read_scores
 from tests.helpers.sounds import write
 
+pytestmark = pytest.mark.slow
+
 QUICK = BaselineConfig(learning_rate=0.2, max_trees=40, patience=10)
 
 

@@ -27,7 +27,7 @@ from tests.helpers import sounds
 from tests.helpers.object_store import object_store
 from tests.helpers.ray_clusters import Nodes, cluster
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+pytestmark = [pytest.mark.ray, pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")]
 
 N_SONGS, N_ROWS, SECONDS = 6, 90, 60
 WORKER = "ray::MapWorker"

@@ -13,8 +13,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,9 @@ from earmark.library.index.track_index import Index
 from earmark.tagging.runtime import DEFAULT_MODEL
 from tests.conftest import ROOT
 from tests.helpers.libraries import as_nobody, assert_same_content, clip, clips, content, happened, scanned
+from tests.helpers.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-m", "earmark.cli.main", "library"]
 
@@ -44,13 +45,6 @@ def started(*arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     )
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.05)
 
 
 def n_tagged(index: Path) -> int:
@@ -159,7 +153,7 @@ def test_stopped_by_ctrl_c_and_gone_on(music: Path, index: Path) -> None:
     for i in range(40):
         clip(music / f"{i:02d}.wav", seed=i, seconds=8)
     running = started("scan", music, "--index", index, "--jobs", "1")
-    wait_for(lambda: n_tagged(index) >= 3)
+    wait_until(lambda: n_tagged(index) >= 3)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
@@ -176,7 +170,7 @@ def test_two_scans_at_once(music: Path, index: Path) -> None:
         clip(music / f"{i:02d}.wav", seed=i, seconds=8)
     running = started("scan", music, "--index", index, "--jobs", "1", "--quiet")
     try:
-        wait_for(lambda: n_tagged(index) >= 1)
+        wait_until(lambda: n_tagged(index) >= 1)
         running.send_signal(signal.SIGSTOP)  # held in its middle, for as long as the second one needs
         second = library("scan", music, "--index", index)
         assert second.returncode == 1
@@ -275,18 +269,21 @@ def test_watch_follows_changes(music: Path, index: Path) -> None:
     running = started("scan", music, "--index", music / "library.sqlite", "--watch", "--format", "json")
     found = music / "library.sqlite"  # among the music: its own changes must not count
     try:
-        wait_for(lambda: n_tagged(found) == 2)
+        assert running.stdout is not None
+        lines = [running.stdout.readline()]
         clip(music / "new album" / "x.wav", seed=70)
-        wait_for(lambda: n_tagged(found) == 3)
+        lines.append(running.stdout.readline())
         shutil.move(music / "new album", music / "album, renamed")
-        wait_for(lambda: any(b"renamed" in path for path in content(found)))
+        lines.append(running.stdout.readline())
+        assert any(b"renamed" in path for path in content(found))
         (music / "0.wav").unlink()
-        wait_for(lambda: content(found)[os.fsencode(music / "0.wav")][3] == "missing")
-        time.sleep(4)  # long enough for a round that nobody asked for
+        lines.append(running.stdout.readline())
+        assert content(found)[os.fsencode(music / "0.wav")][3] == "missing"
+        assert not select.select([running.stdout], [], [], 4)[0], "a round that nobody asked for"
     finally:
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "following changes" in err
-    rounds = [json.loads(line) for line in out.splitlines()]
+    rounds = [json.loads(line) for line in [*lines, *out.splitlines()]]
     assert [(r["new"], r["moved"], r["deleted"]) for r in rounds] == [(2, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]

@@ -275,6 +275,7 @@ def test_a_full_disk(earmark: Earmark, originals: list[Path], tmp_path: Path) ->
         subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_killed_fifty_times(originals: list[Path], tmp_path: Path) -> None:
     """Writing and undoing, both killed over and over: see tests/helpers/killed_writing.py. Here what it found is judged."""
     music = tmp_path / "music"

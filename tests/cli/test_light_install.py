@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.helpers import sounds
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("torch", "lightning", "pandas", "librosa", "sklearn", "matplotlib", "onnx", "scipy", "yaml", "pyarrow")
 
 

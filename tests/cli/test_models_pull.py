@@ -462,6 +462,7 @@ def test_failures_end_with_one_and_leave_nothing(server, tmp_path, step, said):
     assert names(tmp_path) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_pulled_it_tags(server, shared_dir, tmp_path):
     """The network fails half-way, the command is given again, and what comes of it tags a song."""

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,12 +15,13 @@ from typing import Any
 import pytest
 
 from tests.helpers.emotify import write_emotify
+from tests.helpers.waiting import wait_until
 
 KEY = "dieleman2014"
 ROWS = ("raw-1024-1024", "raw-1024-512")
 BUDGET = ["-o", "training.epochs=2", "-o", "training.validate_every=1"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-pytestmark = pytest.mark.timeout(1800)  # whole trainings, perhaps on a busy machine
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # whole trainings, perhaps on a busy machine
 posix = pytest.mark.skipif(sys.platform != "linux", reason="signals, and processes as /proc lists them")
 
 
@@ -101,24 +101,14 @@ def processes_of(session: int) -> dict[int, str]:
     return found
 
 
-def nothing_left_of(session: int) -> bool:
-    """Whether all of a session's processes end soon."""
-    deadline = time.monotonic() + 300
-    while (left := processes_of(session)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not left
-
-
 def runs_of(session: int) -> list[int]:
     return [number for number, command in processes_of(session).items() if "spawn_main" in command]
 
 
-def wait_until(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 900) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert process.poll() is None, "it ended too early"
-        assert time.monotonic() < deadline, "too slow"
-        time.sleep(0.005)
+def wait_while_running(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until the condition is true; fails where the process ends before."""
+    wait_until(lambda: condition() or process.poll() is not None, 900)
+    assert process.poll() is None, "it ended too early"
 
 
 def test_what_it_comes_to(whole: Path) -> None:
@@ -138,7 +128,7 @@ def test_what_it_comes_to(whole: Path) -> None:
 def test_killed_with_all_its_processes_it_goes_on(emotify: Path, whole: Path, tmp_path: Path) -> None:
     states = [tmp_path / KEY / row / "seed-0" / "state.ckpt" for row in ROWS]
     with begun(options(emotify, tmp_path)) as process:
-        wait_until(lambda: any(state.exists() for state in states), process)
+        wait_while_running(lambda: any(state.exists() for state in states), process)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert not (tmp_path / KEY / "results.json").exists()
@@ -156,12 +146,12 @@ def test_killed_with_all_its_processes_it_goes_on(emotify: Path, whole: Path, tm
 @posix
 def test_ctrl_c_a_killed_run_and_a_killed_parent(emotify: Path, whole: Path, tmp_path: Path) -> None:
     with begun(options(emotify, tmp_path)) as process:
-        wait_until(lambda: len(runs_of(process.pid)) == 2, process)
+        wait_while_running(lambda: len(runs_of(process.pid)) == 2, process)
         os.killpg(process.pid, signal.SIGINT)  # while both are still importing
         _, said = process.communicate(timeout=120)
         assert process.returncode == 130
         assert said.strip() == "earmark: stopped; the same command goes on where it was stopped"
-        assert nothing_left_of(process.pid)
+        wait_until(lambda: not processes_of(process.pid), 300)
 
     damaged = tmp_path / KEY / ROWS[1] / "seed-0"
     damaged.mkdir(parents=True, exist_ok=True)
@@ -169,10 +159,10 @@ def test_ctrl_c_a_killed_run_and_a_killed_parent(emotify: Path, whole: Path, tmp
         (damaged / name).write_text("damaged")
     first = tmp_path / KEY / ROWS[0] / "seed-0"
     with begun([*options(emotify, tmp_path), "--quiet"]) as process:
-        wait_until(lambda: (first / "recipe.yaml").exists() or (first / "done.json").exists(), process)
+        wait_while_running(lambda: (first / "recipe.yaml").exists() or (first / "done.json").exists(), process)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        assert nothing_left_of(process.pid), "no run outlives the command"
+        wait_until(lambda: not processes_of(process.pid), 300)  # no run outlives the command
 
     done = say(*options(emotify, tmp_path), "--quiet")
     assert done.returncode == 1

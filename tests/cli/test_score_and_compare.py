@@ -13,6 +13,8 @@ from earmark.evaluation import read_scores
 from tests.evaluation.test_compare import table
 from tests.helpers.command import earmark
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

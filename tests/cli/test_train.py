@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,9 @@ from earmark.export import check_signals, export_onnx
 from earmark.models.checkpoint import load_checkpoint
 from earmark.training.config import Recipe, recipe_from
 from earmark.training.run import train
+from tests.helpers.training_runs import log_of, wait_for_epochs, wait_for_state
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 RATE = 8000
 EPOCHS = 40
@@ -93,11 +93,6 @@ def whole(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def log_of(out: Path) -> list[dict[str, str]]:
-    with (out / "log.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 def weights_of(out: Path) -> dict[str, torch.Tensor]:
     state = torch.load(out / "state.ckpt", weights_only=True)
     return state["state_dict"]  # type: ignore[no-any-return]
@@ -139,11 +134,8 @@ def test_killed_and_resumed_ends_as_if_it_had_not_been(whole: Path, tones: Path,
     process = subprocess.Popen(
         command(tones, whole / "recipe.yaml", out), env=environment, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (out / "state.ckpt").exists() and len(log_of(out)) >= 3:
-            break
-        time.sleep(0.005)
+    wait_for_epochs(out, 3, process)
+    wait_for_state(out, process)
     process.send_signal(signal.SIGKILL)
     _, said = process.communicate()
     assert process.returncode == -signal.SIGKILL, said

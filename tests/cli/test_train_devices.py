@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,18 @@ from tests.helpers.training_runs import (
     RATE,
     heed_ctrl_c,
     log_of,
+    n_epochs,
     recipe,
     same_run,
     start_ranks,
     state_of,
     tones,
+    wait_for_epochs,
+    wait_for_state,
 )
+from tests.helpers.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 _OPTIONS = {**BRISTOL["model"]["options"], "dropout": 0.0}
 # No batch normalisation and no dropout: what a step does depends on the whole batch alone.
@@ -97,6 +100,15 @@ def close(one: Path, other: Path, most: float = 1e-5) -> None:
             assert torch.allclose(value, weights[1][name], atol=10 * most), name
 
 
+def group_has_ended(group: int) -> bool:
+    """Whether no process of a process group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 def test_two_processes_do_what_one_does(alone: Path, together: Path) -> None:
     """Batches of 4 and 5 among two, one without some labels: the loss is still that of the batch as a whole."""
     close(alone, together)
@@ -113,11 +125,8 @@ def test_killed_together_and_resumed(together: Path, yaml: Path, tmp_path: Path)
     arguments = ["train", yaml, "--out", out, "--device", "cpu", "--devices", "2", "--resume"]
     for whom in (0, 1):  # the first process and, later, the second; the other one does not go on alone
         processes = start_ranks(2, tmp_path / "said", *arguments)
-        before = len(log_of(out)) if (out / "log.csv").exists() else 0
-        while all(p.is_alive() for p in processes) and not (
-            (out / "log.csv").exists() and len(log_of(out)) > before + 1
-        ):
-            time.sleep(0.002)
+        before = n_epochs(out)
+        wait_for_epochs(out, before + 2, *processes)
         processes[whom].kill()
         for process in processes:
             process.join(200)
@@ -163,18 +172,14 @@ def test_through_lightnings_launcher_and_ctrl_c(alone: Path, yaml: Path, root: P
     process = subprocess.Popen(
         words, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_ctrl_c
     )
-    while process.poll() is None and not (out / "state.ckpt").exists():
-        time.sleep(0.002)
+    wait_for_state(out, process)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert said.count("earmark: stopped; go on with --resume") == 1
     assert said.count("epoch   1/10") <= 1, "one process speaks for all"
     assert "Traceback" not in said
-    with pytest.raises(ProcessLookupError):
-        for _ in range(100):
-            os.killpg(process.pid, 0)  # nobody of the group is left
-            time.sleep(0.05)
+    wait_until(lambda: group_has_ended(process.pid))
     done = subprocess.run([*words, "--resume"], env=ENVIRONMENT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("best epoch") == 1
@@ -218,8 +223,7 @@ def test_goes_on_with_another_number_of_processes(alone: Path, yaml: Path, root:
     assert len(log_of(out)) == 3
     arguments = ["train", yaml, "--out", out, "--device", "cpu", "--devices", "2", "--resume"]
     processes = start_ranks(2, tmp_path / "said", *arguments)
-    while all(p.is_alive() for p in processes) and len(log_of(out)) < 5:
-        time.sleep(0.002)
+    wait_for_epochs(out, 5, *processes)
     processes[1].kill()
     for process in processes:
         process.join(200)
@@ -239,8 +243,7 @@ def test_torchrun_starts_again_what_was_killed(together: Path, yaml: Path, tmp_p
         stderr=subprocess.PIPE,
         text=True,
     )
-    while process.poll() is None and not ((out / "log.csv").exists() and len(log_of(out)) > 1):
-        time.sleep(0.002)
+    wait_for_epochs(out, 2, process)
     stats = [(int(p.parent.name), p.read_text()) for p in Path("/proc").glob("[0-9]*/stat") if p.exists()]
     workers = [pid for pid, stat in stats if int(stat.rpartition(")")[2].split()[1]) == process.pid]
     os.kill(max(workers), signal.SIGKILL)

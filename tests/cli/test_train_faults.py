@@ -29,11 +29,14 @@ from tests.helpers.training_runs import (
     same_run,
     start,
     state_of,
+    state_time_ns,
     tones,
     train_there,
+    wait_for_epochs,
+    wait_for_state,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 ADAM: dict[str, Any] = {
     **KIM,
@@ -81,11 +84,8 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(
     n_writing = n_killed = 0
     for attempt in range(5):
         process = start(train_there, document, root, out, attempt > 0)
-        kept = (out / "state.ckpt").stat().st_mtime_ns if (out / "state.ckpt").exists() else 0
-        while process.is_alive():  # it gets on by at least an epoch
-            if (out / "state.ckpt").exists() and (out / "state.ckpt").stat().st_mtime_ns > kept:
-                break
-            time.sleep(0.001)
+        kept = state_time_ns(out)
+        wait_for_state(out, process, later_than_ns=kept)  # it goes on by at least an epoch
         if attempt % 2:
             time.sleep(rng.uniform(0, 0.1))
         else:  # in the middle of a write
@@ -132,8 +132,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
     """
     yaml, out = whole["kim"] / "recipe.yaml", tmp_path / "run"
     started = start(train_there, KIM, root, out)
-    while started.is_alive() and not (out / "state.ckpt").exists():
-        time.sleep(0.001)
+    wait_for_state(out, started)
     started.kill()
     started.join()
     before = log_of(out)
@@ -256,8 +255,7 @@ def test_interrupts_are_kind_and_leave_the_handler_as_it_was(root: Path, tmp_pat
     for number, (sign, more) in enumerate(((signal.SIGINT, []), (signal.SIGTERM, ["--resume"]))):
         process = start(command_there, ["train", str(yaml), "--out", str(out), "--device", "cpu", *more], said)
         n = 0 if number == 0 else len(log_of(out))
-        while process.is_alive() and not ((out / "log.csv").exists() and len(log_of(out)) > n + 1):
-            time.sleep(0.002)
+        wait_for_epochs(out, n + 2, process)
         assert process.pid is not None
         os.kill(process.pid, sign)
         process.join(200)

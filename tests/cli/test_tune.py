@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,9 @@ from earmark.training.run import train
 from earmark.tuning.run import TuningResult, tune
 from earmark.tuning.search import Search, load_search, search_from
 from earmark.tuning.trial_runner import TuningProgress
+from tests.helpers.training_runs import wait_for_state
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 RATE = 8000
 RECIPE = """
@@ -144,11 +144,7 @@ def test_killed_and_resumed_ends_as_if_it_had_not_been(whole: Path, place: Path,
     out = tmp_path / "out"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     process = subprocess.Popen(command(place, out), env=environment, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (out / "trial-0002-seed0" / "state.ckpt").exists():
-            break
-        time.sleep(0.002)
+    wait_for_state(out / "trial-0002-seed0", process)
     process.send_signal(signal.SIGKILL)
     _, said = process.communicate()
     assert process.returncode == -signal.SIGKILL, said

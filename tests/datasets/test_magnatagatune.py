@@ -338,6 +338,7 @@ def test_the_rules_give_the_published_lists(whole: Whole) -> None:
     assert "as published" not in notes
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_labels_agree_with_those_published_with_scores(whole: Whole) -> None:
     dataset = load_dataset("magnatagatune", whole.root, "mtat-lee")

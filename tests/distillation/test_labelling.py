@@ -421,6 +421,7 @@ def test_the_command_wants_a_part_that_is_one(tmp_path: Path) -> None:
     assert "I/N" in str(result.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_a_published_network_hears_an_example_as_a_user_would(
     shared_dir: Path, folders: tuple[Path, Path], inputs: LabellingInputs, tmp_path: Path
@@ -509,6 +510,7 @@ def test_a_plan_with_problems_is_refused_with_all_of_them(tmp_path: Path) -> Non
     assert (plan.tags, plan.left_out) == (tmp_path / "tags.csv", None)
 
 
+@pytest.mark.slow
 def test_own_music_is_labelled_by_an_own_teacher(tmp_path: Path) -> None:
     """A plan, two tables and one command: no dataset of earmark and no published network is needed."""
     shutil.copy(find_model(), tmp_path / "teacher.onnx")

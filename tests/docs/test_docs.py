@@ -123,6 +123,7 @@ def test_the_manifest_is_one(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_examples_in_python_run(tmp_path: Path) -> None:
     dataset, model = blocks("docs/training.md", "python")
     after = """

@@ -50,6 +50,7 @@ def test_every_command_and_its_options_exist(command: str) -> None:
     group.make_context("earmark", words)  # raises for options, values and arguments that are wrong
 
 
+@pytest.mark.slow
 def test_what_the_page_begins_with_works_one_after_the_other(tmp_path: Path) -> None:
     shutil.copytree(CLIPS, tmp_path / "Music")
     told = [run(line.removeprefix("$ "), tmp_path).stdout for line in blocks("console")[0].splitlines()]

@@ -171,6 +171,7 @@ def test_thresholds_come_from_a_number_a_card_or_other_clips(tmp_path: Path) -> 
             read_thresholds(wrong, tags)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_published_scores_give_the_published_figures(shared_dir: Path) -> None:
     folder = shared_dir / "data" / "mtat"

@@ -25,6 +25,8 @@ from earmark.models.checkpoint import make_card, save_checkpoint
 from earmark.tagging.runtime import OnnxModel, find_model
 from tests.helpers.onnx_files import as_of_old, without_embedding
 
+pytestmark = pytest.mark.slow
+
 TAGS = Vocabulary.of(["loud", "soft", "fast"])
 
 

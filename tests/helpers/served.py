@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +20,9 @@ from fastapi import FastAPI
 from earmark.service.app import create_app
 from earmark.service.settings import Settings
 from earmark.service.work import Work
+from tests.helpers.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "earmark.cli.main", "serve", "--port", "0"]
-
-
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until it is true; fails where it never is."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 @dataclass
@@ -67,7 +59,7 @@ def serving(folder: Path, *, page: Path | None = None, **settings: Any) -> Itera
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started or not thread.is_alive())
+        wait_until(lambda: server.started or not thread.is_alive())
         port = server.servers[0].sockets[0].getsockname()[1]
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield Served(app, port, client)

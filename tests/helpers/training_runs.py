@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -21,6 +22,7 @@ import torch
 
 from earmark.training.config import Recipe, recipe_from
 from earmark.training.run import train
+from tests.helpers.waiting import wait_until
 
 RATE = 8000
 WINDOW = 3**5
@@ -88,6 +90,34 @@ def log_of(out: Path) -> list[dict[str, str]]:
     with (out / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     return [{k: v for k, v in row.items() if k not in ("seconds", "windows_per_second", "wait_share")} for row in rows]
+
+
+def n_epochs(out: Path) -> int:
+    """How many epochs the log has; none where there is no log yet."""
+    return len(log_of(out)) if (out / "log.csv").exists() else 0
+
+
+def state_time_ns(out: Path) -> int:
+    """When state.ckpt was written; 0 where there is none yet."""
+    try:
+        return (out / "state.ckpt").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def wait_for_epochs(out: Path, n: int, *processes: BaseProcess | subprocess.Popen[str]) -> None:
+    """Wait until a run has logged ``n`` epochs, or one of its processes has ended."""
+    wait_until(lambda: n_epochs(out) >= n or any(map(has_ended, processes)), 200, poll_seconds=0.002)
+
+
+def wait_for_state(out: Path, process: BaseProcess | subprocess.Popen[str], later_than_ns: int = 0) -> None:
+    """Wait until a run has written a state after the time given, or its process has ended."""
+    wait_until(lambda: state_time_ns(out) > later_than_ns or has_ended(process), 200, poll_seconds=0.001)
+
+
+def has_ended(process: BaseProcess | subprocess.Popen[str]) -> bool:
+    """Whether a process has ended, however it was started."""
+    return process.poll() is not None if isinstance(process, subprocess.Popen) else not process.is_alive()
 
 
 def state_of(out: Path) -> dict[str, Any]:

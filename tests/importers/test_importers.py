@@ -126,6 +126,7 @@ def test_keras_weights_come_over_into_network_and_card(tmp_path, monkeypatch, vg
     assert any("Pons" in citation for citation in card.citations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [False, True])
 def test_pytorch_weights_come_over_into_network_and_card(tmp_path, monkeypatch, crnn, state, zipped):
     path = write_torch(tmp_path / "x.pth", state, zipped)
@@ -138,6 +139,7 @@ def test_pytorch_weights_come_over_into_network_and_card(tmp_path, monkeypatch, 
     assert card.input.window_samples == card.input.hop_samples == 464000
 
 
+@pytest.mark.slow
 def test_converted_it_is_a_checkpoint_and_an_onnx_file(tmp_path, monkeypatch, vgg, arrays):
     path = write_keras(tmp_path / "x.h5", arrays)
     publish(monkeypatch, path, "vgg-msd")
@@ -324,6 +326,7 @@ def test_an_unknown_vocabulary_is_refused():
         load_vocabulary("mtat-51")
 
 
+@pytest.mark.slow
 def test_the_command_imports(tmp_path, monkeypatch, arrays):
     from earmark.cli.main import app
 

@@ -16,7 +16,7 @@ from earmark.core.tag_lists import load_vocabulary
 from earmark.export import export_onnx
 from earmark.importers.detect_format import import_weights
 
-pytestmark = [pytest.mark.shared, pytest.mark.usefixtures("one_thread")]
+pytestmark = [pytest.mark.slow, pytest.mark.shared, pytest.mark.usefixtures("one_thread")]
 
 TOLERANCE = 1e-4
 CLIPS = ("joram", "fishin", "sugarplum")

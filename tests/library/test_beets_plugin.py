@@ -18,6 +18,8 @@ from earmark.tagging.tagger import TagScores, load_tagger
 from tests.conftest import ROOT
 from tests.helpers import sounds
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("beets")
 mediafile = pytest.importorskip("mediafile")
 

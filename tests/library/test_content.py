@@ -68,6 +68,7 @@ def write_labels(path: Path) -> None:
     file.save()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("song", SUFFIXES, indirect=True)
 def test_metadata_leave_the_key_alone(song: Path) -> None:
     before = read_content(song)
@@ -84,6 +85,7 @@ def test_metadata_leave_the_key_alone(song: Path) -> None:
     assert read_content(song).title is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("song", [".mp3"], indirect=True)
 def test_all_kinds_of_tags_of_an_mp3(song: Path) -> None:
     mutagen.id3.delete(song)

@@ -190,6 +190,7 @@ scores = st.none() | st.builds(Bound, st.sampled_from([">", ">="]), st.floats(0,
 queries = st.builds(Query, trees | st.just(AllOf(())), scores).filter(lambda query: query.score is None or query.tags())
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(queries)
 def test_what_is_printed_is_read_back_as_the_same(query: Query) -> None:

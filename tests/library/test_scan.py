@@ -432,6 +432,7 @@ def test_a_damaged_index_ends_the_scan_and_stays(music: Path, index: Path) -> No
     assert index.stat().st_size >= len(damaged)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_empty_files(music: Path, index: Path) -> None:
     for k in range(100):
         (music / f"{k}").mkdir()

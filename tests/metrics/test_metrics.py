@@ -53,6 +53,7 @@ def test_a_clip_drawn_twice_counts_twice(case: tuple[np.ndarray, np.ndarray, np.
         )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(tagged())
 def test_thresholds_reach_the_best_f1(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:

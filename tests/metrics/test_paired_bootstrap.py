@@ -26,6 +26,7 @@ def made(
     return labels, skill * labels + (1 - skill) * rng.random((runs, n_clips, n_tags)), groups
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["roc_auc", "pr_auc", "rmse"])
 def test_it_agrees_with_a_plain_loop(name: str) -> None:
     """Another generator, clips really repeated, three runs against one, runs drawn."""

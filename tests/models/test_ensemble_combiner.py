@@ -198,6 +198,7 @@ def test_options_of_members_are_written_out_in_full():
     assert model.architecture_options["width"] == 0.1
 
 
+@pytest.mark.slow
 def test_it_is_exported_as_one_onnx_file(members, tmp_path):
     model = combine(members, width=0.1).eval()
     card = make_card(model, name="all", vocabulary=TAGS)

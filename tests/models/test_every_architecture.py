@@ -223,6 +223,7 @@ def exported(model, tmp_path_factory):
     return export_onnx(model, card, tmp_path_factory.mktemp("onnx") / "x.onnx", check_signals(card.input))
 
 
+@pytest.mark.slow
 def test_onnx_runtime_answers_the_same(model, exported):
     assert exported.max_abs_difference < 1e-4
     session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])

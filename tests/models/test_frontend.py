@@ -132,6 +132,7 @@ def test_half_precision_around_it_does_not_reach_it():
         assert torch.equal(module(waveform), expected)
 
 
+@pytest.mark.slow
 def test_batch_norm_learns_each_band_and_is_kept_and_exported(tmp_path):
     options = {
         "window_seconds": 2.0,

@@ -101,6 +101,7 @@ def test_weights_as_the_authors_count_them():
     assert trained == 2_690_354 - 2 * (128 * 3 + 256 * 6 + 512 + 1024)
 
 
+@pytest.mark.slow
 def test_frozen_members_are_stored_but_not_trained(everything):
     combiner = next(item for item in everything if item.name == "ensemble_combiner")
     members = [item for item in everything if item.name.startswith("ensemble_model")]

@@ -275,6 +275,7 @@ def test_smaller_shares_make_as_many_updates_on_emotify() -> None:
     assert len({recipe.training.epochs for recipe in recipes}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", PAPERS)
 def test_rows_on_emotify_can_be_built_and_cut(paper: str) -> None:
     for row in load_tables(paper).rows.values():

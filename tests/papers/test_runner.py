@@ -10,7 +10,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from earmark.core.errors import ConfigError
 from earmark.papers.runner import Finished, plan, run
 from earmark.papers.tables import list_papers, load_tables
 from earmark.papers.task import Task
+from tests.helpers.waiting import wait_until
 
 EMOTIFY: dict[str, Any] = {"dataset": "emotify", "seeds": 1}
 
@@ -143,6 +143,7 @@ def test_runs_of_another_budget_are_refused_all_at_once(tmp_path: Path) -> None:
         run([combiner])
 
 
+@pytest.mark.slow
 def test_failures_are_told_and_take_combiners_with_them(tmp_path: Path) -> None:
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["1-2"], **EMOTIFY)
     mark_done(tasks[1])
@@ -155,19 +156,18 @@ def test_failures_are_told_and_take_combiners_with_them(tmp_path: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     """As the system does for want of memory."""
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["model1", "model2"], **EMOTIFY)
 
     def kill_the_first() -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            for process in multiprocessing.active_children():
-                if process.name == tasks[0].name and process.pid is not None:
-                    os.kill(process.pid, signal.SIGKILL)
-                    return
-            time.sleep(0.001)
+        def the_first() -> list[int]:
+            return [process.pid or 0 for process in multiprocessing.active_children() if process.name == tasks[0].name]
+
+        wait_until(the_first, poll_seconds=0.001)
+        os.kill(the_first()[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_the_first)
     killer.start()
@@ -177,6 +177,7 @@ def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -
     assert "nowhere" in str(over[1].error), "an error of its own"
 
 
+@pytest.mark.slow
 def test_an_error_of_the_caller_ends_the_processes(tmp_path: Path) -> None:
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["model?"], **EMOTIFY)
     mark_done(tasks[0])

@@ -12,6 +12,8 @@ from earmark.plots.drawing import png_bytes
 from earmark.plots.layer_responses import draw_hears
 from tests.models.test_every_architecture import SMALL_OPTIONS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", list_models())
 def test_every_architecture_gives_a_figure(name: str) -> None:

@@ -163,6 +163,7 @@ def test_epochs_have_what_was_measured_and_the_test_stands_at_the_kept_one(run, 
     }
 
 
+@pytest.mark.slow
 def test_the_kept_checkpoint_is_measured_on_its_training_clips(tmp_path):
     root = tones(tmp_path / "tones", 16)
     trained = train(recipe(KIM, root, training={"epochs": 2}), tmp_path / "run", device="cpu")
@@ -301,6 +302,7 @@ def test_opposite_tags_that_fire_together():
         exclusive_table(table, [("fasts", "slow")])
 
 
+@pytest.mark.slow
 def test_commands_read_tables_of_others(tmp_path):
     values, labels = ranked([0.8, 0.2, 0.6])
     values[:, 2], labels[:, 2] = 1 - values[:, 2], 1 - labels[:, 2]  # the same AUC, and no clip with all tags

@@ -6,15 +6,20 @@ import json
 import resource
 import shutil
 import socket
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from earmark.tagging.tagger import Tagger
 from tests.helpers import sounds
-from tests.helpers.served import Served, serving, until
+from tests.helpers.served import Served, serving
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ def half_an_upload(served: Served) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", served.port))
     n_before = served.work.n_in_flight
     connection.sendall(HEAD + b"Content-Length: 1000000\r\n\r\n" + PART)
-    until(lambda: served.work.n_in_flight > n_before)
+    wait_until(lambda: served.work.n_in_flight > n_before)
     return connection
 
 
@@ -71,7 +76,7 @@ def test_too_large_whether_declared_or_not(tmp_path: Path, song: Path) -> None:
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         streamed = served.client.post("/v1/tag", content=body(), headers=headers)  # type: ignore[arg-type]
         assert refusal(streamed) == (413, "too-large")
-        until(lambda: not served.kept)
+        wait_until(lambda: not served.kept)
         assert served.tag(song).status_code == 200
 
 
@@ -99,7 +104,7 @@ def test_too_many_files_and_too_long_ones(tmp_path: Path, song: Path, hours: Pat
         mixed = served.tag(song, hours)
         assert mixed.status_code == 200
         assert [record["status"] for record in mixed.json()["results"]] == ["ok", "error"]
-        until(lambda: not served.kept)
+        wait_until(lambda: not served.kept)
 
 
 def test_time_for_tagging_is_limited_and_the_work_is_cancelled(tmp_path: Path, song: Path, hours: Path) -> None:
@@ -107,7 +112,7 @@ def test_time_for_tagging_is_limited_and_the_work_is_cancelled(tmp_path: Path, s
         started = time.monotonic()
         late = served.tag(hours, hours)
         assert refusal(late) == (504, "timed-out")
-        until(lambda: not served.kept and served.work.n_in_flight == 0)
+        wait_until(lambda: not served.kept and served.work.n_in_flight == 0)
         assert time.monotonic() - started < 8
         assert served.tag(song).status_code == 200  # the one worker is free again
         assert "earmark_files_waiting 0.0" in served.client.get("/metrics").text
@@ -120,7 +125,7 @@ def test_time_for_the_upload_is_limited(tmp_path: Path) -> None:
         connection.close()
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["type"].endswith("upload-too-slow")
-        until(lambda: not served.kept)
+        wait_until(lambda: not served.kept)
 
 
 def test_requests_in_flight_are_limited_and_refused_ones_know_when_to_return(tmp_path: Path, song: Path) -> None:
@@ -131,10 +136,10 @@ def test_requests_in_flight_are_limited_and_refused_ones_know_when_to_return(tmp
         assert int(full.headers["retry-after"]) >= 1
         assert served.client.get("/readyz").status_code == 200
         connections.pop().close()
-        until(lambda: served.work.n_in_flight == 1)
+        wait_until(lambda: served.work.n_in_flight == 1)
         assert served.tag(song).status_code == 200
         connections.pop().close()
-        until(lambda: not served.kept)
+        wait_until(lambda: not served.kept)
 
 
 def test_a_service_that_stops_says_so_and_finishes_what_runs(tmp_path: Path, song: Path) -> None:
@@ -143,7 +148,7 @@ def test_a_service_that_stops_says_so_and_finishes_what_runs(tmp_path: Path, son
         connection = socket.create_connection(("127.0.0.1", served.port))
         head = HEAD + b"Connection: close\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n"
         connection.sendall(head + body[:1000])
-        until(lambda: served.work.n_in_flight == 1)
+        wait_until(lambda: served.work.n_in_flight == 1)
         served.work.draining = True
         assert refusal(served.client.get("/readyz")) == (503, "stopping")
         assert served.client.get("/healthz").status_code == 200
@@ -162,7 +167,7 @@ def test_a_full_disk_is_reported(tmp_path: Path, song: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert refusal(full) == (507, "no-space")
-        until(lambda: not served.kept)
+        wait_until(lambda: not served.kept)
         assert served.tag(song).status_code == 200
 
 
@@ -172,7 +177,7 @@ def test_a_folder_that_was_cleared_away_is_made_again_or_reported(tmp_path: Path
     with serving(uploads) as served:
         shutil.rmtree(served.work.scratch.folder)
         assert served.tag(song).status_code == 200
-        until(lambda: served.work.n_in_flight == 0)
+        wait_until(lambda: served.work.n_in_flight == 0)
         shutil.rmtree(uploads)
         failed = served.tag(song)
         assert refusal(failed) == (500, "failed")
@@ -183,7 +188,19 @@ def test_a_folder_that_was_cleared_away_is_made_again_or_reported(tmp_path: Path
 
 
 @pytest.mark.parametrize("where", ["upload", "tagging"])
-def test_a_dropped_connection_leaves_nothing(tmp_path: Path, song: Path, hours: Path, where: str) -> None:
+def test_a_dropped_connection_leaves_nothing(
+    tmp_path: Path, song: Path, hours: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag_many, decoding = Tagger.tag_many, threading.Event()
+
+    def tag_and_report(self: Tagger, *paths: Any, watch: Callable[[Path, float], None], **options: Any) -> Any:
+        def watch_and_report(path: Path, seconds: float) -> None:
+            decoding.set()
+            watch(path, seconds)
+
+        return tag_many(self, *paths, watch=watch_and_report, **options)
+
+    monkeypatch.setattr(Tagger, "tag_many", tag_and_report)
     with serving(tmp_path, max_minutes=1000, workers=1) as served:
         if where == "upload":
             connection = half_an_upload(served)
@@ -192,9 +209,8 @@ def test_a_dropped_connection_leaves_nothing(tmp_path: Path, song: Path, hours: 
             body = PART.replace(b"abc", hours.read_bytes()) + b"\r\n--x--\r\n"
             connection = socket.create_connection(("127.0.0.1", served.port))
             connection.sendall(HEAD + b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body)
-            until(lambda: any(name.endswith(".wav") for name in served.kept))
-            time.sleep(0.3)  # well into tagging
+            assert decoding.wait(60)
         connection.close()
-        until(lambda: not served.kept and served.work.n_in_flight == 0, 8)
+        wait_until(lambda: not served.kept and served.work.n_in_flight == 0, 8)
         assert served.tag(song).status_code == 200
         assert 'status="499"' in served.client.get("/metrics").text

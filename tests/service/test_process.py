@@ -17,9 +17,11 @@ from earmark.core.errors import ConfigError
 from earmark.service.scratch import Scratch
 from earmark.service.settings import Settings
 from tests.helpers import sounds
-from tests.helpers.served import COMMAND, Process, until
+from tests.helpers.served import COMMAND, Process
+from tests.helpers.waiting import wait_until
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_what_runs_and_the_log_has_no_names(tmp_path: Path) -> None:
     long = sounds.write(tmp_path / "secret name.flac", np.zeros(1800 * 8000), 8000)
     (tmp_path / "uploads").mkdir()
@@ -31,9 +33,9 @@ def test_sigterm_finishes_what_runs_and_the_log_has_no_names(tmp_path: Path) -> 
     sent = subprocess.Popen(
         [sys.executable, "-c", SEND, url, str(long)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
-    until(lambda: any((tmp_path / "uploads").rglob("0000.flac")))
+    wait_until(lambda: any((tmp_path / "uploads").rglob("0000.flac")))
     service.process.send_signal(signal.SIGTERM)
-    until(lambda: httpx.get(f"{url}/readyz").status_code == 503)
+    wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 503)
     answer, _ = sent.communicate(timeout=60)
     assert answer.split() == ["200", "1", "ok"]
     assert service.end() == 0
@@ -55,6 +57,7 @@ print(answer.status_code, len(records), records[0]["status"])
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_names_when_asked_a_second_signal_and_what_a_killed_one_left(tmp_path: Path) -> None:
     flag = ("--temporary-folder", str(tmp_path))
     killed = Process(*flag)

@@ -24,14 +24,15 @@ from earmark.service.settings import Settings
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model
 from tests.conftest import ROOT
 from tests.helpers import sounds
-from tests.helpers.served import Served, serving, until
+from tests.helpers.served import Served, serving
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("uploads")) as service:
         yield service
-        until(lambda: not service.kept)
+        wait_until(lambda: not service.kept)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,7 @@ def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
     }
 
 
+@pytest.mark.slow
 def test_bad_audio_is_reported_next_to_good_and_refused_alone(
     served: Served, songs: list[Path], tmp_path: Path
 ) -> None:

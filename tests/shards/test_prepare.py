@@ -117,6 +117,7 @@ def child(dataset: Dataset, out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=root)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(
     dataset: Dataset, whole: dict[str, bytes], tmp_path: Path
@@ -152,6 +153,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop()), resource.RLIM_IN
 )
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_it_and_loses_nothing(dataset: Dataset, tmp_path: Path) -> None:
     pytest.importorskip("resource")
     audio, out, uninterrupted = (tmp_path / name for name in ("audio", "out", "uninterrupted"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,21 +98,20 @@ def test_a_failing_list_of_paths_is_raised_after_what_came_before(files: list[Pa
 
 def test_paths_are_read_only_as_far_as_needed_and_leaving_early_stops_all_threads(files: list[Path]) -> None:
     n_before = threading.active_count()
-    taken = itertools.count()
-    n_taken = 0
+    too_many = threading.Event()
 
     def endless() -> Iterator[Path]:
-        nonlocal n_taken
-        for path in itertools.cycle(files):
-            n_taken = next(taken)
+        for n_taken, path in enumerate(itertools.cycle(files)):
+            if n_taken >= 200:
+                too_many.set()
             yield path
 
     results = run(endless())
     for _ in range(3):
         next(results)
-    time.sleep(0.5)
+    assert not too_many.wait(0.5), "it reads ahead without bounds"
     results.close()
-    assert n_taken < 200
+    assert not too_many.is_set()
     assert threading.active_count() == n_before
 
 
