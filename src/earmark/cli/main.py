@@ -99,7 +99,7 @@ def _version(wanted: bool) -> bool:
 
 def _completion(shell: str | None) -> str | None:
     if shell is not None:
-        click.echo(completion_script(shell))
+        click.echo(completion_script(shell, app))
         raise click.exceptions.Exit
     return shell
 
