@@ -1,4 +1,4 @@
-"""Which clips a tag holds for, where degrees count as well as yes and no."""
+"""Which clips have a tag, where labels may be degrees as well as yes or no."""
 
 from __future__ import annotations
 

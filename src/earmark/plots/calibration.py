@@ -1,8 +1,8 @@
 """Calibration: of the clips that score about 0.7, do about 70 % have the tag?
 
-Scores are sorted into bins; in each, the mean score stands against the share of clips that have the tag (for regression
-tags: against their mean degree). The expected calibration error is the mean distance between the two, each bin as heavy as
-its clips (Naeini et al. 2015; Guo et al. 2017, section 2).
+Scores are sorted into bins; in each, the mean score is compared with the share of clips that have the tag (for regression
+tags: against their mean degree). The expected calibration error is the mean distance between the two, each bin weighted by its number of
+clips (Naeini et al. 2015; Guo et al. 2017, section 2).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SHARE = {"classification": "share that have the tag", "regression": "mean degre
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """How well one tag's scores, or those of all tags of a kind, are meant as they stand.
+    """How well one tag's scores, or those of all tags of a kind, are calibrated.
 
     Attributes:
         tag: its name; None for all tags of the kind, each pair of clip and tag counting once.
@@ -57,9 +57,9 @@ class Reliability:
             clips of one artist resemble each other, and of Wilson's interval, which knows how few clips there are. For
             degrees the bootstrap alone; NaN where there is but one group.
         error: the expected calibration error, 0..1.
-        chance: the error that scores which mean exactly what they say would have on as few clips, on average: labels are
-            drawn by the scores. None for degrees.
-        chance_high: the end below which 95 % of these draws lie.
+        chance: the mean error of perfectly calibrated scores on as few clips: labels are
+            drawn with the scores as probabilities. None for degrees.
+        chance_high: the 95th percentile of these draws.
     """
 
     tag: str | None
@@ -281,7 +281,7 @@ def draw_calibration(one: Reliability, about: str) -> Drawing:
 def draw_calibration_tags(
     found: list[Reliability], about: str, *, most: int = 12, tags: list[str] | None = None
 ) -> Drawing:
-    """A small curve for each of the tags whose scores are farthest from what they say.
+    """A small curve for each of the tags with the largest calibration errors.
 
     Args:
         found: as :func:`earmark.plots.calibration.reliabilities` gives them.

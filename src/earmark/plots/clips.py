@@ -31,7 +31,7 @@ class ClipRow:
     Attributes:
         clip, artist, song: as in the scores file.
         value: the metric over its tags.
-        said: classification tags worth seeing, the highest score first: those it has, and as many of the highest scores.
+        said: classification tags to show, the highest score first: those it has, and as many of the highest scores.
         degrees: regression tags, the farthest from their label first.
     """
 

@@ -1,11 +1,11 @@
 """Confusion between tags: on clips that have tag A and not tag B, how high does B score?
 
-Tags do not exclude each other, so there is no confusion matrix of the usual kind. What takes its place, for each pair of
-classification tags, over the clips that are labelled for both, have A and have not B:
+Tags do not exclude each other, so there is no ordinary confusion matrix. Instead, for each pair of
+classification tags, over the clips that are labelled for both and have A but not B:
 
     outranks    the share of them on which B scores higher than A
     score       the mean score of B on them
-    drawn       how well B's scores tell them from the clips that have neither: their ROC-AUC. Above 0.5, B is drawn to A's
+    drawn       how well B's scores separate them from the clips that have neither: their ROC-AUC. Above 0.5, B is drawn to A's
                 clips; below, A keeps B away. It does not depend on how high B scores in general.
 """
 
@@ -123,9 +123,9 @@ def confusion(table: ScoreTable, *, drawn: bool = True) -> Confusion:
         score[a, there] = (of_pair * s).sum(axis=0)[there] / size[there]
         if not drawn:
             continue
-        # Labels of a question of its own: 1 with A alone, 0 with neither, NaN for clips that are not asked.
-        asked = np.where(of_pair, 1.0, np.where(lacks[:, a, None] & lacks, 0.0, np.nan))
-        areas[a, there] = roc_auc(asked, s)[there]
+        # Labels for this pair: 1 with A alone, 0 with neither, NaN for all other clips.
+        pair_labels = np.where(of_pair, 1.0, np.where(lacks[:, a, None] & lacks, 0.0, np.nan))
+        areas[a, there] = roc_auc(pair_labels, s)[there]
     return Confusion(tuple(table.vocabulary.names[i] for i in places), counts, outranks, score, areas)
 
 
@@ -147,7 +147,7 @@ def confusion_frame(found: Confusion) -> pd.DataFrame:
 
 
 def order_together(found: Confusion, most: int) -> list[int]:
-    """Positions of at most ``most`` tags, those in the worst pairs, such that tags that are confused stand side by side.
+    """Positions of at most ``most`` tags, those in the worst pairs, ordered so that confused tags are side by side.
 
     The order is that of the second eigenvector of the graph of tags, whose edges are how often they outrank each other.
     """
@@ -163,7 +163,7 @@ def order_together(found: Confusion, most: int) -> list[int]:
         return taken
     laplacian = np.diag(weights.sum(axis=1)) - weights
     place = np.linalg.eigh(laplacian)[1][:, 1]
-    place = place if place[0] <= 0 else -place  # the sign is free: the first tag stands in the first half
+    place = place if place[0] <= 0 else -place  # the sign is free: the first tag is in the first half
     return [taken[i] for i in np.argsort(place, kind="stable")]
 
 

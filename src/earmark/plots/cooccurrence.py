@@ -46,12 +46,12 @@ class Cooccurrence:
         return Cooccurrence(tuple(tags), self.counts[np.ix_(places, places)], self.n_clips)
 
     def most_frequent(self, n: int) -> Cooccurrence:
-        """The ``n`` tags with the most clips, most first; ties in the order they stand in."""
+        """The ``n`` tags with the most clips, most first; ties in their original order."""
         order = np.argsort(-np.diag(self.counts), kind="stable")[:n]
         return self.of([self.tags[i] for i in order])
 
     def alike_together(self) -> Cooccurrence:
-        """The tags in an order in which those that are given together stand side by side.
+        """The tags in an order in which those that are given together are side by side.
 
         They are sorted by the Fiedler vector of the graph whose edges are overlaps: clips with both tags over the
         clips of the rarer one.

@@ -1,6 +1,6 @@
 """What accuracy costs: seconds for 1000 songs and the size of the weights, of models and of their combinations.
 
-The ensemble paper's Table 5 gives AUC and seconds on a V100; here the networks are timed on the machine at hand.
+The ensemble paper's Table 5 gives AUC and seconds on a V100; here the networks are timed on this machine.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Cost:
 def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29.1, repeats: int = 20) -> list[Cost]:
     """Time the networks of checkpoints on the CPU, with as many threads as PyTorch is set to use.
 
-    A song is noise of ``song_seconds``, cut into windows as the card says; all its windows go through at once. The
+    A song is noise of ``song_seconds``, cut into windows as the card says; all its windows are one batch. The
     networks take turns, so that a busy spell of the machine meets all of them, and the fastest of the repeats counts:
     what else a machine does makes a network slower, never faster. With one thread its CPU time is taken, in which
     waiting for the machine does not count; with more, the time on the clock. A first round is not timed.

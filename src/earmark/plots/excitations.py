@@ -88,7 +88,7 @@ def listen(
     jobs: int = 1,
     on_done: Callable[[int, int], None] | None = None,
 ) -> ClipExcitations:
-    """Hear files as tagging does, and note the gates in place of the scores.
+    """Process files as tagging does, and record the gates instead of the scores.
 
     Args:
         model: a SampleCNN with squeeze-and-excitation, in eval mode.
@@ -99,7 +99,7 @@ def listen(
 
     Raises:
         ConfigError: the model has no squeeze-and-excitation.
-        DataError: no files, or files that cannot be listened to: all are named.
+        DataError: no files, or files that cannot be read: all are named.
     """
     if not isinstance(model, SampleCNN):
         raise ConfigError(
@@ -125,7 +125,7 @@ def listen(
             n_windows.append(len(result.taggram))
         if on_done is not None:
             on_done(done, len(paths))
-    raise_problems(f"{len(problems)} of {len(paths)} files cannot be listened to", problems)
+    raise_problems(f"{len(problems)} of {len(paths)} files cannot be read", problems)
     if not sums:
         raise DataError("no clips to listen to")
     return ClipExcitations(np.stack(sums), np.array(n_windows), tuple(channels))
@@ -136,7 +136,7 @@ def by_tag(
 ) -> TagExcitations:
     """Average the gates over the clips of each tag; every window of them counts alike, as in the paper.
 
-    The paper does not say how it makes one number a block of its Figure 3: here it is the standard deviation over
+    The paper does not say how it gets one number per block for its Figure 3: here it is the standard deviation over
     tags of each channel's mean gate (dividing by the number of tags), averaged over channels.
 
     Args:
@@ -222,7 +222,7 @@ def spread_table(found: TagExcitations) -> pd.DataFrame:
 
 @house_style()
 def draw_channels(found: TagExcitations, tags: Sequence[str], about: str) -> Drawing:
-    """Mean gate per channel, sorted by the mean over all clips, a line a tag (kim2018, Figure 2).
+    """Mean gate per channel, sorted by the mean over all clips, one line per tag (kim2018, Figure 2).
 
     Raises:
         DataError: a tag that holds for no clip.

@@ -1,7 +1,7 @@
-"""The filters with which a network on raw audio begins: their spectra, shapes and groups.
+"""The first filters of a network on raw audio: their spectra, shapes and groups.
 
 After Dieleman & Schrauwen 2014, "End-to-end learning for music audio", ICASSP (4.2, Figures 2 and 3; 4.4, Figure 4).
-The paper low-passes its groups without saying where; here it is done at twice the frequency that dominates a group.
+The paper low-passes its groups without saying where; here the cutoff is twice the dominant frequency of a group.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 SHORTEST_FILTER = 16
 """Samples below which a filter alone says next to nothing of frequencies."""
 _SMOOTH = 4  # order of the low-pass
-_FINE_FFT = 4096  # dominant frequencies are told to a few Hz, however short the filters
+_FINE_FFT = 4096  # dominant frequencies to a few Hz, however short the filters
 MOST_FILTERS = 24
 MOST_GROUPS = 16
 _TRACE = 0.78  # of a place on the page; the label in front has the rest
@@ -57,18 +57,18 @@ def first_filters(model: TaggingModel) -> FilterBank:
     """The first convolution of a network on raw audio.
 
     Raises:
-        ConfigError: the network hears a spectrogram, or its first filters are shorter than 16 samples.
+        ConfigError: the network's input is a spectrogram, or its first filters are shorter than 16 samples.
     """
     who = model.architecture or type(model).__name__
     first = next((layer for layer in model.modules() if isinstance(layer, nn.Conv1d | nn.Conv2d)), None)
     if model.frontend is not None or not isinstance(first, nn.Conv1d) or first.in_channels != 1:
         raise ConfigError(
-            f"{who}: its first filters run over no samples; `earmark analyze hears` shows what its first layer hears"
+            f"{who}: its first filters do not run over samples; `earmark analyze hears` shows what its first layer responds to"
         )
     if first.kernel_size[0] < SHORTEST_FILTER:
         raise ConfigError(
             f"{who}: its first filters are {first.kernel_size[0]} samples long, too short to have a frequency of their "
-            f"own (at least {SHORTEST_FILTER}); `earmark analyze hears` shows what its layers hear"
+            f"own (at least {SHORTEST_FILTER}); `earmark analyze hears` shows what its layers respond to"
         )
     pool = next((layer for layer in model.modules() if isinstance(layer, FeaturePool)), None)
     filters = first.weight.detach().cpu().double().numpy()[:, 0]
@@ -110,7 +110,7 @@ def dominant_hz(filters: Floats, sample_rate_hz: int, pool_filters: int = 1) -> 
 
 
 def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> Floats:
-    """Middles of n bands that lie side by side and are equally wide in mel (HTK's formula), (n,) Hz.
+    """Centres of n adjacent bands, equally wide in mel (HTK's formula), (n,) Hz.
 
     Example:
         >>> mel_spaced_hz(4, 0.0, 8000.0).round().tolist()
@@ -159,7 +159,7 @@ def even_choice(n: int, most: int) -> npt.NDArray[np.int64]:
 
 @house_style()
 def draw_spectra(bank: FilterBank, about: str, highest_hz: float | None = None) -> Drawing:
-    """Spectra of all filters side by side, by dominant frequency, and where mel bands would lie (Figure 2).
+    """Spectra of all filters side by side, by dominant frequency, and where mel bands would be (Figure 2).
 
     Args:
         bank: the filters.
@@ -271,7 +271,7 @@ def _trace(axes: Axes, samples: Floats, column: int, row: int) -> None:
 
 
 def _page(figure: Figure, axes: Axes, columns: int, rows: int, bank: FilterBank, of: str = "") -> None:
-    """No frame; what the length and height of the traces are stands below."""
+    """No frame; the length and scale of the traces are given below."""
     axes.set_xlim(_TRACE - 1 + 0.04, columns - 1 + _TRACE + 0.02)
     axes.set_ylim(rows - 0.45, -0.55)
     axes.axis("off")

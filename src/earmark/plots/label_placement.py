@@ -27,7 +27,7 @@ def name_points(
     others: npt.ArrayLike = (),
     size: float = 6.5,
 ) -> None:
-    """Write a name beside each point, with a thin line to it where it stands off.
+    """Write a name beside each point, with a thin line to it where it is farther away.
 
     Call it last: it takes the layout as it is then, and keeps it.
 

@@ -1,4 +1,4 @@
-"""What does a network hear? For every architecture, in the way that suits it."""
+"""What the layers of a network respond to, by the method that suits its architecture."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def draw_hears(
         most_units: of a layer in an ascent.
         n_tones: bands of frequency, of a sweep or an ascent.
         seed: of the ascent's noise.
-        on_done: told of progress.
+        on_done: called with the progress.
 
     Raises:
         ConfigError: another word, or a way that does not fit the network.
@@ -72,7 +72,7 @@ def draw_hears(
     if by == "filters" or (by == "auto" and _hears_spectrogram(model)):
         if not _hears_spectrogram(model):
             raise ConfigError(
-                f"{model.architecture}: by filters is for networks on spectrograms, it hears raw audio; choose sweep or "
+                f"{model.architecture}: by filters is for networks on spectrograms, its input is raw audio; choose sweep or "
                 "ascent, or, where its first filters are long, `earmark analyze filters`"
             )
         return [draw_mel_filters(first_mel_filters(model), about)]

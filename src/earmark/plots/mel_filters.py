@@ -1,6 +1,6 @@
 """The first filters of networks on spectrograms, on axes of frequency and time.
 
-What a filter's rows stand for depends on the network. Filters that span all bands have a place in frequency; smaller
+What a filter's rows represent depends on the network. Filters that span all bands have a fixed place in frequency; smaller
 ones slide over the bands, as pons2017's timbral and every 3 x 3 filter do, and their rows are only neighbours; temporal
 ones see one band or the mean of all; those of the harmonic CNN have rows for harmonics and, within each, neighbouring notes.
 """
@@ -57,7 +57,7 @@ class MelFilters:
     n_harmonics: int = 0
 
     def centres(self) -> Floats:
-        """By which filters are ordered: where most of their weight lies in frequency, as a row; along time for "time".
+        """The order of the filters: where most of their weight is in frequency, as a row; along time for "time".
 
         Returns:
             (n_filters,): mean row weighted by squared weights, or, of filters along time, their dominant frequency in
@@ -85,11 +85,11 @@ def first_mel_filters(model: TaggingModel) -> list[MelFilters]:
     """The filters of all convolutions that see the spectrogram itself, in the order in which they do.
 
     Raises:
-        ConfigError: the network hears raw audio.
+        ConfigError: the network's input is raw audio.
     """
     harmonic = isinstance(model, HarmonicCNN)
     if model.frontend is None and not harmonic:
-        raise ConfigError(f"{model.architecture}: it hears raw audio, not a spectrogram")
+        raise ConfigError(f"{model.architecture}: its input is raw audio, not a spectrogram")
     config = model.spectrum.framing.config if isinstance(model, HarmonicCNN) else model.frontend.config  # type: ignore[union-attr]
     assert isinstance(config, LogMelConfig)
     frame_seconds = config.hop_samples / config.sample_rate_hz

@@ -1,6 +1,6 @@
 """The house style: sizes, colours and titles that all figures share.
 
-Matplotlib's objects alone, never pyplot: no figure is kept alive behind one's back. A function that draws is decorated
+Only Matplotlib's objects, never pyplot, which keeps figures alive in a global list. A function that draws is decorated
 with :func:`house_style`, begins with :func:`new_figure`, and leaves the layout to it:
 
     @house_style()
@@ -25,7 +25,7 @@ from matplotlib.font_manager import FontProperties
 from earmark.core.card import ModelCard
 
 HALF_INCHES = 3.4
-"""Width of a figure that stands in one of two columns, or on half a page."""
+"""Width of a figure in one of two columns, or on half a page."""
 WIDE_INCHES = 7.0
 """Width of a figure as wide as the text of a page."""
 HEADING = "heading"
@@ -38,7 +38,7 @@ DOTS_PER_INCH = 200
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 BLACK, GREY, PALE, GRID = "#000000", "#666666", "#CCCCCC", "#E0E0E0"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK)
-"""Okabe & Ito's colours, which people with every kind of colour vision tell apart; without the yellow, too pale on white."""
+"""Okabe & Ito's colours, which people with every kind of colour vision can distinguish; without the yellow, too pale on white."""
 SEQUENTIAL = "cividis"
 """Colour map from little to much."""
 DIVERGING = "RdBu_r"
@@ -99,7 +99,7 @@ def house_style(settings: Any = None) -> Iterator[None]:
 def new_figure(title: str, about: str = "", *, width_inches: float = HALF_INCHES, height_inches: float = 2.6) -> Figure:
     """An empty figure with its title and, smaller, the line that says of what: model, dataset, protocol.
 
-    Both are wrapped to the width, and stand at the top left; constrained layout gives the rest to the axes.
+    Both are wrapped to the width, at the top left; constrained layout gives the rest to the axes.
 
     Args:
         title: what the figure shows, a few words.

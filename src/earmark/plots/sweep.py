@@ -1,8 +1,8 @@
-"""What each layer of a network hears: the answers of its units to tones from low to high.
+"""What each layer of a network responds to: the answers of its units to tones from low to high.
 
-A tone here is a short sweep over a narrow band, so that no stride of a layer sees always the same phase. A unit is a
+A tone here is a short sweep over a narrow band, so that no stride of a layer always sees the same phase. A unit is a
 channel; its answer to a tone is its mean activation over time (and over bands, behind a spectrogram), less the one to
-silence. :mod:`earmark.plots.ascent` asks the other way round: which sound does a unit answer to most?
+silence. :mod:`earmark.plots.ascent` does the reverse: it finds the sound that a unit answers to most.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LayerResponse:
 
 
 def layer_names(model: TaggingModel) -> list[str]:
-    """Layers whose activations can be watched, in the order in which sound goes through them.
+    """Layers whose activations can be recorded, in forward order.
 
     Raises:
         ConfigError: there are none.
@@ -73,7 +73,7 @@ def layer_names(model: TaggingModel) -> list[str]:
     with _watched(model, _candidates(model), seen), torch.no_grad():
         model(torch.zeros(1, model.min_samples))
     if not order:
-        raise ConfigError(f"{model.architecture}: it has no layers whose answers could be watched")
+        raise ConfigError(f"{model.architecture}: it has no layers whose answers can be recorded")
     return order
 
 
@@ -118,11 +118,11 @@ def sweep(
     """The answers of all units of some layers to tones.
 
     Args:
-        model: in eval mode. It hears tones as long as its window, or, where it takes any length, of half a second.
+        model: in eval mode. Its tones are as long as its window, or, where it takes any length, half a second.
         layers: names from :func:`layer_names`; None for all.
         n_tones, lowest_hz: bands, on a logarithmic scale up to half the sample rate.
         amplitude: of the tones, 1 is full scale.
-        batch_size: tones that go through the network at once.
+        batch_size: tones per batch.
         on_done: called with tones done and all tones.
 
     Raises:
@@ -155,10 +155,10 @@ def ordered(layer: str, edges_hz: Floats, answers: Floats) -> LayerResponse:
         edges_hz: (n_tones + 1,).
         answers: (n_units, n_tones), 0 or more. A unit of zeros alone answers to nothing and is left out.
     """
-    heard = np.flatnonzero(answers.max(axis=1) > 0)
-    peaks = answers[heard].argmax(axis=1)
+    active = np.flatnonzero(answers.max(axis=1) > 0)
+    peaks = answers[active].argmax(axis=1)
     order = np.argsort(peaks, kind="stable")
-    units, response = heard[order], answers[heard[order]]
+    units, response = active[order], answers[active[order]]
     middles = np.sqrt(edges_hz[:-1] * edges_hz[1:])
     return LayerResponse(
         layer, edges_hz, units, middles[peaks[order]], response / response.max(axis=1, keepdims=True), len(answers)

@@ -16,7 +16,7 @@ _MOST_IN_A_COLUMN = 26
 def tag_counts(dataset: Dataset, *, least_degree: float = LEAST_DEGREE) -> pd.DataFrame:
     """Clips of each tag, most first; a tag of degrees holds from ``least_degree`` on.
 
-    Columns: tag, kind, then a column a split that has clips, total. Ties stand in the vocabulary's order.
+    Columns: tag, kind, then one column per split that has clips, total. Ties are in the vocabulary's order.
     """
     counts = {
         split: binarize_labels(label_matrix(dataset.split(split)), least_degree=least_degree).sum(axis=0)

@@ -18,7 +18,7 @@ from earmark.plots.style import GREY, WIDE_INCHES, house_style, new_figure, plai
 from earmark.tagging.tagger import TagScores
 
 EVEN = 0.1
-"""A tag whose highest score is less than this above its middle one is the same all along: it has no moments."""
+"""A tag whose highest score is less than this above its median is much the same throughout: it has no moments."""
 _STRONGEST_SHARE = 0.1
 _MOST_COLUMNS = 1400
 _STEPS_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
@@ -71,9 +71,9 @@ def moments(
 ) -> list[TagMoments]:
     """The strongest tags of a file, and for each its strongest stretches.
 
-    Window scores are averaged over ``smooth_seconds`` first. A stretch is a run of windows whose average lies above half-way
+    Window scores are averaged over ``smooth_seconds`` first. A stretch is a run of windows whose average is more than half-way
     between the tag's middle (median) and highest average; the stretch with the most area above that level is the strongest:
-    long and strong before short and strong.
+    a long strong stretch ranks before a short one.
 
     Args:
         scores: of one file.
@@ -154,7 +154,7 @@ def clock(seconds: float) -> str:
 
 def thinned(taggram: npt.NDArray[np.float32], most: int) -> tuple[npt.NDArray[np.float32], int]:
     """At most ``most`` columns of a taggram (n_windows, n_tags): the highest of each few windows, so that no short moment is
-    lost between two pixels. Also how many windows a row then stands for."""
+    lost between two pixels. Also how many windows each column then represents."""
     n_windows, n_tags = taggram.shape
     step = -(-n_windows // most)
     if step == 1:
@@ -166,7 +166,7 @@ def thinned(taggram: npt.NDArray[np.float32], most: int) -> tuple[npt.NDArray[np
 
 
 def _n_smooth(scores: TagScores, smooth_seconds: float) -> int:
-    """How many windows lie within so many seconds; odd, so that the average stays where it is."""
+    """The number of windows within so many seconds; odd, so that the average is centred."""
     if len(scores.taggram) < 2:
         return 1
     hop = float(np.median(np.diff(scores.window_starts_seconds)))
@@ -209,7 +209,7 @@ def _stretches(
 
 @house_style()
 def draw_moments(scores: TagScores, found: list[TagMoments]) -> Drawing:
-    """A row a tag, the strongest first; frames mark its stretches, numbered by rank, and the right margin names the first's
+    """One row per tag, the strongest first; frames mark its stretches, numbered by rank, and the right margin names the first's
     time.
 
     Args:

@@ -1,4 +1,4 @@
-"""Threshold choice: what precision, recall and F1 of a tag would be from every score on."""
+"""Threshold choice: precision, recall and F1 of a tag at every threshold."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ThresholdCurve:
     Attributes:
         tag: its name.
         n_clips, n_positives: clips labelled for it, and those that have it.
-        thresholds: (n,) rising: each distinct score. A tag is said to hold from ``score >= threshold``.
+        thresholds: (n,) rising: each distinct score. A tag is predicted where ``score >= threshold``.
         precision, recall, f1: (n,) at these.
         best: the threshold with the highest F1 here, half-way between two scores, see
             :func:`earmark.metrics.best_f1_thresholds`.

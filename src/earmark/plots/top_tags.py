@@ -113,7 +113,7 @@ def draw_top_tags(table: pd.DataFrame, song: str, *, labels_known: bool = True) 
                 axes.plot([row.label] * 2, [place - 0.4, place + 0.4], color=BLACK, lw=1.2)
             inside = row.score > 0.55
             line = row.label if not math.isnan(row.label) and 0 < row.label < 1 else 0.0
-            # A number stands beside a line, not on it.
+            # A number is beside a line, not on it.
             beyond = line if row.score - 0.02 < line < row.score + 0.2 else row.score
             axes.text(
                 row.score - 0.02 if inside else beyond + 0.02,
