@@ -116,7 +116,7 @@ def _add_hints(root: ElementTree.Element, hints: Mapping[str, Sequence[str]]) ->
         defined = {element for defs in group.iter("defs") for element in defs.iter()}
         shapes = list(group.iter("use")) or [path for path in group.iter("path") if path not in defined]
         if len(shapes) != len(texts):
-            continue  # no hint rather than a wrong one: Matplotlib leaves out what lies beyond the picture
+            continue  # no hint rather than a wrong one: Matplotlib leaves out what is outside the picture
         for shape, text in zip(shapes, texts, strict=True):
             ElementTree.SubElement(shape, "title").text = text
 

@@ -1,4 +1,4 @@
-"""A run as one file of HTML: averages, tags, figures, clips to listen to. It needs no network and asks for none.
+"""A run as one file of HTML: averages, tags, figures, clips to listen to. It needs no network access.
 
 The page's own policy forbids it to fetch anything but local audio, and to run any script but its own. It is made from
 ``templates/run.html.j2``, which escapes all text: names of tags, clips and models are never markup.
@@ -273,14 +273,14 @@ def _figures(report: Report, results: _Results, log: RunLog | None) -> list[_Fig
             "Confusion between tags",
             draw_confusion(results.confusion, ""),
             "Clips that have the row's tag and not the column's: how often the column's tag scores higher. Empty: the tag "
-            "itself, or no such clips. Tags that are confused stand side by side.",
+            "itself, or no such clips. Confused tags are side by side.",
             wide=n > 8,
         )
     return found
 
 
 def _tag_aucs(report: Report) -> pd.DataFrame:
-    """The ROC-AUC of each tag, worst first, as :func:`earmark.plots.tag_auc.tag_aucs` would measure it anew."""
+    """The ROC-AUC of each tag, worst first, as :func:`earmark.plots.tag_auc.tag_aucs` would compute it."""
     rows = [
         (
             metric.tag,

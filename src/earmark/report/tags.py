@@ -1,4 +1,4 @@
-"""The tables of a report's tags: a row for each tag, with figures of this tag in a row below that can be opened."""
+"""The tables of a report's tags: one row per tag, and below it a row with its figures, which can be opened."""
 
 from __future__ import annotations
 
