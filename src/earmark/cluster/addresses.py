@@ -1,6 +1,6 @@
-"""Addresses of tracks, which are paths or in a store, and fetching the tracks.
+"""Addresses of tracks (paths, or URIs in a store), and fetching the tracks.
 
-Credentials come from the environment, as fsspec's file systems find them; an address never holds any.
+Credentials come from the environment, as fsspec's file systems find them; an address never contains any.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fsspec.callbacks import Callback
 from earmark.core.errors import AudioError
 
 SCHEMES = ("s3", "gs", "http", "https", "file")
-"""What may stand before the :// of an address."""
+"""What may be before the :// of an address."""
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
@@ -25,7 +25,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 
 
 def scheme_of(uri: str) -> str | None:
-    """What stands before ``://``, in small letters; None for a path.
+    """What is before ``://``, in lower case; None for a path.
 
     >>> scheme_of("s3://music/a.mp3"), scheme_of("/music/what://ever.mp3")
     ('s3', None)

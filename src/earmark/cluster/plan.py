@@ -2,7 +2,7 @@
 
 A shard's name is a hash of its rows, the model and the settings: the same input always has the same name, so that a
 finished shard is never made again. Where a shard ends is decided by the rows themselves: rows that are added or taken
-away change the shard that they lie in, or two, and all others stay.
+away change the shard that they are in, or two, and all others stay the same.
 """
 
 from __future__ import annotations
@@ -138,12 +138,12 @@ def shard_names(shards: Iterable[list[Row]], settings: Settings) -> Iterator[tup
 def make_plan(rows: Iterable[Row], settings: Settings, store: Store, run: str, redo: frozenset[str]) -> Plan:
     """Find out what is missing, and write it where all machines can read it.
 
-    Rows are taken as they come: memory grows by some 200 bytes a shard only.
+    Rows are taken as they come: memory grows by only some 200 bytes per shard.
 
     Args:
         rows: of the manifest.
         settings: what decides the shards.
-        store: where the results lie.
+        store: where the results are.
         run: folder below WORK for this run's plans.
         redo: names of shards to make again though they are there.
 

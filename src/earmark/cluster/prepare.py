@@ -1,7 +1,7 @@
 """Shards of a dataset, made by all machines of a cluster: the same bytes as `earmark data prepare` makes on one.
 
-A task makes a shard, writes it down as finished, and is repeated elsewhere when its machine is lost. What a shard holds
-is a function of the dataset alone, so that it does not matter who makes it, nor how often.
+A task makes a shard, records it as finished, and is repeated elsewhere when its machine is lost. What a shard holds
+is a function of the dataset alone, so it does not matter which machine makes it, or how often.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def prepare(
 ) -> PrepareReport:
     """As :func:`earmark.shards.prepare`, on the cluster that Ray is connected to.
 
-    Shards that lie in ``out`` are kept where their record and their size say that they are whole; the command for one
+    Shards that are in ``out`` are kept where their record and their size say that they are whole; the command for one
     machine also reads them and compares their digests.
 
     Args:
         dataset, audio, sample_rate_hz, shard_megabytes, clips_per_shard, retry_failed: see there.
         out: folder of the shards: a path that all machines see, or the URI of an object store.
-        sources: where the audio files lie, if not where the dataset says; else all machines must see its files.
+        sources: where the audio files are, if not where the dataset says; else all machines must see its files.
         cores: that each shard is made with.
         on_done: called after every shard.
 
@@ -107,7 +107,7 @@ def _finished(store: Store, header: Header, pool: ThreadPoolExecutor) -> dict[in
     found = zip(numbers, pool.map(lambda number: read_record(store, number), numbers), strict=True)
     there = {n: record for n, record in found if record is not None and sizes.get(shard_name(n)) == record.size}
     for number in sorted(set(numbers) - set(there)):
-        logger.warning("%s is missing or damaged, and is made anew", store.at(shard_name(number)))
+        logger.warning("%s is missing or damaged, and is made again", store.at(shard_name(number)))
     return there
 
 

@@ -1,6 +1,6 @@
 """Tags a shard's tracks in a process that may crash or hang: only the track that caused it fails.
 
-This is no process pool: one process tags several tracks at once (decoding and the network side by side), each with its
+This is not a process pool: one process tags several tracks at once (decoding and the network side by side), each with its
 own time limit, and after a crash the tracks that were being decoded are tried again one by one.
 """
 
@@ -28,7 +28,7 @@ _START_SECONDS = 300.0
 _STARTS = 3
 _GRACE_SECONDS = 5.0  # the process stops a slow decoder itself; one that hangs is killed after this
 _GRACE_SHARE = 0.1
-_MOST_UNEXPLAINED_CRASHES = 2  # whose cause was not found; after that, each file is tagged alone
+_MOST_UNEXPLAINED_CRASHES = 2  # crashes without a known cause; after that, each file is tagged alone
 _EXIT_SECONDS = 1.0
 _POLL_SECONDS = 0.5
 _POLL_WAITING_SECONDS = 0.01

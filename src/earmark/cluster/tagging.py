@@ -106,7 +106,7 @@ class TagJob:
         timeout_seconds: a track that takes longer, to fetch or to tag, is cut off.
         workers: so many at most; None for as many as the cluster can run.
         cores: of each worker.
-        retry_failed: make the shards anew in which a track failed.
+        retry_failed: remake the shards in which a track failed.
 
     Raises:
         ConfigError: numbers out of range, all at once.
@@ -143,7 +143,7 @@ def tag_manifest(job: TagJob, progress: TaggingProgress | None = None) -> Tally:
     """Tag all tracks of a manifest, with all machines of a cluster.
 
     What is there already is kept: shards are named after their rows, the model and the settings. The same call again
-    goes on where the first was stopped.
+    continues where the first was stopped.
 
     Returns:
         What it came to, with what earlier runs had made.
@@ -220,7 +220,7 @@ def _tally(store: Store, plan: Plan) -> Tally:
 
 
 def _make_all(todo: list[Todo], store: Store, run: str, job: TagJob, tally: Tally, progress: TaggingProgress) -> None:
-    """Have all shards made. Those that were lost with their machine are asked for again."""
+    """Have all shards made. Those that were lost with their machine are requested again."""
     while todo:
         done = set()
         for report in _reports(todo, store, run, job, progress):
@@ -235,7 +235,7 @@ def _make_all(todo: list[Todo], store: Store, run: str, job: TagJob, tally: Tall
                 f"{len(todo)} shards could not be made: their workers died again and again (out of memory?)"
             )
         if todo:
-            progress.note(f"{len(todo)} shards were lost with their workers, and are made anew")
+            progress.note(f"{len(todo)} shards were lost with their workers, and are made again")
 
 
 def _count(report: Report, tally: Tally) -> None:

@@ -1,4 +1,4 @@
-"""The results of a paper's rows as a page for people."""
+"""The results of a paper's rows as a Markdown page."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def collect(tables: PaperTables, tasks: Sequence[Task], *, n_resamples: int = 20
 
 
 def machine() -> str:
-    """This machine in words."""
+    """A description of this machine."""
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

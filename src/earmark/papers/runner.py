@@ -167,7 +167,7 @@ def run(tasks: Sequence[Task], *, jobs: int = 1, on_done: Callable[[Finished], N
                 running.remove(process)
                 over(Finished(process.task, document, why))
     finally:
-        end_all(running)  # of a Ctrl-C, say; each goes on from its last epoch the next time
+        end_all(running)  # e.g. after Ctrl-C; each continues from its last epoch the next time
     return [finished[task.name] for task in tasks]
 
 

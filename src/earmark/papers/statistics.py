@@ -1,4 +1,4 @@
-"""What the runs of a paper's rows come to: metrics with intervals, and whether the paper's orderings are found.
+"""Statistics over the runs of a paper's rows: metrics with intervals, and whether the paper's orderings are found.
 
 One bootstrap serves all rows: each resample draws artists (or songs, or clips) with replacement, the same for every
 row, and runs (seeds) for each row on its own. So differences between rows are paired by clip.

@@ -1,7 +1,7 @@
-"""One hyper-parameter at a time: try the values of the first, fix the best, go on to the next.
+"""One hyper-parameter at a time: try the values of the first, fix the best, continue with the next.
 
 Source: R. Banthia, A. Long, S. Saraff, "Digging deeper into automatic music tagging", University of Bristol (V). Cheap
-(the sum of the numbers of values, not their product), and blind to values that are good only together.
+(the sum of the numbers of values, not their product), but it misses values that are good only together.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ Number = Annotated[float, WrapValidator(_as_written)]
 
 
 class Parameter(Section):
-    """One hyper-parameter, as it stands in the file, and its name.
+    """One hyper-parameter, as written in the file, and its name.
 
     Attributes:
         name: the key itself, or a name for keys that are varied together.
@@ -69,7 +69,7 @@ class Parameter(Section):
 
     @property
     def is_range(self) -> bool:
-        """Whether values lie between ``low`` and ``high``."""
+        """Whether values are between ``low`` and ``high``."""
         return self.low is not None
 
     @property
@@ -161,7 +161,7 @@ class Parameter(Section):
 
 
 def text_of(value: Any) -> str:
-    """A value as JSON, which is YAML, too: what tells values apart (1 and true are not the same) and makes overrides.
+    """A value as JSON, which is YAML, too: it distinguishes values (1 and true are not the same) and makes overrides.
 
     >>> text_of([1024, 512]), text_of(1e-05), text_of("min-max")
     ('[1024, 512]', '1e-05', '"min-max"')

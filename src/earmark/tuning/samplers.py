@@ -1,8 +1,8 @@
 """Grid search, and what Optuna samples: at random or by TPE.
 
 All are functions of the search and the finished trials alone. Each trial's draw has a seed of its own, made of
-the search's and the trial's number; so a search that is killed at any point and resumed tries what an undisturbed one
-tries, and there is no storage of Optuna's whose half-written end could differ from our list of trials. :func:`study_of`
+the search's and the trial's number; so a search that is killed at any point and resumed tries what an uninterrupted one
+tries, and there is no Optuna storage that could disagree with our list of trials. :func:`study_of`
 gives Optuna's plots and dashboards what they need.
 """
 

@@ -15,7 +15,7 @@
         values: [[1024, 1024], [512, 256]]
       fine learning rate: {key: optimiser.learning_rate, values: [0.005, 0.01], start: 0.01}
 
-``start`` is the value until the parameter's turn comes, for one-at-a-time alone; without it the recipe's value stands.
+``start`` is the value until the parameter's turn comes, for one-at-a-time alone; without it the recipe's value is used.
 For one-at-a-time a key may also come again, for a finer look. Whether the recipe has such keys is checked in
 :mod:`earmark.tuning.validation`.
 """
@@ -45,7 +45,7 @@ _INCOMPARABLE = {
     "training.seed": "the search's own seeds say with which seeds each trial trains",
     "training.select": "trials that are judged by different things cannot be compared",
     "data.dataset": "trials on different data cannot be compared",
-    "data.root": "trials on different data cannot be compared; say where it lies with --root",
+    "data.root": "trials on different data cannot be compared; say where it is with --root",
     "data.protocol": "trials on different validation clips cannot be compared",
     "data.train_split": "trials on different validation clips cannot be compared",
 }

@@ -1,4 +1,4 @@
-"""Trains one trial with every seed, and tells a trial's own failure from others."""
+"""Trains one trial with every seed, and separates a trial's own failure from others."""
 
 from __future__ import annotations
 
