@@ -1,8 +1,8 @@
 """Features of many files: in parallel processes, kept on disk, and no file computed twice.
 
 A kept vector is named after the file's content, the features' revision and librosa's version, so that a changed file
-is computed anew and a moved one is not. Workers write each vector as soon as it is there: a run that was killed goes
-on where it was.
+is computed again and a moved one is not. Workers write each vector as soon as it is computed: a run that was killed
+continues where it stopped.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def files_features(
     Args:
         paths: audio files.
         cache: folder where vectors are kept; None for none.
-        jobs: processes, each with one thread; None for one a core, 1 for none but this one.
+        jobs: processes, each with one thread; None for one per core, 1 for this process only.
         on_done: called with how many files are done and how many there are.
 
     Returns:
         (n_files, n_features) float32, in the order of the paths; and each file's warnings of the decoder.
 
     Raises:
-        DataError: files that cannot be listened to (all are named, once all the others are done), or a process that
+        DataError: files that cannot be read (all are named, once all the others are done), or a process that
             was killed.
     """
     problems: list[str] = []
@@ -103,7 +103,7 @@ def files_features(
         else:
             found |= dict.fromkeys(owners[number], result)
         _tell(on_done, len(found) + len(problems), len(paths))
-    raise_problems(f"{len(problems)} of {len(paths)} files cannot be listened to", sorted(problems))
+    raise_problems(f"{len(problems)} of {len(paths)} files cannot be read", sorted(problems))
     table = np.stack([found[place][0] for place in range(len(paths))])
     return table, [found[place][1] for place in range(len(paths))]
 
@@ -163,7 +163,7 @@ def _content_key(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[Features, tuple[str, ...]] | None:
-    """A kept vector; None where there is none, or where it is not whole (it is then computed anew)."""
+    """A kept vector; None where there is none, or where it is incomplete (it is then computed again)."""
     try:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as content:
             vector, warnings = content["features"], content["warnings"]

@@ -1,7 +1,7 @@
-"""What is measured in a stretch of music: timbre and loudness, harmony, rhythm. By librosa, on frames.
+"""Descriptors of a stretch of music: timbre and loudness, harmony, rhythm. Computed by librosa, on frames.
 
     timbre, loudness    frames of 2048 samples (93 ms), 512 (23 ms) apart
-    harmony             frames of 8192 samples (372 ms), 2048 (93 ms) apart: semitones of the low notes are told apart
+    harmony             frames of 8192 samples (372 ms), 2048 (93 ms) apart: they resolve semitones of low notes
     rhythm              the onset strength of the timbre frames, of the whole file at once
 
 All at :data:`SAMPLE_RATE_HZ`. Everything is finite for silence and for one sample.

@@ -1,7 +1,7 @@
-"""One gradient-boosted model a tag on a table of features (pons2017, section 4: "predicting each tag individually").
+"""One gradient-boosted model per tag on a table of features (pons2017, section 4: "predicting each tag individually").
 
-Classification tags: log-loss, a probability. Regression tags: squared error, clipped to 0..1. How many trees is
-decided on the validation clips, tag by tag. The paper gives no hyper-parameters; the defaults are our own: many small
+Classification tags: log-loss, a probability. Regression tags: squared error, clipped to 0..1. The number of trees is
+chosen on the validation clips, tag by tag. The paper gives no hyper-parameters; the defaults are our own: many small
 trees at a low rate, each split among a part of the features.
 """
 
@@ -123,7 +123,7 @@ def fit_tag(
         seed: of the features that each split chooses among.
 
     Returns:
-        Trees; or a constant where the training labels are all the same (or there are none: then 0), which is said.
+        Trees; or a constant where the training labels are all the same (or there are none: then 0), which is reported.
     """
     known, known_v = ~np.isnan(labels), ~np.isnan(validation_labels)
     x, y = features[known], labels[known].astype(np.float64)
@@ -206,14 +206,14 @@ def fit_tags(
     jobs: int | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> list[TagModel]:
-    """Fit one model a tag; see :func:`fit_tag`.
+    """Fit one model per tag; see :func:`fit_tag`.
 
     Args:
         kinds: of the tags.
         features, labels: (n_clips, n_features) and (n_clips, n_tags).
         validation_features, validation_labels: the same of the validation clips.
         config, seed: see :func:`fit_tag`; the same seed for every tag.
-        jobs: threads; None for as many as OpenMP likes.
+        jobs: threads; None for OpenMP's default.
         on_done: called with how many tags are done and how many there are.
     """
     from threadpoolctl import threadpool_limits

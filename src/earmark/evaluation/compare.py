@@ -1,4 +1,4 @@
-"""Two models on the same clips: which is better, by how much, and how sure is that?"""
+"""Compare two models on the same clips: which is better, by how much, and how certain that is."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Comparison:
         raise KeyError((metric, tag))
 
     def sentence(self, metric: str, tag: str | None = None) -> str:
-        """The verdict in words, e.g. "B is better by 0.0120 [0.0030, 0.0210]"."""
+        """The verdict as text, e.g. "B is better by 0.0120 [0.0030, 0.0210]"."""
         gap = self.find(metric, tag)
         if gap.difference is None or gap.low is None or gap.high is None:
             return "undefined"
@@ -220,7 +220,7 @@ def _kinds(table: ScoreTable) -> list[str]:
 
 
 def one_sided(what: str, one: Sequence[str], other: Sequence[str], name: str, other_name: str) -> list[str]:
-    """Which clips or tags are in only one of two tables, in words."""
+    """Text: which clips or tags are in only one of two tables."""
     lines = []
     for mine, theirs, here, there in ((one, other, name, other_name), (other, one, other_name, name)):
         known = set(theirs)

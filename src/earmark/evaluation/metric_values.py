@@ -1,4 +1,4 @@
-"""The figures of one metric: of every tag, of means over tags, of clips, and of knowing nothing."""
+"""The values of one metric: of every tag, of means over tags, of clips, and of a model that knows nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Calibration fitted on held-out clips: two numbers a tag on the logit of its score (Platt 1999; Guo et al. 2017,
-section 4.1), as a model's card keeps them.
+"""Calibration fitted on held-out clips: two numbers per tag on the logit of its score (Platt 1999; Guo et al. 2017,
+section 4.1), as stored in a model's card.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_CLIPS = 10
 """So many labelled clips with a tag, and so many without it, are needed to fit its map."""
 
 LEAST_SLOPE = 0.05
-"""Of tags whose scores say nothing, or the opposite: calibrated, they all lie near the tag's share of the clips."""
+"""For tags whose scores are uninformative or inverted: calibrated, they are all near the tag's share of the clips."""
 
 _STEPS = 100
 
@@ -30,7 +30,7 @@ class Calibration:
 
     Attributes:
         maps: tag name -> its map.
-        notes: tags without a map, and tags whose scores tell nothing, one line each.
+        notes: tags without a map, and tags whose scores are uninformative, one line each.
     """
 
     maps: dict[str, Platt]
@@ -50,7 +50,7 @@ def fit_platt(
         labels: ``(n_clips,)`` 0 or 1, or shares between; NaN for clips that are not labelled.
         scores: ``(n_clips,)`` 0..1.
         usual: the map of a tag of which nothing is known, e.g. that of all tags together. The fit is then the most
-            likely map when those of tags lie around it, normally distributed: few labels move it little. They are not
+            likely map when those of tags are normally distributed around it: few labels move it little. They are not
             smoothed.
         deviations: of slope and offset around ``usual``, above 0.
 
@@ -137,14 +137,16 @@ def fit_calibration(table: ScoreTable, *, least_clips: int = LEAST_CLIPS) -> Cal
             continue
         maps[name] = fit_platt(y, table.scores[:, i])
         if maps[name].slope <= LEAST_SLOPE:
-            notes.append(f"{name}: its scores tell nothing here; calibrated, they all lie near {n_with / len(y):.2f}")
+            notes.append(
+                f"{name}: its scores are uninformative here; calibrated, they are all near {n_with / len(y):.2f}"
+            )
     return Calibration(maps, tuple(notes))
 
 
 def calibrated_card(
     card: ModelCard, table: ScoreTable, *, refit_thresholds: bool = False, least_clips: int = LEAST_CLIPS
 ) -> tuple[ModelCard, tuple[str, ...]]:
-    """A card whose scores mean what they say, and what a reader should know of the fit, one line each.
+    """A card with calibrated scores, and notes on the fit, one line each.
 
     Args:
         card: of the model; where it is calibrated already, the new maps come after the old ones.

@@ -1,9 +1,9 @@
-"""Figures of a scores table, with intervals, as data and as JSON; :mod:`earmark.evaluation.report_page` makes a page of them.
+"""Metrics of a scores table, with intervals, as data and as JSON; :mod:`earmark.evaluation.report_page` makes a page of them.
 
 For classification tags ROC-AUC and PR-AUC, and with thresholds precision, recall and F1; for regression tags RMSE, the
 square root of the mean squared error. Of each: every tag, the macro mean over tags, the mean weighted by positives,
-micro (all clip-tag pairs as one) and the mean over clips. A tag with one class only is undefined: it is listed, and no
-mean counts it.
+micro (over all clip-tag pairs) and the mean over clips. A tag with one class only is undefined: it is listed, and left out of
+all means.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def make_report(
     Args:
         table: labels and scores.
         train_labels: (n_train_clips, n_tags) of the same tags, for the baseline of the regression tags.
-        thresholds: tag -> score from which it is said to hold, for precision, recall and F1 of these tags.
+        thresholds: tag -> score from which it is predicted, for precision, recall and F1 of these tags.
         thresholds_from: whose they are, in words.
         groups: what the bootstrap draws, see :meth:`ScoreTable.groups`; or a word for it and the group of each clip.
         n_resamples, level, seed: of the bootstrap, see :func:`earmark.metrics.bootstrap`; no resamples, no intervals.

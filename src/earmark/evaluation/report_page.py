@@ -82,7 +82,7 @@ def bootstrap_line(report: Report) -> str:
 
 
 def _sizes(report: Report, name: str) -> dict[str, str]:
-    """How many tags or clips are in the means of a metric, in words."""
+    """Text: how many tags or clips are in the means of a metric."""
     sizes = {"macro": f" ({len(_tags(report, name)) - len(report.undefined[name])} tags)"}
     if name in report.clips:
         sizes["clip"] = f" ({report.clips[name].n_clips} clips)"

@@ -82,7 +82,7 @@ class ScoreTable:
 
         Raises:
             ConfigError: another word.
-            DataError: artists (songs) are asked for and not known for every clip.
+            DataError: artists (songs) are requested but not known for every clip.
         """
         return grouped(self.clips, self.artists, self.songs, by)
 
@@ -172,7 +172,7 @@ def score_table(table: Any, where: str) -> ScoreTable:
 
 
 def value_problems(vocabulary: Vocabulary, clips: Sequence[str], labels: Floats, scores: Floats) -> list[str]:
-    """What is wrong with labels and scores of these tags, a line a tag."""
+    """What is wrong with labels and scores of these tags, one line per tag."""
     problems = []
     for i, tag in enumerate(vocabulary):
         y, s = labels[:, i], scores[:, i]

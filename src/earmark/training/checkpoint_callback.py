@@ -100,7 +100,7 @@ class CheckpointCallback(pl.Callback):
         if state_dict["fingerprint"] != self.fingerprint:
             raise ConfigError(
                 f"{self.out / STATE_NAME}: of a run with another recipe or other data; resume with {RECIPE_NAME} that "
-                "lies beside it, or train into another folder"
+                "is beside it, or train into another folder"
             )
         self.history = state_dict["history"]
         self.best_selection = state_dict["best_selection"]

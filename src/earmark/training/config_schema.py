@@ -173,7 +173,7 @@ def _value_at(document: Any, place: Iterable[str | int]) -> Any:
 
 
 def _unchecked(kind: type[Section], document: Any) -> Section:
-    """The values as they stand, to look for contradictions among them."""
+    """The values as written, to look for contradictions among them."""
     values = {}
     for name, field in kind.model_fields.items():
         key, inner = field.alias or name, _plain_type(field.annotation)

@@ -34,7 +34,7 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
     Args:
         clips: training clips, in the order of ``waveforms``.
         waveforms: one for each.
-        spec: length of a window, and where segments lie. A shorter clip is filled up with zeros, as in tagging.
+        spec: length of a window, and where segments are. A shorter clip is filled up with zeros, as in tagging.
         training: what an example is, how many make a batch, and the seed.
         augmentation: gain and mixup happen here; masks in the module, behind the front-end.
         rank, world_size: of several devices this one takes every ``world_size``-th example of a batch.
@@ -138,7 +138,7 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         return windows
 
     def loader(self, workers: int = 0) -> DataLoader[Group]:
-        """One item a group of batches; Lightning tells the sampler the epoch."""
+        """One item per group of batches; Lightning gives the sampler the epoch."""
         groups = Groups(self)
         sampler = EpochSampler(len(groups))
         if workers:

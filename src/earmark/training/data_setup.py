@@ -168,7 +168,7 @@ def _from_shards(
     """Every clip's audio, decoded or still in its shard; and how many processes are to read it.
 
     Small networks learn from a window faster than one core decodes it, so what is small enough is decoded beforehand,
-    unless workers are asked for. It is the same to the last bit: only FLAC of the wanted rate is kept in this way.
+    unless workers are requested. It is bit for bit the same: only FLAC of the wanted rate is kept in this way.
 
     Raises DataError where clips are not there or damaged, ConfigError for the rate.
     """

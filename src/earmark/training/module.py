@@ -1,4 +1,4 @@
-"""A model with its loss, optimiser and validation, as Lightning wants it."""
+"""A model with its loss, optimiser and validation, as a Lightning module."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class TaggingModule(pl.LightningModule):
         self._losses[int(place)] = float(self.loss(logits, labels.expand_as(logits)))
 
     def on_validation_epoch_start(self) -> None:
-        """Begin anew; all devices with the running statistics of the first, whose weights are kept."""
+        """Reset; all devices take the running statistics of the first, whose weights are kept."""
         self._scores[:] = 0
         self._losses[:] = 0
         if self.trainer.world_size > 1:
@@ -206,7 +206,7 @@ class TaggingModule(pl.LightningModule):
         config = self.recipe.optimiser
         optimiser = make_optimiser(self.model, config)
         if config.schedule.startswith("plateau") or (config.schedule == "none" and not config.warmup_epochs):
-            return optimiser  # whose rate no step moves
+            return optimiser  # its learning rate is constant
         training = self.recipe.training
         total_steps = -(-self.n_batches // training.accumulate_batches) * training.epochs
         warmup_steps = round(config.warmup_epochs * total_steps / training.epochs)
@@ -215,7 +215,7 @@ class TaggingModule(pl.LightningModule):
 
 
 def not_finite(trainer: pl.Trainer, what: str) -> ConfigError:
-    """The error of a run whose weights have grown beyond all measure; what the recipe can do about it."""
+    """The error of a run that has diverged, with what the recipe can do about it."""
     cure = "lower optimiser.learning_rate or set optimiser.gradient_clip"
     if trainer.precision == "16-mixed":
         cure += ", or use training.precision bf16-mixed"

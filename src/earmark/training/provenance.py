@@ -1,4 +1,4 @@
-"""What a card and a state file record of their run."""
+"""What a card and a state file record about their run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How weights move: the optimiser, and the learning rate as a function of the step or of the validation loss."""
+"""How weights are updated: the optimiser, and the learning rate as a function of the step or of the validation loss."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Plateau:
         self._best_weights: dict[str, Tensor] = {}
 
     def after_validation(self, trainer: pl.Trainer, model: nn.Module, loss: float) -> None:
-        """Tell the validation loss; changes learning rate and weights where it is time."""
+        """Report the validation loss; changes learning rate and weights when due."""
         if not self.active:
             return
         if loss < self.best_loss:

@@ -57,7 +57,7 @@ class InputSection(Section):
 
     Attributes:
         hop_seconds: distance of windows; None for windows side by side.
-        last_window: what becomes of the samples left over at the end of a file.
+        last_window: what is done with the samples left over at the end of a file.
     """
 
     hop_seconds: float | None = Field(default=None, gt=0)
@@ -105,7 +105,7 @@ class OptimiserSection(Section):
         name: "sgd", "adam" (in both weight decay is an L2 term of the gradient) or "adamw" (it is apart from it).
         learning_rate: after the warm-up.
         momentum: of "sgd".
-        nesterov: "sgd" looks ahead (Nesterov); wants momentum.
+        nesterov: "sgd" looks ahead (Nesterov); needs momentum.
         weight_decay: of the weights that ``weight_decay_of`` names.
         weight_decay_of: "matrices": all with two or more dimensions, so no biases and norms; "convolutions": the
             kernels of convolutions alone (kim2018).
@@ -136,7 +136,7 @@ class LossSection(Section):
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
     Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
-    for the tag in the training labels. Another network's scores of rare tags lie between .001 and .05, where the other
+    for the tag in the training labels. Another network's scores of rare tags are between .001 and .05, where the other
     losses are nearly flat; so every tag counts alike (Ba and Caruana 2014 learn logits).
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What one number a training run is chosen by, and what else is measured at each validation.
+"""The one number that selects the best epoch, and what else is measured at each validation.
 
 The selection metric is skill: 0 knows nothing, 1 is perfect.
 
