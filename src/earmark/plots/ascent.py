@@ -113,7 +113,7 @@ def band_magnitudes(sounds: Floats, edges_hz: Floats, sample_rate_hz: int) -> Fl
 def _climb(model: TaggingModel, name: str, units: list[int], n_samples: int, n_steps: int, seed: int) -> Floats:
     """One sound for each unit: (n_units, n_samples)."""
     noise = _loud(torch.randn(len(units), n_samples, generator=torch.Generator().manual_seed(seed)))
-    at_once = max(1, _SAMPLES_AT_ONCE // n_samples)  # the slopes of all layers in front are kept in memory
+    at_once = max(1, _SAMPLES_AT_ONCE // n_samples)  # the gradients of all earlier layers are kept in memory
     found = [
         _climb_together(model, name, units[i : i + at_once], noise[i : i + at_once], n_steps)
         for i in range(0, len(units), at_once)
@@ -133,7 +133,7 @@ def _climb_together(model: TaggingModel, name: str, units: list[int], sounds: Te
 
 
 def _loud(sounds: Tensor) -> Tensor:
-    """Each with an effective value of AMPLITUDE / sqrt 2, as a tone has; silence stays silent."""
+    """Each with an RMS of AMPLITUDE / sqrt 2, as a tone has; silence stays silent."""
     return sounds * (AMPLITUDE / 2**0.5 / sounds.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-20))
 
 
@@ -154,7 +154,7 @@ def _in_front(model: TaggingModel, name: str, sounds: Tensor) -> Tensor:
 
 
 def _reach(model: TaggingModel, name: str) -> tuple[int, int]:
-    """Samples of a sound that the layer answers at all, and the layer's units."""
+    """The shortest sound, in samples, that the layer answers, and the layer's units."""
     n_samples = min(SHORTEST_SAMPLES, model.window_samples)
     while True:
         try:
@@ -162,7 +162,7 @@ def _reach(model: TaggingModel, name: str) -> tuple[int, int]:
                 values = _in_front(model, name, torch.zeros(1, n_samples))
             if values.ndim >= 3 and values.shape[2:].numel():
                 return n_samples, values.shape[1]
-        except RuntimeError:  # a pooling in front of it has nothing left
+        except RuntimeError:  # an earlier pooling has nothing left
             if n_samples >= model.window_samples:
                 raise
         if n_samples >= model.window_samples:

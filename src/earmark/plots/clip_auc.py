@@ -16,10 +16,10 @@ from earmark.plots.style import BLACK, BLUE, GREY, VERMILLION, house_style, new_
 def clip_aucs(table: ScoreTable, *, top: int = 3) -> pd.DataFrame:
     """Every clip with its ROC-AUC over classification tags, worst first.
 
-    It is the share of pairs (tag that the clip has, tag that it has not) in which the first has the higher score.
+    It is the share of pairs (tag that the clip has, tag that it does not have) in which the first has the higher score.
 
     Columns: clip, artist, song, auc, labels (its tags), n_labels, heard (the ``top`` tags with the highest scores), both with
-    "; " between. Of clips with the same AUC that with more tags is the better. Clips that have none of the tags, or
+    "; " between. Of clips with the same AUC, the one with more tags is better. Clips that have none of the tags, or
     all, have no AUC and come last.
 
     Raises:

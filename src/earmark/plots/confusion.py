@@ -60,7 +60,7 @@ class Confusion:
     Attributes:
         tags: classification tags that have labels.
         counts: (n_tags, n_tags) clips with the row's tag and without the column's; on the diagonal, clips with the tag.
-        outranks, score, drawn: (n_tags, n_tags) see the module; NaN on the diagonal of the first and the last, and where
+        outranks, score, drawn: (n_tags, n_tags) see the module docstring; NaN on the diagonal of the first and the last, and where
             there are no such clips.
     """
 
@@ -71,7 +71,7 @@ class Confusion:
     drawn: FloatArray
 
     def measured(self, measure: Measure) -> FloatArray:
-        """One of the three. Raises ConfigError for another word."""
+        """One of the three measures, by name. Raises ConfigError for another name."""
         if measure not in MEASURES:
             raise ConfigError(f"measure {measure!r}: must be one of {', '.join(MEASURES)}")
         values: FloatArray = getattr(self, measure)
@@ -81,8 +81,8 @@ class Confusion:
         """Pairs (row, column), the most confused first; equal ones with more clips first.
 
         Args:
-            measure: by which.
-            least_clips: pairs with fewer clips are left out: one odd clip would put them on top.
+            measure: the measure to sort by.
+            least_clips: pairs with fewer clips are left out: otherwise single odd clips would put them on top.
         """
         values = np.where(self.counts >= least_clips, self.measured(measure), np.nan)
         np.fill_diagonal(values, np.nan)
@@ -96,7 +96,7 @@ def confusion(table: ScoreTable, *, drawn: bool = True) -> Confusion:
 
     Args:
         table: labels and scores.
-        drawn: False leaves :attr:`Confusion.drawn` out (NaN): of hundreds of tags it takes most of the time.
+        drawn: False leaves :attr:`Confusion.drawn` out (NaN): with hundreds of tags it takes most of the time.
 
     Raises:
         DataError: fewer than two classification tags.
@@ -130,7 +130,7 @@ def confusion(table: ScoreTable, *, drawn: bool = True) -> Confusion:
 
 
 def confusion_frame(found: Confusion) -> pd.DataFrame:
-    """A row for each pair of two tags, the most outranked first."""
+    """One row per pair of tags, the most outranked first."""
     rows = [
         {
             "tag": found.tags[a],
@@ -169,12 +169,12 @@ def order_together(found: Confusion, most: int) -> list[int]:
 
 @house_style()
 def draw_confusion(found: Confusion, about: str, *, measure: Measure = "outranks", most: int = 30) -> Drawing:
-    """A matrix: rows are the tag that clips have, columns the tag that they have not; tags that are confused side by side.
+    """A matrix: rows are the tag that clips have, columns the tag that they do not have; confused tags are side by side.
 
     Args:
         found: as :func:`earmark.plots.confusion.confusion` gives it.
         about: the line under the title.
-        measure: what the colour says.
+        measure: what the colour shows.
         most: tags drawn at most, those in the worst pairs.
 
     Raises:

@@ -57,8 +57,8 @@ def exclusive_table(
     Args:
         table: scores; labels may all be missing.
         pairs: names of tags.
-        thresholds: the same for both tags. A last row a pair has each tag's own threshold of best F1, its threshold
-            empty, where the labels give one.
+        thresholds: the same for both tags. The last row of a pair uses each tag's own threshold of best F1, where
+            the labels give one; its threshold is empty.
 
     Returns:
         Columns: a, b, threshold, clips, a_fires, b_fires, either, both, share_of_either (both over either, NaN where
@@ -103,7 +103,7 @@ def draw_exclusive(found: pd.DataFrame, about: str, *, most: int = 7) -> Drawing
     Args:
         found: of :func:`exclusive_table`.
         about: the line under the title.
-        most: so many pairs are drawn, those with the most clips of both at some threshold; all are in the table.
+        most: pairs that are drawn, those with the most clips of both at some threshold; all are in the table.
     """
     if found.empty:
         raise DataError("no pairs")

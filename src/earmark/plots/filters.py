@@ -31,7 +31,7 @@ _SMOOTH = 4  # order of the low-pass
 _FINE_FFT = 4096  # dominant frequencies to a few Hz, however short the filters
 MOST_FILTERS = 24
 MOST_GROUPS = 16
-_TRACE = 0.78  # of a place on the page; the label in front has the rest
+_TRACE = 0.78  # of a cell of the page; the label before it has the rest
 OUTLINED = (effects.Stroke(linewidth=2.6, foreground="black"), effects.Normal())
 """A line that is seen on dark and on bright ground."""
 
@@ -85,7 +85,7 @@ def spectra(filters: Floats, sample_rate_hz: int) -> tuple[Floats, Floats]:
         sample_rate_hz: of the samples.
 
     Returns:
-        Frequencies in Hz (n_bins,), from 0 to half the rate, as dense as the filters' own or, where they are short, 257;
+        Frequencies in Hz (n_bins,), from 0 to half the rate, as dense as the filters' own, or 257 where they are short;
         and magnitudes (n_filters, n_bins), 0..1. A filter of zeros has zeros.
     """
     n_fft = max(512, filters.shape[1])
@@ -121,7 +121,7 @@ def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> Floats:
 
 
 def low_passed(filters: Floats, sample_rate_hz: int, cutoff_hz: Floats | float) -> Floats:
-    """Filters without what is above a frequency, not shifted in time.
+    """Filters without the part above a frequency, not shifted in time.
 
     The gain is that of a Butterworth filter of order 4 run forwards and backwards: a half at the cutoff.
 
@@ -148,7 +148,7 @@ def low_passed(filters: Floats, sample_rate_hz: int, cutoff_hz: Floats | float) 
 
 
 def even_choice(n: int, most: int) -> npt.NDArray[np.int64]:
-    """Up to ``most`` of n places, from the first to the last, evenly.
+    """Up to ``most`` of n indices, evenly from the first to the last.
 
     Example:
         >>> even_choice(10, 4).tolist(), even_choice(3, 4).tolist()
@@ -205,7 +205,7 @@ def draw_spectra(bank: FilterBank, about: str, highest_hz: float | None = None) 
 
 @house_style()
 def draw_waveforms(bank: FilterBank, about: str) -> Drawing:
-    """A page of filters, by dominant frequency (Figure 3); where there are more than 24, every so many."""
+    """A page of filters, by dominant frequency (Figure 3); of more than 24, evenly spaced ones."""
     dominant = dominant_hz(bank.filters, bank.sample_rate_hz)
     order = np.argsort(dominant, kind="stable")
     order = order[even_choice(len(order), MOST_FILTERS)]
@@ -228,10 +228,10 @@ def draw_waveforms(bank: FilterBank, about: str) -> Drawing:
 
 @house_style()
 def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) -> Drawing:
-    """Pooled filters, a row for each group, low-passed (Figure 4).
+    """Pooled filters, one row per group, low-passed (Figure 4).
 
     Args:
-        bank: with groups, that is pool_filters above 1; where there are more than 16, every so many are drawn.
+        bank: with groups, that is pool_filters above 1; of more than 16, evenly spaced ones are drawn.
         about: the line under the title.
         cutoff_hz: of the low-pass; None for twice the dominant frequency of each group, but not below 100 Hz.
     """
@@ -263,7 +263,7 @@ def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) ->
 
 
 def _trace(axes: Axes, samples: Floats, column: int, row: int) -> None:
-    """One filter in its place of the page, as high as all others."""
+    """One filter in its cell of the page, as high as all others."""
     largest = np.abs(samples).max() or 1.0
     x = column + np.linspace(0, _TRACE, len(samples))
     axes.plot([column, column + _TRACE], [row, row], color="#DDDDDD", linewidth=0.5, zorder=1)

@@ -34,7 +34,7 @@ class Stretch:
         rank: 1 for the strongest of the tag.
         start_seconds, end_seconds: from the first window's beginning to the last one's end, within the file.
         mean, peak: of the window scores in it, 0..1.
-        peak_seconds: the middle of the window with the highest score.
+        peak_seconds: the centre of the window with the highest score.
     """
 
     tag: str
@@ -52,11 +52,11 @@ class TagMoments:
 
     Attributes:
         tag: its name.
-        strength: mean of the strongest tenth of the windows: what a tag that holds for ten minutes of two hours is not
-            buried by, as it is in the mean.
+        strength: mean of the strongest tenth of the windows: so that a tag that applies for ten minutes of two hours is
+            not lost, as it is in the mean.
         mean: the file's score.
-        level: the window score that parts its stretches from the rest; None where the tag is the same all along.
-        stretches: the strongest first; none where the tag is the same all along.
+        level: the window score that separates its stretches from the rest; None where the tag is much the same throughout.
+        stretches: the strongest first; none where the tag is much the same throughout.
     """
 
     tag: str
@@ -116,7 +116,7 @@ def moments(
 
 
 def moments_frame(found: list[TagMoments]) -> pd.DataFrame:
-    """A row for each stretch; a tag without one has a row with empty times."""
+    """One row per stretch; a tag without one has a row with empty times."""
     rows = []
     for one in found:
         for stretch in one.stretches or (None,):
@@ -175,7 +175,7 @@ def _n_smooth(scores: TagScores, smooth_seconds: float) -> int:
 
 
 def _smooth(values: FloatArray, n: int) -> FloatArray:
-    """Moving mean over n (odd) windows; at the ends over those that there are."""
+    """Moving mean over n (odd) windows; at the ends over those that exist."""
     if n <= 1:
         return values
     ones = np.ones(n)
@@ -276,7 +276,7 @@ def _when(one: TagMoments) -> str:
 
 
 def _ticks(duration_seconds: float) -> Locator:
-    """Ticks at whole minutes or hours, as people count time."""
+    """Ticks at whole minutes or hours."""
     for step in _STEPS_SECONDS:
         if duration_seconds / step <= _MOST_TICKS:
             return MultipleLocator(step)

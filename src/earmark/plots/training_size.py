@@ -22,7 +22,7 @@ Points = dict[tuple[str, int], list[ScoreTable]]
 
 @dataclass(frozen=True, eq=False)
 class SizeTables:
-    """What training clips are worth.
+    """Metrics over the number of training clips.
 
     Attributes:
         points: columns series, training_clips, metric, value, low, high, n_runs.
@@ -36,7 +36,7 @@ class SizeTables:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Both as one table: a gap's series is "b - a"."""
+        """Both tables in one: a gap's series is "b - a"."""
         gaps = self.gaps.rename(columns={"difference": "value"})
         gaps.insert(0, "series", [f"{b} - {a}" for a, b in zip(gaps.a, gaps.b, strict=True)])
         return pd.concat([self.points, gaps.drop(columns=["a", "b"])], ignore_index=True)
@@ -60,7 +60,7 @@ def size_tables(
         groups, n_resamples, seed: of the bootstrap.
 
     Raises:
-        ConfigError: a series of the pair is not there.
+        ConfigError: a series of the pair does not exist.
         DataError: no scores, or of different clips, tags or labels.
     """
     if not points:

@@ -122,7 +122,7 @@ def _add_hints(root: ElementTree.Element, hints: Mapping[str, Sequence[str]]) ->
 
 
 def _shorten_ids(root: ElementTree.Element, key: str) -> None:
-    """Ids that something refers to get short names that begin with the key; the others go."""
+    """Ids that are referred to get short names that begin with the key; the others are removed."""
     used: dict[str, str] = {}
     for element in root.iter():
         named = [element.get("href", "").removeprefix("#")]
@@ -166,7 +166,7 @@ def _restyle(element: ElementTree.Element, *, styled: bool) -> None:
 
 
 def _flatten(element: ElementTree.Element) -> None:
-    """Groups without attributes give way to what is in them; empty ones go."""
+    """Groups without attributes are replaced by their content; empty ones are removed."""
     children: list[ElementTree.Element] = []
     for child in list(element):
         _flatten(child)

@@ -49,7 +49,7 @@ _AVERAGES = {
 
 @dataclass(frozen=True)
 class _Results:
-    """All that is computed for the page beyond the report."""
+    """What is computed for the page beyond the report."""
 
     calibration: list[Reliability]
     curves: list[ThresholdCurve]
@@ -97,13 +97,13 @@ def write_page(
         out: the file; its folder is made where there is none.
         table: labels and scores.
         report: what was measured on them.
-        audio: clip -> its file; of the worst and best clips those that are there get a player.
+        audio: clip -> its file; the worst and best clips that have one get a player.
         embed_audio: put the first seconds of these into the page, in place of links.
-        log: of the training, where it is known.
+        log: of the training, if known.
         n_clips: how many of the worst, and of the best.
 
     Returns:
-        Notes for the user, a line each: audio that could not be embedded.
+        Notes for the user, one line each: audio that could not be embedded.
 
     Raises:
         OSError: it cannot be written.
@@ -185,7 +185,7 @@ def _render(template: str, **values: Any) -> str:
 
 
 def printable(value: Any) -> Any:
-    """Text that breaks no file, whatever a tag or a file is called; other values and markup as they are.
+    """Text that is safe in a file, whatever the names of tags and files; other values and markup as they are.
 
     >>> printable("a\\x00b\\udcff")
     'a\ufffdb\ufffd'
