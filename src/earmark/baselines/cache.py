@@ -40,7 +40,7 @@ def dataset_features(
     """Features of the clips of some splits (or of all).
 
     Returns:
-        clip id -> (n_features,) float32; and what the decoder warned of, a line each that names the clip.
+        clip id -> (n_features,) float32; and the decoder's warnings, one line each, with the clip.
 
     Raises:
         DataError: see :func:`files_features`.
@@ -114,7 +114,7 @@ def _tell(on_done: Progress | None, done: int, total: int) -> None:
 
 
 def _computed(todo: list[tuple[str, Path | None]], jobs: int) -> Iterator[tuple[int, _Answer]]:
-    """(place, answer) as they come."""
+    """(index, answer) as they come."""
     if jobs <= 1:
         for place, task in enumerate(todo):
             with threadpool_limits(1):  # as in the workers: the same sums in the same order
@@ -136,7 +136,7 @@ def _computed(todo: list[tuple[str, Path | None]], jobs: int) -> Iterator[tuple[
 
 
 def _begin_worker() -> None:
-    """One thread a process; Ctrl-C is the parent's to handle."""
+    """One thread per process; the parent handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import scipy.fft  # noqa: F401  its libraries must be there to be limited
 

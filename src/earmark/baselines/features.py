@@ -45,7 +45,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class _Row:
-    """One or several rows of frames, and the statistics taken of each."""
+    """One or several rows of frames, and the statistics of each."""
 
     name: str
     unit: str
@@ -164,7 +164,7 @@ def _stretches(blocks: Iterable[Features]) -> list[Features]:
             n_waiting = len(waiting[0])
     if n_waiting >= d.SAMPLE_RATE_HZ or (n_waiting and not n_seen):
         take(np.concatenate(waiting))
-    elif n_waiting and step == 1:  # less than a second makes no statistics of its own
+    elif n_waiting and step == 1:  # less than a second is too short for statistics
         kept[-1] = np.concatenate([kept[-1], *waiting])
     if not kept:
         raise AudioError("holds no audio samples")
@@ -195,7 +195,7 @@ def _features(stretches: list[Features]) -> Features:
 def _statistics(values: npt.NDArray[np.float64], wanted: tuple[str, ...]) -> list[float]:
     mean, std = float(values.mean()), float(values.std())
     low, high = np.percentile(values, (10, 90))
-    flat = std <= 1e-6 * max(1.0, abs(mean))  # rounding alone has no shape
+    flat = std <= 1e-6 * max(1.0, abs(mean))  # rounding errors have no shape
     skewness = 0.0 if flat else float(((values - mean) ** 3).mean()) / std**3
     found = {"mean": mean, "std": std, "skewness": skewness, "p10": float(low), "p90": float(high)}
     return [found[name] for name in wanted]

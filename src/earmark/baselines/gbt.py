@@ -27,12 +27,12 @@ class BaselineConfig:
     """Hyper-parameters of all trees.
 
     Attributes:
-        learning_rate: share of its answer that each tree adds, above 0 and at most 1.
-        max_trees: no tag gets more.
+        learning_rate: share of each tree's output that is added, above 0 and at most 1.
+        max_trees: largest number per tag.
         patience: stop when so many further trees did not lower the validation loss.
         trees_without_validation: how many where no validation clip is labelled for the tag.
         max_leaves: of a tree, at least 2.
-        min_clips_in_leaf: fewer than that make no leaf of their own.
+        min_clips_in_leaf: smallest number of clips in a leaf.
         l2: regularisation of the leaves, 0 or more.
         feature_share: part of the features that each split chooses among, above 0 and at most 1.
 
@@ -78,7 +78,7 @@ class TagModel:
     Attributes:
         kind: of the tag.
         n_train, n_validation: clips labelled for it; ``mean`` is that of the training labels.
-        n_trees: how many answer; 0 for a constant.
+        n_trees: number of trees; 0 for a constant.
         loss, constant_loss: validation loss of the trees and of always answering ``mean`` (log-loss, or mean squared
             error); None without labelled validation clips.
         note: why it is a constant, or how the trees were counted, where that is not the rule; else "".

@@ -47,14 +47,14 @@ def run_baseline(
 ) -> Report:
     """Learn one gradient-boosted model per tag from hand-made features and measure it as a network is measured.
 
-    Trees learn from the training clips, the validation clips decide how many there are. The models themselves are not
+    Trees learn from the training clips, the validation clips decide their number. The models themselves are not
     kept: a baseline is measured, not shipped, and scikit-learn would keep them as pickles. ``baseline.json`` says what
     is needed to fit them again; with the same versions and seed they are the same.
 
     Args:
         dataset: labelled clips under a protocol.
         out: folder for scores.parquet, report.json, report.md, trees.csv (one row per tag: labelled clips, number of
-            trees, validation loss, what was out of the ordinary), features.csv (names and units) and baseline.json.
+            trees, validation loss, notes on anything unusual), features.csv (names and units) and baseline.json.
             Made where missing; older files in it are replaced.
         seed: of the trees, of ``train_share`` and of the bootstrap.
         config: hyper-parameters of the trees.
@@ -152,7 +152,7 @@ def _about_step(on_done: Callable[[str, int, int], None] | None, step: str) -> C
 
 
 def _recipe(dataset: Dataset, seed: int, config: BaselineConfig, train_share: float) -> dict[str, Any]:
-    """What is needed to do the run again."""
+    """What is needed to repeat the run."""
     return {
         "dataset_title": dataset.info.title,
         "dataset_sha256": dataset.fingerprint,
@@ -171,7 +171,7 @@ def _recipe(dataset: Dataset, seed: int, config: BaselineConfig, train_share: fl
 
 
 def _warnings(dataset: Dataset, split: str, models: list[TagModel]) -> tuple[str, ...]:
-    """What a reader of the scores must know."""
+    """Caveats for readers of the scores."""
     warnings = ["A baseline: a clip's score is of the features of the whole clip, not a mean over windows."]
     if split == "train":
         warnings.append("These are training clips: the scores show what was memorised, not what was learned.")

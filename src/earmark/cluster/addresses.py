@@ -35,7 +35,7 @@ def scheme_of(uri: str) -> str | None:
 
 
 def holds_credentials(uri: str) -> bool:
-    """Does an address name a user or a password?
+    """Whether an address contains a user name or a password.
 
     >>> holds_credentials("https://me:secret@example.org/a.mp3"), holds_credentials("s3://music/a@b.mp3")
     (True, False)
@@ -67,7 +67,7 @@ def absolute(uri: str, folder: str) -> str:
 
 
 def local_path(address: str) -> Path | None:
-    """The path of what is no address in a store; None for what has to be fetched."""
+    """The local path of an address; None for one that has to be fetched."""
     return Path(_local(address)) if scheme_of(address) in (None, "file") else None
 
 
@@ -87,8 +87,8 @@ def fetch(address: str, out: Path, timeout_seconds: float) -> int:
 
     Args:
         address: with one of SCHEMES that is not a local path.
-        out: replaced where it is there.
-        timeout_seconds: it is given up after that.
+        out: replaced if it exists.
+        timeout_seconds: fetching is given up after that.
 
     Returns:
         Bytes of the file.

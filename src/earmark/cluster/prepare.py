@@ -39,9 +39,9 @@ from earmark.shards.shard_writer import PrepareProgress, PrepareReport, finish, 
 logger = logging.getLogger(__name__)
 
 _READERS = 16
-_AHEAD = 2  # tasks that wait for each that runs
+_AHEAD = 2  # waiting tasks per running one
 _CLIPS_AHEAD = 4  # of a shard, in memory, for each core
-_RETRIES = 10  # a task's machine may be lost so often
+_RETRIES = 10  # how often a task's machine may be lost
 _POLL_SECONDS = 1.0
 
 
@@ -72,7 +72,7 @@ def prepare(
 
     Raises:
         ConfigError: options that contradict each other, or other shards in ``out`` than those wanted.
-        DataError: not one of the files is there; the store cannot be written; shards that could not be made, with all
+        DataError: none of the files exists; the store cannot be written; shards that could not be made, with all
             others finished.
     """
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
@@ -89,7 +89,7 @@ def prepare(
 
 @contextlib.contextmanager
 def _to_itself(store: Store) -> Iterator[None]:
-    """Hold a local folder against a second run, and clear it of what killed ones left; object stores need neither."""
+    """Lock a local folder against a second run, and remove what killed ones left; object stores need neither."""
     if store.path is None:
         yield
         return
@@ -124,7 +124,7 @@ class _Task:
     cores: int
 
     def run(self) -> Record:
-        """Make the shard, bring it to the store, and write down that it is finished. Raises OSError, DataError."""
+        """Make the shard, upload it to the store, and record that it is finished. Raises OSError, DataError."""
         store = Store(self.place)
         kept = {entry.clip_id: entry for entry in self.kept}
 

@@ -49,7 +49,7 @@ def fit_platt(
     Args:
         labels: ``(n_clips,)`` 0 or 1, or shares between; NaN for clips that are not labelled.
         scores: ``(n_clips,)`` 0..1.
-        usual: the map of a tag of which nothing is known, e.g. that of all tags together. The fit is then the most
+        usual: the map of a tag about which nothing is known, e.g. that of all tags together. The fit is then the most
             likely map when those of tags are normally distributed around it: few labels move it little. They are not
             smoothed.
         deviations: of slope and offset around ``usual``, above 0.
@@ -90,7 +90,7 @@ def _descend(
 ) -> npt.NDArray[np.float64]:
     """Newton's method for a logistic regression on columns ``(n_weights, n)``, with halved steps where it overshoots.
 
-    ``precisions`` (n_weights,): weights are drawn to 0, as if they were normally distributed around it.
+    ``precisions`` (n_weights,): weights are pulled towards 0, as if they were normally distributed around it.
     """
     weights = np.zeros(len(columns))
     pull = np.broadcast_to(np.asarray(precisions, np.float64), weights.shape)
@@ -116,7 +116,7 @@ def _descend(
 
 
 def fit_calibration(table: ScoreTable, *, least_clips: int = LEAST_CLIPS) -> Calibration:
-    """A map for each classification tag with enough labels. The clips should be none that the model was trained on.
+    """A map for each classification tag with enough labels. The model should not have been trained on these clips.
 
     Raises:
         ConfigError: least_clips below 1.

@@ -59,7 +59,7 @@ def evaluate(
         out: folder; made where missing, older files in it are replaced.
         split: which clips.
         thresholds: tag -> score from which it is predicted; None for those of the model's card.
-        thresholds_from: whose they are, in words.
+        thresholds_from: where they come from, as text.
         groups: what the bootstrap draws, see :meth:`ScoreTable.groups`.
         n_resamples, seed: of the bootstrap behind the intervals.
         jobs: files side by side; None for one per core.

@@ -57,9 +57,9 @@ class ScoreTable:
         clips: (n_clips,) ids.
         artists, songs: (n_clips,) None where not known.
         labels: (n_clips, n_tags), NaN where not labelled.
-        scores: (n_clips, n_tags), 0..1 from our own models; any finite numbers in tables of others.
-        dataset, protocol, split, model: names; empty where a table of others does not say.
-        warnings: what the Tagger said of single files, one line each; not kept in the file.
+        scores: (n_clips, n_tags), 0..1 from our own models; any finite numbers in other programs' tables.
+        dataset, protocol, split, model: names; empty where another program's table does not say.
+        warnings: the Tagger's warnings about single files, one line each; not kept in the file.
     """
 
     vocabulary: Vocabulary

@@ -47,7 +47,7 @@ def score_dataset(
 
     Raises:
         DataError: no such split, files missing, no shared tags, or files that cannot be read: all are named,
-            none is left out unseen.
+            none is left out silently.
     """
     clips = dataset.split(split)
     dataset.require_files(split)

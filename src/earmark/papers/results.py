@@ -62,7 +62,7 @@ def write_results(results: Results, folder: Path) -> None:
 
 
 def to_document(results: Results) -> dict[str, Any]:
-    """All figures as JSON knows them: null where one is undefined."""
+    """All statistics as JSON: null where one is undefined."""
     figures = results.figures
     return {
         "format": RESULTS_FORMAT,

@@ -35,7 +35,7 @@ class Row(Section):
         row: its name, unique in the paper; in several tables it is the same system.
         label: what the table calls it.
         reported: the paper's numbers, by names of metrics and those in :data:`COSTS`.
-        kind: "recipe": trained by a recipe. "combiner": so too, on top of trained members. "gbt": boosted trees on
+        kind: "recipe": trained by a recipe. "combiner": the same, on top of trained members. "gbt": boosted trees on
             hand-made features; it has no recipe.
         members: rows that a combiner combines.
         note: what a reader of the reported numbers must know.
@@ -67,7 +67,7 @@ class Claim(Section):
         text: e.g. "spectrograms over raw audio".
         metric: what the rows are compared by.
         pairs: (better row, worse row).
-        kind: "order": each pair is so ordered. "shrinking_gap": the difference within the last pair is smaller than
+        kind: "order": each pair has this order. "shrinking_gap": the difference within the last pair is smaller than
             that within the first.
     """
 
@@ -90,7 +90,7 @@ class Claim(Section):
         return metric_info(self.metric).higher_is_better
 
     def advantage(self, better: float, worse: float) -> float:
-        """How much better the first value of a pair is than the second; below 0 where the pair is the other way."""
+        """How much better the first value of a pair is than the second; below 0 where the order is reversed."""
         return metric_info(self.metric).gain(better, worse)
 
 
@@ -217,7 +217,7 @@ def dataset_changes(tables: PaperTables, dataset: str) -> dict[str, dict[str, An
 
 
 def _is_changes(key: str, name: str) -> bool:
-    """Whether a file holds changes for a dataset: others that begin with "_" are bases, or the tables."""
+    """Whether a file contains changes for a dataset: others that begin with "_" are bases, or the tables."""
     if not (name.startswith("_") and name.endswith(".yaml")):
         return False
     document = read_yaml(_text(key, name), f"{key}/{name}")

@@ -63,11 +63,11 @@ class Task:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of what is run, so that a folder is not taken for another budget's."""
+        """SHA-256 (hex) of what is run, so that runs of different budgets are not confused."""
         return hashlib.sha256(json.dumps([self.kind, self.document], sort_keys=True).encode()).hexdigest()
 
     def done(self) -> dict[str, Any] | None:
-        """What done.json says; None where the task is not done.
+        """The content of done.json; None where the task is not done.
 
         Raises:
             ConfigError: it was done with another recipe or budget.
@@ -92,7 +92,7 @@ def task_name(row: str, seed: int) -> str:
 
 
 def run_task(task: Task) -> dict[str, Any]:
-    """Train and measure; in a process of its own. Returns what done.json says."""
+    """Train and measure, in its own process. Returns the content of done.json."""
     import torch
 
     torch.set_num_threads(task.threads)

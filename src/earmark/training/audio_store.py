@@ -35,7 +35,7 @@ class Waveform(Protocol):
         """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
 
     def read_into(self, out: Samples, start: int) -> None:
-        """The same into a row (n,) that is there already."""
+        """The same, into an existing row (n,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class PackedAudio:
         return part if length is None else np.pad(part, (0, length - len(part)))
 
     def read_into(self, out: Samples, start: int) -> None:
-        """The same into a row (n,) that is there already."""
+        """The same, into an existing row (n,)."""
         part = self.values[start : start + len(out)]
         out[: len(part)] = part
         out[: len(part)] *= np.float32(self.scale)
@@ -80,7 +80,7 @@ class AudioStore:
     Args:
         sample_rate_hz: rate of the waveforms.
         folder: where to keep them, named by content and rate, so that a changed file is decoded again and a moved one
-            is not. None for memory alone (115 MB an hour at 16 kHz).
+            is not. None for memory only (115 MB per hour at 16 kHz).
     """
 
     def __init__(self, sample_rate_hz: int, folder: Path | None = None) -> None:

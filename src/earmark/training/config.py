@@ -58,7 +58,7 @@ def list_recipes() -> list[str]:
 
 
 def recipe_summary(name: str) -> str:
-    """What a recipe that comes with earmark says of itself first, e.g. that it is a row of Table 2."""
+    """The first sentence of a bundled recipe's description, e.g. that it is a row of Table 2."""
     lines = itertools.takewhile(lambda line: line.startswith("#"), _shipped()[name].read_text("utf-8").splitlines())
     return re.split(r"(?<=\.)\s", " ".join(line.removeprefix("#").strip() for line in lines), maxsplit=1)[0]
 

@@ -154,7 +154,7 @@ Group = tuple[int, list[Batch]]
 class Groups(Dataset[Group]):
     """Batches that the trainer is given at once.
 
-    Lightning takes 0.7 ms for each item that it hands over, on whichever device; a step of a small network takes five.
+    Lightning takes 0.7 ms per item, on any device; a step of a small network takes five.
 
     Args:
         windows: makes the batches.
@@ -184,7 +184,7 @@ class Groups(Dataset[Group]):
 class ReadAhead(DataLoader[Group]):
     """Makes the next groups in a thread while the network learns from the last one.
 
-    Making a batch is copying, for which Python's lock is let go; a process of its own would copy it twice.
+    Making a batch is copying, which releases Python's lock; a separate process would copy it twice.
     """
 
     N_AHEAD = 1
@@ -244,7 +244,7 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy(audio.cut(self.waveforms[index].read(), self.spec)), index
 
     def loader(self, *, rank: int = 0, world_size: int = 1, workers: int = 0) -> DataLoader[tuple[Tensor, int]]:
-        """One item a clip; of several devices each takes its share."""
+        """One item per clip; each of several devices takes its share."""
         return DataLoader(self, batch_size=None, sampler=range(rank, len(self), world_size), **_workers(workers))
 
 

@@ -33,7 +33,7 @@ def chosen_clips(dataset: Dataset, recipe: Recipe) -> Dataset:
     """The clips that the recipe learns from and validates on.
 
     Raises:
-        DataError: classification tags that no training clip has: nothing could be learned of them.
+        DataError: classification tags that no training clip has: nothing could be learned about them.
     """
     if recipe.data.train_split == "validation":
         dataset = learning_from_validation(dataset, recipe.training.seed)

@@ -55,7 +55,7 @@ _log = logging.getLogger("earmark.training")
 
 
 def is_first_process() -> bool:
-    """False in the processes that work further devices: they start the program again from its beginning."""
+    """False in the processes for further devices: they start the program again from its beginning."""
     return _get_rank() in (None, 0)
 
 
@@ -164,9 +164,9 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
 
 
 def end_other_processes(trainer: pl.Trainer, error: BaseException) -> None:
-    """End the processes that this one has started for further devices; they would wait for it for ever.
+    """End the processes that this one has started for further devices; they would wait for it forever.
 
-    One that has ended before, and is the cause of this error, is given time to report it.
+    One that has already ended, and is the cause of this error, is given time to report it.
     """
     deadline = time.monotonic() + (GRACE_SECONDS if _another_has_ended(trainer, error) else 0.0)
     processes = getattr(trainer.strategy.launcher, "procs", ())

@@ -29,16 +29,16 @@ from earmark.training.selection import Validation, Validator
 
 
 class SpectrumMask:
-    """Forward hook on a front-end: in training, blots out runs of bands and of frames (Park et al. 2019).
+    """Forward hook on a front-end: in training, masks runs of bands and of frames (Park et al. 2019).
 
-    What is blotted out becomes the mean of the window's spectrogram. Drawn from torch's generator of the device.
+    Masked values become the mean of the window's spectrogram. Drawn from torch's generator of the device.
     """
 
     def __init__(self, config: AugmentationSection) -> None:
         self.config = config
 
     def __call__(self, module: nn.Module, _inputs: Any, spectrum: Tensor) -> Tensor:
-        """(B, n_mels, T) -> the same, with runs blotted out."""
+        """(B, n_mels, T) -> the same, with runs masked."""
         if not module.training:
             return spectrum
         hidden = torch.zeros_like(spectrum, dtype=torch.bool)
@@ -182,7 +182,7 @@ class TaggingModule(pl.LightningModule):
                 torch.distributed.broadcast(statistic, 0)
 
     def on_validation_epoch_end(self) -> None:
-        """Measure; several devices put together what each has scored."""
+        """Measure; several devices combine their scores."""
         if self.trainer.sanity_checking:
             return
         if self.trainer.world_size > 1:
@@ -196,7 +196,7 @@ class TaggingModule(pl.LightningModule):
             self.on_training = self.train_validator(self._scores[n_validation:])
 
     def _together(self, values: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
-        """Sum over devices, of which all but one hold zeros at each place."""
+        """Sum over devices, all but one of which have zeros at each place."""
         total = self.trainer.strategy.reduce(torch.from_numpy(values).to(self.device), reduce_op="sum")
         assert isinstance(total, Tensor)
         return total.cpu().numpy()

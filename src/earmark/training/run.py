@@ -65,7 +65,7 @@ class TrainingResult:
     Attributes:
         checkpoint: folder of the best weights and their card.
         best_epoch: from 1.
-        selection: what it is best in, higher is better: the skill (see :mod:`earmark.training.selection`), or the
+        selection: its value of the selection metric, higher is better: the skill (see :mod:`earmark.training.selection`), or the
             validation loss with a minus, as the recipe's ``training.select`` has it.
         history: a row per epoch, as in log.csv.
         resumed_after: the epoch after which the run was resumed; 0 for a fresh one.
@@ -105,7 +105,7 @@ def train(
         resume: continue the run in this folder; where there is none, start a fresh one. What torchrun restarts
             (``--max-restarts``) is resumed in any case.
         device: "cpu", "cuda", "mps", or "auto" for the best there is.
-        devices, nodes: devices on each of so many machines that train together (DistributedDataParallel). They divide
+        devices, nodes: devices on each of ``nodes`` machines that train together (DistributedDataParallel). They divide
             each batch, and the recipe means the same on any number of them; only batch normalisation, where PyTorch
             cannot share its statistics (on CPUs), sees each device's part alone. Lightning starts this program again
             for each further device. On several machines start the program under torchrun, with ``out`` on a disk that
@@ -124,7 +124,7 @@ def train(
         material: a dataset that is loaded already, instead of the recipe's, and the audio of its training and validation
             clips, in this order; None for the audio where it is to be read from files or shards.
         begin: checkpoint whose weights training begins with, instead of fresh ones: of the same network and tags.
-        distributed: the rank of this process, where something else than Lightning and torchrun has started it; ``devices`` and ``nodes`` are 1 then.
+        distributed: the rank of this process, where something other than Lightning and torchrun has started it; ``devices`` and ``nodes`` are 1 then.
 
     Raises:
         ConfigError: recipe and device problems, a folder with a run in it without ``resume``, or resuming with another

@@ -17,7 +17,7 @@ _log = logging.getLogger("earmark.tuning")
 
 
 def propose(search: Search, trials: Sequence[Trial]) -> Proposal | None:
-    """The next trial, from those that there are; None where all are done.
+    """The next trial, from those so far; None when all are done.
 
     The best value of a parameter is that with the highest selection, the first of equals. Where all values of a
     parameter failed, it keeps the value that it had.

@@ -17,7 +17,7 @@ _MOST_VALUES = 10_000
 
 
 def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
-    """A number, whole where it was written so."""
+    """A number, an int where it was written as one."""
     check(value)
     return value
 
@@ -37,7 +37,7 @@ class Parameter(Section):
         low, high: ends of a range, both included.
         log: drawn evenly in the logarithm; needs ``low`` above 0 and no step.
         step: between two values of the range, counted from ``low``; None for any.
-        whole: whole numbers alone (``int`` in the file).
+        whole: only whole numbers (``int`` in the file).
     """
 
     name: str = Field(exclude=True)
@@ -99,7 +99,7 @@ class Parameter(Section):
         return document
 
     def contradictions(self) -> Iterator[str]:
-        """Problems of values that are right by themselves and do not go together."""
+        """Problems of values that are valid by themselves but contradict each other."""
         if self.key is not None and self.joint_keys:
             yield "key: not together with keys"
         if len(set(self.joint_keys)) < len(self.joint_keys):

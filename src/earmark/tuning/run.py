@@ -69,15 +69,15 @@ def tune(
 ) -> TuningResult:
     """Run a search.
 
-    A trial that cannot be trained (a window too short, a loss that is no number, memory that does not suffice) is
-    recorded with its error, and the search continues. Two trials with the very same recipe are trained once.
+    A trial that cannot be trained (a window too short, a loss that is not a number, too little memory) is
+    recorded with its error, and the search continues. Two trials with exactly the same recipe are trained once.
 
     Args:
         search: what to search.
         out: the search's folder; see the module docstring.
         overrides: ``section.key=value`` for the recipe; ``data.root`` must be set by it or by the recipe.
         resume: continue the search in this folder; where there is none, start a fresh one. Its number of trials may
-            be another than before.
+            differ from before.
         device, keep_audio, shards, jobs: as for :func:`earmark.training.run.train`.
         progress: called after every trial, batch and epoch.
 
@@ -89,7 +89,7 @@ def tune(
     folder = Path(out)
     overrides = list(overrides)
     recipe = check_search(search, overrides)
-    checked_accelerator(device, 1, 1, recipe.training.precision)  # a wrong one would let every trial fail
+    checked_accelerator(device, 1, 1, recipe.training.precision)  # a wrong one would make every trial fail
     if recipe.data.root is None:
         raise ConfigError("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
     fingerprint = load_dataset(

@@ -79,7 +79,7 @@ class Search(Section):
 
     @property
     def n_planned(self) -> int:
-        """Trials that the whole search has."""
+        """Number of trials of the whole search."""
         sizes = [len(parameter.values) for parameter in self.parameters]
         every = sum(sizes)
         if self.method == "grid":
@@ -91,7 +91,7 @@ class Search(Section):
         return min(self.trials, every) if self.method in LISTED_METHODS else self.trials
 
     def settings(self, choice: Mapping[str, Any]) -> dict[str, Any]:
-        """Recipe key -> value for a choice (parameter name -> value); of a key that comes twice the later counts."""
+        """Recipe key -> value for a choice (parameter name -> value); of a key that occurs twice, the later one counts."""
         found: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.name in choice:
@@ -110,7 +110,7 @@ class Search(Section):
         return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
 
     def contradictions(self) -> Iterator[str]:
-        """Problems of values that are right by themselves and do not go together."""
+        """Problems of values that are valid by themselves but contradict each other."""
         if not self.parameters:
             yield "parameters: must name at least one"
         for parameter in self.parameters:
@@ -189,7 +189,7 @@ def search_from(document: Any, where: str = "search") -> Search:
     read = {**document, **({"parameters": tuple(parameters)} if "parameters" in document else {})}
     try:
         search = Search.from_document(read)
-    except ConfigError as error:  # that no parameter is there may only mean that none could be read
+    except ConfigError as error:  # having no parameters may only mean that none could be read
         problems += [
             problem for problem in error.problems if not (entries and problem.startswith("parameters: must name"))
         ]

@@ -29,7 +29,7 @@ class Proposal:
 
     Attributes:
         choice: parameter name -> value.
-        about: the parameter whose values are being tried, where it is one at a time.
+        about: the parameter whose values are being tried, in a one-at-a-time search.
     """
 
     choice: dict[str, Any]
@@ -47,9 +47,9 @@ class Trial:
             recipe sets it and the model's default is used.
         selection: mean over the seeds of the selection on the validation clips, higher is better; None where it failed.
         per_seed: the selection of each seed.
-        roc_auc, rmse: macro means on the validation clips at the best epochs, meant over the seeds; None where the data
+        roc_auc, rmse: macro means on the validation clips at the best epochs, averaged over the seeds; None where the data
             has no such tags.
-        seconds: of training, as its log has it; decoding is not in it.
+        seconds: of training, from its log; decoding is not included.
         error: why it failed; empty where it did not.
         same_as: number of the trial with exactly the same recipe, whose result was reused.
     """
@@ -91,7 +91,7 @@ def read_trials(folder: Path) -> tuple[str, list[Trial]]:
 
 
 def write_trials(folder: Path, title: str, seeds: Sequence[int], dataset_sha256: str, trials: Sequence[Trial]) -> None:
-    """All three files, each whole or not at all; first the one that a search resumes from."""
+    """All three files, each whole or not at all; the one that a search resumes from comes first."""
     document = {"dataset_sha256": dataset_sha256, "trials": [dataclasses.asdict(trial) for trial in trials]}
     write_atomic(folder / TRIALS_NAME, (json.dumps(document, indent=1) + "\n").encode())
     columns, rows = table(seeds, trials)
@@ -129,7 +129,7 @@ def table(seeds: Sequence[int], trials: Sequence[Trial], *, places: int = 6) -> 
 
 
 def short(value: Any) -> str:
-    """A value of the recipe for people.
+    """A short text of a value of the recipe.
 
     >>> short("min-max"), short([1, 2]), short(True), short(None), short(1e-05)
     ('min-max', '[1, 2]', 'true', '', '1e-05')
