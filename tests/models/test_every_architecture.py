@@ -232,6 +232,7 @@ def test_onnx_runtime_answers_the_same(model, exported):
     np.testing.assert_allclose(scores, logits(model, waveform).sigmoid().numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_gives_embeddings_and_they_are_what_goes_into_its_last_layer(model, exported):
     calls = []
     kinds = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
