@@ -9,8 +9,8 @@ one core would else decode on one core and run the network on the other. Linux o
 outside. Starting Ray costs the same whether ten tracks follow or a million, so it is shown by itself: the cluster's
 overhead is that of the time from the first worker's start to the last shard.
 
-The driver's memory is measured with real manifests, a real plan, real Ray, and workers that do not listen: they wait as
-long as a track takes, divided by a factor that is said, and write shards of made scores. A million tracks would else
+The driver's memory is measured with real manifests, a real plan, real Ray, and workers that do not tag: they wait as
+long as a track takes, divided by a reported factor, and write shards of made-up scores. A million tracks would otherwise
 take weeks on this machine.
 """
 
@@ -38,12 +38,12 @@ from tagging import ROOT, TAG
 
 
 def on_cores(n: int) -> None:
-    """Keep this process, and all that it starts, on so many cores."""
+    """Keep this process and its children on this many cores."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
 
 
 def tag_alone(songs: list[Path], jobs: int, windows: int | None) -> Run:
-    """`earmark tag` on so many cores, with its results written to a file."""
+    """`earmark tag` on this many cores, with its results written to a file."""
     command = [*TAG, "tag", *map(str, songs), "--format", "jsonl", "--jobs", str(jobs), "--quiet"]
     command += [] if windows is None else ["--windows", str(windows)]
     started = time.perf_counter()
@@ -58,7 +58,7 @@ def tag_alone(songs: list[Path], jobs: int, windows: int | None) -> Run:
 
 
 def tag_on_cluster(manifest: Path, out: Path, workers: int, shard_rows: int, windows: int | None) -> Run:
-    """The same through Ray on this machine, in a process of its own."""
+    """The same through Ray on this machine, in a separate process."""
     settings = {
         "manifest": str(manifest),
         "out": str(out),
@@ -83,7 +83,7 @@ def in_process(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def drive(settings: dict[str, Any]) -> None:
-    """The driver: in a process of its own, since memory is a process's."""
+    """The driver, in a separate process, because memory is measured per process."""
     began = time.perf_counter()
     if "workers" in settings:
         on_cores(settings["workers"])
@@ -121,7 +121,7 @@ def drive(settings: dict[str, Any]) -> None:
 
 
 def pretending(worker: Any, seconds: float) -> type:
-    """A worker that waits instead of listening; all else is the real one's: plans, shards, reports.
+    """A worker that waits instead of tagging; plans, shards and reports are real.
 
     Made by value, so that the cluster's processes need not have this file.
     """
@@ -155,7 +155,7 @@ def pretending(worker: Any, seconds: float) -> type:
 
 
 def rss_mb() -> float:
-    """Resident memory of this process by now."""
+    """Current resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--song-seconds", type=int, default=180)
     parser.add_argument("--shard-rows", type=int, default=20, help="the default of 200 would make three shards of 500")
     parser.add_argument("--rounds", type=int, default=3, help="counted runs of each, taking turns")
-    parser.add_argument("--windows", type=int, default=8, help="of sparse listening")
+    parser.add_argument("--windows", type=int, default=8, help="of sparse reading")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, MILLION])
     parser.add_argument("--factor", type=float, default=2000.0, help="a pretended track is so many times shorter")
     parser.add_argument("--out", type=Path, default=RESULTS / "cluster.md")

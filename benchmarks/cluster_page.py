@@ -50,7 +50,7 @@ def median(values: list[float]) -> float:
 
 
 def costs(tracks_an_hour: dict[str, float], bytes_a_track: float, shard_bytes_a_track: float) -> list[str]:
-    """What 1.2 million tracks come to, for docs/scale.md: a row for each way of listening."""
+    """The cost of 1.2 million tracks, for docs/scale.md: a row for each way of reading."""
     lines = [
         "| | core-seconds a track | core-hours for 1.2 million | at P dollars a core-hour | for P = "
         f"{PRICE:.2f} | read | written |",
@@ -83,7 +83,7 @@ def real_time_factor() -> str:
 
 
 def into_the_guide(text: str) -> None:
-    """Put the costs where docs/scale.md shows them, too: no figure of it is typed."""
+    """Insert the costs into docs/scale.md."""
     page = GUIDE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN, 1)
     GUIDE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
@@ -111,8 +111,8 @@ def page(
                 f"{100 * (cluster / alone - 1):+.1f} % | {startup:.1f} s | {len(songs) / cluster:.1f} |"
             )
     rates = {  # of a core, all cores of the machine being busy
-        "full listening": len(songs) / work[f"full {two} cluster"] / two * 3600,
-        f"sparse listening, {options.windows} windows": len(songs) / work[f"sparse {two} cluster"] / two * 3600,
+        "full reading": len(songs) / work[f"full {two} cluster"] / two * 3600,
+        f"sparse reading, {options.windows} windows": len(songs) / work[f"sparse {two} cluster"] / two * 3600,
     }
     speed_up = work["full 1 cluster"] / work[f"full {two} cluster"]
     n_all = [run["n_rows"] for run in memory]

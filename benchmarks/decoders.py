@@ -4,7 +4,7 @@
 
 Makes one stereo file of each format at 44.1 kHz from the example clips (or the audio under --music), decodes it in one
 thread with each library, with and without downmix and resampling to 16 kHz, and prints x real time of CPU. A second
-table is of earmark's own two ways (earmark/gathering.py), by the clock, with one thread and with two side by side.
+table is of earmark's own two ways (earmark/audio/frames.py), by wall clock, with one thread and with two in parallel.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def speed(decode: Callable[[Path], int], path: Path, seconds: float, repeats: in
 
 
 def side_by_side(source: Path | audio.AudioBytes, n_threads: int, seconds: float, repeats: int = 5) -> str:
-    """x real time by the clock, of all threads together."""
+    """x real time by wall clock, of all threads together."""
 
     def decode() -> None:
         for _ in range(repeats):

@@ -2,8 +2,8 @@
 
     python benchmarks/emotify.py --results results --out docs/results/emotify.md
 
-Reads RESULTS/PAPER/results.json of every paper. What people have written between the two markers of the page that lies
-at --out is kept; --reading FILE puts the text of a file there. Ends with 1 where a paper has no results yet.
+Reads RESULTS/PAPER/results.json of every paper. Hand-written text between the two markers of the page
+at --out is kept; --reading FILE inserts the text of a file. Exits with 1 if a paper has no results yet.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 from earmark.core.atomic_files import write_atomic
 from earmark.datasets.emotify import INFO
-from earmark.papers.figures import ClaimFigures
-from earmark.papers.page import CLAIM_COLUMNS, TITLES, claim_lines, table_sections
-from earmark.papers.results import JSON_NAME, Results, read_results
+from earmark.metrics import list_metrics, metric_label
+from earmark.papers.page import CLAIM_COLUMNS, claim_lines, table_sections
+from earmark.papers.results import JSON_NAME, read_results
+from earmark.papers.statistics import ClaimStatistics, Results
 from earmark.papers.tables import list_papers
 
 BEGIN = "<!-- The reading is written by hand. This script keeps what stands from here ... -->"
@@ -29,7 +30,7 @@ EMPTY_READING = "Not written yet."
 
 
 def kept_reading(page: str) -> str | None:
-    """What stands between the markers; None where they are not there."""
+    """The text between the markers; None if there are no markers."""
     before, begin, rest = page.partition(BEGIN)
     reading, end, _ = rest.partition(END)
     if bool(begin) != bool(end) or END in before:
@@ -77,11 +78,11 @@ def overview(found: Mapping[str, Results]) -> list[str]:
         "the same mean from the paper's numbers.",
         "",
     ]
-    for metric, title in TITLES.items():
+    for metric in list_metrics(decisions=False):
         verdicts = Counter(claim.overall.verdict for claim in claims_of(found) if claim.metric == metric)
         if total := sum(verdicts.values()):
             lines.append(
-                f"- By {title}: of {total} orders {verdicts['holds']} hold, {verdicts['reversed']} are reversed, "
+                f"- By {metric_label(metric)}: of {total} orders {verdicts['holds']} hold, {verdicts['reversed']} are reversed, "
                 f"{verdicts['cannot be told apart']} cannot be told apart."
             )
     lines += ["", f"| paper | {' | '.join(CLAIM_COLUMNS)} |", "|---|---|---|---:|---:|---:|---|"]
@@ -89,7 +90,7 @@ def overview(found: Mapping[str, Results]) -> list[str]:
     return [*lines, ""]
 
 
-def claims_of(found: Mapping[str, Results]) -> list[ClaimFigures]:
+def claims_of(found: Mapping[str, Results]) -> list[ClaimStatistics]:
     """Of all papers."""
     return [claim for results in found.values() for claim in results.figures.claims]
 

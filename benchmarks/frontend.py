@@ -1,4 +1,4 @@
-"""Where should the log-mel be computed? Milliseconds on one thread for 10 s of audio, and how far the ways differ.
+"""Where to compute the log-mel: milliseconds on one thread for 10 s of audio, and differences between the ways.
 
     OMP_NUM_THREADS=1 python benchmarks/frontend.py [--repeats N] [--batch N]
 
@@ -7,7 +7,7 @@ For each spectrogram, alone and in front of the ensemble paper's Model 1:
 - matmul: earmark's front-end, a folded matrix product in the ONNX graph
 - convolution: the same transform as one strided convolution in the graph
 - stft: ONNX's STFT operator in the graph
-- numpy: NumPy's FFT outside, the graph begins behind the front-end
+- numpy: NumPy's FFT outside, the graph begins after the front-end
 - torch: PyTorch's FFT, for reference
 """
 
@@ -72,7 +72,7 @@ class StftLogMel(LogMel):
 
 
 class Network(nn.Module):
-    """What stands behind the front-end of a model."""
+    """The layers after the front-end of a model."""
 
     def __init__(self, model: TaggingModel) -> None:
         super().__init__()

@@ -80,7 +80,7 @@ def encode(path: Path, samples: np.ndarray) -> list[bytes]:
 
 
 def make_library(folder: Path, n_files: int, seconds: int) -> None:
-    """Different MP3s in folders of twenty: a few are encoded, the others begin elsewhere in them and go round."""
+    """Different MP3s in folders of twenty: a few are encoded, the others are rotations of them."""
     clips = [audio.load(path, RATE_HZ) for path in sorted((ROOT / "examples" / "clips").iterdir())]
     originals = []
     for k in range(min(N_ORIGINALS, n_files)):

@@ -6,8 +6,8 @@
 Forward: one window at a time, fresh weights (they cost as much as trained ones), PyTorch in inference mode and ONNX
 Runtime on the exported file, one thread each, in turns, so that a machine that slows down slows both.
 Training: forward, backward and a step of SGD with Nesterov momentum on batches of about --batch-seconds of audio, as
-many windows as come nearest to it and at least two; time is told for a second of audio, relative to samplecnn_basic,
-which is measured anew beside each other architecture, in turns. Run it on a machine that does nothing else.
+many windows as come nearest to it and at least two; times are per second of audio, relative to samplecnn_basic,
+which is measured again with each architecture, in turns. Run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def table(rows: list[Row], repeats: int, batch_seconds: float) -> str:
     lines += [
         "",
         "- Relative steps: median, smallest and largest of the pairs measured in turns. Networks with long windows get",
-        "  fewer of them in a batch, so that all hear the same audio; a batch has two windows at least.",
+        "  fewer of them in a batch, so that all process the same audio; a batch has two windows at least.",
         "- In the paper: Kim, Lee and Nam 2018, on a GPU.",
     ]
     return "\n".join(lines) + "\n"

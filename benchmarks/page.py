@@ -43,7 +43,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
 
 
 def serve(headers: dict[str, str]) -> tuple[http.server.ThreadingHTTPServer, str]:
-    """The built page on a port of its own."""
+    """The built page on a free port."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         extensions_map = {  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""Published weights against the programs they come from: how far our answers lie from the stored ones.
+"""Published weights against the programs they come from: differences between our outputs and the stored ones.
 
     python benchmarks/parity.py --shared ../shared --out docs/results/parity.md
 

@@ -4,10 +4,10 @@
 
 The ways in which it can be used, from the one its documentation shows to the fastest that we found:
 
-- api: one process calls `musicnn.tagger.top_tags` for file after file.
+- api: one process calls `musicnn.tagger.top_tags` for one file after another.
 - batched: the same, with its own constant BATCH_SIZE (1 as it comes) raised.
-- workers: as batched, in one process a core with one thread each, files shared out.
-- kept: as workers, but the network is built and its weights are read once a process, not once a file. musicnn has no
+- workers: as batched, in one process per core with one thread each, files divided among them.
+- kept: as workers, but the network is built and its weights are read once per process, not once per file. musicnn has no
   function for that: this is its own `batch_data` and `define_model` with a loop of ours around them.
 - scores: one process, mean scores of all tags, nothing timed. To check that the weights are the right ones.
 
@@ -85,7 +85,7 @@ def start(way, batch):
 
 
 class KeptNetwork:
-    """The network of musicnn, built once: what `musicnn.extractor.extractor` does for every file anew."""
+    """The network of musicnn, built once: what `musicnn.extractor.extractor` does again for every file."""
 
     def __init__(self, batch):
         import tensorflow as tf

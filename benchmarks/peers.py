@@ -3,8 +3,8 @@
     python benchmarks/peers.py --peer-python ~/musicnn-env/bin/python --out docs/results/peers.md
 
 Makes three-minute MP3s (44.1 kHz stereo, 192 kbit/s) from the example clips, or takes the files and folders named,
-and measures both from outside, from audio files to tags, the start of the programs included. Every run of musicnn
-stands between two runs of earmark and is compared with their mean, so that a machine that slows down slows both.
+and measures both from outside, from audio files to tags, including start-up. Every run of musicnn
+is between two runs of earmark and is compared with their mean, so that a machine that slows down slows both.
 Without --peer-python earmark is measured alone. Linux only (memory is read from /proc).
 
 musicnn cannot be installed as its package asks (NumPy below 1.17, which current Pythons do not have), so that it needs

@@ -53,7 +53,7 @@ def speed_cells(runs: list[Run], n_files: int, seconds: float) -> list[str]:
 
 
 def parts_rows(ways: list[Way]) -> list[str]:
-    """Where the peer's time goes, a row a way that told it."""
+    """Where the peer's time goes, one row per way that reports it."""
     rows = []
     for way in ways:
         if not way.reports:

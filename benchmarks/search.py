@@ -2,7 +2,7 @@
 
     python benchmarks/search.py --out docs/results/search.md
 
-Scores and embeddings are made up (embeddings in clusters); nothing is listened to. "Warm" is what a program
+Scores and embeddings are made up (embeddings in clusters); no audio is involved. "Warm" is what a program
 sees that keeps the library open; "from the prompt" is a whole `earmark library search`, the start of Python included.
 """
 

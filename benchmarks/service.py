@@ -3,7 +3,7 @@
     python benchmarks/service.py --out docs/results/service.md
 
 Makes three-minute MP3s (44.1 kHz stereo, 192 kbit/s) from the example clips, starts the service as a process of its
-own, and uploads every file once at each concurrency, over loopback. Each such run stands between two runs of
+own, and uploads every file once at each concurrency, over loopback. Each such run is between two runs of
 `earmark tag` on the same files, and is compared with their mean, so that a machine that slows down slows both. The
 uploading program runs on the same cores: what it takes is missing from the service. Also measured: what decided that
 a pool of threads tags, not one of processes. Linux only (memory is read from /metrics).

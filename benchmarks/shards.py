@@ -159,7 +159,7 @@ def genre_lines(gigabytes: dict[str, float], lists: Path) -> str:
         f"{lines}In the proportions that MagnaTagATune's own labels give ({shares}): **{mean:.1f} GB**.\n"
         f"Counted over the clips of musicnn's validation and test lists that have tags of one genre only ("
         + "; ".join(f"{genre}: {', '.join(names)}" for genre, names in MTAT_TAGS.items())
-        + ").\nMagnaTagATune's own audio was not at hand.\n"
+        + ").\nMagnaTagATune's own audio was not available.\n"
     )
 
 

@@ -1,10 +1,10 @@
-"""Sparse listening against the full reading: do they agree, and what is won?
+"""Sparse reading compared with full reading: agreement and speed.
 
     python benchmarks/sparse.py --audio ../shared/data/emotify/audio --out docs/results/sparse.md
 
 Tags music in full and with 4, 8 and 16 windows, and compares scores. Besides the files as they are, long ones
 of 3 to 6 minutes are made by joining clips whose names begin alike (one genre: a song changes less than that), as MP3
-and FLAC: published clips are mostly too short for a sparse listening to spare anything. Speed is CPU time of one thread,
+and FLAC: published clips are mostly too short for a sparse reading to spare anything. Speed is CPU time of one thread,
 decoding included, each way in turn over the same files.
 """
 
@@ -54,7 +54,7 @@ def main() -> None:
         parts = [text for name, paths in sets.items() if paths for text in report(name, paths, taggers)]
     took = time.monotonic() - begun
     lines = [
-        "# Sparse listening against the full reading",
+        "# Sparse reading compared with full reading",
         "",
         f"Written by `{' '.join(['python benchmarks/sparse.py', *command_line(options)])}` in {took / 60:.1f} minutes. "
         f"Model {card.name}, windows of {card.input.window_seconds:g} s. Machine: {cpu_name()}, one thread, "
@@ -65,8 +65,8 @@ def main() -> None:
         "largest difference is of one tag's score in one file; the typical one is the mean over all tags and files.",
         "",
         *parts,
-        "A file with no more whole windows than N is read in full, and agrees with itself: the column of files heard "
-        "sparsely says for how many the comparison means anything; only those count in the agreement. Speed counts all.",
+        "A file with no more whole windows than N is read in full, and agrees with itself: the column of files read "
+        "sparsely gives the number of meaningful comparisons; only those count in the agreement. Speed counts all.",
     ]
     text = "\n".join(lines) + "\n"
     print(text)
@@ -124,32 +124,32 @@ def encode(path: Path, samples: np.ndarray) -> Path:
 
 def report(name: str, paths: list[Path], taggers: dict[int | None, Tagger]) -> list[str]:
     """A table for one set of files."""
-    heard: dict[int | None, list[TagScores]] = {n: [] for n in taggers}
+    scores_by_windows: dict[int | None, list[TagScores]] = {n: [] for n in taggers}
     cpu_seconds: dict[int | None, float] = dict.fromkeys(taggers, 0.0)
     for path in paths:  # in turn, so that a machine that slows down slows all
         for n, tagger in taggers.items():
             begun = time.process_time()
-            heard[n].append(tagger.tag(path))
+            scores_by_windows[n].append(tagger.tag(path))
             cpu_seconds[n] += time.process_time() - begun
-        print(f"{len(heard[None])}/{len(paths)} {path.name}", end="\r", file=sys.stderr)
-    minutes = sum(scores.duration_seconds for scores in heard[None]) / 60
+        print(f"{len(scores_by_windows[None])}/{len(paths)} {path.name}", end="\r", file=sys.stderr)
+    minutes = sum(scores.duration_seconds for scores in scores_by_windows[None]) / 60
     lines = [
         f"## {name[0].upper()}{name[1:]}: {len(paths)}, {minutes / len(paths):.1f} minutes each on average",
         "",
-        "| windows | heard sparsely | correlation, tag over files | correlation, tags of a file | top 5 shared | typical difference | largest | CPU ms a file | files/s | against full |",
+        "| windows | read sparsely | correlation, tag over files | correlation, tags of a file | top 5 shared | typical difference | largest | CPU ms a file | files/s | against full |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for n in taggers:
         ms = 1000 * cpu_seconds[n] / len(paths)
         speed = f"{ms:.0f} | {1000 / ms:.1f} | {cpu_seconds[None] / cpu_seconds[n]:.2f}x |"
-        places = [i for i, scores in enumerate(heard[n]) if scores.sparse]
+        places = [i for i, scores in enumerate(scores_by_windows[n]) if scores.sparse]
         if n is None:
             lines.append(f"| all | - | 1 | 1 | 5 | 0 | 0 | {speed}")
         elif len(places) < 2:
             lines.append(f"| {n} | {len(places)} of {len(paths)} | - | - | - | - | - | {speed}")
         else:
-            full = np.stack([heard[None][i].scores for i in places])
-            sparse = np.stack([heard[n][i].scores for i in places])
+            full = np.stack([scores_by_windows[None][i].scores for i in places])
+            sparse = np.stack([scores_by_windows[n][i].scores for i in places])
             lines.append(f"| {n} | {len(places)} of {len(paths)} | {agreement(full, sparse)} | {speed}")
     return [*lines, ""]
 

@@ -10,8 +10,8 @@ workers and with two. In between the epochs from shards as they come, a bare PyT
 network, optimiser and loss (PyTorch's cross-entropy), windows cut out of audio in memory, and nothing else. Both take turns,
 so that a machine that slows down slows both. The first epoch of each training is not counted: workers start in it.
 
-A step's time is told on the clock, and as processor time of the training process, which other work on the machine
-disturbs less; a worker's is not in it. Waiting, as log.csv has it (wait_share), is by the clock: run it on a machine that
+A step's time is reported as wall time, and as processor time of the training process, which other work on the machine
+disturbs less; a worker's is not in it. Waiting, as in log.csv (wait_share), is wall time: run it on a machine that
 does nothing else.
 """
 

@@ -1,4 +1,4 @@
-"""One model with its weights in 32, 16 and 8 bits, and computed in 8 bits: what is lost, what is won?
+"""One model with its weights in 32, 16 and 8 bits, and computed in 8 bits: accuracy and speed.
 
     python benchmarks/variants.py --checkpoint default/model/checkpoint --sets default/sets --out docs/results/variants.md
 

@@ -1,4 +1,4 @@
-"""The picture at the head of the README: the six example clips, one after the other, and what is heard when.
+"""The picture at the top of the README: tags of the six example clips over time.
 
 python examples/medley.py docs/taggram.png
 """

@@ -11,8 +11,8 @@ import pytest
 
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.evaluation import ScoreTable
-from earmark.papers.figures import make_figures
-from earmark.papers.results import Results, write_results
+from earmark.papers.results import write_results
+from earmark.papers.statistics import Results, compute_statistics
 from earmark.papers.tables import list_papers, load_tables
 from tests.conftest import ROOT
 
@@ -46,7 +46,7 @@ def write_paper(out: Path, key: str, dataset: str = "emotify") -> None:
         for place, row in enumerate(tables.rows)
     }
     done = [{"cpu_seconds": 1200.0, "epochs": 6 + run, "n_parameters": 1000} for run in range(3)]
-    figures = make_figures(tables, runs, n_resamples=100)
+    figures = compute_statistics(tables, runs, n_resamples=100)
     results = Results(tables, dataset, "artist-disjoint", figures, dict.fromkeys(runs, done), "a small machine")
     write_results(results, out / key)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError, DataError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.cluster.prepare import prepare as prepare_on_cluster

@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
-from earmark.cli.lazy_group import Entry, LazyGroup
+from earmark.cli.lazy_group import Entry, LazyGroup, lazy_group
 from earmark.cli.main import COMMANDS, app
 from tests.helpers import sounds
 
-GROUPS = ("library", "models", "cluster", "data")
+GROUPS = ("library", "models", "cluster", "data", "analyze", "distill")
 
 
 def tables() -> list[tuple[str, Entry]]:
@@ -25,7 +24,7 @@ def tables() -> list[tuple[str, Entry]]:
     for name in GROUPS:
         group = importlib.import_module(f"earmark.cli.{name}").group
         assert isinstance(group, LazyGroup)
-        found += [(name, entry) for entry in group.entries]
+        found += [(name, entry) for entry in group.entries.values()]
     return found
 
 
@@ -61,11 +60,10 @@ def test_the_help_lists_all_commands_and_imports_none() -> None:
     loaded = imported("--help")
     commands = {entry.target.partition(":")[0] for entry in COMMANDS}
     assert not commands & loaded
-    assert not {"numpy", "pydantic", "onnxruntime", "rich.progress"} & loaded
-    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
+    assert not {"numpy", "pydantic", "onnxruntime", "rich", "rich.progress"} & loaded
+    shown = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
     for entry in COMMANDS:
-        assert f" {entry.name} " in shown
-        assert entry.help in shown
+        assert f" {entry.name} {entry.help}" in shown
 
 
 def test_a_groups_help_imports_none_of_its_commands() -> None:
@@ -80,20 +78,20 @@ def test_tagging_imports_no_other_command(tmp_path: Path) -> None:
         assert not {f"earmark.cli.{name}" for name in foreign} & loaded
         own = ("library", "service", "datasets", "evaluation", "training", "models", "plots", "cluster")
         assert not {f"earmark.{name}" for name in own} & loaded
-        assert not {"torch", "pandas", "yaml", "matplotlib", "scipy", "rich.progress"} & loaded
+        assert not {"torch", "pandas", "yaml", "matplotlib", "scipy", "pydantic", "rich.progress"} & loaded
 
 
 def test_shells_complete_names_and_options() -> None:
     def complete(words: str) -> set[str]:
         environment = {
             **os.environ,
-            "_EARMARK_COMPLETE": "complete_bash",
+            "_EARMARK_COMPLETE": "bash_complete",
             "COMP_WORDS": f"earmark {words}",
             "COMP_CWORD": str(len(f"earmark {words}".split(" ")) - 1),
         }
         code = "from earmark.cli.main import app; app(prog_name='earmark')"
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
-        return set(done.stdout.split())
+        return {line.partition(",")[2] for line in done.stdout.splitlines()}
 
     assert {entry.name for entry in COMMANDS} <= complete("")
     assert complete("comp") == {"compare"}
@@ -109,18 +107,10 @@ def test_a_wrong_name_is_answered_with_a_near_one() -> None:
 
 def test_a_command_of_a_table_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toy_command.py").write_text(
-        'import typer\n\n\ndef greet(name: str) -> None:\n    """Greet."""\n    typer.echo(f"hello {name}")\n'
+        'import click\n\n\ndef greet(name: str) -> None:\n    """Greet."""\n    click.echo(f"hello {name}")\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
 
-    class Toys(LazyGroup):
-        entries = (Entry("greet", "toy_command:greet", "Greet."),)
-
-    toys = typer.Typer(cls=Toys)
-
-    @toys.callback()
-    def _toys() -> None:
-        """Toys."""
-
-    assert CliRunner().invoke(toys, ["greet", "you"]).output == "hello you\n"
+    toys = lazy_group("toys", "Toys.", (Entry("greet", "toy_command:greet", "Greet."),))
+    assert CliRunner().invoke(toys, ["greet", "--name", "you"]).output == "hello you\n"
     assert "Greet." in CliRunner().invoke(toys, ["--help"]).output

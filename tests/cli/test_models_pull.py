@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core import published_weights as published
@@ -504,7 +504,7 @@ def test_pulled_it_tags(server, shared_dir, tmp_path):
     server.requests.clear()
     again = earmark("models", "pull", "musicnn-mtt", "--mirror", mirror, folder=tmp_path)
     assert again.returncode == 0
-    assert "is there already" in again.stdout
+    assert "exists already" in again.stdout
     assert server.requests == []
 
 

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
-from typer.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.cli.tag import run as tag_run

@@ -147,7 +147,7 @@ def test_songs_of_one_title_by_two_artists_are_two_songs() -> None:
     assert (artist.by, artist.owners) == ("artist", ("Ann",))
 
 
-def test_what_is_shared_by_validation_and_test_alone_is_told_too() -> None:
+def test_what_is_shared_by_validation_and_test_alone_is_reported_too() -> None:
     dataset = tiny(("train", "Ann", None), ("validation", "Bo", None), ("test", "Bo", None))
     assert leak_warnings(dataset) == ("1 artist has clips in more than one split (2 clips): the scores flatter.",)
 

@@ -59,7 +59,7 @@ def test_exclusions_say_why(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_an_unknown_protocol_is_told_the_known_ones(name: str, tmp_path: Path) -> None:
+def test_an_unknown_protocol_lists_the_known_ones(name: str, tmp_path: Path) -> None:
     first = dataset_info(name).protocols[0].name
     with pytest.raises(ConfigError, match=re.escape(first)):
         load_dataset(name, tmp_path, f"{first}x")
@@ -81,7 +81,7 @@ def test_every_protocol_reads_only_what_is_there(name: str, tmp_path: Path) -> N
             load_dataset(name, tmp_path, protocol.name)
 
 
-def test_an_unknown_dataset_is_told_near_ones() -> None:
+def test_an_unknown_dataset_lists_near_ones() -> None:
     with pytest.raises(ConfigError, match="mtg_jamendo"):
         dataset_info("jamendo_mtg")
     with pytest.raises(ConfigError, match="did you mean msd"):

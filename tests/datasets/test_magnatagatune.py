@@ -151,7 +151,7 @@ def test_audio_is_found_in_three_places(tmp_path: Path, place: str) -> None:
     assert not any("no folder of audio" in note for note in dataset.notes)
 
 
-def test_an_archive_that_is_not_unzipped_is_told_how(tmp_path: Path) -> None:
+def test_an_archive_that_is_not_unzipped_is_explained(tmp_path: Path) -> None:
     write_tables(tmp_path)
     (tmp_path / "mp3.zip.001").touch()
     with pytest.raises(DataError, match=r"only mp3\.zip\.001 is there; fetch mp3\.zip\.002, mp3\.zip\.003"):
@@ -199,7 +199,7 @@ def test_problems_of_the_annotations_are_listed_all_at_once(tmp_path: Path) -> N
         load_dataset("magnatagatune", tmp_path)
 
 
-def test_problems_of_the_clip_information_are_told(tmp_path: Path) -> None:
+def test_problems_of_the_clip_information_are_reported(tmp_path: Path) -> None:
     path = write_tables(tmp_path) / "clip_info_final.csv"
     path.write_text("clip_id\ttitle\n1\tRain\n")
     with pytest.raises(DataError, match="column track_number, artist, album is missing"):
@@ -248,7 +248,7 @@ def test_a_pickle_in_a_list_is_never_opened(tmp_path: Path) -> None:
     assert "must be an array of texts" in text
 
 
-def test_lists_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_lists_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     write_tables(tmp_path)
     for name in ("train", "val", "test"):
         (tmp_path / f"{name}_gt_mtt.tsv").write_text("a/b.mp3\t[0.0]\n")

@@ -175,7 +175,7 @@ def test_registry_names_what_it_has(folder: Path) -> None:
         load_dataset("manifest", write(folder, ".csv"), "x")
     with pytest.raises(DataError, match="does not exist"):
         load_dataset("manifest", folder / "none.csv")
-    with pytest.raises(ConfigError, match="registered already"):
+    with pytest.raises(ConfigError, match="has already registered that name"):
         register_dataset(INFO)(lambda root, protocol: load_manifest(root))
     for name in list_datasets():
         info = dataset_info(name)

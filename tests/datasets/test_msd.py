@@ -218,7 +218,7 @@ def test_audio_by_track_id_takes_the_ending_that_is_there(tmp_path: Path) -> Non
     assert clips[0].path == file.with_name(f"{track(1)}.wav")
 
 
-def test_lists_with_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_lists_with_problems_are_reported_at_once(tmp_path: Path) -> None:
     lee(tmp_path, [track(1), "TRAA", track(2)], [track(1)])
     with pytest.raises(DataError) as caught:
         load_dataset("msd", tmp_path)
@@ -244,7 +244,7 @@ def test_lists_with_problems_are_told_at_once(tmp_path: Path) -> None:
         load_dataset("msd", tmp_path)
 
 
-def test_names_with_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_names_with_problems_are_reported_at_once(tmp_path: Path) -> None:
     small(tmp_path)
     names = tmp_path / "unique_tracks.txt"
     names.write_text(f"{track(1)}<SEP>SOA<SEP>a<SEP>b\n{track(2)}\tSOA\ta\tb\n\nhello<SEP>SOA<SEP>a<SEP>b\n")

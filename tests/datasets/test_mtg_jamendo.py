@@ -80,7 +80,7 @@ def test_audio_in_both_places_and_variants(tmp_path: Path, folder: str, suffix: 
         dataset.require_files()
 
 
-def test_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_problems_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
     good = row(1, 1, "genre---rock")
     write(
         tmp_path,

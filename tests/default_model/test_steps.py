@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
-import typer.main
+from click.testing import CliRunner
 from tools.default_model.__main__ import app as tool
 from tools.default_model.steps import STUDENTS, TOOL, Step, lines, run, steps
-from typer.testing import CliRunner
 
 import earmark
 from earmark.cli.main import app
@@ -33,12 +33,9 @@ def test_every_command_is_one_that_earmark_takes(root: Path, tmp_path: Path) -> 
         for words in step.commands:
             of_tool = words[: len(TOOL)] == TOOL
             assert of_tool or words[0] == "earmark"
-            command, arguments = (
-                typer.main.get_command(tool if of_tool else app),
-                words[len(TOOL) if of_tool else 1 :],
-            )
+            command, arguments = (tool, words[len(TOOL) :]) if of_tool else (app, words[1:])
             while hasattr(command, "resolve_command"):
-                _, command, arguments = command.resolve_command(typer.Context(command), list(arguments))
+                _, command, arguments = command.resolve_command(click.Context(command), list(arguments))
             # Fails for an option that there is not, or one that is missing.
             with command.make_context(command.name, list(arguments)) as last:
                 assert last.params

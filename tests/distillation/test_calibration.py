@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError

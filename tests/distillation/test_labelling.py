@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 from scipy.signal import sosfreqz
 from scipy.stats import spearmanr
 from tools.default_model.corpus import read_collections
-from typer.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError, DataError, ModelError

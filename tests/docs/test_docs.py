@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-import typer
-import typer.main
 
 from earmark.cli.main import app
 from earmark.datasets import dataset_info, list_datasets, load_dataset
@@ -45,15 +44,15 @@ def parse(command: str) -> tuple[list[str], dict[str, object]]:
     """The names of the subcommand, and its parameters as they would be given to it. Nothing is run."""
     words = shlex.split(command.partition(" > ")[0])
     words = words[words.index("earmark.cli.main") + 1 :] if "earmark.cli.main" in words else words[1:]
-    found: Any = typer.main.get_command(app)
+    found: Any = app
     names: list[str] = []
     while hasattr(found, "get_command"):
         names.append(words.pop(0))
-        found = found.resolve_command(typer.Context(found), names[-1:])[1]
+        found = found.resolve_command(click.Context(found), names[-1:])[1]
         assert found is not None, f"{command}: no such command"
     try:
         return names, found.make_context(" ".join(names), words).params
-    except typer.Exit:  # --list, which is answered at once
+    except click.exceptions.Exit:  # --list, which is answered at once
         return names, {}
 
 

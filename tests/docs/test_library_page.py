@@ -7,8 +7,8 @@ import shlex
 import shutil
 from pathlib import Path
 
+import click
 import pytest
-import typer
 import yaml
 
 from earmark.cli.main import app
@@ -44,9 +44,9 @@ def test_every_command_and_its_options_exist(command: str) -> None:
     program, *words = shlex.split(command, comments=True)
     assert program == "earmark"
     words = words[: words.index(">")] if ">" in words else words
-    group = typer.main.get_command(app)
+    group = app
     while hasattr(group, "commands"):
-        group = group.resolve_command(typer.Context(group), [words.pop(0)])[1]
+        group = group.resolve_command(click.Context(group), [words.pop(0)])[1]
     group.make_context("earmark", words)  # raises for options, values and arguments that are wrong
 
 
@@ -63,7 +63,7 @@ def test_what_the_page_begins_with_works_one_after_the_other(tmp_path: Path) -> 
 def test_the_mapping_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text(blocks("toml")[0], encoding="utf-8")
     mapping = read_mapping(tmp_path / "my.toml", read_card(find_model()).vocabulary)
-    assert mapping.of("genre", "electronic") == ("Electronic", "Dance")
+    assert mapping.words_for("genre", "electronic") == ("Electronic", "Dance")
 
 
 def test_the_options_of_the_plugin_are_its_options() -> None:

@@ -20,10 +20,10 @@ from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.manifest import load_manifest
 from earmark.evaluation import ScoreTable, evaluate, load_model, read_scores, score_dataset
 from earmark.evaluation.report import best_thresholds, make_report
+from earmark.evaluation.report_page import to_markdown
 from earmark.evaluation.torch_model import TorchModel
 from earmark.models import create_model
 from earmark.models.checkpoint import make_card, save_checkpoint
-from earmark.report.evaluation_page import to_markdown
 from earmark.tagging.tagger import Tagger
 from tests.helpers.score_tables import score_table
 

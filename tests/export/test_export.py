@@ -12,8 +12,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from click.testing import CliRunner
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
-from typer.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.card import ONNX_METADATA_KEY, InputSpec, Metric, ModelCard

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.core import published_weights as published
 from earmark.core.errors import ConfigError, ModelError
@@ -227,7 +227,7 @@ def test_a_damaged_file_is_refused(tmp_path, arrays, state):
             refusal(path)
 
 
-def test_missing_foreign_and_misshapen_layers_are_told(tmp_path, arrays, state):
+def test_missing_foreign_and_misshapen_layers_are_reported(tmp_path, arrays, state):
     changed = {**state, "layer6.weight": torch.zeros(3), "layer1.conv.bias": torch.zeros(7)}
     del changed["dense.bias"]
     message = refusal(write_torch(tmp_path / "x.pth", changed))
@@ -245,13 +245,13 @@ def test_missing_foreign_and_misshapen_layers_are_told(tmp_path, arrays, state):
     assert "2CNN/kernel: expected (3, 3, 128, 128) float32, found (5, 3, 128, 128) float32" in message
 
 
-def test_another_number_of_tags_is_told(tmp_path, state):
+def test_another_number_of_tags_is_reported(tmp_path, state):
     changed = {**state, "dense.weight": torch.zeros(30, 32), "dense.bias": torch.zeros(30)}
     message = refusal(write_torch(tmp_path / "x.pth", changed))
     assert "dense.weight: expected (50, 32) float32, found (30, 32) float32" in message
 
 
-def test_half_precision_is_told(tmp_path, state):
+def test_half_precision_is_reported(tmp_path, state):
     changed = {**state, "dense.bias": state["dense.bias"].half()}
     assert "dense.bias: expected (50,) float32, found (50,) float16" in refusal(write_torch(tmp_path / "x", changed))
 
@@ -328,15 +328,11 @@ def test_an_unknown_vocabulary_is_refused():
 
 @pytest.mark.slow
 def test_the_command_imports(tmp_path, monkeypatch, arrays):
-    import typer
+    from earmark.cli.main import app
 
-    from earmark.cli.import_weights import import_weights as command
-
-    app = typer.Typer()
-    app.command()(command)
     path = write_keras(tmp_path / "x.h5", arrays)
     publish(monkeypatch, path, "vgg-mtt")
-    result = CliRunner().invoke(app, [str(path), "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(app, ["import-weights", str(path), "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     assert "vgg-mtt" in result.output
     assert (tmp_path / "out" / "vgg-mtt.onnx").is_file()

@@ -121,12 +121,12 @@ def test_a_card_of_an_unknown_architecture_is_refused(folder):
 
 
 @pytest.mark.parametrize("missing", [CARD_NAME, WEIGHTS_NAME])
-def test_missing_files_are_told_by_name(folder, missing):
+def test_missing_files_are_reported_by_name(folder, missing):
     (folder / missing).unlink()
     with pytest.raises(ModelError, match=missing):
         load_checkpoint(folder)
 
 
-def test_missing_folder_is_told(tmp_path):
+def test_missing_folder_is_reported(tmp_path):
     with pytest.raises(ModelError, match="no such folder"):
         load_checkpoint(tmp_path / "nowhere")

@@ -171,7 +171,7 @@ def test_the_shortest_window_it_names_works():
         create_model("dieleman2014_spectrogram", 50, window_seconds=0.255)
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     with pytest.raises(ConfigError) as error:
         create_model("dieleman2014_raw", 50, n_filters=0, nonlinearity="tanh")
     assert len(error.value.problems) == 2

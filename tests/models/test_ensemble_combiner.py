@@ -131,7 +131,7 @@ def test_any_subset_can_be_combined(members, subset):
     assert model(torch.zeros(2, model.window_samples)).shape == (2, 3)
 
 
-def test_it_hears_its_members_scores(members):
+def test_its_input_is_the_scores_of_its_members(members):
     model = combine(members, width=0.1).eval()
     waveform = torch.randn(2, model.window_samples, generator=torch.Generator().manual_seed(3)) * 0.1
     with torch.inference_mode():

@@ -115,7 +115,7 @@ def test_small_options_name_registered_models():
     assert CASES
 
 
-def test_it_says_what_it_hears(model):
+def test_description_has_the_input(model):
     assert model.sample_rate_hz >= 1
     assert 1 <= model.min_samples <= model.window_samples
     assert model.n_tags == N_TAGS
@@ -164,7 +164,7 @@ def test_answer_does_not_depend_on_the_rest_of_the_batch(model):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
 
-def test_answer_depends_on_what_it_hears(model):
+def test_output_depends_on_the_input(model):
     answer = logits(model, torch.from_numpy(check_signals(make_card(model, name="x", vocabulary=TAGS).input)))
     assert (answer[:-1] - answer[1:]).abs().amax(dim=1).gt(1e-6).all()
 

@@ -193,7 +193,7 @@ def test_networks_without_excitations_say_so():
         create_model("samplecnn_res2", 5, **SMALL).excitations(torch.zeros(1, 243))
 
 
-def test_multi_hears_the_last_three_blocks():
+def test_multi_uses_the_last_three_blocks():
     """The dense layer's input: what each of the last three blocks gives, its maximum over time."""
     torch.manual_seed(0)
     model = create_model("samplecnn_basic", 5, n_samples=729, width=0.1).eval()

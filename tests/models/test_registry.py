@@ -83,14 +83,14 @@ def test_signatures_without_defaults_are_refused(own_registry):
         assert function.__name__ not in list_models()
 
 
-def test_unknown_name_tells_the_near_ones():
+def test_unknown_name_lists_the_near_ones():
     with pytest.raises(ConfigError, match="did you mean ensemble_model"):
         create_model("ensemble_model_1", 3)
     with pytest.raises(ConfigError, match=r"models are .*ensemble_model1"):
         create_model("zzz", 3)
 
 
-def test_unknown_options_are_all_told_with_the_allowed_ones(mean_model):
+def test_unknown_options_are_all_reported_with_the_allowed_ones(mean_model):
     with pytest.raises(ConfigError) as caught:
         create_model("mean_model", 3, gian=2.0, size=1)
     assert len(caught.value.problems) == 2

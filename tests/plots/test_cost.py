@@ -6,7 +6,7 @@ import time
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.cli.analyze.reproduced import read_runs, trained_models
 from earmark.cli.main import app
@@ -14,8 +14,8 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Vocabulary
 from earmark.models import create_model
 from earmark.models.checkpoint import make_card, save_checkpoint
-from earmark.papers.figures import Estimate, Figures, RowFigures
-from earmark.papers.results import Results, write_results
+from earmark.papers.results import write_results
+from earmark.papers.statistics import Estimate, Results, RowStatistics, Statistics
 from earmark.papers.tables import load_tables
 from earmark.plots import cost
 from earmark.plots.cost import draw_cost, frontier, measure_costs
@@ -38,10 +38,10 @@ def runs(tmp_path_factory):
         card = make_card(model.eval(), name=name, vocabulary=TAGS)
         save_checkpoint(folder / name / "seed-0/checkpoint", model, card)
     rows = {
-        name: RowFigures({"roc_auc": Estimate(auc, auc - 0.1, auc + 0.1)}, {"roc_auc": (auc,)})
+        name: RowStatistics({"roc_auc": Estimate(auc, auc - 0.1, auc + 0.1)}, {"roc_auc": (auc,)})
         for name, auc in {**AUCS, "model2": 0.5}.items()  # model2 has no checkpoint
     }
-    figures = Figures(rows, (), "artist", 10, 5, 100)
+    figures = Statistics(rows, (), "artist", 10, 5, 100)
     results = Results(
         load_tables("ensemble"), "emotify", "artist-disjoint", figures, {name: [RUN] for name in rows}, "x"
     )

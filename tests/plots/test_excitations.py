@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError, DataError

@@ -137,7 +137,7 @@ def test_ways_that_do_not_fit_are_refused(planted: TaggingModel) -> None:
 
 
 def test_the_commands_write_and_print_their_files(planted: TaggingModel, tmp_path: Path) -> None:
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from earmark.cli.analyze import app
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from earmark.cli.analyze.reproduced import points_of
 from earmark.cli.main import app
@@ -18,8 +18,8 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, DatasetInfo, load_dataset
 from earmark.evaluation import ScoreTable, evaluate
-from earmark.papers.figures import Figures, RowFigures
-from earmark.papers.results import Results, write_results
+from earmark.papers.results import write_results
+from earmark.papers.statistics import Results, RowStatistics, Statistics
 from earmark.papers.tables import load_tables
 from earmark.plots.clip_auc import clip_aucs, draw_clip_aucs
 from earmark.plots.epochs import draw_epochs, epoch_table, read_log, read_point
@@ -235,8 +235,8 @@ def test_points_of_a_paper_are_read_from_its_results_and_runs(tmp_path):
             (folder / "checkpoint").mkdir()
             (folder / "checkpoint/card.json").write_text(card.to_json())
     (tmp_path / "waveform-100k/seed-1").mkdir()  # not done yet
-    rows = {row: RowFigures({}, {}) for row in aucs}
-    figures = Figures(rows, (), "artist", 10, 10, 100)
+    rows = {row: RowStatistics({}, {}) for row in aucs}
+    figures = Statistics(rows, (), "artist", 10, 10, 100)
     runs = {row: [{"cpu_seconds": 1.0}] for row in aucs}
     write_results(Results(load_tables("pons2017"), "made", "by-hand", figures, runs, "x"), tmp_path)
     points = points_of([str(tmp_path / "results.json")])

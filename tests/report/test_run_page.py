@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from earmark import audio
 from earmark.core.errors import AudioError, DataError
 from earmark.evaluation import ScoreTable
 from earmark.evaluation.report import Report, make_report, read_report
+from earmark.plots.drawing import Drawing
 from earmark.plots.epochs import read_log
+from earmark.plots.style import BLUE, GREEN, house_style, new_figure
 from earmark.report.audio import embedded, find_clips, link
-from earmark.report.run_page import write_page
-from earmark.report.svg import Chart, linear_axis, log_axis, plain, unit_axis
+from earmark.report.inline_svg import inline_svg
+from earmark.report.run_page import printable, write_page
 from tests.evaluation.test_evaluation import table
 from tests.helpers import sounds
 
@@ -82,9 +84,21 @@ def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     assert '"><img src=x onerror=alert(1)>\N{REPLACEMENT CHARACTER}.wav' in page.text  # an undecodable file name
 
 
+def test_every_cell_and_dot_says_what_it_is(tmp_path: Path) -> None:
+    made = table(40)
+    _, page = written(tmp_path, made)
+    said = [text for text in page.text if "share on which the column scores higher 0." in text]
+    n = len(made.vocabulary.indices("classification"))
+    assert 0 < len(said) <= n * (n - 1)
+    counted = [text for text in page.text if re.fullmatch(r".+: [01]\.\d{3}, [\d,]+ clips", text)]
+    assert {text.partition(":")[0] for text in counted} <= set(made.vocabulary.names)
+    assert counted
+
+
 def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
     text, page = written(tmp_path, two_tags())
-    assert not re.search(r"https?://|url\(|@import", text)
+    assert text.startswith("<!doctype html>")
+    assert not re.search(r"https?://|url\((?!#)|@import", text)
     policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert policy.startswith("default-src 'none'")
@@ -103,10 +117,10 @@ def test_what_the_page_shows(tmp_path: Path) -> None:
     assert {"averages", "tags", "figures", "clips", "notes"} == {s["id"] for s in page.all("section")}
     captions = {part.strip() for part in page.text}
     assert {"Calibration, all tags", "Thresholds", "Confusion between tags", "Every clip"} <= captions
-    assert "Loss by epoch" not in captions
+    assert not any("loss by epoch" in caption for caption in captions)
     assert text.count("<article") == 8
     # undefined, and so sorted last and shown as a dash
-    undefined = re.search(r'<th scope="row" data-value="all">.*?</tr>', text)
+    undefined = re.search(r'<th scope="row" data-value="all">.*?</tr>', text, re.S)
     assert undefined is not None
     assert '<td data-value="">–</td>' in undefined[0]
 
@@ -116,7 +130,7 @@ def test_the_training_is_shown_where_its_log_is_known(tmp_path: Path) -> None:
         "epoch,step,train_loss,validation_loss,roc_auc,rmse,best\n1,4,0.9,0.8,0.5,,1\n2,8,0.7,,,,0\n3,12,0.6,0.7,0.7,,1\n"
     )
     text, page = written(tmp_path, two_tags(), log=read_log(tmp_path, "run"))
-    assert {"Loss by epoch", "Validation by epoch"} <= set(page.text)
+    assert {"ROC-AUC and loss by epoch"} <= set(page.text)
     assert "the checkpoint: epoch 3" in text
 
 
@@ -201,18 +215,40 @@ def test_a_report_is_read_back_as_it_was(tmp_path: Path) -> None:
             read_report(tmp_path / "bad.json")
 
 
-def test_axes_and_charts() -> None:
-    assert [x for x, _ in linear_axis("", 0, 0.83).ticks] == pytest.approx([0, 0.25, 0.5, 0.75, 1.0])
-    assert linear_axis("", 3, 3).low < 3 < linear_axis("", 3, 3).high
-    assert [x for x, _ in linear_axis("", 1, 30, exact=True).ticks] == [10, 20, 30]
-    assert [text for _, text in log_axis("", 3, 20_000).ticks] == ["10", "100", "1,000", "10,000"]
-    assert log_axis("", 10, 1000).share(100) == pytest.approx(0.5)
-    chart = Chart("t", unit_axis("x"), unit_axis("y", percent=True))
-    assert chart.at(0, 0)[1] > chart.at(0, 1)[1]
-    chart.line([0, 0.2, math.nan, 0.6, 0.8], [0, 1, math.nan, 1, 0], "a")
-    assert chart.to_svg().count("<polyline") == 2
-    chart.dot(0.5, 0.5, "a", "<x>")
-    assert chart.name(0.5, 0.5, "one")
-    assert sum(chart.name(0.5, 0.5, "a name that is rather long") for _ in range(30)) < 10  # no room for all
-    assert "&lt;x&gt;" in chart.to_svg()
-    assert plain("a\x00b\u3000c") == "a\N{REPLACEMENT CHARACTER}b\u3000c"
+@house_style()
+def marked(title: str) -> Drawing:
+    figure = new_figure(title, "about")
+    axes = figure.add_subplot()
+    axes.plot([0, 1, 2], [0, 1, 0], "o", color=BLUE, gid="dots")
+    axes.plot([0, 2], [1, 1], "-", color=GREEN)
+    axes.set_xlabel(EVIL_TAG)
+    return Drawing("marked", figure, pd.DataFrame(), {"dots": ["one", "<two>", "three"]})
+
+
+def test_figures_follow_the_style_of_the_page() -> None:
+    drawn = inline_svg(marked("Title & more"), "figure-0")
+    svg = Page(drawn)
+    (root,) = svg.all("svg")
+    assert (root["role"], root["aria-label"]) == ("img", "Title & more")
+    for variable in ("--ink", "--a", "--c"):
+        assert f"var({variable})" in drawn
+    assert not re.search(r"#[0-9a-fA-F]{6}", drawn)  # no colour that would stay the same in the dark
+    assert "DejaVu" not in drawn
+    assert "about" not in svg.text
+    assert EVIL_TAG in svg.text
+    assert [text for text in svg.text if text in ("one", "<two>", "three")] == ["one", "<two>", "three"]
+    assert len(svg.all("title")) == 3
+    assert drawn == inline_svg(marked("Title & more"), "figure-0")
+
+
+def test_ids_of_figures_are_unique_and_all_references_lead_somewhere() -> None:
+    page = Page(inline_svg(marked("a"), "figure-0") + inline_svg(marked("b"), "figure-1"))
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids)) > 2
+    text = " ".join(str(value) for _, attributes in page.elements for value in attributes.values())
+    used = {*re.findall(r"url\(#([^)]+)\)", text), *(str(use["href"])[1:] for use in page.all("use"))}
+    assert used == set(ids)
+
+
+def test_control_characters_and_broken_bytes_are_replaced() -> None:
+    assert printable("a\x00b\u3000c") == "a\N{REPLACEMENT CHARACTER}b\u3000c"

@@ -297,7 +297,7 @@ def test_other_shards_in_the_folder_are_refused(dataset: Dataset, tmp_path: Path
     assert contents(tmp_path) == before
 
 
-def test_wrong_options_are_told_together(dataset: Dataset, tmp_path: Path) -> None:
+def test_wrong_options_are_reported_together(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         prepare(dataset, tmp_path / "out", audio="mp3", shard_megabytes=-1, clips_per_shard=0)  # type: ignore[arg-type]
     assert len(caught.value.problems) == 4

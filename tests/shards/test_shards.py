@@ -215,7 +215,7 @@ def test_clips_that_are_not_there(flac_folder: Path) -> None:
         shards.load("nobody", RATE_HZ)
 
 
-def test_damage_is_told(dataset: Dataset, tmp_path: Path) -> None:
+def test_damage_is_reported(dataset: Dataset, tmp_path: Path) -> None:
     small = dataset.replace(clips=dataset.clips[:2])
     prepare(small, tmp_path, clips_per_shard=1, jobs=1)
     shards = ShardAudio(tmp_path)

@@ -6,22 +6,21 @@ import sys
 from pathlib import Path
 from typing import Annotated, cast
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
+from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 from earmark.core.errors import AudioError, ConfigError, DataError, EarmarkError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make earmark-1, the model that comes with earmark.")
-
-Emotify = Annotated[Path, typer.Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")]
-Corpus = Annotated[Path, typer.Option("--corpus", metavar="DIR", help="More music: tracks.csv and its audio.")]
+Emotify = Annotated[Path, Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")]
+Corpus = Annotated[Path, Option("--corpus", metavar="DIR", help="More music: tracks.csv and its audio.")]
 
 
-@app.command(no_args_is_help=True)
 def songs(
     emotify: Emotify,
     corpus: Corpus,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.csv", help="The table of music to write.")],
+    out: Annotated[Path, Option("--out", metavar="FILE.csv", help="The table of music to write.")],
 ) -> None:
     """List the music of both collections for `earmark distill label`: splits, groups, weights and known genres."""
     from earmark.core.atomic_files import write_atomic
@@ -31,22 +30,21 @@ def songs(
     found = read_collections(emotify, corpus)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, songs_csv(found).encode())
-    typer.echo(f"{out}: {len(found)} songs")
+    click.echo(f"{out}: {len(found)} songs")
 
 
-@app.command(no_args_is_help=True)
 def finish(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of the student: RUN/checkpoint.")],
-    sets: Annotated[Path, typer.Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")],
+    checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT", help="Of the student: RUN/checkpoint.")],
+    sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")],
     emotify: Emotify,
     corpus: Corpus,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoint, ONNX file and page.")],
+    out: Annotated[Path, Option("--out", metavar="DIR", help="Folder for checkpoint, ONNX file and page.")],
     instruments: Annotated[
         Path | None,
-        typer.Option("--instruments", metavar="DIR", help="Single notes with known instruments.", show_default=False),
+        Option("--instruments", metavar="DIR", help="Single notes with known instruments.", show_default=False),
     ] = None,
     weights: Annotated[
-        str, typer.Option(metavar="float32|float16|int8", help="How the ONNX file stores the weights.")
+        str, Option(metavar="float32|float16|int8", help="How the ONNX file stores the weights.")
     ] = "float16",
 ) -> None:
     """Release a student as earmark-1: calibrate, export, measure Emotify's test split, write card and page."""
@@ -59,22 +57,19 @@ def finish(
     kind = cast(Weights, weights)
     with exit_on_interrupt("the same command begins anew"):
         for line in make_model(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=kind):
-            typer.echo(line)
+            click.echo(line)
 
 
-@app.command(no_args_is_help=True)
 def reproduce(
-    root: Annotated[Path, typer.Option("--root", metavar="DIR", help="With the folders emotify, corpus and peers.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of everything that is made.")],
-    hours: Annotated[
-        float | None, typer.Option("--hours", min=0.1, help="Of labelled audio; earmark-1 had 35.")
-    ] = None,
+    root: Annotated[Path, Option("--root", metavar="DIR", help="With the folders emotify, corpus and peers.")],
+    out: Annotated[Path, Option("--out", metavar="DIR", help="Folder of everything that is made.")],
+    hours: Annotated[float | None, Option("--hours", min=0.1, help="Of labelled audio; earmark-1 had 35.")] = None,
     override: Annotated[
-        list[str] | None, typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes.")
+        list[str] | None, Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Default: one per core.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands, and stop.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    jobs: Annotated[int | None, Option("--jobs", "-j", min=1, help="Default: one per core.")] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Print the commands, and stop.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
     """Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same."""
     from rich.console import Console
@@ -91,13 +86,36 @@ def reproduce(
     )
     if dry_run:
         for line in lines(found):
-            typer.echo(line)
+            click.echo(line)
         return
     messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
     with exit_on_interrupt("the same command goes on where it was stopped"):
         for number, step in enumerate(found, start=1):
             messages.print(f"{number}/{len(found)}  {step.title}", markup=False)
             run(step)
+
+
+app = lazy_group(
+    "python -m tools.default_model",
+    "Make earmark-1, the model that comes with earmark.",
+    (
+        Entry(
+            "songs",
+            "tools.default_model.__main__:songs",
+            "List the music of both collections for `earmark distill label`: splits, groups, weights and known genres.",
+        ),
+        Entry(
+            "finish",
+            "tools.default_model.__main__:finish",
+            "Release a student as earmark-1: calibrate, export, measure Emotify's test split, write card and page.",
+        ),
+        Entry(
+            "reproduce",
+            "tools.default_model.__main__:reproduce",
+            "Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same.",
+        ),
+    ),
+)
 
 
 def main() -> None:

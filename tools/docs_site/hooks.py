@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
+import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -52,44 +52,39 @@ def command_reference() -> str:
     """Every command with its help and its options, as Markdown."""
     from earmark.cli.main import app
 
-    command = typer.main.get_command(app)
     lines = ["# Commands", "", "Made from the commands themselves; `earmark COMMAND --help` prints the same."]
-    for section in _sections(command, typer.Context(command, info_name="earmark")):
+    for section in _sections(app, click.Context(app, info_name="earmark")):
         lines += ["", *section]
     return "\n".join(lines) + "\n"
 
 
-def _sections(command: Any, context: typer.Context) -> Iterator[list[str]]:
+def _sections(command: click.Command, context: click.Context) -> Iterator[list[str]]:
     """A command and all below it, a list of lines for each."""
     names = context.command_path.split()
     yield [f"{'#' * min(len(names) + 1, 4)} {context.command_path}", "", *_body(command, context)]
-    for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
-        below = command.resolve_command(context, [name])[1]
-        if not below.hidden:
-            yield from _sections(below, typer.Context(below, info_name=name, parent=context))
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            _, below, _ = command.resolve_command(context, [name])
+            if below is not None:
+                yield from _sections(below, click.Context(below, info_name=name, parent=context))
 
 
-def _body(command: Any, context: typer.Context) -> list[str]:
+def _body(command: click.Command, context: click.Context) -> list[str]:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     lines = [*_help_lines(command.help or ""), "", "```", usage, "```"]
     records = filter(None, (option.get_help_record(context) for option in command.get_params(context)))
-    rows = [f"| `{names}` | {_cell(_plain(text))} |" for names, text in records]
+    rows = [f"| `{names}` | {_cell(text)} |" for names, text in records]
     return [*lines, "", "| option | |", "|---|---|", *rows] if rows else lines
 
 
 def _help_lines(text: str) -> list[str]:
     """Paragraphs as they are; paragraphs with indented lines as blocks of code."""
     lines: list[str] = []
-    for paragraph in _plain(text).replace("\f", "").split("\n\n"):
+    for paragraph in text.replace("\f", "").split("\n\n"):
         rows = [row for row in paragraph.split("\n") if row.strip() != "\b"]
         as_code = any(row.startswith("  ") for row in rows)
         lines += ["", *(["```", *rows, "```"] if as_code else rows)]
     return lines[1:]
-
-
-def _plain(text: str) -> str:
-    """Help without Rich's markup."""
-    return re.sub(r"\[/?(?:bold|dim|italic|cyan|green|red|yellow)\]", "", text).replace("\\[", "[")
 
 
 def _cell(text: str) -> str:

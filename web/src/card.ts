@@ -1,4 +1,4 @@
-/** What the page needs of a model's card: the JSON file that lies beside the model (src/earmark/core/card.py). */
+/** What the page needs of a model's card: the JSON file next to the model (src/earmark/core/card.py). */
 
 export interface InputSpec {
   sample_rate_hz: number;
@@ -10,7 +10,7 @@ export interface InputSpec {
 
 export interface Tag {
   name: string;
-  /** classification: holds or not. regression: a degree. */
+  /** classification: applies or not. regression: a degree. */
   kind: "classification" | "regression";
   category: string;
 }
@@ -23,7 +23,7 @@ export interface Card {
   limits?: string[];
   input: InputSpec;
   vocabulary: Tag[];
-  /** Tag name -> the score from which it is said to hold. */
+  /** Tag name -> its threshold. */
   thresholds: Record<string, number>;
   /** Tag name -> map from the network's score to the one that is shown; none for tags whose scores stay as they are. */
   calibration?: Record<string, { slope: number; offset: number }>;

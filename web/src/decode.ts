@@ -1,6 +1,6 @@
 /**
  * A file as mono blocks, read and decoded piece by piece with the browser's own decoders (WebCodecs): memory does not
- * grow with the length of the file. Mediabunny takes the containers apart. Runs in the worker.
+ * grow with the length of the file. Mediabunny demuxes the containers. Runs in the worker.
  */
 
 import {
@@ -20,7 +20,7 @@ import {
 } from "mediabunny";
 import { type Gapless, gapless, id3Size } from "./mp3";
 
-/** This file cannot be listened to; the message is for people. */
+/** This file cannot be tagged; the message is shown to the user. */
 export class AudioError extends Error {}
 
 /** This way of decoding cannot do it; the browser's other way (decodeAudioData) may. */
@@ -28,7 +28,7 @@ export class NotThisWay extends Error {}
 
 export interface Decoded {
   sampleRateHz: number;
-  /** Length that the file promises, in seconds; null where it does not say. */
+  /** Length that the file declares, in seconds; null if it declares none. */
   promisedSeconds: number | null;
   /** Mono blocks at the file's own rate. */
   blocks: AsyncIterable<Float32Array>;
@@ -88,7 +88,7 @@ async function* monoBlocks(
         sample.close();
         throw new NotThisWay(`its sample rate changes from ${sampleRateHz} to ${sample.sampleRate} Hz`);
       }
-      // Before time 0 lies what the encoder needed to get going; it is no part of the music.
+      // Samples before time 0 are encoder delay, not music.
       let from = Math.min(n, Math.max(0, Math.round(-sample.timestamp * sampleRateHz)));
       const skipped = Math.min(toSkip, n - from);
       toSkip -= skipped;

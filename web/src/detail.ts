@@ -3,13 +3,13 @@
 import { byCategory, type Card } from "./card";
 import { clock } from "./clock";
 import { find, make, setText, shown } from "./dom";
-import type { Heard } from "./messages";
+import type { Result } from "./messages";
 import { held, heldFirst, reaching } from "./scores";
 import { Taggram } from "./taggram";
 import type { Track } from "./track";
 
 const ROWS = 16;
-/** Of a category of which fewer hold, so many are shown all the same: what nearly holds is worth knowing. */
+/** At least so many tags are shown per category, even if fewer apply: near misses are informative. */
 const BARS = 3;
 
 export class Detail {
@@ -58,11 +58,11 @@ export class Detail {
     this.section.hidden = false;
     this.player.hidden = false;
     setText(find("detail-title"), track.name);
-    const heard = track.heard!;
-    const speed = heard.durationSeconds / Math.max(heard.tookSeconds, 1e-3);
-    const took = `${heard.tookSeconds.toFixed(1)} s, ${Math.round(speed)} times as fast as it plays`;
-    setText(find("detail-about"), `${clock(heard.durationSeconds)} of sound, listened to in ${took}.`);
-    find("warnings").replaceChildren(...heard.warnings.map((warning) => make("li", {}, warning)));
+    const result = track.result!;
+    const speed = result.durationSeconds / Math.max(result.tookSeconds, 1e-3);
+    const took = `${result.tookSeconds.toFixed(1)} s, ${Math.round(speed)} times as fast as it plays`;
+    setText(find("detail-about"), `${clock(result.durationSeconds)} of audio, processed in ${took}.`);
+    find("warnings").replaceChildren(...result.warnings.map((warning) => make("li", {}, warning)));
     if (track.file) {
       this.url = URL.createObjectURL(track.file);
       this.player.src = this.url;
@@ -84,17 +84,17 @@ export class Detail {
   }
 
   private draw(): void {
-    const heard = this.track!.heard!;
+    const result = this.track!.result!;
     const nTags = this.card.vocabulary.length;
-    setText(find("ramp-top"), String(this.taggram.show(heard, this.all ? nTags : ROWS)));
+    setText(find("ramp-top"), String(this.taggram.show(result, this.all ? nTags : ROWS)));
     this.more.hidden = nTags <= ROWS;
     this.more.textContent = this.all ? `Only the ${ROWS} strongest` : `All ${nTags} tags`;
-    this.drawTags(heard);
+    this.drawTags(result);
     this.follow();
   }
 
-  private drawTags(heard: Heard): void {
-    const { scores } = heard;
+  private drawTags(result: Result): void {
+    const { scores } = result;
     const said = { reaches: reaching(scores, this.card), holds: held(scores, this.card) };
     const tags = heldFirst(scores, this.card).map((tag) => ({ tag, category: this.card.vocabulary[tag]!.category }));
     const boxes = byCategory(tags).map(([category, members]) => {
@@ -112,7 +112,7 @@ export class Detail {
         button.addEventListener("click", () => {
           if (unfolded) this.unfolded.delete(category);
           else this.unfolded.add(category);
-          this.drawTags(heard);
+          this.drawTags(result);
           find("tags")
             .querySelector<HTMLElement>(`[data-category="${CSS.escape(category)}"] button`)
             ?.focus();
@@ -136,7 +136,7 @@ export class Detail {
       const mark = make("u");
       mark.style.insetInlineStart = `${100 * threshold}%`;
       track.append(mark);
-      row.title = `${said.reaches[tag] ? "reaches" : "is below"} ${shown(threshold)}, from which it is said to hold`;
+      row.title = `${said.reaches[tag] ? "reaches" : "is below"} ${shown(threshold)}, its threshold`;
       if (said.reaches[tag] && !holds) row.title += "; left out by the model's rules";
     }
     const why = holds ? "holds" : said.reaches[tag] ? "left out by the model's rules" : "below its threshold";
@@ -164,7 +164,7 @@ export class Detail {
     setText(this.now, text);
   }
 
-  /** Smoother than the player's own four events a second. */
+  /** Smoother than four events per second of the player. */
   private run(): void {
     if (this.player.paused || this.player.ended) return;
     this.follow();

@@ -26,7 +26,7 @@ export class Engine {
       else this.fail(`this file stopped the page's worker (${event.message})`);
     };
     const cores = navigator.hardwareConcurrency || 1;
-    this.tell({ type: "load", threads: self.crossOriginIsolated ? Math.min(4, cores) : 1, webCodecs: true });
+    this.post({ type: "load", threads: self.crossOriginIsolated ? Math.min(4, cores) : 1, webCodecs: true });
   }
 
   add(tracks: Track[]): void {
@@ -37,11 +37,11 @@ export class Engine {
   /** Forgets everything that waits or is under way. */
   clear(): void {
     this.waiting.length = 0;
-    if (this.current) this.tell({ type: "cancel", id: this.current.id });
+    if (this.current) this.post({ type: "cancel", id: this.current.id });
     this.current = null;
   }
 
-  private tell(message: ToWorker, transfer: Transferable[] = []): void {
+  private post(message: ToWorker, transfer: Transferable[] = []): void {
     this.worker.postMessage(message, transfer);
   }
 
@@ -52,7 +52,7 @@ export class Engine {
     this.current = track;
     track.state = "working";
     this.listener.changed(track);
-    this.tell({ type: "tag", id: track.id, file: track.file });
+    this.post({ type: "tag", id: track.id, file: track.file });
   }
 
   private hear(message: FromWorker): void {
@@ -76,7 +76,7 @@ export class Engine {
       else this.fail(message.reason);
     } else {
       track.state = "done";
-      track.heard = message.heard;
+      track.result = message.result;
       this.finish(track);
     }
   }
@@ -85,7 +85,7 @@ export class Engine {
   private async tryWhole(track: Track, why: string, promisedSeconds: number | null): Promise<void> {
     try {
       const pcm = { ...(await decodeWhole(track.file!)), promisedSeconds };
-      if (this.current === track) this.tell({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
+      if (this.current === track) this.post({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
     } catch (error) {
       const whole = error instanceof Error ? error.message : String(error);
       const known = why.startsWith("its audio is") || why.startsWith("holds no audio"); // says more

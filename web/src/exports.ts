@@ -6,29 +6,29 @@ import type { Track } from "./track";
 
 const places = (x: number, n: number): number => Number(x.toFixed(n));
 
-/** One object a file, as `earmark tag --format jsonl` prints, and the taggram. */
+/** One object per file, as `earmark tag --format jsonl` prints, and the taggram. */
 export function toJson(tracks: readonly Track[], card: Card): string {
   const nTags = card.vocabulary.length;
   const records = tracks.filter(finished).map((track) => {
-    const heard = track.heard;
+    const result = track.result;
     return {
       path: track.path,
-      status: heard ? "ok" : "error",
+      status: result ? "ok" : "error",
       error: track.error,
-      duration_seconds: heard ? places(heard.durationSeconds, 3) : null,
-      windows: heard ? heard.startsSeconds.length : null,
-      heard_seconds: heard ? places(heard.durationSeconds, 3) : null,
+      duration_seconds: result ? places(result.durationSeconds, 3) : null,
+      windows: result ? result.startsSeconds.length : null,
+      heard_seconds: result ? places(result.durationSeconds, 3) : null,
       model: card.name,
-      abstained: heard ? false : null,
-      tags: heard ? ranked(heard.scores, card).map((tag) => ({ ...tag, score: places(tag.score, 4) })) : [],
-      warnings: heard?.warnings ?? [],
-      taggram: heard
+      abstained: result ? false : null,
+      tags: result ? ranked(result.scores, card).map((tag) => ({ ...tag, score: places(tag.score, 4) })) : [],
+      warnings: result?.warnings ?? [],
+      taggram: result
         ? {
             tags: card.vocabulary.map((tag) => tag.name),
             window_seconds: card.input.window_samples / card.input.sample_rate_hz,
-            window_starts_seconds: heard.startsSeconds.map((start) => places(start, 4)),
-            scores: heard.startsSeconds.map((_, i) =>
-              Array.from(heard.taggram.subarray(i * nTags, (i + 1) * nTags), (score) => places(score, 4)),
+            window_starts_seconds: result.startsSeconds.map((start) => places(start, 4)),
+            scores: result.startsSeconds.map((_, i) =>
+              Array.from(result.taggram.subarray(i * nTags, (i + 1) * nTags), (score) => places(score, 4)),
             ),
           }
         : null,
@@ -37,15 +37,15 @@ export function toJson(tracks: readonly Track[], card: Card): string {
   return `${JSON.stringify(records, null, 1)}\n`;
 }
 
-/** A row a file, a column a tag, as `earmark tag --format csv` prints. */
+/** One row per file, one column per tag, as `earmark tag --format csv` prints. */
 export function toCsv(tracks: readonly Track[], card: Card): string {
   const names = card.vocabulary.map((tag) => tag.name);
   const rows: (string | number)[][] = [["path", "status", "error", "duration_seconds", "model", ...names]];
   for (const track of tracks.filter(finished)) {
-    const { heard } = track;
-    if (heard) {
-      const scores = Array.from(heard.scores, (score) => score.toFixed(4));
-      rows.push([track.path, "ok", "", heard.durationSeconds.toFixed(3), card.name, ...scores]);
+    const { result } = track;
+    if (result) {
+      const scores = Array.from(result.scores, (score) => score.toFixed(4));
+      rows.push([track.path, "ok", "", result.durationSeconds.toFixed(3), card.name, ...scores]);
     } else {
       rows.push([track.path, "error", track.error ?? "", "", card.name, ...names.map(() => "")]);
     }
@@ -53,17 +53,17 @@ export function toCsv(tracks: readonly Track[], card: Card): string {
   return rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
 
-/** A play list with the paths as they were dropped: to be put beside the folder. */
+/** A playlist with the paths as they were dropped: to be put next to the folder. */
 export function toM3u(tracks: readonly Track[]): string {
   const lines = ["#EXTM3U"];
-  for (const { heard, path, name } of tracks) {
-    if (heard) lines.push(`#EXTINF:${Math.round(heard.durationSeconds)},${line(name)}`, line(path));
+  for (const { result, path, name } of tracks) {
+    if (result) lines.push(`#EXTINF:${Math.round(result.durationSeconds)},${line(name)}`, line(path));
   }
   return `${lines.join("\n")}\n`;
 }
 
 function finished(track: Track): boolean {
-  return track.heard !== null || track.error !== null;
+  return track.result !== null || track.error !== null;
 }
 
 function cell(value: string | number): string {

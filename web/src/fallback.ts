@@ -1,16 +1,16 @@
 /**
  * The browser's older way to decode: a whole file at once. For browsers without WebCodecs (and for pages that come
- * over plain http from another machine, where browsers hide it), and for formats that only the browser takes apart.
+ * over plain http from another machine, where browsers hide it), and for containers that only the browser demuxes.
  */
 
 import { clock } from "./clock";
 import type { Pcm } from "./messages";
 
-const RATE_HZ = 48_000; // the browser resamples to this, with far more than what a model hears
+const RATE_HZ = 48_000; // the browser resamples to this, far above the rates of models
 const MAX_BYTES = 600e6;
 const MAX_SECONDS = MAX_BYTES / (RATE_HZ * 2 * 4);
 
-/** Decodes a whole file. Raises an Error with words for people. */
+/** Decodes a whole file. Throws an Error with a message for the user. */
 export async function decodeWhole(file: Blob): Promise<Omit<Pcm, "promisedSeconds">> {
   const seconds = await lengthOf(file);
   const limit = clock(MAX_SECONDS);

@@ -1,4 +1,4 @@
-/** The page: brings files to the engine, and results to the table, the detail and the exports. */
+/** The page: passes files to the engine, and results to the table, the detail view and the exports. */
 
 import type { Card } from "./card";
 import { clock } from "./clock";
@@ -6,7 +6,7 @@ import { Detail } from "./detail";
 import { find, save, setText, shown } from "./dom";
 import { Engine } from "./engine";
 import { toCsv, toJson, toM3u } from "./exports";
-import { fromDrop, fromInput, type Gathered } from "./gather";
+import { type FileSelection, fromDrop, fromInput } from "./files";
 import { MAX_RECORDING_SECONDS, Recording } from "./recorder";
 import { Table } from "./table";
 import { newTrack, type Track } from "./track";
@@ -20,7 +20,7 @@ let drawing = false;
 
 const root = document.documentElement;
 const news = find("news");
-const tell = (text: string): void => setText(news, text);
+const announce = (text: string): void => setText(news, text);
 
 const engine = new Engine({
   ready(card, threads) {
@@ -42,7 +42,7 @@ const engine = new Engine({
   notReady(reason) {
     setText(find("state"), "Could not be loaded.");
     root.dataset.ready = "no";
-    tell(`The page could not be loaded: ${reason}. Reload it, or try a recent browser.`);
+    announce(`The page could not be loaded: ${reason}. Reload it, or try a recent browser.`);
     news.classList.add("error");
   },
   changed(track) {
@@ -54,7 +54,7 @@ const engine = new Engine({
   },
 });
 
-/** Keeps the page for offline use; then forbids it any further connection. */
+/** Keeps the page for offline use; then blocks all further connections. */
 async function closeTheDoor(): Promise<void> {
   let offline = false;
   if (self.isSecureContext && "serviceWorker" in navigator) {
@@ -84,15 +84,15 @@ async function closeTheDoor(): Promise<void> {
   root.dataset.settled = offline ? "offline" : "online";
 }
 
-function add({ found, skipped }: Gathered): void {
-  const fresh = found.map(({ file, path }) => newTrack(nextId++, file, path));
+function add({ files, skipped }: FileSelection): void {
+  const fresh = files.map(({ file, path }) => newTrack(nextId++, file, path));
   const left = skipped ? ` ${skipped} other ${skipped === 1 ? "file was" : "files were"} left out.` : "";
   if (!fresh.length) {
-    tell(`No audio files found there.${left}`);
+    announce(`No audio files found there.${left}`);
     return;
   }
   tracks.push(...fresh);
-  tell(`${fresh.length} ${fresh.length === 1 ? "file" : "files"} added.${left}`);
+  announce(`${fresh.length} ${fresh.length === 1 ? "file" : "files"} added.${left}`);
   find("files").hidden = false;
   document.body.classList.add("busy-page");
   redraw();
@@ -109,13 +109,13 @@ function redraw(): void {
     const rows = find("rows");
     rows.setAttribute("aria-busy", String(left > 0));
     rows.dataset.finished = String(tracks.length - left);
-    const none = !tracks.some((track) => track.heard || track.error);
+    const none = !tracks.some((track) => track.result || track.error);
     for (const id of ["export-json", "export-csv", "export-m3u"]) find<HTMLButtonElement>(id).disabled = none;
   });
 }
 
 function select(track: Track, byPerson: boolean): void {
-  if (!track.heard || !detail || !table) return;
+  if (!track.result || !detail || !table) return;
   detail.show(track);
   table.markSelected(track);
   if (byPerson) {
@@ -130,7 +130,7 @@ function sumUp(track: Track): void {
   const left = tracks.length - done - failed;
   const counts = `${done} tagged${failed ? `, ${failed} failed` : ""}${left ? `, ${left} to go` : ""}.`;
   const last = track.error ? `${track.name}: ${track.error}. ` : "";
-  tell(last + counts);
+  announce(last + counts);
 }
 
 function listenForFiles(): void {
@@ -163,7 +163,9 @@ function listenForFiles(): void {
     depth = 0;
     over(0);
     if (!event.dataTransfer?.items.length) return;
-    fromDrop(event.dataTransfer.items).then(add, (error: unknown) => tell(`What was dropped cannot be read: ${error}`));
+    fromDrop(event.dataTransfer.items).then(add, (error: unknown) =>
+      announce(`The dropped items cannot be read: ${error}`),
+    );
   });
 }
 
@@ -180,7 +182,7 @@ function listenForRecording(): void {
     level.hidden = true;
     if (!ending) return;
     const file = await ending.stop();
-    add({ found: [{ file, path: file.name }], skipped: 0 });
+    add({ files: [{ file, path: file.name }], skipped: 0 });
   };
   button.addEventListener("click", async () => {
     if (recording) return stop();
@@ -197,9 +199,9 @@ function listenForRecording(): void {
       button.setAttribute("aria-pressed", "true");
       text.textContent = "Stop (0:00)";
       level.hidden = false;
-      tell("Recording. Press Stop when you have enough.");
+      announce("Recording. Press Stop when you have enough.");
     } catch (error) {
-      tell(`No recording: ${error instanceof Error ? error.message : error}.`);
+      announce(`No recording: ${error instanceof Error ? error.message : error}.`);
     } finally {
       button.disabled = false;
     }
@@ -212,7 +214,7 @@ function listenForExports(): void {
       if (!table || !model) return;
       const list = table.shown();
       save(name, type, text(list, model));
-      tell(`${name}: ${list.length} ${list.length === 1 ? "file" : "files"}.`);
+      announce(`${name}: ${list.length} ${list.length === 1 ? "file" : "files"}.`);
     });
   };
   out("export-json", "earmark.json", "application/json", toJson);
@@ -226,7 +228,7 @@ function listenForExports(): void {
     redraw();
     find("files").hidden = true;
     document.body.classList.remove("busy-page");
-    tell("Cleared.");
+    announce("Cleared.");
     find("choose-files").focus();
   });
 }

@@ -1,4 +1,4 @@
-/** What the page and its worker tell each other. */
+/** Messages between the page and its worker. */
 
 import type { Card } from "./card";
 import type { Outline } from "./peaks";
@@ -7,7 +7,7 @@ import type { Outline } from "./peaks";
 export interface Pcm {
   mono: Float32Array<ArrayBuffer>;
   sampleRateHz: number;
-  /** Length that the file promises, as far as the worker could tell. */
+  /** Length that the file declares, as far as the worker knows. */
   promisedSeconds: number | null;
 }
 
@@ -18,7 +18,7 @@ export type ToWorker =
   | { type: "cancel"; id: number };
 
 /** One file's result. */
-export interface Heard {
+export interface Result {
   /** nWindows * nTags scores, window by window. */
   taggram: Float32Array;
   scores: Float32Array;
@@ -34,6 +34,6 @@ export type FromWorker =
   | { type: "ready"; card: Card; threads: number }
   | { type: "not-ready"; reason: string }
   | { type: "progress"; id: number; seconds: number; ofSeconds: number | null }
-  | { type: "done"; id: number; heard: Heard }
+  | { type: "done"; id: number; result: Result }
   /** retry: the worker cannot decode it, the page may. */
   | { type: "failed"; id: number; reason: string; retry: boolean; promisedSeconds: number | null };

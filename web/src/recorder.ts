@@ -14,8 +14,8 @@ export class Recording {
     private readonly node: AudioWorkletNode,
   ) {}
 
-  /** Asks for the microphone and begins. `heard` is called with the seconds so far and the level, 0..1. */
-  static async start(heard: (seconds: number, level: number) => void): Promise<Recording> {
+  /** Asks for the microphone and starts recording. `onProgress` is called with the seconds so far and the level, 0..1. */
+  static async start(onProgress: (seconds: number, level: number) => void): Promise<Recording> {
     if (!navigator.mediaDevices?.getUserMedia || typeof AudioWorkletNode === "undefined") {
       throw new Error("this browser gives the microphone only to pages from https:// or from this machine");
     }
@@ -37,14 +37,14 @@ export class Recording {
       recording.blocks.push(data);
       recording.nSamples += data.length;
       const peak = data.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-      heard(recording.nSamples / context.sampleRate, peak);
+      onProgress(recording.nSamples / context.sampleRate, peak);
     };
     context.createMediaStreamSource(stream).connect(node);
     await context.resume();
     return recording;
   }
 
-  /** Ends it; gives a WAV file. */
+  /** Stops and returns a WAV file. */
   async stop(): Promise<File> {
     for (const track of this.stream.getTracks()) track.stop();
     this.node.disconnect();

@@ -2,7 +2,7 @@
  * A streaming resampler: a windowed sinc, one set of weights for each phase between input and output samples.
  *
  * Flat to 91.5 % of the lower Nyquist frequency, and nothing above it. Between, it falls as soxr's "HQ" does, which the
- * command line uses, to a quarter of a decibel: a network that hears logarithms notices the difference. Linear phase, no delay: output k lies at input time k * from / to.
+ * command line uses, to a quarter of a decibel: a log-mel front-end is sensitive to the difference. Linear phase, no delay: output k is at input time k * from / to.
  *
  * A rate that is more than twice as high is halved first, by a short filter: half the work for the same curve.
  */
@@ -21,7 +21,7 @@ export class Resampler {
   ) {
     let rate = fromHz;
     while (rate >= 2 * toHz && rate % 2 === 0) {
-      // What this lets through by halves lies above the last stage's stop band, which takes it away.
+      // What this only attenuates is in the stop band of the last stage, which removes it.
       this.stages.push(new Stage(1, 2, (PASS * toHz) / 2 / rate, 0.5 - toHz / 2 / rate));
       rate /= 2;
     }
@@ -32,13 +32,13 @@ export class Resampler {
     }
   }
 
-  /** The next block of input; gives all output that it decides. */
+  /** The next block of input; returns all output that it determines. */
   push(block: Float32Array): Float32Array {
     this.nIn += block.length;
     return this.count(this.stages.reduce((samples, stage) => stage.push(samples), block));
   }
 
-  /** The end: the output that is left, as if zeros followed. In all there are round(input * to / from) samples. */
+  /** The end: the remaining output, as if zeros followed. In all there are round(input * to / from) samples. */
   finish(): Float32Array {
     if (!this.stages.length) return new Float32Array(0);
     const wanted = Math.round((this.nIn * this.toHz) / this.fromHz) - this.nOut;
@@ -129,7 +129,7 @@ class Stage {
   }
 }
 
-/** Weights for an output that lies `offset` after an input sample; the window is Kaiser's. */
+/** Weights for an output at `offset` after an input sample; the window is Kaiser's. */
 function weightsAt(offset: number, half: number, cutoff: number): Float32Array {
   const beta = 0.1102 * (STOP_DB - 8.7);
   const weights = new Float64Array(2 * half);

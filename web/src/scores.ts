@@ -41,15 +41,15 @@ export function ranked(scores: ArrayLike<number>, card: Card): TagScore[] {
     .sort((a, b) => b.score - a.score);
 }
 
-/** Of each tag whether it reaches the card's threshold; tags without one do. */
+/** For each tag, whether it reaches the card's threshold; tags without one do. */
 export function reaching(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds">): boolean[] {
   return card.vocabulary.map(({ name }, i) => scores[i]! >= (card.thresholds[name] ?? 0));
 }
 
 /**
- * Of each tag whether it is said to hold: it reaches its threshold, and contradicts nothing that is more likely. As
- * `TagRules.keep` in src/earmark/core/tag_constraints.py: of a group only the highest score can hold, the first one of equal ones; then
- * falls what needs a tag that does not hold.
+ * For each tag, whether it applies: it reaches its threshold, and contradicts no more likely tag. As
+ * `TagRules.keep` in src/earmark/core/tag_constraints.py: in a group only the highest score can apply, the first one of equal ones; then tags
+ * that need a tag that does not apply are dropped.
  */
 export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds" | "rules">): boolean[] {
   const kept = reaching(scores, card);
@@ -71,19 +71,19 @@ export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | 
   return kept;
 }
 
-/** What is said to hold, highest score first; as `earmark tag --threshold auto` prints it. Nothing where nothing holds. */
+/** Tags that apply, highest score first; as `earmark tag --threshold auto` prints them. May be empty. */
 export function holding(scores: ArrayLike<number>, card: Card): TagScore[] {
   const holds = held(scores, card);
   const kept = new Set(card.vocabulary.filter((_, i) => holds[i]).map(({ name }) => name));
   return ranked(scores, card).filter(({ tag }) => kept.has(tag));
 }
 
-/** What a table has room for: of each category the highest two tags that hold; as `earmark tag` prints in its table. */
-export function few(scores: ArrayLike<number>, card: Card): TagScore[] {
+/** For a table: the highest two tags of each category that apply; as `earmark tag` prints in its table. */
+export function topPerCategory(scores: ArrayLike<number>, card: Card): TagScore[] {
   return byCategory(holding(scores, card)).flatMap(([, tags]) => tags.slice(0, 2));
 }
 
-/** Positions of all tags: first those that hold, then the others, the highest score first in both. */
+/** Positions of all tags: first those that apply, then the others, each with the highest score first. */
 export function heldFirst(scores: ArrayLike<number>, card: Card): number[] {
   const kept = held(scores, card);
   const order = card.vocabulary.map((_, i) => i);

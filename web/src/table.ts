@@ -3,7 +3,7 @@
 import { byCategory, type Card } from "./card";
 import { clock } from "./clock";
 import { find, make, setText, shown } from "./dom";
-import { few, ranked } from "./scores";
+import { ranked, topPerCategory } from "./scores";
 import type { Track } from "./track";
 
 type Column = "path" | "length" | "best" | "score";
@@ -131,9 +131,11 @@ export class Table {
 
   private value(track: Track): string | number | null {
     if (this.sortBy === "path") return track.path;
-    if (this.sortBy === "length") return track.heard?.durationSeconds ?? null;
+    if (this.sortBy === "length") return track.result?.durationSeconds ?? null;
     if (this.sortBy === "score") return this.score(track);
-    return track.heard ? Math.max(0, ...few(track.heard.scores, this.card).map(({ score }) => score)) : null;
+    return track.result
+      ? Math.max(0, ...topPerCategory(track.result.scores, this.card).map(({ score }) => score))
+      : null;
   }
 
   private tag(): number | null {
@@ -142,7 +144,7 @@ export class Table {
 
   private score(track: Track): number | null {
     const tag = this.tag();
-    return tag === null ? null : (track.heard?.scores[tag] ?? null);
+    return tag === null ? null : (track.result?.scores[tag] ?? null);
   }
 
   private setAtLeast(score: number): void {
@@ -179,19 +181,19 @@ class Row {
   }
 
   update(tag: number | null): void {
-    const { heard, state, error, progress } = this.track;
-    setText(this.length, heard ? clock(heard.durationSeconds) : "");
-    this.name.disabled = !heard;
+    const { result, state, error, progress } = this.track;
+    setText(this.length, result ? clock(result.durationSeconds) : "");
+    this.name.disabled = !result;
     if (tag === null) this.score.remove();
     else {
-      setText(this.score, heard ? shown(heard.scores[tag]!) : "");
+      setText(this.score, result ? shown(result.scores[tag]!) : "");
       if (!this.score.isConnected) this.element.append(this.score);
     }
     if (state === "working" && this.drawn === "working") {
       const bar = this.tags.querySelector("progress");
       if (bar && progress.ofSeconds) bar.value = Math.min(1, progress.seconds / progress.ofSeconds);
       const text = this.tags.querySelector("span");
-      if (text) setText(text, progress.seconds ? `${clock(progress.seconds)} heard` : "reading");
+      if (text) setText(text, progress.seconds ? `${clock(progress.seconds)} processed` : "reading");
       return;
     }
     if (this.drawn === state) return;
@@ -202,16 +204,16 @@ class Row {
       const bar = make("progress", { max: "1", "aria-label": `Tagging ${this.track.name}` });
       this.tags.replaceChildren(bar, make("span", { class: "hint" }, "reading"));
     } else if (state === "failed") this.tags.replaceChildren(make("span", { class: "error" }, error ?? "failed"));
-    else if (heard) {
-      const chips = few(heard.scores, this.card).map(({ tag, score, category }) =>
+    else if (result) {
+      const chips = topPerCategory(result.scores, this.card).map(({ tag, score, category }) =>
         make("span", { class: "chip", "data-category": category }, `${tag} `, make("b", {}, shown(score))),
       );
-      const highest = ranked(heard.scores, this.card).slice(0, 3);
+      const highest = ranked(result.scores, this.card).slice(0, 3);
       const named = highest.map(({ tag, score }) => `${tag} ${shown(score)}`).join(", ");
       const none = make("span", { class: "hint" }, `nothing over its threshold; highest: ${named}`);
       this.tags.replaceChildren(...(chips.length ? chips : [none]));
-      if (heard.warnings.length) {
-        this.tags.append(make("span", { class: "chip note", title: heard.warnings.join("\n") }, "note"));
+      if (result.warnings.length) {
+        this.tags.append(make("span", { class: "chip note", title: result.warnings.join("\n") }, "note"));
       }
     }
   }

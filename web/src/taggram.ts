@@ -1,9 +1,9 @@
-/** The taggram: waveform, time, and a row a tag, on one canvas; labels beside it; a line where the player is. */
+/** The taggram: waveform, time, and one row per tag, on one canvas; labels beside it; a line at the position of the player. */
 
 import { byCategory, type Card } from "./card";
 import { clock } from "./clock";
 import { make, shown } from "./dom";
-import type { Heard } from "./messages";
+import type { Result } from "./messages";
 import { heldFirst } from "./scores";
 
 const WAVE = 68;
@@ -14,14 +14,14 @@ const GAP = 2;
 
 type Line = { y: number } & ({ head: string } | { tag: number });
 
-/** Tags to draw: at most `most`, those that hold and then the strongest; by category, in that order within each. */
+/** Tags to draw: at most `most`, first those that apply, then the strongest; grouped by category in that order. */
 export function rowsOf(scores: ArrayLike<number>, card: Card, most: number): [category: string, tags: number[]][] {
   const best = heldFirst(scores, card).slice(0, most);
   const tags = best.map((tag) => ({ tag, category: card.vocabulary[tag]!.category }));
   return byCategory(tags).map(([category, tags]) => [category, tags.map(({ tag }) => tag)]);
 }
 
-/** The window that is heard at a time: the last that began before it. */
+/** The window at a time: the last that began before it. */
 export function windowAt(startsSeconds: readonly number[], seconds: number): number {
   let low = 0;
   let high = startsSeconds.length - 1;
@@ -47,7 +47,7 @@ export class Taggram {
     "aria-describedby": "how",
     "aria-valuemin": "0",
   });
-  private heard: Heard | null = null;
+  private result: Result | null = null;
   private lines: Line[] = [];
   private height = 0;
   private top = 1;
@@ -63,16 +63,16 @@ export class Taggram {
     place.replaceChildren(this.labels, this.slider);
     new ResizeObserver(() => this.draw()).observe(this.slider);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
-    this.listen();
+    this.addListeners();
   }
 
-  /** Draws a file, `most` tags at most; gives the score that has the strongest colour. */
-  show(heard: Heard, most: number): number {
-    this.heard = heard;
+  /** Draws a file with at most `most` tags; returns the score that has the strongest colour. */
+  show(result: Result, most: number): number {
+    this.result = result;
     this.lines = [];
-    this.top = rampTop(heard.taggram);
+    this.top = rampTop(result.taggram);
     let y = WAVE + AXIS;
-    for (const [category, tags] of rowsOf(heard.scores, this.card, most)) {
+    for (const [category, tags] of rowsOf(result.scores, this.card, most)) {
       this.lines.push({ y, head: category });
       y += HEAD;
       for (const tag of tags) {
@@ -91,7 +91,7 @@ export class Taggram {
                 "div",
                 { class: "tag", title: this.card.vocabulary[line.tag]!.name },
                 make("span", {}, this.card.vocabulary[line.tag]!.name),
-                make("b", {}, shown(heard.scores[line.tag]!)),
+                make("b", {}, shown(result.scores[line.tag]!)),
               );
         label.style.top = `${line.y}px`;
         return label;
@@ -99,46 +99,46 @@ export class Taggram {
     );
     this.slider.style.height = `${y}px`;
     this.labels.style.height = `${y}px`;
-    this.slider.setAttribute("aria-valuemax", heard.durationSeconds.toFixed(1));
+    this.slider.setAttribute("aria-valuemax", result.durationSeconds.toFixed(1));
     this.draw();
     this.at(0);
     return this.top;
   }
 
-  /** Moves the line to where the player is. Gives the tags that are strongest there. */
+  /** Moves the line to the player. Returns the strongest tags there. */
   at(seconds: number): string {
-    const heard = this.heard;
-    if (!heard) return "";
+    const result = this.result;
+    if (!result) return "";
     this.seconds = seconds;
-    const share = Math.min(1, seconds / heard.durationSeconds);
+    const share = Math.min(1, seconds / result.durationSeconds);
     this.playhead.style.transform = `translateX(${share * this.slider.clientWidth}px)`;
     const now = this.strongest(seconds);
     this.slider.setAttribute("aria-valuenow", seconds.toFixed(1));
-    this.slider.setAttribute("aria-valuetext", `${clock(seconds)} of ${clock(heard.durationSeconds)}: ${now}`);
+    this.slider.setAttribute("aria-valuetext", `${clock(seconds)} of ${clock(result.durationSeconds)}: ${now}`);
     return now;
   }
 
   private strongest(seconds: number): string {
-    const heard = this.heard!;
+    const result = this.result!;
     const tags = this.card.vocabulary;
-    const from = windowAt(heard.startsSeconds, seconds) * tags.length;
+    const from = windowAt(result.startsSeconds, seconds) * tags.length;
     return tags
-      .map((tag, i) => ({ name: tag.name, score: heard.taggram[from + i]! }))
+      .map((tag, i) => ({ name: tag.name, score: result.taggram[from + i]! }))
       .sort((a, b) => b.score - a.score)
       .slice(0, 3)
       .map(({ name, score }) => `${name} ${shown(score)}`)
       .join(", ");
   }
 
-  private listen(): void {
+  private addListeners(): void {
     const secondsAt = (event: PointerEvent | MouseEvent): number => {
       const { left, width } = this.slider.getBoundingClientRect();
       const share = Math.max(0, Math.min(1, (event.clientX - left) / width));
-      return share * (this.heard?.durationSeconds ?? 0);
+      return share * (this.result?.durationSeconds ?? 0);
     };
     this.slider.addEventListener("click", (event) => this.onSeek(secondsAt(event), true));
     this.slider.addEventListener("pointermove", (event) => {
-      if (event.pointerType === "touch" || !this.heard) return;
+      if (event.pointerType === "touch" || !this.result) return;
       const { left, top, width } = this.slider.getBoundingClientRect();
       const [x, y] = [event.clientX - left, event.clientY - top];
       const line = this.lines.find((line) => "tag" in line && y >= line.y && y < line.y + ROW);
@@ -146,8 +146,8 @@ export class Taggram {
       let text = clock(seconds);
       if (line && "tag" in line) {
         const tags = this.card.vocabulary;
-        const at = windowAt(this.heard.startsSeconds, seconds) * tags.length + line.tag;
-        text += `  ${tags[line.tag]!.name} ${shown(this.heard.taggram[at]!)}`;
+        const at = windowAt(this.result.startsSeconds, seconds) * tags.length + line.tag;
+        text += `  ${tags[line.tag]!.name} ${shown(this.result.taggram[at]!)}`;
       }
       this.pointer.hidden = this.tip.hidden = false;
       this.pointer.style.transform = `translateX(${x}px)`;
@@ -158,11 +158,11 @@ export class Taggram {
       this.pointer.hidden = this.tip.hidden = true;
     });
     this.slider.addEventListener("keydown", (event) => {
-      const heard = this.heard;
-      if (!heard || event.altKey || event.ctrlKey || event.metaKey) return;
+      const result = this.result;
+      if (!result || event.altKey || event.ctrlKey || event.metaKey) return;
       const { hop_samples, sample_rate_hz } = this.card.input;
       const step = Math.max(1, hop_samples / sample_rate_hz);
-      const leap = Math.max(step, heard.durationSeconds / 10);
+      const leap = Math.max(step, result.durationSeconds / 10);
       const moves: Record<string, number> = {
         ArrowRight: this.seconds + step,
         ArrowUp: this.seconds + step,
@@ -171,10 +171,10 @@ export class Taggram {
         PageUp: this.seconds + leap,
         PageDown: this.seconds - leap,
         Home: 0,
-        End: heard.durationSeconds,
+        End: result.durationSeconds,
       };
       const to = moves[event.key];
-      if (to !== undefined) this.onSeek(Math.max(0, Math.min(heard.durationSeconds, to)), false);
+      if (to !== undefined) this.onSeek(Math.max(0, Math.min(result.durationSeconds, to)), false);
       else if (event.key === " " || event.key === "Enter") this.onToggle();
       else return;
       event.preventDefault();
@@ -182,9 +182,9 @@ export class Taggram {
   }
 
   private draw(): void {
-    const heard = this.heard;
+    const result = this.result;
     const width = this.slider.clientWidth;
-    if (!heard || !width) return;
+    if (!result || !width) return;
     const dots = Math.min(2, devicePixelRatio || 1);
     const { canvas } = this;
     canvas.width = Math.round(width * dots);
@@ -194,14 +194,20 @@ export class Taggram {
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string): string => style.getPropertyValue(name).trim();
     context.setTransform(dots, 0, 0, dots, 0, 0);
-    this.drawWave(context, heard, width, dots, colour("--wave"));
-    this.drawAxis(context, heard.durationSeconds, width, colour("--muted"), colour("--line"));
-    this.drawRows(context, heard, dots, ramp(colour("--ramp").split(/\s+/)));
+    this.drawWave(context, result, width, dots, colour("--wave"));
+    this.drawAxis(context, result.durationSeconds, width, colour("--muted"), colour("--line"));
+    this.drawRows(context, result, dots, ramp(colour("--ramp").split(/\s+/)));
     this.at(this.seconds);
   }
 
-  private drawWave(context: CanvasRenderingContext2D, heard: Heard, width: number, dots: number, colour: string): void {
-    const { lows, highs, stretchSamples } = heard.outline;
+  private drawWave(
+    context: CanvasRenderingContext2D,
+    result: Result,
+    width: number,
+    dots: number,
+    colour: string,
+  ): void {
+    const { lows, highs, stretchSamples } = result.outline;
     const perSecond = this.card.input.sample_rate_hz / stretchSamples;
     const loudest = Math.max(0.05, ...lows.map(Math.abs), ...highs);
     const middle = WAVE / 2;
@@ -209,8 +215,8 @@ export class Taggram {
     context.fillStyle = colour;
     const columns = Math.round(width * dots);
     for (let x = 0; x < columns; x++) {
-      const from = Math.floor((x / columns) * heard.durationSeconds * perSecond);
-      const to = Math.max(from + 1, Math.floor(((x + 1) / columns) * heard.durationSeconds * perSecond));
+      const from = Math.floor((x / columns) * result.durationSeconds * perSecond);
+      const to = Math.max(from + 1, Math.floor(((x + 1) / columns) * result.durationSeconds * perSecond));
       let low = 0;
       let high = 0;
       for (let i = from; i < Math.min(to, lows.length); i++) {
@@ -243,19 +249,19 @@ export class Taggram {
     }
   }
 
-  private drawRows(context: CanvasRenderingContext2D, heard: Heard, dots: number, colours: Uint8ClampedArray): void {
+  private drawRows(context: CanvasRenderingContext2D, result: Result, dots: number, colours: Uint8ClampedArray): void {
     const columns = context.canvas.width;
     const tagLines = this.lines.filter((line): line is Line & { tag: number } => "tag" in line);
     const image = new ImageData(columns, tagLines.length);
     const nTags = this.card.vocabulary.length;
-    const { startsSeconds: starts, durationSeconds } = heard;
+    const { startsSeconds: starts, durationSeconds } = result;
     for (let x = 0; x < columns; x++) {
       const from = windowAt(starts, ((x + 0.5) / columns) * durationSeconds);
-      // Where many windows fall on one column of dots, it shows their mean.
+      // If several windows share a column of dots, it shows their mean.
       const to = Math.max(from, windowAt(starts, ((x + 1.5) / columns) * durationSeconds) - 1);
       tagLines.forEach(({ tag }, row) => {
         let sum = 0;
-        for (let k = from; k <= to; k++) sum += heard.taggram[k * nTags + tag]!;
+        for (let k = from; k <= to; k++) sum += result.taggram[k * nTags + tag]!;
         const level = Math.round(Math.min(1, sum / (to - from + 1) / this.top) * 255) * 4;
         image.data.set(colours.subarray(level, level + 4), (row * columns + x) * 4);
       });
@@ -271,7 +277,7 @@ export class Taggram {
   }
 }
 
-/** The score that gets the strongest colour: networks with many tags seldom go far up. In tenths, at least 0.3. */
+/** The score that gets the strongest colour: networks with many tags rarely give high ones. In tenths, at least 0.3. */
 export function rampTop(taggram: Float32Array): number {
   const most = taggram.reduce((most, score) => Math.max(most, score), 0);
   return Math.min(10, Math.max(3, Math.ceil(most * 10 - 1e-6))) / 10;

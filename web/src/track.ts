@@ -1,6 +1,6 @@
 /** One file on the page, from waiting to tagged. */
 
-import type { Heard } from "./messages";
+import type { Result } from "./messages";
 
 export interface Track {
   id: number;
@@ -9,14 +9,14 @@ export interface Track {
   path: string;
   name: string;
   state: "waiting" | "working" | "done" | "failed";
-  /** Seconds heard so far, of how many. */
+  /** Seconds processed so far, and the total. */
   progress: { seconds: number; ofSeconds: number | null };
-  heard: Heard | null;
+  result: Result | null;
   error: string | null;
 }
 
 export function newTrack(id: number, file: Blob | null, path: string): Track {
   const name = path.split("/").at(-1) ?? path;
   const progress = { seconds: 0, ofSeconds: null };
-  return { id, file, path, name, state: "waiting", progress, heard: null, error: null };
+  return { id, file, path, name, state: "waiting", progress, result: null, error: null };
 }

@@ -9,12 +9,12 @@ export function windowStarts(nSamples: number, spec: InputSpec): number[] {
   const nAll = nSamples + lead;
   const nWhole = Math.max(0, Math.floor((nAll - size) / hop) + 1);
   const starts = Array.from({ length: nWhole }, (_, i) => i * hop);
-  const heard = nWhole > 0 ? (nWhole - 1) * hop + size : 0;
-  if (heard < nAll) starts.push(nWhole > 0 && spec.last_window === "overlap" ? nAll - size : nWhole * hop);
+  const covered = nWhole > 0 ? (nWhole - 1) * hop + size : 0;
+  if (covered < nAll) starts.push(nWhole > 0 && spec.last_window === "overlap" ? nAll - size : nWhole * hop);
   return starts.map((start) => start - lead);
 }
 
-/** Takes samples block by block, gives windows as soon as they are whole. Holds at most two windows and a block. */
+/** Takes samples block by block, returns windows as soon as they are complete. Holds at most two windows and a block. */
 export class WindowCutter {
   nSamples = 0;
   private kept = new Float32Array(0);
@@ -26,7 +26,7 @@ export class WindowCutter {
     this.waiting = spec.lead_samples > 0 ? new Float32Array(0) : null;
   }
 
-  /** Adds a block and gives the windows that it makes whole. */
+  /** Adds a block and returns the windows that it completes. */
   push(block: Float32Array): Float32Array[] {
     this.nSamples += block.length;
     if (this.waiting === null) return this.add(block);
@@ -39,8 +39,8 @@ export class WindowCutter {
   finish(): Float32Array[] {
     const given = this.waiting?.length ? this.release() : [];
     const { window_samples: size, hop_samples: hop, last_window: last } = this.spec;
-    const unheard = this.kept.length - this.behind - (this.nGiven > 0 ? size - hop : 0);
-    if (unheard <= 0) return given;
+    const uncovered = this.kept.length - this.behind - (this.nGiven > 0 ? size - hop : 0);
+    if (uncovered <= 0) return given;
     if (this.nGiven > 0 && last === "overlap") {
       given.push(this.kept.slice(this.kept.length - size));
     } else {
@@ -77,7 +77,7 @@ export class WindowCutter {
 function mirrored(samples: Float32Array, n: number): Float32Array {
   const out = new Float32Array(n + samples.length);
   out.set(samples, n);
-  const period = Math.max(1, 2 * (samples.length - 1)); // a stream shorter than the lead is mirrored to and fro
+  const period = Math.max(1, 2 * (samples.length - 1)); // a stream shorter than the lead is mirrored back and forth
   for (let i = 1; i <= n; i++) {
     const at = i % period;
     out[n - i] = samples[at < samples.length ? at : period - at]!;

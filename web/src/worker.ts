@@ -1,4 +1,4 @@
-/** Decodes, resamples, cuts and scores, away from the page, so that it never stands still. One file at a time. */
+/** Decodes, resamples, cuts and scores, away from the page, so that it stays responsive. One file at a time. */
 
 import * as ort from "onnxruntime-web/wasm";
 import cardText from "../generated/card.json?raw";
@@ -8,7 +8,7 @@ import ortScriptUrl from "../generated/ort.mjs?url";
 import type { Card } from "./card";
 import { clock } from "./clock";
 import { AudioError, NotThisWay, open, reason } from "./decode";
-import type { FromWorker, Heard, Pcm, ToWorker } from "./messages";
+import type { FromWorker, Pcm, Result, ToWorker } from "./messages";
 import { OutlineMaker } from "./peaks";
 import { Resampler } from "./resample";
 import { aggregate, calibrated } from "./scores";
@@ -21,7 +21,7 @@ const SHORT_SECONDS = 0.5; // less than promised, and a file is said to be cut s
 
 const card = JSON.parse(cardText) as Card;
 const spec = card.input;
-const tell = (message: FromWorker, transfer: Transferable[] = []): void =>
+const post = (message: FromWorker, transfer: Transferable[] = []): void =>
   (self as unknown as Worker).postMessage(message, transfer);
 
 let session: ort.InferenceSession;
@@ -45,10 +45,10 @@ async function load(threads: number, webCodecs: boolean): Promise<void> {
     ort.env.logLevel = "error";
     session = await ort.InferenceSession.create(new Uint8Array(model), { graphOptimizationLevel: "all" });
     await score([new Float32Array(spec.window_samples)]); // the first run compiles and is slow
-    closeTheDoor();
-    tell({ type: "ready", card, threads });
+    disableNetwork();
+    post({ type: "ready", card, threads });
   } catch (error) {
-    tell({ type: "not-ready", reason: reason(error) });
+    post({ type: "not-ready", reason: reason(error) });
   }
 }
 
@@ -62,8 +62,8 @@ async function unpacked(url: string): Promise<ArrayBuffer> {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
-/** From here on this worker has no means to reach the network. */
-function closeTheDoor(): void {
+/** Removes all network functions of this worker. */
+function disableNetwork(): void {
   for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "EventSource", "WebTransport", "importScripts"]) {
     Object.defineProperty(self, name, { value: undefined, configurable: false, writable: false });
   }
@@ -86,17 +86,17 @@ async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Pro
     if (cancelled.has(id)) return;
     const source = data.type === "tag" ? await fromFile(data.file) : fromPcm(data.pcm);
     promisedSeconds = source.promisedSeconds;
-    const heard = await listen(id, source);
-    if (heard === null) return;
-    const { taggram, scores, outline } = heard;
-    tell({ type: "done", id, heard }, [
+    const result = await tagSource(id, source);
+    if (result === null) return;
+    const { taggram, scores, outline } = result;
+    post({ type: "done", id, result }, [
       taggram.buffer as ArrayBuffer,
       scores.buffer as ArrayBuffer,
       outline.lows.buffer as ArrayBuffer,
       outline.highs.buffer as ArrayBuffer,
     ]);
   } catch (error) {
-    tell({ type: "failed", id, reason: reason(error), retry: error instanceof NotThisWay, promisedSeconds });
+    post({ type: "failed", id, reason: reason(error), retry: error instanceof NotThisWay, promisedSeconds });
   } finally {
     cancelled.delete(id);
   }
@@ -121,8 +121,8 @@ function fromPcm({ mono, sampleRateHz, promisedSeconds }: Pcm): Source {
   return { sampleRateHz, promisedSeconds: promisedSeconds ?? mono.length / sampleRateHz, blocks: blocks() };
 }
 
-/** The whole way from samples to scores; null where the page no longer wants them. */
-async function listen(id: number, source: Source): Promise<Heard | null> {
+/** From samples to scores; null if the page has cancelled the file. */
+async function tagSource(id: number, source: Source): Promise<Result | null> {
   const started = performance.now();
   const resampler = new Resampler(source.sampleRateHz, spec.sample_rate_hz);
   const cutter = new WindowCutter(spec);
@@ -131,7 +131,7 @@ async function listen(id: number, source: Source): Promise<Heard | null> {
   let waiting: Float32Array[] = [];
   let nIn = 0;
   let peak = 0;
-  let told = started;
+  let reportedAt = started;
 
   const take = async (block: Float32Array, last: boolean): Promise<void> => {
     outline.push(block);
@@ -153,9 +153,9 @@ async function listen(id: number, source: Source): Promise<Heard | null> {
     }
     nIn += block.length;
     await take(resampler.push(block), false);
-    if (performance.now() - told > 100) {
-      told = performance.now();
-      tell({ type: "progress", id, seconds: nIn / source.sampleRateHz, ofSeconds: source.promisedSeconds });
+    if (performance.now() - reportedAt > 100) {
+      reportedAt = performance.now();
+      post({ type: "progress", id, seconds: nIn / source.sampleRateHz, ofSeconds: source.promisedSeconds });
       await new Promise((resolve) => setTimeout(resolve)); // lets a "cancel" in
     }
   }

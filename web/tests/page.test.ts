@@ -5,7 +5,7 @@ import type { Card } from "../src/card";
 import { byCategory } from "../src/card";
 import { clock } from "../src/clock";
 import { toCsv, toJson, toM3u } from "../src/exports";
-import { isAudioName } from "../src/gather";
+import { isAudioName } from "../src/files";
 import { OutlineMaker } from "../src/peaks";
 import { rampTop, rowsOf, windowAt } from "../src/taggram";
 import { newTrack, type Track } from "../src/track";
@@ -24,10 +24,10 @@ const card: Card = {
   thresholds: {},
 };
 
-function heard(path: string, scores: number[]): Track {
+function tagged(path: string, scores: number[]): Track {
   const track = newTrack(1, null, path);
   track.state = "done";
-  track.heard = {
+  track.result = {
     taggram: Float32Array.from(scores),
     scores: Float32Array.from(scores),
     startsSeconds: [0],
@@ -47,7 +47,7 @@ function failed(path: string): Track {
 }
 
 describe("exports", () => {
-  const tracks = [heard("my music/a, b.mp3", [0.5, 0.25, 0.125, 1]), failed("x\ny.txt"), newTrack(3, null, "z.mp3")];
+  const tracks = [tagged("my music/a, b.mp3", [0.5, 0.25, 0.125, 1]), failed("x\ny.txt"), newTrack(3, null, "z.mp3")];
 
   it("as CSV quote what needs it, and leave out what is not finished", () => {
     expect(toCsv(tracks, card)).toBe(
@@ -70,7 +70,7 @@ describe("exports", () => {
     });
   });
   it("as a play list have a line a file, whatever its name", () => {
-    const odd = heard("my music/new\nline.mp3", [0, 0, 0, 0]);
+    const odd = tagged("my music/new\nline.mp3", [0, 0, 0, 0]);
     expect(toM3u([tracks[0]!, tracks[1]!, odd])).toBe(
       "#EXTM3U\n#EXTINF:61,a, b.mp3\nmy music/a, b.mp3\n#EXTINF:61,new line.mp3\nmy music/new line.mp3\n",
     );
@@ -127,7 +127,7 @@ it("an outline of any length stays small, and holds every peak", () => {
   expect(lows.indexOf(-0.5)).toBe(Math.floor(809_999 / stretchSamples));
 });
 
-it("names tell what is audio in a folder", () => {
+it("audio files in a folder are found by suffix", () => {
   expect(["a.MP3", "b.flac", "c.jpg", "._d.mp3", "mp3", "e.m3u"].filter(isAudioName)).toEqual(["a.MP3", "b.flac"]);
 });
 

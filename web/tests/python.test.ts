@@ -6,7 +6,7 @@ import type { Card, InputSpec, Tag } from "../src/card";
 import { toJson } from "../src/exports";
 import { gapless, id3Size } from "../src/mp3";
 import { Resampler } from "../src/resample";
-import { aggregate, calibrated, few, held, heldFirst, holding, ranked } from "../src/scores";
+import { aggregate, calibrated, held, heldFirst, holding, ranked, topPerCategory } from "../src/scores";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
 import numbers from "./numbers.json";
@@ -115,7 +115,7 @@ describe("scores", () => {
     for (const { scores, holding: expected, few: expectedFew } of cases) {
       const these = Float32Array.from(scores);
       expect(names(holding(these, ruled))).toEqual(expected);
-      expect(names(few(these, ruled))).toEqual(expectedFew);
+      expect(names(topPerCategory(these, ruled))).toEqual(expectedFew);
       const first = heldFirst(these, ruled).slice(0, expected.length);
       expect(first.map((i) => vocabulary[i]!.name)).toEqual(expected);
     }
@@ -129,7 +129,7 @@ describe("scores", () => {
   it("are exported as the record that the command line prints", () => {
     const track = newTrack(1, null, "a.mp3");
     track.state = "done";
-    track.heard = {
+    track.result = {
       taggram: Float32Array.from(scores),
       scores: Float32Array.from(scores),
       startsSeconds: [0],
@@ -145,12 +145,12 @@ describe("scores", () => {
 });
 
 describe("an MP3's header", () => {
-  it.each(Object.entries(numbers.mp3_samples))("of %s tells how many samples are music", (name, samples) => {
+  it.each(Object.entries(numbers.mp3_samples))("of %s has the number of music samples", (name, samples) => {
     const file = new Uint8Array(readFileSync(new URL(`../../examples/clips/${name}`, import.meta.url)));
     const at = id3Size(file);
     expect(gapless(file.subarray(at, at + 8192)).keep).toBe(samples);
   });
-  it("that is none tells nothing", () => {
+  it("of another kind has no numbers", () => {
     expect(gapless(new Uint8Array(5000))).toEqual({ skip: 0, keep: null });
     expect(gapless(new Uint8Array(0))).toEqual({ skip: 0, keep: null });
     expect(id3Size(new Uint8Array(2))).toBe(0);

@@ -25,8 +25,8 @@ from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
 from earmark.datasets.subset import training_subset
 from earmark.evaluation.report import Report, make_report
+from earmark.evaluation.report_page import to_markdown
 from earmark.evaluation.scores import ScoreTable
-from earmark.report.evaluation_page import to_markdown
 
 MODEL_NAME = "gbt"
 RUN_FORMAT = 1

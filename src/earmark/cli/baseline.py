@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import (
     DatasetRoot,
@@ -26,13 +27,13 @@ def baseline(
     root: DatasetRoot,
     out: Annotated[Path, out_option("Folder for scores, report and the table of the trees.")],
     protocol: Protocol = None,
-    split: Annotated[str, typer.Option("--split", help="Measured on: train, validation or test.")] = "test",
+    split: Annotated[str, Option("--split", help="Measured on: train, validation or test.")] = "test",
     seed: Annotated[int, seed_option("Of the trees, the share and the intervals.")] = 0,
     train_share: Annotated[
-        float, typer.Option("--train-share", help="Part of the training clips to learn from; parts are nested.")
+        float, Option("--train-share", help="Part of the training clips to learn from; parts are nested.")
     ] = 1.0,
     features_cache: Annotated[
-        Path | None, typer.Option("--features-cache", help="Where features are kept. Default: OUT/features.")
+        Path | None, Option("--features-cache", help="Where features are kept. Default: OUT/features.")
     ] = None,
     resamples: Resamples = 1000,
     jobs: Jobs = None,
@@ -75,7 +76,7 @@ def baseline(
         )
     for warning in () if quiet else report.warnings:
         messages.print(f"note: {warning}", markup=False)
-    typer.echo(
+    click.echo(
         f"{loaded.name} ({loaded.protocol}, {split}): {report.n_clips} clips, learned from "
         f"{report.about['train_clips']}"
     )
@@ -83,8 +84,8 @@ def baseline(
         if metric.tag is None:
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
             ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
-            typer.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
+            click.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
     for name, tags in report.undefined.items():
         if tags:
-            typer.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
-    typer.echo(f"{out / 'report.md'}")
+            click.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
+    click.echo(f"{out / 'report.md'}")

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.options import Resamples, Seed, format_option
 
 _FORMATS = ("text", "json")
@@ -16,7 +17,7 @@ _FORMATS = ("text", "json")
 def compare(
     models: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="MODEL...",
             help="Scores files of two or more models; the first is what the others are compared with. Several "
             "trainings of one model: their files, with commas between.",
@@ -24,9 +25,9 @@ def compare(
     ],
     groups: Annotated[
         str | None,
-        typer.Option("--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs."),
+        Option("--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs."),
     ] = None,
-    per_tag: Annotated[bool, typer.Option("--per-tag", help="Compare every tag, too.")] = False,
+    per_tag: Annotated[bool, Option("--per-tag", help="Compare every tag, too.")] = False,
     resamples: Resamples = 1000,
     seed: Seed = 0,
     output_format: Annotated[str, format_option("text or json.")] = "text",
@@ -69,23 +70,23 @@ def compare(
         ]
     if output_format == "json":
         documents = [json.loads(one.to_json()) for one in found]
-        typer.echo(json.dumps({"format": 1, "comparisons": documents}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"format": 1, "comparisons": documents}, indent=2, ensure_ascii=False))
         return
     for one in found:
         runs = f" ({one.n_runs_a} and {one.n_runs_b} trainings)" if one.n_runs_a + one.n_runs_b > 2 else ""
         where = ", ".join(word for word in (one.dataset, one.protocol, one.split) if word)
-        typer.echo(f"{one.a} (A) and {one.b} (B){runs} on {where or 'the same clips'}, {one.n_clips} clips")
+        click.echo(f"{one.a} (A) and {one.b} (B){runs} on {where or 'the same clips'}, {one.n_clips} clips")
         for gap in one.gaps:
             if gap.tag is not None and not per_tag:
                 continue
             name = f"{metric_label(gap.metric)}, {gap.tag or 'macro'}"
             both = "" if gap.a is None or gap.b is None else f"  A {gap.a:.4f}  B {gap.b:.4f}"
-            typer.echo(f"  {name:<24}{both}  {one.sentence(gap.metric, gap.tag)}")
+            click.echo(f"  {name:<24}{both}  {one.sentence(gap.metric, gap.tag)}")
         for metric, tags in one.undefined.items():
             if tags:
-                typer.echo(f"  undefined {metric_label(metric)}: {', '.join(tags)}")
+                click.echo(f"  undefined {metric_label(metric)}: {', '.join(tags)}")
         drawn = f"{one.n_groups} {one.resampled}s" + (" and over trainings" if runs else "")
-        typer.echo(
+        click.echo(
             f"  {one.level:.0%} intervals of the difference, bootstrap over {drawn} ({one.n_resamples} resamples)"
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from earmark.cli.exit_codes import EXIT_BROKEN_PIPE
 
@@ -62,7 +62,7 @@ def exit_on_broken_pipe() -> Iterator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
-        raise typer.Exit(EXIT_BROKEN_PIPE) from None
+        raise click.exceptions.Exit(EXIT_BROKEN_PIPE) from None
 
 
 def silence_stdout() -> None:

@@ -6,43 +6,35 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
+from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
-app = typer.Typer(no_args_is_help=True, help="Make a small network from the labels of trained ones.")
-
-Sets = Annotated[Path, typer.Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")]
+Sets = Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")]
 Page = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
+    Path | None, Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
 ]
 
 
-@app.callback()
-def distill() -> None:
-    """Make a small network from the labels of trained ones."""
-
-
-@app.command(no_args_is_help=True)
 def label(
-    plan: Annotated[Path, typer.Option("--plan", metavar="FILE.yaml", help="Teachers and the student's tags.")],
-    songs: Annotated[
-        Path, typer.Option("--songs", metavar="FILE", help="Table of music: path, split, group and more.")
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the sets are kept: 115 MB per hour.")],
+    plan: Annotated[Path, Option("--plan", metavar="FILE.yaml", help="Teachers and the student's tags.")],
+    songs: Annotated[Path, Option("--songs", metavar="FILE", help="Table of music: path, split, group and more.")],
+    out: Annotated[Path, Option("--out", metavar="DIR", help="Where the sets are kept: 115 MB per hour.")],
     weights: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--weights",
             metavar="DIR",
             help="Folder with published weights. Default: those that `earmark models pull` has downloaded.",
             show_default=False,
         ),
     ] = None,
-    hours: Annotated[float, typer.Option("--hours", min=0, help="Hours of augmented audio.")] = 80.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which augmented audio.")] = 0,
+    hours: Annotated[float, Option("--hours", min=0, help="Hours of augmented audio.")] = 80.0,
+    seed: Annotated[int, Option("--seed", min=0, help="Which augmented audio.")] = 0,
     part: Annotated[
-        str, typer.Option("--part", metavar="I/N", help="Of N processes side by side, this is the I-th.")
+        str, Option("--part", metavar="I/N", help="Of N processes side by side, this is the I-th.")
     ] = "1/1",
 ) -> None:
     """Label music with trained networks, for a student to learn from.
@@ -77,17 +69,16 @@ def label(
             n_examples = len(done.shard.recipes)
             speed = n_examples * EXAMPLE_HOURS * 3600 / max(done.seconds, 1e-9)
             left = (time.monotonic() - started) / n_made * (n_mine - n_done)
-            typer.echo(
+            click.echo(
                 f"{n_done}/{n_mine}  {done.shard.set_name} {done.shard.number:05d}: {n_examples} examples, "
                 f"{speed:.0f} x real time; about {left / 60:.0f} min left",
                 err=True,
             )
-    typer.echo(f"{out}: {n_mine} shards are there")
+    click.echo(f"{out}: {n_mine} shards are there")
 
 
-@app.command(no_args_is_help=True)
 def teachers(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Written by `earmark distill label`.")],
+    folder: Annotated[Path, Argument(metavar="DIR", help="Written by `earmark distill label`.")],
     out: Page = None,
 ) -> None:
     """Compare the teachers: on known labels, alone and averaged, and with each other, tag by tag.
@@ -102,23 +93,22 @@ def teachers(
     _put(teacher_page(compare_teachers(LabelledSets.open(folder))), out)
 
 
-@app.command(no_args_is_help=True)
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe for students, or a YAML file.")],
+    recipe: Annotated[str, Argument(help="A recipe for students, or a YAML file.")],
     sets: Sets,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run; made where there is none.")],
+    out: Annotated[Path, Option("--out", metavar="DIR", help="Folder of the run; made where there is none.")],
     known_share: Annotated[
         float | None,
-        typer.Option(
+        Option(
             "--known-share", min=0, max=1, help="How much known labels count beside the teachers.", show_default="half"
         ),
     ] = None,
     override: Annotated[
-        list[str] | None, typer.Option("--override", "-o", metavar="KEY=VALUE", help="Change a value of the recipe.")
+        list[str] | None, Option("--override", "-o", metavar="KEY=VALUE", help="Change a value of the recipe.")
     ] = None,
     parts: Annotated[
         int | None,
-        typer.Option(
+        Option(
             "--parts",
             min=1,
             help="Cut examples of 29.1 s into so many, each with labels of its own.",
@@ -127,16 +117,16 @@ def train(
     ] = None,
     hours: Annotated[
         float | None,
-        typer.Option("--hours", min=0, help="Learn from so much of the training set only.", show_default="all of it"),
+        Option("--hours", min=0, help="Learn from so much of the training set only.", show_default="all of it"),
     ] = None,
     begin: Annotated[
         Path | None,
-        typer.Option(metavar="CHECKPOINT", help="Begin with the weights of another run.", show_default="fresh ones"),
+        Option(metavar="CHECKPOINT", help="Begin with the weights of another run.", show_default="fresh ones"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Continue the run in that folder.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
-    """Train a student on labelled sets: [bold]earmark train[/bold] with options for them.
+    """Train a student on labelled sets: earmark train with options for them.
 
     \b
     Examples:
@@ -160,9 +150,8 @@ def train(
     )
 
 
-@app.command(no_args_is_help=True)
 def compare(
-    checkpoints: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT...", help="Of students: RUN/checkpoint.")],
+    checkpoints: Annotated[list[Path], Argument(metavar="CHECKPOINT...", help="Of students: RUN/checkpoint.")],
     sets: Sets,
     out: Page = None,
 ) -> None:
@@ -177,26 +166,23 @@ def compare(
     _put(student_page(compare_students(checkpoints, sets), "earmark distill compare"), out)
 
 
-@app.command(no_args_is_help=True)
 def finish(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of a student: RUN/checkpoint.")],
+    checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT", help="Of a student: RUN/checkpoint.")],
     sets: Sets,
-    card: Annotated[
-        Path, typer.Option("--card", metavar="FILE.json", help="Name, description, licence, limits, citations.")
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoint, ONNX file and page.")],
+    card: Annotated[Path, Option("--card", metavar="FILE.json", help="Name, description, licence, limits, citations.")],
+    out: Annotated[Path, Option("--out", metavar="DIR", help="Folder for checkpoint, ONNX file and page.")],
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="Measure the test split of this dataset, too.", show_default="none"),
+        Option("--dataset", help="Measure the test split of this dataset, too.", show_default="none"),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option("--root", metavar="DIR", help="Where that dataset is.", show_default=False)
+        Path | None, Option("--root", metavar="DIR", help="Where that dataset is.", show_default=False)
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option("--protocol", help="Its protocol.", show_default="the one that fits")
+        str | None, Option("--protocol", help="Its protocol.", show_default="the one that fits")
     ] = None,
     weights: Annotated[
-        str, typer.Option(metavar="float32|float16|int8", help="How the ONNX file stores the weights.")
+        str, Option(metavar="float32|float16|int8", help="How the ONNX file stores the weights.")
     ] = "float16",
 ) -> None:
     """Make a model for use from a student: calibrate, export, measure, and write its page.
@@ -229,11 +215,11 @@ def finish(
             read_card_text(card),
             dataset=None if dataset is None or root is None else load_dataset(dataset, root, protocol),
             weights=weights,  # type: ignore[arg-type]
-            on_step=typer.echo,
+            on_step=click.echo,
         )
         page = out / f"{release.card.name}.md"
         write_atomic(page, model_page(release, "earmark distill finish").encode())
-        typer.echo(str(page))
+        click.echo(str(page))
 
 
 def _put(page: str, out: Path | None) -> None:
@@ -241,10 +227,10 @@ def _put(page: str, out: Path | None) -> None:
     from earmark.core.atomic_files import write_atomic
 
     if out is None:
-        typer.echo(page, nl=False)
+        click.echo(page, nl=False)
     else:
         write_atomic(out, page.encode())
-        typer.echo(str(out))
+        click.echo(str(out))
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -254,3 +240,32 @@ def _part(text: str) -> tuple[int, int]:
     if match is None:
         raise ConfigError(f"--part {text!r}: must be I/N, for instance 1/2")
     return int(match[1]), int(match[2])
+
+
+group = lazy_group(
+    "distill",
+    "Make a small network from the labels of trained ones.",
+    (
+        Entry("label", "earmark.cli.distill:label", "Label music with trained networks, for a student to learn from."),
+        Entry(
+            "teachers",
+            "earmark.cli.distill:teachers",
+            "Compare the teachers: on known labels, alone and averaged, and with each other, tag by tag.",
+        ),
+        Entry(
+            "train",
+            "earmark.cli.distill:train",
+            "Train a student on labelled sets: earmark train with options for them.",
+        ),
+        Entry(
+            "compare",
+            "earmark.cli.distill:compare",
+            "Compare students: agreement with their teachers, known labels, weights and multiplications.",
+        ),
+        Entry(
+            "finish",
+            "earmark.cli.distill:finish",
+            "Make a model for use from a student: calibrate, export, measure, and write its page.",
+        ),
+    ),
+)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import (
     GROUPS_DEFAULT,
@@ -27,24 +28,22 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="A checkpoint folder, an .onnx file, or the name of an installed model.")
-    ],
+    model: Annotated[str, Argument(help="A checkpoint folder, an .onnx file, or the name of an installed model.")],
     dataset: LabelledDataset,
     root: DatasetRoot,
     out: Annotated[Path, out_option("Folder for scores.parquet, report.json and report.md.")],
     protocol: Protocol = None,
-    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    split: Annotated[str, Option("--split", help="train, validation or test.")] = "test",
     groups: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--groups",
             help=f"Draw artist, song or clip. {GROUPS_DEFAULT}",
         ),
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--threshold",
             help="For precision, recall and F1: a number, a card.json, or a scores file (of validation clips) whose best "
             "F1 sets each tag's. Default: the model's card.",
@@ -53,10 +52,10 @@ def evaluate(
     resamples: Resamples = 1000,
     seed: Seed = 0,
     html: Annotated[
-        bool, typer.Option("--html", help="Write report.html, too: one page with figures and players, for a browser.")
+        bool, Option("--html", help="Write report.html, too: one page with figures and players, for a browser.")
     ] = False,
     embed_audio: Annotated[
-        bool, typer.Option("--embed-audio", help="With --html: put the beginning of the clips shown into the page.")
+        bool, Option("--embed-audio", help="With --html: put the beginning of the clips shown into the page.")
     ] = False,
     jobs: Jobs = None,
     quiet: Quiet = False,
@@ -106,18 +105,18 @@ def evaluate(
         notes = _write_page(out, model, loaded, report, embed_audio) if html else []
     for warning in () if quiet else (*report.warnings, *notes):
         messages.print(f"note: {warning}", markup=False)
-    typer.echo(f"{loaded.name} ({loaded.protocol}, {split}): {report.n_clips} clips, {report.n_groups} groups")
+    click.echo(f"{loaded.name} ({loaded.protocol}, {split}): {report.n_clips} clips, {report.n_groups} groups")
     for metric in report.metrics:
         if metric.tag is None:
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
             ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
-            typer.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
+            click.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
     for name, tags in report.undefined.items():
         if tags:
-            typer.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
-    typer.echo(f"{out / 'report.md'}")
+            click.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
+    click.echo(f"{out / 'report.md'}")
     if html:
-        typer.echo(f"{out / 'report.html'}")
+        click.echo(f"{out / 'report.html'}")
 
 
 def _write_page(out: Path, model: str, dataset: Dataset, report: Report, embed_audio: bool) -> list[str]:

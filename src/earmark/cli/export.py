@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
+
+from earmark.cli.commands import Argument, Option
 
 if TYPE_CHECKING:
     from earmark.core.card import Metric
@@ -14,12 +16,12 @@ if TYPE_CHECKING:
 def export(
     checkpoint: Annotated[
         Path,
-        typer.Argument(metavar="CHECKPOINT", help="Folder with model.safetensors and card.json.", show_default=False),
+        Argument(metavar="CHECKPOINT", help="Folder with model.safetensors and card.json.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE.onnx", help="What to write; its card goes beside it as .json.")],
+    out: Annotated[Path, Option(metavar="FILE.onnx", help="What to write; its card goes beside it as .json.")],
     check_audio: Annotated[
         list[Path] | None,
-        typer.Option(
+        Option(
             metavar="PATH",
             help="Audio on which ONNX Runtime must agree with PyTorch; may be given more than once.",
             show_default="made-up noise, sweep, chord, clicks",
@@ -27,14 +29,14 @@ def export(
     ] = None,
     weights: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="float32|float16|int8",
             help="How the file keeps them: half or a quarter of the size; computation stays in single precision.",
         ),
     ] = "float32",
     report_file: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--report",
             metavar="report.json",
             help="What `earmark evaluate` measured for this checkpoint; its figures go into the card.",
@@ -43,7 +45,7 @@ def export(
     ] = None,
     calibrate: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="SCORES.parquet",
             help="Scores of this checkpoint on held-out clips, of `earmark evaluate`: makes scores mean what they say.",
             show_default=False,
@@ -51,7 +53,7 @@ def export(
     ] = None,
     rules: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="usual|FILE.json",
             help="Tags that exclude or need each other: by their names, or as `rules` of a card.",
             show_default="those of the card",
@@ -91,7 +93,7 @@ def export(
 
         card, notes = calibrated_card(card, read_scores(calibrate))
         for note in notes:
-            typer.echo(f"note: {note}", err=True)
+            click.echo(f"note: {note}", err=True)
     if rules is not None:
         from earmark.core.tag_constraints import usual_rules
 
@@ -103,7 +105,7 @@ def export(
     report = export_onnx(model, card, out, windows, weights)  # type: ignore[arg-type]
     size = f"{report.size_bytes / 1e6:.1f} MB, {len(card.vocabulary)} tags, card in {report.card_path.name}"
     parity = f"at most {report.max_abs_difference:.1e} from PyTorch on {report.n_windows} windows"
-    typer.echo(f"{report.path}: {size}; {parity}")
+    click.echo(f"{report.path}: {size}; {parity}")
 
 
 def _metrics(report: Path) -> tuple[Metric, ...]:

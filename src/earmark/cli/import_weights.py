@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.optional_dependencies import require_extra
 
 
 def import_weights(
     file: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="FILE",
             help="A published file: musicnn or its VGG as Keras HDF5; FCN, CRNN or musicnn as PyTorch state dict.",
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for checkpoint, ONNX file and cards.")],
+    out: Annotated[Path, Option(metavar="DIR", help="Folder for checkpoint, ONNX file and cards.")],
 ) -> None:
     """Import published weights, recognised by the file's content.
 
@@ -31,6 +32,6 @@ def import_weights(
     from earmark.importers.convert import convert_weights
 
     card, report = convert_weights(file, out)
-    typer.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
-    typer.echo(f"{out}: checkpoint; PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
-    typer.echo(f"earmark tag --model {report.path} PATH...")
+    click.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
+    click.echo(f"{out}: checkpoint; PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
+    click.echo(f"earmark tag --model {report.path} PATH...")

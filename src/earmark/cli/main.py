@@ -6,16 +6,19 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Option
+from earmark.cli.completion import completion_script
 from earmark.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
-from earmark.cli.lazy_group import Entry, LazyGroup
+from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.text import printable
 from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
 from earmark.core.plugins import load_plugins
 from earmark.core.version import __version__
 
 _RESEARCH = "For researchers"
+EPILOG = "Start with: earmark tag song.mp3   Exit codes: 0 all done, 1 something failed, 2 wrong usage."
 COMMANDS = (
     Entry(
         "tag",
@@ -32,7 +35,7 @@ COMMANDS = (
     Entry("models", "earmark.cli.models:group", "Models: list them, read their cards, fetch published ones."),
     Entry("cluster", "earmark.cli.cluster:group", "A million tracks: tag, prepare and train on a Ray cluster."),
     Entry("data", "earmark.cli.data:group", "Datasets: list them, check what lies on the disk, prepare it.", _RESEARCH),
-    Entry("distill", "earmark.cli.distill:app", "Make a small network from the labels of trained ones.", _RESEARCH),
+    Entry("distill", "earmark.cli.distill:group", "Make a small network from the labels of trained ones.", _RESEARCH),
     Entry("train", "earmark.cli.train.train:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),
     Entry("tune", "earmark.cli.tune.tune:tune", "Search for good values of a recipe's hyper-parameters.", _RESEARCH),
     Entry(
@@ -67,7 +70,7 @@ COMMANDS = (
     ),
     Entry(
         "analyze",
-        "earmark.cli.analyze:app",
+        "earmark.cli.analyze:group",
         "Draw what networks learned and where they fail: PNG, SVG, and the numbers behind them as CSV.",
         _RESEARCH,
     ),
@@ -87,35 +90,37 @@ COMMANDS = (
 """The commands, in the order of the help. A new one is a line here and a file of its own."""
 
 
-class _Commands(LazyGroup):
-    entries = COMMANDS
-
-
-app = typer.Typer(
-    name="earmark",
-    cls=_Commands,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: [bold]earmark tag song.mp3[/bold]   Exit codes: 0 all done, 1 something failed, 2 wrong usage.",
-)
-
-
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
-        typer.echo(f"earmark {__version__}")
-        raise typer.Exit
+        click.echo(f"earmark {__version__}")
+        raise click.exceptions.Exit
+    return wanted
 
 
-@app.callback()
+def _completion(shell: str | None) -> str | None:
+    if shell is not None:
+        click.echo(completion_script(shell, app))
+        raise click.exceptions.Exit
+    return shell
+
+
 def main(
     version: Annotated[  # noqa: ARG001 - the callback has done it
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool, Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
+    show_completion: Annotated[  # noqa: ARG001
+        str | None,
+        Option(
+            "--show-completion",
+            metavar="SHELL",
+            callback=_completion,
+            is_eager=True,
+            help="Print the script that completes commands and options in bash, zsh or fish, and stop.",
+        ),
+    ] = None,
     plugin: Annotated[
         list[Path] | None,
-        typer.Option(
+        Option(
             "--plugin",
             metavar="FILE",
             help="Python file that registers models, datasets, importers or tag formats; repeatable. "
@@ -127,13 +132,16 @@ def main(
     load_plugins(plugin or ())
 
 
+app = lazy_group("earmark", main, COMMANDS, epilog=EPILOG)
+
+
 def run() -> None:
     """Entry point of the `earmark` command."""
     for stream in (sys.stdout, sys.stderr):
         # File names need not be valid UTF-8, and a terminal need not speak it: never die of a name.
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     try:
-        app()
+        app(prog_name="earmark")
     except EarmarkError as error:
         for line in str(error).splitlines():
             print(f"earmark: {line}", file=sys.stderr)

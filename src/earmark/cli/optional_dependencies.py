@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import typer
+import click
 
 from earmark.core.errors import MissingExtraError
 
@@ -26,4 +26,4 @@ def exit_on_interrupt(advice: str | None) -> Iterator[None]:
     except KeyboardInterrupt:
         if advice is not None:
             print(f"earmark: stopped; {advice}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None

@@ -13,7 +13,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+import click
+
+from earmark.cli.commands import Argument, Option
 
 
 class TextFormat(StrEnum):
@@ -42,7 +44,7 @@ def at_least(least: int) -> Callable[[int | None], int | None]:
 
     def check(value: int | None) -> int | None:
         if value is not None and value < least:
-            raise typer.BadParameter(f"{value} is not a whole number of at least {least}")
+            raise click.BadParameter(f"{value} is not a whole number of at least {least}")
         return value
 
     return check
@@ -53,50 +55,50 @@ def _check_windows(value: int | None) -> int | None:
         from earmark.tagging.tagger import MOST_SPARSE_WINDOWS
 
         if not 1 <= value <= MOST_SPARSE_WINDOWS:
-            raise typer.BadParameter(f"{value} is not a whole number from 1 to {MOST_SPARSE_WINDOWS}")
+            raise click.BadParameter(f"{value} is not a whole number from 1 to {MOST_SPARSE_WINDOWS}")
     return value
 
 
 def jobs_option(help_text: str, show_default: str = "one per core") -> Any:
     """``--jobs N``, for a parameter of type ``int | None``."""
-    return typer.Option(
+    return Option(
         "--jobs", "-j", callback=at_least(1), metavar="N", help=help_text, show_default=show_default
     )  # fmt: skip
 
 
 def quiet_option(help_text: str) -> Any:
     """``--quiet``, for a parameter of type ``bool``."""
-    return typer.Option("--quiet", "-q", help=help_text)
+    return Option("--quiet", "-q", help=help_text)
 
 
 def model_option(help_text: str, show_default: str = "the bundled one") -> Any:
     """``--model NAME|FILE``, for a parameter of type ``str | None``."""
-    return typer.Option("--model", metavar="NAME|FILE", help=help_text, show_default=show_default)
+    return Option("--model", metavar="NAME|FILE", help=help_text, show_default=show_default)
 
 
 def windows_option(help_text: str) -> Any:
     """``--windows N``, for a parameter of type ``int | None``."""
-    return typer.Option("--windows", callback=_check_windows, metavar="N", help=help_text, show_default="all")
+    return Option("--windows", callback=_check_windows, metavar="N", help=help_text, show_default="all")
 
 
 def out_option(help_text: str) -> Any:
     """``--out``, for a parameter of type ``Path`` or ``str``."""
-    return typer.Option("--out", help=help_text)
+    return Option("--out", help=help_text)
 
 
 def seed_option(help_text: str) -> Any:
     """``--seed``, for a parameter of type ``int``."""
-    return typer.Option("--seed", min=0, help=help_text)
+    return Option("--seed", min=0, help=help_text)
 
 
 def resamples_option(least: int = 1, more: str = "") -> Any:
     """``--resamples``, for a parameter of type ``int``."""
-    return typer.Option("--resamples", min=least, help=f"Draws behind the 95 % intervals{more}.")
+    return Option("--resamples", min=least, help=f"Draws behind the 95 % intervals{more}.")
 
 
 def format_option(help_text: str) -> Any:
     """``--format``, for a parameter of a StrEnum's type."""
-    return typer.Option("--format", help=help_text)
+    return Option("--format", help=help_text)
 
 
 Jobs = Annotated[int | None, jobs_option("Files read side by side.")]
@@ -106,17 +108,17 @@ QuietSummary = Annotated[bool, quiet_option("No progress and no summary; errors 
 Format = Annotated[TextFormat, format_option("text for people, json for programs.")]
 Resamples = Annotated[int, resamples_option()]
 Seed = Annotated[int, seed_option("Of these draws.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
+Device = Annotated[str, Option("--device", help="auto, cpu, cuda or mps.")]
+Force = Annotated[bool, Option("--force", help="Replace FILE if it exists.")]
 
 # tagging
 Model = Annotated[str | None, model_option("Which model: a name from `earmark models list`, or an .onnx file.")]
 DamagedFiles = Annotated[
-    Damaged, typer.Option("--damaged", help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
+    Damaged, Option("--damaged", help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
 ]  # fmt: skip
 IndexFile = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--index",
         metavar="FILE",
         envvar="EARMARK_INDEX",
@@ -126,33 +128,33 @@ IndexFile = Annotated[
 ]
 
 # datasets
-DatasetName = Annotated[str, typer.Argument(help="One of `earmark data list`.")]
+DatasetName = Annotated[str, Argument(help="One of `earmark data list`.")]
 LabelledDataset = Annotated[
-    str, typer.Option("--dataset", help="One of `earmark data list`; manifest for a table of your own.")
+    str, Option("--dataset", help="One of `earmark data list`; manifest for a table of your own.")
 ]
-DatasetRoot = Annotated[Path, typer.Option("--root", help="The dataset's folder; for a manifest the table itself.")]
+DatasetRoot = Annotated[Path, Option("--root", help="The dataset's folder; for a manifest the table itself.")]
 Protocol = Annotated[
-    str | None, typer.Option("--protocol", help="A named split. Default: the one that fits the files under --root.")
+    str | None, Option("--protocol", help="A named split. Default: the one that fits the files under --root.")
 ]
 GROUPS_DEFAULT = "Default: artists where all are known, else songs, else clips."
 
 # shards
 Protocols = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--protocol",
-        help="A named split, whose clips are prepared; may be repeated; [bold]all[/bold] for every one of the "
+        help="A named split, whose clips are prepared; may be repeated; all for every one of the "
         "dataset. Default: the one that fits the files under --root.",
         show_default=False,
     ),
 ]
 ShardAudioKind = Annotated[
-    ShardAudio, typer.Option("--audio", help="flac: mono, 16 bits, at --rate. original: the files as they are.")
+    ShardAudio, Option("--audio", help="flac: mono, 16 bits, at --rate. original: the files as they are.")
 ]
-Rate = Annotated[int | None, typer.Option("--rate", help="Sample rate of the FLAC audio in Hz. Default: 16000.")]
-ShardMegabytes = Annotated[float | None, typer.Option("--shard-mb", help="Size of a shard in MB, about. Default: 256.")]
+Rate = Annotated[int | None, Option("--rate", help="Sample rate of the FLAC audio in Hz. Default: 16000.")]
+ShardMegabytes = Annotated[float | None, Option("--shard-mb", help="Size of a shard in MB, about. Default: 256.")]
 RetryFailedClips = Annotated[
-    bool, typer.Option("--retry-failed", help="Try the clips of failed.csv again; only their shards are rewritten.")
+    bool, Option("--retry-failed", help="Try the clips of failed.csv again; only their shards are rewritten.")
 ]
 DEFAULT_RATE_HZ = 16_000
 
@@ -176,10 +178,10 @@ def _list_recipes(wanted: bool) -> None:
     names = list_recipes()
     width = max(map(len, names))
     for paper, group in groupby(sorted(names, key=_paper), key=_paper):
-        typer.echo(f"{paper}:" if paper else "of earmark itself:")
+        click.echo(f"{paper}:" if paper else "of earmark itself:")
         for name in group:
-            typer.echo(f"  {name:{width}}  {recipe_summary(name)}")
-    raise typer.Exit
+            click.echo(f"  {name:{width}}  {recipe_summary(name)}")
+    raise click.exceptions.Exit
 
 
 def _paper(name: str) -> str:
@@ -193,20 +195,20 @@ def with_root(override: list[str] | None, root: Path | None) -> list[str]:
 
 Recipe = Annotated[
     str,
-    typer.Argument(help="A recipe that comes with earmark (e.g. [bold]first[/bold], see --list), or a YAML file."),
+    Argument(help="A recipe that comes with earmark (e.g. first, see --list), or a YAML file."),
 ]
-RecipeRoot = Annotated[str | None, typer.Option("--root", help="The dataset's folder; short for -o data.root=DIR.")]
+RecipeRoot = Annotated[str | None, Option("--root", help="The dataset's folder; short for -o data.root=DIR.")]
 Override = Annotated[
     list[str] | None,
-    typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),
+    Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")]
+Resume = Annotated[bool, Option("--resume", help="Continue the run in --out.")]
 TensorBoard = Annotated[
-    bool, typer.Option("--tensorboard/--no-tensorboard", help="Write OUT/tensorboard, beside OUT/log.csv.")
+    bool, Option("--tensorboard/--no-tensorboard", help="Write OUT/tensorboard, beside OUT/log.csv.")
 ]
 MeasureTraining = Annotated[
     int,
-    typer.Option(
+    Option(
         "--measure-training",
         metavar="N",
         min=0,
@@ -214,13 +216,13 @@ MeasureTraining = Annotated[
     ),
 ]
 ListRecipes = Annotated[
-    bool, typer.Option("--list", callback=_list_recipes, is_eager=True, help="List the recipes and stop.")
+    bool, Option("--list", callback=_list_recipes, is_eager=True, help="List the recipes and stop.")
 ]
 Shards = Annotated[
     Path | None,
-    typer.Option("--shards", help="Read audio from shards that [bold]earmark data prepare[/bold] has made."),
+    Option("--shards", help="Read audio from shards that earmark data prepare has made."),
 ]
 ClusterAddress = Annotated[
     str,
-    typer.Option("--address", help="[bold]auto[/bold]: this machine's cluster; [bold]local[/bold]; or HOST:PORT."),
+    Option("--address", help="auto: this machine's cluster; local; or HOST:PORT."),
 ]

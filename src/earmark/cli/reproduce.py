@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import Device, Quiet, Resamples, jobs_option, out_option
 
@@ -20,34 +21,30 @@ if TYPE_CHECKING:
 def reproduce(
     key: Annotated[
         str | None,
-        typer.Argument(
-            metavar="PAPER", help="dieleman2014, bristol, kim2018, pons2017, ensemble (see --list), or default."
-        ),
+        Argument(metavar="PAPER", help="dieleman2014, bristol, kim2018, pons2017, ensemble (see --list), or default."),
     ] = None,
     out: Annotated[Path | None, out_option("Folder of all papers' runs and results.")] = None,
-    root: Annotated[Path | None, typer.Option("--root", help="Where the dataset lies.")] = None,
+    root: Annotated[Path | None, Option("--root", help="Where the dataset lies.")] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Train and measure on this dataset. Default: the paper's own.")
+        str | None, Option("--dataset", help="Train and measure on this dataset. Default: the paper's own.")
     ] = None,
     rows: Annotated[
-        str, typer.Option("--rows", metavar="PATTERNS", help="Only these rows, e.g. 'raw-*,spectrogram-256-256'.")
+        str, Option("--rows", metavar="PATTERNS", help="Only these rows, e.g. 'raw-*,spectrogram-256-256'.")
     ] = "",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each row.")] = 3,
+    seeds: Annotated[int, Option("--seeds", min=1, help="Runs of each row.")] = 3,
     override: Annotated[
         list[str] | None,
-        typer.Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes; may be repeated."),
+        Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes; may be repeated."),
     ] = None,
     hours: Annotated[
         float | None,
-        typer.Option("--hours", min=0.1, help="Of default alone: so much labelled audio; the bundled model had 35."),
+        Option("--hours", min=0.1, help="Of default alone: so much labelled audio; the bundled model had 35."),
     ] = None,
     jobs: Annotated[int | None, jobs_option("Runs side by side.", "one per core, one on a GPU")] = None,
     device: Device = "auto",
     resamples: Resamples = 2000,
-    show: Annotated[
-        bool, typer.Option("--list", help="List tables and rows, of all papers or of PAPER, and stop.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and stop.")] = False,
+    show: Annotated[bool, Option("--list", help="List tables and rows, of all papers or of PAPER, and stop.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Say what would be run, and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train and measure the rows of a paper's tables; the paper's numbers stand beside. Or make the default model.
@@ -109,7 +106,7 @@ def reproduce(
     )
     if dry_run:
         for task in tasks:
-            typer.echo(f"{task.name}: {'done' if task.done() else task.folder}")
+            click.echo(f"{task.name}: {'done' if task.done() else task.folder}")
         return
     messages = stderr_console(quiet=quiet)
     with exit_on_interrupt("the same command goes on where it was stopped"):
@@ -117,13 +114,13 @@ def reproduce(
         watcher = _Watcher(messages, tasks)
         over = run(tasks, jobs=jobs, on_done=watcher.done)
         if all(finished.document is None for finished in over):
-            raise typer.Exit(1)  # each has said why
+            raise click.exceptions.Exit(1)  # each has said why
         found = results.collect(tables, tasks, n_resamples=resamples)
         results.write_results(found, out / key)
-    typer.echo(page.to_markdown(found))
+    click.echo(page.to_markdown(found))
     messages.print(f"{out / key / results.PAGE_NAME}", markup=False)
     if any(finished.document is None for finished in over):
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _make_default(
@@ -158,7 +155,7 @@ def _make_default(
     except KeyboardInterrupt:
         code = process.wait()  # Ctrl-C reaches it as well, and it says how to go on
     if code:
-        raise typer.Exit(code)
+        raise click.exceptions.Exit(code)
 
 
 class _Watcher:
@@ -183,7 +180,7 @@ class _Watcher:
         left = spent / (self.n_over - self.n_before) * (self.n_tasks - self.n_over)
         where = f"{self.n_over}/{self.n_tasks}"
         if finished.document is None:  # told with --quiet, too
-            typer.echo(f"{where}  {finished.task.name}: failed: {finished.error}", err=True)
+            click.echo(f"{where}  {finished.task.name}: failed: {finished.error}", err=True)
         else:
             self.messages.print(
                 f"{where}  {finished.task.name}: {finished.document['seconds']:.0f} s; about {left / 60:.0f} min left",
@@ -205,9 +202,9 @@ def _list(key: str | None) -> None:
     for paper in [key] if key else list_papers():
         tables = load_tables(paper)
         own = f"{tables.dataset}, {tables.protocol}" if tables.protocol else "a table of your own"
-        typer.echo(f"{paper}: {tables.title}\n  paper's dataset: {own}")
+        click.echo(f"{paper}: {tables.title}\n  paper's dataset: {own}")
         for table in tables.tables:
-            typer.echo(f"  {table.title}")
+            click.echo(f"  {table.title}")
             for row in table.rows:
                 said = ", ".join(f"{name} {value:g}" for name, value in row.reported.items())
-                typer.echo(f"    {row.row:<28} {row.label:<36} {said}")
+                click.echo(f"    {row.row:<28} {row.label:<36} {said}")

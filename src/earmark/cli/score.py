@@ -6,8 +6,9 @@ from contextlib import nullcontext as _nothing
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import GROUPS_DEFAULT, Seed, format_option, out_option, quiet_option, resamples_option
 
@@ -15,13 +16,13 @@ _FORMATS = ("text", "json")
 
 
 def score(
-    scores: Annotated[Path, typer.Argument(help="Table of scores: CSV, TSV or Parquet.")],
+    scores: Annotated[Path, Argument(help="Table of scores: CSV, TSV or Parquet.")],
     labels: Annotated[
-        Path | None, typer.Argument(help="Table of labels. Not needed where the scores file has them, as ours do.")
+        Path | None, Argument(help="Table of labels. Not needed where the scores file has them, as ours do.")
     ] = None,
     groups: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--groups",
             help="What the intervals are drawn over: artist, song, clip, or a table clip -> artist or song. "
             f"{GROUPS_DEFAULT}",
@@ -29,16 +30,16 @@ def score(
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--threshold",
             help="For precision, recall and F1: a number, a model's card.json, or a scores file (of validation clips) "
             "whose best F1 sets each tag's.",
         ),
     ] = None,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Measure the clips and tags that both tables have.")
+        bool, Option("--allow-missing", help="Measure the clips and tags that both tables have.")
     ] = False,
-    per_tag: Annotated[bool, typer.Option("--per-tag", help="Show every tag, too.")] = False,
+    per_tag: Annotated[bool, Option("--per-tag", help="Show every tag, too.")] = False,
     resamples: Annotated[int, resamples_option(0, "; 0 for none")] = 1000,
     seed: Seed = 0,
     output_format: Annotated[str, format_option("text or json.")] = "text",
@@ -49,7 +50,7 @@ def score(
 
     A wide table names the clip in its first column and has a column a tag.
     A long one has the columns clip, tag and score or label. Labels are 0 or 1,
-    or empty where a clip is not labelled; a column "calm \\[regression]" holds
+    or empty where a clip is not labelled; a column "calm [regression]" holds
     degrees in 0..1. Clips are matched by name, in any order.
 
     \b
@@ -67,10 +68,10 @@ def score(
     require_extra("train", "`earmark score`", "pyarrow")
 
     from earmark.evaluation.report import make_report
+    from earmark.evaluation.report_page import bootstrap_line, title, to_lines
     from earmark.evaluation.run import write_results
     from earmark.evaluation.tables import match, read_groups, read_matrix, read_score_table
     from earmark.evaluation.thresholds import read_thresholds
-    from earmark.report.evaluation_page import bootstrap_line, title, to_lines
 
     messages = stderr_console()
     with exit_on_interrupt("nothing was written"):
@@ -100,9 +101,9 @@ def score(
     for warning in () if quiet else report.warnings:
         messages.print(f"note: {warning}", markup=False)
     if output_format == "json":
-        typer.echo(report.to_json(), nl=False)
+        click.echo(report.to_json(), nl=False)
         return
-    typer.echo(f"{title(report)}: {report.n_clips} clips, {len(table.vocabulary)} tags")
+    click.echo(f"{title(report)}: {report.n_clips} clips, {len(table.vocabulary)} tags")
     for line in to_lines(report, per_tag=per_tag):
-        typer.echo(line)
-    typer.echo(bootstrap_line(report))
+        click.echo(line)
+    click.echo(bootstrap_line(report))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+import click
+
+from earmark.cli.commands import Option
 
 _LIMITS = "Limits"
 _STOPPING = "Stopping"
@@ -14,15 +16,15 @@ SERVE_MODULES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 
 
 def serve(
-    ctx: typer.Context,
+    ctx: click.Context,
     host: Annotated[
         str,
-        typer.Option(envvar="EARMARK_SERVE_HOST", help="Address to listen on; 0.0.0.0 for all: then set a key."),
+        Option(envvar="EARMARK_SERVE_HOST", help="Address to listen on; 0.0.0.0 for all: then set a key."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="EARMARK_SERVE_PORT", help="Port; 0 for any free one.")] = 8000,
+    port: Annotated[int, Option(envvar="EARMARK_SERVE_PORT", help="Port; 0 for any free one.")] = 8000,
     model: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             envvar="EARMARK_SERVE_MODEL",
             metavar="NAME|FILE",
             help="A model to serve; again for more. The first is the default. In the environment: separated by blanks.",
@@ -31,7 +33,7 @@ def serve(
     ] = None,
     api_key: Annotated[
         str | None,
-        typer.Option(
+        Option(
             envvar="EARMARK_SERVE_API_KEY",
             help="Ask for this key (Authorization: Bearer KEY). Better set in the environment: other users of the "
             "machine can see flags.",
@@ -39,39 +41,37 @@ def serve(
         ),
     ] = None,
     max_megabytes: Annotated[
-        float, typer.Option(envvar="EARMARK_SERVE_MAX_MEGABYTES", help="Size of a request.", rich_help_panel=_LIMITS)
+        float, Option(envvar="EARMARK_SERVE_MAX_MEGABYTES", help="Size of a request.", panel=_LIMITS)
     ] = 200.0,
-    max_files: Annotated[
-        int, typer.Option(envvar="EARMARK_SERVE_MAX_FILES", help="Files in a request.", rich_help_panel=_LIMITS)
-    ] = 20,
+    max_files: Annotated[int, Option(envvar="EARMARK_SERVE_MAX_FILES", help="Files in a request.", panel=_LIMITS)] = 20,
     max_minutes: Annotated[
         float,
-        typer.Option(envvar="EARMARK_SERVE_MAX_MINUTES", help="Length of a file's audio.", rich_help_panel=_LIMITS),
+        Option(envvar="EARMARK_SERVE_MAX_MINUTES", help="Length of a file's audio.", panel=_LIMITS),
     ] = 120.0,
     timeout_seconds: Annotated[
         float,
-        typer.Option(
+        Option(
             envvar="EARMARK_SERVE_TIMEOUT_SECONDS",
             help="Time for a request's upload, and again for its tagging.",
-            rich_help_panel=_LIMITS,
+            panel=_LIMITS,
         ),
     ] = 300.0,
     max_in_flight: Annotated[
         int,
-        typer.Option(envvar="EARMARK_SERVE_MAX_IN_FLIGHT", help="Requests at the same time.", rich_help_panel=_LIMITS),
+        Option(envvar="EARMARK_SERVE_MAX_IN_FLIGHT", help="Requests at the same time.", panel=_LIMITS),
     ] = 64,
     workers: Annotated[
         int | None,
-        typer.Option(
+        Option(
             envvar="EARMARK_SERVE_WORKERS",
             help="Files tagged at the same time.",
             show_default="one per core",
-            rich_help_panel=_LIMITS,
+            panel=_LIMITS,
         ),
     ] = None,
     temporary_folder: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             envvar="EARMARK_SERVE_TEMPORARY_FOLDER",
             metavar="DIR",
             help="Where uploads lie while they are tagged; on a disk, with max-in-flight times max-megabytes to spare.",
@@ -79,26 +79,26 @@ def serve(
         ),
     ] = None,
     log_file_names: Annotated[
-        bool, typer.Option("--log-file-names", envvar="EARMARK_SERVE_LOG_FILE_NAMES", help="Also log names of files.")
+        bool, Option("--log-file-names", envvar="EARMARK_SERVE_LOG_FILE_NAMES", help="Also log names of files.")
     ] = False,
     drain_seconds: Annotated[
         float,
-        typer.Option(
+        Option(
             envvar="EARMARK_SERVE_DRAIN_SECONDS",
             help="After SIGTERM, go on answering for at least this long, so that a balancer sees /readyz say no.",
-            rich_help_panel=_STOPPING,
+            panel=_STOPPING,
         ),
     ] = 0.0,
     stop_seconds: Annotated[
         float,
-        typer.Option(
+        Option(
             envvar="EARMARK_SERVE_STOP_SECONDS",
             help="After SIGTERM, the time that running requests have to finish.",
-            rich_help_panel=_STOPPING,
+            panel=_STOPPING,
         ),
     ] = 60.0,
     show_settings: Annotated[
-        bool, typer.Option("--show-settings", help="Print every setting, and where it comes from; serve nothing.")
+        bool, Option("--show-settings", help="Print every setting, and where it comes from; serve nothing.")
     ] = False,
 ) -> None:
     """Serve tags over HTTP, and the page that tags in the browser.
@@ -106,7 +106,7 @@ def serve(
     Every option can be set by an environment variable, too; a flag wins. The log goes to stderr, one JSON object a
     line. SIGTERM and Ctrl-C finish what runs; a second one ends at once.
 
-    [bold]Examples[/bold]
+    Examples
 
       earmark serve
 
@@ -145,10 +145,10 @@ def serve(
     log_to_stderr()
     code = run(settings)
     if code:
-        raise typer.Exit(code)
+        raise click.exceptions.Exit(code)
 
 
-def _show(ctx: typer.Context, settings: Any) -> None:
+def _show(ctx: click.Context, settings: Any) -> None:
     """A table on stdout; never the key itself."""
     from rich.markup import escape
     from rich.table import Table

@@ -32,7 +32,7 @@ from earmark.shards.layout import (
     write_record,
 )
 from earmark.shards.plan import PlannedClip, plan_clips
-from earmark.shards.prepare import alone, check_options, plan_header, remove_parts, writing
+from earmark.shards.prepare import check_options, exclusive_lock, plan_header, remove_parts, writing
 from earmark.shards.sample import Sample, Sources, Wanted, kept_sample, make_sample
 from earmark.shards.shard_writer import PrepareProgress, PrepareReport, finish, in_order, in_shards, make_shard
 
@@ -94,7 +94,7 @@ def _to_itself(store: Store) -> Iterator[None]:
         yield
         return
     (store.path / RECORDS).mkdir(parents=True, exist_ok=True)
-    with alone(store.path):
+    with exclusive_lock(store.path):
         remove_parts(store.path)
         yield
         remove_parts(store.path)

@@ -1,4 +1,4 @@
-"""What all datasets have in common: clips, labels, protocols.
+"""Common parts of all datasets: clips, labels, protocols.
 
 A protocol is a named split. A score is never shown without it.
 """
@@ -54,8 +54,8 @@ class Clip:
         split: one of :data:`SPLITS`.
         labels: (n_tags,) float32 in the order of the dataset's vocabulary: 0 or 1 for classification tags, 0..1 for
             regression tags, NaN where the clip is not labelled for a tag.
-        artist, song: who and what it is, where the dataset says so; clips of one song share ``song``.
-        stored: its decoded audio, where ``path`` is no audio file.
+        artist, song: if the dataset has them; clips of one song share ``song``.
+        stored: its decoded audio, if ``path`` is not an audio file.
     """
 
     clip_id: str
@@ -107,7 +107,7 @@ class DatasetInfo:
         protocols: its named splits; empty if the data brings its own.
         downloads: its files.
         exclusions: clip -> why it is never used.
-        tags: their names, where they are the same for everybody.
+        tags: their names, if they are fixed.
         tags_from: where they come from otherwise.
     """
 
@@ -171,7 +171,7 @@ class Dataset:
         raise_problems(f"dataset {self.name}", problems)
 
     def split(self, name: str) -> tuple[Clip, ...]:
-        """Clips of one split, in order. Raises DataError where there are none."""
+        """Clips of one split, in order. Raises DataError if there are none."""
         clips = tuple(clip for clip in self.clips if clip.split == name)
         if not clips:
             counts = ", ".join(f"{split} ({n})" for split, n in self.counts.items())
@@ -185,13 +185,13 @@ class Dataset:
         return {split: counts[split] for split in SPLITS if counts[split]}
 
     def require_files(self, *splits: str) -> None:
-        """Raises DataError, naming them, where audio files of these splits (or of all) are missing."""
+        """Raises DataError, naming them, if audio files of these splits (or of all) are missing."""
         wanted = [clip for clip in self.clips if not splits or clip.split in splits]
         missing = [f"clip {clip.clip_id!r}: no file {clip.path}" for clip in wanted if not clip.path.is_file()]
         raise_problems(f"dataset {self.name}: {len(missing)} of {len(wanted)} audio files are missing", missing)
 
     def shared_between_splits(self, by: Literal["artist", "song"] = "artist") -> tuple[str, ...]:
-        """Artists (or songs) with clips in more than one split, sorted: with such, test scores flatter.
+        """Artists (or songs) with clips in more than one split, sorted: they make test scores too high.
 
         Songs of the same title by two artists are two songs.
         """
@@ -203,7 +203,7 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of vocabulary, clip ids, splits and labels (to 4 places): the same data, the same figure."""
+        """SHA-256 (hex) of vocabulary, clip ids, splits and labels (to 4 places): equal for equal data."""
         digest = hashlib.sha256(self.vocabulary.fingerprint.encode())
         for clip in sorted(self.clips, key=lambda clip: clip.clip_id):
             labels = ",".join("" if np.isnan(x) else f"{x:.4f}" for x in clip.labels)
@@ -228,7 +228,7 @@ def label_matrix(clips: Iterable[Clip]) -> Labels:
 
 
 def raise_problems(what: str, problems: list[str]) -> None:
-    """Raise one DataError with all problems, a line each, the first 50 in words; nothing where there are none."""
+    """Raise one DataError with all problems, one per line, at most 50 in full; nothing if there are none."""
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         lines = [*problems[:_MOST_PROBLEMS], *([f"and {more} more problems"] if more > 0 else [])]

@@ -40,7 +40,7 @@ class CheckReport:
         untagged: clips to which no tag applies (no label above 0).
         clips: split -> clips in it.
         positives: tag -> split -> clips with a label above 0.
-        no_positives: split -> tags that no clip of it has: they cannot be learned or measured there.
+        no_positives: split -> tags that none of its clips has: they cannot be learned or evaluated there.
         leaks: songs and artists in more than one split.
         exclusions: clip -> why it is never used; these are not among the clips.
         duration_seconds: of all clips that were decoded; None where none was.
@@ -69,7 +69,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """No clip is missing, unreadable, too short, silent or there twice. The split is not judged."""
+        """No clip is missing, unreadable, too short, silent or duplicated. The split is not judged."""
         return not (self.missing or self.unreadable or self.too_short or self.silent or self.duplicated)
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class CheckReport:
         return {"ok": self.ok, **dataclasses.asdict(self)}
 
     def to_json(self) -> str:
-        """Indented, UTF-8 as it is."""
+        """Indented, with non-ASCII characters kept."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -156,7 +156,7 @@ def check_dataset(
 
 
 def _size(path: Path) -> int | None:
-    """Bytes of a file; None where there is none, -1 where the system does not tell."""
+    """Bytes of a file; None if there is none, -1 if the size is unknown."""
     try:
         return path.stat().st_size if path.exists() else None
     except OSError:

@@ -4,15 +4,15 @@ Nine regression tags (category mood): the share of a song's listeners who felt t
 Scales; each listener chose up to three of nine). Four classification tags (category genre).
 
 Two layouts are read:
-    public      ``genre/N.mp3``, N = 1..100, for classical, rock, electronic and pop, and ``data.csv`` with a row a
+    public      ``genre/N.mp3``, N = 1..100, for classical, rock, electronic and pop, and ``data.csv`` with one row per
                 listener: track id (1..400, hundred by hundred in that order of genres), genre, the emotions as 0 or 1.
-    tracks      ``tracks.csv`` with a row a song: track_id (``emotify-001`` ..), path, split, genre, the emotions as
-                shares, artist, album, title. It may hold a part of the songs.
+    tracks      ``tracks.csv`` with one row per song: track_id (``emotify-001`` ..), path, split, genre, the emotions as
+                shares, artist, album, title. It may have only some of the songs.
 
 Two protocols, never to be compared with each other:
     artist-disjoint     the split that tracks.csv names; no artist is in two splits. Only the tracks layout has it.
     random-by-track     60 / 15 / 25 songs of each genre for train / validation / test, drawn once and for all from
-                        genre and number. **Artists fall on both sides**, so its scores flatter: a network may know
+                        genre and number. **Artists are in several splits**, so scores are too high: a network may know
                         the artist. It is what the public layout, which names no artists, allows.
 """
 
@@ -157,7 +157,7 @@ def _numbers(row: Row, allowed: str, problems: list[str]) -> list[float]:
 
 
 def _read_tracks(root: Path, protocol: str) -> list[Clip]:
-    """One row a song."""
+    """One row per song."""
     path = root / "tracks.csv"
     table = read_table(path)
     table.require("track_id", "path", "split", "genre", "artist", "title", *EMOTIONS, where=str(path))
@@ -183,7 +183,7 @@ def _read_tracks(root: Path, protocol: str) -> list[Clip]:
 
 
 def _read_public(root: Path) -> list[Clip]:
-    """One row a listener; a song's emotions are the means over its listeners."""
+    """One row per listener; a song's emotions are the means over its listeners."""
     path = root / "data.csv"
     table = read_table(path)
     table.require("track id", "genre", *EMOTIONS, where=str(path))

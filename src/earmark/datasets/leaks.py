@@ -28,7 +28,7 @@ class Leak:
 
 
 def find_leaks(dataset: Dataset) -> tuple[Leak, ...]:
-    """Leaks by song, then by artist; empty where no split shares any. Clips of unknown song or artist do not count."""
+    """Leaks by song, then by artist; empty if there are none. Clips of unknown song or artist do not count."""
     leaks = []
     kinds: tuple[By, ...] = ("song", "artist")
     for by in kinds:
@@ -50,7 +50,7 @@ def find_leaks(dataset: Dataset) -> tuple[Leak, ...]:
 
 
 def leak_warnings(dataset: Dataset) -> tuple[str, ...]:
-    """What makes scores under this protocol flatter, a sentence each, with counts; empty where nothing does."""
+    """Why scores under this protocol are too high, one sentence each, with counts; empty if there are no leaks."""
     warnings = []
     for leak in find_leaks(dataset):
         shares = [f"{n} of {dataset.counts[split]} {split} clips" for split, n in leak.known.items() if n]

@@ -1,29 +1,29 @@
 """MagnaTagATune: 25,863 clips of 29 seconds, tagged by players of a game with a purpose.
 
 Layout
-    annotations_final.csv       a clip a row: clip_id, 188 tags as 0 or 1, mp3_path. Required.
+    annotations_final.csv       one row per clip: clip_id, 188 tags as 0 or 1, mp3_path. Required.
     clip_info_final.csv         whose clips they are: artist, album, track, title. Without it songs are inferred from file
                                 names, and artists are not known.
     0 .. f                      sixteen folders of MP3 files, in the root, in mp3/ or in audio/.
-    splits/                     published lists, for those who have them; they may lie in the root, too. mtat-lee:
+    splits/                     published lists, for those who have them; they may also be in the root. mtat-lee:
                                 train.npy, valid.npy, test.npy. mtat-pons: train_gt_mtt.tsv, val_gt_mtt.tsv,
                                 test_gt_mtt.tsv. Lists that are not the published ones are refused.
 
 Tags
     The 50 with most clips in annotations_final.csv, most first; of two with as many, the one whose column comes first.
-    Synonyms (beat and beats) stay what they are: no paper but perhaps bristol merged them.
+    Synonyms (beat and beats) are not merged: no paper except perhaps bristol merged them.
 
 Protocols, each with its own scores, never to be compared with each other; see :mod:`earmark.datasets.mtat_protocols`
     mtat-folders    folders 0-b train, c validation, d-f test; every clip that is not empty.
-    mtat-lee        the same without clips that have none of the 50 tags. Lee et al. also ask for 29.1 s of audio;
+    mtat-lee        the same without clips that have none of the 50 tags. Lee et al. also require 29.1 s of audio;
                     of the published lists of validation and test, tags alone explain every clip, and of the training
-                    clips the empty ones are left out here, too. Held against the lists' hashes.
+                    clips the empty ones are also left out here. Compared with the lists' hashes.
     mtat-pons       musicnn's lists. They are the same clips as mtat-folders: validation and test are compared with the
                     lists' hashes, training follows from the rule of a public program that makes them.
     mtat-bristol    the rule of mtat-lee. The paper has 247 clips more than Lee et al. and publishes no list.
     mtat-random     13:1:2 by clip, drawn once and for all by a hash of each clip's path.
 
-Folders do not keep artists apart, and mtat-random does not even keep songs apart:
+Folders do not separate artists, and mtat-random does not even separate songs:
 :func:`earmark.datasets.leaks.leak_warnings` counts them.
 """
 
@@ -143,7 +143,7 @@ def _vocabulary(names: tuple[str, ...]) -> tuple[Vocabulary, list[str]]:
 
 
 def _origins(root: Path, annotations: Annotations, splits: dict[int, str]) -> tuple[dict[int, Origin], list[str]]:
-    """Song and artist of each clip that is used, by its row; and notes where they are not known."""
+    """Song and artist of each clip that is used, by its row; and notes if they are not known."""
     path = root / CLIP_INFO_NAME
     known = read_origins(path) if path.is_file() else {}
     origins = {
@@ -152,7 +152,7 @@ def _origins(root: Path, annotations: Annotations, splits: dict[int, str]) -> tu
     }
     n_unknown = sum(origin.artist is None for origin in origins.values())
     if not path.is_file():
-        return origins, [f"{path}: no such file, so songs are told from file names and artists are not known."]
+        return origins, [f"{path}: no such file, so songs are inferred from file names and artists are not known."]
     if n_unknown:
         return origins, [f"{CLIP_INFO_NAME} names no artist for {n_unknown:,} of {len(origins):,} clips."]
     return origins, []

@@ -67,7 +67,7 @@ def load_manifest(path: str | Path, *, kinds: Mapping[str, TagKind] | None = Non
     Args:
         path: the table; see the module docstring for its columns.
         kinds: tag name -> kind, for tags that do not carry one in brackets.
-        check_files: refuse a table that names audio files that are not there.
+        check_files: refuse a table that names missing audio files.
 
     Returns:
         A dataset named after the table, protocol "manifest".
@@ -161,7 +161,7 @@ class _Reading:
         return [found[name] for name in sorted(found)], sets
 
     def _declare(self, text: str, where: str) -> _Declared:
-        """``name [kind category]`` taken apart."""
+        """Parse ``name [kind category]``."""
         match = _BRACKETS.match(text)
         if match is None:
             return _Declared(text)

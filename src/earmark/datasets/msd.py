@@ -1,19 +1,19 @@
-"""The Million Song Dataset with 50 Last.fm tags: published split lists, labels and the audio one has.
+"""The Million Song Dataset with 50 Last.fm tags: published split lists, labels and the user's audio.
 
-The dataset has no audio; users hold 30-second previews of their own. Every file below is looked for in root and in
+The dataset has no audio; users need their own 30-second previews. Every file below is looked for in root and in
 the folders of root.
 
 Lists and labels:
     msd-lee     ``filtered_list_train.cP`` and ``filtered_list_test.cP``, pickles of track ids (the first 201,680 of the
                 train list train, the rest validate), or a table ``msd-lee.csv`` (.tsv, .jsonl, .parquet) with columns
                 track_id and split. Labels from ``msd_id_to_tag_vector.cP``, or else from ``lastfm_tags.db``: a tag
-                holds where its value is above 50. Tags from ``50tagList.txt``, or else the same 50 as published.
+                applies if its value is above 50. Tags from ``50tagList.txt``, or else the same 50 as published.
     msd-cals    ``{train,valid,test}_ids.npy`` and ``{train,valid,test}_binaries.npy``; tags from ``cals_tags.npy``, or
                 else the 50 as published.
 
-Artists and songs, where there: ``unique_tracks.txt`` and ``msd_duplicates.txt``. Audio: ``audio_index.csv`` (.tsv,
+Artists and songs, if present: ``unique_tracks.txt`` and ``msd_duplicates.txt``. Audio: ``audio_index.csv`` (.tsv,
 .jsonl, .parquet) with columns track_id and path; or ``MSD_id_to_7D_id.pkl`` and ``7D_id_to_path.pkl``; or
-``audio/A/B/C/TRABC....mp3``. Pickles are read without running anything in them
+``audio/A/B/C/TRABC....mp3``. Pickles are read without executing code in them
 (:func:`earmark.datasets.restricted_unpickle.read_plain_pickle`).
 """
 
@@ -96,7 +96,7 @@ INFO = DatasetInfo(
 def msd(root: Path, protocol: str | None = None) -> Dataset:
     """Read the lists, labels and names under root; audio is neither opened nor needed.
 
-    Counts that are not the published ones, tracks without any tag and missing names of artists are logged as warnings.
+    Counts that differ from the published ones, tracks without any tag and missing names of artists are logged as warnings.
 
     Args:
         root: the folder that holds the files named above.
@@ -187,7 +187,7 @@ def _cals_tags(root: Path) -> Vocabulary:
 
 
 def _named(path: Path, names: list[str], published: Vocabulary) -> Vocabulary:
-    """The names of a file with the categories of the published list; a warning where they are not the same."""
+    """The names of a file with the categories of the published list; a warning if they differ."""
     if not names or "" in names or len(set(names)) != len(names):
         raise DataError(f"{path}: must name every tag once, a name for each; it names {', '.join(names) or 'none'}")
     if tuple(names) != published.names:

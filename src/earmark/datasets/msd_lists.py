@@ -28,7 +28,7 @@ TRACK_ID = re.compile(r"TR[A-Z]{5}[0-9A-F]{11}")
 
 @dataclass(frozen=True)
 class Entry:
-    """One track of a list; ``where`` says for people where it stands."""
+    """One track of a list; ``where`` is its place in the list, for messages."""
 
     track: str
     split: str
@@ -36,7 +36,7 @@ class Entry:
 
 
 def find(root: Path, *names: str) -> Path | None:
-    """The file of one of these names in root or in a folder of root. Raises DataError where there are several."""
+    """The file of one of these names in root or in a folder of root. Raises DataError if there are several."""
     found = sorted(path for name in names for path in (root / name, *root.glob(f"*/{name}")) if path.is_file())
     if len(found) > 1:
         raise DataError(f"{root}: more than one of {', '.join(names)}: {', '.join(map(str, found))}; keep one")
@@ -44,7 +44,7 @@ def find(root: Path, *names: str) -> Path | None:
 
 
 def lee_entries(root: Path) -> list[Entry] | None:
-    """Lee's lists under root: ``msd-lee`` as a table, or the two published pickles; None where there are neither.
+    """Lee's lists under root: ``msd-lee`` as a table, or the two published pickles; None if there are neither.
 
     Raises:
         DataError: one pickle of the two, or lists with problems (all at once).
@@ -69,7 +69,7 @@ def lee_split(ids: Sequence[str], name: str) -> list[Entry]:
 
 
 def cals_entries(root: Path, n_tags: int) -> tuple[list[Entry], dict[str, Labels]] | None:
-    """CALS under root: ``{train,valid,test}_ids.npy`` and ``_binaries.npy``; None where there is none of them.
+    """CALS under root: ``{train,valid,test}_ids.npy`` and ``_binaries.npy``; None if there are none.
 
     Raises:
         DataError: some of the six missing, labels that do not fit the ids, or lists with problems; all at once.
@@ -103,7 +103,7 @@ def cals_entries(root: Path, n_tags: int) -> tuple[list[Entry], dict[str, Labels
 
 
 def read_array(path: Path | None) -> np.ndarray[Any, np.dtype[Any]]:
-    """A NumPy file of numbers or text. Raises DataError where it is not one; objects (pickles) are refused."""
+    """A NumPy file of numbers or text. Raises DataError for anything else; objects (pickles) are refused."""
     assert path is not None
     try:
         array = np.load(path, allow_pickle=False)
@@ -118,7 +118,7 @@ def vector_labels(path: Path, n_tags: int, entries: Collection[Entry]) -> dict[s
     """``msd_id_to_tag_vector.cP``: track -> vector of 0 and 1, as (n_tags,) float32.
 
     Raises:
-        DataError: no dict, tracks of the lists that it does not hold, vectors of another length or with other numbers.
+        DataError: no dict, tracks of the lists that it lacks, vectors of another length or with other numbers.
     """
     vectors = read_plain_pickle(path)
     if not isinstance(vectors, dict):
@@ -142,7 +142,7 @@ def vector_labels(path: Path, n_tags: int, entries: Collection[Entry]) -> dict[s
 
 
 def lastfm_labels(path: Path, tags: Sequence[str], entries: Collection[Entry]) -> dict[str, Labels]:
-    """Labels from ``lastfm_tags.db``: 1 where a tag's value is above :data:`LASTFM_LEAST_VALUE`; else 0.
+    """Labels from ``lastfm_tags.db``: 1 if a tag's value is above :data:`LASTFM_LEAST_VALUE`; else 0.
 
     The database has three tables: ``tids`` (tid) and ``tags`` (tag), whose row numbers ``tid_tag`` (tid, tag, val) pairs.
     Tags are compared letter by letter, capitals too, as in the published lists.
@@ -208,7 +208,7 @@ def _table_entries(path: Path) -> list[Entry]:
 
 
 def _checked(entries: list[Entry]) -> list[Entry]:
-    """The same. Raises DataError for what is no track id or no split, and for a track that is there twice."""
+    """The same. Raises DataError for invalid track ids and splits, and for duplicate tracks."""
     problems = []
     seen: dict[str, str] = {}
     for entry in entries:

@@ -16,7 +16,7 @@ _LOOKED_AT = 1000
 
 
 def read_tracks(path: Path, wanted: Collection[str]) -> dict[str, tuple[str, str]]:
-    """``unique_tracks.txt``: track -> (song id, artist) for the tracks that are wanted.
+    """``unique_tracks.txt``: track -> (song id, artist) for the given tracks.
 
     A line is ``track id<SEP>song id<SEP>artist<SEP>title`` in UTF-8; the title may be empty.
 
@@ -36,7 +36,7 @@ def read_tracks(path: Path, wanted: Collection[str]) -> dict[str, tuple[str, str
 
 
 def read_duplicates(path: Path) -> list[list[str]]:
-    """``msd_duplicates.txt``: groups of tracks that are one song. # begins a note, % a group, the rest are track ids.
+    """``msd_duplicates.txt``: groups of tracks that are one song. # starts a comment, % a group, other lines are track ids.
 
     Raises:
         DataError: not UTF-8, or lines of another kind; all at once.
@@ -52,7 +52,7 @@ def read_duplicates(path: Path) -> list[list[str]]:
         elif not TRACK_ID.fullmatch(text):
             problems.append(f"line {number}: {text[:80]!r} is no track id")
         elif not groups:
-            problems.append(f"line {number}: track {text} stands before the first group, which begins with %")
+            problems.append(f"line {number}: track {text} is before the first group, which begins with %")
         else:
             groups[-1].append(text)
     raise_problems(str(path), problems)
@@ -84,13 +84,13 @@ def songs(
 
 
 def audio_paths(root: Path, wanted: Collection[str]) -> dict[str, Path]:
-    """Where each track's audio lies, or should lie; no file is opened.
+    """The (expected) path of each track's audio; no file is opened.
 
     1. ``audio_index`` (.csv, .tsv, .jsonl, .parquet) with columns track_id and path; paths relative to the index.
     2. ``MSD_id_to_7D_id.pkl`` and ``7D_id_to_path.pkl``, paths relative to ``audio`` or to root.
-    3. By track id, ``A/B/C/TRABC....mp3`` under ``audio`` or root; another ending where the files have one.
+    3. By track id, ``A/B/C/TRABC....mp3`` under ``audio`` or root; or the suffix that the files have.
 
-    Tracks that an index does not name are looked for in the third way.
+    Tracks that are not in an index are found in the third way.
 
     Raises:
         DataError: an index with problems (all at once), or one of the two pickles without the other.
@@ -152,7 +152,7 @@ def _by_id(folder: Path, track: str, suffix: str) -> Path:
 
 
 def _suffix(folder: Path, tracks: list[str]) -> str:
-    """The ending of the first file that is there; .mp3 where none is among the first thousand tracks."""
+    """The suffix of the first existing file; .mp3 if the first thousand tracks have none."""
     for track in tracks[:_LOOKED_AT]:
         for suffix in dataset_suffixes():
             if _by_id(folder, track, suffix).is_file():
@@ -161,7 +161,7 @@ def _suffix(folder: Path, tracks: list[str]) -> str:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Lines that are not empty, with their numbers. Titles hold odd characters, so nothing but newlines ends a line."""
+    """Lines that are not empty, with their numbers. Titles contain unusual characters, so only newlines end a line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""MagnaTagATune's files as they lie on the disk: annotations, clip information, folders of audio."""
+"""MagnaTagATune's files on disk: annotations, clip information, folders of audio."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ class Annotations:
     labels: npt.NDArray[np.uint8]
 
     def most_frequent(self, n: int) -> npt.NDArray[np.int64]:
-        """Columns of the n tags with most clips, most first; of two with as many, the one that stands first."""
+        """Columns of the n most frequent tags, most frequent first; ties in the order of the columns."""
         return np.argsort(-self.labels.sum(axis=0, dtype=np.int64), kind="stable")[:n]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose clip it is. ``artist`` is None where clip_info_final.csv does not tell."""
+    """Song and artist of a clip. ``artist`` is None if clip_info_final.csv does not name one."""
 
     song: str
     artist: str | None
 
 
 def read_annotations(path: Path) -> Annotations:
-    """Read annotations_final.csv: a clip a row, fields with tabs between, in quotes or not.
+    """Read annotations_final.csv: one row per clip, fields separated by tabs, quoted or not.
 
     Raises:
-        DataError: no such file, not UTF-8, columns missing, rows of another length, ids or paths that are twice or
+        DataError: no such file, not UTF-8, columns missing, rows of another length, ids or paths that are duplicate or
             malformed, labels that are neither 0 nor 1; all problems at once.
     """
     rows = _rows(path)
@@ -118,15 +118,15 @@ def read_origins(path: Path) -> dict[str, Origin]:
 
 
 def song_from_path(path: str) -> str:
-    """What tells the song in a clip's path: artist, album, track and title, without the seconds at its end."""
+    """The part of a clip's path that identifies the song: artist, album, track and title, without the seconds at its end."""
     return _TIMES.sub("", path.partition("/")[2])
 
 
 def audio_folder(root: Path) -> Path | None:
-    """Where the folders 0 to f lie: in root, root/mp3 or root/audio; None where they are in none of them.
+    """The parent of the folders 0 to f: root, root/mp3 or root/audio; None if they are in none of them.
 
     Raises:
-        DataError: the archive is there and was not joined or not unzipped.
+        DataError: the archive is present but was not joined or unzipped.
     """
     for place in _AUDIO_PLACES:
         if any((root / place / name).is_dir() for name in FOLDERS):

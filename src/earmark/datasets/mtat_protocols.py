@@ -1,7 +1,7 @@
-"""The five named splits of MagnaTagATune: their rules, and what is known of the published lists.
+"""The five named splits of MagnaTagATune: their rules, and what is known about the published lists.
 
 Every split is made by rule from annotations_final.csv. The result is then compared with counts and hashes of the
-published lists. Where a user has put the published lists beside the data, they are read instead, and must be the
+published lists. If the published lists are beside the data, they are read instead, and must be the
 published ones.
 
 The hashes are SHA-256 over the clips of a split, one per line without a line end at the last: clip ids in the order of
@@ -41,7 +41,7 @@ _RANDOM_SEED = "magnatagatune mtat-random 0"
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a published list: clips, and hash, see the module docstring (None: not known)."""
+    """What is known about a published list: clips, and hash, see the module docstring (None: not known)."""
 
     n_clips: int
     sha256: str | None = None
@@ -52,14 +52,14 @@ class MtatProtocol:
     """A named split.
 
     Attributes:
-        protocol: name, and what a reader of scores must know.
+        protocol: name, and what readers of its scores must know.
         rule: how the split is made.
-        published: split -> what its paper's list has; empty where the paper gives no list.
+        published: split -> what is known of the paper's list; empty if there is none.
         n_clips: clips of all splits, as the paper says.
         key: what the hashes are over, and what the list files name.
         lists: split -> name of the published list file; empty where there is none.
         source: where the list files were published.
-        note: said with every score.
+        note: reported with every score.
     """
 
     protocol: Protocol
@@ -84,7 +84,7 @@ def tagged_by_folder(path: str, tagged: bool) -> str | None:
 
 
 def by_hash(path: str, tagged: bool = True) -> str:  # noqa: ARG001  a rule
-    """13:1:2 by a hash of the clip's path alone: a clip keeps its split, whichever other clips there are."""
+    """13:1:2 by a hash of the clip's path alone: a clip keeps its split, whatever other clips there are."""
     digest = hashlib.sha256(f"{_RANDOM_SEED} {path}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") % sum(share for _, share in _SHARES)
     for split, share in _SHARES:
@@ -154,7 +154,7 @@ def find_protocol(name: str) -> MtatProtocol:
 
 
 def split_hash(clips: Iterable[str], key: Literal["clip_id", "mp3_path"]) -> str:
-    """SHA-256 (hex) of a split's clips, in whatever order they come.
+    """SHA-256 (hex) of a split's clips, in any order.
 
     Example:
         >>> split_hash(["10", "9"], "clip_id") == split_hash(["9", "10"], "clip_id")
@@ -165,10 +165,10 @@ def split_hash(clips: Iterable[str], key: Literal["clip_id", "mp3_path"]) -> str
 
 
 def read_lists(root: Path, known: MtatProtocol) -> tuple[Path, dict[str, list[str]]] | None:
-    """The published lists where they lie in root or root/splits, as split -> clips; None where none of them does.
+    """The published lists in root or root/splits, as split -> clips; None if there are none.
 
     Returns:
-        The folder they lie in, and the clips as ``known.key`` says.
+        Their folder, and the clips as ``known.key`` says.
 
     Raises:
         DataError: some of the files are there and some are not, they cannot be read, or they are not the published
@@ -193,7 +193,7 @@ def read_lists(root: Path, known: MtatProtocol) -> tuple[Path, dict[str, list[st
 
 
 def _differences(path: Path, clips: list[str], known: MtatProtocol, split: str) -> list[str]:
-    """Why a list is not the published one; empty where it is."""
+    """How a list differs from the published one; empty if it does not."""
     published = known.published[split]
     found = split_hash(clips, known.key)
     if published.sha256 in (None, found):
@@ -232,7 +232,7 @@ def make_splits(
     Args:
         annotations: all clips.
         columns: (50,) columns of the tags.
-        root: where list files may lie.
+        root: where list files may be.
         known: the protocol.
 
     Returns:

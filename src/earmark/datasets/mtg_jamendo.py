@@ -3,12 +3,12 @@
 Root is the dataset's repository, or a folder with its ``data``. A list is a TSV file
 ``data/splits/split-N/autotagging_SUBSET-PART.tsv`` (PART one of train, validation, test) with columns TRACK_ID,
 ARTIST_ID, ALBUM_ID, PATH, DURATION and TAGS; a row's tags fill the columns from the sixth on, as many as it has.
-Audio lies in ``audio/NN/ID.mp3`` or ``NN/ID.mp3``, or in the smaller variant ``NN/ID.low.mp3``.
+Audio is in ``audio/NN/ID.mp3`` or ``NN/ID.mp3``, or in the smaller variant ``NN/ID.low.mp3``.
 
 Tags are named as the tables name them (``genre---rock``, ``mood/theme---happy``): so do published weights, and so a
-word that is a genre and a theme stays two tags. They stand in the order of the alphabet, as in the published weights.
+word that is a genre and a theme remains two tags. They are in alphabetical order, as in the published weights.
 
-A protocol is a set of tags and one of five splits, e.g. "top50-split0". Scores of two of them do not compare.
+A protocol is a set of tags and one of five splits, e.g. "top50-split0". Scores of different protocols are not comparable.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def mtg_jamendo(root: Path, protocol: str | None = None) -> Dataset:
     """Read the three lists of one protocol.
 
     Clip ids and songs are track ids (``track_0000214``), artists artist ids. Which of the two variants of the audio is
-    used is decided once, by the first track that is there: never a mixture.
+    used is decided once, by the first existing track: never a mixture.
 
     Args:
         root: the folder that holds ``data``.
@@ -187,7 +187,7 @@ def _category(tag: str) -> str:
 
 
 def _audio(root: Path, tracks: list[_Track]) -> tuple[Path, str]:
-    """The folder of the audio and the ending of its files."""
+    """The folder of the audio and the suffix of its files."""
     folder = root / "audio" if (root / "audio").is_dir() else root
     for track in tracks:
         for suffix in (".mp3", ".low.mp3"):

@@ -38,7 +38,7 @@ def training_subset(dataset: Dataset, share: float, seed: int = 0) -> Dataset:
 def learning_from_validation(dataset: Dataset, seed: int = 0) -> Dataset:
     """The dataset with its validation clips as training clips, a third of them left to validate on.
 
-    For what learns from the answers of trained models: on the training clips these are better than they are on other
+    For training on the outputs of trained models, which are better on their training clips than on other
     clips. Clips of one artist (else of one song, else single clips) stay on one side; which, is drawn from the seed.
 
     Raises:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from earmark.core.calibration import Platt, calibrated, logit
 from earmark.datasets.labelled_set.label_fusion import Doubles
 from earmark.evaluation.platt import fit_platt
+from earmark.metrics.calibration import expected_calibration_error
 
 FREEDOMS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Standard deviations of a tag's offset around that of all, among which cross-validation chooses; half of it for slopes."""
@@ -167,5 +168,6 @@ def reliability(holds: npt.NDArray[np.bool_], scores: Doubles, n_bins: int = 10)
 
 def calibration_error(bins: Sequence[Bin]) -> float:
     """Mean distance of score and share over pairs (expected calibration error)."""
-    n = sum(found.n for found in bins)
-    return sum(found.n * abs(found.mean_score - found.share) for found in bins) / n
+    return expected_calibration_error(
+        [found.mean_score for found in bins], [found.share for found in bins], [found.n for found in bins]
+    )

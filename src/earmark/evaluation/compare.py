@@ -14,7 +14,7 @@ import numpy as np
 from earmark import metrics
 from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.base import raise_problems
-from earmark.evaluation.figures import known
+from earmark.evaluation.metric_values import known
 from earmark.evaluation.scores import Floats, ScoreTable
 
 COMPARISON_FORMAT = 1

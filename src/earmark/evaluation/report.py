@@ -1,4 +1,4 @@
-"""Figures of a scores table, with intervals, as data and as JSON; :mod:`earmark.report.evaluation_page` makes a page of them.
+"""Figures of a scores table, with intervals, as data and as JSON; :mod:`earmark.evaluation.report_page` makes a page of them.
 
 For classification tags ROC-AUC and PR-AUC, and with thresholds precision, recall and F1; for regression tags RMSE, the
 square root of the mean squared error. Of each: every tag, the macro mean over tags, the mean weighted by positives,
@@ -21,14 +21,14 @@ import numpy.typing as npt
 from earmark import metrics
 from earmark.core.card import Metric
 from earmark.core.errors import DataError
-from earmark.evaluation.figures import (
+from earmark.evaluation.metric_values import (
     Bootstrap,
-    ClipFigures,
-    Figure,
+    ClipValues,
+    Interval,
     averages_of,
     baselines_of,
-    clip_figures,
-    tag_figures,
+    clip_values,
+    tag_values,
 )
 from earmark.evaluation.scores import ScoreTable
 
@@ -59,8 +59,8 @@ class Report:
     """
 
     metrics: tuple[Metric, ...]
-    averages: dict[str, dict[str, Figure]]
-    clips: dict[str, ClipFigures]
+    averages: dict[str, dict[str, Interval]]
+    clips: dict[str, ClipValues]
     baselines: dict[str, dict[str, float]]
     undefined: dict[str, tuple[str, ...]]
     counts: dict[str, dict[str, int]]
@@ -101,11 +101,11 @@ def read_report(path: str | Path) -> Report:
             raise DataError(f"{path}: a report of format {kind}; this earmark reads format {REPORT_FORMAT}")
         document["metrics"] = tuple(Metric(**metric) for metric in document["metrics"])
         document["averages"] = {
-            name: {key: Figure(**figure) for key, figure in averages.items()}
+            name: {key: Interval(**figure) for key, figure in averages.items()}
             for name, averages in document["averages"].items()
         }
         document["clips"] = {
-            name: ClipFigures(ends["n_clips"], *(tuple(map(tuple, ends[end])) for end in ("best", "worst")))
+            name: ClipValues(ends["n_clips"], *(tuple(map(tuple, ends[end])) for end in ("best", "worst")))
             for name, ends in document["clips"].items()
         }
         document["undefined"] = {name: tuple(tags) for name, tags in document["undefined"].items()}
@@ -146,8 +146,8 @@ def make_report(
     n_groups = len(set(members))
     draw = Bootstrap(members, n_resamples, level, seed) if n_groups > 1 and n_resamples > 0 else None
     measured: list[Metric] = []
-    averages: dict[str, dict[str, Figure]] = {}
-    clips: dict[str, ClipFigures] = {}
+    averages: dict[str, dict[str, Interval]] = {}
+    clips: dict[str, ClipValues] = {}
     baselines: dict[str, dict[str, float]] = {}
     undefined: dict[str, tuple[str, ...]] = {}
     thin: dict[str, int] = {}
@@ -163,7 +163,7 @@ def make_report(
         labels, scores = table.labels[:, places], table.scores[:, places]
         if info.decisions:
             scores = metrics.decide(scores, [limits[tag] for tag in names])
-        values = tag_figures(name, labels, scores, draw)
+        values = tag_values(name, labels, scores, draw)
         averages[name] = averages_of(name, labels, scores, values, draw)
         undefined[name] = tuple(names[i] for i in values.undefined)
         thin |= {names[i]: n for i, n in values.thin.items() if not info.decisions}
@@ -183,7 +183,7 @@ def make_report(
                 )
             )
         if info.kind == "classification" and not info.decisions and len(places) > 1:
-            averages[name]["clip"], clips[name] = clip_figures(name, table.clips, labels, scores, draw)
+            averages[name]["clip"], clips[name] = clip_values(name, table.clips, labels, scores, draw)
         if not info.decisions:
             of_train = None if train_labels is None else train_labels[:, places]
             baselines[name] = baselines_of(name, names, labels, of_train)

@@ -15,9 +15,9 @@ from earmark.core.version import __version__
 from earmark.datasets.base import Dataset, label_matrix
 from earmark.datasets.leaks import leak_warnings
 from earmark.evaluation.report import Report, make_report
+from earmark.evaluation.report_page import to_markdown
 from earmark.evaluation.scores import ScoreTable, grouped
 from earmark.evaluation.scoring import score_dataset
-from earmark.report.evaluation_page import to_markdown
 from earmark.tagging.runtime import list_installed
 from earmark.tagging.tagger import Tagger, load_tagger
 

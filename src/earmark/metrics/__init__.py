@@ -22,11 +22,11 @@ A tag whose labels are all 0 or all 1 has no ROC-AUC and no PR-AUC: its value is
 It is never counted as 0 and never dropped unseen.
 """
 
-from earmark.metrics.arrays import FloatArray
 from earmark.metrics.means import Macro, macro, micro, per_clip, weighted
 from earmark.metrics.paired import Differences, paired_bootstrap
 from earmark.metrics.resampling import Intervals, bootstrap, bootstrap_mean
 from earmark.metrics.table import (
+    FloatArray,
     MetricInfo,
     list_metrics,
     metric_info,

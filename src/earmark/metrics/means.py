@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import DataError
-from earmark.metrics.arrays import FloatArray, checked
+from earmark.metrics.arrays import checked
 from earmark.metrics.clip_weights import kernel
+from earmark.metrics.table import FloatArray
 from earmark.metrics.tags import each_tag
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import DataError
-from earmark.metrics.arrays import FloatArray, checked_runs, group_members
-from earmark.metrics.clip_weights import Kernel
+from earmark.metrics.arrays import checked_runs, group_members
 from earmark.metrics.resampling import (
     check_draws,
     ends_of,
@@ -21,6 +20,7 @@ from earmark.metrics.resampling import (
     run_shares,
     tag_kernels,
 )
+from earmark.metrics.table import FloatArray, Kernel
 
 
 @dataclass(frozen=True)

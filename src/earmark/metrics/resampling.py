@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import ConfigError
-from earmark.metrics.arrays import FloatArray, checked_runs, group_members
-from earmark.metrics.clip_weights import Kernel, kernel, ratio
-from earmark.metrics.table import metric_info
+from earmark.metrics.arrays import checked_runs, group_members
+from earmark.metrics.clip_weights import kernel, ratio
+from earmark.metrics.table import FloatArray, Kernel, metric_info
 
 _MAX_WEIGHTS = 200_000
 """How many weights (resamples x clips) are held at a time: so few that they stay in the cache."""

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from earmark.metrics.arrays import FloatArray, checked
+from earmark.metrics.arrays import checked
 from earmark.metrics.clip_weights import all_tags, ranking_kernel, sum_kernel
-from earmark.metrics.table import register_metric
+from earmark.metrics.table import FloatArray, register_metric
 
 
 @register_metric(

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import ConfigError, DataError
-from earmark.metrics.arrays import FloatArray, checked
+from earmark.metrics.arrays import checked
+from earmark.metrics.table import FloatArray
 
 
 def decide(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray:

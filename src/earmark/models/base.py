@@ -24,8 +24,8 @@ class TaggingModel(nn.Module, ABC):
         window_samples: length of the windows it is built for.
         frontend: the log-mel between waveform and network, or None.
         sample_rate_hz: rate of the waveform; required without a front-end, which has its own.
-        min_samples: shortest waveform that a network of variable length takes; its front-end's own minimum holds
-            besides. None means window_samples.
+        min_samples: shortest waveform that a network of variable length takes; its front-end's own minimum also
+            applies. None means window_samples.
         variable_length: takes every length from min_samples on, not only window_samples.
 
     Attributes:
@@ -77,8 +77,8 @@ class TaggingModel(nn.Module, ABC):
         """Logits of waveforms.
 
         Args:
-            waveform: (B, N) float32, full scale -1..1; N = window_samples, or anything from min_samples on where
-                variable_length holds.
+            waveform: (B, N) float32, full scale -1..1; N = window_samples, or at least min_samples if
+                variable_length is set.
 
         Returns:
             (B, n_tags) logits; their sigmoid is the score.
@@ -89,7 +89,7 @@ class TaggingModel(nn.Module, ABC):
         return self.network(self.features(waveform))
 
     def features(self, waveform: Tensor) -> Tensor:
-        """What :meth:`network` gets: the log-mel (B, n_mels, T), or the waveform (B, N) where there is no front-end."""
+        """The input of :meth:`network`: the log-mel (B, n_mels, T), or the waveform (B, N) without a front-end."""
         self._check(waveform)
         if self.frontend is None:
             return waveform

@@ -49,14 +49,14 @@ def frontend_config(paper: LogMelConfig, changes: Mapping[str, Any] | None) -> L
 
 
 def window_length(window_seconds: float, sample_rate_hz: int) -> int:
-    """Samples in a window. Raises ConfigError where there are none."""
+    """Samples in a window. Raises ConfigError if there are none."""
     if not 0 < window_seconds <= 3600:
         raise ConfigError(f"window_seconds {window_seconds}: must be above 0 and at most 3600")
     return max(1, round(window_seconds * sample_rate_hz))
 
 
 def samples_for_frames(config: LogMelConfig, n_frames: int) -> int:
-    """Samples of the shortest waveform that gives so many frames.
+    """Samples of the shortest waveform that gives this many frames.
 
     Example:
         >>> samples_for_frames(WON_FRONTEND, 188)
@@ -75,8 +75,8 @@ def dropout_layer(share: float) -> nn.Module:
 def init_glorot(module: nn.Module) -> None:
     """Draw the weights of all convolutions and dense layers as Keras does by default: Glorot uniform, biases 0.
 
-    A value's inputs and outputs are counted within its group of channels, so that convolutions of single channels,
-    too, keep the size of what goes through.
+    Inputs and outputs are counted within a group of channels, so that depthwise convolutions
+    also preserve the signal's scale.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
@@ -99,7 +99,7 @@ class GlobalMax(nn.Module):
 def conv_block_2d(inputs: int, outputs: int, pool: int | tuple[int, int] = 2) -> nn.Sequential:
     """Convolution 3 x 3 "same", batch norm, ReLU, max pooling: (B, inputs, H, W) -> (B, outputs, H // pool, W // pool).
 
-    The convolution has a bias, as in the published networks built of it, though batch norm takes it out again.
+    The convolution has a bias, as in the published networks, though batch norm cancels it.
     """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(pool)
@@ -120,7 +120,7 @@ def dense_head(inputs: int, n_tags: int, dropout: float) -> nn.Sequential:
 def init_he(module: nn.Module) -> None:
     """Draw the weights of all convolutions and dense layers He uniform (over a value's inputs), biases 0.
 
-    It keeps the size of what goes through convolution and ReLU (He et al. 2015).
+    It preserves the scale through convolution and ReLU (He et al. 2015).
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
@@ -137,8 +137,8 @@ def normalisation_layer(kind: Normalisation, channels: int, *, groups: int = 8, 
         kind: "none"; "batch": over batch and time, with running statistics; "layer": over channels and time of each
             example, which is group normalisation with one group (Wu & He 2018); "group": over the channels of a group
             and time of each example.
-        channels: must be a multiple of ``groups`` where kind is "group".
-        groups: used by "group" alone.
+        channels: must be a multiple of ``groups`` if kind is "group".
+        groups: used only by "group".
         eps: added to the variance.
 
     Raises:
@@ -161,7 +161,7 @@ def average_subclips(logits: Tensor) -> Tensor:
     """One prediction for each clip from those of its subclips: the mean of their probabilities, as a logit.
 
     The sigmoid of the answer is the mean of the sigmoids, so that a loss on logits is the loss on the averaged
-    prediction; it is worked out on logarithms and stays finite where probabilities would round to 0 or 1.
+    prediction; it is computed with logarithms and stays finite if probabilities would round to 0 or 1.
 
     Args:
         logits: (n_clips, n_subclips, n_tags). A batch of waveforms (n_clips, n_subclips, N) goes through a model as

@@ -4,15 +4,15 @@ Source: R. Banthia, A. Long, S. Saraff, "Digging deeper into automatic music tag
 VIII-A, Figure 2, Tables I and II). Its SampleCNN (VIII-B) is ``samplecnn_basic`` of kim2018.py with
 ``normalisation="group"``, ``multi=False``, ``sample_rate_hz=12000``, ``n_samples=34950`` and ``n_blocks=8``.
 
-A window is one of its subclips: a clip of 29.125 s is cut into ten of 34,950 samples. The network answers for a
-subclip; training runs the ten of a clip as rows of a batch and puts the loss on what
+A window is one of its subclips: a clip of 29.125 s is cut into ten of 34,950 samples. The network predicts a
+subclip; training runs the ten of a clip as rows of a batch and computes the loss on what
 :func:`earmark.models.blocks.average_subclips` makes of their logits. Tagging averages windows in any case.
 
 The network is that of dieleman2014.py, and so are the decisions taken there on edges, pooling and non-linearity.
-Where this paper, too, is silent:
+Where this paper is also silent:
 
-- Input normalisation: of each subclip by its own mean and deviation, or minimum and range, so that a waveform is all
-  the network needs. A deviation or range below 1e-5 counts as 1e-5: silence becomes zeros.
+- Input normalisation: of each subclip by its own mean and deviation, or minimum and range, so that the network needs only
+  a waveform. A deviation or range below 1e-5 counts as 1e-5: silence becomes zeros.
 - Layer normalisation is over channels and time of a subclip, with a gain and an offset for every channel.
 - Group normalisation of the dense layer: its 100 units do not divide into 8 groups; they are in 5, the most up to 8.
 - Dropout: on the inputs of every layer but the strided convolution.

@@ -1,6 +1,6 @@
 """Weights and card in one folder: ``model.safetensors`` and ``card.json``.
 
-Both are written beside and renamed, so that a killed run leaves no half file; the card holds the hash of the weights,
+Both are written to temporary files and renamed, so that a killed run leaves no partial file; the card has the hash of the weights,
 so that weights of another run are refused. Nothing is ever unpickled.
 """
 
@@ -36,7 +36,7 @@ def make_card(
     lead_samples: int = 0,
     **fields: Any,
 ) -> ModelCard:
-    """A card, with everything that the model itself determines filled in.
+    """A card, with all fields that follow from the model filled in.
 
     Args:
         model: from :func:`earmark.models.create_model`.
@@ -47,7 +47,7 @@ def make_card(
         fields: the other fields of :class:`earmark.core.card.ModelCard`.
 
     Raises:
-        ConfigError: the vocabulary has not as many tags as the model, or the model was not made by create_model.
+        ConfigError: the vocabulary and the model have different numbers of tags, or the model was not made by create_model.
     """
     hop = model.window_samples if hop_samples is None else hop_samples
     card = ModelCard(
@@ -174,5 +174,5 @@ def load_weights(model: TaggingModel, weights: dict[str, Tensor], where: str) ->
 
 
 def _as_json(value: Any) -> Any:
-    """As they will be read back from JSON: tuples as lists."""
+    """As read back from JSON: tuples become lists."""
     return json.loads(json.dumps(value))

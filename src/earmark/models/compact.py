@@ -1,11 +1,11 @@
-"""Small networks for a default model: much hearing for few products. Ours, without a paper.
+"""Small networks for a default model, with few multiplications. Our own, not from a paper.
 
 Both take the bands of :data:`earmark.models.blocks.WON_FRONTEND`, as log10(1 + 10000 x) (Pons et al. 2019), which unlike
-decibels do not make much of what is next to silence, with batch norm on every band; and windows of any length: all that is
-left of time at the end are maxima and means.
+decibels does not amplify near-silence, with batch norm on every band; and windows of any length: the last
+pooling over time takes maxima and means.
 
-- :func:`compact_1d`: filters of time and frequency in the first layer alone (as in Pons et al. 2017, but small ones that
-  may lie anywhere), then residual convolutions over time, which are dense matrix products and fast on any processor.
+- :func:`compact_1d`: time-frequency filters only in the first layer (as in Pons et al. 2017, but small and
+  anywhere in frequency), then residual convolutions over time, which are dense matrix products and fast on any processor.
 - :func:`compact_2d`: inverted residual blocks of depthwise convolutions (Sandler et al. 2018, "MobileNetV2"), with
   squeeze-and-excitation (Hu et al. 2018), over both axes.
 
@@ -49,7 +49,7 @@ class MaxAndMean(nn.Module):
 
 
 class ResidualOverTime(nn.Module):
-    """Two convolutions of length 3 and a skip, a pooling by 2 in front if wished: (B, a, T) -> (B, b, T or T / 2)."""
+    """Two convolutions of length 3 and a skip, with optional pooling by 2 in front: (B, a, T) -> (B, b, T or T / 2)."""
 
     def __init__(self, inputs: int, outputs: int, pool: bool) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class ResidualOverTime(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channels scaled by what their means say, through a bottleneck of a quarter: (B, C, H, W) -> the same."""
+    """Channels scaled by a function of their means, with a bottleneck of a quarter: (B, C, H, W) -> the same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class InvertedResidual(nn.Module):
 
 
 class CompactCNN(TaggingModel):
-    """Log-mel, a chain of layers over (B, 1, n_mels, T), maxima and means over all that is left, two dense layers.
+    """Log-mel, a chain of layers over (B, 1, n_mels, T), maxima and means over the remaining axes, two dense layers.
 
     Args:
         layers: (B, 1, n_mels, T) -> (B, n_channels, ...).

@@ -4,10 +4,10 @@ Sources: Choi, Fazekas, Sandler & Cho 2017, "Convolutional recurrent neural netw
 section 2 and Figure 1; the weights are from Won et al. 2020, "Evaluation of CNN-based automatic music tagging models"
 (SMC).
 
-Decisions, all as the weights have it:
+Decisions, as in the weights:
 
 - Four layers with 64, 128, 128, 128 channels, batch norm and ReLU, poolings 2x2, 3x3, 4x4, 4x4; two GRU layers of 32
-  units, of which the last step counts; a dense layer. (The paper has ELU and sizes that follow a budget of weights.)
+  units, of which the last step is used; a dense layer. (The paper has ELU and sizes that follow a budget of weights.)
 - Spectrogram: 16 kHz, n_fft 512, hop 256, 96 HTK bands of power in dB, frames centred, batch norm on top. 29 s give
   1813 frames and 18 steps (paper: 12 kHz, 1366 frames, 15 steps).
 - Initial weights: Glorot uniform for convolutions and dense layer, PyTorch's own for the GRU.
@@ -89,9 +89,9 @@ def crnn(
     dropout: float = 0.5,
     frontend: dict[str, Any] | None = None,
 ) -> TaggingModel:
-    """CRNN: convolutions describe each second and a half, a recurrent network sums the clip up.
+    """CRNN: convolutions describe each 1.5 s, a recurrent network summarises the clip.
 
-    At 50 tags it has 394,100 weights. It takes any length from 1.52 s on.
+    At 50 tags it has 394,100 weights. It takes any length of at least 1.52 s.
 
     Args:
         n_tags: outputs.

@@ -3,15 +3,15 @@
 Source: S. Dieleman, B. Schrauwen, "End-to-end learning for music audio", ICASSP 2014 (4.1 to 4.4, Tables 1 to 3).
 
 Trunk (4.1, Figure 1a): two convolutions over time of 32 filters of length 8, ReLU, each with a max pooling of 4, then
-dense layers of 100 (ReLU) and of one unit a tag. On raw audio a strided convolution stands in front (4.2, Figure 1b),
-with another non-linearity (4.3) or pooling across groups of its filters (4.4, Figure 1c) if asked for.
+dense layers of 100 (ReLU) and of one unit per tag. On raw audio a strided convolution comes first (4.2, Figure 1b),
+optionally with another non-linearity (4.3) or pooling across groups of its filters (4.4, Figure 1c).
 
 Where the paper is silent:
 
 - Window: "about 3 seconds" is 3.0 s, 48,000 samples at 16 kHz.
-- Edges: the trunk's convolutions keep the length (zeros, 3 in front and 4 behind) and poolings drop what is over. If
-  they did not, nothing would be left of the 46 frames that windows and strides of 1024 samples give. The strided
-  convolution and the spectrogram's frames lie wholly inside the window, so both inputs have the same frames.
+- Edges: the trunk's convolutions keep the length (zeros, 3 in front and 4 behind) and poolings drop the remainder. If
+  they did not, nothing would remain of the 46 frames that windows and strides of 1024 samples give. The strided
+  convolution and the spectrogram's frames are entirely inside the window, so both inputs have the same frames.
 - Spectrogram: Hann window as long as a frame, Slaney's mel bands over power; ln(1 + 10000 x) is the paper's. With
   frames of 256 samples some of the 128 bands are narrower than a bin and always zero.
 - Filters of the strided convolution: not given, 32 here, the number that its replication takes (see bristol.py).
@@ -102,7 +102,7 @@ class FeaturePool(nn.Module):
         self.size = size
 
     def forward(self, activations: Tensor) -> Tensor:
-        """(B, F, T) -> (B, F / size, T). Below 1e-6 the L2 norm is held at 1e-6, where a root has a finite slope."""
+        """(B, F, T) -> (B, F / size, T). The L2 norm is at least 1e-6, where the root has a finite slope."""
         batch, filters, time = activations.shape
         groups = activations.reshape(batch, filters // self.size, self.size, time)
         if self.kind == "max":
@@ -120,7 +120,7 @@ def strided_layers(
     pool_filters: int = 1,
     normalisation: Normalisation = "none",
 ) -> OrderedDict[str, nn.Module]:
-    """What stands in front of the trunk on raw audio: (B, 1, N) -> (B, n_filters / pool_filters, T).
+    """The layers before the trunk on raw audio: (B, 1, N) -> (B, n_filters / pool_filters, T).
 
     T = 1 + (N - filter_samples) // stride_samples.
 
@@ -135,7 +135,7 @@ def strided_layers(
     if not 1 <= stride_samples <= filter_samples:
         problems.append(
             f"stride_samples {stride_samples}: must be at least 1 and at most filter_samples ({filter_samples}), "
-            "or samples would go unheard"
+            "or samples would be skipped"
         )
     if nonlinearity not in get_args(Nonlinearity):
         problems.append(f"nonlinearity {nonlinearity!r}: must be one of {', '.join(get_args(Nonlinearity))}")
@@ -182,8 +182,8 @@ def trunk_layers(
         n_tags: outputs.
         dense_dropout: share of the dense layers' inputs dropped in training.
         conv_dropout: share of the convolutions' inputs dropped in training.
-        normalisation: before the activation of every layer but the last. Of "group" the dense layer has as many
-            groups, but at most 8, as divide its units: 5 of 100.
+        normalisation: before the activation of every layer but the last. For "group" the number of groups of the dense layer
+            is the largest divisor of its units up to 8: 5 for 100.
     """
     dense_groups = max(groups for groups in range(1, 9) if HIDDEN_UNITS % groups == 0)
     left = n_frames // 4 // 4
@@ -211,7 +211,7 @@ def trunk_layers(
 
 
 def frames_inside(window_samples: int, frame_samples: int, stride_samples: int, sample_rate_hz: int) -> int:
-    """Frames that lie wholly inside a window. Raises ConfigError where they are too few for the trunk."""
+    """Frames entirely inside a window. Raises ConfigError if they are too few for the trunk."""
     n_frames = 1 + (window_samples - frame_samples) // stride_samples
     if n_frames < MIN_FRAMES:
         shortest = (frame_samples + (MIN_FRAMES - 1) * stride_samples) / sample_rate_hz

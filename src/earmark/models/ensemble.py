@@ -1,7 +1,7 @@
 """The light networks of the ensemble paper: Models 1 and 2 on a mel spectrogram (Tables 1, 2), Model 3 on raw audio.
 
-Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Tables 1 to 3). What combines
-them stands in :mod:`earmark.models.ensemble_combiner`.
+Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Tables 1 to 3). The network that combines
+them is in :mod:`earmark.models.ensemble_combiner`.
 
 Where the paper is silent:
 
@@ -36,7 +36,7 @@ Separable = Literal["spatial", "depthwise"]
 
 
 class EnsembleCNN(TaggingModel):
-    """A log-mel front-end and a chain of layers whose last convolution spans all that is left.
+    """A log-mel front-end and a chain of layers whose last convolution spans all remaining frames.
 
     Args:
         layers: the chain; gives (B, n_tags, 1) or (B, n_tags, 1, 1).
@@ -189,7 +189,7 @@ def _pair(inputs: int, outputs: int, padding: Literal["same", "valid"], separabl
 
 
 class EnsembleRawCNN(TaggingModel):
-    """A chain of layers on standardised samples, of any length that is not too short.
+    """A chain of layers on standardised samples, of variable length.
 
     Args:
         layers: (B, 1, N) -> logits (B, n_tags).

@@ -1,4 +1,4 @@
-"""What makes one tagger of several: dense layers on the scores of trained, frozen members.
+"""Combines several taggers: dense layers on the scores of trained, frozen members.
 
 Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Combiner, Table 4).
 
@@ -79,7 +79,7 @@ class EnsembleCombiner(TaggingModel):
         self._options = options
 
     def train(self, mode: bool = True) -> EnsembleCombiner:
-        """Training mode for the combiner alone: frozen members keep their running statistics and drop nothing."""
+        """Training mode for the combiner only: frozen members keep their running statistics and use no dropout."""
         super().train(mode)
         self.members.eval()
         return self
@@ -126,8 +126,8 @@ def ensemble_combiner(
 def combine(members: Sequence[TaggingModel], *, width: float = 1.0, dropout: float = 0.0) -> EnsembleCombiner:
     """A combiner, itself untrained, over trained members, e.g. from :func:`earmark.models.checkpoint.load_checkpoint`.
 
-    It holds copies of the members' weights; the members stay as they are. That their tags stand in the same order is
-    for the caller to see to: models do not know their vocabularies.
+    It holds copies of the members' weights; the members stay as they are. Their tags must be in the same
+    order; this is not checked, because models do not know their vocabularies.
 
     Args:
         members: one or more models from :func:`earmark.models.create_model`, of one sample rate and number of tags.
@@ -160,7 +160,7 @@ def _member(n_tags: int, said: str | Mapping[str, Any]) -> TaggingModel:
 
 
 def _check_members(members: Sequence[TaggingModel]) -> None:
-    """Raises ConfigError, with every reason, where models cannot be combined."""
+    """Raises ConfigError, with every reason, if models cannot be combined."""
     if not members:
         raise ConfigError("members: there must be at least one")
     problems = [

@@ -3,13 +3,13 @@
 Sources: Choi, Fazekas & Sandler 2016, "Automatic tagging using deep convolutional neural networks" (ISMIR), section 3
 and Table 1; the weights are from Won et al. 2020, "Evaluation of CNN-based automatic music tagging models" (SMC).
 
-Decisions, all as the weights have it:
+Decisions, as in the weights:
 
 - Five layers with 64, 128, 128, 128, 64 channels and batch norm in front of the ReLU; a dense layer behind them. (The
   paper's FCN-4 has four, and a sigmoid of its last convolution.)
 - Spectrogram: 16 kHz, n_fft 512, hop 256, 96 HTK bands of power in dB, frames centred, batch norm on top. 29 s give
   1813 frames (paper: 12 kHz, 1366 frames).
-- Time that the poolings leave (one value at 29 s, more from 41 s on) is reduced to its maximum.
+- The time that remains after pooling (one value at 29 s, more from 41 s on) is reduced to its maximum.
 - Initial weights: Glorot uniform, Keras' default; the paper used Keras.
 """
 

@@ -49,7 +49,7 @@ class _Form:
         temporal_lengths: lengths of the temporal filters in frames.
         bands_apart: temporal filters run over every band by itself and the loudest band counts, instead of over the
             mean of all bands.
-        norm_first: batch norm stands before the ReLU, not behind it.
+        norm_first: batch norm comes before the ReLU, not after it.
         pooled_norm: batch norm and dropout on the pooled values, too.
         epsilon, momentum: of batch norm.
     """

@@ -8,16 +8,16 @@ Where the paper is silent or its code differs:
 - Spectrogram: the paper gives 90 mel bands, magnitudes, a logarithm, zero mean and unit variance. Here 16 kHz (its
   rate for waveforms), n_fft 512 and hop 256 (those of the authors' later musicnn), Slaney mel bands,
   log10(1 + 10000 x), and each window standardised by itself.
-  ``frontend={"standardise": "dataset", "mean": ..., "std": ...}`` takes the training set's numbers.
+  ``frontend={"standardise": "dataset", "mean": ..., "std": ...}`` takes the training set's values.
 - Batch norm follows the ReLU, as in the code, with its epsilon of 0.001.
 - In the code the second and third batch norm of the back-end act on a transposed map, so that each has one gamma and
-  one beta for all channels. Here channels are normalised each by itself; ``published_batchnorm=True`` does as the code.
+  one beta for all channels. Here each channel is normalised separately; ``published_batchnorm=True`` follows the code.
 - Initial weights: the code's, normal with a variance of 2 / inputs, without the tails.
-- Shortest input: what leaves the back-end one frame after its pooling, 8 frames in front of it. That is 1.23 s of
+- Shortest input: 8 frames for the back-end, which leave one after its pooling. That is 1.23 s of
   waveform, or 0.11 s of spectrogram.
 
 All weights, running statistics counted, with 139 outputs and ``published_batchnorm=True``: 5,969,795 with the
-spectrogram, 5,425,363 with the waveform. These are the figures of the authors.
+spectrogram, 5,425,363 with the waveform. These are the authors' numbers.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class WaveformFrontEnd(nn.Module):
 
     @classmethod
     def min_samples(cls, frames: int) -> int:
-        """Samples of the shortest waveform that gives so many frames."""
+        """Samples of the shortest waveform that gives this many frames."""
         for _ in cls.CHANNELS[1:]:
             frames = 3 * frames + 2
         return 3 * frames

@@ -18,7 +18,7 @@ Where the paper is silent (the first four as in the authors' code):
 - Batch normalisation adds 0.001 to the variance. Its running statistics move by 0.1 a step, PyTorch's default (the
   authors' 0.01 is slow on small datasets).
 - Other powers of three: 128, 128, then 256, and 512 in the last block, as at 3^10.
-- Group normalisation (from the Bristol replication, see bristol.py) stands wherever batch normalisation would, in 8
+- Group normalisation (from the Bristol replication, see bristol.py) replaces batch normalisation everywhere, in 8
   groups.
 """
 
@@ -60,10 +60,10 @@ class TimeMean(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by what all channels' means over time say of it (2.1.1).
+    """Scales each channel by a function of all channels' means over time (2.1.1).
 
     The excitations, the sigmoids with which channels are scaled, are the output (B, C), in 0..1, of the submodule
-    ``excitation``. For an analysis they are read with a forward hook on it; in a SampleCNN with SE it is
+    ``excitation``. Read them with a forward hook; in a SampleCNN with SE it is
     ``model.blocks.block1.se.excitation`` to ``block9``, and ``model.excitations(waveform)`` collects them all.
 
     Args:
@@ -94,7 +94,7 @@ class SqueezeExcite(nn.Module):
 
 @dataclass(frozen=True)
 class BlockKind:
-    """What all blocks of a network have in common.
+    """The settings shared by all blocks of a network.
 
     Attributes:
         n_convolutions: 1 or 2.

@@ -83,7 +83,7 @@ def short_chunk_cnn(
     dropout: float = 0.5,
     frontend: dict[str, Any] | None = None,
 ) -> TaggingModel:
-    """Short-chunk CNN of Won et al. 2020; takes longer windows, too, as the maximum over time does not mind.
+    """Short-chunk CNN of Won et al. 2020; also takes longer windows, because it ends in a maximum over time.
 
     Args:
         n_tags: outputs.

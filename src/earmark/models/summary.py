@@ -1,4 +1,4 @@
-"""What each architecture is in figures: input, window, weights, and multiplications for a window and for a second."""
+"""Properties of each architecture: input, window, weights, and multiplications per window and per second."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Paper:
 
     Attributes:
         short: for tables, e.g. "Kim 2018".
-        authors: empty where the copy of the paper that we have does not name them.
+        authors: empty if our copy of the paper does not name them.
         title: of the paper.
-        where: conference or journal and year; empty where our copy does not say.
+        where: conference or journal and year; empty if our copy does not say.
     """
 
     short: str
@@ -126,19 +126,19 @@ PAPERS: dict[str, Paper] = {
 
 @dataclass(frozen=True)
 class ArchitectureSummary:
-    """One architecture in figures.
+    """Properties of one architecture.
 
     Attributes:
         name: registered name.
-        paper: None where :data:`PAPERS` does not know it.
+        paper: None if it is not in :data:`PAPERS`.
         input: "waveform", or the spectrogram as bands x frames of one window.
         sample_rate_hz: of the waveform.
         window_samples: length of the window that it is built for.
-        min_samples: shortest waveform; window_samples where it takes no other length.
+        min_samples: shortest waveform; window_samples if it takes no other length.
         variable_length: takes other lengths than window_samples.
         n_tags: outputs.
-        weights_trained: numbers that training changes.
-        weights_total: all numbers that a checkpoint stores: frozen weights and running statistics, too.
+        weights_trained: number of trained values.
+        weights_total: number of all stored values, including frozen weights and running statistics.
         macs_window: multiplications, each with its addition, for one window, see :func:`count_macs`.
     """
 
@@ -161,11 +161,11 @@ class ArchitectureSummary:
 
     @property
     def macs_second(self) -> float:
-        """Multiplications for a second of audio, windows lying side by side."""
+        """Multiplications per second of audio with adjacent windows."""
         return self.macs_window / self.window_seconds
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures as JSON knows them, the derived ones too; the paper as one line, or None."""
+        """All values as JSON types, including derived ones; the paper as one line, or None."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         values["paper"] = self.paper.reference if self.paper else None
         return {**values, "window_seconds": self.window_seconds, "macs_second": self.macs_second}
@@ -176,7 +176,7 @@ def count_macs(model: TaggingModel, n_samples: int | None = None) -> int:
 
     PyTorch's own counter sees them in a run over silence: dense layers, GRUs, attention, and the front-end, whose
     Fourier transform and mel bands are matrix products here. Products with the zeros that pad a convolution count.
-    Not counted is what costs little beside them: normalisations, activations, poolings, windows of frames, logarithms.
+    Cheap operations are not counted: normalisations, activations, poolings, windows of frames, logarithms.
 
     Args:
         model: on any device; its mode is put back, and running statistics stay as they are.
@@ -199,14 +199,14 @@ def count_macs(model: TaggingModel, n_samples: int | None = None) -> int:
 
 
 def count_weights(model: TaggingModel) -> tuple[int, int]:
-    """Numbers that training changes, and all that a checkpoint stores but PyTorch's own step counters."""
+    """Numbers of trained values, and of all values in a checkpoint except PyTorch's step counters."""
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     stored = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
     return trained, sum(value.numel() for value in stored.values())
 
 
 def describe_input(model: TaggingModel) -> str:
-    """What the layers behind the front-end get, for one window.
+    """The input of the layers after the front-end, for one window.
 
     Example:
         >>> describe_input(create_model("musicnn", 50))
@@ -226,7 +226,7 @@ def describe_input(model: TaggingModel) -> str:
 
 
 def summarise(name: str, n_tags: int = N_TAGS, **options: Any) -> ArchitectureSummary:
-    """The figures of one architecture, built with :func:`earmark.models.create_model`.
+    """The properties of one architecture, built with :func:`earmark.models.create_model`.
 
     Raises:
         ConfigError: unknown name or options, or a value that the model refuses.
@@ -258,7 +258,7 @@ COLUMNS = ("name", "paper", "input", "rate", "window", "any length from", "train
 
 
 def cells(summary: ArchitectureSummary) -> tuple[str, ...]:
-    """One row of a table for people, under :data:`COLUMNS`."""
+    """One row of a printed table, under :data:`COLUMNS`."""
     shortest = f"{summary.min_samples / summary.sample_rate_hz:.2f} s" if summary.variable_length else "-"
     return (
         summary.name,
@@ -275,21 +275,21 @@ def cells(summary: ArchitectureSummary) -> tuple[str, ...]:
 
 
 def legend(summaries: Sequence[ArchitectureSummary]) -> list[str]:
-    """What the columns mean, sentence by sentence."""
+    """The meanings of the columns, one sentence each."""
     n_tags = ", ".join(str(number) for number in sorted({summary.n_tags for summary in summaries}))
     return [
-        "input: what the network behind the front-end gets from one window; spectrograms as bands x frames, harmonics "
+        "input: what the network after the front-end gets for one window; spectrograms as bands x frames, harmonics "
         "as harmonics x bands x frames",
         "window: samples and seconds of the window that it is built for; any length from: the shortest waveform, for "
-        "networks that take others",
-        f"trained: weights that training changes, with {n_tags} tags; stored: frozen weights and running statistics, too",
+        "networks of variable length",
+        f"trained: weights that are trained, with {n_tags} tags; stored: also frozen weights and running statistics",
         "MACs: multiplications with their additions, of convolutions and matrix products, the front-end's Fourier "
-        "transform and mel bands included; for a second of audio, windows side by side",
+        "transform and mel bands included; per second of audio, with adjacent windows",
     ]
 
 
 def markdown(summaries: Sequence[ArchitectureSummary]) -> str:
-    """The page docs/models.md. Raises ConfigError where there is nothing to show."""
+    """The page docs/models.md. Raises ConfigError if there is nothing to show."""
     if not summaries:
         raise ConfigError("no architectures to show")
     used = {summary.paper.short: summary.paper for summary in summaries if summary.paper}
@@ -297,8 +297,8 @@ def markdown(summaries: Sequence[ArchitectureSummary]) -> str:
         "# Architectures",
         "",
         "Written by `python benchmarks/architectures.py --out docs/models.md`; `earmark models list --architectures`",
-        "shows the same. Every network is built with `earmark.models.create_model(name, n_tags, **options)`, hears a",
-        "waveform and answers logits. Figures hold for default options.",
+        "shows the same. Every network is built with `earmark.models.create_model(name, n_tags, **options)` and",
+        "maps waveforms to logits. Values are for default options.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         "|---|---|---|---|---|---|---:|---:|---:|---:|",
@@ -310,7 +310,7 @@ def markdown(summaries: Sequence[ArchitectureSummary]) -> str:
         "",
         *(f"- **{short}**: {used[short].reference}." for short in sorted(used)),
         "",
-        "Layers, shapes, and what was decided where a paper is silent stand in the files of `src/earmark/models/`.",
+        "Layers, shapes, and decisions where a paper is silent are documented in the files of `src/earmark/models/`.",
     ]
     return "\n".join(lines) + "\n"
 

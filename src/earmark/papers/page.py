@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from earmark.metrics import list_metrics, metric_label
-from earmark.papers.figures import ClaimFigures, Estimate
+from earmark.papers.statistics import ClaimStatistics, Estimate, Results
 from earmark.papers.tables import Row, Table
-
-if TYPE_CHECKING:
-    from earmark.papers.results import Results
 
 CLAIM_COLUMNS = ("order", "by", "paper", "here", "pairs better / worse / open", "here it")
 
@@ -100,7 +96,7 @@ def _claims(results: Results) -> list[str]:
     return [*lines, *claim_lines(results), ""]
 
 
-def _claim_row(found: ClaimFigures) -> str:
+def _claim_row(found: ClaimStatistics) -> str:
     verdicts = [pair.verdict for pair in found.pairs]
     counts = " / ".join(str(verdicts.count(v)) for v in ("holds", "reversed", "cannot be told apart"))
     return (

@@ -15,33 +15,13 @@ from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.version import __version__
 from earmark.evaluation.scores import ScoreTable, read_scores
-from earmark.papers.figures import ClaimFigures, Estimate, Figures, RowFigures, make_figures
 from earmark.papers.page import to_markdown
+from earmark.papers.statistics import ClaimStatistics, Estimate, Results, RowStatistics, Statistics, compute_statistics
 from earmark.papers.tables import PaperTables, load_tables
 from earmark.papers.task import TEST_FOLDER, Task
 
 JSON_NAME, PAGE_NAME = "results.json", "results.md"
 RESULTS_FORMAT = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Results:
-    """All that was run of a paper.
-
-    Attributes:
-        tables: of the paper.
-        dataset, protocol: what was trained and measured on.
-        figures: metrics and claims.
-        runs: row -> what the done.json of each of its runs says.
-        machine: what it was run on.
-    """
-
-    tables: PaperTables
-    dataset: str
-    protocol: str
-    figures: Figures
-    runs: dict[str, list[dict[str, Any]]]
-    machine: str
 
 
 def collect(tables: PaperTables, tasks: Sequence[Task], *, n_resamples: int = 2000) -> Results:
@@ -57,7 +37,7 @@ def collect(tables: PaperTables, tasks: Sequence[Task], *, n_resamples: int = 20
         if document is not None:
             scores.setdefault(task.row, []).append(read_scores(task.folder / TEST_FOLDER / "scores.parquet"))
             runs.setdefault(task.row, []).append(document)
-    figures = make_figures(tables, scores, n_resamples=n_resamples)
+    figures = compute_statistics(tables, scores, n_resamples=n_resamples)
     first = next(iter(scores.values()))[0]
     return Results(tables, first.dataset, first.protocol, figures, runs, machine())
 
@@ -146,14 +126,14 @@ def _from_document(document: dict[str, Any]) -> Results:
     tables = load_tables(document["paper"])
     claims = {claim.id: claim for claim in tables.claims}
     rows = {
-        name: RowFigures(
+        name: RowStatistics(
             {metric: _read_estimate(value) for metric, value in row["metrics"].items()},
             {metric: tuple(values) for metric, values in row["of_runs"].items()},
         )
         for name, row in document["rows"].items()
     }
     found = tuple(
-        ClaimFigures(
+        ClaimStatistics(
             claims[claim["id"]],
             claim["metric"],
             tuple(_read_estimate(pair) for pair in claim["pairs"]),
@@ -167,7 +147,7 @@ def _from_document(document: dict[str, Any]) -> Results:
         tables,
         document["dataset"],
         document["protocol"],
-        Figures(rows, found, drawn["over"], drawn["n_clips"], drawn["n_groups"], drawn["n_resamples"]),
+        Statistics(rows, found, drawn["over"], drawn["n_clips"], drawn["n_groups"], drawn["n_resamples"]),
         {name: row["runs"] for name, row in document["rows"].items()},
         document["machine"],
     )

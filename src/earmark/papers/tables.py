@@ -17,6 +17,7 @@ from importlib import resources
 from typing import Annotated, Any, Literal
 
 from pydantic import Strict, field_validator
+from pydantic_core import PydanticKnownError
 
 from earmark.core.errors import ConfigError
 from earmark.metrics import list_metrics, metric_info
@@ -80,7 +81,7 @@ class Claim(Section):
     @classmethod
     def _known_metric(cls, value: str) -> str:
         if value not in (known := list_metrics(decisions=False)):
-            raise ValueError(f"must be one of {', '.join(known)}")
+            raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, known))})
         return value
 
     @property

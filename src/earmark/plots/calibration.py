@@ -19,8 +19,9 @@ from matplotlib.ticker import PercentFormatter
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import TagKind
 from earmark.evaluation.scores import ScoreTable
-from earmark.metrics.arrays import FloatArray
+from earmark.metrics.calibration import expected_calibration_error
 from earmark.metrics.resampling import ends_of, resamples
+from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import (
     BLUE,
@@ -219,7 +220,8 @@ def _reliability(one: _Binned, drawn: FloatArray | None, rng: np.random.Generato
         reach = _Z * np.sqrt(shares * (1 - shares) / counts + _Z**2 / (4 * counts**2)) / (1 + _Z**2 / counts)
         low, high = np.fmin(low, middle - reach), np.fmax(high, middle + reach)
         errors = [
-            _error(one.mean(rng.random(len(one.scores)) < one.scores), means, counts) for _ in range(_CHANCE_DRAWS)
+            expected_calibration_error(means, one.mean(rng.random(len(one.scores)) < one.scores), counts)
+            for _ in range(_CHANCE_DRAWS)
         ]
         chance, chance_high = float(np.mean(errors)), float(np.quantile(errors, LEVEL))
     return Reliability(
@@ -232,14 +234,10 @@ def _reliability(one: _Binned, drawn: FloatArray | None, rng: np.random.Generato
         shares,
         np.clip(low, 0, 1),
         np.clip(high, 0, 1),
-        _error(shares, means, counts),
+        expected_calibration_error(means, shares, counts),
         chance,
         chance_high,
     )
-
-
-def _error(shares: FloatArray, means: FloatArray, counts: npt.NDArray[np.int64]) -> float:
-    return float(np.sum(counts * np.abs(shares - means)) / counts.sum())
 
 
 @house_style()
@@ -254,7 +252,7 @@ def draw_calibration(one: Reliability, about: str) -> Drawing:
         height_inches=4.1,
     )
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    _curve(axes, one)
+    plot_reliability(axes, one)
     axes.set_ylabel(_SHARE[one.kind])
     axes.set_title("\n".join(_said(one)), loc="left", fontsize=7, pad=4)
     below.bar(
@@ -272,7 +270,11 @@ def draw_calibration(one: Reliability, about: str) -> Drawing:
     below.set_xlabel("score")
     figure.align_ylabels()
     name = "calibration-degrees" if graded else "calibration"
-    return Drawing(name, figure, reliability_frame([one]))
+    hints = [
+        f"score {x:.3f}: {y:.3f} of {count:,}"
+        for x, y, count in zip(one.mean_scores, one.shares, one.counts, strict=True)
+    ]
+    return Drawing(name, figure, reliability_frame([one]), {"curve": hints})
 
 
 @house_style()
@@ -305,7 +307,7 @@ def draw_calibration_tags(
     figure = new_figure(title, about, width_inches=width, height_inches=0.7 + 1.75 * n_rows)
     grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for axes, one in zip(grid.ravel(), shown, strict=False):
-        _curve(axes, one, small=True)
+        plot_reliability(axes, one, small=True)
         axes.set_title(plain_text(one.tag or "", 24), loc="left", fontsize=8, pad=3)
         axes.text(0.04, 0.96, f"error {one.error:.3f}", transform=axes.transAxes, va="top", fontsize=6.5, color=GREY)
     for axes in grid.ravel()[len(shown) :]:
@@ -318,10 +320,11 @@ def draw_calibration_tags(
     return Drawing("calibration-tags", figure, reliability_frame(shown))
 
 
-def _curve(axes: Axes, one: Reliability, *, small: bool = False) -> None:
+def plot_reliability(axes: Axes, one: Reliability, *, small: bool = False) -> None:
+    """The calibration curve with its intervals, and the diagonal, on which scores mean what they say."""
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
     ends = np.vstack([np.fmax(one.shares - one.low, 0), np.fmax(one.high - one.shares, 0)])
-    axes.errorbar(
+    bars = axes.errorbar(
         one.mean_scores,
         one.shares,
         yerr=np.nan_to_num(ends),
@@ -332,6 +335,7 @@ def _curve(axes: Axes, one: Reliability, *, small: bool = False) -> None:
         elinewidth=0.8,
         capsize=1.5 if small else 2,
     )
+    bars.lines[0].set_gid("curve")
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xticks([0, 0.5, 1] if small else np.linspace(0, 1, 6))

@@ -9,7 +9,9 @@ import pandas as pd
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.evaluation.scores import ScoreTable
-from earmark.metrics import per_clip
+from earmark.metrics import metric_info, metric_label, per_clip
+from earmark.plots.drawing import Drawing
+from earmark.plots.style import BLUE, GREY, house_style, new_figure
 
 
 @dataclass(frozen=True)
@@ -138,3 +140,22 @@ def _row(table: ScoreTable, place: int, value: float, n_tags: int) -> ClipRow:
         tuple(shown[: max(n_tags, held)]),
         tuple(graded[:n_tags]),
     )
+
+
+@house_style()
+def draw_clip_values(found: ClipList, about: str) -> Drawing:
+    """The metric of every clip, sorted: how many clips a model fails on."""
+    name, n = metric_label(found.metric), len(found.values)
+    figure = new_figure(f"{name} of each clip, sorted", about, height_inches=2.6)
+    axes = figure.add_subplot()
+    axes.plot(np.arange(1, n + 1), found.values, color=BLUE)
+    if found.metric == "roc_auc":
+        axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.set_ylim(-0.02, 1.02)
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xlim(0, n + 1)
+    axes.set_xlabel("clips, sorted")
+    axes.set_ylabel(name + ("" if metric_info(found.metric).higher_is_better else " (lower is better)"))
+    axes.grid()
+    return Drawing("clip-values", figure, pd.DataFrame({"place": np.arange(1, n + 1), found.metric: found.values}))

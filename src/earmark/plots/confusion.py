@@ -21,13 +21,16 @@ import pandas as pd
 from earmark.core.errors import ConfigError, DataError
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import roc_auc
-from earmark.metrics.arrays import FloatArray
+from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import (
     BLUE,
     DIVERGING,
     HALF_INCHES,
+    ON_DARK,
+    ON_PALE,
     ORANGE,
+    PALE,
     SEQUENTIAL,
     WIDE_INCHES,
     house_style,
@@ -190,14 +193,17 @@ def draw_confusion(found: Confusion, about: str, *, measure: Measure = "outranks
     axes = figure.add_subplot()
     diverging = measure == "drawn"
     highest = 1.0 if measure != "score" else max(0.1, float(np.nanmax(values)))
-    image = axes.imshow(
+    image = axes.pcolormesh(
+        np.arange(n + 1) - 0.5,
+        np.arange(n + 1) - 0.5,
         np.ma.masked_invalid(values),
         cmap=DIVERGING if diverging else SEQUENTIAL,
         vmin=0,
         vmax=highest,
-        aspect="auto",
+        gid="cells",
     )
-    axes.set_facecolor("#DDDDDD")
+    axes.invert_yaxis()
+    axes.set_facecolor(PALE)
     names = [plain_text(found.tags[i], 20) for i in shown]
     size = 7 if n <= 30 else 5.5
     axes.set_xticks(range(n), names, rotation=45 if n <= 12 else 90, ha="right" if n <= 12 else "center", fontsize=size)
@@ -215,12 +221,18 @@ def draw_confusion(found: Confusion, about: str, *, measure: Measure = "outranks
         for i, j in np.argwhere(~np.isnan(values)):
             pale = 0.3 < values[i, j] < 0.7 if diverging else values[i, j] > 0.55 * highest
             axes.text(
-                j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=6.5, color="black" if pale else "white"
+                j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=6.5, color=ON_PALE if pale else ON_DARK
             )
     bar = figure.colorbar(image, ax=axes, pad=0.02, shrink=0.9)
     bar.set_label(_BAR[measure], fontsize=7)
     bar.outline.set_visible(False)
-    return Drawing("confusion" if measure == "outranks" else f"confusion-{measure}", figure, confusion_frame(found))
+    hints = [
+        f"{found.tags[a]}, not {found.tags[b]} ({found.counts[a, b]:,} clips): {_BAR[measure]} {found.measured(measure)[a, b]:.2f}"
+        for a in shown
+        for b in shown
+    ]
+    name = "confusion" if measure == "outranks" else f"confusion-{measure}"
+    return Drawing(name, figure, confusion_frame(found), {"cells": hints})
 
 
 @house_style()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -23,11 +24,14 @@ class Drawing:
         name: what its files are called, without ending, e.g. "filter-spectra".
         figure: made with :func:`earmark.plots.style.new_figure`.
         table: the data behind it, a row for each thing drawn; columns say their units.
+        hints: gid of an artist -> what a page shows when the mouse is over its first marker (or bar, or cell), its second,
+            and so on.
     """
 
     name: str
     figure: Figure
     table: pd.DataFrame
+    hints: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def save(drawing: Drawing, out: str | Path) -> list[Path]:

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import matplotlib
 from matplotlib import rcsetup
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -27,11 +28,15 @@ HALF_INCHES = 3.4
 """Width of a figure that stands in one of two columns, or on half a page."""
 WIDE_INCHES = 7.0
 """Width of a figure as wide as the text of a page."""
+HEADING = "heading"
+"""The gid of a figure's title and of the line under it. A page that has a caption of its own leaves them out."""
+ON_DARK, ON_PALE = "#FAFAFA", "#1A1A1A"
+"""Of text on a coloured area. Unlike BLACK, these stay as they are on a dark page."""
 DOTS_PER_INCH = 200
 """Of the PNG."""
 
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
-BLACK, GREY, PALE = "#000000", "#666666", "#CCCCCC"
+BLACK, GREY, PALE, GRID = "#000000", "#666666", "#CCCCCC", "#E0E0E0"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK)
 """Okabe & Ito's colours, which people with every kind of colour vision tell apart; without the yellow, too pale on white."""
 SEQUENTIAL = "cividis"
@@ -62,7 +67,7 @@ _RC: Any = {
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
-    "grid.color": "#E0E0E0",
+    "grid.color": GRID,
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
@@ -76,14 +81,18 @@ _RC: Any = {
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
+def house_style(settings: Any = None) -> Iterator[None]:
     """Matplotlib's own defaults and the house's settings, whatever a user's matplotlibrc says; afterwards as before.
 
     Also a decorator: ``@house_style()``.
+
+    Args:
+        settings: a dict of further rcParams, which come last.
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_RC)
+        matplotlib.rcParams.update(settings or {})
         yield
 
 
@@ -114,11 +123,20 @@ def new_figure(title: str, about: str = "", *, width_inches: float = HALF_INCHES
                 fontweight=weight,
                 color=colour,
                 va="top",
+                gid=HEADING,
             )
             top_inches += points * _LINE / 72
     rest = 1 - (top_inches + _MARGIN_INCHES / 2) / height_inches
     figure.set_layout_engine("constrained", rect=(0, 0, 1, rest), w_pad=0.05, h_pad=0.04)
     return figure
+
+
+def small_axes() -> tuple[Figure, Axes]:
+    """A small figure and its axes, without a title, for pages with many: the margins are fixed, and so it is drawn quickly."""
+    figure = Figure(figsize=(3.2, 2.2))
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(left=0.16, right=0.97, bottom=0.19, top=0.97)
+    return figure, figure.add_subplot()
 
 
 def about_model(card: ModelCard) -> str:

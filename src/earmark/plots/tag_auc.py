@@ -82,8 +82,10 @@ def draw_tag_aucs(
     worst, best = shown.iloc[:n], shown.iloc[len(shown) - n :].iloc[::-1]
     middle = shown.iloc[n : len(shown) - n]
     axes.vlines(shown.clips, shown.low, shown.high, color=PALE, lw=0.8, zorder=1)
-    for part, colour in ((middle, GREY), (worst, VERMILLION), (best, BLUE)):
-        axes.plot(part.clips, part.auc, "o", ms=3.5, color=colour, mec="white", mew=0.3, zorder=3)
+    hints = {}
+    for gid, part, colour in (("others", middle, GREY), ("worst", worst, VERMILLION), ("best", best, BLUE)):
+        axes.plot(part.clips, part.auc, "o", ms=3.5, color=colour, mec="white", mew=0.3, zorder=3, gid=gid)
+        hints[gid] = [f"{row.tag}: {row.auc:.3f}, {row.clips:,} clips" for row in part.itertuples()]
     mean = float(shown.auc.mean())
     axes.axhline(mean, color=GREY, lw=0.8, ls="--", zorder=1)
     bottom, top = axes.get_ylim()
@@ -110,4 +112,4 @@ def draw_tag_aucs(
         colours=[VERMILLION] * len(worst) + [BLUE] * len(best),
         others=middle[["clips", "auc"]].to_numpy(float),
     )
-    return Drawing("tag-auc", figure, found)
+    return Drawing("tag-auc", figure, found, hints)

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
 from earmark.core.errors import ConfigError
-from earmark.metrics.arrays import FloatArray
+from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import GREY, WIDE_INCHES, house_style, new_figure, plain_text
 from earmark.tagging.tagger import TagScores

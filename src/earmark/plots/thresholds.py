@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from earmark.core.errors import DataError
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import best_f1_thresholds
-from earmark.metrics.arrays import FloatArray
+from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import (
     BLACK,
@@ -159,9 +160,18 @@ def _at(curve: ThresholdCurve, threshold: float) -> tuple[float, float, float]:
 
 
 @house_style()
-def draw_thresholds(curves: list[ThresholdCurve], about: str) -> Drawing:
-    """For every tag the threshold with the highest F1, the stretch about it that is nearly as good, and the one in use."""
-    shown = sorted(curves, key=lambda curve: curve.best)
+def draw_thresholds(curves: list[ThresholdCurve], about: str, *, most: int | None = None) -> Drawing:
+    """For every tag the threshold with the highest F1, the range about it that is nearly as good, and the one in use.
+
+    Args:
+        curves: as :func:`threshold_curves` gives them.
+        about: the line under the title.
+        most: tags drawn at most, those on most clips; None for all.
+
+    Raises:
+        DataError: no tag has a curve.
+    """
+    shown = sorted(sorted(curves, key=lambda curve: -curve.n_positives)[:most], key=lambda curve: curve.best)
     if not shown:
         raise DataError("thresholds: no classification tag that some clips have and some have not")
     figure = new_figure(
@@ -175,7 +185,15 @@ def draw_thresholds(curves: list[ThresholdCurve], about: str) -> Drawing:
     for y, curve in zip(at, shown, strict=True):
         axes.plot([curve.nearly_from, curve.nearly_to], [y, y], color=PALE, linewidth=4, solid_capstyle="butt")
     axes.plot([], [], color=PALE, linewidth=4, label="F1 within 5 % of the highest")
-    axes.plot([curve.best for curve in shown], at, "o", color=BLUE, markersize=3.5, label="highest F1 on these clips")
+    axes.plot(
+        [curve.best for curve in shown],
+        at,
+        "o",
+        color=BLUE,
+        markersize=3.5,
+        label="highest F1 on these clips",
+        gid="best",
+    )
     in_use = [(curve.chosen, y) for y, curve in zip(at, shown, strict=True) if curve.chosen is not None]
     if in_use:
         axes.plot(
@@ -203,7 +221,8 @@ def draw_thresholds(curves: list[ThresholdCurve], about: str) -> Drawing:
     ends = {curve.tag: (curve.nearly_from, curve.nearly_to) for curve in shown}
     table["nearly_as_good_from"] = [ends[tag][0] for tag in table["tag"]]
     table["nearly_as_good_to"] = [ends[tag][1] for tag in table["tag"]]
-    return Drawing("thresholds", figure, table)
+    hints = [f"{curve.tag}: highest F1 {curve.best_f1:.3f} at {curve.best:.3f}" for curve in shown]
+    return Drawing("thresholds", figure, table, {"best": hints})
 
 
 @house_style()
@@ -240,22 +259,9 @@ def draw_threshold_curves(
     )
     grid = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
     for axes, curve in zip(grid.ravel(), shown, strict=False):
-        for values, colour, style, label in (
-            (curve.precision, GREEN, (0, (1, 1)), "precision"),
-            (curve.recall, GREY, (0, (4, 2)), "recall"),
-            (curve.f1, BLUE, "-", "F1"),
-        ):
-            axes.plot(curve.thresholds, values, color=colour, linestyle=style, label=label)
-        axes.plot(curve.best, curve.best_f1, "o", color=BLUE, label="highest F1")
-        if curve.chosen is not None:
-            axes.axvline(curve.chosen, color=VERMILLION, linewidth=1, label="in use")
+        plot_threshold_curve(axes, curve)
         axes.set_title(plain_text(curve.tag, 22), loc="left", fontsize=8, pad=3, color=BLACK)
         axes.set_title(f"{curve.n_positives:,} clips", loc="right", fontsize=6.5, pad=3, color=GREY)
-        axes.set_ylim(-0.02, 1.02)
-        axes.set_yticks([0, 0.5, 1])
-        axes.set_xlim(min(0.0, float(curve.thresholds[0])), float(curve.thresholds[-1]) * 1.02)
-        axes.locator_params(axis="x", nbins=4)
-        axes.grid()
     for axes in grid.ravel()[len(shown) :]:
         axes.set_visible(False)
     handles, labels = grid.ravel()[0].get_legend_handles_labels()
@@ -263,3 +269,23 @@ def draw_threshold_curves(
     for axes in grid.ravel()[max(0, len(shown) - n_columns) : len(shown)]:
         axes.set_xlabel("threshold")
     return Drawing("threshold-curves", figure, threshold_frame(shown))
+
+
+def plot_threshold_curve(axes: Axes, curve: ThresholdCurve, most_points: int = 10_000) -> None:
+    """Precision (dotted), recall (dashed) and F1 of one tag over the threshold; upright: the threshold in use."""
+    n = len(curve.thresholds)
+    at = np.unique(np.linspace(0, n - 1, min(n, most_points)).round().astype(int))
+    for values, colour, style, label in (
+        (curve.precision, GREEN, (0, (1, 1)), "precision"),
+        (curve.recall, GREY, (0, (4, 2)), "recall"),
+        (curve.f1, BLUE, "-", "F1"),
+    ):
+        axes.plot(curve.thresholds[at], values[at], color=colour, linestyle=style, label=label)
+    axes.plot(curve.best, curve.best_f1, "o", color=BLUE, label="highest F1")
+    if curve.chosen is not None:
+        axes.axvline(curve.chosen, color=VERMILLION, linewidth=1, label="in use")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_xlim(min(0.0, float(curve.thresholds[0])), float(curve.thresholds[-1]) * 1.02)
+    axes.locator_params(axis="x", nbins=4)
+    axes.grid()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from earmark.core.card import ModelCard
+from earmark.core.markdown import render_markdown
 from earmark.core.vocabulary import CATEGORIES
 from earmark.distillation.agreement import Agreement
 from earmark.distillation.calibration import HELD_OUT, VALIDATION
@@ -16,17 +17,18 @@ from earmark.distillation.release import Release
 from earmark.distillation.student_comparison import StudentComparison
 from earmark.distillation.teacher_comparison import NOISE, TeacherComparison
 from earmark.evaluation.report import Report
-from earmark.report.markdown import render_markdown
+
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def teacher_page(found: TeacherComparison) -> str:
     """The comparison of the teachers."""
-    return render_markdown("teachers.md.j2", found=found, noise=NOISE)
+    return render_markdown("teachers.md.j2", _TEMPLATES, found=found, noise=NOISE)
 
 
 def student_page(found: StudentComparison, command: str) -> str:
     """The comparison of students; ``command`` wrote it."""
-    return render_markdown("students.md.j2", found=found, command=command)
+    return render_markdown("students.md.j2", _TEMPLATES, found=found, command=command)
 
 
 def model_page(
@@ -54,7 +56,8 @@ def model_page(
     limits = np.array([card.thresholds[tag] for tag in card.vocabulary.names])
     return render_markdown(
         template,
-        folder=folder,
+        *([] if folder is None else [folder]),
+        _TEMPLATES,
         release=release,
         command=command,
         card=card,

@@ -1,35 +1,45 @@
 """A run as one file of HTML: averages, tags, figures, clips to listen to. It needs no network and asks for none.
 
-The page's own policy forbids it to fetch anything but local audio, and to run any script but its own; names of tags, clips
-and models are text wherever they stand.
+The page's own policy forbids it to fetch anything but local audio, and to run any script but its own. It is made from
+``templates/run.html.j2``, which escapes all text: names of tags, clips and models are never markup.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import AudioError, DataError
 from earmark.core.version import __version__
 from earmark.evaluation.report import Report
+from earmark.evaluation.report_page import bootstrap_line, title
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import list_metrics, metric_info, metric_label
-from earmark.plots.calibration import Reliability, reliabilities
-from earmark.plots.clips import ClipList, ClipRow, TagOfClip, clip_list
-from earmark.plots.confusion import Confusion, confusion
-from earmark.plots.epochs import RunLog
-from earmark.plots.thresholds import ThresholdCurve, threshold_curves
-from earmark.report import charts
+from earmark.plots.calibration import Reliability, draw_calibration, reliabilities
+from earmark.plots.clips import ClipList, ClipRow, clip_list, draw_clip_values
+from earmark.plots.confusion import Confusion, confusion, draw_confusion
+from earmark.plots.drawing import Drawing
+from earmark.plots.epochs import RunLog, draw_epochs
+from earmark.plots.tag_auc import draw_tag_aucs
+from earmark.plots.thresholds import ThresholdCurve, draw_thresholds, threshold_curves
 from earmark.report.audio import embedded, link
-from earmark.report.evaluation_page import bootstrap_line, title
-from earmark.report.svg import plain
-from earmark.report.tags import RMSE_WHOLE, OfTags, number, tag_tables
+from earmark.report.inline_svg import inline_svg
+from earmark.report.tags import RMSE_SCALE, Bar, TagResults, tag_tables
 
-_OF = {
+_FOLDER = Path(__file__).parent
+_MOST_THRESHOLDS = 60
+_AVERAGES = {
     "macro": "mean over tags",
     "micro": "all clip-tag pairs as one",
     "weighted": "weighted by positives",
@@ -38,13 +48,37 @@ _OF = {
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Results:
     """All that is computed for the page beyond the report."""
 
     calibration: list[Reliability]
     curves: list[ThresholdCurve]
     confusion: Confusion | None
     clips: ClipList | None
+
+
+@dataclass(frozen=True)
+class _Figure:
+    name: str
+    svg: Markup
+    caption: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class _Card:
+    """The mean of one metric over tags."""
+
+    name: str
+    meaning: str
+    bar: Bar
+
+
+@dataclass(frozen=True)
+class _Clip:
+    row: ClipRow
+    source: str | None
+    """Address of its audio; None where there is no file."""
 
 
 def write_page(
@@ -69,7 +103,7 @@ def write_page(
         n_clips: how many of the worst, and of the best.
 
     Returns:
-        What a person should know, a line each: audio that could not be embedded.
+        Notes for the user, a line each: audio that could not be embedded.
 
     Raises:
         OSError: it cannot be written.
@@ -95,44 +129,80 @@ def make_page(
     notes: list[str],
 ) -> str:
     """The text of :func:`write_page`'s file; ``notes`` is added to."""
-    known = _known(table, report, n_clips)
-    of_tags = OfTags(
-        {one.tag: one for one in known.calibration if one.tag is not None},
-        {one.tag: one for one in known.curves},
-        known.confusion,
+    results = _results(table, report, n_clips)
+    by_tag = TagResults(
+        {one.tag: one for one in results.calibration if one.tag is not None},
+        {one.tag: one for one in results.curves},
+        results.confusion,
     )
-    sections = [
-        ("averages", "Averages", _averages(report)),
-        ("tags", "Tags", tag_tables(report, table.vocabulary, of_tags)),
-        ("figures", "Figures", _figures(report, known, log)),
-    ]
-    if known.clips is not None:
-        sections.append(("clips", "Clips", _clips(known.clips, out, audio, embed_audio, notes)))
-    sections.append(("notes", "Notes", _notes(report, known)))
-    body = "".join(f'<section id="{key}"><h2>{name}</h2>{part}</section>' for key, name, part in sections)
-    links = "".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
-    style, script = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; "
-        "media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{plain(title(report))}</title><style>{style}</style></head>\n'
-        f"<body><header><div><h1>{plain(title(report))}</h1>"
-        f'<p class="muted">{report.n_clips:,} clips, {len(table.vocabulary)} tags. {plain(bootstrap_line(report))}</p>'
-        f"{''.join(f'<p class=warning>{plain(line)}</p>' for line in report.warnings)}</div></header>\n"
-        f'<nav aria-label="Sections"><div>{links}<button type="button" id="theme" aria-label="Light or dark" title="Light or dark">\N{CIRCLE WITH LEFT HALF BLACK}</button></div></nav>\n'
-        f"<main>{body}</main>\n<footer><p>Made by earmark {plain(__version__)}. This page is complete in itself and fetches "
-        f"nothing from any network.</p></footer>\n<script>{script}</script></body></html>\n"
+    style, script = ((_FOLDER / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    ends: list[tuple[str, list[_Clip]]] = []
+    if results.clips is not None:
+        for name, rows in (("Worst", results.clips.worst), ("Best", results.clips.best)):
+            shown = [_Clip(row, _source(row.clip, out, audio, embed_audio, notes)) for row in rows]
+            ends += [(name, shown)] if shown else []
+    return _render(
+        "run.html.j2",
+        title=title(report),
+        bootstrap_line=bootstrap_line(report),
+        report=report,
+        n_tags=len(table.vocabulary),
+        version=__version__,
+        style=Markup(style),
+        script=Markup(script),
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        cards=_cards(report),
+        averages=[
+            (f"{metric_label(name)}, {_AVERAGES[key]}", figure)
+            for name, averages in report.averages.items()
+            for key, figure in averages.items()
+        ],
+        tables=tag_tables(report, table.vocabulary, by_tag),
+        figures=_figures(report, results, log),
+        clips=results.clips,
+        clip_metric="" if results.clips is None else metric_label(results.clips.metric),
+        ends=ends,
+        notes=_notes(report, results),
+        about=[
+            (name.replace("_", " "), _text(value))
+            for name, value in report.about.items()
+            if value not in (None, "", [], {})
+        ],
     )
 
 
-def _known(table: ScoreTable, report: Report, n_clips: int) -> _Known:
-    """What can be computed of these scores; what cannot is left out."""
+def _render(template: str, **values: Any) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    return environment.get_template(template).render(**values).lstrip()
+
+
+def printable(value: Any) -> Any:
+    """Text that breaks no file, whatever a tag or a file is called; other values and markup as they are.
+
+    >>> printable("a\\x00b\\udcff")
+    'a\ufffdb\ufffd'
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    readable = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs") else c for c in readable)
+
+
+def number(value: float | None, places: int = 3) -> str:
+    """A number, or a dash for None."""
+    return "–" if value is None else f"{value:.{places}f}"
+
+
+def _results(table: ScoreTable, report: Report, n_clips: int) -> _Results:
+    """What can be computed from these scores; what cannot is left out."""
     calibration: list[Reliability] = []
     if float(table.scores.min()) >= 0 and float(table.scores.max()) <= 1:
         calibration = reliabilities(table, n_resamples=report.n_resamples if report.resampled else 0, seed=report.seed)
@@ -143,100 +213,88 @@ def _known(table: ScoreTable, report: Report, n_clips: int) -> _Known:
         clips = clip_list(table, n=n_clips)
     except DataError:
         clips = None
-    return _Known(calibration, threshold_curves(table, report.thresholds), confused, clips)
+    return _Results(calibration, threshold_curves(table, report.thresholds), confused, clips)
 
 
-def _averages(report: Report) -> str:
+def _cards(report: Report) -> list[_Card]:
     cards = []
     for name in list_metrics():
         meaning = metric_info(name).description
-        if name not in report.averages or not meaning:
-            continue
-        macro = report.averages[name]["macro"]
-        base = report.baselines.get(name, {}).get("")
-        ends = "" if macro.low is None else f"{number(macro.low)} to {number(macro.high)}"
-        nothing = "" if base is None else f"; knowing nothing {number(base)}"
-        cards.append(
-            f'<div class="card"><h3>{metric_label(name)}</h3><div class="big">{number(macro.value)}</div>'
-            f"<div>{ends}</div>{charts.interval_bar(macro.value, macro.low, macro.high, base, whole=RMSE_WHOLE if name == 'rmse' else 1.0)}"
-            f'<p class="caption">Mean over tags: {meaning}{nothing}.</p></div>'
+        if name in report.averages and meaning:
+            macro, base = report.averages[name]["macro"], report.baselines.get(name, {}).get("")
+            scale = RMSE_SCALE if name == "rmse" else 1.0
+            cards.append(_Card(metric_label(name), meaning, Bar(macro.value, macro.low, macro.high, base, scale)))
+    return cards
+
+
+def _figures(report: Report, results: _Results, log: RunLog | None) -> list[_Figure]:
+    found: list[_Figure] = []
+
+    def add(name: str, drawing: Drawing, caption: str, wide: bool = False) -> None:
+        found.append(_Figure(name, inline_svg(drawing, f"figure-{len(found)}"), caption, wide))
+
+    aucs = _tag_aucs(report)
+    if not aucs.empty:
+        add(
+            "ROC-AUC over the number of clips",
+            draw_tag_aucs(aucs, "", named=4),
+            "A dot for each tag, with its interval; the best and the worst are named. Dashed: the mean.",
         )
-    rows = [
-        f'<tr><th scope="row">{metric_label(name)}, {_OF[key]}</th><td>{number(figure.value)}</td>'
-        f"<td>{'' if figure.low is None else f'{number(figure.low)} to {number(figure.high)}'}</td></tr>"
-        for name, averages in report.averages.items()
-        for key, figure in averages.items()
-    ]
-    every = (
-        '<details><summary>All averages</summary><div class="scroll" tabindex="0" role="region" aria-label="All averages">'
-        '<table><thead><tr><th scope="col">Average</th><th scope="col">Value</th><th scope="col">95 % interval</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div></details>"
-    )
-    return f'<div class="cards">{"".join(cards)}</div><p></p>{every}'
-
-
-def _figures(report: Report, known: _Known, log: RunLog | None) -> str:
-    found: list[str] = []
-
-    def figure(name: str, drawn: str | None, caption: str = "", wide: bool = False) -> None:
-        if drawn:
-            below = f'<p class="caption">{caption}</p>' if caption else ""
-            found.append(
-                f"<figure{' class=wide' if wide else ''}><figcaption>{plain(name)}</figcaption>{drawn}{below}</figure>"
-            )
-
-    figure(
-        "ROC-AUC over the number of clips",
-        charts.over_count(report),
-        "A dot a tag, with its interval; the best and the worst are named. Dashed: knowing nothing.",
-    )
-    for one in known.calibration:
+    for one in results.calibration:
         if one.tag is None:
             graded = " of degrees" if one.kind == "regression" else ""
-            chance = "" if one.chance is None else f" (by chance alone {one.chance:.3f})"
-            figure(
+            add(
                 f"Calibration, all tags{graded}",
-                charts.reliability(one),
-                f"Expected calibration error {one.error:.3f}{chance}. Dashed: scores that mean what they say. Grey: how many "
-                "pairs of clip and tag, logarithmic.",
+                draw_calibration(one, ""),
+                "Dashed: scores that mean what they say. Grey: pairs of clip and tag in each bin, logarithmic.",
             )
-    if known.clips is not None:
-        figure(
+    if results.clips is not None:
+        add(
             "Every clip",
-            charts.clip_values(known.clips),
-            f"{metric_label(known.clips.metric)} over the tags of one clip.",
+            draw_clip_values(results.clips, ""),
+            f"{metric_label(results.clips.metric)} over the tags of one clip.",
         )
     if log is not None:
-        for name, drawn in charts.training_curves(log):
-            figure(name, drawn)
-    in_use = " Circles: in use." if any(curve.chosen is not None for curve in known.curves) else ""
-    figure(
-        "Thresholds",
-        charts.threshold_rows(known.curves),
-        f"Dots: the highest F1 on these clips. Grey: F1 within 5 % of it.{in_use} Thresholds chosen on the clips that are "
-        "measured flatter.",
-    )
-    if known.confusion is not None:
-        figure(
-            "Confusion between tags",
-            charts.confusion_matrix(known.confusion),
-            "Clips that have the row's tag and not the column's: the stronger the colour, the more often the column's tag "
-            "scores higher. Grey: the tag itself, or no such clips. Tags that are confused stand side by side.",
-            wide=len(known.confusion.tags) > 8,
+        kept = "" if log.kept_epoch is None else f"Circle: the checkpoint: epoch {log.kept_epoch}."
+        for metric in list_metrics(decisions=False):
+            if metric in log.rows and log.rows[metric].notna().any():
+                add(f"{metric_label(metric)} and loss by epoch", draw_epochs([log], metric, ""), kept)
+    if results.curves:
+        in_use = " Diamonds: in use." if any(curve.chosen is not None for curve in results.curves) else ""
+        add(
+            "Thresholds",
+            draw_thresholds(results.curves, "", most=_MOST_THRESHOLDS),
+            f"Dots: the highest F1 on these clips. Grey: F1 within 5 % of it.{in_use} Thresholds chosen on the clips that "
+            "are measured look better than they are.",
         )
-    return f'<div class="figures">{"".join(found)}</div>'
+    if results.confusion is not None and results.confusion.worst(least_clips=1):
+        n = len(results.confusion.tags)
+        add(
+            "Confusion between tags",
+            draw_confusion(results.confusion, ""),
+            "Clips that have the row's tag and not the column's: how often the column's tag scores higher. Empty: the tag "
+            "itself, or no such clips. Tags that are confused stand side by side.",
+            wide=n > 8,
+        )
+    return found
 
 
-def _clips(clips: ClipList, out: Path, audio: Mapping[str, Path], embed: bool, notes: list[str]) -> str:
-    parts = [
-        f"<p>By {metric_label(clips.metric)} over the tags of one clip ({clips.n_clips:,} clips can be judged). Bold: tags that the "
-        "clip has. Bars are scores; for degrees the upright mark is the label.</p>"
+def _tag_aucs(report: Report) -> pd.DataFrame:
+    """The ROC-AUC of each tag, worst first, as :func:`earmark.plots.tag_auc.tag_aucs` would measure it anew."""
+    rows = [
+        (
+            metric.tag,
+            report.counts[metric.tag]["positives"],
+            report.counts[metric.tag]["positives"],
+            metric.value,
+            np.nan if metric.low is None else metric.low,
+            np.nan if metric.high is None else metric.high,
+        )
+        for metric in report.metrics
+        if metric.name == "roc_auc" and metric.tag is not None and metric.value is not None
     ]
-    for name, rows in (("Worst", clips.worst), ("Best", clips.best)):
-        cards = "".join(_clip(row, _source(row.clip, out, audio, embed, notes)) for row in rows)
-        if cards:
-            parts.append(f'<h3>{name}</h3><div class="clips" data-end="{name.lower()}">{cards}</div>')
-    return "".join(parts)
+    found = pd.DataFrame(rows, columns=["tag", "clips", "positives", "auc", "low", "high"])
+    return found.sort_values("auc", kind="stable", ignore_index=True)
 
 
 def _source(clip: str, out: Path, audio: Mapping[str, Path], embed: bool, notes: list[str]) -> str | None:
@@ -252,39 +310,7 @@ def _source(clip: str, out: Path, audio: Mapping[str, Path], embed: bool, notes:
         return None
 
 
-def _clip(row: ClipRow, source: str | None) -> str:
-    whose = " · ".join(plain(part) for part in (row.artist, row.song) if part)
-    player = ""
-    if source is not None:
-        player = (
-            f'<audio controls preload="none" src="{plain(source)}" aria-label="{plain(f"Play {row.clip}")}"></audio>'
-        )
-    lines = "".join(_said(tag) for tag in (*row.said, *row.degrees))
-    return (
-        f'<article class="card clip"><h3><span>{plain(row.clip)}</span><b>{row.value:.3f}</b></h3>'
-        f"{f'<div class=muted>{whose}</div>' if whose else ''}{player}<ul>{lines}</ul></article>"
-    )
-
-
-def _said(tag: TagOfClip) -> str:
-    width = 100 * min(1.0, max(0.0, tag.score))
-    graded = tag.kind == "regression"
-    holds = not graded and tag.label == 1
-    mark = "✓" if holds else "" if tag.label is not None else "?"
-    look = ' class="holds"' if holds else ' class="degree"' if graded else ""
-    label = f'<u style="left:{100 * tag.label:.1f}%"></u>' if graded and tag.label is not None else ""
-    if graded:
-        said = "not labelled" if tag.label is None else f"label {tag.label:.2f}"
-    else:
-        said = "has it" if holds else "not labelled" if tag.label is None else "has it not"
-    return (
-        f'<li{look} title="{plain(f"{tag.tag}: score {tag.score:.3f}, {said}")}"><span aria-label="{said}">{mark}</span>'
-        f'<span>{plain(tag.tag)}</span><span class="track"><i style="width:{width:.1f}%"></i>{label}</span>'
-        f"<span>{tag.score:.2f}</span></li>"
-    )
-
-
-def _notes(report: Report, known: _Known) -> str:
+def _notes(report: Report, results: _Results) -> Sequence[str]:
     lines = [
         "Mean over tags: each tag counts once. A tag with one class only is undefined and in no mean.",
         "Knowing nothing: ROC-AUC 0.5; PR-AUC the share of clips with the tag; RMSE of always answering the tag's mean over "
@@ -296,14 +322,9 @@ def _notes(report: Report, known: _Known) -> str:
     ]
     if report.thresholds:
         lines.append(f"Thresholds in use: {report.thresholds_from}.")
-    if not known.calibration:
+    if not results.calibration:
         lines.append("No calibration: scores are not in 0..1.")
-    about = "".join(
-        f"<dt>{plain(name.replace('_', ' '))}</dt><dd>{plain(_text(value))}</dd>"
-        for name, value in report.about.items()
-        if value not in (None, "", [], {})
-    )
-    return f"<ul>{''.join(f'<li>{plain(line)}</li>' for line in lines)}</ul><dl>{about}</dl>"
+    return lines
 
 
 def _text(value: object) -> str:

@@ -1,31 +1,34 @@
-"""The tables of the report's tags: a row a tag, with what is known of it behind a click."""
+"""The tables of a report's tags: a row for each tag, with figures of this tag in a row below that can be opened."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
-from earmark.core.vocabulary import Vocabulary
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.evaluation.report import Report
 from earmark.metrics import FloatArray
-from earmark.plots.calibration import Reliability
+from earmark.plots.calibration import Reliability, plot_reliability
 from earmark.plots.confusion import Confusion
-from earmark.plots.thresholds import ThresholdCurve
-from earmark.report import charts as charts
-from earmark.report.svg import plain
+from earmark.plots.style import house_style, small_axes
+from earmark.plots.thresholds import ThresholdCurve, plot_threshold_curve
+from earmark.report.inline_svg import figure_svg
 
-RMSE_WHOLE = 0.5
-"""Where the bars of RMSE end: always answering 0.5 is never farther off."""
+_CellsOf = Callable[[Report, str], tuple["Cell", ...]]
+
+RMSE_SCALE = 0.5
+"""Where the bars of RMSE end: the RMSE of always answering 0.5 is at most that."""
 _MOST_CONFUSED = 6
 _LEAST_CLIPS = 3
 
 
 @dataclass(frozen=True)
-class OfTags:
-    """What is known of single tags, by name; empty or None where it does not apply."""
+class TagResults:
+    """Results of single tags, by name; empty or None where they do not apply."""
 
     calibration: Mapping[str, Reliability]
     curves: Mapping[str, ThresholdCurve]
@@ -33,161 +36,191 @@ class OfTags:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """A cell: what it shows (HTML), and by what it is sorted; empty: nothing to sort by, last."""
+class Bar:
+    """A value from 0 to ``scale``, its interval, and the value of a model that knows nothing. None: unknown."""
 
-    shown: str
-    value: str = ""
+    value: float | None
+    low: float | None
+    high: float | None
+    chance: float | None
+    scale: float = 1.0
+
+    def at(self, value: float) -> float:
+        """Where a value is along the bar, 0..120."""
+        return 120 * min(max(value / self.scale, 0.0), 1.0)
 
 
-def tag_tables(report: Report, vocabulary: Vocabulary, known: OfTags) -> str:
-    """Search field and tables: classification tags, then tags of degrees."""
-    parts = [
-        '<div class="tools"><label for="search">Search tags</label>'
-        '<input id="search" type="search" autocomplete="off" placeholder="name or category  ( / )">'
-        '<span id="shown" role="status" aria-live="polite"></span></div>'
-    ]
-    binary = [vocabulary.tags[i] for i in vocabulary.indices("classification")]
-    graded = [vocabulary.tags[i] for i in vocabulary.indices("regression")]
-    decided = bool(report.thresholds)
-    if binary:
-        columns = [("Clips with it", "number"), ("ROC-AUC", "number"), ("95 %", ""), ("PR-AUC", "number")]
-        columns += [("PR-AUC, knowing nothing", "number")]
-        columns += [(name, "number") for name in ("Precision", "Recall", "F1", "Threshold")] if decided else []
-        columns += [("Calibration error", "number")] if known.calibration else []
-        rows = [
-            _row(
-                tag.name,
-                tag.category,
-                _binary(report, tag.name, known, decided),
-                _detail(tag.name, known),
-                len(columns) + 1,
-            )
-            for tag in binary
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. Columns of numbers can be sorted."""
+
+    name: str
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows: a number, a count of clips, perhaps of how many, or a bar."""
+
+    number: float | None = None
+    count: int | None = None
+    of: int | None = None
+    bar: Bar | None = None
+
+    @property
+    def value(self) -> str:
+        """What its column is sorted by; empty where there is nothing, which comes last."""
+        known = self.count if self.count is not None else self.number
+        return "" if known is None else repr(known if isinstance(known, int) else float(known))
+
+
+@dataclass(frozen=True)
+class Confused:
+    """A tag that is confused with another: on ``share`` of ``clips`` the wrong one scores higher."""
+
+    tag: str
+    share: float
+    clips: int
+
+
+@dataclass(frozen=True)
+class Details:
+    """What is known of one tag beyond its row."""
+
+    calibration: Reliability | None
+    calibration_svg: Markup | None
+    curve: ThresholdCurve | None
+    curve_svg: Markup | None
+    in_confusion: bool
+    outranked_by: tuple[Confused, ...]
+    outranks: tuple[Confused, ...]
+
+    def __bool__(self) -> bool:
+        return self.calibration is not None or self.curve is not None or self.in_confusion
+
+
+@dataclass(frozen=True)
+class Row:
+    """A tag's row."""
+
+    tag: Tag
+    cells: tuple[Cell, ...]
+    details: Details
+
+
+@dataclass(frozen=True)
+class TagTable:
+    """A table of tags of one kind."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+def tag_tables(report: Report, vocabulary: Vocabulary, results: TagResults) -> list[TagTable]:
+    """Classification tags, then regression tags, as far as there are any."""
+    tables = []
+    error = (Column("Calibration error"),) if results.calibration else ()
+    if places := vocabulary.indices("classification"):
+        decided = (
+            tuple(Column(name) for name in ("Precision", "Recall", "F1", "Threshold")) if report.thresholds else ()
+        )
+        columns = (
+            *(Column("Clips with it"), Column("ROC-AUC"), Column("95 %", numeric=False), Column("PR-AUC")),
+            *(Column("PR-AUC, knowing nothing"), *decided, *error),
+        )
+        rows = tuple(_row(i, vocabulary.tags[i], _classification_cells, report, results) for i in places)
+        tables.append(TagTable("Tags that hold or do not", columns, rows))
+    if places := vocabulary.indices("regression"):
+        columns = (
+            *(Column("Clips"), Column("RMSE"), Column("95 %", numeric=False), Column("RMSE, knowing nothing")),
+            *error,
+        )
+        rows = tuple(_row(i, vocabulary.tags[i], _regression_cells, report, results) for i in places)
+        tables.append(TagTable("Tags of degrees", columns, rows))
+    return tables
+
+
+def _row(place: int, tag: Tag, cells_of: _CellsOf, report: Report, results: TagResults) -> Row:
+    cells = cells_of(report, tag.name)
+    if results.calibration:
+        found = results.calibration.get(tag.name)
+        cells = (*cells, Cell(None if found is None else found.error))
+    return Row(tag, cells, _details(place, tag.name, results))
+
+
+def _classification_cells(report: Report, tag: str) -> tuple[Cell, ...]:
+    roc, pr, count = report.find("roc_auc", tag), report.find("pr_auc", tag), report.counts[tag]
+    decided: list[Cell] = []
+    if report.thresholds:
+        has_threshold = tag in report.thresholds
+        decided += [
+            Cell(report.find(name, tag).value if has_threshold else None) for name in ("precision", "recall", "f1")
         ]
-        parts.append(_table("Tags that hold or do not", columns, rows))
-    if graded:
-        columns = [("Clips", "number"), ("RMSE", "number"), ("95 %", ""), ("RMSE, knowing nothing", "number")]
-        columns += [("Calibration error", "number")] if known.calibration else []
-        rows = [
-            _row(tag.name, tag.category, _graded(report, tag.name, known), _detail(tag.name, known), len(columns) + 1)
-            for tag in graded
-        ]
-        parts.append(_table("Tags of degrees", columns, rows))
-    return "".join(parts)
-
-
-def number(value: float | None, places: int = 3) -> str:
-    """A figure, or a dash."""
-    return "–" if value is None else f"{value:.{places}f}"
-
-
-def _table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[str]) -> str:
-    heads = ['<th scope="col" aria-sort="none" data-kind="text"><button type="button">Tag</button></th>']
-    for words, kind in columns:
-        name = words.replace("-", "\N{NON-BREAKING HYPHEN}")
-        if kind:
-            heads.append(
-                f'<th scope="col" aria-sort="none" data-kind="{kind}"><button type="button">{plain(name)}</button></th>'
-            )
-        else:
-            heads.append(f'<th scope="col" class="bars">{plain(name)}</th>')
+        decided.append(Cell(report.thresholds.get(tag)))
     return (
-        f'<div class="block"><h3>{plain(title)}</h3>'
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{plain(title)}"><table class="tags">'
-        f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></div>"
+        Cell(count=count["positives"], of=count["clips"]),
+        Cell(roc.value),
+        Cell(bar=Bar(roc.value, roc.low, roc.high, 0.5)),
+        Cell(pr.value),
+        Cell(report.baselines.get("pr_auc", {}).get(tag)),
+        *decided,
     )
 
 
-def _row(tag: str, category: str, cells: Sequence[_Cell], detail: str, n_columns: int) -> str:
-    name = plain(tag)
-    shown = f'<button type="button" class="open" aria-expanded="false">{name}</button>' if detail else name
-    body = "".join(f'<td data-value="{plain(cell.value)}">{cell.shown}</td>' for cell in cells)
-    row = f'<tr class="tag" data-search="{plain(f"{tag} {category}")}"><th scope="row" data-value="{name}">{shown}</th>{body}</tr>'
-    if detail:
-        row += f'<tr class="detail" hidden><td colspan="{n_columns}">{detail}</td></tr>'
-    return row
-
-
-def _binary(report: Report, tag: str, known: OfTags, decided: bool) -> list[_Cell]:
-    roc, pr = report.find("roc_auc", tag), report.find("pr_auc", tag)
-    count = report.counts[tag]
-    share = f'{count["positives"]:,}<span class="ends"> of {count["clips"]:,}</span>'
-    cells = [
-        _Cell(share, str(count["positives"])),
-        _value(roc.value),
-        _Cell(charts.interval_bar(roc.value, roc.low, roc.high, 0.5)),
-        _value(pr.value),
-        _value(report.baselines.get("pr_auc", {}).get(tag)),
-    ]
-    if decided:
-        for name in ("precision", "recall", "f1"):
-            cells.append(_value(report.find(name, tag).value if tag in report.thresholds else None))
-        cells.append(_value(report.thresholds.get(tag)))
-    return cells + _calibration(tag, known)
-
-
-def _graded(report: Report, tag: str, known: OfTags) -> list[_Cell]:
-    rmse = report.find("rmse", tag)
-    base = report.baselines.get("rmse", {}).get(tag)
-    count = report.counts[tag]["clips"]
-    cells = [
-        _Cell(f"{count:,}", str(count)),
-        _value(rmse.value),
-        _Cell(charts.interval_bar(rmse.value, rmse.low, rmse.high, base, whole=RMSE_WHOLE)),
-        _value(base),
-    ]
-    return cells + _calibration(tag, known)
-
-
-def _calibration(tag: str, known: OfTags) -> list[_Cell]:
-    if not known.calibration:
-        return []
-    return [_value(known.calibration[tag].error if tag in known.calibration else None)]
-
-
-def _value(value: float | None) -> _Cell:
-    return _Cell(number(value), "" if value is None else repr(float(value)))
-
-
-def _detail(tag: str, known: OfTags) -> str:
-    """What stands behind a click: charts of this tag, and what it is taken for. Empty where nothing is known."""
-    parts = []
-    if (one := known.calibration.get(tag)) is not None:
-        chance = "" if one.chance is None else f", by chance alone {one.chance:.3f}"
-        parts.append(
-            f"<figure><figcaption>Calibration</figcaption>{charts.reliability(one)}"
-            f'<p class="caption">Expected calibration error {one.error:.3f}{chance}. Grey: clips per bin, logarithmic.</p></figure>'
-        )
-    if (curve := known.curves.get(tag)) is not None:
-        used = "" if curve.chosen is None else f"; in use (dashed) {curve.chosen:.3f}: F1 {number(curve.chosen_f1)}"
-        parts.append(
-            f"<figure><figcaption>Threshold</figcaption>{charts.threshold(curve)}"
-            '<p class="caption"><span class="key a">F1</span>, <span class="key b">recall</span>, '
-            f'<span class="key c">precision</span>. Highest F1 {curve.best_f1:.3f} at {curve.best:.3f}{used}. '
-            "Grey: F1 within 5 % of the highest.</p></figure>"
-        )
-    if known.confusion is not None and tag in known.confusion.tags:
-        parts.append(f"<figure><figcaption>Confusion</figcaption>{_confused(tag, known.confusion)}</figure>")
-    return f'<div class="figures">{"".join(parts)}</div>' if parts else ""
-
-
-def _confused(tag: str, found: Confusion) -> str:
-    place = found.tags.index(tag)
-
-    def listed(rates: FloatArray, clips: npt.NDArray[np.int64]) -> str:
-        enough = np.where((clips >= _LEAST_CLIPS) & (np.arange(len(clips)) != place), np.nan_to_num(rates), 0.0)
-        order = np.lexsort((-clips, -enough))[:_MOST_CONFUSED]
-        lines = [
-            f"<li>{plain(found.tags[other])}: {rates[other]:.0%} of {clips[other]:,} clips</li>"
-            for other in order
-            if enough[other] > 0
-        ]
-        return f"<ul>{''.join(lines)}</ul>" if lines else '<p class="muted">none</p>'
-
+def _regression_cells(report: Report, tag: str) -> tuple[Cell, ...]:
+    rmse, base = report.find("rmse", tag), report.baselines.get("rmse", {}).get(tag)
     return (
-        f"<p>On clips with <b>{plain(tag)}</b> and without the other, these score higher:</p>"
-        + listed(found.outranks[place], found.counts[place])
-        + f"<p>On clips without <b>{plain(tag)}</b>, it scores higher than these, which hold:</p>"
-        + listed(found.outranks[:, place], found.counts[:, place])
+        Cell(count=report.counts[tag]["clips"]),
+        Cell(rmse.value),
+        Cell(bar=Bar(rmse.value, rmse.low, rmse.high, base, RMSE_SCALE)),
+        Cell(base),
     )
+
+
+def _details(place: int, tag: str, results: TagResults) -> Details:
+    calibration, curve, confusion = results.calibration.get(tag), results.curves.get(tag), results.confusion
+    outranked_by: tuple[Confused, ...] = ()
+    outranks: tuple[Confused, ...] = ()
+    in_confusion = confusion is not None and tag in confusion.tags
+    if confusion is not None and in_confusion:
+        own = confusion.tags.index(tag)
+        outranked_by = _confused(confusion, own, confusion.outranks[own], confusion.counts[own])
+        outranks = _confused(confusion, own, confusion.outranks[:, own], confusion.counts[:, own])
+    return Details(
+        calibration,
+        None if calibration is None else _calibration_svg(calibration, f"calibration-{place}"),
+        curve,
+        None if curve is None else _threshold_svg(curve, f"threshold-{place}"),
+        in_confusion,
+        outranked_by,
+        outranks,
+    )
+
+
+@house_style()
+def _calibration_svg(one: Reliability, key: str) -> Markup:
+    figure, axes = small_axes()
+    plot_reliability(axes, one, small=True)
+    axes.set_xlabel("score")
+    axes.set_ylabel("mean degree in the labels" if one.kind == "regression" else "share that have the tag")
+    hints = [
+        f"score {x:.3f}: {y:.3f} of {n:,}" for x, y, n in zip(one.mean_scores, one.shares, one.counts, strict=True)
+    ]
+    return figure_svg(figure, key, f"Calibration of {one.tag}", {"curve": hints})
+
+
+@house_style()
+def _threshold_svg(curve: ThresholdCurve, key: str) -> Markup:
+    figure, axes = small_axes()
+    plot_threshold_curve(axes, curve, most_points=120)
+    axes.set_xlabel("threshold on the score")
+    label = f"Precision, recall and F1 of {curve.tag} over the threshold"
+    return figure_svg(figure, key, label)
+
+
+def _confused(confusion: Confusion, own: int, rates: FloatArray, clips: npt.NDArray[np.int64]) -> tuple[Confused, ...]:
+    """The tags with the highest rates, on enough clips."""
+    enough = np.where((clips >= _LEAST_CLIPS) & (np.arange(len(clips)) != own), np.nan_to_num(rates), 0.0)
+    order = np.lexsort((-clips, -enough))[:_MOST_CONFUSED]
+    return tuple(Confused(confusion.tags[i], float(rates[i]), int(clips[i])) for i in order if enough[i] > 0)

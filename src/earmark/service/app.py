@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from earmark.core.version import __version__
 from earmark.service import schemas
-from earmark.service.endpoints import ENDPOINTS, OPEN
+from earmark.service.endpoints import ENDPOINTS
 from earmark.service.metrics import Metrics
 from earmark.service.middleware import RequestMiddleware
 from earmark.service.page import PAGE_FOLDER, Page
@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None, *, page: Path = PAGE_FOLDER) ->
     app.state.cards = {name: model.card for name, model in models.items()}
     app.state.metrics = metrics
     for endpoint in ENDPOINTS:
-        needs_key = endpoint not in OPEN
+        needs_key = getattr(endpoint, "NEEDS_KEY", True)
         app.include_router(
             endpoint.router, dependencies=key if needs_key else None, responses=keyed if needs_key else None
         )

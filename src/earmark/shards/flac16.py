@@ -1,4 +1,4 @@
-"""Mono FLAC of 16 bits, bit by bit: what goes in as int16 comes out as the same int16, whole or in part."""
+"""Lossless mono 16-bit FLAC of int16 values, read whole or in part."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def quantise(samples: npt.NDArray[np.float32]) -> tuple[Values, float]:
     """Round samples to 16 bits, without dither.
 
     Args:
-        samples: (n_samples,) float32, full scale -1..1; resampling may lead beyond.
+        samples: (n_samples,) float32, full scale -1..1; resampling may exceed it.
 
     Returns:
         values: (n_samples,) int16.
-        gain: what the samples were multiplied with before: 1, or less where a peak would not have fitted. Nothing is
+        gain: factor applied to the samples: 1, or less if a peak would not have fitted. Nothing is
             clipped. A sample is ``value / 32768 / gain``.
     """
     low, high = float(samples.min(initial=0.0)), float(samples.max(initial=0.0))
@@ -48,7 +48,7 @@ def quantise(samples: npt.NDArray[np.float32]) -> tuple[Values, float]:
 
 
 def scale_of(gain: float) -> float:
-    """What to multiply int16 values with to have samples, full scale -1..1; exact in float32."""
+    """Factor from int16 values to samples, full scale -1..1; exact in float32."""
     return float(np.float32(1 / (FULL_SCALE * gain)))
 
 
@@ -76,9 +76,9 @@ def decode(file: BinaryIO | io.RawIOBase, start: int = 0, length: int | None = N
     """Values of a file that :func:`encode` made, (n,) int16.
 
     Args:
-        file: open, seekable; only what is needed of it is read.
+        file: open, seekable; only the needed part is read.
         start: first sample.
-        length: how many, at least 1; None for all up to the end. Fewer are given where the file ends before.
+        length: how many, at least 1; None for all up to the end. Fewer are returned at the end of the file.
 
     Raises:
         AudioError: not mono FLAC of 16 bits, damaged, or nothing at ``start``.

@@ -3,10 +3,10 @@
 ::
 
     shards.json           what this is: dataset, rate, kind of audio, counts, and size and SHA-256 of every shard
-    index.jsonl           a line a clip: where its audio lies
+    index.jsonl           one line per clip: where its audio is
     shard-000000.tar      WebDataset: KEY.flac (or the original file, KEY.mp3) and KEY.json
-    records/              a file a shard, written when the shard is finished: what `prepare` goes on from
-    failed.csv            clips that could not be listened to, and why; absent where there are none
+    records/              one file per finished shard: `prepare` resumes from them
+    failed.csv            clips that could not be decoded, and why; absent if there are none
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Entry(NamedTuple):
     Attributes:
         clip_id: of the dataset.
         shard: number of the shard.
-        key: WebDataset key: the member's name without its ending.
-        suffix: the member's ending without the dot.
+        key: WebDataset key: the member's name without its suffix.
+        suffix: the member's suffix without the dot.
         offset, size: bytes of the audio within the shard.
         crc32: of these bytes.
-        n_samples: at the rate of the shards; None where they hold original files.
-        gain: what the audio was multiplied with to fit into 16 bits, mostly 1.
+        n_samples: at the rate of the shards; None for original files.
+        gain: factor that made the audio fit into 16 bits, mostly 1.
         duration_seconds: length of the source.
     """
 
@@ -70,7 +70,7 @@ class Record:
     Attributes:
         size, sha256: of the tar file.
         entries: its clips, in order.
-        failed: those that should be in it.
+        failed: clips that should be in it.
     """
 
     size: int
@@ -89,11 +89,11 @@ class Header:
         metadata: SHA-256 of labels, splits, artists and songs.
         audio: "flac" or "original".
         sample_rate_hz: None for originals.
-        shard_megabytes: the size of a shard that was asked for; None where the number of clips was.
+        shard_megabytes: the requested size of a shard; None if the number of clips was given.
         clips_per_shard: clips in each but the last.
-        n_clips: of the dataset, with those that failed.
-        earmark_version: that began it.
-        complete: are all shards there? The fields below are filled in then.
+        n_clips: of the dataset, including failed clips.
+        earmark_version: that started it.
+        complete: whether all shards are finished; only then are the fields below filled in.
         duration_seconds, n_bytes: of all clips; of all shards.
         sizes, sha256: of every shard.
     """
@@ -117,7 +117,7 @@ class Header:
 
     @property
     def n_shards(self) -> int:
-        """How many shards there are to be."""
+        """Number of shards when complete."""
         return -(-self.n_clips // self.clips_per_shard)
 
 
@@ -138,7 +138,7 @@ def write_header(store: Store, header: Header) -> None:
 
 
 def read_header(store: Store) -> Header | None:
-    """Read shards.json; None where there is none. Raises DataError where it is not as it must be."""
+    """Read shards.json; None if there is none. Raises DataError if it is invalid."""
     path = store.at(HEADER)
     try:
         content = json.loads(store.read(HEADER))
@@ -152,11 +152,11 @@ def read_header(store: Store) -> Header | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: damaged ({error}); prepare the dataset anew in another folder") from error
+        raise DataError(f"{path}: damaged ({error}); prepare the dataset again in another folder") from error
 
 
 def write_record(store: Store, number: int, record: Record) -> None:
-    """Write down that a shard is finished."""
+    """Write the record of a finished shard."""
     content = {
         "size": record.size,
         "sha256": record.sha256,
@@ -167,7 +167,7 @@ def write_record(store: Store, number: int, record: Record) -> None:
 
 
 def read_record(store: Store, number: int) -> Record | None:
-    """A finished shard's record; None where there is none that can be read: the shard is made anew then."""
+    """A finished shard's record; None if there is no readable one: the shard is then made again."""
     try:
         content = json.loads(store.read(record_name(number)))
         return Record(
@@ -194,7 +194,7 @@ def read_index(store: Store) -> list[Entry]:
 
 
 def write_failed(store: Store, failures: Sequence[FailedClip]) -> None:
-    """Write failed.csv, or remove it where nothing failed."""
+    """Write failed.csv, or remove it if nothing failed."""
     if not failures:
         store.delete(FAILED)
         return
@@ -204,5 +204,5 @@ def write_failed(store: Store, failures: Sequence[FailedClip]) -> None:
 
 
 def _line(content: dict[str, Any]) -> bytes:
-    """JSON in ASCII, so that a name that is not valid UTF-8 survives, too."""
+    """JSON in ASCII, so that names that are not valid UTF-8 are preserved."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).encode() + b"\n"

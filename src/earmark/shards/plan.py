@@ -20,7 +20,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, eq=False)
 class PlannedClip:
-    """A clip, its WebDataset key and what is known of it before its file is opened (the JSON beside its audio)."""
+    """A clip, its WebDataset key and its metadata (the JSON next to its audio)."""
 
     clip: Clip
     key: str
@@ -30,7 +30,7 @@ class PlannedClip:
 def plan_clips(datasets: Sequence[Dataset]) -> list[PlannedClip]:
     """All clips of a dataset in the order of its shards.
 
-    The order is by a hash of the clip's id: as good as random, so that reading shards one after the other does
+    The order is by a hash of the clip's id, effectively random, so that reading shards in sequence does
     not meet one artist's clips in a row, and so that the first shard is as large as the others.
 
     Args:
@@ -85,7 +85,7 @@ def metadata_digest(planned: Sequence[PlannedClip]) -> str:
 
 
 def differences(wanted: Header, found: Header) -> list[str]:
-    """Why shards that are there are not those that are wanted, one line each; empty where they are."""
+    """Differences between the existing and the wanted shards, one line each; empty if there are none."""
     problems = []
     for name, said in (
         ("dataset", "dataset"),
@@ -105,7 +105,7 @@ def differences(wanted: Header, found: Header) -> list[str]:
 
 
 def _labels(dataset: Dataset, clip: Clip) -> dict[str, int | float | None]:
-    """Label of each tag: 0 or 1, a figure in 0..1, None where the clip is not labelled for it."""
+    """Label of each tag: 0 or 1, a number in 0..1, None if the clip is not labelled for it."""
     return {
         tag.name: None if np.isnan(x) else int(x) if tag.kind == "classification" else float(str(x))
         for tag, x in zip(dataset.vocabulary.tags, clip.labels, strict=True)

@@ -38,9 +38,9 @@ def prepare(
     retry_failed: bool = False,
     on_done: Callable[[PrepareProgress], None] | None = None,
 ) -> PrepareReport:
-    """Put all clips of a dataset, of every split, into WebDataset shards; go on where an earlier run stopped.
+    """Put all clips of a dataset, of every split, into WebDataset shards; resumes an earlier run.
 
-    Files that cannot be listened to are left out and listed in failed.csv. That a file's content has changed since its
+    Files that cannot be decoded are left out and listed in failed.csv. A change of a file after its
     shard was finished is not noticed.
 
     Args:
@@ -48,15 +48,15 @@ def prepare(
         out: folder of the shards; see :mod:`earmark.shards.layout`.
         audio: "flac", mono of 16 bits at ``sample_rate_hz``, or "original", the files as they are.
         sample_rate_hz: of the FLAC audio; None for originals.
-        shard_megabytes: about how large a shard is to be; None for 256, or for what is in ``out``.
+        shard_megabytes: approximate size of a shard; None for 256, or the size used in ``out``.
         clips_per_shard: how many clips instead.
         jobs: threads that decode and encode; None for one per core.
-        retry_failed: make shards anew that lack clips; the clips in them are copied.
+        retry_failed: remake shards that lack clips; the clips in them are copied.
         on_done: called after every clip.
 
     Raises:
-        ConfigError: options that contradict each other, or other shards in ``out`` than those wanted.
-        DataError: not one of the files is there; the disk is full; another run writes into ``out``.
+        ConfigError: options that contradict each other, or different shards in ``out``.
+        DataError: none of the files exists; the disk is full; another run writes into ``out``.
     """
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
     planned = plan_clips(datasets)
@@ -66,7 +66,7 @@ def prepare(
     jobs = jobs or available_cores()
     with writing(folder), ThreadPoolExecutor(jobs, thread_name_prefix="earmark-prepare") as pool:
         (folder / RECORDS).mkdir(parents=True, exist_ok=True)
-        with alone(folder):
+        with exclusive_lock(folder):
             header = plan_header(Store(folder), datasets, planned, wanted, shard_megabytes, clips_per_shard, pool)
             remove_parts(folder)
             return Run(folder, header, planned, wanted, on_done).run(pool, jobs, retry_failed)
@@ -102,7 +102,7 @@ def plan_header(
     pool: ThreadPoolExecutor,
     sources: Sources = LOCAL,
 ) -> Header:
-    """What lies in the store, if it is what is wanted; otherwise a new plan, written down."""
+    """The existing header if it matches; otherwise a new one, written to the store."""
     header = Header(
         dataset=datasets[0].name,
         protocols=tuple(dataset.protocol for dataset in datasets),
@@ -141,26 +141,26 @@ def plan_header(
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what killed processes had begun to write; nobody else may be writing."""
+    """Remove partial files of killed processes; no other process may be writing."""
     for left in [*folder.glob(".*.part"), *(folder / RECORDS).glob(".*.part")]:
         left.unlink(missing_ok=True)
 
 
 @contextmanager
 def writing(place: object) -> Iterator[None]:
-    """A full disk and its like, in words."""
+    """Turns OSError, such as a full disk, into DataError with a remedy."""
     try:
         yield
     except OSError as error:
         raise DataError(
             f"{place}: cannot be written ({error.strerror or error}); finished shards are kept: make room there, "
-            "then run `earmark data prepare` again, it goes on"
+            "then run `earmark data prepare` again to resume"
         ) from error
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second run, where the system can; the hold ends with the process."""
+def exclusive_lock(folder: Path) -> Iterator[None]:
+    """Lock the folder against a second run, if the system can; the lock ends with the process."""
     try:
         import fcntl
     except ImportError:  # Windows

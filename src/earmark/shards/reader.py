@@ -24,11 +24,11 @@ Samples = npt.NDArray[np.float32]
 class ShardAudio:
     """The audio that ``earmark data prepare`` put into a folder.
 
-    No file is kept open: each reading opens its shard, reads and closes it, which costs some microseconds and needs
-    no care in threads, forked processes and with a thousand shards. It can be pickled.
+    No file is kept open: each read opens and closes its shard, which costs some microseconds and needs
+    no care with threads, forked processes or a thousand shards. It can be pickled.
 
     Args:
-        folder: that `prepare` wrote; a path, or the URI of an object store, from which each clip is read by its place.
+        folder: that `prepare` wrote; a path, or the URI of an object store, from which each clip is read by its byte range.
 
     Attributes:
         folder: the same as text.
@@ -39,7 +39,7 @@ class ShardAudio:
         clips: ids of all clips with audio, in the order of the shards.
 
     Raises:
-        DataError: no shards there, not finished, or a shard missing or of another size.
+        DataError: no shards, unfinished shards, or a shard that is missing or of another size.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -52,18 +52,18 @@ class ShardAudio:
         self.clips = tuple(self._entries)
 
     def __len__(self) -> int:
-        """Clips whose audio is there."""
+        """Number of clips with audio."""
         return len(self.clips)
 
     def __contains__(self, clip_id: object) -> bool:
-        """Is this clip's audio there?"""
+        """Whether this clip has audio."""
         return clip_id in self._entries
 
     def require(self, clip_ids: Iterable[str], sample_rate_hz: int) -> None:
-        """Check, before a long run, that these clips can be had at this rate.
+        """Check, before a long run, that these clips are available at this rate.
 
         Raises:
-            DataError: naming the clips that are not there.
+            DataError: naming the missing clips.
             ConfigError: the rate is above that of the shards.
         """
         self._check_rate(sample_rate_hz)
@@ -89,7 +89,9 @@ class ShardAudio:
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
         if zlib.crc32(content) != entry.crc32:
-            raise DataError(f"{path}: clip {clip_id!r} is damaged; run `earmark data prepare` again, it makes it anew")
+            raise DataError(
+                f"{path}: clip {clip_id!r} is damaged; run `earmark data prepare` again to remake the shard"
+            )
         return content
 
     def load(self, clip_id: str, sample_rate_hz: int) -> Samples:
@@ -97,11 +99,11 @@ class ShardAudio:
 
         Args:
             clip_id: one of :attr:`clips`.
-            sample_rate_hz: FLAC shards are resampled where it is lower than theirs.
+            sample_rate_hz: FLAC shards are resampled if it is lower than theirs.
 
         Raises:
             DataError: an unknown clip, or damaged bytes.
-            ConfigError: a rate above that of the shards: what they do not hold cannot be had back.
+            ConfigError: a rate above that of the shards.
             AudioError: an original file that this FFmpeg cannot decode.
         """
         self._check_rate(sample_rate_hz)
@@ -114,9 +116,9 @@ class ShardAudio:
         return audio.resample(samples, self.sample_rate_hz, sample_rate_hz)
 
     def packed(self, clip_id: str, sample_rate_hz: int) -> tuple[npt.NDArray[np.int16], float]:
-        """A whole clip in 16 bits: values (n_samples,) int16 and what to multiply them with. Raises as :meth:`load`.
+        """A whole clip in 16 bits: values (n_samples,) int16 and their scale. Raises as :meth:`load`.
 
-        From FLAC shards of this rate these are the very values that are stored.
+        From FLAC shards of this rate these are the stored values.
         """
         entry = self._entry(clip_id)
         if self.sample_rate_hz == sample_rate_hz:
@@ -125,7 +127,7 @@ class ShardAudio:
         return values, flac16.scale_of(gain)
 
     def load_window(self, clip_id: str, start: int, n_samples: int, sample_rate_hz: int) -> Samples:
-        """Part of a clip, (n_samples,) float32, filled up with zeros beyond its end. Raises as :meth:`load`.
+        """Part of a clip, (n_samples,) float32, zero-padded beyond its end. Raises as :meth:`load`.
 
         FLAC shards of this rate decode only the blocks around the window, several times faster than a whole clip of
         half a minute; otherwise the whole clip is decoded.
@@ -176,7 +178,7 @@ class ShardAudio:
         return np.float32(flac16.scale_of(entry.gain))
 
     def _name(self, entry: Entry) -> str:
-        """For messages; its ending tells the format."""
+        """For messages; its suffix gives the format."""
         return f"{self.store.at(shard_name(entry.shard))}, clip {entry.clip_id!r}, {entry.key}.{entry.suffix}"
 
     def _decode(
@@ -201,9 +203,9 @@ class ShardAudio:
 
 
 class ShardWaveform:
-    """One clip of a :class:`ShardAudio` at one rate, decoded anew at each reading; takes no memory.
+    """One clip of a :class:`ShardAudio` at one rate, decoded at each read; takes no memory.
 
-    Its length is exact where the shards hold FLAC of this rate; otherwise it may be a sample more or less than
+    Its length is exact if the shards hold FLAC of this rate; otherwise it may be a sample more or less than
     ``read()`` gives.
     """
 
@@ -216,18 +218,18 @@ class ShardWaveform:
         return self._n_samples
 
     def read(self, start: int = 0, length: int | None = None) -> Samples:
-        """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
+        """Samples from ``start`` on, float32; zero-padded if ``length`` reaches beyond the end."""
         if length is not None:
             return self.shards.load_window(self.clip_id, start, length, self.sample_rate_hz)
         return self.shards.load(self.clip_id, self.sample_rate_hz)[start:]
 
     def read_into(self, out: Samples, start: int) -> None:
-        """The same into a row (n,) that is there already."""
+        """The same into an existing row (n,)."""
         out[:] = self.read(start, len(out))
 
 
 class _Part(io.RawIOBase):
-    """A member of a shard as a file of its own, of which FFmpeg reads no more than it needs."""
+    """A member of a shard as a file object, of which FFmpeg reads only what it needs."""
 
     def __init__(self, path: Path, offset: int, size: int) -> None:
         super().__init__()
@@ -265,7 +267,7 @@ def _finished(store: Store) -> Header:
     if header is None:
         raise DataError(f"{store}: no shards here (no shards.json); `earmark data prepare` makes them")
     if not header.complete:
-        raise DataError(f"{store}: these shards are not finished; run `earmark data prepare` again, it goes on")
+        raise DataError(f"{store}: these shards are not finished; run `earmark data prepare` again to resume")
     problems = []
     there = store.sizes()
     for number, size in enumerate(header.sizes):
@@ -274,5 +276,5 @@ def _finished(store: Store) -> Header:
             problems.append(f"{name}: missing")
         elif there[name] != size:
             problems.append(f"{name}: {there[name]} bytes, must be {size}")
-    raise_problems(f"{store}: shards are damaged; run `earmark data prepare` again, it makes them anew", problems)
+    raise_problems(f"{store}: shards are damaged; run `earmark data prepare` again to remake them", problems)
     return header

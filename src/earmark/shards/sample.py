@@ -32,7 +32,7 @@ _CHECK_RATE_HZ = 16_000
 
 @dataclass(frozen=True)
 class Wanted:
-    """The form of the audio: kind, and its rate where it is FLAC."""
+    """The form of the audio: kind, and its rate for FLAC."""
 
     audio: AudioKind
     sample_rate_hz: int | None
@@ -56,7 +56,7 @@ class Sources:
         return str(path) if self.place is None or inside is None else store_at(self.place).at(inside)
 
     def exists(self, path: Path) -> bool:
-        """Is there such a file?"""
+        """Whether there is such a file."""
         inside = self._inside(path)
         if self.place is None or inside is None:
             return path.is_file()
@@ -89,7 +89,7 @@ LOCAL = Sources()
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A clip's two members, and what the index says of it; see :class:`earmark.shards.layout.Entry`."""
+    """A clip's two members and its index entry; see :class:`earmark.shards.layout.Entry`."""
 
     content: bytes
     suffix: str
@@ -100,7 +100,7 @@ class Sample:
 
 
 def make_sample(item: PlannedClip, wanted: Wanted, sources: Sources = LOCAL) -> Sample | FailedClip:
-    """Read a clip's file once, decode all of it, and pack it. Whatever is wrong with the file becomes a FailedClip."""
+    """Read a clip's file once, decode all of it, and pack it. Any problem with the file becomes a FailedClip."""
     try:
         return _make(item, wanted, sources)
     except AudioError as error:
@@ -138,7 +138,7 @@ def kept_sample(store: Store, entry: Entry) -> Sample:
     name = shard_name(entry.shard)
     content = store.read(name, entry.offset, entry.size)
     if zlib.crc32(content) != entry.crc32:
-        raise DataError(f"{store.at(name)}: clip {entry.clip_id!r} is damaged; delete this shard, it will be made anew")
+        raise DataError(f"{store.at(name)}: clip {entry.clip_id!r} is damaged; delete this shard to have it made again")
     metadata = member_after(store, name, entry.offset, entry.size)
     return Sample(content, entry.suffix, metadata, entry.n_samples, entry.gain, entry.duration_seconds)
 
@@ -155,6 +155,6 @@ def mean_bytes(planned: Sequence[PlannedClip], wanted: Wanted, pool: Executor, s
 
 
 def _suffix(path: Path) -> str:
-    """The ending that names the format to other tools; json is the metadata's."""
+    """The suffix that gives the format; json is reserved for the metadata."""
     suffix = path.suffix[1:].lower()
     return suffix if suffix.isascii() and suffix.isalnum() and suffix != "json" else "audio"

@@ -1,7 +1,7 @@
 """Writes shards one after the other; their clips are decoded in parallel and ahead.
 
-A shard is finished when its record is written, after the shard itself was renamed into place; everything else is made
-anew. What a shard holds depends neither on the number of threads nor on how often the work was interrupted.
+A shard is finished when its record is written, after the shard itself was renamed into place; everything else is
+made again. The contents of a shard depend neither on the number of threads nor on how often the work was interrupted.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class PrepareProgress:
     """Progress of a run.
 
     Attributes:
-        n_done, n_clips: clips that are done, and all.
+        n_done, n_clips: finished clips, and all clips.
         n_kept: those of them in shards that were finished before.
         n_failed: those of them that failed.
         audio_seconds: length of the clips of this run.
         n_bytes: size of all shards so far.
-        estimated_bytes: size of all shards in the end, known from the first shard on.
+        estimated_bytes: final size of all shards, known from the first shard on.
     """
 
     n_done: int
@@ -66,7 +66,7 @@ class PrepareReport:
 
     Attributes:
         header: what is now in the folder.
-        n_shards_made: shards of this run; the others were there.
+        n_shards_made: shards of this run; the others existed before.
         failures: clips that could not be decoded.
     """
 
@@ -76,7 +76,7 @@ class PrepareReport:
 
 
 class Run:
-    """One run into a folder that it has for itself. Arguments as in :func:`earmark.shards.prepare.prepare`."""
+    """One run with exclusive use of a folder. Arguments as in :func:`earmark.shards.prepare.prepare`."""
 
     def __init__(
         self,
@@ -93,13 +93,13 @@ class Run:
         self.progress = PrepareProgress(0, len(planned), 0, 0, 0.0, 0, None)
 
     def run(self, pool: ThreadPoolExecutor, jobs: int, retry_failed: bool) -> PrepareReport:
-        """Make the shards that are not there. Raises OSError where they cannot be written."""
+        """Make the missing shards. Raises OSError if they cannot be written."""
         numbers = range(len(self.shards))
         found = [(number, record) for number in numbers if (record := read_record(self.store, number)) is not None]
         sound = pool.map(lambda item: _is_sound(self.folder / shard_name(item[0]), item[1]), found)
         there = {number: record for (number, record), ok in zip(found, sound, strict=True) if ok}
         for number in sorted({number for number, _ in found} - set(there)):
-            logger.warning("%s is missing or damaged, and is made anew", self.folder / shard_name(number))
+            logger.warning("%s is missing or damaged, and is made again", self.folder / shard_name(number))
         self.records = {n: record for n, record in there.items() if not (retry_failed and record.failed)}
         todo = [number for number in numbers if number not in self.records]
         n_kept = sum(len(self.shards[number]) for number in self.records)
@@ -111,7 +111,7 @@ class Run:
         return self._finish(len(todo))
 
     def _make(self, pool: ThreadPoolExecutor, jobs: int, todo: Sequence[int], there: dict[int, Record]) -> None:
-        """Make shards, one after the other; their clips are read ahead, over the ends of shards."""
+        """Make shards one after the other; clips are prefetched across shards."""
         kept = {entry.clip_id: entry for number in todo for entry in (there[number].entries if number in there else ())}
 
         def work(item: PlannedClip) -> Sample | FailedClip:
@@ -168,7 +168,7 @@ def make_shard(
     samples: Iterator[Sample | FailedClip],
     on_clip: Callable[[Sample | FailedClip], None] = lambda _: None,
 ) -> Record:
-    """Write one shard beside and rename it; ``samples`` are those of its clips, in order. Raises OSError."""
+    """Write one shard to a temporary file and rename it; ``samples`` are those of its clips, in order. Raises OSError."""
     entries: list[Entry] = []
     failed: list[FailedClip] = []
     with TarWriter(path) as tar:
@@ -199,7 +199,7 @@ def make_shard(
 
 
 def finish(store: Store, header: Header, records: Sequence[Record], n_made: int) -> PrepareReport:
-    """Write the tables of a folder in which all shards are; ``records`` are theirs, in order. Raises OSError."""
+    """Write the tables of a folder with all shards; ``records`` are theirs, in order. Raises OSError."""
     entries = [entry for record in records for entry in record.entries]
     failures = tuple(failed for record in records for failed in record.failed)
     header = replace(

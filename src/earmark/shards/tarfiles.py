@@ -15,12 +15,12 @@ _RECORD = tarfile.RECORDSIZE
 
 
 class TarWriter:
-    """A tar file (USTAR) of plain members: no times, owners or names of machines. A context.
+    """A tar file (USTAR) of plain members without times, owners or host names. A context manager.
 
     Leaving the context without :meth:`finish` leaves nothing behind.
 
     Args:
-        path: where it is to be.
+        path: of the finished file.
 
     Attributes:
         size: bytes so far.
@@ -50,7 +50,7 @@ class TarWriter:
             self.beside.unlink(missing_ok=True)
 
     def add(self, name: str, content: bytes) -> int:
-        """Add a member with an ASCII name of at most 100 characters; gives the place of its content in the file."""
+        """Add a member with an ASCII name of at most 100 characters; returns the offset of its content."""
         info = tarfile.TarInfo(name)
         info.size = len(content)
         info.mode = 0o644
@@ -61,7 +61,7 @@ class TarWriter:
         return offset
 
     def finish(self) -> None:
-        """Write the end, bring it to the disk, and give the file its name."""
+        """Write the end, flush it to the disk, and rename the file."""
         self._write(bytes(2 * _BLOCK))
         self._write(bytes(-self.size % _RECORD))
         self._file.flush()
@@ -77,7 +77,7 @@ class TarWriter:
 
 
 def member_after(store: Store, name: str, offset: int, size: int) -> bytes:
-    """Content of the member that follows the one whose content lies at ``offset``. Raises OSError, tarfile.TarError."""
+    """Content of the member that follows the one whose content is at ``offset``. Raises OSError, tarfile.TarError."""
     start = offset + size + -size % _BLOCK
     info = tarfile.TarInfo.frombuf(store.read(name, start, _BLOCK), "ascii", "strict")
     return store.read(name, start + _BLOCK, info.size)

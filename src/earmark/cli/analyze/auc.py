@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from earmark.cli.analyze.options import Out
 from earmark.cli.analyze.tables import (
     About,
@@ -16,21 +14,22 @@ from earmark.cli.analyze.tables import (
     Resamples,
     Scores,
 )
+from earmark.cli.commands import Option
 
 
 def tag_auc(
     scores: Scores,
     out: Out,
     labels: Labels = None,
-    metric: Annotated[str, typer.Option("--metric", help="roc_auc or pr_auc.")] = "roc_auc",
+    metric: Annotated[str, Option("--metric", help="roc_auc or pr_auc.")] = "roc_auc",
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="Count the training clips of this dataset. Default: the clips scored."),
+        Option("--dataset", help="Count the training clips of this dataset. Default: the clips scored."),
     ] = None,
-    root: Annotated[Path | None, typer.Option("--root", help="Where that dataset lies.")] = None,
+    root: Annotated[Path | None, Option("--root", help="Where that dataset lies.")] = None,
     protocol: ProtocolName = None,
     about: About = None,
-    named: Annotated[int, typer.Option("--named", min=0, help="Name so many tags at each end.")] = 5,
+    named: Annotated[int, Option("--named", min=0, help="Name so many tags at each end.")] = 5,
     groups: Groups = None,
     resamples: Resamples = 1000,
 ) -> None:
@@ -72,7 +71,7 @@ def clip_auc(
     out: Out,
     labels: Labels = None,
     about: About = None,
-    named: Annotated[int, typer.Option("--named", min=0, help="Name so many clips at each end.")] = 4,
+    named: Annotated[int, Option("--named", min=0, help="Name so many clips at each end.")] = 4,
 ) -> None:
     """AUC of each clip over its tags; the worst and the best by name, with what they are and what was heard.
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from earmark.cli.analyze.options import Out
 from earmark.cli.analyze.tables import (
     Groups,
@@ -14,6 +12,7 @@ from earmark.cli.analyze.tables import (
     Scores,
     Tags,
 )
+from earmark.cli.commands import Option
 
 
 def calibration(
@@ -21,15 +20,15 @@ def calibration(
     out: Out,
     labels: Labels = None,
     tag: Tags = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Draw so many single tags at most.")] = 12,
-    bins: Annotated[int, typer.Option("--bins", help="How many, 2 to 100.")] = 10,
+    most: Annotated[int, Option("--most", min=1, help="Draw so many single tags at most.")] = 12,
+    bins: Annotated[int, Option("--bins", help="How many, 2 to 100.")] = 10,
     spacing: Annotated[
         str,
-        typer.Option("--spacing", help="width: bins as wide as each other. count: with as many clips as each other."),
+        Option("--spacing", help="width: bins as wide as each other. count: with as many clips as each other."),
     ] = "width",
     groups: Groups = None,
-    resamples: Annotated[int, typer.Option("--resamples", min=0, help="Draws behind the intervals.")] = 500,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
+    resamples: Annotated[int, Option("--resamples", min=0, help="Draws behind the intervals.")] = 500,
+    seed: Annotated[int, Option("--seed", min=0, help="Of these draws.")] = 0,
 ) -> None:
     """Whether scores mean what they say: of clips that score about 0.7, do about 70 % have the tag?
 
@@ -72,12 +71,10 @@ def thresholds(
     labels: Labels = None,
     threshold: Annotated[
         str | None,
-        typer.Option(
-            "--threshold", help="Thresholds in use, to be marked: a number, a model's card.json, or a scores file."
-        ),
+        Option("--threshold", help="Thresholds in use, to be marked: a number, a model's card.json, or a scores file."),
     ] = None,
     tag: Tags = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Draw the curves of so many tags at most.")] = 12,
+    most: Annotated[int, Option("--most", min=1, help="Draw the curves of so many tags at most.")] = 12,
 ) -> None:
     """From which score on a tag should be said to hold: precision, recall and F1 over the threshold.
 
@@ -114,15 +111,15 @@ def confusion(
     labels: Labels = None,
     measure: Annotated[
         str,
-        typer.Option(
+        Option(
             "--measure",
             help="Of the matrix. outranks: how often the wrong tag scores higher. score: its mean score. drawn: how "
             "well its scores tell such clips from those with neither tag (ROC-AUC).",
         ),
     ] = "outranks",
-    most: Annotated[int, typer.Option("--most", min=2, help="Tags in the matrix at most.")] = 30,
+    most: Annotated[int, Option("--most", min=2, help="Tags in the matrix at most.")] = 30,
     least_clips: Annotated[
-        int, typer.Option("--least-clips", min=1, help="Leave pairs of fewer clips out of the list of pairs.")
+        int, Option("--least-clips", min=1, help="Leave pairs of fewer clips out of the list of pairs.")
     ] = 5,
 ) -> None:
     """Which tags a model takes for which others: clips that have tag A and not tag B, and how high B scores there.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-import typer
-
 from earmark.cli.analyze.options import Checkpoint, Out
 from earmark.cli.analyze.tables import (
     DatasetName,
@@ -14,6 +12,7 @@ from earmark.cli.analyze.tables import (
     ProtocolName,
     Root,
 )
+from earmark.cli.commands import Option
 
 
 class By(StrEnum):
@@ -30,12 +29,10 @@ def filters(
     out: Out,
     low_pass: Annotated[
         float | None,
-        typer.Option(
-            "--low-pass", min=1.0, help="Of pooled groups, in Hz. Default: twice each group's dominant frequency."
-        ),
+        Option("--low-pass", min=1.0, help="Of pooled groups, in Hz. Default: twice each group's dominant frequency."),
     ] = None,
     max_hz: Annotated[
-        float | None, typer.Option("--max-hz", min=1.0, help="Upper end of the spectra. Default: half the sample rate.")
+        float | None, Option("--max-hz", min=1.0, help="Upper end of the spectra. Default: half the sample rate.")
     ] = None,
 ) -> None:
     """Filters on raw audio: spectra by dominant frequency, waveforms, pooled groups.
@@ -68,18 +65,18 @@ def hears(
     out: Out,
     by: Annotated[
         By,
-        typer.Option(
+        Option(
             "--by",
             help="filters: weights on axes of frequency and time. sweep: answers of each layer to tones. ascent: sounds "
             "that units answer to most (slow). auto: filters for networks on spectrograms, sweep for raw audio.",
         ),
     ] = By.auto,
     layers: Annotated[
-        int, typer.Option("--layers", min=1, max=20, help="Layers drawn at most, from the first to the last.")
+        int, Option("--layers", min=1, max=20, help="Layers drawn at most, from the first to the last.")
     ] = 10,
-    units: Annotated[int, typer.Option("--units", min=1, help="Units of a layer with --by ascent, at most.")] = 32,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise that --by ascent begins with.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    units: Annotated[int, Option("--units", min=1, help="Units of a layer with --by ascent, at most.")] = 32,
+    seed: Annotated[int, Option("--seed", min=0, help="Of the noise that --by ascent begins with.")] = 0,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
     """What the layers of any network hear: filters, answers to tones, or sounds they answer to most.
 
@@ -125,14 +122,14 @@ def excitations(
     root: Root,
     out: Out,
     protocol: ProtocolName = None,
-    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    split: Annotated[str, Option("--split", help="train, validation or test.")] = "test",
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", help="Draw this tag; may be repeated. Default: three that are rarely given together."),
+        Option("--tag", help="Draw this tag; may be repeated. Default: three that are rarely given together."),
     ] = None,
     least_degree: LeastDegree = 0.5,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Files decoded side by side.")] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    jobs: Annotated[int, Option("--jobs", "-j", min=1, help="Files decoded side by side.")] = 1,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
     """How squeeze-and-excitation scales channels for each tag, at the first, middle and last block.
 

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
+
+from earmark.cli.commands import Argument, Option
 
 if TYPE_CHECKING:
     from earmark.plots import Drawing
 
-Out = Annotated[Path, typer.Option("--out", help="Folder for the PNG, SVG and CSV; made where there is none.")]
-Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint folder: model.safetensors and card.json.")]
+Out = Annotated[Path, Option("--out", help="Folder for the PNG, SVG and CSV; made where there is none.")]
+Checkpoint = Annotated[Path, Argument(help="A checkpoint folder: model.safetensors and card.json.")]
 
 
 def require_figures() -> None:
@@ -28,4 +30,4 @@ def write_drawings(drawings: Iterable[Drawing], out: Path) -> None:
 
     for drawing in drawings:
         for path in save(drawing, out):
-            typer.echo(path)
+            click.echo(path)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from earmark.cli.analyze.tables import Labels
+from earmark.cli.commands import Argument, Option
 
 if TYPE_CHECKING:
     from earmark.plots.epochs import RunLog
 
 EmbedAudio = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--embed-audio", help="Put the first 45 s of the clips shown into the page, as MP3, in place of links to files."
     ),
 ]
@@ -22,43 +23,39 @@ EmbedAudio = Annotated[
 
 def report(
     scores: Annotated[
-        Path, typer.Argument(help="A folder that `earmark evaluate` or `score --out` wrote; or any table of scores.")
+        Path, Argument(help="A folder that `earmark evaluate` or `score --out` wrote; or any table of scores.")
     ],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The HTML file. Default: report.html in the folder.")
-    ] = None,
+    out: Annotated[Path | None, Option("--out", help="The HTML file. Default: report.html in the folder.")] = None,
     labels: Labels = None,
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="With --root: where the clips' audio is; a dataset's name, or manifest."),
+        Option("--dataset", help="With --root: where the clips' audio is; a dataset's name, or manifest."),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option("--root", help="Where the dataset lies; for a manifest the table itself.")
+        Path | None, Option("--root", help="Where the dataset lies; for a manifest the table itself.")
     ] = None,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Of the dataset.")] = None,
+    protocol: Annotated[str | None, Option("--protocol", help="Of the dataset.")] = None,
     audio: Annotated[
-        Path | None, typer.Option("--audio", help="In place of a dataset: a folder with files called as the clips are.")
+        Path | None, Option("--audio", help="In place of a dataset: a folder with files called as the clips are.")
     ] = None,
     embed_audio: EmbedAudio = False,
     log: Annotated[
         Path | None,
-        typer.Option("--log", help="Folder of the training run. Default: where one lies beside or above the scores."),
+        Option("--log", help="Folder of the training run. Default: where one lies beside or above the scores."),
     ] = None,
-    clips: Annotated[int, typer.Option("--clips", min=1, help="How many of the worst and of the best are shown.")] = 10,
+    clips: Annotated[int, Option("--clips", min=1, help="How many of the worst and of the best are shown.")] = 10,
     groups: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--groups", help="What intervals are drawn over: artist, song, clip, or a table clip -> artist or song."
         ),
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option("--threshold", help="For precision, recall and F1: a number, a card.json, or a scores file."),
+        Option("--threshold", help="For precision, recall and F1: a number, a card.json, or a scores file."),
     ] = None,
-    resamples: Annotated[
-        int, typer.Option("--resamples", min=0, help="Draws behind the 95 % intervals; 0 for none.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws.")] = 0,
+    resamples: Annotated[int, Option("--resamples", min=0, help="Draws behind the 95 % intervals; 0 for none.")] = 1000,
+    seed: Annotated[int, Option("--seed", min=0, help="Of these draws.")] = 0,
 ) -> None:
     """A run as one page of HTML that works offline: averages, tags to search and sort, figures, clips to listen to.
 
@@ -118,8 +115,8 @@ def report(
         page = out or scores / "report.html"
         of_run = read_log(log, "run") if log is not None else find_log(scores if scores.is_dir() else scores.parent)
         for note in write_page(page, table, measured, audio=files, embed_audio=embed_audio, log=of_run, n_clips=clips):
-            typer.echo(f"note: {note}", err=True)
-    typer.echo(page)
+            click.echo(f"note: {note}", err=True)
+    click.echo(page)
 
 
 def find_log(folder: Path) -> RunLog | None:

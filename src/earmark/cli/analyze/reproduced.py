@@ -11,7 +11,8 @@ from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, DataError, ModelError
 from earmark.evaluation import ScoreTable, read_scores
 from earmark.metrics import list_metrics, metric_label
-from earmark.papers.results import Results, read_results
+from earmark.papers.results import read_results
+from earmark.papers.statistics import Results
 from earmark.plots.cost import TrainedModel
 from earmark.plots.training_size import Points
 

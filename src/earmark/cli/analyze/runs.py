@@ -5,30 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from earmark.cli.analyze.options import Out
 from earmark.cli.analyze.tables import (
     Groups,
     Resamples,
 )
+from earmark.cli.commands import Argument, Option
 
 if TYPE_CHECKING:
     from earmark.plots.epochs import Point
 
 
 def epochs(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of training runs, with log.csv.")],
+    runs: Annotated[list[Path], Argument(help="Folders of training runs, with log.csv.")],
     out: Out,
-    metric: Annotated[str, typer.Option("--metric", help="roc_auc, pr_auc or rmse.")] = "roc_auc",
+    metric: Annotated[str, Option("--metric", help="roc_auc, pr_auc or rmse.")] = "roc_auc",
     test: Annotated[
         list[Path] | None,
-        typer.Option("--test", help="Results of `earmark evaluate`, one for each run. Default: RUN/test, if there."),
+        Option("--test", help="Results of `earmark evaluate`, one for each run. Default: RUN/test, if there."),
     ] = None,
     on_training: Annotated[
-        bool, typer.Option("--on-training", help="Also measure each run's checkpoint on its training clips: hears all.")
+        bool, Option("--on-training", help="Also measure each run's checkpoint on its training clips: hears all.")
     ] = False,
-    root: Annotated[Path | None, typer.Option("--root", help="Where the dataset lies now, for --on-training.")] = None,
+    root: Annotated[Path | None, Option("--root", help="Where the dataset lies now, for --on-training.")] = None,
 ) -> None:
     """AUC and loss by epoch, the epoch that was kept, and its test.
 
@@ -78,14 +79,12 @@ def epochs(
 def training_size(
     points: Annotated[
         list[str],
-        typer.Argument(help="results.json of `earmark reproduce` beside its runs, or SERIES@CLIPS=SCORES, repeated."),
+        Argument(help="results.json of `earmark reproduce` beside its runs, or SERIES@CLIPS=SCORES, repeated."),
     ],
     out: Out,
     difference: Annotated[
         str | None,
-        typer.Option(
-            "--difference", metavar="A,B", help="Draw B minus A. Default: the two series that go together best."
-        ),
+        Option("--difference", metavar="A,B", help="Draw B minus A. Default: the two series that go together best."),
     ] = None,
     groups: Groups = None,
     resamples: Resamples = 1000,
@@ -117,14 +116,12 @@ def training_size(
 
 
 def cost(
-    results: Annotated[Path, typer.Argument(help="results.json of `earmark reproduce`, its runs beside it.")],
+    results: Annotated[Path, Argument(help="results.json of `earmark reproduce`, its runs beside it.")],
     out: Out,
-    metric: Annotated[str, typer.Option("--metric", help="roc_auc, pr_auc or rmse.")] = "roc_auc",
-    song_seconds: Annotated[float, typer.Option("--song-seconds", help="Length of the song that is timed.")] = 29.1,
-    repeats: Annotated[
-        int, typer.Option("--repeats", min=1, help="Time each network so often; the fastest counts.")
-    ] = 20,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of PyTorch.")] = 1,
+    metric: Annotated[str, Option("--metric", help="roc_auc, pr_auc or rmse.")] = "roc_auc",
+    song_seconds: Annotated[float, Option("--song-seconds", help="Length of the song that is timed.")] = 29.1,
+    repeats: Annotated[int, Option("--repeats", min=1, help="Time each network so often; the fastest counts.")] = 20,
+    threads: Annotated[int, Option("--threads", min=1, help="Of PyTorch.")] = 1,
 ) -> None:
     """Accuracy over seconds for 1000 songs and over size, of models and every combination of them.
 
@@ -158,7 +155,7 @@ def cost(
             torch.set_num_threads(before)
     for model in models:
         if model.checkpoint is None:
-            typer.echo(f"note: left out, without a checkpoint: {model.row}", err=True)
+            click.echo(f"note: left out, without a checkpoint: {model.row}", err=True)
     n_runs = {len(found.runs[row]) for row in table.row}
     line = about(found.tables.key, found.dataset, found.protocol, "test")
     line += f", mean of {n_runs.pop()} runs" if len(n_runs) == 1 and n_runs != {1} else ""

@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
+
+from earmark.cli.analyze.options import Out, require_figures, write_drawings
+from earmark.cli.commands import Argument, Option
+from earmark.cli.lazy_group import import_object
 
 if TYPE_CHECKING:
     from earmark.datasets import Dataset
     from earmark.evaluation import ScoreTable
 
-DatasetName = Annotated[str, typer.Option("--dataset", help="A dataset's name, or manifest for a table of your own.")]
-Root = Annotated[Path, typer.Option("--root", help="Where the dataset lies; for a manifest the table itself.")]
+DatasetName = Annotated[str, Option("--dataset", help="A dataset's name, or manifest for a table of your own.")]
+Root = Annotated[Path, Option("--root", help="Where the dataset lies; for a manifest the table itself.")]
 ProtocolName = Annotated[
-    str | None, typer.Option("--protocol", help="A named split. Default: the one that fits what lies under --root.")
+    str | None, Option("--protocol", help="A named split. Default: the one that fits what lies under --root.")
 ]
-LeastDegree = Annotated[
-    float, typer.Option("--least-degree", help="A tag of degrees holds for a clip from this degree on.")
-]
+LeastDegree = Annotated[float, Option("--least-degree", help="A tag of degrees holds for a clip from this degree on.")]
 Labels = Annotated[
-    Path | None, typer.Option("--labels", help="Table of labels, where the scores file has none. CSV, TSV or Parquet.")
+    Path | None, Option("--labels", help="Table of labels, where the scores file has none. CSV, TSV or Parquet.")
 ]
 Groups = Annotated[
     str | None,
-    typer.Option(
-        "--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs, clips."
-    ),
+    Option("--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs, clips."),
 ]
-About = Annotated[
-    str | None, typer.Option("--about", help="The line under the title, where the tables do not say enough.")
-]
-Resamples = Annotated[int, typer.Option("--resamples", min=1, help="Draws behind the 95 % intervals.")]
+About = Annotated[str | None, Option("--about", help="The line under the title, where the tables do not say enough.")]
+Resamples = Annotated[int, Option("--resamples", min=1, help="Draws behind the 95 % intervals.")]
 
 Scores = Annotated[
     Path,
-    typer.Argument(help="scores.parquet of an evaluation, or any CSV, TSV or Parquet table of scores, with --labels."),
+    Argument(help="scores.parquet of an evaluation, or any CSV, TSV or Parquet table of scores, with --labels."),
 ]
 Tags = Annotated[
-    list[str] | None, typer.Option("--tag", help="Draw this tag; may be repeated. Default: those most worth seeing.")
+    list[str] | None, Option("--tag", help="Draw this tag; may be repeated. Default: those most worth seeing.")
 ]
 
 
@@ -50,7 +49,7 @@ def read_table(scores: Path, labels: Path | None) -> ScoreTable:
         return read_score_table(scores)
     table, notes = match(read_matrix(scores, "score"), read_matrix(labels, "label"), allow_missing=True)
     for note in notes:
-        typer.echo(f"note: left out: {note}", err=True)
+        click.echo(f"note: left out: {note}", err=True)
     return table
 
 
@@ -66,3 +65,20 @@ def about_dataset(dataset: Dataset, split: str = "") -> str:
     from earmark.plots.style import about
 
     return about("", dataset.name, dataset.protocol, split)
+
+
+def figure_of_scores(target: str, help: str) -> Callable[..., None]:
+    """The command of a figure that is drawn from a scores file alone.
+
+    Args:
+        target: ``module:function``; the function takes a ScoreTable and the line under the title, and gives a Drawing.
+        help: of the command.
+    """
+
+    def command(scores: Scores, out: Out, labels: Labels = None) -> None:
+        require_figures()
+        table = read_table(scores, labels)
+        write_drawings([import_object(target)(table, about_scores(table))], out)
+
+    command.__doc__ = help
+    return command

@@ -5,32 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from earmark.cli.analyze.options import Out
+from earmark.cli.commands import Argument, Option
 
 
 def moments(
-    file: Annotated[Path, typer.Argument(help="An audio file, of any length.")],
+    file: Annotated[Path, Argument(help="An audio file, of any length.")],
     out: Out,
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model", "-m", help="A model's name, an .onnx file or a checkpoint folder. Default: the bundled one."
-        ),
+        Option("--model", "-m", help="A model's name, an .onnx file or a checkpoint folder. Default: the bundled one."),
     ] = None,
-    tags: Annotated[int, typer.Option("--tags", help="How many, those with the strongest tenth of the windows.")] = 8,
-    stretches: Annotated[int, typer.Option("--stretches", help="Of each tag at most.")] = 3,
+    tags: Annotated[int, Option("--tags", help="How many, those with the strongest tenth of the windows.")] = 8,
+    stretches: Annotated[int, Option("--stretches", help="Of each tag at most.")] = 3,
     smooth: Annotated[
         float | None,
-        typer.Option(
+        Option(
             "--smooth",
             help="Seconds over which window scores are averaged first; 0 for none. Default: a hundredth of the file, at "
             "least 10 (of a short file a twentieth).",
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Threads. Default: one a core.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")] = False,
+    jobs: Annotated[int | None, Option("--jobs", "-j", min=1, help="Threads. Default: one a core.")] = None,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no notes on stderr.")] = False,
 ) -> None:
     """Where in a long file each tag is strongest: a taggram with the moments marked, and their times.
 
@@ -76,5 +75,5 @@ def moments(
         messages.print(f"note: {warning}", markup=False)
     for one in found:
         times = ", ".join(f"{clock(s.start_seconds)}-{clock(s.end_seconds)} ({s.mean:.2f})" for s in one.stretches)
-        typer.echo(f"{one.tag:<20} {one.strength:.2f}  {times or 'even throughout'}")
+        click.echo(f"{one.tag:<20} {one.strength:.2f}  {times or 'even throughout'}")
     write_drawings([draw_moments(scores, found)], out)

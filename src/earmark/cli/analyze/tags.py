@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from earmark.cli.analyze.options import Out
 from earmark.cli.analyze.tables import (
     About,
@@ -16,6 +14,7 @@ from earmark.cli.analyze.tables import (
     ProtocolName,
     Root,
 )
+from earmark.cli.commands import Argument, Option
 
 
 def clips_per_tag(
@@ -48,20 +47,20 @@ def clips_per_tag(
 
 def tag_pairs(
     out: Out,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="A dataset's name, or manifest.")] = None,
-    root: Annotated[Path | None, typer.Option("--root", help="Where the dataset lies.")] = None,
+    dataset: Annotated[str | None, Option("--dataset", help="A dataset's name, or manifest.")] = None,
+    root: Annotated[Path | None, Option("--root", help="Where the dataset lies.")] = None,
     protocol: ProtocolName = None,
-    split: Annotated[str | None, typer.Option("--split", help="train, validation or test. Default: all clips.")] = None,
+    split: Annotated[str | None, Option("--split", help="train, validation or test. Default: all clips.")] = None,
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="In place of a dataset: a table of labels, or a scores file (its labels)."),
+        Option("--labels", help="In place of a dataset: a table of labels, or a scores file (its labels)."),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="Draw this tag; may be repeated. Default: the most frequent.")
+        list[str] | None, Option("--tag", help="Draw this tag; may be repeated. Default: the most frequent.")
     ] = None,
-    most: Annotated[int, typer.Option("--most", min=2, help="Draw so many tags at most.")] = 50,
+    most: Annotated[int, Option("--most", min=2, help="Draw so many tags at most.")] = 50,
     order: Annotated[
-        str, typer.Option("--order", help="alike: tags that are given together side by side. frequency: most first.")
+        str, Option("--order", help="alike: tags that are given together side by side. frequency: most first.")
     ] = "alike",
     least_degree: LeastDegree = 0.5,
     about: About = None,
@@ -105,21 +104,17 @@ def tag_pairs(
 
 def top_tags(
     out: Out,
-    audio: Annotated[Path | None, typer.Option("--audio", help="The song, heard by each --model.")] = None,
+    audio: Annotated[Path | None, Option("--audio", help="The song, heard by each --model.")] = None,
     model: Annotated[
-        list[str] | None, typer.Option("--model", help="Checkpoint, .onnx or installed model; may be repeated.")
+        list[str] | None, Option("--model", help="Checkpoint, .onnx or installed model; may be repeated.")
     ] = None,
-    label: Annotated[
-        list[str] | None, typer.Option("--label", help="A tag that the song has; may be repeated.")
-    ] = None,
+    label: Annotated[list[str] | None, Option("--label", help="A tag that the song has; may be repeated.")] = None,
     scores: Annotated[
-        list[Path] | None, typer.Option("--scores", help="In place of audio: a scores file a model; may be repeated.")
+        list[Path] | None, Option("--scores", help="In place of audio: a scores file a model; may be repeated.")
     ] = None,
-    clip: Annotated[
-        str | None, typer.Option("--clip", help="The song in these files: its id, or a part of it.")
-    ] = None,
+    clip: Annotated[str | None, Option("--clip", help="The song in these files: its id, or a part of it.")] = None,
     labels: Labels = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="So many tags a model.")] = 10,
+    top: Annotated[int, Option("--top", min=1, help="So many tags a model.")] = 10,
     about: About = None,
 ) -> None:
     """A song's highest tags by several models, beside its labels.
@@ -165,11 +160,11 @@ def top_tags(
 
 
 def exclusive(
-    scores: Annotated[Path, typer.Argument(help="A scores file, or any table of scores with --labels.")],
+    scores: Annotated[Path, Argument(help="A scores file, or any table of scores with --labels.")],
     out: Out,
     pair: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--pair", metavar="A,B", help="Two tags; may be repeated. Default: X / no X, male / female, fast / slow ..."
         ),
     ] = None,

@@ -7,19 +7,21 @@ from earmark.cli.lazy_group import Entry, lazy_group
 group = lazy_group(
     "cluster",
     "A million tracks: tag, prepare and train on a Ray cluster.",
-    Entry(
-        "tag",
-        "earmark.cli.cluster.tag:tag",
-        "Tag a million tracks on a Ray cluster; results are Parquet, a row a track and a column a tag.",
-    ),
-    Entry(
-        "prepare",
-        "earmark.cli.cluster.prepare:prepare",
-        "Decode a dataset once, into shards, on all machines of a Ray cluster.",
-    ),
-    Entry(
-        "train",
-        "earmark.cli.cluster.train:train",
-        "Train a model on a Ray cluster, as `earmark train` does on one machine.",
+    (
+        Entry(
+            "tag",
+            "earmark.cli.cluster.tag:tag",
+            "Tag a million tracks on a Ray cluster; results are Parquet, a row a track and a column a tag.",
+        ),
+        Entry(
+            "prepare",
+            "earmark.cli.cluster.prepare:prepare",
+            "Decode a dataset once, into shards, on all machines of a Ray cluster.",
+        ),
+        Entry(
+            "train",
+            "earmark.cli.cluster.train:train",
+            "Train a model on a Ray cluster, as `earmark train` does on one machine.",
+        ),
     ),
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Option
 from earmark.cli.data.prepare import PrepareWatcher, load, summary
 from earmark.cli.options import (
     ClusterAddress,
@@ -26,12 +27,12 @@ from earmark.cli.options import (
 def prepare(
     name: DatasetName,
     root: Annotated[
-        Path, typer.Option("--root", help="Where its lists lie, on this machine; for a manifest the table itself.")
+        Path, Option("--root", help="Where its lists lie, on this machine; for a manifest the table itself.")
     ],
     out: Annotated[str, out_option("Folder for the shards: a path that all machines see, or a URI.")],
     audio_root: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--audio-root",
             help="Where its audio lies, under the names that it has under --root: a path that all machines see, or a "
             "URI. Default: --root, which all machines must see then.",
@@ -43,7 +44,7 @@ def prepare(
     audio: ShardAudioKind = ShardAudio.flac,
     rate: Rate = None,
     shard_mb: ShardMegabytes = None,
-    cores: Annotated[int, typer.Option("--cores", min=1, help="CPU cores with which each shard is made.")] = 1,
+    cores: Annotated[int, Option("--cores", min=1, help="CPU cores with which each shard is made.")] = 1,
     retry_failed: RetryFailedClips = False,
     quiet: Quiet = False,
 ) -> None:
@@ -89,4 +90,4 @@ def prepare(
         )
     summary(out, report)
     if report.failures:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)

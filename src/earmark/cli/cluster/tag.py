@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 from rich.markup import escape
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 from earmark.cli.options import Damaged, DamagedFiles, QuietSummary, at_least, model_option, windows_option
@@ -25,22 +26,20 @@ _FAILURES_TOLD = 20
 def tag(
     manifest: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="MANIFEST",
-            help="Table with a column [bold]uri[/bold], and [bold]id[/bold] if you like: Parquet, CSV, TSV or JSON Lines; "
+            help="Table with a column uri, and id if you like: Parquet, CSV, TSV or JSON Lines; "
             "path, s3://, gs:// or http(s)://.",
             show_default=False,
         ),
     ],
     out: Annotated[
         str,
-        typer.Option(
-            "--out", metavar="DIR", help="Folder for the results: a path that all machines see, s3:// or gs://."
-        ),
+        Option("--out", metavar="DIR", help="Folder for the results: a path that all machines see, s3:// or gs://."),
     ],
     address: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="auto|local|HOST:PORT",
             help="The Ray cluster: auto is the one this machine belongs to; local starts one here.",
         ),
@@ -54,24 +53,24 @@ def tag(
     windows: Annotated[int | None, windows_option("Only N windows of each track, spread over it.")] = None,
     damaged: DamagedFiles = Damaged.error,
     embeddings: Annotated[
-        bool, typer.Option("--embeddings/--no-embeddings", help="Keep each track's embedding, too.")
+        bool, Option("--embeddings/--no-embeddings", help="Keep each track's embedding, too.")
     ] = True,
-    shard_rows: Annotated[int, typer.Option(callback=at_least(1), metavar="N", help="Tracks of a shard, about.")] = 200,
+    shard_rows: Annotated[int, Option(callback=at_least(1), metavar="N", help="Tracks of a shard, about.")] = 200,
     timeout_seconds: Annotated[
-        float, typer.Option(metavar="S", help="A track that takes longer to fetch or to decode and tag is given up.")
+        float, Option(metavar="S", help="A track that takes longer to fetch or to decode and tag is given up.")
     ] = 600.0,
     workers: Annotated[
         int | None,
-        typer.Option(
+        Option(
             callback=at_least(1),
             metavar="N",
             help="Workers at most.",
             show_default="as many as the cluster has room for",
         ),
     ] = None,
-    cores: Annotated[int, typer.Option(callback=at_least(1), metavar="N", help="Cores of each worker.")] = 1,
+    cores: Annotated[int, Option(callback=at_least(1), metavar="N", help="Cores of each worker.")] = 1,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Make the shards anew in which a track failed.")
+        bool, Option("--retry-failed", help="Make the shards anew in which a track failed.")
     ] = False,
     quiet: QuietSummary = False,
 ) -> None:
@@ -112,24 +111,24 @@ def tag(
     if not quiet:
         _summary(tally, out)
     if tally.n_failed or tally.n_failed_kept:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _summary(tally: Tally, out: str) -> None:
     n_failed = tally.n_failed + tally.n_failed_kept
-    typer.echo(
+    click.echo(
         f"{counted(tally.n_rows - n_failed, 'track')} tagged, {n_failed:,} failed, in {counted(tally.n_shards, 'shard')}"
     )
     if tally.n_shards_kept:
-        typer.echo(f"there already: {tally.n_rows_kept:,} of them, in {counted(tally.n_shards_kept, 'shard')}")
+        click.echo(f"there already: {tally.n_rows_kept:,} of them, in {counted(tally.n_shards_kept, 'shard')}")
     if tally.n_shards_done:
-        typer.echo(
+        click.echo(
             f"{clock(tally.audio_seconds)} of music, {_bytes(tally.bytes_read)} read, {_bytes(tally.bytes_written)} written; "
             f"{tally.core_hours:,.3g} core-hours"
         )
     if tally.n_stale:
-        typer.echo(f"moved to {out}/_stale: {counted(tally.n_stale, 'shard')} of rows that the manifest has no more")
-    typer.echo(f"{out}/*.parquet")
+        click.echo(f"moved to {out}/_stale: {counted(tally.n_stale, 'shard')} of rows that the manifest has no more")
+    click.echo(f"{out}/*.parquet")
 
 
 class _Shown:

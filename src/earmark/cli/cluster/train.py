@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from earmark.cli.commands import Option
 from earmark.cli.options import (
     ClusterAddress,
     ListRecipes,
@@ -28,7 +27,7 @@ def train(
     root: RecipeRoot = None,
     shards: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--shards",
             help="Read audio from shards, at a path that all machines see or a URI. Without it all machines must see "
             "the dataset's own files.",
@@ -36,19 +35,19 @@ def train(
     ] = None,
     address: ClusterAddress = "auto",
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Processes that train together; each has a GPU where there are any.")
+        int, Option("--workers", min=1, help="Processes that train together; each has a GPU where there are any.")
     ] = 1,
     min_workers: Annotated[
         int | None,
-        typer.Option("--min-workers", min=1, help="Go on with so few when machines are lost. Default: wait for all."),
+        Option("--min-workers", min=1, help="Go on with so few when machines are lost. Default: wait for all."),
     ] = None,
-    cores: Annotated[int, typer.Option("--cores", min=1, help="CPU cores of each worker.")] = 1,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    cores: Annotated[int, Option("--cores", min=1, help="CPU cores of each worker.")] = 1,
+    device: Annotated[str, Option("--device", help="auto, cpu or cuda.")] = "auto",
     readers: Annotated[
         int | None,
-        typer.Option("--readers", min=0, help="Processes of each worker that read ahead, see `earmark train`."),
+        Option("--readers", min=0, help="Processes of each worker that read ahead, see `earmark train`."),
     ] = None,
-    max_failures: Annotated[int, typer.Option("--max-failures", min=0, help="Start lost workers again so often.")] = 5,
+    max_failures: Annotated[int, Option("--max-failures", min=0, help="Start lost workers again so often.")] = 5,
     override: Override = None,
     resume: Resume = False,
     tensorboard: TensorBoard = True,

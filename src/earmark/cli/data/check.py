@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import DatasetName, DatasetRoot, Format, Jobs, Protocol, TextFormat
 from earmark.cli.progress import progress_bar
@@ -17,18 +18,16 @@ def check(
     protocol: Protocol = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Decode nothing: find only missing and empty files, and files that are the same."),
+        Option("--quick", help="Decode nothing: find only missing and empty files, and files that are the same."),
     ] = False,
     min_seconds: Annotated[
         float | None,
-        typer.Option("--min-seconds", min=0.0, help="Clips below this length are too short.", show_default=False),
+        Option("--min-seconds", min=0.0, help="Clips below this length are too short.", show_default=False),
     ] = None,
     output: Format = TextFormat.text,
-    most: Annotated[
-        int, typer.Option("--most", min=1, help="Clips named for each kind of fault; json names all.")
-    ] = 20,
+    most: Annotated[int, Option("--most", min=1, help="Clips named for each kind of fault; json names all.")] = 20,
     jobs: Jobs = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
     """Check every clip of a dataset: missing, unreadable, too short, silent, or there twice?
 
@@ -66,9 +65,9 @@ def check(
             on_done=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if output is TextFormat.json:
-        typer.echo(report.to_json(), nl=False)
+        click.echo(report.to_json(), nl=False)
     else:
         for line in report_lines(report, most=most):
-            typer.echo(line)
+            click.echo(line)
     if not report.ok:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from earmark.cli.options import DatasetName, Format, TextFormat
 
@@ -27,19 +27,19 @@ def list_data(
 
     infos = [dataset_info(name) for name in list_datasets()]
     if output is TextFormat.json:
-        typer.echo(json.dumps([_as_dict(info) for info in infos], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_as_dict(info) for info in infos], indent=2, ensure_ascii=False))
         return
     for place, info in enumerate(infos):
         if place:
-            typer.echo()
-        typer.echo(f"{info.name}: {info.title}")
+            click.echo()
+        click.echo(f"{info.name}: {info.title}")
         for protocol in info.protocols:
-            typer.echo(f"  {protocol.name:<16} {protocol.description}")
-        typer.echo(f"  tags: {_tags(info)}")
-        typer.echo(f"  licence: {info.licence}")
+            click.echo(f"  {protocol.name:<16} {protocol.description}")
+        click.echo(f"  tags: {_tags(info)}")
+        click.echo(f"  licence: {info.licence}")
         if info.url:
-            typer.echo(f"  from: {info.url}")
-    typer.echo("\nMore of one: earmark data show NAME")
+            click.echo(f"  from: {info.url}")
+    click.echo("\nMore of one: earmark data show NAME")
 
 
 def show(
@@ -56,9 +56,9 @@ def show(
 
     info = dataset_info(name)
     if output is TextFormat.json:
-        typer.echo(json.dumps(_as_dict(info), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_as_dict(info), indent=2, ensure_ascii=False))
         return
-    typer.echo(f"{info.name}: {info.title}")
+    click.echo(f"{info.name}: {info.title}")
     about = (
         ("wants", info.description),
         ("cite", info.citation),
@@ -68,22 +68,22 @@ def show(
     )
     for what, text in about:
         if text:
-            typer.echo(f"  {what}: {text}")
+            click.echo(f"  {what}: {text}")
     if info.protocols:
-        typer.echo("  protocols:")
+        click.echo("  protocols:")
     for protocol in info.protocols:
-        typer.echo(f"    {protocol.name:<16} {protocol.description}")
+        click.echo(f"    {protocol.name:<16} {protocol.description}")
     if info.downloads:
-        typer.echo("  downloads:")
+        click.echo("  downloads:")
     for download in info.downloads:
         sums = [f"{kind} {value}" for kind, value in (("SHA-256", download.sha256), ("MD5", download.md5)) if value]
         size = [f"{download.n_bytes:,} bytes"] if download.n_bytes is not None else []
-        typer.echo(f"    {download.url}")
-        typer.echo(f"      {'; '.join([download.what, *size, *sums])}")
+        click.echo(f"    {download.url}")
+        click.echo(f"      {'; '.join([download.what, *size, *sums])}")
     if info.exclusions:
-        typer.echo("  never used:")
+        click.echo("  never used:")
     for clip, reason in info.exclusions.items():
-        typer.echo(f"    {clip} ({reason})")
+        click.echo(f"    {clip} ({reason})")
 
 
 def _tags(info: DatasetInfo) -> str:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 from rich.markup import escape
 
 from earmark.cli.console import stderr_console
@@ -80,7 +80,7 @@ def prepare(
         )
     summary(out, report)
     if report.failures:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:
@@ -103,16 +103,16 @@ def summary(out: Path | str, report: PrepareReport) -> None:
 
     header = report.header
     kind = "original files" if header.sample_rate_hz is None else f"FLAC, {header.sample_rate_hz:,} Hz mono, 16 bits"
-    typer.echo(f"{header.dataset} ({', '.join(header.protocols)}): {kind}")
-    typer.echo(
+    click.echo(f"{header.dataset} ({', '.join(header.protocols)}): {kind}")
+    click.echo(
         f"{header.n_clips - header.n_failed:,} of {header.n_clips:,} clips, "
         f"{header.duration_seconds / 3600:,.2f} h of audio, {_size(header.n_bytes)} in {counted(header.n_shards, 'shard')}"
     )
     if report.n_shards_made < header.n_shards:
-        typer.echo(f"there already, and whole: {counted(header.n_shards - report.n_shards_made, 'shard')}")
+        click.echo(f"there already, and whole: {counted(header.n_shards - report.n_shards_made, 'shard')}")
     if report.failures:
-        typer.echo(f"{len(report.failures):,} of {header.n_clips:,} clips failed, and why: {out}/{FAILED}")
-    typer.echo(f"{out}")
+        click.echo(f"{len(report.failures):,} of {header.n_clips:,} clips failed, and why: {out}/{FAILED}")
+    click.echo(f"{out}")
 
 
 class PrepareWatcher:

@@ -6,8 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from earmark.cli.commands import Option
 from earmark.cli.options import Force, IndexFile
 
 
@@ -21,12 +20,12 @@ class TableFormat(StrEnum):
 
 def export(
     index: IndexFile = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to.", show_default="stdout")] = None,
+    out: Annotated[Path | None, Option("--out", metavar="FILE", help="Where to.", show_default="stdout")] = None,
     output_format: Annotated[
         TableFormat | None,
-        typer.Option("--format", help="What to write.", show_default="by FILE's ending; stdout: csv"),
+        Option("--format", help="What to write.", show_default="by FILE's ending; stdout: csv"),
     ] = None,
-    embeddings: Annotated[bool, typer.Option("--embeddings", help="Each file's embedding, too; not in CSV.")] = False,
+    embeddings: Annotated[bool, Option("--embeddings", help="Each file's embedding, too; not in CSV.")] = False,
     force: Force = False,
 ) -> None:
     """Write all files of the library with all their scores, for other programs.
@@ -34,7 +33,7 @@ def export(
     A row a file, with its status, error, duration, own title, artist, album and genre, and the current
     model's score of every tag. Parquet needs the train extra.
 
-    [bold]Examples[/bold]
+    Examples
 
       earmark library export --out library.csv
 

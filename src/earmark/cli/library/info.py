@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from earmark.cli.commands import Option
 from earmark.cli.options import Format, IndexFile, TextFormat
 from earmark.core.json_records import json_text
 
 
 def info(
     index: IndexFile = None,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="Also list the files that cannot be tagged, and why.")
-    ] = False,
+    failed: Annotated[bool, Option("--failed", help="Also list the files that cannot be tagged, and why.")] = False,
     output_format: Format = TextFormat.text,
 ) -> None:
     """Show where the index lies, how many files it knows, and by which model.
 
-    [bold]Examples[/bold]
+    Examples
 
       earmark library info
 

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from earmark.cli.commands import Option
 from earmark.cli.console import exit_on_broken_pipe, stderr_console, stdout_console
 from earmark.cli.options import at_least, format_option
 
@@ -37,7 +36,7 @@ FormatOption = Annotated[
     format_option("table for people; jsonl, csv and paths (a path a line) for programs."),
 ]
 Print0Option = Annotated[
-    bool, typer.Option("--print0", help="Paths with a zero byte after each, for xargs -0; means --format paths.")
+    bool, Option("--print0", help="Paths with a zero byte after each, for xargs -0; means --format paths.")
 ]
 
 

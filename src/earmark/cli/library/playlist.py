@@ -6,8 +6,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.library.search import QUERY_HELP
 from earmark.cli.options import Force, IndexFile
 
@@ -22,32 +23,30 @@ class PlaylistOrder(Enum):
 
 
 def playlist(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The playlist, usually .m3u8.")],
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
+    context: click.Context,
+    out: Annotated[Path, Option("--out", metavar="FILE", help="The playlist, usually .m3u8.")],
+    query: Annotated[list[str] | None, Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
     index: IndexFile = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", help="Tracks at most: the best ones.", show_default="all")
-    ] = None,
+    limit: Annotated[int | None, Option(metavar="N", help="Tracks at most: the best ones.", show_default="all")] = None,
     order: Annotated[
         PlaylistOrder,
-        typer.Option(help="score: best first; title; path; similar: each like the one before it, from the best on."),
+        Option(help="score: best first; title; path; similar: each like the one before it, from the best on."),
     ] = PlaylistOrder.score,
-    shuffle: Annotated[bool, typer.Option("--shuffle", help="Draw tracks at random, in any order.")] = False,
+    shuffle: Annotated[bool, Option("--shuffle", help="Draw tracks at random, in any order.")] = False,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Of --shuffle: the same number gives the same playlist.")
+        int | None, Option(metavar="N", help="Of --shuffle: the same number gives the same playlist.")
     ] = None,
     relative: Annotated[
-        bool, typer.Option("--relative", help="Paths as seen from the playlist's folder, instead of absolute ones.")
+        bool, Option("--relative", help="Paths as seen from the playlist's folder, instead of absolute ones.")
     ] = False,
     force: Force = False,
 ) -> None:
     """Write what a query finds as a playlist (extended M3U8, UTF-8).
 
-    The query is that of [bold]earmark library search[/bold]; see its --help. Of several files with the same
+    The query is that of earmark library search; see its --help. Of several files with the same
     audio one is taken. The file is written whole or not at all, and none is replaced without --force.
 
-    [bold]Examples[/bold]
+    Examples
 
       earmark library playlist 'slow guitar -vocals' --out calm.m3u8
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.options import (
     Damaged,
     DamagedFiles,
@@ -23,7 +24,7 @@ from earmark.cli.options import (
 def scan(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="Folders to search for music, and single files.", show_default=False),
+        Argument(metavar="DIR...", help="Folders to search for music, and single files.", show_default=False),
     ],
     index: IndexFile = None,
     model: Model = None,
@@ -33,13 +34,13 @@ def scan(
         int | None, windows_option("Only N windows of each file; kept apart from results of whole files.")
     ] = None,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Try files again that failed before, though they did not change.")
+        bool, Option("--retry", help="Try files again that failed before, though they did not change.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Forget files below DIR that are gone, even where DIR itself is.")
+        bool, Option("--prune", help="Forget files below DIR that are gone, even where DIR itself is.")
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Stay, and scan again whenever something changes. Ends with Ctrl-C.")
+        bool, Option("--watch", help="Stay, and scan again whenever something changes. Ends with Ctrl-C.")
     ] = False,
     output_format: Annotated[
         TextFormat, format_option("The summary: text for people, json for programs.")
@@ -55,7 +56,7 @@ def scan(
     Files that are gone stay in the index as missing until --prune. Another model (--model) tags everything anew;
     the results of the first are kept.
 
-    [bold]Examples[/bold]
+    Examples
 
       earmark library scan ~/Music
 
@@ -86,4 +87,4 @@ def scan(
     )
     code = run.watch() if watch else run.once()
     if code:
-        raise typer.Exit(code)
+        raise click.exceptions.Exit(code)

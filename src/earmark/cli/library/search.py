@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.library.output import TABLE_ROWS, FormatOption, Print0Option, RowFormat, limit_check
 from earmark.cli.options import IndexFile, model_option
 
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 QUERY_HELP = "What to look for, see below; in quotes for the shell."
 
 
-def query_text(words: list[str] | None, context: typer.Context) -> str:
+def query_text(words: list[str] | None, context: click.Context) -> str:
     """The query of a command line. Options that do not exist come here as words: they are refused by name."""
     for word in words or ():
         if word == "-h":
-            typer.echo(context.get_help())
-            raise typer.Exit
+            click.echo(context.get_help())
+            raise click.exceptions.Exit
         if word.startswith("--") and " " not in word:
-            raise typer.BadParameter(f"no such option: {word}", context)
+            raise click.BadParameter(f"no such option: {word}", context)
     return " ".join(words or ())
 
 
@@ -44,14 +45,14 @@ def told(found: SearchResult) -> None:
 
 
 def search(
-    context: typer.Context,
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
+    context: click.Context,
+    query: Annotated[list[str] | None, Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
     index: IndexFile = None,
     output_format: FormatOption = RowFormat.table,
     print0: Print0Option = False,
     limit: Annotated[
         int | None,
-        typer.Option(
+        Option(
             callback=limit_check,
             metavar="N",
             help="Tracks at most, best first; 0 for all.",
@@ -61,10 +62,10 @@ def search(
 ) -> None:
     """Find tracks by what they sound like, how long they last, and what is written in them.
 
-    [bold]Words are tags[/bold] of the model; all of them must reach their thresholds.
+    Words are tags of the model; all of them must reach their thresholds.
 
       slow guitar           both; tags of several words need no quotes
-      slow or guitar        at least one; parentheses group: (slow or fast) guitar
+      slow or guitar        either; parentheses group: (slow or fast) guitar
       -vocals               not this tag; also before parentheses
       genre:jazz            a tag of this category: genre, instrument, mood, ...
       guitar>0.6            a bound of its own, 0 to 1: < <= > >=
@@ -77,9 +78,9 @@ def search(
     Upper and lower case are alike. Without a bound, a tag's threshold in the model's card counts (0.5
     where it has none). The highest mean score of the wanted tags comes first. An empty query finds all.
 
-    [bold]Examples[/bold]
+    Examples
 
-      earmark library search 'slow guitar -vocals genre:jazz score>0.6 duration<5m'
+      earmark library search 'slow guitar -vocals genre:jazz duration<5m'
 
       earmark library search '(piano or strings) -drums' --format paths
 
@@ -111,7 +112,7 @@ def search(
 def similar(
     track: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="FILE|TEXT",
             help="An audio file, in the library or not; or a part of a track's path, artist or title.",
             show_default=False,
@@ -120,11 +121,9 @@ def similar(
     index: IndexFile = None,
     output_format: FormatOption = RowFormat.table,
     print0: Print0Option = False,
-    limit: Annotated[
-        int, typer.Option(callback=limit_check, metavar="N", help="Tracks at most, most alike first.")
-    ] = 20,
+    limit: Annotated[int, Option(callback=limit_check, metavar="N", help="Tracks at most, most alike first.")] = 20,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Compare every track, also in a large library: slower, misses none.")
+        bool, Option("--exact", help="Compare every track, also in a large library: slower, misses none.")
     ] = False,
     model: Annotated[
         str | None,
@@ -139,7 +138,7 @@ def similar(
     beside the index, made at the first question after a scan; it needs the library extra, and finds at
     least nine in ten of what --exact finds.
 
-    [bold]Examples[/bold]
+    Examples
 
       earmark library similar ~/Music/song.mp3
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from earmark.cli.commands import Option
 from earmark.cli.options import Format, IndexFile, TextFormat
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def stats(
     output_format: Format = TextFormat.text,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Also draw it. Needs the plot extra.", show_default=False),
+        Option(metavar="FILE.png", help="Also draw it. Needs the plot extra.", show_default=False),
     ] = None,
 ) -> None:
     """Show what the library holds: tags by category, durations, typical tracks, files that failed.
@@ -28,7 +27,7 @@ def stats(
     A tag counts for a track where its score reaches the threshold in the model's card (0.5 for a tag that has
     none there). The typical track of a tag is the one with its highest score.
 
-    [bold]Examples[/bold]
+    Examples
 
       earmark library stats
 

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console, stdout_console
 from earmark.cli.options import IndexFile, model_option, quiet_option
 from earmark.cli.progress import count_bar
@@ -45,7 +46,7 @@ Quiet = Annotated[bool, quiet_option("No diffs and no summary; errors are still 
 def write(
     what: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="[QUERY|PATH...]",
             help="Files and folders, or a query as of `earmark library search`; without, the whole library.",
             show_default=False,
@@ -58,7 +59,7 @@ def write(
     mapping: Map = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
+        Option(
             "--threshold",
             metavar="X",
             help="Least score of a tag, 0 to 1. Without, each tag's own of the model's card; "
@@ -110,15 +111,15 @@ def write(
     elif not quiet:
         messages.print(f"earmark: {run.summary()}", markup=False)
     if run.tally.n_failed or not found:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def undo(
     run_name: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="Which one, as --list shows.", show_default="the last that wrote"),
+        Argument(metavar="[RUN]", help="Which one, as --list shows.", show_default="the last that wrote"),
     ] = None,
-    list_runs: Annotated[bool, typer.Option("--list", help="Show what can be undone.")] = False,
+    list_runs: Annotated[bool, Option("--list", help="Show what can be undone.")] = False,
     apply: Apply = False,
     keep_mtime: KeepMtime = False,
     index: IndexFile = None,
@@ -180,7 +181,7 @@ def undo(
         text = tally.summary("bring it back with", None if log is None else log.run)
         messages.print(f"earmark: {text}", markup=False)
     if tally.n_failed:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def mapping(
@@ -208,8 +209,8 @@ def mapping(
     else:
         card = read_card(find_model(model))
         if model is None:
-            typer.echo(f"earmark: {place}: no index yet, so these are the tags of the bundled model", err=True)
-    typer.echo(mapping_template(card), nl=False)
+            click.echo(f"earmark: {place}: no index yet, so these are the tags of the bundled model", err=True)
+    click.echo(mapping_template(card), nl=False)
 
 
 def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Path, str]]]:
@@ -271,7 +272,7 @@ def _list(runs: list[Run], place: Path) -> None:
     from earmark.library.tagfiles.undo import undone_by
 
     if not runs:
-        typer.echo(f"{place}: nothing was written yet")
+        click.echo(f"{place}: nothing was written yet")
     for run in runs:
         by = undone_by(runs, run)
         text = f"{run.name}  {run.kind:<5}  {files(run.n_changed)}"
@@ -279,4 +280,4 @@ def _list(runs: list[Run], place: Path) -> None:
             text += f", undid {run.undoes}"
         if by is not None:
             text += f", undone by {by.name}"
-        typer.echo(text)
+        click.echo(text)

@@ -7,17 +7,18 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Option
 from earmark.cli.console import print_table, table_console
 
 
 def list_models(
     architectures: Annotated[
         bool,
-        typer.Option("--architectures", help="The networks that can be trained: input, window, weights, MACs."),
+        Option("--architectures", help="The networks that can be trained: input, window, weights, MACs."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False,
+    as_json: Annotated[bool, Option("--json", help="The same for programs.")] = False,
 ) -> None:
     """List the models that `earmark tag --model` takes by name, or all architectures.
 
@@ -54,7 +55,7 @@ def _list_installed(as_json: bool) -> None:
             }
             for name, (path, card) in cards.items()
         ]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         print_table(
             ("name", "tags", "window", "size", "licence of the weights", "what it is"),
@@ -73,7 +74,7 @@ def _list_installed(as_json: bool) -> None:
     for problem in problems:
         print(f"earmark: {problem}", file=sys.stderr)
     if problems:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _list_architectures(as_json: bool) -> None:
@@ -85,10 +86,10 @@ def _list_architectures(as_json: bool) -> None:
 
     summaries = summarise_all()
     if as_json:
-        typer.echo(json.dumps([summary.to_dict() for summary in summaries], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([summary.to_dict() for summary in summaries], indent=2, ensure_ascii=False))
         return
     _print_wide_table(COLUMNS, [cells(summary) for summary in summaries])
-    typer.echo()
+    click.echo()
     for sentence in legend(summaries):
         table_console().print(sentence)
 

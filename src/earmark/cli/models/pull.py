@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.console import print_table, stderr_console
 from earmark.cli.progress import download_bar
 
@@ -15,19 +16,19 @@ TRAIN_MODULES = ("h5py", "onnx", "onnxscript", "safetensors", "torch")
 
 def pull(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Which one; without it they are listed.", show_default=False)
+        str | None, Argument(metavar="NAME", help="Which one; without it they are listed.", show_default=False)
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Fetch and import it although it is there.")] = False,
+    again: Annotated[bool, Option("--again", help="Fetch and import it although it is there.")] = False,
     mirror: Annotated[
         str | None,
-        typer.Option(
+        Option(
             envvar="EARMARK_MIRROR",
             metavar="ADDRESS",
             help="Fetch from this folder (http or https) and nowhere else; the file is looked up by its name there.",
             show_default=False,
         ),
     ] = None,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Longest silence of the server.")] = 30.0,
+    timeout: Annotated[float, Option(metavar="SECONDS", min=0.1, help="Longest silence of the server.")] = 30.0,
 ) -> None:
     """Fetch a published model and make it ready for `earmark tag --model NAME`.
 
@@ -39,7 +40,7 @@ def pull(
     put the files on a server of your own and name its folder with --mirror or EARMARK_MIRROR. Proxies are
     taken from https_proxy and http_proxy.
 
-    [bold]Example[/bold]
+    Example
 
       earmark models pull musicnn-mtt
 
@@ -61,7 +62,7 @@ def pull(
     folder = user_models_folder()
     there = folder / f"{name}.onnx"
     if there.is_file() and not again:
-        typer.echo(f"{there}: exists already; --again fetches it once more")
+        click.echo(f"{there}: exists already; --again fetches it once more")
         return
     require_extra("train", "earmark models pull", *TRAIN_MODULES)
     with exit_on_interrupt("the same command continues the download"), download_bar(stderr_console()) as bar:
@@ -73,9 +74,9 @@ def pull(
             timeout_seconds=timeout,
             on_progress=lambda have, total: bar.update(task, completed=have, total=total),
         )
-    typer.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
-    typer.echo(f"{report.path}: PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
-    typer.echo(f"earmark tag --model {card.name} PATH...")
+    click.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
+    click.echo(f"{report.path}: PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
+    click.echo(f"earmark tag --model {card.name} PATH...")
 
 
 def _list_published() -> None:

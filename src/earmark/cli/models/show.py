@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
+
+from earmark.cli.commands import Argument, Option
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name, or an .onnx file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The card as it stands, for programs.")] = False,
+    name: Annotated[str, Argument(metavar="NAME|FILE", help="A model's name, or an .onnx file.")],
+    as_json: Annotated[bool, Option("--json", help="The card as it stands, for programs.")] = False,
 ) -> None:
     """Show a model's card: tags, thresholds, training data, measured quality, licence, limits.
 
-    [bold]Example[/bold]
+    Example
 
       earmark models show earmark-1
     """
@@ -21,7 +23,7 @@ def show(
 
     card = read_card(find_model(name))
     if as_json:
-        typer.echo(card.to_json(), nl=False)
+        click.echo(card.to_json(), nl=False)
     else:
         from earmark.cli.models.card_text import print_card
 

@@ -7,8 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.options import (
     Damaged,
     DamagedFiles,
@@ -55,14 +56,14 @@ def _threshold(text: str) -> str:
     except ValueError:
         value = -1
     if not 0 <= value <= 1:
-        raise typer.BadParameter(f"{text!r} is not auto, none or a number from 0 to 1")
+        raise click.BadParameter(f"{text!r} is not auto, none or a number from 0 to 1")
     return text
 
 
 def tag(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="Audio files, and folders to search for them.", show_default=False),
+        Argument(metavar="PATH...", help="Audio files, and folders to search for them.", show_default=False),
     ],
     model: Model = None,
     output_format: Annotated[
@@ -71,7 +72,7 @@ def tag(
     ] = OutputFormat.table,
     top: Annotated[
         int | None,
-        typer.Option(
+        Option(
             callback=at_least(0),
             metavar="N",
             help="Tags per file at most, the highest; 0 for all.",
@@ -80,7 +81,7 @@ def tag(
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="auto|none|X",
             callback=lambda text: None if text is None else _threshold(text),
             help="Least score: auto takes each tag's own from the model's card, X is a number from 0 to 1.",
@@ -89,7 +90,7 @@ def tag(
     ] = None,
     taggram: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="DIR", help="Also draw each file's taggram (scores over time) as a PNG in DIR.", show_default=False
         ),
     ] = None,
@@ -156,7 +157,7 @@ def tag(
     code = run.over(paths)
     if code:
         sys.stdout.flush()
-        raise typer.Exit(code)
+        raise click.exceptions.Exit(code)
 
 
 def _threshold_value(text: str) -> Threshold:

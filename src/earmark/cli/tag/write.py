@@ -8,8 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from earmark.cli.commands import Option
 from earmark.core.errors import ConfigError, FileTagsError
 
 if TYPE_CHECKING:
@@ -25,55 +24,45 @@ _PANEL = "Writing tags into files"
 
 Write = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--write",
-        rich_help_panel=_PANEL,
+        panel=_PANEL,
         help="Show what would be written into the files' own tags; with --apply, write it.",
     ),
 ]
 Apply = Annotated[
     bool,
-    typer.Option("--apply", rich_help_panel=_PANEL, help="Do it. Without this, it is only shown what would be done."),
+    Option("--apply", panel=_PANEL, help="Do it. Without this, it is only shown what would be done."),
 ]
-Merge = Annotated[
-    bool, typer.Option("--merge", rich_help_panel=_PANEL, help="Add values to fields that have some already.")
-]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel=_PANEL, help="Replace what fields have already.")
-]
+Merge = Annotated[bool, Option("--merge", panel=_PANEL, help="Add values to fields that have some already.")]
+Overwrite = Annotated[bool, Option("--overwrite", panel=_PANEL, help="Replace what fields have already.")]
 Map = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--map",
         metavar="FILE",
-        rich_help_panel=_PANEL,
+        panel=_PANEL,
         help="Which tags may be written, and as what; `earmark library mapping` prints one to edit.",
         show_default="genres and moods, under their own names",
     ),
 ]
-MaxGenres = Annotated[
-    int, typer.Option("--max-genres", metavar="N", rich_help_panel=_PANEL, help="Genres per file at most.")
-]
-MaxMoods = Annotated[
-    int, typer.Option("--max-moods", metavar="N", rich_help_panel=_PANEL, help="Moods per file at most.")
-]
+MaxGenres = Annotated[int, Option("--max-genres", metavar="N", panel=_PANEL, help="Genres per file at most.")]
+MaxMoods = Annotated[int, Option("--max-moods", metavar="N", panel=_PANEL, help="Moods per file at most.")]
 Scores = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--scores/--no-scores",
-        rich_help_panel=_PANEL,
+        panel=_PANEL,
         help="Also write scores and the model's name, into fields of our own.",
     ),
 ]
-KeepMtime = Annotated[
-    bool, typer.Option("--keep-mtime", rich_help_panel=_PANEL, help="Leave files' time of change as it was.")
-]
+KeepMtime = Annotated[bool, Option("--keep-mtime", panel=_PANEL, help="Leave files' time of change as it was.")]
 UndoLogFile = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--undo-log",
         metavar="FILE",
-        rich_help_panel=_PANEL,
+        panel=_PANEL,
         help="Where every change is written down, to be undone with `earmark library undo`.",
         show_default="beside the index",
     ),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from earmark.cli.commands import Option
 from earmark.cli.options import (
     DecodingJobs,
     Device,
@@ -31,7 +30,7 @@ def train(
     override: Override = None,
     begin: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="CHECKPOINT",
             help="Begin with the weights of another run, of the same network and tags.",
             show_default="fresh ones",
@@ -40,22 +39,22 @@ def train(
     resume: Resume = False,
     device: Device = "auto",
     devices: Annotated[
-        int, typer.Option("--devices", min=1, help="So many of them train together and divide each batch.")
+        int, Option("--devices", min=1, help="So many of them train together and divide each batch.")
     ] = 1,
     nodes: Annotated[
-        int, typer.Option("--nodes", min=1, help="On so many machines; start the command with torchrun on each.")
+        int, Option("--nodes", min=1, help="On so many machines; start the command with torchrun on each.")
     ] = 1,
     shards: Shards = None,
     workers: Annotated[
         int | None,
-        typer.Option(
+        Option(
             "--workers",
             min=0,
             help="Processes that read ahead. Default: none; with shards above 2 GB of audio one a core, 8 at most.",
         ),
     ] = None,
     keep_audio: Annotated[
-        Path | None, typer.Option("--keep-audio", help="Keep decoded audio in this folder for further runs.")
+        Path | None, Option("--keep-audio", help="Keep decoded audio in this folder for further runs.")
     ] = None,
     jobs: DecodingJobs = None,
     tensorboard: TensorBoard = True,
@@ -75,7 +74,7 @@ def train(
       earmark train --list
 
     The best epoch on the validation clips is kept in OUT/checkpoint, by its skill: 0 knows nothing, 1 is perfect; the
-    mean of 2 x ROC-AUC - 1 and of 1 - RMSE / RMSE of the mean. [bold]earmark export OUT/checkpoint --out my.onnx[/bold]
+    mean of 2 x ROC-AUC - 1 and of 1 - RMSE / RMSE of the mean. earmark export OUT/checkpoint --out my.onnx
     makes a model of it that tags. A run that was killed goes on with --resume and ends as if it had not been.
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
+from earmark.cli.commands import Argument, Option
 from earmark.cli.options import DecodingJobs, Device, Override, Quiet, RecipeRoot, Shards, out_option, with_root
 
 if TYPE_CHECKING:
@@ -28,27 +29,25 @@ def _list(wanted: bool) -> None:
     searches = {name: load_search(name) for name in list_searches()}
     rows = [(name, x.recipe, x.method, str(x.n_planned), x.description) for name, x in searches.items()]
     print_table(("search", "recipe", "method", "trials", "what it is"), rows)
-    raise typer.Exit
+    raise click.exceptions.Exit
 
 
 def tune(
     search: Annotated[
         str,
-        typer.Argument(
-            help="A search that comes with earmark (e.g. [bold]bristol[/bold], see --list), or a YAML file."
-        ),
+        Argument(help="A search that comes with earmark (e.g. bristol, see --list), or a YAML file."),
     ],
     out: Annotated[Path, out_option("Folder of the search: trials, their runs, the best recipe.")],
     root: RecipeRoot = None,
     override: Override = None,
     trials: Annotated[
-        int | None, typer.Option("--trials", min=1, help="At most so many, instead of the search's own number.")
+        int | None, Option("--trials", min=1, help="At most so many, instead of the search's own number.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the search in --out.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Continue the search in --out.")] = False,
     device: Device = "auto",
     keep_audio: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--keep-audio", help="Keep decoded audio in this folder, so that each file is decoded once for all trials."
         ),
     ] = None,
@@ -56,7 +55,7 @@ def tune(
     jobs: DecodingJobs = None,
     quiet: Quiet = False,
     listing: Annotated[
-        bool, typer.Option("--list", callback=_list, is_eager=True, help="List the searches and stop.")
+        bool, Option("--list", callback=_list, is_eager=True, help="List the searches and stop.")
     ] = False,
 ) -> None:
     """Search for good values of a recipe's hyper-parameters.
@@ -123,4 +122,4 @@ def _print_result(search: Search, result: TuningResult) -> None:
     filled = [i for i in range(len(columns)) if any(row[i] for row in rows)]
     print_table([columns[i] for i in filled], [[row[i] for i in filled] for row in rows])
     if result.best_recipe is not None:
-        typer.echo(f"{result.best_recipe}")
+        click.echo(f"{result.best_recipe}")

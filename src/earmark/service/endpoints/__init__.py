@@ -1,12 +1,12 @@
-"""What the service answers, one file per group of addresses; `ENDPOINTS` lists them in the order of the OpenAPI document.
+"""What the service answers, one module per group of addresses.
 
-A module has a ``router``. Its handlers find the service's parts in ``request.app.state``: ``work``, ``cards``, ``metrics``.
+A module has a ``router``; its handlers find the service's parts in ``request.app.state``: ``work``, ``cards``, ``metrics``.
+``NEEDS_KEY = False`` opens its addresses to everybody.
 """
 
 from __future__ import annotations
 
-from earmark.service.endpoints import health, metrics, models, tag
+from importlib import import_module
 
-ENDPOINTS = (tag, models, health, metrics)
-OPEN = (health,)
-"""Those that need no key: load balancers ask them."""
+ENDPOINTS = [import_module(f"{__name__}.{name}") for name in ("tag", "models", "health", "metrics")]
+"""In the order of the OpenAPI document."""

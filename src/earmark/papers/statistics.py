@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class RowFigures:
+class RowStatistics:
     """One row.
 
     Attributes:
@@ -64,7 +64,7 @@ class RowFigures:
 
 
 @dataclass(frozen=True)
-class ClaimFigures:
+class ClaimStatistics:
     """One claim on these data.
 
     Attributes:
@@ -83,7 +83,7 @@ class ClaimFigures:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Statistics:
     """All rows and claims of a paper on one dataset.
 
     Attributes:
@@ -93,22 +93,42 @@ class Figures:
         n_clips, n_groups, n_resamples: of the bootstrap.
     """
 
-    rows: dict[str, RowFigures]
-    claims: tuple[ClaimFigures, ...]
+    rows: dict[str, RowStatistics]
+    claims: tuple[ClaimStatistics, ...]
     resampled: str
     n_clips: int
     n_groups: int
     n_resamples: int
 
 
-def make_figures(
+@dataclass(frozen=True)
+class Results:
+    """All that was run of a paper.
+
+    Attributes:
+        tables: of the paper.
+        dataset, protocol: what was trained and measured on.
+        figures: metrics and claims.
+        runs: row -> what the done.json of each of its runs says.
+        machine: what it was run on.
+    """
+
+    tables: PaperTables
+    dataset: str
+    protocol: str
+    figures: Statistics
+    runs: dict[str, list[dict[str, Any]]]
+    machine: str
+
+
+def compute_statistics(
     tables: PaperTables,
     scores: Mapping[str, Sequence[ScoreTable]],
     *,
     n_resamples: int = 2000,
     seed: int = 0,
-) -> Figures:
-    """Figures of the rows' runs.
+) -> Statistics:
+    """Statistics of the rows' runs.
 
     Args:
         tables: of the paper.
@@ -129,7 +149,7 @@ def make_figures(
     ]
     raise_problems(f"{tables.key}: these runs cannot be compared", problems)
     resampled, members = first.groups()
-    rows: dict[str, RowFigures] = {row: RowFigures({}, {}) for row in scores}
+    rows: dict[str, RowStatistics] = {row: RowStatistics({}, {}) for row in scores}
     drawn: dict[tuple[str, str], FloatArray] = {}
     for metric in list_metrics(decisions=False):
         places = list(first.vocabulary.indices(metric_info(metric).kind))
@@ -151,7 +171,7 @@ def make_figures(
         for metric in _metrics_for(tables, claim)
         if all((row, metric) in drawn for pair in claim.pairs for row in pair)
     )
-    return Figures(rows, claims, resampled, len(first.clips), len(set(members)), n_resamples)
+    return Statistics(rows, claims, resampled, len(first.clips), len(set(members)), n_resamples)
 
 
 def _macros(
@@ -197,9 +217,9 @@ def _claim(
     tables: PaperTables,
     claim: Claim,
     metric: str,
-    rows: Mapping[str, RowFigures],
+    rows: Mapping[str, RowStatistics],
     drawn: Mapping[tuple[str, str], FloatArray],
-) -> ClaimFigures:
+) -> ClaimStatistics:
     sign = 1.0 if metric_info(metric).higher_is_better else -1.0
     values = [sign * (rows[a].metrics[metric].value - rows[b].metrics[metric].value) for a, b in claim.pairs]
     draws = np.stack([sign * (drawn[a, metric] - drawn[b, metric]) for a, b in claim.pairs], axis=1)
@@ -216,4 +236,4 @@ def _claim(
         if len(said) == len(claim.pairs):
             paper = said[0] - said[-1] if claim.kind == "shrinking_gap" else sum(said) / len(said)
     overall = Estimate(float(value), float(overall_low), float(overall_high))
-    return ClaimFigures(claim, metric, pairs, overall, paper)
+    return ClaimStatistics(claim, metric, pairs, overall, paper)

@@ -16,9 +16,9 @@ from earmark import metrics
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.evaluation import ScoreTable, compare
-from earmark.papers.figures import ClaimFigures, Figures, make_figures
 from earmark.papers.page import to_markdown
-from earmark.papers.results import Results, read_results, write_results
+from earmark.papers.results import read_results, write_results
+from earmark.papers.statistics import ClaimStatistics, Results, Statistics, compute_statistics
 from earmark.papers.tables import PaperTables, load_tables, tables_from
 from tests.helpers.score_tables import score_table
 
@@ -41,7 +41,7 @@ def runs(skill: float, start: int, n: int = 3, spread: float = 0.01) -> list[Sco
     return [scores(skill + spread * (i - (n - 1) / 2), start + i) for i in range(n)]
 
 
-def claims_of(found: Figures, claim: str) -> dict[str, ClaimFigures]:
+def claims_of(found: Statistics, claim: str) -> dict[str, ClaimStatistics]:
     """By metric."""
     return {one.metric: one for one in found.claims if one.claim.id == claim}
 
@@ -118,7 +118,7 @@ def test_planted_orders_are_found(tables: PaperTables) -> None:
             "spectrogram-100k": WEAK,
         }
     )
-    found = make_figures(tables, rows, n_resamples=N)
+    found = compute_statistics(tables, rows, n_resamples=N)
     assert list(found.rows) == list(rows)
     assert (found.resampled, found.n_groups, found.n_clips, found.n_resamples) == ("artist", 75, 150, N)
 
@@ -138,7 +138,7 @@ def test_planted_orders_are_found(tables: PaperTables) -> None:
 
 
 def test_the_other_way_round_is_reversed(tables: PaperTables) -> None:
-    found = make_figures(
+    found = compute_statistics(
         tables, all_rows({"gbt": WEAK, "waveform-100k": GOOD, "spectrogram-100k": GOOD}), n_resamples=N
     )
     (ids,) = {tuple(sorted({one.claim.id for one in found.claims}))}
@@ -154,7 +154,7 @@ def test_a_shrinking_gap_is_the_first_gap_less_the_last(
     tables: PaperTables, wide: float, narrow: float, verdict: str
 ) -> None:
     rows = {"waveform-100k": 0.2, "spectrogram-100k": wide, "waveform-1m": 0.2, "spectrogram-1m": narrow}
-    gap = claims_of(make_figures(tables, all_rows(rows), n_resamples=N), "gap-shrinks")["roc_auc"]
+    gap = claims_of(compute_statistics(tables, all_rows(rows), n_resamples=N), "gap-shrinks")["roc_auc"]
     assert gap.overall.verdict == verdict
     assert gap.overall.value == pytest.approx(gap.pairs[0].value - gap.pairs[1].value)
     assert gap.paper == pytest.approx((0.9013 - 0.8916) - (0.9214 - 0.9154))
@@ -168,7 +168,7 @@ def macro_places(metric: str) -> list[int]:
 def test_intervals_are_those_of_the_bootstrap(tables: PaperTables, metric: str) -> None:
     """The first row draws the very same clips and runs; others the same clips, but runs of their own."""
     rows = {"gbt": runs(0.3, 0, spread=0.1), "waveform-1m": runs(0.4, 50, n=1)}
-    found = make_figures(tables, rows, n_resamples=N, seed=5)
+    found = compute_statistics(tables, rows, n_resamples=N, seed=5)
     places = macro_places(metric)
     for row, tables_of_row in rows.items():
         stacked = np.stack([table.scores[:, places] for table in tables_of_row])
@@ -185,7 +185,7 @@ def test_intervals_are_those_of_the_bootstrap(tables: PaperTables, metric: str) 
 def test_differences_agree_with_compare(tables: PaperTables) -> None:
     """Both draw clips for both sides alike and runs for each on its own, from other streams: within 7 % of the width."""
     rows = {"spectrogram-1m": runs(0.33, 0, spread=0.04), "gbt": runs(0.3, 50, spread=0.04)}
-    found = claims_of(make_figures(tables, rows, n_resamples=2000), "network-on-much-data")
+    found = claims_of(compute_statistics(tables, rows, n_resamples=2000), "network-on-much-data")
     other = compare(rows["gbt"], rows["spectrogram-1m"], n_resamples=2000, seed=3)
     for metric, sign in (("roc_auc", 1), ("rmse", -1)):
         gap, here = other.find(metric), found[metric].overall
@@ -200,14 +200,14 @@ def test_differences_agree_with_compare(tables: PaperTables) -> None:
 def test_runs_of_rows_are_drawn_independently(tables: PaperTables) -> None:
     """Two rows with the very same scattering runs: were runs drawn alike, the difference would have no interval."""
     same = runs(0.4, 0, spread=0.1)
-    one = claims_of(make_figures(tables, {"gbt": same, "spectrogram-1m": same}, n_resamples=N), "network-on-much-data")[
-        "roc_auc"
-    ].overall
+    one = claims_of(
+        compute_statistics(tables, {"gbt": same, "spectrogram-1m": same}, n_resamples=N), "network-on-much-data"
+    )["roc_auc"].overall
     assert one.value == 0
     assert one.low < -0.01
     assert one.high > 0.01
     assert one.verdict == "cannot be told apart"
-    single = make_figures(tables, {"gbt": same[:1], "spectrogram-1m": same[:1]}, n_resamples=N)
+    single = compute_statistics(tables, {"gbt": same[:1], "spectrogram-1m": same[:1]}, n_resamples=N)
     alone = claims_of(single, "network-on-much-data")["roc_auc"].overall
     assert (alone.value, alone.low, alone.high) == (0, 0, 0), "with one run each, only the same clips are drawn"
 
@@ -224,7 +224,9 @@ def test_order_of_clips_and_tags_does_not_matter(tables: PaperTables) -> None:
         labels=other.labels[np.ix_(clips, tags)],
         scores=other.scores[np.ix_(clips, tags)],
     )
-    one, two = (make_figures(tables, {"gbt": [first], "waveform-1m": [x]}, n_resamples=50) for x in (other, mixed))
+    one, two = (
+        compute_statistics(tables, {"gbt": [first], "waveform-1m": [x]}, n_resamples=50) for x in (other, mixed)
+    )
     assert one.n_clips == two.n_clips
     for row, figures in one.rows.items():
         for metric, value in figures.metrics.items():
@@ -235,14 +237,14 @@ def test_order_of_clips_and_tags_does_not_matter(tables: PaperTables) -> None:
 def test_rmse_is_added_only_where_a_paper_has_one_metric_alone() -> None:
     claims = [{**claim, "metric": "pr_auc" if i == 0 else "roc_auc"} for i, claim in enumerate(document()["claims"])]
     rows = {"waveform-1m": [scores(0.4, 1)], "spectrogram-1m": [scores(0.4, 2)], "gbt": [scores(0.4, 3)]}
-    found = make_figures(tables_from(document(claims=claims), "pons2017"), rows, n_resamples=20)
+    found = compute_statistics(tables_from(document(claims=claims), "pons2017"), rows, n_resamples=20)
     assert [(one.claim.id, one.metric) for one in found.claims] == [("network-on-much-data", "roc_auc")]
     assert found.claims[0].paper == pytest.approx(0.9214 - 0.9161)
 
 
 def test_runs_on_other_clips_are_refused_with_all_differences(tables: PaperTables) -> None:
     with pytest.raises(DataError) as caught:
-        make_figures(
+        compute_statistics(
             tables,
             {"gbt": [scores(0.3, 0)], "waveform-1m": [scores(0.3, 1), scores(0.3, 2, n_clips=148, protocol="random")]},
         )
@@ -251,11 +253,11 @@ def test_runs_on_other_clips_are_refused_with_all_differences(tables: PaperTable
     assert "protocol: the first run is of 'artist-disjoint', run 1 of waveform-1m of 'random'" in said
     assert "2 of 150 in the first run are not in run 1 of waveform-1m" in said
     with pytest.raises(DataError, match="no row has been run yet"):
-        make_figures(tables, {})
+        compute_statistics(tables, {})
 
 
 def results_of(tables: PaperTables, rows: Mapping[str, Sequence[ScoreTable]], n_resamples: int = 50) -> Results:
-    figures = make_figures(tables, rows, n_resamples=n_resamples)
+    figures = compute_statistics(tables, rows, n_resamples=n_resamples)
     about = {"seconds": 2.0, "cpu_seconds": 1.5, "epochs": 3, "n_parameters": 12_345}
     return Results(
         tables,
@@ -296,7 +298,7 @@ def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables
         for shift in (0.0, 0.01)
     ]
     rows = {"gbt": few[:1], "spectrogram-1m": few[1:]}
-    drawn = (make_figures(shipped, rows, n_resamples=1, seed=seed) for seed in range(100))
+    drawn = (compute_statistics(shipped, rows, n_resamples=1, seed=seed) for seed in range(100))
     figures = next(one for one in drawn if math.isnan(one.rows["gbt"].metrics["roc_auc"].low))
     assert "rmse" not in figures.rows["gbt"].metrics
     results = dataclasses.replace(results_of(shipped, rows), figures=figures)

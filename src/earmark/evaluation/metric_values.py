@@ -17,7 +17,7 @@ _MOST_CLIPS = 10
 
 
 @dataclass(frozen=True)
-class Figure:
+class Interval:
     """A figure and the ends of its interval; None where undefined or not resampled."""
 
     value: float | None
@@ -36,7 +36,7 @@ class Bootstrap:
 
 
 @dataclass(frozen=True)
-class TagFigures:
+class TagValues:
     """One metric of all tags.
 
     Attributes:
@@ -48,14 +48,14 @@ class TagFigures:
     """
 
     values: metrics.FloatArray
-    figures: tuple[Figure, ...]
+    figures: tuple[Interval, ...]
     undefined: tuple[int, ...]
     thin: dict[int, int]
     intervals: metrics.Intervals | None
 
 
 @dataclass(frozen=True)
-class ClipFigures:
+class ClipValues:
     """One metric of single clips.
 
     Attributes:
@@ -68,23 +68,23 @@ class ClipFigures:
     worst: tuple[tuple[str, float], ...]
 
 
-def tag_figures(name: str, labels: Floats, scores: Floats, draw: Bootstrap | None) -> TagFigures:
+def tag_values(name: str, labels: Floats, scores: Floats, draw: Bootstrap | None) -> TagValues:
     """Every tag with its interval."""
     values = each_tag(name, labels, scores)
     undefined = metrics.macro(values).undefined
     if draw is None or len(undefined) == len(values):
-        return TagFigures(values, tuple(Figure(known(x)) for x in values), undefined, {}, None)
+        return TagValues(values, tuple(Interval(known(x)) for x in values), undefined, {}, None)
     drawn = metrics.bootstrap(
         name, labels, scores, draw.groups, seed=draw.seed, n_resamples=draw.n_resamples, level=draw.level
     )
     figures = tuple(_figure(*ends) for ends in zip(values, drawn.low, drawn.high, strict=True))
     thin = {i: int(n) for i, n in enumerate(drawn.n_undefined) if n and i not in undefined}
-    return TagFigures(values, figures, undefined, thin, drawn)
+    return TagValues(values, figures, undefined, thin, drawn)
 
 
 def averages_of(
-    name: str, labels: Floats, scores: Floats, of_tags: TagFigures, draw: Bootstrap | None
-) -> dict[str, Figure]:
+    name: str, labels: Floats, scores: Floats, of_tags: TagValues, draw: Bootstrap | None
+) -> dict[str, Interval]:
     """Macro, micro and, but for RMSE, weighted by positives."""
     drawn = of_tags.intervals
     macro_ends = (drawn.macro_low, drawn.macro_high) if drawn else (math.nan, math.nan)
@@ -110,9 +110,9 @@ def averages_of(
     return averages
 
 
-def clip_figures(
+def clip_values(
     name: str, clips: Sequence[str], labels: Floats, scores: Floats, draw: Bootstrap | None
-) -> tuple[Figure, ClipFigures]:
+) -> tuple[Interval, ClipValues]:
     """The mean over clips, and the clips at both ends."""
     values = metrics.per_clip(name, labels, scores)
     ends = (math.nan, math.nan)
@@ -124,7 +124,7 @@ def clip_figures(
     falling = [int(i) for i in np.argsort(-values, kind="stable") if not np.isnan(values[i])]
     n = min(_MOST_CLIPS, (len(rising) + 1) // 2)
     best, worst = (tuple((clips[i], float(values[i])) for i in order[:n]) for order in (falling, rising))
-    return _figure(metrics.macro(values).value, *ends), ClipFigures(len(rising), best, worst)
+    return _figure(metrics.macro(values).value, *ends), ClipValues(len(rising), best, worst)
 
 
 def baselines_of(
@@ -143,5 +143,5 @@ def known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _figure(value: float, low: float, high: float) -> Figure:
-    return Figure(known(value), known(low), known(high))
+def _figure(value: float, low: float, high: float) -> Interval:
+    return Interval(known(value), known(low), known(high))

@@ -1,4 +1,4 @@
-"""Markdown pages from Jinja2 templates, in ``templates/`` or in a folder of the caller's."""
+"""Markdown pages from Jinja2 templates, which lie beside the modules that fill them in."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import math
 from pathlib import Path
 from typing import Any
 
-import jinja2
 
-_FOLDER = Path(__file__).parent / "templates"
-
-
-def render_markdown(template: str, *, folder: Path | None = None, **values: Any) -> str:
+def render_markdown(template: str, *folders: Path, **values: Any) -> str:
     """Fill in a template.
 
     Filters for templates: ``number(places)`` (a dash for NaN), ``percent`` and ``cell`` (text for a table's cell).
 
     Args:
-        template: file name in ``templates/``, or in ``folder``.
-        folder: further templates, which may extend those of earmark.
+        template: file name in one of the folders.
+        folders: where templates, and those that they extend, are looked for, the first one first.
         values: of the template's names; a missing one is an error.
+
+    Raises:
+        jinja2.TemplateError: no such template, or it names a value that is not given.
     """
-    folders = [_FOLDER] if folder is None else [folder, _FOLDER]
+    import jinja2  # of the research half
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,
@@ -50,5 +50,10 @@ def percent(value: float) -> str:
 
 
 def cell(text: str) -> str:
-    """Text in a cell of a table, where | would end it."""
-    return text.replace("|", "/")
+    r"""Text in a cell of a table: on one line, with | escaped.
+
+    Example:
+        >>> print(cell("log |x|"))
+        log \|x\|
+    """
+    return text.replace("|", "\\|").replace("\n", " ")
