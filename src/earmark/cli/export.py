@@ -97,7 +97,9 @@ def export(
     if rules is not None:
         from earmark.core.tag_constraints import default_constraints
 
-        card = card.replace(rules=default_constraints(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules)))
+        card = card.replace(
+            rules=default_constraints(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules))
+        )
     if check_audio:
         windows = np.concatenate([cut(load(path, card.input.sample_rate_hz), card.input) for path in check_audio])
     else:

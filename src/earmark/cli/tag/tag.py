@@ -111,10 +111,10 @@ def tag(
     keep_mtime: KeepMtime = False,
     undo_log: UndoLogFile = None,
 ) -> None:
-    """Tag music files; folders are searched for audio, with all that lies below them.
+    """Tag music files; folders are searched for audio, with all their subfolders.
 
     Tags go to stdout, progress and messages to stderr. A file that cannot be tagged is reported
-    with the reason, and the rest goes on. No file is ever changed without --write --apply.
+    with the reason, and the rest continues. No file is ever changed without --write --apply.
 
     \b
     Examples:
