@@ -14,7 +14,7 @@ an environment of its own, with Python 3.10 or 3.11:
     ~/musicnn-env/bin/pip install --no-deps musicnn==0.1.0
     ~/musicnn-env/bin/pip install 'tensorflow-cpu==2.15.*' 'librosa==0.10.*' 'numpy<2'
 
-pip complains that musicnn wants an older NumPy: it works all the same. To see that it answers with the right weights,
+pip warns that musicnn requires an older NumPy: it works nevertheless. To see that it answers with the right weights,
 import the same weights and name them with --check-model:
 
     earmark models pull musicnn-mtt

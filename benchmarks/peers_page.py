@@ -95,7 +95,7 @@ def verdicts(ways: list[Way], own: list[Run]) -> list[str]:
 
 
 INSTALL = """\
-musicnn was last changed in 2020. As its package asks (NumPy below 1.17) it cannot be installed on a Python of today,
+musicnn was last changed in 2020. With the versions its package requires (NumPy below 1.17) it cannot be installed on a current Python,
 and Keras 3, which comes with TensorFlow from 2.16 on, lacks the layers of which its network is made. librosa before 0.10
 resampled in a slower way. So we take the last TensorFlow before Keras 3 and librosa 0.10, with which it runs unchanged,
 in an environment of its own (Python 3.10 or 3.11; `tensorflow` for `tensorflow-cpu` where there is no such package):
@@ -107,19 +107,19 @@ $ ~/musicnn-env/bin/pip install 'tensorflow-cpu==2.15.*' 'librosa==0.10.*' 'nump
 $ python benchmarks/peers.py --peer-python ~/musicnn-env/bin/python
 ```
 
-pip complains that musicnn wants an older NumPy: it works all the same."""
+pip warns that musicnn requires an older NumPy: it works nevertheless."""
 
 FAIRNESS = """\
-- musicnn builds its network and reads its weights anew for every file, and asks the network one patch of three seconds
+- musicnn builds its network and reads its weights again for every file, and runs the network on one patch of three seconds
   at a time. We looked for what makes it fastest without changing its package, and show every step.
-- Both do their usual work: musicnn hears all patches of three seconds side by side, earmark all windows, of the whole
+- Both do their usual work: musicnn processes all patches of three seconds side by side, earmark all windows, of the whole
   file. The models are MTT_musicnn, its default, with 50 tags, and earmark's default.
 - Time is from the start of a program to its end. earmark takes half a second to start, musicnn more (importing, above).
 - Memory is the resident memory of all processes together, taken every 50 ms; pages that processes share count once for
   each of them, so that one process is the leanest way. Of earmark the largest of all runs is compared with the median of
   musicnn's.
 - Throughput is compared run by run with the mean of the earmark runs just before and after.
-- Their tags are not compared here: how well earmark hears is measured elsewhere, on labelled music."""
+- Their tags are not compared here: the accuracy of earmark is measured elsewhere, on labelled music."""
 
 
 def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any]) -> str:

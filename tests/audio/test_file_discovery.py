@@ -37,7 +37,7 @@ def test_a_link_back_to_its_own_folder_is_reported_and_files_come_once(tmp_path:
     found = list(find_audio([tmp_path]))
     assert [item.relative.name for item in found if item.error is None] == ["1.mp3"]
     errors = {item.relative.name: item.error.reason for item in found if item.error is not None}
-    assert "a link to a folder that it lies in" in errors["again"]
+    assert "a link to a folder that it is in" in errors["again"]
     assert "cannot be followed" in errors["self"]
 
 

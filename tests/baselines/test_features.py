@@ -191,7 +191,7 @@ def test_broken_files_are_all_named_and_the_others_kept(files: list[Path], tmp_p
     with pytest.raises(DataError) as caught:
         files_features([files[0], *bad, files[1]], cache=tmp_path / "kept", jobs=jobs)
     message = str(caught.value)
-    assert "3 of 5 files cannot be listened to" in message
+    assert "3 of 5 files cannot be read" in message
     for path in bad:
         assert str(path) in message
     assert len(list((tmp_path / "kept").iterdir())) == 2

@@ -40,7 +40,7 @@ def test_a_manifest_is_measured_and_a_broken_file_named(tmp_path: Path) -> None:
     (tmp_path / "3.wav").write_text("broken")
     done = earmark(*given, "--out", tmp_path / "broken", *kept[:2], "--jobs", 1)
     assert done.returncode == 1
-    assert "1 of 24 files cannot be listened to" in done.stderr
+    assert "1 of 24 files cannot be read" in done.stderr
     assert "3.wav" in done.stderr
     assert "Traceback" not in done.stderr
     assert earmark(*given, "--out", tmp_path / "x", "--train-share", 2).returncode == 2

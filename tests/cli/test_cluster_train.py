@@ -160,7 +160,7 @@ def test_a_worker_killed_and_a_node_lost(root: Path, nodes: Nodes, bucket: str, 
     for one, other in zip(log[: result.resumed_after + 2], alone, strict=False):
         for key in ("step", "learning_rate", "train_loss", "validation_loss"):
             assert float(one[key]) == pytest.approx(float(other[key]), abs=1e-3), (one["epoch"], key)
-    with pytest.raises(ConfigError, match="a run lies there"):
+    with pytest.raises(ConfigError, match="a run is already there"):
         train_on_cluster(plain, out, device="cpu", shards=shards)
 
 
@@ -187,5 +187,5 @@ def test_the_commands(root: Path, nodes: Nodes, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"{out}/checkpoint" in done.output
     assert [row["epoch"] for row in log_of(out)] == ["1", "2"]
-    with pytest.raises(ConfigError, match="a run lies there"):
+    with pytest.raises(ConfigError, match="a run is already there"):
         CliRunner().invoke(app, command, catch_exceptions=False)

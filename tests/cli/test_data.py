@@ -69,4 +69,4 @@ def test_wrong_usage(tmp_path: Path) -> None:
     assert earmark("data", "check", "magnatagatune", "--root", tmp_path, "--protocol", "lee").returncode == 2
     nowhere = earmark("data", "check", "magnatagatune", "--root", tmp_path / "none")
     assert nowhere.returncode == 1
-    assert "does not exist; dataset 'magnatagatune' wants a folder with annotations_final.csv" in nowhere.stderr
+    assert "does not exist; dataset 'magnatagatune' needs a folder with annotations_final.csv" in nowhere.stderr

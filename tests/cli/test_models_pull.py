@@ -188,7 +188,7 @@ def test_a_server_that_stays_silent_is_told(server, out):
     first, last = str(caught.value).splitlines()
     assert first.startswith(f"{server.address}/dir/weights.h5: the server was silent for 0.2 s")
     assert first.endswith("after 3000 of 300000 bytes (3 attempts)")
-    assert last == "3000 of 300000 bytes are kept; the next attempt goes on from there"
+    assert last == "3000 of 300000 bytes are kept; the next attempt continues from there"
     assert not isinstance(caught.value, WrongFileError)
     assert names(out.parent) == {".weights.h5.part"}
     with pytest.raises(DownloadError, match="silent"):

@@ -160,7 +160,7 @@ def test_killed_and_resumed_ends_as_if_it_had_not_been(whole: Path, tones: Path,
 
 
 def test_a_run_is_not_trained_over_nor_resumed_as_another(whole: Path, tones: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a run lies there; go on with it by --resume"):
+    with pytest.raises(ConfigError, match="a run is already there; continue it with --resume"):
         train(recipe(tones), whole, device="cpu")
     with pytest.raises(ConfigError, match="of a run with another recipe or other data"):
         train(recipe(tones, optimiser={"learning_rate": 1e-3}), whole, resume=True, device="cpu")

@@ -142,7 +142,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
     )
     assert code == 1, said
     assert f"earmark: {out}: cannot be written (" in said.splitlines()[-1]
-    assert said.splitlines()[-1].endswith("make room and go on with --resume")
+    assert said.splitlines()[-1].endswith("free some space and continue with --resume")
     assert "Traceback" not in said
     assert leftovers(out) == []
     assert len(log_of(out)) - len(before) in (0, 1), "the log may be an epoch ahead"
@@ -204,7 +204,7 @@ def test_tags_without_clips_and_audio_that_cannot_be_heard(root: Path, tmp_path:
     (tmp_path / "broken" / "7.wav").write_bytes(b"")
     with pytest.raises(DataError) as caught:
         train(recipe(KIM, tmp_path / "broken" / "tones.csv"), tmp_path / "b", device="cpu")
-    assert "2 of 30 files cannot be listened to" in str(caught.value)
+    assert "2 of 30 files cannot be read" in str(caught.value)
     assert "3.wav" in str(caught.value)
     assert "7.wav" in str(caught.value)
     for name in ("3.wav", "7.wav"):
@@ -232,7 +232,7 @@ def test_a_damaged_state_is_said(whole: dict[str, Path], root: Path, tmp_path: P
     shutil.copytree(whole["kim"], tmp_path / "run")
     state = tmp_path / "run" / "state.ckpt"
     state.write_bytes(state.read_bytes()[:-500])
-    with pytest.raises(DataError, match=r"state\.ckpt: damaged; delete it, and the run begins anew"):
+    with pytest.raises(DataError, match=r"state\.ckpt: damaged; delete it, and the run starts over"):
         train(recipe(KIM, root), tmp_path / "run", resume=True, device="cpu")
     state.unlink()
     (tmp_path / "run" / ".state.ckpt.77-1.part").write_bytes(b"left by a kill")

@@ -197,7 +197,7 @@ def test_a_drawn_search_goes_on_after_ctrl_c_and_grows(place: Path, tmp_path: Pa
 def test_another_search_recipe_or_data_is_not_mixed_in(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(drawn(place, trials=1), place, out)
-    with pytest.raises(ConfigError, match="a search lies there"):
+    with pytest.raises(ConfigError, match="a search is already there"):
         run(drawn(place), place, out)
     with pytest.raises(ConfigError, match="of another search"):
         run(drawn(place, seed=1), place, out, resume=True)
@@ -213,7 +213,7 @@ def test_another_search_recipe_or_data_is_not_mixed_in(place: Path, tmp_path: Pa
     other.write_text((place / "tones.csv").read_text().replace("0.wav,train,0,1", "0.wav,train,1,0"))
     with pytest.raises(ConfigError, match="made on other data"):
         tune(drawn(place), out, overrides=[f"data.root={other}"], device="cpu", resume=True)
-    with pytest.raises(ConfigError, match="a training run lies there; choose another folder"):
+    with pytest.raises(ConfigError, match="a training run is already there; choose another folder"):
         run(drawn(place), place, out / "trial-0001-seed0")
 
 

@@ -195,7 +195,7 @@ def test_problems_of_the_annotations_are_listed_all_at_once(tmp_path: Path) -> N
     with pytest.raises(DataError, match="not UTF-8"):
         load_dataset("magnatagatune", tmp_path)
     path.unlink()
-    with pytest.raises(DataError, match=r"annotations_final\.csv: no such file; magnatagatune wants a folder with"):
+    with pytest.raises(DataError, match=r"annotations_final\.csv: no such file; magnatagatune needs a folder with"):
         load_dataset("magnatagatune", tmp_path)
 
 

@@ -185,7 +185,7 @@ def test_a_student_is_finished_for_people(student: tuple[Path, Path], tmp_path: 
 
 def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) -> None:
     sets, checkpoint = student
-    with pytest.raises(ConfigError, match="no tag can be told from noise"):
+    with pytest.raises(ConfigError, match="no tag can be distinguished from noise"):
         calibrate_student(checkpoint, sets, tmp_path / "model", CardText("made"), least_correlation=1.1)
     assert not (tmp_path / "model").exists()
 

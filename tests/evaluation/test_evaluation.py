@@ -180,7 +180,7 @@ def test_nothing_in_common_and_files_that_cannot_be_heard(music: Path, tmp_path:
     other.write_text(f"path,split,rock\nbad.wav,test,1\n{music / '3.wav'},test,0\n")
     with pytest.raises(DataError) as caught:
         evaluate(tagger, load_manifest(other), tmp_path / "out")
-    assert "1 of 2 files cannot be listened to" in str(caught.value)
+    assert "1 of 2 files cannot be read" in str(caught.value)
     assert "bad.wav" in str(caught.value)
     assert not (tmp_path / "out").exists()
     with pytest.raises(ModelError, match="no model named 'nett'"):

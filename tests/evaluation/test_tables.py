@@ -148,7 +148,7 @@ def test_groups_come_from_a_table_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="clip 'd' has no artist"):
         read_groups(path, ("d",))
     assert read_groups(write(tmp_path, "h.tsv", "id\tband\na\tX\n"), ("a",)) == ("band", ("X",))
-    with pytest.raises(DataError, match="wants a column artist or song beside 'id'; it has x, y"):
+    with pytest.raises(DataError, match="needs a column artist or song beside 'id'; it has x, y"):
         read_groups(write(tmp_path, "i.csv", "id,x,y\na,1,2\n"), ("a",))
     with pytest.raises(DataError, match="clip 'a' is there 2 times"):
         read_groups(write(tmp_path, "j.csv", "id,band\na,1\na,2\n"), ("a",))

@@ -162,7 +162,7 @@ def test_layers_that_fit_but_weights_that_are_not_published_are_refused(tmp_path
         assert title in message
         assert "none of the published files" in message
         assert hashlib.sha256(path.read_bytes()).hexdigest() in message
-        assert "whose tags its outputs mean cannot be known" in message
+        assert "so that the tags of its outputs are unknown" in message
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, state):

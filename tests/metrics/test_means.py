@@ -90,7 +90,7 @@ def test_thresholds_are_one_or_one_a_tag() -> None:
         metrics.decide(scores, [0.5, 0.5, 0.5])
     with pytest.raises(ConfigError, match="finite"):
         metrics.decide(scores, [0.5, np.nan])
-    with pytest.raises(DataError, match=r"wants decisions, 0 or 1, found 0.2"):
+    with pytest.raises(DataError, match=r"needs decisions, 0 or 1, found 0.2"):
         metrics.f1([[0, 1], [1, 0]], scores)
 
 

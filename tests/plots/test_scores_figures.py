@@ -38,7 +38,7 @@ INFO = DatasetInfo("made", "Made", "", "", "", "", ())
 
 
 def scores(values, labels, tags=None, *, clips=None, model="model", kinds=None) -> ScoreTable:
-    """A table of scores; artists are one a clip."""
+    """A table of scores; one artist per clip."""
     values, labels = np.asarray(values, np.float32), np.asarray(labels, np.float32)
     tags = tags or [f"tag {i}" for i in range(values.shape[1])]
     kinds = kinds or ["classification"] * len(tags)

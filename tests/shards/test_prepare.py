@@ -182,7 +182,7 @@ def test_a_full_disk_stops_it_and_loses_nothing(dataset: Dataset, tmp_path: Path
 
 
 def broken(folder: Path) -> list[Clip]:
-    """Files that cannot be listened to, each for another reason."""
+    """Files that cannot be read, each for another reason."""
     whole = sounds.write(folder / "whole.mp3", sounds.music(3, 22_050), 22_050)
     sounds.write_float_wav(folder / "nan.wav", np.array([0, np.nan, 0.5]), 22_050)
     (folder / "empty.mp3").touch()
@@ -288,7 +288,7 @@ def test_other_shards_in_the_folder_are_refused(dataset: Dataset, tmp_path: Path
         (dataset.replace(clips=dataset.clips[1:]), {}, "number of clips: 14 there, 13 wanted"),
         (dataset.replace(name="large"), {}, "dataset: small there, large wanted"),
         (relabelled, {}, "labels, splits, artists or songs of the dataset have changed since"),
-        (renamed, {}, "the clips are others"),
+        (renamed, {}, "the clips differ"),
     ):
         with pytest.raises(ConfigError) as caught:
             prepare(other, tmp_path, **options)

@@ -64,7 +64,7 @@ def test_the_store_decodes_once_by_content(tmp_path: Path) -> None:
     assert not np.array_equal(store.load([moved])[0].read(), again[0].read())
     for path in kept:
         path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DataError, match="delete it, it will be made anew"):
+    with pytest.raises(DataError, match="delete it, it will be made again"):
         store.load([moved, *paths[1:]])
 
 
@@ -74,7 +74,7 @@ def test_files_that_cannot_be_heard_are_all_named(tmp_path: Path) -> None:
     for folder in (None, tmp_path / "kept"):
         with pytest.raises(DataError) as caught:
             AudioStore(8000, folder).load([good, tmp_path / "bad.wav", tmp_path / "none.wav"])
-        assert "2 of 3 files cannot be listened to" in str(caught.value)
+        assert "2 of 3 files cannot be read" in str(caught.value)
         assert "bad.wav" in str(caught.value)
         assert "none.wav" in str(caught.value)
 

@@ -390,5 +390,5 @@ def test_a_list_of_trials_that_is_none_is_said(tmp_path: Path) -> None:
     assert read_trials(tmp_path) == ("", [])
     for text in ("", "[]", '{"trials": [{}], "dataset_sha256": ""}'):
         (tmp_path / "trials.json").write_text(text)
-        with pytest.raises(DataError, match="no list of trials"):
+        with pytest.raises(DataError, match="not a list of trials"):
             read_trials(tmp_path)

@@ -1,4 +1,4 @@
-"""What is measured of earmark-1 for its page, besides its agreement with the teachers."""
+"""Measurements of earmark-1 for its page, besides its agreement with the teachers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LICENCES = (
 
 
 def licence_hours(corpus: Path) -> dict[str, float]:
-    """Hours of the corpus by kind of licence, the most first; where its table names two, the narrower one."""
+    """Hours of the corpus by kind of licence, the most first; where its table names two, the stricter one."""
     hours: Counter[str] = Counter()
     with (corpus / "tracks.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

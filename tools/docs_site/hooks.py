@@ -16,7 +16,7 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are written nowhere in docs/."""
+    """Add the pages that are not in docs/."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = {
         "index.md": _LINK.sub(lambda link: _relative_to_docs(*link.groups()), readme),
@@ -29,7 +29,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Show links to files of the repository outside docs/ as plain text: the site does not hold them."""
+    """Show links to files of the repository outside docs/ as plain text: the site does not contain them."""
     folder = Path(page.file.src_uri).parent
 
     def link(match: re.Match[str]) -> str:

@@ -100,7 +100,7 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
     """
     size, hop = spec.window_samples, spec.hop_samples
     kept = np.empty(0, np.float32)  # begins at the next window's start; up to a window before it is kept too
-    behind = 0  # samples of `kept` that lie before the next window's start
+    behind = 0  # samples of `kept` before the next window's start
     n_given = 0
     for block in _led(blocks, spec.lead_samples):
         kept = np.concatenate([kept, block])

@@ -64,7 +64,7 @@ AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | AudioBytes
 
 
 def as_source(source: AudioSource) -> Path | AudioBytes:
-    """A path, or a file in memory. A file object is read from where it stands to its end.
+    """A path, or a file in memory. A file object is read from its current position to its end.
 
     Raises:
         AudioError: a file object cannot be read.
@@ -166,7 +166,7 @@ class AudioStream:
         resampler: soxr.ResampleStream | None = None
         rate_hz: int | None = None
         for frame in joined_frames(container, path, log, self.open_container):
-            if frame.sample_rate != rate_hz:  # the first frame, or a chained stream that goes on at another rate
+            if frame.sample_rate != rate_hz:  # the first frame, or a chained stream that continues at another rate
                 if resampler is not None:
                     yield resampler.resample_chunk(_NO_SAMPLES, last=True)
                 rate_hz, resampler = frame.sample_rate, None

@@ -1,4 +1,4 @@
-"""Which files does a person mean who names files and folders?"""
+"""Find the audio files that a list of files and folders names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def find_audio(paths: Iterable[str | Path]) -> Iterator[AudioFile]:
 
     A file that is named is taken whatever its name ends in. In folders, files are taken by their ending
     (:func:`earmark.core.audio_formats.has_audio_suffix`); names that begin with a dot are left out. Links to folders
-    are followed, each folder is read once; a link back to a folder that it lies in is given as an error.
+    are followed, each folder is read once; a link back to a folder that it is in is given as an error.
     """
     seen: set[tuple[int, int]] = set()
     for name in paths:
@@ -49,7 +49,7 @@ def _walk(
         status = folder.stat()
         identity = (status.st_dev, status.st_ino)
         if identity in above:
-            error = AudioError("a link to a folder that it lies in: left out, its files are tagged once", folder)
+            error = AudioError("a link to a folder that it is in: left out, its files are tagged once", folder)
             yield AudioFile(folder, relative, error)
             return
         if identity in seen:

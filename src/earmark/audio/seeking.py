@@ -1,7 +1,7 @@
 """Read segments of a file by seeking: decode from a little before the wanted sample, and cut exactly there.
 
 Samples and positions equal those of a full read. Where that is not certain (no declared length, coarse time stamps,
-damage, a file that ends early) :class:`CannotSeekError` asks for a full read, which then reports any problem.
+damage, a file that ends early) :class:`CannotSeekError` requests a full read, which then reports any problem.
 """
 
 from __future__ import annotations

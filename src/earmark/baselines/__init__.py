@@ -1,4 +1,4 @@
-"""Hand-made features and gradient boosted trees, one model a tag: what a network has to beat (pons2017, section 4)."""
+"""Hand-made features and gradient boosted trees, one model per tag: what a network has to beat (pons2017, section 4)."""
 
 from earmark.baselines.cache import dataset_features, files_features
 from earmark.baselines.features import FEATURES, Feature, features_version, file_features, waveform_features

@@ -1,8 +1,8 @@
 """Features of many files: in parallel processes, kept on disk, and no file computed twice.
 
 A kept vector is named after the file's content, the features' revision and librosa's version, so that a changed file
-is computed anew and a moved one is not. Workers write each vector as soon as it is there: a run that was killed goes
-on where it was.
+is computed again and a moved one is not. Workers write each vector as soon as it is computed: a run that was killed
+continues where it stopped.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def dataset_features(
     """Features of the clips of some splits (or of all).
 
     Returns:
-        clip id -> (n_features,) float32; and what the decoder warned of, a line each that names the clip.
+        clip id -> (n_features,) float32; and the decoder's warnings, one line each, with the clip.
 
     Raises:
         DataError: see :func:`files_features`.
@@ -67,14 +67,14 @@ def files_features(
     Args:
         paths: audio files.
         cache: folder where vectors are kept; None for none.
-        jobs: processes, each with one thread; None for one a core, 1 for none but this one.
+        jobs: processes, each with one thread; None for one per core, 1 for this process only.
         on_done: called with how many files are done and how many there are.
 
     Returns:
         (n_files, n_features) float32, in the order of the paths; and each file's warnings of the decoder.
 
     Raises:
-        DataError: files that cannot be listened to (all are named, once all the others are done), or a process that
+        DataError: files that cannot be read (all are named, once all the others are done), or a process that
             was killed.
     """
     problems: list[str] = []
@@ -103,7 +103,7 @@ def files_features(
         else:
             found |= dict.fromkeys(owners[number], result)
         _tell(on_done, len(found) + len(problems), len(paths))
-    raise_problems(f"{len(problems)} of {len(paths)} files cannot be listened to", sorted(problems))
+    raise_problems(f"{len(problems)} of {len(paths)} files cannot be read", sorted(problems))
     table = np.stack([found[place][0] for place in range(len(paths))])
     return table, [found[place][1] for place in range(len(paths))]
 
@@ -114,7 +114,7 @@ def _tell(on_done: Progress | None, done: int, total: int) -> None:
 
 
 def _computed(todo: list[tuple[str, Path | None]], jobs: int) -> Iterator[tuple[int, _Answer]]:
-    """(place, answer) as they come."""
+    """(index, answer) as they come."""
     if jobs <= 1:
         for place, task in enumerate(todo):
             with threadpool_limits(1):  # as in the workers: the same sums in the same order
@@ -136,7 +136,7 @@ def _computed(todo: list[tuple[str, Path | None]], jobs: int) -> Iterator[tuple[
 
 
 def _begin_worker() -> None:
-    """One thread a process; Ctrl-C is the parent's to handle."""
+    """One thread per process; the parent handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import scipy.fft  # noqa: F401  its libraries must be there to be limited
 
@@ -163,7 +163,7 @@ def _content_key(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[Features, tuple[str, ...]] | None:
-    """A kept vector; None where there is none, or where it is not whole (it is then computed anew)."""
+    """A kept vector; None where there is none, or where it is incomplete (it is then computed again)."""
     try:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as content:
             vector, warnings = content["features"], content["warnings"]

@@ -1,7 +1,7 @@
-"""What is measured in a stretch of music: timbre and loudness, harmony, rhythm. By librosa, on frames.
+"""Descriptors of a stretch of music: timbre and loudness, harmony, rhythm. Computed by librosa, on frames.
 
     timbre, loudness    frames of 2048 samples (93 ms), 512 (23 ms) apart
-    harmony             frames of 8192 samples (372 ms), 2048 (93 ms) apart: semitones of the low notes are told apart
+    harmony             frames of 8192 samples (372 ms), 2048 (93 ms) apart: they resolve semitones of low notes
     rhythm              the onset strength of the timbre frames, of the whole file at once
 
 All at :data:`SAMPLE_RATE_HZ`. Everything is finite for silence and for one sample.
@@ -42,7 +42,7 @@ def timbre_frames(samples: Frames) -> dict[str, Frames]:
     Returns:
         name -> (n_rows, n_frames): mfcc and its change (20 rows), contrast_db (7), and one row each of centroid_hz,
         bandwidth_hz, rolloff_hz, flatness_db, zero_crossings (share of samples), percussive_share (of the energy),
-        onset (dB a frame), rms_db.
+        onset (dB per frame), rms_db.
     """
     import librosa
 
@@ -79,8 +79,8 @@ def harmony_frames(samples: Frames) -> dict[str, Frames]:
 
     Returns:
         name -> (n_rows, n_frames): chroma (12 rows from C, the strongest pitch of a frame is 1, silence 0), tonnetz
-        (6), chroma_entropy (0 one pitch alone .. 1 all alike), chroma_change (0 as the frame before .. 1 nothing in
-        common), tuning_cents (of the whole stretch, -50..50).
+        (6), chroma_entropy (0 a single pitch .. 1 all equal), chroma_change (0 same as the previous frame .. 1
+        nothing in common), tuning_cents (of the whole stretch, -50..50).
     """
     import librosa
 
@@ -144,7 +144,7 @@ def rhythm_features(onset: Frames) -> dict[str, float]:
     """Rhythm of a file from its onset strength, (n_frames,).
 
     Returns:
-        tempo_bpm (0 where nothing begins), tempo_strength (how strongly the onsets repeat at that tempo, 0..1),
+        tempo_bpm (0 without onsets), tempo_strength (how strongly the onsets repeat at that tempo, 0..1),
         tempogram_BPM at 15 tempi (mean autocorrelation of the onsets, 0..1), beat_rate_hz, beat_spread (standard
         deviation of the beat intervals over their mean), beat_contrast (mean onset strength at the beats over that
         of all frames), onset_rate_hz.
@@ -155,7 +155,7 @@ def rhythm_features(onset: Frames) -> dict[str, float]:
     values = dict.fromkeys(("tempo_bpm", "tempo_strength"), 0.0)
     values |= dict.fromkeys((f"tempogram_{bpm}" for bpm in TEMPO_POINTS_BPM), 0.0)
     values |= dict.fromkeys(("beat_rate_hz", "beat_spread", "beat_contrast", "onset_rate_hz"), 0.0)
-    if onset.max() <= 1e-3:  # dB: nothing begins
+    if onset.max() <= 1e-3:  # dB: no onset
         return values
     seconds = len(onset) * HOP_SAMPLES / SAMPLE_RATE_HZ
     tempogram = librosa.feature.tempogram(onset_envelope=onset, win_length=_TEMPO_WINDOW_FRAMES, **shape)

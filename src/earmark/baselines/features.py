@@ -1,7 +1,7 @@
 """One vector of named, hand-made features for a file: timbre, loudness, rhythm and harmony, as statistics over time.
 
-The features are those of a usual descriptor set; pons2017 (section 4) does not name its own. A file is heard in
-stretches of 30 seconds. All of them where they are at most 16; of a longer file every second, fourth .. stretch, so
+The features are those of a usual descriptor set; pons2017 (section 4) does not name its own. A file is read in
+stretches of 30 seconds: all of them where there are at most 16; of a longer file every second, fourth .. stretch, so
 between 4 and 8 minutes spread evenly over it: time and memory do not grow with its length (decoding does).
 """
 
@@ -24,7 +24,7 @@ Features = npt.NDArray[np.float32]
 Group = Literal["timbre", "loudness", "rhythm", "harmony"]
 
 REVISION = 1
-"""To be raised whenever a value changes: features that were kept on disk are then computed anew."""
+"""Raise it whenever a value changes: features kept on disk are then computed again."""
 
 STRETCH_SECONDS = 30
 MOST_STRETCHES = 16
@@ -36,7 +36,7 @@ SPREAD = ("mean", "std")
 
 @dataclass(frozen=True)
 class Feature:
-    """A name such as ``centroid_hz.p90``, its unit ("" for a bare number) and what it tells about."""
+    """A name such as ``centroid_hz.p90``, its unit ("" for a bare number) and what it describes."""
 
     name: str
     unit: str
@@ -45,7 +45,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class _Row:
-    """One or several rows of frames, and the statistics taken of each."""
+    """One or several rows of frames, and the statistics of each."""
 
     name: str
     unit: str
@@ -115,7 +115,7 @@ def file_features(path: str | Path) -> tuple[Features, tuple[str, ...]]:
         (n_features,) float32, finite, in the order of :data:`FEATURES`; and what the decoder warns of, such as silence.
 
     Raises:
-        AudioError: the file cannot be listened to, see :class:`earmark.audio.AudioStream`.
+        AudioError: the file cannot be read, see :class:`earmark.audio.AudioStream`.
     """
     stream = audio.stream(path, d.SAMPLE_RATE_HZ)
     vector = _features(_stretches(stream))
@@ -139,7 +139,7 @@ def waveform_features(samples: npt.ArrayLike, sample_rate_hz: int) -> Features:
 
 
 def _stretches(blocks: Iterable[Features]) -> list[Features]:
-    """The stretches that are heard; never more than 17 in memory."""
+    """The stretches that are used; never more than 17 in memory."""
     kept: list[Features] = []
     step, n_seen = 1, 0
     waiting: list[Features] = []
@@ -164,7 +164,7 @@ def _stretches(blocks: Iterable[Features]) -> list[Features]:
             n_waiting = len(waiting[0])
     if n_waiting >= d.SAMPLE_RATE_HZ or (n_waiting and not n_seen):
         take(np.concatenate(waiting))
-    elif n_waiting and step == 1:  # less than a second makes no statistics of its own
+    elif n_waiting and step == 1:  # less than a second is too short for statistics
         kept[-1] = np.concatenate([kept[-1], *waiting])
     if not kept:
         raise AudioError("holds no audio samples")
@@ -195,7 +195,7 @@ def _features(stretches: list[Features]) -> Features:
 def _statistics(values: npt.NDArray[np.float64], wanted: tuple[str, ...]) -> list[float]:
     mean, std = float(values.mean()), float(values.std())
     low, high = np.percentile(values, (10, 90))
-    flat = std <= 1e-6 * max(1.0, abs(mean))  # rounding alone has no shape
+    flat = std <= 1e-6 * max(1.0, abs(mean))  # rounding errors have no shape
     skewness = 0.0 if flat else float(((values - mean) ** 3).mean()) / std**3
     found = {"mean": mean, "std": std, "skewness": skewness, "p10": float(low), "p90": float(high)}
     return [found[name] for name in wanted]

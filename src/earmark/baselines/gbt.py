@@ -1,7 +1,7 @@
-"""One gradient-boosted model a tag on a table of features (pons2017, section 4: "predicting each tag individually").
+"""One gradient-boosted model per tag on a table of features (pons2017, section 4: "predicting each tag individually").
 
-Classification tags: log-loss, a probability. Regression tags: squared error, clipped to 0..1. How many trees is
-decided on the validation clips, tag by tag. The paper gives no hyper-parameters; the defaults are our own: many small
+Classification tags: log-loss, a probability. Regression tags: squared error, clipped to 0..1. The number of trees is
+chosen on the validation clips, tag by tag. The paper gives no hyper-parameters; the defaults are our own: many small
 trees at a low rate, each split among a part of the features.
 """
 
@@ -27,12 +27,12 @@ class BaselineConfig:
     """Hyper-parameters of all trees.
 
     Attributes:
-        learning_rate: share of its answer that each tree adds, above 0 and at most 1.
-        max_trees: no tag gets more.
+        learning_rate: share of each tree's output that is added, above 0 and at most 1.
+        max_trees: largest number per tag.
         patience: stop when so many further trees did not lower the validation loss.
         trees_without_validation: how many where no validation clip is labelled for the tag.
         max_leaves: of a tree, at least 2.
-        min_clips_in_leaf: fewer than that make no leaf of their own.
+        min_clips_in_leaf: smallest number of clips in a leaf.
         l2: regularisation of the leaves, 0 or more.
         feature_share: part of the features that each split chooses among, above 0 and at most 1.
 
@@ -78,7 +78,7 @@ class TagModel:
     Attributes:
         kind: of the tag.
         n_train, n_validation: clips labelled for it; ``mean`` is that of the training labels.
-        n_trees: how many answer; 0 for a constant.
+        n_trees: number of trees; 0 for a constant.
         loss, constant_loss: validation loss of the trees and of always answering ``mean`` (log-loss, or mean squared
             error); None without labelled validation clips.
         note: why it is a constant, or how the trees were counted, where that is not the rule; else "".
@@ -123,7 +123,7 @@ def fit_tag(
         seed: of the features that each split chooses among.
 
     Returns:
-        Trees; or a constant where the training labels are all the same (or there are none: then 0), which is said.
+        Trees; or a constant where the training labels are all the same (or there are none: then 0), which is reported.
     """
     known, known_v = ~np.isnan(labels), ~np.isnan(validation_labels)
     x, y = features[known], labels[known].astype(np.float64)
@@ -206,14 +206,14 @@ def fit_tags(
     jobs: int | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> list[TagModel]:
-    """Fit one model a tag; see :func:`fit_tag`.
+    """Fit one model per tag; see :func:`fit_tag`.
 
     Args:
         kinds: of the tags.
         features, labels: (n_clips, n_features) and (n_clips, n_tags).
         validation_features, validation_labels: the same of the validation clips.
         config, seed: see :func:`fit_tag`; the same seed for every tag.
-        jobs: threads; None for as many as OpenMP likes.
+        jobs: threads; None for OpenMP's default.
         on_done: called with how many tags are done and how many there are.
     """
     from threadpoolctl import threadpool_limits

@@ -1,4 +1,4 @@
-"""One run of the baseline: dataset in; scores, report, and what was learned out."""
+"""One run of the baseline: from a dataset to scores, a report, and the learned trees."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def run_baseline(
     jobs: int | None = None,
     on_done: Callable[[str, int, int], None] | None = None,
 ) -> Report:
-    """Learn one gradient-boosted model a tag from hand-made features and measure it as a network is measured.
+    """Learn one gradient-boosted model per tag from hand-made features and measure it as a network is measured.
 
-    Trees learn from the training clips, the validation clips decide how many there are. The models themselves are not
+    Trees learn from the training clips, the validation clips decide their number. The models themselves are not
     kept: a baseline is measured, not shipped, and scikit-learn would keep them as pickles. ``baseline.json`` says what
     is needed to fit them again; with the same versions and seed they are the same.
 
     Args:
         dataset: labelled clips under a protocol.
-        out: folder for scores.parquet, report.json, report.md, trees.csv (a row a tag: labelled clips, number of
-            trees, validation loss, what was out of the ordinary), features.csv (names and units) and baseline.json.
+        out: folder for scores.parquet, report.json, report.md, trees.csv (one row per tag: labelled clips, number of
+            trees, validation loss, notes on anything unusual), features.csv (names and units) and baseline.json.
             Made where missing; older files in it are replaced.
         seed: of the trees, of ``train_share`` and of the bootstrap.
         config: hyper-parameters of the trees.
@@ -62,12 +62,12 @@ def run_baseline(
         split: which clips to measure on.
         n_resamples: draws behind the intervals.
         cache: folder where features are kept, to be shared between runs; None for none.
-        jobs: processes that compute features, and threads that fit; None for one a core.
+        jobs: processes that compute features, and threads that fit; None for one per core.
         on_done: called with "features" or "tags", how many are done and how many there are.
 
     Raises:
         ConfigError: ``train_share`` is out of range, or ``split`` is none of train, validation and test.
-        DataError: no such clips, or files that cannot be listened to (all are named).
+        DataError: no such clips, or files that cannot be read (all are named).
     """
     config = config or BaselineConfig()
     part = training_subset(dataset, train_share, seed)
@@ -77,7 +77,9 @@ def run_baseline(
         raise ConfigError(f"n_resamples must be at least 1, is {n_resamples}")
     wanted = tuple(name for name in part.counts if name in ("train", "validation", split))
     started = time.monotonic()
-    vectors, heard = dataset_features(part, *wanted, cache=cache, jobs=jobs, on_done=_about_step(on_done, "features"))
+    vectors, warnings = dataset_features(
+        part, *wanted, cache=cache, jobs=jobs, on_done=_about_step(on_done, "features")
+    )
     features_seconds = time.monotonic() - started
 
     clips = {name: tuple(clip for clip in part.clips if clip.split == name) for name in wanted}
@@ -112,7 +114,7 @@ def run_baseline(
         protocol=dataset.protocol,
         split=split,
         model=MODEL_NAME,
-        warnings=tuple(line for line in heard if line.partition(":")[0] in measured_ids),
+        warnings=tuple(line for line in warnings if line.partition(":")[0] in measured_ids),
     )
     about = {
         **_recipe(dataset, seed, config, train_share),
@@ -150,7 +152,7 @@ def _about_step(on_done: Callable[[str, int, int], None] | None, step: str) -> C
 
 
 def _recipe(dataset: Dataset, seed: int, config: BaselineConfig, train_share: float) -> dict[str, Any]:
-    """What is needed to do the run again."""
+    """What is needed to repeat the run."""
     return {
         "dataset_title": dataset.info.title,
         "dataset_sha256": dataset.fingerprint,
@@ -169,10 +171,10 @@ def _recipe(dataset: Dataset, seed: int, config: BaselineConfig, train_share: fl
 
 
 def _warnings(dataset: Dataset, split: str, models: list[TagModel]) -> tuple[str, ...]:
-    """What a reader of the scores must know."""
+    """Caveats for readers of the scores."""
     warnings = ["A baseline: a clip's score is of the features of the whole clip, not a mean over windows."]
     if split == "train":
-        warnings.append("These are training clips: the scores say what was learned by heart, not what is known.")
+        warnings.append("These are training clips: the scores show what was memorised, not what was learned.")
     elif split == "validation":
         warnings.append("These are the validation clips that chose the numbers of trees: the scores flatter.")
     warnings += leak_warnings(dataset)

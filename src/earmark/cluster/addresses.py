@@ -1,6 +1,6 @@
-"""Addresses of tracks, which are paths or in a store, and fetching the tracks.
+"""Addresses of tracks (paths, or URIs in a store), and fetching the tracks.
 
-Credentials come from the environment, as fsspec's file systems find them; an address never holds any.
+Credentials come from the environment, as fsspec's file systems find them; an address never contains any.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fsspec.callbacks import Callback
 from earmark.core.errors import AudioError
 
 SCHEMES = ("s3", "gs", "http", "https", "file")
-"""What may stand before the :// of an address."""
+"""What may be before the :// of an address."""
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
@@ -25,7 +25,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 
 
 def scheme_of(uri: str) -> str | None:
-    """What stands before ``://``, in small letters; None for a path.
+    """What is before ``://``, in lower case; None for a path.
 
     >>> scheme_of("s3://music/a.mp3"), scheme_of("/music/what://ever.mp3")
     ('s3', None)
@@ -35,7 +35,7 @@ def scheme_of(uri: str) -> str | None:
 
 
 def holds_credentials(uri: str) -> bool:
-    """Does an address name a user or a password?
+    """Whether an address contains a user name or a password.
 
     >>> holds_credentials("https://me:secret@example.org/a.mp3"), holds_credentials("s3://music/a@b.mp3")
     (True, False)
@@ -67,7 +67,7 @@ def absolute(uri: str, folder: str) -> str:
 
 
 def local_path(address: str) -> Path | None:
-    """The path of what is no address in a store; None for what has to be fetched."""
+    """The local path of an address; None for one that has to be fetched."""
     return Path(_local(address)) if scheme_of(address) in (None, "file") else None
 
 
@@ -87,8 +87,8 @@ def fetch(address: str, out: Path, timeout_seconds: float) -> int:
 
     Args:
         address: with one of SCHEMES that is not a local path.
-        out: replaced where it is there.
-        timeout_seconds: it is given up after that.
+        out: replaced if it exists.
+        timeout_seconds: fetching is given up after that.
 
     Returns:
         Bytes of the file.

@@ -33,12 +33,12 @@ def read_manifest(manifest: str) -> Iterator[Row]:
     """Rows of a manifest, in its order. Memory does not grow with its length.
 
     Args:
-        manifest: path or address of a table with the column ``uri``, and perhaps ``id``; others are not read. What
-            its name ends in says its format; .gz may follow.
+        manifest: path or address of a table with the column ``uri``, and perhaps ``id``; others are not read. Its
+            ending gives its format; .gz may follow.
 
     Raises:
-        ConfigError: an ending that says no format, no column ``uri``, or addresses with a user name or password.
-        DataError: it is not there, or cannot be read.
+        ConfigError: an unknown ending, no column ``uri``, or addresses with a user name or password.
+        DataError: it does not exist, or cannot be read.
     """
     if holds_credentials(manifest):
         raise ConfigError("the manifest's address holds a user name or password: credentials come from the environment")

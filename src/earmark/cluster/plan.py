@@ -2,7 +2,7 @@
 
 A shard's name is a hash of its rows, the model and the settings: the same input always has the same name, so that a
 finished shard is never made again. Where a shard ends is decided by the rows themselves: rows that are added or taken
-away change the shard that they lie in, or two, and all others stay.
+away change the shard that they are in, or two, and all others stay the same.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NAME_BYTES = 16
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides what a shard holds, beside its rows.
+    """Everything that decides the content of a shard, besides its rows.
 
     Attributes:
         model: name of the model.
@@ -58,7 +58,7 @@ class Settings:
             raise ConfigError(f"shard_rows {self.shard_rows}: must be at least 1")
 
     def key(self) -> bytes:
-        """What goes into the names of shards. How many rows they have does not: a shard is what it is."""
+        """The part of shard names that depends on the settings, without the number of rows per shard."""
         return json.dumps([_FORMAT, self.weights_sha256, self.windows, self.damaged, self.embeddings]).encode()
 
 
@@ -81,7 +81,7 @@ class Todo:
 
 @dataclass
 class Plan:
-    """What a manifest comes to.
+    """What is to be done for a manifest.
 
     Attributes:
         todo: shards to be made, in the order of the manifest.
@@ -121,7 +121,7 @@ def cut_rows(rows: Iterable[Row], shard_rows: int) -> Iterator[list[Row]]:
 
 
 def shard_names(shards: Iterable[list[Row]], settings: Settings) -> Iterator[tuple[str, list[Row]]]:
-    """Each shard with its name. Shards of the same rows, in a manifest that lists them twice, have names of their own."""
+    """Each shard with its name. Shards of the same rows, in a manifest that lists them twice, have different names."""
     seen: dict[bytes, int] = {}
     key = settings.key()
     for rows in shards:
@@ -138,14 +138,14 @@ def shard_names(shards: Iterable[list[Row]], settings: Settings) -> Iterator[tup
 def make_plan(rows: Iterable[Row], settings: Settings, store: Store, run: str, redo: frozenset[str]) -> Plan:
     """Find out what is missing, and write it where all machines can read it.
 
-    Rows are taken as they come: memory grows by some 200 bytes a shard only.
+    Rows are taken as they come: memory grows by only some 200 bytes per shard.
 
     Args:
         rows: of the manifest.
         settings: what decides the shards.
-        store: where the results lie.
+        store: where the results are.
         run: folder below WORK for this run's plans.
-        redo: names of shards to make again though they are there.
+        redo: names of shards to make again although they exist.
 
     Raises:
         ConfigError, DataError: as :func:`earmark.cluster.manifest.read_manifest`, or the store cannot be used.
@@ -187,7 +187,7 @@ def read_plan(store: Store, plan: str, group: int) -> list[Row]:
 
 
 def is_shard(name: str) -> bool:
-    """Is this the name of a shard?
+    """Whether this is the name of a shard.
 
     >>> is_shard("part-0123456789abcdef0123456789abcdef.parquet"), is_shard("part-1.parquet")
     (True, False)
@@ -200,7 +200,7 @@ def check_settings(store: Store, settings: Settings) -> None:
 
     Raises:
         ConfigError: the folder has results of other settings.
-        DataError: it cannot be read or written to, or says nonsense.
+        DataError: it cannot be read or written to, or its content is invalid.
     """
     try:
         found = store.read_if_there(SETTINGS)
@@ -224,7 +224,7 @@ def check_settings(store: Store, settings: Settings) -> None:
 
 
 def _encoded(row: Row) -> bytes:
-    """A row without any doubt where a field ends."""
+    """A row, encoded so that fields cannot run together."""
     parts = [b"\xff" if value is None else value.encode("utf-8", "surrogatepass") for value in row]
     return b"".join(len(part).to_bytes(4) + part for part in parts)
 
@@ -234,7 +234,7 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _plan_file(shards: list[list[Row]]) -> bytes:
-    """Parquet, a row group a shard. Texts as bytes: names need not be valid UTF-8."""
+    """Parquet, one row group per shard. Texts as bytes: names need not be valid UTF-8."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

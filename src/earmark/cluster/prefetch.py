@@ -20,7 +20,7 @@ class Fetcher:
     Args:
         rows: tracks.
         scratch: folder for what is fetched.
-        ahead: so many are fetched at a time, and kept ready.
+        ahead: number of files fetched at a time, and kept ready.
         timeout_seconds: a track that takes longer to fetch is given up.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Shards of a dataset, made by all machines of a cluster: the same bytes as `earmark data prepare` makes on one.
 
-A task makes a shard, writes it down as finished, and is repeated elsewhere when its machine is lost. What a shard holds
-is a function of the dataset alone, so that it does not matter who makes it, nor how often.
+A task makes a shard, records it as finished, and is repeated elsewhere when its machine is lost. What a shard holds
+is a function of the dataset alone, so it does not matter which machine makes it, or how often.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from earmark.shards.shard_writer import PrepareProgress, PrepareReport, finish, 
 logger = logging.getLogger(__name__)
 
 _READERS = 16
-_AHEAD = 2  # tasks that wait for each that runs
+_AHEAD = 2  # waiting tasks per running one
 _CLIPS_AHEAD = 4  # of a shard, in memory, for each core
-_RETRIES = 10  # a task's machine may be lost so often
+_RETRIES = 10  # how often a task's machine may be lost
 _POLL_SECONDS = 1.0
 
 
@@ -60,19 +60,19 @@ def prepare(
 ) -> PrepareReport:
     """As :func:`earmark.shards.prepare`, on the cluster that Ray is connected to.
 
-    Shards that lie in ``out`` are kept where their record and their size say that they are whole; the command for one
+    Shards that are in ``out`` are kept where their record and their size say that they are whole; the command for one
     machine also reads them and compares their digests.
 
     Args:
         dataset, audio, sample_rate_hz, shard_megabytes, clips_per_shard, retry_failed: see there.
         out: folder of the shards: a path that all machines see, or the URI of an object store.
-        sources: where the audio files lie, if not where the dataset says; else all machines must see its files.
+        sources: where the audio files are, if not where the dataset says; else all machines must see its files.
         cores: that each shard is made with.
         on_done: called after every shard.
 
     Raises:
         ConfigError: options that contradict each other, or other shards in ``out`` than those wanted.
-        DataError: not one of the files is there; the store cannot be written; shards that could not be made, with all
+        DataError: none of the files exists; the store cannot be written; shards that could not be made, with all
             others finished.
     """
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
@@ -89,7 +89,7 @@ def prepare(
 
 @contextlib.contextmanager
 def _to_itself(store: Store) -> Iterator[None]:
-    """Hold a local folder against a second run, and clear it of what killed ones left; object stores need neither."""
+    """Lock a local folder against a second run, and remove what killed ones left; object stores need neither."""
     if store.path is None:
         yield
         return
@@ -107,7 +107,7 @@ def _finished(store: Store, header: Header, pool: ThreadPoolExecutor) -> dict[in
     found = zip(numbers, pool.map(lambda number: read_record(store, number), numbers), strict=True)
     there = {n: record for n, record in found if record is not None and sizes.get(shard_name(n)) == record.size}
     for number in sorted(set(numbers) - set(there)):
-        logger.warning("%s is missing or damaged, and is made anew", store.at(shard_name(number)))
+        logger.warning("%s is missing or damaged, and is made again", store.at(shard_name(number)))
     return there
 
 
@@ -124,7 +124,7 @@ class _Task:
     cores: int
 
     def run(self) -> Record:
-        """Make the shard, bring it to the store, and write down that it is finished. Raises OSError, DataError."""
+        """Make the shard, upload it to the store, and record that it is finished. Raises OSError, DataError."""
         store = Store(self.place)
         kept = {entry.clip_id: entry for entry in self.kept}
 

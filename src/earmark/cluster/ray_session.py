@@ -19,7 +19,7 @@ def connected(address: str = "auto") -> Iterator[None]:
     """Work on a cluster; a program that is connected already stays so, and its cluster is used.
 
     Args:
-        address: "local" starts Ray on this machine and ends it behind; "auto" is the cluster that this machine belongs
+        address: "local" starts Ray on this machine and ends it afterwards; "auto" is the cluster that this machine belongs
             to; else what ``ray.init`` takes, e.g. "10.0.0.1:6379".
 
     Raises:
@@ -27,7 +27,7 @@ def connected(address: str = "auto") -> Iterator[None]:
     """
     # Settings that are read when Ray is imported or started. Existing values are kept.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else a warning of Ray Data's own making, as an error
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # otherwise Ray Data causes a warning itself
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray 2.x: workers without GPUs see what there is
     import ray
 
@@ -55,7 +55,7 @@ def connected(address: str = "auto") -> Iterator[None]:
 
 
 def _check_answers(address: str) -> None:
-    """Ray itself waits minutes for a machine that is not there."""
+    """Ray itself waits minutes for a machine that does not exist."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         return

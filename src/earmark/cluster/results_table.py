@@ -56,7 +56,7 @@ class TrackScores:
 
 
 def tag_columns(tags: Sequence[str]) -> list[str]:
-    """Names of the columns of tags: those of the tags, with ``tag:`` in front where another column is called so.
+    """Names of the columns of tags: those of the tags, with ``tag:`` in front where another column has that name.
 
     >>> tag_columns(["rock", "id"])
     ['rock', 'tag:id']

@@ -1,6 +1,6 @@
 """Tags a shard's tracks in a process that may crash or hang: only the track that caused it fails.
 
-This is no process pool: one process tags several tracks at once (decoding and the network side by side), each with its
+This is not a process pool: one process tags several tracks at once (decoding and the network side by side), each with its
 own time limit, and after a crash the tracks that were being decoded are tried again one by one.
 """
 
@@ -28,7 +28,7 @@ _START_SECONDS = 300.0
 _STARTS = 3
 _GRACE_SECONDS = 5.0  # the process stops a slow decoder itself; one that hangs is killed after this
 _GRACE_SHARE = 0.1
-_MOST_UNEXPLAINED_CRASHES = 2  # whose cause was not found; after that, each file is tagged alone
+_MOST_UNEXPLAINED_CRASHES = 2  # crashes without a known cause; after that, each file is tagged alone
 _EXIT_SECONDS = 1.0
 _POLL_SECONDS = 0.5
 _POLL_WAITING_SECONDS = 0.01
@@ -41,12 +41,12 @@ class Files(Protocol):
         """The file of a track, why there is none, or None: not yet. Asked in order, and again after a crash."""
 
     def drop(self, number: int) -> None:
-        """The track is settled, and its file needed no more."""
+        """The track is settled, and its file is no longer needed."""
 
 
 @dataclass(frozen=True)
 class _WorkerDeath:
-    """How a process ended, and the tracks that may have done it."""
+    """How a process ended, and the tracks that may have caused it."""
 
     how: str
     suspects: list[int]
@@ -135,7 +135,7 @@ class WorkerSupervisor:
     def _tag_with_worker(
         self, files: Files, numbers: list[int], results: dict[int, TrackScores]
     ) -> _WorkerDeath | None:
-        """Tag with one process. None where it came to the end, else how it died; its results so far are kept."""
+        """Tag with one process. None if it finished, else how it died; its results so far are kept."""
         connection = self._started()
         waiting, in_flight, asked = deque(numbers), dict[int, float](), False
         try:
@@ -220,7 +220,7 @@ class WorkerSupervisor:
     def _end(self, *, kill: bool = False) -> str:
         """End the process, if it has not ended; how it ended by itself.
 
-        Not by closing the connection: it would take its scratch folder along, which the next one needs.
+        Not by closing the connection: that would remove its scratch folder, which the next one needs.
         """
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -36,7 +36,7 @@ class Tally:
         n_rows_kept, n_rows_done: whose results were there before, and those of this run.
         n_failed_kept, n_failed: of these, those that failed.
         n_shards, n_shards_kept, n_shards_done: the same for shards.
-        n_stale: shards moved away, whose rows the manifest has no more.
+        n_stale: shards moved away, whose rows are no longer in the manifest.
         audio_seconds, core_seconds, cpu_seconds, bytes_read, bytes_written: of this run; see
             :class:`earmark.cluster.worker.Report`.
     """
@@ -63,7 +63,7 @@ class Tally:
 
     @property
     def core_hours_estimated(self) -> float | None:
-        """What all shards that were missing come to; None before the first is done."""
+        """Estimate for all shards that were missing; None before the first is done."""
         if not self.n_rows_done:
             return None
         return self.core_hours * (self.n_rows - self.n_rows_kept) / self.n_rows_done
@@ -76,7 +76,7 @@ class TaggingProgress(Protocol):
         """The manifest was read and compared with the results that exist."""
 
     def connected(self, n_workers: int) -> None:
-        """The cluster is connected, which can run so many workers."""
+        """The cluster is connected, and can run this many workers."""
 
     def shard(self, report: Report, tally: Tally) -> None:
         """A shard is done, and counted."""
@@ -104,9 +104,9 @@ class TagJob:
         windows, damaged, embeddings: as for :class:`earmark.tagging.tagger.Tagger`.
         shard_rows: tracks of a shard, about.
         timeout_seconds: a track that takes longer, to fetch or to tag, is cut off.
-        workers: so many at most; None for as many as the cluster can run.
+        workers: at most; None for as many as the cluster can run.
         cores: of each worker.
-        retry_failed: make the shards anew in which a track failed.
+        retry_failed: remake the shards in which a track failed.
 
     Raises:
         ConfigError: numbers out of range, all at once.
@@ -143,13 +143,13 @@ def tag_manifest(job: TagJob, progress: TaggingProgress | None = None) -> Tally:
     """Tag all tracks of a manifest, with all machines of a cluster.
 
     What is there already is kept: shards are named after their rows, the model and the settings. The same call again
-    goes on where the first was stopped.
+    continues where the first was stopped.
 
     Returns:
-        What it came to, with what earlier runs had made.
+        The counts, including what earlier runs had made.
 
     Raises:
-        ConfigError: a manifest, a folder or settings that cannot be used so.
+        ConfigError: a manifest, a folder or settings that cannot be used.
         ModelError: there is no such model.
         DataError: the manifest, the store or the cluster cannot be used. What is finished is kept.
     """
@@ -220,7 +220,7 @@ def _tally(store: Store, plan: Plan) -> Tally:
 
 
 def _make_all(todo: list[Todo], store: Store, run: str, job: TagJob, tally: Tally, progress: TaggingProgress) -> None:
-    """Have all shards made. Those that were lost with their machine are asked for again."""
+    """Have all shards made. Those that were lost with their machine are requested again."""
     while todo:
         done = set()
         for report in _reports(todo, store, run, job, progress):
@@ -235,7 +235,7 @@ def _make_all(todo: list[Todo], store: Store, run: str, job: TagJob, tally: Tall
                 f"{len(todo)} shards could not be made: their workers died again and again (out of memory?)"
             )
         if todo:
-            progress.note(f"{len(todo)} shards were lost with their workers, and are made anew")
+            progress.note(f"{len(todo)} shards were lost with their workers, and are made again")
 
 
 def _count(report: Report, tally: Tally) -> None:
@@ -278,7 +278,7 @@ def _reports(todo: list[Todo], store: Store, run: str, job: TagJob, progress: Ta
 
 
 def _move_stale(store: Store, plan: Plan) -> int:
-    """Shards of rows that the manifest has no more: out of the way of who reads all shards."""
+    """Move shards whose rows are no longer in the manifest out of the way of readers."""
     wanted = {*plan.kept, *(one.name for one in plan.todo)}
     stale = [name for name in store.sizes() if is_shard(name) and name not in wanted]
     for name in stale:

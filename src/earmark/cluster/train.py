@@ -1,4 +1,4 @@
-"""Training on a cluster: Ray Train starts the processes and starts them again; the run itself is `earmark.training`'s."""
+"""Training on a cluster: Ray Train starts and restarts the processes; the run itself is `earmark.training`'s."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from earmark.training.sections import Recipe
 _log = logging.getLogger("earmark.training")
 
 _MESSAGES_EVERY_SECONDS = 0.3
-_PLACING_SECONDS = "15"  # Ray may still count the cores of a machine that was just lost: then it must ask anew
+_PLACING_SECONDS = "15"  # Ray may still count the cores of a machine that was just lost: then it must ask again
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ClusterTrainingResult:
     """What a run came to; see :class:`earmark.training.run.TrainingResult`.
 
     Attributes:
-        checkpoint: where the best weights and their card lie, a path or URI.
+        checkpoint: where the best weights and their card are, a path or URI.
         best_epoch, selection, history, resumed_after: see there.
     """
 
@@ -74,7 +74,7 @@ def train(
             ``earmark train`` leaves.
         resume: continue the run in this folder; where there is none, start a fresh one.
         workers: processes that train together, each on a GPU of its own where there are GPUs.
-        min_workers: go on with so few where machines are lost, until others come; None waits for all.
+        min_workers: continue with so few where machines are lost, until others come; None waits for all.
         cores: CPU cores of each worker.
         device: "cpu", "cuda", or "auto" for "cuda" where the cluster has GPUs.
         shards: that `earmark data prepare` or `earmark cluster prepare` has made, a path that all machines see or the
@@ -91,7 +91,7 @@ def train(
     _check(recipe, workers, min_workers, cores, device, max_failures)
     store = store_at(out)
     if not resume and store.exists(RECIPE_NAME):
-        raise ConfigError(f"{store}: a run lies there; go on with it by --resume, or choose another place")
+        raise ConfigError(f"{store}: a run is already there; continue it with --resume, or choose another place")
     assert recipe.data.root is not None
     dataset = chosen_clips(
         load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol, **recipe.data.options), recipe
@@ -123,7 +123,7 @@ def train(
 def _check(recipe: Recipe, workers: int, min_workers: int | None, cores: int, device: str, max_failures: int) -> None:
     problems = []
     if recipe.data.root is None:
-        problems.append("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
+        problems.append("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
     if recipe.model.members and any(not Path(folder).is_absolute() for folder in recipe.model.members):
         problems.append("model.members: must be absolute paths that all machines see")
     if device not in ("auto", "cpu", "cuda"):
@@ -140,7 +140,7 @@ def _check(recipe: Recipe, workers: int, min_workers: int | None, cores: int, de
 
 
 class _Messages:
-    """An actor beside the driver: what the first worker tells until the driver asks."""
+    """An actor beside the driver: keeps what the first worker reports until the driver asks."""
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
@@ -220,11 +220,11 @@ class _Run:
         reason = self.failed or "; ".join(
             f"worker {rank}: {_last_line(cause)}" for rank, cause in sorted(causes.items())
         )
-        return f"{self.store}: the workers were lost or failed too often ({reason}); go on with --resume"
+        return f"{self.store}: the workers were lost or failed too often ({reason}); continue with --resume"
 
     @contextmanager
     def _receiving(self, ray: Any, messages: Any) -> Iterator[None]:
-        """Pass on what the workers tell, from a thread beside the one that waits for the end."""
+        """Pass on what the workers report, from a thread beside the one that waits for the end."""
         over = threading.Event()
 
         def receive() -> None:

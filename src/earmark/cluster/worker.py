@@ -163,7 +163,7 @@ class ShardWorker:
             try:
                 return Report(todo.name, kept=True, **shard_counts(store, todo.name, size))
             except ValueError:
-                logger.warning("%s is damaged, and is made anew", store.at(todo.name))
+                logger.warning("%s is damaged, and is made again", store.at(todo.name))
         rows = _retried(lambda: read_plan(store, todo.plan, todo.group))
         assert self._scratch is not None
         before = self._supervisor.cpu_seconds

@@ -1,1 +1,1 @@
-"""What both halves rest on: errors, cards, vocabularies, files, and tables as data. Imports nothing else of earmark."""
+"""What both halves share: errors, cards, vocabularies, files, and tables as data. Imports nothing else of earmark."""

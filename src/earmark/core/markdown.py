@@ -1,4 +1,4 @@
-"""Markdown pages from Jinja2 templates, which lie beside the modules that fill them in."""
+"""Markdown pages from Jinja2 templates, which are beside the modules that fill them in."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _place(error: BaseException, path: Path) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """What the last line of the traceback says; errors of earmark speak for themselves."""
+    """What the last line of the traceback says; errors of earmark are given without their type."""
     if isinstance(error, EarmarkError):
         return str(error)
     return traceback.format_exception_only(error)[-1].strip()

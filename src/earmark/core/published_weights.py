@@ -17,7 +17,7 @@ class PublishedWeights:
     """One published file of weights.
 
     Attributes:
-        name: how the model is asked for, e.g. ``earmark models pull NAME``.
+        name: how users name the model, e.g. ``earmark models pull NAME``.
         file_name: as we name the file; its own project may name all its files alike.
         file_format: :data:`KERAS` or :data:`PYTORCH`.
         sha256: of the file, hexadecimal.
@@ -93,7 +93,7 @@ _BENCHMARK = f"{_RAW}/philtgun/music-tagging-benchmark/e8f5b2e64b9ef8f255ae57455
 
 
 def _keras(network: str, data: str, sha256: str, size_bytes: int) -> PublishedWeights:
-    """A file of musicnn_keras: musicnn's own weights, converted. 187 frames of 256 samples lie between windows."""
+    """A file of musicnn_keras: musicnn's own weights, converted. Windows are 187 frames of 256 samples apart."""
     vocabulary, dataset, protocol, citation = _DATASETS[data]
     file_name = f"{data.upper()}_{network}.h5"
     return PublishedWeights(

@@ -39,9 +39,9 @@ class LogMelConfig:
         n_fft: samples in a frame, even. The spectrum has n_fft // 2 + 1 bins.
         hop_samples: distance of frame starts.
         n_mels: number of mel bands.
-        window_samples: length of the Hann window (periodic), even, centred in the frame; None stands for n_fft.
+        window_samples: length of the Hann window (periodic), even, centred in the frame; None means n_fft.
         f_min_hz: lower end of the lowest band.
-        f_max_hz: upper end of the highest band; None stands for half the sample rate.
+        f_max_hz: upper end of the highest band; None means half the sample rate.
         mel_scale: "slaney" (linear below 1 kHz, librosa's) or "htk" (2595 log10(1 + f / 700), torchaudio's).
         norm: "slaney" (each band has unit area over frequency in Hz) or None (each band peaks at 1).
         power: 1.0 for magnitudes, 2.0 for power, taken before the mel bands.

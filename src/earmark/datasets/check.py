@@ -31,7 +31,7 @@ class CheckReport:
     Attributes:
         dataset, protocol: what was checked.
         decoded: whether the audio was decoded; if not, only what needs no decoding is known.
-        min_seconds: clips below it are too short; None: not asked for.
+        min_seconds: clips below it are too short; None: not checked.
         missing: clip -> the path at which there is no file.
         unreadable: clip -> why it cannot be decoded.
         too_short: clip -> its length in seconds.

@@ -11,7 +11,7 @@ Two layouts are read:
 
 Two protocols, never to be compared with each other:
     artist-disjoint     the split that tracks.csv names; no artist is in two splits. Only the tracks layout has it.
-    random-by-track     60 / 15 / 25 songs of each genre for train / validation / test, drawn once and for all from
+    random-by-track     60 / 15 / 25 songs of each genre for train / validation / test, fixed, drawn from
                         genre and number. **Artists are in several splits**, so scores are too high: a network may know
                         the artist. It is what the public layout, which names no artists, allows.
 """
@@ -104,7 +104,7 @@ def emotify(root: Path, protocol: str | None = None) -> Dataset:
             )
         clips = _read_public(root)
     else:
-        raise DataError(f"{root}: holds neither tracks.csv nor data.csv; emotify wants {INFO.description}")
+        raise DataError(f"{root}: has neither tracks.csv nor data.csv; emotify needs {INFO.description}")
     return Dataset("emotify", protocol, vocabulary(), tuple(clips), INFO)
 
 

@@ -2,7 +2,7 @@
 
 Layout
     annotations_final.csv       one row per clip: clip_id, 188 tags as 0 or 1, mp3_path. Required.
-    clip_info_final.csv         whose clips they are: artist, album, track, title. Without it songs are inferred from file
+    clip_info_final.csv         artist, album, track and title of the clips. Without it songs are inferred from file
                                 names, and artists are not known.
     0 .. f                      sixteen folders of MP3 files, in the root, in mp3/ or in audio/.
     splits/                     published lists, for those who have them; they may also be in the root. mtat-lee:
@@ -10,7 +10,7 @@ Layout
                                 test_gt_mtt.tsv. Lists that are not the published ones are refused.
 
 Tags
-    The 50 with most clips in annotations_final.csv, most first; of two with as many, the one whose column comes first.
+    The 50 with most clips in annotations_final.csv, most first; ties are in the order of the columns.
     Synonyms (beat and beats) are not merged: no paper except perhaps bristol merged them.
 
 Protocols, each with its own scores, never to be compared with each other; see :mod:`earmark.datasets.mtat_protocols`
@@ -102,7 +102,7 @@ def magnatagatune(root: Path, protocol: str | None = None) -> Dataset:
     known = find_protocol(protocol or PROTOCOLS[0].protocol.name)
     path = root / ANNOTATIONS_NAME
     if not path.is_file():
-        raise DataError(f"{path}: no such file; magnatagatune wants {INFO.description}; it is at {INFO.url}")
+        raise DataError(f"{path}: no such file; magnatagatune needs {INFO.description}; it is at {INFO.url}")
     annotations = read_annotations(path)
     folder = audio_folder(root)
     columns = annotations.most_frequent(N_TAGS)

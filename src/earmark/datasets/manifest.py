@@ -15,7 +15,7 @@ Kinds and categories
     ``rock [genre]``. Where no kind is given, a column is of kind classification if all its values are 0 or 1, and of
     kind regression otherwise. Where no category is given, it is "other".
 
-Order of the tags: those of the lists by name, then the columns as they stand.
+Order of the tags: those of the lists by name, then the columns in their order.
 
 All problems of a table are reported at once, each with its line.
 """

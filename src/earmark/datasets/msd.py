@@ -115,7 +115,7 @@ def msd(root: Path, protocol: str | None = None) -> Dataset:
         read = cals_entries(root, len(tags))
         if read is not None:
             return _dataset(root, CALS.name, tags, *read)
-    raise DataError(f"{root}: no lists of {protocol or 'msd-lee or msd-cals'} there; msd wants {INFO.description}")
+    raise DataError(f"{root}: no lists of {protocol or 'msd-lee or msd-cals'} there; msd needs {INFO.description}")
 
 
 def _dataset(root: Path, protocol: str, tags: Vocabulary, entries: list[Entry], labels: dict[str, Labels]) -> Dataset:

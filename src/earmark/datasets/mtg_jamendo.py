@@ -52,7 +52,7 @@ INFO = DatasetInfo(
     licence="audio under Creative Commons licences, each track its own (audio_licenses.txt); metadata CC BY-NC-SA 4.0",
     url="https://mtg.github.io/mtg-jamendo-dataset/",
     protocols=tuple(
-        Protocol(f"{subset}-split{n}", f"{words}, split {n} of 5; no artist is meant to be in two of its parts")
+        Protocol(f"{subset}-split{n}", f"{words}, split {n} of 5; no artist should be in two of its parts")
         for subset, (_, words) in SUBSETS.items()
         for n in range(N_SPLITS)
     ),
@@ -105,7 +105,7 @@ def mtg_jamendo(root: Path, protocol: str | None = None) -> Dataset:
     folder = root / "data" / "splits" / f"split-{split}"
     files = {part: folder / f"{SUBSETS[subset][0]}-{part}.tsv" for part in SPLITS}
     missing = [f"no file {path}" for path in files.values() if not path.is_file()]
-    raise_problems(f"{root}: lists of {protocol} are missing; mtg_jamendo wants {INFO.description}", missing)
+    raise_problems(f"{root}: lists of {protocol} are missing; mtg_jamendo needs {INFO.description}", missing)
     tracks: list[_Track] = []
     problems: list[str] = []
     seen: dict[str, str] = {}

@@ -75,5 +75,5 @@ def load_dataset(name: str, root: str | Path, protocol: str | None = None, **opt
         raise ConfigError(f"dataset {name!r} has no option {', '.join(unknown)}; it has: {', '.join(known) or 'none'}")
     root = Path(root)
     if not root.exists():
-        raise DataError(f"{root}: does not exist; dataset {name!r} wants {entry.info.description}")
+        raise DataError(f"{root}: does not exist; dataset {name!r} needs {entry.info.description}")
     return entry.reader(root, protocol, **options)

@@ -3,7 +3,7 @@
 Some split lists of the Million Song Dataset were published as pickles, and a pickle may name any function of any
 module to be called. Six names are allowed here, those by which NumPy writes arrays and numbers; any other is refused
 before anything is imported. NumPy's own functions are not called: a forged state of a ``dtype`` makes NumPy take any
-bytes for addresses of objects. Each name stands for a function below, which makes arrays of numbers and nothing else.
+bytes for addresses of objects. Each name is mapped to a function below, which makes arrays of numbers and nothing else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tables: CSV, TSV, JSON Lines and Parquet, whole, row by row, or as an Arrow table.
 
-CSV and TSV give text; JSON Lines and Parquet give what they hold (numbers, lists, None). Text is UTF-8, with or without
+CSV and TSV give text; JSON Lines and Parquet give typed values (numbers, lists, None). Text is UTF-8, with or without
 a byte order mark; CSV and TSV begin with a header; white space around column names and empty lines do not count.
 """
 

@@ -30,7 +30,7 @@ GAIN_PROBABILITY = 0.6
 CODEC_PROBABILITY = 0.25
 
 _CODECS = {"mp3": ("libmp3lame", (24, 32, 48, 64)), "ogg": ("libopus", (12, 16, 24, 32))}
-"""Container -> encoder and its bit rates in kbit/s, all low: high ones can hardly be heard at 16 kHz."""
+"""Container -> encoder and its bit rates in kbit/s, all low: high ones are hardly audible at 16 kHz."""
 _FRAME_SAMPLES = 4096
 
 

@@ -133,7 +133,7 @@ def calibrate_student(
     left_out = noisy_tags(agreement[HELD_OUT], labelled[HELD_OUT], union, least_correlation)
     kept = tuple(tag for tag in names if tag not in left_out)
     if not kept:
-        raise ConfigError(f"{checkpoint}: no tag can be told from noise; train longer, or on more music")
+        raise ConfigError(f"{checkpoint}: no tag can be distinguished from noise; train longer, or on more music")
 
     # The reference is that of the teachers which labelled the training set, on their scale.
     fusion, teachers = training_fusion(sets)

@@ -115,7 +115,7 @@ def choose_thresholds(holds: npt.NDArray[np.bool_], scores: Doubles) -> Doubles:
     """(n_tags,) the lowest of :data:`THRESHOLDS` with a precision of at least :data:`LEAST_PRECISION`.
 
     Scores are those of clips by maps that were fitted without them. A tag predicted for fewer than five clips keeps the
-    lowest threshold: nothing speaks against its calibration.
+    lowest threshold: there is no evidence against its calibration.
     """
     out = []
     for positive, score in zip(holds.T, scores.T, strict=True):

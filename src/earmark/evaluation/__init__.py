@@ -1,4 +1,4 @@
-"""A dataset and a model in; scores, figures and a report out. Through the Tagger: the score is the one a user gets."""
+"""Evaluate a model on a dataset: scores, figures and a report. It uses the Tagger, so the scores are those that users get."""
 
 from earmark.evaluation.compare import Comparison, compare
 from earmark.evaluation.report import Report

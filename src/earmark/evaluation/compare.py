@@ -1,4 +1,4 @@
-"""Two models on the same clips: which is better, by how much, and how sure is that?"""
+"""Compare two models on the same clips: which is better, by how much, and how certain that is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Gap:
         metric: one of those of scores, see :func:`earmark.metrics.list_metrics`.
         tag: a tag's name, or None for the macro mean over the tags where both are defined.
         a, b: the metric, mean over runs; None where undefined.
-        difference: b minus a; whether more is better, says :func:`earmark.metrics.metric_info`.
+        difference: b minus a; see :func:`earmark.metrics.metric_info` for whether more is better.
         low, high: ends of its interval; None where undefined.
     """
 
@@ -57,7 +57,7 @@ class Comparison:
         n_runs_a, n_runs_b: runs (trainings that differ in their seed) of each; where more than one, the bootstrap
             draws runs, too.
         gaps: for each metric the macro mean, then every tag.
-        undefined: metric -> tags that are in no mean, for one side or both have no such metric.
+        undefined: metric -> tags that are left out of the means, because the metric is undefined on one side or both.
         dataset, protocol, split: of all tables.
         resampled: what the bootstrap drew: "artist", "song" or "clip".
         n_clips, n_groups, n_resamples, level, seed: of the bootstrap.
@@ -87,7 +87,7 @@ class Comparison:
         raise KeyError((metric, tag))
 
     def sentence(self, metric: str, tag: str | None = None) -> str:
-        """The verdict in words, e.g. "B is better by 0.0120 [0.0030, 0.0210]"."""
+        """The verdict as text, e.g. "B is better by 0.0120 [0.0030, 0.0210]"."""
         gap = self.find(metric, tag)
         if gap.difference is None or gap.low is None or gap.high is None:
             return "undefined"
@@ -193,7 +193,7 @@ def compare(
 
 
 def differences(one: ScoreTable, other: ScoreTable, name: str, other_name: str) -> list[str]:
-    """Why these two tables cannot be compared, a line each; empty where they can."""
+    """Why these two tables cannot be compared, one line each; empty where they can."""
     lines = [
         f"{word}: {name} is of {getattr(one, word)!r}, {other_name} of {getattr(other, word)!r}"
         for word in ("dataset", "protocol", "split")
@@ -220,7 +220,7 @@ def _kinds(table: ScoreTable) -> list[str]:
 
 
 def one_sided(what: str, one: Sequence[str], other: Sequence[str], name: str, other_name: str) -> list[str]:
-    """Which clips or tags are in only one of two tables, in words."""
+    """Text: which clips or tags are in only one of two tables."""
     lines = []
     for mine, theirs, here, there in ((one, other, name, other_name), (other, one, other_name, name)):
         known = set(theirs)
@@ -240,7 +240,7 @@ def _aligned(first: ScoreTable, table: ScoreTable, *, labels: bool = False) -> F
 
 
 def _twice(scores: list[Floats], called: list[str]) -> list[str]:
-    """Runs of one side that have the very same scores: one file named twice would pass for a second training."""
+    """Runs of one side with exactly the same scores: one file named twice would count as a second training."""
     return [
         f"{called[i]} and {called[j]} have the very same scores: name each run once"
         for j in range(len(scores))

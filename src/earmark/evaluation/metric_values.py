@@ -1,4 +1,4 @@
-"""The figures of one metric: of every tag, of means over tags, of clips, and of knowing nothing."""
+"""The values of one metric: of every tag, of means over tags, of clips, and of a model that knows nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_CLIPS = 10
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the ends of its interval; None where undefined or not resampled."""
+    """A value and the ends of its interval; None where undefined or not resampled."""
 
     value: float | None
     low: float | None = None
@@ -59,7 +59,7 @@ class ClipValues:
     """One metric of single clips.
 
     Attributes:
-        n_clips: clips where it is defined: that have some of the tags, and not all.
+        n_clips: clips where it is defined: those with some but not all of the tags.
         best, worst: up to ten clips with their figures, from the end; ties in the order of the clips.
     """
 
@@ -85,7 +85,7 @@ def tag_values(name: str, labels: Floats, scores: Floats, draw: Bootstrap | None
 def averages_of(
     name: str, labels: Floats, scores: Floats, of_tags: TagValues, draw: Bootstrap | None
 ) -> dict[str, Interval]:
-    """Macro, micro and, but for RMSE, weighted by positives."""
+    """Macro, micro and, except for RMSE, weighted by positives."""
     drawn = of_tags.intervals
     macro_ends = (drawn.macro_low, drawn.macro_high) if drawn else (math.nan, math.nan)
     averages = {"macro": _figure(metrics.macro(of_tags.values).value, *macro_ends)}
@@ -130,7 +130,7 @@ def clip_values(
 def baselines_of(
     name: str, names: list[str], labels: Floats, train_labels: npt.NDArray[np.float32] | None
 ) -> dict[str, float]:
-    """What knowing nothing scores, by tag and (key "") as the mean over tags."""
+    """The score of a model that knows nothing, by tag and (key "") as the mean over tags."""
     values = metrics.metric_info(name).chance_levels(labels, train_labels)
     if values is None:
         return {}

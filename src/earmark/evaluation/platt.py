@@ -1,5 +1,5 @@
-"""Calibration fitted on held-out clips: two numbers a tag on the logit of its score (Platt 1999; Guo et al. 2017,
-section 4.1), as a model's card keeps them.
+"""Calibration fitted on held-out clips: two numbers per tag on the logit of its score (Platt 1999; Guo et al. 2017,
+section 4.1), as stored in a model's card.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_CLIPS = 10
 """So many labelled clips with a tag, and so many without it, are needed to fit its map."""
 
 LEAST_SLOPE = 0.05
-"""Of tags whose scores say nothing, or the opposite: calibrated, they all lie near the tag's share of the clips."""
+"""For tags whose scores are uninformative or inverted: calibrated, they are all near the tag's share of the clips."""
 
 _STEPS = 100
 
@@ -30,7 +30,7 @@ class Calibration:
 
     Attributes:
         maps: tag name -> its map.
-        notes: tags without a map, and tags whose scores tell nothing, one line each.
+        notes: tags without a map, and tags whose scores are uninformative, one line each.
     """
 
     maps: dict[str, Platt]
@@ -49,8 +49,8 @@ def fit_platt(
     Args:
         labels: ``(n_clips,)`` 0 or 1, or shares between; NaN for clips that are not labelled.
         scores: ``(n_clips,)`` 0..1.
-        usual: the map of a tag of which nothing is known, e.g. that of all tags together. The fit is then the most
-            likely map when those of tags lie around it, normally distributed: few labels move it little. They are not
+        usual: the map of a tag about which nothing is known, e.g. that of all tags together. The fit is then the most
+            likely map when those of tags are normally distributed around it: few labels move it little. They are not
             smoothed.
         deviations: of slope and offset around ``usual``, above 0.
 
@@ -90,7 +90,7 @@ def _descend(
 ) -> npt.NDArray[np.float64]:
     """Newton's method for a logistic regression on columns ``(n_weights, n)``, with halved steps where it overshoots.
 
-    ``precisions`` (n_weights,): weights are drawn to 0, as if they were normally distributed around it.
+    ``precisions`` (n_weights,): weights are pulled towards 0, as if they were normally distributed around it.
     """
     weights = np.zeros(len(columns))
     pull = np.broadcast_to(np.asarray(precisions, np.float64), weights.shape)
@@ -116,7 +116,7 @@ def _descend(
 
 
 def fit_calibration(table: ScoreTable, *, least_clips: int = LEAST_CLIPS) -> Calibration:
-    """A map for each classification tag with enough labels. The clips should be none that the model was trained on.
+    """A map for each classification tag with enough labels. The model should not have been trained on these clips.
 
     Raises:
         ConfigError: least_clips below 1.
@@ -137,14 +137,16 @@ def fit_calibration(table: ScoreTable, *, least_clips: int = LEAST_CLIPS) -> Cal
             continue
         maps[name] = fit_platt(y, table.scores[:, i])
         if maps[name].slope <= LEAST_SLOPE:
-            notes.append(f"{name}: its scores tell nothing here; calibrated, they all lie near {n_with / len(y):.2f}")
+            notes.append(
+                f"{name}: its scores are uninformative here; calibrated, they are all near {n_with / len(y):.2f}"
+            )
     return Calibration(maps, tuple(notes))
 
 
 def calibrated_card(
     card: ModelCard, table: ScoreTable, *, refit_thresholds: bool = False, least_clips: int = LEAST_CLIPS
 ) -> tuple[ModelCard, tuple[str, ...]]:
-    """A card whose scores mean what they say, and what a reader should know of the fit, one line each.
+    """A card with calibrated scores, and notes on the fit, one line each.
 
     Args:
         card: of the model; where it is calibrated already, the new maps come after the old ones.

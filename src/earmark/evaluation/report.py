@@ -1,9 +1,9 @@
-"""Figures of a scores table, with intervals, as data and as JSON; :mod:`earmark.evaluation.report_page` makes a page of them.
+"""Metrics of a scores table, with intervals, as data and as JSON; :mod:`earmark.evaluation.report_page` makes a page of them.
 
 For classification tags ROC-AUC and PR-AUC, and with thresholds precision, recall and F1; for regression tags RMSE, the
 square root of the mean squared error. Of each: every tag, the macro mean over tags, the mean weighted by positives,
-micro (all clip-tag pairs as one) and the mean over clips. A tag with one class only is undefined: it is listed, and no
-mean counts it.
+micro (over all clip-tag pairs) and the mean over clips. A tag with one class only is undefined: it is listed, and left out of
+all means.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Report:
             tag's mean over the training clips (absent without training clips). Key: metric name, then tag ("" = macro).
         undefined: metric name -> tags for which it is undefined.
         counts: tag -> clips labelled for it, and for classification tags how many of them have it.
-        thresholds: tag -> score from which it was said to hold; empty where none were given.
-        thresholds_from: whose these are, in words.
-        resampled: what the bootstrap drew, e.g. "artist", "song" or "clip"; None where it drew nothing, there being but
-            one, or no resamples wanted.
+        thresholds: tag -> score from which it was predicted; empty where none were given.
+        thresholds_from: where they come from, as text.
+        resampled: what the bootstrap drew, e.g. "artist", "song" or "clip"; None where there were no resamples, or only
+            one group.
         n_groups, n_resamples, level, seed: of the bootstrap.
         thin: tags with one class only in some resamples, and in how many; these do not count in the interval.
         about: model, dataset and versions, as the run gives them.
@@ -133,11 +133,11 @@ def make_report(
     Args:
         table: labels and scores.
         train_labels: (n_train_clips, n_tags) of the same tags, for the baseline of the regression tags.
-        thresholds: tag -> score from which it is said to hold, for precision, recall and F1 of these tags.
-        thresholds_from: whose they are, in words.
+        thresholds: tag -> score from which it is predicted, for precision, recall and F1 of these tags.
+        thresholds_from: where they come from, as text.
         groups: what the bootstrap draws, see :meth:`ScoreTable.groups`; or a word for it and the group of each clip.
         n_resamples, level, seed: of the bootstrap, see :func:`earmark.metrics.bootstrap`; no resamples, no intervals.
-        about, warnings: put into the report as they are.
+        about, warnings: copied into the report.
 
     Raises:
         DataError: labels or scores out of range; groups not known for all clips.
@@ -211,7 +211,7 @@ def make_report(
 def best_thresholds(table: ScoreTable) -> dict[str, float]:
     """For each classification tag the score with the highest F1 on these clips, where it is defined.
 
-    Make them of validation scores: thresholds chosen on the clips that are measured flatter.
+    Make them of validation scores: thresholds chosen on the measured clips give results that are too good.
     """
     places = list(table.vocabulary.indices("classification"))
     if not places:

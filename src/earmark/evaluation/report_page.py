@@ -37,7 +37,7 @@ def to_markdown(report: Report) -> str:
 
 
 def to_lines(report: Report, *, per_tag: bool = False) -> list[str]:
-    """The report for a terminal: the means, and each tag if wished."""
+    """The report for a terminal: the means, and each tag if requested."""
     lines = []
     for name, averages in report.averages.items():
         for key, figure in averages.items():
@@ -70,7 +70,7 @@ def title(report: Report) -> str:
 
 
 def bootstrap_line(report: Report) -> str:
-    """What the intervals are, in a sentence."""
+    """A sentence about the intervals."""
     if report.n_resamples == 0:
         return "No intervals: none were wanted."
     if report.resampled is None:
@@ -82,7 +82,7 @@ def bootstrap_line(report: Report) -> str:
 
 
 def _sizes(report: Report, name: str) -> dict[str, str]:
-    """How many tags or clips are in the means of a metric, in words."""
+    """Text: how many tags or clips are in the means of a metric."""
     sizes = {"macro": f" ({len(_tags(report, name)) - len(report.undefined[name])} tags)"}
     if name in report.clips:
         sizes["clip"] = f" ({report.clips[name].n_clips} clips)"

@@ -21,7 +21,7 @@ class Grid:
 
     Attributes:
         clips, tags: in the order in which they first appear.
-        problems: what the methods found wrong, a line each; they go on, so that all can be said at once.
+        problems: what the methods found wrong, one line each; they continue, so that all can be reported at once.
 
     Raises:
         DataError: pairs that are there twice or not at all, or rows without clip or tag.

@@ -58,11 +58,11 @@ def evaluate(
         dataset: labelled clips under a protocol.
         out: folder; made where missing, older files in it are replaced.
         split: which clips.
-        thresholds: tag -> score from which it is said to hold; None for those of the model's card.
-        thresholds_from: whose they are, in words.
+        thresholds: tag -> score from which it is predicted; None for those of the model's card.
+        thresholds_from: where they come from, as text.
         groups: what the bootstrap draws, see :meth:`ScoreTable.groups`.
         n_resamples, seed: of the bootstrap behind the intervals.
-        jobs: files side by side; None for one a core.
+        jobs: files side by side; None for one per core.
         on_done: called with how many clips are done and how many there are.
 
     Raises:
@@ -71,7 +71,7 @@ def evaluate(
     """
     tagger = model if isinstance(model, Tagger) else load_model(model)
     clips = dataset.split(split)
-    # What cannot be drawn is said before hours of listening, not after.
+    # What cannot be drawn is reported before hours of tagging, not after.
     grouped([c.clip_id for c in clips], [c.artist for c in clips], [c.song for c in clips], groups)
     started = time.monotonic()
     table = score_dataset(tagger, dataset, split=split, jobs=jobs, on_done=on_done)
@@ -122,10 +122,10 @@ def _about(card: ModelCard, dataset: Dataset, table: ScoreTable, seconds: float)
 
 
 def _warnings(card: ModelCard, dataset: Dataset, split: str) -> tuple[str, ...]:
-    """What makes these scores flatter, as far as card and dataset tell."""
+    """What makes these scores optimistic, as far as card and dataset show."""
     warnings = []
     if split == "train":
-        warnings.append("These are training clips: the scores say what was learned by heart, not what is known.")
+        warnings.append("These are training clips: the scores show what was memorised, not what was learned.")
     elif split == "validation":
         warnings.append("These are validation clips: if the model was chosen on them, the scores flatter.")
     warnings += [*leak_warnings(dataset), *dataset.notes]

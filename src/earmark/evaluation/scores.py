@@ -57,9 +57,9 @@ class ScoreTable:
         clips: (n_clips,) ids.
         artists, songs: (n_clips,) None where not known.
         labels: (n_clips, n_tags), NaN where not labelled.
-        scores: (n_clips, n_tags), 0..1 from our own models; any finite numbers in tables of others.
-        dataset, protocol, split, model: names; empty where a table of others does not say.
-        warnings: what the Tagger said of single files, one line each; not kept in the file.
+        scores: (n_clips, n_tags), 0..1 from our own models; any finite numbers in other programs' tables.
+        dataset, protocol, split, model: names; empty where another program's table does not say.
+        warnings: the Tagger's warnings about single files, one line each; not kept in the file.
     """
 
     vocabulary: Vocabulary
@@ -82,7 +82,7 @@ class ScoreTable:
 
         Raises:
             ConfigError: another word.
-            DataError: artists (songs) are asked for and not known for every clip.
+            DataError: artists (songs) are requested but not known for every clip.
         """
         return grouped(self.clips, self.artists, self.songs, by)
 
@@ -172,7 +172,7 @@ def score_table(table: Any, where: str) -> ScoreTable:
 
 
 def value_problems(vocabulary: Vocabulary, clips: Sequence[str], labels: Floats, scores: Floats) -> list[str]:
-    """What is wrong with labels and scores of these tags, a line a tag."""
+    """What is wrong with labels and scores of these tags, one line per tag."""
     problems = []
     for i, tag in enumerate(vocabulary):
         y, s = labels[:, i], scores[:, i]

@@ -1,4 +1,4 @@
-"""A model listens to the clips of a dataset: the scores table."""
+"""Score the clips of a dataset with a model: the scores table."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def score_dataset(
         tagger: the model.
         dataset: labelled clips.
         split: which of them.
-        jobs: files side by side; None for one a core.
+        jobs: files side by side; None for one per core.
         on_done: called with how many clips are done and how many there are.
 
     Raises:
-        DataError: no such split, files missing, no shared tags, or files that cannot be listened to: all are named,
-            none is left out unseen.
+        DataError: no such split, files missing, no shared tags, or files that cannot be read: all are named,
+            none is left out silently.
     """
     clips = dataset.split(split)
     dataset.require_files(split)
@@ -65,7 +65,7 @@ def score_dataset(
             warnings += [f"{clips[place].clip_id}: {warning}" for warning in result.warnings]
         if on_done is not None:
             on_done(place + 1, len(clips))
-    raise_problems(f"{len(problems)} of {len(clips)} files cannot be listened to", problems)
+    raise_problems(f"{len(problems)} of {len(clips)} files cannot be read", problems)
     return ScoreTable(
         vocabulary,
         tuple(clip.clip_id for clip in clips),

@@ -1,7 +1,7 @@
-"""Score and label tables of others: CSV, TSV or Parquet, wide or long, matched by clip and tag.
+"""Score and label tables from other programs: CSV, TSV or Parquet, wide or long, matched by clip and tag.
 
 Wide: the first column names the clip, every other one is a tag. ``name [regression]`` makes it a tag of degrees. Columns
-called artist or song say whose the clip is; those of :data:`NOT_TAGS` and such that begin with # are no tags.
+called artist or song name the clip's artist or song; those of :data:`NOT_TAGS` and those that begin with # are not tags.
 Long: a row for each clip and tag, columns clip, tag and score or label, as in our own scores file.
 """
 
@@ -101,7 +101,7 @@ def read_matrix(path: str | Path, what: What) -> NamedMatrix:
 
 
 def match(scores: NamedMatrix, labels: NamedMatrix, *, allow_missing: bool = False) -> tuple[ScoreTable, list[str]]:
-    """Scores and labels of the same clips and tags, and what was left out, in words.
+    """Scores and labels of the same clips and tags, and a description of what was left out.
 
     Clips are matched by id and tags by name, whatever their order. A tag's kind is what the labels say, else what the
     scores say, else classification.
@@ -150,7 +150,7 @@ def match(scores: NamedMatrix, labels: NamedMatrix, *, allow_missing: bool = Fal
 
 
 def read_groups(path: str | Path, clips: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Whose each clip is, from a table of its own: the first column names the clip, another one its artist or song.
+    """Artist or song of each clip, from a separate table: the first column names the clip, another one its artist or song.
 
     Of several columns, artist is taken, else song.
 
@@ -165,7 +165,7 @@ def read_groups(path: str | Path, clips: Sequence[str]) -> tuple[str, tuple[str,
     first, *others = table.column_names
     by = next((name for name in ("artist", "song") if name in others), others[0] if len(others) == 1 else None)
     if by is None:
-        raise DataError(f"{path}: wants a column artist or song beside {first!r}; it has {', '.join(others) or 'none'}")
+        raise DataError(f"{path}: needs a column artist or song beside {first!r}; it has {', '.join(others) or 'none'}")
     ids, owners = (pc.cast(table[name], pa.string()).to_pylist() for name in (first, by))
     of_clip = dict(zip(ids, owners, strict=True))
     problems = [f"clip {clip!r} is there {n} times" for clip, n in Counter(ids).items() if n > 1]

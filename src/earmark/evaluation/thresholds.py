@@ -13,11 +13,11 @@ from earmark.evaluation.tables import read_score_table
 
 
 def read_thresholds(text: str, vocabulary: Vocabulary) -> tuple[dict[str, float], str]:
-    """Thresholds of a vocabulary's classification tags, and whose they are, in words.
+    """Thresholds of a vocabulary's classification tags, and where they come from, as text.
 
     Args:
-        text: a number for all tags; a card (.json); or a table with scores and labels, best of validation clips, whose
-            highest F1 decides.
+        text: a number for all tags; a card (.json); or a table with scores and labels, preferably of validation clips,
+            on which the highest F1 decides.
         vocabulary: the tags that are measured.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A checkpoint behind the same two things that an exported model has: a card, and windows in, probabilities out."""
+"""A checkpoint with the interface of an exported model: a card, and windows in, probabilities out."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _last_kernel(graph: onnx.GraphProto) -> onnx.NodeProto | None:
     weights = {item.name for item in graph.initializer if len(item.dims) >= 2}
     wanted = {OUTPUT_NAME}
     node: onnx.NodeProto
-    for node in reversed(graph.node):  # a graph's nodes stand in an order in which they can be run
+    for node in reversed(graph.node):  # a graph's nodes are in an order in which they can be run
         if wanted.intersection(node.output):
             if node.op_type in _KERNELS and node.input[1] in weights:
                 return node

@@ -7,6 +7,13 @@ needs neither torch nor a network.
 
 from __future__ import annotations
 
-from earmark.importers.registry import list_importers, register_importer
+from earmark.importers.registry import IMPORTERS, register_importer
 
 __all__ = ["list_importers", "register_importer"]
+
+
+def list_importers() -> list[str]:
+    """Names of all importers, sorted. Imports torch, which earmark's own importers need."""
+    from earmark.importers import detect_format  # noqa: F401  registers them
+
+    return IMPORTERS.names()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
-from earmark.importers.registry import find_importer, known_formats
+from earmark.importers import keras_musicnn, pytorch_sota  # noqa: F401  register their formats
+from earmark.importers.registry import IMPORTERS, Importer
 from earmark.models import TaggingModel
 
 MAX_BYTES = 1 << 28
@@ -33,12 +34,18 @@ def import_weights(file: str | Path) -> tuple[TaggingModel, ModelCard]:
     """
     path = Path(file)
     content = _content(path)
-    importer = find_importer(content)
+    importer = _find_importer(content)
     if importer is None:
+        titles = [item.title for _, item in IMPORTERS.items()]
         found = "an empty file" if not content else f"bytes that begin with {content[:8]!r}"
-        raise ModelError(f"{path}: expected {' or '.join(known_formats())}, found {found}")
+        raise ModelError(f"{path}: expected {' or '.join(titles)}, found {found}")
     model, card = importer.read(content, str(path))
     return model.eval(), card
+
+
+def _find_importer(content: bytes) -> Importer | None:
+    """The importer of a file, by its content; those from outside are asked first, the latest before the others."""
+    return next((item for _, item in reversed(IMPORTERS.items()) if item.recognises(content)), None)
 
 
 def _content(path: Path) -> bytes:

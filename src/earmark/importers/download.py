@@ -44,7 +44,7 @@ def download(
     wait_seconds: float = WAIT_SECONDS,
     on_progress: OnProgress | None = None,
 ) -> None:
-    """Download a file whose hash is known. ``out`` holds the whole file afterwards, or what it held before.
+    """Download a file whose hash is known. Afterwards ``out`` is the whole file, or what it was before.
 
     What is received is kept beside it as ``.NAME.part``. It stays there when the network fails, and the next call
     resumes from it; it is deleted when it proves to be another file.
@@ -83,7 +83,7 @@ def download(
             return
     lines = [f"{address}: {error}" for address, error in zip(addresses, errors, strict=True)]
     if part.exists():
-        lines.append(f"{part.stat().st_size} of {size_bytes} bytes are kept; the next attempt goes on from there")
+        lines.append(f"{part.stat().st_size} of {size_bytes} bytes are kept; the next attempt continues from there")
     all_wrong = all(isinstance(error, WrongFileError) for error in errors)
     raise (WrongFileError if all_wrong else DownloadError)("\n".join(lines))
 
@@ -144,7 +144,7 @@ class _Download:
             )
 
     def _attempt(self) -> None:
-        """Ask for what is missing and append it."""
+        """Request what is missing and append it."""
         start = self._received()
         request = urllib.request.Request(self.address)
         request.add_header("User-Agent", "earmark")
@@ -181,7 +181,7 @@ class _Download:
             start = 0
         elif _range_start(response) != start:
             self._discard()
-            raise _TemporaryError(f"the server sent another range than asked for: {response.headers['Content-Range']}")
+            raise _TemporaryError(f"the server sent another range than requested: {response.headers['Content-Range']}")
         self.validator = _validator(response)
         self.resumed |= start > 0
         promised = response.length  # of the body; None where the server does not say

@@ -111,7 +111,7 @@ def published_model(
     if known is None or known.architecture != layout.architecture:
         raise ModelError(
             f"{where}: has the layers of {layout.title}, but is none of the published files (SHA-256 {sha256}): it is of "
-            "another training, and whose tags its outputs mean cannot be known, or it is damaged. "
+            "another training, so that the tags of its outputs are unknown, or it is damaged. "
             f"Published are {', '.join(published_names())}"
         )
     model = fresh_model(known.architecture, known.architecture_options)

@@ -53,26 +53,3 @@ def register_importer(*, title: str, recognises: Callable[[bytes], bool]) -> Cal
         return read
 
     return register
-
-
-def list_importers() -> list[str]:
-    """Names of all importers, sorted."""
-    _load_own()
-    return IMPORTERS.names()
-
-
-def find_importer(content: bytes) -> Importer | None:
-    """The importer of a file, by its content; those from outside are asked first, the latest before the others."""
-    _load_own()
-    return next((item for _, item in reversed(IMPORTERS.items()) if item.recognises(content)), None)
-
-
-def known_formats() -> list[str]:
-    """Titles of the formats that can be read."""
-    _load_own()
-    return [item.title for _, item in IMPORTERS.items()]
-
-
-def _load_own() -> None:
-    """earmark's own importers need torch, which `earmark models pull` does without until a file has arrived."""
-    from earmark.importers import keras_musicnn, pytorch_sota  # noqa: F401

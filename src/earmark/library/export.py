@@ -29,7 +29,7 @@ _ROWS_AT_ONCE = 2000
 
 
 def format_of(out: Path) -> ExportFormat:
-    """The format that a file's ending asks for. Raises ConfigError for another ending."""
+    """The format of a file's ending. Raises ConfigError for another ending."""
     ending = out.suffix.lower().lstrip(".")
     for known in FORMATS:
         if ending == known:

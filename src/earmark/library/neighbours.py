@@ -54,7 +54,7 @@ class Neighbours:
     """The vectors of a library, ready to be searched. :meth:`open` makes one.
 
     Attributes:
-        model: whose vectors they are.
+        model: the model that the vectors are from.
         kind: "embedding", or "scores" where the model gives no embeddings.
         keys: content key of every vector.
         exact: whether every vector is compared.

@@ -36,7 +36,7 @@ def arrange(
 
     Args:
         found: the result of a search.
-        order: "score": highest rank first; "title"; "path"; "similar": begins with the highest rank and goes on
+        order: "score": highest rank first; "title"; "path"; "similar": begins with the highest rank and continues
             to the track that is most similar to the last one.
         limit: most tracks: those of the highest rank, or any with ``shuffle``; None for all.
         shuffle: draw them at random instead.
@@ -53,7 +53,7 @@ def arrange(
     if order not in ORDERS:
         problems.append(f"order {order!r}: must be one of {', '.join(ORDERS)}")
     if seed is not None and not shuffle:
-        problems.append(f"seed {seed}: is of shuffle, which is not asked for")
+        problems.append(f"seed {seed}: belongs to shuffle, which is not chosen")
     if shuffle and order != "score":
         problems.append(f"order {order}: shuffle puts tracks in no order; choose one of the two")
     if problems:

@@ -1,4 +1,4 @@
-"""What all metrics want of their arrays, checked in one place."""
+"""Checks of the arrays that all metrics take, in one place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def checked(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[
 
     Raises:
         ConfigError: no such metric.
-        DataError: shapes or values are not as that metric wants.
+        DataError: shapes or values that the metric does not allow.
     """
     info = metric_info(metric)
     y, s = (np.asarray(values, dtype=np.float64) for values in (labels, scores))
@@ -37,7 +37,7 @@ def checked(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[
         raise DataError(f"{metric}: labels must be 0, 1 or NaN, found {odd[0]:g}; for degrees in 0..1 use rmse")
     if info.decisions and (odd := s[(s != 0) & (s != 1)]).size:
         raise DataError(
-            f"{metric}: wants decisions, 0 or 1, found {odd[0]:g}; make them with decide(scores, thresholds)"
+            f"{metric}: needs decisions, 0 or 1, found {odd[0]:g}; make them with decide(scores, thresholds)"
         )
     return y, s
 
@@ -60,11 +60,11 @@ def group_members(groups: npt.ArrayLike, n_clips: int) -> tuple[npt.NDArray[np.i
     """The number (0, 1, ...) of each clip's group (n_clips,), and how many groups there are.
 
     Raises:
-        DataError: not one a clip, or fewer than two groups.
+        DataError: not one per clip, or fewer than two groups.
     """
     names = np.asarray(groups)
     if names.shape != (n_clips,):
-        raise DataError(f"groups: one a clip is wanted, got {len(names)} for {n_clips} clips")
+        raise DataError(f"groups: must be one per clip, got {len(names)} for {n_clips} clips")
     _, member = np.unique(names, return_inverse=True)
     n_groups = int(member.max()) + 1
     if n_groups < 2:

@@ -1,4 +1,4 @@
-"""How far scores are from the shares that they claim."""
+"""How far scores are from the observed shares."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Each metric of one tag for many weightings of the clips at once: what makes a bootstrap fast.
 
 A clip that a resample draws three times weighs 3, one that it does not draw weighs 0. Nothing is copied or sorted
-anew: a tag's clips are ranked once, and every resample is a sum along that ranking.
+again: a tag's clips are ranked once, and every resample is a sum along that ranking.
 """
 
 from __future__ import annotations

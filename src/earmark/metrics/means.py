@@ -68,7 +68,7 @@ def micro(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 
     Raises:
         ConfigError: no such metric.
-        DataError: shapes or values are not as that metric wants.
+        DataError: shapes or values that the metric does not allow.
     """
     y, s = checked(metric, labels, scores)
     return float(each_tag(metric, y.reshape(-1, 1), s.reshape(-1, 1))[0])
@@ -88,7 +88,7 @@ def per_clip(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> Float
 
     Raises:
         ConfigError: no such metric.
-        DataError: shapes or values are not as that metric wants.
+        DataError: shapes or values that the metric does not allow.
 
     >>> per_clip("roc_auc", [[1, 0, 0], [0, 0, 0]], [[0.5, 0.9, 0.1], [0.5, 0.9, 0.1]])
     array([0.5, nan])
@@ -101,7 +101,7 @@ def per_clip(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> Float
 def _one_a_tag(name: str, per_tag: npt.ArrayLike) -> FloatArray:
     values = np.asarray(per_tag, dtype=np.float64)
     if values.ndim != 1:
-        raise DataError(f"{name}: wants one value a tag, (n_tags,), got the shape {values.shape}")
+        raise DataError(f"{name}: must have one value per tag, (n_tags,), got the shape {values.shape}")
     return values
 
 

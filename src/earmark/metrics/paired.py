@@ -1,4 +1,4 @@
-"""Is one model better than another on the same clips? Differences with intervals."""
+"""Differences of two models on the same clips, with intervals."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def paired_bootstrap(
 
     Of several runs (trainings of one model that differ in their seed alone) the statistic is the mean over runs of the
     metric. Then each resample draws runs, too, for each side on its own: the interval says what other clips *and* other
-    trainings could have given. With a single run it speaks of these very weights, not of how they were trained.
+    trainings could have given. With a single run it is about these weights, not about how they were trained.
 
     Args:
         metric: one of :func:`earmark.metrics.list_metrics`.
@@ -88,7 +88,7 @@ def paired_bootstrap(
 
     Raises:
         ConfigError: no such metric; n_resamples or level out of range.
-        DataError: fewer than two groups, or shapes or values not as that metric wants.
+        DataError: fewer than two groups, or shapes or values that the metric does not allow.
     """
     y, runs_a = checked_runs(metric, labels, scores_a)
     _, runs_b = checked_runs(metric, labels, scores_b)

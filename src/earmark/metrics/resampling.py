@@ -61,7 +61,7 @@ def bootstrap(
 
     Clips by one artist resemble each other, so drawing single clips would make the intervals too narrow. PR-AUC of a
     rare tag tends to be a little higher in resamples than on all clips (a positive drawn twice is ranked beside itself),
-    so its interval lies high about the value.
+    so its interval is high relative to the value.
 
     Args:
         metric: one of :func:`earmark.metrics.list_metrics`.
@@ -76,7 +76,7 @@ def bootstrap(
 
     Raises:
         ConfigError: no such metric; n_resamples or level out of range.
-        DataError: fewer than two groups, or shapes or values not as that metric wants.
+        DataError: fewer than two groups, or shapes or values that the metric does not allow.
     """
     y, runs = checked_runs(metric, labels, scores)
     check_draws(n_resamples, level)

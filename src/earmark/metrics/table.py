@@ -33,7 +33,7 @@ class MetricInfo:
     Attributes:
         name: as in files and on the command line; also the name of the function.
         label: for people, e.g. "ROC-AUC".
-        description: one line for people, without a full stop; the HTML report gives metrics that have one a card.
+        description: one line for people, without a full stop; the HTML report gives a card to each metric that has one.
         kind: the kind of tag that it applies to.
         higher_is_better: direction.
         low, high: range of its values.

@@ -1,4 +1,4 @@
-"""Metrics with one value a tag."""
+"""Metrics with one value per tag."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def rmse(labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     kernel=partial(sum_kernel, "precision"),
 )
 def precision(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> FloatArray:
-    """Of the clips said to have a tag, the share that have it. As :func:`f1`; NaN also where none is said to.
+    """Of the clips predicted to have a tag, the share that have it. As :func:`f1`; NaN also where none is predicted.
 
     >>> precision([[1, 1], [0, 0], [0, 1]], [[1, 0], [1, 0], [0, 0]])
     array([0.5, nan])

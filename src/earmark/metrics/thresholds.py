@@ -1,4 +1,4 @@
-"""From scores to decisions: the score from which a tag is said to hold."""
+"""From scores to decisions: the score from which a tag is predicted."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def decide(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray:
 
 
 def best_f1_thresholds(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """For each tag the threshold with the highest F1, where a tag is said to hold from ``score >= threshold``.
+    """For each tag the threshold with the highest F1, where a tag is predicted if ``score >= threshold``.
 
-    The threshold lies half-way between two neighbouring scores, so that a slightly lower score on another
+    The threshold is half-way between two neighbouring scores, so that a slightly lower score on another
     clip is not lost. Of several equally good ones the highest is taken.
 
     Args:

@@ -78,7 +78,9 @@ def check_card(model: TaggingModel, card: ModelCard) -> None:
     }
     if not model.variable_length:
         pairs["input.window_samples"] = (card.input.window_samples, model.window_samples)
-    problems = [f"{what}: the card says {said}, the model {is_}" for what, (said, is_) in pairs.items() if said != is_]
+    problems = [
+        f"{what}: the card says {given}, the model {is_}" for what, (given, is_) in pairs.items() if given != is_
+    ]
     if model.variable_length and card.input.window_samples < model.min_samples:
         problems.append(f"input.window_samples: the card says {card.input.window_samples}, below {model.min_samples}")
     if problems:
@@ -163,10 +165,10 @@ def load_weights(model: TaggingModel, weights: dict[str, Tensor], where: str) ->
     problems = [f"weights {name!r} are missing" for name in own if name not in weights]
     problems += [f"weights {name!r} are unknown to {model.architecture}" for name in weights if name not in own]
     for name in own.keys() & weights.keys():
-        said, wanted = weights[name], own[name]
-        if said.shape != wanted.shape or said.dtype != wanted.dtype:
+        found, wanted = weights[name], own[name]
+        if found.shape != wanted.shape or found.dtype != wanted.dtype:
             problems.append(
-                f"weights {name!r} are {tuple(said.shape)} {said.dtype}, must be {tuple(wanted.shape)} {wanted.dtype}"
+                f"weights {name!r} are {tuple(found.shape)} {found.dtype}, must be {tuple(wanted.shape)} {wanted.dtype}"
             )
     if problems:
         raise ModelError("\n".join(f"{where}: {problem}" for problem in sorted(problems)))

@@ -10,7 +10,7 @@ Where the paper is silent:
 - It subtracts the mean and divides by the standard deviation, not saying of what: here of each window
   (``standardise="clip"``). ``frontend={"standardise": "dataset", "mean": ..., "std": ...}`` takes the training set's.
   The same holds for Model 3's samples, which have options of these names.
-- Model 3: its text speaks of 465,000 samples, its Table 3 of 465,600, which is 29.1 s at 16 kHz and taken here.
+- Model 3: its text gives 465,000 samples, its Table 3 465,600, which is 29.1 s at 16 kHz and used here.
 - Initial weights: Keras' defaults, as it uses Keras.
 """
 

@@ -74,8 +74,8 @@ class EnsembleCombiner(TaggingModel):
     @architecture_options.setter
     def architecture_options(self, options: dict[str, Any]) -> None:
         if "members" in options:
-            said = [{"architecture": m.architecture, "options": m.architecture_options} for m in self._each()]
-            options = {**options, "members": said}
+            members = [{"architecture": m.architecture, "options": m.architecture_options} for m in self._each()]
+            options = {**options, "members": members}
         self._options = options
 
     def train(self, mode: bool = True) -> EnsembleCombiner:
@@ -120,7 +120,7 @@ def ensemble_combiner(
     """
     if isinstance(members, str) or not isinstance(members, Sequence):
         raise ConfigError(f"members {members!r}: must be a list of names or of {{architecture, options}}")
-    return EnsembleCombiner([_member(n_tags, said) for said in members], width=width, dropout=dropout)
+    return EnsembleCombiner([_member(n_tags, spec) for spec in members], width=width, dropout=dropout)
 
 
 def combine(members: Sequence[TaggingModel], *, width: float = 1.0, dropout: float = 0.0) -> EnsembleCombiner:
@@ -140,19 +140,19 @@ def combine(members: Sequence[TaggingModel], *, width: float = 1.0, dropout: flo
         ConfigError: the members cannot be combined.
     """
     _check_members(members)
-    said = [{"architecture": member.architecture, "options": member.architecture_options} for member in members]
-    model = create_model(NAME, members[0].n_tags, members=said, width=width, dropout=dropout)
+    specs = [{"architecture": member.architecture, "options": member.architecture_options} for member in members]
+    model = create_model(NAME, members[0].n_tags, members=specs, width=width, dropout=dropout)
     assert isinstance(model, EnsembleCombiner)
     for own, given in zip(model.members, members, strict=True):
         own.load_state_dict(given.state_dict())
     return model
 
 
-def _member(n_tags: int, said: str | Mapping[str, Any]) -> TaggingModel:
+def _member(n_tags: int, spec: str | Mapping[str, Any]) -> TaggingModel:
     """Build one member from its name, or from name and options."""
-    entry = {"architecture": said} if isinstance(said, str) else said
+    entry = {"architecture": spec} if isinstance(spec, str) else spec
     if not isinstance(entry, Mapping) or "architecture" not in entry or set(entry) - {"architecture", "options"}:
-        raise ConfigError(f"member {said!r}: must be a name, or an object with architecture and, if need be, options")
+        raise ConfigError(f"member {spec!r}: must be a name, or an object with architecture and, if need be, options")
     options = entry.get("options") or {}
     if not isinstance(options, Mapping):
         raise ConfigError(f"member {entry['architecture']!r}: options {options!r} must be an object")

@@ -180,7 +180,7 @@ def harmonic_cnn(
         width: multiplies the channels of all layers.
         dropout: share dropped between the dense layers in training.
         n_harmonics: harmonics of each note, the note itself counted: channels of the first convolution.
-        filters_per_semitone: notes to a semitone; at least 128 notes must come of it.
+        filters_per_semitone: filters per semitone; they must give at least 128 notes.
         learn_bandwidth: train the filters' Q; without it Q stays 1.
         sample_rate_hz: of the waveform.
         n_fft: samples in a frame.

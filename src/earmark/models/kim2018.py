@@ -96,7 +96,7 @@ samplecnn_se = _variant(
     1,
     residual=False,
     alpha=16,
-    doc="""Basic blocks whose channels are then scaled by squeeze-and-excitation (2.1.1, Figure 1c).
+    doc="""Basic blocks, with channels then scaled by squeeze-and-excitation (2.1.1, Figure 1c).
 
     The options are those of :func:`samplecnn_basic` and alpha, the hidden units of the excitation per channel.
     """,

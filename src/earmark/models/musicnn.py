@@ -95,7 +95,7 @@ class NormedConv(nn.Module):
 
 
 class Musicnn(TaggingModel):
-    """See :func:`musicnn`, whose arguments these are, resolved. Shapes below are at width 1 and 96 bands."""
+    """Arguments as in :func:`musicnn`, resolved. Shapes below are at width 1 and 96 bands."""
 
     def __init__(
         self,

@@ -237,7 +237,7 @@ class SampleCNN(TaggingModel):
 
 
 def _n_blocks(n_samples: int, n_blocks: int | None) -> int:
-    """Blocks for a window: those that 3^k implies, or those asked for if the window is long enough."""
+    """Blocks for a window: those that 3^k implies, or the requested number if the window is long enough."""
     if n_blocks is not None:
         if n_blocks < MIN_BLOCKS:
             raise ConfigError(f"n_blocks {n_blocks}: must be at least {MIN_BLOCKS}")

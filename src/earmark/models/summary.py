@@ -16,7 +16,7 @@ from earmark.models.harmonic import HarmonicCNN
 from earmark.models.registry import create_model, list_models
 
 N_TAGS = 50
-"""Outputs of the models that are summed up, where nothing else is asked for: what most of the papers have."""
+"""Default number of outputs of the models that are summarised: that of most papers."""
 
 
 @dataclass(frozen=True)

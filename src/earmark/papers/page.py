@@ -1,4 +1,4 @@
-"""The results of a paper's rows as a page for people."""
+"""The results of a paper's rows as a Markdown page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLAIM_COLUMNS = ("order", "by", "paper", "here", "pairs better / worse / open", 
 
 
 def to_markdown(results: Results) -> str:
-    """A page: the paper's tables with its numbers beside ours, then its claims."""
+    """A page: the paper's tables with its numbers and ours, then its claims."""
     tables, figures = results.tables, results.figures
     reported_on = f"{tables.dataset} ({tables.protocol})" if tables.protocol else "the paper's own data"
     lines = [
@@ -36,7 +36,7 @@ def table_sections(results: Results, heading: str = "##") -> list[str]:
 
 
 def claim_lines(results: Results) -> list[str]:
-    """A line of a table for each claim, under :data:`CLAIM_COLUMNS`."""
+    """One table row per claim, under :data:`CLAIM_COLUMNS`."""
     return [_claim_row(found) for found in results.figures.claims]
 
 
@@ -123,5 +123,5 @@ def _range(numbers: Sequence[int]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that does not end a cell of a table."""
+    """Text that is safe in a table cell."""
     return text.replace("|", "\\|")

@@ -1,6 +1,6 @@
 """A task in a separate process.
 
-One that dies, however it dies, ends no other task; and none outlives the program that started it.
+One that dies, for whatever reason, ends no other task; and none outlives the program that started it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _work(task: Task, sender: Connection) -> None:
         answer = None, str(error)
     except KeyboardInterrupt:  # Lightning turns SIGTERM into it
         sys.exit(128 + signal.SIGTERM)
-    except Exception as error:  # noqa: BLE001  whatever it is, the other tasks go on
+    except Exception as error:  # noqa: BLE001  whatever it is, the other tasks continue
         traceback.print_exc()  # a bug, ours or a library's: show where
         answer = None, f"{type(error).__name__}: {error}"
     sender.send(answer)

@@ -43,7 +43,7 @@ def collect(tables: PaperTables, tasks: Sequence[Task], *, n_resamples: int = 20
 
 
 def machine() -> str:
-    """This machine in words."""
+    """A description of this machine."""
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -62,7 +62,7 @@ def write_results(results: Results, folder: Path) -> None:
 
 
 def to_document(results: Results) -> dict[str, Any]:
-    """All figures as JSON knows them: null where one is undefined."""
+    """All statistics as JSON: null where one is undefined."""
     figures = results.figures
     return {
         "format": RESULTS_FORMAT,

@@ -104,7 +104,7 @@ def _document(
     tables: PaperTables, row: Row, dataset: str | None, seed: int, overrides: tuple[str, ...]
 ) -> dict[str, Any]:
     if row.kind == "gbt":
-        # The data of the other rows. How much of them the trees learn from is for the user alone to change: other rows
+        # The data of the other rows. Only the user may change how much of them the trees learn from: other rows
         # may learn from a part.
         first = next(other.row for other in tables.rows.values() if other.kind == "recipe")
         changes = row_changes(tables.key, first, dataset) if dataset else {}
@@ -118,7 +118,7 @@ def _document(
 
 
 def run(tasks: Sequence[Task], *, jobs: int = 1, on_done: Callable[[Finished], None] | None = None) -> list[Finished]:
-    """Run what is not done yet, ``jobs`` tasks at a time, each in a process of its own.
+    """Run what is not done yet, ``jobs`` tasks at a time, each in its own process.
 
     A task that fails, or whose process is killed, is reported and the others continue; those that need it fail, too.
 
@@ -131,8 +131,8 @@ def run(tasks: Sequence[Task], *, jobs: int = 1, on_done: Callable[[Finished], N
         The result of each task, in the order of the tasks.
 
     Raises:
-        ConfigError: folders hold runs of another budget, ``jobs`` is out of range, or tasks need others that are not
-            there.
+        ConfigError: folders contain runs of another budget, ``jobs`` is out of range, or tasks need others that are
+            missing.
     """
     known = {task.name for task in tasks}
     problems = [] if jobs >= 1 else [f"jobs {jobs}: must be at least 1"]
@@ -167,7 +167,7 @@ def run(tasks: Sequence[Task], *, jobs: int = 1, on_done: Callable[[Finished], N
                 running.remove(process)
                 over(Finished(process.task, document, why))
     finally:
-        end_all(running)  # of a Ctrl-C, say; each goes on from its last epoch the next time
+        end_all(running)  # e.g. after Ctrl-C; each continues from its last epoch the next time
     return [finished[task.name] for task in tasks]
 
 

@@ -1,4 +1,4 @@
-"""What the runs of a paper's rows come to: metrics with intervals, and whether the paper's orderings are found.
+"""Statistics over the runs of a paper's rows: metrics with intervals, and whether the paper's orderings are found.
 
 One bootstrap serves all rows: each resample draws artists (or songs, or clips) with replacement, the same for every
 row, and runs (seeds) for each row on its own. So differences between rows are paired by clip.
@@ -44,7 +44,7 @@ class Estimate:
 
     @property
     def verdict(self) -> Verdict:
-        """Of an advantage: is it surely above 0, surely below, or neither?"""
+        """Whether an advantage is significantly above 0, significantly below, or neither."""
         if math.isnan(self.low) or self.low <= 0 <= self.high:
             return "cannot be told apart"
         return "holds" if self.low > 0 else "reversed"
@@ -70,7 +70,7 @@ class ClaimStatistics:
     Attributes:
         claim: what is claimed.
         metric: what it is measured by here.
-        pairs: the advantage of the first row of each pair, above 0 where the claim is right.
+        pairs: the advantage of the first row of each pair, above 0 where the claim holds.
         overall: the mean advantage over all pairs; of a "shrinking_gap" by how much the gap shrinks.
         paper: the same mean by the paper's own numbers; None where it gives none.
     """
@@ -87,7 +87,7 @@ class Statistics:
     """All rows and claims of a paper on one dataset.
 
     Attributes:
-        rows: row -> figures, of the rows that were run.
+        rows: row -> statistics, of the rows that were run.
         claims: of the claims whose rows were all run.
         resampled: what the bootstrap drew: "artist", "song" or "clip"; runs are drawn in any case.
         n_clips, n_groups, n_resamples: of the bootstrap.
@@ -208,7 +208,7 @@ def _macros(
 
 
 def _metrics_for(tables: PaperTables, claim: Claim) -> list[str]:
-    """The claim's own metric; RMSE, too, where the paper makes all its claims by one metric alone."""
+    """The claim's own metric; RMSE, too, where the paper makes all its claims by one metric."""
     others: list[str] = ["rmse"] if len({other.metric for other in tables.claims}) == 1 else []
     return [claim.metric, *(metric for metric in others if metric != claim.metric)]
 

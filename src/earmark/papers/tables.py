@@ -1,10 +1,10 @@
 """The tables of the papers as data: rows, what the papers report of them, and what the papers claim.
 
-Each folder of the room of recipes is a paper: a recipe a row, ``_tables.yaml`` (read here), and ``_DATASET.yaml`` with
+Each folder of earmark/recipes is a paper: one recipe per row, ``_tables.yaml`` (read here), and ``_DATASET.yaml`` with
 what changes where the rows are trained on another dataset than the paper's:
 
-    all:    sections laid over every row, e.g. the dataset and a budget
-    rows:   row -> sections laid over that row alone, above ``all``
+    all:    sections merged into every row, e.g. the dataset and a budget
+    rows:   row -> sections merged into that row alone, after ``all``
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Row(Section):
         row: its name, unique in the paper; in several tables it is the same system.
         label: what the table calls it.
         reported: the paper's numbers, by names of metrics and those in :data:`COSTS`.
-        kind: "recipe": trained by a recipe. "combiner": so too, on top of trained members. "gbt": boosted trees on
+        kind: "recipe": trained by a recipe. "combiner": the same, on top of trained members. "gbt": boosted trees on
             hand-made features; it has no recipe.
         members: rows that a combiner combines.
         note: what a reader of the reported numbers must know.
@@ -64,10 +64,10 @@ class Claim(Section):
 
     Attributes:
         id: unique in the paper.
-        text: in words, e.g. "spectrograms over raw audio".
+        text: e.g. "spectrograms over raw audio".
         metric: what the rows are compared by.
         pairs: (better row, worse row).
-        kind: "order": each pair is so ordered. "shrinking_gap": the difference within the last pair is smaller than
+        kind: "order": each pair has this order. "shrinking_gap": the difference within the last pair is smaller than
             that within the first.
     """
 
@@ -90,7 +90,7 @@ class Claim(Section):
         return metric_info(self.metric).higher_is_better
 
     def advantage(self, better: float, worse: float) -> float:
-        """How much better the first value of a pair is than the second; below 0 where the pair is the other way."""
+        """How much better the first value of a pair is than the second; below 0 where the order is reversed."""
         return metric_info(self.metric).gain(better, worse)
 
 
@@ -102,7 +102,7 @@ class PaperTables(Section):
         dataset, protocol: what its numbers were measured on; the protocol is None where the data bring their own.
         tables: as the paper has them.
         claims: what it finds.
-        key: its folder in the room of recipes.
+        key: its folder in earmark/recipes.
     """
 
     title: str
@@ -175,7 +175,7 @@ def tables_from(document: Any, key: str) -> PaperTables:
 
 
 def row_changes(key: str, row: str, dataset: str) -> dict[str, Any]:
-    """What is laid over a row's recipe for a dataset, as ``changes`` of :func:`earmark.training.config.load_recipe`.
+    """What is merged into a row's recipe for a dataset, as ``changes`` of :func:`earmark.training.config.load_recipe`.
 
     It is empty for the dataset of the row's own recipe.
 
@@ -217,7 +217,7 @@ def dataset_changes(tables: PaperTables, dataset: str) -> dict[str, dict[str, An
 
 
 def _is_changes(key: str, name: str) -> bool:
-    """Whether a file holds changes for a dataset: others that begin with "_" are bases, or the tables."""
+    """Whether a file contains changes for a dataset: others that begin with "_" are bases, or the tables."""
     if not (name.startswith("_") and name.endswith(".yaml")):
         return False
     document = read_yaml(_text(key, name), f"{key}/{name}")
@@ -233,7 +233,7 @@ def _text(key: str, name: str) -> str:
 
 
 def _problems(tables: PaperTables) -> list[str]:
-    """What types do not tell: names that are not there or are there twice, numbers out of range."""
+    """What types do not check: names that are missing or duplicated, numbers out of range."""
     problems = [f"table {name!r}: is there twice" for name in _twice([table.id for table in tables.tables])]
     problems += [f"claim {name!r}: is there twice" for name in _twice([claim.id for claim in tables.claims])]
     rows, recipes = tables.rows, set(list_recipes())

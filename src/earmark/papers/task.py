@@ -4,7 +4,7 @@
         test/                scores.parquet, report.json, report.md of the test split
         done.json            written last: what was run, and how long it took
 
-A task that is done is not run again; one that was killed goes on from its last epoch.
+A task that is done is not run again; one that was killed continues from its last epoch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Task:
         kind: as of :class:`earmark.papers.tables.Row`.
         document: the recipe with every default written out, without ``data.root``; for "gbt" the arguments of
             :func:`earmark.baselines.run_baseline`.
-        root: where the dataset lies.
+        root: where the dataset is.
         folder: of the run.
         members: checkpoint folders of a combiner's members.
         keep_audio: folder for decoded audio and features that runs share.
@@ -63,11 +63,11 @@ class Task:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of what is run, so that a folder is not taken for another budget's."""
+        """SHA-256 (hex) of what is run, so that runs of different budgets are not confused."""
         return hashlib.sha256(json.dumps([self.kind, self.document], sort_keys=True).encode()).hexdigest()
 
     def done(self) -> dict[str, Any] | None:
-        """What done.json says; None where the task is not done.
+        """The content of done.json; None where the task is not done.
 
         Raises:
             ConfigError: it was done with another recipe or budget.
@@ -81,18 +81,18 @@ class Task:
             raise ConfigError(f"{path}: cannot be read ({error}); delete {self.folder} to run it again") from error
         if found.get("fingerprint") != self.fingerprint:
             raise ConfigError(
-                f"{self.folder}: lies there from another recipe, budget or version; delete it or choose another --out"
+                f"{self.folder}: is there from another recipe, budget or version; delete it or choose another --out"
             )
         return found
 
 
 def task_name(row: str, seed: int) -> str:
-    """What a task of a paper is called."""
+    """The name of a paper's task."""
     return f"{row}, seed {seed}"
 
 
 def run_task(task: Task) -> dict[str, Any]:
-    """Train and measure; in a process of its own. Returns what done.json says."""
+    """Train and measure, in its own process. Returns the content of done.json."""
     import torch
 
     torch.set_num_threads(task.threads)

@@ -1,4 +1,4 @@
-"""Figures: what networks learned and where they fail, as pictures with the numbers behind them.
+"""Figures: what networks learned and where they fail, with the numbers behind them.
 
 Each figure is a pair of functions: one computes the data (arrays or a DataFrame, tested on cases with a known answer),
 one draws it and returns a :class:`Drawing`, which :func:`save` writes as PNG, SVG and CSV. The style is that of

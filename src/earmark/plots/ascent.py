@@ -1,10 +1,10 @@
 """The sounds that units of a network on raw audio answer to most, found by gradient ascent on the sound.
 
 After Lee, Park, Kim & Nam 2017, "Sample-level deep convolutional neural networks for music auto-tagging using raw
-waveforms", SMC (section 6): noise is changed step by step so that a unit answers more, and its spectrum is looked at.
-Here loudness is held, the sound is about as long as the layer needs, and the unit's answer is the one in the middle of it,
-in front of the activation function, where a unit that is off has a slope, too. (A mean over time would be largest for
-the tone that fits the layers' strides, which says nothing of the unit.) For a first layer this gives the filter itself.
+waveforms", SMC (section 6): noise is changed step by step so that a unit answers more, and its spectrum is examined.
+Here the loudness is constant, the sound is about as long as the layer needs, and the unit's answer is the one in the middle of it,
+before the activation function, where even a unit that is off has a gradient. (A mean over time would be largest for
+the tone that fits the layers' strides, which says nothing about the unit.) For a first layer this gives the filter itself.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SAMPLES_AT_ONCE = 1 << 17
 _STEP = 0.3  # of the sound's own loudness
 
 
-class _Reached(Exception):  # noqa: N818 - no error: what lies behind the layer need not be computed
+class _Reached(Exception):  # noqa: N818 - not an error: layers after this one need not be computed
     def __init__(self, values: Tensor) -> None:
         self.values = values
 
@@ -58,7 +58,7 @@ def ascend(
     Args:
         model: on raw audio, in eval mode. Its weights get no gradients.
         layers: names from :func:`earmark.plots.sweep.layer_names`; None for all.
-        most_units: of a layer with more units, so many are taken, evenly.
+        most_units: of a layer with more units than this, so many are taken, evenly spaced.
         n_steps: of the ascent.
         n_tones, lowest_hz: bands, on a logarithmic scale up to half the sample rate.
         seed: of the noise it begins with.
@@ -68,10 +68,12 @@ def ascend(
         For each layer a response whose values are mean magnitudes within the bands. ``n_units`` counts those taken.
 
     Raises:
-        ConfigError: the network hears a spectrogram, or numbers are out of range.
+        ConfigError: the network's input is a spectrogram, or numbers are out of range.
     """
     if model.frontend is not None or isinstance(model, HarmonicCNN):
-        raise ConfigError(f"{model.architecture}: gradient ascent is for networks on raw audio, it hears a spectrogram")
+        raise ConfigError(
+            f"{model.architecture}: gradient ascent is for networks on raw audio, its input is a spectrogram"
+        )
     if n_steps < 1 or most_units < 1:
         raise ConfigError(f"n_steps {n_steps}, most_units {most_units}: must be at least 1")
     wanted = layer_names(model) if layers is None else list(layers)
@@ -85,9 +87,9 @@ def ascend(
             n_samples, n_units = _reach(model, name)
             units = even_choice(n_units, most_units)
             sounds = _climb(model, name, units.tolist(), n_samples, n_steps, seed)
-            heard = ordered(name, edges, band_magnitudes(sounds, edges, model.sample_rate_hz))
+            found = ordered(name, edges, band_magnitudes(sounds, edges, model.sample_rate_hz))
             found.append(
-                LayerResponse(name, edges, units[heard.units], heard.peak_hz, heard.response, n_units=len(units))
+                LayerResponse(name, edges, units[found.units], found.peak_hz, found.response, n_units=len(units))
             )
             if on_done is not None:
                 on_done(done, len(wanted))
@@ -111,7 +113,7 @@ def band_magnitudes(sounds: Floats, edges_hz: Floats, sample_rate_hz: int) -> Fl
 def _climb(model: TaggingModel, name: str, units: list[int], n_samples: int, n_steps: int, seed: int) -> Floats:
     """One sound for each unit: (n_units, n_samples)."""
     noise = _loud(torch.randn(len(units), n_samples, generator=torch.Generator().manual_seed(seed)))
-    at_once = max(1, _SAMPLES_AT_ONCE // n_samples)  # the slopes of all layers in front are kept in memory
+    at_once = max(1, _SAMPLES_AT_ONCE // n_samples)  # the gradients of all earlier layers are kept in memory
     found = [
         _climb_together(model, name, units[i : i + at_once], noise[i : i + at_once], n_steps)
         for i in range(0, len(units), at_once)
@@ -131,7 +133,7 @@ def _climb_together(model: TaggingModel, name: str, units: list[int], sounds: Te
 
 
 def _loud(sounds: Tensor) -> Tensor:
-    """Each with an effective value of AMPLITUDE / sqrt 2, as a tone has; silence stays silent."""
+    """Each with an RMS of AMPLITUDE / sqrt 2, as a tone has; silence stays silent."""
     return sounds * (AMPLITUDE / 2**0.5 / sounds.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-20))
 
 
@@ -152,7 +154,7 @@ def _in_front(model: TaggingModel, name: str, sounds: Tensor) -> Tensor:
 
 
 def _reach(model: TaggingModel, name: str) -> tuple[int, int]:
-    """Samples of a sound that the layer answers at all, and the layer's units."""
+    """The shortest sound, in samples, that the layer answers, and the layer's units."""
     n_samples = min(SHORTEST_SAMPLES, model.window_samples)
     while True:
         try:
@@ -160,7 +162,7 @@ def _reach(model: TaggingModel, name: str) -> tuple[int, int]:
                 values = _in_front(model, name, torch.zeros(1, n_samples))
             if values.ndim >= 3 and values.shape[2:].numel():
                 return n_samples, values.shape[1]
-        except RuntimeError:  # a pooling in front of it has nothing left
+        except RuntimeError:  # an earlier pooling has nothing left
             if n_samples >= model.window_samples:
                 raise
         if n_samples >= model.window_samples:

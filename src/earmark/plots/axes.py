@@ -1,4 +1,4 @@
-"""Logarithmic axes with plain numbers, and names that tell paths apart."""
+"""Logarithmic axes with plain numbers, and names that distinguish paths."""
 
 from __future__ import annotations
 

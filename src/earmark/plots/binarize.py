@@ -1,4 +1,4 @@
-"""Which clips a tag holds for, where degrees count as well as yes and no."""
+"""Which clips have a tag, where labels may be degrees as well as yes or no."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ LEAST_DEGREE = 0.5
 
 
 def binarize_labels(labels: npt.ArrayLike, *, least_degree: float = LEAST_DEGREE) -> npt.NDArray[np.bool_]:
-    """Where a tag holds: a label of 1, or, of a regression tag, a degree of at least ``least_degree``.
+    """Where a tag applies: a label of 1, or, for a regression tag, a degree of at least ``least_degree``.
 
     Args:
         labels: (n_clips, n_tags) in 0..1; NaN, not labelled, counts as not holding.
-        least_degree: above 0, at most 1. Classification tags are 0 or 1, to which it does nothing.
+        least_degree: above 0, at most 1. It has no effect on classification tags, which are 0 or 1.
 
     Returns:
         (n_clips, n_tags) of bool.
 
     Raises:
         ConfigError: least_degree out of range.
-        DataError: labels that are no table.
+        DataError: labels that are not a table.
 
     >>> binarize_labels([[1, 0.5, np.nan], [0, 0.4, 0.9]])
     array([[ True,  True, False],

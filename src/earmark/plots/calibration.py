@@ -1,8 +1,8 @@
 """Calibration: of the clips that score about 0.7, do about 70 % have the tag?
 
-Scores are sorted into bins; in each, the mean score stands against the share of clips that have the tag (for regression
-tags: against their mean degree). The expected calibration error is the mean distance between the two, each bin as heavy as
-its clips (Naeini et al. 2015; Guo et al. 2017, section 2).
+Scores are sorted into bins; in each, the mean score is compared with the share of clips that have the tag (for regression
+tags: against their mean degree). The expected calibration error is the mean distance between the two, each bin weighted by its number of
+clips (Naeini et al. 2015; Guo et al. 2017, section 2).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SHARE = {"classification": "share that have the tag", "regression": "mean degre
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """How well one tag's scores, or those of all tags of a kind, are meant as they stand.
+    """How well one tag's scores, or those of all tags of a kind, are calibrated.
 
     Attributes:
         tag: its name; None for all tags of the kind, each pair of clip and tag counting once.
@@ -55,11 +55,11 @@ class Reliability:
         shares: (n_bins,) the share of them that have the tag, or the mean degree.
         low, high: (n_bins,) ends of the 95 % interval of the share: the wider of a bootstrap over groups, which knows that
             clips of one artist resemble each other, and of Wilson's interval, which knows how few clips there are. For
-            degrees the bootstrap alone; NaN where there is but one group.
+            degrees the bootstrap alone; NaN where there is only one group.
         error: the expected calibration error, 0..1.
-        chance: the error that scores which mean exactly what they say would have on as few clips, on average: labels are
-            drawn by the scores. None for degrees.
-        chance_high: the end below which 95 % of these draws lie.
+        chance: the mean error of perfectly calibrated scores on as few clips: labels are
+            drawn with the scores as probabilities. None for degrees.
+        chance_high: the 95th percentile of these draws.
     """
 
     tag: str | None
@@ -85,19 +85,19 @@ def reliabilities(
     n_resamples: int = 500,
     seed: int = 0,
 ) -> list[Reliability]:
-    """Of each kind of tags that the table has: all of them together, then each tag that has labels.
+    """For each kind of tag in the table: all of them together, then each tag that has labels.
 
     Args:
         table: labels and scores in 0..1.
         n_bins: how many bins, 2 to 100.
-        spacing: "width": bins as wide as each other; "count": each tag's with about as many clips as each other, the better
-            choice where nearly all scores are near 0. Equal scores are never parted.
+        spacing: "width": bins of equal width; "count": bins with about equally many clips of each tag, the better
+            choice where nearly all scores are near 0. Equal scores are never split.
         groups: a word and the group of each clip, as :meth:`ScoreTable.groups` gives them; None for its own choice.
         n_resamples, seed: of the bootstrap.
 
     Raises:
         ConfigError: n_bins or spacing out of range.
-        DataError: scores outside 0..1, which cannot be meant as shares.
+        DataError: scores outside 0..1, which cannot be shares.
     """
     problems = [] if 2 <= n_bins <= 100 else [f"bins {n_bins}: must be from 2 to 100"]
     if spacing not in ("width", "count"):
@@ -127,7 +127,7 @@ def reliabilities(
 
 
 def reliability_frame(found: list[Reliability]) -> pd.DataFrame:
-    """A row for each bin: tag (empty for all), kind, edges, clips, mean score, share, interval and the tag's error."""
+    """One row per bin: tag (empty for all), kind, edges, clips, mean score, share, interval and the tag's error."""
     rows = [
         {
             "tag": one.tag or "",
@@ -198,7 +198,7 @@ def _binned(
 
 
 def _drawn(found: list[_Binned], n_groups: int, n_resamples: int, rng: np.random.Generator) -> list[FloatArray | None]:
-    """(n_resamples, n_bins) shares in each, of the same draws for all; None where nothing can be drawn."""
+    """(n_resamples, n_bins) shares in each, from the same draws for all; None where nothing can be drawn."""
     if n_groups < 2 or n_resamples < 1:
         return [None] * len(found)
     sums = [(one.by_group(one.labels, n_groups), one.by_group(None, n_groups)) for one in found]
@@ -242,7 +242,7 @@ def _reliability(one: _Binned, drawn: FloatArray | None, rng: np.random.Generato
 
 @house_style()
 def draw_calibration(one: Reliability, about: str) -> Drawing:
-    """The curve of one tag or of all, with intervals, and how many clips each bin holds."""
+    """The curve of one tag or of all, with intervals, and how many clips are in each bin."""
     of = "all tags" if one.tag is None else plain_text(one.tag, 40)
     graded = one.kind == "regression"
     figure = new_figure(
@@ -281,7 +281,7 @@ def draw_calibration(one: Reliability, about: str) -> Drawing:
 def draw_calibration_tags(
     found: list[Reliability], about: str, *, most: int = 12, tags: list[str] | None = None
 ) -> Drawing:
-    """A small curve for each of the tags whose scores are farthest from what they say.
+    """A small curve for each of the tags with the largest calibration errors.
 
     Args:
         found: as :func:`earmark.plots.calibration.reliabilities` gives them.
@@ -321,7 +321,7 @@ def draw_calibration_tags(
 
 
 def plot_reliability(axes: Axes, one: Reliability, *, small: bool = False) -> None:
-    """The calibration curve with its intervals, and the diagonal, on which scores mean what they say."""
+    """The calibration curve with its intervals, and the diagonal of perfect calibration."""
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
     ends = np.vstack([np.fmax(one.shares - one.low, 0), np.fmax(one.high - one.shares, 0)])
     bars = axes.errorbar(

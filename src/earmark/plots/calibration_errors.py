@@ -11,7 +11,7 @@ from earmark.plots.style import BLUE, GREY, HALF_INCHES, PALE, VERMILLION, house
 
 @house_style()
 def draw_calibration_errors(found: list[Reliability], about: str) -> Drawing:
-    """Every tag's expected calibration error, and what would come out by chance where scores mean what they say."""
+    """Every tag's expected calibration error, and what perfectly calibrated scores would have by chance."""
     shown = sorted((one for one in found if one.tag is not None), key=lambda one: one.error)
     figure = new_figure(
         "Expected calibration error of every tag",

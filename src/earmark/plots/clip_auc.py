@@ -16,10 +16,10 @@ from earmark.plots.style import BLACK, BLUE, GREY, VERMILLION, house_style, new_
 def clip_aucs(table: ScoreTable, *, top: int = 3) -> pd.DataFrame:
     """Every clip with its ROC-AUC over classification tags, worst first.
 
-    It is the share of pairs (tag that the clip has, tag that it has not) in which the first has the higher score.
+    It is the share of pairs (tag that the clip has, tag that it does not have) in which the first has the higher score.
 
     Columns: clip, artist, song, auc, labels (its tags), n_labels, heard (the ``top`` tags with the highest scores), both with
-    "; " between. Of clips with the same AUC that with more tags is the better. Clips that have none of the tags, or
+    "; " between. Of clips with the same AUC, the one with more tags is better. Clips that have none of the tags, or
     all, have no AUC and come last.
 
     Raises:
@@ -47,7 +47,7 @@ def clip_aucs(table: ScoreTable, *, top: int = 3) -> pd.DataFrame:
 
 @house_style()
 def draw_clip_aucs(found: pd.DataFrame, about: str, *, named: int = 4) -> Drawing:
-    """How the AUCs of clips are spread, and ``named`` clips at each end with their tags and what was heard."""
+    """The distribution of the clips' AUCs, and ``named`` clips at each end with their tags and the predicted ones."""
     shown = found[found.auc.notna()]
     if shown.empty:
         raise DataError("no clip has a defined AUC: each has none of the tags, or all")
@@ -93,6 +93,6 @@ def draw_clip_aucs(found: pd.DataFrame, about: str, *, named: int = 4) -> Drawin
 
 
 def _short(clip: str, most: int = 48) -> str:
-    """A long name without its middle: folders and endings tell clips apart."""
+    """A long name without its middle: folders and endings distinguish clips."""
     clip = clip.rsplit("/", 1)[-1]
     return plain_text(clip if len(clip) <= most else f"{clip[: most // 2]}…{clip[-(most // 2 - 1) :]}")

@@ -16,7 +16,7 @@ from earmark.plots.style import BLUE, GREY, house_style, new_figure
 
 @dataclass(frozen=True)
 class TagOfClip:
-    """One tag on one clip. ``label`` is None where the clip is not labelled for it."""
+    """One tag of one clip. ``label`` is None where the clip is not labelled for it."""
 
     tag: str
     kind: str
@@ -31,7 +31,7 @@ class ClipRow:
     Attributes:
         clip, artist, song: as in the scores file.
         value: the metric over its tags.
-        said: classification tags worth seeing, the highest score first: those it has, and as many of the highest scores.
+        said: classification tags to show, the highest score first: those it has, and as many of the highest scores.
         degrees: regression tags, the farthest from their label first.
     """
 
@@ -68,12 +68,12 @@ def clip_list(table: ScoreTable, *, n: int = 10, n_tags: int = 8) -> ClipList:
 
     Args:
         table: labels and scores.
-        n: clips of each end; each clip is in one of them at most.
+        n: clips at each end; each clip is at one end at most.
         n_tags: tags shown of each kind at most, beyond those that a clip has.
 
     Raises:
         ConfigError: n below 1.
-        DataError: no clip can be judged.
+        DataError: the metric is undefined for all clips.
     """
     if n < 1:
         raise ConfigError(f"clips {n}: must be at least 1")
@@ -100,7 +100,7 @@ def clip_list(table: ScoreTable, *, n: int = 10, n_tags: int = 8) -> ClipList:
 
 
 def clips_frame(found: ClipList) -> pd.DataFrame:
-    """A row for each clip and tag shown."""
+    """One row per clip and tag shown."""
     rows = [
         {
             "end": end,

@@ -1,11 +1,11 @@
 """Confusion between tags: on clips that have tag A and not tag B, how high does B score?
 
-Tags do not exclude each other, so there is no confusion matrix of the usual kind. What takes its place, for each pair of
-classification tags, over the clips that are labelled for both, have A and have not B:
+Tags do not exclude each other, so there is no ordinary confusion matrix. Instead, for each pair of
+classification tags, over the clips that are labelled for both and have A but not B:
 
     outranks    the share of them on which B scores higher than A
     score       the mean score of B on them
-    drawn       how well B's scores tell them from the clips that have neither: their ROC-AUC. Above 0.5, B is drawn to A's
+    drawn       how well B's scores separate them from the clips that have neither: their ROC-AUC. Above 0.5, B is drawn to A's
                 clips; below, A keeps B away. It does not depend on how high B scores in general.
 """
 
@@ -60,7 +60,7 @@ class Confusion:
     Attributes:
         tags: classification tags that have labels.
         counts: (n_tags, n_tags) clips with the row's tag and without the column's; on the diagonal, clips with the tag.
-        outranks, score, drawn: (n_tags, n_tags) see the module; NaN on the diagonal of the first and the last, and where
+        outranks, score, drawn: (n_tags, n_tags) see the module docstring; NaN on the diagonal of the first and the last, and where
             there are no such clips.
     """
 
@@ -71,7 +71,7 @@ class Confusion:
     drawn: FloatArray
 
     def measured(self, measure: Measure) -> FloatArray:
-        """One of the three. Raises ConfigError for another word."""
+        """One of the three measures, by name. Raises ConfigError for another name."""
         if measure not in MEASURES:
             raise ConfigError(f"measure {measure!r}: must be one of {', '.join(MEASURES)}")
         values: FloatArray = getattr(self, measure)
@@ -81,8 +81,8 @@ class Confusion:
         """Pairs (row, column), the most confused first; equal ones with more clips first.
 
         Args:
-            measure: by which.
-            least_clips: pairs with fewer clips are left out: one odd clip would put them on top.
+            measure: the measure to sort by.
+            least_clips: pairs with fewer clips are left out: otherwise single odd clips would put them on top.
         """
         values = np.where(self.counts >= least_clips, self.measured(measure), np.nan)
         np.fill_diagonal(values, np.nan)
@@ -96,7 +96,7 @@ def confusion(table: ScoreTable, *, drawn: bool = True) -> Confusion:
 
     Args:
         table: labels and scores.
-        drawn: False leaves :attr:`Confusion.drawn` out (NaN): of hundreds of tags it takes most of the time.
+        drawn: False leaves :attr:`Confusion.drawn` out (NaN): with hundreds of tags it takes most of the time.
 
     Raises:
         DataError: fewer than two classification tags.
@@ -123,14 +123,14 @@ def confusion(table: ScoreTable, *, drawn: bool = True) -> Confusion:
         score[a, there] = (of_pair * s).sum(axis=0)[there] / size[there]
         if not drawn:
             continue
-        # Labels of a question of its own: 1 with A alone, 0 with neither, NaN for clips that are not asked.
-        asked = np.where(of_pair, 1.0, np.where(lacks[:, a, None] & lacks, 0.0, np.nan))
-        areas[a, there] = roc_auc(asked, s)[there]
+        # Labels for this pair: 1 with A alone, 0 with neither, NaN for all other clips.
+        pair_labels = np.where(of_pair, 1.0, np.where(lacks[:, a, None] & lacks, 0.0, np.nan))
+        areas[a, there] = roc_auc(pair_labels, s)[there]
     return Confusion(tuple(table.vocabulary.names[i] for i in places), counts, outranks, score, areas)
 
 
 def confusion_frame(found: Confusion) -> pd.DataFrame:
-    """A row for each pair of two tags, the most outranked first."""
+    """One row per pair of tags, the most outranked first."""
     rows = [
         {
             "tag": found.tags[a],
@@ -147,7 +147,7 @@ def confusion_frame(found: Confusion) -> pd.DataFrame:
 
 
 def order_together(found: Confusion, most: int) -> list[int]:
-    """Positions of at most ``most`` tags, those in the worst pairs, such that tags that are confused stand side by side.
+    """Positions of at most ``most`` tags, those in the worst pairs, ordered so that confused tags are side by side.
 
     The order is that of the second eigenvector of the graph of tags, whose edges are how often they outrank each other.
     """
@@ -163,18 +163,18 @@ def order_together(found: Confusion, most: int) -> list[int]:
         return taken
     laplacian = np.diag(weights.sum(axis=1)) - weights
     place = np.linalg.eigh(laplacian)[1][:, 1]
-    place = place if place[0] <= 0 else -place  # the sign is free: the first tag stands in the first half
+    place = place if place[0] <= 0 else -place  # the sign is free: the first tag is in the first half
     return [taken[i] for i in np.argsort(place, kind="stable")]
 
 
 @house_style()
 def draw_confusion(found: Confusion, about: str, *, measure: Measure = "outranks", most: int = 30) -> Drawing:
-    """A matrix: rows are the tag that clips have, columns the tag that they have not; tags that are confused side by side.
+    """A matrix: rows are the tag that clips have, columns the tag that they do not have; confused tags are side by side.
 
     Args:
         found: as :func:`earmark.plots.confusion.confusion` gives it.
         about: the line under the title.
-        measure: what the colour says.
+        measure: what the colour shows.
         most: tags drawn at most, those in the worst pairs.
 
     Raises:

@@ -24,7 +24,7 @@ class Cooccurrence:
 
     Attributes:
         tags: (n_tags,) names.
-        counts: (n_tags, n_tags) clips that have both; on the diagonal, clips that have the one.
+        counts: (n_tags, n_tags) clips that have both; on the diagonal, clips that have the tag.
         n_clips: clips that were counted.
     """
 
@@ -41,17 +41,17 @@ class Cooccurrence:
         return shares
 
     def of(self, tags: Sequence[str]) -> Cooccurrence:
-        """These tags alone, in this order. Raises ConfigError, with near names, for tags that are not there."""
+        """Only these tags, in this order. Raises ConfigError, with similar names, for unknown tags."""
         places = [_place(tag, self.tags) for tag in tags]
         return Cooccurrence(tuple(tags), self.counts[np.ix_(places, places)], self.n_clips)
 
     def most_frequent(self, n: int) -> Cooccurrence:
-        """The ``n`` tags with the most clips, most first; ties in the order they stand in."""
+        """The ``n`` tags with the most clips, most first; ties in their original order."""
         order = np.argsort(-np.diag(self.counts), kind="stable")[:n]
         return self.of([self.tags[i] for i in order])
 
     def alike_together(self) -> Cooccurrence:
-        """The tags in an order in which those that are given together stand side by side.
+        """The tags in an order in which those that are given together are side by side.
 
         They are sorted by the Fiedler vector of the graph whose edges are overlaps: clips with both tags over the
         clips of the rarer one.
@@ -59,7 +59,9 @@ class Cooccurrence:
         if len(self.tags) < 3:
             return self
         own = np.maximum(np.diag(self.counts), 1)
-        weights = self.counts / np.minimum(own[:, None], own[None, :]) + 1e-3  # a little, so that all hang together
+        weights = (
+            self.counts / np.minimum(own[:, None], own[None, :]) + 1e-3
+        )  # a little, so that the graph is connected
         np.fill_diagonal(weights, 0.0)
         laplacian = np.diag(weights.sum(axis=1)) - weights
         fiedler = np.linalg.eigh(laplacian)[1][:, 1]
@@ -88,10 +90,10 @@ def cooccurrence(holds: npt.NDArray[np.bool_], tags: Sequence[str]) -> Cooccurre
 
 
 def unlike(pairs: Cooccurrence, n: int = 3) -> tuple[str, ...]:
-    """Tags that are given together as rarely as can be: the most frequent one, then what overlaps least with those taken.
+    """Tags that are rarely given together: the most frequent one, then whichever overlaps least with those chosen.
 
-    Overlap is the clips with both over the clips of the rarer; of equals the more frequent is taken. Tags with fewer
-    clips than a twentieth of the most frequent one's are left out, as long as others are there.
+    Overlap is the clips with both over the clips of the rarer; in a tie the more frequent one. Tags with fewer
+    clips than a twentieth of the most frequent one's are left out, as long as others remain.
     """
     own = np.diag(pairs.counts)
     order = [int(i) for i in np.argsort(-own, kind="stable") if own[i] > 0]

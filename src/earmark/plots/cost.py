@@ -1,6 +1,6 @@
 """What accuracy costs: seconds for 1000 songs and the size of the weights, of models and of their combinations.
 
-The ensemble paper's Table 5 gives AUC and seconds on a V100; here the networks are timed on the machine at hand.
+The ensemble paper's Table 5 gives AUC and seconds on a V100; here the networks are timed on this machine.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Cost:
-    """What one network takes.
+    """The cost of one network.
 
     Attributes:
-        seconds_per_1000_songs: of the network alone, decoded audio in, scores out; a thousand times one song.
+        seconds_per_1000_songs: of the network alone, from decoded audio to scores; a thousand times one song.
         megabytes: of all stored weights, 10^6 bytes each.
-        n_parameters: trained numbers, those of frozen members with them.
+        n_parameters: trained numbers, including those of frozen members.
     """
 
     seconds_per_1000_songs: float
@@ -55,10 +55,9 @@ class Cost:
 def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29.1, repeats: int = 20) -> list[Cost]:
     """Time the networks of checkpoints on the CPU, with as many threads as PyTorch is set to use.
 
-    A song is noise of ``song_seconds``, cut into windows as the card says; all its windows go through at once. The
-    networks take turns, so that a busy spell of the machine meets all of them, and the fastest of the repeats counts:
-    what else a machine does makes a network slower, never faster. With one thread its CPU time is taken, in which
-    waiting for the machine does not count; with more, the time on the clock. A first round is not timed.
+    A song is noise of ``song_seconds``, cut into windows as the card says; all its windows are one batch. The
+    networks take turns, so that other load on the machine affects all of them, and the fastest of the repeats counts:
+    other load makes a network slower, never faster. With one thread CPU time is measured, which does not include waiting; with more, wall time. A first round is not timed.
 
     Raises:
         ConfigError: song_seconds or repeats out of range.
@@ -96,7 +95,7 @@ class TrainedModel:
         row: its short name, unique among the models.
         label: its name in the figure.
         members: the models that it combines; empty for a model alone.
-        checkpoint: its folder; None where there is none to be timed.
+        checkpoint: its folder; None where there is none to time.
         value, low, high: its accuracy with the ends of the 95 % interval.
     """
 
@@ -139,7 +138,7 @@ def cost_table(models: Sequence[TrainedModel], *, song_seconds: float = 29.1, re
 
 
 def frontier(costs: Sequence[float], values: Sequence[float], *, higher_is_better: bool = True) -> list[int]:
-    """Places of the points that no other beats in both: each costs more than the one before and is better.
+    """Indices of the points that no other beats in both: each costs more than the one before and is better.
 
     >>> frontier([1.0, 2.0, 3.0, 4.0], [0.7, 0.9, 0.8, 0.95])
     [0, 1, 3]
@@ -161,7 +160,7 @@ def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed
         table: of :func:`cost_table`.
         about: the line under the title.
         metric: which accuracy it is.
-        timed: how the seconds were measured, and on what.
+        timed: how and on what machine the seconds were measured.
     """
     figure = new_figure(
         "What accuracy costs",
@@ -181,7 +180,7 @@ def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed
 
 
 def timing_words(song_seconds: float, repeats: int, machine: str) -> str:
-    """How :func:`measure_costs` timed and on what, in a line."""
+    """One line: how and on what machine :func:`measure_costs` timed."""
     threads = torch.get_num_threads()
     how = f"{threads} threads" if threads > 1 else "CPU time of 1 thread"
     return f"networks alone, a song of {song_seconds:g} s at a time, fastest of {repeats}, {how}, {machine}"

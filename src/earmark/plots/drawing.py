@@ -23,7 +23,7 @@ class Drawing:
     Attributes:
         name: what its files are called, without ending, e.g. "filter-spectra".
         figure: made with :func:`earmark.plots.style.new_figure`.
-        table: the data behind it, a row for each thing drawn; columns say their units.
+        table: the data behind it, one row per item drawn; column names contain the units.
         hints: gid of an artist -> what a page shows when the mouse is over its first marker (or bar, or cell), its second,
             and so on.
     """

@@ -1,7 +1,7 @@
-"""How a run got on: AUC and loss by epoch, and the test (bristol, Figure 3).
+"""The course of a run: AUC and loss by epoch, and the test (bristol, Figure 3).
 
-log.csv has the validation's AUC and both losses, and the AUC on training clips where the run was told to measure it
-(`earmark train --measure-training`). Afterwards it can be measured of the kept checkpoint alone: earlier epochs' weights
+log.csv has the validation's AUC and both losses, and the AUC on training clips where the run measured it
+(`earmark train --measure-training`). Afterwards it can be measured for the kept checkpoint only: earlier epochs' weights
 are gone.
 """
 

@@ -45,14 +45,14 @@ class TagExcitations:
     """Mean gates of the clips of each tag.
 
     Attributes:
-        tags: (n_tags,) names of the tags that hold for some clip.
+        tags: (n_tags,) names of the tags that apply to some clip.
         n_clips: (n_tags,) clips of each.
         means: for each block (n_tags, C): the mean gate, 0..1, over all windows of all clips of the tag.
         overall: for each block (C,): the mean over all clips.
         spread: (n_blocks,) how much a block's gates depend on the tag: the standard deviation of ``means`` over
             tags, averaged over channels.
-        by_chance: (n_deals, n_blocks) the same where the labels are dealt out among the clips at random: what so many
-            clips a tag give if a tag has nothing to do with the sound.
+        by_chance: (n_deals, n_blocks) the same where the labels are shuffled among the clips: what so many
+            clips per tag give if tags are unrelated to the sound.
     """
 
     tags: tuple[str, ...]
@@ -64,7 +64,7 @@ class TagExcitations:
 
     @property
     def shown_blocks(self) -> tuple[int, ...]:
-        """Places of the first, the middle and the last block, from 0."""
+        """Indices of the first, the middle and the last block."""
         n = len(self.means)
         return tuple(sorted({0, (n - 1) // 2, n - 1}))
 
@@ -74,7 +74,7 @@ class TagExcitations:
         return order
 
     def of(self, tag: str) -> int:
-        """Place of a tag. Raises DataError where it holds for no clip."""
+        """Index of a tag. Raises DataError where it applies to no clip."""
         if tag not in self.tags:
             raise DataError(f"tag {tag!r} holds for no clip here; these do: {', '.join(self.tags)}")
         return self.tags.index(tag)
@@ -88,7 +88,7 @@ def listen(
     jobs: int = 1,
     on_done: Callable[[int, int], None] | None = None,
 ) -> ClipExcitations:
-    """Hear files as tagging does, and note the gates in place of the scores.
+    """Process files as tagging does, and record the gates instead of the scores.
 
     Args:
         model: a SampleCNN with squeeze-and-excitation, in eval mode.
@@ -99,7 +99,7 @@ def listen(
 
     Raises:
         ConfigError: the model has no squeeze-and-excitation.
-        DataError: no files, or files that cannot be listened to: all are named.
+        DataError: no files, or files that cannot be read: all are named.
     """
     if not isinstance(model, SampleCNN):
         raise ConfigError(
@@ -125,7 +125,7 @@ def listen(
             n_windows.append(len(result.taggram))
         if on_done is not None:
             on_done(done, len(paths))
-    raise_problems(f"{len(problems)} of {len(paths)} files cannot be listened to", problems)
+    raise_problems(f"{len(problems)} of {len(paths)} files cannot be read", problems)
     if not sums:
         raise DataError("no clips to listen to")
     return ClipExcitations(np.stack(sums), np.array(n_windows), tuple(channels))
@@ -134,16 +134,16 @@ def listen(
 def by_tag(
     heard: ClipExcitations, holds: npt.NDArray[np.bool_], tags: Sequence[str], *, n_deals: int = 100, seed: int = 0
 ) -> TagExcitations:
-    """Average the gates over the clips of each tag; every window of them counts alike, as in the paper.
+    """Average the gates over the clips of each tag; every window counts equally, as in the paper.
 
-    The paper does not say how it makes one number a block of its Figure 3: here it is the standard deviation over
+    The paper does not say how it gets one number per block for its Figure 3: here it is the standard deviation over
     tags of each channel's mean gate (dividing by the number of tags), averaged over channels.
 
     Args:
         heard: gates of each clip.
         holds: (n_clips, n_tags), see :func:`earmark.plots.binarize.binarize_labels`.
-        tags: (n_tags,) names. Tags that hold for no clip are left out.
-        n_deals, seed: how often labels are dealt out at random for comparison. A clip's labels stay together.
+        tags: (n_tags,) names. Tags that apply to no clip are left out.
+        n_deals, seed: how often labels are shuffled for comparison. A clip's labels stay together.
 
     Raises:
         DataError: shapes do not fit, or no tag holds for any clip.
@@ -222,7 +222,7 @@ def spread_table(found: TagExcitations) -> pd.DataFrame:
 
 @house_style()
 def draw_channels(found: TagExcitations, tags: Sequence[str], about: str) -> Drawing:
-    """Mean gate per channel, sorted by the mean over all clips, a line a tag (kim2018, Figure 2).
+    """Mean gate per channel, sorted by the mean over all clips, one line per tag (kim2018, Figure 2).
 
     Raises:
         DataError: a tag that holds for no clip.

@@ -34,7 +34,7 @@ _OPPOSITES = (
 
 def find_pairs(tags: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Pairs of these tags that exclude each other by their names: "X" and "no X", "male X" and "female X", fast and
-    slow, loud and quiet, and the like.
+    slow, loud and quiet, and so on.
 
     >>> find_pairs(["vocals", "no vocals", "fast", "male voice", "slow", "female voice"])
     (('vocals', 'no vocals'), ('fast', 'slow'), ('male voice', 'female voice'))
@@ -57,8 +57,8 @@ def exclusive_table(
     Args:
         table: scores; labels may all be missing.
         pairs: names of tags.
-        thresholds: the same for both tags. A last row a pair has each tag's own threshold of best F1, its threshold
-            empty, where the labels give one.
+        thresholds: the same for both tags. The last row of a pair uses each tag's own threshold of best F1, where
+            the labels give one; its threshold is empty.
 
     Returns:
         Columns: a, b, threshold, clips, a_fires, b_fires, either, both, share_of_either (both over either, NaN where
@@ -84,12 +84,12 @@ def exclusive_table(
             own = best_f1_thresholds(labels, scores)[0]
             if not np.isnan(own).any():
                 cuts.append((float("nan"), own, "best F1"))
-        for said, cut, whose in cuts:
+        for threshold, cut, whose in cuts:
             fires = scores >= cut
             either, both = int(fires.any(axis=1).sum()), int(fires.all(axis=1).sum())
             share = both / either if either else float("nan")
             first, second = (int(n) for n in fires.sum(axis=0))
-            rows.append((a, b, said, len(scores), first, second, either, both, share, labelled, whose))
+            rows.append((a, b, threshold, len(scores), first, second, either, both, share, labelled, whose))
     columns = ["a", "b", "threshold", "clips", "a_fires", "b_fires", "either", "both", "share_of_either"]
     return pd.DataFrame(rows, columns=[*columns, "labelled_both", "thresholds_of"])
 
@@ -98,12 +98,12 @@ def exclusive_table(
 def draw_exclusive(found: pd.DataFrame, about: str, *, most: int = 7) -> Drawing:
     """Of the clips for which a pair's tags fire at all, the share for which both do, over the threshold.
 
-    The thresholds stand on a logarithmic scale, as scores of rare tags are low throughout.
+    The thresholds are on a logarithmic scale, as scores of rare tags are low throughout.
 
     Args:
         found: of :func:`exclusive_table`.
         about: the line under the title.
-        most: so many pairs are drawn, those with the most clips of both at some threshold; all are in the table.
+        most: pairs that are drawn, those with the most clips of both at some threshold; all are in the table.
     """
     if found.empty:
         raise DataError("no pairs")

@@ -1,7 +1,7 @@
-"""The filters with which a network on raw audio begins: their spectra, shapes and groups.
+"""The first filters of a network on raw audio: their spectra, shapes and groups.
 
 After Dieleman & Schrauwen 2014, "End-to-end learning for music audio", ICASSP (4.2, Figures 2 and 3; 4.4, Figure 4).
-The paper low-passes its groups without saying where; here it is done at twice the frequency that dominates a group.
+The paper low-passes its groups without saying where; here the cutoff is twice the dominant frequency of a group.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Floats = npt.NDArray[np.float64]
 SHORTEST_FILTER = 16
 """Samples below which a filter alone says next to nothing of frequencies."""
 _SMOOTH = 4  # order of the low-pass
-_FINE_FFT = 4096  # dominant frequencies are told to a few Hz, however short the filters
+_FINE_FFT = 4096  # dominant frequencies to a few Hz, however short the filters
 MOST_FILTERS = 24
 MOST_GROUPS = 16
-_TRACE = 0.78  # of a place on the page; the label in front has the rest
+_TRACE = 0.78  # of a cell of the page; the label before it has the rest
 OUTLINED = (effects.Stroke(linewidth=2.6, foreground="black"), effects.Normal())
 """A line that is seen on dark and on bright ground."""
 
@@ -57,18 +57,18 @@ def first_filters(model: TaggingModel) -> FilterBank:
     """The first convolution of a network on raw audio.
 
     Raises:
-        ConfigError: the network hears a spectrogram, or its first filters are shorter than 16 samples.
+        ConfigError: the network's input is a spectrogram, or its first filters are shorter than 16 samples.
     """
     who = model.architecture or type(model).__name__
     first = next((layer for layer in model.modules() if isinstance(layer, nn.Conv1d | nn.Conv2d)), None)
     if model.frontend is not None or not isinstance(first, nn.Conv1d) or first.in_channels != 1:
         raise ConfigError(
-            f"{who}: its first filters run over no samples; `earmark analyze hears` shows what its first layer hears"
+            f"{who}: its first filters do not run over samples; `earmark analyze hears` shows what its first layer responds to"
         )
     if first.kernel_size[0] < SHORTEST_FILTER:
         raise ConfigError(
             f"{who}: its first filters are {first.kernel_size[0]} samples long, too short to have a frequency of their "
-            f"own (at least {SHORTEST_FILTER}); `earmark analyze hears` shows what its layers hear"
+            f"own (at least {SHORTEST_FILTER}); `earmark analyze hears` shows what its layers respond to"
         )
     pool = next((layer for layer in model.modules() if isinstance(layer, FeaturePool)), None)
     filters = first.weight.detach().cpu().double().numpy()[:, 0]
@@ -85,7 +85,7 @@ def spectra(filters: Floats, sample_rate_hz: int) -> tuple[Floats, Floats]:
         sample_rate_hz: of the samples.
 
     Returns:
-        Frequencies in Hz (n_bins,), from 0 to half the rate, as dense as the filters' own or, where they are short, 257;
+        Frequencies in Hz (n_bins,), from 0 to half the rate, as dense as the filters' own, or 257 where they are short;
         and magnitudes (n_filters, n_bins), 0..1. A filter of zeros has zeros.
     """
     n_fft = max(512, filters.shape[1])
@@ -110,7 +110,7 @@ def dominant_hz(filters: Floats, sample_rate_hz: int, pool_filters: int = 1) -> 
 
 
 def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> Floats:
-    """Middles of n bands that lie side by side and are equally wide in mel (HTK's formula), (n,) Hz.
+    """Centres of n adjacent bands, equally wide in mel (HTK's formula), (n,) Hz.
 
     Example:
         >>> mel_spaced_hz(4, 0.0, 8000.0).round().tolist()
@@ -121,7 +121,7 @@ def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> Floats:
 
 
 def low_passed(filters: Floats, sample_rate_hz: int, cutoff_hz: Floats | float) -> Floats:
-    """Filters without what is above a frequency, not shifted in time.
+    """Filters without the part above a frequency, not shifted in time.
 
     The gain is that of a Butterworth filter of order 4 run forwards and backwards: a half at the cutoff.
 
@@ -148,7 +148,7 @@ def low_passed(filters: Floats, sample_rate_hz: int, cutoff_hz: Floats | float) 
 
 
 def even_choice(n: int, most: int) -> npt.NDArray[np.int64]:
-    """Up to ``most`` of n places, from the first to the last, evenly.
+    """Up to ``most`` of n indices, evenly from the first to the last.
 
     Example:
         >>> even_choice(10, 4).tolist(), even_choice(3, 4).tolist()
@@ -159,7 +159,7 @@ def even_choice(n: int, most: int) -> npt.NDArray[np.int64]:
 
 @house_style()
 def draw_spectra(bank: FilterBank, about: str, highest_hz: float | None = None) -> Drawing:
-    """Spectra of all filters side by side, by dominant frequency, and where mel bands would lie (Figure 2).
+    """Spectra of all filters side by side, by dominant frequency, and where mel bands would be (Figure 2).
 
     Args:
         bank: the filters.
@@ -205,7 +205,7 @@ def draw_spectra(bank: FilterBank, about: str, highest_hz: float | None = None) 
 
 @house_style()
 def draw_waveforms(bank: FilterBank, about: str) -> Drawing:
-    """A page of filters, by dominant frequency (Figure 3); where there are more than 24, every so many."""
+    """A page of filters, by dominant frequency (Figure 3); of more than 24, evenly spaced ones."""
     dominant = dominant_hz(bank.filters, bank.sample_rate_hz)
     order = np.argsort(dominant, kind="stable")
     order = order[even_choice(len(order), MOST_FILTERS)]
@@ -228,10 +228,10 @@ def draw_waveforms(bank: FilterBank, about: str) -> Drawing:
 
 @house_style()
 def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) -> Drawing:
-    """Pooled filters, a row for each group, low-passed (Figure 4).
+    """Pooled filters, one row per group, low-passed (Figure 4).
 
     Args:
-        bank: with groups, that is pool_filters above 1; where there are more than 16, every so many are drawn.
+        bank: with groups, that is pool_filters above 1; of more than 16, evenly spaced ones are drawn.
         about: the line under the title.
         cutoff_hz: of the low-pass; None for twice the dominant frequency of each group, but not below 100 Hz.
     """
@@ -263,7 +263,7 @@ def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) ->
 
 
 def _trace(axes: Axes, samples: Floats, column: int, row: int) -> None:
-    """One filter in its place of the page, as high as all others."""
+    """One filter in its cell of the page, as high as all others."""
     largest = np.abs(samples).max() or 1.0
     x = column + np.linspace(0, _TRACE, len(samples))
     axes.plot([column, column + _TRACE], [row, row], color="#DDDDDD", linewidth=0.5, zorder=1)
@@ -271,7 +271,7 @@ def _trace(axes: Axes, samples: Floats, column: int, row: int) -> None:
 
 
 def _page(figure: Figure, axes: Axes, columns: int, rows: int, bank: FilterBank, of: str = "") -> None:
-    """No frame; what the length and height of the traces are stands below."""
+    """No frame; the length and scale of the traces are given below."""
     axes.set_xlim(_TRACE - 1 + 0.04, columns - 1 + _TRACE + 0.02)
     axes.set_ylim(rows - 0.45, -0.55)
     axes.axis("off")

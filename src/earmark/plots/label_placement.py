@@ -27,9 +27,9 @@ def name_points(
     others: npt.ArrayLike = (),
     size: float = 6.5,
 ) -> None:
-    """Write a name beside each point, with a thin line to it where it stands off.
+    """Write a name beside each point, with a thin line to it where it is farther away.
 
-    Call it last: it takes the layout as it is then, and keeps it.
+    Call it last: it takes the current layout and freezes it.
 
     Args:
         axes: where the points are.
@@ -41,7 +41,7 @@ def name_points(
     """
     figure = cast(Any, axes.figure)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # or the next drawing would move what the names were fitted to
+    figure.set_layout_engine("none")  # otherwise the next drawing would move what the names were fitted to
     renderer = figure.canvas.get_renderer()
     per_point = figure.dpi / 72
     frame = axes.get_window_extent(renderer)
@@ -83,7 +83,7 @@ def name_points(
 
 
 def _cost(box: Bbox, points: npt.NDArray[np.float64], taken: Sequence[Bbox], frame: Bbox) -> float:
-    """How bad a place is: names over each other or outside the axes are worst, hidden points come next."""
+    """How bad a place is: overlapping names or names outside the axes are worst, then hidden points."""
     outside = max(0.0, frame.x0 - box.x0) + max(0.0, box.x1 - frame.x1)
     outside += max(0.0, frame.y0 - box.y0) + max(0.0, box.y1 - frame.y1)
     over = sum(1 for other in taken if box.padded(1.5).overlaps(other))

@@ -1,4 +1,4 @@
-"""What does a network hear? For every architecture, in the way that suits it."""
+"""What the layers of a network respond to, by the method that suits its architecture."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def draw_hears(
         card: of the model, for the line under the title.
         by: "filters" (networks on spectrograms), "sweep" (all), "ascent" (networks on raw audio), or "auto": filters
             where there is a spectrogram, else a sweep.
-        most_layers: of a sweep or an ascent; of more, so many from the first to the last.
+        most_layers: of a sweep or an ascent; of more, evenly chosen ones from the first to the last.
         most_units: of a layer in an ascent.
         n_tones: bands of frequency, of a sweep or an ascent.
         seed: of the ascent's noise.
-        on_done: told of progress.
+        on_done: called with the progress.
 
     Raises:
-        ConfigError: another word, or a way that does not fit the network.
+        ConfigError: an unknown method, or one that does not fit the network.
     """
     if by not in get_args(By):
         raise ConfigError(f"by {by!r}: must be one of {', '.join(get_args(By))}")
@@ -54,7 +54,7 @@ def draw_hears(
         for number, member in enumerate(model.members, start=1):
             assert isinstance(member, TaggingModel)
             of = card.replace(name=f"{card.name}, member {number} ({member.architecture})")
-            # a way that one member was not made for is no reason to refuse the others
+            # a method that does not fit one member is no reason to refuse the others
             way = by if by in ("auto", "sweep") or _hears_spectrogram(member) == (by == "filters") else "auto"
             for drawing in draw_hears(
                 member,
@@ -72,7 +72,7 @@ def draw_hears(
     if by == "filters" or (by == "auto" and _hears_spectrogram(model)):
         if not _hears_spectrogram(model):
             raise ConfigError(
-                f"{model.architecture}: by filters is for networks on spectrograms, it hears raw audio; choose sweep or "
+                f"{model.architecture}: by filters is for networks on spectrograms, its input is raw audio; choose sweep or "
                 "ascent, or, where its first filters are long, `earmark analyze filters`"
             )
         return [draw_mel_filters(first_mel_filters(model), about)]

@@ -1,6 +1,6 @@
 """The first filters of networks on spectrograms, on axes of frequency and time.
 
-What a filter's rows stand for depends on the network. Filters that span all bands have a place in frequency; smaller
+What a filter's rows represent depends on the network. Filters that span all bands have a fixed place in frequency; smaller
 ones slide over the bands, as pons2017's timbral and every 3 x 3 filter do, and their rows are only neighbours; temporal
 ones see one band or the mean of all; those of the harmonic CNN have rows for harmonics and, within each, neighbouring notes.
 """
@@ -42,10 +42,10 @@ class MelFilters:
     Attributes:
         layer: its name.
         rows: what rows are: "bands" (all mel bands), "sliding" (neighbouring bands anywhere), "time" (one row: the
-            filter runs along time alone) or "harmonics" (so many neighbouring notes for each harmonic).
+            filter runs along time only) or "harmonics" (so many neighbouring notes for each harmonic).
         weights: (n_filters, n_rows, n_frames), the lowest band first.
-        rows_hz: (n_rows,) middles of the bands where rows are "bands", else empty.
-        frame_seconds: distance of frames.
+        rows_hz: (n_rows,) centres of the bands where rows are "bands", else empty.
+        frame_seconds: distance between frames.
         n_harmonics: where rows are "harmonics", else 0.
     """
 
@@ -57,7 +57,7 @@ class MelFilters:
     n_harmonics: int = 0
 
     def centres(self) -> Floats:
-        """By which filters are ordered: where most of their weight lies in frequency, as a row; along time for "time".
+        """The order of the filters: where most of their weight is in frequency, as a row; along time for "time".
 
         Returns:
             (n_filters,): mean row weighted by squared weights, or, of filters along time, their dominant frequency in
@@ -75,21 +75,21 @@ class MelFilters:
 
 
 def band_middles_hz(config: LogMelConfig) -> Floats:
-    """Middles of the mel bands, (n_mels,) Hz."""
+    """Centres of the mel bands, (n_mels,) Hz."""
     assert config.f_max_hz is not None
     ends = hz_to_mel(np.array([config.f_min_hz, config.f_max_hz], dtype=np.float64), config.mel_scale)
     return mel_to_hz(np.linspace(ends[0], ends[1], config.n_mels + 2)[1:-1], config.mel_scale)
 
 
 def first_mel_filters(model: TaggingModel) -> list[MelFilters]:
-    """The filters of all convolutions that see the spectrogram itself, in the order in which they do.
+    """The filters of all convolutions that see the spectrogram itself, in forward order.
 
     Raises:
-        ConfigError: the network hears raw audio.
+        ConfigError: the network's input is raw audio.
     """
     harmonic = isinstance(model, HarmonicCNN)
     if model.frontend is None and not harmonic:
-        raise ConfigError(f"{model.architecture}: it hears raw audio, not a spectrogram")
+        raise ConfigError(f"{model.architecture}: its input is raw audio, not a spectrogram")
     config = model.spectrum.framing.config if isinstance(model, HarmonicCNN) else model.frontend.config  # type: ignore[union-attr]
     assert isinstance(config, LogMelConfig)
     frame_seconds = config.hop_samples / config.sample_rate_hz
@@ -113,14 +113,14 @@ def first_mel_filters(model: TaggingModel) -> list[MelFilters]:
 
 
 def strongest(filters: MelFilters, most: int) -> npt.NDArray[np.int64]:
-    """Places of the filters with the largest weights (root of the sum of squares), by :meth:`MelFilters.centres`."""
+    """Indices of the filters with the largest weights (root of the sum of squares), by :meth:`MelFilters.centres`."""
     sizes = (filters.weights**2).sum(axis=(1, 2))
     chosen = np.argsort(-sizes, kind="stable")[:most]
     return chosen[np.argsort(filters.centres()[chosen], kind="stable")]
 
 
 def _convolutions(model: TaggingModel) -> list[tuple[str, nn.Conv1d | nn.Conv2d]]:
-    """All convolutions in the order in which sound goes through them."""
+    """All convolutions in forward order."""
     order: list[tuple[str, nn.Conv1d | nn.Conv2d]] = []
     hooks = []
     for name, module in model.named_modules():
@@ -202,7 +202,7 @@ def _scaled(tile: Floats) -> Floats:
 
 
 def _montage(axes: Axes, group: MelFilters, shown: np.ndarray) -> None:
-    """Filters side by side, low bands below; where they are small, in rows."""
+    """Filters side by side, low bands at the bottom; small ones in several rows."""
     _, n_rows, n_frames = group.weights.shape
     small = n_rows <= _FEW_ROWS
     across = _SMALL_TILES[1] if small else _TALL_TILES
@@ -244,7 +244,7 @@ def _montage(axes: Axes, group: MelFilters, shown: np.ndarray) -> None:
 
 
 def _lines(axes: Axes, group: MelFilters, shown: np.ndarray) -> None:
-    """Filters along time, a row each, slow ones below."""
+    """Filters along time, one row each, slow ones at the bottom."""
     tile = np.stack([_scaled(group.weights[index, 0]) for index in shown])
     seconds = group.weights.shape[2] * group.frame_seconds
     axes.imshow(

@@ -1,6 +1,6 @@
 """The house style: sizes, colours and titles that all figures share.
 
-Matplotlib's objects alone, never pyplot: no figure is kept alive behind one's back. A function that draws is decorated
+Only Matplotlib's objects, never pyplot, which keeps figures alive in a global list. A function that draws is decorated
 with :func:`house_style`, begins with :func:`new_figure`, and leaves the layout to it:
 
     @house_style()
@@ -25,7 +25,7 @@ from matplotlib.font_manager import FontProperties
 from earmark.core.card import ModelCard
 
 HALF_INCHES = 3.4
-"""Width of a figure that stands in one of two columns, or on half a page."""
+"""Width of a figure in one of two columns, or on half a page."""
 WIDE_INCHES = 7.0
 """Width of a figure as wide as the text of a page."""
 HEADING = "heading"
@@ -38,14 +38,14 @@ DOTS_PER_INCH = 200
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 BLACK, GREY, PALE, GRID = "#000000", "#666666", "#CCCCCC", "#E0E0E0"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK)
-"""Okabe & Ito's colours, which people with every kind of colour vision tell apart; without the yellow, too pale on white."""
+"""Okabe & Ito's colours, which people with every kind of colour vision can distinguish; without the yellow, too pale on white."""
 SEQUENTIAL = "cividis"
 """Colour map from little to much."""
 DIVERGING = "RdBu_r"
 """Colour map from negative (blue) over nothing (white) to positive (red)."""
 
 _TITLE_POINTS, _ABOUT_POINTS = 9.0, 7.0
-_LINE = 1.25  # height of a line of text over its size
+_LINE = 1.25  # height of a line of text relative to its size
 _MARGIN_INCHES = 0.06
 
 _RC: Any = {
@@ -75,14 +75,14 @@ _RC: Any = {
     "image.interpolation": "nearest",
     "figure.dpi": 100,
     "savefig.dpi": DOTS_PER_INCH,
-    "svg.hashsalt": "earmark",  # names inside the file follow from the drawing, not from chance
+    "svg.hashsalt": "earmark",  # ids inside the file depend on the drawing only
     "svg.fonttype": "path",
 }
 
 
 @contextmanager
 def house_style(settings: Any = None) -> Iterator[None]:
-    """Matplotlib's own defaults and the house's settings, whatever a user's matplotlibrc says; afterwards as before.
+    """Matplotlib's own defaults and the house's settings, whatever the user's matplotlibrc says; restored afterwards.
 
     Also a decorator: ``@house_style()``.
 
@@ -97,15 +97,15 @@ def house_style(settings: Any = None) -> Iterator[None]:
 
 
 def new_figure(title: str, about: str = "", *, width_inches: float = HALF_INCHES, height_inches: float = 2.6) -> Figure:
-    """An empty figure with its title and, smaller, the line that says of what: model, dataset, protocol.
+    """An empty figure with its title and, smaller, the line below it: model, dataset, protocol.
 
-    Both are wrapped to the width, and stand at the top left; constrained layout gives the rest to the axes.
+    Both are wrapped to the width, at the top left; constrained layout gives the rest to the axes.
 
     Args:
         title: what the figure shows, a few words.
-        about: e.g. :func:`about_model`'s answer.
+        about: e.g. the result of :func:`about_model`.
         width_inches: HALF_INCHES, WIDE_INCHES or another.
-        height_inches: of all, the title included.
+        height_inches: of the figure, title included.
     """
     figure = Figure(figsize=(width_inches, height_inches))
     FigureCanvasAgg(figure)
@@ -132,7 +132,7 @@ def new_figure(title: str, about: str = "", *, width_inches: float = HALF_INCHES
 
 
 def small_axes() -> tuple[Figure, Axes]:
-    """A small figure and its axes, without a title, for pages with many: the margins are fixed, and so it is drawn quickly."""
+    """A small figure and its axes, without a title, for pages with many: the margins are fixed, so it is drawn quickly."""
     figure = Figure(figsize=(3.2, 2.2))
     FigureCanvasAgg(figure)
     figure.subplots_adjust(left=0.16, right=0.97, bottom=0.19, top=0.97)
@@ -158,7 +158,7 @@ def about(model: str, dataset: str = "", *protocol: str) -> str:
 
 
 def plain_text(text: str, max_characters: int | None = None) -> str:
-    """A name as a font can draw it: no mathematics between dollar signs, no undecodable bytes, cut where too long.
+    """A name as a font can draw it: no maths between dollar signs, no undecodable bytes, cut where too long.
 
     Example:
         >>> print(plain_text("Money$ for nothing", 11))
@@ -171,7 +171,7 @@ def plain_text(text: str, max_characters: int | None = None) -> str:
 
 
 def _wrapped(figure: Figure, text: str, points: float, weight: str, width_inches: float) -> list[str]:
-    """The text as lines that are not wider, as far as its words allow."""
+    """The text in lines of at most this width, as far as its words allow."""
     font = FontProperties(size=points, weight=weight)
     renderer = cast(Any, figure.canvas).get_renderer()
     lines: list[str] = []

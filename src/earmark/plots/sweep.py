@@ -1,8 +1,8 @@
-"""What each layer of a network hears: the answers of its units to tones from low to high.
+"""What each layer of a network responds to: the answers of its units to tones from low to high.
 
-A tone here is a short sweep over a narrow band, so that no stride of a layer sees always the same phase. A unit is a
+A tone here is a short sweep over a narrow band, so that no stride of a layer always sees the same phase. A unit is a
 channel; its answer to a tone is its mean activation over time (and over bands, behind a spectrogram), less the one to
-silence. :mod:`earmark.plots.ascent` asks the other way round: which sound does a unit answer to most?
+silence. :mod:`earmark.plots.ascent` does the reverse: it finds the sound that a unit answers to most.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _OCTAVES_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 @dataclass(frozen=True, eq=False)
 class LayerResponse:
-    """What the units of one layer answer to frequencies.
+    """The answers of one layer's units to frequencies.
 
     Attributes:
         layer: name of the module.
         edges_hz: (n_tones + 1,) ends of the bands, rising.
-        units: (n_heard,) channels that answer to anything, by the frequency they answer to most.
-        peak_hz: (n_heard,) that frequency, the middle of its band.
+        units: (n_heard,) channels that answer at all, by the frequency they answer to most.
+        peak_hz: (n_heard,) that frequency, the centre of its band.
         response: (n_heard, n_tones) 0..1, the largest of each unit is 1.
         n_units: all channels of the layer.
     """
@@ -59,7 +59,7 @@ class LayerResponse:
 
 
 def layer_names(model: TaggingModel) -> list[str]:
-    """Layers whose activations can be watched, in the order in which sound goes through them.
+    """Layers whose activations can be recorded, in forward order.
 
     Raises:
         ConfigError: there are none.
@@ -73,12 +73,12 @@ def layer_names(model: TaggingModel) -> list[str]:
     with _watched(model, _candidates(model), seen), torch.no_grad():
         model(torch.zeros(1, model.min_samples))
     if not order:
-        raise ConfigError(f"{model.architecture}: it has no layers whose answers could be watched")
+        raise ConfigError(f"{model.architecture}: it has no layers whose answers can be recorded")
     return order
 
 
 def short_name(layer: str) -> str:
-    """A layer's name without what goes without saying.
+    """A layer's name without its redundant parts.
 
     Example:
         >>> short_name("blocks.block1.relu"), short_name("layers.strided_activation"), short_name("layers.0.2")
@@ -118,15 +118,15 @@ def sweep(
     """The answers of all units of some layers to tones.
 
     Args:
-        model: in eval mode. It hears tones as long as its window, or, where it takes any length, of half a second.
+        model: in eval mode. Its tones are as long as its window, or, where it takes any length, half a second.
         layers: names from :func:`layer_names`; None for all.
         n_tones, lowest_hz: bands, on a logarithmic scale up to half the sample rate.
         amplitude: of the tones, 1 is full scale.
-        batch_size: tones that go through the network at once.
+        batch_size: tones per batch.
         on_done: called with tones done and all tones.
 
     Raises:
-        ConfigError: no layers to watch, or numbers out of range.
+        ConfigError: no layers to record, or numbers out of range.
     """
     wanted = layer_names(model) if layers is None else list(layers)
     edges = band_edges_hz(model.sample_rate_hz, n_tones, lowest_hz)
@@ -153,12 +153,12 @@ def ordered(layer: str, edges_hz: Floats, answers: Floats) -> LayerResponse:
     Args:
         layer: its name.
         edges_hz: (n_tones + 1,).
-        answers: (n_units, n_tones), 0 or more. A unit of zeros alone answers to nothing and is left out.
+        answers: (n_units, n_tones), 0 or more. A unit with only zeros answers to nothing and is left out.
     """
-    heard = np.flatnonzero(answers.max(axis=1) > 0)
-    peaks = answers[heard].argmax(axis=1)
+    active = np.flatnonzero(answers.max(axis=1) > 0)
+    peaks = answers[active].argmax(axis=1)
     order = np.argsort(peaks, kind="stable")
-    units, response = heard[order], answers[heard[order]]
+    units, response = active[order], answers[active[order]]
     middles = np.sqrt(edges_hz[:-1] * edges_hz[1:])
     return LayerResponse(
         layer, edges_hz, units, middles[peaks[order]], response / response.max(axis=1, keepdims=True), len(answers)
@@ -168,7 +168,7 @@ def ordered(layer: str, edges_hz: Floats, answers: Floats) -> LayerResponse:
 def _responses(layer: str, edges: Floats, means: Floats) -> LayerResponse:
     """From mean activations (1 + n_tones, n_units), to silence first."""
     above = np.maximum(means[1:] - means[0], 0.0).T
-    above[above < 1e-9 * max(1.0, float(np.abs(means).max()))] = 0.0  # rounding is no answer
+    above[above < 1e-9 * max(1.0, float(np.abs(means).max()))] = 0.0  # rounding is not an answer
     return ordered(layer, edges, above)
 
 
@@ -182,7 +182,7 @@ def _candidates(model: TaggingModel) -> list[str]:
 
 @contextmanager
 def _watched(model: TaggingModel, names: Sequence[str], seen: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """While it lasts, ``seen(name, output)`` is called for the layers' outputs."""
+    """Inside the context, ``seen(name, output)`` is called for the layers' outputs."""
     modules = dict(model.named_modules())
     unknown = [name for name in names if name not in modules]
     if unknown:
@@ -200,10 +200,10 @@ def _watched(model: TaggingModel, names: Sequence[str], seen: Callable[[str, Ten
 
 @house_style()
 def draw_responses(layers: Sequence[LayerResponse], about: str, *, name: str, title: str, colour_means: str) -> Drawing:
-    """A map for each layer: its units, by the frequency they answer to most, against frequency.
+    """One map per layer: its units, by the frequency they answer to most, against frequency.
 
     Args:
-        layers: one or more; from the first to the last.
+        layers: one or more, in forward order.
         about: the line under the title.
         name: of the files.
         title: of the figure.
@@ -258,7 +258,7 @@ def draw_responses(layers: Sequence[LayerResponse], about: str, *, name: str, ti
 
 
 def _table(layers: Sequence[LayerResponse]) -> pd.DataFrame:
-    """A row for each unit; its answers to the bands, named by their middles, in columns."""
+    """One row per unit; its answers to the bands, named by their centres, in columns."""
     parts = []
     for place, layer in enumerate(layers, start=1):
         middles = np.sqrt(layer.edges_hz[:-1] * layer.edges_hz[1:])

@@ -64,14 +64,14 @@ def tag_aucs(
 def draw_tag_aucs(
     found: pd.DataFrame, about: str, *, metric: str = "roc_auc", counted: str = "", named: int = 5
 ) -> Drawing:
-    """A point a tag, with its interval; the worst and the best by name.
+    """One point per tag, with its interval; the worst and the best are named.
 
     Args:
         found: of :func:`tag_aucs`.
         about: the line under the title.
         metric: which AUC it is.
         counted: of what clips ``clips`` are, e.g. "training".
-        named: so many at each end.
+        named: how many at each end.
     """
     shown = found[found.auc.notna() & (found.clips > 0)]
     if shown.empty:

@@ -14,9 +14,9 @@ _MOST_IN_A_COLUMN = 26
 
 
 def tag_counts(dataset: Dataset, *, least_degree: float = LEAST_DEGREE) -> pd.DataFrame:
-    """Clips of each tag, most first; a tag of degrees holds from ``least_degree`` on.
+    """Clips of each tag, most first; a regression tag applies from ``least_degree`` on.
 
-    Columns: tag, kind, then a column a split that has clips, total. Ties stand in the vocabulary's order.
+    Columns: tag, kind, then one column per split that has clips, total. Ties are in the vocabulary's order.
     """
     counts = {
         split: binarize_labels(label_matrix(dataset.split(split)), least_degree=least_degree).sum(axis=0)
@@ -29,12 +29,12 @@ def tag_counts(dataset: Dataset, *, least_degree: float = LEAST_DEGREE) -> pd.Da
 
 @house_style()
 def draw_tag_counts(table: pd.DataFrame, about: str, *, sizes: dict[str, int]) -> Drawing:
-    """A bar a tag, as long as its clips in all splits together, the splits end to end.
+    """One bar per tag, as long as its number of clips, with the splits end to end.
 
     Args:
         table: of :func:`tag_counts`.
         about: the line under the title.
-        sizes: clips of each split, with the tags or without.
+        sizes: all clips of each split, tagged or not.
     """
     n_columns = 1 if len(table) <= _MOST_IN_A_COLUMN else 2
     n_rows = -(-len(table) // n_columns)

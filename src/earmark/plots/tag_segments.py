@@ -18,7 +18,7 @@ from earmark.plots.style import GREY, WIDE_INCHES, house_style, new_figure, plai
 from earmark.tagging.tagger import TagScores
 
 EVEN = 0.1
-"""A tag whose highest score is less than this above its middle one is the same all along: it has no moments."""
+"""A tag whose highest score is less than this above its median is much the same throughout: it has no moments."""
 _STRONGEST_SHARE = 0.1
 _MOST_COLUMNS = 1400
 _STEPS_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
@@ -34,7 +34,7 @@ class Stretch:
         rank: 1 for the strongest of the tag.
         start_seconds, end_seconds: from the first window's beginning to the last one's end, within the file.
         mean, peak: of the window scores in it, 0..1.
-        peak_seconds: the middle of the window with the highest score.
+        peak_seconds: the centre of the window with the highest score.
     """
 
     tag: str
@@ -52,11 +52,11 @@ class TagMoments:
 
     Attributes:
         tag: its name.
-        strength: mean of the strongest tenth of the windows: what a tag that holds for ten minutes of two hours is not
-            buried by, as it is in the mean.
+        strength: mean of the strongest tenth of the windows: so that a tag that applies for ten minutes of two hours is
+            not lost, as it is in the mean.
         mean: the file's score.
-        level: the window score that parts its stretches from the rest; None where the tag is the same all along.
-        stretches: the strongest first; none where the tag is the same all along.
+        level: the window score that separates its stretches from the rest; None where the tag is much the same throughout.
+        stretches: the strongest first; none where the tag is much the same throughout.
     """
 
     tag: str
@@ -71,9 +71,9 @@ def moments(
 ) -> list[TagMoments]:
     """The strongest tags of a file, and for each its strongest stretches.
 
-    Window scores are averaged over ``smooth_seconds`` first. A stretch is a run of windows whose average lies above half-way
+    Window scores are averaged over ``smooth_seconds`` first. A stretch is a run of windows whose average is more than half-way
     between the tag's middle (median) and highest average; the stretch with the most area above that level is the strongest:
-    long and strong before short and strong.
+    a long strong stretch ranks before a short one.
 
     Args:
         scores: of one file.
@@ -116,7 +116,7 @@ def moments(
 
 
 def moments_frame(found: list[TagMoments]) -> pd.DataFrame:
-    """A row for each stretch; a tag without one has a row with empty times."""
+    """One row per stretch; a tag without one has a row with empty times."""
     rows = []
     for one in found:
         for stretch in one.stretches or (None,):
@@ -154,7 +154,7 @@ def clock(seconds: float) -> str:
 
 def thinned(taggram: npt.NDArray[np.float32], most: int) -> tuple[npt.NDArray[np.float32], int]:
     """At most ``most`` columns of a taggram (n_windows, n_tags): the highest of each few windows, so that no short moment is
-    lost between two pixels. Also how many windows a row then stands for."""
+    lost between two pixels. Also how many windows each column then represents."""
     n_windows, n_tags = taggram.shape
     step = -(-n_windows // most)
     if step == 1:
@@ -166,7 +166,7 @@ def thinned(taggram: npt.NDArray[np.float32], most: int) -> tuple[npt.NDArray[np
 
 
 def _n_smooth(scores: TagScores, smooth_seconds: float) -> int:
-    """How many windows lie within so many seconds; odd, so that the average stays where it is."""
+    """The number of windows within so many seconds; odd, so that the average is centred."""
     if len(scores.taggram) < 2:
         return 1
     hop = float(np.median(np.diff(scores.window_starts_seconds)))
@@ -175,7 +175,7 @@ def _n_smooth(scores: TagScores, smooth_seconds: float) -> int:
 
 
 def _smooth(values: FloatArray, n: int) -> FloatArray:
-    """Moving mean over n (odd) windows; at the ends over those that there are."""
+    """Moving mean over n (odd) windows; at the ends over those that exist."""
     if n <= 1:
         return values
     ones = np.ones(n)
@@ -209,7 +209,7 @@ def _stretches(
 
 @house_style()
 def draw_moments(scores: TagScores, found: list[TagMoments]) -> Drawing:
-    """A row a tag, the strongest first; frames mark its stretches, numbered by rank, and the right margin names the first's
+    """One row per tag, the strongest first; frames mark its stretches, numbered by rank, and the right margin names the first's
     time.
 
     Args:
@@ -276,7 +276,7 @@ def _when(one: TagMoments) -> str:
 
 
 def _ticks(duration_seconds: float) -> Locator:
-    """Ticks at whole minutes or hours, as people count time."""
+    """Ticks at whole minutes or hours."""
     for step in _STEPS_SECONDS:
         if duration_seconds / step <= _MOST_TICKS:
             return MultipleLocator(step)

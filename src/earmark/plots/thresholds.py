@@ -1,4 +1,4 @@
-"""Threshold choice: what precision, recall and F1 of a tag would be from every score on."""
+"""Threshold choice: precision, recall and F1 of a tag at every threshold."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class ThresholdCurve:
     Attributes:
         tag: its name.
         n_clips, n_positives: clips labelled for it, and those that have it.
-        thresholds: (n,) rising: each distinct score. A tag is said to hold from ``score >= threshold``.
+        thresholds: (n,) rising: each distinct score. A tag is predicted where ``score >= threshold``.
         precision, recall, f1: (n,) at these.
         best: the threshold with the highest F1 here, half-way between two scores, see
             :func:`earmark.metrics.best_f1_thresholds`.
         best_f1: the F1 there.
-        nearly_from, nearly_to: ends of the stretch about ``best`` in which F1 is at least 95 % of the highest. A wide
-            stretch: the choice hardly matters. A narrow one: it is chance that decides.
-        chosen: the threshold that is in use, a model's card for instance; None where none was given.
+        nearly_from, nearly_to: ends of the range around ``best`` in which F1 is at least 95 % of the highest. In a wide
+            range the choice hardly matters; in a narrow one chance decides.
+        chosen: the threshold in use, e.g. from a model's card; None where none was given.
         chosen_precision, chosen_recall, chosen_f1: there; None without one, NaN where no clip reaches it (precision).
     """
 
@@ -70,7 +70,7 @@ class ThresholdCurve:
 
 
 def threshold_curves(table: ScoreTable, chosen: Mapping[str, float] | None = None) -> list[ThresholdCurve]:
-    """A curve for each classification tag that some clips have and some have not.
+    """A curve for each classification tag that some clips have and some do not.
 
     Args:
         table: labels and scores.
@@ -87,7 +87,7 @@ def threshold_curves(table: ScoreTable, chosen: Mapping[str, float] | None = Non
 
 
 def threshold_frame(curves: list[ThresholdCurve]) -> pd.DataFrame:
-    """A row for each tag and threshold; ``mark`` says which one is best here, and which one is in use."""
+    """One row per tag and threshold; ``mark`` shows which one is best here, and which one is in use."""
     parts = []
     for curve in curves:
         rows = pd.DataFrame(
@@ -161,7 +161,7 @@ def _at(curve: ThresholdCurve, threshold: float) -> tuple[float, float, float]:
 
 @house_style()
 def draw_thresholds(curves: list[ThresholdCurve], about: str, *, most: int | None = None) -> Drawing:
-    """For every tag the threshold with the highest F1, the range about it that is nearly as good, and the one in use.
+    """For every tag the threshold with the highest F1, the range around it that is nearly as good, and the one in use.
 
     Args:
         curves: as :func:`threshold_curves` gives them.
@@ -229,7 +229,7 @@ def draw_thresholds(curves: list[ThresholdCurve], about: str, *, most: int | Non
 def draw_threshold_curves(
     curves: list[ThresholdCurve], about: str, *, most: int = 12, tags: list[str] | None = None
 ) -> Drawing:
-    """Precision, recall and F1 over the threshold, a panel a tag.
+    """Precision, recall and F1 over the threshold, one panel per tag.
 
     Args:
         curves: as :func:`earmark.plots.thresholds.threshold_curves` gives them.
@@ -272,7 +272,7 @@ def draw_threshold_curves(
 
 
 def plot_threshold_curve(axes: Axes, curve: ThresholdCurve, most_points: int = 10_000) -> None:
-    """Precision (dotted), recall (dashed) and F1 of one tag over the threshold; upright: the threshold in use."""
+    """Precision (dotted), recall (dashed) and F1 of one tag over the threshold; vertical line: the threshold in use."""
     n = len(curve.thresholds)
     at = np.unique(np.linspace(0, n - 1, min(n, most_points)).round().astype(int))
     for values, colour, style, label in (

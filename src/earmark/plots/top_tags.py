@@ -17,7 +17,7 @@ from earmark.plots.style import BLACK, BLUE, GREY, PALE, house_style, new_figure
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What one model said of a song.
+    """The output of one model for a song.
 
     Attributes:
         model: its name.
@@ -58,8 +58,8 @@ def top_tags(answers: Sequence[Answer], labels: Mapping[str, float], n: int = 10
 
     Args:
         answers: of the models.
-        labels: the song's, 0..1; a tag that is not there is not labelled.
-        n: so many tags.
+        labels: the song's, 0..1; a missing tag is not labelled.
+        n: number of tags.
 
     Returns:
         Columns: model, rank (from 1), tag, score, label (NaN where not labelled), labelled (a label of 0.5 or more),
@@ -88,7 +88,7 @@ def top_tags(answers: Sequence[Answer], labels: Mapping[str, float], n: int = 10
 
 @house_style()
 def draw_top_tags(table: pd.DataFrame, song: str, *, labels_known: bool = True) -> Drawing:
-    """A panel a model: bars of its highest tags, dark where the song has the tag, with a line at a labelled degree;
+    """One panel per model: bars of its highest tags, dark where the song has the tag, with a line at a labelled degree;
     its other labels with their ranks."""
     models = list(dict.fromkeys(table.model))
     n = int(table[table.shown]["rank"].max())
@@ -113,7 +113,7 @@ def draw_top_tags(table: pd.DataFrame, song: str, *, labels_known: bool = True) 
                 axes.plot([row.label] * 2, [place - 0.4, place + 0.4], color=BLACK, lw=1.2)
             inside = row.score > 0.55
             line = row.label if not math.isnan(row.label) and 0 < row.label < 1 else 0.0
-            # A number stands beside a line, not on it.
+            # A number is beside a line, not on it.
             beyond = line if row.score - 0.02 < line < row.score + 0.2 else row.score
             axes.text(
                 row.score - 0.02 if inside else beyond + 0.02,

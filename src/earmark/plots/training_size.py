@@ -22,7 +22,7 @@ Points = dict[tuple[str, int], list[ScoreTable]]
 
 @dataclass(frozen=True, eq=False)
 class SizeTables:
-    """What training clips are worth.
+    """Metrics over the number of training clips.
 
     Attributes:
         points: columns series, training_clips, metric, value, low, high, n_runs.
@@ -36,7 +36,7 @@ class SizeTables:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Both as one table: a gap's series is "b - a"."""
+        """Both tables in one: a gap's series is "b - a"."""
         gaps = self.gaps.rename(columns={"difference": "value"})
         gaps.insert(0, "series", [f"{b} - {a}" for a, b in zip(gaps.a, gaps.b, strict=True)])
         return pd.concat([self.points, gaps.drop(columns=["a", "b"])], ignore_index=True)
@@ -60,7 +60,7 @@ def size_tables(
         groups, n_resamples, seed: of the bootstrap.
 
     Raises:
-        ConfigError: a series of the pair is not there.
+        ConfigError: a series of the pair does not exist.
         DataError: no scores, or of different clips, tags or labels.
     """
     if not points:
@@ -102,7 +102,7 @@ def size_tables(
 
 @house_style()
 def draw_training_size(found: SizeTables) -> Drawing:
-    """A column a metric: above, every series; below, the difference of two, above the line where b is better."""
+    """One column per metric: at the top, every series; below, the difference of two, above the line where b is better."""
     shown = [name for name in metrics.list_metrics(decisions=False) if name in set(found.points.metric)]
     series = list(dict.fromkeys(found.points.series))
     with_gaps = not found.gaps.empty
@@ -123,9 +123,9 @@ def draw_training_size(found: SizeTables) -> Drawing:
         of_metric = found.points[found.points.metric == metric]
         for i, name in enumerate(series):
             part = of_metric[of_metric.series == name]
-            nudge = 1.04 ** (i - (len(series) - 1) / 2)  # so that intervals stand side by side
+            nudge = 1.04 ** (i - (len(series) - 1) / 2)  # so that intervals are side by side
             colour = PALETTE[i % len(PALETTE)]
-            # Drawn ends, not lengths: the value may lie outside of a percentile interval.
+            # Drawn ends, not lengths: the value may be outside a percentile interval.
             axes.vlines(part.training_clips * nudge, part.low, part.high, color=colour, lw=0.8)
             axes.plot(
                 part.training_clips * nudge,
@@ -162,7 +162,7 @@ def draw_training_size(found: SizeTables) -> Drawing:
 
 
 def short_count(number: float) -> str:
-    """A count as an axis has room for.
+    """A count, short enough for an axis.
 
     Example:
         >>> short_count(159), short_count(12_000), short_count(1_000_000)
@@ -175,7 +175,7 @@ def short_count(number: float) -> str:
 
 
 def _apart(sizes: Sequence[int]) -> list[int]:
-    """Ticks at the sizes, but for those that stand on each other's names."""
+    """Ticks at the sizes, except where their labels would overlap."""
     kept: list[int] = []
     for size in reversed(sizes):
         if not kept or size < kept[-1] / 1.3:

@@ -1,4 +1,4 @@
-"""Where a report's players get their sound from: links to local files, or the beginning of each, put into the page."""
+"""The sound of a report's players: links to local files, or the beginning of each file embedded in the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FRAME = 1152  # samples of an MP3 frame
 
 
 def link(path: Path, page: Path) -> str:
-    """The address of a file for a page: relative where the file lies beside or below it, so that both can move together,
+    """The address of a file for a page: relative where the file is beside or below it, so that both can move together,
     else file://."""
     try:
         below = path.resolve().relative_to(page.resolve().parent)
@@ -37,7 +37,7 @@ def embedded(path: Path, seconds: float = EXCERPT_SECONDS) -> str:
     """The first seconds of a file as MP3, mono, 64 kbit/s, in a data: address: some 360 kB.
 
     Raises:
-        AudioError: the file cannot be listened to.
+        AudioError: the file cannot be read.
     """
     return "data:audio/mpeg;base64," + base64.b64encode(_excerpt(path, seconds)).decode()
 

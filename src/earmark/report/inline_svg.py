@@ -116,13 +116,13 @@ def _add_hints(root: ElementTree.Element, hints: Mapping[str, Sequence[str]]) ->
         defined = {element for defs in group.iter("defs") for element in defs.iter()}
         shapes = list(group.iter("use")) or [path for path in group.iter("path") if path not in defined]
         if len(shapes) != len(texts):
-            continue  # no hint rather than a wrong one: Matplotlib leaves out what lies beyond the picture
+            continue  # no hint rather than a wrong one: Matplotlib leaves out what is outside the picture
         for shape, text in zip(shapes, texts, strict=True):
             ElementTree.SubElement(shape, "title").text = text
 
 
 def _shorten_ids(root: ElementTree.Element, key: str) -> None:
-    """Ids that something refers to get short names that begin with the key; the others go."""
+    """Ids that are referred to get short names that begin with the key; the others are removed."""
     used: dict[str, str] = {}
     for element in root.iter():
         named = [element.get("href", "").removeprefix("#")]
@@ -166,7 +166,7 @@ def _restyle(element: ElementTree.Element, *, styled: bool) -> None:
 
 
 def _flatten(element: ElementTree.Element) -> None:
-    """Groups without attributes give way to what is in them; empty ones go."""
+    """Groups without attributes are replaced by their content; empty ones are removed."""
     children: list[ElementTree.Element] = []
     for child in list(element):
         _flatten(child)

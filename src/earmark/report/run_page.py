@@ -1,4 +1,4 @@
-"""A run as one file of HTML: averages, tags, figures, clips to listen to. It needs no network and asks for none.
+"""A run as one file of HTML: averages, tags, figures, clips to listen to. It needs no network access.
 
 The page's own policy forbids it to fetch anything but local audio, and to run any script but its own. It is made from
 ``templates/run.html.j2``, which escapes all text: names of tags, clips and models are never markup.
@@ -49,7 +49,7 @@ _AVERAGES = {
 
 @dataclass(frozen=True)
 class _Results:
-    """All that is computed for the page beyond the report."""
+    """What is computed for the page beyond the report."""
 
     calibration: list[Reliability]
     curves: list[ThresholdCurve]
@@ -97,13 +97,13 @@ def write_page(
         out: the file; its folder is made where there is none.
         table: labels and scores.
         report: what was measured on them.
-        audio: clip -> its file; of the worst and best clips those that are there get a player.
+        audio: clip -> its file; the worst and best clips that have one get a player.
         embed_audio: put the first seconds of these into the page, in place of links.
-        log: of the training, where it is known.
+        log: of the training, if known.
         n_clips: how many of the worst, and of the best.
 
     Returns:
-        Notes for the user, a line each: audio that could not be embedded.
+        Notes for the user, one line each: audio that could not be embedded.
 
     Raises:
         OSError: it cannot be written.
@@ -185,7 +185,7 @@ def _render(template: str, **values: Any) -> str:
 
 
 def printable(value: Any) -> Any:
-    """Text that breaks no file, whatever a tag or a file is called; other values and markup as they are.
+    """Text that is safe in a file, whatever the names of tags and files; other values and markup as they are.
 
     >>> printable("a\\x00b\\udcff")
     'a\ufffdb\ufffd'
@@ -273,14 +273,14 @@ def _figures(report: Report, results: _Results, log: RunLog | None) -> list[_Fig
             "Confusion between tags",
             draw_confusion(results.confusion, ""),
             "Clips that have the row's tag and not the column's: how often the column's tag scores higher. Empty: the tag "
-            "itself, or no such clips. Tags that are confused stand side by side.",
+            "itself, or no such clips. Confused tags are side by side.",
             wide=n > 8,
         )
     return found
 
 
 def _tag_aucs(report: Report) -> pd.DataFrame:
-    """The ROC-AUC of each tag, worst first, as :func:`earmark.plots.tag_auc.tag_aucs` would measure it anew."""
+    """The ROC-AUC of each tag, worst first, as :func:`earmark.plots.tag_auc.tag_aucs` would compute it."""
     rows = [
         (
             metric.tag,

@@ -1,4 +1,4 @@
-"""The tables of a report's tags: a row for each tag, with figures of this tag in a row below that can be opened."""
+"""The tables of a report's tags: one row per tag, and below it a row with its figures, which can be opened."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows: a number, a count of clips, perhaps of how many, or a bar."""
+    """What a cell shows: a number, a count of clips, perhaps with a total, or a bar."""
 
     number: float | None = None
     count: int | None = None
@@ -118,7 +118,7 @@ class TagTable:
 
 
 def tag_tables(report: Report, vocabulary: Vocabulary, results: TagResults) -> list[TagTable]:
-    """Classification tags, then regression tags, as far as there are any."""
+    """Classification tags, then regression tags, if there are any."""
     tables = []
     error = (Column("Calibration error"),) if results.calibration else ()
     if places := vocabulary.indices("classification"):

@@ -41,11 +41,11 @@ def boundary_of(content_type: str | None) -> bytes:
     """The boundary between the parts. Raises Problem 415 for another kind of body, 400 without a boundary."""
     kind, options = parse_options_header(content_type or "")
     if kind != b"multipart/form-data":
-        said = content_type or "no content type"
+        received = content_type or "no content type"
         raise Problem(
             415,
             "not-multipart",
-            f"{said[:200]!r}: send the files as multipart/form-data in the field {FIELD!r}, "
+            f"{received[:200]!r}: send the files as multipart/form-data in the field {FIELD!r}, "
             f"as `curl -F {FIELD}=@song.mp3` does",
             headers={"Accept-Post": "multipart/form-data"},
         )

@@ -87,7 +87,7 @@ def metadata_digest(planned: Sequence[PlannedClip]) -> str:
 def differences(wanted: Header, found: Header) -> list[str]:
     """Differences between the existing and the wanted shards, one line each; empty if there are none."""
     problems = []
-    for name, said in (
+    for name, title in (
         ("dataset", "dataset"),
         ("protocols", "protocols"),
         ("audio", "audio"),
@@ -96,9 +96,9 @@ def differences(wanted: Header, found: Header) -> list[str]:
     ):
         there, here = getattr(found, name), getattr(wanted, name)
         if there != here:
-            problems.append(f"{said}: {_words(there)} there, {_words(here)} wanted")
+            problems.append(f"{title}: {_words(there)} there, {_words(here)} wanted")
     if not problems and wanted.clip_list != found.clip_list:
-        problems.append("the clips are others: as many, but not the same ids")
+        problems.append("the clips differ: as many, but not the same ids")
     if not problems and wanted.metadata != found.metadata:
         problems.append("labels, splits, artists or songs of the dataset have changed since")
     return problems

@@ -68,7 +68,7 @@ class Sources:
             return audio.AudioBytes.read(path)
         inside = self._inside(path)
         if inside is None:
-            raise AudioError(f"does not lie under {self.root}", path)
+            raise AudioError(f"is not under {self.root}", path)
         try:
             content = store_at(self.place).read(inside)
         except FileNotFoundError as error:

@@ -146,8 +146,8 @@ class Tagger:
         """Tag one file.
 
         Args:
-            path: path of the file, its content as bytes, or a file object opened in binary mode (read from where it
-                stands, into memory).
+            path: path of the file, its content as bytes, or a file object opened in binary mode (read into memory from
+                its current position).
             watch: called from the decoding thread with the path and the seconds decoded so far; what it raises ends
                 the file and is raised here.
 

@@ -120,7 +120,7 @@ def _rows(scores: TagScores, max_tags: int) -> list[int]:
 
 
 def _clock(seconds: float) -> str:
-    """mm:ss; minutes go on beyond 59."""
+    """mm:ss; minutes continue beyond 59."""
     whole = round(seconds)
     return f"{whole // 60:02d}:{whole % 60:02d}"
 

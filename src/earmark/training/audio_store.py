@@ -35,7 +35,7 @@ class Waveform(Protocol):
         """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
 
     def read_into(self, out: Samples, start: int) -> None:
-        """The same into a row (n,) that is there already."""
+        """The same, into an existing row (n,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class PackedAudio:
         return part if length is None else np.pad(part, (0, length - len(part)))
 
     def read_into(self, out: Samples, start: int) -> None:
-        """The same into a row (n,) that is there already."""
+        """The same, into an existing row (n,)."""
         part = self.values[start : start + len(out)]
         out[: len(part)] = part
         out[: len(part)] *= np.float32(self.scale)
@@ -79,8 +79,8 @@ class AudioStore:
 
     Args:
         sample_rate_hz: rate of the waveforms.
-        folder: where to keep them, named by content and rate, so that a changed file is decoded anew and a moved one
-            is not. None for memory alone (115 MB an hour at 16 kHz).
+        folder: where to keep them, named by content and rate, so that a changed file is decoded again and a moved one
+            is not. None for memory only (115 MB per hour at 16 kHz).
     """
 
     def __init__(self, sample_rate_hz: int, folder: Path | None = None) -> None:
@@ -113,7 +113,7 @@ class AudioStore:
                     packed.append(result)
                 if on_done is not None:
                     on_done(done, len(paths))
-        raise_problems(f"{len(problems)} of {len(paths)} files cannot be listened to", problems)
+        raise_problems(f"{len(problems)} of {len(paths)} files cannot be read", problems)
         return packed
 
     def _one(self, path: Path) -> PackedAudio | AudioError:
@@ -142,13 +142,13 @@ class AudioStore:
                 write_atomic(kept, content.getbuffer())
             except OSError as error:
                 raise DataError(
-                    f"{folder}: decoded audio cannot be kept ({error.strerror}); make room, keep it elsewhere or not "
+                    f"{folder}: decoded audio cannot be kept ({error.strerror}); free some space, keep it elsewhere or not "
                     "at all"
                 ) from error
         try:
             values = np.load(kept, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError) as error:
-            raise DataError(f"{kept}: damaged ({error}); delete it, it will be made anew") from error
+            raise DataError(f"{kept}: damaged ({error}); delete it, it will be made again") from error
         if values.dtype != np.int16 or values.ndim != 1 or len(values) < 2:
-            raise DataError(f"{kept}: not one of earmark's kept waveforms; delete it, it will be made anew")
+            raise DataError(f"{kept}: not one of earmark's kept waveforms; delete it, it will be made again")
         return PackedAudio(values[2:], float(values[:2].view(np.float32)[0]))

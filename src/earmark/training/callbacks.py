@@ -22,8 +22,8 @@ LOG_COLUMNS = (
     "windows_per_second",
     "wait_share",
 )
-"""Columns of log.csv. Macro means on the validation split; ``train_roc_auc`` and the like are of
-training clips, scored as validation clips are, where that was asked for; ``best`` is 1 where this epoch became the checkpoint;
+"""Columns of log.csv. Macro means on the validation split; ``train_roc_auc`` and similar ones are of
+training clips, scored as validation clips are, where that was requested; ``best`` is 1 where this epoch became the checkpoint;
 ``wait_share`` is the share of the training time (validation left out) in which the trainer waited for data."""
 
 LogRow = dict[str, float | int | None]
@@ -31,7 +31,7 @@ LogRow = dict[str, float | int | None]
 
 
 class TrainingProgress(Protocol):
-    """Called while a run goes on; every method is called often and should be quick."""
+    """Called during a run; every method is called often and should be quick."""
 
     def decoding(self, done: int, total: int) -> None:
         """Files decoded so far."""

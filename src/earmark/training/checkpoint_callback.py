@@ -100,7 +100,7 @@ class CheckpointCallback(pl.Callback):
         if state_dict["fingerprint"] != self.fingerprint:
             raise ConfigError(
                 f"{self.out / STATE_NAME}: of a run with another recipe or other data; resume with {RECIPE_NAME} that "
-                "lies beside it, or train into another folder"
+                "is beside it, or train into another folder"
             )
         self.history = state_dict["history"]
         self.best_selection = state_dict["best_selection"]
@@ -128,7 +128,7 @@ class CheckpointCallback(pl.Callback):
         self._epoch_started = self._last_batch_end = time.monotonic()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """What has passed since the last batch was a wait for this one."""
+        """The time since the last batch was spent waiting for this one."""
         self._waited += time.monotonic() - self._last_batch_end
 
     def after_batch(self, trainer: pl.Trainer, n_batches: int, index: int, loss: Tensor, n_windows: int) -> None:
@@ -198,7 +198,7 @@ class CheckpointCallback(pl.Callback):
             OSError,
             SafetensorError,
             RuntimeError,
-        ) as error:  # torch and safetensors have their own for a full disk
+        ) as error:  # torch and safetensors have their own errors for a full disk
             raise cannot_be_written(self.out, error) from error
 
     def _write_tensorboard(self, row: LogRow) -> None:

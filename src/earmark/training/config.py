@@ -3,8 +3,8 @@
 A recipe is a YAML file of the sections of :mod:`earmark.training.sections`. Unknown keys are refused, and all problems
 are reported at once. ``-o section.key=value`` changes single values; values are read as YAML, so lists and null work.
 
-A recipe may begin with ``base: NAME`` and then says only where it differs from that recipe. Files whose names begin
-with ``_`` are bases and changes for other data; they are no recipes by themselves.
+A recipe may begin with ``base: NAME`` and then lists only its differences from that recipe. Files whose names begin
+with ``_`` are bases and changes for other data, not recipes by themselves.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def list_recipes() -> list[str]:
 
 
 def recipe_summary(name: str) -> str:
-    """What a recipe that comes with earmark says of itself first, e.g. that it is a row of Table 2."""
+    """The first sentence of a bundled recipe's description, e.g. that it is a row of Table 2."""
     lines = itertools.takewhile(lambda line: line.startswith("#"), _shipped()[name].read_text("utf-8").splitlines())
     return re.split(r"(?<=\.)\s", " ".join(line.removeprefix("#").strip() for line in lines), maxsplit=1)[0]
 
@@ -71,7 +71,7 @@ def load_recipe(
     Args:
         recipe: one of :func:`list_recipes`, or a YAML file.
         overrides: ``section.key=value``, later ones win.
-        changes: a document of sections that is laid over the recipe, below the overrides.
+        changes: a document of sections that is merged into the recipe, before the overrides.
 
     Raises:
         ConfigError: no such recipe, not YAML, or with every unknown key, missing key, wrong type and value out of
@@ -82,7 +82,7 @@ def load_recipe(
 
 
 def recipe_document(recipe: str | Path, _seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The sections of a recipe as they stand, laid over those of its bases; values are not checked.
+    """The sections of a recipe as written, merged into those of its bases; values are not checked.
 
     Raises:
         ConfigError: no such recipe or base, not YAML, or a base that is based on itself.
@@ -116,7 +116,7 @@ def recipe_document(recipe: str | Path, _seen: tuple[str, ...] = ()) -> dict[str
 
 
 def merged(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a document with changes laid over it, section by section; lists and values are replaced."""
+    """A copy of a document with changes merged into it, section by section; lists and values are replaced."""
     result = copy.deepcopy(dict(document))
     for key, value in changes.items():
         known = result.get(key)

@@ -20,7 +20,7 @@ Listed = Annotated[tuple[T, ...], Strict(False)]
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """YAML that refuses a key twice and reads 1e-3 as a number, which YAML 1.1 takes for text."""
+    """YAML that refuses duplicate keys and reads 1e-3 as a number, which YAML 1.1 reads as text."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -45,7 +45,7 @@ def read_yaml(text: str, where: str) -> Any:
 
 
 class Section(BaseModel):
-    """A mapping with known keys. Types are strict: "3" is no number and true is no whole number."""
+    """A mapping with known keys. Types are strict: "3" is not a number and true is not an integer."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, ser_json_inf_nan="constants"
@@ -70,7 +70,7 @@ class Section(BaseModel):
         raise ConfigError([f"{where}: {problem}" if where else problem for problem in dict.fromkeys(problems)])
 
     def contradictions(self) -> Iterator[str]:
-        """Problems of values that are right by themselves and do not go together."""
+        """Problems of values that are valid by themselves but contradict each other."""
         yield from ()
 
     @model_validator(mode="after")
@@ -108,7 +108,7 @@ _PLURAL = {str: "texts", int: "whole numbers", float: "numbers"}
 
 
 def _message(kind: type[BaseModel], document: Any, error: Mapping[str, Any]) -> str:
-    """One of pydantic's errors in the words of the file."""
+    """One of pydantic's errors, in terms of the file."""
     reason, place, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
     parent = _type_at(kind, place[:-1])
     if reason in ("extra_forbidden", "invalid_key"):
@@ -173,7 +173,7 @@ def _value_at(document: Any, place: Iterable[str | int]) -> Any:
 
 
 def _unchecked(kind: type[Section], document: Any) -> Section:
-    """The values as they stand, to look for contradictions among them."""
+    """The values as written, to look for contradictions among them."""
     values = {}
     for name, field in kind.model_fields.items():
         key, inner = field.alias or name, _plain_type(field.annotation)

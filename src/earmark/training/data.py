@@ -34,7 +34,7 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
     Args:
         clips: training clips, in the order of ``waveforms``.
         waveforms: one for each.
-        spec: length of a window, and where segments lie. A shorter clip is filled up with zeros, as in tagging.
+        spec: length of a window, and where segments are. A shorter clip is filled up with zeros, as in tagging.
         training: what an example is, how many make a batch, and the seed.
         augmentation: gain and mixup happen here; masks in the module, behind the front-end.
         rank, world_size: of several devices this one takes every ``world_size``-th example of a batch.
@@ -138,7 +138,7 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         return windows
 
     def loader(self, workers: int = 0) -> DataLoader[Group]:
-        """One item a group of batches; Lightning tells the sampler the epoch."""
+        """One item per group of batches; Lightning gives the sampler the epoch."""
         groups = Groups(self)
         sampler = EpochSampler(len(groups))
         if workers:
@@ -154,7 +154,7 @@ Group = tuple[int, list[Batch]]
 class Groups(Dataset[Group]):
     """Batches that the trainer is given at once.
 
-    Lightning takes 0.7 ms for each item that it hands over, on whichever device; a step of a small network takes five.
+    Lightning takes 0.7 ms per item, on any device; a step of a small network takes five.
 
     Args:
         windows: makes the batches.
@@ -184,7 +184,7 @@ class Groups(Dataset[Group]):
 class ReadAhead(DataLoader[Group]):
     """Makes the next groups in a thread while the network learns from the last one.
 
-    Making a batch is copying, for which Python's lock is let go; a process of its own would copy it twice.
+    Making a batch is copying, which releases Python's lock; a separate process would copy it twice.
     """
 
     N_AHEAD = 1
@@ -244,7 +244,7 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy(audio.cut(self.waveforms[index].read(), self.spec)), index
 
     def loader(self, *, rank: int = 0, world_size: int = 1, workers: int = 0) -> DataLoader[tuple[Tensor, int]]:
-        """One item a clip; of several devices each takes its share."""
+        """One item per clip; each of several devices takes its share."""
         return DataLoader(self, batch_size=None, sampler=range(rank, len(self), world_size), **_workers(workers))
 
 

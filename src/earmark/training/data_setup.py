@@ -33,7 +33,7 @@ def chosen_clips(dataset: Dataset, recipe: Recipe) -> Dataset:
     """The clips that the recipe learns from and validates on.
 
     Raises:
-        DataError: classification tags that no training clip has: nothing could be learned of them.
+        DataError: classification tags that no training clip has: nothing could be learned about them.
     """
     if recipe.data.train_split == "validation":
         dataset = learning_from_validation(dataset, recipe.training.seed)
@@ -168,7 +168,7 @@ def _from_shards(
     """Every clip's audio, decoded or still in its shard; and how many processes are to read it.
 
     Small networks learn from a window faster than one core decodes it, so what is small enough is decoded beforehand,
-    unless workers are asked for. It is the same to the last bit: only FLAC of the wanted rate is kept in this way.
+    unless workers are requested. It is bit for bit the same: only FLAC of the wanted rate is kept in this way.
 
     Raises DataError where clips are not there or damaged, ConfigError for the rate.
     """

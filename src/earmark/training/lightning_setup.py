@@ -55,20 +55,20 @@ _log = logging.getLogger("earmark.training")
 
 
 def is_first_process() -> bool:
-    """False in the processes that work further devices: they start the program again from its beginning."""
+    """False in the processes for further devices: they start the program again from its beginning."""
     return _get_rank() in (None, 0)
 
 
 def is_restarted() -> bool:
-    """Has torchrun started this process anew, because one of the run had ended?"""
+    """Has torchrun restarted this process, because one of the run had ended?"""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
 
 
 def checked_accelerator(device: str, devices: int, nodes: int, precision: Precision) -> str:
-    """Lightning's name of a device. A device that is asked for and not there is an error.
+    """Lightning's name of a device. A device that is requested but absent is an error.
 
     Raises:
-        ConfigError: with every contradiction between what is asked for and what there is.
+        ConfigError: with every contradiction between what is requested and what there is.
     """
     if device not in DEVICES:
         raise ConfigError(f"device {device!r}: must be one of {', '.join(DEVICES)}")
@@ -112,9 +112,9 @@ class StateFile(TorchCheckpointIO):
 
 
 def cannot_be_written(out: Path, error: Exception) -> DataError:
-    """The error of a run's folder on a full disk and the like."""
+    """The error for a run's folder that cannot be written, e.g. on a full disk."""
     return DataError(
-        f"{out}: cannot be written ({' '.join(str(error).split())}); what was kept before is whole: make room and go on "
+        f"{out}: cannot be written ({' '.join(str(error).split())}); what was saved before is intact: free some space and continue "
         "with --resume"
     )
 
@@ -133,7 +133,7 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
     """
     resuming = state is not None and state.is_file()
     if resuming and not zipfile.is_zipfile(str(state)):
-        raise DataError(f"{state}: damaged; delete it, and the run begins anew")
+        raise DataError(f"{state}: damaged; delete it, and the run starts over")
     if resuming:
         _log.info("resuming from %s", state)
     elif state is not None and is_first_process():
@@ -154,7 +154,7 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
             ) from error
         if _another_has_ended(trainer, error):
             raise ProcessLostError(
-                f"another process of this run has ended ({lines[0]}); if it reported no error, it was killed: go on with "
+                f"another process of this run has ended ({lines[0]}); if it reported no error, it was killed: continue with "
                 "--resume"
             ) from error
         raise
@@ -164,9 +164,9 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
 
 
 def end_other_processes(trainer: pl.Trainer, error: BaseException) -> None:
-    """End the processes that this one has started for further devices; they would wait for it for ever.
+    """End the processes that this one has started for further devices; they would wait for it forever.
 
-    One that has ended before, and is the cause of this error, is given time to report it.
+    One that has already ended, and is the cause of this error, is given time to report it.
     """
     deadline = time.monotonic() + (GRACE_SECONDS if _another_has_ended(trainer, error) else 0.0)
     processes = getattr(trainer.strategy.launcher, "procs", ())

@@ -1,4 +1,4 @@
-"""A model with its loss, optimiser and validation, as Lightning wants it."""
+"""A model with its loss, optimiser and validation, as a Lightning module."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from earmark.training.selection import Validation, Validator
 
 
 class SpectrumMask:
-    """Forward hook on a front-end: in training, blots out runs of bands and of frames (Park et al. 2019).
+    """Forward hook on a front-end: in training, masks runs of bands and of frames (Park et al. 2019).
 
-    What is blotted out becomes the mean of the window's spectrogram. Drawn from torch's generator of the device.
+    Masked values become the mean of the window's spectrogram. Drawn from torch's generator of the device.
     """
 
     def __init__(self, config: AugmentationSection) -> None:
         self.config = config
 
     def __call__(self, module: nn.Module, _inputs: Any, spectrum: Tensor) -> Tensor:
-        """(B, n_mels, T) -> the same, with runs blotted out."""
+        """(B, n_mels, T) -> the same, with runs masked."""
         if not module.training:
             return spectrum
         hidden = torch.zeros_like(spectrum, dtype=torch.bool)
@@ -174,7 +174,7 @@ class TaggingModule(pl.LightningModule):
         self._losses[int(place)] = float(self.loss(logits, labels.expand_as(logits)))
 
     def on_validation_epoch_start(self) -> None:
-        """Begin anew; all devices with the running statistics of the first, whose weights are kept."""
+        """Reset; all devices take the running statistics of the first, whose weights are kept."""
         self._scores[:] = 0
         self._losses[:] = 0
         if self.trainer.world_size > 1:
@@ -182,7 +182,7 @@ class TaggingModule(pl.LightningModule):
                 torch.distributed.broadcast(statistic, 0)
 
     def on_validation_epoch_end(self) -> None:
-        """Measure; several devices put together what each has scored."""
+        """Measure; several devices combine their scores."""
         if self.trainer.sanity_checking:
             return
         if self.trainer.world_size > 1:
@@ -196,7 +196,7 @@ class TaggingModule(pl.LightningModule):
             self.on_training = self.train_validator(self._scores[n_validation:])
 
     def _together(self, values: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
-        """Sum over devices, of which all but one hold zeros at each place."""
+        """Sum over devices, all but one of which have zeros at each place."""
         total = self.trainer.strategy.reduce(torch.from_numpy(values).to(self.device), reduce_op="sum")
         assert isinstance(total, Tensor)
         return total.cpu().numpy()
@@ -206,7 +206,7 @@ class TaggingModule(pl.LightningModule):
         config = self.recipe.optimiser
         optimiser = make_optimiser(self.model, config)
         if config.schedule.startswith("plateau") or (config.schedule == "none" and not config.warmup_epochs):
-            return optimiser  # whose rate no step moves
+            return optimiser  # its learning rate is constant
         training = self.recipe.training
         total_steps = -(-self.n_batches // training.accumulate_batches) * training.epochs
         warmup_steps = round(config.warmup_epochs * total_steps / training.epochs)
@@ -215,7 +215,7 @@ class TaggingModule(pl.LightningModule):
 
 
 def not_finite(trainer: pl.Trainer, what: str) -> ConfigError:
-    """The error of a run whose weights have grown beyond all measure; what the recipe can do about it."""
+    """The error of a run that has diverged, with what the recipe can do about it."""
     cure = "lower optimiser.learning_rate or set optimiser.gradient_clip"
     if trainer.precision == "16-mixed":
         cure += ", or use training.precision bf16-mixed"

@@ -1,4 +1,4 @@
-"""What a card and a state file record of their run."""
+"""What a card and a state file record about their run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def filled_card(card: ModelCard, dataset: Dataset, found: Validation, epoch: int
 
 
 def fingerprint(recipe: Recipe, dataset: Dataset, members: tuple[ModelCard, ...] = ()) -> str:
-    """SHA-256 (hex) of all that the weights at the end depend on, but for versions and the kind of device."""
+    """SHA-256 (hex) of everything that the final weights depend on, except versions and the kind of device."""
     weights = [member.weights_sha256 for member in members]
     content = [recipe.to_document(with_root=False), dataset.protocol, dataset.fingerprint, weights]
     document = json.dumps(content, sort_keys=True)

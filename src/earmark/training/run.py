@@ -1,13 +1,13 @@
 """One training run: recipe in, folder out.
 
     OUT/checkpoint/model.safetensors, card.json   the best epoch by the selection metric
-    OUT/tensorboard/                              the same for TensorBoard, where asked for
+    OUT/tensorboard/                              the same for TensorBoard, if requested
     OUT/log.csv                                   one row per epoch, see callbacks.LOG_COLUMNS
     OUT/recipe.yaml                               the recipe with every default written out
     OUT/state.ckpt                                what --resume starts from: weights, optimiser, schedule, history
 
-Randomness is a function of seed, epoch and batch, so a run that is killed and resumed ends, on the CPU, with the very
-weights of one that was not.
+Randomness is a function of seed, epoch and batch, so a run that is killed and resumed ends, on the CPU, with exactly
+the weights of one that was not.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class TrainingResult:
     Attributes:
         checkpoint: folder of the best weights and their card.
         best_epoch: from 1.
-        selection: what it is best in, higher is better: the skill (see :mod:`earmark.training.selection`), or the
+        selection: its value of the selection metric, higher is better: the skill (see :mod:`earmark.training.selection`), or the
             validation loss with a minus, as the recipe's ``training.select`` has it.
         history: a row per epoch, as in log.csv.
         resumed_after: the epoch after which the run was resumed; 0 for a fresh one.
@@ -105,7 +105,7 @@ def train(
         resume: continue the run in this folder; where there is none, start a fresh one. What torchrun restarts
             (``--max-restarts``) is resumed in any case.
         device: "cpu", "cuda", "mps", or "auto" for the best there is.
-        devices, nodes: devices on each of so many machines that train together (DistributedDataParallel). They divide
+        devices, nodes: devices on each of ``nodes`` machines that train together (DistributedDataParallel). They divide
             each batch, and the recipe means the same on any number of them; only batch normalisation, where PyTorch
             cannot share its statistics (on CPUs), sees each device's part alone. Lightning starts this program again
             for each further device. On several machines start the program under torchrun, with ``out`` on a disk that
@@ -119,12 +119,12 @@ def train(
         jobs: files decoded at a time; None for one per core.
         tensorboard: log for TensorBoard, too.
         measure_training: so many training clips, spread evenly over the split, are scored at each validation as
-            validation clips are, for ``train_roc_auc`` and the like in log.csv. Weights are the same.
+            validation clips are, for ``train_roc_auc`` and similar columns of log.csv. Weights are the same.
         progress: called after every batch and epoch.
         material: a dataset that is loaded already, instead of the recipe's, and the audio of its training and validation
             clips, in this order; None for the audio where it is to be read from files or shards.
-        begin: checkpoint with whose weights training begins, instead of fresh ones: of the same network and tags.
-        distributed: the rank of this process, where something else than Lightning and torchrun has started it; ``devices`` and ``nodes`` are 1 then.
+        begin: checkpoint whose weights training begins with, instead of fresh ones: of the same network and tags.
+        distributed: the rank of this process, where something other than Lightning and torchrun has started it; ``devices`` and ``nodes`` are 1 then.
 
     Raises:
         ConfigError: recipe and device problems, a folder with a run in it without ``resume``, or resuming with another
@@ -136,12 +136,12 @@ def train(
     state = folder / STATE_NAME
     resume = resume or is_restarted()
     if recipe.data.root is None and material is None:
-        raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
+        raise ConfigError("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
     accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
     world_size = devices * nodes if distributed is None else distributed.world_size
     is_first = is_first_process() if distributed is None else distributed.rank == 0
     if is_first and (folder / RECIPE_NAME).exists() and not resume:
-        raise ConfigError(f"{folder}: a run lies there; go on with it by --resume, or choose another folder")
+        raise ConfigError(f"{folder}: a run is already there; continue it with --resume, or choose another folder")
     if material is not None:
         dataset = material[0]
     else:

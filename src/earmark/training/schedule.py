@@ -1,4 +1,4 @@
-"""How weights move: the optimiser, and the learning rate as a function of the step or of the validation loss."""
+"""How weights are updated: the optimiser, and the learning rate as a function of the step or of the validation loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 
 def make_optimiser(model: nn.Module, config: OptimiserSection) -> Optimizer:
-    """The optimiser of all weights that may move; weight decay goes where the recipe says."""
+    """The optimiser of all trainable weights; weight decay goes where the recipe says."""
     movable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     kernels = {f"{name}.weight" for name, layer in model.named_modules() if isinstance(layer, _CONVOLUTIONS)}
     if config.weight_decay_of == "convolutions":
@@ -44,10 +44,10 @@ def learning_rate_share(step: int, total_steps: int, warmup_steps: int, config: 
 
 
 class Plateau:
-    """Lowers the learning rate where the validation loss no longer falls, if the recipe's schedule says so.
+    """Lowers the learning rate where the validation loss no longer falls, if the recipe's schedule requires it.
 
     With "plateau_restart" each stage begins with the best weights so far and a fresh optimiser, and the run is over
-    when the last stage is (Kim et al. 2018, 3.2). What it knows is part of the state file.
+    when the last stage is (Kim et al. 2018, 3.2). Its state is part of the state file.
 
     Attributes:
         stage: from 1.
@@ -65,7 +65,7 @@ class Plateau:
         self._best_weights: dict[str, Tensor] = {}
 
     def after_validation(self, trainer: pl.Trainer, model: nn.Module, loss: float) -> None:
-        """Tell the validation loss; changes learning rate and weights where it is time."""
+        """Report the validation loss; changes learning rate and weights when due."""
         if not self.active:
             return
         if loss < self.best_loss:

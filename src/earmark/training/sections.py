@@ -16,7 +16,7 @@ Precision = Literal["32", "16-mixed", "bf16-mixed"]
 
 
 class DataSection(Section):
-    """What is learned from.
+    """The training data.
 
     Attributes:
         dataset: one of :func:`earmark.datasets.list_datasets`.
@@ -24,8 +24,8 @@ class DataSection(Section):
         protocol: a named split; None for the one that fits the layout under root.
         train_share: share of the training clips that are learned from, above 0, at most 1. Smaller shares are part of
             larger ones.
-        train_split: the split that is learned from. "validation", for a combiner of members that know the training
-            clips by heart: two thirds of the validation clips, by artist, are learned from, and the rest validates.
+        train_split: the split that is learned from. "validation", for a combiner of members that have memorised the
+            training clips: two thirds of the validation clips, by artist, are learned from, and the rest validates.
         options: of the dataset's reader, where it has any.
     """
 
@@ -38,13 +38,13 @@ class DataSection(Section):
 
 
 class ModelSection(Section):
-    """What learns.
+    """The network.
 
     Attributes:
         name: a registered model.
         options: its options; the window's length is among them.
-        members: checkpoint folders of trained members, for ``ensemble_combiner``: they are frozen, and the combiner
-            alone learns.
+        members: checkpoint folders of trained members, for ``ensemble_combiner``: they are frozen, and only the
+            combiner learns.
     """
 
     name: str
@@ -56,8 +56,8 @@ class InputSection(Section):
     """How whole files are cut in validation and, later, in tagging (see :class:`earmark.core.card.InputSpec`).
 
     Attributes:
-        hop_seconds: distance of windows; None for windows side by side.
-        last_window: what becomes of the samples left over at the end of a file.
+        hop_seconds: distance between windows; None for windows side by side.
+        last_window: what is done with the samples left over at the end of a file.
     """
 
     hop_seconds: float | None = Field(default=None, gt=0)
@@ -65,7 +65,7 @@ class InputSection(Section):
 
 
 class TrainingSection(Section):
-    """How long, in what portions.
+    """How long training takes, and in what batches.
 
     Attributes:
         epochs: at most.
@@ -78,8 +78,8 @@ class TrainingSection(Section):
         windows_per_clip: see ``sampling``; 1 for "segments".
         patience: epochs without a better selection after which to stop; None never stops early.
         validate_every: epochs between validations; must divide ``epochs``, so that the last one is validated.
-        select: what the best epoch is best in: "skill" (see :mod:`earmark.training.selection`) or "validation_loss".
-        accumulate_batches: batches whose gradients are added up before the weights move.
+        select: the metric of the best epoch: "skill" (see :mod:`earmark.training.selection`) or "validation_loss".
+        accumulate_batches: batches whose gradients are added up before the weights are updated.
         seed: of weights, windows, order, dropout and augmentation. On the CPU the same seed gives the same weights.
         precision: "32", or mixed with 16-bit numbers.
         compile: let torch.compile turn the network into faster code; the first steps take long.
@@ -99,19 +99,19 @@ class TrainingSection(Section):
 
 
 class OptimiserSection(Section):
-    """How weights move.
+    """How weights are updated.
 
     Attributes:
-        name: "sgd", "adam" (in both weight decay is an L2 term of the gradient) or "adamw" (it is apart from it).
+        name: "sgd", "adam" (in both weight decay is an L2 term of the gradient) or "adamw" (it is separate).
         learning_rate: after the warm-up.
         momentum: of "sgd".
-        nesterov: "sgd" looks ahead (Nesterov); wants momentum.
+        nesterov: "sgd" looks ahead (Nesterov); needs momentum.
         weight_decay: of the weights that ``weight_decay_of`` names.
         weight_decay_of: "matrices": all with two or more dimensions, so no biases and norms; "convolutions": the
             kernels of convolutions alone (kim2018).
         schedule: "none"; "cosine" down to zero at the last step; "plateau": the rate is multiplied by
             ``plateau_factor`` whenever the validation loss has not fallen for ``plateau_patience`` validations;
-            "plateau_restart": so, and each stage begins with the best weights so far and a fresh optimiser; after
+            "plateau_restart": the same, and each stage begins with the best weights so far and a fresh optimiser; after
             ``plateau_stages`` stages the run is over (kim2018).
         plateau_factor, plateau_patience, plateau_stages: see ``schedule``.
         warmup_epochs: epochs in which the rate rises from zero, in a straight line; not with a plateau.
@@ -136,13 +136,13 @@ class LossSection(Section):
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
     Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
-    for the tag in the training labels. Another network's scores of rare tags lie between .001 and .05, where the other
+    for the tag in the training labels. Another network's scores of rare tags are between .001 and .05, where the other
     losses are nearly flat; so every tag counts alike (Ba and Caruana 2014 learn logits).
 
     Attributes:
         classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs.
         regression_weight: the loss is that of the classification tags plus this times that of the regression tags.
-        cross_entropy: with "logits", so many times the cross-entropy is added: errors of likely tags then count more
+        cross_entropy: with "logits", this many times the cross-entropy is added: errors of likely tags then count more
             than those of unlikely ones.
     """
 
@@ -159,7 +159,7 @@ class AugmentationSection(Section):
         gain_db: each window is made louder or softer by up to this.
         mixup_alpha: each window is mixed with another of its batch, labels too, in shares drawn from
             Beta(alpha, alpha); 0 for none (Zhang et al. 2018).
-        mask_bands, mask_frames: widest run of mel bands, longest run of frames, that is blotted out (SpecAugment,
+        mask_bands, mask_frames: widest run of mel bands, longest run of frames, that is masked (SpecAugment,
             Park et al. 2019); 0 for none.
         masks: how many runs of each.
     """
@@ -172,7 +172,7 @@ class AugmentationSection(Section):
 
 
 class CardSection(Section):
-    """What the card says beyond what the run knows."""
+    """What the card states beyond what the run knows."""
 
     description: str = ""
     licence: str = "unknown"
@@ -207,7 +207,7 @@ class Recipe(Section):
         return str(yaml.safe_dump(self.to_document(), sort_keys=False, allow_unicode=True))
 
     def contradictions(self) -> Iterator[str]:
-        """Problems of values that are right by themselves and do not go together."""
+        """Problems of values that are valid by themselves but contradict each other."""
         training, optimiser = self.training, self.optimiser
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
             yield f"name {self.name!r}: must be of a-z, 0-9, '.', '_' and '-', because files are named after it"

@@ -1,4 +1,4 @@
-"""What one number a training run is chosen by, and what else is measured at each validation.
+"""The one number that selects the best epoch, and what else is measured at each validation.
 
 The selection metric is skill: 0 knows nothing, 1 is perfect.
 
@@ -45,7 +45,7 @@ class Validation:
     thresholds: metrics.FloatArray
 
     def macros(self) -> dict[str, float]:
-        """Macro means by metric, those that there are."""
+        """Macro means by metric, where defined."""
         values = {name: metrics.macro(getattr(self, name)).value for name in METRICS}
         return {name: value for name, value in values.items() if not math.isnan(value)}
 
@@ -55,7 +55,7 @@ class Validation:
         return {name: round(float(x), 6) for name, x in pairs if not np.isnan(x)}
 
     def card_metrics(self, vocabulary: Vocabulary, dataset: str, protocol: str, n_clips: int) -> tuple[Metric, ...]:
-        """Macro and per-tag figures for the card, split "validation"; None where undefined."""
+        """Macro and per-tag values for the card, split "validation"; None where undefined."""
         result = []
         for name in METRICS:
             places = vocabulary.indices(metrics.metric_info(name).kind)
@@ -83,7 +83,7 @@ class Validator:
         what: name of these clips, for the error.
 
     Raises:
-        DataError: nothing could be selected on: no tag has a defined metric.
+        DataError: there is no selection metric: no tag has a defined metric.
     """
 
     def __init__(

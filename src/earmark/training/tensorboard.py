@@ -29,7 +29,7 @@ class TensorBoardLogger:
 
     Args:
         folder: made where missing. ``tensorboard --logdir`` takes it, or a folder of runs above it.
-        first_epoch: what an earlier, killed run wrote from this epoch on is hidden.
+        first_epoch: events that an earlier, killed run wrote from this epoch on are hidden.
     """
 
     def __init__(self, folder: Path, first_epoch: int) -> None:

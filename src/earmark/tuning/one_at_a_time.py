@@ -1,7 +1,7 @@
-"""One hyper-parameter at a time: try the values of the first, fix the best, go on to the next.
+"""One hyper-parameter at a time: try the values of the first, fix the best, continue with the next.
 
 Source: R. Banthia, A. Long, S. Saraff, "Digging deeper into automatic music tagging", University of Bristol (V). Cheap
-(the sum of the numbers of values, not their product), and blind to values that are good only together.
+(the sum of the numbers of values, not their product), but it misses values that are good only together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _log = logging.getLogger("earmark.tuning")
 
 
 def propose(search: Search, trials: Sequence[Trial]) -> Proposal | None:
-    """The next trial, from those that there are; None where all are done.
+    """The next trial, from those so far; None when all are done.
 
     The best value of a parameter is that with the highest selection, the first of equals. Where all values of a
     parameter failed, it keeps the value that it had.

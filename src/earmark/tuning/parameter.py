@@ -17,7 +17,7 @@ _MOST_VALUES = 10_000
 
 
 def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
-    """A number, whole where it was written so."""
+    """A number, an int where it was written as one."""
     check(value)
     return value
 
@@ -26,7 +26,7 @@ Number = Annotated[float, WrapValidator(_as_written)]
 
 
 class Parameter(Section):
-    """One hyper-parameter, as it stands in the file, and its name.
+    """One hyper-parameter, as written in the file, and its name.
 
     Attributes:
         name: the key itself, or a name for keys that are varied together.
@@ -37,7 +37,7 @@ class Parameter(Section):
         low, high: ends of a range, both included.
         log: drawn evenly in the logarithm; needs ``low`` above 0 and no step.
         step: between two values of the range, counted from ``low``; None for any.
-        whole: whole numbers alone (``int`` in the file).
+        whole: only whole numbers (``int`` in the file).
     """
 
     name: str = Field(exclude=True)
@@ -69,7 +69,7 @@ class Parameter(Section):
 
     @property
     def is_range(self) -> bool:
-        """Whether values lie between ``low`` and ``high``."""
+        """Whether values are between ``low`` and ``high``."""
         return self.low is not None
 
     @property
@@ -99,7 +99,7 @@ class Parameter(Section):
         return document
 
     def contradictions(self) -> Iterator[str]:
-        """Problems of values that are right by themselves and do not go together."""
+        """Problems of values that are valid by themselves but contradict each other."""
         if self.key is not None and self.joint_keys:
             yield "key: not together with keys"
         if len(set(self.joint_keys)) < len(self.joint_keys):
@@ -161,7 +161,7 @@ class Parameter(Section):
 
 
 def text_of(value: Any) -> str:
-    """A value as JSON, which is YAML, too: what tells values apart (1 and true are not the same) and makes overrides.
+    """A value as JSON, which is YAML, too: it distinguishes values (1 and true are not the same) and makes overrides.
 
     >>> text_of([1024, 512]), text_of(1e-05), text_of("min-max")
     ('[1024, 512]', '1e-05', '"min-max"')

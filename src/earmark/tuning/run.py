@@ -6,7 +6,7 @@
     OUT/trial-0001-seed0/            a training run, see :mod:`earmark.training.run`
 
 What is tried next follows from the search and the finished trials alone, and a training run that was killed is
-resumed. So a search that is killed and resumed ends, on the CPU, with the very trials of one that was not.
+resumed. So a search that is killed and resumed ends, on the CPU, with exactly the trials of one that was not.
 """
 
 from __future__ import annotations
@@ -69,15 +69,15 @@ def tune(
 ) -> TuningResult:
     """Run a search.
 
-    A trial that cannot be trained (a window too short, a loss that is no number, memory that does not suffice) is
-    recorded with its error, and the search continues. Two trials with the very same recipe are trained once.
+    A trial that cannot be trained (a window too short, a loss that is not a number, too little memory) is
+    recorded with its error, and the search continues. Two trials with exactly the same recipe are trained once.
 
     Args:
         search: what to search.
         out: the search's folder; see the module docstring.
         overrides: ``section.key=value`` for the recipe; ``data.root`` must be set by it or by the recipe.
         resume: continue the search in this folder; where there is none, start a fresh one. Its number of trials may
-            be another than before.
+            differ from before.
         device, keep_audio, shards, jobs: as for :func:`earmark.training.run.train`.
         progress: called after every trial, batch and epoch.
 
@@ -89,9 +89,9 @@ def tune(
     folder = Path(out)
     overrides = list(overrides)
     recipe = check_search(search, overrides)
-    checked_accelerator(device, 1, 1, recipe.training.precision)  # a wrong one would let every trial fail
+    checked_accelerator(device, 1, 1, recipe.training.precision)  # a wrong one would make every trial fail
     if recipe.data.root is None:
-        raise ConfigError("data.root is not set: say where the dataset lies, with --root DIR or -o data.root=DIR")
+        raise ConfigError("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
     fingerprint = load_dataset(
         recipe.data.dataset, recipe.data.root, recipe.data.protocol, **recipe.data.options
     ).fingerprint
@@ -148,10 +148,10 @@ def _trials_to_go_on_from(folder: Path, search: Search, recipe: Recipe, fingerpr
     """Trials of the search in this folder, which must be the same search. Raises ConfigError where it is not."""
     if not (folder / SEARCH_NAME).exists():
         if (folder / RECIPE_NAME).exists():
-            raise ConfigError(f"{folder}: a training run lies there; choose another folder")
+            raise ConfigError(f"{folder}: a training run is already there; choose another folder")
         return []
     if not resume:
-        raise ConfigError(f"{folder}: a search lies there; go on with it by --resume, or choose another folder")
+        raise ConfigError(f"{folder}: a search is already there; continue it with --resume, or choose another folder")
     problems = []
     known = load_search(folder / SEARCH_NAME)
     movable = {"trials": search.trials, "recipe": search.recipe, "description": search.description}
@@ -159,12 +159,12 @@ def _trials_to_go_on_from(folder: Path, search: Search, recipe: Recipe, fingerpr
         problems.append(f"{folder / SEARCH_NAME}: of another search; resume with this file, or choose another folder")
     if (folder / RECIPE_NAME).exists() and without_root(load_recipe(folder / RECIPE_NAME)) != without_root(recipe):
         problems.append(
-            f"{folder / RECIPE_NAME}: the search that lies there began from another recipe; resume with the same "
+            f"{folder / RECIPE_NAME}: the search that is there began from another recipe; resume with the same "
             "recipe and -o, or choose another folder"
         )
     known_fingerprint, trials = read_trials(folder)
     if trials and known_fingerprint != fingerprint:
-        problems.append(f"{folder}: the search that lies there was made on other data; choose another folder")
+        problems.append(f"{folder}: the search that is there was made on other data; choose another folder")
     if problems:
         raise ConfigError(problems)
     return trials

@@ -1,8 +1,8 @@
 """Grid search, and what Optuna samples: at random or by TPE.
 
 All are functions of the search and the finished trials alone. Each trial's draw has a seed of its own, made of
-the search's and the trial's number; so a search that is killed at any point and resumed tries what an undisturbed one
-tries, and there is no storage of Optuna's whose half-written end could differ from our list of trials. :func:`study_of`
+the search's and the trial's number; so a search that is killed at any point and resumed tries what an uninterrupted one
+tries, and there is no Optuna storage that could disagree with our list of trials. :func:`study_of`
 gives Optuna's plots and dashboards what they need.
 """
 
@@ -25,7 +25,7 @@ from earmark.tuning.trials import Proposal, Trial
 
 
 def propose_grid(search: Search, trials: Sequence[Trial]) -> Proposal | None:
-    """The next point of the grid, the last parameter the fastest; None after the last."""
+    """The next point of the grid, the last parameter varies fastest; None after the last."""
     grid = itertools.product(*(parameter.values for parameter in search.parameters))
     point = next(itertools.islice(grid, len(trials), None), None)
     if point is None:
@@ -36,7 +36,7 @@ def propose_grid(search: Search, trials: Sequence[Trial]) -> Proposal | None:
 def propose_drawn(search: Search, trials: Sequence[Trial]) -> Proposal:
     """The next trial by Optuna: "random", or "tpe", whose first ten are random, too.
 
-    Failed trials count for TPE as worse than all others, so that it keeps away from them.
+    Failed trials count for TPE as worse than all others, so that it avoids them.
     """
     seed = int(np.random.SeedSequence([search.seed, len(trials)]).generate_state(1)[0])
     sampler: BaseSampler = RandomSampler(seed=seed) if search.method == "random" else TPESampler(seed=seed)
@@ -83,7 +83,7 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def _place(parameter: Parameter, value: Any) -> Any:
-    """A value as Optuna has it."""
+    """A value as Optuna represents it."""
     if parameter.is_range:
         return value
     return [text_of(entry) for entry in parameter.values].index(text_of(value))

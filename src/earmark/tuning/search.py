@@ -15,7 +15,7 @@
         values: [[1024, 1024], [512, 256]]
       fine learning rate: {key: optimiser.learning_rate, values: [0.005, 0.01], start: 0.01}
 
-``start`` is the value until the parameter's turn comes, for one-at-a-time alone; without it the recipe's value stands.
+``start`` is the value until the parameter's turn comes, for one-at-a-time alone; without it the recipe's value is used.
 For one-at-a-time a key may also come again, for a finer look. Whether the recipe has such keys is checked in
 :mod:`earmark.tuning.validation`.
 """
@@ -45,7 +45,7 @@ _INCOMPARABLE = {
     "training.seed": "the search's own seeds say with which seeds each trial trains",
     "training.select": "trials that are judged by different things cannot be compared",
     "data.dataset": "trials on different data cannot be compared",
-    "data.root": "trials on different data cannot be compared; say where it lies with --root",
+    "data.root": "trials on different data cannot be compared; say where it is with --root",
     "data.protocol": "trials on different validation clips cannot be compared",
     "data.train_split": "trials on different validation clips cannot be compared",
 }
@@ -79,7 +79,7 @@ class Search(Section):
 
     @property
     def n_planned(self) -> int:
-        """Trials that the whole search has."""
+        """Number of trials of the whole search."""
         sizes = [len(parameter.values) for parameter in self.parameters]
         every = sum(sizes)
         if self.method == "grid":
@@ -91,7 +91,7 @@ class Search(Section):
         return min(self.trials, every) if self.method in LISTED_METHODS else self.trials
 
     def settings(self, choice: Mapping[str, Any]) -> dict[str, Any]:
-        """Recipe key -> value for a choice (parameter name -> value); of a key that comes twice the later counts."""
+        """Recipe key -> value for a choice (parameter name -> value); of a key that occurs twice, the later one counts."""
         found: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.name in choice:
@@ -110,7 +110,7 @@ class Search(Section):
         return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
 
     def contradictions(self) -> Iterator[str]:
-        """Problems of values that are right by themselves and do not go together."""
+        """Problems of values that are valid by themselves but contradict each other."""
         if not self.parameters:
             yield "parameters: must name at least one"
         for parameter in self.parameters:
@@ -189,7 +189,7 @@ def search_from(document: Any, where: str = "search") -> Search:
     read = {**document, **({"parameters": tuple(parameters)} if "parameters" in document else {})}
     try:
         search = Search.from_document(read)
-    except ConfigError as error:  # that no parameter is there may only mean that none could be read
+    except ConfigError as error:  # having no parameters may only mean that none could be read
         problems += [
             problem for problem in error.problems if not (entries and problem.startswith("parameters: must name"))
         ]

@@ -1,4 +1,4 @@
-"""Trains one trial with every seed, and tells a trial's own failure from others."""
+"""Trains one trial with every seed, and separates a trial's own failure from others."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ class TrialRunner:
     def run(self, number: int, recipe: Recipe | ConfigError) -> TrialResult:
         """Train with every seed; a run that was killed is resumed.
 
-        What the recipe causes becomes an error of the trial: values that do not go together, a loss or scores
+        What the recipe causes becomes an error of the trial: values that contradict each other, a loss or scores
         that are not finite, too little memory on the device.
 
         Raises:
-            DataError: data that cannot be used, and a full disk: these are no trial's fault.
+            DataError: data that cannot be used, and a full disk: these are not the trial's fault.
         """
         if isinstance(recipe, ConfigError):
             return TrialResult(error=_one_line(recipe))
@@ -113,7 +113,7 @@ class TrialRunner:
             except (ConfigError, ModelError) as error:
                 return TrialResult(error=_one_line(error))
             except DataError as error:
-                # Before the first batch the data is to blame; a failure to write has a cause; scores that are NaN not.
+                # An error before the first batch comes from the data, a failure to write has a cause; scores that are NaN have none.
                 if not progress.has_begun or error.__cause__ is not None:
                     raise
                 return TrialResult(error=_one_line(error))
@@ -121,14 +121,14 @@ class TrialRunner:
                 message = _one_line(error)
             else:
                 continue
-            gc.collect()  # outside the handler, which holds on to the tensors
+            gc.collect()  # outside the handler, which keeps the tensors alive
             torch.cuda.empty_cache()
             return TrialResult(error=f"the device's memory does not suffice: {message}")
         return TrialResult.of_runs(results)
 
 
 class _SeedProgress(TrainingProgress):
-    """Passes calls on, and knows whether there was a batch."""
+    """Forwards calls, and records whether there was a batch."""
 
     def __init__(self, to: TrainingProgress | None) -> None:
         self.to = to

@@ -1,7 +1,7 @@
-"""Trials of a search: what was tried, what came of it, and the files that tell.
+"""Trials of a search: what was tried, the results, and the files that record them.
 
-OUT/trials.json   what a resumed search goes on from
-OUT/trials.csv    the same as a table, a row a trial
+OUT/trials.json   what a resumed search continues from
+OUT/trials.csv    the same as a table, one row per trial
 OUT/trials.md     the same for reading
 """
 
@@ -29,7 +29,7 @@ class Proposal:
 
     Attributes:
         choice: parameter name -> value.
-        about: the parameter whose values are being tried, where it is one at a time.
+        about: the parameter whose values are being tried, in a one-at-a-time search.
     """
 
     choice: dict[str, Any]
@@ -44,14 +44,14 @@ class Trial:
         number: from 1.
         choice, about: as proposed.
         settings: recipe key -> value of all keys that the search varies; None also where neither the search nor the
-            recipe sets it and the model's default stands.
+            recipe sets it and the model's default is used.
         selection: mean over the seeds of the selection on the validation clips, higher is better; None where it failed.
         per_seed: the selection of each seed.
-        roc_auc, rmse: macro means on the validation clips at the best epochs, meant over the seeds; None where the data
+        roc_auc, rmse: macro means on the validation clips at the best epochs, averaged over the seeds; None where the data
             has no such tags.
-        seconds: of training, as its log has it; decoding is not in it.
+        seconds: of training, from its log; decoding is not included.
         error: why it failed; empty where it did not.
-        same_as: number of the trial with the very same recipe, whose result was taken over.
+        same_as: number of the trial with exactly the same recipe, whose result was reused.
     """
 
     number: int
@@ -74,7 +74,7 @@ def best_of(trials: Iterable[Trial]) -> Trial | None:
 
 
 def read_trials(folder: Path) -> tuple[str, list[Trial]]:
-    """Fingerprint of the data, and the trials that lie in a folder; none where there is no file.
+    """Fingerprint of the data, and the trials in a folder; none where there is no file.
 
     Raises:
         DataError: the file is not one of ours.
@@ -87,11 +87,11 @@ def read_trials(folder: Path) -> tuple[str, list[Trial]]:
         trials = [Trial(**{**entry, "per_seed": tuple(entry["per_seed"])}) for entry in document["trials"]]
         return str(document["dataset_sha256"]), trials
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: no list of trials ({error}); take it away to begin the search anew") from error
+        raise DataError(f"{path}: not a list of trials ({error}); remove it to start the search over") from error
 
 
 def write_trials(folder: Path, title: str, seeds: Sequence[int], dataset_sha256: str, trials: Sequence[Trial]) -> None:
-    """All three files, each whole or not at all; first the one that a search resumes from."""
+    """All three files, each whole or not at all; the one that a search resumes from comes first."""
     document = {"dataset_sha256": dataset_sha256, "trials": [dataclasses.asdict(trial) for trial in trials]}
     write_atomic(folder / TRIALS_NAME, (json.dumps(document, indent=1) + "\n").encode())
     columns, rows = table(seeds, trials)
@@ -129,7 +129,7 @@ def table(seeds: Sequence[int], trials: Sequence[Trial], *, places: int = 6) -> 
 
 
 def short(value: Any) -> str:
-    """A value of the recipe for people.
+    """A short text of a value of the recipe.
 
     >>> short("min-max"), short([1, 2]), short(True), short(None), short(1e-05)
     ('min-max', '[1, 2]', 'true', '', '1e-05')
@@ -163,7 +163,7 @@ def _page(title: str, columns: list[str], rows: list[list[str]], trials: Sequenc
             "",
             "Selection, ROC-AUC and RMSE are of the validation clips, at the best epoch; the higher the selection the",
             "better. The best of many is lucky, too: measure it on clips that the search has not seen.",
-            "An empty cell of a hyper-parameter stands for the model's own default.",
+            "An empty cell of a hyper-parameter means the model's own default.",
             "",
         ]
     )

@@ -23,7 +23,7 @@ def check_search(search: Search, overrides: Iterable[str] = ()) -> Recipe:
     """The recipe that a search starts from, after a check of every value of every parameter.
 
     Each value by itself must be accepted by the recipe. Of each parameter of the model's options,
-    the model must accept one value at least; where single values or combinations do not fit, their trials fail.
+    the model must accept at least one value; where single values or combinations do not fit, their trials fail.
 
     Args:
         search: what is to be searched.
@@ -67,12 +67,12 @@ def value_in(recipe: Recipe, key: str) -> Any:
 
 
 def without_root(recipe: Recipe) -> Recipe:
-    """The same on every machine."""
+    """The document without what depends on the machine."""
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": None})})
 
 
 def _values_to_check(parameter: Parameter) -> list[Any]:
-    """All values, but of a range its ends and one between."""
+    """All values; of a range, its ends and one value between."""
     low, high = parameter.low, parameter.high
     if low is None or high is None:
         return [*parameter.values, *([] if parameter.start is None else [parameter.start])]

@@ -142,7 +142,7 @@ class LabelledSet:
     def part_means(self, start: int, n_samples: int, window_samples: int = 48_000) -> Floats:
         """Probabilities for a part of every example, (n, n_teachers, n_tags): labels for a student with shorter windows.
 
-        Of teachers with several windows, each window counts by how much of it lies in the part. Those of the others
+        Of teachers with several windows, each window counts by how much of it is in the part. Those of the others
         are for the whole example.
 
         Args:
@@ -167,7 +167,7 @@ class LabelledSet:
 
 
 def overlaps(starts: Sequence[int], window_samples: int, start: int, n_samples: int) -> Floats:
-    """How much of each window lies in a part, (n_windows,) in 0..1.
+    """How much of each window is in a part, (n_windows,) in 0..1.
 
     Example:
         >>> overlaps([0, 10, 20], 10, start=5, n_samples=10).tolist()

@@ -1,6 +1,6 @@
 """The index as a file: one SQLite database, its tables, its version, and how it is opened.
 
-With write-ahead logging, readers go on while one process writes, and after a process is killed the last committed state
+With write-ahead logging, readers continue while one process writes, and after a process is killed the last committed state
 remains.
 """
 
@@ -118,7 +118,7 @@ def _explanation(path: Path, error: sqlite3.Error) -> str:
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return (
             f"the index cannot be written or read ({error}); is the disk full? What was recorded before is kept: "
-            "make room and run the same command again"
+            "free some space and run the same command again"
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return (

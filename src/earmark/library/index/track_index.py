@@ -94,7 +94,7 @@ class Index:
             self._connection.executemany(statement, rows)
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Rows of a query, read as they are asked for."""
+        """Rows of a query, read lazily."""
         with translate_errors(self.path):
             yield from self._connection.execute(statement, parameters)
 

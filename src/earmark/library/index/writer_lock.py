@@ -1,6 +1,6 @@
 """One writer at a time: a lock file beside the index, held by the operating system for as long as the process lives.
 
-The system lets go of it however the process ends, so nothing has to be cleaned up after a crash.
+The system releases it however the process ends, so nothing has to be cleaned up after a crash.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class WriterLock:
             file.close()
             raise IndexInUseError(
                 f"{self.index}: another earmark (process {owner}) is writing to this index: wait until it has finished, "
-                "or stop it; searching goes on meanwhile"
+                "or stop it; searching works meanwhile"
             )
         file.seek(0)
         file.truncate()

@@ -64,7 +64,7 @@ def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
     """Tracks for which a query holds, highest rank first, equal ones in the order of the columns.
 
     Returns:
-        Their positions in the columns ``(n,)``, and their ranks ``(n,)``, 0..1; None where the query wants no tags.
+        Their positions in the columns ``(n,)``, and their ranks ``(n,)``, 0..1; None where the query has no wanted tags.
 
     Raises:
         ConfigError: a query of another vocabulary.
@@ -78,14 +78,14 @@ def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
 
 
 class _Evaluation:
-    """One query over all tracks: for every node a mask, and a rank where it wants tags."""
+    """One query over all tracks: for every node a mask, and a rank where it has wanted tags."""
 
     def __init__(self, tracks: Columns, query: Query) -> None:
         self.tracks, self.query = tracks, query
         self.position = {name: i for i, name in enumerate(tracks.model.vocabulary.names)}
 
     def of(self, node: Node) -> tuple[Mask, Floats | None]:
-        """For which tracks a part of the query holds ``(n_tracks,)``, and their ranks, 0..1, where it wants tags."""
+        """For which tracks a part of the query holds ``(n_tracks,)``, and their ranks, 0..1, where it has wanted tags."""
         match node:
             case HasTag():
                 return self._tag(node)

@@ -128,7 +128,7 @@ class _Parser(Scanner):
         self.at += 1
         if character == "-":
             if self.at == len(self.text) or self.text[self.at].isspace() or self.text[self.at] == ")":
-                self.fail("what must not hold follows its - at once, as in -vocals", start, start + 1)
+                self.fail("what must not hold follows its - directly, as in -vocals", start, start + 1)
             inside = self._part()
             if inside is None:
                 self.fail("score bounds the whole query: it cannot be excluded", start, self.at)
@@ -168,14 +168,14 @@ class _Parser(Scanner):
         if key in FIELDS:
             value = self.quoted() if self.text[self.at : self.at + 1] == '"' else self.match(VALUE)
             if not value:
-                self.fail(f'a text follows {key}: at once, as in {key}:love or {key}:"two words"', start, colon + 1)
+                self.fail(f'a text follows {key}: directly, as in {key}:love or {key}:"two words"', start, colon + 1)
             return HasText(key, value)
         if key in CATEGORIES:
             if self.text[self.at : self.at + 1] == '"':
                 value_start = self.at
                 return self._tag(self.quoted(), value_start, self.at, key)
             if WORD.match(self.text, self.at) is None:
-                self.fail(f"a tag follows {key}: at once, as in genre:jazz", start, colon + 1)
+                self.fail(f"a tag follows {key}: directly, as in genre:jazz", start, colon + 1)
             return self._longest_tag(key)
         if key in ("duration", "score"):
             example = "duration<5m" if key == "duration" else "score>0.6"

@@ -229,7 +229,7 @@ class TopResults:
     """The result of :func:`search_index`.
 
     Attributes:
-        best: the best tracks, as many as were asked for; its ``tracks`` are these alone.
+        best: the best tracks, as many as requested; its ``tracks`` are these alone.
         n_found: number of tracks for which the query holds.
         n_tracks: number of tracks that were searched.
     """

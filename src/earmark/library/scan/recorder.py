@@ -1,6 +1,6 @@
 """The writing half of a scan: rows are collected and committed together, at most a second after they came in.
 
-Results are committed at once. A process that is killed loses what is not committed, never half of it.
+Results are committed at once. A process that is killed loses what is not committed, never half a commit.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Scan:
             ModelError: the model cannot be loaded.
         """
         try:
-            with set_on_interrupt(self._stopping):  # else the reading threads would go on to the last file
+            with set_on_interrupt(self._stopping):  # else the reading threads would continue to the last file
                 self._run()
             self.summary.finished = True
         finally:

@@ -21,7 +21,7 @@ _UNDECODABLE = "Unable to decode path"  # watchfiles cannot report such names
 def watch_folders(
     roots: Iterable[str | Path], index: Path, *, quiet_seconds: float = 2.0, longest_seconds: float = 30.0
 ) -> Iterator[None]:
-    """Yield at once, and then each time that audio files or folders below the roots have changed. Never ends by itself.
+    """Yield immediately, and then each time that audio files or folders below the roots have changed. Never ends by itself.
 
     Watching begins before the first yield: what changes while the caller works is not lost.
 

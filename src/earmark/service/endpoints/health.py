@@ -1,4 +1,4 @@
-"""GET /healthz and /readyz, for whoever starts, stops and routes to the service."""
+"""GET /healthz and /readyz, for process managers and load balancers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from earmark.service import schemas
 from earmark.service.problems import Problem
 from earmark.service.work import RETRY_SECONDS, Work
 
-NEEDS_KEY = False  # load balancers ask
+NEEDS_KEY = False  # load balancers have no key
 router = APIRouter()
 
 

@@ -43,7 +43,7 @@ _ATTRIBUTE_TYPES = {
     )
 }
 
-# Objects of the header (Advanced Systems Format Specification, section 10): mutagen writes the first five anew.
+# Objects of the header (Advanced Systems Format Specification, section 10): mutagen rewrites the first five.
 _REWRITTEN = frozenset(
     uuid.UUID(text).bytes_le
     for text in (
@@ -111,7 +111,7 @@ class AsfTags(FileTags):
     def foreign(self, file: BinaryIO, /) -> str:
         digest = Digest()
         ours = {self.names[field][0].casefold() for field in FIELDS}
-        # Which object of the header an attribute stands in is mutagen's choice, and with it the order.
+        # Which object of the header an attribute is in is mutagen's choice, and with it the order.
         foreign = [(name, value) for name, value in self._attributes if name.casefold() not in ours]
         digest.add_sorted(_as_text(name, value, same_place=False).encode() for name, value in foreign)
         file.seek(16)
@@ -136,8 +136,8 @@ def _other_objects(objects: bytes) -> Iterator[bytes]:
 
 
 def _as_text(name: str, value: Any, *, same_place: bool = True) -> str:
-    """An attribute as one line: type, language, stream, bytes, name. None and 0 differ in the object it stands in."""
-    # mutagen renders a value with what stands before it, which differs between the objects of the header.
+    """An attribute as one line: type, language, stream, bytes, name. None and 0 differ in the object it is in."""
+    # mutagen renders a value with what precedes it, which differs between the objects of the header.
     data = value.render("")[8:] if value.TYPE == ASFBoolAttribute.TYPE else value.render_ml("")[14:]
     coded = base64.b64encode(data).decode()
     place = (value.language, value.stream) if same_place else (value.language or 0, value.stream or 0)

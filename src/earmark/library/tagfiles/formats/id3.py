@@ -1,7 +1,7 @@
 """ID3v2 tags: at the beginning of an MP3, in a chunk of a WAV or AIFF.
 
-mutagen would parse every frame and write it anew, in its own order and without what it does not understand, and would
-make a new ID3v1 tag from them. So it is given no frame to parse: frames that it does not know it keeps as they are.
+mutagen would parse and rewrite every frame, in its own order and without what it does not understand, and would
+make a new ID3v1 tag from them. So it is given no frame to parse: it keeps frames that it does not know as they are.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from earmark.library.tagfiles.formats.id3_parts import (
 )
 
 _V1_BYTES = 128
-_UNSYNCHRONISED, _HAS_LENGTH, _PACKED = 0x0002, 0x0001, 0x004C  # flags of an ID3v2.4 frame; compressed, and the like
+_UNSYNCHRONISED, _HAS_LENGTH, _PACKED = 0x0002, 0x0001, 0x004C  # flags of an ID3v2.4 frame; compressed and so on
 _LENGTH_BYTES = 4
 _HEADER_BYTES = 10  # of a frame
 

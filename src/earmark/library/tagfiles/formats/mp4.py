@@ -25,7 +25,7 @@ from earmark.library.tagfiles.formats.base import (
 )
 
 _GENRES = tuple(TCON.GENRES)
-_OFFSETS = (b"stco", b"co64", b"tfhd")  # where the audio lies in the file: follows from all the rest
+_OFFSETS = (b"stco", b"co64", b"tfhd")  # where the audio is in the file: follows from all the rest
 _FREE = b"free"
 
 
@@ -144,7 +144,7 @@ def _atom(name: bytes, data: bytes) -> bytes:
 
 
 def _parts(atom: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of what lies in an atom; ends where it is damaged."""
+    """Name and content of the parts of an atom; ends where it is damaged."""
     place = 0
     while place + 8 <= len(atom):
         size, name = struct.unpack(">I4s", atom[place : place + 8])
