@@ -87,10 +87,8 @@ def ascend(
             n_samples, n_units = _reach(model, name)
             units = even_choice(n_units, most_units)
             sounds = _climb(model, name, units.tolist(), n_samples, n_steps, seed)
-            found = ordered(name, edges, band_magnitudes(sounds, edges, model.sample_rate_hz))
-            found.append(
-                LayerResponse(name, edges, units[found.units], found.peak_hz, found.response, n_units=len(units))
-            )
+            one = ordered(name, edges, band_magnitudes(sounds, edges, model.sample_rate_hz))
+            found.append(LayerResponse(name, edges, units[one.units], one.peak_hz, one.response, n_units=len(units)))
             if on_done is not None:
                 on_done(done, len(wanted))
     finally:

@@ -48,7 +48,7 @@ class OutputFormat(StrEnum):
 
 
 def _threshold(text: str) -> str:
-    """Check the option's text where Typer can name the option in its message."""
+    """Check the option's text where Click can name the option in its message."""
     if text in ("auto", "none"):
         return text
     try:
