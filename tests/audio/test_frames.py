@@ -88,6 +88,7 @@ def test_frames_are_joined(tmp_path: Path) -> None:
     assert sum(sizes) == pytest.approx(6 * 44_100, abs=3000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SMALL_FRAMES)
 def test_damage_is_reported_as_packet_by_packet(tmp_path: Path, suffix: str, packet_by_packet: list[int]) -> None:
     whole = song(tmp_path / f"whole{suffix}").read_bytes()
@@ -143,6 +144,7 @@ def test_ends_of_mp3s(tmp_path: Path, long_mp3: bytes, behind: bytes, cut_bytes:
         assert ("truncated: ends in the middle" in reason) == bool(cut_bytes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "by_packet"),
     [
@@ -210,6 +212,7 @@ def test_stopping_early_leaves_no_file_open(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == n_open
 
 
+@pytest.mark.slow
 def test_a_long_tag_behind_the_music_makes_it_no_shorter(tmp_path: Path, long_mp3: bytes) -> None:
     """FFmpeg guesses the length from the bit rate then, though the file says it."""
     tag = b"APETAGEX" + (2000).to_bytes(4, "little") + (120_032).to_bytes(4, "little") + bytes(120_000 + 16)

@@ -110,6 +110,7 @@ def test_a_sparse_window_is_that_of_a_full_read(files: dict[str, Path], name: st
     assert found.warnings == tuple(stream.warnings)
 
 
+@pytest.mark.slow
 def test_aac_with_noise_substitution_is_at_the_right_place(files: dict[str, Path]) -> None:
     whole = audio.load(files["m4a noise"], 16_000)
     found = audio.sparse_windows(files["m4a noise"], SPEC, 4)

@@ -158,7 +158,7 @@ def test_stopped_by_ctrl_c_and_gone_on(music: Path, index: Path) -> None:
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "stopped by Ctrl-C" in err
-    assert "the same command goes on from there" in err
+    assert "the same command continues from there" in err
     assert "Traceback" not in err
     n_kept = n_tagged(index)
     assert 3 <= n_kept < 40

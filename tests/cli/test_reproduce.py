@@ -150,7 +150,7 @@ def test_ctrl_c_a_killed_run_and_a_killed_parent(emotify: Path, whole: Path, tmp
         os.killpg(process.pid, signal.SIGINT)  # while both are still importing
         _, said = process.communicate(timeout=120)
         assert process.returncode == 130
-        assert said.strip() == "earmark: stopped; the same command goes on where it was stopped"
+        assert said.strip() == "earmark: stopped; the same command continues where it was stopped"
         wait_until(lambda: not processes_of(process.pid), 300)
 
     damaged = tmp_path / KEY / ROWS[1] / "seed-0"

@@ -64,6 +64,7 @@ def test_table_is_for_people(album: Path) -> None:
     assert re.search(r"earmark: 3 tagged, 0 failed; 0:41 of music in [\d.]+ s, [\d,]+x real time", done.stderr)
 
 
+@pytest.mark.slow
 def test_json_lines_have_all_tags_highest_first(album: Path) -> None:
     done = earmark("tag", album, "--format", "jsonl")
     assert done.returncode == 0
@@ -94,6 +95,7 @@ def test_csv_has_a_column_a_tag(album: Path) -> None:
     assert float(rows[0][tag]) == pytest.approx({t["tag"]: t["score"] for t in jsonl[0]["tags"]}[tag], abs=2e-4)
 
 
+@pytest.mark.slow
 def test_top_and_threshold(album: Path) -> None:
     song = album / "1 first.mp3"
     everything = records(earmark("tag", song, "--format", "jsonl"))[0]["tags"]
@@ -189,6 +191,7 @@ def test_unusual_audio_is_tagged(tmp_path: Path, seconds: float, rate_hz: int, n
     assert all(np.isfinite(tag["score"]) for tag in item["tags"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["table", "jsonl", "csv"])
 def test_odd_names_go_through_every_format(tmp_path: Path, output: str) -> None:
     names = [
@@ -356,6 +359,7 @@ def test_help_shows_defaults_examples_and_exit_codes() -> None:
     assert earmark("--version").stdout.startswith("earmark 0.")
 
 
+@pytest.mark.slow
 def test_models_list_and_show() -> None:
     listed = earmark("models", "list", env={**os.environ, "COLUMNS": "160"}).stdout
     assert f"{DEFAULT_MODEL} (default)" in listed

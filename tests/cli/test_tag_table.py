@@ -14,7 +14,7 @@ from rich.console import Console
 from earmark.cli.main import app
 from earmark.cli.tag import run as tag_run
 from earmark.core.card import InputSpec, Metric, ModelCard
-from earmark.core.tag_constraints import TagRules
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.tagger import load_tagger
 from tests.helpers import sounds
@@ -42,7 +42,7 @@ def model(folder: Path, threshold: float) -> Path:
         InputSpec(16_000, 16_000, 16_000),
         TAGS,
         thresholds=dict.fromkeys(TAGS.names, threshold),
-        rules=TagRules((("slow", "fast"),)),
+        rules=TagConstraints((("slow", "fast"),)),
         limits=("It knows nothing.",),
         training={"heard_from": {name: {"teacher": [name]} for name in TAGS.names}, "left_out": {"polka": "noise"}},
         metrics=(

@@ -176,7 +176,7 @@ def test_through_lightnings_launcher_and_ctrl_c(alone: Path, yaml: Path, root: P
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
-    assert said.count("earmark: stopped; go on with --resume") == 1
+    assert said.count("earmark: stopped; continue with --resume") == 1
     assert said.count("epoch   1/10") <= 1, "one process speaks for all"
     assert "Traceback" not in said
     wait_until(lambda: group_has_ended(process.pid))

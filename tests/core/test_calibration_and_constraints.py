@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from earmark.core.calibration import Platt, calibrated, logit, sigmoid
 from earmark.core.card import InputSpec, ModelCard, read_rules
 from earmark.core.errors import ConfigError, DataError, ModelError
-from earmark.core.tag_constraints import TagRules, usual_rules
+from earmark.core.tag_constraints import TagConstraints, default_constraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.evaluation.platt import LEAST_SLOPE, calibrated_card, fit_calibration, fit_platt
 from earmark.evaluation.scores import ScoreTable
@@ -24,7 +24,7 @@ from earmark.tagging.tagger import Tagger, TagScores
 from tests.helpers.score_tables import score_table
 
 NAMES = ("vocals", "no vocals", "male vocals", "female vocals", "fast", "slow", "rock", "choir")
-RULES = TagRules(
+RULES = TagConstraints(
     (("vocals", "no vocals"), ("fast", "slow")),
     {"male vocals": "vocals", "female vocals": "vocals", "choir": "female vocals"},
 )
@@ -192,10 +192,10 @@ def test_taggers_give_calibrated_scores() -> None:
 
 
 def test_cards_from_before_calibration_are_read() -> None:
-    document = json.loads(CARD.replace(rules=TagRules()).to_json())
+    document = json.loads(CARD.replace(rules=TagConstraints()).to_json())
     del document["calibration"], document["rules"]
     old = ModelCard.from_json(json.dumps(document))
-    assert old == CARD.replace(rules=TagRules())
+    assert old == CARD.replace(rules=TagConstraints())
     assert not old.rules
 
 
@@ -221,19 +221,19 @@ def test_wrong_calibrations_and_rules_are_refused(change: dict, message: str) ->
         ModelCard.from_json(json.dumps(document), where="x.json")
 
 
-def test_usual_rules_follow_names() -> None:
-    assert usual_rules(NAMES) == TagRules(
+def test_default_constraints_follow_names() -> None:
+    assert default_constraints(NAMES) == TagConstraints(
         (("vocals", "no vocals"), ("fast", "slow")), {"male vocals": "vocals", "female vocals": "vocals"}
     )
-    assert usual_rules(["rock", "jazz"]) == TagRules()
-    alone = usual_rules(["female vocalists", "instrumental", "beat", "no beat"])
-    assert alone == TagRules((("beat", "no beat"), ("female vocalists", "instrumental")))
+    assert default_constraints(["rock", "jazz"]) == TagConstraints()
+    alone = default_constraints(["female vocalists", "instrumental", "beat", "no beat"])
+    assert alone == TagConstraints((("beat", "no beat"), ("female vocalists", "instrumental")))
 
 
 def test_rules_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "rules.json"
     path.write_text('{"exclusive": [["fast", "slow"]]}')
-    assert read_rules(path) == TagRules((("fast", "slow"),))
+    assert read_rules(path) == TagConstraints((("fast", "slow"),))
     path.write_text("[1]")
     with pytest.raises(ConfigError, match=r"rules\.json: no rules"):
         read_rules(path)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import usual_rules
+from earmark.core.tag_constraints import default_constraints
 from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import LabelledSets, Song
 from earmark.distillation import calibration_targets as targets
@@ -131,7 +131,7 @@ def test_a_tag_holds_in_as_large_a_share_as_its_mean_says() -> None:
 def test_in_the_reference_no_singer_is_without_a_voice() -> None:
     names = ("vocals", "rock", "female vocals")
     holds = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0]], bool)
-    found = with_required_tags(holds, names, usual_rules(names))
+    found = with_required_tags(holds, names, default_constraints(names))
     assert found.tolist() == [[True, True, True], [True, False, False], [False, False, False]]
     assert not holds[0, 0]
 

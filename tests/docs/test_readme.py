@@ -80,11 +80,13 @@ def run(command: str, home: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_commands_work_as_written(home: Path, command: str) -> None:
     run(command, home)
 
 
+@pytest.mark.slow
 def test_commands_for_a_library_work_one_after_the_other(home: Path) -> None:
     (block,) = (block for block in blocks("console") if "earmark library" in block)
     for line in block.splitlines():

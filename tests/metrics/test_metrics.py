@@ -113,6 +113,7 @@ def test_micro_is_the_metric_of_all_pairs() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["roc_auc", "pr_auc", "rmse"])
 def test_bootstrap_agrees_with_a_plain_loop(name: str) -> None:
     """Another generator and real repetition of clips: the ends agree but for the noise of the draws."""

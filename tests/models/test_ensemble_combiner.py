@@ -119,6 +119,7 @@ def test_combiner_is_table_4():
     assert round(learned * 4 / 1000) == 784  # KB, as the paper reports
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "subset", [s for n in (1, 2, 3) for s in itertools.combinations(MEMBERS, n)], ids=lambda subset: "+".join(subset)
 )

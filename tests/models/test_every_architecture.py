@@ -232,6 +232,7 @@ def test_onnx_runtime_answers_the_same(model, exported):
     np.testing.assert_allclose(scores, logits(model, waveform).sigmoid().numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_gives_embeddings_and_they_are_what_goes_into_its_last_layer(model, exported):
     calls = []
     kinds = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
@@ -256,6 +257,7 @@ def test_it_gives_embeddings_and_they_are_what_goes_into_its_last_layer(model, e
         np.testing.assert_allclose(follows.detach().numpy(), scores, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_file_without_embeddings_can_be_given_them(model, exported, tmp_path):
     without = without_embedding(exported.path, tmp_path / "without.onnx")
     assert add_embedding(without, tmp_path / "again.onnx").embedding_dims == OnnxModel(exported.path).embedding_dims

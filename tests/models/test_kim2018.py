@@ -30,6 +30,7 @@ def stored(model) -> int:
     return sum(value.numel() for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("multi", [True, False])
 def test_counts_of_the_authors_code_and_layers_of_figure_1(name, multi):

@@ -67,6 +67,7 @@ def all_weights(model) -> int:
     return sum(value.numel() for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layers"), [("pons2017_waveform", WAVEFORM_LAYERS), ("pons2017_spectrogram", SPECTROGRAM_LAYERS)]
 )
@@ -78,6 +79,7 @@ def test_layers_have_the_papers_shapes(name, layers, published):
     assert {layer: seen[layer] for layer in layers} == layers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "authors", "trained", "by_channel"),
     [

@@ -142,6 +142,7 @@ def test_input_is_described(name, text):
     assert describe_input(create_model(name, 50)) == text
 
 
+@pytest.mark.slow
 def test_every_architecture_has_a_paper(everything):
     assert set(PAPERS) == set(list_models()) == {item.name for item in everything}
     for paper in PAPERS.values():

@@ -207,6 +207,7 @@ def test_rows_differ_in_what_their_table_is_about_and_in_nothing_else(paper: str
     assert _differing(_recipes(paper, table)) == ABOUT[paper, table][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("paper", "table"), ABOUT)
 def test_on_emotify_all_rows_of_a_table_have_the_same_budget(paper: str, table: str) -> None:
     recipes = _recipes(paper, table, "emotify")

@@ -11,6 +11,7 @@ import click
 from earmark.cli.commands import Argument, Option
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
+from earmark.cli.options import Quiet, jobs_option, out_option, root_option
 from earmark.core.errors import AudioError, ConfigError, DataError, EarmarkError
 
 Emotify = Annotated[Path, Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")]
@@ -20,7 +21,7 @@ Corpus = Annotated[Path, Option("--corpus", metavar="DIR", help="More music: tra
 def songs(
     emotify: Emotify,
     corpus: Corpus,
-    out: Annotated[Path, Option("--out", metavar="FILE.csv", help="The table of music to write.")],
+    out: Annotated[Path, out_option("The table of music to write.", metavar="FILE.csv")],
 ) -> None:
     """List the music of both collections for `earmark distill label`: splits, groups, weights and known genres."""
     from earmark.core.atomic_files import write_atomic
@@ -38,7 +39,7 @@ def finish(
     sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")],
     emotify: Emotify,
     corpus: Corpus,
-    out: Annotated[Path, Option("--out", metavar="DIR", help="Folder for checkpoint, ONNX file and page.")],
+    out: Annotated[Path, out_option("Folder for checkpoint, ONNX file and page.", metavar="DIR")],
     instruments: Annotated[
         Path | None,
         Option("--instruments", metavar="DIR", help="Single notes with known instruments.", show_default=False),
@@ -55,21 +56,21 @@ def finish(
     if weights not in ("float32", "float16", "int8"):
         raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
     kind = cast(Weights, weights)
-    with exit_on_interrupt("the same command begins anew"):
+    with exit_on_interrupt("the same command starts again"):
         for line in make_model(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=kind):
             click.echo(line)
 
 
 def reproduce(
-    root: Annotated[Path, Option("--root", metavar="DIR", help="With the folders emotify, corpus and peers.")],
-    out: Annotated[Path, Option("--out", metavar="DIR", help="Folder of everything that is made.")],
+    root: Annotated[Path, root_option("With the folders emotify, corpus and peers.", metavar="DIR")],
+    out: Annotated[Path, out_option("Folder for all results.", metavar="DIR")],
     hours: Annotated[float | None, Option("--hours", min=0.1, help="Of labelled audio; earmark-1 had 35.")] = None,
     override: Annotated[
         list[str] | None, Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes.")
     ] = None,
-    jobs: Annotated[int | None, Option("--jobs", "-j", min=1, help="Default: one per core.")] = None,
+    jobs: Annotated[int | None, jobs_option("Default: one per core.", True, metavar=None)] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Print the commands, and stop.")] = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same."""
     from rich.console import Console
@@ -89,7 +90,7 @@ def reproduce(
             click.echo(line)
         return
     messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-    with exit_on_interrupt("the same command goes on where it was stopped"):
+    with exit_on_interrupt("the same command continues where it was stopped"):
         for number, step in enumerate(found, start=1):
             messages.print(f"{number}/{len(found)}  {step.title}", markup=False)
             run(step)

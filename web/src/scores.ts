@@ -48,7 +48,7 @@ export function reaching(scores: ArrayLike<number>, card: Pick<Card, "vocabulary
 
 /**
  * For each tag, whether it applies: it reaches its threshold, and contradicts no more likely tag. As
- * `TagRules.keep` in src/earmark/core/tag_constraints.py: in a group only the highest score can apply, the first one of equal ones; then tags
+ * `TagConstraints.keep` in src/earmark/core/tag_constraints.py: in a group only the highest score can apply, the first one of equal ones; then tags
  * that need a tag that does not apply are dropped.
  */
 export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds" | "rules">): boolean[] {

@@ -14,7 +14,7 @@ from earmark import audio
 from earmark.core.audio_formats import page_suffixes
 from earmark.core.calibration import Platt, calibrated
 from earmark.core.card import InputSpec
-from earmark.core.tag_constraints import TagRules
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.tag_scores import TagScores
@@ -98,7 +98,7 @@ def _held() -> dict[str, Any]:
     categories = ("voice", "voice", "voice", "voice", "tempo", "tempo", "tempo", "genre")
     tags = tuple(Tag(name, category=category) for name, category in zip(names, categories, strict=True))
     groups = (("voice", "no voice"), ("slow", "slower", "fast"))
-    rules = TagRules(groups, {"soprano": "woman", "woman": "voice"})
+    rules = TagConstraints(groups, {"soprano": "woman", "woman": "voice"})
     thresholds = {name: 0.5 for name in names if name != "slower"}
     rng = np.random.default_rng(2)
     cases = []

@@ -18,6 +18,7 @@ from earmark.cli.options import (
     Resamples,
     out_option,
     seed_option,
+    split_option,
 )
 from earmark.cli.progress import count_bar
 
@@ -27,7 +28,7 @@ def baseline(
     root: DatasetRoot,
     out: Annotated[Path, out_option("Folder for scores, report and the table of the trees.")],
     protocol: Protocol = None,
-    split: Annotated[str, Option("--split", help="Measured on: train, validation or test.")] = "test",
+    split: Annotated[str, split_option("Measured on: train, validation or test.")] = "test",
     seed: Annotated[int, seed_option("Of the trees, the share and the intervals.")] = 0,
     train_share: Annotated[
         float, Option("--train-share", help="Part of the training clips to learn from; parts are nested.")
@@ -41,7 +42,7 @@ def baseline(
 ) -> None:
     """Measure what hand-made features and boosted trees reach: a network has to beat it.
 
-    Features of timbre, loudness, rhythm and harmony; gradient boosted trees, one model a tag. A run that was stopped
+    Features of timbre, loudness, rhythm and harmony; gradient boosted trees, one model per tag. A run that was stopped
     finds the features that it had computed.
 
     \b
@@ -61,7 +62,7 @@ def baseline(
     loaded = load_dataset(dataset, root, protocol)
     messages = stderr_console()
     bar = count_bar(messages, quiet=quiet)
-    with exit_on_interrupt("the features so far are kept: the same command goes on from there"), bar as progress:
+    with exit_on_interrupt("the features so far are kept: the same command continues from there"), bar as progress:
         tasks = {step: progress.add_task(step, total=None) for step in ("features", "tags")}
         report = run_baseline(
             loaded,

@@ -30,10 +30,10 @@ class Option:
     Args:
         names: e.g. "--jobs", "-j"; "--scores/--no-scores" for a flag that can be turned off; none for the parameter's own.
         help: one or two sentences.
-        metavar: what stands for the value in the help.
+        metavar: placeholder of the value in the help.
         min, max: of a number.
         callback: called with the value; returns the one to use, or raises click.BadParameter.
-        envvar: environment variable that gives the value where the option is not there.
+        envvar: environment variable that gives the value where the option is not given.
         show_default: what the help says in place of the default; False for nothing.
         panel: heading above the option in the help.
         is_eager: its callback runs before other parameters are read.
@@ -66,7 +66,7 @@ class _OptionWithPanel(click.Option):
 
 
 class _Formatter(click.HelpFormatter):
-    """Bold headings, and examples that fit: a command that is too long goes on in the next line, as shells allow."""
+    """Bold headings, and examples that fit: a command that is too long continues in the next line, as shells allow."""
 
     def write_heading(self, heading: str) -> None:
         self.write(f"{'':>{self.current_indent}}{click.style(f'{heading}:', bold=True)}\n")

@@ -9,7 +9,7 @@ from typing import Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.options import Resamples, Seed, format_option
+from earmark.cli.options import Resamples, Seed, format_option, groups_option
 
 _FORMATS = ("text", "json")
 
@@ -25,7 +25,7 @@ def compare(
     ],
     groups: Annotated[
         str | None,
-        Option("--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs."),
+        groups_option("Draw artist, song or clip. Default: artists where all are known, else songs."),
     ] = None,
     per_tag: Annotated[bool, Option("--per-tag", help="Compare every tag, too.")] = False,
     resamples: Resamples = 1000,

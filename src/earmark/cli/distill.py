@@ -11,17 +11,16 @@ import click
 from earmark.cli.commands import Argument, Option
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
+from earmark.cli.options import Quiet, dataset_option, out_option, protocol_option, root_option, seed_option
 
 Sets = Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")]
-Page = Annotated[
-    Path | None, Option("--out", metavar="FILE.md", help="Where to write the page.", show_default="stdout")
-]
+Page = Annotated[Path | None, out_option("Where to write the page.", metavar="FILE.md", show_default="stdout")]
 
 
 def label(
     plan: Annotated[Path, Option("--plan", metavar="FILE.yaml", help="Teachers and the student's tags.")],
     songs: Annotated[Path, Option("--songs", metavar="FILE", help="Table of music: path, split, group and more.")],
-    out: Annotated[Path, Option("--out", metavar="DIR", help="Where the sets are kept: 115 MB per hour.")],
+    out: Annotated[Path, out_option("Folder for the labelled sets: 115 MB per hour.", metavar="DIR")],
     weights: Annotated[
         Path | None,
         Option(
@@ -32,7 +31,7 @@ def label(
         ),
     ] = None,
     hours: Annotated[float, Option("--hours", min=0, help="Hours of augmented audio.")] = 80.0,
-    seed: Annotated[int, Option("--seed", min=0, help="Which augmented audio.")] = 0,
+    seed: Annotated[int, seed_option("Which augmented audio.")] = 0,
     part: Annotated[
         str, Option("--part", metavar="I/N", help="Of N processes side by side, this is the I-th.")
     ] = "1/1",
@@ -44,7 +43,7 @@ def label(
       earmark distill label --plan plan.yaml --songs songs.csv --weights ~/weights --out sets
       earmark distill label ... --out sets --part 1/2 &  earmark distill label ... --out sets --part 2/2
 
-    The same command again continues where it was stopped. With more --hours the set grows; what exists stays.
+    The same command again continues where it was stopped. With more --hours the set grows; existing shards are kept.
     docs/distillation.md describes both files.
     """
     require_extra("train", "`earmark distill`", "scipy", "torch", "yaml")
@@ -56,7 +55,7 @@ def label(
     from earmark.distillation.plan import read_plan
 
     chosen = _part(part)
-    with exit_on_interrupt("the same command goes on where it was stopped"):
+    with exit_on_interrupt("the same command continues where it was stopped"):
         inputs = load_inputs(read_plan(plan), songs, out, weights)
         write_tables(inputs, out)
         shards = plan_shards(inputs, hours, seed)
@@ -74,7 +73,7 @@ def label(
                 f"{speed:.0f} x real time; about {left / 60:.0f} min left",
                 err=True,
             )
-    click.echo(f"{out}: {n_mine} shards are there")
+    click.echo(f"{out}: {n_mine} shards exist")
 
 
 def teachers(
@@ -96,7 +95,7 @@ def teachers(
 def train(
     recipe: Annotated[str, Argument(help="A recipe for students, or a YAML file.")],
     sets: Sets,
-    out: Annotated[Path, Option("--out", metavar="DIR", help="Folder of the run; made where there is none.")],
+    out: Annotated[Path, out_option("Folder of the run; created if it does not exist.", metavar="DIR")],
     known_share: Annotated[
         float | None,
         Option(
@@ -111,20 +110,20 @@ def train(
         Option(
             "--parts",
             min=1,
-            help="Cut examples of 29.1 s into so many, each with labels of its own.",
+            help="Cut examples of 29.1 s into N parts, each with labels of its own.",
             show_default="as the recipe says",
         ),
     ] = None,
     hours: Annotated[
         float | None,
-        Option("--hours", min=0, help="Learn from so much of the training set only.", show_default="all of it"),
+        Option("--hours", min=0, help="Learn from this much of the training set only.", show_default="all of it"),
     ] = None,
     begin: Annotated[
         Path | None,
         Option(metavar="CHECKPOINT", help="Begin with the weights of another run.", show_default="fresh ones"),
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Continue the run in that folder.")] = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a student on labelled sets: earmark train with options for them.
 
@@ -170,24 +169,20 @@ def finish(
     checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT", help="Of a student: RUN/checkpoint.")],
     sets: Sets,
     card: Annotated[Path, Option("--card", metavar="FILE.json", help="Name, description, licence, limits, citations.")],
-    out: Annotated[Path, Option("--out", metavar="DIR", help="Folder for checkpoint, ONNX file and page.")],
+    out: Annotated[Path, out_option("Folder for checkpoint, ONNX file and page.", metavar="DIR")],
     dataset: Annotated[
         str | None,
-        Option("--dataset", help="Measure the test split of this dataset, too.", show_default="none"),
+        dataset_option("Measure the test split of this dataset, too.", show_default="none"),
     ] = None,
-    root: Annotated[
-        Path | None, Option("--root", metavar="DIR", help="Where that dataset is.", show_default=False)
-    ] = None,
-    protocol: Annotated[
-        str | None, Option("--protocol", help="Its protocol.", show_default="the one that fits")
-    ] = None,
+    root: Annotated[Path | None, root_option("The folder of that dataset.", metavar="DIR", show_default=False)] = None,
+    protocol: Annotated[str | None, protocol_option("Its protocol.", show_default="the one that fits")] = None,
     weights: Annotated[
         str, Option(metavar="float32|float16|int8", help="How the ONNX file stores the weights.")
     ] = "float16",
 ) -> None:
     """Make a model for use from a student: calibrate, export, measure, and write its page.
 
-    Tags that cannot be told from noise are left out; scores are calibrated on the held-out and the validation songs.
+    Tags that cannot be distinguished from noise are left out; scores are calibrated on the held-out and the validation songs.
 
     \b
     Example:
@@ -207,7 +202,7 @@ def finish(
         raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
     if (dataset is None) != (root is None):
         raise ConfigError("--dataset NAME and --root DIR: give both, or neither")
-    with exit_on_interrupt("the same command begins anew"):
+    with exit_on_interrupt("the same command starts again"):
         release = release_student(
             checkpoint,
             sets,

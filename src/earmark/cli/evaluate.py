@@ -10,14 +10,15 @@ import click
 from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import (
-    GROUPS_DEFAULT,
     DatasetRoot,
+    Groups,
     Jobs,
     LabelledDataset,
     Protocol,
     Quiet,
     Resamples,
     Seed,
+    Split,
     out_option,
 )
 from earmark.cli.progress import progress_bar
@@ -33,14 +34,8 @@ def evaluate(
     root: DatasetRoot,
     out: Annotated[Path, out_option("Folder for scores.parquet, report.json and report.md.")],
     protocol: Protocol = None,
-    split: Annotated[str, Option("--split", help="train, validation or test.")] = "test",
-    groups: Annotated[
-        str | None,
-        Option(
-            "--groups",
-            help=f"Draw artist, song or clip. {GROUPS_DEFAULT}",
-        ),
-    ] = None,
+    split: Split = "test",
+    groups: Groups = None,
     threshold: Annotated[
         str | None,
         Option(
@@ -120,7 +115,7 @@ def evaluate(
 
 
 def _write_page(out: Path, model: str, dataset: Dataset, report: Report, embed_audio: bool) -> list[str]:
-    """report.html beside report.md; what could not be put into it, a line each."""
+    """report.html beside report.md; what could not be put into it, one per line."""
     from earmark.cli.analyze.report import find_log
     from earmark.evaluation import read_scores
     from earmark.evaluation.run import SCORES_NAME

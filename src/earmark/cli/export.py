@@ -95,9 +95,11 @@ def export(
         for note in notes:
             click.echo(f"note: {note}", err=True)
     if rules is not None:
-        from earmark.core.tag_constraints import usual_rules
+        from earmark.core.tag_constraints import default_constraints
 
-        card = card.replace(rules=usual_rules(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules)))
+        card = card.replace(
+            rules=default_constraints(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules))
+        )
     if check_audio:
         windows = np.concatenate([cut(load(path, card.input.sample_rate_hz), card.input) for path in check_audio])
     else:

@@ -14,7 +14,7 @@ from earmark.cli.commands import CONTEXT_SETTINGS, Context, format_options, make
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of a group's table.
+    """One entry of a group's table.
 
     Attributes:
         name: of the command.

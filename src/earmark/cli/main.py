@@ -23,7 +23,7 @@ COMMANDS = (
     Entry(
         "tag",
         "earmark.cli.tag.tag:tag",
-        "Tag music files; folders are searched for audio, with all that lies below them.",
+        "Tag music files; folders are searched for audio, with all their subfolders.",
     ),
     Entry(
         "serve",
@@ -34,7 +34,7 @@ COMMANDS = (
     Entry("library", "earmark.cli.library:group", "A library of music: scan it once, then search it."),
     Entry("models", "earmark.cli.models:group", "Models: list them, read their cards, fetch published ones."),
     Entry("cluster", "earmark.cli.cluster:group", "A million tracks: tag, prepare and train on a Ray cluster."),
-    Entry("data", "earmark.cli.data:group", "Datasets: list them, check what lies on the disk, prepare it.", _RESEARCH),
+    Entry("data", "earmark.cli.data:group", "Datasets: list them, check the files on disk, prepare it.", _RESEARCH),
     Entry("distill", "earmark.cli.distill:group", "Make a small network from the labels of trained ones.", _RESEARCH),
     Entry("train", "earmark.cli.train.train:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),
     Entry("tune", "earmark.cli.tune.tune:tune", "Search for good values of a recipe's hyper-parameters.", _RESEARCH),
@@ -65,7 +65,7 @@ COMMANDS = (
     Entry(
         "reproduce",
         "earmark.cli.reproduce:reproduce",
-        "Train and measure the rows of a paper's tables; the paper's numbers stand beside. Or make the default model.",
+        "Train and measure the rows of a paper's tables; the paper's numbers are shown beside. Or make the default model.",
         _RESEARCH,
     ),
     Entry(
@@ -87,7 +87,7 @@ COMMANDS = (
         _RESEARCH,
     ),
 )
-"""The commands, in the order of the help. A new one is a line here and a file of its own."""
+"""The commands, in the order of the help. A new one is one entry here and one file."""
 
 
 def _version(wanted: bool) -> bool:

@@ -40,7 +40,7 @@ class ShardAudio(StrEnum):
 
 
 def at_least(least: int) -> Callable[[int | None], int | None]:
-    """A check whose message has the value and the bound, which that of Typer's own ``min=`` has not."""
+    """A check whose message has the value and the bound, unlike that of Click's own ``min=``."""
 
     def check(value: int | None) -> int | None:
         if value is not None and value < least:
@@ -59,11 +59,11 @@ def _check_windows(value: int | None) -> int | None:
     return value
 
 
-def jobs_option(help_text: str, show_default: str = "one per core") -> Any:
-    """``--jobs N``, for a parameter of type ``int | None``."""
-    return Option(
-        "--jobs", "-j", callback=at_least(1), metavar="N", help=help_text, show_default=show_default
-    )  # fmt: skip
+def jobs_option(help_text: str, show_default: bool | str = "one per core", *, metavar: str | None = "N") -> Any:
+    """``--jobs N``, for a parameter of type ``int`` or ``int | None``; without a metavar the help shows the range."""
+    if metavar is None:
+        return Option("--jobs", "-j", min=1, help=help_text, show_default=show_default)
+    return Option("--jobs", "-j", callback=at_least(1), metavar=metavar, help=help_text, show_default=show_default)
 
 
 def quiet_option(help_text: str) -> Any:
@@ -81,9 +81,39 @@ def windows_option(help_text: str) -> Any:
     return Option("--windows", callback=_check_windows, metavar="N", help=help_text, show_default="all")
 
 
-def out_option(help_text: str) -> Any:
+def out_option(help_text: str, *, metavar: str | None = None, show_default: bool | str = True) -> Any:
     """``--out``, for a parameter of type ``Path`` or ``str``."""
-    return Option("--out", help=help_text)
+    return Option("--out", metavar=metavar, help=help_text, show_default=show_default)
+
+
+def dataset_option(help_text: str, *, show_default: bool | str = True) -> Any:
+    """``--dataset``, for a parameter of type ``str``."""
+    return Option("--dataset", help=help_text, show_default=show_default)
+
+
+def root_option(help_text: str, *, metavar: str | None = None, show_default: bool | str = True) -> Any:
+    """``--root``, for a parameter of type ``Path`` or ``str``."""
+    return Option("--root", metavar=metavar, help=help_text, show_default=show_default)
+
+
+def protocol_option(help_text: str, *, show_default: bool | str = True) -> Any:
+    """``--protocol``, for a parameter of type ``str | None``, or a list of them."""
+    return Option("--protocol", help=help_text, show_default=show_default)
+
+
+def split_option(help_text: str) -> Any:
+    """``--split``, for a parameter of type ``str``."""
+    return Option("--split", help=help_text)
+
+
+def groups_option(help_text: str) -> Any:
+    """``--groups``, for a parameter of type ``str | None``."""
+    return Option("--groups", help=help_text)
+
+
+def device_option(help_text: str) -> Any:
+    """``--device``, for a parameter of type ``str``."""
+    return Option("--device", help=help_text)
 
 
 def seed_option(help_text: str) -> Any:
@@ -91,9 +121,9 @@ def seed_option(help_text: str) -> Any:
     return Option("--seed", min=0, help=help_text)
 
 
-def resamples_option(least: int = 1, more: str = "") -> Any:
+def resamples_option(least: int = 1, help_text: str = "Bootstrap draws for the 95 % intervals.") -> Any:
     """``--resamples``, for a parameter of type ``int``."""
-    return Option("--resamples", min=least, help=f"Draws behind the 95 % intervals{more}.")
+    return Option("--resamples", min=least, help=help_text)
 
 
 def format_option(help_text: str) -> Any:
@@ -108,7 +138,7 @@ QuietSummary = Annotated[bool, quiet_option("No progress and no summary; errors 
 Format = Annotated[TextFormat, format_option("text for people, json for programs.")]
 Resamples = Annotated[int, resamples_option()]
 Seed = Annotated[int, seed_option("Of these draws.")]
-Device = Annotated[str, Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, device_option("auto, cpu, cuda or mps.")]
 Force = Annotated[bool, Option("--force", help="Replace FILE if it exists.")]
 
 # tagging
@@ -129,21 +159,18 @@ IndexFile = Annotated[
 
 # datasets
 DatasetName = Annotated[str, Argument(help="One of `earmark data list`.")]
-LabelledDataset = Annotated[
-    str, Option("--dataset", help="One of `earmark data list`; manifest for a table of your own.")
-]
-DatasetRoot = Annotated[Path, Option("--root", help="The dataset's folder; for a manifest the table itself.")]
-Protocol = Annotated[
-    str | None, Option("--protocol", help="A named split. Default: the one that fits the files under --root.")
-]
+LabelledDataset = Annotated[str, dataset_option("One of `earmark data list`; manifest for a table of your own.")]
+DatasetRoot = Annotated[Path, root_option("The dataset's folder; for a manifest the table itself.")]
+Protocol = Annotated[str | None, protocol_option("A named split. Default: the one that fits the files under --root.")]
+Split = Annotated[str, split_option("train, validation or test.")]
 GROUPS_DEFAULT = "Default: artists where all are known, else songs, else clips."
+Groups = Annotated[str | None, groups_option(f"Draw artist, song or clip. {GROUPS_DEFAULT}")]
 
 # shards
 Protocols = Annotated[
     list[str] | None,
-    Option(
-        "--protocol",
-        help="A named split, whose clips are prepared; may be repeated; all for every one of the "
+    protocol_option(
+        "A named split, whose clips are prepared; may be repeated; all for every one of the "
         "dataset. Default: the one that fits the files under --root.",
         show_default=False,
     ),
@@ -197,7 +224,7 @@ Recipe = Annotated[
     str,
     Argument(help="A recipe that comes with earmark (e.g. first, see --list), or a YAML file."),
 ]
-RecipeRoot = Annotated[str | None, Option("--root", help="The dataset's folder; short for -o data.root=DIR.")]
+RecipeRoot = Annotated[str | None, root_option("The dataset's folder; short for -o data.root=DIR.")]
 Override = Annotated[
     list[str] | None,
     Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),

@@ -18,7 +18,7 @@ def progress_bar(
         console: of stderr.
         columns: from left to right; without any, the description, a bar, the percentage and the time left.
         quiet: draw nothing.
-        per_second: how often it is drawn anew.
+        per_second: redraws per second.
     """
     from rich.progress import Progress
 

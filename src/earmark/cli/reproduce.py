@@ -9,7 +9,7 @@ import click
 
 from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
-from earmark.cli.options import Device, Quiet, Resamples, jobs_option, out_option
+from earmark.cli.options import Device, Quiet, Resamples, dataset_option, jobs_option, out_option, root_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,9 +24,9 @@ def reproduce(
         Argument(metavar="PAPER", help="dieleman2014, bristol, kim2018, pons2017, ensemble (see --list), or default."),
     ] = None,
     out: Annotated[Path | None, out_option("Folder of all papers' runs and results.")] = None,
-    root: Annotated[Path | None, Option("--root", help="Where the dataset lies.")] = None,
+    root: Annotated[Path | None, root_option("The dataset's folder.")] = None,
     dataset: Annotated[
-        str | None, Option("--dataset", help="Train and measure on this dataset. Default: the paper's own.")
+        str | None, dataset_option("Train and measure on this dataset. Default: the paper's own.")
     ] = None,
     rows: Annotated[
         str, Option("--rows", metavar="PATTERNS", help="Only these rows, e.g. 'raw-*,spectrogram-256-256'.")
@@ -47,7 +47,7 @@ def reproduce(
     dry_run: Annotated[bool, Option("--dry-run", help="Say what would be run, and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train and measure the rows of a paper's tables; the paper's numbers stand beside. Or make the default model.
+    """Train and measure the rows of a paper's tables; the paper's numbers are shown beside. Or make the default model.
 
     \b
     Examples:
@@ -58,8 +58,8 @@ def reproduce(
       earmark reproduce default --root ~/music-data --out default --dry-run
       earmark reproduce default --root ~/music-data --out try --hours 0.5 -o training.epochs=1
 
-    Runs lie in OUT/PAPER/ROW/seed-N, tables with intervals in OUT/PAPER/results.md and results.json. The same command
-    again goes on where it was stopped, and skips what is done.
+    Runs are in OUT/PAPER/ROW/seed-N, tables with intervals in OUT/PAPER/results.md and results.json. The same command
+    again continues where it was stopped, and skips what is done.
 
     `default` makes the model that comes with earmark: labels, students, their comparison, the model with its card and page.
     DIR then holds the folders emotify and corpus, and peers with the published weights; --dry-run shows the commands.
@@ -83,7 +83,7 @@ def reproduce(
         return
     if hours is not None:
         raise ConfigError(f"reproduce {key}: --hours {hours:g} is of `earmark reproduce default` alone")
-    tables = load_tables(key)  # a wrong name is told before PyTorch is there
+    tables = load_tables(key)  # a wrong name is reported before PyTorch is imported
     from earmark.core.cpu import available_cores
     from earmark.papers import page, results
     from earmark.papers.runner import plan, run
@@ -109,7 +109,7 @@ def reproduce(
             click.echo(f"{task.name}: {'done' if task.done() else task.folder}")
         return
     messages = stderr_console(quiet=quiet)
-    with exit_on_interrupt("the same command goes on where it was stopped"):
+    with exit_on_interrupt("the same command continues where it was stopped"):
         _check_root(tasks)
         watcher = _Watcher(messages, tasks)
         over = run(tasks, jobs=jobs, on_done=watcher.done)
@@ -153,7 +153,7 @@ def _make_default(
     try:
         code = process.wait()
     except KeyboardInterrupt:
-        code = process.wait()  # Ctrl-C reaches it as well, and it says how to go on
+        code = process.wait()  # Ctrl-C reaches it as well, and it says how to continue
     if code:
         raise click.exceptions.Exit(code)
 
@@ -179,7 +179,7 @@ class _Watcher:
         spent = self.clock() - self.started
         left = spent / (self.n_over - self.n_before) * (self.n_tasks - self.n_over)
         where = f"{self.n_over}/{self.n_tasks}"
-        if finished.document is None:  # told with --quiet, too
+        if finished.document is None:  # reported with --quiet, too
             click.echo(f"{where}  {finished.task.name}: failed: {finished.error}", err=True)
         else:
             self.messages.print(
@@ -189,7 +189,7 @@ class _Watcher:
 
 
 def _check_root(tasks: list[Task]) -> None:
-    """Say at once, and not in the first process, that the dataset is not there."""
+    """Say at once, and not in the first process, that the dataset does not exist."""
     from earmark.datasets import load_dataset
 
     data = tasks[0].document.get("data", tasks[0].document)

@@ -10,7 +10,15 @@ import click
 
 from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
-from earmark.cli.options import GROUPS_DEFAULT, Seed, format_option, out_option, quiet_option, resamples_option
+from earmark.cli.options import (
+    GROUPS_DEFAULT,
+    Seed,
+    format_option,
+    groups_option,
+    out_option,
+    quiet_option,
+    resamples_option,
+)
 
 _FORMATS = ("text", "json")
 
@@ -22,9 +30,8 @@ def score(
     ] = None,
     groups: Annotated[
         str | None,
-        Option(
-            "--groups",
-            help="What the intervals are drawn over: artist, song, clip, or a table clip -> artist or song. "
+        groups_option(
+            "What the intervals are drawn over: artist, song, clip, or a table clip -> artist or song. "
             f"{GROUPS_DEFAULT}",
         ),
     ] = None,
@@ -40,7 +47,7 @@ def score(
         bool, Option("--allow-missing", help="Measure the clips and tags that both tables have.")
     ] = False,
     per_tag: Annotated[bool, Option("--per-tag", help="Show every tag, too.")] = False,
-    resamples: Annotated[int, resamples_option(0, "; 0 for none")] = 1000,
+    resamples: Annotated[int, resamples_option(0, "Bootstrap draws for the 95 % intervals; 0 for none.")] = 1000,
     seed: Seed = 0,
     output_format: Annotated[str, format_option("text or json.")] = "text",
     out: Annotated[Path | None, out_option("Folder for scores.parquet, report.json and report.md.")] = None,

@@ -74,7 +74,7 @@ def serve(
         Option(
             envvar="EARMARK_SERVE_TEMPORARY_FOLDER",
             metavar="DIR",
-            help="Where uploads lie while they are tagged; on a disk, with max-in-flight times max-megabytes to spare.",
+            help="Folder of uploads while they are tagged; on a disk, with max-in-flight times max-megabytes to spare.",
             show_default="the system's",
         ),
     ] = None,
@@ -85,7 +85,7 @@ def serve(
         float,
         Option(
             envvar="EARMARK_SERVE_DRAIN_SECONDS",
-            help="After SIGTERM, go on answering for at least this long, so that a balancer sees /readyz say no.",
+            help="After SIGTERM, continue answering for at least this long, so that a balancer sees /readyz say no.",
             panel=_STOPPING,
         ),
     ] = 0.0,

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from earmark.core.calibration import Platt
 from earmark.core.errors import ConfigError, ModelError
-from earmark.core.tag_constraints import TagRules
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 
 CARD_FORMAT = 1
@@ -144,7 +144,7 @@ class ModelCard:
     architecture_options: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
     calibration: dict[str, Platt] = field(default_factory=dict)
-    rules: TagRules = field(default_factory=TagRules)
+    rules: TagConstraints = field(default_factory=TagConstraints)
     frontend: dict[str, Any] | None = None
     description: str = ""
     version: str = "1"
@@ -231,7 +231,7 @@ class ModelCard:
         return cls.from_json(text, where=str(path))
 
 
-def read_rules(path: str | Path) -> TagRules:
+def read_rules(path: str | Path) -> TagConstraints:
     """Rules in a JSON file, written as in a card: ``{"exclusive": [["fast", "slow"]], "requires": {"b": "a"}}``.
 
     Raises:
@@ -243,10 +243,10 @@ def read_rules(path: str | Path) -> TagRules:
         raise ConfigError(f"{path}: no rules ({error})") from error
 
 
-def _rules(document: Any) -> TagRules:
+def _rules(document: Any) -> TagConstraints:
     values = dict(document)
     values["exclusive"] = tuple(tuple(group) for group in values.get("exclusive", ()))
-    return _build(TagRules, values)
+    return _build(TagConstraints, values)
 
 
 def _plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ _NEED_A_VOICE = (
 
 
 @dataclass(frozen=True)
-class TagRules:
+class TagConstraints:
     """Which tags of a vocabulary exclude or require each other. They filter tags, and never change scores.
 
     Attributes:
@@ -98,11 +98,11 @@ class TagRules:
         return kept
 
 
-def usual_rules(names: Sequence[str]) -> TagRules:
+def default_constraints(names: Sequence[str]) -> TagConstraints:
     """Rules from the names of tags: opposites, "X" and "no X", kinds of voices that require a voice.
 
-    >>> usual_rules(["vocals", "no vocals", "male vocals", "fast", "slow"])
-    TagRules(exclusive=(('vocals', 'no vocals'), ('fast', 'slow')), requires={'male vocals': 'vocals'})
+    >>> default_constraints(["vocals", "no vocals", "male vocals", "fast", "slow"])
+    TagConstraints(exclusive=(('vocals', 'no vocals'), ('fast', 'slow')), requires={'male vocals': 'vocals'})
     """
     there = set(names)
     groups: list[tuple[str, ...]] = []
@@ -115,4 +115,4 @@ def usual_rules(names: Sequence[str]) -> TagRules:
     singers = [name for name in names if name in _NEED_A_VOICE]
     if not voices:  # without a word for a voice, a singer at least excludes that there is none
         groups += [(singer, none) for singer in singers for none in silent]
-    return TagRules(tuple(groups), dict.fromkeys(singers, voices[0]) if voices else {})
+    return TagConstraints(tuple(groups), dict.fromkeys(singers, voices[0]) if voices else {})

@@ -16,7 +16,7 @@ import torch
 from earmark.core.calibration import Platt
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import TagRules, usual_rules
+from earmark.core.tag_constraints import TagConstraints, default_constraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.labelled_set import LabelledSet, LabelledSets, TagUnion, soft_labels, training_fusion
 from earmark.distillation.agreement import Agreement, compare, fused_labels, fusion_of_all_teachers, network_scores
@@ -145,7 +145,7 @@ def calibrate_student(
         targets.append(soft_labels(found, fusion, teachers, union)[rows][:, places] >= levels)
         network.append(scores[part][rows][:, [names.index(tag) for tag in kept]])
         groups += [song for song, audible in zip(found.songs(), rows, strict=True) if audible]
-    rules = usual_rules(kept)
+    rules = default_constraints(kept)
     reference = with_required_tags(np.concatenate(targets), kept, rules)
     fitted = fit_maps(reference, np.concatenate(network), levels, groups)
 
@@ -186,7 +186,7 @@ def calibrate_student(
 
 
 def with_required_tags(
-    reference: npt.NDArray[np.bool_], names: Sequence[str], rules: TagRules
+    reference: npt.NDArray[np.bool_], names: Sequence[str], rules: TagConstraints
 ) -> npt.NDArray[np.bool_]:
     """The reference (n, n_tags), in which a tag also holds where a tag that requires it does: no female vocals without vocals."""
     out = reference.copy()

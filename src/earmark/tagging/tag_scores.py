@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import TagRules
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import CATEGORIES, Vocabulary
 
 Scores = npt.NDArray[np.float32]
@@ -86,7 +86,7 @@ class TagScores:
     duration_seconds: float
     thresholds: dict[str, float]
     warnings: tuple[str, ...] = ()
-    rules: TagRules = field(default_factory=TagRules)
+    rules: TagConstraints = field(default_factory=TagConstraints)
     sparse: bool = False
     embedding: npt.NDArray[np.float32] | None = None
 

@@ -1,6 +1,6 @@
 """`earmark analyze`: figures from checkpoints, cards and scores files. One command for each figure, or family of figures.
 
-A figure that is drawn from a scores file alone is a line with ``wrap=FIGURE_OF_SCORES``. Other commands are functions, whose
+A figure that is drawn from a scores file alone is one entry with ``wrap=FIGURE_OF_SCORES``. Other commands are functions, whose
 module imports Click and options at the top and everything else inside the function.
 """
 
@@ -30,7 +30,7 @@ Examples:
         Entry(
             "hears",
             "earmark.cli.analyze.networks:hears",
-            "What the layers of any network hear: filters, answers to tones, or sounds they answer to most.",
+            "What the layers of any network respond to: filters, responses to tones, or sounds that excite them most.",
             _NETWORKS,
         ),
         Entry(
@@ -66,7 +66,7 @@ Examples:
         Entry(
             "clip-auc",
             "earmark.cli.analyze.auc:clip_auc",
-            "AUC of each clip over its tags; the worst and the best by name, with what they are and what was heard.",
+            "AUC of each clip over its tags; the worst and the best by name, with what they are and what the model found.",
             _SCORES,
         ),
         Entry(

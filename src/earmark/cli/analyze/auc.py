@@ -6,15 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from earmark.cli.analyze.options import Out
-from earmark.cli.analyze.tables import (
-    About,
-    Groups,
-    Labels,
-    ProtocolName,
-    Resamples,
-    Scores,
-)
+from earmark.cli.analyze.tables import About, Labels, Scores
 from earmark.cli.commands import Option
+from earmark.cli.options import Groups, Protocol, Resamples, dataset_option, root_option
 
 
 def tag_auc(
@@ -24,12 +18,12 @@ def tag_auc(
     metric: Annotated[str, Option("--metric", help="roc_auc or pr_auc.")] = "roc_auc",
     dataset: Annotated[
         str | None,
-        Option("--dataset", help="Count the training clips of this dataset. Default: the clips scored."),
+        dataset_option("Count the training clips of this dataset. Default: the clips scored."),
     ] = None,
-    root: Annotated[Path | None, Option("--root", help="Where that dataset lies.")] = None,
-    protocol: ProtocolName = None,
+    root: Annotated[Path | None, root_option("The folder of that dataset.")] = None,
+    protocol: Protocol = None,
     about: About = None,
-    named: Annotated[int, Option("--named", min=0, help="Name so many tags at each end.")] = 5,
+    named: Annotated[int, Option("--named", min=0, help="Number of tags named at each end.")] = 5,
     groups: Groups = None,
     resamples: Resamples = 1000,
 ) -> None:
@@ -71,9 +65,9 @@ def clip_auc(
     out: Out,
     labels: Labels = None,
     about: About = None,
-    named: Annotated[int, Option("--named", min=0, help="Name so many clips at each end.")] = 4,
+    named: Annotated[int, Option("--named", min=0, help="Number of clips named at each end.")] = 4,
 ) -> None:
-    """AUC of each clip over its tags; the worst and the best by name, with what they are and what was heard.
+    """AUC of each clip over its tags; the worst and the best by name, with what they are and what the model found.
 
     \b
     Example:

@@ -6,13 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from earmark.cli.analyze.options import Out
-from earmark.cli.analyze.tables import (
-    Groups,
-    Labels,
-    Scores,
-    Tags,
-)
+from earmark.cli.analyze.tables import Labels, Scores, Tags
 from earmark.cli.commands import Option
+from earmark.cli.options import Groups, Seed, resamples_option
 
 
 def calibration(
@@ -20,15 +16,15 @@ def calibration(
     out: Out,
     labels: Labels = None,
     tag: Tags = None,
-    most: Annotated[int, Option("--most", min=1, help="Draw so many single tags at most.")] = 12,
+    most: Annotated[int, Option("--most", min=1, help="Most single tags to draw.")] = 12,
     bins: Annotated[int, Option("--bins", help="How many, 2 to 100.")] = 10,
     spacing: Annotated[
         str,
         Option("--spacing", help="width: bins as wide as each other. count: with as many clips as each other."),
     ] = "width",
     groups: Groups = None,
-    resamples: Annotated[int, Option("--resamples", min=0, help="Draws behind the intervals.")] = 500,
-    seed: Annotated[int, Option("--seed", min=0, help="Of these draws.")] = 0,
+    resamples: Annotated[int, resamples_option(0, "Bootstrap draws for the intervals; 0 for none.")] = 500,
+    seed: Seed = 0,
 ) -> None:
     """Whether scores mean what they say: of clips that score about 0.7, do about 70 % have the tag?
 
@@ -74,7 +70,7 @@ def thresholds(
         Option("--threshold", help="Thresholds in use, to be marked: a number, a model's card.json, or a scores file."),
     ] = None,
     tag: Tags = None,
-    most: Annotated[int, Option("--most", min=1, help="Draw the curves of so many tags at most.")] = 12,
+    most: Annotated[int, Option("--most", min=1, help="Most tags whose curves are drawn.")] = 12,
 ) -> None:
     """From which score on a tag should be said to hold: precision, recall and F1 over the threshold.
 

@@ -6,17 +6,14 @@ from enum import StrEnum
 from typing import Annotated
 
 from earmark.cli.analyze.options import Checkpoint, Out
-from earmark.cli.analyze.tables import (
-    DatasetName,
-    LeastDegree,
-    ProtocolName,
-    Root,
-)
+from earmark.cli.analyze.tables import LeastDegree
 from earmark.cli.commands import Option
+from earmark.cli.options import DatasetRoot, LabelledDataset, Protocol, Quiet, Split, jobs_option, seed_option
+from earmark.cli.progress import progress_bar
 
 
 class By(StrEnum):
-    """How a network is asked what it hears."""
+    """How the responses of a network are found."""
 
     auto = "auto"
     filters = "filters"
@@ -67,18 +64,18 @@ def hears(
         By,
         Option(
             "--by",
-            help="filters: weights on axes of frequency and time. sweep: answers of each layer to tones. ascent: sounds "
-            "that units answer to most (slow). auto: filters for networks on spectrograms, sweep for raw audio.",
+            help="filters: weights on axes of frequency and time. sweep: responses of each layer to tones. ascent: sounds "
+            "that units respond to most (slow). auto: filters for networks on spectrograms, sweep for raw audio.",
         ),
     ] = By.auto,
     layers: Annotated[
         int, Option("--layers", min=1, max=20, help="Layers drawn at most, from the first to the last.")
     ] = 10,
     units: Annotated[int, Option("--units", min=1, help="Units of a layer with --by ascent, at most.")] = 32,
-    seed: Annotated[int, Option("--seed", min=0, help="Of the noise that --by ascent begins with.")] = 0,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    seed: Annotated[int, seed_option("Of the noise that --by ascent begins with.")] = 0,
+    quiet: Quiet = False,
 ) -> None:
-    """What the layers of any network hear: filters, answers to tones, or sounds they answer to most.
+    """What the layers of any network respond to: filters, responses to tones, or sounds that excite them most.
 
     Writes hears-filters, hears-sweep or hears-ascent; of an ensemble, one for each member, numbered.
 
@@ -94,16 +91,15 @@ def hears(
     require_figures()
 
     from rich.console import Console
-    from rich.progress import Progress
 
     from earmark.models.checkpoint import load_checkpoint
     from earmark.plots.layer_responses import draw_hears
 
     model, card = load_checkpoint(checkpoint)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    bar = Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal)
+    bar = progress_bar(messages, quiet=quiet)
     with exit_on_interrupt("nothing was written"), bar as progress:
-        task = progress.add_task("listening", total=None)
+        task = progress.add_task("computing", total=None)
         drawings = draw_hears(
             model,
             card,
@@ -118,18 +114,18 @@ def hears(
 
 def excitations(
     checkpoint: Checkpoint,
-    dataset: DatasetName,
-    root: Root,
+    dataset: LabelledDataset,
+    root: DatasetRoot,
     out: Out,
-    protocol: ProtocolName = None,
-    split: Annotated[str, Option("--split", help="train, validation or test.")] = "test",
+    protocol: Protocol = None,
+    split: Split = "test",
     tag: Annotated[
         list[str] | None,
         Option("--tag", help="Draw this tag; may be repeated. Default: three that are rarely given together."),
     ] = None,
     least_degree: LeastDegree = 0.5,
-    jobs: Annotated[int, Option("--jobs", "-j", min=1, help="Files decoded side by side.")] = 1,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    jobs: Annotated[int, jobs_option("Files decoded side by side.", True, metavar=None)] = 1,
+    quiet: Quiet = False,
 ) -> None:
     """How squeeze-and-excitation scales channels for each tag, at the first, middle and last block.
 
@@ -138,15 +134,14 @@ def excitations(
       earmark analyze excitations runs/se/checkpoint --dataset emotify --root ~/emotify --out figures
       earmark analyze excitations runs/se/checkpoint --dataset manifest --root mine.csv --tag rock --tag folk --out f
 
-    Writes excitations (mean gate per channel, sorted, a line a tag) and excitation-spread (how far mean gates
-    differ between all tags, block by block, beside what labels dealt at random give).
+    Writes excitations (mean gate per channel, sorted, one line per tag) and excitation-spread (how far mean gates
+    differ between all tags, block by block, compared with randomly assigned labels).
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
     from earmark.cli.optional_dependencies import exit_on_interrupt
 
     require_figures()
     from rich.console import Console
-    from rich.progress import Progress
 
     from earmark.datasets import label_matrix, load_dataset
     from earmark.models.checkpoint import load_checkpoint
@@ -162,21 +157,21 @@ def excitations(
     names = loaded.vocabulary.names
     shown = tuple(tag or unlike(cooccurrence(holds, names)))
     for name in shown:
-        loaded.vocabulary.index(name)  # a wrong name is told before minutes of listening
+        loaded.vocabulary.index(name)  # a wrong name is reported before minutes of computing
     model, card = load_checkpoint(checkpoint)
     messages = Console(stderr=True)
     with (
         exit_on_interrupt("nothing was written"),
-        Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal) as progress,
+        progress_bar(messages, quiet=quiet) as progress,
     ):
-        task = progress.add_task("listening", total=len(clips))
-        heard = listen(
+        task = progress.add_task("computing", total=len(clips))
+        gates = listen(
             model,
             card.input,
             [clip.path for clip in clips],
             jobs=jobs,
             on_done=lambda done, _: progress.update(task, completed=done),
         )
-        found = by_tag(heard, holds, names)
+        found = by_tag(gates, holds, names)
     line = about(card.name, loaded.name, loaded.protocol, split)
     write_drawings([draw_channels(found, shown, line), draw_spread(found, line)], out)

@@ -9,6 +9,15 @@ import click
 
 from earmark.cli.analyze.tables import Labels
 from earmark.cli.commands import Argument, Option
+from earmark.cli.options import (
+    Seed,
+    dataset_option,
+    groups_option,
+    out_option,
+    protocol_option,
+    resamples_option,
+    root_option,
+)
 
 if TYPE_CHECKING:
     from earmark.plots.epochs import RunLog
@@ -25,41 +34,37 @@ def report(
     scores: Annotated[
         Path, Argument(help="A folder that `earmark evaluate` or `score --out` wrote; or any table of scores.")
     ],
-    out: Annotated[Path | None, Option("--out", help="The HTML file. Default: report.html in the folder.")] = None,
+    out: Annotated[Path | None, out_option("The HTML file. Default: report.html in the folder.")] = None,
     labels: Labels = None,
     dataset: Annotated[
         str | None,
-        Option("--dataset", help="With --root: where the clips' audio is; a dataset's name, or manifest."),
+        dataset_option("With --root: where the clips' audio is; a dataset's name, or manifest."),
     ] = None,
-    root: Annotated[
-        Path | None, Option("--root", help="Where the dataset lies; for a manifest the table itself.")
-    ] = None,
-    protocol: Annotated[str | None, Option("--protocol", help="Of the dataset.")] = None,
+    root: Annotated[Path | None, root_option("The dataset's folder; for a manifest the table itself.")] = None,
+    protocol: Annotated[str | None, protocol_option("Of the dataset.")] = None,
     audio: Annotated[
         Path | None, Option("--audio", help="In place of a dataset: a folder with files called as the clips are.")
     ] = None,
     embed_audio: EmbedAudio = False,
     log: Annotated[
         Path | None,
-        Option("--log", help="Folder of the training run. Default: where one lies beside or above the scores."),
+        Option("--log", help="Folder of the training run. Default: the one beside or above the scores, if any."),
     ] = None,
     clips: Annotated[int, Option("--clips", min=1, help="How many of the worst and of the best are shown.")] = 10,
     groups: Annotated[
         str | None,
-        Option(
-            "--groups", help="What intervals are drawn over: artist, song, clip, or a table clip -> artist or song."
-        ),
+        groups_option("What intervals are drawn over: artist, song, clip, or a table clip -> artist or song."),
     ] = None,
     threshold: Annotated[
         str | None,
         Option("--threshold", help="For precision, recall and F1: a number, a card.json, or a scores file."),
     ] = None,
-    resamples: Annotated[int, Option("--resamples", min=0, help="Draws behind the 95 % intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, Option("--seed", min=0, help="Of these draws.")] = 0,
+    resamples: Annotated[int, resamples_option(0, "Bootstrap draws for the 95 % intervals; 0 for none.")] = 1000,
+    seed: Seed = 0,
 ) -> None:
     """A run as one page of HTML that works offline: averages, tags to search and sort, figures, clips to listen to.
 
-    Of an evaluation's folder, the figures are those of its report.json; a table of scores is measured anew.
+    Of an evaluation's folder, the figures are those of its report.json; a table of scores is evaluated again.
 
     \b
     Examples:

@@ -93,7 +93,7 @@ def _of_results(path: Path) -> Points:
     """Runs beside a results.json: rows "NAME-SIZE" are points of NAME, others series of their own.
 
     The number of training clips is that of the runs' cards; rows whose runs have none (boosted trees) learned from all
-    training clips, and stand where the largest of the others do.
+    training clips, and are placed where the largest of the others are.
     """
     results = read_results(path)
     points: Points = {}

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from earmark.cli.analyze.options import Out
-from earmark.cli.analyze.tables import (
-    Groups,
-    Resamples,
-)
 from earmark.cli.commands import Argument, Option
+from earmark.cli.options import Groups, Resamples, root_option
 
 if TYPE_CHECKING:
     from earmark.plots.epochs import Point
@@ -27,9 +24,9 @@ def epochs(
         Option("--test", help="Results of `earmark evaluate`, one for each run. Default: RUN/test, if there."),
     ] = None,
     on_training: Annotated[
-        bool, Option("--on-training", help="Also measure each run's checkpoint on its training clips: hears all.")
+        bool, Option("--on-training", help="Also measure each run's checkpoint on its training clips, all of them.")
     ] = False,
-    root: Annotated[Path | None, Option("--root", help="Where the dataset lies now, for --on-training.")] = None,
+    root: Annotated[Path | None, root_option("The dataset's folder now, for --on-training.")] = None,
 ) -> None:
     """AUC and loss by epoch, the epoch that was kept, and its test.
 
@@ -38,9 +35,8 @@ def epochs(
       earmark analyze epochs runs/mine --test results/mine --out figures
       earmark analyze epochs results/bristol/dropout-40-epochs/seed-* --on-training --out figures
 
-    A run's log has the AUC on validation clips and the loss on both. That on training clips is there where it was
-    trained with --measure-training; otherwise it is measured with
-    --on-training, for the epoch that was kept.
+    A run's log has the AUC on validation clips and the loss on both. That on training clips is in it if it was trained with
+    --measure-training; otherwise --on-training measures it, for the epoch that was kept.
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
     from earmark.cli.optional_dependencies import exit_on_interrupt
@@ -120,7 +116,7 @@ def cost(
     out: Out,
     metric: Annotated[str, Option("--metric", help="roc_auc, pr_auc or rmse.")] = "roc_auc",
     song_seconds: Annotated[float, Option("--song-seconds", help="Length of the song that is timed.")] = 29.1,
-    repeats: Annotated[int, Option("--repeats", min=1, help="Time each network so often; the fastest counts.")] = 20,
+    repeats: Annotated[int, Option("--repeats", min=1, help="Timings of each network; the fastest counts.")] = 20,
     threads: Annotated[int, Option("--threads", min=1, help="Of PyTorch.")] = 1,
 ) -> None:
     """Accuracy over seconds for 1000 songs and over size, of models and every combination of them.
@@ -176,7 +172,7 @@ def _on_training(run: Path, metric: str, root: Path | None) -> Point:
     recipe = load_recipe(str(run / "recipe.yaml"))
     where = root or (Path(recipe.data.root) if recipe.data.root else None)
     if where is None:
-        raise ConfigError(f"{run / 'recipe.yaml'}: does not say where the dataset lies; give --root")
+        raise ConfigError(f"{run / 'recipe.yaml'}: has no folder for the dataset; give --root")
     loaded = chosen_clips(load_dataset(recipe.data.dataset, where, recipe.data.protocol), recipe)
     table = score_dataset(load_model(run / "checkpoint"), loaded, split="train")
     places = list(table.vocabulary.indices(metric_info(metric).kind))

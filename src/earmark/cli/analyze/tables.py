@@ -16,21 +16,11 @@ if TYPE_CHECKING:
     from earmark.datasets import Dataset
     from earmark.evaluation import ScoreTable
 
-DatasetName = Annotated[str, Option("--dataset", help="A dataset's name, or manifest for a table of your own.")]
-Root = Annotated[Path, Option("--root", help="Where the dataset lies; for a manifest the table itself.")]
-ProtocolName = Annotated[
-    str | None, Option("--protocol", help="A named split. Default: the one that fits what lies under --root.")
-]
 LeastDegree = Annotated[float, Option("--least-degree", help="A tag of degrees holds for a clip from this degree on.")]
 Labels = Annotated[
     Path | None, Option("--labels", help="Table of labels, where the scores file has none. CSV, TSV or Parquet.")
 ]
-Groups = Annotated[
-    str | None,
-    Option("--groups", help="Draw artist, song or clip. Default: artists where all are known, else songs, clips."),
-]
 About = Annotated[str | None, Option("--about", help="The line under the title, where the tables do not say enough.")]
-Resamples = Annotated[int, Option("--resamples", min=1, help="Draws behind the 95 % intervals.")]
 
 Scores = Annotated[
     Path,

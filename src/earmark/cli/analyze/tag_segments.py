@@ -9,6 +9,8 @@ import click
 
 from earmark.cli.analyze.options import Out
 from earmark.cli.commands import Argument, Option
+from earmark.cli.options import jobs_option, quiet_option
+from earmark.cli.progress import progress_bar
 
 
 def moments(
@@ -28,8 +30,8 @@ def moments(
             "least 10 (of a short file a twentieth).",
         ),
     ] = None,
-    jobs: Annotated[int | None, Option("--jobs", "-j", min=1, help="Threads. Default: one a core.")] = None,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no notes on stderr.")] = False,
+    jobs: Annotated[int | None, jobs_option("Threads. Default: one per core.", True, metavar=None)] = None,
+    quiet: Annotated[bool, quiet_option("No progress and no notes on stderr.")] = False,
 ) -> None:
     """Where in a long file each tag is strongest: a taggram with the moments marked, and their times.
 
@@ -38,15 +40,14 @@ def moments(
       earmark analyze moments mix.mp3 --out figures
       earmark analyze moments concert.flac --model runs/mine/checkpoint --tags 12 --stretches 5 --out figures
 
-    A stretch is where a tag's score lies above half-way between its middle and its highest score. Audio is heard as it
-    is decoded: hours of it need no more memory than minutes.
+    A stretch is where a tag's score is above the midpoint of its median and its highest score. Audio is processed as
+    it is decoded: hours of it need no more memory than minutes.
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
     from earmark.cli.optional_dependencies import exit_on_interrupt
 
     require_figures()
     from rich.console import Console
-    from rich.progress import Progress
 
     from earmark.core.errors import AudioError
     from earmark.evaluation import load_model
@@ -56,16 +57,16 @@ def moments(
 
     tagger = load_tagger() if model is None else load_model(model)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    bar = Progress(console=messages, transient=True, disable=quiet or not messages.is_terminal)
-    heard_seconds = 0.0
+    bar = progress_bar(messages, quiet=quiet)
+    done_seconds = 0.0
 
     with exit_on_interrupt("nothing was written"), bar as progress:
-        task = progress.add_task("listening", total=None)
+        task = progress.add_task("tagging", total=None)
 
         def on_progress(seconds: float) -> None:
-            nonlocal heard_seconds
-            heard_seconds += seconds
-            progress.update(task, description=f"heard {clock(heard_seconds)}")
+            nonlocal done_seconds
+            done_seconds += seconds
+            progress.update(task, description=f"processed {clock(done_seconds)}")
 
         (scores,) = tagger.tag_many([file], jobs=jobs, on_progress=on_progress)
         if isinstance(scores, AudioError):

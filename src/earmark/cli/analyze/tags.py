@@ -6,22 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 from earmark.cli.analyze.options import Out
-from earmark.cli.analyze.tables import (
-    About,
-    DatasetName,
-    Labels,
-    LeastDegree,
-    ProtocolName,
-    Root,
-)
+from earmark.cli.analyze.tables import About, Labels, LeastDegree
 from earmark.cli.commands import Argument, Option
+from earmark.cli.options import DatasetRoot, LabelledDataset, Protocol, dataset_option, root_option, split_option
 
 
 def clips_per_tag(
-    dataset: DatasetName,
-    root: Root,
+    dataset: LabelledDataset,
+    root: DatasetRoot,
     out: Out,
-    protocol: ProtocolName = None,
+    protocol: Protocol = None,
     least_degree: LeastDegree = 0.5,
 ) -> None:
     """Clips of each tag in training, validation and test.
@@ -47,10 +41,10 @@ def clips_per_tag(
 
 def tag_pairs(
     out: Out,
-    dataset: Annotated[str | None, Option("--dataset", help="A dataset's name, or manifest.")] = None,
-    root: Annotated[Path | None, Option("--root", help="Where the dataset lies.")] = None,
-    protocol: ProtocolName = None,
-    split: Annotated[str | None, Option("--split", help="train, validation or test. Default: all clips.")] = None,
+    dataset: Annotated[str | None, dataset_option("A dataset's name, or manifest.")] = None,
+    root: Annotated[Path | None, root_option("The dataset's folder.")] = None,
+    protocol: Protocol = None,
+    split: Annotated[str | None, split_option("train, validation or test. Default: all clips.")] = None,
     labels: Annotated[
         Path | None,
         Option("--labels", help="In place of a dataset: a table of labels, or a scores file (its labels)."),
@@ -58,7 +52,7 @@ def tag_pairs(
     tag: Annotated[
         list[str] | None, Option("--tag", help="Draw this tag; may be repeated. Default: the most frequent.")
     ] = None,
-    most: Annotated[int, Option("--most", min=2, help="Draw so many tags at most.")] = 50,
+    most: Annotated[int, Option("--most", min=2, help="Most tags to draw.")] = 50,
     order: Annotated[
         str, Option("--order", help="alike: tags that are given together side by side. frequency: most first.")
     ] = "alike",
@@ -104,17 +98,17 @@ def tag_pairs(
 
 def top_tags(
     out: Out,
-    audio: Annotated[Path | None, Option("--audio", help="The song, heard by each --model.")] = None,
+    audio: Annotated[Path | None, Option("--audio", help="The song, tagged by each --model.")] = None,
     model: Annotated[
         list[str] | None, Option("--model", help="Checkpoint, .onnx or installed model; may be repeated.")
     ] = None,
     label: Annotated[list[str] | None, Option("--label", help="A tag that the song has; may be repeated.")] = None,
     scores: Annotated[
-        list[Path] | None, Option("--scores", help="In place of audio: a scores file a model; may be repeated.")
+        list[Path] | None, Option("--scores", help="In place of audio: one scores file per model; may be repeated.")
     ] = None,
     clip: Annotated[str | None, Option("--clip", help="The song in these files: its id, or a part of it.")] = None,
     labels: Labels = None,
-    top: Annotated[int, Option("--top", min=1, help="So many tags a model.")] = 10,
+    top: Annotated[int, Option("--top", min=1, help="Number of tags per model.")] = 10,
     about: About = None,
 ) -> None:
     """A song's highest tags by several models, beside its labels.
@@ -136,8 +130,8 @@ def top_tags(
     answers, held = [], dict.fromkeys(label or (), 1.0)
     if audio is not None and model and not scores and clip is None:
         for name in model:
-            heard = load_model(name).tag(audio)
-            answers.append(Answer(heard.model, heard.tags, tuple(float(x) for x in heard.scores)))
+            tagged = load_model(name).tag(audio)
+            answers.append(Answer(tagged.model, tagged.tags, tuple(float(x) for x in tagged.scores)))
         song = audio.name
     elif scores and clip is not None and audio is None and not model:
         for path in scores:

@@ -21,20 +21,19 @@ from earmark.cli.options import (
     ShardMegabytes,
     out_option,
     rate_of,
+    root_option,
 )
 
 
 def prepare(
     name: DatasetName,
-    root: Annotated[
-        Path, Option("--root", help="Where its lists lie, on this machine; for a manifest the table itself.")
-    ],
+    root: Annotated[Path, root_option("The folder of its lists, on this machine; for a manifest the table itself.")],
     out: Annotated[str, out_option("Folder for the shards: a path that all machines see, or a URI.")],
     audio_root: Annotated[
         str | None,
         Option(
             "--audio-root",
-            help="Where its audio lies, under the names that it has under --root: a path that all machines see, or a "
+            help="The folder of its audio, under the names that it has under --root: a path that all machines see, or a "
             "URI. Default: --root, which all machines must see then.",
             show_default=False,
         ),
@@ -56,10 +55,10 @@ def prepare(
       earmark cluster prepare manifest --root tracks.csv --audio-root s3://music/flac --out s3://music/shards-16k
       earmark cluster prepare emotify --root ~/emotify --out ~/emotify-16k --address local
 
-    The shards are, byte for byte, those of `earmark data prepare`. A shard is there whole or not at all; the same command
+    The shards are, byte for byte, those of `earmark data prepare`. A shard exists whole or not at all; the same command
     again makes only what is missing. Credentials of stores come from the environment.
 
-    Exit code: 0 all clips are there, 1 some failed or shards could not be made, 2 wrong usage.
+    Exit code: 0 all clips are prepared, 1 some failed or shards could not be made, 2 wrong usage.
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
@@ -73,7 +72,7 @@ def prepare(
     datasets = load(name, root, protocol or [])
     sources = Sources(root.parent if root.is_file() else root, audio_root) if audio_root is not None else None
     with (
-        exit_on_interrupt("what is finished is kept: the same command goes on"),
+        exit_on_interrupt("what is finished is kept: the same command continues"),
         connected(address),
         PrepareWatcher(out, quiet=quiet) as watcher,
     ):

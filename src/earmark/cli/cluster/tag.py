@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from earmark.cluster.worker import Report
 
 _LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
-_FAILURES_TOLD = 20
+_FAILURES_REPORTED = 20
 
 
 def tag(
@@ -70,7 +70,7 @@ def tag(
     ] = None,
     cores: Annotated[int, Option(callback=at_least(1), metavar="N", help="Cores of each worker.")] = 1,
     retry_failed: Annotated[
-        bool, Option("--retry-failed", help="Make the shards anew in which a track failed.")
+        bool, Option("--retry-failed", help="Make the shards again in which a track failed.")
     ] = False,
     quiet: QuietSummary = False,
 ) -> None:
@@ -84,7 +84,7 @@ def tag(
       duckdb -c "SELECT uri, rock FROM 'tags/*.parquet' WHERE status = 'ok' ORDER BY rock DESC LIMIT 10"
 
     The same command again does only what is missing: shards are named after their rows, the model and the settings. A
-    row that changed makes its shard anew. A track that fails, hangs or crashes the decoder fails alone. Credentials for
+    row that changed makes its shard again. A track that fails, hangs or crashes the decoder fails alone. Credentials for
     stores come from the environment, never from the manifest.
 
     Exit code: 0 all tagged, 1 some track failed, 2 wrong usage, 130 stopped by Ctrl-C.
@@ -106,7 +106,10 @@ def tag(
         cores=cores,
         retry_failed=retry_failed,
     )
-    with exit_on_interrupt("shards that are finished are kept: the same command goes on"), _Shown(quiet=quiet) as shown:
+    with (
+        exit_on_interrupt("shards that are finished are kept: the same command continues"),
+        _Shown(quiet=quiet) as shown,
+    ):
         tally = tag_manifest(job, shown)
     if not quiet:
         _summary(tally, out)
@@ -132,13 +135,13 @@ def _summary(tally: Tally, out: str) -> None:
 
 
 class _Shown:
-    """Progress on stderr: a bar on a terminal, a line per minute elsewhere. The first failed tracks are named."""
+    """Progress on stderr: a bar on a terminal, one line per minute elsewhere. The first failed tracks are named."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
         self.console = stderr_console()
         self.started = self.last_line = time.monotonic()
-        self.n_told = 0
+        self.n_reported = 0
         self.bar = note_bar(self.console, quiet=quiet)
         self.task = self.bar.add_task("tagging", total=None, note="reading the manifest")
 
@@ -165,10 +168,10 @@ class _Shown:
 
     def shard(self, report: Report, tally: Tally) -> None:
         for uri, reason in report.failures:
-            self.n_told += 1
-            if self.n_told <= _FAILURES_TOLD:
+            self.n_reported += 1
+            if self.n_reported <= _FAILURES_REPORTED:
                 self.console.print(f"[red]error[/red] {escape(printable(uri))}: {escape(reason)}")
-            elif self.n_told == _FAILURES_TOLD + 1:
+            elif self.n_reported == _FAILURES_REPORTED + 1:
                 self.console.print("[red]error[/red] and more: the rows with status 'error' have all")
         text = progress_text(tally, time.monotonic() - self.started)
         self.bar.update(self.task, completed=tally.n_rows_done, note=text)

@@ -16,6 +16,7 @@ from earmark.cli.options import (
     RecipeRoot,
     Resume,
     TensorBoard,
+    device_option,
     out_option,
     with_root,
 )
@@ -42,12 +43,14 @@ def train(
         Option("--min-workers", min=1, help="Go on with so few when machines are lost. Default: wait for all."),
     ] = None,
     cores: Annotated[int, Option("--cores", min=1, help="CPU cores of each worker.")] = 1,
-    device: Annotated[str, Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, device_option("auto, cpu or cuda.")] = "auto",
     readers: Annotated[
         int | None,
         Option("--readers", min=0, help="Processes of each worker that read ahead, see `earmark train`."),
     ] = None,
-    max_failures: Annotated[int, Option("--max-failures", min=0, help="Start lost workers again so often.")] = 5,
+    max_failures: Annotated[
+        int, Option("--max-failures", min=0, help="How many times lost workers are restarted.")
+    ] = 5,
     override: Override = None,
     resume: Resume = False,
     tensorboard: TensorBoard = True,
@@ -63,9 +66,9 @@ def train(
       earmark cluster train first --root /nfs/emotify --out /nfs/runs/first --workers 8 --min-workers 2
       earmark cluster train first --root ~/emotify --out runs/first --address local --workers 2
 
-    The workers divide each batch: a recipe means the same on any number of them. After each epoch the run lies whole in
+    The workers divide each batch: a recipe means the same on any number of them. After each epoch the whole run is in
     --out. When a worker or a machine is lost, all begin again from the last epoch; when this command is killed, the same
-    with --resume goes on. OUT is what `earmark train` leaves, and either can go on with the other's.
+    with --resume continues. OUT is what `earmark train` leaves, and either can continue the other's.
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
@@ -79,7 +82,7 @@ def train(
 
     loaded = load_recipe(recipe, with_root(override, None if root is None else Path(root).expanduser().absolute()))
     with (
-        exit_on_interrupt(f"go on with --resume: `earmark cluster train {recipe} ... --out {out} --resume`"),
+        exit_on_interrupt(f"continue with --resume: `earmark cluster train {recipe} ... --out {out} --resume`"),
         connected(address),
         TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher,
     ):

@@ -6,7 +6,7 @@ from earmark.cli.lazy_group import Entry, lazy_group
 
 group = lazy_group(
     "data",
-    "Datasets: list them, check what lies on the disk, prepare it.",
+    "Datasets: list them, check the files on disk, prepare it.",
     (
         Entry(
             "list",

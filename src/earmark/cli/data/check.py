@@ -8,7 +8,7 @@ import click
 
 from earmark.cli.commands import Option
 from earmark.cli.console import stderr_console
-from earmark.cli.options import DatasetName, DatasetRoot, Format, Jobs, Protocol, TextFormat
+from earmark.cli.options import DatasetName, DatasetRoot, Format, Jobs, Protocol, Quiet, TextFormat
 from earmark.cli.progress import progress_bar
 
 
@@ -27,7 +27,7 @@ def check(
     output: Format = TextFormat.text,
     most: Annotated[int, Option("--most", min=1, help="Clips named for each kind of fault; json names all.")] = 20,
     jobs: Jobs = None,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Check every clip of a dataset: missing, unreadable, too short, silent, or there twice?
 

@@ -54,18 +54,18 @@ def prepare(
       earmark data prepare magnatagatune --root ~/mtat --out ~/mtat-mp3 --audio original
       earmark data prepare mtg_jamendo --root ~/jamendo --protocol all --out /data/jamendo --rate 22050
 
-    A run that was stopped or killed goes on when it is started again: shards that are finished are checked and kept.
+    A run that was stopped or killed continues when it is started again: shards that are finished are checked and kept.
     Files that cannot be decoded are left out and listed in OUT/failed.csv. Labels beside the audio are for other
     tools: earmark reads them from the dataset, so that shards serve every protocol whose clips they hold.
 
-    Exit code: 0 all clips are there, 1 some failed or the disk is full, 2 wrong usage.
+    Exit code: 0 all clips are prepared, 1 some failed or the disk is full, 2 wrong usage.
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt
     from earmark.shards import prepare as run_prepare
 
     datasets = load(name, root, protocol or [])
     with (
-        exit_on_interrupt("what is finished is kept: the same command goes on"),
+        exit_on_interrupt("what is finished is kept: the same command continues"),
         PrepareWatcher(out, quiet=quiet) as watcher,
     ):
         report = run_prepare(
@@ -116,13 +116,13 @@ def summary(out: Path | str, report: PrepareReport) -> None:
 
 
 class PrepareWatcher:
-    """Progress on stderr: a bar on a terminal, a line per minute elsewhere."""
+    """Progress on stderr: a bar on a terminal, one line per minute elsewhere."""
 
     def __init__(self, out: Path | str, *, quiet: bool) -> None:
         self.out = out
         self.console = stderr_console(quiet=quiet)
         self.started = self.last_line = time.monotonic()
-        self.estimate_told = False
+        self.estimate_shown = False
         self.bar = count_bar(self.console, note=True, quiet=quiet)
         self.task = self.bar.add_task("preparing", total=None, note="")
 
@@ -138,8 +138,8 @@ class PrepareWatcher:
         speed = progress.audio_seconds / max(time.monotonic() - self.started, 1e-6)
         note = f"{speed:,.0f} x real time" + (f", {progress.n_failed:,} failed" if progress.n_failed else "")
         if progress.n_kept and not progress.audio_seconds and progress.n_done == progress.n_kept:
-            self.started = time.monotonic()  # checking what was there is no decoding
-            self.console.print(f"{progress.n_kept:,} of {progress.n_clips:,} clips are there already")
+            self.started = time.monotonic()  # checking existing shards is not decoding
+            self.console.print(f"{progress.n_kept:,} of {progress.n_clips:,} clips exist already")
             self.bar.reset(self.task, total=progress.n_clips - progress.n_kept)
         self.bar.update(
             self.task,
@@ -158,9 +158,9 @@ class PrepareWatcher:
 
         from earmark.core.storage import is_uri
 
-        if self.estimate_told or progress.estimated_bytes is None or progress.n_done == progress.n_clips:
+        if self.estimate_shown or progress.estimated_bytes is None or progress.n_done == progress.n_clips:
             return
-        self.estimate_told = True
+        self.estimate_shown = True
         left = progress.estimated_bytes - progress.n_bytes
         if is_uri(self.out):  # stores do not fill up
             self.console.print(f"about {_size(progress.estimated_bytes)} in all, {_size(left)} to come")

@@ -8,7 +8,7 @@ from earmark.datasets.check import CheckReport
 
 
 def report_lines(report: CheckReport, *, most: int) -> Iterator[str]:
-    """The report, a line each; of every kind of fault the first ``most`` clips."""
+    """The report, one line each; of every kind of fault the first ``most`` clips."""
     counts = ", ".join(f"{split} {n:,}" for split, n in report.clips.items())
     yield f"{report.dataset} ({report.protocol}): {sum(report.clips.values()):,} clips ({counts})"
     if report.duration_seconds is not None:
@@ -24,8 +24,8 @@ def report_lines(report: CheckReport, *, most: int) -> Iterator[str]:
     yield from _tags(report)
     for note in (*report.notes, *report.warnings):
         yield f"  note: {note}"
-    heard = "" if report.decoded else " (nothing was listened to)"
-    yield f"all clips are good{heard}" if report.ok else f"some clips are not good{heard}"
+    note = "" if report.decoded else " (nothing was decoded)"
+    yield f"all clips are good{note}" if report.ok else f"some clips are not good{note}"
 
 
 def _fault(what: str, lines: Sequence[str], most: int) -> Iterator[str]:

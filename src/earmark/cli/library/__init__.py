@@ -44,13 +44,13 @@ group = lazy_group(
         Entry(
             "info",
             "earmark.cli.library.info:info",
-            "Show where the index lies, how many files it knows, and by which model.",
+            "Show where the index is, how many files it knows, and by which model.",
             no_args_is_help=False,
         ),
         Entry(
             "write",
             "earmark.cli.library.write:write",
-            "Write what was heard into the files' own tags: genre, mood, and scores in fields of our own.",
+            "Write results into the files' own tags: genre, mood, and scores in custom fields.",
             no_args_is_help=False,
         ),
         Entry(

@@ -1,4 +1,4 @@
-"""`earmark library info`: where the index lies, and what is in it."""
+"""`earmark library info`: where the index is, and what is in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def info(
     failed: Annotated[bool, Option("--failed", help="Also list the files that cannot be tagged, and why.")] = False,
     output_format: Format = TextFormat.text,
 ) -> None:
-    """Show where the index lies, how many files it knows, and by which model.
+    """Show where the index is, how many files it knows, and by which model.
 
     Examples
 
@@ -76,10 +76,10 @@ def info(
     print(f"music    {seconds / 3600:.1f} hours")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
-        heard = f", {model.windows} windows of each" if model.windows else ""
+        windows = f", {model.windows} windows of each" if model.windows else ""
         print(
             f"model    {model.name} {model.version} ({model.weights_sha256[:12]}): {tagged.get(model.model_id, 0)} "
-            f"recordings{heard}, {embeddings}{'' if model == current else '; from earlier scans'}"
+            f"recordings{windows}, {embeddings}{'' if model == current else '; from earlier scans'}"
         )
     if not models:
         print("model    none yet")

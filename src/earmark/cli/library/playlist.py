@@ -55,10 +55,10 @@ def playlist(
       earmark library playlist --shuffle --limit 100 --out anything.m3u8
 
     Exit code: 0 also when nothing is found (stderr says so, and nothing is written), 1 the index cannot be
-    read, 2 wrong usage, or FILE is there.
+    read, 2 wrong usage, or FILE exists.
     """
     from earmark.cli.library.output import messages
-    from earmark.cli.library.search import query_text, told
+    from earmark.cli.library.search import print_notes, query_text
     from earmark.cli.text import clock, printable
     from earmark.library.index.track_index import Index
     from earmark.library.playlist import arrange, write_playlist
@@ -70,7 +70,7 @@ def playlist(
         tracks = Tracks.load(opened)
         found = tracks.search(text)
         vectors = track_vectors(opened, tracks) if order is PlaylistOrder.similar else None
-    told(found)
+    print_notes(found)
     chosen = arrange(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
     if not len(chosen):
         messages().print(f"earmark: nothing found among {len(tracks)} tracks; no playlist was written")

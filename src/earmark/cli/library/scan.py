@@ -1,4 +1,4 @@
-"""`earmark library scan`: bring the index up to date with what lies on the disk."""
+"""`earmark library scan`: bring the index up to date with the files on disk."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def scan(
 
     The index remembers each file's audio, its tags' scores, and how the file looked. A file that did not change is
     not opened again; audio that is known is not tagged again, whatever the file is called now and whatever its
-    metadata say. A scan that was stopped, by Ctrl-C or by force, goes on where it was. No music file is ever changed.
+    metadata say. A scan that was stopped, by Ctrl-C or by force, continues where it was. No music file is ever changed.
 
-    Files that are gone stay in the index as missing until --prune. Another model (--model) tags everything anew;
+    Files that are gone stay in the index as missing until --prune. Another model (--model) tags everything again;
     the results of the first are kept.
 
     Examples

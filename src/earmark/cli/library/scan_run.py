@@ -1,4 +1,4 @@
-"""One run of `earmark library scan`: progress while it goes on, a summary at its end, and the same again on changes."""
+"""One run of `earmark library scan`: progress while it runs, a summary at its end, and the same again on changes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ScanRun:
         if interrupted:
             done = summary.n_found
             self.messages.print(
-                f"earmark: stopped by Ctrl-C; {done} files are up to date, and the same command goes on from there"
+                f"earmark: stopped by Ctrl-C; {done} files are up to date, and the same command continues from there"
             )
         self._print(summary)
         if interrupted:
@@ -99,14 +99,14 @@ class ScanRun:
                 return scan.summary, True
 
     def _scan_when_free(self) -> tuple[ScanSummary, bool]:
-        told = False
+        reported = False
         while True:
             try:
                 return self._scan()
             except IndexInUseError as error:
-                if not told:
+                if not reported:
                     self.messages.print(f"[yellow]note[/yellow] {escape(str(error))}; this scan waits")
-                told = True
+                reported = True
                 time.sleep(_WAIT_FOR_INDEX_SECONDS)
 
     @contextmanager

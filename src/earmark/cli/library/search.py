@@ -27,7 +27,7 @@ def query_text(words: list[str] | None, context: click.Context) -> str:
     return " ".join(words or ())
 
 
-def told(found: SearchResult) -> None:
+def print_notes(found: SearchResult) -> None:
     """Notes on stderr that a reader of the result should know."""
     from earmark.cli.library.output import messages
     from earmark.library.query.nodes import DEFAULT_BOUND
@@ -98,7 +98,7 @@ def search(
     with Index.open(index) as opened:
         answer = search_index(opened, text, limit or None)
     shown = answer.best
-    told(shown)
+    print_notes(shown)
     wanted = tuple(tag.tag for tag in shown.query.tags())
     print_hits(shown, output_format, print0=print0, score_name="score", tags_first=wanted)
     if not answer.n_found:
@@ -133,7 +133,7 @@ def similar(
     """Find tracks that sound like another one.
 
     Tracks are compared by the model's embeddings, or by its scores where it gives no embeddings (a note says
-    so). Likeness is the cosine of the two, 1 for equals. A file outside the library is listened to first.
+    so). Likeness is the cosine of the two, 1 for equals. A file outside the library is tagged first.
     Copies of the track itself are left out. Libraries of more than 50,000 tracks get a file of neighbours
     beside the index, made at the first question after a scan; it needs the library extra, and finds at
     least nine in ten of what --exact finds.

@@ -74,7 +74,7 @@ def write(
     undo_log: UndoLogFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write what was heard into the files' own tags: genre, mood, and scores in fields of our own.
+    """Write results into the files' own tags: genre, mood, and scores in custom fields.
 
     Nothing is written without --apply: it is shown what would be. Fields that
     have values stay as they are, unless --merge or --overwrite is given. Audio,
@@ -129,7 +129,7 @@ def undo(
     """Take back what `earmark library write` or `earmark tag --write` wrote into files.
 
     Every field goes back to its former state, where the file still has what we
-    wrote; what was changed since is told and left alone. Nothing is done without
+    wrote; what was changed since is reported and left alone. Nothing is done without
     --apply. An undoing can itself be undone, by its name.
 
     \b

@@ -16,7 +16,7 @@ from earmark.core.card import Metric, ModelCard
 from earmark.core.vocabulary import CATEGORIES
 
 HEARD_FROM = "heard_from"
-"""Key of `training`: tag -> vocabulary of teachers -> its names there. It is told in the table of tags."""
+"""Key of `training`: tag -> vocabulary of teachers -> its names there. It is shown in the table of tags."""
 PIPE_COLUMNS = 120
 """Width where the card goes into a pipe or a file."""
 

@@ -18,7 +18,7 @@ def pull(
     name: Annotated[
         str | None, Argument(metavar="NAME", help="Which one; without it they are listed.", show_default=False)
     ] = None,
-    again: Annotated[bool, Option("--again", help="Fetch and import it although it is there.")] = False,
+    again: Annotated[bool, Option("--again", help="Download and import it even if it exists.")] = False,
     mirror: Annotated[
         str | None,
         Option(
@@ -33,7 +33,7 @@ def pull(
     """Fetch a published model and make it ready for `earmark tag --model NAME`.
 
     The file comes from its own project's public address, must have the known SHA-256, and becomes an ONNX
-    file with its card, licence and citations in it. A broken download goes on where it stopped when the
+    file with its card, licence and citations in it. A broken download continues where it stopped when the
     command is given again. Importing needs the train extra; tagging then does not.
 
     Models are kept in the user's data folder, or in the folder that EARMARK_MODELS names. Behind a firewall,

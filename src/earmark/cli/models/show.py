@@ -11,7 +11,7 @@ from earmark.cli.commands import Argument, Option
 
 def show(
     name: Annotated[str, Argument(metavar="NAME|FILE", help="A model's name, or an .onnx file.")],
-    as_json: Annotated[bool, Option("--json", help="The card as it stands, for programs.")] = False,
+    as_json: Annotated[bool, Option("--json", help="The card as JSON, for programs.")] = False,
 ) -> None:
     """Show a model's card: tags, thresholds, training data, measured quality, licence, limits.
 

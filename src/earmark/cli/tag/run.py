@@ -69,7 +69,7 @@ class TagRun:
         self.tagger: Tagger = load_tagger(model, damaged=damaged, windows=windows)
         self.writing: WriteRun | None = None
         if write is not None:
-            # Diffs are for people: they must not stand among the lines that a program reads.
+            # Diffs are for people: they must not be among the lines that a program reads.
             out = self.rows if output_format == "table" else self.messages
             self.writing = write.run(self.tagger.card, out, self.messages)
         self.started = time.monotonic()
@@ -114,9 +114,9 @@ class TagRun:
     def _results(self, found: list[AudioFile], advance: _Advance) -> Iterator[tuple[AudioFile, TagScores | AudioError]]:
         """Every found item with its result, in order; what discovery refused never reaches the tagger."""
         good = (item.path for item in found if item.error is None)
-        heard = iter(self.tagger.tag_many(good, jobs=self.jobs, errors="return", on_progress=advance.heard))
+        results = iter(self.tagger.tag_many(good, jobs=self.jobs, errors="return", on_progress=advance.audio_done))
         for item in found:
-            yield item, item.error if item.error is not None else next(heard)
+            yield item, item.error if item.error is not None else next(results)
 
     def _draw(self, scores: TagScores, item: AudioFile) -> None:
         from earmark.tagging.taggram import draw_taggram
@@ -175,7 +175,7 @@ class _Advance:
                 "tagging", total=sum(self.bytes.values()), files=f"0/{self.n_files} files", speed=0.0
             )
 
-    def heard(self, seconds: float) -> None:
+    def audio_done(self, seconds: float) -> None:
         self.seconds += seconds
         if self.progress:
             self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
@@ -187,7 +187,7 @@ class _Advance:
 
 
 class _Table:
-    """A line a file, for people."""
+    """One line per file, for people."""
 
     def __init__(self, run: TagRun, found: list[AudioFile]) -> None:
         self.run = run
@@ -204,7 +204,7 @@ class _Table:
         self._line(scores.path or Path(), clock(scores.duration_seconds), [group for group in groups if group], none)
 
     def failed(self, path: Path, reason: str) -> None:
-        """Told on stderr already, where the person sees it in its place."""
+        """Reported on stderr already, where the person sees it in order."""
 
     def _line(self, path: Path, length: str, groups: list[list[TagScore]], none: str) -> None:
         name = printable(path)
@@ -218,7 +218,7 @@ class _Table:
 
 
 def _lines(groups: list[list[TagScore]], room: int | None) -> list[str]:
-    """Tags with their scores, a bar between categories, in lines of so many columns at most."""
+    """Tags with their scores, a bar between categories, in lines of limited width."""
     lines, used = [""], 0
     for k, group in enumerate(groups):
         for j, tag in enumerate(group):
@@ -234,7 +234,7 @@ def _lines(groups: list[list[TagScore]], room: int | None) -> list[str]:
 
 
 class _JsonLines:
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def __init__(self, run: TagRun, _found: list[AudioFile]) -> None:
         self.run = run

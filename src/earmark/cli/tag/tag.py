@@ -48,7 +48,7 @@ class OutputFormat(StrEnum):
 
 
 def _threshold(text: str) -> str:
-    """Check the option's text where Typer can name the option in its message."""
+    """Check the option's text where Click can name the option in its message."""
     if text in ("auto", "none"):
         return text
     try:
@@ -111,10 +111,10 @@ def tag(
     keep_mtime: KeepMtime = False,
     undo_log: UndoLogFile = None,
 ) -> None:
-    """Tag music files; folders are searched for audio, with all that lies below them.
+    """Tag music files; folders are searched for audio, with all their subfolders.
 
     Tags go to stdout, progress and messages to stderr. A file that cannot be tagged is reported
-    with the reason, and the rest goes on. No file is ever changed without --write --apply.
+    with the reason, and the rest continues. No file is ever changed without --write --apply.
 
     \b
     Examples:

@@ -53,7 +53,7 @@ Scores = Annotated[
     Option(
         "--scores/--no-scores",
         panel=_PANEL,
-        help="Also write scores and the model's name, into fields of our own.",
+        help="Also write scores and the model's name, into custom fields.",
     ),
 ]
 KeepMtime = Annotated[bool, Option("--keep-mtime", panel=_PANEL, help="Leave files' time of change as it was.")]
@@ -119,10 +119,10 @@ class WriteRun:
 
     Args:
         policy: what may be written.
-        card: of the model that heard the files.
+        card: of the model that tagged the files.
         options: as they were given.
         log_path: where changes are written down.
-        index: learns of the changes, where it is there.
+        index: updated with the changes, if it exists.
         out: where diffs are printed.
         messages: where errors and notes are.
     """

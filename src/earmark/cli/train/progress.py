@@ -1,4 +1,4 @@
-"""How a training run gets on, on stderr: bars on a terminal, one line an epoch elsewhere."""
+"""Progress of a training run on stderr: bars on a terminal, one line per epoch elsewhere."""
 
 from __future__ import annotations
 

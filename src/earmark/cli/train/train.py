@@ -42,7 +42,7 @@ def train(
         int, Option("--devices", min=1, help="So many of them train together and divide each batch.")
     ] = 1,
     nodes: Annotated[
-        int, Option("--nodes", min=1, help="On so many machines; start the command with torchrun on each.")
+        int, Option("--nodes", min=1, help="Number of machines; start the command with torchrun on each.")
     ] = 1,
     shards: Shards = None,
     workers: Annotated[
@@ -50,7 +50,7 @@ def train(
         Option(
             "--workers",
             min=0,
-            help="Processes that read ahead. Default: none; with shards above 2 GB of audio one a core, 8 at most.",
+            help="Processes that read ahead. Default: none; with shards above 2 GB of audio one per core, 8 at most.",
         ),
     ] = None,
     keep_audio: Annotated[
@@ -75,7 +75,7 @@ def train(
 
     The best epoch on the validation clips is kept in OUT/checkpoint, by its skill: 0 knows nothing, 1 is perfect; the
     mean of 2 x ROC-AUC - 1 and of 1 - RMSE / RMSE of the mean. earmark export OUT/checkpoint --out my.onnx
-    makes a model of it that tags. A run that was killed goes on with --resume and ends as if it had not been.
+    makes a model of it that tags. A run that was killed continues with --resume and ends as if it had not been.
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
@@ -88,7 +88,7 @@ def train(
 
     loaded = load_recipe(recipe, with_root(override, None if root is None else Path(root).expanduser()))
     quiet = quiet or not is_first_process()  # one process speaks for all devices
-    advice = f"go on with --resume: `earmark train {recipe} ... --out {out} --resume`"
+    advice = f"continue with --resume: `earmark train {recipe} ... --out {out} --resume`"
     with (
         exit_on_interrupt(advice if is_first_process() else None),
         TerminalWatcher(loaded.training.epochs, quiet=quiet) as watcher,

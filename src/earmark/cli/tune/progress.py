@@ -1,4 +1,4 @@
-"""How a search gets on, on stderr: a line for each trial, and on a terminal a bar for the one that is trained."""
+"""Progress of a search on stderr: a line for each trial, and on a terminal a bar for the one that is trained."""
 
 from __future__ import annotations
 

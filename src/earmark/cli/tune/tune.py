@@ -41,7 +41,7 @@ def tune(
     root: RecipeRoot = None,
     override: Override = None,
     trials: Annotated[
-        int | None, Option("--trials", min=1, help="At most so many, instead of the search's own number.")
+        int | None, Option("--trials", min=1, help="At most this many, instead of the search's own number.")
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Continue the search in --out.")] = False,
     device: Device = "auto",
@@ -76,12 +76,12 @@ def tune(
         model.options.dropout: [0.0, 0.2, 0.5]
         optimiser.learning_rate: [0.001, 0.01]
 
-    one-at-a-time tries the values of the first parameter, fixes the best, and goes on to the next; grid tries all
+    one-at-a-time tries the values of the first parameter, fixes the best, and continues with the next; grid tries all
     combinations. random and tpe also take ranges, {low: 1e-4, high: 0.1, log: true}, and need a number of trials.
 
     OUT/trials.csv and OUT/trials.md list the trials, OUT/best.yaml is the recipe with the best values. What counts is
     the selection on the validation clips: the test clips stay unseen. A trial that fails is noted, and the search goes
-    on. A search that was killed goes on with --resume and ends as if it had not been.
+    on. A search that was killed continues with --resume and ends as if it had not been.
     """
     del listing
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
@@ -94,7 +94,7 @@ def tune(
 
     overrides = with_root(override, None if root is None else Path(root).expanduser())
     loaded = load_search(search, trials=trials)
-    advice = f"go on with --resume: `earmark tune {search} ... --out {out} --resume`"
+    advice = f"continue with --resume: `earmark tune {search} ... --out {out} --resume`"
     with exit_on_interrupt(advice), TerminalTuningWatcher(quiet=quiet) as watcher:
         result = run_search(
             loaded,
