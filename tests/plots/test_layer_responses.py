@@ -139,10 +139,10 @@ def test_ways_that_do_not_fit_are_refused(planted: TaggingModel) -> None:
 def test_the_commands_write_and_print_their_files(planted: TaggingModel, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from earmark.cli.analyze import app
+    from earmark.cli.analyze import group
 
     save_checkpoint(tmp_path / "checkpoint", planted, make_card(planted, name="planted", vocabulary=TAGS))
-    done = CliRunner().invoke(app, ["filters", str(tmp_path / "checkpoint"), "--out", str(tmp_path / "figures")])
+    done = CliRunner().invoke(group, ["filters", str(tmp_path / "checkpoint"), "--out", str(tmp_path / "figures")])
     assert done.exit_code == 0, done.output
     written = [
         tmp_path / "figures" / f"filter-{n}.{kind}" for n in ("spectra", "waveforms") for kind in ("png", "svg", "csv")
@@ -150,7 +150,7 @@ def test_the_commands_write_and_print_their_files(planted: TaggingModel, tmp_pat
     assert done.stdout.splitlines() == [str(path) for path in written]
     assert all(path.stat().st_size for path in written)
     done = CliRunner().invoke(
-        app, ["hears", str(tmp_path / "checkpoint"), "--layers", "2", "--out", str(tmp_path / "figures")]
+        group, ["hears", str(tmp_path / "checkpoint"), "--layers", "2", "--out", str(tmp_path / "figures")]
     )
     assert done.exit_code == 0, done.output
     assert (tmp_path / "figures" / "hears-sweep.csv").read_text().startswith("layer,name,rank,unit,peak_hz,at_")
