@@ -198,6 +198,8 @@ class Recipe(Section):
         same on every machine.
         """
         document = self.model_dump(mode="json")
+        if not self.data.options:  # as before there were any: runs and cards stay comparable
+            del document["data"]["options"]
         if not with_root:
             del document["data"]["root"], document["model"]["members"]
         return document
