@@ -10,14 +10,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from earmark.models.summary import markdown, summarise_all
+from earmark.models.summary import summarise_all
+from earmark.models.summary_page import to_markdown
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
-    text = markdown(summarise_all())
+    text = to_markdown(summarise_all())
     print(text)
     if options.out:
         options.out.write_text(text, encoding="utf-8")

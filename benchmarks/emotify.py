@@ -19,7 +19,7 @@ from typing import Any
 from earmark.core.atomic_files import write_atomic
 from earmark.datasets.emotify import INFO
 from earmark.metrics import list_metrics, metric_label
-from earmark.papers.page import CLAIM_COLUMNS, claim_lines, table_sections
+from earmark.papers.page import CLAIM_COLUMNS, claim_rows, tables_markdown
 from earmark.papers.results import JSON_NAME, read_results
 from earmark.papers.statistics import ClaimStatistics, Results
 from earmark.papers.tables import list_papers
@@ -63,8 +63,8 @@ def make_page(found: Mapping[str, Results], reading: str, date: datetime.date) -
         *how_it_was_done(found),
     ]
     for key, results in found.items():
-        lines += [f"## {key}: {results.tables.title}", "", f"{results.tables.citation}.", ""]
-        lines += table_sections(results, "###")
+        lines += [f"## {key}: {results.tables.title}", "", f"{results.tables.citation}."]
+        lines += [*tables_markdown(results, "###").splitlines(), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -86,7 +86,7 @@ def overview(found: Mapping[str, Results]) -> list[str]:
                 f"{verdicts['cannot be told apart']} cannot be told apart."
             )
     lines += ["", f"| paper | {' | '.join(CLAIM_COLUMNS)} |", "|---|---|---|---:|---:|---:|---|"]
-    lines += [f"| {key} {line}" for key, results in found.items() for line in claim_lines(results)]
+    lines += [f"| {key} | {' | '.join(row)} |" for key, results in found.items() for row in claim_rows(results)]
     return [*lines, ""]
 
 

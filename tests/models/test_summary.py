@@ -11,17 +11,14 @@ from torch import Tensor, nn
 from earmark.core.spectrum import LogMelConfig
 from earmark.models import TaggingModel, create_model, list_models
 from earmark.models.summary import (
-    COLUMNS,
     PAPERS,
-    cells,
     count_macs,
     count_weights,
     describe_input,
-    markdown,
-    short_number,
     summarise,
     summarise_all,
 )
+from earmark.models.summary_page import COLUMNS, cells, short_number, to_markdown
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -161,7 +158,7 @@ def test_figures_are_json(everything):
 
 def test_the_page_is_up_to_date(everything):
     written = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-    assert written == markdown(everything), "run: python benchmarks/architectures.py --out docs/models.md"
+    assert written == to_markdown(everything), "run: python benchmarks/architectures.py --out docs/models.md"
 
 
 def test_a_row_has_as_many_cells_as_headings(everything):

@@ -11,6 +11,8 @@ import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from earmark.core.markdown import cell
+
 ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
@@ -73,7 +75,7 @@ def _body(command: click.Command, context: click.Context) -> list[str]:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     lines = [*_help_lines(command.help or ""), "", "```", usage, "```"]
     records = filter(None, (option.get_help_record(context) for option in command.get_params(context)))
-    rows = [f"| `{names}` | {_cell(text)} |" for names, text in records]
+    rows = [f"| `{names}` | {cell(' '.join(text.split()))} |" for names, text in records]
     return [*lines, "", "| option | |", "|---|---|", *rows] if rows else lines
 
 
@@ -85,7 +87,3 @@ def _help_lines(text: str) -> list[str]:
         as_code = any(row.startswith("  ") for row in rows)
         lines += ["", *(["```", *rows, "```"] if as_code else rows)]
     return lines[1:]
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

@@ -40,7 +40,6 @@ class MetricInfo:
         chance: value without any knowledge of the clips: a number, "positives" (the share of clips that have the tag),
             "train_mean" (the metric of always answering each tag's mean over the training clips), or None.
         decisions: it takes decisions (0 or 1) and not scores.
-        decimals: digits after the point in tables.
         function: computes it.
         kernel: labels and scores (n_clips,) of one tag -> :data:`Kernel`, for a fast bootstrap; None to call
             ``function`` on the clips of each resample.
@@ -55,7 +54,6 @@ class MetricInfo:
     high: float
     chance: float | Literal["positives", "train_mean"] | None
     decisions: bool
-    decimals: int
     function: MetricFunction
     kernel: Callable[[FloatArray, FloatArray], Kernel] | None
 
@@ -105,7 +103,6 @@ def register_metric(
     high: float = 1.0,
     chance: float | Literal["positives", "train_mean"] | None = None,
     decisions: bool = False,
-    decimals: int = 3,
     kernel: Callable[[FloatArray, FloatArray], Kernel] | None = None,
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Decorator: put a function into the table of metrics under its own name. Arguments as in :class:`MetricInfo`.
@@ -138,7 +135,6 @@ def register_metric(
             high=high,
             chance=chance,
             decisions=decisions,
-            decimals=decimals,
             function=function,
             kernel=kernel,
         )

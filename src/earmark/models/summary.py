@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from earmark.core.errors import ConfigError
 from earmark.models.base import TaggingModel
 from earmark.models.ensemble_combiner import EnsembleCombiner
 from earmark.models.harmonic import HarmonicCNN
@@ -251,79 +249,3 @@ def summarise(name: str, n_tags: int = N_TAGS, **options: Any) -> ArchitectureSu
 def summarise_all(n_tags: int = N_TAGS) -> list[ArchitectureSummary]:
     """All registered architectures with their default options, by name. Takes seconds: each runs once."""
     return [summarise(name, n_tags) for name in list_models()]
-
-
-COLUMNS = ("name", "paper", "input", "rate", "window", "any length from", "trained", "stored", "MACs/window", "MACs/s")
-"""Headings of :func:`cells`."""
-
-
-def cells(summary: ArchitectureSummary) -> tuple[str, ...]:
-    """One row of a printed table, under :data:`COLUMNS`."""
-    shortest = f"{summary.min_samples / summary.sample_rate_hz:.2f} s" if summary.variable_length else "-"
-    return (
-        summary.name,
-        summary.paper.short if summary.paper else "-",
-        summary.input,
-        f"{summary.sample_rate_hz / 1000:g} kHz",
-        f"{summary.window_samples:,} ({summary.window_seconds:.2f} s)",
-        shortest,
-        f"{summary.weights_trained:,}",
-        f"{summary.weights_total:,}",
-        short_number(summary.macs_window),
-        short_number(summary.macs_second),
-    )
-
-
-def legend(summaries: Sequence[ArchitectureSummary]) -> list[str]:
-    """The meanings of the columns, one sentence each."""
-    n_tags = ", ".join(str(number) for number in sorted({summary.n_tags for summary in summaries}))
-    return [
-        "input: what the network after the front-end gets for one window; spectrograms as bands x frames, harmonics "
-        "as harmonics x bands x frames",
-        "window: samples and seconds of the window that it is built for; any length from: the shortest waveform, for "
-        "networks of variable length",
-        f"trained: weights that are trained, with {n_tags} tags; stored: also frozen weights and running statistics",
-        "MACs: multiplications with their additions, of convolutions and matrix products, the front-end's Fourier "
-        "transform and mel bands included; per second of audio, with adjacent windows",
-    ]
-
-
-def markdown(summaries: Sequence[ArchitectureSummary]) -> str:
-    """The page docs/models.md. Raises ConfigError if there is nothing to show."""
-    if not summaries:
-        raise ConfigError("no architectures to show")
-    used = {summary.paper.short: summary.paper for summary in summaries if summary.paper}
-    lines = [
-        "# Architectures",
-        "",
-        "Written by `python benchmarks/architectures.py --out docs/models.md`; `earmark models list --architectures`",
-        "shows the same. Every network is built with `earmark.models.create_model(name, n_tags, **options)` and",
-        "maps waveforms to logits. Values are for default options.",
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        "|---|---|---|---|---|---|---:|---:|---:|---:|",
-        *(f"| {' | '.join(cells(summary))} |" for summary in summaries),
-        "",
-        *(f"- {sentence}." for sentence in legend(summaries)),
-        "",
-        "## Papers",
-        "",
-        *(f"- **{short}**: {used[short].reference}." for short in sorted(used)),
-        "",
-        "Layers, shapes, and decisions where a paper is silent are documented in the files of `src/earmark/models/`.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def short_number(value: float) -> str:
-    """Three digits and a power of a thousand.
-
-    Example:
-        >>> short_number(1_728_879_744), short_number(2_537_352), short_number(999)
-        ('1.73 G', '2.54 M', '999')
-    """
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            scaled = value / size
-            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f} {letter}"
-    return f"{value:.0f}"

@@ -4,75 +4,75 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+from earmark.core.markdown import cell, render_markdown
 from earmark.metrics import list_metrics, metric_label
 from earmark.papers.statistics import ClaimStatistics, Estimate, Results
 from earmark.papers.tables import Row, Table
 
 CLAIM_COLUMNS = ("order", "by", "paper", "here", "pairs better / worse / open", "here it")
+_TEMPLATES = Path(__file__).parent
 
 
 def to_markdown(results: Results) -> str:
     """A page: the paper's tables with its numbers and ours, then its claims."""
-    tables, figures = results.tables, results.figures
-    reported_on = f"{tables.dataset} ({tables.protocol})" if tables.protocol else "the paper's own data"
-    lines = [
-        f"# {tables.key}: {tables.title}",
-        "",
-        f"Trained and measured on **{results.dataset}** ({results.protocol}): {figures.n_clips} test clips, "
-        f'{figures.n_groups} {figures.resampled}s. The numbers under "paper" are the paper\'s own, on {reported_on}: '
-        "other clips, other tags, other budgets, so compare orders and not values.",
-        "",
-        "In brackets: 95 % intervals, from a bootstrap that draws "
-        f"{figures.resampled}s and runs ({figures.n_resamples} times). Machine: {results.machine}.",
-        "",
-    ]
-    return "\n".join([*lines, *table_sections(results), *_claims(results)])
+    return render_markdown(
+        "results.md.j2",
+        _TEMPLATES,
+        results=results,
+        heading="##",
+        tables=_tables(results),
+        claim_columns=CLAIM_COLUMNS,
+        claims=claim_rows(results),
+    )
 
 
-def table_sections(results: Results, heading: str = "##") -> list[str]:
-    """Lines of the paper's tables, each under a heading; without the rows that were not run."""
-    return [line for table in results.tables.tables for line in _table(results, table, heading)]
+def tables_markdown(results: Results, heading: str = "##") -> str:
+    """The paper's tables alone, each after a blank line and a heading; without the rows that were not run."""
+    return render_markdown("tables.md.j2", _TEMPLATES, heading=heading, tables=_tables(results))
 
 
-def claim_lines(results: Results) -> list[str]:
-    """One table row per claim, under :data:`CLAIM_COLUMNS`."""
-    return [_claim_row(found) for found in results.figures.claims]
+def claim_rows(results: Results) -> list[list[str]]:
+    """The cells of each claim, under :data:`CLAIM_COLUMNS`."""
+    return [_claim_cells(found) for found in results.figures.claims]
 
 
-def _table(results: Results, table: Table, heading: str) -> list[str]:
-    """One table; nothing where none of its rows was run."""
-    rows = [row for row in table.rows if row.row in results.figures.rows]
-    if not rows:
-        return []
-    metrics = [
-        name
-        for name in list_metrics(decisions=False)
-        if any(name in results.figures.rows[row.row].metrics for row in rows)
-    ]
-    said = [name for name in list_metrics(decisions=False) if any(name in row.reported for row in rows)]
-    head = [
+def _tables(results: Results) -> list[dict[str, Any]]:
+    """Title, columns and rows of each table; without the tables of which no row was run."""
+    return [_table(results, table) for table in results.tables.tables if _rows(results, table)]
+
+
+def _rows(results: Results, table: Table) -> list[Row]:
+    return [row for row in table.rows if row.row in results.figures.rows]
+
+
+def _table(results: Results, table: Table) -> dict[str, Any]:
+    rows, names = _rows(results, table), list_metrics(decisions=False)
+    metrics = [name for name in names if any(name in results.figures.rows[row.row].metrics for row in rows)]
+    reported = [name for name in names if any(name in row.reported for row in rows)]
+    columns = [
         "row",
         *(metric_label(name) for name in metrics),
-        *(f"paper's {metric_label(name)}" for name in said),
+        *(f"paper's {metric_label(name)}" for name in reported),
         "weights",
         "epochs",
         "CPU s",
         "runs",
     ]
-    lines = [f"{heading} {table.title}", "", f"| {' | '.join(head)} |", f"|---{'|---:' * (len(head) - 1)}|"]
-    lines += [f"| {' | '.join(_cells(results, row, metrics, said))} |" for row in rows]
-    return [*lines, ""]
+    cells = [_cells(results, row, metrics, reported) for row in rows]
+    return {"title": table.title, "columns": columns, "rows": cells}
 
 
-def _cells(results: Results, row: Row, metrics: Sequence[str], said: Sequence[str]) -> list[str]:
+def _cells(results: Results, row: Row, metrics: Sequence[str], reported: Sequence[str]) -> list[str]:
     figures, runs = results.figures.rows[row.row], results.runs[row.row]
     weights = runs[0].get("n_parameters")
     epochs = [run["epochs"] for run in runs if "epochs" in run]
     return [
-        _cell(row.label),
+        cell(row.label),
         *(_estimate(figures.metrics.get(name)) for name in metrics),
-        *(f"{row.reported[name]:.4f}" if name in row.reported else "" for name in said),
+        *(f"{row.reported[name]:.4f}" if name in row.reported else "" for name in reported),
         f"{weights:,}" if weights is not None else "",
         _range(epochs),
         f"{sum(run['cpu_seconds'] for run in runs) / len(runs):.0f}",
@@ -80,30 +80,17 @@ def _cells(results: Results, row: Row, metrics: Sequence[str], said: Sequence[st
     ]
 
 
-def _claims(results: Results) -> list[str]:
-    claims = results.figures.claims
-    if not claims:
-        return []
-    lines = [
-        "## Which orders hold here",
-        "",
-        "The advantage of the first over the second, mean over the pairs of rows; of RMSE, too, above 0 is better. "
-        'An order "holds" or is "reversed" where the interval of the mean excludes 0.',
-        "",
-        f"| {' | '.join(CLAIM_COLUMNS)} |",
-        "|---|---|---:|---:|---:|---|",
-    ]
-    return [*lines, *claim_lines(results), ""]
-
-
-def _claim_row(found: ClaimStatistics) -> str:
+def _claim_cells(found: ClaimStatistics) -> list[str]:
     verdicts = [pair.verdict for pair in found.pairs]
     counts = " / ".join(str(verdicts.count(v)) for v in ("holds", "reversed", "cannot be told apart"))
-    return (
-        f"| {_cell(found.claim.text)} | {metric_label(found.metric)} | {'' if found.paper is None else f'{found.paper:+.4f}'} | "
-        f"{_estimate(found.overall, signed=True)} | {counts if found.claim.kind == 'order' else ''} | "
-        f"{found.overall.verdict} |"
-    )
+    return [
+        cell(found.claim.text),
+        metric_label(found.metric),
+        "" if found.paper is None else f"{found.paper:+.4f}",
+        _estimate(found.overall, signed=True),
+        counts if found.claim.kind == "order" else "",
+        found.overall.verdict,
+    ]
 
 
 def _estimate(value: Estimate | None, *, signed: bool = False) -> str:
@@ -120,8 +107,3 @@ def _range(numbers: Sequence[int]) -> str:
     if not values:
         return ""
     return str(values[0]) if len(values) == 1 else f"{values[0]}-{values[-1]}"
-
-
-def _cell(text: str) -> str:
-    """Text that is safe in a table cell."""
-    return text.replace("|", "\\|")

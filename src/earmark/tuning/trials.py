@@ -18,6 +18,7 @@ from typing import Any
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import DataError
+from earmark.core.markdown import render_markdown
 from earmark.tuning.parameter import text_of
 
 TRIALS_NAME = "trials.json"
@@ -142,28 +143,6 @@ def short(value: Any) -> str:
 
 
 def _page(title: str, columns: list[str], rows: list[list[str]], trials: Sequence[Trial]) -> str:
-    best = best_of(trials)
-
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-    shown = [[f"**{cell}**" if cell and row[-2] else cell for cell in row] for row in rows]
-    summary = "No trial has succeeded yet."
-    if best is not None:
-        summary = f"Best: trial {best.number}, selection {best.selection:.4f}; its recipe is in best.yaml."
-    return "\n".join(
-        [
-            f"# {title}",
-            "",
-            summary,
-            "",
-            line(columns),
-            line("---" for _ in columns),
-            *(line(row) for row in shown),
-            "",
-            "Selection, ROC-AUC and RMSE are of the validation clips, at the best epoch; the higher the selection the",
-            "better. The best of many is lucky, too: measure it on clips that the search has not seen.",
-            "An empty cell of a hyper-parameter means the model's own default.",
-            "",
-        ]
-    )
+    shown = [[f"**{text}**" if text and row[-2] else text for text in row] for row in rows]
+    folder = Path(__file__).parent
+    return render_markdown("trials.md.j2", folder, title=title, best=best_of(trials), columns=columns, rows=shown)

@@ -82,7 +82,8 @@ def _list_architectures(as_json: bool) -> None:
 
     require_extra("train", "earmark models list --architectures", "torch")
 
-    from earmark.models.summary import COLUMNS, cells, legend, summarise_all
+    from earmark.models.summary import summarise_all
+    from earmark.models.summary_page import COLUMNS, cells, legend
 
     summaries = summarise_all()
     if as_json:
