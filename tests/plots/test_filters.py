@@ -103,8 +103,8 @@ def test_the_filters_of_a_network() -> None:
     ("name", "options", "words"),
     [
         ("samplecnn_basic", {"n_samples": 729, "width": 0.1}, "3 samples long, too short"),
-        ("musicnn", {"window_seconds": 1.0, "width": 0.1}, "run over no samples"),
-        ("harmonic_cnn", {"width": 0.1}, "run over no samples"),
+        ("musicnn", {"window_seconds": 1.0, "width": 0.1}, "do not run over samples"),
+        ("harmonic_cnn", {"width": 0.1}, "do not run over samples"),
     ],
 )
 def test_networks_without_such_filters_are_refused(name: str, options: dict, words: str) -> None:
