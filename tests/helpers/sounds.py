@@ -23,6 +23,9 @@ ENCODERS = {
     ".mka": "flac",
 }
 SUFFIXES = (*ENCODERS, ".ogg")
+QUICK = {".mp3": {"compression_level": "7"}, ".opus": {"compression_level": "0"}, ".m4a": {"aac_coder": "fast"}}
+QUICK[".aac"] = QUICK[".m4a"]
+"""Options with which encoders search less, and take half the time."""
 
 
 def music(seconds: float, rate_hz: int, n_channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -58,7 +61,7 @@ def write(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
         return path
     layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(samples)]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(ENCODERS[path.suffix], rate=rate_hz, layout=layout)
+        stream = container.add_stream(ENCODERS[path.suffix], rate=rate_hz, layout=layout, options=QUICK.get(path.suffix, {}))
         if path.suffix in (".mp3", ".m4a", ".aac", ".wma"):
             stream.bit_rate = 128_000
         for start in range(0, max(samples.shape[1], 1), 4096):
