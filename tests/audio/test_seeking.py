@@ -29,6 +29,7 @@ from tests.helpers.onnx_files import tiny
 
 SPEC = InputSpec(16_000, 32_000, 32_000)
 SECONDS = 24
+QUICK = {"libmp3lame": sounds.QUICK[".mp3"], "aac": sounds.QUICK[".m4a"]}
 
 
 def song(rate_hz: int, n_channels: int = 2) -> np.ndarray:
@@ -43,7 +44,7 @@ def encode(path: Path, codec: str, rate_hz: int, muxer: dict | None = None, bit_
     """As sounds.write, for the settings that it does not have."""
     samples = song(rate_hz)
     with av.open(str(path), "w", options=muxer or {}) as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout="stereo", options=options)
+        stream = container.add_stream(codec, rate=rate_hz, layout="stereo", options={**QUICK.get(codec, {}), **options})
         if bit_rate:
             stream.bit_rate = bit_rate
         for start in range(0, samples.shape[1], 4096):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.evaluation import read_scores
-from tests.helpers.command import earmark
+from tests.helpers.command import earmark_here as earmark
 from tests.helpers.sounds import write
 
 
