@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -32,6 +33,7 @@ SECONDS = 24
 QUICK = {"libmp3lame": sounds.QUICK[".mp3"], "aac": sounds.QUICK[".m4a"]}
 
 
+@lru_cache
 def song(rate_hz: int, n_channels: int = 2) -> np.ndarray:
     """Two gliding tones and some noise: no two moments of it are alike."""
     t = np.arange(SECONDS * rate_hz) / rate_hz

@@ -146,6 +146,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder, found.checkpoint
 
 
+@pytest.mark.slow
 def test_a_student_is_finished_for_people(student: tuple[Path, Path], tmp_path: Path) -> None:
     sets, checkpoint = student
     union = default_union()

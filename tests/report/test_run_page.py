@@ -71,8 +71,14 @@ def written(tmp_path: Path, made: ScoreTable, **options: object) -> tuple[str, P
     return text, Page(text)
 
 
-def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
-    text, page = written(tmp_path, two_tags(), n_clips=3)
+@pytest.fixture(scope="module")
+def evil_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Page]:
+    """The page of the table with names that are markup."""
+    return written(tmp_path_factory.mktemp("page"), two_tags(), n_clips=4)
+
+
+def test_names_are_text_wherever_they_stand(evil_page: tuple[str, Page]) -> None:
+    text, page = evil_page
     assert len(page.all("script")) == 1
     assert not page.all("img")
     assert all(i["style"] for i in page.all("i"))  # the bars of scores, and no slanted warning
@@ -95,8 +101,8 @@ def test_every_cell_and_dot_says_what_it_is(tmp_path: Path) -> None:
     assert counted
 
 
-def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
-    text, page = written(tmp_path, two_tags())
+def test_the_page_asks_for_nothing(evil_page: tuple[str, Page]) -> None:
+    text, page = evil_page
     assert text.startswith("<!doctype html>")
     assert not re.search(r"https?://|url\((?!#)|@import", text)
     policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
@@ -105,10 +111,9 @@ def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
     assert "script-src 'sha256-" in policy
 
 
-def test_what_the_page_shows(tmp_path: Path) -> None:
-    made = two_tags()
-    report = report_of(made)
-    text, page = written(tmp_path, made, n_clips=4)
+def test_what_the_page_shows(evil_page: tuple[str, Page]) -> None:
+    report = report_of(two_tags())
+    text, page = evil_page
     words = " ".join(page.text)
     for value in (report.find("roc_auc").value, report.find("rmse").value, report.find("f1", EVIL_TAG).value):
         assert f"{value:.3f}" in words
@@ -146,6 +151,7 @@ def test_players_link_to_files_that_are_there(tmp_path: Path) -> None:
     assert link(near, elsewhere) == near.as_uri()
 
 
+@pytest.mark.slow
 def test_embedded_audio_can_be_heard_and_broken_files_are_told(tmp_path: Path) -> None:
     sound = sounds.write(tmp_path / "a.flac", sounds.music(5, 16_000), 16_000)
     data = embedded(sound, seconds=2)
