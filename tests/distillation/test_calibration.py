@@ -202,6 +202,7 @@ def test_a_card_says_that_it_also_learned_from_a_dataset(student: tuple[Path, Pa
     assert any("another protocol of this dataset (artist-disjoint)" in line for line in _warnings(card, other, "test"))
 
 
+@pytest.mark.slow
 def test_any_student_can_be_released_from_the_command_line(
     student: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,7 +61,9 @@ def write(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
         return path
     layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(samples)]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(ENCODERS[path.suffix], rate=rate_hz, layout=layout, options=QUICK.get(path.suffix, {}))
+        stream = container.add_stream(
+            ENCODERS[path.suffix], rate=rate_hz, layout=layout, options=QUICK.get(path.suffix, {})
+        )
         if path.suffix in (".mp3", ".m4a", ".aac", ".wma"):
             stream.bit_rate = 128_000
         for start in range(0, max(samples.shape[1], 1), 4096):

@@ -130,6 +130,7 @@ def test_what_the_page_shows(evil_page: tuple[str, Page]) -> None:
     assert '<td data-value="">–</td>' in undefined[0]
 
 
+@pytest.mark.slow
 def test_the_training_is_shown_where_its_log_is_known(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(
         "epoch,step,train_loss,validation_loss,roc_auc,rmse,best\n1,4,0.9,0.8,0.5,,1\n2,8,0.7,,,,0\n3,12,0.6,0.7,0.7,,1\n"
@@ -139,6 +140,7 @@ def test_the_training_is_shown_where_its_log_is_known(tmp_path: Path) -> None:
     assert "the checkpoint: epoch 3" in text
 
 
+@pytest.mark.slow
 def test_players_link_to_files_that_are_there(tmp_path: Path) -> None:
     made = two_tags()
     (tmp_path / "audio").mkdir()
