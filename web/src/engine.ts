@@ -16,13 +16,13 @@ export class Engine {
   private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   private readonly waiting: Track[] = [];
   private current: Track | null = null;
-  private isReady = false;
+  private card: Card | null = null; // once the worker is ready
 
   constructor(private readonly listener: Listener) {
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hear(data);
     this.worker.onerror = (event) => {
       event.preventDefault();
-      if (!this.isReady) this.listener.notReady(event.message || "the worker does not start");
+      if (!this.card) this.listener.notReady(event.message || "the worker does not start");
       else this.fail(`this file stopped the page's worker (${event.message})`);
     };
     const cores = navigator.hardwareConcurrency || 1;
@@ -46,7 +46,7 @@ export class Engine {
   }
 
   private next(): void {
-    if (!this.isReady || this.current) return;
+    if (!this.card || this.current) return;
     const track = this.waiting.shift();
     if (!track?.file) return;
     this.current = track;
@@ -57,7 +57,7 @@ export class Engine {
 
   private hear(message: FromWorker): void {
     if (message.type === "ready") {
-      this.isReady = true;
+      this.card = message.card;
       this.listener.ready(message.card, message.threads);
       this.next();
       return;
@@ -84,7 +84,7 @@ export class Engine {
   /** What the worker cannot decode, the page may. */
   private async tryWhole(track: Track, why: string, promisedSeconds: number | null): Promise<void> {
     try {
-      const pcm = { ...(await decodeWhole(track.file!)), promisedSeconds };
+      const pcm = { ...(await decodeWhole(track.file!, this.card?.input.conditioning ?? null)), promisedSeconds };
       if (this.current === track) this.post({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
     } catch (error) {
       const whole = error instanceof Error ? error.message : String(error);

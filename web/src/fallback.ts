@@ -3,15 +3,21 @@
  * over plain http from another machine, where browsers hide it), and for containers that only the browser demuxes.
  */
 
+import type { Conditioning } from "./card";
 import { clock } from "./clock";
+import { FRAME_SAMPLES, Mixer } from "./conditioning";
 import type { Pcm } from "./messages";
+import { channelNames } from "./wav";
 
 const RATE_HZ = 48_000; // the browser resamples to this, far above the rates of models
 const MAX_BYTES = 600e6;
 const MAX_SECONDS = MAX_BYTES / (RATE_HZ * 2 * 4);
 
 /** Decodes a whole file. Throws an Error with a message for the user. */
-export async function decodeWhole(file: Blob): Promise<Omit<Pcm, "promisedSeconds">> {
+export async function decodeWhole(
+  file: Blob,
+  conditioning: Conditioning | null,
+): Promise<Omit<Pcm, "promisedSeconds">> {
   const seconds = await lengthOf(file);
   const limit = clock(MAX_SECONDS);
   if (seconds !== null && seconds > MAX_SECONDS) {
@@ -30,11 +36,13 @@ export async function decodeWhole(file: Blob): Promise<Omit<Pcm, "promisedSecond
     throw new Error("not audio, or in no format that this browser can decode, or damaged");
   }
   const mono = new Float32Array(audio.length);
-  for (let channel = 0; channel < audio.numberOfChannels; channel++) {
-    const samples = audio.getChannelData(channel);
-    for (let i = 0; i < mono.length; i++) mono[i]! += samples[i]! / audio.numberOfChannels;
+  const channels = Array.from({ length: audio.numberOfChannels }, (_, channel) => audio.getChannelData(channel));
+  const mixer = new Mixer(conditioning, await channelNames(file));
+  for (let at = 0; at < mono.length; at += FRAME_SAMPLES) {
+    const frame = channels.map((channel) => channel.subarray(at, at + FRAME_SAMPLES));
+    mono.set(mixer.mix(frame, audio.sampleRate), at);
   }
-  return { mono, sampleRateHz: audio.sampleRate };
+  return { mono, sampleRateHz: audio.sampleRate, warnings: mixer.warnings() };
 }
 
 /** Length in seconds as the browser's player sees it; null where it cannot play the file, or does not know. */

@@ -9,6 +9,8 @@ export interface Pcm {
   sampleRateHz: number;
   /** Length that the file declares, as far as the worker knows. */
   promisedSeconds: number | null;
+  /** Of mixing its channels. */
+  warnings: string[];
 }
 
 export type ToWorker =
@@ -24,6 +26,10 @@ export interface Result {
   scores: Float32Array;
   startsSeconds: number[];
   durationSeconds: number;
+  /** How much of it is silent; 0 for models that take audio as it is. */
+  silentSeconds: number;
+  /** Nothing is audible: all scores are 0, and no tag applies. */
+  silent: boolean;
   outline: Outline;
   warnings: string[];
   /** Time it took from reading to the last score. */
