@@ -27,7 +27,10 @@ import { channelNames } from "./wav";
 export class AudioError extends Error {}
 
 /** This way of decoding cannot do it; the browser's other way (decodeAudioData) may. */
-export class NotThisWay extends Error {}
+export class NotThisWay extends Error {
+  /** Of the file; null where it is not known. */
+  sampleRateHz: number | null = null;
+}
 
 export interface Decoded {
   sampleRateHz: number;
@@ -41,19 +44,22 @@ export interface Decoded {
 const FORMATS = [MP3, WAVE, OGG, FLAC, MP4, QTFF, MATROSKA, WEBM, ADTS];
 
 /** Opens a file. Raises AudioError, or NotThisWay where the other decoder should be tried. */
-export async function open(file: Blob, conditioning: Conditioning | null): Promise<Decoded> {
+export async function open(file: Blob, conditioning: Conditioning | null, webCodecs: boolean): Promise<Decoded> {
   if (file.size === 0) throw new AudioError("the file is empty (0 bytes)");
   const input = new Input({ source: new BlobSource(file), formats: FORMATS });
+  let rate: number | null = null;
   try {
     const track = await input.getPrimaryAudioTrack();
     if (track === null) throw new NotThisWay("holds no audio, or is cut off before its index");
     const codec = await track.getCodec();
+    const sampleRateHz = await track.getSampleRate();
+    if (codec !== "aac") rate = sampleRateHz; // of HE-AAC it may be half of what is decoded
+    if (!webCodecs) throw new NotThisWay("this browser gives no access to its decoders here");
     if (!(await track.canDecode())) {
       const name = codec ?? (await track.getCodecParameterString()) ?? "an unknown codec";
       throw new NotThisWay(`its audio is ${name}, for which this browser has no decoder`);
     }
     const format = await input.getFormat();
-    const sampleRateHz = await track.getSampleRate();
     let cut: Gapless = { skip: 0, keep: null };
     if (format === MP3) cut = gapless(await mp3Head(file));
     // An Ogg's last page says where the music ends, within the last packet. Reads that page only.
@@ -66,9 +72,12 @@ export async function open(file: Blob, conditioning: Conditioning | null): Promi
     return { sampleRateHz, promisedSeconds, blocks, mixer };
   } catch (error) {
     input.dispose();
-    if (error instanceof AudioError || error instanceof NotThisWay) throw error;
-    if (error instanceof UnsupportedInputFormatError) throw new NotThisWay("its format is not known here");
-    throw new NotThisWay(reason(error));
+    if (error instanceof AudioError) throw error;
+    const unknown = error instanceof UnsupportedInputFormatError;
+    const why = unknown ? "its format is not known here" : reason(error);
+    const other = error instanceof NotThisWay ? error : new NotThisWay(why);
+    other.sampleRateHz = rate;
+    throw other;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Card } from "./card";
 import { decodeWhole } from "./fallback";
-import type { FromWorker, ToWorker } from "./messages";
+import type { FromWorker, Retry, ToWorker } from "./messages";
 import type { Track } from "./track";
 
 export interface Listener {
@@ -72,7 +72,7 @@ export class Engine {
       track.progress = { seconds: message.seconds, ofSeconds: message.ofSeconds };
       this.listener.changed(track);
     } else if (message.type === "failed") {
-      if (message.retry) void this.tryWhole(track, message.reason, message.promisedSeconds);
+      if (message.retry) void this.tryWhole(track, message.reason, message.retry);
       else this.fail(message.reason);
     } else {
       track.state = "done";
@@ -82,9 +82,10 @@ export class Engine {
   }
 
   /** What the worker cannot decode, the page may. */
-  private async tryWhole(track: Track, why: string, promisedSeconds: number | null): Promise<void> {
+  private async tryWhole(track: Track, why: string, { promisedSeconds, sampleRateHz }: Retry): Promise<void> {
     try {
-      const pcm = { ...(await decodeWhole(track.file!, this.card?.input.conditioning ?? null)), promisedSeconds };
+      const decoded = await decodeWhole(track.file!, sampleRateHz, this.card?.input.conditioning ?? null);
+      const pcm = { ...decoded, promisedSeconds };
       if (this.current === track) this.post({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
     } catch (error) {
       const whole = error instanceof Error ? error.message : String(error);

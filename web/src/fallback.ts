@@ -9,18 +9,27 @@ import { FRAME_SAMPLES, Mixer } from "./conditioning";
 import type { Pcm } from "./messages";
 import { channelNames } from "./wav";
 
-const RATE_HZ = 48_000; // the browser resamples to this, far above the rates of models
+const RATE_HZ = 48_000; // the browser resamples to this, far above the rates of models, where it must
+const MAX_RATE_HZ = 96_000; // with the least, 8000, what all browsers accept
 const MAX_BYTES = 600e6;
-const MAX_SECONDS = MAX_BYTES / (RATE_HZ * 2 * 4);
 
-/** Decodes a whole file. Throws an Error with a message for the user. */
+/**
+ * Decodes a whole file. Throws an Error with a message for the user.
+ *
+ * `knownRateHz` is the file's rate if it is known: then the browser need not resample. Its way of doing so differs, near
+ * the highest frequencies, from that of the command line and the rest of the page.
+ */
 export async function decodeWhole(
   file: Blob,
+  knownRateHz: number | null,
   conditioning: Conditioning | null,
 ): Promise<Omit<Pcm, "promisedSeconds">> {
   const seconds = await lengthOf(file);
-  const limit = clock(MAX_SECONDS);
-  if (seconds !== null && seconds > MAX_SECONDS) {
+  const canKeep = knownRateHz !== null && knownRateHz >= 8_000 && knownRateHz <= MAX_RATE_HZ;
+  const rateHz = canKeep ? knownRateHz : RATE_HZ;
+  const maxSeconds = MAX_BYTES / (Math.max(RATE_HZ, rateHz) * 2 * 4);
+  const limit = clock(maxSeconds);
+  if (seconds !== null && seconds > maxSeconds) {
     throw new Error(
       `too long (${clock(seconds)}): here, this browser can only decode whole files in memory, up to ${limit}. ` +
         "Open this page over https:// or on this machine in a recent browser, or use `earmark tag`",
@@ -31,7 +40,7 @@ export async function decodeWhole(
   }
   let audio: AudioBuffer;
   try {
-    audio = await new OfflineAudioContext(1, 1, RATE_HZ).decodeAudioData(await file.arrayBuffer());
+    audio = await new OfflineAudioContext(1, 1, rateHz).decodeAudioData(await file.arrayBuffer());
   } catch {
     throw new Error("not audio, or in no format that this browser can decode, or damaged");
   }

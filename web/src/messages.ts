@@ -36,10 +36,15 @@ export interface Result {
   tookSeconds: number;
 }
 
+export interface Retry {
+  promisedSeconds: number | null;
+  sampleRateHz: number | null;
+}
+
 export type FromWorker =
   | { type: "ready"; card: Card; threads: number }
   | { type: "not-ready"; reason: string }
   | { type: "progress"; id: number; seconds: number; ofSeconds: number | null }
   | { type: "done"; id: number; result: Result }
-  /** retry: the worker cannot decode it, the page may. */
-  | { type: "failed"; id: number; reason: string; retry: boolean; promisedSeconds: number | null };
+  /** retry: the worker cannot decode it, the page may; with what the worker knows of it. */
+  | { type: "failed"; id: number; reason: string; retry: Retry | null };

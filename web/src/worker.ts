@@ -97,7 +97,8 @@ async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Pro
       outline.highs.buffer as ArrayBuffer,
     ]);
   } catch (error) {
-    post({ type: "failed", id, reason: reason(error), retry: error instanceof NotThisWay, promisedSeconds });
+    const retry = error instanceof NotThisWay ? { promisedSeconds, sampleRateHz: error.sampleRateHz } : null;
+    post({ type: "failed", id, reason: reason(error), retry });
   } finally {
     cancelled.delete(id);
   }
@@ -113,8 +114,7 @@ interface Source {
 
 async function fromFile(file: Blob): Promise<Source> {
   if (file.size === 0) throw new AudioError("the file is empty (0 bytes)");
-  if (!useWebCodecs) throw new NotThisWay("this browser gives no access to its decoders here");
-  const { mixer, ...source } = await open(file, spec.conditioning ?? null);
+  const { mixer, ...source } = await open(file, spec.conditioning ?? null, useWebCodecs);
   return { ...source, warnings: () => mixer.warnings() };
 }
 
