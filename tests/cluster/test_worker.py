@@ -128,6 +128,7 @@ def test_tracks_from_everywhere_come_out_as_from_one_machine(tmp_path: Path, web
     assert not scratch.exists()
 
 
+@pytest.mark.slow
 def test_a_store_is_asked_once_a_track_and_a_few_times_a_shard(
     tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
