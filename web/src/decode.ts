@@ -19,7 +19,7 @@ import {
   WEBM,
 } from "mediabunny";
 import type { Conditioning } from "./card";
-import { FRAME_SAMPLES, Mixer } from "./conditioning";
+import { FRAME_SAMPLES, Mixer } from "./mixer";
 import { type Gapless, gapless, id3Size } from "./mp3";
 import { channelNames } from "./wav";
 

@@ -5,8 +5,8 @@
 
 import type { Conditioning } from "./card";
 import { clock } from "./clock";
-import { FRAME_SAMPLES, Mixer } from "./conditioning";
 import type { Pcm } from "./messages";
+import { FRAME_SAMPLES, Mixer } from "./mixer";
 import { channelNames } from "./wav";
 
 const RATE_HZ = 48_000; // the browser resamples to this, far above the rates of models, where it must

@@ -1,7 +1,7 @@
 /** Cuts a stream of samples into windows, exactly as src/earmark/audio/chunker.py does (`windows`, `window_starts`). */
 
 import type { InputSpec } from "./card";
-import { trimSilence } from "./conditioning";
+import { trimSilence } from "./silence";
 
 /** Of audio that is shorter than one window, and is repeated. */
 const SHORT_WINDOWS = 4;

@@ -7,12 +7,12 @@ import ortUrl from "../generated/ort.bin?url";
 import ortScriptUrl from "../generated/ort.mjs?url";
 import type { Card } from "./card";
 import { clock } from "./clock";
-import { SilenceMeter } from "./conditioning";
 import { AudioError, NotThisWay, open, reason } from "./decode";
 import type { FromWorker, Pcm, Result, ToWorker } from "./messages";
 import { OutlineMaker } from "./peaks";
 import { Resampler } from "./resample";
 import { aggregate, calibrated } from "./scores";
+import { SilenceMeter } from "./silence";
 import { WindowCutter, windowStarts } from "./windows";
 
 const BATCH_WINDOWS = 4;

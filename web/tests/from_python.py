@@ -41,7 +41,7 @@ SHARES: tuple[tuple[int, list[str]], ...] = (
 
 PRINTED = ((0.5, 0), (1.5, 0), (2.51, 0), (0.25, 1), (0.75, 1), (0.15, 1), (2.45, 1), (12.25, 1), (3.0, 1))
 
-MIX_HZ, FRAME, MIXED_EVERY = 16_000, 4096, 61
+MIX_HZ, FRAME, MIXED_EVERY = 16_000, 16_384, 211
 MIXED: dict[str, tuple[list[list[list[float]]], list[str]]] = {
     "panned": ([[[1.0, 0, 0], [0.3, 0, 0]]], []),
     "unlike": ([[[0.5, 0, 0], [0, 0.5, 0]]], []),

@@ -3,11 +3,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Card, Conditioning, InputSpec, Tag } from "../src/card";
-import { downmixShares, fft, fixed, lostShare, Mixer, SilenceMeter } from "../src/conditioning";
 import { toJson } from "../src/exports";
+import { downmixShares, fft, lostShare, Mixer } from "../src/mixer";
 import { gapless, id3Size } from "../src/mp3";
 import { Resampler } from "../src/resample";
 import { aggregate, calibrated, held, heldFirst, holding, ranked, topPerCategory } from "../src/scores";
+import { fixed, SilenceMeter } from "../src/silence";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
 import numbers from "./numbers.json";
@@ -80,8 +81,8 @@ function noise(n: number, seed: number): Float64Array {
 }
 
 describe("channels", () => {
-  const frame = 4096;
-  const every = 61;
+  const frame = 16_384;
+  const every = 211;
 
   it.each(numbers.shares)("$channels of $n_channels have their shares", ({ n_channels, channels, shares }) => {
     [...downmixShares(n_channels, channels)].forEach((share, i) => {

@@ -1,22 +1,21 @@
 /**
- * Between decoder and network: which channels are used, and which parts are silent; as src/earmark/audio/conditioning.py
- * does, where the constants are explained. Level, offset and rumble are left to the network.
+ * Which channels of a file are used; as `Mixer` in src/earmark/audio/conditioning.py, where the constants are explained.
+ * Level, offset and rumble are left to the network.
  */
 
-import type { Conditioning, InputSpec } from "./card";
+import type { Conditioning } from "./card";
+import { fixed } from "./silence";
 
 /** Samples of a channel that are mixed at a time; as in src/earmark/audio/frames.py. */
 export const FRAME_SAMPLES = 65_536;
 
 const SURELY_IN_PHASE = 0.6;
-const FFT_SECONDS = 0.04;
-const BINS_TOGETHER = 4;
-const MOST_SEGMENTS = 24;
+const FFT_SECONDS = 0.08;
+const MOST_SEGMENTS = 32;
+const FIRST_BIN = 2;
 const FADE_SAMPLES = 1024;
 const RELEASE = 0.6;
 const SILENT_CHANNEL_DB = 60;
-const BLOCK_SECONDS = 0.1;
-const REPORTED_SHARE = 0.1;
 
 const SHARES: Record<string, number> = {
   ...Object.fromEntries(["FC", "FLC", "FRC"].map((name) => [name, Math.SQRT2])),
@@ -184,7 +183,7 @@ export function lostShare(samples: readonly Float32Array[], shares: Float32Array
   const nSamples = samples[0]!.length;
   const nSegments = Math.min(MOST_SEGMENTS, Math.floor(nSamples / size));
   if (used.length < 2 || nSegments < 1) return 0;
-  const nBins = size / 2 - BINS_TOGETHER; // the lowest few, and the highest, are left out
+  const nBins = size / 2 + 1 - FIRST_BIN;
   const window = Float64Array.from({ length: size }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (size - 1)));
   // Sums over segments, for each pair of channels.
   const pairs = used.flatMap((_, i) => used.slice(0, i).map((_, j) => ({ i, j })));
@@ -200,13 +199,13 @@ export function lostShare(samples: readonly Float32Array[], shares: Float32Array
       for (let k = 0; k < size; k++) re[i]![k] = x[start + k]! * share * window[k]!;
       im[i]!.fill(0);
       fft(re[i]!, im[i]!);
-      for (let k = BINS_TOGETHER; k < size / 2; k++) total += re[i]![k]! ** 2 + im[i]![k]! ** 2;
+      for (let k = FIRST_BIN; k <= size / 2; k++) total += re[i]![k]! ** 2 + im[i]![k]! ** 2;
     });
     pairs.forEach(({ i, j }, pair) => {
       const sums = cross[pair]!;
       for (let k = 0; k < nBins; k++) {
-        const [a, b] = [re[i]![k + BINS_TOGETHER]!, im[i]![k + BINS_TOGETHER]!];
-        const [c, d] = [re[j]![k + BINS_TOGETHER]!, im[j]![k + BINS_TOGETHER]!];
+        const [a, b] = [re[i]![k + FIRST_BIN]!, im[i]![k + FIRST_BIN]!];
+        const [c, d] = [re[j]![k + FIRST_BIN]!, im[j]![k + FIRST_BIN]!];
         sums.re[k]! += a * c + b * d;
         sums.im[k]! += b * c - a * d;
       }
@@ -214,18 +213,14 @@ export function lostShare(samples: readonly Float32Array[], shares: Float32Array
   }
   let lost = 0;
   for (const sums of cross) {
-    for (let at = 0; at < nBins; at += BINS_TOGETHER) {
-      const real = sum4(sums.re, at);
-      const common = Math.hypot(real, sum4(sums.im, at));
+    for (let k = 0; k < nBins; k++) {
+      const real = sums.re[k]!;
+      const common = Math.hypot(real, sums.im[k]!);
       total += 2 * common;
       lost += 2 * (common - real);
     }
   }
   return total > 0 ? lost / total : 0;
-}
-
-function sum4(values: Float64Array, at: number): number {
-  return values[at]! + values[at + 1]! + values[at + 2]! + values[at + 3]!;
 }
 
 /** Discrete Fourier transform in place; the length is a power of two (Cooley and Tukey, radix 2). */
@@ -256,125 +251,4 @@ export function fft(re: Float64Array, im: Float64Array): void {
       }
     }
   }
-}
-
-/** Samples from the first to the last that is not silent; at least one. */
-export function trimSilence(samples: Float32Array, conditioning: Conditioning): Float32Array {
-  const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-  const least = Math.fround(peak * Math.fround(10 ** (-conditioning.silence_range_db / 20)));
-  const audible = (sample: number): boolean => Math.abs(sample) >= least;
-  return samples.subarray(samples.findIndex(audible), samples.findLastIndex(audible) + 1);
-}
-
-/** Energy of the audio in steps of 0.1 s, from which follows what of it is silent. Nothing is without conditioning. */
-export class SilenceMeter {
-  nSamples = 0;
-  private readonly conditioning: Conditioning | null;
-  private readonly stepSamples: number;
-  private readonly energies: number[] = [];
-  // Of the step that is not complete.
-  private filled = 0;
-  private total = 0;
-  private squares = 0;
-
-  constructor(private readonly spec: InputSpec) {
-    this.conditioning = spec.conditioning ?? null;
-    this.stepSamples = Math.max(1, Math.round(spec.sample_rate_hz * BLOCK_SECONDS));
-  }
-
-  /** The next samples, mono, at the model's rate. */
-  add(samples: Float32Array): void {
-    if (!this.conditioning) return;
-    this.nSamples += samples.length;
-    for (let i = 0; i < samples.length; i++) {
-      const sample = samples[i]!;
-      this.total += sample;
-      this.squares += sample * sample;
-      this.filled += 1;
-      if (this.filled === this.stepSamples) {
-        this.energies.push(this.energy());
-        this.filled = 0;
-        this.total = 0;
-        this.squares = 0;
-      }
-    }
-  }
-
-  /** Of each step of 0.1 s, whether it is not silent; the last may be shorter. */
-  audible(): boolean[] {
-    if (!this.conditioning || !this.nSamples) return [];
-    const energies = this.filled ? [...this.energies, this.energy()] : this.energies;
-    const loudest = energies.reduce((a, b) => Math.max(a, b), 0);
-    if (loudest < 10 ** (this.conditioning.silence_dbfs / 10)) return energies.map(() => false);
-    const least = loudest * 10 ** (-this.conditioning.silence_range_db / 10);
-    return energies.map((energy) => energy >= least);
-  }
-
-  /** Length of the silent parts. */
-  silentSeconds(): number {
-    const audible = this.audible();
-    let silent = 0;
-    audible.forEach((is, step) => {
-      if (!is) silent += Math.min(this.stepSamples, this.nSamples - step * this.stepSamples);
-    });
-    return silent / this.spec.sample_rate_hz;
-  }
-
-  /** What a user should know, at the end of the file. */
-  warnings(): string[] {
-    if (!this.conditioning) return [];
-    const silent = this.silentSeconds();
-    const whole = this.nSamples / this.spec.sample_rate_hz;
-    if (!this.audible().includes(true)) {
-      return [`silent: nothing above ${this.conditioning.silence_dbfs} dBFS, so it has no tags`];
-    }
-    const found: string[] = [];
-    if (silent >= REPORTED_SHARE * whole) {
-      found.push(`silent for ${fixed(silent, 1)} of ${fixed(whole, 1)} s, which do not count`);
-    }
-    if (this.nSamples < this.spec.window_samples) {
-      const window = fixed(this.spec.window_samples / this.spec.sample_rate_hz, 1);
-      found.push(`short: ${fixed(whole, 1)} s, repeated to fill a window of ${window} s`);
-    }
-    return found;
-  }
-
-  /** What windows count for, 0..1: their share that is not silent and in no window before; null without conditioning. */
-  weights(starts: readonly number[]): Float32Array | null {
-    if (!this.conditioning) return null;
-    const audible = this.audible();
-    const covered = [0]; // samples that are not silent, up to each step
-    audible.forEach((is, step) => {
-      const end = Math.min((step + 1) * this.stepSamples, this.nSamples);
-      covered.push(covered[step]! + (is ? end - step * this.stepSamples : 0));
-    });
-    const size = this.spec.window_samples;
-    if (this.nSamples < size) {
-      const share = covered.at(-1)! / Math.max(1, this.nSamples); // repeated: all windows hold the same
-      return new Float32Array(starts.length).fill(share);
-    }
-    const coveredAt = (at: number): number => {
-      const step = Math.min(audible.length - 1, Math.floor(at / this.stepSamples));
-      return covered[step]! + (audible[step] ? at - step * this.stepSamples : 0);
-    };
-    let before = 0;
-    return Float32Array.from(starts, (start) => {
-      const end = Math.min(start + size, this.nSamples);
-      const heard = coveredAt(end) - coveredAt(Math.max(start, before));
-      before = end;
-      return heard / size;
-    });
-  }
-
-  /** Mean square of the step that is not complete, without its mean. */
-  private energy(): number {
-    return Math.max(0, this.squares / this.filled - (this.total / this.filled) ** 2);
-  }
-}
-
-/** A number with so many decimals, halves to the even digit, as Python prints it. */
-export function fixed(x: number, decimals: number): string {
-  const isHalf = (x * 2 ** (decimals + 1)) % 2 === 1; // only these can be exact halves in binary
-  const up = x.toFixed(decimals);
-  return isHalf && Number(up.at(-1)) % 2 ? (x - 0.5 * 10 ** -decimals).toFixed(decimals) : up;
 }
