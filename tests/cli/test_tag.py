@@ -70,7 +70,7 @@ def test_json_lines_have_all_tags_highest_first(album: Path) -> None:
     assert [Path(item["path"]).name for item in found] == ["1 first.mp3", "2 second.flac", "third.m4a"]
     for item in found:
         assert set(item) == {
-                "path", "status", "error", "duration_seconds", "windows", "heard_seconds", "model", "abstained", "tags",
+                "path", "status", "error", "duration_seconds", "windows", "heard_seconds", "silent_seconds", "model", "abstained", "tags",
                 "warnings",
             }  # fmt: skip
         assert item["status"] == "ok"
@@ -167,13 +167,15 @@ def test_one_bad_file_does_not_stop_the_rest(album: Path, tmp_path: Path) -> Non
     assert "truncated" in rescued["warnings"][0]
 
 
-def test_silence_is_tagged_but_said(tmp_path: Path) -> None:
+def test_silence_has_no_tags_and_is_reported(tmp_path: Path) -> None:
     path = sounds.write(tmp_path / "still.wav", np.zeros((2, 48_000)), 16_000)
     done = earmark_here("tag", path, "--format", "jsonl")
     assert done.returncode == 0
-    assert "silent" in records(done)[0]["warnings"][0]
-    assert records(done)[0]["tags"]
+    (record,) = records(done)
+    assert "silent" in record["warnings"][0]
+    assert (record["status"], record["abstained"], record["tags"], record["silent_seconds"]) == ("ok", True, [], 3.0)
     assert "silent" in done.stderr
+    assert "silent: no tags" in earmark_here("tag", path).stdout
 
 
 @pytest.mark.slow
