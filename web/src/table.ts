@@ -211,7 +211,7 @@ class Row {
       );
       const highest = ranked(result.scores, this.card).slice(0, 3);
       const named = highest.map(({ tag, score }) => `${tag} ${shown(score)}`).join(", ");
-      const why = result.silent ? "silent, so it has no tags" : `nothing over its threshold; highest: ${named}`;
+      const why = result.silent ? "silent: no tags" : `nothing over its threshold; highest: ${named}`;
       const none = make("span", { class: "hint" }, why);
       this.tags.replaceChildren(...(chips.length ? chips : [none]));
       if (result.warnings.length) {
