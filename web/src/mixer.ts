@@ -130,14 +130,13 @@ export class Mixer {
     });
     const inPhase = amplitude ** 2;
     const highest = Math.max(...energies);
-    if (inPhase > 0 && mixed >= SURELY_IN_PHASE * inPhase) {
+    if (highest === 0) return;
+    const leftOut = inPhase < 1e-3 * highest; // e.g. all but the channel of low-frequency effects are silent
+    if (!leftOut && mixed >= SURELY_IN_PHASE * inPhase) {
       this.alone = null;
-    } else if (
-      inPhase < 1e-3 * highest ||
-      lostShare(samples, shares, sampleRateHz) > (this.alone === null ? limit : limit * RELEASE)
-    ) {
+    } else if (leftOut || lostShare(samples, shares, sampleRateHz) > (this.alone === null ? limit : limit * RELEASE)) {
       if (this.alone === null || highest > 2 * energies[this.alone]!) this.alone = energies.indexOf(highest);
-    } else if (energies.some((energy) => energy !== 0)) {
+    } else {
       this.alone = null;
     }
   }

@@ -7,9 +7,10 @@ const REPORTED_SHARE = 0.1;
 
 /** Samples from the first to the last that is not silent; at least one. */
 export function trimSilence(samples: Float32Array, conditioning: Conditioning): Float32Array {
-  const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-  const least = Math.fround(peak * Math.fround(10 ** (-conditioning.silence_range_db / 20)));
-  const audible = (sample: number): boolean => Math.abs(sample) >= least;
+  const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length; // an offset is no sound
+  const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample - mean)), 0);
+  const least = peak * 10 ** (-conditioning.silence_range_db / 20);
+  const audible = (sample: number): boolean => Math.abs(sample - mean) >= least;
   return samples.subarray(samples.findIndex(audible), samples.findLastIndex(audible) + 1);
 }
 
