@@ -144,7 +144,7 @@ def _walk(top: Path, seen: set[tuple[int, int]], left_out: LeftOut) -> Iterator[
                 yield unreadable
         elif has_audio_suffix(path):
             yield AudioFile(path, relative)
-        else:
+        elif entry.is_file():  # and no link that leads nowhere
             left_out.endings[path.suffix.lower()] += 1
 
 

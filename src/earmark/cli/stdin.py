@@ -7,11 +7,12 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from earmark.audio.playlist_files import SUFFIXES
 from earmark.core.errors import ConfigError, DataError
 
 STDIN = Path("-")
@@ -22,7 +23,9 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @contextmanager
-def stdin_paths(paths: Sequence[Path]) -> Iterator[tuple[list[Path], Path | None]]:
+def stdin_paths(
+    paths: Sequence[Path], on_note: Callable[[Path, str], None]
+) -> Iterator[tuple[list[Path], Path | None]]:
     """Paths, with those that stdin lists in the place of ``-``.
 
     stdin is audio if its first 64 KiB hold control characters other than tabs, line ends and NUL: every audio format has
@@ -31,6 +34,7 @@ def stdin_paths(paths: Sequence[Path]) -> Iterator[tuple[list[Path], Path | None
 
     Args:
         paths: as they were given.
+        on_note: called for each playlist in the list, which is left out as in folders: its files are often listed, too.
 
     Yields:
         The paths; and a file with what stdin sent if that is audio, in which case ``-`` stays among the paths. The file
@@ -57,7 +61,11 @@ def stdin_paths(paths: Sequence[Path]) -> Iterator[tuple[list[Path], Path | None
             yield list(paths), kept
             return
         place = paths.index(STDIN)
-        yield [*paths[:place], *listed, *paths[place + 1 :]], None
+        files = [path for path in listed if path.suffix.lower() not in SUFFIXES]
+        for path in listed:
+            if path.suffix.lower() in SUFFIXES:
+                on_note(path, "a playlist in a list of paths: left out")
+        yield [*paths[:place], *files, *paths[place + 1 :]], None
 
 
 def _read(stream: BinaryIO, kept: Path) -> list[Path] | None:

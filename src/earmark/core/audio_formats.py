@@ -109,8 +109,7 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat(
         "WMA",
         demuxers=("asf",),
-        suffixes=(".wma", ".wmv"),
-        video_suffixes=(".wmv",),
+        suffixes=(".wma",),
         page_suffixes=(".wma",),
         length="header",
     ),

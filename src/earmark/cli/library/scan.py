@@ -76,15 +76,21 @@ def scan(
     from earmark.audio.playlist_files import SUFFIXES
     from earmark.cli.library.scan_run import ScanRun
     from earmark.cli.stdin import STDIN, stdin_paths
+    from earmark.cli.text import printable
     from earmark.core.errors import ConfigError
 
     if watch and any(folder == STDIN or folder.suffix.lower() in SUFFIXES for folder in folders):
         raise ConfigError("--watch takes folders and files: playlists and lists on stdin are read once")
-    with stdin_paths(folders) as (folders, audio):
+
+    def note(path: Path, text: str) -> None:
+        if not quiet:
+            click.echo(f"note {printable(path)}: {text}", err=True)
+
+    with stdin_paths(folders, note) as (listed, audio):
         if audio is not None:
-            raise ConfigError("-: `earmark library scan` takes a list of paths from stdin, this is no text")
+            raise ConfigError("-: `earmark library scan` takes a list of paths from stdin, and this is no text")
     run = ScanRun(
-        folders,
+        listed,
         index=index,
         model=model,
         jobs=jobs,

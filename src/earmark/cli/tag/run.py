@@ -81,7 +81,7 @@ class TagRun:
 
     def over(self, paths: Sequence[Path]) -> int:
         """Tag everything, ``-`` being stdin; returns the exit code."""
-        with stdin_paths(paths) as (listed, self.piped):
+        with stdin_paths(paths, self.left_out.note) as (listed, self.piped):
             if self.piped is not None and self.writing is not None:
                 raise ConfigError("-: tags can be written into files, not into audio from stdin")
             return self._over(listed)
