@@ -190,10 +190,10 @@ class _Reading:
                 held.add(tag.name)
             sets.append(held)
         for where, text in with_comma:
-            known = [part for part in map(str.strip, _without_brackets(text).split(",")) if part in found]
-            if known:
+            alone = [part for part in map(str.strip, _without_brackets(text).split(",")) if part in found]
+            if alone:
                 self.problems.append(
-                    f"{where}: tag {text!r} looks like several with a comma between them, of which {known[0]!r} is a tag "
+                    f"{where}: tag {text!r} looks like several with a comma between them, of which {alone[0]!r} is a tag "
                     "elsewhere: write ; between tags, or give this column as lists (JSON Lines, Parquet)"
                 )
         for tag in found.values():
