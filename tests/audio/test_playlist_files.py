@@ -60,12 +60,16 @@ def test_urls_of_files_are_paths(tmp_path: Path) -> None:
         "FILE://localhost/music/%C3%BC%23.mp3",
         "file:/music/c.mp3",
         "file:///m/a#1?.mp3",
+        "file://[/b.mp3",
+        "file:///x%00.mp3",
     ]
     assert names(tmp_path / "list.m3u", "\n".join(lines)) == [
         "/music/a b.mp3",
         "/music/ü#.mp3",
         "/music/c.mp3",
         "/m/a#1?.mp3",
+        "/b.mp3",
+        "/x?.mp3",
     ]
 
 

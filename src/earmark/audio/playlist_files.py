@@ -7,14 +7,15 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from earmark.core.errors import AudioError
 
 SUFFIXES = (".m3u", ".m3u8", ".pls")
 
 _MOST_BYTES = 1 << 26
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+_ADDRESS = re.compile(rb"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_FILE_URL = re.compile(rb"file:(?://[^/]*)?(/.*)", re.IGNORECASE)
 _PLS_FILE = re.compile(r"\s*file(\d+)\s*=(.*)", re.IGNORECASE)
 
 
@@ -74,11 +75,11 @@ def read_playlist(path: Path, on_note: Callable[[str], None]) -> list[Path]:
     entries = _pls_entries(lines) if path.suffix.lower() == ".pls" else [x for x in lines if not x.startswith(b"#")]
     found = []
     for entry in entries:
-        address = _ADDRESS.match(entry.decode("latin-1"))
-        if address and address[1].lower() != "file":
+        url = _FILE_URL.fullmatch(entry.strip())
+        if url is None and _ADDRESS.match(entry):
             on_note(f"{_texts(entry)[0]}: an address, left out: only files are tagged")
             continue
-        file_path = _find(path.parent, entry, is_url=address is not None)
+        file_path = _find(path.parent, _texts(unquote_to_bytes(url[1])) if url else _names(entry))
         if file_path.suffix.lower() in SUFFIXES:
             on_note(f"{file_path}: a playlist in a playlist, left out")
             continue
@@ -94,25 +95,25 @@ def _pls_entries(lines: list[bytes]) -> list[bytes]:
     ]
 
 
-def _find(folder: Path, entry: bytes, *, is_url: bool) -> Path:
+def _names(entry: bytes) -> list[str]:
+    """Ways to read an entry that is no URL, as it is written first."""
+    names = _texts(entry)
+    names += [name.strip() for name in names]
+    names += [name.replace("\\", "/") for name in names if "\\" in name]
+    if b"%" in entry:
+        names += _texts(unquote_to_bytes(entry.strip()))
+    return names
+
+
+def _find(folder: Path, names: list[str]) -> Path:
     """The file of an entry: of several ways to read it the first that exists, or else the first."""
-    if is_url:
-        parts = urlsplit(entry.decode("latin-1").strip())
-        tail = f"?{parts.query}" if parts.query else ""
-        tail += f"#{parts.fragment}" if parts.fragment else ""
-        names = _texts(unquote_to_bytes((parts.path + tail).encode("latin-1")))
-    else:
-        names = _texts(entry)
-        names += [name.strip() for name in names]
-        names += [name.replace("\\", "/") for name in names if "\\" in name]
-        if b"%" in entry:
-            names += _texts(unquote_to_bytes(entry.strip()))
     candidates = [folder / name for name in dict.fromkeys(names)]
     return next((path for path in candidates if os.path.lexists(path)), candidates[0])
 
 
 def _texts(entry: bytes) -> list[str]:
     """An entry as text: UTF-8; or else Latin-1, Windows' extension of it, and the bytes of a name as they are."""
+    entry = entry.replace(b"\0", b"?")  # %00: no name has it
     try:
         return [entry.decode()]
     except UnicodeDecodeError:
