@@ -27,12 +27,12 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("a.webm", "b.weba", "c.mp4", "d.m4v", "e.mov", "f.mkv", "g.mp3"):
         path = folder / name
         if name == "g.mp3":
-            sounds.write(path, sounds.music(2, 44_100), 44_100)
+            sounds.write(path, sounds.music(10, 44_100), 44_100)
         else:
             made = path.with_suffix(".webm") if name == "b.weba" else path
             videos.write(made, video_seconds=0).rename(path)
-    videos.write(folder / "h.mp4", video_seconds=4)
-    videos.write(folder / "i.mkv", video_seconds=1)
+    videos.write(folder / "h.mp4", video_seconds=14)
+    videos.write(folder / "i.mkv", video_seconds=5)
     videos.write(folder / "j.avi")
     videos.write(folder / "mute.mp4", sound_seconds=None)
     videos.write(folder / "mute.webm", sound_seconds=None)
@@ -47,7 +47,7 @@ def test_containers_of_video_are_tagged_and_the_rest_is_counted(downloads: Path)
     found = records(done)
     assert "".join(Path(item["path"]).stem for item in found) == "abcdefghij"
     assert {item["status"] for item in found} == {"ok"}
-    assert all(item["duration_seconds"] == pytest.approx(2, abs=0.1) for item in found)
+    assert all(item["duration_seconds"] == pytest.approx(10, abs=0.1) for item in found)
     assert "10 tagged, 0 failed" in done.stderr
     assert "passed over: 2 .txt, 1 .jpg, 1 .mp4 without sound, 1 .webm without sound" in done.stderr
     assert earmark("tag", downloads, "--quiet").stderr == ""
@@ -79,7 +79,7 @@ def test_a_scan_counts_videos_without_sound_and_opens_them_once(downloads: Path,
 
 def test_loops_of_links_are_notes(tmp_path: Path) -> None:
     (tmp_path / "album").mkdir()
-    sounds.write(tmp_path / "album" / "1.wav", sounds.music(1, 16_000), 16_000)
+    sounds.write(tmp_path / "album" / "1.wav", sounds.music(10, 16_000), 16_000)
     (tmp_path / "album" / "up").symlink_to(tmp_path)
     (tmp_path / "self").symlink_to("self")
     done = earmark("tag", tmp_path)

@@ -12,7 +12,7 @@ from tests.helpers import sounds
 _AUDIO = {".webm": "libopus", ".mkv": "libopus", ".avi": "libmp3lame"}
 
 
-def write(path: Path, *, video_seconds: float = 2, sound_seconds: float | None = 2) -> Path:
+def write(path: Path, *, video_seconds: float = 10, sound_seconds: float | None = 10) -> Path:
     """A grey picture at 5 per second, with music or, for None, without a sound track; the ending decides the format."""
     rate_hz, n_pictures = 48_000, round(5 * video_seconds)
     with av.open(str(path), "w") as container:

@@ -77,7 +77,7 @@ class InfoList:
 
     @classmethod
     def read(cls, file: BinaryIO) -> InfoList | None:
-        """The INFO list of a WAV, of several the last that has a genre: that one FFmpeg shows. None where there is none.
+        """The INFO list of a WAV, of several the last, whose genre FFmpeg shows. None where there is none.
 
         Raises:
             ValueError: it is damaged.
@@ -92,9 +92,7 @@ class InfoList:
                 continue
             if start + size != end:
                 raise ValueError("the INFO list is cut off")
-            each = cls(start, kind + file.read(size - 4))
-            if found is None or each._genres():
-                found = each
+            found = cls(start, kind + file.read(size - 4))
         return found
 
     def _genres(self) -> list[bytes]:
