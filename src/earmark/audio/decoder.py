@@ -20,7 +20,7 @@ from earmark.audio.frames import file_url, joined_frames
 from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
 from earmark.core.audio_formats import format_whitelist
 from earmark.core.card import Conditioning
-from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
+from earmark.core.errors import AudioError, ConfigError, NoAudioError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
 
@@ -165,7 +165,7 @@ class AudioStream:
 
     def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
         if not container.streams.audio:
-            raise AudioError(f"holds no audio ({container.format.name})", self.path)
+            raise NoAudioError(f"holds no audio ({container.format.name})", self.path)
         path = None if isinstance(self.source, AudioBytes) else self.source
         log = PacketLog()
         resampler: soxr.ResampleStream | None = None

@@ -35,6 +35,7 @@ class AudioFormat:
         exact_positions: seeking finds positions exactly to the sample. Elsewhere time stamps are rounded to
             milliseconds (Matroska, ASF), or positions are estimated (ADTS).
         length: how the length is known; None where it is only estimated, and nothing can be checked.
+        video_suffixes: those of ``suffixes`` that films have, too: a file without sound is passed over in a folder.
     """
 
     name: str
@@ -44,6 +45,7 @@ class AudioFormat:
     page_suffixes: tuple[str, ...] = ()
     exact_positions: bool = False
     length: LengthSource | None = None
+    video_suffixes: tuple[str, ...] = ()
 
 
 # Playlists, network streams and picture formats are left out on purpose: FFmpeg would follow addresses in a text file
@@ -79,7 +81,8 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat(
         "Ogg (Vorbis, Opus, FLAC, Speex)",
         demuxers=("ogg",),
-        suffixes=(".ogg", ".oga", ".opus", ".spx"),
+        suffixes=(".ogg", ".oga", ".opus", ".spx", ".ogv"),
+        video_suffixes=(".ogv",),
         dataset_suffixes=(".ogg", ".opus"),
         page_suffixes=(".ogg", ".oga", ".opus"),
         exact_positions=True,
@@ -88,9 +91,10 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat(
         "M4A",
         demuxers=("mov",),
-        suffixes=(".m4a", ".m4b", ".mp4a"),
+        suffixes=(".m4a", ".m4b", ".m4r", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
+        video_suffixes=(".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         dataset_suffixes=(".m4a",),
-        page_suffixes=(".m4a", ".m4b", ".mp4a"),
+        page_suffixes=(".m4a", ".m4b", ".m4r", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         exact_positions=True,
         length="header",
     ),
@@ -102,13 +106,20 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="header",
     ),
-    AudioFormat("WMA", demuxers=("asf",), suffixes=(".wma",), page_suffixes=(".wma",), length="header"),
+    AudioFormat(
+        "WMA",
+        demuxers=("asf",),
+        suffixes=(".wma",),
+        page_suffixes=(".wma",),
+        length="header",
+    ),
     AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), page_suffixes=(".aac",), length="adts"),
     AudioFormat(
         "Matroska",
         demuxers=("matroska",),
-        suffixes=(".mka",),
-        page_suffixes=(".mka", ".weba", ".webm"),
+        suffixes=(".mka", ".weba", ".webm", ".mkv"),
+        video_suffixes=(".webm", ".mkv"),
+        page_suffixes=(".mka", ".weba", ".webm", ".mkv"),
         length="header",
     ),
     AudioFormat("Monkey's Audio", demuxers=("ape",), suffixes=(".ape",), page_suffixes=(".ape",), length="header"),
@@ -125,8 +136,8 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), page_suffixes=(".caf",)),
     AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",)),
     AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",)),
-    # Decoded where a file is named; a search through folders leaves them, or would find films.
-    AudioFormat("AVI", demuxers=("avi",)),
+    AudioFormat("AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",)),
+    # Decoded where a file is named. A search through folders leaves them: .mpg and .vob are films, .ts is also source code.
     AudioFormat("MPEG", demuxers=("mpeg", "mpegts")),
     AudioFormat("LATM", demuxers=("loas",)),
     AudioFormat("OpenMG", demuxers=("oma",)),
@@ -155,6 +166,15 @@ def has_audio_suffix(path: str | PurePath) -> bool:
     """
     suffix = (path if isinstance(path, PurePath) else PurePath(path)).suffix.lower()
     return any(suffix in one.suffixes for one in FORMATS)
+
+
+def has_video_suffix(path: PurePath) -> bool:
+    """Does a file's name end like that of a film, which may have no sound?
+
+    >>> has_video_suffix(PurePath("Clip.MP4")), has_video_suffix(PurePath("song.mp3"))
+    (True, False)
+    """
+    return any(path.suffix.lower() in one.video_suffixes for one in FORMATS)
 
 
 def dataset_suffixes() -> tuple[str, ...]:
