@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.frames import file_url, joined_frames
+from earmark.audio.chunks import PatchedFile, header_patches
+from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
 from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
-from earmark.core.audio_formats import format_whitelist
+from earmark.audio.ogg_links import find_links, linked_frames
+from earmark.audio.protection import is_protected
 from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
@@ -26,6 +28,8 @@ _MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would ta
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
 _DAMAGED_SHARE = 0.01
+MAX_PEAK = 8.0
+"""Samples beyond this are not in -1..1. Loud music is clipped at 1, or goes up to 2 or 3 in lossy formats."""
 
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
@@ -97,7 +101,11 @@ class _NamedBytes(io.BytesIO):
 
     def __init__(self, source: AudioBytes) -> None:
         super().__init__(source.content)
-        self.name = f"audio{Path(source.name or '').suffix}"
+        self.name = _ffmpeg_name(source.path)
+
+
+def _ffmpeg_name(path: Path | None) -> str:
+    return f"audio{'' if path is None else path.suffix}"
 
 
 class AudioStream:
@@ -148,24 +156,35 @@ class AudioStream:
         """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors."""
         if isinstance(self.source, AudioBytes):
             _check_size(len(self.source.content), self.path)
-            file: str | BinaryIO = _NamedBytes(self.source)
+            file: str | io.IOBase = _NamedBytes(self.source)
         else:
             _check_file(self.source)
             file = file_url(self.source)
-        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": format_whitelist()})
+        with self.open_bytes() as content:  # the system says whether it may be read: FFmpeg's errors may mean other things
+            patches = header_patches(content)
+        if patches:
+            file = PatchedFile(self.open_bytes(), patches, name=_ffmpeg_name(self.path))
+        return av.open(file, "r", metadata_errors="ignore", options=dict(demuxer_options()))
 
     def open_bytes(self) -> BinaryIO:
         """The file's own bytes, for checks that FFmpeg does not make."""
         return io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.source.open("rb")
 
     def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
-        if not container.streams.audio:
-            raise AudioError(f"holds no audio ({container.format.name})", self.path)
+        source, names = best_stream(container), container.format.name
+        if source is None:
+            raise AudioError(f"holds no audio ({names})", self.path)
+        if is_protected(self.open_bytes, names, source.index):
+            raise AudioError("protected (DRM): it is encrypted, and only its seller's programs can play it", self.path)
         path = None if isinstance(self.source, AudioBytes) else self.source
         log = PacketLog()
         resampler: soxr.ResampleStream | None = None
         rate_hz: int | None = None
-        for frame in joined_frames(container, path, log, self.open_container):
+        frames = joined_frames(container, path, log, self.open_container)
+        links = find_links(self.open_bytes) if names == "ogg" else []
+        if any(link.formats != links[0].formats for link in links):
+            frames = linked_frames(links, self.open_bytes, log)
+        for frame in frames:
             if frame.sample_rate != rate_hz:  # the first frame, or a chained stream that continues at another rate
                 if resampler is not None:
                     yield resampler.resample_chunk(_NO_SAMPLES, last=True)
@@ -180,7 +199,7 @@ class AudioStream:
             yield mono if resampler is None else resampler.resample_chunk(mono)
         if resampler is not None:
             yield resampler.resample_chunk(_NO_SAMPLES, last=True)
-        self._check_complete(container, container.streams.audio[0], log)
+        self._check_complete(container, source, log)
 
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
@@ -208,7 +227,8 @@ class AudioStream:
         if self.duration_seconds == 0:
             if log.n_damaged:
                 raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
-            raise AudioError("holds no audio samples", self.path)
+            raise AudioError(log.notes[0] if log.notes else "holds no audio samples", self.path)
+        self.warnings += log.notes
         declared = None
         if source.duration and source.time_base:
             declared = float(source.duration * source.time_base)
@@ -245,9 +265,10 @@ def cause(error: Exception) -> str:
     """A message for an error of FFmpeg or the system, without the path."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) and not isinstance(error, av.FFmpegError):
         return "no permission to read it"
-    if isinstance(error, av.InvalidDataError | av.ArgumentError | ValueError):
+    # FFmpeg also returns -1, the system's number for "not permitted", where it finds no format of any stream.
+    if isinstance(error, av.InvalidDataError | av.ArgumentError | av.PermissionError | ValueError):
         return "not audio, or in no format that can be decoded, or cut off before its index"
     text = getattr(error, "strerror", None) or str(error)
     return f"cannot be read ({text})"

@@ -16,7 +16,10 @@ import numpy as np
 import soxr
 
 from earmark.audio.decoder import SILENCE_PEAK, AudioSource, AudioStream, Samples
+from earmark.audio.frames import best_stream
 from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog, declares_length, may_be_cut_off, missing_audio
+from earmark.audio.ogg_links import is_chained
+from earmark.audio.protection import is_protected
 from earmark.core.audio_formats import find_format
 from earmark.core.errors import AudioError
 
@@ -84,10 +87,14 @@ class _Seeker:
 
     def __init__(self, stream: AudioStream, container: av.container.InputContainer) -> None:
         self.stream, self.container = stream, container
-        if not container.streams.audio:
+        source, names = best_stream(container), container.format.name
+        if source is None:
             raise CannotSeekError("it holds no audio")
-        self.source = container.streams.audio[0]
-        names = container.format.name
+        if is_protected(stream.open_bytes, names, source.index):
+            raise CannotSeekError("it is protected (DRM)")
+        if names == "ogg" and is_chained(stream.open_bytes):
+            raise CannotSeekError("it is several streams, one after the other")
+        self.source = source
         form = find_format(names)
         if form is None or not form.exact_positions:
             raise CannotSeekError(f"positions in this format ({names}) are not exact")
@@ -217,7 +224,9 @@ class _Seeker:
 
 def _frames_of(container: av.container.InputContainer, log: PacketLog) -> Iterator[av.AudioFrame]:
     """Frames from the container's current position."""
-    for packet in container.demux(container.streams.audio[0]):
+    source = best_stream(container)
+    assert source is not None
+    for packet in container.demux(source):
         frames = packet.decode()  # a damaged packet raises: the full read reports it
         log.add(packet, ok=True)
         yield from frames

@@ -1,0 +1,134 @@
+"""Chained Ogg files: several streams one after the other, as recordings of radio stations and joined files have them.
+
+FFmpeg reads through links of one format. Where a link has another codec, rate or number of channels, its demuxer stops
+with an error, or the decoder misreads the link, so each link is then read as a file of its own (RFC 3533, section 4).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import av
+
+from earmark.audio.chunks import Opener, PatchedFile
+from earmark.audio.frames import best_stream, demuxer_options, joined_frames
+from earmark.audio.integrity import PacketLog
+
+_READ_BYTES = 1_048_576
+_MOST_PAGE_BYTES = 65_307
+_FIRST_PAGE = (b"OggS\0\2", b"OggS\0\6")  # version 0; the first page of a stream, which may be its last one, too
+_FORMAT_FIELDS = {
+    b"\x01vorbis": ((11, 16),),  # channels, rate
+    b"OpusHead": ((9, 10), (16, 64)),  # channels; gain, mapping
+    b"\x7fFLAC": ((27, 30),),  # rate, channels, upper bits of the sample width
+    b"Speex   ": ((36, 40), (48, 52)),  # rate, channels
+}
+"""Bytes of a stream's first packet that have to be equal for a decoder to go on."""
+
+
+@dataclass
+class Link:
+    """One link of a chain.
+
+    Attributes:
+        start: position of its first page, in bytes.
+        end: position after its last page.
+        formats: codec, rate and channels of its streams, as bytes that can be compared.
+    """
+
+    start: int
+    end: int
+    formats: list[bytes] = field(default_factory=list)
+
+
+def find_links(opener: Opener) -> list[Link]:
+    """The links of an Ogg file. All of it is read, nothing is decoded."""
+    links: list[Link] = []
+    group_end = -1  # where the next page would begin, after the first pages of a link's streams
+    with opener() as file:
+        for at in _first_pages(file):
+            file.seek(at)
+            page = file.read(27 + 255 + 256)
+            n_segments = page[26] if len(page) > 26 else 0
+            if at != group_end:
+                links.append(Link(at, at))
+            links[-1].formats.append(_format(page[27 + n_segments :]))
+            group_end = at + 27 + n_segments + sum(page[27 : 27 + n_segments])
+        n_bytes = file.seek(0, os.SEEK_END)
+    for link, after in zip(links, [*[link.start for link in links[1:]], n_bytes], strict=True):
+        link.end = after
+    return links
+
+
+def is_chained(opener: Opener) -> bool:
+    """Is the last page of an Ogg file of another stream than those that begin it? Only both ends are read."""
+    with opener() as file:
+        head = file.read(_MOST_PAGE_BYTES)
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_PAGE_BYTES - 27))
+        tail = file.read()
+    serials, at = set(), 0
+    while head[at : at + 6] in _FIRST_PAGE and len(head) > at + 26:
+        serials.add(head[at + 14 : at + 18])
+        at += 27 + head[at + 26] + sum(head[at + 27 : at + 27 + head[at + 26]])
+    last = tail.rfind(b"OggS\0")
+    return bool(serials) and 0 <= last < len(tail) - 18 and tail[last + 14 : last + 18] not in serials
+
+
+def linked_frames(links: list[Link], opener: Opener, log: PacketLog) -> Iterator[av.AudioFrame]:
+    """Frames of all links, as of :func:`earmark.audio.frames.joined_frames`. A link that cannot be read gets a note.
+
+    Args:
+        links: of :func:`find_links`.
+        opener: the file.
+        log: filled with the packets and the notes.
+
+    Raises (while iterating):
+        OSError: the file cannot be read.
+    """
+    for number, link in enumerate(links, 1):
+        name = f"part {number} of {len(links)}"
+
+        def reopen(link: Link = link) -> av.container.InputContainer:
+            part = PatchedFile(opener(), start=link.start, end=link.end, name="audio.ogg")
+            return av.open(part, "r", format="ogg", metadata_errors="ignore", options=dict(demuxer_options()))
+
+        try:
+            with reopen() as container:
+                if best_stream(container) is None:
+                    log.notes.append(f"chained: {name} holds no audio")
+                    continue
+                yield from joined_frames(container, None, log, reopen)
+        except av.FFmpegError as error:
+            log.notes.append(f"chained: {name} cannot be read to its end ({error.strerror or error})")
+
+
+def _first_pages(file: BinaryIO) -> Iterator[int]:
+    """Positions of pages that begin a stream, in order."""
+    keep = len(_FIRST_PAGE[0]) - 1
+    start, kept = 0, b""
+    while True:
+        file.seek(start)
+        block = file.read(_READ_BYTES)
+        if not block:
+            return
+        content, base = kept + block, start - len(kept)
+        found = [at for mark in _FIRST_PAGE for at in _positions(content, mark)]
+        yield from (base + at for at in sorted(found))
+        start, kept = start + len(block), content[-keep:]
+
+
+def _positions(content: bytes, mark: bytes) -> Iterator[int]:
+    at = content.find(mark)
+    while at >= 0:
+        yield at
+        at = content.find(mark, at + 1)
+
+
+def _format(packet: bytes) -> bytes:
+    for magic, fields in _FORMAT_FIELDS.items():
+        if packet.startswith(magic):
+            return magic + b"".join(packet[start:end] for start, end in fields)
+    return packet[:8]
