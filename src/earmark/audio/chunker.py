@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioSource, AudioStream, Samples
+from earmark.audio.decoder import (
+    MAX_PEAK,
+    SILENCE_PEAK,
+    SILENT,
+    AudioBytes,
+    AudioSource,
+    AudioStream,
+    Samples,
+    scale_error,
+)
 from earmark.audio.seeking import Segments, read_segments
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError
@@ -54,7 +63,7 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int) -> Samples:
         to_hz: the rate wanted.
 
     Raises:
-        AudioError: integers, wrong shape, no samples, NaN or infinite samples, a rate below 1.
+        AudioError: integers, samples beyond 8, wrong shape, no samples, NaN or infinite samples, a rate below 1.
     """
     array = np.asarray(samples)
     if not np.issubdtype(array.dtype, np.floating):
@@ -71,6 +80,9 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int) -> Samples:
     if not np.isfinite(mono).all():
         at = int(np.argmin(np.isfinite(mono))) / from_hz
         raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s")
+    peak = float(max(array.max(), -array.min()))
+    if peak > MAX_PEAK:
+        raise AudioError(scale_error(peak))
     if from_hz == to_hz:
         return mono
     out: Samples = soxr.resample(mono, from_hz, to_hz, quality="HQ")

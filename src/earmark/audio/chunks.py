@@ -127,7 +127,7 @@ def header_patches(file: BinaryIO) -> list[tuple[int, bytes]]:
         form = file.read(40)
         tag, bits, valid_bits = (int.from_bytes(form[at : at + 2], header.order) for at in (0, 14, 18))
         is_integer = tag == _EXTENSIBLE and form[24:40] == _PCM_SUBFORMAT
-        if is_integer and bits in (16, 24, 32) and 0 < valid_bits and (valid_bits + 7) // 8 < bits // 8:
+        if is_integer and bits in (16, 24, 32) and valid_bits > 0 and (valid_bits + 7) // 8 < bits // 8:
             patches.append((header.format_at + 18, bits.to_bytes(2, header.order)))
     return patches
 

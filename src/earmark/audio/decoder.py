@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import av
 import numpy as np
@@ -27,9 +27,9 @@ Samples = npt.NDArray[np.float32]
 _MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would take gigabytes once resampled
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
-_DAMAGED_SHARE = 0.01
 MAX_PEAK = 8.0
 """Samples beyond this are not in -1..1. Loud music is clipped at 1, or goes up to 2 or 3 in lossy formats."""
+_CLIPPED_SHARE = 0.1
 
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
@@ -124,7 +124,8 @@ class AudioStream:
         warnings: what a user should know though it is no error, one line each; complete at the end.
 
     Raises (while iterating):
-        AudioError: missing, empty, no permission, not audio, no samples, NaN or infinite samples.
+        AudioError: missing, empty, no permission, not audio, no samples, NaN or infinite samples; at the end, samples
+            beyond 8.
         TruncatedAudioError: at the very end, after all that could be decoded was given out, where the
             file promises more than that.
     """
@@ -136,6 +137,9 @@ class AudioStream:
         self.duration_seconds = 0.0
         self.peak = 0.0
         self.warnings: list[str] = []
+        self._is_lossy = False
+        self._beyond_peak = 0.0
+        self._beyond_seconds = 0.0
 
     def __iter__(self) -> Iterator[Samples]:
         try:
@@ -160,7 +164,9 @@ class AudioStream:
         else:
             _check_file(self.source)
             file = file_url(self.source)
-        with self.open_bytes() as content:  # the system says whether it may be read: FFmpeg's errors may mean other things
+        with (
+            self.open_bytes() as content
+        ):  # the system says whether it may be read: FFmpeg's errors may mean other things
             patches = header_patches(content)
         if patches:
             file = PatchedFile(self.open_bytes(), patches, name=_ffmpeg_name(self.path))
@@ -176,6 +182,10 @@ class AudioStream:
             raise AudioError(f"holds no audio ({names})", self.path)
         if is_protected(self.open_bytes, names, source.index):
             raise AudioError("protected (DRM): it is encrypted, and only its seller's programs can play it", self.path)
+        codec: av.AudioCodecContext | None = source.codec_context  # PyAV's types omit the None
+        if codec is None:
+            raise AudioError(f"cannot be read (no decoder for its codec, {names})", self.path)
+        self._is_lossy = not codec.codec.lossless
         path = None if isinstance(self.source, AudioBytes) else self.source
         log = PacketLog()
         resampler: soxr.ResampleStream | None = None
@@ -203,11 +213,13 @@ class AudioStream:
 
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
-        array = frame.to_ndarray()
+        array: npt.NDArray[Any] = frame.to_ndarray()
         n_channels = frame.layout.nb_channels
         scale = _INTEGER_SCALE.get(array.dtype, 1.0)
         if array.dtype == np.uint8:  # the one unsigned format: silence is 128
             array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
+        elif array.dtype.kind == "f" and not self._is_lossy:
+            self._note_scale(array, frame.sample_rate * n_channels)
         array = array.astype(np.float32, copy=False)
         shares = np.full(n_channels, scale / n_channels, np.float32)
         # A product with the shares is several times faster than scaling and a mean over the channels.
@@ -218,16 +230,37 @@ class AudioStream:
                 first = int(np.argmin(np.isfinite(mono)))
                 at = self.duration_seconds + first / frame.sample_rate
                 raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s", self.path)
+            if self._is_lossy and peak > MAX_PEAK:
+                self._note_scale(mono, frame.sample_rate)
+                mono, peak = np.clip(mono, -1, 1), 1.0
             self.peak = max(self.peak, peak)
         self.duration_seconds += mono.size / frame.sample_rate
         return mono
+
+    def _note_scale(self, array: npt.NDArray[Any], samples_per_second: int) -> None:
+        """Count samples beyond MAX_PEAK."""
+        peak = float(max(array.max(), -array.min())) if array.size else 0.0
+        if MAX_PEAK < peak < np.inf:  # NaN and infinite samples are reported with their position
+            self._beyond_peak = max(self._beyond_peak, peak)
+            self._beyond_seconds += np.count_nonzero(np.abs(array) > MAX_PEAK) / samples_per_second
+
+    def check_scale(self) -> None:
+        """Raise AudioError where samples so far are beyond :data:`MAX_PEAK`.
+
+        Decoders of lossy formats give some where a file is damaged: these were clipped, and give a warning.
+        """
+        if self._beyond_seconds > (_CLIPPED_SHARE * self.duration_seconds if self._is_lossy else 0):
+            raise AudioError(scale_error(self._beyond_peak), self.path)
+        if self._beyond_peak:
+            self.warnings.append(f"damaged: samples up to {self._beyond_peak:.7g} clipped to -1..1")
 
     def _check_complete(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
         """At the end of the file: is it complete?"""
         if self.duration_seconds == 0:
             if log.n_damaged:
                 raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
-            raise AudioError(log.notes[0] if log.notes else "holds no audio samples", self.path)
+            raise AudioError(log.notes[-1] if log.notes else "holds no audio samples", self.path)
+        self.check_scale()
         self.warnings += log.notes
         declared = None
         if source.duration and source.time_base:
@@ -237,7 +270,7 @@ class AudioStream:
         reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
         if reason:
             raise TruncatedAudioError(reason, self.path)
-        if log.n_damaged > max(2, _DAMAGED_SHARE * log.n_packets):
+        if log.too_damaged:
             raise TruncatedAudioError(
                 f"damaged: {log.n_damaged} of {log.n_packets} packets cannot be decoded", self.path
             )
@@ -259,6 +292,13 @@ def _check_file(path: Path) -> None:
 def _check_size(n_bytes: int, path: Path | None) -> None:
     if n_bytes == 0:
         raise AudioError("the file is empty (0 bytes)", path)
+
+
+def scale_error(peak: float) -> str:
+    """A message for samples beyond :data:`MAX_PEAK`: the peak and the cure."""
+    scale = next((2**bits for bits in (15, 23, 31) if peak <= 2**bits), None)
+    divisor = "their full scale" if scale is None else f"{scale}, the full scale of integers of that size"
+    return f"samples up to {peak:.7g}: must be floating point in -1..1; divide by {divisor}"
 
 
 def cause(error: Exception) -> str:

@@ -66,7 +66,8 @@ def joined_frames(
                 return
             log.forget()
             with reopen() as again:
-                yield from _by_packet(again, again.streams[source.index], log, n_given)
+                same = next(stream for stream in again.streams.audio if stream.index == source.index)
+                yield from _by_packet(again, same, log, n_given)
             return
     yield from _by_packet(container, source, log, n_given)
 
@@ -89,7 +90,7 @@ def demuxer_options() -> Mapping[str, str]:
 
     FFmpeg decodes the beginning of every stream to learn its format; the pixels of a cover would take their memory.
     """
-    decoders = set()
+    decoders = set[str]()
     for name in av.codecs_available:
         try:
             codec = av.Codec(name, "r")
@@ -123,7 +124,8 @@ def _read_whole(container: av.container.InputContainer, path: Path, log: PacketL
     for packet in _packets(container, source):
         log.add(packet, ok=True)
         ticks += packet.duration or 0
-    return seconds > ticks * base * (1 - log.n_damaged / max(1, log.n_packets)) - TOLERANCE_SECONDS
+    log.damaged_seconds = float(ticks * base * log.n_damaged / max(1, log.n_packets))
+    return seconds > ticks * base - log.damaged_seconds - TOLERANCE_SECONDS
 
 
 def _packets(container: av.container.InputContainer, source: av.AudioStream) -> Iterator[Any]:

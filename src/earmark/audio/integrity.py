@@ -15,6 +15,9 @@ import av
 from earmark.audio.chunks import TOLERANCE_SECONDS, Opener, shortfall
 from earmark.core.audio_formats import LengthSource, find_format
 
+_DAMAGED_PACKETS = 2
+_DAMAGED_SHARE = 0.01
+
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
 
@@ -38,6 +41,7 @@ class PacketLog:
         """Start again."""
         self.n_packets = 0
         self.n_damaged = 0
+        self.damaged_seconds = 0.0
         self.first_byte: int | None = None
         self.last_is_damaged = False
         self._last: Any = None
@@ -55,11 +59,18 @@ class PacketLog:
         if not packet.size:
             return
         self.n_packets += 1
-        self.n_damaged += not ok
+        if not ok:
+            self.n_damaged += 1
+            self.damaged_seconds += float((packet.duration or 0) * (packet.time_base or 0))
         if self.first_byte is None:
             self.first_byte = packet.pos
         self.last_is_damaged = not ok
         self._last, self._offset = packet, offset
+
+    @property
+    def too_damaged(self) -> bool:
+        """Are more packets damaged than can be passed over with a note?"""
+        return self.n_damaged > max(_DAMAGED_PACKETS, _DAMAGED_SHARE * self.n_packets)
 
     def last_packet(self) -> tuple[int, bytes] | None:
         """Position in the file (bytes) and content of the last packet, where known."""
@@ -123,7 +134,8 @@ def missing_audio(
         declared_seconds = _mp3_header_seconds(opener, log) or declared_seconds
         if _mp3_ends_inside_a_frame(opener, log):
             return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
-    if exact and declared_seconds and decoded_seconds < declared_seconds - TOLERANCE_SECONDS:
+    skipped_seconds = 0 if log.too_damaged else log.damaged_seconds
+    if exact and declared_seconds and decoded_seconds + skipped_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
     if source == "size":
         return shortfall(opener, decoded_seconds)

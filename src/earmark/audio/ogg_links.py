@@ -18,7 +18,6 @@ from earmark.audio.frames import best_stream, demuxer_options, joined_frames
 from earmark.audio.integrity import PacketLog
 
 _READ_BYTES = 1_048_576
-_MOST_PAGE_BYTES = 65_307
 _FIRST_PAGE = (b"OggS\0\2", b"OggS\0\6")  # version 0; the first page of a stream, which may be its last one, too
 _FORMAT_FIELDS = {
     b"\x01vorbis": ((11, 16),),  # channels, rate
@@ -63,20 +62,6 @@ def find_links(opener: Opener) -> list[Link]:
     return links
 
 
-def is_chained(opener: Opener) -> bool:
-    """Is the last page of an Ogg file of another stream than those that begin it? Only both ends are read."""
-    with opener() as file:
-        head = file.read(_MOST_PAGE_BYTES)
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_PAGE_BYTES - 27))
-        tail = file.read()
-    serials, at = set(), 0
-    while head[at : at + 6] in _FIRST_PAGE and len(head) > at + 26:
-        serials.add(head[at + 14 : at + 18])
-        at += 27 + head[at + 26] + sum(head[at + 27 : at + 27 + head[at + 26]])
-    last = tail.rfind(b"OggS\0")
-    return bool(serials) and 0 <= last < len(tail) - 18 and tail[last + 14 : last + 18] not in serials
-
-
 def linked_frames(links: list[Link], opener: Opener, log: PacketLog) -> Iterator[av.AudioFrame]:
     """Frames of all links, as of :func:`earmark.audio.frames.joined_frames`. A link that cannot be read gets a note.
 
@@ -88,6 +73,7 @@ def linked_frames(links: list[Link], opener: Opener, log: PacketLog) -> Iterator
     Raises (while iterating):
         OSError: the file cannot be read.
     """
+    log.notes.append(f"chained: {len(links)} streams of different formats, one after the other")
     for number, link in enumerate(links, 1):
         name = f"part {number} of {len(links)}"
 

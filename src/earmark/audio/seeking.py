@@ -15,10 +15,11 @@ import av
 import numpy as np
 import soxr
 
+from earmark.audio.chunks import TOLERANCE_SECONDS
 from earmark.audio.decoder import SILENCE_PEAK, AudioSource, AudioStream, Samples
 from earmark.audio.frames import best_stream
-from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog, declares_length, may_be_cut_off, missing_audio
-from earmark.audio.ogg_links import is_chained
+from earmark.audio.integrity import PacketLog, declares_length, may_be_cut_off, missing_audio
+from earmark.audio.ogg_links import find_links
 from earmark.audio.protection import is_protected
 from earmark.core.audio_formats import find_format
 from earmark.core.errors import AudioError
@@ -92,8 +93,8 @@ class _Seeker:
             raise CannotSeekError("it holds no audio")
         if is_protected(stream.open_bytes, names, source.index):
             raise CannotSeekError("it is protected (DRM)")
-        if names == "ogg" and is_chained(stream.open_bytes):
-            raise CannotSeekError("it is several streams, one after the other")
+        if names == "ogg" and len(find_links(stream.open_bytes)) > 1:
+            raise CannotSeekError("it is several streams one after the other")
         self.source = source
         form = find_format(names)
         if form is None or not form.exact_positions:
@@ -127,6 +128,7 @@ class _Seeker:
         if not starts:
             return None
         parts = tuple(self._part(start, length, n_native) for start in starts)
+        self.stream.check_scale()
         warnings = [SILENT_IN_WINDOWS] if self.stream.peak < SILENCE_PEAK else []
         if may_be_cut_off(self.stream.open_bytes, self.container.format.name):
             warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
