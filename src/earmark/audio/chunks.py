@@ -68,12 +68,12 @@ class _Header:
     sound: _Field
     whole: _Field | None = None
     format_at: int = 0
-    order: Literal["little", "big"] = "little"
 
     @property
     def sound_bytes(self) -> int | None:
         """Size of the sound; None where it is unknown."""
-        return None if is_unknown(self.sound.value) else self.sound.value - self.sound.extra
+        content = self.sound.value - self.sound.extra
+        return None if is_unknown(self.sound.value) or content <= 0 else content
 
     @property
     def file_bytes(self) -> int | None:
@@ -108,7 +108,7 @@ def shortfall(opener: Opener, decoded_seconds: float) -> str | None:
 def header_patches(file: BinaryIO) -> list[tuple[int, bytes]]:
     """Bytes to change in a header so that FFmpeg reads the file right, as positions and bytes; mostly none.
 
-    - Unknown sizes in RF64, Wave64 and AIFF, at which FFmpeg finds no sound: set to what the file has.
+    - Unknown sizes in RF64, Wave64, AIFF and AU, at which FFmpeg finds no sound: set to what the file has.
     - Integers in wider containers (``wValidBitsPerSample``, e.g. 24 bits in 32): they fill the container from its top, so
       they are read as integers of the container's width. FFmpeg would take the valid bits for the width.
     """
@@ -116,19 +116,21 @@ def header_patches(file: BinaryIO) -> list[tuple[int, bytes]]:
     if header is None:
         return []
     patches = []
-    if header.kind in (b"RF64", b"BW64", b"riff", b"FORM"):
+    if header.kind in (b"RF64", b"BW64", b"riff", b"FORM") or (header.kind == b".snd" and header.sound.value == 0):
         n_bytes = file.seek(0, os.SEEK_END)
         if header.sound_bytes is None:
             patches.append(header.sound.patched(n_bytes - header.start))
+            if header.kind == b"FORM" and header.format_at:
+                patches.append((header.format_at + 2, bytes(4)))  # the number of frames
         if header.whole is not None and is_unknown(header.whole.value):
             patches.append(header.whole.patched(n_bytes))
-    if header.format_at:
+    if header.format_at and header.kind != b"FORM":
         file.seek(header.format_at)
         form = file.read(40)
-        tag, bits, valid_bits = (int.from_bytes(form[at : at + 2], header.order) for at in (0, 14, 18))
+        tag, bits, valid_bits = (int.from_bytes(form[at : at + 2], "little") for at in (0, 14, 18))
         is_integer = tag == _EXTENSIBLE and form[24:40] == _PCM_SUBFORMAT
         if is_integer and bits in (16, 24, 32) and valid_bits > 0 and (valid_bits + 7) // 8 < bits // 8:
-            patches.append((header.format_at + 18, bits.to_bytes(2, header.order)))
+            patches.append((header.format_at + 18, bits.to_bytes(2, "little")))
     return patches
 
 
@@ -138,15 +140,18 @@ def _read_header(file: BinaryIO) -> _Header | None:
     head = file.read(40)
     if head[:4] == b".snd" and len(head) >= 24:
         return _Header(b".snd", int.from_bytes(head[4:8]), _Field(8, 4, "big", int.from_bytes(head[8:12])))
-    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return _wave(file, head)
     if head[:16] == _W64_RIFF:
         return _wave64(file, head)
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         whole = _Field(4, 4, "big", int.from_bytes(head[4:8]), -8)
+        format_at = 0
         for name, field, start in _chunks(file, 12, 4, 4, "big", align=2):
-            if name == b"SSND":  # after an offset and a block size, 4 bytes each
-                return _Header(b"FORM", start + 8, _Field(field.at, 4, "big", field.value, 8), whole)
+            if name == b"COMM":
+                format_at = start
+            elif name == b"SSND":  # after an offset and a block size, 4 bytes each
+                return _Header(b"FORM", start + 8, _Field(field.at, 4, "big", field.value, 8), whole, format_at)
     if head[:4] == b"caff":
         for name, field, start in _chunks(file, 8, 4, 8, "big", align=1):
             if name == b"data":  # after a count of edits
@@ -156,21 +161,20 @@ def _read_header(file: BinaryIO) -> _Header | None:
 
 def _wave(file: BinaryIO, head: bytes) -> _Header | None:
     kind = head[:4]
-    order: Literal["little", "big"] = "big" if kind == b"RIFX" else "little"
-    whole = _Field(4, 4, order, int.from_bytes(head[4:8], order), -8)
+    whole = _Field(4, 4, "little", int.from_bytes(head[4:8], "little"), -8)
     long_sound: _Field | None = None
     format_at = 0
-    for name, field, start in _chunks(file, 12, 4, 4, order, align=2):
+    for name, field, start in _chunks(file, 12, 4, 4, "little", align=2):
         if name == b"ds64" and kind in (b"RF64", b"BW64"):
             file.seek(start)
             sizes = file.read(16)
-            whole = _Field(start, 8, order, int.from_bytes(sizes[:8], order), -8)
-            long_sound = _Field(start + 8, 8, order, int.from_bytes(sizes[8:], order))
+            whole = _Field(start, 8, "little", int.from_bytes(sizes[:8], "little"), -8)
+            long_sound = _Field(start + 8, 8, "little", int.from_bytes(sizes[8:], "little"))
         elif name == b"fmt ":
             format_at = start
         elif name == b"data":
             sound = long_sound if long_sound is not None and field.value == 0xFFFF_FFFF else field
-            return _Header(kind, start, sound, whole, format_at, order)
+            return _Header(kind, start, sound, whole, format_at)
     return None
 
 

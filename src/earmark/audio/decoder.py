@@ -152,6 +152,9 @@ class AudioStream:
             try:
                 yield from self._blocks(container)
             except (av.FFmpegError, OSError) as error:
+                if self.duration_seconds and isinstance(error, av.InvalidDataError | av.PatchWelcomeError):
+                    reason = f"damaged: cannot be read beyond {self.duration_seconds:.1f} s"
+                    raise TruncatedAudioError(reason, self.path) from error
                 raise AudioError(cause(error), self.path) from error
         if self.peak < SILENCE_PEAK:
             self.warnings.append(SILENT)

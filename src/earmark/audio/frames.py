@@ -176,25 +176,30 @@ def _by_packet(
 ) -> Iterator[av.AudioFrame]:
     """All frames but the first ``n_given`` samples."""
     fifo, form = av.AudioFifo(), None
-    for packet in _packets(container, source):
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:  # of the decoder: reading raises outside
-            log.add(packet, ok=False)
-            continue
-        log.add(packet, ok=True)
-        for frame in frames:
-            new_form = (frame.sample_rate, frame.layout.name, frame.format.name)
-            if new_form != form:  # the first frame, or a chained stream that continues in another format
-                if (rest := fifo.read(0, partial=True)) is not None:
-                    yield rest
-                fifo, form = av.AudioFifo(), new_form
-            frame.pts = None  # gaps in time stamps are no gaps in the sound
-            fifo.write(frame)
-            if n_given:
-                again = fifo.read(min(n_given, fifo.samples))
-                n_given -= 0 if again is None else again.samples
-        if fifo.samples >= JOINED_SAMPLES and (joined := fifo.read(0, partial=True)) is not None:
-            yield joined
+    try:
+        for packet in _packets(container, source):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                log.add(packet, ok=False)
+                continue
+            log.add(packet, ok=True)
+            for frame in frames:
+                new_form = (frame.sample_rate, frame.layout.name, frame.format.name)
+                if new_form != form:  # the first frame, or a chained stream that continues in another format
+                    if (rest := fifo.read(0, partial=True)) is not None:
+                        yield rest
+                    fifo, form = av.AudioFifo(), new_form
+                frame.pts = None  # gaps in time stamps are no gaps in the sound
+                fifo.write(frame)
+                if n_given:
+                    again = fifo.read(min(n_given, fifo.samples))
+                    n_given -= 0 if again is None else again.samples
+            if fifo.samples >= JOINED_SAMPLES and (joined := fifo.read(0, partial=True)) is not None:
+                yield joined
+    except av.FFmpegError:  # the file cannot be read on
+        if (rest := fifo.read(0, partial=True)) is not None:
+            yield rest
+        raise
     if (rest := fifo.read(0, partial=True)) is not None:
         yield rest

@@ -87,8 +87,8 @@ def linked_frames(links: list[Link], opener: Opener, log: PacketLog) -> Iterator
                     log.notes.append(f"chained: {name} holds no audio")
                     continue
                 yield from joined_frames(container, None, log, reopen)
-        except av.FFmpegError as error:
-            log.notes.append(f"chained: {name} cannot be read to its end ({error.strerror or error})")
+        except av.FFmpegError:
+            log.notes.append(f"chained: {name} cannot be read to its end")
 
 
 def _first_pages(file: BinaryIO) -> Iterator[int]:

@@ -33,10 +33,11 @@ def is_protected(opener: Opener, container: str, stream_index: int) -> bool:
         stream_index: index of the stream in the file.
     """
     names = container.split(",")
-    with opener() as file:
-        if "mov" in names:
+    if "mov" in names:
+        with opener() as file:
             return next(islice(_sample_entries(file), stream_index, None), None) in _PROTECTED_ENTRIES
-        if "asf" in names:
+    if "asf" in names:
+        with opener() as file:
             head = file.read(24)
             if head[:16] != _ASF_HEADER:
                 return False
