@@ -16,10 +16,12 @@ import numpy.typing as npt
 import soxr
 
 from earmark.audio.chunks import PatchedFile, header_patches
+from earmark.audio.conditioning import Mixer
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
 from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
 from earmark.audio.ogg_links import find_links, linked_frames
 from earmark.audio.protection import is_protected
+from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
@@ -111,11 +113,12 @@ def _ffmpeg_name(path: Path | None) -> str:
 class AudioStream:
     """Iterates over a file's audio: blocks of mono float32 samples, shape ``(n,)``, at one rate.
 
-    A frame's channels are averaged. Iterate once.
+    Iterate once.
 
     Args:
         source: the file: path, bytes, binary file object or :class:`AudioBytes`.
         sample_rate_hz: rate of the blocks, whatever the file's own.
+        conditioning: how channels are mixed, see :class:`earmark.audio.conditioning.Mixer`; None for their mean.
 
     Attributes:
         path: the file; the name of one in memory, None without a name.
@@ -130,7 +133,8 @@ class AudioStream:
             file promises more than that.
     """
 
-    def __init__(self, source: AudioSource, sample_rate_hz: int) -> None:
+    def __init__(self, source: AudioSource, sample_rate_hz: int, conditioning: Conditioning | None = None) -> None:
+        self.mixer = Mixer(conditioning)
         self.source = as_source(source)
         self.path = self.source.path if isinstance(self.source, AudioBytes) else self.source
         self.sample_rate_hz = sample_rate_hz
@@ -156,8 +160,9 @@ class AudioStream:
                     reason = f"damaged: cannot be read beyond {self.duration_seconds:.1f} s"
                     raise TruncatedAudioError(reason, self.path) from error
                 raise AudioError(cause(error), self.path) from error
-        if self.peak < SILENCE_PEAK:
+        if self.peak < SILENCE_PEAK and self.mixer.conditioning is None:
             self.warnings.append(SILENT)
+        self.warnings += self.mixer.warnings()
 
     def open_container(self) -> av.container.InputContainer:
         """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors."""
@@ -224,9 +229,10 @@ class AudioStream:
         elif array.dtype.kind == "f" and not self._is_lossy:
             self._note_scale(array, frame.sample_rate * n_channels)
         array = array.astype(np.float32, copy=False)
-        shares = np.full(n_channels, scale / n_channels, np.float32)
-        # A product with the shares is several times faster than scaling and a mean over the channels.
-        mono: Samples = shares @ array if frame.format.is_planar else array.reshape(-1, n_channels) @ shares
+        channels = [channel.name for channel in frame.layout.channels] if n_channels > 2 else []
+        mono: Samples = self.mixer.mix(
+            array if frame.format.is_planar else array.reshape(-1, n_channels).T, scale, frame.sample_rate, channels
+        )
         if mono.size:
             peak = float(max(mono.max(), -mono.min()))
             if not np.isfinite(peak):
