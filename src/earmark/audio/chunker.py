@@ -12,17 +12,9 @@ import numpy.typing as npt
 import soxr
 
 from earmark.audio.conditioning import Mixer, trim_silence
-from earmark.audio.decoder import (
-    MAX_PEAK,
-    SILENCE_PEAK,
-    SILENT,
-    AudioBytes,
-    AudioSource,
-    AudioStream,
-    Samples,
-    scale_error,
-)
+from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioSource, AudioStream, Samples
 from earmark.audio.frames import JOINED_SAMPLES
+from earmark.audio.scale import MAX_PEAK, scale_error
 from earmark.audio.seeking import Segments, read_segments
 from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError

@@ -21,6 +21,7 @@ from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_
 from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
 from earmark.audio.ogg_links import find_links, linked_frames
 from earmark.audio.protection import is_protected
+from earmark.audio.scale import MAX_PEAK, ScaleMeter
 from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
 
@@ -29,9 +30,6 @@ Samples = npt.NDArray[np.float32]
 _MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would take gigabytes once resampled
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
-MAX_PEAK = 8.0
-"""Samples beyond this are not in -1..1. Loud music is clipped at 1, or goes up to 2 or 3 in lossy formats."""
-_CLIPPED_SHARE = 0.1
 
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
@@ -141,9 +139,7 @@ class AudioStream:
         self.duration_seconds = 0.0
         self.peak = 0.0
         self.warnings: list[str] = []
-        self._is_lossy = False
-        self._beyond_peak = 0.0
-        self._beyond_seconds = 0.0
+        self._scale = ScaleMeter()
 
     def __iter__(self) -> Iterator[Samples]:
         try:
@@ -193,7 +189,7 @@ class AudioStream:
         codec: av.AudioCodecContext | None = source.codec_context  # PyAV's types omit the None
         if codec is None:
             raise AudioError(f"cannot be read (no decoder for its codec, {names})", self.path)
-        self._is_lossy = not codec.codec.lossless
+        self._scale.is_lossy = not codec.codec.lossless
         path = None if isinstance(self.source, AudioBytes) else self.source
         log = PacketLog()
         resampler: soxr.ResampleStream | None = None
@@ -226,8 +222,8 @@ class AudioStream:
         scale = _INTEGER_SCALE.get(array.dtype, 1.0)
         if array.dtype == np.uint8:  # the one unsigned format: silence is 128
             array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
-        elif array.dtype.kind == "f" and not self._is_lossy:
-            self._note_scale(array, frame.sample_rate * n_channels)
+        elif array.dtype.kind == "f" and not self._scale.is_lossy:
+            self._scale.add(array, frame.sample_rate * n_channels)
         array = array.astype(np.float32, copy=False)
         channels = [channel.name for channel in frame.layout.channels] if n_channels > 2 else []
         mono: Samples = self.mixer.mix(
@@ -239,29 +235,19 @@ class AudioStream:
                 first = int(np.argmin(np.isfinite(mono)))
                 at = self.duration_seconds + first / frame.sample_rate
                 raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s", self.path)
-            if self._is_lossy and peak > MAX_PEAK:
-                self._note_scale(mono, frame.sample_rate)
+            if self._scale.is_lossy and peak > MAX_PEAK:
+                self._scale.add(mono, frame.sample_rate)
                 mono, peak = np.clip(mono, -1, 1), 1.0
             self.peak = max(self.peak, peak)
         self.duration_seconds += mono.size / frame.sample_rate
         return mono
 
-    def _note_scale(self, array: npt.NDArray[Any], samples_per_second: int) -> None:
-        """Count samples beyond MAX_PEAK."""
-        peak = float(max(array.max(), -array.min())) if array.size else 0.0
-        if MAX_PEAK < peak < np.inf:  # NaN and infinite samples are reported with their position
-            self._beyond_peak = max(self._beyond_peak, peak)
-            self._beyond_seconds += np.count_nonzero(np.abs(array) > MAX_PEAK) / samples_per_second
-
     def check_scale(self) -> None:
-        """Raise AudioError where samples so far are beyond :data:`MAX_PEAK`.
-
-        Decoders of lossy formats give some where a file is damaged: these were clipped, and give a warning.
-        """
-        if self._beyond_seconds > (_CLIPPED_SHARE * self.duration_seconds if self._is_lossy else 0):
-            raise AudioError(scale_error(self._beyond_peak), self.path)
-        if self._beyond_peak:
-            self.warnings.append(f"damaged: samples up to {self._beyond_peak:.7g} clipped to -1..1")
+        """Raise AudioError where samples so far are beyond :data:`earmark.audio.scale.MAX_PEAK`, or warn of damage."""
+        try:
+            self.warnings += self._scale.warnings(self.duration_seconds)
+        except AudioError as error:
+            raise AudioError(error.reason, self.path) from None
 
     def _check_complete(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
         """At the end of the file: is it complete?"""
@@ -301,13 +287,6 @@ def _check_file(path: Path) -> None:
 def _check_size(n_bytes: int, path: Path | None) -> None:
     if n_bytes == 0:
         raise AudioError("the file is empty (0 bytes)", path)
-
-
-def scale_error(peak: float) -> str:
-    """A message for samples beyond :data:`MAX_PEAK`: the peak and the cure."""
-    scale = next((2**bits for bits in (15, 23, 31) if peak <= 2**bits), None)
-    divisor = "their full scale" if scale is None else f"{scale}, the full scale of integers of that size"
-    return f"samples up to {peak:.7g}: must be floating point in -1..1; divide by {divisor}"
 
 
 def cause(error: Exception) -> str:
