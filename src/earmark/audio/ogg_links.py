@@ -18,7 +18,7 @@ from earmark.audio.frames import best_stream, demuxer_options, joined_frames
 from earmark.audio.integrity import PacketLog
 
 _READ_BYTES = 1_048_576
-_FIRST_PAGE = (b"OggS\0\2", b"OggS\0\6")  # version 0; the first page of a stream, which may be its last one, too
+_MOST_HEAD_BYTES = 27 + 255  # of a page: the length of each of its segments
 _FORMAT_FIELDS = {
     b"\x01vorbis": ((11, 16),),  # channels, rate
     b"OpusHead": ((9, 10), (16, 64)),  # channels; gain, mapping
@@ -50,7 +50,7 @@ def find_links(opener: Opener) -> list[Link]:
     with opener() as file:
         for at in _first_pages(file):
             file.seek(at)
-            page = file.read(27 + 255 + 256)
+            page = file.read(_MOST_HEAD_BYTES + 256)
             n_segments = page[26] if len(page) > 26 else 0
             if at != group_end:
                 links.append(Link(at, at))
@@ -92,25 +92,30 @@ def linked_frames(links: list[Link], opener: Opener, log: PacketLog) -> Iterator
 
 
 def _first_pages(file: BinaryIO) -> Iterator[int]:
-    """Positions of pages that begin a stream, in order."""
-    keep = len(_FIRST_PAGE[0]) - 1
-    start, kept = 0, b""
+    """Positions of pages that begin a stream, in order.
+
+    From page to page. Where a page does not follow the last one, which may be cut off, the next is searched for.
+    """
+    block, base, at = b"", 0, 0
+    last = -1  # position of the last page, if it was as long as it says as far as is known
     while True:
-        file.seek(start)
-        block = file.read(_READ_BYTES)
-        if not block:
-            return
-        content, base = kept + block, start - len(kept)
-        found = [at for mark in _FIRST_PAGE for at in _positions(content, mark)]
-        yield from (base + at for at in sorted(found))
-        start, kept = start + len(block), content[-keep:]
-
-
-def _positions(content: bytes, mark: bytes) -> Iterator[int]:
-    at = content.find(mark)
-    while at >= 0:
-        yield at
-        at = content.find(mark, at + 1)
+        if not 0 <= at - base <= len(block) - _MOST_HEAD_BYTES:
+            file.seek(at)
+            block, base = file.read(_READ_BYTES), at
+        here = at - base
+        if block[here : here + 5] != b"OggS\0" or len(block) - here < 27:
+            if last >= 0:
+                at, last = last + 1, -1
+                continue
+            found = block.find(b"OggS\0", here)
+            if found < 0 and len(block) < _READ_BYTES:
+                return
+            at = base + (found if found > here else max(here + 1, len(block) - 4))
+            continue
+        if block[here + 5] & 2:
+            yield at
+        n_segments = block[here + 26]
+        last, at = at, at + 27 + n_segments + sum(block[here + 27 : here + 27 + n_segments])
 
 
 def _format(packet: bytes) -> bytes:
