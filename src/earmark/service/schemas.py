@@ -138,12 +138,12 @@ EXAMPLE_RECORD = {
     "duration_seconds": 27.623,
     "windows": 3,
     "heard_seconds": 27.623,
-    "silent_seconds": 0.0,
+    "silent_seconds": 0.123,
     "model": "earmark-1",
     "abstained": False,
     "tags": [
-        {"tag": "rock", "score": 0.8489, "kind": "classification", "category": "genre"},
-        {"tag": "hard rock", "score": 0.469, "kind": "classification", "category": "genre"},
+        {"tag": "rock", "score": 0.8794, "kind": "classification", "category": "genre"},
+        {"tag": "hard rock", "score": 0.4981, "kind": "classification", "category": "genre"},
     ],
     "warnings": [],
 }
