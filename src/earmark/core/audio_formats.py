@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-LengthSource = Literal["header", "mp3", "riff", "ogg", "adts"]
+LengthSource = Literal["header", "mp3", "size", "ogg", "adts"]
 """How the length of a file is known, and so whether it is complete.
 
 - header: written in the header, and compared with what was decoded.
 - mp3: counted by a Xing, Info or VBRI header, where there is one; the last frame has to be complete.
-- riff: the header gives the size of the file in bytes.
+- size: the header gives the size of the sound or of the file in bytes, or says that it is unknown.
 - ogg: the last page gives the position of the last sample, and is marked as the end.
 - adts: nowhere; the last frame has to be complete.
 """
@@ -67,7 +67,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         dataset_suffixes=(".wav",),
         page_suffixes=(".wav", ".wave"),
         exact_positions=True,
-        length="riff",
+        length="size",
     ),
     AudioFormat(
         "FLAC",
@@ -104,7 +104,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         suffixes=(".aif", ".aiff", ".aifc"),
         page_suffixes=(".aif", ".aiff"),
         exact_positions=True,
-        length="header",
+        length="size",
     ),
     AudioFormat(
         "WMA",
@@ -132,10 +132,10 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), page_suffixes=(".ac3",)),
     AudioFormat("DTS", demuxers=("dts",), suffixes=(".dts",)),
     AudioFormat("AMR", demuxers=("amr",), suffixes=(".amr",), page_suffixes=(".amr",)),
-    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), page_suffixes=(".au",)),
-    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), page_suffixes=(".caf",)),
+    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), page_suffixes=(".au",), length="size"),
+    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), page_suffixes=(".caf",), length="size"),
     AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",)),
-    AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",)),
+    AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",), length="size"),
     AudioFormat("AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",)),
     # Decoded where a file is named. A search through folders leaves them: .mpg and .vob are films, .ts is also source code.
     AudioFormat("MPEG", demuxers=("mpeg", "mpegts")),
