@@ -10,7 +10,7 @@ import av
 import pytest
 
 from earmark.audio.file_discovery import find_audio
-from earmark.audio.integrity import missing_audio
+from earmark.audio.integrity import PacketLog, missing_audio
 from earmark.core import audio_formats
 from earmark.core.audio_formats import FORMATS, AudioFormat, find_format, has_audio_suffix, page_suffixes
 from earmark.library.tagfiles.formats import FormatInfo, TagsError, open_tags
@@ -64,7 +64,7 @@ def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         return open_tags(io.BytesIO(song.read_bytes()), info)
 
     def missing() -> str | None:
-        return missing_audio(io.BytesIO, "toy", None, 10.0, 3.0)  # type: ignore[arg-type]  no packet is looked at
+        return missing_audio(io.BytesIO, "toy", PacketLog(), 10.0, 3.0)
 
     assert not has_audio_suffix(song)
     assert missing() is None
