@@ -91,7 +91,7 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat(
         "M4A",
         demuxers=("mov",),
-        suffixes=(".m4a", ".m4b", ".m4r", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
+        suffixes=(".m4a", ".m4b", ".m4r", ".m4p", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         video_suffixes=(".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         dataset_suffixes=(".m4a",),
         page_suffixes=(".m4a", ".m4b", ".m4r", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
