@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from random import Random
@@ -168,7 +169,7 @@ _OGG_TABLE = _table()
 def repair_ogg_checksums(out: bytearray) -> None:
     """Give every page the checksum of its content (RFC 3533), so that readers look into it and do not skip it."""
     starts = [match.start() for match in _PAGE.finditer(bytes(out))]
-    for start, following in zip(starts, [*starts[1:], len(out)], strict=True):
+    for start, following in itertools.pairwise([*starts, len(out)]):
         if start + 27 > len(out):
             return
         lacing = out[start + 27 : start + 27 + out[start + 26]]

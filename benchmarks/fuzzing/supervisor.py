@@ -84,8 +84,8 @@ def _watch(process, receiving, clock, target: str, seed: int, state: State) -> s
             state.add_time(target, int(clock[0]) - counted, time.monotonic() - since)
             if ended:
                 return None
-            if not ready and reason is None:
-                raise SystemExit(f"{target}: the worker process could not start")
+            if reason is None and (not ready or process.exitcode == 1):  # 1: an exception outside of an input
+                raise SystemExit(f"{target}: the fuzzer itself failed, see above")
             return reason or "crash"
         if reason is None and (reason := _overdue(process.pid, clock, ready, started)):
             os.kill(process.pid, getattr(signal, "SIGABRT", signal.SIGTERM))  # faulthandler writes where it was

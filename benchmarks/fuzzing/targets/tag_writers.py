@@ -14,6 +14,7 @@ from mutagen.id3 import APIC, COMM, ID3, TCON, TIT2, TXXX
 from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
 
 from earmark.core.errors import FileTagsError
+from earmark.library.tagfiles.formats import open_tags, probe_format
 from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.undo import plan_undo, undo_file
 from earmark.library.tagfiles.undo_log import UndoLog, read_log
@@ -71,6 +72,12 @@ def decorated(suffix: str, content: bytes, version: int) -> bytes:
     return file.getvalue()
 
 
+def own_values(path: Path) -> dict[str, tuple[str, ...]]:
+    """The values that earmark reads itself; FFmpeg may read more, once a damaged tag is written anew."""
+    with path.open("rb") as file:
+        return dict(open_tags(file, probe_format(path)).all_values())
+
+
 class TagWriters(Target):
     """``write_tags`` and ``undo_file`` on a mutated file, values chosen by its checksum."""
 
@@ -99,9 +106,10 @@ class TagWriters(Target):
         path.write_bytes(case.content)
         rng = Random(zlib.crc32(case.content))
         fields = rng.sample(FIELDS, rng.randint(1, 4))
-        targets = {name: NewValues(tuple(rng.sample(WORDS, rng.randint(0, 3)))) for name in fields}
+        targets = {name: NewValues(tuple(rng.sample(WORDS, rng.randint(1, 3)))) for name in fields}
         try:
-            before = read_state(path)
+            read_state(path)
+            before = own_values(path)
         except FileTagsError:
             self._unchanged(path, case.content, "read")
             return "refused to read"
@@ -115,7 +123,7 @@ class TagWriters(Target):
             return "refused to write"
         after = read_state(path).values
         for name, target in targets.items():
-            if after[name] != target.values and target.values:
+            if after[name] != target.values:
                 raise WrongResultError("written values are read back otherwise", f"{name} {target.values} {after[name]}")
         (entry,) = read_log(log)[-1].entries
         undo = plan_undo(entry)
@@ -123,9 +131,9 @@ class TagWriters(Target):
             raise WrongResultError("a conflict right after writing", undo.conflicts[0])
         with UndoLog(log, "undo", read_log(log)[-1].name) as opened:
             undo_file(undo, opened)
-        again = read_state(path).values
-        if again != before.values:
-            raise WrongResultError("other values after undo", f"{dict(before.values)} {dict(again)}")
+        again = own_values(path)
+        if again != before:
+            raise WrongResultError("other values after undo", f"{before} {again}")
         if [each.name for each in folder.iterdir() if each.name.startswith(".")]:
             raise WrongResultError("a temporary file is left")
         return "written, undone to the byte" if path.read_bytes() == case.content else "written and undone"

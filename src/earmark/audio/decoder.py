@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soxr
 
 from earmark.audio.frames import file_url, joined_frames
-from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
+from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio, oversized_riff_entry
 from earmark.core.audio_formats import format_whitelist
 from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
 
@@ -152,6 +152,8 @@ class AudioStream:
         else:
             _check_file(self.source)
             file = file_url(self.source)
+        if reason := oversized_riff_entry(self.open_bytes):
+            raise AudioError(reason, self.path)
         return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": format_whitelist()})
 
     def open_bytes(self) -> BinaryIO:

@@ -97,6 +97,8 @@ class _Seeker:
         frames = [frame for _, frame in zip(range(_FIRST_FRAMES), self._frames(), strict=False)]
         if not frames:
             raise CannotSeekError("its beginning cannot be decoded")
+        if form.length == "riff" and not self.source.codec_context.name.startswith("pcm_"):
+            raise CannotSeekError("positions in compressed WAV follow from a bit rate in its header")
         self.rate_hz = frames[0].sample_rate
         base = self.source.time_base
         if base is None or base * self.rate_hz > 1:

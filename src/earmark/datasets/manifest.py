@@ -185,7 +185,7 @@ class _Reading:
             return math.nan
         try:
             number = float(cell)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # the last: an integer of hundreds of digits
             number = math.inf
         if 0 <= number <= 1:
             return number

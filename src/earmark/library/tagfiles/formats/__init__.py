@@ -34,6 +34,8 @@ def probe_format(path: Path) -> FormatInfo:
             if not container.streams.audio:
                 raise TagsError("holds no audio")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:  # PyAV's types omit this
+                raise TagsError("holds audio of a codec that is not known")
             metadata = {key.lower(): text.strip() for key, text in (stream.metadata | container.metadata).items()}
             codec = stream.codec_context.name
             return FormatInfo(container.format.name, codec, metadata.get("genre", ""), metadata.get("mood", ""))

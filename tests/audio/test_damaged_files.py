@@ -1,0 +1,75 @@
+"""Inputs that benchmarks/fuzz.py found: damage that cost memory, or gave other samples by seeking."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from earmark import audio
+from earmark.audio.seeking import CannotSeekError
+from earmark.core.card import InputSpec
+from earmark.core.errors import AudioError
+from tests.helpers import sounds
+
+
+def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
+    return name + struct.pack("<I", len(content) if size is None else size) + content
+
+
+def wav(*chunks: bytes) -> bytes:
+    fmt = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16))
+    body = b"WAVE" + fmt + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+SOUND = chunk(b"data", (sounds.music(0.5, 16_000)[0] * 32_767).astype("<i2").tobytes())
+
+
+@pytest.mark.parametrize("from_disk", [True, False])
+def test_a_text_that_claims_more_than_the_file_has_is_not_allocated(tmp_path: Path, from_disk: bool) -> None:
+    """FFmpeg allocates and clears what the text claims, here two gigabytes."""
+    claims = chunk(b"LIST", b"INFO" + chunk(b"ICMT", b"hello", size=0x7FFFFFF0), size=0x7FFFFFFF)
+    content = wav(claims, SOUND)
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=f"a text in its INFO list claims 2147483632 bytes, the file has {len(content)}"):
+        audio.load(path if from_disk else audio.AudioBytes(content), 16_000)
+
+
+def test_lists_as_they_should_be_are_read(tmp_path: Path) -> None:
+    texts = chunk(b"LIST", b"INFO" + chunk(b"ICMT", b"hi") + chunk(b"IGNR", b"Rock\0\0"))
+    for content in (wav(texts, SOUND), wav(SOUND, texts), wav(chunk(b"LIST", b"adtl"), SOUND, chunk(b"id3 ", b"ID3"))):
+        assert len(audio.load(audio.AudioBytes(content), 16_000)) == 8000
+
+
+def test_silence_in_a_wav_of_unknown_length_is_not_taken_for_chunks() -> None:
+    content = wav(chunk(b"data", bytes(2_000_000), size=0))
+    tracemalloc.start()
+    stream = audio.AudioStream(audio.AudioBytes(content), 16_000)
+    assert sum(map(len, stream)) == 1_000_000
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+def test_compressed_wav_is_read_in_full_since_its_positions_follow_from_a_bit_rate(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("adpcm_ms", rate=16_000, layout="mono")
+        samples = (sounds.music(4, 16_000) * 32_767).astype(np.int16)
+        for start in range(0, samples.shape[1], 1000):
+            frame = av.AudioFrame.from_ndarray(samples[:, start : start + 1000], format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 16_000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"fmt ") + 16
+    content[at : at + 4] = bytes(4)  # bytes per second: seeking ends 120 samples beside the place
+    path.write_bytes(content)
+    assert audio.load(path, 16_000).size > 60_000
+    with pytest.raises(CannotSeekError, match="compressed WAV"):
+        audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
