@@ -6,7 +6,7 @@
 Byte formats are mutated from valid files made here; queries, tables and pickles come from Hypothesis. Every input runs in
 a process of its own kind that is started again where an input kills it, so a crash of a native library is a finding, too.
 Failing inputs are made smaller and kept in FOLDER/findings. A run continues where the last one of its seed ended, and
-FOLDER/state.json adds up executions, time and findings of all runs; --out writes the report from it.
+FOLDER/TARGET.json adds up executions, time and findings of all runs; --out writes the report from these.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WORK = Path(__file__).parent.parent / "build" / "fuzz"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 1 where a finding is open."""
+    """Returns the exit code: 1 where the report has open findings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=[*TARGETS, "all"])
     parser.add_argument("--minutes", type=float, default=0.0, help="for each target; 0 only writes the report")
@@ -41,15 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
         if given.target == "all":
             parser.error("--replay: name the target")
         return replay(given.target, given.replay)
-    state = State(given.work)
     for name in TARGETS if given.target == "all" else [given.target]:
         if given.minutes > 0:
-            rate = fuzz(name, given.minutes, given.seed, state, given.executions)
-            print(f"{name}: {state.executions(name)} executions so far, {rate:.1f} per second", flush=True)
-    text, n_open = report(state, "python benchmarks/fuzz.py all --minutes N")
-    if given.out is not None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(text, encoding="utf-8")
+            state = State(given.work, name)
+            rate = fuzz(given.minutes, given.seed, state, given.executions)
+            print(f"{name}: {state.executions} executions so far, {rate:.1f} per second", flush=True)
+    if given.out is None:
+        return 0
+    text, n_open = report(given.work)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(text, encoding="utf-8")
     return 1 if n_open else 0
 
 

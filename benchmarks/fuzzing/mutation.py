@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 MAX_BYTES = 1 << 20
+_SPLICES = 0.05  # of the mutations
 _ENDS_BYTES = 600  # headers and indexes are near the ends
 _NAME = re.compile(rb"[A-Za-z\xa9][A-Za-z0-9 ]{3}")
 _PAGE = re.compile(rb"OggS\0")
 
-Mutation = Callable[[bytearray, Random, Sequence[bytes]], None]
+Mutation = Callable[[bytearray, Random], None]
 
 
 def mutate(content: bytes, rng: Random, others: Sequence[bytes] = ()) -> bytes:
@@ -27,7 +28,10 @@ def mutate(content: bytes, rng: Random, others: Sequence[bytes] = ()) -> bytes:
     for _ in range(min(8, 1 + int(rng.expovariate(0.6)))):
         if not out:
             break
-        rng.choices(_MUTATIONS, _WEIGHTS)[0](out, rng, others)
+        if others and rng.random() < _SPLICES:
+            splice(out, rng, others)
+        else:
+            rng.choices(_MUTATIONS, _WEIGHTS)[0](out, rng)
         del out[MAX_BYTES:]
     if out.startswith(b"OggS") and rng.random() < 0.7:
         repair_ogg_checksums(out)
@@ -61,75 +65,74 @@ def _put(out: bytearray, at: int, value: int, width: int, rng: Random) -> None:
     out[at : at + width] = (value % (1 << (8 * width))).to_bytes(width, rng.choice(("little", "big")))
 
 
-def flip_bits(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def flip_bits(out: bytearray, rng: Random) -> None:
     for _ in range(rng.choice((1, 1, 2, 8, 64))):
         out[_place(out, rng)] ^= 1 << rng.randrange(8)
 
 
-def set_bytes(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def set_bytes(out: bytearray, rng: Random) -> None:
     start, end = _span(out, rng)
     end = min(end, start + 512)
     kind = rng.randrange(4)
-    out[start:end] = rng.randbytes(end - start) if kind == 0 else bytes([(0, 0xFF, rng.randrange(256))[kind - 1]]) * (end - start)
+    out[start:end] = (
+        rng.randbytes(end - start) if kind == 0 else bytes([(0, 0xFF, rng.randrange(256))[kind - 1]]) * (end - start)
+    )
 
 
-def set_integer(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def set_integer(out: bytearray, rng: Random) -> None:
     width = rng.choice((1, 2, 3, 4, 4, 8))
     _put(out, _place(out, rng), _boundary(rng, len(out), width), width, rng)
 
 
-def add_to_integer(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def add_to_integer(out: bytearray, rng: Random) -> None:
     width, at, order = rng.choice((1, 2, 4)), _place(out, rng), rng.choice(("little", "big"))
     value = int.from_bytes(out[at : at + width], order) + rng.choice((-1, 1)) * rng.choice((1, 2, 4, 8, 100, 1000))
     out[at : at + width] = (value % (1 << (8 * width))).to_bytes(width, order)
 
 
-def set_length_field(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def set_length_field(out: bytearray, rng: Random) -> None:
     """The four or eight bytes beside a name such as RIFF's "data" or MP4's "stsz", where its length usually is."""
     names = [match.start() for match in _NAME.finditer(bytes(out[:65_536]))]
     if not names:
-        return set_integer(out, rng, others)
+        set_integer(out, rng)
+        return
     at, width = rng.choice(names), rng.choice((4, 4, 4, 8))
     _put(out, max(0, at + rng.choice((4, -4, 8, 12))), _boundary(rng, len(out), width), width, rng)
-    return None
 
 
-def truncate(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def truncate(out: bytearray, rng: Random) -> None:
     del out[_place(out, rng) :]
 
 
-def remove(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def remove(out: bytearray, rng: Random) -> None:
     start, end = _span(out, rng)
     del out[start:end]
 
 
-def repeat(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def repeat(out: bytearray, rng: Random) -> None:
     start, end = _span(out, rng)
     part = bytes(out[start:end]) * rng.choice((1, 1, 2, 30 if end - start < 2048 else 1))
     at = rng.choice((start, _place(out, rng)))
     out[at:at] = part
 
 
-def insert(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def insert(out: bytearray, rng: Random) -> None:
     at, n = _place(out, rng), rng.choice((1, 2, 4, 16, 512, 4096))
     out[at:at] = rng.choice((bytes(n), b"\xff" * n, rng.randbytes(n)))
 
 
 def splice(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
     """Copy a part of another file over or into this one, or append all of it."""
-    if not others:
-        return repeat(out, rng, others)
     other = bytearray(rng.choice(others))
     if rng.random() < 0.2:
         out += other
-        return None
+        return
     start, end = _span(other, rng)
     at = _place(out, rng)
     out[at : at + (end - start if rng.random() < 0.5 else 0)] = other[start:end]
-    return None
 
 
-def swap(out: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+def swap(out: bytearray, rng: Random) -> None:
     start, end = _span(out, rng)
     part = bytes(out[start:end])
     del out[start:end]
@@ -147,7 +150,6 @@ _CHOICES: dict[Mutation, int] = {
     remove: 2,
     repeat: 2,
     insert: 2,
-    splice: 1,
     swap: 1,
 }
 _MUTATIONS, _WEIGHTS = list(_CHOICES), list(_CHOICES.values())

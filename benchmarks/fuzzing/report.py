@@ -9,24 +9,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fuzzing.state import State, commit
-from fuzzing.targets import TARGETS, load_target
 from machine import cpu_name
 
+from fuzzing.state import State, commit
+from fuzzing.targets import TARGETS, load_target
+
+COMMAND = "python benchmarks/fuzz.py all --minutes N --out docs/results/fuzz.md"
 _REPLAY_SECONDS = 300
 
 
-def report(state: State, command: str) -> tuple[str, int]:
-    """The report as Markdown, and how many findings are open."""
+def report(folder: Path) -> tuple[str, int]:
+    """The report on all targets with a state in a folder as Markdown, and how many findings are open."""
     rows, findings, n_open = [], [], 0
     days: set[str] = set()
     for name in TARGETS:
-        entry = state.target(name)
+        entry = State(folder, name).data
         if not entry["executions"]:
             continue
         target = load_target(name)
         days.update(entry["days"])
-        mended = {found: _is_mended(name, one, state.folder) for found, one in entry["findings"].items()}
+        mended = {found: _is_mended(name, one, folder) for found, one in entry["findings"].items()}
         n_open += sum(not done for done in mended.values())
         n, seconds = entry["executions"], entry["seconds"]
         n_mended = sum(mended.values())
@@ -40,11 +42,13 @@ def report(state: State, command: str) -> tuple[str, int]:
             for found, done in mended.items()
         ]
     machine = f"{cpu_name()}, one process, {platform.system()}, Python {platform.python_version()}"
-    versions = ", ".join(f"{name} {version(name)}" for name in ("av", "mutagen", "h5py", "pyarrow", "torch", "hypothesis"))
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("av", "mutagen", "h5py", "pyarrow", "torch", "hypothesis")
+    )
     lines = [
         "# Fuzzing",
         "",
-        f"Written by `{command}`, in pieces, {' and '.join(sorted({min(days), max(days)})) if days else 'never'}; "
+        f"Written by `{COMMAND}`, in pieces, {' and '.join(sorted({min(days), max(days)})) if days else 'never'}; "
         f"commit {commit() or '?'}. Machine: {machine}; {versions}, earmark {version('earmark')}.",
         "",
         "Byte formats are mutated from valid files (bits, boundary values in length fields, parts removed, repeated, inserted, "

@@ -7,9 +7,13 @@ import os
 import signal
 import tempfile
 import time
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import psutil
+
 from fuzzing import worker
 from fuzzing.state import State
 from fuzzing.target import Case, make_scratch, signature_of_dump
@@ -19,89 +23,117 @@ HANG_WALL_SECONDS = 180.0
 MAX_MEGABYTES = 4000.0
 _START_SECONDS = 300.0
 _POLL_SECONDS = 0.2
+_ABORT = getattr(signal, "SIGABRT", signal.SIGTERM)
 
 
-def fuzz(target: str, minutes: float, seed: int, state: State, most: int | None = None) -> float:
+class _Progress:
+    """What one worker process has reported."""
+
+    def __init__(self) -> None:
+        self.ready = self.ended = False
+        self.counted, self.since = 0, time.monotonic()
+
+
+def fuzz(minutes: float, seed: int, state: State, most: int | None = None) -> float:
     """Run one target for some minutes, in a process of its own. Returns executions per second.
 
     Args:
-        target: its name.
         minutes: how long.
         seed: with the same seed, a target continues where its last run ended.
-        state: gets executions, time and findings; saved every few seconds.
+        state: of the target; gets executions, time and findings.
         most: end after so many inputs (batches of 200 for targets that use Hypothesis).
+
+    Raises:
+        SystemExit: the fuzzer itself failed.
     """
-    started, n_before = time.monotonic(), state.executions(target)
-    deadline = started + minutes * 60
-    left = most
-    while time.monotonic() < deadline and (left is None or left > 0):
-        first = state.next_index(target, seed)
-        _run_worker(target, (deadline - time.monotonic()) / 60, seed, state, left)
-        left = None if left is None else left - (state.next_index(target, seed) - first)
-    return (state.executions(target) - n_before) / max(time.monotonic() - started, 1e-9)
+    started, n_before = time.monotonic(), state.executions
+    deadline, last = started + minutes * 60, None if most is None else state.next_index(seed) + most
+    while time.monotonic() < deadline and (last is None or state.next_index(seed) < last):
+        left = None if last is None else last - state.next_index(seed)
+        _run_worker((deadline - time.monotonic()) / 60, seed, state, left)
+    return (state.executions - n_before) / max(time.monotonic() - started, 1e-9)
 
 
-def _run_worker(target: str, minutes: float, seed: int, state: State, most: int | None) -> None:
+def _run_worker(minutes: float, seed: int, state: State, most: int | None) -> None:
     context = multiprocessing.get_context("spawn")
     clock = context.RawArray("d", [0, 0, 0, time.monotonic()])
     receiving, sending = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="earmark-fuzz-desk-") as desk, make_scratch() as scratch:
-        first = state.next_index(target, seed)
-        arguments = (target, desk, scratch, clock, sending, state.signatures(target), seed, first, minutes, most)
-        process = context.Process(target=worker.main, args=arguments, daemon=True)
+        given = (
+            state.target,
+            desk,
+            scratch,
+            clock,
+            sending,
+            state.signatures,
+            seed,
+            state.next_index(seed),
+            minutes,
+            most,
+        )
+        process = context.Process(target=worker.main, args=given, daemon=True)
         process.start()
         sending.close()
-        died = _watch(process, receiving, clock, target, seed, state)
-        if died:
-            _record_death(died, process.exitcode, Path(desk), int(clock[1]), target, seed, state)
-            state.set_next_index(target, seed, int(clock[1]) + 1)
+        reason = _watch(process, receiving, clock, seed, state)
+        if reason is not None:
+            _record_death(reason, process.exitcode, Path(desk), int(clock[1]), seed, state)
+            state.set_next_index(seed, int(clock[1]) + 1)
 
 
-def _watch(process, receiving, clock, target: str, seed: int, state: State) -> str | None:
+def _watch(process: BaseProcess, pipe: Connection, clock: Any, seed: int, state: State) -> str | None:
     """Follow the process to its end. Returns why it died; None where it ended as it should."""
-    ready, ended, reason, started = False, False, None, time.monotonic()
-    counted, since = 0, time.monotonic()
-    while True:
-        try:
-            while receiving.poll(_POLL_SECONDS):
-                message = receiving.recv()
-                if message[0] == "ready":
-                    ready, since = True, time.monotonic()
-                elif message[0] == "end":
-                    ended = True
-                elif message[0] == "progress":
-                    _, index, outcomes, repeated = message
-                    now, n = time.monotonic(), int(clock[0])
-                    state.add_progress(target, seed, index, n - counted, now - since, outcomes, repeated)
-                    counted, since = n, now
-                elif message[0] == "finding":
-                    _, name, case, text, shown, index = message
-                    state.add_finding(target, name, case, text, shown, seed, index)
-        except (EOFError, OSError):
-            pass
-        if not process.is_alive() or ended:
+    reason, progress = None, _Progress()
+    started = time.monotonic()
+    while process.is_alive():
+        _receive(pipe, progress, clock, seed, state)
+        if progress.ended:
             process.join(30)
-            state.add_time(target, int(clock[0]) - counted, time.monotonic() - since)
-            if ended:
-                return None
-            if reason is None and (not ready or process.exitcode == 1):  # 1: an exception outside of an input
-                raise SystemExit(f"{target}: the fuzzer itself failed, see above")
-            return reason or "crash"
-        if reason is None and (reason := _overdue(process.pid, clock, ready, started)):
-            os.kill(process.pid, getattr(signal, "SIGABRT", signal.SIGTERM))  # faulthandler writes where it was
+            break
+        if reason is None and (reason := _overdue(process.pid, clock, progress.ready, started)):
+            os.kill(process.pid or 0, _ABORT)  # faulthandler writes where it was
             process.join(20)
             if process.is_alive():
                 process.kill()
+    _receive(pipe, progress, clock, seed, state)
+    state.add_time(int(clock[0]) - progress.counted, time.monotonic() - progress.since)
+    if progress.ended:
+        process.kill()
+        return None
+    process.join()
+    if reason is None and (not progress.ready or process.exitcode == 1):  # 1: an exception outside of an input
+        raise SystemExit(f"{state.target}: the fuzzer itself failed, see above")
+    return reason or "crash"
 
 
-def _overdue(pid: int, clock, ready: bool, started: float) -> str | None:
+def _receive(pipe: Connection, progress: _Progress, clock: Any, seed: int, state: State) -> None:
+    """Take all messages, and wait a moment for more."""
+    try:
+        while pipe.poll(_POLL_SECONDS):
+            kind, *rest = pipe.recv()
+            if kind == "ready":
+                progress.ready, progress.since = True, time.monotonic()
+            elif kind == "end":
+                progress.ended = True
+            elif kind == "finding":
+                name, case, message, shown, index = rest
+                state.add_finding(name, case, message, shown, seed, index)
+            else:
+                state.add_progress(seed, *rest)
+                now, n = time.monotonic(), int(clock[0])
+                state.add_time(n - progress.counted, now - progress.since)
+                progress.counted, progress.since = n, now
+    except (EOFError, OSError):  # the process is gone
+        return
+
+
+def _overdue(pid: int | None, clock: Any, ready: bool, started: float) -> str | None:
     now = time.monotonic()
     if not ready:
         return "does not start" if now - started > _START_SECONDS else None
     try:
         running = psutil.Process(pid)
         cpu, megabytes = running.cpu_times(), running.memory_info().rss / 1e6
-    except psutil.Error:
+    except psutil.Error:  # it has ended
         return None
     if megabytes > MAX_MEGABYTES:
         return "memory"
@@ -110,13 +142,9 @@ def _overdue(pid: int, clock, ready: bool, started: float) -> str | None:
     return None
 
 
-def _record_death(reason: str, code: int | None, desk: Path, index: int, target: str, seed: int, state: State) -> None:
+def _record_death(reason: str, code: int | None, desk: Path, index: int, seed: int, state: State) -> None:
     name, content, stack = (desk / part for part in (worker.CURRENT_NAME, worker.CURRENT_CONTENT, worker.STACK))
-    case = Case(
-        name.read_text() if name.exists() else "nothing",
-        content.read_bytes() if content.exists() else b"",
-    )
+    case = Case(name.read_text() if name.exists() else "nothing", content.read_bytes() if content.exists() else b"")
     shown = stack.read_text(errors="replace") if stack.exists() else ""
     what = f"crash ({signal.Signals(-code).name})" if reason == "crash" and code is not None and code < 0 else reason
-    state.add_finding(target, signature_of_dump(shown, what), case, f"the process died: {what}", shown, seed, index)
-
+    state.add_finding(signature_of_dump(shown, what), case, f"the process died: {what}", shown, seed, index)

@@ -131,7 +131,7 @@ class Worker:
         def examples(case: Case) -> None:
             try:
                 self.execute(case)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 name = signature(error)
                 if name in self.known:
                     self.repeated[name] += 1
@@ -163,7 +163,16 @@ def _peak_megabytes() -> float:
 
 
 def main(
-    name: str, desk: str, scratch: str, clock: Any, pipe: Connection, known: set[str], seed: int, first: int, minutes: float, most: int | None
+    name: str,
+    desk: str,
+    scratch: str,
+    clock: Any,
+    pipe: Connection,
+    known: set[str],
+    seed: int,
+    first: int,
+    minutes: float,
+    most: int | None,
 ) -> None:
     """Entry point of the process."""
     from fuzzing.targets import load_target

@@ -37,7 +37,9 @@ def test_a_text_that_claims_more_than_the_file_has_is_not_allocated(tmp_path: Pa
     content = wav(claims, SOUND)
     path = tmp_path / "a.wav"
     path.write_bytes(content)
-    with pytest.raises(AudioError, match=f"a text in its INFO list claims 2147483632 bytes, the file has {len(content)}"):
+    with pytest.raises(
+        AudioError, match=f"a text in its INFO list claims 2147483632 bytes, the file has {len(content)}"
+    ):
         audio.load(path if from_disk else audio.AudioBytes(content), 16_000)
 
 
@@ -73,3 +75,24 @@ def test_compressed_wav_is_read_in_full_since_its_positions_follow_from_a_bit_ra
     assert audio.load(path, 16_000).size > 60_000
     with pytest.raises(CannotSeekError, match="compressed WAV"):
         audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
+
+
+def test_seeking_notices_that_the_number_of_channels_changes(tmp_path: Path) -> None:
+    """A FIFO of two channels that was given a frame of one read beyond it, and could end the process."""
+    parts = []
+    for n_channels in (2, 1, 2):
+        path = sounds.write(tmp_path / f"{len(parts)}.mp3", sounds.music(2, 44_100, n_channels), 44_100)
+        parts.append(path.read_bytes())
+    path = tmp_path / "joined.mp3"
+    path.write_bytes(b"".join(parts))
+    with pytest.raises(CannotSeekError, match="its sample format changes"):
+        audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
+
+
+def test_windows_of_a_file_at_a_very_low_rate_equal_those_of_a_full_read(tmp_path: Path) -> None:
+    path = sounds.write(tmp_path / "a.wav", sounds.music(40, 1_000), 1_000)
+    whole = audio.load(path, 16_000)
+    found = audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
+    assert found is not None
+    for start, part in zip(found.starts, found.samples, strict=True):
+        np.testing.assert_allclose(part, whole[start : start + 6_000], atol=2e-6)

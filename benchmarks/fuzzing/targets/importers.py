@@ -47,9 +47,14 @@ class Importers(Target):
     def prepare(self, folder: Path) -> None:
         super().prepare(folder)
         torch.set_num_threads(1)
-        small = {name: tuple(min(n, 3) for n in array.shape) for name, array in keras_musicnn._layouts()[1].arrays.items()}
+        small = {
+            name: tuple(min(n, 3) for n in array.shape) for name, array in keras_musicnn._layouts()[1].arrays.items()
+        }
         whole = keras_musicnn._layouts()[1].arrays
-        state = {name: torch.zeros([min(n, 3) for n in array.shape]) for name, array in pytorch_sota._layouts()[0].arrays.items()}
+        state = {
+            name: torch.zeros([min(n, 3) for n in array.shape])
+            for name, array in pytorch_sota._layouts()[0].arrays.items()
+        }
         self.files = [
             ("weights.h5", _hdf5(dict(list(small.items())[:12]))),
             ("weights.h5", _hdf5(dict(list(small.items())[:6]), "gzip")),

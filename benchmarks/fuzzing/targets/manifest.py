@@ -21,16 +21,81 @@ from earmark.datasets.table import ARROW_SUFFIXES, read_arrow, read_table
 from fuzzing.mutation import mutate
 from fuzzing.target import Case, Target, WrongResultError
 
-COLUMNS = ("path", "split", "tags", "id", "artist", "song", "title", "#note", "rock", "calm [regression mood]", "pop [genre]")
+COLUMNS = (
+    "path",
+    "split",
+    "tags",
+    "id",
+    "artist",
+    "song",
+    "title",
+    "#note",
+    "rock",
+    "calm [regression mood]",
+    "pop [genre]",
+)
 COLUMNS += ("x [nonsense]", "[genre]", "", " path ", "rock\n", "calm", '"', "duration_seconds", "é", "\ud800", "0")
-CELLS = ("", "0", "1", "0.5", "true", "nan", "inf", "1e999", "-1", "rock", "rock;pop", "rock [genre];rock [mood]", "x [regression]", ";;")
-CELLS += ("train", "validation", "test", "a.wav", "b.wav", "c.wav", "\0", "x" * 5000, "/", "..", "a\nb", '"', "'", "\u2028", "\ud800", "٣", "[", "]")
-VALUES: tuple[Any, ...] = (None, True, 0, 1, 0.5, -1, 10**400, 1e308, float("nan"), [], ["rock"], ["rock", None], [["a"]], {}, {"a": 1})
+CELLS = (
+    "",
+    "0",
+    "1",
+    "0.5",
+    "true",
+    "nan",
+    "inf",
+    "1e999",
+    "-1",
+    "rock",
+    "rock;pop",
+    "rock [genre];rock [mood]",
+    "x [regression]",
+    ";;",
+)
+CELLS += (
+    "train",
+    "validation",
+    "test",
+    "a.wav",
+    "b.wav",
+    "c.wav",
+    "\0",
+    "x" * 5000,
+    "/",
+    "..",
+    "a\nb",
+    '"',
+    "'",
+    "\u2028",
+    "\ud800",
+    "٣",
+    "[",
+    "]",
+)
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    1,
+    0.5,
+    -1,
+    10**400,
+    1e308,
+    float("nan"),
+    [],
+    ["rock"],
+    ["rock", None],
+    [["a"]],
+    {},
+    {"a": 1},
+)
 
 _cells = st.one_of(st.sampled_from(CELLS), st.text(max_size=6))
 _values = st.one_of(_cells, st.sampled_from(VALUES), st.lists(_cells, max_size=3), st.integers(), st.floats())
 _good = st.fixed_dictionaries(
-    {"path": st.sampled_from(("a.wav", "b.wav", "c.wav", "d.wav")), "split": st.sampled_from(("train", "validation", "test"))}
+    {
+        "path": st.sampled_from(("a.wav", "b.wav", "c.wav", "d.wav")),
+        "split": st.sampled_from(("train", "validation", "test")),
+    }
 )
 _names = st.lists(st.one_of(st.sampled_from(COLUMNS), st.text(max_size=4)), max_size=7)
 
@@ -59,7 +124,17 @@ def _json_lines(draw: Any) -> Case:
     for row in draw(st.lists(_good, max_size=4)):
         line = row | draw(st.dictionaries(st.sampled_from(COLUMNS), _values, max_size=5))
         lines.append(json.dumps(line, ensure_ascii=draw(st.booleans())))
-    odd = ("[" * 5000, "{}", "null", "[1]", '{"path": ' + "1" * 5000 + "}", '{"a": 1, "a": 2}', "", "nan", '{"path": "\\ud800"}')
+    odd = (
+        "[" * 5000,
+        "{}",
+        "null",
+        "[1]",
+        '{"path": ' + "1" * 5000 + "}",
+        '{"a": 1, "a": 2}',
+        "",
+        "nan",
+        '{"path": "\\ud800"}',
+    )
     lines += draw(st.lists(st.sampled_from(odd) | st.text(max_size=10), max_size=1))
     return Case(draw(st.sampled_from(("table.jsonl", "table.ndjson"))), _encode("\n".join(lines)))
 

@@ -17,7 +17,21 @@ from fuzzing.mutation import mutate
 from fuzzing.target import Case, Target, WrongResultError
 
 NAMES = ("files", "files", "files", "file", "", 'fi"les', "files\xff", "files[]")
-FILE_NAMES = ("a.wav", "b.mp3", "", "..\\..\\x.wav", "../../etc/x.flac", "C:\\m\\a.wav", "\xe9.wav", "x" * 3000 + ".wav", 'a".wav', "%00.wav", "a\0b.wav", ".wav", "nul")
+FILE_NAMES = (
+    "a.wav",
+    "b.mp3",
+    "",
+    "..\\..\\x.wav",
+    "../../etc/x.flac",
+    "C:\\m\\a.wav",
+    "\xe9.wav",
+    "x" * 3000 + ".wav",
+    'a".wav',
+    "%00.wav",
+    "a\0b.wav",
+    ".wav",
+    "nul",
+)
 DISPOSITIONS = ("form-data", "form-data", "form-data", "FORM-DATA", "attachment", "", "form-data;", "inline")
 CONTENT_TYPES = (
     "multipart/form-data; boundary={}", "multipart/form-data; boundary={}", "multipart/form-data; boundary={}",
@@ -25,8 +39,30 @@ CONTENT_TYPES = (
     "multipart/mixed; boundary={}", "text/plain", "", "multipart/form-data; boundary*=utf-8''{}", "multipart/form-data; boundary={};boundary=x",
 )  # fmt: skip
 BOUNDARIES = ("x", "----WebKitFormBoundaryabc123", "b" * 70, "b" * 71, "-", "a b", "\xe9", "", "--x", "'()+_,-./:=?")
-QUERIES = ("", "", "", "", "top=3", "threshold=auto", "threshold=x", "taggram=true", "damaged=tag", "model=nothing", "top=-1&x=y", "%ff=%00", "top=" + "9" * 5000)
-OTHER_HEADERS = ("Content-Type: audio/wav", "Content-Type: text/plain; charset=\xff", "X: " + "y" * 9000, "Content-Transfer-Encoding: base64", "no colon", ": no name", "Content-Disposition: form-data; name=\"files\"")
+QUERIES = (
+    "",
+    "",
+    "",
+    "",
+    "top=3",
+    "threshold=auto",
+    "threshold=x",
+    "taggram=true",
+    "damaged=tag",
+    "model=nothing",
+    "top=-1&x=y",
+    "%ff=%00",
+    "top=" + "9" * 5000,
+)
+OTHER_HEADERS = (
+    "Content-Type: audio/wav",
+    "Content-Type: text/plain; charset=\xff",
+    "X: " + "y" * 9000,
+    "Content-Transfer-Encoding: base64",
+    "no colon",
+    ": no name",
+    'Content-Disposition: form-data; name="files"',
+)
 
 
 class Multipart(Target):
@@ -56,8 +92,20 @@ class Multipart(Target):
             if rng.random() < 0.8:
                 options.append(f'filename="{rng.choice(FILE_NAMES)}"')
             if rng.random() < 0.1:
-                options.append(rng.choice(("filename*=utf-8''%e9%ff.wav", "filename*=UTF-8''%C3%A9.wav", "filename*=x", 'filename="=?utf-8?q?=C3=A9?="')))
-            headers = [f"Content-Disposition: {'; '.join(options)}", *rng.sample(OTHER_HEADERS, rng.choice((0, 0, 1, 2)))]
+                options.append(
+                    rng.choice(
+                        (
+                            "filename*=utf-8''%e9%ff.wav",
+                            "filename*=UTF-8''%C3%A9.wav",
+                            "filename*=x",
+                            'filename="=?utf-8?q?=C3=A9?="',
+                        )
+                    )
+                )
+            headers = [
+                f"Content-Disposition: {'; '.join(options)}",
+                *rng.sample(OTHER_HEADERS, rng.choice((0, 0, 1, 2))),
+            ]
             rng.shuffle(headers)
             body += "\r\n".join(headers).encode("latin-1") + b"\r\n\r\n" + self._sound(rng) + b"\r\n"
         body += f"--{boundary}--\r\n".encode("latin-1")

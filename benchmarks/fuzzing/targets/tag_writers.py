@@ -18,7 +18,8 @@ from earmark.library.tagfiles.formats import open_tags, probe_format
 from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.undo import plan_undo, undo_file
 from earmark.library.tagfiles.undo_log import UndoLog, read_log
-from earmark.library.tagfiles.write import Request, Target as NewValues, read_state, write_tags
+from earmark.library.tagfiles.write import Request, read_state, write_tags
+from earmark.library.tagfiles.write import Target as NewValues
 from fuzzing.audio_files import encoded_files
 from fuzzing.mutation import mutate
 from fuzzing.target import Case, Target, WrongResultError
@@ -124,7 +125,9 @@ class TagWriters(Target):
         after = read_state(path).values
         for name, target in targets.items():
             if after[name] != target.values:
-                raise WrongResultError("written values are read back otherwise", f"{name} {target.values} {after[name]}")
+                raise WrongResultError(
+                    "written values are read back otherwise", f"{name} {target.values} {after[name]}"
+                )
         (entry,) = read_log(log)[-1].entries
         undo = plan_undo(entry)
         if undo.conflicts:
