@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from earmark.audio.conditioning import Mixer, trim_silence
 from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioSource, AudioStream, Samples
+from earmark.audio.frames import JOINED_SAMPLES
 from earmark.audio.seeking import Segments, read_segments
-from earmark.core.card import InputSpec
+from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
 
 __all__ = [
@@ -34,24 +36,32 @@ __all__ = [
 ]
 
 
-def stream(source: AudioSource, sample_rate_hz: int) -> AudioStream:
+SHORT_WINDOWS = 4
+"""Of audio that is shorter than one window, and is repeated: so that it matters less where it begins."""
+
+
+def stream(source: AudioSource, sample_rate_hz: int, conditioning: Conditioning | None = None) -> AudioStream:
     """A file's audio as blocks of mono float32 samples at ``sample_rate_hz``; see :class:`AudioStream`."""
-    return AudioStream(source, sample_rate_hz)
+    return AudioStream(source, sample_rate_hz, conditioning)
 
 
-def load(source: AudioSource, sample_rate_hz: int) -> Samples:
+def load(source: AudioSource, sample_rate_hz: int, conditioning: Conditioning | None = None) -> Samples:
     """A whole file, mono float32, shape ``(n_samples,)``, at ``sample_rate_hz``. Raises AudioError."""
-    blocks = list(stream(source, sample_rate_hz))
+    blocks = list(stream(source, sample_rate_hz, conditioning))
     return np.concatenate(blocks)
 
 
-def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int) -> Samples:
+def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | None = None) -> Samples:
     """A waveform in memory as mono float32 at another rate, by the same rules as a file.
 
     Args:
         samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1.
         from_hz: its sample rate.
         to_hz: the rate wanted.
+        mixer: mixes the channels, see :class:`earmark.audio.conditioning.Mixer`; None for their mean.
+
+    Returns:
+        ``(n_samples,)`` at the new rate.
 
     Raises:
         AudioError: integers, wrong shape, no samples, NaN or infinite samples, a rate below 1.
@@ -67,7 +77,11 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int) -> Samples:
         raise AudioError(f"sample rates {from_hz} Hz to {to_hz} Hz: must be at least 1 Hz")
     if array.size == 0:
         raise AudioError("holds no audio samples")
-    mono: Samples = (array if array.ndim == 1 else array.mean(axis=0)).astype(np.float32)
+    if array.ndim == 1 or mixer is None:
+        mono: Samples = (array if array.ndim == 1 else array.mean(axis=0)).astype(np.float32)
+    else:
+        frames = (array[:, i : i + JOINED_SAMPLES] for i in range(0, array.shape[1], JOINED_SAMPLES))
+        mono = np.concatenate([mixer.mix(frame.astype(np.float32), 1.0, from_hz) for frame in frames])
     if not np.isfinite(mono).all():
         at = int(np.argmin(np.isfinite(mono))) / from_hz
         raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s")
@@ -81,7 +95,8 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
     """Cut a stream of mono blocks at the spec's rate into windows, each ``(window_samples,)``.
 
     Every sample is in at least one window. Samples left over at the end get a window as ``spec.last_window`` says; a
-    stream shorter than a window is padded with zeros; an empty stream gives no window. Window k starts at sample
+    stream shorter than a window is repeated, without silence at its ends, to fill :data:`SHORT_WINDOWS` of them, which
+    begin at evenly spread places, or padded with zeros where the spec has no conditioning; an empty stream gives no window. Window k starts at sample
     ``window_starts(n_samples, spec)[k]``. With ``spec.lead_samples`` the first one starts before the stream, in its
     mirror image.
 
@@ -115,6 +130,10 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
         return
     if n_given and spec.last_window == "overlap":
         yield kept[-size:]
+    elif not n_given and spec.conditioning is not None:
+        sound = trim_silence(kept, spec.conditioning)
+        for k in range(SHORT_WINDOWS):
+            yield np.resize(np.roll(sound, -k * len(sound) // SHORT_WINDOWS), size)
     else:
         yield np.pad(kept[behind:], (0, size - (len(kept) - behind)))
 
@@ -140,6 +159,8 @@ def window_starts(n_samples: int, spec: InputSpec) -> npt.NDArray[np.int64]:
     """
     if n_samples < 1:
         return np.empty(0, np.int64)
+    if spec.conditioning is not None and n_samples < spec.window_samples:
+        return np.arange(SHORT_WINDOWS, dtype=np.int64) * n_samples // SHORT_WINDOWS
     n_all = n_samples + spec.lead_samples
     n_whole = max(0, (n_all - spec.window_samples) // spec.hop_samples + 1)
     starts = np.arange(n_whole, dtype=np.int64) * spec.hop_samples
@@ -180,7 +201,11 @@ def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> Segm
         CannotSeekError: of :mod:`earmark.audio.seeking`: the file has to be read in full.
     """
     return read_segments(
-        source, spec.sample_rate_hz, spec.window_samples, lambda n: sparse_starts(n, spec, n_windows).tolist()
+        source,
+        spec.sample_rate_hz,
+        spec.window_samples,
+        lambda n: sparse_starts(n, spec, n_windows).tolist(),
+        spec.conditioning,
     )
 
 

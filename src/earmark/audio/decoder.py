@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from earmark.audio.conditioning import Mixer
 from earmark.audio.frames import file_url, joined_frames
 from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio, oversized_riff_entry
 from earmark.core.audio_formats import format_whitelist
+from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
@@ -103,11 +105,12 @@ class _NamedBytes(io.BytesIO):
 class AudioStream:
     """Iterates over a file's audio: blocks of mono float32 samples, shape ``(n,)``, at one rate.
 
-    A frame's channels are averaged. Iterate once.
+    Iterate once.
 
     Args:
         source: the file: path, bytes, binary file object or :class:`AudioBytes`.
         sample_rate_hz: rate of the blocks, whatever the file's own.
+        conditioning: how channels are mixed, see :class:`earmark.audio.conditioning.Mixer`; None for their mean.
 
     Attributes:
         path: the file; the name of one in memory, None without a name.
@@ -121,7 +124,8 @@ class AudioStream:
             file promises more than that.
     """
 
-    def __init__(self, source: AudioSource, sample_rate_hz: int) -> None:
+    def __init__(self, source: AudioSource, sample_rate_hz: int, conditioning: Conditioning | None = None) -> None:
+        self.mixer = Mixer(conditioning)
         self.source = as_source(source)
         self.path = self.source.path if isinstance(self.source, AudioBytes) else self.source
         self.sample_rate_hz = sample_rate_hz
@@ -141,8 +145,9 @@ class AudioStream:
                 yield from self._blocks(container)
             except (av.FFmpegError, OSError) as error:
                 raise AudioError(cause(error), self.path) from error
-        if self.peak < SILENCE_PEAK:
+        if self.peak < SILENCE_PEAK and self.mixer.conditioning is None:
             self.warnings.append(SILENT)
+        self.warnings += self.mixer.warnings()
 
     def open_container(self) -> av.container.InputContainer:
         """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors."""
@@ -192,9 +197,10 @@ class AudioStream:
         if array.dtype == np.uint8:  # the one unsigned format: silence is 128
             array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
         array = array.astype(np.float32, copy=False)
-        shares = np.full(n_channels, scale / n_channels, np.float32)
-        # A product with the shares is several times faster than scaling and a mean over the channels.
-        mono: Samples = shares @ array if frame.format.is_planar else array.reshape(-1, n_channels) @ shares
+        channels = [channel.name for channel in frame.layout.channels] if n_channels > 2 else []
+        mono: Samples = self.mixer.mix(
+            array if frame.format.is_planar else array.reshape(-1, n_channels).T, scale, frame.sample_rate, channels
+        )
         if mono.size:
             peak = float(max(mono.max(), -mono.min()))
             if not np.isfinite(peak):

@@ -18,6 +18,7 @@ import soxr
 from earmark.audio.decoder import SILENCE_PEAK, AudioSource, AudioStream, Samples
 from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog, declares_length, may_be_cut_off, missing_audio
 from earmark.core.audio_formats import find_format
+from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError
 
 SILENT_IN_WINDOWS = "silent: no sample above -80 dBFS in the windows that were read, so the tags mean nothing"
@@ -52,7 +53,11 @@ class Segments:
 
 
 def read_segments(
-    source: AudioSource, sample_rate_hz: int, length: int, starts_of: Callable[[int], Sequence[int]]
+    source: AudioSource,
+    sample_rate_hz: int,
+    length: int,
+    starts_of: Callable[[int], Sequence[int]],
+    conditioning: Conditioning | None = None,
 ) -> Segments | None:
     """Read parts of equal length from one file, by seeking.
 
@@ -64,6 +69,8 @@ def read_segments(
         sample_rate_hz: rate of the parts, whatever the file's own.
         length: samples of each part.
         starts_of: from the file's length in samples at that rate to the first samples of the parts, ascending.
+        conditioning: as for :class:`earmark.audio.decoder.AudioStream`. Where channels cancel each other, parts may
+            differ a little from those of a full read.
 
     Returns:
         The parts; None where ``starts_of`` gives none.
@@ -71,7 +78,7 @@ def read_segments(
     Raises:
         CannotSeekError: the file has to be read in full, if only to report what is wrong with it.
     """
-    stream = AudioStream(source, sample_rate_hz)
+    stream = AudioStream(source, sample_rate_hz, conditioning)
     try:
         with stream.open_container() as container:
             return _Seeker(stream, container).read(length, starts_of)
@@ -121,10 +128,15 @@ class _Seeker:
         if not starts:
             return None
         parts = tuple(self._part(start, length, n_native) for start in starts)
-        warnings = [SILENT_IN_WINDOWS] if self.stream.peak < SILENCE_PEAK else []
+        warnings = [SILENT_IN_WINDOWS] if self._silent() else []
         if may_be_cut_off(self.stream.open_bytes, self.container.format.name):
             warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
+        warnings += self.stream.mixer.warnings()
         return Segments(starts, parts, n_native / self.rate_hz, tuple(warnings))
+
+    def _silent(self) -> bool:
+        """With conditioning, silence is measured later."""
+        return self.stream.peak < SILENCE_PEAK and self.stream.mixer.conditioning is None
 
     def _end(self) -> int:
         """Length in samples of the file, from its decoded last second."""
@@ -153,6 +165,7 @@ class _Seeker:
         whole = fifo.read(0, partial=True)
         if first > begin or first + count < end or whole is None:
             raise CannotSeekError("seeking in it does not reach the right position")
+        self.stream.mixer.jump()
         mono = self.stream.to_mono(whole)[begin - first : end - first]
         if want_hz != self.rate_hz:
             mono = soxr.resample(mono, self.rate_hz, want_hz, quality="HQ")

@@ -1,19 +1,21 @@
-"""Adds the embedding to ONNX files that were exported without it; no checkpoint is needed."""
+"""Changes exported ONNX files: adds the embedding, or a first layer that levels windows. No checkpoint is needed."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper, shape_inference
+from onnx import compose, helper, shape_inference
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.core.card import ONNX_METADATA_KEY, Conditioning, ModelCard
 from earmark.core.errors import ConfigError, ModelError
-from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
+from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME, export_graph
+from earmark.models.conditioning import WindowLevel
 
 _KERNELS = ("Conv", "Gemm", "MatMul")
 
@@ -36,15 +38,7 @@ def add_embedding(path: str | Path, out: str | Path) -> ModelCard:
         ModelError: not such a file, it has the output already, or no layer whose input could be one.
     """
     path, out = Path(path), Path(out)
-    if out.suffix != ".onnx":
-        raise ConfigError(f"{out}: the file name must end in .onnx")
-    try:
-        model = onnx.load(path)
-    except Exception as error:  # protobuf's errors are of no one kind
-        raise ModelError(f"{path}: not an ONNX file that can be read ({error})") from error
-    entry = next((item for item in model.metadata_props if item.key == ONNX_METADATA_KEY), None)
-    if entry is None:
-        raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
+    model, entry = _read(path, out)
     if EMBEDDING_NAME in [item.name for item in model.graph.output]:
         raise ModelError(f"{path}: it gives embeddings already")
     dims = _add_output(model, path)
@@ -55,7 +49,67 @@ def add_embedding(path: str | Path, out: str | Path) -> ModelCard:
     _compare(path.read_bytes(), content, inside.input.window_samples, dims, path)
     beside = path.with_suffix(".json")
     card = ModelCard.read(beside) if beside.is_file() else inside
-    card = card.replace(embedding_dims=dims, weights_sha256=hashlib.sha256(content).hexdigest())
+    return _write(out, content, card.replace(embedding_dims=dims))
+
+
+def add_level(path: str | Path, out: str | Path, conditioning: Conditioning) -> ModelCard:
+    """Put :class:`earmark.models.conditioning.WindowLevel` in front of the network in an ONNX file, and conditioning into its card.
+
+    For a network that was trained without it; what that does to accuracy has to be measured. Weights stay as they are.
+
+    Args:
+        path: an ONNX file that :func:`export_onnx` wrote.
+        out: what to write, ends in ".onnx"; may be the same file.
+        conditioning: what the card is to say.
+
+    Returns:
+        The card beside the new file, with the hash of that file.
+
+    Raises:
+        ConfigError: ``out`` has another ending, or the card has conditioning already or windows that exclude it.
+        ModelError: not such a file.
+    """
+    path, out = Path(path), Path(out)
+    model, entry = _read(path, out)
+    inside = ModelCard.from_json(entry.value, where=str(path))
+    if inside.input.conditioning is not None:
+        raise ConfigError(f"{path}: has conditioning already")
+    spec = dataclasses.replace(inside.input, conditioning=conditioning)
+    options = {**inside.architecture_options, "level_dbfs": conditioning.level_dbfs}
+    level = export_graph(WindowLevel(spec.sample_rate_hz, conditioning.level_dbfs), spec.window_samples, ["levelled"])
+    level = compose.add_prefix(level, "level_", rename_inputs=False, rename_outputs=False)
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            if name == INPUT_NAME:
+                node.input[i] = "levelled"
+    graph = model.graph
+    nodes = [*level.graph.node, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(level.graph.initializer)
+    entry.value = inside.replace(input=spec, architecture_options=options).to_json()
+    onnx.checker.check_model(model, full_check=True)
+    beside = path.with_suffix(".json")
+    card = ModelCard.read(beside) if beside.is_file() else inside
+    return _write(out, model.SerializeToString(), card.replace(input=spec, architecture_options=options))
+
+
+def _read(path: Path, out: Path) -> tuple[onnx.ModelProto, onnx.StringStringEntryProto]:
+    """An exported model, and the entry with its card."""
+    if out.suffix != ".onnx":
+        raise ConfigError(f"{out}: the file name must end in .onnx")
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # protobuf's errors are of no one kind
+        raise ModelError(f"{path}: not an ONNX file that can be read ({error})") from error
+    entry = next((item for item in model.metadata_props if item.key == ONNX_METADATA_KEY), None)
+    if entry is None:
+        raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
+    return model, entry
+
+
+def _write(out: Path, content: bytes, card: ModelCard) -> ModelCard:
+    card = card.replace(weights_sha256=hashlib.sha256(content).hexdigest())
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, content)
     write_atomic(out.with_suffix(".json"), card.to_json().encode())

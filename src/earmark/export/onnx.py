@@ -101,7 +101,7 @@ def export_onnx(
         raise ConfigError(f"check_windows of shape {check_windows.shape}: must be (1 or more, {window_samples})")
     module = WithEmbedding(copy.deepcopy(model).cpu().eval())
     card = card.replace(embedding_dims=module.embedding_dims)
-    graph = with_weights(_graph(module, window_samples), weights)
+    graph = with_weights(export_graph(module, window_samples, _outputs(module)), weights)
     tolerance, embedding_tolerance = TOLERANCES[weights]
     entry = graph.metadata_props.add()
     entry.key, entry.value = ONNX_METADATA_KEY, card.to_json()
@@ -125,8 +125,12 @@ def export_onnx(
     return ExportReport(path, card_path, len(content), len(check_windows), difference)
 
 
-def _graph(module: WithEmbedding, window_samples: int) -> onnx.ModelProto:
-    """The ONNX graph, without the exporter's notes (they name files of this machine)."""
+def export_graph(module: torch.nn.Module, window_samples: int, outputs: list[str]) -> onnx.ModelProto:
+    """The ONNX graph of a module that takes waveforms, without the exporter's notes (they name files of this machine).
+
+    Raises:
+        ModelError: it holds operators that are not standard.
+    """
     example = torch.zeros(2, window_samples)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -138,7 +142,7 @@ def _graph(module: WithEmbedding, window_samples: int) -> onnx.ModelProto:
                 module,
                 (example,),
                 input_names=[INPUT_NAME],
-                output_names=_outputs(module),
+                output_names=outputs,
                 opset_version=OPSET,
                 dynamo=True,
                 dynamic_shapes={"waveform": {0: torch.export.Dim("batch")}},

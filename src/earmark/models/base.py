@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from earmark.core.errors import ConfigError
 from earmark.core.spectrum import LogMelConfig
+from earmark.models.conditioning import WindowLevel
 from earmark.models.frontend import LogMel
 
 
@@ -27,6 +28,8 @@ class TaggingModel(nn.Module, ABC):
         min_samples: shortest waveform that a network of variable length takes; its front-end's own minimum also
             applies. None means window_samples.
         variable_length: takes every length from min_samples on, not only window_samples.
+        level_dbfs: level (RMS) to which every window is brought first, see
+            :class:`earmark.models.conditioning.WindowLevel`; None takes windows as they are.
 
     Attributes:
         architecture: registered name, set by :func:`earmark.models.create_model`.
@@ -45,6 +48,7 @@ class TaggingModel(nn.Module, ABC):
         sample_rate_hz: int | None = None,
         min_samples: int | None = None,
         variable_length: bool = False,
+        level_dbfs: float | None = None,
     ) -> None:
         super().__init__()
         if frontend is not None:
@@ -65,6 +69,7 @@ class TaggingModel(nn.Module, ABC):
         self.window_samples = window_samples
         self.variable_length = variable_length
         self.min_samples = smallest if variable_length else window_samples
+        self.level = None if level_dbfs is None else WindowLevel(sample_rate_hz, level_dbfs)
         self.frontend = None if frontend is None else LogMel(frontend)
         self.architecture = ""
         self.architecture_options: dict[str, Any] = {}
@@ -91,6 +96,8 @@ class TaggingModel(nn.Module, ABC):
     def features(self, waveform: Tensor) -> Tensor:
         """The input of :meth:`network`: the log-mel (B, n_mels, T), or the waveform (B, N) without a front-end."""
         self._check(waveform)
+        if self.level is not None:
+            waveform = self.level(waveform)
         if self.frontend is None:
             return waveform
         mel: Tensor = self.frontend(waveform)

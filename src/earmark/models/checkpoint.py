@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from earmark.core.atomic_files import write_together
-from earmark.core.card import InputSpec, LastWindow, ModelCard
+from earmark.core.card import Conditioning, InputSpec, LastWindow, ModelCard
 from earmark.core.errors import ConfigError, ModelError
 from earmark.core.vocabulary import Vocabulary
 from earmark.models import TaggingModel, create_model
@@ -50,11 +50,12 @@ def make_card(
         ConfigError: the vocabulary and the model have different numbers of tags, or the model was not made by create_model.
     """
     hop = model.window_samples if hop_samples is None else hop_samples
+    conditioning = None if model.level is None else Conditioning(level_dbfs=model.level.level_dbfs)
     card = ModelCard(
         name=name,
         architecture=model.architecture,
         architecture_options=model.architecture_options,
-        input=InputSpec(model.sample_rate_hz, model.window_samples, hop, last_window, lead_samples),
+        input=InputSpec(model.sample_rate_hz, model.window_samples, hop, last_window, lead_samples, conditioning),
         frontend=None if model.frontend is None else model.frontend.config.to_dict(),
         vocabulary=vocabulary,
         **fields,
@@ -74,6 +75,10 @@ def check_card(model: TaggingModel, card: ModelCard) -> None:
         "architecture_options": (_as_json(card.architecture_options), _as_json(model.architecture_options)),
         "frontend": (_as_json(card.frontend), _as_json(model.frontend and model.frontend.config.to_dict())),
         "input.sample_rate_hz": (card.input.sample_rate_hz, model.sample_rate_hz),
+        "input.conditioning.level_dbfs": (
+            card.input.conditioning and card.input.conditioning.level_dbfs,
+            model.level and model.level.level_dbfs,
+        ),
         "number of tags": (len(card.vocabulary), model.n_tags),
     }
     if not model.variable_length:

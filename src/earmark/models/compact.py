@@ -118,6 +118,7 @@ class CompactCNN(TaggingModel):
         n_channels: of the above.
         hidden: width of the first dense layer, which is the embedding.
         dropout: share dropped in front of each dense layer in training.
+        level_dbfs: as for :class:`TaggingModel`.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class CompactCNN(TaggingModel):
         n_channels: int,
         hidden: int,
         dropout: float,
+        level_dbfs: float | None,
     ) -> None:
         super().__init__(
             n_tags=n_tags,
@@ -138,6 +140,7 @@ class CompactCNN(TaggingModel):
             frontend=frontend,
             min_samples=samples_for_frames(frontend, min_frames),
             variable_length=True,
+            level_dbfs=level_dbfs,
         )
         self.layers = layers
         self.pool = MaxAndMean()
@@ -168,6 +171,7 @@ def compact_1d(
     hidden: int = 256,
     dropout: float = 0.2,
     frontend: dict[str, Any] | None = None,
+    level_dbfs: float | None = None,
 ) -> TaggingModel:
     """Small filters of time and frequency, then residual convolutions over time.
 
@@ -178,6 +182,7 @@ def compact_1d(
         hidden: width of the dense layer in front of the last, which is the embedding.
         dropout: share dropped in front of the dense layers in training.
         frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the spectrogram.
+        level_dbfs: level (RMS, dBFS) to which every window is brought first; None takes windows as they are.
 
     Raises:
         ConfigError: values out of range, or fewer than 16 bands.
@@ -212,6 +217,7 @@ def compact_1d(
         n_channels=inputs,
         hidden=hidden,
         dropout=dropout,
+        level_dbfs=level_dbfs,
     )
 
 
@@ -225,6 +231,7 @@ def compact_2d(
     dropout: float = 0.2,
     excite: bool = True,
     frontend: dict[str, Any] | None = None,
+    level_dbfs: float | None = None,
 ) -> TaggingModel:
     """Inverted residual blocks of depthwise convolutions over frequency and time.
 
@@ -236,6 +243,7 @@ def compact_2d(
         dropout: share dropped in front of the dense layers in training.
         excite: squeeze-and-excitation in the blocks of 40 channels and more.
         frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the spectrogram.
+        level_dbfs: level (RMS, dBFS) to which every window is brought first; None takes windows as they are.
 
     Raises:
         ConfigError: values out of range.
@@ -267,4 +275,5 @@ def compact_2d(
         n_channels=wide,
         hidden=hidden,
         dropout=dropout,
+        level_dbfs=level_dbfs,
     )

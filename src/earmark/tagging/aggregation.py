@@ -10,13 +10,17 @@ import numpy.typing as npt
 from earmark.core.errors import ConfigError
 
 
-def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+def aggregate(
+    window_scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.floating[Any]] | None = None
+) -> npt.NDArray[np.float32]:
     """Scores of a file from those of its windows: their mean.
 
     All five papers average (e.g. kim2018, section 3.1; pons2017, section 3).
 
     Args:
         window_scores: ``(n_windows, n_tags)``, at least one window.
+        weights: ``(n_windows,)``, 0 or more: what each counts for, see
+            :meth:`earmark.audio.conditioning.SilenceMeter.window_weights`; None, or all 0, for all alike.
 
     Returns:
         ``(n_tags,)`` float32.
@@ -30,5 +34,9 @@ def aggregate(window_scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.fl
     """
     if window_scores.ndim != 2 or not len(window_scores):
         raise ConfigError(f"window scores of shape {window_scores.shape}: must be (n_windows >= 1, n_tags)")
-    mean: npt.NDArray[np.float32] = window_scores.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean
+    if weights is None or not weights.any() or (weights == weights[0]).all():
+        mean: npt.NDArray[np.float32] = window_scores.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+    weighted: npt.NDArray[np.float32] = (shares @ window_scores.astype(np.float64)).astype(np.float32)
+    return weighted

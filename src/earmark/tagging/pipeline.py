@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from earmark import audio
 from earmark.audio import AudioBytes, AudioSource
+from earmark.audio.conditioning import SilenceMeter
 from earmark.audio.decoder import as_source
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
@@ -49,6 +50,8 @@ class WindowScores:
         duration_seconds: length as it was decoded.
         warnings: one line each.
         starts: first sample of each window, at the model's rate, where only some windows were read; None for all.
+        weights: ``(n_windows,)``, 0..1: what each window counts for; None for models without conditioning.
+        silent_seconds: how much of what was read is silent; 0 for models without conditioning.
     """
 
     path: Path | None
@@ -57,6 +60,8 @@ class WindowScores:
     duration_seconds: float
     warnings: tuple[str, ...]
     starts: npt.NDArray[np.int64] | None = None
+    weights: npt.NDArray[np.float32] | None = None
+    silent_seconds: float = 0.0
 
 
 @dataclass
@@ -71,6 +76,8 @@ class _File:
     duration_seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     starts: npt.NDArray[np.int64] | None = None
+    weights: npt.NDArray[np.float32] | None = None
+    silent_seconds: float = 0.0
     failure: BaseException | None = None
 
     @property
@@ -123,7 +130,14 @@ class _Pipeline:
                     else:
                         taggram = np.stack([file.scores[k] for k in range(len(file.scores))])
                         yield WindowScores(
-                            file.path, taggram, file.n_samples, file.duration_seconds, file.warnings, file.starts
+                            file.path,
+                            taggram,
+                            file.n_samples,
+                            file.duration_seconds,
+                            file.warnings,
+                            file.starts,
+                            file.weights,
+                            file.silent_seconds,
                         )
                 if self.paths_failure is not None:
                     raise self.paths_failure
@@ -203,22 +217,29 @@ class _Pipeline:
         if self.watch is not None:
             self.watch(file.path or UNNAMED, found.duration_seconds)
         file.starts = np.array(found.starts, np.int64)
+        meter = SilenceMeter(self.spec)
+        for window in found.samples:
+            meter.add(window)
         for index, window in enumerate(found.samples):
             self._put(file, index, window)
         with self.changed:
             file.n_samples = round(found.duration_seconds * self.spec.sample_rate_hz)
-            file.duration_seconds, file.warnings = found.duration_seconds, found.warnings
+            file.duration_seconds = found.duration_seconds
+            file.weights, file.silent_seconds = meter.weights(None), meter.silent_seconds()
+            file.warnings = (*found.warnings, *meter.warnings())
             file.expected = len(found.samples)
         return True
 
     def _decode_all(self, file: _File, source: AudioSource, note: str | None) -> None:
-        stream = audio.stream(source, self.spec.sample_rate_hz)
+        stream = audio.stream(source, self.spec.sample_rate_hz, self.spec.conditioning)
+        meter = SilenceMeter(self.spec)
         problem: list[str] = []
 
         def blocks() -> Iterator[Window]:
             try:
                 for block in stream:
                     file.n_samples += len(block)
+                    meter.add(block)
                     if self.watch is not None:
                         self.watch(file.path or UNNAMED, stream.duration_seconds)
                     yield block
@@ -235,7 +256,9 @@ class _Pipeline:
             raise AudioError(f"holds less audio than one sample at {self.spec.sample_rate_hz} Hz", file.path)
         with self.changed:
             file.duration_seconds = stream.duration_seconds
-            file.warnings = (*([note] if note else []), *problem, *stream.warnings)
+            file.warnings = (*([note] if note else []), *problem, *stream.warnings, *meter.warnings())
+            file.weights = meter.weights(audio.window_starts(file.n_samples, self.spec))
+            file.silent_seconds = meter.silent_seconds()
             file.expected = n_windows
 
     def _put(self, file: _File, index: int, window: Window) -> None:

@@ -63,6 +63,9 @@ class TagScores:
         sparse: only some windows were used, spread over the file.
         embedding: ``(n_dims,)`` float32: the input of the network's last layer, as a mean over windows; files that sound
             alike have embeddings of nearly the same direction. None unless the tagger was made with embeddings.
+        silent_seconds: how much of the audio that was used is silent. Windows count by their share that is not, and
+            silent windows have no scores (0). Always 0 for models that take audio as it is (published ones).
+        silent: nothing that was used is audible: nothing can be said, so all scores are 0, and :meth:`top` is empty.
 
     Examples:
         >>> import earmark, numpy as np
@@ -89,6 +92,8 @@ class TagScores:
     rules: TagConstraints = field(default_factory=TagConstraints)
     sparse: bool = False
     embedding: npt.NDArray[np.float32] | None = None
+    silent_seconds: float = 0.0
+    silent: bool = False
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -166,7 +171,7 @@ class TagScores:
         """
         if n < 0:
             raise ConfigError(f"n {n}: must be 0 (all) or more")
-        holding = self.scores >= self._minimum(threshold)
+        holding = (self.scores >= self._minimum(threshold)) & (not self.silent)
         if threshold == "auto":
             holding = self.rules.keep(holding, self.scores, self.tags)
         kept = [int(i) for i in np.argsort(-self.scores, kind="stable") if holding[i]]
@@ -201,7 +206,7 @@ class TagScores:
     def to_record(self, n: int = 0, threshold: Threshold = "none") -> dict[str, Any]:
         """The JSON object that ``earmark tag --format jsonl`` prints, with scores rounded to 4 places.
 
-        ``abstained`` is true where no tag reaches the threshold; ``tags`` is empty then.
+        ``abstained`` is true where no tag reaches the threshold, or all is silent; ``tags`` is empty then.
 
         Args:
             n: most tags; 0 for all.
@@ -218,6 +223,7 @@ class TagScores:
             "duration_seconds": round(self.duration_seconds, 3),
             "windows": len(self.taggram),
             "heard_seconds": round(self.heard_seconds, 3),
+            "silent_seconds": round(self.silent_seconds, 3),
             "model": self.model,
             "abstained": not kept,
             "tags": [{"tag": t.tag, "score": round(t.score, 4), "kind": t.kind, "category": t.category} for t in kept],

@@ -13,13 +13,20 @@ import numpy.typing as npt
 
 from earmark import audio
 from earmark.audio import AudioBytes, AudioSource
+from earmark.audio.conditioning import Mixer, SilenceMeter
 from earmark.audio.seeking import SILENT_IN_WINDOWS
 from earmark.core.calibration import calibrated
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError
 from earmark.tagging.aggregation import aggregate
-from earmark.tagging.pipeline import Network, Progress, Watch, WindowScores, run_pipeline
+from earmark.tagging.pipeline import (
+    Network,
+    Progress,
+    Watch,
+    WindowScores,
+    run_pipeline,
+)
 from earmark.tagging.runtime import EmbeddingModel, OnnxModel, WindowModel, find_model
 from earmark.tagging.tag_scores import Scores, TagScore, TagScores, Threshold
 
@@ -72,8 +79,8 @@ class Tagger:
         >>> import earmark, numpy as np
         >>> tagger = earmark.load_tagger()
         >>> scores = tagger.tag_waveform(np.zeros(5 * 44_100), 44_100)  # or tagger.tag("song.mp3")
-        >>> len(scores.top(3)), scores.taggram.shape == (1, len(scores.tags)), scores.duration_seconds
-        (3, True, 5.0)
+        >>> scores.top(3), scores.taggram.shape == (1, len(scores.tags)), scores.silent_seconds
+        ([], True, 5.0)
         >>> scores.warnings[0][:6]
         'silent'
     """
@@ -283,16 +290,30 @@ class Tagger:
             (True, dtype('float32'))
         """
         spec = self.card.input
-        mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz)
+        mixer, meter = Mixer(spec.conditioning), SilenceMeter(spec)
+        mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz, mixer)
         starts: npt.NDArray[np.int64] | None = None
         if self._windows is not None and len(chosen := audio.sparse_starts(len(mono), spec, self._windows)):
             starts = chosen
         cuts = audio.cut(mono, spec) if starts is None else mono[starts[:, None] + np.arange(spec.window_samples)]
         steps = range(0, len(cuts), self._batch_windows)
         taggram = np.concatenate([self._network(cuts[i : i + self._batch_windows]) for i in steps])
-        silent = float(np.abs(cuts if starts is not None else mono).max()) < audio.SILENCE_PEAK
-        warnings = (audio.SILENT if starts is None else SILENT_IN_WINDOWS,) if silent else ()
-        return self._scores(WindowScores(None, taggram, len(mono), len(mono) / spec.sample_rate_hz, warnings, starts))
+        meter.add(mono if starts is None else cuts.ravel())
+        warnings = [*mixer.warnings(), *meter.warnings()]
+        if spec.conditioning is None and np.abs(mono if starts is None else cuts).max() < audio.SILENCE_PEAK:
+            warnings.append(audio.SILENT if starts is None else SILENT_IN_WINDOWS)
+        return self._scores(
+            WindowScores(
+                path=None,
+                taggram=taggram,
+                n_samples=len(mono),
+                duration_seconds=len(mono) / spec.sample_rate_hz,
+                warnings=tuple(warnings),
+                starts=starts,
+                weights=meter.weights(audio.window_starts(len(mono), spec) if starts is None else None),
+                silent_seconds=meter.silent_seconds(),
+            )
+        )
 
     def _scores(self, windows: WindowScores) -> TagScores:
         spec = self.card.input
@@ -300,12 +321,20 @@ class Tagger:
         taggram, embeddings = np.split(windows.taggram, [len(card.vocabulary)], axis=1)
         names, maps = card.vocabulary.names, card.calibration
         starts = audio.window_starts(windows.n_samples, spec) if windows.starts is None else windows.starts
+        weights = windows.weights
+        scores = calibrated(aggregate(taggram, weights), names, maps)
+        window_scores = np.ascontiguousarray(calibrated(taggram, names, maps))
+        silent = weights is not None and not weights.any()
+        if weights is not None:
+            window_scores[weights == 0] = 0
+        if silent:
+            scores = np.zeros_like(scores)
         return TagScores(
             path=windows.path,
             model=card.name,
             vocabulary=card.vocabulary,
-            scores=calibrated(aggregate(taggram), names, maps),
-            taggram=np.ascontiguousarray(calibrated(taggram, names, maps)),
+            scores=scores,
+            taggram=window_scores,
             window_starts_seconds=starts.clip(0) / spec.sample_rate_hz,
             window_seconds=spec.window_seconds,
             duration_seconds=windows.duration_seconds,
@@ -313,7 +342,9 @@ class Tagger:
             warnings=windows.warnings,
             rules=card.rules,
             sparse=windows.starts is not None,
-            embedding=None if self._embedding_dims is None else aggregate(embeddings),
+            embedding=None if self._embedding_dims is None else aggregate(embeddings, weights),
+            silent_seconds=windows.silent_seconds,
+            silent=silent,
         )
 
 

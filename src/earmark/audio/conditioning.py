@@ -1,0 +1,290 @@
+"""Between decoder and network: which channels are used, and which parts are silent.
+
+Level, offset and rumble are left to the network itself (:class:`earmark.models.conditioning.WindowLevel`), which sees
+each window as a whole. All settings are in :class:`earmark.core.card.Conditioning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.core.card import Conditioning, InputSpec
+
+Floats = npt.NDArray[np.float32]
+
+_SHARES = {
+    **dict.fromkeys(("FC", "FLC", "FRC"), 2**0.5),
+    **dict.fromkeys(("SL", "SR", "BL", "BR", "TFL", "TFR", "TBL", "TBR", "WL", "WR"), 0.5**0.5),
+    **dict.fromkeys(("BC", "TC", "TFC", "TBC"), 1.0),
+    **dict.fromkeys(("LFE", "LFE2"), 0.0),
+}
+"""What a channel counts for, compared with the front left one: what left and right of ITU-R BS.775-3 (table 2) add up to."""
+
+_SURELY_IN_PHASE = 0.6  # share of the amplitude sum that is left of uncorrelated channels, and a little more
+_FFT_SECONDS = 0.04
+_BINS_TOGETHER = 4
+_MOST_SEGMENTS = 24
+_FADE_SAMPLES = 1024
+_RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to and fro
+_SILENT_CHANNEL_DB = 60.0
+_BLOCK_SECONDS = 0.1
+_REPORTED_SHARE = 0.1
+
+
+class Mixer:
+    """Mixes the channels of one file to mono, frame by frame.
+
+    Channels are averaged, those of surround sound by what they count for in a downmix (ITU-R BS.775-3). Where channels
+    cancel each other (one of them inverted, or delayed), the loudest is used alone. What the mix loses is measured from
+    the channels' cross-spectra: of all that would be there if the channels were in phase, the share that is not. It is
+    0 for music panned by level or by separate recordings, 1 for an inverted channel, and about 0.5 for a delayed one.
+
+    Args:
+        conditioning: its settings; None for a plain mean over channels.
+
+    Attributes:
+        cancelled_seconds: length of the frames in which one channel was used for that reason.
+    """
+
+    def __init__(self, conditioning: Conditioning | None) -> None:
+        self.conditioning = conditioning
+        self.cancelled_seconds = 0.0
+        self._energies: npt.NDArray[np.float64] = np.zeros(0)
+        self._last: Floats | None = None
+        self._alone: int | None = None
+
+    def mix(
+        self, samples: npt.NDArray[np.float32], scale: float, sample_rate_hz: int, channels: Sequence[str] = ()
+    ) -> Floats:
+        """The next frame.
+
+        Args:
+            samples: ``(n_channels, n_samples)``.
+            scale: what samples are multiplied by, to be in -1..1.
+            sample_rate_hz: their rate.
+            channels: FFmpeg's names of the channels, e.g. "FL"; empty where not known.
+
+        Returns:
+            ``(n_samples,)``.
+        """
+        n_channels = len(samples)
+        if self.conditioning is None or n_channels == 1:
+            return _weighted_sum(np.full(n_channels, scale / n_channels, np.float32), samples)
+        with np.errstate(all="ignore"):  # NaN and infinity are reported by who reads the result
+            return self._mix(samples, scale, sample_rate_hz, channels)
+
+    def _mix(self, samples: Floats, scale: float, sample_rate_hz: int, channels: Sequence[str]) -> Floats:
+        n_channels = len(samples)
+        shares = downmix_shares(n_channels, channels)
+        means = samples.mean(axis=1, dtype=np.float64)  # an offset is no sound
+        gram = (samples @ samples.T).astype(np.float64) - samples.shape[1] * np.outer(means, means)
+        energies = np.diagonal(gram).clip(0) * float(scale) ** 2
+        if len(self._energies) != n_channels:
+            self._energies, self._last, self._alone = np.zeros(n_channels), None, None
+        self._energies += energies
+        self._choose(samples, shares, gram, sample_rate_hz)
+        if self._alone is not None:
+            self.cancelled_seconds += samples.shape[1] / sample_rate_hz
+            shares = np.eye(n_channels, dtype=np.float32)[self._alone]
+        shares = shares * np.float32(scale)
+        mono = _weighted_sum(shares, samples)
+        if self._last is not None and not np.array_equal(self._last, shares):
+            n = min(_FADE_SAMPLES, samples.shape[1])
+            mono[:n] += (self._last - shares) @ samples[:, :n] * np.linspace(1, 0, n, dtype=np.float32)
+        self._last = shares
+        return mono
+
+    def jump(self) -> None:
+        """The next frame does not follow the last one."""
+        self._last, self._alone = None, None
+
+    def warnings(self) -> list[str]:
+        """What a user should know of the channels, at the end of the file."""
+        found = []
+        if self.cancelled_seconds:
+            found.append(
+                f"channels cancel each other when mixed to mono: one channel was used for {self.cancelled_seconds:.0f} s"
+            )
+        n, loudest = len(self._energies), self._energies.max(initial=0)
+        n_silent = int((self._energies < loudest * 10 ** (-_SILENT_CHANNEL_DB / 10)).sum())
+        if n_silent and loudest:
+            found.append(f"{n_silent} of {n} channels {'is' if n_silent == 1 else 'are'} silent")
+        return found
+
+    def _choose(self, samples: Floats, shares: Floats, gram: npt.NDArray[np.float64], sample_rate_hz: int) -> None:
+        """Sets ``_alone``: the channel to be used alone, or None for the mix."""
+        assert self.conditioning is not None
+        energies = np.diagonal(gram).clip(0)
+        mixed, in_phase = shares @ gram @ shares, float(shares @ np.sqrt(energies)) ** 2
+        limit = self.conditioning.cancelled_share
+        if mixed >= _SURELY_IN_PHASE * in_phase > 0:
+            self._alone = None
+        elif in_phase < 1e-3 * energies.max() or lost_share(samples, shares, sample_rate_hz) > (
+            limit if self._alone is None else limit * _RELEASE
+        ):
+            loudest = int(np.argmax(energies))
+            if self._alone is None or energies[loudest] > 2 * energies[self._alone]:
+                self._alone = loudest
+        elif energies.any():
+            self._alone = None
+
+
+def trim_silence(samples: Floats, conditioning: Conditioning) -> Floats:
+    """Samples from the first to the last that is not silent.
+
+    Args:
+        samples: ``(n_samples,)``, mono, at least one.
+        conditioning: says what is silent.
+    """
+    sizes = np.abs(samples)
+    audible = np.flatnonzero(sizes >= sizes.max() * 10 ** (-conditioning.silence_range_db / 20))
+    return samples[audible[0] : audible[-1] + 1]
+
+
+def _weighted_sum(shares: Floats, samples: Floats) -> Floats:
+    """A product with the shares is several times faster than scaling and a mean over the channels."""
+    out: Floats = shares @ samples if samples.flags.c_contiguous else samples.T @ shares
+    return out
+
+
+def downmix_shares(n_channels: int, channels: Sequence[str] = ()) -> Floats:
+    """Shares of the channels in the mix to mono, ``(n_channels,)``, that sum to 1.
+
+    Args:
+        n_channels: how many there are.
+        channels: FFmpeg's names of them; all count alike where they are not known.
+
+    Example:
+        >>> downmix_shares(3, ["FL", "FR", "LFE"]).tolist()
+        [0.5, 0.5, 0.0]
+    """
+    named = [_SHARES.get(name, 1.0) for name in channels] if len(channels) == n_channels else []
+    if not sum(named):
+        named = [1.0] * n_channels
+    return np.array(named, np.float32) / np.float32(sum(named))
+
+
+def lost_share(samples: Floats, shares: Floats, sample_rate_hz: int) -> float:
+    """Share, 0..1, of the sound that a mix of channels loses because they differ in phase.
+
+    From averaged cross-spectra S of the weighted channels: the sum over bins and pairs of ``2 (|S_ij| - Re S_ij)``, over
+    the energy there would be without phase differences. Channels that have nothing in common have no S_ij.
+
+    Args:
+        samples: ``(n_channels, n_samples)``.
+        shares: ``(n_channels,)``, of the mix.
+        sample_rate_hz: rate of the samples.
+    """
+    used = np.flatnonzero(shares)
+    size = 2 ** round(np.log2(sample_rate_hz * _FFT_SECONDS))
+    n_segments = min(_MOST_SEGMENTS, samples.shape[1] // size)
+    if len(used) < 2 or not n_segments:
+        return 0.0
+    starts = np.linspace(0, samples.shape[1] - size, n_segments).astype(int)
+    segments = samples[used[:, None, None], starts[:, None] + np.arange(size)] * shares[used, None, None]
+    spectra = np.fft.rfft(segments * np.hanning(size).astype(np.float32))[..., _BINS_TOGETHER:-1]
+    lost = total = 0.0
+    for i in range(len(used)):
+        total += float((np.abs(spectra[i]) ** 2).sum())
+        for j in range(i):
+            cross = (spectra[i] * spectra[j].conj()).sum(axis=0)
+            cross = cross.reshape(-1, _BINS_TOGETHER).sum(axis=1)
+            common = float(np.abs(cross).sum())
+            total += 2 * common
+            lost += 2 * (common - float(cross.real.sum()))
+    return lost / total if total else 0.0
+
+
+class SilenceMeter:
+    """Energy of the audio in steps of 0.1 s, from which follows what of it is silent. An offset is no sound.
+
+    Args:
+        spec: the input of the model. Without conditioning nothing is measured, and nothing is silent.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.spec, self.conditioning = spec, spec.conditioning
+        self.block_samples = max(1, round(spec.sample_rate_hz * _BLOCK_SECONDS))
+        self.n_samples = 0
+        self._energies: list[Floats] = []
+        self._rest: Floats = np.zeros(0, np.float32)
+
+    def add(self, samples: Floats) -> None:
+        """The next samples, mono, at the model's rate."""
+        if self.conditioning is None:
+            return
+        self.n_samples += len(samples)
+        samples = np.concatenate([self._rest, samples]) if len(self._rest) else samples
+        n_whole = len(samples) // self.block_samples
+        blocks = samples[: n_whole * self.block_samples].reshape(n_whole, self.block_samples)
+        self._rest = samples[n_whole * self.block_samples :].copy()
+        self._energies.append(_energies(blocks))
+
+    def audible(self) -> npt.NDArray[np.bool_]:
+        """Of each step of 0.1 s, whether it is not silent, ``(n_steps,)``; the last may be shorter."""
+        if self.conditioning is None or not self.n_samples:
+            return np.zeros(0, bool)
+        energies = np.concatenate([*self._energies, *([_energies(self._rest[None])] if len(self._rest) else [])])
+        loudest = float(energies.max())
+        if loudest < 10 ** (self.conditioning.silence_dbfs / 10):
+            return np.zeros(len(energies), bool)
+        audible: npt.NDArray[np.bool_] = energies >= loudest * 10 ** (-self.conditioning.silence_range_db / 10)
+        return audible
+
+    def silent_seconds(self) -> float:
+        """Length of the silent parts."""
+        return float((self._edges()[1:] - self._edges()[:-1])[~self.audible()].sum() / self.spec.sample_rate_hz)
+
+    def warnings(self) -> list[str]:
+        """What a user should know, at the end of the file."""
+        if self.conditioning is None:
+            return []
+        silent, whole = self.silent_seconds(), self.n_samples / self.spec.sample_rate_hz
+        if not self.audible().any():
+            return [f"silent: nothing above {self.conditioning.silence_dbfs:g} dBFS, so it has no tags"]
+        found = []
+        if silent >= _REPORTED_SHARE * whole:
+            found.append(f"silent for {silent:.1f} of {whole:.1f} s, which do not count")
+        if self.n_samples < self.spec.window_samples:
+            found.append(f"short: {whole:.1f} s, repeated to fill a window of {self.spec.window_seconds:.1f} s")
+        return found
+
+    def weights(self, starts: npt.NDArray[np.int64] | None) -> Floats | None:
+        """What windows count for, ``(n_windows,)``, 0..1; None without conditioning.
+
+        It is the share of a window that is not silent, and that no window before it has: so that every second of the
+        music counts once, also where the last window is moved back.
+
+        Args:
+            starts: first sample of each window; None where the audio added is one whole window after the other. What is
+                beyond the end of the audio does not count.
+        """
+        if self.conditioning is None:
+            return None
+        if starts is None:
+            starts = np.arange(0, self.n_samples, self.spec.window_samples)
+        edges, audible = self._edges(), self.audible()
+        covered = np.concatenate([[0.0], np.cumsum(np.diff(edges) * audible)])
+        ends = np.minimum(starts + self.spec.window_samples, self.n_samples)
+        if self.n_samples < self.spec.window_samples:  # repeated: all windows hold the same
+            return np.full(len(starts), covered[-1] / max(1, self.n_samples), np.float32)
+        begins = np.maximum(starts, np.append(0, ends[:-1]))
+        heard = np.interp(ends, edges, covered) - np.interp(begins, edges, covered)
+        weights: Floats = (heard / self.spec.window_samples).astype(np.float32)
+        return weights
+
+    def _edges(self) -> npt.NDArray[np.int64]:
+        """Where the steps of :meth:`audible` begin, and where the last one ends, in samples."""
+        n_steps = -(-self.n_samples // self.block_samples)
+        return np.minimum(np.arange(n_steps + 1) * self.block_samples, self.n_samples)
+
+
+def _energies(blocks: Floats) -> Floats:
+    """Mean squares of rows, without their means."""
+    means = blocks.mean(axis=1)
+    squares = np.einsum("ij,ij->i", blocks, blocks) / np.float32(blocks.shape[1])
+    out: Floats = np.maximum(squares - means * means, 0)
+    return out
