@@ -54,6 +54,9 @@ ENCODED: tuple[tuple[str, str, str, int, str, dict[str, str]], ...] = (
     (".ts", "mpegts", "aac", 44_100, "stereo", {}),
     (".mpg", "mpeg", "mp2", 44_100, "stereo", {}),
     (".rm", "rm", "ac3", 44_100, "stereo", {}),
+    (".m4a", "ipod", "aac", 44_100, "7.1", {}),
+    (".opus", "ogg", "libopus", 48_000, "7.1", {}),
+    (".wv", "wv", "wavpack", 8_000, "hexadecagonal", {}),
 )
 
 SIGNATURES: tuple[tuple[str, bytes], ...] = (
@@ -96,8 +99,8 @@ def encode(muxer: str, codec: str, rate_hz: int, layout: str, options: dict[str,
         n_channels = stream.layout.nb_channels
         samples = tone(seconds, rate_hz, n_channels)
         for start in range(0, samples.shape[1], 1024):
-            part = np.ascontiguousarray(samples[:, start : start + 1024])
-            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)
+            part = np.ascontiguousarray(samples[:, start : start + 1024].T).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(part, format="flt", layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = rate_hz, start, Fraction(1, rate_hz)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

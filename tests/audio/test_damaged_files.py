@@ -96,3 +96,30 @@ def test_windows_of_a_file_at_a_very_low_rate_equal_those_of_a_full_read(tmp_pat
     assert found is not None
     for start, part in zip(found.starts, found.samples, strict=True):
         np.testing.assert_allclose(part, whole[start : start + 6_000], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "layout", "n_channels"),
+    [
+        ("a.m4a", "aac", "7.1", 8),
+        ("a.opus", "libopus", "7.1", 8),
+        ("a.wv", "wavpack", "7.1", 8),
+        ("a.wv", "wavpack", "hexadecagonal", 16),
+    ],
+)
+def test_eight_and_more_channels_in_planes(tmp_path: Path, name: str, codec: str, layout: str, n_channels: int) -> None:
+    """PyAV counts the planes of a frame up to a null that is not there: such files ended the process."""
+    path, music = tmp_path / name, sounds.music(2, 48_000)[0]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=48_000, layout=layout)
+        for start in range(0, len(music), 960):
+            part = np.repeat(music[start : start + 960], n_channels)[np.newaxis]
+            frame = av.AudioFrame.from_ndarray(part, format="flt", layout=layout)
+            frame.sample_rate, frame.pts = 48_000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    samples = audio.load(path, 48_000)
+    assert len(samples) == pytest.approx(len(music), abs=1_100)  # AAC's encoder begins and ends with more
+    assert np.abs(samples).max() == pytest.approx(np.abs(music).max(), rel=0.2)
+    if codec == "wavpack":
+        np.testing.assert_allclose(samples, music, atol=1 / 128)  # the encoder takes 8 bits

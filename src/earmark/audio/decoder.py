@@ -28,6 +28,7 @@ _MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would ta
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
 _DAMAGED_SHARE = 0.01
+_MANY_CHANNELS = 8
 
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
@@ -191,8 +192,10 @@ class AudioStream:
 
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
-        array = frame.to_ndarray()
         n_channels = frame.layout.nb_channels
+        if frame.format.is_planar and n_channels >= _MANY_CHANNELS:
+            frame = _packed(frame)
+        array = frame.to_ndarray()
         scale = _INTEGER_SCALE.get(array.dtype, 1.0)
         if array.dtype == np.uint8:  # the one unsigned format: silence is 128
             array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
@@ -233,6 +236,12 @@ class AudioStream:
             self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
         if may_be_cut_off(self.open_bytes, container.format.name):
             self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
+
+
+def _packed(frame: av.AudioFrame) -> av.AudioFrame:
+    """The frame with its channels interleaved: PyAV reads beyond the planes of a frame with eight or more."""
+    (packed,) = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate).resample(frame)
+    return packed
 
 
 def _check_file(path: Path) -> None:

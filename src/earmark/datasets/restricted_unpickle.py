@@ -20,7 +20,7 @@ from earmark.core.errors import DataError
 _NUMPY = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 _TYPES = frozenset(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)) | {"b1", "f2", "f4", "f8"}
 
-_PLAIN = (str, bytes, bytearray, int, float, type(None))
+_PLAIN = (str, bytes, bytearray, int, float, type(None), np.ndarray)
 
 _BROKEN = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError),
