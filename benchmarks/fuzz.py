@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=WORK, help="folder of state and findings (default: build/fuzz)")
     parser.add_argument("--out", type=Path, help="write the report here, in Markdown")
+    parser.add_argument("--note", default="", help="a sentence for the report, such as what else the machine did")
     parser.add_argument("--replay", type=Path, help="run this input once, and nothing else")
     given = parser.parse_args(arguments)
     if given.replay is not None:
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name}: {state.executions} executions so far, {rate:.1f} per second", flush=True)
     if given.out is None:
         return 0
-    text, n_open = report(given.work)
+    text, n_open = report(given.work, given.note)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text, encoding="utf-8")
     return 1 if n_open else 0

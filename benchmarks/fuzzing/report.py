@@ -18,7 +18,7 @@ COMMAND = "python benchmarks/fuzz.py all --minutes N --out docs/results/fuzz.md"
 _REPLAY_SECONDS = 300
 
 
-def report(folder: Path) -> tuple[str, int]:
+def report(folder: Path, note: str = "") -> tuple[str, int]:
     """The report on all targets with a state in a folder as Markdown, and how many findings are open."""
     rows, findings, n_open = [], [], 0
     days: set[str] = set()
@@ -49,7 +49,7 @@ def report(folder: Path) -> tuple[str, int]:
         "# Fuzzing",
         "",
         f"Written by `{COMMAND}`, in pieces, {' and '.join(sorted({min(days), max(days)})) if days else 'never'}; "
-        f"commit {commit() or '?'}. Machine: {machine}; {versions}, earmark {version('earmark')}.",
+        f"commit {commit() or '?'}. Machine: {machine}; {versions}, earmark {version('earmark')}. {note}".rstrip(),
         "",
         "Byte formats are mutated from valid files (bits, boundary values in length fields, parts removed, repeated, inserted, "
         "moved, copied from other files, cut ends); queries, tables and pickles come from Hypothesis. A finding is any outcome "

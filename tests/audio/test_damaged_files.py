@@ -123,3 +123,27 @@ def test_eight_and_more_channels_in_planes(tmp_path: Path, name: str, codec: str
     assert np.abs(samples).max() == pytest.approx(np.abs(music).max(), rel=0.2)
     if codec == "wavpack":
         np.testing.assert_allclose(samples, music, atol=1 / 128)  # the encoder takes 8 bits
+
+
+def ogg_checksum(page: bytes) -> int:
+    """RFC 3533: polynomial 04C11DB7, most significant bit first."""
+    value = 0
+    for byte in page:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1) ^ (0x104C11DB7 if value & 0x80000000 else 0)
+    return value
+
+
+def test_seeking_is_refused_where_positions_in_an_ogg_contradict_its_length(tmp_path: Path) -> None:
+    path = sounds.write(tmp_path / "a.opus", sounds.music(12, 48_000), 48_000)
+    content = path.read_bytes()
+    start, end = [at for at in range(len(content)) if content[at : at + 5] == b"OggS\0"][2:4]
+    page = bytearray(content[start:end])
+    assert int.from_bytes(page[6:14], "little") < 10**6
+    page[6:14] = (10**7).to_bytes(8, "little")  # the position of its last sample
+    page[22:26] = bytes(4)
+    page[22:26] = ogg_checksum(page).to_bytes(4, "little")
+    path.write_bytes(content[:start] + page + content[end:])
+    with pytest.raises(CannotSeekError):
+        audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)

@@ -27,3 +27,10 @@ def test_a_number_too_large_for_a_float_is_no_label(tmp_path: Path) -> None:
     table.write_text(GOOD + '{"path": "b.wav", "split": "train", "rock": ' + "9" * 400 + "}\n")
     with pytest.raises(DataError, match=r"line 2: column 'rock': 9+ is no number in 0\.\.1"):
         load_manifest(table, check_files=False)
+
+
+def test_a_path_too_long_for_the_system_is_no_file(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f"path,split,rock\n{'x' * 5000}.wav,train,1\n")
+    with pytest.raises(DataError, match="line 2: no file"):
+        load_manifest(table)

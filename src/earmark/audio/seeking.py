@@ -148,8 +148,8 @@ class _Seeker:
         )
         if reason:
             raise CannotSeekError(reason)
-        if end > n_declared + ceil(TOLERANCE_SECONDS * self.rate_hz):
-            raise CannotSeekError("it is longer than it declares")
+        if abs(end - n_declared) > ceil(TOLERANCE_SECONDS * self.rate_hz):
+            raise CannotSeekError("it is longer or shorter than it declares")
         return end
 
     def _part(self, start: int, length: int, n_native: int) -> Samples:
