@@ -22,7 +22,7 @@ test: $(FULL)/installed
 
 ## make test-fast: without slow tests, Ray and browsers; under two minutes once it is installed
 test-fast: $(FULL)/installed
-	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not ray and not browser"
+	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not ray and not browser"
 
 $(FULL)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(FULL)

@@ -11,6 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker per core: more threads than that would only wait for each other. Before NumPy and PyTorch are imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell that starts a job in the background has it ignore Ctrl-C, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -29,8 +30,10 @@ from tests.helpers.onnx_files import tiny
 
 SPEC = InputSpec(16_000, 32_000, 32_000)
 SECONDS = 24
+QUICK = {"libmp3lame": sounds.QUICK[".mp3"], "aac": sounds.QUICK[".m4a"]}
 
 
+@lru_cache
 def song(rate_hz: int, n_channels: int = 2) -> np.ndarray:
     """Two gliding tones and some noise: no two moments of it are alike."""
     t = np.arange(SECONDS * rate_hz) / rate_hz
@@ -43,7 +46,7 @@ def encode(path: Path, codec: str, rate_hz: int, muxer: dict | None = None, bit_
     """As sounds.write, for the settings that it does not have."""
     samples = song(rate_hz)
     with av.open(str(path), "w", options=muxer or {}) as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout="stereo", options=options)
+        stream = container.add_stream(codec, rate=rate_hz, layout="stereo", options={**QUICK.get(codec, {}), **options})
         if bit_rate:
             stream.bit_rate = bit_rate
         for start in range(0, samples.shape[1], 4096):

@@ -62,6 +62,7 @@ def test_each_run_of_the_peer_is_compared_with_those_around_it(page: ModuleType,
     assert page.parts_rows(ways) == ["| api | 4.0 s | 1.00 s | 0.50 s | 2.50 s | 25 % |"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_without_the_peer_it_says_how_to_install_it(benchmarks: Path, tmp_path: Path) -> None:
     out = tmp_path / "peers.md"

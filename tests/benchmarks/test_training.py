@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_one_small_network_is_measured_in_all_four_ways(tmp_path: Path) -> None:
     out = tmp_path / "pages" / "training.md"
     command = [

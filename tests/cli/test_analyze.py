@@ -45,6 +45,7 @@ def test_evaluate_writes_a_page_with_players(folder: Path) -> None:
     assert f"<h1>{DEFAULT_MODEL} on " in page
 
 
+@pytest.mark.slow
 def test_a_report_of_a_folder_has_its_figures_and_embeds_what_it_plays(folder: Path) -> None:
     done = earmark(
         "analyze", "report", folder / "out", "--audio", folder, "--embed-audio", "--clips", "2", "--out", folder / "again.html"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from earmark.evaluation import read_scores
-from tests.helpers.command import earmark
+from tests.helpers.command import earmark_here as earmark
 from tests.helpers.sounds import write
 
 
+@pytest.mark.slow
 def test_a_manifest_is_measured_and_a_broken_file_named(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = ["path,split,noisy"]

@@ -90,7 +90,16 @@ def check(rows: dict[str, dict[str, Any]], wanted: dict[str, dict[str, Any]], n_
     assert set(rows) == {f"row {k}" for k in range(n_rows)}
     for row in rows.values():
         record = wanted[Path(row["uri"]).name]
-        for name in ("status", "error", "duration_seconds", "windows", "heard_seconds", "model", "warnings"):
+        for name in (
+            "status",
+            "error",
+            "duration_seconds",
+            "windows",
+            "heard_seconds",
+            "silent_seconds",
+            "model",
+            "warnings",
+        ):
             assert row[name] == record[name], (row["uri"], name)
         for tag in record["tags"]:
             assert row[tag["tag"]] == pytest.approx(tag["score"], abs=6e-5)

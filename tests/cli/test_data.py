@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.helpers.command import earmark
+from tests.helpers.command import earmark_here as earmark
 from tests.helpers.mtat import CLIPS, write_audio, write_tables
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from earmark.shards import ShardAudio
 from tests.helpers import sounds
-from tests.helpers.command import earmark
+from tests.helpers.command import earmark_here as earmark
 
 
 @pytest.fixture

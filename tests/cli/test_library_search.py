@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,16 @@ import pytest
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.tagging.runtime import DEFAULT_MODEL
 from tests.helpers import sounds
+from tests.helpers.command import COMMAND, earmark_here
 from tests.helpers.made_library import Row, make_index
 
-COMMAND = [sys.executable, "-m", "earmark.cli.main", "library"]
 LATIN_1 = b"/music/caf\xe9.mp3"
 
 
 def library(*arguments: str | bytes | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [*COMMAND, *arguments]
-    environment = {**os.environ, "COLUMNS": "120", **(env or {})}
-    return subprocess.run(command, capture_output=True, timeout=120, env=environment)  # type: ignore[arg-type]
+    done = earmark_here("library", *arguments, environment={"COLUMNS": "120", **(env or {})})
+    stdout, stderr = (text.encode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, stdout, stderr)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +110,7 @@ def test_without_an_index_the_scan_is_named(tmp_path: Path) -> None:
 def test_a_reader_that_leaves_early_ends_it_quietly(tmp_path: Path) -> None:
     path = make_index(tmp_path / "i.sqlite", [Row(f"/music/{i:05d}.mp3") for i in range(20_000)])
     with subprocess.Popen(
-        [*COMMAND, "export", "--index", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, "library", "export", "--index", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

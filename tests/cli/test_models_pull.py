@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from earmark.importers.pull import file_addresses, pull_model
 from earmark.models import summary
 from earmark.tagging.runtime import DEFAULT_MODEL, OnnxModel, find_model, list_installed, user_models_folder
 from tests.conftest import ROOT
+from tests.helpers.command import earmark_here
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -407,10 +409,10 @@ def test_unknown_names_and_mirrors_are_refused(tmp_path):
 
 
 def earmark(*arguments: str | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "EARMARK_MODELS": str(folder), "no_proxy": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    environment.pop("EARMARK_MIRROR", None)
-    command = [sys.executable, "-m", "earmark.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**environment, **variables, "COLUMNS": "200"})
+    with mock.patch.dict(os.environ, {"EARMARK_MODELS": str(folder), "no_proxy": "127.0.0.1", **variables}):
+        if "EARMARK_MIRROR" not in variables:
+            os.environ.pop("EARMARK_MIRROR", None)
+        return earmark_here(*arguments)
 
 
 def test_without_a_name_they_are_listed(tmp_path):

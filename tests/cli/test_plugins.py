@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +17,30 @@ import pytest
 import soundfile
 from safetensors.numpy import load_file
 
+from earmark.core.plugins import PLUGINS_VARIABLE
+from earmark.datasets.registry import DATASETS
+from earmark.importers import list_importers
+from earmark.importers.registry import IMPORTERS
+from earmark.models.registry import MODELS
+from tests.helpers import command
+
 RATE = 8000
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 BLOCKS = dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL))
 
 
-def earmark(
-    arguments: Sequence[str | Path], cwd: Path, python_path: Path | None = None, plugins: str = ""
-) -> subprocess.CompletedProcess[str]:
-    places = [str(python_path)] if python_path else []
-    inherited = [path for path in [os.environ.get("PYTHONPATH", "")] if path]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "EARMARK_PLUGINS": plugins,
-        "PYTHONPATH": os.pathsep.join([*places, *inherited]),
-    }
-    command = [sys.executable, "-m", "earmark.cli.main", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+def earmark(arguments: Sequence[str | Path], cwd: Path, plugins: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command, in this process; what its plugins register is forgotten after it."""
+    list_importers()  # those of earmark itself stay
+    known = set(sys.modules)
+    with ExitStack() as stack:
+        for registry in (DATASETS, IMPORTERS, MODELS):
+            stack.enter_context(registry.temporary())
+        done = command.earmark_here(*arguments, cwd=cwd, environment={PLUGINS_VARIABLE: plugins})
+    for name in set(sys.modules) - known:
+        if name.startswith("earmark_plugin_"):
+            del sys.modules[name]
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +121,9 @@ def test_an_importer_from_outside_reads_its_format(folder: Path, trained: Path) 
     assert set(tags(earmark(tag, folder))) == set(names)
 
 
-def test_an_installed_distribution_needs_no_option(folder: Path, trained: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """An environment in which the plugin is installed as a distribution with entry points."""
     (tmp_path / "my_plugin.py").write_text(BLOCKS["my_plugin.py"])
     info = tmp_path / "my_plugin-1.0.dist-info"
     info.mkdir()
@@ -124,11 +133,21 @@ def test_an_installed_distribution_needs_no_option(folder: Path, trained: Path, 
     (info / "entry_points.txt").write_text(
         re.sub(r'\[project\.entry-points\."(.*?)"\]', r"[\1]", toml[1]).replace('"', "")
     )
-    done = earmark(["export", trained, "--out", tmp_path / "bands.onnx"], folder, python_path=tmp_path)
-    assert done.returncode == 0, done.stderr
-    done = earmark(["data", "show", "my_songs"], folder, python_path=tmp_path)
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))}
+
+
+def test_an_installed_distribution_needs_no_option(installed: dict[str, str]) -> None:
+    done = command.earmark("data", "show", "my_songs", environment=installed)
     assert done.returncode == 0, done.stderr
     assert "My songs" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_model_of_an_installed_distribution_is_exported(
+    installed: dict[str, str], trained: Path, tmp_path: Path
+) -> None:
+    done = command.earmark("export", trained, "--out", tmp_path / "bands.onnx", environment=installed)
+    assert done.returncode == 0, done.stderr
 
 
 def test_plugins_of_the_environment_are_loaded(folder: Path) -> None:

@@ -11,7 +11,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,7 @@ import pytest
 
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model, read_card
 from tests.helpers import sounds
-
-COMMAND = [sys.executable, "-m", "earmark.cli.main"]
+from tests.helpers.command import COMMAND, earmark_here
 
 
 def earmark(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -72,7 +70,7 @@ def test_json_lines_have_all_tags_highest_first(album: Path) -> None:
     assert [Path(item["path"]).name for item in found] == ["1 first.mp3", "2 second.flac", "third.m4a"]
     for item in found:
         assert set(item) == {
-                "path", "status", "error", "duration_seconds", "windows", "heard_seconds", "model", "abstained", "tags",
+                "path", "status", "error", "duration_seconds", "windows", "heard_seconds", "silent_seconds", "model", "abstained", "tags",
                 "warnings",
             }  # fmt: skip
         assert item["status"] == "ok"
@@ -121,7 +119,7 @@ def test_top_and_threshold(album: Path) -> None:
     ],
 )
 def test_wrong_usage_names_the_value_and_what_is_allowed(album: Path, arguments: list[str], words: list[str]) -> None:
-    done = earmark("tag", album, *arguments, env={**os.environ, "COLUMNS": "200"})
+    done = earmark_here("tag", album, *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     for word in words:
@@ -142,7 +140,7 @@ def test_one_bad_file_does_not_stop_the_rest(album: Path, tmp_path: Path) -> Non
     sounds.write_float_wav(bad / "nan.wav", nan, 44_100)
     sounds.write_float_wav(bad / "nothing.wav", np.zeros((1, 0)), 44_100)
     (bad / "loop").symlink_to(bad)
-    done = earmark(
+    done = earmark_here(
         "tag", album / "1 first.mp3", bad, tmp_path / "none.mp3", album / "2 second.flac", "--format", "jsonl"
     )
     assert done.returncode == 1
@@ -164,18 +162,20 @@ def test_one_bad_file_does_not_stop_the_rest(album: Path, tmp_path: Path) -> Non
     assert reasons["1 first.mp3"] is None
     assert reasons["2 second.flac"] is None
     assert len(found) == 10
-    rescued = records(earmark("tag", bad / "cut.flac", "--format", "jsonl", "--damaged", "tag"))[0]
+    rescued = records(earmark_here("tag", bad / "cut.flac", "--format", "jsonl", "--damaged", "tag"))[0]
     assert rescued["status"] == "ok"
     assert "truncated" in rescued["warnings"][0]
 
 
-def test_silence_is_tagged_but_said(tmp_path: Path) -> None:
+def test_silence_has_no_tags_and_is_reported(tmp_path: Path) -> None:
     path = sounds.write(tmp_path / "still.wav", np.zeros((2, 48_000)), 16_000)
-    done = earmark("tag", path, "--format", "jsonl")
+    done = earmark_here("tag", path, "--format", "jsonl")
     assert done.returncode == 0
-    assert "silent" in records(done)[0]["warnings"][0]
-    assert records(done)[0]["tags"]
+    (record,) = records(done)
+    assert "silent" in record["warnings"][0]
+    assert (record["status"], record["abstained"], record["tags"], record["silent_seconds"]) == ("ok", True, [], 3.0)
     assert "silent" in done.stderr
+    assert "silent: no tags" in earmark_here("tag", path).stdout
 
 
 @pytest.mark.slow
@@ -217,7 +217,7 @@ def test_odd_names_go_through_every_format(tmp_path: Path, output: str) -> None:
 
 
 def test_nothing_found_is_said(tmp_path: Path) -> None:
-    done = earmark("tag", tmp_path)
+    done = earmark_here("tag", tmp_path)
     assert done.returncode == 1
     assert "no audio files" in done.stderr
 
@@ -353,7 +353,7 @@ def test_rows_and_progress_share_a_terminal(long_queue: Path) -> None:
 
 
 def test_help_shows_defaults_examples_and_exit_codes() -> None:
-    text = earmark("tag", "--help", env={**os.environ, "COLUMNS": "160"}).stdout
+    text = earmark_here("tag", "--help", environment={"COLUMNS": "160"}).stdout
     for words in ("Examples", "earmark tag song.mp3", "[default: (one per core)]", "Exit code", "--taggram"):
         assert words in text
     assert earmark("--version").stdout.startswith("earmark 0.")

@@ -53,6 +53,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("earmark.cluster.supervisor._GRACE_SECONDS", 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_every_harm_is_one_tracks_own(tmp_path: Path) -> None:
     for k, name in enumerate(NAMES):

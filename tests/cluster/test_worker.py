@@ -116,7 +116,16 @@ def test_tracks_from_everywhere_come_out_as_from_one_machine(tmp_path: Path, web
         np.testing.assert_allclose([row[tag] for tag in wanted.tags], wanted.scores, atol=1e-6)
         np.testing.assert_allclose(row["embedding"], wanted.embedding, atol=1e-4)
         record = wanted.to_record()
-        for name in ("status", "error", "duration_seconds", "windows", "heard_seconds", "model", "warnings"):
+        for name in (
+            "status",
+            "error",
+            "duration_seconds",
+            "windows",
+            "heard_seconds",
+            "silent_seconds",
+            "model",
+            "warnings",
+        ):
             assert row[name] == record[name], name
     scratch = worker._scratch
     assert scratch is not None
@@ -128,6 +137,7 @@ def test_tracks_from_everywhere_come_out_as_from_one_machine(tmp_path: Path, web
     assert not scratch.exists()
 
 
+@pytest.mark.slow
 def test_a_store_is_asked_once_a_track_and_a_few_times_a_shard(
     tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from tools.default_model.corpus import read_collections
 from tools.default_model.measurements import licence_hours, mistakes, not_music
@@ -43,6 +44,7 @@ def test_sounds_that_are_no_music_are_sounds() -> None:
     assert sum(float(np.abs(sound).max()) == 0 for sound in sounds.values()) == 1
 
 
+@pytest.mark.slow
 def test_the_whole_way_to_a_model_and_its_page(tmp_path: Path) -> None:
     emotify = write_emotify(tmp_path / "emotify", seconds=1.0)
     corpus, notes, sets = tmp_path / "corpus", tmp_path / "notes", tmp_path / "sets"

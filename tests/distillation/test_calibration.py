@@ -146,6 +146,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder, found.checkpoint
 
 
+@pytest.mark.slow
 def test_a_student_is_finished_for_people(student: tuple[Path, Path], tmp_path: Path) -> None:
     sets, checkpoint = student
     union = default_union()
@@ -201,6 +202,7 @@ def test_a_card_says_that_it_also_learned_from_a_dataset(student: tuple[Path, Pa
     assert any("another protocol of this dataset (artist-disjoint)" in line for line in _warnings(card, other, "test"))
 
 
+@pytest.mark.slow
 def test_any_student_can_be_released_from_the_command_line(
     student: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

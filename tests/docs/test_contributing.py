@@ -94,6 +94,7 @@ def test_each_of_the_ten_is_one_new_file_and_one_line() -> None:
         assert new or added, number
 
 
+@pytest.mark.slow
 def test_dataset_architecture_metric_and_plot(place: Path) -> None:
     assert "12" in shown(place, 1)
     shown(place, 2)
@@ -128,6 +129,7 @@ def test_endpoint(place: Path) -> None:
     assert done.stdout.count(".") == 2, done.stderr
 
 
+@pytest.mark.slow
 def test_aggregation_and_default_model(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     if not (place / "bands.onnx").exists():

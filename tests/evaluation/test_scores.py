@@ -117,6 +117,7 @@ def test_groups_are_what_is_asked_for() -> None:
         made.groups("album")
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read_in_two_seconds(tmp_path: Path) -> None:
     """28,000 clips by 50 tags, the size of the largest published test split."""
     n_clips, n_tags = 28_000, 50

@@ -28,6 +28,7 @@ def tagged(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return labels, scores
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(tagged())
 def test_means_agree_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:

@@ -39,6 +39,7 @@ def test_roc_and_pr_auc_agree_with_scikit_learn(case: tuple[np.ndarray, np.ndarr
         assert metrics.pr_auc(labels, scores)[tag] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(tagged())
 def test_a_clip_drawn_twice_counts_twice(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:

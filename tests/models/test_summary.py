@@ -147,6 +147,7 @@ def test_every_architecture_has_a_paper(everything):
         assert paper.title in paper.reference
 
 
+@pytest.mark.slow
 def test_figures_are_json(everything):
     for summary in everything:
         values = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
@@ -156,11 +157,13 @@ def test_figures_are_json(everything):
         assert values["paper"].startswith(summary.paper.authors)
 
 
+@pytest.mark.slow
 def test_the_page_is_up_to_date(everything):
     written = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     assert written == to_markdown(everything), "run: python benchmarks/architectures.py --out docs/models.md"
 
 
+@pytest.mark.slow
 def test_a_row_has_as_many_cells_as_headings(everything):
     for summary in everything:
         assert len(cells(summary)) == len(COLUMNS)

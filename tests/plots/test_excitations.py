@@ -177,6 +177,7 @@ def test_degrees_hold_from_a_degree_on():
         binarize_labels(labels, least_degree=0)
 
 
+@pytest.mark.slow
 def test_the_commands_write_their_files(checkpoint, clips, tmp_path):
     folder, _, gates = checkpoint
     runner = CliRunner()

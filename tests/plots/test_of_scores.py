@@ -191,6 +191,7 @@ def test_clips_of_degrees_are_judged_by_their_error() -> None:
         clip_list(score_table([[1, 1], [0, 0]], [[1, 1], [0, 0]]))
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_of_few_and_of_many_tags(tmp_path: Any) -> None:
     rng = np.random.default_rng(0)
     tags = tuple(Tag(f"tag {i} $x$" if i else "<b>&", "regression" if i == 3 else "classification") for i in range(24))

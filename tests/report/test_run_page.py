@@ -71,8 +71,14 @@ def written(tmp_path: Path, made: ScoreTable, **options: object) -> tuple[str, P
     return text, Page(text)
 
 
-def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
-    text, page = written(tmp_path, two_tags(), n_clips=3)
+@pytest.fixture(scope="module")
+def evil_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Page]:
+    """The page of the table with names that are markup."""
+    return written(tmp_path_factory.mktemp("page"), two_tags(), n_clips=4)
+
+
+def test_names_are_text_wherever_they_stand(evil_page: tuple[str, Page]) -> None:
+    text, page = evil_page
     assert len(page.all("script")) == 1
     assert not page.all("img")
     assert all(i["style"] for i in page.all("i"))  # the bars of scores, and no slanted warning
@@ -84,9 +90,8 @@ def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     assert '"><img src=x onerror=alert(1)>\N{REPLACEMENT CHARACTER}.wav' in page.text  # an undecodable file name
 
 
-def test_every_cell_and_dot_says_what_it_is(tmp_path: Path) -> None:
-    made = table(40)
-    _, page = written(tmp_path, made)
+def test_every_cell_and_dot_says_what_it_is(evil_page: tuple[str, Page]) -> None:
+    made, (_, page) = two_tags(), evil_page
     said = [text for text in page.text if "share on which the column scores higher 0." in text]
     n = len(made.vocabulary.indices("classification"))
     assert 0 < len(said) <= n * (n - 1)
@@ -95,8 +100,8 @@ def test_every_cell_and_dot_says_what_it_is(tmp_path: Path) -> None:
     assert counted
 
 
-def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
-    text, page = written(tmp_path, two_tags())
+def test_the_page_asks_for_nothing(evil_page: tuple[str, Page]) -> None:
+    text, page = evil_page
     assert text.startswith("<!doctype html>")
     assert not re.search(r"https?://|url\((?!#)|@import", text)
     policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
@@ -105,10 +110,9 @@ def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
     assert "script-src 'sha256-" in policy
 
 
-def test_what_the_page_shows(tmp_path: Path) -> None:
-    made = two_tags()
-    report = report_of(made)
-    text, page = written(tmp_path, made, n_clips=4)
+def test_what_the_page_shows(evil_page: tuple[str, Page]) -> None:
+    report = report_of(two_tags())
+    text, page = evil_page
     words = " ".join(page.text)
     for value in (report.find("roc_auc").value, report.find("rmse").value, report.find("f1", EVIL_TAG).value):
         assert f"{value:.3f}" in words
@@ -125,6 +129,7 @@ def test_what_the_page_shows(tmp_path: Path) -> None:
     assert '<td data-value="">–</td>' in undefined[0]
 
 
+@pytest.mark.slow
 def test_the_training_is_shown_where_its_log_is_known(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(
         "epoch,step,train_loss,validation_loss,roc_auc,rmse,best\n1,4,0.9,0.8,0.5,,1\n2,8,0.7,,,,0\n3,12,0.6,0.7,0.7,,1\n"
@@ -134,6 +139,7 @@ def test_the_training_is_shown_where_its_log_is_known(tmp_path: Path) -> None:
     assert "the checkpoint: epoch 3" in text
 
 
+@pytest.mark.slow
 def test_players_link_to_files_that_are_there(tmp_path: Path) -> None:
     made = two_tags()
     (tmp_path / "audio").mkdir()
@@ -146,6 +152,7 @@ def test_players_link_to_files_that_are_there(tmp_path: Path) -> None:
     assert link(near, elsewhere) == near.as_uri()
 
 
+@pytest.mark.slow
 def test_embedded_audio_can_be_heard_and_broken_files_are_told(tmp_path: Path) -> None:
     sound = sounds.write(tmp_path / "a.flac", sounds.music(5, 16_000), 16_000)
     data = embedded(sound, seconds=2)

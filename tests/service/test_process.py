@@ -17,6 +17,7 @@ from earmark.core.errors import ConfigError
 from earmark.service.scratch import Scratch
 from earmark.service.settings import Settings
 from tests.helpers import sounds
+from tests.helpers.command import earmark_here
 from tests.helpers.served import COMMAND, Process
 from tests.helpers.waiting import wait_until
 
@@ -87,10 +88,8 @@ def test_ctrl_c_names_when_asked_a_second_signal_and_what_a_killed_one_left(tmp_
 
 
 def test_show_settings_shows_value_and_origin_but_no_key() -> None:
-    environment = {**os.environ, "EARMARK_SERVE_MAX_FILES": "7", "EARMARK_SERVE_API_KEY": "open sesame"}
-    done = subprocess.run(
-        [*COMMAND, "--max-megabytes", "12.5", "--show-settings"], capture_output=True, text=True, env=environment
-    )
+    environment = {"EARMARK_SERVE_MAX_FILES": "7", "EARMARK_SERVE_API_KEY": "open sesame"}
+    done = earmark_here("serve", "--port", "0", "--max-megabytes", "12.5", "--show-settings", environment=environment)
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
     assert rows["--max-files"] == ["--max-files", "EARMARK_SERVE_MAX_FILES", "7", "environment"]

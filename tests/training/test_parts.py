@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from earmark.core.card import InputSpec
+from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import DataError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip
@@ -256,3 +256,20 @@ def test_undefined_tags_do_not_select() -> None:
     assert rows[("rmse", None)] is None
     with pytest.raises(DataError, match="cannot tell good from bad"):
         Validator(BOTH, np.ones((2, 3), np.float32), np.ones((2, 3), np.float32))
+
+
+def test_conditioned_models_learn_and_validate_as_they_tag() -> None:
+    """Short clips are repeated, and windows count by what is not silent."""
+    spec = InputSpec(8000, 8000, 8000, conditioning=Conditioning())
+    noise = (0.1 * np.random.default_rng(0).standard_normal(12_000)).astype(np.float32)
+    half = np.concatenate([noise[:8000], np.zeros(8000, np.float32)])
+    waveforms = [PackedAudio.pack(noise[:3000]), PackedAudio.pack(half)]
+    windows, weights, index = ValidationClips(waveforms, spec)[1]
+    assert (tuple(windows.shape), index) == ((2, 8000), 1)
+    assert weights is not None
+    assert weights.tolist() == [1.0, 0.0]
+    clips = [Clip(str(i), Path(f"{i}.wav"), "train", np.array([1.0])) for i in range(2)]
+    training = TrainingSection(epochs=1, batch_size=2, windows_per_clip=1)
+    batch, _ = TrainingWindows(clips, waveforms, spec=spec, training=training, augmentation=AugmentationSection())[0, 0]
+    (short,) = [window for window in batch.numpy() if np.array_equal(window[:3000], window[3000:6000])]
+    np.testing.assert_allclose(short, np.resize(noise[:3000], 8000), atol=1e-5)

@@ -24,9 +24,8 @@ _SHARES = {
 """What a channel counts for, compared with the front left one: what left and right of ITU-R BS.775-3 (table 2) add up to."""
 
 _SURELY_IN_PHASE = 0.6  # share of the amplitude sum that is left of uncorrelated channels, and a little more
-_FFT_SECONDS = 0.04
-_BINS_TOGETHER = 4
-_MOST_SEGMENTS = 24
+_FFT_SECONDS = 0.08
+_MOST_SEGMENTS = 32
 _FADE_SAMPLES = 1024
 _RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to and fro
 _SILENT_CHANNEL_DB = 60.0
@@ -185,13 +184,12 @@ def lost_share(samples: Floats, shares: Floats, sample_rate_hz: int) -> float:
         return 0.0
     starts = np.linspace(0, samples.shape[1] - size, n_segments).astype(int)
     segments = samples[used[:, None, None], starts[:, None] + np.arange(size)] * shares[used, None, None]
-    spectra = np.fft.rfft(segments * np.hanning(size).astype(np.float32))[..., _BINS_TOGETHER:-1]
+    spectra = np.fft.rfft(segments * np.hanning(size).astype(np.float32))[..., 2:]
     lost = total = 0.0
     for i in range(len(used)):
         total += float((np.abs(spectra[i]) ** 2).sum())
         for j in range(i):
             cross = (spectra[i] * spectra[j].conj()).sum(axis=0)
-            cross = cross.reshape(-1, _BINS_TOGETHER).sum(axis=1)
             common = float(np.abs(cross).sum())
             total += 2 * common
             lost += 2 * (common - float(cross.real.sum()))
@@ -284,7 +282,6 @@ class SilenceMeter:
 
 def _energies(blocks: Floats) -> Floats:
     """Mean squares of rows, without their means."""
-    means = blocks.mean(axis=1)
-    squares = np.einsum("ij,ij->i", blocks, blocks) / np.float32(blocks.shape[1])
-    out: Floats = np.maximum(squares - means * means, 0)
+    sound = blocks - blocks.mean(axis=1, keepdims=True)
+    out: Floats = np.einsum("ij,ij->i", sound, sound) / np.float32(blocks.shape[1])
     return out

@@ -23,6 +23,7 @@ HEAD = (
     "duration_seconds",
     "windows",
     "heard_seconds",
+    "silent_seconds",
     "model",
     "weights_sha256",
     "warnings",
@@ -42,7 +43,7 @@ class TrackScores:
     Attributes:
         scores: ``(n_tags,)`` float32; None for a track that failed.
         embedding: ``(n_dims,)`` float32, or None.
-        duration_seconds, windows, heard_seconds, warnings: as in a record of `earmark tag --format jsonl`.
+        duration_seconds, windows, heard_seconds, silent_seconds, warnings: as in a record of `earmark tag --format jsonl`.
         error: why it failed; None for one that did not.
     """
 
@@ -51,6 +52,7 @@ class TrackScores:
     duration_seconds: float | None = None
     windows: int | None = None
     heard_seconds: float | None = None
+    silent_seconds: float | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
 
@@ -78,6 +80,7 @@ def shard_table(rows: Sequence[Row], results: Sequence[TrackScores], tags: Seque
         "duration_seconds": pa.float64(),
         "windows": pa.int32(),
         "heard_seconds": pa.float64(),
+        "silent_seconds": pa.float64(),
         "warnings": pa.list_(text),
     }
     columns: dict[str, Any] = {
@@ -88,6 +91,7 @@ def shard_table(rows: Sequence[Row], results: Sequence[TrackScores], tags: Seque
         "duration_seconds": [one.duration_seconds for one in results],
         "windows": [one.windows for one in results],
         "heard_seconds": [one.heard_seconds for one in results],
+        "silent_seconds": [one.silent_seconds for one in results],
         "model": [settings.model] * len(rows),
         "weights_sha256": [settings.weights_sha256] * len(rows),
         "warnings": [list(one.warnings) for one in results],

@@ -97,6 +97,7 @@ def _answer(result: TagScores | AudioError) -> dict[str, Any]:
         "duration_seconds": round(result.duration_seconds, 3),
         "windows": len(result.taggram),
         "heard_seconds": round(result.heard_seconds, 3),
+        "silent_seconds": round(result.silent_seconds, 3),
         "warnings": result.warnings,
     }
 

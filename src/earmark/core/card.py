@@ -283,6 +283,8 @@ def read_rules(path: str | Path) -> TagConstraints:
 
 
 def _input_spec(document: Any) -> InputSpec:
+    if not isinstance(document, dict):
+        raise TypeError(f"InputSpec must be an object, is {document!r}")
     values = dict(document)
     if values.get("conditioning") is not None:
         values["conditioning"] = _build(Conditioning, values["conditioning"])

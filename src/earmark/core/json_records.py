@@ -19,6 +19,7 @@ def failed_record(path: str | None, reason: str, model: str) -> dict[str, Any]:
         "duration_seconds": None,
         "windows": None,
         "heard_seconds": None,
+        "silent_seconds": None,
         "model": model,
         "abstained": None,
         "tags": [],

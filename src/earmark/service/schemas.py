@@ -73,8 +73,9 @@ class RecordAnswer(BaseModel):
     heard_seconds: Annotated[
         float | None, Field(description="Seconds of the audio that are inside a window that was used.")
     ]
+    silent_seconds: Annotated[float | None, Field(description="Seconds of those that are silent, and do not count.")]
     model: str
-    abstained: Annotated[bool | None, Field(description="No tag reaches the threshold.")]
+    abstained: Annotated[bool | None, Field(description="No tag reaches the threshold, or all is silent.")]
     tags: Annotated[list[TagAnswer], Field(description="Highest score first.")]
     warnings: list[str]
     taggram: Annotated[TaggramAnswer, Field(description="If requested, and the file could be tagged.")] = None  # type: ignore[assignment]
@@ -137,11 +138,12 @@ EXAMPLE_RECORD = {
     "duration_seconds": 27.623,
     "windows": 3,
     "heard_seconds": 27.623,
+    "silent_seconds": 0.123,
     "model": "earmark-1",
     "abstained": False,
     "tags": [
-        {"tag": "rock", "score": 0.8489, "kind": "classification", "category": "genre"},
-        {"tag": "hard rock", "score": 0.469, "kind": "classification", "category": "genre"},
+        {"tag": "rock", "score": 0.8794, "kind": "classification", "category": "genre"},
+        {"tag": "hard rock", "score": 0.4981, "kind": "classification", "category": "genre"},
     ],
     "warnings": [],
 }

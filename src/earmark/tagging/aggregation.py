@@ -34,9 +34,7 @@ def aggregate(
     """
     if window_scores.ndim != 2 or not len(window_scores):
         raise ConfigError(f"window scores of shape {window_scores.shape}: must be (n_windows >= 1, n_tags)")
-    if weights is None or not weights.any() or (weights == weights[0]).all():
-        mean: npt.NDArray[np.float32] = window_scores.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return mean
-    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
-    weighted: npt.NDArray[np.float32] = (shares @ window_scores.astype(np.float64)).astype(np.float32)
-    return weighted
+    if weights is not None and not weights.any():
+        weights = None
+    mean: npt.NDArray[np.float64] = np.average(window_scores.astype(np.float64), axis=0, weights=weights)
+    return mean.astype(np.float32)

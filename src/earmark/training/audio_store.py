@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from earmark import audio
 from earmark.core.atomic_files import remove_leftovers, write_atomic
+from earmark.core.card import Conditioning
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, DataError
 from earmark.datasets.base import raise_problems
@@ -81,10 +82,13 @@ class AudioStore:
         sample_rate_hz: rate of the waveforms.
         folder: where to keep them, named by content and rate, so that a changed file is decoded again and a moved one
             is not. None for memory only (115 MB per hour at 16 kHz).
+        conditioning: how channels are mixed, as in tagging; None for their mean.
     """
 
-    def __init__(self, sample_rate_hz: int, folder: Path | None = None) -> None:
-        self.sample_rate_hz = sample_rate_hz
+    def __init__(
+        self, sample_rate_hz: int, folder: Path | None = None, conditioning: Conditioning | None = None
+    ) -> None:
+        self.sample_rate_hz, self.conditioning = sample_rate_hz, conditioning
         self.folder = folder
 
     def load(
@@ -119,7 +123,7 @@ class AudioStore:
     def _one(self, path: Path) -> PackedAudio | AudioError:
         try:
             if self.folder is None:
-                return PackedAudio.pack(audio.load(path, self.sample_rate_hz))
+                return PackedAudio.pack(audio.load(path, self.sample_rate_hz, self.conditioning))
             return self._from_folder(path, self.folder)
         except AudioError as error:
             return error
@@ -131,9 +135,10 @@ class AudioStore:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:_HASH_DIGITS]
         except OSError as error:
             raise AudioError(f"cannot be read ({error.strerror})", path) from error
-        kept = folder / f"{digest}-{self.sample_rate_hz}.npy"
+        mix = "" if self.conditioning is None else f"-{self.conditioning.cancelled_share}"
+        kept = folder / f"{digest}-{self.sample_rate_hz}{mix}.npy"
         if not kept.is_file():
-            packed = PackedAudio.pack(audio.load(path, self.sample_rate_hz))
+            packed = PackedAudio.pack(audio.load(path, self.sample_rate_hz, self.conditioning))
             head = np.array([packed.scale], np.float32).view(np.int16)
             content = io.BytesIO()
             np.save(content, np.concatenate([head, packed.values]), allow_pickle=False)

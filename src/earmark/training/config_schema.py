@@ -19,7 +19,7 @@ Listed = Annotated[tuple[T, ...], Strict(False)]
 """A list in YAML, a tuple in Python. Its entries are as strict as all other values."""
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # in C, ten times as fast
     """YAML that refuses duplicate keys and reads 1e-3 as a number, which YAML 1.1 reads as text."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:

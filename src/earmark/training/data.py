@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from earmark import audio
+from earmark.audio.conditioning import SilenceMeter
 from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError
 from earmark.datasets.base import Clip, label_matrix
@@ -34,7 +35,7 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
     Args:
         clips: training clips, in the order of ``waveforms``.
         waveforms: one for each.
-        spec: length of a window, and where segments are. A shorter clip is filled up with zeros, as in tagging.
+        spec: length of a window, and where segments are. A shorter clip is repeated or filled up with zeros, as in tagging.
         training: what an example is, how many make a batch, and the seed.
         augmentation: gain and mixup happen here; masks in the module, behind the front-end.
         rank, world_size: of several devices this one takes every ``world_size``-th example of a batch.
@@ -132,7 +133,10 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         windows = np.empty((len(which), length), np.float32)
         for row, i in zip(windows, which, strict=True):
             clip, start = places[i]
-            self.waveforms[clip].read_into(row, start)
+            if self.spec.conditioning is not None and len(self.waveforms[clip]) < self.spec.window_samples:
+                row[:] = np.resize(np.roll(self.waveforms[clip].read(), -start), length)
+            else:
+                self.waveforms[clip].read_into(row, start)
         if self.augmentation.gain_db:
             windows *= gain[which]
         return windows
@@ -223,8 +227,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
             yield self.epoch, index
 
 
-class ValidationClips(Dataset[tuple[Tensor, int]]):
-    """All windows of each clip, cut by the only chunker.
+class ValidationClips(Dataset[tuple[Tensor, npt.NDArray[np.float32] | None, int]]):
+    """All windows of each clip, cut by the only chunker, and what each of them counts for.
 
     Args:
         waveforms: one per clip.
@@ -239,11 +243,17 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
         """Clips."""
         return len(self.waveforms)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Windows (n_windows, window_samples) float32 of one clip, and its place."""
-        return torch.from_numpy(audio.cut(self.waveforms[index].read(), self.spec)), index
+    def __getitem__(self, index: int) -> tuple[Tensor, npt.NDArray[np.float32] | None, int]:
+        """Windows (n_windows, window_samples) float32 of one clip, their weights (n_windows,), and its place."""
+        samples = self.waveforms[index].read()
+        meter = SilenceMeter(self.spec)
+        meter.add(samples)
+        weights = meter.weights(audio.window_starts(len(samples), self.spec))
+        return torch.from_numpy(audio.cut(samples, self.spec)), weights, index
 
-    def loader(self, *, rank: int = 0, world_size: int = 1, workers: int = 0) -> DataLoader[tuple[Tensor, int]]:
+    def loader(
+        self, *, rank: int = 0, world_size: int = 1, workers: int = 0
+    ) -> DataLoader[tuple[Tensor, npt.NDArray[np.float32] | None, int]]:
         """One item per clip; each of several devices takes its share."""
         return DataLoader(self, batch_size=None, sampler=range(rank, len(self), world_size), **_workers(workers))
 
@@ -270,7 +280,7 @@ class TrainingData(pl.LightningDataModule):
         rank, world_size = self._place()
         return self.make_windows(rank, world_size).loader(self.workers)
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, npt.NDArray[np.float32] | None, int]]:
         """Clips of this device."""
         rank, world_size = self._place()
         return self.validation.loader(rank=rank, world_size=world_size, workers=self.workers)

@@ -119,7 +119,7 @@ def load_training_data(
         audio, workers = stored_audio(clips, spec), workers or 0
     elif shards is None:
         dataset.require_files("train", "validation")
-        store = AudioStore(spec.sample_rate_hz, None if keep_audio is None else Path(keep_audio))
+        store = AudioStore(spec.sample_rate_hz, None if keep_audio is None else Path(keep_audio), spec.conditioning)
         on_done = None if progress is None else progress.decoding
         audio = store.load([clip.path for clip in clips], jobs=jobs, on_done=on_done)
         workers = workers or 0

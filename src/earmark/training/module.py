@@ -164,12 +164,14 @@ class TaggingModule(pl.LightningModule):
         loss: Tensor = self.training_loss(logits, labels, n_known)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, int], _batch_idx: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, Tensor | None, int], _batch_idx: int) -> None:
         """All windows of one clip, a batch at a time; their scores are averaged as in tagging."""
-        windows, place = batch
+        windows, weights, place = batch
         size = self.recipe.training.batch_size
         logits = torch.cat([self.model(windows[i : i + size]) for i in range(0, len(windows), size)]).float()
-        self._scores[int(place)] = aggregate(logits.sigmoid().cpu().numpy())
+        self._scores[int(place)] = aggregate(
+            logits.sigmoid().cpu().numpy(), None if weights is None else weights.cpu().numpy()
+        )
         labels = torch.from_numpy(self._labels[int(place)]).to(logits)
         self._losses[int(place)] = float(self.loss(logits, labels.expand_as(logits)))
 

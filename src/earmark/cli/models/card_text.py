@@ -39,6 +39,9 @@ def print_card(card: ModelCard) -> None:
         ),
         ("licence of the weights", card.licence),
     ]
+    if (conditioning := spec.conditioning) is not None:
+        levels = f"every window at {conditioning.level_dbfs:g} dBFS, without offset and rumble; silence does not count"
+        facts.insert(2, ("conditioning", f"{levels}; channels that cancel are not mixed"))
     if card.calibration:
         facts.append(
             ("calibrated", f"scores of {len(card.calibration)} of {len(card.vocabulary)} tags, on held-out clips")

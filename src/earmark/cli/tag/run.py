@@ -200,7 +200,11 @@ class _Table:
         tags = scores.top_per_category(run.threshold) if run.top is None else scores.top(run.top, run.threshold)
         groups = [[tag for tag in tags if tag.category == category] for category in CATEGORIES]
         nearest = " ".join(f"{tag.tag} {tag.score:.2f} " for tag in scores.top(NEAREST)).rstrip()
-        none = f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"
+        none = (
+            "[dim]silent: no tags[/dim]"
+            if scores.silent
+            else f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"
+        )
         self._line(scores.path or Path(), clock(scores.duration_seconds), [group for group in groups if group], none)
 
     def failed(self, path: Path, reason: str) -> None:

@@ -1,0 +1,153 @@
+"""Mixing of channels and silence; what follows for tags is in tests/tagging/test_conditioning.py."""
+
+import numpy as np
+import pytest
+
+from earmark import audio
+from earmark.audio.chunker import SHORT_WINDOWS
+from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share, trim_silence
+from earmark.core.card import Conditioning, InputSpec
+from earmark.core.errors import ConfigError
+from tests.helpers import sounds
+
+RATE_HZ = 16_000
+HALF = np.array([0.5, 0.5], np.float32)
+SPEC = InputSpec(RATE_HZ, 16_000, 16_000, conditioning=Conditioning())
+
+
+def noise(seconds: float = 4.0, seed: int = 0) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal(round(seconds * RATE_HZ))).astype(np.float32)
+
+
+def mixed(*channels: np.ndarray, names: tuple[str, ...] = ()) -> tuple[np.ndarray, list[str]]:
+    mixer = Mixer(Conditioning())
+    return mixer.mix(np.stack(channels), 1.0, RATE_HZ, names), mixer.warnings()
+
+
+def test_channels_that_do_not_cancel_are_averaged() -> None:
+    a, b = noise(), noise(seed=1)
+    for left, right in ((a, a), (a, b), (a, 0.2 * a), (a, a + b)):
+        mono, warnings = mixed(left, right)
+        np.testing.assert_allclose(mono, (left + right) / 2, atol=1e-7)
+        assert not warnings
+
+
+@pytest.mark.parametrize("factor", [-1.0, -0.97, -0.7])
+@pytest.mark.parametrize("offset", [0.0, 0.1])
+def test_of_channels_that_cancel_the_louder_is_used(factor: float, offset: float) -> None:
+    a = noise()
+    mono, warnings = mixed(a + np.float32(offset), np.float32(factor) * a + np.float32(offset))
+    sign = np.sign(np.corrcoef(mono, a)[0, 1]) if factor == -1.0 else 1  # neither is louder
+    np.testing.assert_array_equal(mono, np.float32(sign) * a + np.float32(offset))
+    assert warnings == ["channels cancel each other when mixed to mono: one channel was used for 4 s"]
+
+
+@pytest.mark.parametrize("milliseconds", [1, 3, 10])
+def test_a_delayed_channel_is_not_mixed_in(milliseconds: int) -> None:
+    a = noise(6.0)
+    n = milliseconds * RATE_HZ // 1000
+    mono, warnings = mixed(a[n:], a[:-n])
+    assert np.array_equal(mono, a[n:]) or np.array_equal(mono, a[:-n])
+    assert warnings
+
+
+def test_a_silent_channel_is_reported_and_does_no_harm() -> None:
+    a = noise()
+    mono, warnings = mixed(np.zeros_like(a), a)
+    np.testing.assert_allclose(mono, a / 2, atol=1e-7)
+    assert warnings == ["1 of 2 channels is silent"]
+
+
+@pytest.mark.parametrize("live", range(6))
+def test_any_one_channel_of_surround_sound_is_enough(live: int) -> None:
+    channels = np.zeros((6, 4 * RATE_HZ), np.float32)
+    channels[live] = noise()
+    mono, warnings = mixed(*channels, names=("FL", "FR", "FC", "LFE", "BL", "BR"))
+    assert np.corrcoef(mono, channels[live])[0, 1] > 0.9999
+    assert "5 of 6 channels are silent" in warnings
+
+
+def test_shares_of_a_downmix() -> None:
+    shares = downmix_shares(6, ["FL", "FR", "FC", "LFE", "BL", "BR"])
+    assert shares.sum() == pytest.approx(1)
+    # ITU-R BS.775-3: left and right are 1 FL/FR + 0.707 FC + 0.707 BL/BR
+    np.testing.assert_allclose(shares / shares[0], [1, 1, 2**0.5, 0, 0.5**0.5, 0.5**0.5], rtol=1e-6)
+    assert downmix_shares(3).tolist() == downmix_shares(3, ["LFE", "LFE", "LFE"]).tolist()
+
+
+def test_lost_share() -> None:
+    a, b = noise(), noise(seed=1)
+    assert lost_share(np.stack([a, a]), HALF, RATE_HZ) == pytest.approx(0, abs=1e-6)
+    assert lost_share(np.stack([a, -a]), HALF, RATE_HZ) == pytest.approx(1, abs=1e-5)
+    assert lost_share(np.stack([a[48:], a[:-48]]), HALF, RATE_HZ) == pytest.approx(0.5, abs=0.1)
+    assert lost_share(np.stack([a, b]), HALF, RATE_HZ) < 0.2
+
+
+def test_a_change_of_channel_is_faded() -> None:
+    a = np.full((1, 8_000), 0.1, np.float32) * np.sin(np.arange(8_000) / 20, dtype=np.float32)
+    mixer = Mixer(Conditioning())
+    first = mixer.mix(np.concatenate([a, a]), 1.0, RATE_HZ)
+    second = mixer.mix(np.concatenate([a, -a]), 1.0, RATE_HZ)
+    assert abs(second[0] - first[0]) < 1e-3  # not a jump to another sign or size
+    np.testing.assert_array_equal(second[1024:], a[0, 1024:])
+
+
+def test_without_conditioning_channels_are_averaged(tmp_path) -> None:
+    a = noise()
+    path = sounds.write_float_wav(tmp_path / "a.wav", np.stack([a, -a]), RATE_HZ)
+    assert not audio.load(path, RATE_HZ).any()
+    np.testing.assert_allclose(audio.load(path, RATE_HZ, Conditioning()), a, atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 700, 1600, 100_000])
+def test_silence_is_measured_in_blocks_of_any_length(block: int) -> None:
+    samples = np.concatenate([noise(2.0), np.zeros(RATE_HZ, np.float32), noise(1.05)])
+    meter = SilenceMeter(SPEC)
+    for i in range(0, len(samples), block):
+        meter.add(samples[i : i + block])
+    assert meter.silent_seconds() == pytest.approx(1.0)
+    weights = meter.weights(audio.window_starts(len(samples), SPEC))
+    assert weights is not None
+    assert weights.tolist() == pytest.approx([1, 1, 0, 1, 0.05], abs=1e-6)  # the last window is moved back
+    assert meter.warnings() == ["silent for 1.0 of 4.0 s, which do not count"]
+
+
+def test_silence_does_not_depend_on_level_or_offset() -> None:
+    samples = np.concatenate([noise(1.0), 0.0001 * noise(1.0), 0.01 * noise(1.0)])
+    for gain in (0.01, 1.0, 4.0):
+        for offset in (0.0, 0.1):
+            meter = SilenceMeter(SPEC)
+            meter.add((gain * samples + offset).astype(np.float32))
+            assert meter.silent_seconds() == pytest.approx(1.0)
+
+
+def test_what_is_all_silent() -> None:
+    for samples in (np.zeros(20_000), np.full(20_000, 0.1), 1e-4 * noise(2.0)):
+        meter = SilenceMeter(SPEC)
+        meter.add(samples.astype(np.float32))
+        assert not meter.audible().any()
+        assert meter.warnings() == ["silent: nothing above -80 dBFS, so it has no tags"]
+
+
+def test_silent_ends_are_trimmed() -> None:
+    a = noise(0.5)
+    padded = np.concatenate([np.zeros(400, np.float32), a, np.zeros(900, np.float32)])
+    np.testing.assert_array_equal(trim_silence(padded, Conditioning()), a)
+    assert len(trim_silence(np.zeros(5, np.float32), Conditioning())) == 5
+
+
+def test_short_audio_is_repeated_and_only_with_conditioning() -> None:
+    a = noise(0.4)
+    cuts = audio.cut(a, SPEC)
+    assert len(cuts) == len(audio.window_starts(len(a), SPEC)) == SHORT_WINDOWS
+    np.testing.assert_array_equal(cuts[0], np.resize(a, 16_000))
+    (padded,) = audio.cut(a, InputSpec(RATE_HZ, 16_000, 16_000))
+    assert not padded[len(a) :].any()
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Conditioning(level_dbfs=3, silence_range_db=0, cancelled_share=2)
+    assert all(name in str(caught.value) for name in ("level_dbfs 3", "silence_range_db 0", "cancelled_share 2"))
+    with pytest.raises(ConfigError, match="lead_samples"):
+        InputSpec(RATE_HZ, 100, 100, lead_samples=5, conditioning=Conditioning())

@@ -1,0 +1,134 @@
+"""The bundled model says the same of the same music, whatever the file: kinds of shared/cases, on the example clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark import Tagger, audio, load_tagger
+from tests.helpers import sounds
+
+CLIPS = Path(__file__).parents[2] / "examples" / "clips"
+RATE_HZ = 16_000
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    return load_tagger()
+
+
+@pytest.fixture(scope="module", params=["03-rock.mp3", "01-piano.flac", "06-folk.mp3"])
+def song(request: pytest.FixtureRequest) -> np.ndarray:
+    return audio.load(CLIPS / request.param, RATE_HZ)
+
+
+def largest_change(tagger: Tagger, a: np.ndarray | Path, b: np.ndarray | Path) -> float:
+    first, second = (tagger.tag(x) if isinstance(x, Path) else tagger.tag_waveform(x, RATE_HZ) for x in (a, b))
+    return float(np.abs(first.scores - second.scores).max())
+
+
+@pytest.mark.parametrize("gain_db", [-40, -30, -18, -8, 6, 12])
+def test_gain(tagger: Tagger, song: np.ndarray, gain_db: float) -> None:
+    assert largest_change(tagger, song, song * np.float32(10 ** (gain_db / 20))) < 0.005
+
+
+@pytest.mark.parametrize("gain_db", [-30, -18])
+def test_quiet_files(tagger: Tagger, song: np.ndarray, gain_db: float, tmp_path: Path) -> None:
+    """In 16 bits: what is left of the softest parts is the rounding."""
+    loud = sounds.write(tmp_path / "loud.flac", song, RATE_HZ)
+    soft = sounds.write(tmp_path / "soft.flac", song * 10 ** (gain_db / 20), RATE_HZ)
+    assert largest_change(tagger, loud, soft) < (0.02 if gain_db > -20 else 0.1)
+
+
+@pytest.mark.parametrize("offset", [-0.1, 0.02, 0.05, 0.1])
+def test_offset(tagger: Tagger, song: np.ndarray, offset: float) -> None:
+    assert largest_change(tagger, song, song + np.float32(offset)) < 0.02
+
+
+@pytest.mark.parametrize("hz", [2, 5, 10])
+def test_rumble(tagger: Tagger, song: np.ndarray, hz: float) -> None:
+    rumble = 0.1 * np.sin(2 * np.pi * hz / RATE_HZ * np.arange(len(song)), dtype=np.float32)
+    assert largest_change(tagger, song, song + rumble) < 0.05
+
+
+def test_polarity(tagger: Tagger, song: np.ndarray) -> None:
+    assert largest_change(tagger, song, -song) < 0.001
+
+
+@pytest.mark.parametrize("factor", [-1.0, -0.97, 0.0])
+def test_channels_that_cancel_and_silent_ones(tagger: Tagger, song: np.ndarray, factor: float, tmp_path: Path) -> None:
+    one = sounds.write(tmp_path / "one.wav", song, RATE_HZ)
+    both = sounds.write(tmp_path / "two.wav", np.stack([song, factor * song]), RATE_HZ)
+    assert largest_change(tagger, one, both) < 0.01
+    assert any("cancel" in note or "1 of 2 channels" in note for note in tagger.tag(both).warnings)
+
+
+def test_a_late_channel(tagger: Tagger, song: np.ndarray) -> None:
+    late = np.stack([song[48:], song[:-48]])  # 3 ms
+    assert largest_change(tagger, song[48:], late) < 0.06  # where it goes over from the mix to one channel, they differ
+
+
+@pytest.mark.parametrize("live", [0, 2, 4])
+def test_one_live_channel_of_six(tagger: Tagger, song: np.ndarray, live: int, tmp_path: Path) -> None:
+    channels = np.zeros((6, len(song)), np.float32)
+    channels[live] = song
+    one = sounds.write(tmp_path / "one.wav", song, RATE_HZ)
+    assert largest_change(tagger, one, sounds.write(tmp_path / "six.wav", channels, RATE_HZ)) < 0.01
+
+
+@pytest.mark.parametrize("seconds", [10, 60])
+def test_silence_after_the_music(tagger: Tagger, song: np.ndarray, seconds: int) -> None:
+    silence = np.zeros(seconds * RATE_HZ, np.float32)
+    whole, hidden = (tagger.tag_waveform(samples, RATE_HZ) for samples in (song, np.concatenate([song, silence])))
+    assert np.abs(whole.scores - hidden.scores).max() < 0.15
+    assert [tag.tag for tag in hidden.top(1)] == [tag.tag for tag in whole.top(1)]
+    assert hidden.silent_seconds == pytest.approx(whole.silent_seconds + seconds, abs=0.2)
+    assert hidden.to_record()["silent_seconds"] == pytest.approx(hidden.silent_seconds, abs=0.001)
+    assert any(note.startswith("silent for") for note in hidden.warnings)
+    assert not hidden.taggram[-1].any() or seconds == 10
+
+
+def test_a_hidden_track(tagger: Tagger, song: np.ndarray) -> None:
+    hidden = np.concatenate([song, np.zeros(97 * RATE_HZ, np.float32), song])
+    assert [t.tag for t in tagger.tag_waveform(hidden, RATE_HZ).top(1)] == [
+        t.tag for t in tagger.tag_waveform(song, RATE_HZ).top(1)
+    ]
+
+
+def test_what_is_all_silent_has_no_tags(tagger: Tagger, tmp_path: Path) -> None:
+    silence = sounds.write(tmp_path / "silence.flac", np.zeros(20 * RATE_HZ), RATE_HZ)
+    result = tagger.tag(silence)
+    assert result.silent
+    assert not result.scores.any()
+    assert not result.top(0)
+    record = result.to_record()
+    assert (record["abstained"], record["tags"], record["silent_seconds"]) == (True, [], 20.0)
+    assert result.warnings == ("silent: nothing above -80 dBFS, so it has no tags",)
+    for windows in (1, 2):
+        assert load_tagger(windows=windows).tag_waveform(np.zeros(60 * RATE_HZ), RATE_HZ).silent
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2, 6])
+@pytest.mark.parametrize("later_ms", [1, 25, 200])
+def test_a_short_clip_later(tagger: Tagger, song: np.ndarray, seconds: float, later_ms: int) -> None:
+    clip = song[5 * RATE_HZ :][: round(seconds * RATE_HZ)]
+    later = np.concatenate([np.zeros(later_ms * RATE_HZ // 1000, np.float32), clip])
+    assert largest_change(tagger, clip, later) < 0.05
+    notes = tagger.tag_waveform(later, RATE_HZ).warnings
+    assert any(note.startswith("short: ") for note in notes)
+
+
+def test_a_clip_says_the_same_three_times(tagger: Tagger, song: np.ndarray) -> None:
+    clip = song[: 3 * RATE_HZ]
+    assert largest_change(tagger, clip, np.tile(clip, 3)) < 0.05
+
+
+def test_few_windows_are_those_of_a_full_read(song: np.ndarray, tmp_path: Path) -> None:
+    """Silence and channels are treated alike where only some windows are read."""
+    stereo = np.stack([np.tile(song, 4), -np.tile(song, 4)])
+    file = sounds.write(tmp_path / "a.flac", stereo, RATE_HZ)
+    few = load_tagger(windows=2).tag(file)
+    full = load_tagger().tag(file)
+    assert few.sparse
+    places = np.searchsorted(full.window_starts_seconds, few.window_starts_seconds)
+    np.testing.assert_allclose(few.taggram, full.taggram[places], atol=0.01)
