@@ -21,9 +21,10 @@ FUNCTION = b"cnumpy\nscalar\n"
         (b"\x8f(" + FUNCTION + b"\x90.", "a function where data should be"),
         (b"(" + FUNCTION + b"\x91.", "a function where data should be"),
         (b"}" + FUNCTION + b"K\x01s.", "a function where data should be"),
+        (b"K\x01r\xf0\xff\xff\x3f.", "LONG_BINPUT 1073741808 in 10 bytes"),  # a memo of 16 gigabytes
         (BYTEARRAY + b"\x94\x98h\x00K\x01a.", "not a whole pickle of plain data"),  # appends to what a view holds
     ],
-    ids=["view", "view in a list", "set", "frozenset", "key", "append"],
+    ids=["view", "view in a list", "set", "frozenset", "key", "memo", "append"],
 )
 def test_only_plain_data_come_out(tmp_path: Path, opcodes: bytes, says: str) -> None:
     path = tmp_path / "a.pickle"

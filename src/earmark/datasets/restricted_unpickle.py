@@ -8,7 +8,9 @@ bytes for addresses of objects. Each name is mapped to a function below, which m
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +23,8 @@ _NUMPY = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.cor
 _TYPES = frozenset(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)) | {"b1", "f2", "f4", "f8"}
 
 _PLAIN = (str, bytes, bytearray, int, float, type(None), np.ndarray)
+
+_SIZED = frozenset(["PUT", "BINPUT", "LONG_BINPUT", "FRAME"])
 
 _BROKEN = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError),
@@ -120,8 +124,9 @@ def read_plain_pickle(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            return _finished(_Unpickler(file, encoding="latin-1").load(), {})
+        content = path.read_bytes()
+        _check_sizes(content)
+        return _finished(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
@@ -130,6 +135,13 @@ def read_plain_pickle(path: str | Path) -> Any:
         raise DataError(f"{path}: refused, nothing of it was run: {error}") from error
     except (*_BROKEN, MemoryError, RecursionError) as error:
         raise DataError(f"{path}: not a whole pickle of plain data ({error})") from error
+
+
+def _check_sizes(content: bytes) -> None:
+    """Python's unpickler allocates the memo and frames that a pickle announces, gigabytes for ten bytes."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in _SIZED and isinstance(argument, int) and argument > len(content):
+            raise pickle.UnpicklingError(f"{opcode.name} {argument} in {len(content)} bytes")
 
 
 def _finished(value: Any, done: dict[int, Any]) -> Any:
