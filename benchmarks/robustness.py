@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -33,6 +32,8 @@ RATE_HZ = 44_100
 SONG_SECONDS = 30.0
 N_EMOTIFY = 60
 LAYOUTS = {1: "mono", 2: "stereo", 4: "4.0", 6: "5.1", 8: "7.1"}
+Results = dict[str, dict[str, dict[str, tuple[float, bool]]]]
+"""Model -> song -> row of the table -> largest change of a score, and whether the highest tag stayed."""
 Samples = npt.NDArray[np.float32]
 
 
@@ -184,46 +185,52 @@ def songs(emotify: Path, n: int) -> Iterator[tuple[str, Samples]]:
         yield path, decode(emotify / path)
 
 
-def measure(model: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Scores of every song in every form: differences, and what became of the highest tag."""
-    tagger = load_tagger(model)
+def measure(options: argparse.Namespace, kept: Results) -> None:
+    """Adds the songs that are missing to the results of every model; saves them after each song."""
+    taggers = {model: load_tagger(model) for model in options.model}
     pairs = [(REFERENCE, form) for form in FORMS] + [(SHORT, SHORT_LATER)]
-    only = options.only
-    pairs = [pair for pair in pairs if not only or pair[1].group in only]
-    rows: dict[str, list[tuple[float, float, bool]]] = {f"{b.group} | {b.name}": [] for _, b in pairs}
+    pairs = [pair for pair in pairs if not options.only or pair[1].group in options.only]
     for name, song in songs(options.emotify, options.songs):
-        references = {one: tagger.tag(encode(song, one)) for one in dict.fromkeys(a for a, _ in pairs)}
+        missing = [model for model in taggers if name not in kept.setdefault(model, {})]
+        if not missing:
+            continue
         files = [audio.AudioBytes(encode(song, form), f"{name} {form.name}") for _, form in pairs]
-        for (a, b), result in zip(pairs, tagger.tag_many(files, errors="return"), strict=True):
-            base = references[a].scores
-            if isinstance(result, AudioError):
-                rows[f"{b.group} | {b.name}"].append((1.0, 1.0, False))
-                print(f"{name} {b.group} {b.name}: {result.reason}")
-                continue
-            change = np.abs(result.scores - base)
-            rows[f"{b.group} | {b.name}"].append(
-                (float(change.max()), float(change.mean()), bool(result.scores.argmax() == base.argmax()))
-            )
-    return {
-        key: {
-            "max": max(row[0] for row in values),
-            "mean_max": float(np.mean([row[0] for row in values])),
-            "mean": float(np.mean([row[1] for row in values])),
-            "kept": float(np.mean([row[2] for row in values])),
-        }
-        for key, values in rows.items()
-    }
+        bases = {one: audio.AudioBytes(encode(song, one), name) for one in dict.fromkeys(a for a, _ in pairs)}
+        for model in missing:
+            tagger, rows = taggers[model], {}
+            references = {one: tagger.tag(file).scores for one, file in bases.items()}
+            for (a, b), result in zip(pairs, tagger.tag_many(files, errors="return"), strict=True):
+                if isinstance(result, AudioError):
+                    print(f"{name} {b.group} {b.name}: {result.reason}")
+                    rows[key(b)] = (1.0, False)
+                    continue
+                change = np.abs(result.scores - references[a])
+                rows[key(b)] = (float(change.max()), bool(result.scores.argmax() == references[a].argmax()))
+            kept[model][name] = rows
+        if options.results:
+            options.results.write_text(json.dumps(kept))
 
 
-def page(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:
+def key(form: Form) -> str:
+    """Name of a row of the table."""
+    return f"{form.group} | {form.name}"
+
+
+def _cells(values: list[tuple[float, bool]]) -> str:
+    changes, same = zip(*values, strict=True)
+    return f"{max(changes):.3f} | {np.mean(changes):.3f} | {np.mean(same):.0%}"
+
+
+def page(results: Results, options: argparse.Namespace) -> str:
     """docs/results/robustness.md."""
     models = list(results)
+    n_songs = len(next(iter(results.values())))
     names = {model: Path(model).stem if model.endswith(".onnx") else model for model in models}
     lines = [
         "# Tags of the same music in other files",
         "",
         f"`python benchmarks/robustness.py --emotify FOLDER {' '.join(f'--model {names[m]}' for m in models)}`  ",
-        f"{cpu_name()}; {time.strftime('%Y-%m-%d')}. The {options.n_clips} example clips and {options.songs} songs of",
+        f"{cpu_name()}; {time.strftime('%Y-%m-%d')}. The {options.n_clips} example clips and {n_songs - options.n_clips} songs of",
         "Emotify (train and validation), 30 s of each. Every row is a form of these files, compared with the same song as",
         "32-bit float WAV; the last row compares two short files. Change: largest change of a score over all songs and tags,",
         "mean over songs of the largest change, and share of the songs whose highest tag stays.",
@@ -231,9 +238,10 @@ def page(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> str
         "| | | " + " | ".join(f"{names[m]} largest | mean | highest tag kept" for m in models) + " |",
         "|---|---|" + "---:|---:|---:|" * len(models),
     ]
-    for key in next(iter(results.values())):
-        cells = [f"{r[key]['max']:.3f} | {r[key]['mean_max']:.3f} | {r[key]['kept']:.0%}" for r in results.values()]
-        lines.append(f"| {key} | " + " | ".join(cells) + " |")
+    for row in next(iter(next(iter(results.values())).values())):
+        lines.append(
+            f"| {row} | " + " | ".join(_cells([song[row] for song in results[m].values()]) for m in models) + " |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -243,18 +251,17 @@ def main() -> None:
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--songs", type=int, default=N_EMOTIFY, help="how many of Emotify")
     parser.add_argument("--only", action="append", default=[], help="only this group of forms; repeatable")
-    parser.add_argument("--results", type=Path, help="JSON file in which results by model are kept and added to")
+    parser.add_argument(
+        "--results", type=Path, help="JSON file in which results are kept; a run that was stopped goes on"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     options.n_clips = len(list(find_audio([ROOT / "examples" / "clips"])))
-    kept: dict[str, dict[str, Any]] = {}
+    options.model = options.model or ["earmark-1"]
+    kept: Results = {}
     if options.results and options.results.is_file():
         kept = json.loads(options.results.read_text())
-    for model in options.model or ["earmark-1"]:
-        if model not in kept:
-            kept[model] = measure(model, options)
-            if options.results:
-                options.results.write_text(json.dumps(kept, indent=1))
+    measure(options, kept)
     text = page(kept, options)
     print(text)
     if options.out:

@@ -29,6 +29,8 @@ def test_names_endings_and_demuxers_are_in_the_table_once() -> None:
     assert len({one.name for one in FORMATS}) == len(FORMATS)
     for one in FORMATS:
         assert set(one.dataset_suffixes) <= set(one.suffixes)
+        assert set(one.video_suffixes) <= set(one.suffixes)
+        assert set(one.page_suffixes) <= set(one.suffixes)
         assert all(s.startswith(".") and s == s.lower() for s in (*one.suffixes, *one.page_suffixes)), one
         assert one.length is not None or not one.exact_positions  # seeking needs a length
     assert {container for container, _ in TAG_FORMATS.items()} <= {name for one in FORMATS for name in one.demuxers}

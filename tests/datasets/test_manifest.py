@@ -121,6 +121,63 @@ def test_all_problems_at_once_each_with_its_line(folder: Path) -> None:
         assert any(said in line for line in lines), f"{said!r} not in\n{text}"
 
 
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [
+        ("rock, fast", "',' between its tags: write ; there \\(rock;fast\\); a name that has a comma"),
+        ("rock [genre],fast", "write ; there \\(rock \\[genre\\];fast\\)"),
+        ("rock|fast", r"'\|' between its tags: write ; there \(rock;fast\)"),
+        ("rock | slow;loud", r"'\|' between"),
+        ("rock\tfast", r"'\\t' between"),
+        ("rock\nfast\n", r"'\\n' between"),
+        ("rock\\\\fast", "between its tags"),
+        ("rock、fast", "'、' between"),
+        ("['rock', 'fast']", "a list as a program prints it: write rock;fast"),
+        ('["rock"]', "a list as a program prints it"),
+        ("[]", "a list as a program prints it"),
+        ("['rock' 'fast']", "a list as a program prints it"),
+        ("('rock', 'fast')", "a list as a program prints it"),
+        ("{'rock'; 'fast'}", "a list as a program prints it"),
+        ("frozenset({'rock'})", "a list as a program prints it"),
+        ("live;calm, loud", "looks like several with a comma between them, of which 'calm' is a tag elsewhere"),
+    ],
+)
+def test_lists_of_another_form_are_refused(folder: Path, tags: str, says: str) -> None:
+    rows = [
+        {"path": "a.wav", "split": "train", "tags": tags},
+        {"path": "b.wav", "split": "validation", "tags": "calm"},
+        {"path": "ü c.wav", "split": "test", "tags": ""},
+    ]
+    pd.DataFrame(rows).to_csv(folder / "mine.csv", index=False)
+    (folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for name in ("mine.csv", "mine.jsonl"):
+        with pytest.raises(DataError, match=rf"line \d+: .*{says}"):
+            load_manifest(folder / name)
+
+
+def test_names_with_signs_in_them_are_names(folder: Path) -> None:
+    names = [
+        "r&b/soul",
+        "Singer / Songwriter",
+        "Folk, World, & Country",
+        "rock'n'roll",
+        "(live)",
+        "a-b+c",
+        "80's [decade]",
+    ]
+    rows = [
+        {"path": "a.wav", "split": "train", "tags": ";".join(names)},
+        {"path": "b.wav", "split": "validation", "tags": "Folk, World, & Country;"},
+        {"path": "ü c.wav", "split": "test", "tags": "loud [classification, mood]"},
+    ]
+    pd.DataFrame(rows).to_csv(folder / "mine.csv", index=False)
+    found = {tag.name for tag in load_manifest(folder / "mine.csv").vocabulary}
+    assert found == {"r&b/soul", "Singer / Songwriter", *names[2:6], "80's", "loud"}
+    rows = [{**row, "tags": ["Jazz, Fusion", "|"]} for row in rows]
+    pd.DataFrame(rows).to_parquet(folder / "mine.parquet")
+    assert {tag.name for tag in load_manifest(folder / "mine.parquet").vocabulary} == {"Jazz, Fusion", "|"}
+
+
 def test_very_many_problems_are_counted(folder: Path) -> None:
     path = folder / "bad.csv"
     path.write_text("path,split,x\n" + "".join(f"{i}.wav,train,1\n" for i in range(80)))

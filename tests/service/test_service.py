@@ -21,6 +21,7 @@ from earmark.service.app import create_app
 from earmark.service.problems import TITLES
 from earmark.service.schemas import EXAMPLE_RECORD, TagQuery
 from earmark.service.settings import Settings
+from earmark.service.uploads import file_name
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model
 from tests.conftest import ROOT
 from tests.helpers import sounds
@@ -166,6 +167,38 @@ def test_odd_names_come_back_as_they_were(served: Served, tmp_path: Path) -> Non
     named, unnamed = answer.json()["results"]
     assert os.fsencode(named["path"]) == b"caf\xe9\xff.wav"
     assert unnamed["path"] is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ("filename=\"=?utf-8?B?w7wubXAz?=\"; filename*=utf-8''%C3%BC.mp3", "ü.mp3"),
+        ("filename*=UTF-8''%C3%BC.mp3", "ü.mp3"),
+        ("filename=\"x.mp3\"; filename*=utf-8'en'%e2%82%ac%20rates.mp3", "€ rates.mp3"),
+        ("filename*=iso-8859-1''%FC.mp3", "ü.mp3"),
+        ("filename*=no-such-charset''%C3%BC.mp3", "ü.mp3"),
+        ("filename*0*=UTF-8''%C3%BC; filename*1=\" b.mp3\"", "ü b.mp3"),
+        ('filename*0="a"; filename*1="b.mp3"', "ab.mp3"),
+        ('filename="z.mp3"; filename*0="a"; filename*="b.mp3"', "z.mp3"),
+        ('filename="01 =?utf-8?Q?=C3=BC?= =?iso-8859-1?B?/C5tcDM=?="', "01 üü.mp3"),
+        ('filename="=?utf-8?B?####?="', "=?utf-8?B?####?="),
+        ('filename="=?no-such-charset?B?w7w=?="', "=?no-such-charset?B?w7w=?="),
+        ('filename="why=?.mp3"', "why=?.mp3"),
+        ("filename=\"a; filename*=UTF-8''b.mp3\"", "a; filename*=UTF-8''b.mp3"),
+        ('filename="ü*.mp3"', "ü*.mp3"),
+    ],
+)
+def test_encoded_names_of_uploads_are_read(parameters: str, name: str) -> None:
+    assert file_name(f"form-data; name=files; {parameters}".encode()) == name
+
+
+def test_an_encoded_name_alone_makes_an_upload(served: Served, tmp_path: Path) -> None:
+    content = sounds.write_int_wav(tmp_path / "a.wav", sounds.music(1, 16_000)[0], 16_000).read_bytes()
+    body = b"--x\r\nContent-Disposition: form-data; name=\"files\"; filename*=UTF-8''%C3%BC.wav\r\n\r\n" + content
+    body += b"\r\n--x--\r\n"
+    answer = served.client.post("/v1/tag", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    (record,) = answer.json()["results"]
+    assert (record["path"], record["status"]) == ("ü.wav", "ok")
 
 
 def test_models_and_their_cards(served: Served) -> None:

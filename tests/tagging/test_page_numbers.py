@@ -16,9 +16,23 @@ def test_the_expected_values_of_the_page_are_those_of_python() -> None:
     today = runpy.run_path(str(FOLDER / "from_python.py"))["numbers"]()
     written: dict[str, Any] = json.loads((FOLDER / "numbers.json").read_text())
     again = "write them again: python web/tests/from_python.py"
-    for name in ("windows", "ranked", "held", "mp3_samples"):
+    for name in ("windows", "short", "printed", "ranked", "held", "mp3_samples"):
         assert json.loads(json.dumps(today[name])) == written[name], again
-    assert today["aggregated"]["scores"] == pytest.approx(written["aggregated"]["scores"]), again
+    for name in ("scores", "weighted"):
+        assert today["aggregated"][name] == pytest.approx(written["aggregated"][name]), again
+    for now, then in zip(today["shares"], written["shares"], strict=True):
+        assert now["shares"] == pytest.approx(then["shares"]), again
+    assert list(today["mixed"]) == list(written["mixed"]), again
+    for name, then in written["mixed"].items():
+        now = today["mixed"][name]
+        assert now["warnings"] == then["warnings"], again
+        assert now["cancelled_seconds"] == pytest.approx(then["cancelled_seconds"]), again
+        assert now["lost"] == pytest.approx(then["lost"], abs=1e-3), again
+        assert now["mono"] == pytest.approx(then["mono"], abs=1e-4), again
+    for now, then in zip(today["silence"], written["silence"], strict=True):
+        assert now["warnings"] == then["warnings"], again
+        assert now["silent_seconds"] == pytest.approx(then["silent_seconds"]), again
+        assert now["weights"] == pytest.approx(then["weights"], abs=1e-6), again
     for now, then in zip(today["resampled"], written["resampled"], strict=True):
         assert now["n"] == then["n"], again
         assert now["samples"] == pytest.approx(then["samples"], abs=1e-4), again

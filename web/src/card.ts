@@ -1,11 +1,21 @@
 /** What the page needs of a model's card: the JSON file next to the model (src/earmark/core/card.py). */
 
+/** See `Conditioning` in src/earmark/core/card.py. */
+export interface Conditioning {
+  level_dbfs: number;
+  silence_range_db: number;
+  silence_dbfs: number;
+  cancelled_share: number;
+}
+
 export interface InputSpec {
   sample_rate_hz: number;
   window_samples: number;
   hop_samples: number;
   last_window: "pad" | "overlap";
   lead_samples: number;
+  /** None for networks that take audio as it is. */
+  conditioning?: Conditioning | null;
 }
 
 export interface Tag {

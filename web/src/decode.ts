@@ -18,13 +18,19 @@ import {
   WAVE,
   WEBM,
 } from "mediabunny";
+import type { Conditioning } from "./card";
+import { FRAME_SAMPLES, Mixer } from "./mixer";
 import { type Gapless, gapless, id3Size } from "./mp3";
+import { channelNames } from "./wav";
 
 /** This file cannot be tagged; the message is shown to the user. */
 export class AudioError extends Error {}
 
 /** This way of decoding cannot do it; the browser's other way (decodeAudioData) may. */
-export class NotThisWay extends Error {}
+export class NotThisWay extends Error {
+  /** Of the file; null where it is not known. */
+  sampleRateHz: number | null = null;
+}
 
 export interface Decoded {
   sampleRateHz: number;
@@ -32,25 +38,28 @@ export interface Decoded {
   promisedSeconds: number | null;
   /** Mono blocks at the file's own rate. */
   blocks: AsyncIterable<Float32Array>;
+  mixer: Mixer;
 }
 
 const FORMATS = [MP3, WAVE, OGG, FLAC, MP4, QTFF, MATROSKA, WEBM, ADTS];
-const BLOCK_SAMPLES = 32_768;
 
 /** Opens a file. Raises AudioError, or NotThisWay where the other decoder should be tried. */
-export async function open(file: Blob): Promise<Decoded> {
+export async function open(file: Blob, conditioning: Conditioning | null, webCodecs: boolean): Promise<Decoded> {
   if (file.size === 0) throw new AudioError("the file is empty (0 bytes)");
   const input = new Input({ source: new BlobSource(file), formats: FORMATS });
+  let rate: number | null = null;
   try {
     const track = await input.getPrimaryAudioTrack();
     if (track === null) throw new NotThisWay("holds no audio, or is cut off before its index");
     const codec = await track.getCodec();
+    const sampleRateHz = await track.getSampleRate();
+    if (codec !== "aac") rate = sampleRateHz; // of HE-AAC it may be half of what is decoded
+    if (!webCodecs) throw new NotThisWay("this browser gives no access to its decoders here");
     if (!(await track.canDecode())) {
       const name = codec ?? (await track.getCodecParameterString()) ?? "an unknown codec";
       throw new NotThisWay(`its audio is ${name}, for which this browser has no decoder`);
     }
     const format = await input.getFormat();
-    const sampleRateHz = await track.getSampleRate();
     let cut: Gapless = { skip: 0, keep: null };
     if (format === MP3) cut = gapless(await mp3Head(file));
     // An Ogg's last page says where the music ends, within the last packet. Reads that page only.
@@ -58,12 +67,17 @@ export async function open(file: Blob): Promise<Decoded> {
     const declared = await track.getDurationFromMetadata();
     const promisedSeconds = cut.keep !== null ? cut.keep / sampleRateHz : declared;
     const samples = new AudioSampleSink(track).samples();
-    return { sampleRateHz, promisedSeconds, blocks: monoBlocks(input, samples, sampleRateHz, cut.skip, cut.keep) };
+    const mixer = new Mixer(conditioning, await channelNames(file));
+    const blocks = monoBlocks(input, samples, sampleRateHz, cut, mixer);
+    return { sampleRateHz, promisedSeconds, blocks, mixer };
   } catch (error) {
     input.dispose();
-    if (error instanceof AudioError || error instanceof NotThisWay) throw error;
-    if (error instanceof UnsupportedInputFormatError) throw new NotThisWay("its format is not known here");
-    throw new NotThisWay(reason(error));
+    if (error instanceof AudioError) throw error;
+    const unknown = error instanceof UnsupportedInputFormatError;
+    const why = unknown ? "its format is not known here" : reason(error);
+    const other = error instanceof NotThisWay ? error : new NotThisWay(why);
+    other.sampleRateHz = rate;
+    throw other;
   }
 }
 
@@ -73,14 +87,18 @@ async function* monoBlocks(
   input: Input,
   samples: Sink,
   sampleRateHz: number,
-  skip: number,
-  keep: number | null,
+  cut: Gapless,
+  mixer: Mixer,
 ): AsyncGenerator<Float32Array> {
-  let toSkip = skip;
-  let left = keep ?? Number.POSITIVE_INFINITY;
-  let block = new Float32Array(BLOCK_SAMPLES);
+  let toSkip = cut.skip;
+  let left = cut.keep ?? Number.POSITIVE_INFINITY;
+  let channels: Float32Array[] = [];
   let filled = 0;
-  let plane = new Float32Array(0);
+  const mixed = (): Float32Array => {
+    const frame = channels.map((channel) => channel.subarray(0, filled));
+    filled = 0;
+    return mixer.mix(frame, sampleRateHz);
+  };
   try {
     for await (const sample of samples) {
       const n = sample.numberOfFrames;
@@ -95,23 +113,26 @@ async function* monoBlocks(
       from += skipped;
       const to = Math.min(n, from + left);
       left -= to - from;
-      if (filled + n > block.length) {
-        yield block.slice(0, filled);
-        filled = 0;
-        if (n > block.length) block = new Float32Array(n);
+      try {
+        if (sample.numberOfChannels !== channels.length) {
+          if (filled) yield mixed();
+          channels = Array.from({ length: sample.numberOfChannels }, () => new Float32Array(FRAME_SAMPLES));
+        }
+        for (let at = from; at < to; ) {
+          const frameCount = Math.min(to - at, FRAME_SAMPLES - filled);
+          channels.forEach((channel, planeIndex) => {
+            const place = channel.subarray(filled, filled + frameCount);
+            sample.copyTo(place, { planeIndex, format: "f32-planar", frameOffset: at, frameCount });
+          });
+          at += frameCount;
+          filled += frameCount;
+          if (filled === FRAME_SAMPLES) yield mixed();
+        }
+      } finally {
+        sample.close();
       }
-      const mono = block.subarray(filled, filled + (to - from));
-      if (plane.length < n) plane = new Float32Array(n);
-      const share = 1 / sample.numberOfChannels;
-      mono.fill(0);
-      for (let channel = 0; channel < sample.numberOfChannels; channel++) {
-        sample.copyTo(plane.subarray(0, n), { planeIndex: channel, format: "f32-planar" });
-        for (let i = 0; i < mono.length; i++) mono[i]! += plane[from + i]! * share;
-      }
-      filled += mono.length;
-      sample.close();
     }
-    yield block.slice(0, filled);
+    if (filled) yield mixed();
   } catch (error) {
     if (error instanceof NotThisWay) throw error;
     throw new NotThisWay(`it cannot be decoded to its end (${reason(error)})`);

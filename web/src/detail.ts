@@ -61,7 +61,8 @@ export class Detail {
     const result = track.result!;
     const speed = result.durationSeconds / Math.max(result.tookSeconds, 1e-3);
     const took = `${result.tookSeconds.toFixed(1)} s, ${Math.round(speed)} times as fast as it plays`;
-    setText(find("detail-about"), `${clock(result.durationSeconds)} of audio, processed in ${took}.`);
+    const silent = result.silentSeconds >= 0.5 ? ` (${clock(result.silentSeconds)} of it silent)` : "";
+    setText(find("detail-about"), `${clock(result.durationSeconds)} of audio${silent}, processed in ${took}.`);
     find("warnings").replaceChildren(...result.warnings.map((warning) => make("li", {}, warning)));
     if (track.file) {
       this.url = URL.createObjectURL(track.file);
@@ -87,7 +88,7 @@ export class Detail {
     const result = this.track!.result!;
     const nTags = this.card.vocabulary.length;
     setText(find("ramp-top"), String(this.taggram.show(result, this.all ? nTags : ROWS)));
-    this.more.hidden = nTags <= ROWS;
+    this.more.hidden = nTags <= ROWS || result.silent;
     this.more.textContent = this.all ? `Only the ${ROWS} strongest` : `All ${nTags} tags`;
     this.drawTags(result);
     this.follow();
@@ -95,6 +96,10 @@ export class Detail {
 
   private drawTags(result: Result): void {
     const { scores } = result;
+    if (result.silent) {
+      find("tags").replaceChildren(make("p", { class: "hint" }, "This file is silent, so it has no tags."));
+      return;
+    }
     const said = { reaches: reaching(scores, this.card), holds: held(scores, this.card) };
     const tags = heldFirst(scores, this.card).map((tag) => ({ tag, category: this.card.vocabulary[tag]!.category }));
     const boxes = byCategory(tags).map(([category, members]) => {

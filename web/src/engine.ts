@@ -2,7 +2,7 @@
 
 import type { Card } from "./card";
 import { decodeWhole } from "./fallback";
-import type { FromWorker, ToWorker } from "./messages";
+import type { FromWorker, Retry, ToWorker } from "./messages";
 import type { Track } from "./track";
 
 export interface Listener {
@@ -16,13 +16,13 @@ export class Engine {
   private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   private readonly waiting: Track[] = [];
   private current: Track | null = null;
-  private isReady = false;
+  private card: Card | null = null; // once the worker is ready
 
   constructor(private readonly listener: Listener) {
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hear(data);
     this.worker.onerror = (event) => {
       event.preventDefault();
-      if (!this.isReady) this.listener.notReady(event.message || "the worker does not start");
+      if (!this.card) this.listener.notReady(event.message || "the worker does not start");
       else this.fail(`this file stopped the page's worker (${event.message})`);
     };
     const cores = navigator.hardwareConcurrency || 1;
@@ -46,7 +46,7 @@ export class Engine {
   }
 
   private next(): void {
-    if (!this.isReady || this.current) return;
+    if (!this.card || this.current) return;
     const track = this.waiting.shift();
     if (!track?.file) return;
     this.current = track;
@@ -57,7 +57,7 @@ export class Engine {
 
   private hear(message: FromWorker): void {
     if (message.type === "ready") {
-      this.isReady = true;
+      this.card = message.card;
       this.listener.ready(message.card, message.threads);
       this.next();
       return;
@@ -72,7 +72,7 @@ export class Engine {
       track.progress = { seconds: message.seconds, ofSeconds: message.ofSeconds };
       this.listener.changed(track);
     } else if (message.type === "failed") {
-      if (message.retry) void this.tryWhole(track, message.reason, message.promisedSeconds);
+      if (message.retry) void this.tryWhole(track, message.reason, message.retry);
       else this.fail(message.reason);
     } else {
       track.state = "done";
@@ -82,9 +82,10 @@ export class Engine {
   }
 
   /** What the worker cannot decode, the page may. */
-  private async tryWhole(track: Track, why: string, promisedSeconds: number | null): Promise<void> {
+  private async tryWhole(track: Track, why: string, { promisedSeconds, sampleRateHz }: Retry): Promise<void> {
     try {
-      const pcm = { ...(await decodeWhole(track.file!)), promisedSeconds };
+      const decoded = await decodeWhole(track.file!, sampleRateHz, this.card?.input.conditioning ?? null);
+      const pcm = { ...decoded, promisedSeconds };
       if (this.current === track) this.post({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
     } catch (error) {
       const whole = error instanceof Error ? error.message : String(error);

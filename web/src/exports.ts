@@ -18,9 +18,13 @@ export function toJson(tracks: readonly Track[], card: Card): string {
       duration_seconds: result ? places(result.durationSeconds, 3) : null,
       windows: result ? result.startsSeconds.length : null,
       heard_seconds: result ? places(result.durationSeconds, 3) : null,
+      silent_seconds: result ? places(result.silentSeconds, 3) : null,
       model: card.name,
-      abstained: result ? false : null,
-      tags: result ? ranked(result.scores, card).map((tag) => ({ ...tag, score: places(tag.score, 4) })) : [],
+      abstained: result ? result.silent : null,
+      tags:
+        result && !result.silent
+          ? ranked(result.scores, card).map((tag) => ({ ...tag, score: places(tag.score, 4) }))
+          : [],
       warnings: result?.warnings ?? [],
       taggram: result
         ? {

@@ -3,18 +3,33 @@
  * over plain http from another machine, where browsers hide it), and for containers that only the browser demuxes.
  */
 
+import type { Conditioning } from "./card";
 import { clock } from "./clock";
 import type { Pcm } from "./messages";
+import { FRAME_SAMPLES, Mixer } from "./mixer";
+import { channelNames } from "./wav";
 
-const RATE_HZ = 48_000; // the browser resamples to this, far above the rates of models
+const RATE_HZ = 48_000; // the browser resamples to this, far above the rates of models, where it must
+const MAX_RATE_HZ = 96_000; // with the least, 8000, what all browsers accept
 const MAX_BYTES = 600e6;
-const MAX_SECONDS = MAX_BYTES / (RATE_HZ * 2 * 4);
 
-/** Decodes a whole file. Throws an Error with a message for the user. */
-export async function decodeWhole(file: Blob): Promise<Omit<Pcm, "promisedSeconds">> {
+/**
+ * Decodes a whole file. Throws an Error with a message for the user.
+ *
+ * `knownRateHz` is the file's rate if it is known: then the browser need not resample. Its way of doing so differs, near
+ * the highest frequencies, from that of the command line and the rest of the page.
+ */
+export async function decodeWhole(
+  file: Blob,
+  knownRateHz: number | null,
+  conditioning: Conditioning | null,
+): Promise<Omit<Pcm, "promisedSeconds">> {
   const seconds = await lengthOf(file);
-  const limit = clock(MAX_SECONDS);
-  if (seconds !== null && seconds > MAX_SECONDS) {
+  const canKeep = knownRateHz !== null && knownRateHz >= 8_000 && knownRateHz <= MAX_RATE_HZ;
+  const rateHz = canKeep ? knownRateHz : RATE_HZ;
+  const maxSeconds = MAX_BYTES / (Math.max(RATE_HZ, rateHz) * 2 * 4);
+  const limit = clock(maxSeconds);
+  if (seconds !== null && seconds > maxSeconds) {
     throw new Error(
       `too long (${clock(seconds)}): here, this browser can only decode whole files in memory, up to ${limit}. ` +
         "Open this page over https:// or on this machine in a recent browser, or use `earmark tag`",
@@ -25,16 +40,18 @@ export async function decodeWhole(file: Blob): Promise<Omit<Pcm, "promisedSecond
   }
   let audio: AudioBuffer;
   try {
-    audio = await new OfflineAudioContext(1, 1, RATE_HZ).decodeAudioData(await file.arrayBuffer());
+    audio = await new OfflineAudioContext(1, 1, rateHz).decodeAudioData(await file.arrayBuffer());
   } catch {
     throw new Error("not audio, or in no format that this browser can decode, or damaged");
   }
   const mono = new Float32Array(audio.length);
-  for (let channel = 0; channel < audio.numberOfChannels; channel++) {
-    const samples = audio.getChannelData(channel);
-    for (let i = 0; i < mono.length; i++) mono[i]! += samples[i]! / audio.numberOfChannels;
+  const channels = Array.from({ length: audio.numberOfChannels }, (_, channel) => audio.getChannelData(channel));
+  const mixer = new Mixer(conditioning, await channelNames(file));
+  for (let at = 0; at < mono.length; at += FRAME_SAMPLES) {
+    const frame = channels.map((channel) => channel.subarray(at, at + FRAME_SAMPLES));
+    mono.set(mixer.mix(frame, audio.sampleRate), at);
   }
-  return { mono, sampleRateHz: audio.sampleRate };
+  return { mono, sampleRateHz: audio.sampleRate, warnings: mixer.warnings() };
 }
 
 /** Length in seconds as the browser's player sees it; null where it cannot play the file, or does not know. */

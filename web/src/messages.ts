@@ -9,6 +9,8 @@ export interface Pcm {
   sampleRateHz: number;
   /** Length that the file declares, as far as the worker knows. */
   promisedSeconds: number | null;
+  /** Of mixing its channels. */
+  warnings: string[];
 }
 
 export type ToWorker =
@@ -24,10 +26,19 @@ export interface Result {
   scores: Float32Array;
   startsSeconds: number[];
   durationSeconds: number;
+  /** How much of it is silent; 0 for models that take audio as it is. */
+  silentSeconds: number;
+  /** Nothing is audible: all scores are 0, and no tag applies. */
+  silent: boolean;
   outline: Outline;
   warnings: string[];
   /** Time it took from reading to the last score. */
   tookSeconds: number;
+}
+
+export interface Retry {
+  promisedSeconds: number | null;
+  sampleRateHz: number | null;
 }
 
 export type FromWorker =
@@ -35,5 +46,5 @@ export type FromWorker =
   | { type: "not-ready"; reason: string }
   | { type: "progress"; id: number; seconds: number; ofSeconds: number | null }
   | { type: "done"; id: number; result: Result }
-  /** retry: the worker cannot decode it, the page may. */
-  | { type: "failed"; id: number; reason: string; retry: boolean; promisedSeconds: number | null };
+  /** retry: the worker cannot decode it, the page may; with what the worker knows of it. */
+  | { type: "failed"; id: number; reason: string; retry: Retry | null };

@@ -1,24 +1,23 @@
-/** Hands the microphone's samples, mixed to mono, to the page. */
+/** Hands the microphone's samples, interleaved, to the page. */
 
 declare const registerProcessor: (name: string, processor: unknown) => void;
 declare const AudioWorkletProcessor: { new (): { port: MessagePort } };
 
-const BLOCK = 2048;
+const FRAMES = 2048;
 
 class Recorder extends AudioWorkletProcessor {
-  private block = new Float32Array(BLOCK);
+  private block = new Float32Array(0);
   private filled = 0;
 
   process([channels]: Float32Array[][]): boolean {
     if (!channels?.length) return true;
     const n = channels[0]!.length;
     for (let i = 0; i < n; i++) {
-      let sum = 0;
-      for (const channel of channels) sum += channel[i]!;
-      this.block[this.filled++] = sum / channels.length;
-      if (this.filled === BLOCK) {
+      if (this.block.length === 0) this.block = new Float32Array(FRAMES * channels.length); // their number is fixed
+      for (const channel of channels) this.block[this.filled++] = channel[i]!;
+      if (this.filled === this.block.length) {
         this.port.postMessage(this.block, [this.block.buffer]);
-        this.block = new Float32Array(BLOCK);
+        this.block = new Float32Array(0);
         this.filled = 0;
       }
     }

@@ -6,12 +6,13 @@ export const MAX_RECORDING_SECONDS = 600;
 
 export class Recording {
   private readonly blocks: Float32Array[] = [];
-  private nSamples = 0;
+  private nFrames = 0;
 
   private constructor(
     private readonly context: AudioContext,
     private readonly stream: MediaStream,
     private readonly node: AudioWorkletNode,
+    private readonly nChannels: number,
   ) {}
 
   /** Asks for the microphone and starts recording. `onProgress` is called with the seconds so far and the level, 0..1. */
@@ -31,13 +32,19 @@ export class Recording {
       await context.close();
       throw error;
     }
-    const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
-    const recording = new Recording(context, stream, node);
+    // As many channels as the microphone has, up to two: they are mixed as those of other files are.
+    const channelCount = Math.min(2, stream.getAudioTracks()[0]?.getSettings().channelCount ?? 2);
+    const node = new AudioWorkletNode(context, "recorder", {
+      numberOfOutputs: 0,
+      channelCount,
+      channelCountMode: "explicit",
+    });
+    const recording = new Recording(context, stream, node, channelCount);
     node.port.onmessage = ({ data }: MessageEvent<Float32Array>) => {
       recording.blocks.push(data);
-      recording.nSamples += data.length;
+      recording.nFrames += data.length / channelCount;
       const peak = data.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-      onProgress(recording.nSamples / context.sampleRate, peak);
+      onProgress(recording.nFrames / context.sampleRate, peak);
     };
     context.createMediaStreamSource(stream).connect(node);
     await context.resume();
@@ -53,7 +60,7 @@ export class Recording {
     const at = new Date();
     const two = (n: number): string => String(n).padStart(2, "0");
     const name = `recording ${two(at.getHours())}.${two(at.getMinutes())}.${two(at.getSeconds())}.wav`;
-    return new File([wav(this.blocks, rate)], name, { type: "audio/wav" });
+    return new File([wav(this.blocks, rate, this.nChannels)], name, { type: "audio/wav" });
   }
 }
 

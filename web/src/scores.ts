@@ -9,13 +9,18 @@ export interface TagScore {
   category: string;
 }
 
-/** Mean over windows, summed in double precision; `taggram` holds nTags scores for each window. */
-export function aggregate(taggram: Float32Array, nTags: number): Float32Array {
+/**
+ * Mean over windows, summed in double precision; `taggram` holds nTags scores for each window. `weights` are what windows
+ * count for; null, or all 0, for all alike.
+ */
+export function aggregate(taggram: Float32Array, nTags: number, weights: Float32Array | null = null): Float32Array {
   const nWindows = taggram.length / nTags;
   if (!Number.isInteger(nWindows) || nWindows < 1) throw new Error(`${taggram.length} scores of ${nTags} tags`);
   const sums = new Float64Array(nTags);
-  for (let i = 0; i < taggram.length; i++) sums[i % nTags]! += taggram[i]!;
-  return Float32Array.from(sums, (sum) => sum / nWindows);
+  const counts = weights?.some((weight) => weight > 0) ? weights : new Float32Array(nWindows).fill(1);
+  const whole = counts.reduce((a, b) => a + b, 0);
+  for (let i = 0; i < taggram.length; i++) sums[i % nTags]! += taggram[i]! * counts[Math.floor(i / nTags)]!;
+  return Float32Array.from(sums, (sum) => sum / whole);
 }
 
 const LEAST = 1e-7;

@@ -133,7 +133,7 @@ export class Table {
     if (this.sortBy === "path") return track.path;
     if (this.sortBy === "length") return track.result?.durationSeconds ?? null;
     if (this.sortBy === "score") return this.score(track);
-    return track.result
+    return track.result && !track.result.silent
       ? Math.max(0, ...topPerCategory(track.result.scores, this.card).map(({ score }) => score))
       : null;
   }
@@ -205,12 +205,14 @@ class Row {
       this.tags.replaceChildren(bar, make("span", { class: "hint" }, "reading"));
     } else if (state === "failed") this.tags.replaceChildren(make("span", { class: "error" }, error ?? "failed"));
     else if (result) {
-      const chips = topPerCategory(result.scores, this.card).map(({ tag, score, category }) =>
+      const tags = result.silent ? [] : topPerCategory(result.scores, this.card);
+      const chips = tags.map(({ tag, score, category }) =>
         make("span", { class: "chip", "data-category": category }, `${tag} `, make("b", {}, shown(score))),
       );
       const highest = ranked(result.scores, this.card).slice(0, 3);
       const named = highest.map(({ tag, score }) => `${tag} ${shown(score)}`).join(", ");
-      const none = make("span", { class: "hint" }, `nothing over its threshold; highest: ${named}`);
+      const why = result.silent ? "silent: no tags" : `nothing over its threshold; highest: ${named}`;
+      const none = make("span", { class: "hint" }, why);
       this.tags.replaceChildren(...(chips.length ? chips : [none]));
       if (result.warnings.length) {
         this.tags.append(make("span", { class: "chip note", title: result.warnings.join("\n") }, "note"));

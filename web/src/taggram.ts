@@ -72,7 +72,7 @@ export class Taggram {
     this.lines = [];
     this.top = rampTop(result.taggram);
     let y = WAVE + AXIS;
-    for (const [category, tags] of rowsOf(result.scores, this.card, most)) {
+    for (const [category, tags] of result.silent ? [] : rowsOf(result.scores, this.card, most)) {
       this.lines.push({ y, head: category });
       y += HEAD;
       for (const tag of tags) {
@@ -118,10 +118,12 @@ export class Taggram {
     return now;
   }
 
+  /** Tags of a window; "silent" for one that does not count. */
   private strongest(seconds: number): string {
     const result = this.result!;
     const tags = this.card.vocabulary;
     const from = windowAt(result.startsSeconds, seconds) * tags.length;
+    if (tags.every((_, i) => result.taggram[from + i] === 0)) return "silent";
     return tags
       .map((tag, i) => ({ name: tag.name, score: result.taggram[from + i]! }))
       .sort((a, b) => b.score - a.score)
@@ -252,6 +254,7 @@ export class Taggram {
   private drawRows(context: CanvasRenderingContext2D, result: Result, dots: number, colours: Uint8ClampedArray): void {
     const columns = context.canvas.width;
     const tagLines = this.lines.filter((line): line is Line & { tag: number } => "tag" in line);
+    if (!tagLines.length) return;
     const image = new ImageData(columns, tagLines.length);
     const nTags = this.card.vocabulary.length;
     const { startsSeconds: starts, durationSeconds } = result;

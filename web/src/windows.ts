@@ -1,10 +1,17 @@
-/** Cuts a stream of samples into windows, exactly as src/earmark/audio/windows.py does (`windows`, `window_starts`). */
+/** Cuts a stream of samples into windows, exactly as src/earmark/audio/chunker.py does (`windows`, `window_starts`). */
 
 import type { InputSpec } from "./card";
+import { trimSilence } from "./silence";
+
+/** Of audio that is shorter than one window, and is repeated. */
+const SHORT_WINDOWS = 4;
 
 /** First sample of every window cut from `nSamples` samples; negative where it begins on the mirror image in front. */
 export function windowStarts(nSamples: number, spec: InputSpec): number[] {
   if (nSamples < 1) return [];
+  if (spec.conditioning && nSamples < spec.window_samples) {
+    return Array.from({ length: SHORT_WINDOWS }, (_, k) => Math.floor((k * nSamples) / SHORT_WINDOWS));
+  }
   const { window_samples: size, hop_samples: hop, lead_samples: lead } = spec;
   const nAll = nSamples + lead;
   const nWhole = Math.max(0, Math.floor((nAll - size) / hop) + 1);
@@ -35,7 +42,7 @@ export class WindowCutter {
     return this.release();
   }
 
-  /** The end of the stream: what is left, as the card's `last_window` says. */
+  /** The end of the stream: what is left, as the card's `last_window` says; a short stream is repeated. */
   finish(): Float32Array[] {
     const given = this.waiting?.length ? this.release() : [];
     const { window_samples: size, hop_samples: hop, last_window: last } = this.spec;
@@ -43,6 +50,12 @@ export class WindowCutter {
     if (uncovered <= 0) return given;
     if (this.nGiven > 0 && last === "overlap") {
       given.push(this.kept.slice(this.kept.length - size));
+    } else if (this.nGiven === 0 && this.spec.conditioning) {
+      const sound = trimSilence(this.kept, this.spec.conditioning);
+      for (let k = 0; k < SHORT_WINDOWS; k++) {
+        const from = Math.ceil((k * sound.length) / SHORT_WINDOWS);
+        given.push(Float32Array.from({ length: size }, (_, i) => sound[(from + i) % sound.length]!));
+      }
     } else {
       const padded = new Float32Array(size);
       padded.set(this.kept.subarray(this.behind));

@@ -12,6 +12,7 @@ import type { FromWorker, Pcm, Result, ToWorker } from "./messages";
 import { OutlineMaker } from "./peaks";
 import { Resampler } from "./resample";
 import { aggregate, calibrated } from "./scores";
+import { SilenceMeter } from "./silence";
 import { WindowCutter, windowStarts } from "./windows";
 
 const BATCH_WINDOWS = 4;
@@ -96,7 +97,8 @@ async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Pro
       outline.highs.buffer as ArrayBuffer,
     ]);
   } catch (error) {
-    post({ type: "failed", id, reason: reason(error), retry: error instanceof NotThisWay, promisedSeconds });
+    const retry = error instanceof NotThisWay ? { promisedSeconds, sampleRateHz: error.sampleRateHz } : null;
+    post({ type: "failed", id, reason: reason(error), retry });
   } finally {
     cancelled.delete(id);
   }
@@ -106,19 +108,26 @@ interface Source {
   sampleRateHz: number;
   promisedSeconds: number | null;
   blocks: AsyncIterable<Float32Array> | Iterable<Float32Array>;
+  /** Of its channels; complete after the last block. */
+  warnings(): string[];
 }
 
 async function fromFile(file: Blob): Promise<Source> {
   if (file.size === 0) throw new AudioError("the file is empty (0 bytes)");
-  if (!useWebCodecs) throw new NotThisWay("this browser gives no access to its decoders here");
-  return open(file);
+  const { mixer, ...source } = await open(file, spec.conditioning ?? null, useWebCodecs);
+  return { ...source, warnings: () => mixer.warnings() };
 }
 
-function fromPcm({ mono, sampleRateHz, promisedSeconds }: Pcm): Source {
+function fromPcm({ mono, sampleRateHz, promisedSeconds, warnings }: Pcm): Source {
   function* blocks(): Generator<Float32Array> {
     for (let at = 0; at < mono.length; at += 32_768) yield mono.subarray(at, at + 32_768);
   }
-  return { sampleRateHz, promisedSeconds: promisedSeconds ?? mono.length / sampleRateHz, blocks: blocks() };
+  return {
+    sampleRateHz,
+    promisedSeconds: promisedSeconds ?? mono.length / sampleRateHz,
+    blocks: blocks(),
+    warnings: () => warnings,
+  };
 }
 
 /** From samples to scores; null if the page has cancelled the file. */
@@ -126,6 +135,7 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
   const started = performance.now();
   const resampler = new Resampler(source.sampleRateHz, spec.sample_rate_hz);
   const cutter = new WindowCutter(spec);
+  const meter = new SilenceMeter(spec);
   const outline = new OutlineMaker();
   const batches: Float32Array[] = [];
   let waiting: Float32Array[] = [];
@@ -135,6 +145,7 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
 
   const take = async (block: Float32Array, last: boolean): Promise<void> => {
     outline.push(block);
+    meter.add(block);
     waiting.push(...cutter.push(block), ...(last ? cutter.finish() : []));
     while (waiting.length >= BATCH_WINDOWS || (last && waiting.length)) {
       batches.push(await score(waiting.slice(0, BATCH_WINDOWS)));
@@ -172,15 +183,25 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
   }
   const durationSeconds = nIn / source.sampleRateHz;
   const warnings: string[] = [];
-  if (peak < SILENCE_PEAK) warnings.push(SILENT);
   if (source.promisedSeconds !== null && source.promisedSeconds - durationSeconds > SHORT_SECONDS) {
     warnings.push(`cut short: it promises ${clock(source.promisedSeconds)}, and holds ${clock(durationSeconds)}`);
   }
+  if (!spec.conditioning && peak < SILENCE_PEAK) warnings.push(SILENT);
+  warnings.push(...source.warnings(), ...meter.warnings());
+  const starts = windowStarts(cutter.nSamples, spec);
+  const weights = meter.weights(starts);
+  const silent = weights?.every((weight) => weight === 0) ?? false;
+  const windowScores = calibrated(taggram, card);
+  weights?.forEach((weight, i) => {
+    if (weight === 0) windowScores.fill(0, i * nTags, (i + 1) * nTags);
+  });
   return {
-    taggram: calibrated(taggram, card),
-    scores: calibrated(aggregate(taggram, nTags), card),
-    startsSeconds: windowStarts(cutter.nSamples, spec).map((start) => Math.max(0, start) / spec.sample_rate_hz),
+    taggram: windowScores,
+    scores: silent ? new Float32Array(nTags) : calibrated(aggregate(taggram, nTags, weights), card),
+    startsSeconds: starts.map((start) => Math.max(0, start) / spec.sample_rate_hz),
     durationSeconds,
+    silentSeconds: meter.silentSeconds(),
+    silent,
     outline: outline.outline(),
     warnings,
     tookSeconds: (performance.now() - started) / 1000,

@@ -9,7 +9,7 @@ import { isAudioName } from "../src/files";
 import { OutlineMaker } from "../src/peaks";
 import { rampTop, rowsOf, windowAt } from "../src/taggram";
 import { newTrack, type Track } from "../src/track";
-import { wav } from "../src/wav";
+import { channelNames, wav } from "../src/wav";
 
 const card: Card = {
   name: "m",
@@ -32,6 +32,8 @@ function tagged(path: string, scores: number[]): Track {
     scores: Float32Array.from(scores),
     startsSeconds: [0],
     durationSeconds: 61.25,
+    silentSeconds: 0,
+    silent: false,
     outline: { lows: new Float32Array(1), highs: new Float32Array(1), stretchSamples: 64 },
     warnings: ["silent"],
     tookSeconds: 1,
@@ -129,6 +131,7 @@ it("an outline of any length stays small, and holds every peak", () => {
 
 it("audio files in a folder are found by suffix", () => {
   expect(["a.MP3", "b.flac", "c.jpg", "._d.mp3", "mp3", "e.m3u"].filter(isAudioName)).toEqual(["a.MP3", "b.flac"]);
+  expect(["f.webm", "g.Mp4", "h.mov", "i.ts", "j.avi"].filter(isAudioName)).toEqual(["f.webm", "g.Mp4", "h.mov"]);
 });
 
 it("clocks go on beyond an hour", () => {
@@ -136,9 +139,39 @@ it("clocks go on beyond an hour", () => {
 });
 
 it("a recording becomes a WAV file", async () => {
-  const file = wav([Float32Array.of(0, 0.5), Float32Array.of(-1, 2)], 48_000);
+  const file = wav([Float32Array.of(0, 0.5), Float32Array.of(-1, 2)], 48_000, 2);
   const view = new DataView(await file.arrayBuffer());
   expect(view.byteLength).toBe(52);
-  expect([view.getUint32(24, true), view.getUint16(22, true), view.getUint32(40, true)]).toEqual([48_000, 1, 8]);
+  expect([view.getUint32(24, true), view.getUint16(22, true), view.getUint32(40, true)]).toEqual([48_000, 2, 8]);
+  expect([view.getUint32(28, true), view.getUint16(32, true)]).toEqual([192_000, 4]);
   expect([44, 46, 48, 50].map((at) => view.getInt16(at, true))).toEqual([0, 16_384, -32_768, 32_767]);
+});
+
+describe("channels of a WAV file", () => {
+  const head = (tag: number, mask: number): Blob => {
+    const view = new DataView(new ArrayBuffer(80));
+    const text = (at: number, word: string): void => {
+      [...word].forEach((letter, i) => {
+        view.setUint8(at + i, letter.charCodeAt(0));
+      });
+    };
+    text(0, "RIFF");
+    text(8, "WAVEJUNK"); // other chunks may come first; they are padded to an even length
+    view.setUint32(16, 3, true);
+    text(24, "fmt ");
+    view.setUint32(28, 40, true);
+    view.setUint16(32, tag, true);
+    view.setUint32(52, mask, true);
+    return new Blob([view]);
+  };
+  it("are those that its header names", async () => {
+    expect(await channelNames(head(0xfffe, 0x60f))).toEqual(["FL", "FR", "FC", "LFE", "SL", "SR"]);
+    expect(await channelNames(head(0xfffe, 0))).toEqual([]);
+    expect(await channelNames(head(1, 0x3f))).toEqual([]);
+  });
+  it("are not known of other files, or of none", async () => {
+    expect(await channelNames(new Blob(["fLaC, and much more"]))).toBe(null);
+    expect(await channelNames(new Blob([]))).toBe(null);
+    expect(await channelNames(new Blob(["RIFF....WAVEfmt "]))).toEqual([]);
+  });
 });

@@ -2,14 +2,23 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Card, InputSpec, Tag } from "../src/card";
+import type { Card, Conditioning, InputSpec, Tag } from "../src/card";
 import { toJson } from "../src/exports";
+import { downmixShares, fft, lostShare, Mixer } from "../src/mixer";
 import { gapless, id3Size } from "../src/mp3";
 import { Resampler } from "../src/resample";
 import { aggregate, calibrated, held, heldFirst, holding, ranked, topPerCategory } from "../src/scores";
+import { fixed, SilenceMeter } from "../src/silence";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
 import numbers from "./numbers.json";
+
+const conditioning: Conditioning = {
+  level_dbfs: -18,
+  silence_range_db: 60,
+  silence_dbfs: -80,
+  cancelled_share: 0.35,
+};
 
 const block = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => i + 1);
 
@@ -38,10 +47,129 @@ describe("windows", () => {
       }
     });
   }
+  for (const { size, samples, starts, windows } of numbers.short) {
+    it(`of ${samples.length} samples, with conditioning, are repeated`, () => {
+      const spec: InputSpec = {
+        sample_rate_hz: 16_000,
+        window_samples: size,
+        hop_samples: size,
+        last_window: "overlap",
+        lead_samples: 0,
+        conditioning,
+      };
+      expect(windowStarts(samples.length, spec)).toEqual(starts);
+      const cutter = new WindowCutter(spec);
+      const got = [...pieces(Float32Array.from(samples), 2)].flatMap((piece) => cutter.push(piece));
+      got.push(...cutter.finish());
+      expect(got.map((window) => [...window])).toEqual(windows);
+    });
+  }
   it("of nothing are none", () => {
     const spec = { ...numbers.windows[0]!, window_samples: 8, hop_samples: 8, lead_samples: 3 } as unknown as InputSpec;
     expect(windowStarts(0, spec)).toEqual([]);
     expect(new WindowCutter(spec).finish()).toEqual([]);
+  });
+});
+
+/** As in from_python.py. */
+function noise(n: number, seed: number): Float64Array {
+  let state = seed;
+  return Float64Array.from({ length: n }, () => {
+    state = (Math.imul(1_664_525, state) + 1_013_904_223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+describe("channels", () => {
+  const frame = 16_384;
+  const every = 211;
+
+  it.each(numbers.shares)("$channels of $n_channels have their shares", ({ n_channels, channels, shares }) => {
+    [...downmixShares(n_channels, channels)].forEach((share, i) => {
+      expect(share).toBeCloseTo(shares[i]!, 6);
+    });
+  });
+  it("of a usual number have the shares of the usual layout", () => {
+    expect(downmixShares(6)).toEqual(downmixShares(6, ["FL", "FR", "FC", "LFE", "SL", "SR"]));
+    expect(downmixShares(2)).toEqual(Float32Array.of(0.5, 0.5));
+    expect(downmixShares(12)).toEqual(new Float32Array(12).fill(1 / 12));
+  });
+  it.each(Object.entries(numbers.mixed))("%s are mixed as Python does", (_, { parts, channels, ...expected }) => {
+    const n = frame * parts.length;
+    const first = noise(n + 48, 1);
+    const sources = [first.subarray(48), noise(n, 2), first.subarray(0, n)];
+    const mixer = new Mixer(conditioning, channels);
+    const mono = parts.flatMap((part, k) => {
+      const samples = part.map((shares) =>
+        Float32Array.from({ length: frame }, (_, i) =>
+          shares.reduce((sum, share, s) => sum + share * sources[s]![k * frame + i]!, shares.some(Boolean) ? 0.01 : 0),
+        ),
+      );
+      expect(lostShare(samples, downmixShares(samples.length, channels), 16_000)).toBeCloseTo(expected.lost[k]!, 3);
+      return [...mixer.mix(samples, 16_000)];
+    });
+    expected.mono.forEach((sample, i) => {
+      expect(Math.abs(mono[i * every]! - sample)).toBeLessThan(1e-4);
+    });
+    expect(mixer.cancelledSeconds).toBeCloseTo(expected.cancelled_seconds, 6);
+    expect(mixer.warnings()).toEqual(expected.warnings);
+  });
+  it("are averaged without conditioning, whatever they are", () => {
+    const mixer = new Mixer(null);
+    expect(mixer.mix([Float32Array.of(0.5, 1), Float32Array.of(-0.5, 0)], 16_000)).toEqual(Float32Array.of(0, 0.5));
+    expect(mixer.warnings()).toEqual([]);
+  });
+  it("are transformed as by the definition", () => {
+    const n = 32;
+    const x = noise(n, 3);
+    const [re, im] = [Float64Array.from(x), new Float64Array(n)];
+    fft(re, im);
+    for (let k = 0; k < n; k++) {
+      const angle = (i: number): number => (-2 * Math.PI * i * k) / n;
+      expect(re[k]).toBeCloseTo(
+        x.reduce((sum, value, i) => sum + value * Math.cos(angle(i)), 0),
+        9,
+      );
+      expect(im[k]).toBeCloseTo(
+        x.reduce((sum, value, i) => sum + value * Math.sin(angle(i)), 0),
+        9,
+      );
+    }
+  });
+});
+
+describe("silence", () => {
+  const spec: InputSpec = {
+    sample_rate_hz: 1600,
+    window_samples: 1600,
+    hop_samples: 1600,
+    last_window: "overlap",
+    lead_samples: 0,
+    conditioning,
+  };
+  it.each(numbers.silence)("of levels $levels is as in Python", ({ levels, offset, hop, last, ...expected }) => {
+    const samples = Float32Array.from(
+      { length: 400 * levels.length - 70 },
+      (_, i) => levels[Math.floor(i / 400)]! * (i % 2 ? 1 : -1) + offset,
+    );
+    const this_spec = { ...spec, hop_samples: hop, last_window: last } as InputSpec;
+    const meter = new SilenceMeter(this_spec);
+    for (const piece of pieces(samples, 333)) meter.add(piece);
+    expect(meter.silentSeconds()).toBeCloseTo(expected.silent_seconds, 6);
+    expect(meter.warnings()).toEqual(expected.warnings);
+    const weights = meter.weights(windowStarts(samples.length, this_spec))!;
+    expect(weights.length).toBe(expected.weights.length);
+    weights.forEach((weight, i) => {
+      expect(weight).toBeCloseTo(expected.weights[i]!, 6);
+    });
+  });
+  it("is not measured without conditioning", () => {
+    const meter = new SilenceMeter({ ...spec, conditioning: null });
+    meter.add(new Float32Array(3200));
+    expect([meter.silentSeconds(), meter.warnings(), meter.weights([0, 1600])]).toEqual([0, [], null]);
+  });
+  it.each(numbers.printed)("$x is printed as $text", ({ x, decimals, text }) => {
+    expect(fixed(x, decimals)).toBe(text);
   });
 });
 
@@ -89,8 +217,14 @@ describe("scores", () => {
   };
 
   it("of a file are the mean over its windows", () => {
-    const { taggram, n_tags, scores } = numbers.aggregated;
+    const { taggram, n_tags, scores, weights, weighted } = numbers.aggregated;
     aggregate(Float32Array.from(taggram), n_tags).forEach((score, i) => {
+      expect(score).toBeCloseTo(scores[i]!, 6);
+    });
+    aggregate(Float32Array.from(taggram), n_tags, Float32Array.from(weights)).forEach((score, i) => {
+      expect(score).toBeCloseTo(weighted[i]!, 6);
+    });
+    aggregate(Float32Array.from(taggram), n_tags, new Float32Array(5)).forEach((score, i) => {
       expect(score).toBeCloseTo(scores[i]!, 6);
     });
     expect(() => aggregate(new Float32Array(5), 2)).toThrow();
@@ -134,6 +268,8 @@ describe("scores", () => {
       scores: Float32Array.from(scores),
       startsSeconds: [0],
       durationSeconds: 1.5,
+      silentSeconds: 0,
+      silent: false,
       outline: { lows: new Float32Array(1), highs: new Float32Array(1), stretchSamples: 64 },
       warnings: [],
       tookSeconds: 1,
@@ -141,6 +277,9 @@ describe("scores", () => {
     const [{ taggram, ...rest }] = JSON.parse(toJson([track], card));
     expect(rest).toEqual(record);
     expect(taggram.scores).toEqual([scores]);
+    track.result = { ...track.result, silent: true, silentSeconds: 1.5, warnings: ["silent"] };
+    const [{ taggram: _, ...silent }] = JSON.parse(toJson([track], card));
+    expect(silent).toEqual(numbers.ranked.silent_record);
   });
 });
 

@@ -14,6 +14,7 @@ import soxr
 from earmark.audio.conditioning import Mixer, trim_silence
 from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioSource, AudioStream, Samples
 from earmark.audio.frames import JOINED_SAMPLES
+from earmark.audio.scale import MAX_PEAK, scale_error
 from earmark.audio.seeking import Segments, read_segments
 from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
@@ -64,7 +65,7 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
         ``(n_samples,)`` at the new rate.
 
     Raises:
-        AudioError: integers, wrong shape, no samples, NaN or infinite samples, a rate below 1.
+        AudioError: integers, samples beyond 8, wrong shape, no samples, NaN or infinite samples, a rate below 1.
     """
     array = np.asarray(samples)
     if not np.issubdtype(array.dtype, np.floating):
@@ -85,6 +86,9 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
     if not np.isfinite(mono).all():
         at = int(np.argmin(np.isfinite(mono))) / from_hz
         raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s")
+    peak = float(max(array.max(), -array.min()))
+    if peak > MAX_PEAK:
+        raise AudioError(scale_error(peak))
     if from_hz == to_hz:
         return mono
     out: Samples = soxr.resample(mono, from_hz, to_hz, quality="HQ")

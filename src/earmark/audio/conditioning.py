@@ -119,15 +119,16 @@ class Mixer:
         energies = np.diagonal(gram).clip(0)
         mixed, in_phase = shares @ gram @ shares, float(shares @ np.sqrt(energies)) ** 2
         limit = self.conditioning.cancelled_share
-        if mixed >= _SURELY_IN_PHASE * in_phase > 0:
+        if not energies.any():
+            return
+        left_out = in_phase < 1e-3 * energies.max()  # e.g. all but the channel of low-frequency effects are silent
+        if not left_out and mixed >= _SURELY_IN_PHASE * in_phase:
             self._alone = None
-        elif in_phase < 1e-3 * energies.max() or lost_share(samples, shares, sample_rate_hz) > (
-            limit if self._alone is None else limit * _RELEASE
-        ):
+        elif left_out or lost_share(samples, shares, sample_rate_hz) > limit * (1 if self._alone is None else _RELEASE):
             loudest = int(np.argmax(energies))
             if self._alone is None or energies[loudest] > 2 * energies[self._alone]:
                 self._alone = loudest
-        elif energies.any():
+        else:
             self._alone = None
 
 
@@ -138,7 +139,7 @@ def trim_silence(samples: Floats, conditioning: Conditioning) -> Floats:
         samples: ``(n_samples,)``, mono, at least one.
         conditioning: says what is silent.
     """
-    sizes = np.abs(samples)
+    sizes = np.abs(samples - samples.mean(dtype=np.float64))  # an offset is no sound
     audible = np.flatnonzero(sizes >= sizes.max() * 10 ** (-conditioning.silence_range_db / 20))
     return samples[audible[0] : audible[-1] + 1]
 

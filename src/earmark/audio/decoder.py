@@ -8,26 +8,28 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import av
 import numpy as np
 import numpy.typing as npt
 import soxr
 
+from earmark.audio.chunks import PatchedFile, header_patches
 from earmark.audio.conditioning import Mixer
-from earmark.audio.frames import file_url, joined_frames
+from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
 from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio, oversized_riff_entry
-from earmark.core.audio_formats import format_whitelist
+from earmark.audio.ogg_links import find_links, linked_frames
+from earmark.audio.protection import is_protected
+from earmark.audio.scale import MAX_PEAK, ScaleMeter
 from earmark.core.card import Conditioning
-from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
+from earmark.core.errors import AudioError, ConfigError, NoAudioError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
 
 _MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would take gigabytes once resampled
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
-_DAMAGED_SHARE = 0.01
 _MANY_CHANNELS = 8
 
 _NO_SAMPLES = np.empty(0, np.float32)
@@ -100,7 +102,11 @@ class _NamedBytes(io.BytesIO):
 
     def __init__(self, source: AudioBytes) -> None:
         super().__init__(source.content)
-        self.name = f"audio{Path(source.name or '').suffix}"
+        self.name = _ffmpeg_name(source.path)
+
+
+def _ffmpeg_name(path: Path | None) -> str:
+    return f"audio{'' if path is None else path.suffix}"
 
 
 class AudioStream:
@@ -120,7 +126,8 @@ class AudioStream:
         warnings: what a user should know though it is no error, one line each; complete at the end.
 
     Raises (while iterating):
-        AudioError: missing, empty, no permission, not audio, no samples, NaN or infinite samples.
+        AudioError: missing, empty, no permission, not audio, no samples, NaN or infinite samples; at the end, samples
+            beyond 8.
         TruncatedAudioError: at the very end, after all that could be decoded was given out, where the
             file promises more than that.
     """
@@ -133,6 +140,7 @@ class AudioStream:
         self.duration_seconds = 0.0
         self.peak = 0.0
         self.warnings: list[str] = []
+        self._scale = ScaleMeter()
 
     def __iter__(self) -> Iterator[Samples]:
         try:
@@ -145,6 +153,9 @@ class AudioStream:
             try:
                 yield from self._blocks(container)
             except (av.FFmpegError, OSError) as error:
+                if self.duration_seconds and isinstance(error, av.InvalidDataError | av.PatchWelcomeError):
+                    reason = f"damaged: cannot be read beyond {self.duration_seconds:.1f} s"
+                    raise TruncatedAudioError(reason, self.path) from error
                 raise AudioError(cause(error), self.path) from error
         if self.peak < SILENCE_PEAK and self.mixer.conditioning is None:
             self.warnings.append(SILENT)
@@ -154,26 +165,43 @@ class AudioStream:
         """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors."""
         if isinstance(self.source, AudioBytes):
             _check_size(len(self.source.content), self.path)
-            file: str | BinaryIO = _NamedBytes(self.source)
+            file: str | io.IOBase = _NamedBytes(self.source)
         else:
             _check_file(self.source)
             file = file_url(self.source)
         if reason := oversized_riff_entry(self.open_bytes):
             raise AudioError(reason, self.path)
-        return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": format_whitelist()})
+        with (
+            self.open_bytes() as content
+        ):  # the system says whether it may be read: FFmpeg's errors may mean other things
+            patches = header_patches(content)
+        if patches:
+            file = PatchedFile(self.open_bytes(), patches, name=_ffmpeg_name(self.path))
+        return av.open(file, "r", metadata_errors="ignore", options=dict(demuxer_options()))
 
     def open_bytes(self) -> BinaryIO:
         """The file's own bytes, for checks that FFmpeg does not make."""
         return io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.source.open("rb")
 
     def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
-        if not container.streams.audio:
-            raise AudioError(f"holds no audio ({container.format.name})", self.path)
+        source, names = best_stream(container), container.format.name
+        if source is None:
+            raise NoAudioError(f"holds no audio ({names})", self.path)
+        if is_protected(self.open_bytes, names, source.index):
+            raise AudioError("protected (DRM): it is encrypted, and only its seller's programs can play it", self.path)
+        codec: av.AudioCodecContext | None = source.codec_context  # PyAV's types omit the None
+        if codec is None:
+            raise AudioError(f"cannot be read (no decoder for its codec, {names})", self.path)
+        self._scale.is_lossy = not codec.codec.lossless
         path = None if isinstance(self.source, AudioBytes) else self.source
         log = PacketLog()
         resampler: soxr.ResampleStream | None = None
         rate_hz: int | None = None
-        for frame in joined_frames(container, path, log, self.open_container):
+        frames = joined_frames(container, path, log, self.open_container)
+        links = find_links(self.open_bytes) if names == "ogg" else []
+        if any(link.formats != links[0].formats for link in links):
+            frames = linked_frames(links, self.open_bytes, log)
+        for frame in frames:
             if frame.sample_rate != rate_hz:  # the first frame, or a chained stream that continues at another rate
                 if resampler is not None:
                     yield resampler.resample_chunk(_NO_SAMPLES, last=True)
@@ -188,17 +216,19 @@ class AudioStream:
             yield mono if resampler is None else resampler.resample_chunk(mono)
         if resampler is not None:
             yield resampler.resample_chunk(_NO_SAMPLES, last=True)
-        self._check_complete(container, container.streams.audio[0], log)
+        self._check_complete(container, source, log)
 
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
         n_channels = frame.layout.nb_channels
         if frame.format.is_planar and n_channels >= _MANY_CHANNELS:
             frame = _packed(frame)
-        array = frame.to_ndarray()
+        array: npt.NDArray[Any] = frame.to_ndarray()
         scale = _INTEGER_SCALE.get(array.dtype, 1.0)
         if array.dtype == np.uint8:  # the one unsigned format: silence is 128
             array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
+        elif array.dtype.kind == "f" and not self._scale.is_lossy:
+            self._scale.add(array, frame.sample_rate * n_channels)
         array = array.astype(np.float32, copy=False)
         channels = [channel.name for channel in frame.layout.channels] if n_channels > 2 else []
         mono: Samples = self.mixer.mix(
@@ -210,16 +240,28 @@ class AudioStream:
                 first = int(np.argmin(np.isfinite(mono)))
                 at = self.duration_seconds + first / frame.sample_rate
                 raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s", self.path)
+            if self._scale.is_lossy and peak > MAX_PEAK:
+                self._scale.add(mono, frame.sample_rate)
+                mono, peak = np.clip(mono, -1, 1), 1.0
             self.peak = max(self.peak, peak)
         self.duration_seconds += mono.size / frame.sample_rate
         return mono
+
+    def check_scale(self) -> None:
+        """Raise AudioError where samples so far are beyond :data:`earmark.audio.scale.MAX_PEAK`, or warn of damage."""
+        try:
+            self.warnings += self._scale.warnings(self.duration_seconds)
+        except AudioError as error:
+            raise AudioError(error.reason, self.path) from None
 
     def _check_complete(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
         """At the end of the file: is it complete?"""
         if self.duration_seconds == 0:
             if log.n_damaged:
                 raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
-            raise AudioError("holds no audio samples", self.path)
+            raise AudioError(log.notes[-1] if log.notes else "holds no audio samples", self.path)
+        self.check_scale()
+        self.warnings += log.notes
         declared = None
         if source.duration and source.time_base:
             declared = float(source.duration * source.time_base)
@@ -228,7 +270,7 @@ class AudioStream:
         reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
         if reason:
             raise TruncatedAudioError(reason, self.path)
-        if log.n_damaged > max(2, _DAMAGED_SHARE * log.n_packets):
+        if log.too_damaged:
             raise TruncatedAudioError(
                 f"damaged: {log.n_damaged} of {log.n_packets} packets cannot be decoded", self.path
             )
@@ -262,9 +304,10 @@ def cause(error: Exception) -> str:
     """A message for an error of FFmpeg or the system, without the path."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) and not isinstance(error, av.FFmpegError):
         return "no permission to read it"
-    if isinstance(error, av.InvalidDataError | av.ArgumentError | ValueError):
+    # FFmpeg also returns -1, the system's number for "not permitted", where it finds no format of any stream.
+    if isinstance(error, av.InvalidDataError | av.ArgumentError | av.PermissionError | ValueError):
         return "not audio, or in no format that can be decoded, or cut off before its index"
     text = getattr(error, "strerror", None) or str(error)
     return f"cannot be read ({text})"

@@ -10,14 +10,17 @@ frames, and for files in memory, which the graph cannot read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from errno import EIO
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import av
 
-from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog
+from earmark.audio.chunks import TOLERANCE_SECONDS
+from earmark.audio.integrity import PacketLog
 from earmark.core.audio_formats import format_whitelist
 
 JOINED_SAMPLES = 65_536
@@ -34,7 +37,7 @@ def joined_frames(
     log: PacketLog,
     reopen: Callable[[], av.container.InputContainer],
 ) -> Iterator[av.AudioFrame]:
-    """Frames of a file's first audio stream, of ``JOINED_SAMPLES`` or a little more.
+    """Frames of a file's best audio stream, of ``JOINED_SAMPLES`` or a little more.
 
     They are shorter where the sample format changes, and at the end.
 
@@ -47,7 +50,8 @@ def joined_frames(
     Raises (while iterating):
         av.FFmpegError, OSError: the file cannot be read.
     """
-    source = container.streams.audio[0]
+    source = best_stream(container)
+    assert source is not None
     n_given, seconds = 0, 0.0
     if path is not None and _codec(source) in _SMALL_FRAMES:
         try:
@@ -62,9 +66,39 @@ def joined_frames(
                 return
             log.forget()
             with reopen() as again:
-                yield from _by_packet(again, again.streams.audio[0], log, n_given)
+                same = next(stream for stream in again.streams.audio if stream.index == source.index)
+                yield from _by_packet(again, same, log, n_given)
             return
     yield from _by_packet(container, source, log, n_given)
+
+
+def best_stream(container: av.container.InputContainer) -> av.AudioStream | None:
+    """FFmpeg's choice of a file's audio streams (``av_find_best_stream``); None where there are none.
+
+    The one marked as the default, then the one with the higher bit rate, then the first; those for people who cannot see
+    or hear come last.
+    """
+    best = container.streams.best("audio")
+    if isinstance(best, av.AudioStream):
+        return best
+    return next(iter(container.streams.audio), None)  # without rate or channels, e.g. of an unknown codec
+
+
+@cache
+def demuxer_options() -> Mapping[str, str]:
+    """FFmpeg's options for opening a file: only containers of audio, and no decoder of pictures.
+
+    FFmpeg decodes the beginning of every stream to learn its format; the pixels of a cover would take their memory.
+    """
+    decoders = set[str]()
+    for name in av.codecs_available:
+        try:
+            codec = av.Codec(name, "r")
+        except ValueError:  # only an encoder
+            continue
+        if codec.type == "audio":
+            decoders.update((name, codec.name))
+    return MappingProxyType({"format_whitelist": format_whitelist(), "codec_whitelist": ",".join(sorted(decoders))})
 
 
 def _codec(source: av.AudioStream) -> str | None:
@@ -78,7 +112,8 @@ def _read_whole(container: av.container.InputContainer, path: Path, log: PacketL
 
     Demuxing once more raises such errors. An MP3 can only have read errors, so reading its bytes is enough.
     """
-    names, source = container.format.name, container.streams.audio[0]
+    names, source = container.format.name, best_stream(container)
+    assert source is not None
     base = source.time_base or 0
     as_declared = source.duration is not None and seconds > source.duration * base - TOLERANCE_SECONDS
     if names == "mp3" and as_declared and not log.n_damaged and log.add_mp3_ends(container, lambda: path.open("rb")):
@@ -89,7 +124,8 @@ def _read_whole(container: av.container.InputContainer, path: Path, log: PacketL
     for packet in _packets(container, source):
         log.add(packet, ok=True)
         ticks += packet.duration or 0
-    return seconds > ticks * base * (1 - log.n_damaged / max(1, log.n_packets)) - TOLERANCE_SECONDS
+    log.damaged_seconds = float(ticks * base * log.n_damaged / max(1, log.n_packets))
+    return seconds > ticks * base - log.damaged_seconds - TOLERANCE_SECONDS
 
 
 def _packets(container: av.container.InputContainer, source: av.AudioStream) -> Iterator[Any]:
@@ -112,7 +148,7 @@ def _by_graph(url: str, formats: str, index: int, log: PacketLog) -> Iterator[av
         "amovie",
         filename=url,
         format_name=formats.split(",")[0],  # already detected
-        format_opts=f"format_whitelist={format_whitelist()}",
+        format_opts=":".join(f"{name}={value}" for name, value in demuxer_options().items()),
         streams=str(index),
     )
     join = graph.add("asetnsamples", nb_out_samples=str(JOINED_SAMPLES), pad="0")
@@ -140,25 +176,30 @@ def _by_packet(
 ) -> Iterator[av.AudioFrame]:
     """All frames but the first ``n_given`` samples."""
     fifo, form = av.AudioFifo(), None
-    for packet in _packets(container, source):
-        try:
-            frames = packet.decode()
-        except (av.InvalidDataError, av.EOFError):
-            log.add(packet, ok=False)
-            continue
-        log.add(packet, ok=True)
-        for frame in frames:
-            new_form = (frame.sample_rate, frame.layout.name, frame.format.name)
-            if new_form != form:  # the first frame, or a chained stream that continues in another format
-                if (rest := fifo.read(0, partial=True)) is not None:
-                    yield rest
-                fifo, form = av.AudioFifo(), new_form
-            frame.pts = None  # gaps in time stamps are no gaps in the sound
-            fifo.write(frame)
-            if n_given:
-                again = fifo.read(min(n_given, fifo.samples))
-                n_given -= 0 if again is None else again.samples
-        if fifo.samples >= JOINED_SAMPLES and (joined := fifo.read(0, partial=True)) is not None:
-            yield joined
+    try:
+        for packet in _packets(container, source):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                log.add(packet, ok=False)
+                continue
+            log.add(packet, ok=True)
+            for frame in frames:
+                new_form = (frame.sample_rate, frame.layout.name, frame.format.name)
+                if new_form != form:  # the first frame, or a chained stream that continues in another format
+                    if (rest := fifo.read(0, partial=True)) is not None:
+                        yield rest
+                    fifo, form = av.AudioFifo(), new_form
+                frame.pts = None  # gaps in time stamps are no gaps in the sound
+                fifo.write(frame)
+                if n_given:
+                    again = fifo.read(min(n_given, fifo.samples))
+                    n_given -= 0 if again is None else again.samples
+            if fifo.samples >= JOINED_SAMPLES and (joined := fifo.read(0, partial=True)) is not None:
+                yield joined
+    except av.FFmpegError:  # the file cannot be read on
+        if (rest := fifo.read(0, partial=True)) is not None:
+            yield rest
+        raise
     if (rest := fifo.read(0, partial=True)) is not None:
         yield rest

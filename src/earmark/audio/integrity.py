@@ -1,24 +1,22 @@
 """Is a file complete? Decoders do not report it: they stop at the end of a truncated file without an error.
 
-A declared length is compared with what was decoded. For MP3, WAV and Ogg the bytes of the file are checked, too.
+A declared length is compared with what was decoded. For MP3 and Ogg the bytes of the file are checked, too, and for
+formats whose header gives sizes in bytes (:mod:`earmark.audio.chunks`) only these.
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 
+from earmark.audio.chunks import TOLERANCE_SECONDS, Opener, shortfall
 from earmark.core.audio_formats import LengthSource, find_format
 
-Opener = Callable[[], BinaryIO]
-"""Opens the file again, on disk or in memory."""
-
-TOLERANCE_SECONDS = 0.5
-"""Declared and decoded length may differ by this much: encoder delay, rounding, stale headers."""
+_DAMAGED_PACKETS = 2
+_DAMAGED_SHARE = 0.01
 
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
@@ -33,7 +31,7 @@ _XING_DISTANCES = (36, 21, 13)  # bytes from the frame's header: MPEG 1 stereo, 
 
 
 class PacketLog:
-    """Positions of a file's first and last packet, and how many were damaged.
+    """Positions of a file's first and last packet, how many were damaged, and notes for the user.
 
     Only of the packets that were added; see :meth:`add_mp3_ends`.
     """
@@ -45,10 +43,12 @@ class PacketLog:
         """Start again."""
         self.n_packets = 0
         self.n_damaged = 0
+        self.damaged_seconds = 0.0
         self.first_byte: int | None = None
         self.last_is_damaged = False
         self._last: Any = None
         self._offset = 0
+        self.notes: list[str] = []
 
     def add(self, packet: Any, *, ok: bool, offset: int = 0) -> None:
         """Add a packet (av.Packet). The empty packet that flushes a decoder does not count.
@@ -61,11 +61,18 @@ class PacketLog:
         if not packet.size:
             return
         self.n_packets += 1
-        self.n_damaged += not ok
+        if not ok:
+            self.n_damaged += 1
+            self.damaged_seconds += float((packet.duration or 0) * (packet.time_base or 0))
         if self.first_byte is None:
             self.first_byte = packet.pos
         self.last_is_damaged = not ok
         self._last, self._offset = packet, offset
+
+    @property
+    def too_damaged(self) -> bool:
+        """Are more packets damaged than can be passed over with a note?"""
+        return self.n_damaged > max(_DAMAGED_PACKETS, _DAMAGED_SHARE * self.n_packets)
 
     def last_packet(self) -> tuple[int, bytes] | None:
         """Position in the file (bytes) and content of the last packet, where known."""
@@ -129,10 +136,11 @@ def missing_audio(
         declared_seconds = _mp3_header_seconds(opener, log) or declared_seconds
         if _mp3_ends_inside_a_frame(opener, log):
             return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
-    if exact and declared_seconds and decoded_seconds < declared_seconds - TOLERANCE_SECONDS:
+    skipped_seconds = 0 if log.too_damaged else log.damaged_seconds
+    if exact and declared_seconds and decoded_seconds + skipped_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
-    if source == "riff":
-        return _wav_shortfall(opener)
+    if source == "size":
+        return shortfall(opener, decoded_seconds)
     if source == "adts" and log.last_is_damaged:
         return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     return None
@@ -144,7 +152,7 @@ def declares_length(opener: Opener, container: str, log: PacketLog) -> bool:
     ``log`` must know the first packet.
     """
     source = _length_source(container)
-    return has_length_header(opener, log) if source == "mp3" else source in ("header", "riff", "ogg")
+    return has_length_header(opener, log) if source == "mp3" else source in ("header", "size", "ogg")
 
 
 def _length_source(container: str) -> LengthSource | None:
@@ -243,14 +251,3 @@ def oversized_riff_entry(opener: Opener) -> str | None:
             else:
                 at += 8 + size + size % 2
     return None
-
-
-def _wav_shortfall(opener: Opener) -> str | None:
-    """RIFF says its size in its head; recorders that stream leave 0 or 2^32 - 1 there."""
-    with opener() as file:
-        head = file.read(8)
-        size = file.seek(0, os.SEEK_END)
-    declared = int.from_bytes(head[4:8], "little") + 8
-    if head[:4] != b"RIFF" or declared in (8, 2**32 + 7) or size >= declared - 1:
-        return None
-    return f"truncated: {size} bytes of the {declared} that its header declares"

@@ -15,8 +15,12 @@ import av
 import numpy as np
 import soxr
 
+from earmark.audio.chunks import TOLERANCE_SECONDS
 from earmark.audio.decoder import SILENCE_PEAK, AudioSource, AudioStream, Samples
-from earmark.audio.integrity import TOLERANCE_SECONDS, PacketLog, declares_length, may_be_cut_off, missing_audio
+from earmark.audio.frames import best_stream
+from earmark.audio.integrity import PacketLog, declares_length, may_be_cut_off, missing_audio
+from earmark.audio.ogg_links import find_links
+from earmark.audio.protection import is_protected
 from earmark.core.audio_formats import find_format
 from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError
@@ -91,10 +95,14 @@ class _Seeker:
 
     def __init__(self, stream: AudioStream, container: av.container.InputContainer) -> None:
         self.stream, self.container = stream, container
-        if not container.streams.audio:
+        source, names = best_stream(container), container.format.name
+        if source is None:
             raise CannotSeekError("it holds no audio")
-        self.source = container.streams.audio[0]
-        names = container.format.name
+        if is_protected(stream.open_bytes, names, source.index):
+            raise CannotSeekError("it is protected (DRM)")
+        if names == "ogg" and len(find_links(stream.open_bytes)) > 1:
+            raise CannotSeekError("it is several streams one after the other")
+        self.source = source
         form = find_format(names)
         if form is None or not form.exact_positions:
             raise CannotSeekError(f"positions in this format ({names}) are not exact")
@@ -103,7 +111,7 @@ class _Seeker:
         frames = [frame for _, frame in zip(range(_FIRST_FRAMES), self._frames(), strict=False)]
         if not frames:
             raise CannotSeekError("its beginning cannot be decoded")
-        if form.length == "riff" and not self.source.codec_context.name.startswith("pcm_"):
+        if form.name == "WAV" and not self.source.codec_context.name.startswith("pcm_"):
             raise CannotSeekError("positions in compressed WAV follow from a bit rate in its header")
         self.rate_hz, self.form = frames[0].sample_rate, _form(frames[0])
         base = self.source.time_base
@@ -128,6 +136,7 @@ class _Seeker:
         if not starts:
             return None
         parts = tuple(self._part(start, length, n_native) for start in starts)
+        self.stream.check_scale()
         warnings = [SILENT_IN_WINDOWS] if self._silent() else []
         if may_be_cut_off(self.stream.open_bytes, self.container.format.name):
             warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
@@ -234,7 +243,9 @@ def _form(frame: av.AudioFrame) -> tuple[int, str, str]:
 
 def _frames_of(container: av.container.InputContainer, log: PacketLog) -> Iterator[av.AudioFrame]:
     """Frames from the container's current position."""
-    for packet in container.demux(container.streams.audio[0]):
+    source = best_stream(container)
+    assert source is not None
+    for packet in container.demux(source):
         frames = packet.decode()  # a damaged packet raises: the full read reports it
         log.add(packet, ok=True)
         yield from frames

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-LengthSource = Literal["header", "mp3", "riff", "ogg", "adts"]
+LengthSource = Literal["header", "mp3", "size", "ogg", "adts"]
 """How the length of a file is known, and so whether it is complete.
 
 - header: written in the header, and compared with what was decoded.
 - mp3: counted by a Xing, Info or VBRI header, where there is one; the last frame has to be complete.
-- riff: the header gives the size of the file in bytes.
+- size: the header gives the size of the sound or of the file in bytes, or says that it is unknown.
 - ogg: the last page gives the position of the last sample, and is marked as the end.
 - adts: nowhere; the last frame has to be complete.
 """
@@ -35,6 +35,7 @@ class AudioFormat:
         exact_positions: seeking finds positions exactly to the sample. Elsewhere time stamps are rounded to
             milliseconds (Matroska, ASF), or positions are estimated (ADTS).
         length: how the length is known; None where it is only estimated, and nothing can be checked.
+        video_suffixes: those of ``suffixes`` that films have, too: a file without sound is passed over in a folder.
     """
 
     name: str
@@ -44,6 +45,7 @@ class AudioFormat:
     page_suffixes: tuple[str, ...] = ()
     exact_positions: bool = False
     length: LengthSource | None = None
+    video_suffixes: tuple[str, ...] = ()
 
 
 # Playlists, network streams and picture formats are left out on purpose: FFmpeg would follow addresses in a text file
@@ -65,7 +67,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         dataset_suffixes=(".wav",),
         page_suffixes=(".wav", ".wave"),
         exact_positions=True,
-        length="riff",
+        length="size",
     ),
     AudioFormat(
         "FLAC",
@@ -79,7 +81,8 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat(
         "Ogg (Vorbis, Opus, FLAC, Speex)",
         demuxers=("ogg",),
-        suffixes=(".ogg", ".oga", ".opus", ".spx"),
+        suffixes=(".ogg", ".oga", ".opus", ".spx", ".ogv"),
+        video_suffixes=(".ogv",),
         dataset_suffixes=(".ogg", ".opus"),
         page_suffixes=(".ogg", ".oga", ".opus"),
         exact_positions=True,
@@ -88,9 +91,10 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat(
         "M4A",
         demuxers=("mov",),
-        suffixes=(".m4a", ".m4b", ".mp4a"),
+        suffixes=(".m4a", ".m4b", ".m4r", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
+        video_suffixes=(".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         dataset_suffixes=(".m4a",),
-        page_suffixes=(".m4a", ".m4b", ".mp4a"),
+        page_suffixes=(".m4a", ".m4b", ".m4r", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         exact_positions=True,
         length="header",
     ),
@@ -100,15 +104,22 @@ FORMATS: tuple[AudioFormat, ...] = (
         suffixes=(".aif", ".aiff", ".aifc"),
         page_suffixes=(".aif", ".aiff"),
         exact_positions=True,
+        length="size",
+    ),
+    AudioFormat(
+        "WMA",
+        demuxers=("asf",),
+        suffixes=(".wma",),
+        page_suffixes=(".wma",),
         length="header",
     ),
-    AudioFormat("WMA", demuxers=("asf",), suffixes=(".wma",), page_suffixes=(".wma",), length="header"),
     AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), page_suffixes=(".aac",), length="adts"),
     AudioFormat(
         "Matroska",
         demuxers=("matroska",),
-        suffixes=(".mka",),
-        page_suffixes=(".mka", ".weba", ".webm"),
+        suffixes=(".mka", ".weba", ".webm", ".mkv"),
+        video_suffixes=(".webm", ".mkv"),
+        page_suffixes=(".mka", ".weba", ".webm", ".mkv"),
         length="header",
     ),
     AudioFormat("Monkey's Audio", demuxers=("ape",), suffixes=(".ape",), page_suffixes=(".ape",), length="header"),
@@ -121,12 +132,12 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), page_suffixes=(".ac3",)),
     AudioFormat("DTS", demuxers=("dts",), suffixes=(".dts",)),
     AudioFormat("AMR", demuxers=("amr",), suffixes=(".amr",), page_suffixes=(".amr",)),
-    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), page_suffixes=(".au",)),
-    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), page_suffixes=(".caf",)),
+    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), page_suffixes=(".au",), length="size"),
+    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), page_suffixes=(".caf",), length="size"),
     AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",)),
-    AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",)),
-    # Decoded where a file is named; a search through folders leaves them, or would find films.
-    AudioFormat("AVI", demuxers=("avi",)),
+    AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",), length="size"),
+    AudioFormat("AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",)),
+    # Decoded where a file is named. A search through folders leaves them: .mpg and .vob are films, .ts is also source code.
     AudioFormat("MPEG", demuxers=("mpeg", "mpegts")),
     AudioFormat("LATM", demuxers=("loas",)),
     AudioFormat("OpenMG", demuxers=("oma",)),
@@ -155,6 +166,15 @@ def has_audio_suffix(path: str | PurePath) -> bool:
     """
     suffix = (path if isinstance(path, PurePath) else PurePath(path)).suffix.lower()
     return any(suffix in one.suffixes for one in FORMATS)
+
+
+def has_video_suffix(path: PurePath) -> bool:
+    """Does a file's name end like that of a film, which may have no sound?
+
+    >>> has_video_suffix(PurePath("Clip.MP4")), has_video_suffix(PurePath("song.mp3"))
+    (True, False)
+    """
+    return any(path.suffix.lower() in one.video_suffixes for one in FORMATS)
 
 
 def dataset_suffixes() -> tuple[str, ...]:

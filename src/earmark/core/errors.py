@@ -2,6 +2,7 @@
 
 EarmarkError
 ├── AudioError            a file or a waveform cannot be tagged
+│   ├── NoAudioError          a file without an audio stream: a video without sound
 │   └── TruncatedAudioError   audio is known to be missing: truncated or damaged
 ├── ModelError            a model, its card or its weights cannot be used
 │   └── DownloadError         a file could not be fetched
@@ -55,6 +56,10 @@ class AudioError(EarmarkError):
         self.path = None if path is None else Path(path)
         self.reason = reason
         super().__init__(reason if path is None else f"{path}: {reason}")
+
+
+class NoAudioError(AudioError):
+    """A file has no audio stream, e.g. a video without sound."""
 
 
 class TruncatedAudioError(AudioError):

@@ -5,7 +5,7 @@ They are text files in ``data/``: one tag and its category per line, with a tab 
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Tag, Vocabulary
@@ -22,6 +22,6 @@ def load_vocabulary(name: str) -> Vocabulary:
     """
     if name not in VOCABULARIES:
         raise ConfigError(f"no vocabulary {name!r}; there are {', '.join(VOCABULARIES)}")
-    text = (files("earmark.core") / "data" / f"{name}.tsv").read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "data" / f"{name}.tsv").read_text(encoding="utf-8")
     rows = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
     return Vocabulary(tuple(Tag(tag, "classification", category) for tag, category in rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,6 +110,8 @@ class Vocabulary:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of names, kinds and order: equal for models whose outputs mean the same."""
+        import hashlib  # takes 8 ms, and tagging does not need it
+
         text = "\n".join(f"{tag.name}\t{tag.kind}" for tag in self.tags)
         return hashlib.sha256(text.encode()).hexdigest()
 

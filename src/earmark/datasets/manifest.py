@@ -4,7 +4,9 @@ Columns
     path    the audio file, absolute or relative to the table's folder. Required.
     split   train, validation or test. Required.
     tags    the tags that hold, all of kind classification: a list (JSON Lines, Parquet) or text with ``;`` between
-            them. Empty: none of them holds. null: the clip is not labelled for these tags.
+            them. Empty: none of them holds. null: the clip is not labelled for these tags. Text that is a list of
+            another form ("rock, fast", "rock|fast", "['rock', 'fast']") is refused, so that it does not become one tag.
+            A comma may be part of a name in a list, or beside a ``;`` ("Stage, Screen;"); "/" always is (r&b/soul).
     id, artist, song                    optional; the id is the path where it is not given.
     title, album, duration_seconds      and every column whose name begins with ``#``: for people, not read.
     any other column                    is a tag: its values are 0, 1, a number between, true or false; empty or null
@@ -52,6 +54,10 @@ INFO = DatasetInfo(
 )
 
 _BRACKETS = re.compile(r"^(?P<name>.*\S)\s*\[(?P<words>[^\[\]]*)\]$")
+_LIST_TEXT = re.compile(r"\s*(?:\[.*\]|(?:\w+\()?[\[({]\s*(?:['\"].*)?[\])}]+)\s*", re.DOTALL)
+"""A list as Python, pandas, NumPy or JSON print it: ``['rock', 'fast']``, ``["rock"]``, ``{'rock'}``, ``[]``."""
+_SEPARATORS = ("|", "\t", "\n", "\0", "\\\\", "，", "、", "；", "،", "؛")
+"""What separates tags elsewhere, and is in no tag's name. A comma is in some names; "/" is in many: r&b/soul."""
 _TRUTH = {"true": 1.0, "false": 0.0}
 
 
@@ -99,6 +105,26 @@ def _tag(declared: _Declared) -> Tag:
     return Tag(declared.name, declared.kind or "classification", declared.category or "other")
 
 
+def _without_brackets(text: str) -> str:
+    """Text without the kinds and categories in it."""
+    return re.sub(r"\[[^\[\]]*\]", "", text)
+
+
+def _other_list(cell: str) -> str | None:
+    """Why a cell is a list of another form than ours, and what to write; None where it is not."""
+    if _LIST_TEXT.fullmatch(cell):
+        return "is a list as a program prints it: write rock;fast, or give this column as lists (JSON Lines, Parquet)"
+    bare = _without_brackets(cell)
+    separator = next((one for one in _SEPARATORS if one in bare.strip()), None)
+    if separator is None and "," in bare and ";" not in bare:
+        separator = ","
+    if separator is None:
+        return None
+    parts = ";".join(filter(None, (part.strip() for part in cell.split(separator))))
+    also = "; a name that has a comma in it is written with a ; after it" if separator == "," else ""
+    return f"looks like a list with {separator!r} between its tags: write ; there ({parts}){also}"
+
+
 @dataclass
 class _Reading:
     """One pass over a table; collects problems instead of stopping at the first."""
@@ -133,6 +159,7 @@ class _Reading:
         """The tags of the tag lists, by name, and which hold for each row (None: not labelled)."""
         found: dict[str, _Declared] = {}
         sets: list[set[str] | None] = []
+        with_comma: list[tuple[str, str]] = []
         for row in self.table.rows:
             cell = row.values.get("tags")
             if cell is None:
@@ -143,8 +170,14 @@ class _Reading:
                 self.problems.append(f"{row.where}: tags must be a list of names, or text with ; between, is {cell!r}")
                 sets.append(set())
                 continue
+            if isinstance(cell, str) and (other := _other_list(cell)):
+                self.problems.append(f"{row.where}: tags {cell!r} {other}")
+                sets.append(set())
+                continue
             held = set()
             for text in filter(None, (name.strip() for name in names)):
+                if isinstance(cell, str) and "," in _without_brackets(text):
+                    with_comma.append((row.where, text))
                 tag = self._declare(text, f"{row.where}: tag {text!r}")
                 known = found.setdefault(tag.name, tag)
                 if tag.kind == "regression":
@@ -156,6 +189,13 @@ class _Reading:
                 known.category = known.category or tag.category
                 held.add(tag.name)
             sets.append(held)
+        for where, text in with_comma:
+            alone = [part for part in map(str.strip, _without_brackets(text).split(",")) if part in found]
+            if alone:
+                self.problems.append(
+                    f"{where}: tag {text!r} looks like several with a comma between them, of which {alone[0]!r} is a tag "
+                    "elsewhere: write ; between tags, or give this column as lists (JSON Lines, Parquet)"
+                )
         for tag in found.values():
             tag.kind = "classification"
         return [found[name] for name in sorted(found)], sets

@@ -6,6 +6,9 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message
 from pathlib import Path, PureWindowsPath
 from typing import IO
 
@@ -150,8 +153,7 @@ class Receiver:
                 f"more than {self._settings.max_files} files: send them in several requests",
                 max_files=self._settings.max_files,
             )
-        name = options.get(b"filename")
-        text = None if name is None else name.decode("utf-8", "surrogateescape")
+        text = file_name(self._headers[b"content-disposition"])
         upload = Upload(text, self._folder / f"{len(self.uploads):04d}{_suffix(text)}")
         self.uploads.append(upload)
         self._to_write.append((upload, b""))  # an empty file is a file
@@ -174,6 +176,57 @@ class Receiver:
             upload.n_bytes += len(data)
         if self._file is not None:
             self._file[1].flush()  # raises if the disk is full
+
+
+def file_name(disposition: bytes) -> str | None:
+    """The client's name of a file, from a part's Content-Disposition; None where there is none.
+
+    ``filename*`` (RFC 8187) is preferred, as RFC 6266, section 4.3 has it, and encoded words (RFC 2047) are decoded:
+    RFC 7578 has neither for uploads, but .NET's HttpClient sends both. Bytes that are not UTF-8 become surrogate escapes.
+
+    >>> file_name(b"form-data; filename*=UTF-8''%C3%BC.mp3"), file_name(b'form-data; filename="=?utf-8?B?w7wubXAz?="')
+    ('ü.mp3', 'ü.mp3')
+    """
+    _, options = parse_options_header(disposition)
+    if b"*" in disposition and (extended := _extended_name(disposition, plain_too=b"filename" not in options)):
+        return extended
+    plain = options.get(b"filename")
+    if plain is None:
+        return None
+    name = plain.decode("utf-8", "surrogateescape")
+    if "=?" not in name:
+        return name
+    try:
+        return "".join(_text(part, charset or "raw-unicode-escape") for part, charset in decode_header(name)) or name
+    except (HeaderParseError, LookupError, ValueError):  # not encoded words after all
+        return name
+
+
+def _extended_name(disposition: bytes, *, plain_too: bool) -> str | None:
+    """The name in ``filename*``, also where it is split into ``filename*0``, ``filename*1`` (RFC 2231, section 3)."""
+    message = Message()
+    message["content-disposition"] = " ".join(disposition.decode("latin-1").splitlines())
+    try:
+        parameters = message.get_params([], header="content-disposition")
+    except (TypeError, ValueError):  # contradicting numbers
+        return None
+    for key, value in parameters:
+        if key.lower() != "filename":
+            continue
+        if isinstance(value, tuple):
+            charset, _, text = value
+            content = text.encode("latin-1", "replace")
+            try:
+                return content.decode(charset or "utf-8", "surrogateescape")
+            except (LookupError, ValueError):
+                return content.decode("utf-8", "surrogateescape")
+        if plain_too:
+            return value.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+    return None
+
+
+def _text(part: bytes | str, charset: str) -> str:
+    return part if isinstance(part, str) else part.decode(charset)
 
 
 def check_size(n_bytes: int, settings: Settings) -> None:

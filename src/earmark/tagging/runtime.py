@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -138,7 +137,7 @@ def model_folders() -> list[Path]:
 
 
 def _bundled_folder() -> Path:
-    return Path(str(resources.files("earmark.tagging"))) / "bundled"
+    return Path(__file__).parent / "bundled"
 
 
 def list_installed() -> dict[str, Path]:

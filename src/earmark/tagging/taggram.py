@@ -88,7 +88,8 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
     figure.savefig(picture, format="png", dpi=110)
     target = Path(out)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (*reversed(target.parent.parents), target.parent):  # mkdir(parents=True) calls itself for each
+            folder.mkdir(exist_ok=True)
         write_atomic(target, picture.getvalue())
     except OSError as error:
         raise ConfigError(f"{out}: the picture cannot be written ({error.strerror or error})") from error

@@ -24,7 +24,7 @@ from earmark.cli.options import (
 def scan(
     folders: Annotated[
         list[Path],
-        Argument(metavar="DIR...", help="Folders to search for music, and single files.", show_default=False),
+        Argument(metavar="DIR...", help="Folders, files, playlists; - for a list on stdin.", show_default=False),
     ],
     index: IndexFile = None,
     model: Model = None,
@@ -53,6 +53,8 @@ def scan(
     not opened again; audio that is known is not tagged again, whatever the file is called now and whatever its
     metadata say. A scan that was stopped, by Ctrl-C or by force, continues where it was. No music file is ever changed.
 
+    Folders, playlists (.m3u, .m3u8, .pls) and lists of paths on stdin (-) are read as `earmark tag` reads them.
+
     Files that are gone stay in the index as missing until --prune. Another model (--model) tags everything again;
     the results of the first are kept.
 
@@ -71,10 +73,24 @@ def scan(
 
         require_extra("library", "earmark library scan --watch", "watchfiles")
 
+    from earmark.audio.playlist_files import SUFFIXES
     from earmark.cli.library.scan_run import ScanRun
+    from earmark.cli.stdin import STDIN, stdin_paths
+    from earmark.cli.text import printable
+    from earmark.core.errors import ConfigError
 
+    if watch and any(folder == STDIN or folder.suffix.lower() in SUFFIXES for folder in folders):
+        raise ConfigError("--watch takes folders and files: playlists and lists on stdin are read once")
+
+    def note(path: Path, text: str) -> None:
+        if not quiet:
+            click.echo(f"note {printable(path)}: {text}", err=True)
+
+    with stdin_paths(folders, note) as (listed, audio):
+        if audio is not None:
+            raise ConfigError("-: `earmark library scan` takes a list of paths from stdin, and this is no text")
     run = ScanRun(
-        folders,
+        listed,
         index=index,
         model=model,
         jobs=jobs,

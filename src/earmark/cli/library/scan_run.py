@@ -112,7 +112,7 @@ class ScanRun:
     @contextmanager
     def _progress(self) -> Iterator[_Shown]:
         if self.quiet or not self.messages.is_terminal:
-            yield _Shown(self.messages, None)
+            yield _Shown(self.messages, None, quiet=self.quiet)
             return
         with audio_bar(self.messages, now=True) as progress:
             yield _Shown(self.messages, progress)
@@ -146,14 +146,16 @@ def _lines(summary: ScanSummary, index: Path) -> Iterator[str]:
             f"{summary.tagged} recordings tagged: {clock(summary.audio_seconds)} of music, "
             f"{summary.x_real_time:,.0f}x real time"
         )
+    if passed_over := summary.left_out.summary():
+        yield printable(passed_over)
     yield f"index: {printable(index)}"
 
 
 class _Shown(ScanProgress):
     """Progress on a terminal, and problems on stderr. Time left follows bytes, since files differ in length."""
 
-    def __init__(self, messages: Console, progress: Progress | None) -> None:
-        self.messages, self.progress = messages, progress
+    def __init__(self, messages: Console, progress: Progress | None, *, quiet: bool = False) -> None:
+        self.messages, self.progress, self.quiet = messages, progress, quiet
         self.n_todo = self.n_done = self.n_problems = 0
         self.seconds = 0.0
         self.started = time.monotonic()
@@ -190,6 +192,10 @@ class _Shown(ScanProgress):
         self.seconds += seconds
         if self.progress:
             self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
+
+    def on_note(self, path: Path, note: str) -> None:
+        if not self.quiet:
+            self.messages.print(f"[yellow]note[/yellow] {escape(printable(path))}: {escape(note)}")
 
     def on_problem(self, text: str) -> None:
         self.n_problems += 1

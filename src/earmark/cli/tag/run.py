@@ -7,21 +7,24 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.cells import cell_len
 from rich.markup import escape
 
-from earmark.audio.file_discovery import AudioFile, find_audio
+from earmark.audio.file_discovery import AudioFile, LeftOut, find_audio
 from earmark.cli.console import silence_stdout, stderr_console, stdout_console
 from earmark.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED
 from earmark.cli.progress import audio_bar
+from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.tag.write import WriteOptions, WriteRun
 from earmark.cli.text import clock, printable
-from earmark.core.errors import AudioError, ConfigError, MissingExtraError
+from earmark.core.audio_formats import has_video_suffix
+from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
 from earmark.core.json_records import failed_record, json_text
 from earmark.core.vocabulary import CATEGORIES
 from earmark.tagging.tagger import Tagger, TagScore, TagScores, Threshold, load_tagger
@@ -64,6 +67,8 @@ class TagRun:
         self.n_tagged = self.n_failed = 0
         self.audio_seconds = 0.0
         self.drawn: set[Path] = set()
+        self.left_out = LeftOut()
+        self.piped: Path | None = None
         if taggram_dir is not None:
             _require_matplotlib()
         self.tagger: Tagger = load_tagger(model, damaged=damaged, windows=windows)
@@ -74,17 +79,32 @@ class TagRun:
             self.writing = write.run(self.tagger.card, out, self.messages)
         self.started = time.monotonic()
 
-    def over(self, paths: Iterable[Path]) -> int:
-        """Tag everything; returns the exit code."""
-        found = list(find_audio(paths))
+    def over(self, paths: Sequence[Path]) -> int:
+        """Tag everything, ``-`` being stdin; returns the exit code."""
+        with stdin_paths(paths, self.left_out.note) as (listed, self.piped):
+            if self.piped is not None and self.writing is not None:
+                raise ConfigError("-: tags can be written into files, not into audio from stdin")
+            return self._over(listed)
+
+    def _over(self, paths: Iterable[Path]) -> int:
+        found = list(find_audio(paths, self.left_out))
+        if not self.quiet:
+            for path, note in self.left_out.notes:
+                self._tell("note", note, path)
         if not found:
-            self.messages.print("earmark: no audio files found there (files are taken by their ending; see --help)")
+            passed_over = self.left_out.summary()
+            self.messages.print(
+                "earmark: no audio files found there (files are taken by their ending; see --help)"
+                + (f"; {escape(printable(passed_over))}" if passed_over and not self.quiet else "")
+            )
             return 1
         printer = _PRINTERS[self.output_format](self, found)
         try:
             with self._progress(found) as advance, self.writing or nullcontext():
                 for item, result in self._results(found, advance):
-                    if isinstance(result, AudioError):
+                    if isinstance(result, NoAudioError) and not item.named and has_video_suffix(item.path):
+                        self.left_out.silent[item.path.suffix.lower()] += 1
+                    elif isinstance(result, AudioError):
                         self.n_failed += 1
                         self._tell("error", result.reason, item.path)
                         printer.failed(item.path, result.reason)
@@ -109,14 +129,20 @@ class TagRun:
             silence_stdout()
             return EXIT_BROKEN_PIPE
         self._sum_up("")
-        return 1 if self.n_failed or (self.writing and self.writing.tally.n_failed) else 0
+        return 1 if self.n_failed or not self.n_tagged or (self.writing and self.writing.tally.n_failed) else 0
 
     def _results(self, found: list[AudioFile], advance: _Advance) -> Iterator[tuple[AudioFile, TagScores | AudioError]]:
         """Every found item with its result, in order; what discovery refused never reaches the tagger."""
-        good = (item.path for item in found if item.error is None)
+        good = (self._source(item) for item in found if item.error is None)
         results = iter(self.tagger.tag_many(good, jobs=self.jobs, errors="return", on_progress=advance.audio_done))
         for item in found:
-            yield item, item.error if item.error is not None else next(results)
+            result = item.error if item.error is not None else next(results)
+            if self._source(item) != item.path and not isinstance(result, AudioError):
+                result = replace(result, path=item.path)
+            yield item, result
+
+    def _source(self, item: AudioFile) -> Path:
+        return self.piped if self.piped is not None and item.path == STDIN else item.path
 
     def _draw(self, scores: TagScores, item: AudioFile) -> None:
         from earmark.tagging.taggram import draw_taggram
@@ -150,6 +176,8 @@ class TagRun:
             text += f"; {clock(self.audio_seconds)} of music in {wall:.1f} s, {speed:,.0f}x real time"
         if self.drawn:
             text += f"; taggrams in {escape(printable(self.taggram_dir or Path()))}"
+        if passed_over := self.left_out.summary():
+            text += f"; {escape(printable(passed_over))}"
         self.messages.print(f"earmark: {text}")
         if self.writing is not None:
             self.messages.print(f"earmark: {self.writing.summary()}", markup=False)

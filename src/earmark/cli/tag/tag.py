@@ -63,7 +63,7 @@ def _threshold(text: str) -> str:
 def tag(
     paths: Annotated[
         list[Path],
-        Argument(metavar="PATH...", help="Audio files, and folders to search for them.", show_default=False),
+        Argument(metavar="PATH...", help="Audio files, folders, playlists; - for stdin.", show_default=False),
     ],
     model: Model = None,
     output_format: Annotated[
@@ -116,12 +116,20 @@ def tag(
     Tags go to stdout, progress and messages to stderr. A file that cannot be tagged is reported
     with the reason, and the rest continues. No file is ever changed without --write --apply.
 
+    In folders, files are taken by their ending, videos with sound among them; the summary counts the others. A playlist
+    (.m3u, .m3u8, .pls) that is named stands for its files; those in folders are left out. - reads stdin: audio, or a
+    list of paths, one per line or with NUL between them (find -print0). Audio has control characters at its beginning,
+    and a list has none; its path in the results is -.
+
     \b
     Examples:
       earmark tag song.mp3
       earmark tag ~/Music --format jsonl > tags.jsonl
       earmark tag album/ --top 3 --taggram pictures/
       earmark tag ~/Music --windows 4   4 windows of each file: fast on long ones
+      earmark tag party.m3u8
+      find . -newer done -name '*.mp3' | earmark tag -
+      ffmpeg -i film.mkv -f flac - | earmark tag -
       earmark tag album/ --write        shows what would be written: add --apply
 
     Exit code: 0 all tagged, 1 some file failed or nothing was found, 2 wrong usage, 130 stopped by Ctrl-C.

@@ -21,6 +21,7 @@ from mutagen.mp3 import MP3
 from mutagen.mp4 import MP4Tags
 
 from earmark.audio.decoder import AudioStream, cause
+from earmark.audio.frames import best_stream
 from earmark.core.errors import AudioError
 
 LABELS = {
@@ -62,9 +63,7 @@ def read_content(path: Path) -> Content:
     try:
         try:
             content = _demuxed(path)
-        except (av.FFmpegError, ValueError) as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
+        except (av.FFmpegError, ValueError):  # FileNotFoundError and PermissionError are the system's own
             content = None
         return content or Content(_key_of_bytes(path))
     except OSError as error:
@@ -74,9 +73,9 @@ def read_content(path: Path) -> Content:
 def _demuxed(path: Path) -> Content | None:
     """The content as the demuxer finds it; None where it finds no audio."""
     with AudioStream(path, _ANY_RATE_HZ).open_container() as container:
-        if not container.streams.audio:
+        stream = best_stream(container)
+        if stream is None:
             return None
-        stream = container.streams.audio[0]
         codec = stream.codec_context
         if codec is None:  # not known to FFmpeg; PyAV's types omit this
             return None

@@ -14,14 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from earmark.core.cpu import available_cores
-from earmark.core.errors import AudioError, ConfigError, TruncatedAudioError
+from earmark.core.errors import AudioError, ConfigError, NoAudioError, TruncatedAudioError
 from earmark.library.index.track_index import Index
 from earmark.library.scan.content import Content
 from earmark.library.scan.lazy_tagger import ScanTagger
 from earmark.library.scan.recorder import Recorder, same_inode
 from earmark.library.scan.summary import Outcome, ScanProgress, ScanSummary
 from earmark.library.scan.threads import prefetch_content, set_on_interrupt
-from earmark.library.scan.walk import Difference, IndexedFile, PendingFile, compare
+from earmark.library.scan.walk import Difference, IndexedFile, PendingFile, compare, is_silent_video
 from earmark.tagging.tagger import TagScores
 
 CHANGED_MEANWHILE = "changed while it was being read; the next scan reads it again"
@@ -32,7 +32,7 @@ class Scan:
 
     Args:
         index: open for writing.
-        roots: files and folders; folders are searched as `earmark tag` does.
+        roots: files, folders and playlists; folders are searched as `earmark tag` does.
         tagger: the model.
         jobs: files read side by side; None for one per core.
         retry: read files again that failed before and did not change.
@@ -99,6 +99,9 @@ class Scan:
             prune=self.prune,
             on_found=self.progress.on_found,
         )
+        self.summary.left_out = difference.left_out
+        for path, note in difference.left_out.notes:
+            self.progress.on_note(path, note)
         for problem in difference.problems:
             self.summary.problems.append(problem)
             self.progress.on_problem(problem)
@@ -119,7 +122,8 @@ class Scan:
         summary.outcomes["unchanged"] += len(difference.unchanged)
         summary.outcomes["returned"] += len(difference.returned)
         summary.outcomes["failed_before"] += len(difference.failed_before)
-        self._recorder.seen(difference.unchanged + difference.returned + difference.failed_before)
+        summary.outcomes["without_sound"] += len(difference.silent)
+        self._recorder.seen(difference.unchanged + difference.returned + difference.failed_before + difference.silent)
         newly_gone = {path: row for path, row in difference.gone.items() if row.status != "missing"}
         moves = self._moves(difference)
         summary.outcomes["moved"] += len(moves)
@@ -245,6 +249,9 @@ class Scan:
             self._count(item, "vanished")
             return
         self._recorder.file(item, error=error.reason, truncated=isinstance(error, TruncatedAudioError))
+        if isinstance(error, NoAudioError) and is_silent_video(item.path, error.reason, item.named):
+            self._count(item, "without_sound")
+            return
         self._report_failure(item.path, error.reason)
         self.progress.on_done(item.path, item.status.st_size)
 

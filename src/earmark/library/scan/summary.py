@@ -7,8 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from earmark.audio.file_discovery import LeftOut
+
 Outcome = Literal[
-    "unchanged", "new", "changed", "relabelled", "moved", "returned", "retagged", "failed", "failed_before", "vanished"
+    "unchanged",
+    "new",
+    "changed",
+    "relabelled",
+    "moved",
+    "returned",
+    "retagged",
+    "failed",
+    "failed_before",
+    "without_sound",
+    "vanished",
 ]
 
 OUTCOMES: dict[Outcome, str] = {
@@ -21,6 +33,7 @@ OUTCOMES: dict[Outcome, str] = {
     "retagged": "tagged again, by another model or by --retry",
     "failed": "failed",
     "failed_before": "failed before and not changed since (--retry tries them again)",
+    "without_sound": "videos without sound, passed over",
     "vanished": "gone before they could be read",
 }
 """The outcomes of a file, with their descriptions. Every file that is found has exactly one."""
@@ -38,6 +51,7 @@ class ScanSummary:
         audio_seconds: their total duration.
         failures: reason -> files.
         problems: folders and roots that could not be searched, one line each.
+        left_out: what is not audio, and links that go in a circle.
         seconds: wall time of the scan; so far, while it runs.
         finished: False while it runs, and where it was stopped.
     """
@@ -49,6 +63,7 @@ class ScanSummary:
     audio_seconds: float = 0.0
     failures: dict[str, list[Path]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
     finished: bool = False
     _started: float = field(default_factory=time.monotonic)
     _seconds: float | None = None
@@ -76,7 +91,7 @@ class ScanSummary:
     @property
     def did_something(self) -> bool:
         """Whether anything happened that is worth reporting while a library is watched."""
-        quiet = ("unchanged", "failed_before")
+        quiet = ("unchanged", "failed_before", "without_sound")
         return bool(self.problems or self.deleted or self.pruned) or any(
             n for outcome, n in self.outcomes.items() if outcome not in quiet
         )
@@ -108,6 +123,8 @@ class ScanSummary:
                 for reason, paths in sorted(self.failures.items(), key=lambda item: -len(item[1]))
             ],
             "problems": list(self.problems),
+            "notes": [f"{path}: {note}" for path, note in self.left_out.notes],
+            "passed_over": dict(self.left_out.endings.most_common()),
         }
 
 
@@ -125,6 +142,9 @@ class ScanProgress:
 
     def on_tagged(self, seconds: float) -> None:
         """Seconds of audio that were tagged since the last call."""
+
+    def on_note(self, path: Path, note: str) -> None:
+        """Something was left out that is no error."""
 
     def on_problem(self, text: str) -> None:
         """A file or a folder cannot be used."""

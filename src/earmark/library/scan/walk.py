@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from earmark.audio.file_discovery import find_audio
+from earmark.audio.file_discovery import AudioFile, LeftOut, find_audio
+from earmark.audio.playlist_files import expand_playlists
+from earmark.core.audio_formats import has_video_suffix
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index
 from earmark.library.scan.content import Content
+
+NO_AUDIO = "holds no audio ("
+"""The beginning of the reason of a :class:`earmark.core.errors.NoAudioError`, as the index has it."""
 
 Reason = Literal["new", "changed", "stale", "retry"]
 """Why a file is read: "stale" has results of another model only, "retry" failed before."""
@@ -52,6 +57,7 @@ class PendingFile:
         row: its row in the index, None for a new file.
         reason: why it has to be read.
         content: as read from the file; known from the index where only the model is new.
+        named: named itself, not found in a folder.
     """
 
     path: Path
@@ -59,6 +65,7 @@ class PendingFile:
     row: IndexedFile | None
     reason: Reason
     content: Content | None = None
+    named: bool = False
 
     @property
     def key(self) -> bytes:
@@ -83,18 +90,27 @@ class Difference:
         unchanged: as in the index.
         returned: as in the index, where they were marked as missing.
         failed_before: could not be tagged before, and not changed since.
+        silent: the same for videos without sound.
         refused: path, status and reason for files that cannot be tagged, as seen without opening them.
         gone: rows of files under the roots that are no longer there, with their paths.
         problems: roots and folders that could not be searched, one line each.
+        left_out: what is not audio.
     """
 
     pending: list[PendingFile] = field(default_factory=list)
     unchanged: list[bytes] = field(default_factory=list)
     returned: list[bytes] = field(default_factory=list)
     failed_before: list[bytes] = field(default_factory=list)
+    silent: list[bytes] = field(default_factory=list)
     refused: list[tuple[Path, os.stat_result | None, str]] = field(default_factory=list)
     gone: dict[bytes, IndexedFile] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+def is_silent_video(path: Path, reason: str, named: bool) -> bool:
+    """Whether a file that was found in a folder is a video without sound, by the reason for which it was not tagged."""
+    return not named and reason.startswith(NO_AUDIO) and has_video_suffix(path)
 
 
 def compare(
@@ -111,22 +127,27 @@ def compare(
 
     Args:
         index: the index; it is only read.
-        roots: files and folders.
+        roots: files, folders and playlists.
         model: whose results count.
         retry: read again what failed before.
         retry_truncated: read again what failed for being truncated.
         prune: take a root without files for empty; otherwise its files do not count as gone.
         on_found: called now and then with the number of files found so far.
     """
-    folders = [Path(os.path.abspath(Path(root).expanduser())) for root in roots]  # noqa: PTH100  links stay links
+    out = Difference()
+    folders = []
+    for root, error in expand_playlists((Path(root).expanduser() for root in roots), out.left_out.note):
+        if error is None:
+            folders.append(Path(os.path.abspath(root)))  # noqa: PTH100  links stay links
+        else:
+            out.problems.append(str(error))
     known: dict[bytes, IndexedFile] = {}
     for folder in folders:
         known.update(_rows_under(index, folder, model))
-    out = Difference()
     reachable = [folder for folder in folders if _is_searchable(folder, known, prune, out)]
     seen: set[bytes] = set()
     unreadable: list[bytes] = []
-    for found in find_audio(reachable):
+    for found in find_audio(reachable, out.left_out):
         path = os.fsencode(found.path)
         if path in seen:
             continue
@@ -137,12 +158,12 @@ def compare(
         seen.add(path)
         if on_found is not None and len(seen) % 500 == 0:
             on_found(len(seen))
-        _classify(found.path, path, known.get(path), out, retry, retry_truncated)
+        _classify(found, path, known.get(path), out, retry, retry_truncated)
     if on_found is not None:
         on_found(len(seen))
     protected = unreadable + [os.fsencode(folder) for folder in _empty_roots(reachable, seen, known, prune, out)]
     if not prune:
-        protected += [os.fsencode(folder) for folder in folders if folder not in reachable]
+        protected += [os.fsencode(folder) for folder in set(folders).difference(reachable)]
     for path, row in known.items():
         if path not in seen and not any(_is_under(path, top) for top in protected) and not os.path.lexists(path):
             out.gone[path] = row
@@ -202,7 +223,7 @@ def _empty_roots(
     empty = []
     for folder in folders:
         top = os.fsencode(folder)
-        if prune or any(_is_under(path, top) for path in seen):
+        if prune or top in seen or any(_is_under(path, top) for path in seen):
             continue
         n_known = sum(row.status != "missing" and _is_under(path, top) for path, row in known.items())
         if n_known:
@@ -219,8 +240,9 @@ def _is_under(path: bytes, top: bytes) -> bool:
 
 
 def _classify(
-    path: Path, key: bytes, row: IndexedFile | None, out: Difference, retry: bool, retry_truncated: bool
+    found: AudioFile, key: bytes, row: IndexedFile | None, out: Difference, retry: bool, retry_truncated: bool
 ) -> None:
+    path = found.path
     try:
         status = path.stat()
     except OSError as error:
@@ -235,7 +257,8 @@ def _classify(
         if row.error is not None:
             again = retry or (retry_truncated and row.truncated)
             if not again:
-                out.failed_before.append(key)
+                silent = is_silent_video(path, row.error, found.named)
+                (out.silent if silent else out.failed_before).append(key)
                 return
             reason: Reason = "retry"
         elif row.tagged:
@@ -253,4 +276,4 @@ def _classify(
         content = None
         if reason == "stale" and row is not None and row.content_key is not None:
             content = Content(row.content_key, *row.labels)
-        out.pending.append(PendingFile(path, status, row, reason, content))
+        out.pending.append(PendingFile(path, status, row, reason, content, found.named))

@@ -12,6 +12,7 @@ import av
 import mutagen
 
 from earmark.audio.decoder import AudioStream, cause
+from earmark.audio.frames import best_stream
 from earmark.core.errors import AudioError
 from earmark.library.tagfiles.formats.base import FileTags, FormatInfo, TagsError, find_tag_format
 
@@ -31,9 +32,9 @@ def probe_format(path: Path) -> FormatInfo:
     """
     try:
         with AudioStream(path, _ANY_RATE_HZ).open_container() as container:
-            if not container.streams.audio:
+            stream = best_stream(container)
+            if stream is None:
                 raise TagsError("holds no audio")
-            stream = container.streams.audio[0]
             if stream.codec_context is None:  # PyAV's types omit this
                 raise TagsError("holds audio of a codec that is not known")
             metadata = {key.lower(): text.strip() for key, text in (stream.metadata | container.metadata).items()}

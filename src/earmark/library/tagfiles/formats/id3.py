@@ -33,10 +33,10 @@ from earmark.library.tagfiles.formats.id3_parts import (
     parse_frame,
     read_ape,
     render_frame,
-    riff_chunks,
     synchsafe,
     v1_number,
 )
+from earmark.library.tagfiles.formats.riff_info import InfoList, check_writable, riff_chunks
 
 _V1_BYTES = 128
 _UNSYNCHRONISED, _HAS_LENGTH, _PACKED = 0x0002, 0x0001, 0x004C  # flags of an ID3v2.4 frame; compressed and so on
@@ -64,6 +64,8 @@ class ID3Tags(FileTags):
     Names are frames; ``TXXX:`` and a description for a user's own. ``TMOO`` belongs to ID3v2.4 but is what programs read
     in v2.3, too; some write ``TXXX:MOOD`` instead. Several values are separated by NUL, also in v2.3, which defines no
     separator: TagLib and mutagen read all of them, strict programs read the first one, and none shows "a; b".
+
+    A WAV that has a LIST INFO chunk gets the first genre there, too: FFmpeg and players built on it read that one.
     """
 
     label = "MP3, WAV, AIFF"
@@ -77,6 +79,8 @@ class ID3Tags(FileTags):
     def __init__(self, file: BinaryIO, info: FormatInfo) -> None:
         self._container = container = info.container
         self._was_there = True
+        if container != "mp3":
+            check_writable(file)
         self._tags: Any = self._load(file)
         major = self._tags.version[1] if self._was_there else 4
         if major not in (3, 4):
@@ -97,6 +101,15 @@ class ID3Tags(FileTags):
         self._ape = read_ape(file) if container == "mp3" else None
         if self._ape is not None:
             self.notes += ("its APEv2 tag stays as it is; players that prefer that one do not show what is written",)
+
+        self._info = self._find_info(file) if container == "wav" else None
+
+    def _find_info(self, file: BinaryIO) -> InfoList | None:
+        try:
+            return InfoList.read(file)
+        except ValueError as error:
+            self.notes += (f"{error} and stays as it is; players that prefer it do not show what is written",)
+            return None
 
     def _load(self, file: BinaryIO) -> Any:
         """The tags, or new ones where the file has none."""
@@ -167,6 +180,8 @@ class ID3Tags(FileTags):
             found += [text for text in map(str, texts) if text.strip()]
         if not found and field == "genre" and self._v1_genre is not None and self._v1_genre < len(GENRES):
             found = [GENRES[self._v1_genre]]
+        if not found and field == "genre" and self._info is not None:
+            found = self._info.genres()
         if not found and self._ape is not None:
             found = list(self._ape.get(field, ()))
         return tuple(found)
@@ -176,6 +191,8 @@ class ID3Tags(FileTags):
         raw = [f"id3v2.{self._major}:{base64.b64encode(frame).decode()}" for frame in frames]
         if field == "genre" and self._v1_genre is not None:
             raw.append(f"id3v1:{self._v1_genre}")
+        if field == "genre" and self._info is not None:
+            raw.append(self._info.raw())
         return tuple(raw)
 
     def set(self, field: Field, values: Sequence[str]) -> None:
@@ -187,6 +204,8 @@ class ID3Tags(FileTags):
             self._frames.append(self._rendered(place, values))
         if field == "genre" and self._v1_genre is not None:
             self._v1_genre = v1_number(values[0]) if values else NO_GENRE
+        if field == "genre" and self._info is not None:
+            self._info.set_genre(values[0] if values else None)
 
     def restore(self, field: Field, raw: Sequence[str]) -> bool:
         version = f"id3v2.{self._major}:"
@@ -200,6 +219,9 @@ class ID3Tags(FileTags):
         numbers = [int(text.partition(":")[2]) for text in raw if text.startswith("id3v1:")]
         if numbers and self._v1_genre is not None:
             self._v1_genre = numbers[0]
+        for text in raw:
+            if text.startswith("info:") and self._info is not None:
+                self._info.restore(text)
         return True
 
     def _remove(self, place: str) -> None:
@@ -230,6 +252,8 @@ class ID3Tags(FileTags):
             self._tags.save(file, v1=1, v2_version=self._major, v23_sep=None)
         else:
             self._tags.save(file, v2_version=self._major, v23_sep=None)
+        if self._info is not None:
+            self._info.save(file)
         if self._v1 is not None and self._v1_genre is not None:
             file.seek(-_V1_BYTES, 2)
             file.write(self._v1[:-1] + bytes([self._v1_genre]))
@@ -251,7 +275,9 @@ class ID3Tags(FileTags):
             digest.add_span(file, self._tags_end, size_of(file) - (1 if self._v1 is not None else 0))
         else:
             for name, start, end in riff_chunks(file, "little" if self._container == "wav" else "big"):
-                if name.strip().upper() != b"ID3":
+                if self._info is not None and start == self._info.start:
+                    digest.add(name, *self._info.others())
+                elif name.strip().upper() != b"ID3":
                     digest.add(name)
                     digest.add_span(file, start, end)
         return digest.text()

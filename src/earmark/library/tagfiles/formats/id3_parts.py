@@ -1,16 +1,15 @@
-"""The parts of ID3 tags, and what is beside them in a file: frames, numbers, genres, APEv2, chunks."""
+"""The parts of ID3 tags, and what is beside them in a file: frames, numbers, genres, APEv2."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from mutagen.apev2 import APENoHeaderError, APEv2
 from mutagen.id3 import ID3, TCON
 
-from earmark.library.tagfiles.formats.base import Field, Values, size_of
+from earmark.library.tagfiles.formats.base import Field, Values
 
 GENRES = tuple(TCON.GENRES)
 """Names of the genres that ID3v1 has numbers for."""
@@ -90,14 +89,3 @@ def read_ape(file: BinaryIO) -> dict[Field, Values] | None:
         if field in ape:
             found[field] = tuple(str(text) for text in ape[field] if str(text).strip())
     return found
-
-
-def riff_chunks(file: BinaryIO, order: Any) -> Iterator[tuple[bytes, int, int]]:
-    """Name, first byte and end of every chunk of a RIFF or IFF file."""
-    end = size_of(file)
-    place = 12
-    while place + 8 <= end:
-        file.seek(place)
-        name, size = file.read(4), int.from_bytes(file.read(4), order)
-        yield name, place + 8, min(place + 8 + size, end)
-        place += 8 + size + size % 2

@@ -1,0 +1,213 @@
+"""Sizes in headers: unknown ones are no sizes, cut files are reported; integers in wider containers."""
+
+from __future__ import annotations
+
+import io
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from earmark import audio
+from earmark.audio.chunks import PatchedFile, is_unknown
+from earmark.audio.seeking import CannotSeekError
+from earmark.core.card import InputSpec
+from earmark.core.errors import AudioError, TruncatedAudioError
+from tests.helpers import sounds
+
+RATE_HZ = 16_000
+SECONDS = 8
+PCM = (np.clip(sounds.music(SECONDS, RATE_HZ)[0], -1, 1) * 32767).astype(np.int16)
+W64 = b"\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a"
+
+
+def wav(data: int, riff: int | None = None, magic: bytes = b"RIFF", before: bytes = b"") -> bytes:
+    head = b"WAVE" + before + b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE_HZ, 2 * RATE_HZ, 2, 16)
+    head += b"data" + struct.pack("<I", data)
+    riff = len(head) + data if riff is None else riff
+    return magic + struct.pack("<I", riff) + head + PCM.astype("<i2").tobytes()
+
+
+def rf64(data: int, riff: int) -> bytes:
+    ds64 = b"ds64" + struct.pack("<IQQQI", 28, riff, data, data // 2, 0)
+    return wav(0xFFFF_FFFF, 0xFFFF_FFFF, b"RF64", before=ds64)
+
+
+def wave64(data: int, whole: int) -> bytes:
+    head = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0" + struct.pack("<Q", whole) + b"wave" + W64
+    head += b"fmt " + W64 + struct.pack("<QHHIIHH", 40, 1, 1, RATE_HZ, 2 * RATE_HZ, 2, 16)
+    return head + b"data" + W64 + struct.pack("<Q", data) + PCM.astype("<i2").tobytes()
+
+
+def au(data: int) -> bytes:
+    return b".snd" + struct.pack(">IIIII", 24, data, 3, RATE_HZ, 1) + PCM.astype(">i2").tobytes()
+
+
+def aiff(ssnd: int, form: int, frames: int) -> bytes:
+    rate = struct.pack(">HQ", 16383 + 13, RATE_HZ << (63 - 13))
+    head = b"AIFFCOMM" + struct.pack(">IHIH", 18, 1, frames, 16) + rate + b"SSND" + struct.pack(">III", ssnd, 0, 0)
+    return b"FORM" + struct.pack(">I", form) + head + PCM.astype(">i2").tobytes()
+
+
+def caf(data: int) -> bytes:
+    head = b"caff\0\1\0\0desc" + struct.pack(">Qd4sIIIII", 32, RATE_HZ, b"lpcm", 2, 2, 1, 1, 16)
+    return head + b"data" + struct.pack(">qI", data, 0) + PCM.astype("<i2").tobytes()
+
+
+N = PCM.nbytes
+COMPLETE = {
+    "wav": wav(N),
+    "rf64": rf64(N, N + 72),
+    "bw64": rf64(N, N + 72).replace(b"RF64", b"BW64", 1),
+    "w64": wave64(N + 24, N + 104),
+    "au": au(N),
+    "aiff": aiff(N + 8, N + 46, N // 2),
+    "caf": caf(N + 4),
+}
+UNKNOWN = {
+    "sox": wav(0x7FFFF000, 0x7FFFF024),
+    "int32 max": wav(0x7FFFFFFF, 0x7FFFFFFF),
+    "int32 max less the header": wav(0x7FFFFFFF - 36, 0x7FFFFFFF),
+    "arecord": wav(0x80000000, 0x80000024),
+    "almost 4 GiB": wav(0xFFFFFFCC, 0xFFFFFFF0),
+    "ffmpeg": wav(0xFFFFFFFF, 0xFFFFFFFF),
+    "nothing": wav(0, 0),
+    "an empty file's header": wav(0, 36),
+    "only the data": wav(0x7FFFF000, N + 36),
+    "only the file": wav(N, 0x7FFFF024),
+    "rf64": rf64(0, 0),
+    "rf64 of ones": rf64(2**64 - 1, 2**64 - 1),
+    "w64": wave64(2**63 - 1, 2**64 - 1),
+    "w64 of nothing": wave64(0, 0),
+    "w64 of nothing but heads": wave64(24, 104),
+    "au": au(0xFFFFFFFF),
+    "au of nothing": au(0),
+    "aiff of sox": aiff(0x7F000008, 0x7F00002E, 0x3F800000),
+    "aiff": aiff(0, 0, 0),
+    "aiff of nothing but heads": aiff(8, 46, 0),
+    "aiff of ones": aiff(0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF),
+    "caf": caf(-1),
+}
+
+
+def heard(source: bytes | Path) -> tuple[np.ndarray, list[str]]:
+    stream = audio.stream(source, RATE_HZ)
+    return np.concatenate(list(stream)), stream.warnings
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_complete_files(name: str) -> None:
+    samples, warnings = heard(COMPLETE[name])
+    np.testing.assert_array_equal(samples, PCM / np.float32(32768))
+    assert warnings == []
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_unknown_sizes_are_no_sizes(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.snd"
+    path.write_bytes(UNKNOWN[name])
+    for source in (UNKNOWN[name], path):
+        samples, warnings = heard(source)
+        np.testing.assert_array_equal(samples, PCM / np.float32(32768))
+        assert warnings == []
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_cut_files_are_reported(name: str, share: float) -> None:
+    content = COMPLETE[name]
+    cut = content[: int(share * len(content))]
+    stream = audio.stream(cut, RATE_HZ)
+    n = 0
+    with pytest.raises(TruncatedAudioError, match=rf"truncated: {len(cut)} bytes of the {len(content)} "):
+        for block in stream:
+            n += len(block)
+    assert n / RATE_HZ == pytest.approx(share * SECONDS, abs=0.02)
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_files_of_unknown_size_can_be_read_in_parts(name: str) -> None:
+    try:
+        found = audio.sparse_windows(UNKNOWN[name], InputSpec(RATE_HZ, RATE_HZ, RATE_HZ), 3)
+    except CannotSeekError:
+        return
+    assert found is not None
+    assert found.duration_seconds == SECONDS
+    for start, samples in zip(found.starts, found.samples, strict=True):
+        np.testing.assert_array_equal(samples, PCM[start : start + RATE_HZ] / np.float32(32768))
+
+
+def test_sizes_that_are_known() -> None:
+    assert not any(map(is_unknown, (1, 36, N, 2**30, 3 * 2**30, 2**31 - 2**20, 2**32 - 2**20, 2**40)))
+
+
+@pytest.mark.parametrize(
+    "magic", [b"RIFF", b"RF64", b"FORM", b"caff", b".snd", b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"]
+)
+@pytest.mark.parametrize("n_bytes", [0, 4, 20, 200])
+def test_short_and_senseless_headers_raise_only_audio_errors(magic: bytes, n_bytes: int) -> None:
+    dice = np.random.default_rng(n_bytes)
+    for form in (b"", b"WAVE", b"AIFF"):
+        with pytest.raises(AudioError):
+            heard(magic + b"\xff\xff\xff\x7f" + form + dice.bytes(n_bytes))
+
+
+def extensible(values: np.ndarray, bits: int, valid_bits: int, order: str = "<") -> bytes:
+    """WAVE_FORMAT_EXTENSIBLE: integers of valid_bits, at the top of containers of bits."""
+    n_bytes, n_channels = bits // 8, len(values)
+    whole = values.T.reshape(-1).astype(np.int64) << (bits - valid_bits)
+    raw = whole.astype("<i8").view(np.uint8).reshape(-1, 8)[:, :n_bytes].tobytes()
+    kind = struct.pack(
+        "<HHIIHH", 0xFFFE, n_channels, RATE_HZ, RATE_HZ * n_bytes * n_channels, n_bytes * n_channels, bits
+    )
+    kind += struct.pack("<HHI", 22, valid_bits, 0) + bytes.fromhex("0100000000001000800000aa00389b71")
+    rest = b"WAVEfmt " + struct.pack("<I", len(kind)) + kind + b"data" + struct.pack("<I", len(raw)) + raw
+    return b"RIFF" + struct.pack("<I", len(rest)) + rest
+
+
+@pytest.mark.parametrize(
+    ("valid_bits", "bits"),
+    [(24, 32), (20, 32), (20, 24), (16, 32), (16, 24), (12, 16), (18, 24), (24, 24), (32, 32), (16, 16), (17, 32)],
+)
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_integers_in_wider_containers(valid_bits: int, bits: int, n_channels: int, tmp_path: Path) -> None:
+    samples = sounds.music(2, RATE_HZ, n_channels)
+    values = np.round(samples.astype(np.float64) * (2 ** (valid_bits - 1) - 1)).astype(np.int64)
+    path = tmp_path / "a.wav"
+    path.write_bytes(extensible(values, bits, valid_bits))
+    got, warnings = heard(path)
+    np.testing.assert_allclose(got, (values / 2 ** (valid_bits - 1)).mean(axis=0), atol=1e-6)
+    assert warnings == []
+    found = audio.sparse_windows(path, InputSpec(RATE_HZ, 4_000, 4_000), 2)
+    assert found is not None
+    np.testing.assert_array_equal(found.samples[0], got[found.starts[0] : found.starts[0] + 4_000])
+
+
+def test_a_patched_file_reads_as_a_file() -> None:
+    content = bytes(range(100))
+    with PatchedFile(io.BytesIO(content), [(18, b"abcd")], start=10, end=90) as file:
+        expected = content[10:18] + b"abcd" + content[22:90]
+        assert file.read() == expected
+        for at in range(0, 90, 7):
+            assert file.seek(at) == at
+            assert file.read(9) == expected[at : at + 9]
+        assert file.seek(-5, 2) == 75
+        assert file.read() == expected[75:]
+
+
+def test_files_of_pyav_have_sizes_that_are_read(tmp_path: Path) -> None:
+    for suffix in ("wav", "w64", "au", "aiff", "caf"):
+        path = tmp_path / f"a.{suffix}"
+        codec = "pcm_s16be" if suffix in ("au", "aiff") else "pcm_s16le"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=RATE_HZ, layout="mono")
+            frame = av.AudioFrame.from_ndarray(PCM[np.newaxis], format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, 0, Fraction(1, RATE_HZ)
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        np.testing.assert_array_equal(heard(path)[0], PCM / np.float32(32768))
+        with pytest.raises(TruncatedAudioError, match="truncated"):
+            heard(path.read_bytes()[:-100_000])

@@ -1,0 +1,206 @@
+"""What `earmark tag` and `earmark library scan` take: folders with all sorts of files, playlists, stdin."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import sounds, videos
+from tests.helpers.command import COMMAND, earmark
+
+pytestmark = pytest.mark.slow
+
+
+def records(done: subprocess.CompletedProcess[str]) -> list[dict]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Audio in containers of video, videos with more and less sound than pictures or none, and other files."""
+    folder = tmp_path_factory.mktemp("downloads")
+    for name in ("a.webm", "b.weba", "c.mp4", "d.m4v", "e.mov", "f.mkv", "g.mp3"):
+        path = folder / name
+        if name == "g.mp3":
+            sounds.write(path, sounds.music(10, 44_100), 44_100)
+        else:
+            made = path.with_suffix(".webm") if name == "b.weba" else path
+            videos.write(made, video_seconds=0).rename(path)
+    videos.write(folder / "h.mp4", video_seconds=14)
+    videos.write(folder / "i.mkv", video_seconds=5)
+    videos.write(folder / "j.avi")
+    videos.write(folder / "mute.mp4", sound_seconds=None)
+    videos.write(folder / "mute.webm", sound_seconds=None)
+    for name in ("cover.jpg", "notes.txt", "more.TXT", ".hidden.txt"):
+        (folder / name).touch()
+    return folder
+
+
+def test_containers_of_video_are_tagged_and_the_rest_is_counted(downloads: Path) -> None:
+    done = earmark("tag", downloads, "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    found = records(done)
+    assert "".join(Path(item["path"]).stem for item in found) == "abcdefghij"
+    assert {item["status"] for item in found} == {"ok"}
+    assert all(item["duration_seconds"] == pytest.approx(10, abs=0.1) for item in found)
+    assert "10 tagged, 0 failed" in done.stderr
+    assert "passed over: 2 .txt, 1 .jpg, 1 .mp4 without sound, 1 .webm without sound" in done.stderr
+    assert earmark("tag", downloads, "--quiet").stderr == ""
+
+
+def test_a_video_without_sound_that_is_named_is_an_error(downloads: Path) -> None:
+    done = earmark("tag", downloads / "mute.mp4", "--format", "jsonl")
+    assert done.returncode == 1
+    (record,) = records(done)
+    assert (record["status"], record["error"][:14]) == ("error", "holds no audio")
+
+
+def test_a_scan_counts_videos_without_sound_and_opens_them_once(downloads: Path, tmp_path: Path) -> None:
+    index = tmp_path / "library.sqlite"
+    for new, unchanged in ((10, 0), (0, 10)):
+        done = earmark("library", "scan", downloads, "--index", index, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        summary = json.loads(done.stdout)
+        assert (summary["new"], summary["unchanged"], summary["failed"]) == (new, unchanged, 0)
+        assert (summary["without_sound"], summary["failed_before"]) == (2, 0)
+        assert summary["passed_over"] == {".txt": 2, ".jpg": 1}
+    text = earmark("library", "scan", downloads, "--index", index).stdout
+    assert "2 videos without sound, passed over" in text
+    assert "passed over: 2 .txt, 1 .jpg" in text
+    named = earmark("library", "scan", downloads / "mute.mp4", "--index", tmp_path / "other.sqlite")
+    assert named.returncode == 1
+    assert "holds no audio" in named.stderr
+
+
+def test_loops_of_links_are_notes(tmp_path: Path) -> None:
+    (tmp_path / "album").mkdir()
+    sounds.write(tmp_path / "album" / "1.wav", sounds.music(10, 16_000), 16_000)
+    (tmp_path / "album" / "up").symlink_to(tmp_path)
+    (tmp_path / "self").symlink_to("self")
+    done = earmark("tag", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note " in done.stderr
+    assert "album/up: a link to a folder that it is in" in done.stderr
+    assert "self: a link to itself" in done.stderr
+    assert "error" not in done.stderr
+    assert earmark("tag", tmp_path, "--quiet").stderr == ""
+    index = tmp_path / "library.sqlite"
+    scan = earmark("library", "scan", tmp_path, "--index", index)
+    assert scan.returncode == 0
+    assert "album/up: a link to a folder that it is in" in scan.stderr
+    assert earmark("library", "scan", tmp_path, "--index", index, "--quiet").stderr == ""
+
+
+def test_a_backup_in_itself_1100_folders_deep(tmp_path: Path) -> None:
+    """Removed by the shell, since shutil.rmtree calls itself for every level."""
+    top = tmp_path / "deep"
+    path = top
+    path.mkdir()
+    sounds.write(top / "z.wav", sounds.music(1, 16_000), 16_000)
+    for level in range(1_100):
+        path = path / "a"
+        path.mkdir()
+        if level == 1_050:
+            sounds.write(path / "y.wav", sounds.music(1, 16_000), 16_000)
+    try:
+        done = earmark("tag", top, "--format", "jsonl", "--taggram", tmp_path / "pictures")
+        assert done.returncode == 0, done.stderr
+        assert [Path(item["path"]).name for item in records(done)] == ["y.wav", "z.wav"]
+        scan = earmark("library", "scan", top, "--index", tmp_path / "library.sqlite", "--format", "json")
+        assert scan.returncode == 0, scan.stderr
+        assert json.loads(scan.stdout)["new"] == 2
+    finally:
+        subprocess.run(["rm", "-r", top, tmp_path / "pictures"], check=True)
+
+
+def test_playlists(downloads: Path, tmp_path: Path) -> None:
+    path = tmp_path / "party.m3u8"
+    path.write_text(f"#EXTM3U\n{downloads / 'a.webm'}\nhttps://example.org/a.mp3\ngone.mp3\n", encoding="utf-8-sig")
+    done = earmark("tag", path, "--format", "jsonl")
+    assert done.returncode == 1
+    assert [(item["path"], item["status"], item["error"]) for item in records(done)] == [
+        (str(downloads / "a.webm"), "ok", None),
+        (str(tmp_path / "gone.mp3"), "error", "no such file"),
+    ]
+    assert "https://example.org/a.mp3: an address, left out" in done.stderr
+    (tmp_path / "a.pls").write_text(f"[playlist]\nFile1={(downloads / 'g.mp3').as_uri()}\n")
+    assert earmark("tag", tmp_path / "a.pls").returncode == 0
+    index = tmp_path / "library.sqlite"
+    scan = earmark("library", "scan", path, "--index", index, "--format", "json")
+    assert scan.returncode == 1
+    assert json.loads(scan.stdout)["new"] == 1
+    assert "gone.mp3: no such file" in scan.stderr
+    again = earmark("library", "scan", tmp_path / "a.pls", path, "--index", index, "--format", "json")
+    assert (json.loads(again.stdout)["new"], json.loads(again.stdout)["unchanged"]) == (1, 1)
+    watch = earmark("library", "scan", path, "--index", index, "--watch")
+    assert (watch.returncode, "read once" in watch.stderr) == (2, True)
+
+
+def from_stdin(content: bytes, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)], input=content, capture_output=True, timeout=300, check=False
+    )
+    out, messages = (os.fsdecode(text) for text in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, out, messages)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".aac", ".opus", ".m4a", ".aiff", ".mka"])
+def test_audio_from_stdin(tmp_path: Path, suffix: str) -> None:
+    path = sounds.write(tmp_path / f"song{suffix}", sounds.music(3, 48_000), 48_000)
+    done = from_stdin(path.read_bytes(), "tag", "-", "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    (piped,), (direct,) = records(done), records(earmark("tag", path, "--format", "jsonl"))
+    assert piped.pop("path") == "-"
+    assert direct.pop("path") == str(path)
+    assert piped == direct
+
+
+def test_lists_of_paths_from_stdin(downloads: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode("caf\xe9 –.mp3".encode("latin-1", "replace"))
+    odd.write_bytes((downloads / "g.mp3").read_bytes())
+    two_lines = tmp_path / "two\nlines.mp3"
+    two_lines.write_bytes(odd.read_bytes())
+    (tmp_path / "list.m3u").write_text("two")
+    names = [str(downloads / "a.webm"), str(odd), str(tmp_path / "list.m3u"), str(tmp_path / "gone.mp3")]
+    for content in ("\n".join(names), "\ufeff" + "\r\n".join(names) + "\r\n", "\0".join(names) + "\0"):
+        done = from_stdin(os.fsencode(content), "tag", "-", "--format", "csv")
+        assert done.returncode == 1
+        paths = [line.partition(",")[0] for line in done.stdout.splitlines()[1:]]
+        assert paths == [names[0], names[1], names[3]]
+        assert "list.m3u: a playlist in a list of paths: left out" in done.stderr
+    done = from_stdin(os.fsencode(f"{two_lines}\0{odd}\0"), "tag", downloads / "g.mp3", "-", "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    assert [item["path"] for item in records(done)][1] == str(two_lines)
+    scan = from_stdin(
+        os.fsencode(f"{odd}\n"), "library", "scan", "-", "--index", tmp_path / "i.sqlite", "--format", "json"
+    )
+    assert json.loads(scan.stdout)["new"] == 1
+
+
+def test_what_stdin_cannot_be(downloads: Path, tmp_path: Path) -> None:
+    nothing = from_stdin(b"", "tag", "-")
+    assert (nothing.returncode, "no audio files found" in nothing.stderr) == (1, True)
+    song = (downloads / "g.mp3").read_bytes()
+    for arguments, says in (
+        (("tag", "-", "-"), "stdin can be read only once"),
+        (("tag", "-", "--write"), "can be written into files"),
+        (("library", "scan", "-", "--index", tmp_path / "i.sqlite"), "takes a list of paths from stdin"),
+        (("library", "scan", "-", "--watch", "--index", tmp_path / "i.sqlite"), "read once"),
+    ):
+        done = from_stdin(song, *arguments)
+        assert done.returncode == 2, arguments
+        assert says in done.stderr
+    broken = from_stdin(b"\1\2\3" * 1_000, "tag", "-", "--format", "jsonl")
+    assert broken.returncode == 1
+    assert records(broken)[0]["path"] == "-"
+
+
+def test_help_says_what_is_taken() -> None:
+    text = re.sub(r"\s+", " ", earmark("tag", "--help").stdout)
+    assert "- reads stdin" in text
+    assert ".m3u" in text

@@ -1,0 +1,253 @@
+/**
+ * Which channels of a file are used; as `Mixer` in src/earmark/audio/conditioning.py, where the constants are explained.
+ * Level, offset and rumble are left to the network.
+ */
+
+import type { Conditioning } from "./card";
+import { fixed } from "./silence";
+
+/** Samples of a channel that are mixed at a time; as in src/earmark/audio/frames.py. */
+export const FRAME_SAMPLES = 65_536;
+
+const SURELY_IN_PHASE = 0.6;
+const FFT_SECONDS = 0.08;
+const MOST_SEGMENTS = 32;
+const FIRST_BIN = 2;
+const FADE_SAMPLES = 1024;
+const RELEASE = 0.6;
+const SILENT_CHANNEL_DB = 60;
+
+const SHARES: Record<string, number> = {
+  ...Object.fromEntries(["FC", "FLC", "FRC"].map((name) => [name, Math.SQRT2])),
+  ...Object.fromEntries(["SL", "SR", "BL", "BR", "TFL", "TFR", "TBL", "TBR"].map((name) => [name, Math.SQRT1_2])),
+  LFE: 0,
+};
+
+/**
+ * Channels by their number. A browser's decoders give the number only, and put channels into the order of WAVE files; so
+ * these are the layouts with which FFmpeg reads FLAC, Opus and Vorbis (the only ones there) and, but for four channels,
+ * AAC. What counts differs little between layouts of the same number: the low-frequency channel is in the same place.
+ * For WAVE files see `wavChannels`.
+ */
+const USUAL: Record<number, readonly string[]> = {
+  3: ["FL", "FR", "FC"],
+  4: ["FL", "FR", "BL", "BR"],
+  5: ["FL", "FR", "FC", "BL", "BR"],
+  6: ["FL", "FR", "FC", "LFE", "BL", "BR"],
+  7: ["FL", "FR", "FC", "LFE", "BC", "SL", "SR"],
+  8: ["FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"],
+};
+
+/** Shares of the channels in the mix to mono, which sum to 1. `channels`: null for the usual ones, empty for unknown. */
+export function downmixShares(nChannels: number, channels: readonly string[] | null = null): Float32Array {
+  const names = channels ?? USUAL[nChannels] ?? [];
+  let counts = names.length === nChannels ? names.map((name) => SHARES[name] ?? 1) : [];
+  if (!counts.some((count) => count > 0)) counts = new Array<number>(nChannels).fill(1);
+  const sum = counts.reduce((a, b) => a + b);
+  return Float32Array.from(counts, (count) => count / sum);
+}
+
+/**
+ * Mixes the channels of one file to mono, frame by frame: their average, or the loudest alone where they cancel each
+ * other. Without conditioning their plain mean.
+ */
+export class Mixer {
+  /** Length of the frames in which one channel was used because channels cancel each other. */
+  cancelledSeconds = 0;
+  private energies = new Float64Array(0);
+  private last: Float32Array | null = null;
+  private alone: number | null = null;
+
+  constructor(
+    private readonly conditioning: Conditioning | null | undefined,
+    private readonly channels: readonly string[] | null = null,
+  ) {}
+
+  /** The next frame: one array for each channel, all of the same length. */
+  mix(samples: readonly Float32Array[], sampleRateHz: number): Float32Array<ArrayBuffer> {
+    const nChannels = samples.length;
+    const nSamples = samples[0]!.length;
+    if (!this.conditioning || nChannels === 1) {
+      return weightedSum(new Float32Array(nChannels).fill(1 / nChannels), samples);
+    }
+    let shares = downmixShares(nChannels, this.channels);
+    const gram = covariances(samples);
+    if (this.energies.length !== nChannels) {
+      this.energies = new Float64Array(nChannels);
+      this.last = null;
+      this.alone = null;
+    }
+    for (let i = 0; i < nChannels; i++) this.energies[i]! += gram[i]![i]!;
+    this.choose(this.conditioning, samples, shares, gram, sampleRateHz);
+    if (this.alone !== null) {
+      this.cancelledSeconds += nSamples / sampleRateHz;
+      shares = new Float32Array(nChannels);
+      shares[this.alone] = 1;
+    }
+    const mono = weightedSum(shares, samples);
+    if (this.last?.some((share, i) => share !== shares[i])) {
+      const n = Math.min(FADE_SAMPLES, nSamples);
+      this.last.forEach((share, channel) => {
+        const change = share - shares[channel]!;
+        for (let i = 0; i < n; i++) mono[i]! += change * samples[channel]![i]! * (1 - i / Math.max(1, n - 1));
+      });
+    }
+    this.last = shares;
+    return mono;
+  }
+
+  /** What a user should know of the channels, at the end of the file. */
+  warnings(): string[] {
+    const found: string[] = [];
+    if (this.cancelledSeconds) {
+      const seconds = fixed(this.cancelledSeconds, 0);
+      found.push(`channels cancel each other when mixed to mono: one channel was used for ${seconds} s`);
+    }
+    const loudest = Math.max(0, ...this.energies);
+    const nSilent = this.energies.filter((energy) => energy < loudest * 10 ** (-SILENT_CHANNEL_DB / 10)).length;
+    if (nSilent && loudest) {
+      found.push(`${nSilent} of ${this.energies.length} channels ${nSilent === 1 ? "is" : "are"} silent`);
+    }
+    return found;
+  }
+
+  /** Sets `alone`: the channel to be used alone, or null for the mix. */
+  private choose(
+    { cancelled_share: limit }: Conditioning,
+    samples: readonly Float32Array[],
+    shares: Float32Array,
+    gram: readonly Float64Array[],
+    sampleRateHz: number,
+  ): void {
+    const energies = gram.map((row, i) => row[i]!);
+    let mixed = 0;
+    let amplitude = 0;
+    shares.forEach((share, i) => {
+      amplitude += share * Math.sqrt(energies[i]!);
+      shares.forEach((other, j) => {
+        mixed += share * other * gram[i]![j]!;
+      });
+    });
+    const inPhase = amplitude ** 2;
+    const highest = Math.max(...energies);
+    if (highest === 0) return;
+    const leftOut = inPhase < 1e-3 * highest; // e.g. all but the channel of low-frequency effects are silent
+    if (!leftOut && mixed >= SURELY_IN_PHASE * inPhase) {
+      this.alone = null;
+    } else if (leftOut || lostShare(samples, shares, sampleRateHz) > (this.alone === null ? limit : limit * RELEASE)) {
+      if (this.alone === null || highest > 2 * energies[this.alone]!) this.alone = energies.indexOf(highest);
+    } else {
+      this.alone = null;
+    }
+  }
+}
+
+function weightedSum(shares: Float32Array, samples: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const mono = new Float32Array(samples[0]!.length);
+  samples.forEach((channel, c) => {
+    const share = shares[c]!;
+    if (share) for (let i = 0; i < mono.length; i++) mono[i]! += channel[i]! * share;
+  });
+  return mono;
+}
+
+/** Sums of products of each two channels without their means: an offset is no sound. */
+function covariances(samples: readonly Float32Array[]): Float64Array[] {
+  const n = samples[0]!.length;
+  const means = samples.map((channel) => sum(channel) / n);
+  const out = samples.map(() => new Float64Array(samples.length));
+  samples.forEach((a, i) => {
+    for (let j = 0; j <= i; j++) {
+      const b = samples[j]!;
+      let products = 0;
+      for (let k = 0; k < n; k++) products += a[k]! * b[k]!;
+      const value = products - n * means[i]! * means[j]!;
+      out[i]![j] = i === j ? Math.max(0, value) : value;
+      out[j]![i] = out[i]![j]!;
+    }
+  });
+  return out;
+}
+
+function sum(samples: Float32Array): number {
+  let total = 0;
+  for (let i = 0; i < samples.length; i++) total += samples[i]!;
+  return total;
+}
+
+/** Share, 0..1, of the sound that a mix of channels loses because they differ in phase, from their cross-spectra. */
+export function lostShare(samples: readonly Float32Array[], shares: Float32Array, sampleRateHz: number): number {
+  const used = samples.map((_, channel) => channel).filter((channel) => shares[channel] !== 0);
+  const size = 2 ** Math.round(Math.log2(sampleRateHz * FFT_SECONDS));
+  const nSamples = samples[0]!.length;
+  const nSegments = Math.min(MOST_SEGMENTS, Math.floor(nSamples / size));
+  if (used.length < 2 || nSegments < 1) return 0;
+  const nBins = size / 2 + 1 - FIRST_BIN;
+  const window = Float64Array.from({ length: size }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (size - 1)));
+  // Sums over segments, for each pair of channels.
+  const pairs = used.flatMap((_, i) => used.slice(0, i).map((_, j) => ({ i, j })));
+  const cross = pairs.map(() => ({ re: new Float64Array(nBins), im: new Float64Array(nBins) }));
+  const re = used.map(() => new Float64Array(size));
+  const im = used.map(() => new Float64Array(size));
+  let total = 0;
+  for (let segment = 0; segment < nSegments; segment++) {
+    const start = nSegments > 1 ? Math.trunc((segment * (nSamples - size)) / (nSegments - 1)) : 0;
+    used.forEach((channel, i) => {
+      const x = samples[channel]!;
+      const share = shares[channel]!;
+      for (let k = 0; k < size; k++) re[i]![k] = x[start + k]! * share * window[k]!;
+      im[i]!.fill(0);
+      fft(re[i]!, im[i]!);
+      for (let k = FIRST_BIN; k <= size / 2; k++) total += re[i]![k]! ** 2 + im[i]![k]! ** 2;
+    });
+    pairs.forEach(({ i, j }, pair) => {
+      const sums = cross[pair]!;
+      for (let k = 0; k < nBins; k++) {
+        const [a, b] = [re[i]![k + FIRST_BIN]!, im[i]![k + FIRST_BIN]!];
+        const [c, d] = [re[j]![k + FIRST_BIN]!, im[j]![k + FIRST_BIN]!];
+        sums.re[k]! += a * c + b * d;
+        sums.im[k]! += b * c - a * d;
+      }
+    });
+  }
+  let lost = 0;
+  for (const sums of cross) {
+    for (let k = 0; k < nBins; k++) {
+      const real = sums.re[k]!;
+      const common = Math.hypot(real, sums.im[k]!);
+      total += 2 * common;
+      lost += 2 * (common - real);
+    }
+  }
+  return total > 0 ? lost / total : 0;
+}
+
+/** Discrete Fourier transform in place; the length is a power of two (Cooley and Tukey, radix 2). */
+export function fft(re: Float64Array, im: Float64Array): void {
+  const n = re.length;
+  for (let i = 1, j = 0; i < n; i++) {
+    let bit = n >> 1;
+    for (; j & bit; bit >>= 1) j ^= bit;
+    j ^= bit;
+    if (i < j) {
+      [re[i], re[j]] = [re[j]!, re[i]!];
+      [im[i], im[j]] = [im[j]!, im[i]!];
+    }
+  }
+  for (let size = 2; size <= n; size *= 2) {
+    const half = size / 2;
+    for (let k = 0; k < half; k++) {
+      const c = Math.cos((2 * Math.PI * k) / size);
+      const s = -Math.sin((2 * Math.PI * k) / size);
+      for (let a = k; a < n; a += size) {
+        const b = a + half;
+        const x = re[b]! * c - im[b]! * s;
+        const y = re[b]! * s + im[b]! * c;
+        re[b] = re[a]! - x;
+        im[b] = im[a]! - y;
+        re[a]! += x;
+        im[a]! += y;
+      }
+    }
+  }
+}
