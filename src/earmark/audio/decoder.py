@@ -18,7 +18,7 @@ import soxr
 from earmark.audio.chunks import PatchedFile, header_patches
 from earmark.audio.conditioning import Mixer
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
-from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio
+from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio, oversized_riff_entry
 from earmark.audio.ogg_links import find_links, linked_frames
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import MAX_PEAK, ScaleMeter
@@ -30,6 +30,7 @@ Samples = npt.NDArray[np.float32]
 _MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would take gigabytes once resampled
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
+_MANY_CHANNELS = 8
 
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
@@ -168,6 +169,8 @@ class AudioStream:
         else:
             _check_file(self.source)
             file = file_url(self.source)
+        if reason := oversized_riff_entry(self.open_bytes):
+            raise AudioError(reason, self.path)
         with (
             self.open_bytes() as content
         ):  # the system says whether it may be read: FFmpeg's errors may mean other things
@@ -217,8 +220,10 @@ class AudioStream:
 
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
-        array: npt.NDArray[Any] = frame.to_ndarray()
         n_channels = frame.layout.nb_channels
+        if frame.format.is_planar and n_channels >= _MANY_CHANNELS:
+            frame = _packed(frame)
+        array: npt.NDArray[Any] = frame.to_ndarray()
         scale = _INTEGER_SCALE.get(array.dtype, 1.0)
         if array.dtype == np.uint8:  # the one unsigned format: silence is 128
             array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
@@ -273,6 +278,12 @@ class AudioStream:
             self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
         if may_be_cut_off(self.open_bytes, container.format.name):
             self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
+
+
+def _packed(frame: av.AudioFrame) -> av.AudioFrame:
+    """The frame with its channels interleaved: PyAV reads beyond the planes of a frame with eight or more."""
+    (packed,) = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate).resample(frame)
+    return packed
 
 
 def _check_file(path: Path) -> None:

@@ -20,6 +20,8 @@ _DAMAGED_SHARE = 0.01
 
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
+_LONGEST_TEXT_BYTES = 16_777_216
+_MOST_CHUNKS = 10_000
 
 _MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -227,3 +229,25 @@ def _mp3_ends_inside_a_frame(opener: Opener, log: PacketLog) -> bool:
         rest = file.read(announced + 1)
     wanted = _layer3_frame_bytes(rest[:4])
     return rest[:2] == content[:2] and wanted is not None and len(rest) < wanted
+
+
+def oversized_riff_entry(opener: Opener) -> str | None:
+    """Why a RIFF file must not be opened: FFmpeg allocates what an entry of an INFO list claims, up to 2 GB."""
+    with opener() as file:
+        if file.read(4) not in (b"RIFF", b"RF64", b"BW64"):
+            return None
+        n_bytes = file.seek(0, os.SEEK_END)
+        at, list_end = 12, 0
+        for _ in range(_MOST_CHUNKS):
+            file.seek(at)
+            head = file.read(12)
+            size = int.from_bytes(head[4:8], "little")
+            if len(head) < 8 or (head[:4] == b"data" and size == 0):  # a stream: all that follows is sound
+                return None
+            if at < list_end and size > max(n_bytes, _LONGEST_TEXT_BYTES):
+                return f"damaged: a text in its INFO list claims {size} bytes, the file has {n_bytes}"
+            if head[:4] == b"LIST" and head[8:] == b"INFO":
+                at, list_end = at + 12, at + 8 + size
+            else:
+                at += 8 + size + size % 2
+    return None

@@ -29,7 +29,7 @@ SILENT_IN_WINDOWS = "silent: no sample above -80 dBFS in the windows that were r
 
 _PREROLL_SECONDS = 0.5  # decoders need what came before: MP3's bit reservoir, Opus' and AAC's overlaps
 _MIN_PREROLL_SECONDS = 0.2  # where seeking goes a little too far
-_CONTEXT_SAMPLES = 512  # on both sides, at the target rate: longer than soxr's filter
+_CONTEXT_SAMPLES = 512  # on both sides, at the lower of the two rates: longer than soxr's filter
 _TAIL_SECONDS = 1.0
 _FIRST_FRAMES = 12
 _AGREEING_SHARE = 0.8  # of the frames must be where their time stamps say; FFmpeg's for Vorbis are wrong at some pages
@@ -107,12 +107,13 @@ class _Seeker:
         if form is None or not form.exact_positions:
             raise CannotSeekError(f"positions in this format ({names}) are not exact")
         self.log = PacketLog()
-        self.form: tuple[int, str, str] | None = None
         self.zero = 0  # time stamp of the first sample, in samples of the file
         frames = [frame for _, frame in zip(range(_FIRST_FRAMES), self._frames(), strict=False)]
         if not frames:
             raise CannotSeekError("its beginning cannot be decoded")
-        self.rate_hz = frames[0].sample_rate
+        if form.name == "WAV" and not self.source.codec_context.name.startswith("pcm_"):
+            raise CannotSeekError("positions in compressed WAV follow from a bit rate in its header")
+        self.rate_hz, self.form = frames[0].sample_rate, _form(frames[0])
         base = self.source.time_base
         if base is None or base * self.rate_hz > 1:
             raise CannotSeekError("its time stamps are too coarse")
@@ -156,8 +157,8 @@ class _Seeker:
         )
         if reason:
             raise CannotSeekError(reason)
-        if end > n_declared + ceil(TOLERANCE_SECONDS * self.rate_hz):
-            raise CannotSeekError("it is longer than it declares")
+        if abs(end - n_declared) > ceil(TOLERANCE_SECONDS * self.rate_hz):
+            raise CannotSeekError("it is longer or shorter than it declares")
         return end
 
     def _part(self, start: int, length: int, n_native: int) -> Samples:
@@ -165,7 +166,7 @@ class _Seeker:
         want_hz = self.stream.sample_rate_hz
         shared = gcd(self.rate_hz, want_hz)
         step, native_step = want_hz // shared, self.rate_hz // shared  # these last equally long
-        context = _CONTEXT_SAMPLES if want_hz != self.rate_hz else 0
+        context = ceil(_CONTEXT_SAMPLES * max(1, want_hz / self.rate_hz)) if want_hz != self.rate_hz else 0
         n_steps = max(0, start - context) // step  # so the resampler's samples fall where those of a full read do
         begin = n_steps * native_step
         end = min(n_native, ceil((start + length + context) * self.rate_hz / want_hz))
@@ -204,8 +205,7 @@ class _Seeker:
         """All frames until a sample. The position of the first is given, or found from all time stamps."""
         fifo, offsets, count = av.AudioFifo(), Counter[int](), 0
         for frame in frames:
-            form = (frame.sample_rate, frame.layout.name, frame.format.name)
-            if self.form not in (None, form):
+            if _form(frame) != self.form:  # a FIFO that is given fewer channels reads beyond the frame
                 raise CannotSeekError("its sample format changes")
             if frame.pts is None and first is None and not count:
                 continue
@@ -235,6 +235,10 @@ class _Seeker:
 
     def _frames(self) -> Iterator[av.AudioFrame]:
         return _frames_of(self.container, self.log)
+
+
+def _form(frame: av.AudioFrame) -> tuple[int, str, str]:
+    return frame.sample_rate, frame.layout.name, frame.format.name
 
 
 def _frames_of(container: av.container.InputContainer, log: PacketLog) -> Iterator[av.AudioFrame]:

@@ -225,7 +225,7 @@ class _Reading:
             return math.nan
         try:
             number = float(cell)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # the last: an integer of hundreds of digits
             number = math.inf
         if 0 <= number <= 1:
             return number
@@ -294,7 +294,7 @@ class _Reading:
                 if name in seen:
                     self.problems.append(f"{row.where}: {name} is there already, in {seen[name]}")
                 seen[name] = row.where
-            if self.check_files and not file.is_file():
+            if self.check_files and not _is_file(file):
                 self.problems.append(f"{row.where}: no file {file}")
             clips.append(Clip(clip_id, file, text["split"] or "", label, text["artist"], text["song"]))
         return clips
@@ -303,3 +303,10 @@ class _Reading:
         """A cell as text without white space around it; None where it is empty."""
         cell = row.values.get(column)
         return None if cell is None else str(cell).strip() or None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, or a folder may not be looked into
+        return False

@@ -8,7 +8,9 @@ bytes for addresses of objects. Each name is mapped to a function below, which m
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +22,14 @@ from earmark.core.errors import DataError
 _NUMPY = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 _TYPES = frozenset(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)) | {"b1", "f2", "f4", "f8"}
 
-_BROKEN = (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError)
+_PLAIN = (str, bytes, bytearray, int, float, type(None), np.ndarray)
+
+_SIZED = frozenset(["PUT", "BINPUT", "LONG_BINPUT", "FRAME"])
+
+_BROKEN = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError),
+    BufferError,  # bytes that a view holds are to be made longer
+)
 
 
 class _RefusedError(Exception):
@@ -105,7 +114,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_plain_pickle(path: str | Path) -> Any:
-    """What a pickle of plain data holds: dicts, lists, tuples, text, numbers, None and arrays of numbers.
+    """What a pickle of plain data holds: dicts, lists, tuples, text, numbers, None, sets and arrays of numbers.
 
     Text that Python 2 wrote as bytes comes as str, each byte one letter (Latin-1); ids and paths are ASCII anyway.
 
@@ -115,8 +124,9 @@ def read_plain_pickle(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            return _finished(_Unpickler(file, encoding="latin-1").load(), {})
+        content = path.read_bytes()
+        _check_sizes(content)
+        return _finished(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
@@ -127,12 +137,21 @@ def read_plain_pickle(path: str | Path) -> Any:
         raise DataError(f"{path}: not a whole pickle of plain data ({error})") from error
 
 
+def _check_sizes(content: bytes) -> None:
+    """Python's unpickler allocates the memo and frames that a pickle announces, gigabytes for ten bytes."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in _SIZED and isinstance(argument, int) and argument > len(content):
+            raise pickle.UnpicklingError(f"{opcode.name} {argument} in {len(content)} bytes")
+
+
 def _finished(value: Any, done: dict[int, Any]) -> Any:
     """The same with real arrays. What holds itself ends in RecursionError."""
-    if isinstance(value, _Function | _Type) or (isinstance(value, _Array) and value.numbers is None):
-        raise _RefusedError("a function where data should be")
-    if not isinstance(value, _Array | dict | list | tuple):
+    if isinstance(value, _PLAIN):
         return value
+    if not isinstance(value, _Array | dict | list | tuple | set | frozenset):
+        raise _RefusedError(f"a {type(value).__name__.strip('_').lower()} where data should be")
+    if isinstance(value, _Array) and value.numbers is None:
+        raise _RefusedError("an array without numbers")
     if id(value) not in done:  # once each: a small pickle can hold one list a billion times
         if isinstance(value, _Array):
             found: Any = value.numbers

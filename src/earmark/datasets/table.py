@@ -162,6 +162,9 @@ def _json_rows(lines: IO[str], header: _Header) -> Iterator[Row]:
         except json.JSONDecodeError as error:
             yield Row(where, {}, f"not JSON ({error.msg})")
             continue
+        except RecursionError:
+            yield Row(where, {}, "not read: lists and objects are nested too deeply")
+            continue
         if isinstance(values, dict):
             values = {name.strip(): value for name, value in values.items()}
             header(list(values))

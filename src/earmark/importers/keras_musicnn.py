@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cache
 
 import h5py
 import numpy as np
@@ -77,7 +78,10 @@ def keras_musicnn(content: bytes, where: str) -> tuple[TaggingModel, ModelCard]:
             found = {name: Array(tuple(item.shape), str(item.dtype)) for name, item in datasets.items()}
             layout = match_layout(found, _layouts(), where)
             arrays = {name: np.asarray(item[()]) for name, item in datasets.items()}
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # what h5py raises for damaged files
+    except (
+        *(OSError, RuntimeError, LookupError, ValueError, TypeError),
+        *(OverflowError, MemoryError),  # where a size is damaged
+    ) as error:  # what h5py raises for damaged files
         raise ModelError(f"{where}: expected a whole HDF5 file; it is damaged or cut short ({error})") from error
     return published_model(content, layout, _convert(layout, arrays), where)
 
@@ -107,6 +111,7 @@ def _names(layout_layers: dict[str, str], own: dict[str, Tensor]) -> dict[str, s
     return names
 
 
+@cache
 def _layouts() -> list[Layout]:
     layouts = []
     for architecture, layers in _LAYERS.items():

@@ -8,6 +8,7 @@ import re
 import struct
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,7 @@ def _names(architecture: str, own: dict[str, Tensor]) -> dict[str, str]:
     return names
 
 
+@cache
 def _layouts() -> list[Layout]:
     layouts = []
     for architecture, (options, _) in _KINDS.items():

@@ -77,6 +77,8 @@ def _demuxed(path: Path) -> Content | None:
         if stream is None:
             return None
         codec = stream.codec_context
+        if codec is None:  # not known to FFmpeg; PyAV's types omit this
+            return None
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         digest.update(f"{codec.name}\n{codec.sample_rate}\n{codec.channels}\n".encode())
         n_bytes = 0

@@ -35,6 +35,8 @@ def probe_format(path: Path) -> FormatInfo:
             stream = best_stream(container)
             if stream is None:
                 raise TagsError("holds no audio")
+            if stream.codec_context is None:  # PyAV's types omit this
+                raise TagsError("holds audio of a codec that is not known")
             metadata = {key.lower(): text.strip() for key, text in (stream.metadata | container.metadata).items()}
             codec = stream.codec_context.name
             return FormatInfo(container.format.name, codec, metadata.get("genre", ""), metadata.get("mood", ""))

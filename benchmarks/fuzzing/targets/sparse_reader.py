@@ -1,0 +1,93 @@
+"""The sparse reader: windows read by seeking equal those of a full read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from earmark import audio
+from earmark.audio.chunker import sparse_starts, sparse_windows
+from earmark.audio.seeking import CannotSeekError
+from earmark.core.card import InputSpec
+from earmark.core.errors import AudioError
+from fuzzing.audio_files import encoded_files
+from fuzzing.mutation import mutate, repair_ogg_checksums
+from fuzzing.target import Case, Target, WrongResultError
+
+SPEC = InputSpec(sample_rate_hz=16_000, window_samples=6_000, hop_samples=6_000)
+N_WINDOWS = 3
+SECONDS = 4.0
+TOLERANCE = 1e-4
+SUFFIXES = (".mp3", ".wav", ".rf64", ".flac", ".ogg", ".opus", ".oga", ".m4a", ".mov", ".aiff", ".aifc")
+
+
+def pages_intact(content: bytes) -> bool:
+    """Whether the pages of an Ogg file have right checksums and are numbered without a gap (RFC 3533)."""
+    repaired = bytearray(content)
+    repair_ogg_checksums(repaired)
+    if repaired != content:
+        return False
+    following: dict[bytes, int] = {}
+    for match in re.finditer(rb"OggS\0", content):
+        page = content[match.start() : match.start() + 27]
+        serial, number = page[14:18], int.from_bytes(page[18:22], "little")
+        if number != following.get(serial, number):
+            return False
+        following[serial] = number + 1
+    return True
+
+
+class SparseReader(Target):
+    """``sparse_windows`` of a mutated file, compared with a full read."""
+
+    name = "sparse"
+    title = "Sparse reader (`earmark.audio.seeking`)"
+    expected = "the windows of a full read, or CannotSeekError"
+
+    def prepare(self, folder: Path) -> None:
+        super().prepare(folder)
+        self.files = encoded_files(SECONDS, SUFFIXES)
+        self.contents = [content for _, content in self.files]
+
+    def generate(self, rng: Random) -> Case:
+        suffix, content = rng.choice(self.files)
+        return Case(f"sound{suffix}", content if rng.random() < 0.01 else mutate(content, rng, self.contents))
+
+    def check(self, case: Case) -> str:
+        path = self.folder / case.name
+        path.write_bytes(case.content)
+        try:
+            found = sparse_windows(path, SPEC, N_WINDOWS)
+        except CannotSeekError:
+            return "cannot seek"
+        stream = audio.AudioStream(path, SPEC.sample_rate_hz)
+        try:
+            blocks = list(stream)
+        except AudioError:
+            return "damage outside of the windows"  # as documented: found only in the parts that are read
+        if any(text.startswith("damaged") for text in stream.warnings):
+            return "damage outside of the windows"
+        samples = np.concatenate(blocks)
+        starts = tuple(sparse_starts(len(samples), SPEC, N_WINDOWS).tolist())
+        if found is None:
+            if starts:
+                raise WrongResultError("no windows, though the file is long enough", f"{len(samples)} samples")
+            return "too short"
+        if abs(found.duration_seconds - stream.duration_seconds) > 1e-6:
+            # Parts are missing, or time stamps are wrong, between the windows: nobody can know who does not read them.
+            return "damage outside of the windows"
+        if found.starts != starts:
+            raise WrongResultError(f"other windows than of a full read ({path.suffix})", f"{found.starts} and {starts}")
+        if case.content.startswith(b"OggS") and not pages_intact(case.content):
+            return "damage outside of the windows"
+        for start, part in zip(starts, found.samples, strict=True):
+            whole = samples[start : start + SPEC.window_samples]
+            if part.shape != whole.shape or not np.allclose(
+                part, whole, rtol=0, atol=TOLERANCE * max(1.0, stream.peak)
+            ):
+                apart = float(np.abs(part - whole).max()) if part.shape == whole.shape else float("nan")
+                raise WrongResultError(f"other samples than of a full read ({path.suffix})", f"apart by {apart:.3g}")
+        return "equal"

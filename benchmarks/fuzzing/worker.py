@@ -1,0 +1,192 @@
+"""The process that runs inputs. It may die of any of them: the supervisor then reads which one it was."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from fuzzing.mutation import minimize
+from fuzzing.target import Case, Target, WrongResultError, signature
+
+SLOW_CPU_SECONDS = 10.0
+EXAMPLES_PER_BATCH = 200
+_REPORT_SECONDS = 1.0
+_MINIMIZE_TRIES = 400
+_MINIMIZE_SECONDS = 20.0
+
+CURRENT_NAME, CURRENT_CONTENT, STACK = "current-name", "current-content", "stack"
+
+
+class _NewFindingError(Exception):
+    """Ends a batch of Hypothesis; it then makes the input smaller."""
+
+
+class Worker:
+    """Runs inputs of one target one after the other.
+
+    Args:
+        target: prepared.
+        desk: folder where the current input is kept.
+        clock: shared with the supervisor: inputs so far, index of the current one, CPU seconds at its start, time at
+            its start.
+        pipe: for messages to the supervisor.
+        known: signatures of findings that are only counted.
+    """
+
+    def __init__(self, target: Target, desk: Path, clock: Any, pipe: Connection, known: set[str]) -> None:
+        self.target, self.desk, self.clock, self.pipe, self.known = target, desk, clock, pipe, known
+        self.outcomes: Counter[str] = Counter()
+        self.repeated: Counter[str] = Counter()
+        self._peak_megabytes = _peak_megabytes()
+        self._reported = time.monotonic()
+        self._failure: tuple[Case, BaseException] | None = None
+
+    def run(self, seed: int, first: int, deadline: float, most: int | None) -> None:
+        """Until a time (:func:`time.monotonic`), or so many indexes."""
+        strategy = self.target.strategy()
+        index = first
+        while time.monotonic() < deadline and (most is None or index < first + most):
+            self.clock[1] = index
+            if strategy is None:
+                self._run_one(self.target.generate(Random(f"{self.target.name} {seed} {index}")), index)
+            else:
+                self._run_batch(strategy, seed, index)
+            index += 1
+            if time.monotonic() - self._reported > _REPORT_SECONDS:
+                self._report(index)
+        self._report(index)
+
+    def _report(self, index: int) -> None:
+        self._reported = time.monotonic()
+        self.pipe.send(("progress", index, dict(self.outcomes), dict(self.repeated)))
+        self.outcomes.clear()
+        self.repeated.clear()
+
+    def execute(self, case: Case) -> None:
+        """Run an input. Raises for an unexpected exception, a wrong result, and too much time or memory."""
+        (self.desk / CURRENT_NAME).write_text(case.name)
+        (self.desk / CURRENT_CONTENT).write_bytes(case.content)
+        started = time.process_time()
+        self.clock[2], self.clock[3] = started, time.monotonic()
+        try:
+            outcome = self.target.check(case)
+        finally:
+            self.clock[0] += 1
+            spent = time.process_time() - started
+            before, self._peak_megabytes = self._peak_megabytes, _peak_megabytes()
+        if spent > SLOW_CPU_SECONDS:
+            raise WrongResultError("slow", f"{spent:.1f} s of CPU time")
+        if self._peak_megabytes - before > self.target.memory_megabytes:
+            raise WrongResultError("memory", f"{self._peak_megabytes - before:.0f} MB more than any input before")
+        self.outcomes[outcome] += 1
+
+    def _run_one(self, case: Case, index: int) -> None:
+        try:
+            self.execute(case)
+        except Exception as error:  # noqa: BLE001  findings are of every kind
+            name = signature(error)
+            if name in self.known:
+                self.repeated[name] += 1
+                return
+            self._send(self._smaller(case, name), error, index)
+
+    def _smaller(self, case: Case, name: str) -> Case:
+        end = time.monotonic() + _MINIMIZE_SECONDS
+
+        def fails(content: bytes) -> bool:
+            if time.monotonic() > end:
+                return False
+            try:
+                self.execute(Case(case.name, content))
+            except Exception as error:  # noqa: BLE001
+                return signature(error) == name
+            return False
+
+        return case if name in ("slow", "memory") else Case(case.name, minimize(case.content, fails, _MINIMIZE_TRIES))
+
+    def _run_batch(self, strategy: Any, seed: int, index: int) -> None:
+        import hypothesis
+        from hypothesis import HealthCheck, Phase
+
+        @hypothesis.seed(seed * 1_000_003 + index)
+        @hypothesis.settings(
+            max_examples=EXAMPLES_PER_BATCH,
+            database=None,
+            deadline=None,
+            print_blob=False,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink),
+        )
+        @hypothesis.given(strategy)
+        def examples(case: Case) -> None:
+            try:
+                self.execute(case)
+            except Exception as error:
+                name = signature(error)
+                if name in self.known:
+                    self.repeated[name] += 1
+                    return
+                self._failure = (case, error)
+                raise _NewFindingError(name) from error
+
+        self._failure = None
+        try:
+            examples()
+        except (_NewFindingError, hypothesis.errors.Flaky):
+            assert self._failure is not None
+            self._send(*self._failure, index)  # Hypothesis runs the smallest one last
+
+    def _send(self, case: Case, error: BaseException, index: int) -> None:
+        name = signature(error)
+        self.known.add(name)
+        shown = "".join(traceback.format_exception(error))
+        self.pipe.send(("finding", name, case, f"{type(error).__name__}: {error}"[:500], shown[-20_000:], index))
+
+
+def _peak_megabytes() -> float:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
+
+
+def main(
+    name: str,
+    desk: str,
+    scratch: str,
+    clock: Any,
+    pipe: Connection,
+    known: set[str],
+    seed: int,
+    first: int,
+    minutes: float,
+    most: int | None,
+) -> None:
+    """Entry point of the process."""
+    from fuzzing.targets import load_target
+
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    stack = (Path(desk) / STACK).open("w")
+    faulthandler.enable(stack)
+    warnings.simplefilter("ignore")
+    target = load_target(name)
+    target.prepare(Path(scratch))
+    worker = Worker(target, Path(desk), clock, pipe, set(known))
+    clock[2], clock[3] = time.process_time(), time.monotonic()
+    pipe.send(("ready",))
+    worker.run(seed, first, time.monotonic() + minutes * 60, most)
+    pipe.send(("end",))
+    stack.close()

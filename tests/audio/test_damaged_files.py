@@ -1,0 +1,149 @@
+"""Inputs that benchmarks/fuzz.py found: damage that cost memory, or gave other samples by seeking."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from earmark import audio
+from earmark.audio.seeking import CannotSeekError
+from earmark.core.card import InputSpec
+from earmark.core.errors import AudioError
+from tests.helpers import sounds
+
+
+def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
+    return name + struct.pack("<I", len(content) if size is None else size) + content
+
+
+def wav(*chunks: bytes) -> bytes:
+    fmt = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16))
+    body = b"WAVE" + fmt + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+SOUND = chunk(b"data", (sounds.music(0.5, 16_000)[0] * 32_767).astype("<i2").tobytes())
+
+
+@pytest.mark.parametrize("from_disk", [True, False])
+def test_a_text_that_claims_more_than_the_file_has_is_not_allocated(tmp_path: Path, from_disk: bool) -> None:
+    """FFmpeg allocates and clears what the text claims, here two gigabytes."""
+    claims = chunk(b"LIST", b"INFO" + chunk(b"ICMT", b"hello", size=0x7FFFFFF0), size=0x7FFFFFFF)
+    content = wav(claims, SOUND)
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(
+        AudioError, match=f"a text in its INFO list claims 2147483632 bytes, the file has {len(content)}"
+    ):
+        audio.load(path if from_disk else audio.AudioBytes(content), 16_000)
+
+
+def test_lists_as_they_should_be_are_read(tmp_path: Path) -> None:
+    texts = chunk(b"LIST", b"INFO" + chunk(b"ICMT", b"hi") + chunk(b"IGNR", b"Rock\0\0"))
+    for content in (wav(texts, SOUND), wav(SOUND, texts), wav(chunk(b"LIST", b"adtl"), SOUND, chunk(b"id3 ", b"ID3"))):
+        assert len(audio.load(audio.AudioBytes(content), 16_000)) == 8000
+
+
+def test_silence_in_a_wav_of_unknown_length_is_not_taken_for_chunks() -> None:
+    content = wav(chunk(b"data", bytes(2_000_000), size=0))
+    tracemalloc.start()
+    stream = audio.AudioStream(audio.AudioBytes(content), 16_000)
+    assert sum(map(len, stream)) == 1_000_000
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+def test_compressed_wav_is_read_in_full_since_its_positions_follow_from_a_bit_rate(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("adpcm_ms", rate=16_000, layout="mono")
+        samples = (sounds.music(4, 16_000) * 32_767).astype(np.int16)
+        for start in range(0, samples.shape[1], 1000):
+            frame = av.AudioFrame.from_ndarray(samples[:, start : start + 1000], format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 16_000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"fmt ") + 16
+    content[at : at + 4] = bytes(4)  # bytes per second: seeking ends 120 samples beside the place
+    path.write_bytes(content)
+    assert audio.load(path, 16_000).size > 60_000
+    with pytest.raises(CannotSeekError, match="compressed WAV"):
+        audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
+
+
+def test_seeking_notices_that_the_number_of_channels_changes(tmp_path: Path) -> None:
+    """A FIFO of two channels that was given a frame of one read beyond it, and could end the process."""
+    parts = []
+    for n_channels in (2, 1, 2):
+        path = sounds.write(tmp_path / f"{len(parts)}.mp3", sounds.music(2, 44_100, n_channels), 44_100)
+        parts.append(path.read_bytes())
+    path = tmp_path / "joined.mp3"
+    path.write_bytes(b"".join(parts))
+    with pytest.raises(CannotSeekError, match="its sample format changes"):
+        audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
+
+
+def test_windows_of_a_file_at_a_very_low_rate_equal_those_of_a_full_read(tmp_path: Path) -> None:
+    path = sounds.write(tmp_path / "a.wav", sounds.music(40, 1_000), 1_000)
+    whole = audio.load(path, 16_000)
+    found = audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
+    assert found is not None
+    for start, part in zip(found.starts, found.samples, strict=True):
+        np.testing.assert_allclose(part, whole[start : start + 6_000], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "layout", "n_channels"),
+    [
+        ("a.m4a", "aac", "7.1", 8),
+        ("a.opus", "libopus", "7.1", 8),
+        ("a.wv", "wavpack", "7.1", 8),
+        ("a.wv", "wavpack", "hexadecagonal", 16),
+    ],
+)
+def test_eight_and_more_channels_in_planes(tmp_path: Path, name: str, codec: str, layout: str, n_channels: int) -> None:
+    """PyAV counts the planes of a frame up to a null that is not there: such files ended the process."""
+    path, music = tmp_path / name, sounds.music(2, 48_000)[0]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=48_000, layout=layout)
+        for start in range(0, len(music), 960):
+            part = np.repeat(music[start : start + 960], n_channels)[np.newaxis]
+            frame = av.AudioFrame.from_ndarray(part, format="flt", layout=layout)
+            frame.sample_rate, frame.pts = 48_000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    samples = audio.load(path, 48_000)
+    assert len(samples) == pytest.approx(len(music), abs=1_100)  # AAC's encoder begins and ends with more
+    assert np.abs(samples).max() == pytest.approx(np.abs(music).max(), rel=0.2)
+    if codec == "wavpack":
+        np.testing.assert_allclose(samples, music, atol=1 / 128)  # the encoder takes 8 bits
+
+
+def ogg_checksum(page: bytes) -> int:
+    """RFC 3533: polynomial 04C11DB7, most significant bit first."""
+    value = 0
+    for byte in page:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1) ^ (0x104C11DB7 if value & 0x80000000 else 0)
+    return value
+
+
+def test_seeking_is_refused_where_positions_in_an_ogg_contradict_its_length(tmp_path: Path) -> None:
+    path = sounds.write(tmp_path / "a.opus", sounds.music(12, 48_000), 48_000)
+    content = path.read_bytes()
+    start, end = [at for at in range(len(content)) if content[at : at + 5] == b"OggS\0"][2:4]
+    page = bytearray(content[start:end])
+    assert int.from_bytes(page[6:14], "little") < 10**6
+    page[6:14] = (10**7).to_bytes(8, "little")  # the position of its last sample
+    page[22:26] = bytes(4)
+    page[22:26] = ogg_checksum(page).to_bytes(4, "little")
+    path.write_bytes(content[:start] + page + content[end:])
+    with pytest.raises(CannotSeekError):
+        audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)

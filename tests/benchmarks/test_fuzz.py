@@ -1,0 +1,82 @@
+"""benchmarks/fuzz.py runs every target, adds up, keeps what fails, and outlives a crash."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCRIPT = ROOT / "benchmarks" / "fuzz.py"
+TARGETS = ("reader", "sparse", "tags", "query", "importers", "unpickle", "multipart", "manifest")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=500)
+
+
+@pytest.mark.slow
+def test_every_target_runs_and_a_second_run_continues(tmp_path: Path) -> None:
+    options = ["--minutes", "5", "--work", str(tmp_path / "work"), "--executions"]
+    done = run("all", *options, "1")
+    assert done.returncode == 0, done.stderr
+    for name in TARGETS:
+        state = json.loads((tmp_path / "work" / f"{name}.json").read_text())
+        assert state["next_index"] == {"0": 1}
+        assert state["executions"] >= 1
+        assert sum(state["outcomes"].values()) >= 1
+    page = tmp_path / "pages" / "fuzz.md"
+    done = run("query", *options, "1", "--out", str(page))
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "work" / "query.json").read_text())["next_index"] == {"0": 2}
+    text = page.read_text()
+    assert all(f"| {title}" in text for title in ("Reader", "Sparse reader", "Tag writers", "Query", "Importers"))
+    assert "Findings" in text
+
+
+@pytest.mark.slow
+def test_a_finding_is_kept_and_a_crash_is_one(tmp_path: Path) -> None:
+    """A target with known faults, in place of the query's."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        f"""
+import sys
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+import os
+from pathlib import Path
+from fuzzing import targets
+from fuzzing.state import State
+from fuzzing.supervisor import fuzz
+from fuzzing.target import Case, Target
+
+class Faulty(Target):
+    name = "query"
+    def generate(self, rng):
+        return Case("a.bin", rng.randbytes(40) + rng.choice((b"", b"", b"raise", b"abort")))
+    def check(self, case):
+        if case.content.endswith(b"abort"):
+            os.abort()
+        if b"rais" in case.content:
+            raise KeyError(1)
+        return "fine"
+
+targets.load_target = lambda name: Faulty()
+if __name__ == "__main__":
+    fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 30)
+"""
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    state = json.loads((tmp_path / "query.json").read_text())
+    assert state["next_index"] == {"3": 30}
+    assert sorted(state["findings"]) == ["KeyError in run.py:check", "crash (SIGABRT)"]
+    assert state["outcomes"]["fine"] >= 1
+    (kept,) = state["findings"]["KeyError in run.py:check"]["files"]
+    assert (tmp_path / kept).read_bytes() == b"rais", "made smaller"
+    crashed = state["findings"]["crash (SIGABRT)"]
+    assert crashed["times"] >= 2
+    assert (tmp_path / crashed["files"][0]).read_bytes().endswith(b"abort")
