@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.audio.decoder import AudioBytes
 from earmark.audio.seeking import CannotSeekError
+from earmark.audio.source import AudioBytes
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.errors import ConfigError, TruncatedAudioError
 from earmark.core.vocabulary import Vocabulary

@@ -14,7 +14,8 @@ from earmark.audio.chunker import (
     window_starts,
     windows,
 )
-from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioSource, AudioStream, Samples
+from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
+from earmark.audio.source import AudioBytes, AudioSource
 
 __all__ = [
     "SILENCE_PEAK",

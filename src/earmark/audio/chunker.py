@@ -12,10 +12,11 @@ import numpy.typing as npt
 import soxr
 
 from earmark.audio.conditioning import Mixer, trim_silence
-from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioBytes, AudioSource, AudioStream, Samples
+from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
 from earmark.audio.frames import JOINED_SAMPLES
 from earmark.audio.scale import MAX_PEAK, scale_error
 from earmark.audio.seeking import Segments, read_segments
+from earmark.audio.source import AudioBytes, AudioSource
 from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
 

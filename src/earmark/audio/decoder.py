@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
-import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -22,8 +18,18 @@ from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio, ov
 from earmark.audio.ogg_links import find_links, linked_frames
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import MAX_PEAK, ScaleMeter
+from earmark.audio.source import (
+    AudioBytes,
+    AudioSource,
+    NamedBytes,
+    as_source,
+    cause,
+    check_file,
+    check_size,
+    ffmpeg_name,
+)
 from earmark.core.card import Conditioning
-from earmark.core.errors import AudioError, ConfigError, NoAudioError, TruncatedAudioError
+from earmark.core.errors import AudioError, NoAudioError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
 
@@ -34,79 +40,6 @@ _MANY_CHANNELS = 8
 
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
-
-
-@dataclass(frozen=True, eq=False)
-class AudioBytes:
-    """An audio file in memory.
-
-    Attributes:
-        content: the whole file.
-        name: used in error messages and results, if there is one. FFmpeg tries the format of its ending first.
-    """
-
-    content: bytes = field(repr=False)
-    name: str | None = None
-
-    @property
-    def path(self) -> Path | None:
-        """The name as a path; None without a name."""
-        return None if self.name is None else Path(self.name)
-
-    @classmethod
-    def read(cls, path: str | Path) -> AudioBytes:
-        """Read a file. Raises AudioError where it is missing, empty, no file, or may not be read."""
-        path = Path(path)
-        try:
-            _check_file(path)
-            return cls(path.read_bytes(), str(path))
-        except (OSError, ValueError) as error:
-            raise AudioError(cause(error), path) from error
-
-
-AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | AudioBytes
-"""An audio file: its path, its content, or a file object opened in binary mode."""
-
-
-def as_source(source: AudioSource) -> Path | AudioBytes:
-    """A path, or a file in memory. A file object is read from its current position to its end.
-
-    Raises:
-        AudioError: a file object cannot be read.
-        ConfigError: not an audio source, e.g. a file object opened in text mode.
-    """
-    if isinstance(source, AudioBytes):
-        return source
-    if isinstance(source, bytes | bytearray | memoryview):
-        return AudioBytes(bytes(source))
-    if isinstance(source, str | os.PathLike):
-        return Path(source)
-    if not hasattr(source, "read"):
-        raise ConfigError(
-            f"{type(source).__name__} is not an audio source: must be a path, bytes or a binary file object "
-            "(samples: use tag_waveform)"
-        )
-    name = getattr(source, "name", None)
-    name = name if isinstance(name, str) else None  # a number for some, e.g. temporary files
-    try:
-        content = source.read()
-    except (OSError, ValueError) as error:  # ValueError: it is closed
-        raise AudioError(f"cannot be read ({getattr(error, 'strerror', None) or error})", name) from error
-    if not isinstance(content, bytes):
-        raise ConfigError(f"{name or type(source).__name__}: must be opened in binary mode, as by open(path, 'rb')")
-    return AudioBytes(content, name)
-
-
-class _NamedBytes(io.BytesIO):
-    """File object for PyAV. FFmpeg is given its name, and uses the ending."""
-
-    def __init__(self, source: AudioBytes) -> None:
-        super().__init__(source.content)
-        self.name = _ffmpeg_name(source.path)
-
-
-def _ffmpeg_name(path: Path | None) -> str:
-    return f"audio{'' if path is None else path.suffix}"
 
 
 class AudioStream:
@@ -164,10 +97,10 @@ class AudioStream:
     def open_container(self) -> av.container.InputContainer:
         """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors."""
         if isinstance(self.source, AudioBytes):
-            _check_size(len(self.source.content), self.path)
-            file: str | io.IOBase = _NamedBytes(self.source)
+            check_size(len(self.source.content), self.path)
+            file: str | io.IOBase = NamedBytes(self.source)
         else:
-            _check_file(self.source)
+            check_file(self.source)
             file = file_url(self.source)
         if reason := oversized_riff_entry(self.open_bytes):
             raise AudioError(reason, self.path)
@@ -176,7 +109,7 @@ class AudioStream:
         ):  # the system says whether it may be read: FFmpeg's errors may mean other things
             patches = header_patches(content)
         if patches:
-            file = PatchedFile(self.open_bytes(), patches, name=_ffmpeg_name(self.path))
+            file = PatchedFile(self.open_bytes(), patches, name=ffmpeg_name(self.path))
         return av.open(file, "r", metadata_errors="ignore", options=dict(demuxer_options()))
 
     def open_bytes(self) -> BinaryIO:
@@ -284,30 +217,3 @@ def _packed(frame: av.AudioFrame) -> av.AudioFrame:
     """The frame with its channels interleaved: PyAV reads beyond the planes of a frame with eight or more."""
     (packed,) = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate).resample(frame)
     return packed
-
-
-def _check_file(path: Path) -> None:
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise AudioError("is a folder, not an audio file", path)
-    if not stat.S_ISREG(status.st_mode):
-        raise AudioError("is not a regular file", path)
-    _check_size(status.st_size, path)
-
-
-def _check_size(n_bytes: int, path: Path | None) -> None:
-    if n_bytes == 0:
-        raise AudioError("the file is empty (0 bytes)", path)
-
-
-def cause(error: Exception) -> str:
-    """A message for an error of FFmpeg or the system, without the path."""
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError) and not isinstance(error, av.FFmpegError):
-        return "no permission to read it"
-    # FFmpeg also returns -1, the system's number for "not permitted", where it finds no format of any stream.
-    if isinstance(error, av.InvalidDataError | av.ArgumentError | av.PermissionError | ValueError):
-        return "not audio, or in no format that can be decoded, or cut off before its index"
-    text = getattr(error, "strerror", None) or str(error)
-    return f"cannot be read ({text})"

@@ -16,11 +16,12 @@ import numpy as np
 import soxr
 
 from earmark.audio.chunks import TOLERANCE_SECONDS
-from earmark.audio.decoder import SILENCE_PEAK, AudioSource, AudioStream, Samples
+from earmark.audio.decoder import SILENCE_PEAK, AudioStream, Samples
 from earmark.audio.frames import best_stream
 from earmark.audio.integrity import PacketLog, declares_length, may_be_cut_off, missing_audio
 from earmark.audio.ogg_links import find_links
 from earmark.audio.protection import is_protected
+from earmark.audio.source import AudioSource
 from earmark.core.audio_formats import find_format
 from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError

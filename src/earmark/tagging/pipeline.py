@@ -20,8 +20,8 @@ import numpy.typing as npt
 from earmark import audio
 from earmark.audio import AudioBytes, AudioSource
 from earmark.audio.conditioning import SilenceMeter
-from earmark.audio.decoder import as_source
 from earmark.audio.seeking import CannotSeekError
+from earmark.audio.source import as_source
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from rich.cells import cell_len
 from rich.markup import escape
 
 from earmark.audio.file_discovery import AudioFile, LeftOut, find_audio
@@ -21,20 +17,16 @@ from earmark.cli.console import silence_stdout, stderr_console, stdout_console
 from earmark.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED
 from earmark.cli.progress import audio_bar
 from earmark.cli.stdin import STDIN, stdin_paths
+from earmark.cli.tag.printers import PRINTERS
 from earmark.cli.tag.write import WriteOptions, WriteRun
 from earmark.cli.text import clock, printable
 from earmark.core.audio_formats import has_video_suffix
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
-from earmark.core.json_records import failed_record, json_text
-from earmark.core.vocabulary import CATEGORIES
-from earmark.tagging.tagger import Tagger, TagScore, TagScores, Threshold, load_tagger
+from earmark.tagging.tagger import Tagger, TagScores, Threshold, load_tagger
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-_PATH_COLUMNS = 44
-NEAREST = 3
-"""So many tags are named, as the highest, where none holds."""
 _NAME_BYTES = 200  # of a taggram's name; file systems allow 255 with the endings
 
 
@@ -98,7 +90,7 @@ class TagRun:
                 + (f"; {escape(printable(passed_over))}" if passed_over and not self.quiet else "")
             )
             return 1
-        printer = _PRINTERS[self.output_format](self, found)
+        printer = PRINTERS[self.output_format](self, found)
         try:
             with self._progress(found) as advance, self.writing or nullcontext():
                 for item, result in self._results(found, advance):
@@ -212,100 +204,6 @@ class _Advance:
         self.n_done += 1
         if self.progress:
             self.progress.update(self.task, advance=self.bytes[id(item)], files=f"{self.n_done}/{self.n_files} files")
-
-
-class _Table:
-    """One line per file, for people."""
-
-    def __init__(self, run: TagRun, found: list[AudioFile]) -> None:
-        self.run = run
-        self.out = run.rows
-        longest = max(cell_len(printable(item.path)) for item in found)
-        self.columns = min(longest, _PATH_COLUMNS) if self.out.is_terminal else longest
-
-    def tagged(self, scores: TagScores) -> None:
-        run = self.run
-        tags = scores.top_per_category(run.threshold) if run.top is None else scores.top(run.top, run.threshold)
-        groups = [[tag for tag in tags if tag.category == category] for category in CATEGORIES]
-        nearest = " ".join(f"{tag.tag} {tag.score:.2f} " for tag in scores.top(NEAREST)).rstrip()
-        none = (
-            "[dim]silent: no tags[/dim]"
-            if scores.silent
-            else f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"
-        )
-        self._line(scores.path or Path(), clock(scores.duration_seconds), [group for group in groups if group], none)
-
-    def failed(self, path: Path, reason: str) -> None:
-        """Reported on stderr already, where the person sees it in order."""
-
-    def _line(self, path: Path, length: str, groups: list[list[TagScore]], none: str) -> None:
-        name = printable(path)
-        while cell_len(name) > self.columns:
-            name = "..." + name[4:]
-        padding = " " * (self.columns - cell_len(name))
-        begin = self.columns + 11  # with the length and the spaces
-        room = max(self.out.width - begin, 40) if self.out.is_terminal else None
-        text = f"\n{' ' * begin}".join(_lines(groups, room)) or none
-        self.out.print(f"{escape(name)}{padding}  {length:>7}  {text}")
-
-
-def _lines(groups: list[list[TagScore]], room: int | None) -> list[str]:
-    """Tags with their scores, a bar between categories, in lines of limited width."""
-    lines, used = [""], 0
-    for k, group in enumerate(groups):
-        for j, tag in enumerate(group):
-            between = "" if not used else ("  " if j else " [dim]|[/dim] ")
-            score = f" {tag.score:.2f}"
-            wide = cell_len(tag.tag) + len(score)
-            if room is not None and used and used + 3 + wide > room:
-                lines.append("")
-                between, used = "", 0
-            lines[-1] += f"{between}[bold]{escape(tag.tag)}[/bold]{score}"
-            used += wide + (3 if between and not j and k else 2 if between else 0)
-    return [line for line in lines if line]
-
-
-class _JsonLines:
-    """One JSON object per line."""
-
-    def __init__(self, run: TagRun, _found: list[AudioFile]) -> None:
-        self.run = run
-
-    def tagged(self, scores: TagScores) -> None:
-        self._line(scores.to_record(self.run.top or 0, self.run.threshold))
-
-    def failed(self, path: Path, reason: str) -> None:
-        self._line(failed_record(str(path), reason, self.run.tagger.card.name))
-
-    def _line(self, record: dict[str, Any]) -> None:
-        sys.stdout.write(json_text(record) + "\n")
-        sys.stdout.flush()
-
-
-class _Csv:
-    """A row a file, a column a tag; a score that is left out by --top or --threshold is an empty cell."""
-
-    def __init__(self, run: TagRun, _found: list[AudioFile]) -> None:
-        self.run = run
-        self.names = run.tagger.card.vocabulary.names
-        self._row(["path", "status", "error", "duration_seconds", "model", *self.names])
-
-    def tagged(self, scores: TagScores) -> None:
-        kept = {t.tag: f"{t.score:.4f}" for t in scores.top(self.run.top or 0, self.run.threshold)}
-        head = [str(scores.path), "ok", "", f"{scores.duration_seconds:.3f}", scores.model]
-        self._row(head + [kept.get(name, "") for name in self.names])
-
-    def failed(self, path: Path, reason: str) -> None:
-        self._row([str(path), "error", reason, "", self.run.tagger.card.name, *[""] * len(self.names)])
-
-    def _row(self, cells: list[str]) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(cells)
-        sys.stdout.write(line.getvalue())
-        sys.stdout.flush()
-
-
-_PRINTERS: dict[str, type[_Table] | type[_JsonLines] | type[_Csv]] = {"table": _Table, "jsonl": _JsonLines, "csv": _Csv}
 
 
 def _size(path: Path) -> int:

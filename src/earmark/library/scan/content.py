@@ -20,8 +20,9 @@ from mutagen.id3 import ID3, TCON
 from mutagen.mp3 import MP3
 from mutagen.mp4 import MP4Tags
 
-from earmark.audio.decoder import AudioStream, cause
+from earmark.audio.decoder import AudioStream
 from earmark.audio.frames import best_stream
+from earmark.audio.source import cause
 from earmark.core.errors import AudioError
 
 LABELS = {

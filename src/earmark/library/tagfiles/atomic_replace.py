@@ -12,7 +12,7 @@ import stat
 import sys
 from pathlib import Path
 
-from earmark.audio.decoder import cause
+from earmark.audio.source import cause
 from earmark.core.errors import FileTagsError
 from earmark.library.tagfiles.formats.base import TagsError
 from earmark.library.tagfiles.undo_log import TEMPORARY_PREFIX

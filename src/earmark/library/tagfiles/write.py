@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from earmark.audio.decoder import cause
+from earmark.audio.source import cause
 from earmark.core.errors import AudioError, FileTagsError
 from earmark.library.scan.content import Content, read_content
 from earmark.library.tagfiles.atomic_replace import (

@@ -11,8 +11,9 @@ from typing import BinaryIO
 import av
 import mutagen
 
-from earmark.audio.decoder import AudioStream, cause
+from earmark.audio.decoder import AudioStream
 from earmark.audio.frames import best_stream
+from earmark.audio.source import cause
 from earmark.core.errors import AudioError
 from earmark.library.tagfiles.formats.base import FileTags, FormatInfo, TagsError, find_tag_format
 
