@@ -131,9 +131,9 @@ def test_two_plugins_of_one_name_are_two(tmp_path: Path) -> None:
         ("import sys\nsys.exit(3)\n", ":2: ", "SystemExit: 3"),
         ("import json\n\njson.loads('{')\n", ":3: ", "JSONDecodeError"),
         (
-            "from earmark.core.registry import Registry\nr = Registry('shape')\nr.add(print)\nr.add(print)\n",
+            "from earmark.core.registry import Registry\nr = Registry('shape')\nr.add(len)\nr.add(len)\n",
             ":4: ",
-            "shape 'print' of builtins: builtins has already registered that name",
+            "shape 'len' of builtins: builtins has already registered that name",
         ),
     ],
 )

@@ -32,7 +32,7 @@ def home(tmp_path: Path) -> Path:
     shutil.copy(CLIPS / "03-rock.mp3", tmp_path / "a.mp3")
     shutil.copy(CLIPS / "01-piano.flac", tmp_path / "b.flac")
     shutil.copy(CLIPS / "06-folk.mp3", tmp_path / "album")
-    (tmp_path / "party.m3u8").write_text("#EXTM3U\nMusic/03-rock.mp3\n")
+    (tmp_path / "mix.m3u8").write_text("#EXTM3U\nMusic/03-rock.mp3\n")
     (tmp_path / "songs.txt").write_text("song.mp3\nb.flac\n")
     shutil.copytree(CLIPS, tmp_path / "examples" / "clips")
     return tmp_path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import pickle
 import pickletools
 import sys
@@ -115,6 +116,7 @@ class RestrictedUnpickle(Target):
     def prepare(self, folder: Path) -> None:
         super().prepare(folder)
         self.events: list[str] | None = None
+        codecs.lookup("raw_unicode_escape")  # of the opcode UNICODE: imported when it is first used
         sys.addaudithook(self._hear)
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:

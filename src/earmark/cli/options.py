@@ -134,7 +134,7 @@ def format_option(help_text: str) -> Any:
 Jobs = Annotated[int | None, jobs_option("Files read side by side.")]
 DecodingJobs = Annotated[int | None, jobs_option("Files decoded side by side.")]
 Quiet = Annotated[bool, quiet_option("No progress on stderr.")]
-QuietSummary = Annotated[bool, quiet_option("No progress and no summary; errors are still reported.")]
+QuietSummary = Annotated[bool, quiet_option("No progress, notes and summary; errors are still reported.")]
 Format = Annotated[TextFormat, format_option("text for people, json for programs.")]
 Resamples = Annotated[int, resamples_option()]
 Seed = Annotated[int, seed_option("Of these draws.")]

@@ -79,7 +79,7 @@ class Tagger:
         >>> import earmark, numpy as np
         >>> tagger = earmark.load_tagger()
         >>> scores = tagger.tag_waveform(np.zeros(5 * 44_100), 44_100)  # or tagger.tag("song.mp3")
-        >>> scores.top(3), scores.taggram.shape == (1, len(scores.tags)), scores.silent_seconds
+        >>> scores.top(3), scores.silent, scores.silent_seconds
         ([], True, 5.0)
         >>> scores.warnings[0][:6]
         'silent'

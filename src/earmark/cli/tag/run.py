@@ -155,6 +155,8 @@ class TagRun:
             self.drawn.add(out)
 
     def _tell(self, word: str, text: str, path: Path) -> None:
+        if word == "note" and self.quiet:
+            return
         style = "red" if word == "error" else "yellow"
         self.messages.print(f"[{style}]{word}[/{style}] {escape(printable(path))}: {escape(text)}")
 
