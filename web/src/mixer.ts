@@ -14,6 +14,7 @@ const FFT_SECONDS = 0.08;
 const MOST_SEGMENTS = 32;
 const FIRST_BIN = 2;
 const FADE_SAMPLES = 1024;
+const AS_LOUD = 0.99;
 const RELEASE = 0.6;
 const SILENT_CHANNEL_DB = 60;
 
@@ -135,7 +136,9 @@ export class Mixer {
     if (!leftOut && mixed >= SURELY_IN_PHASE * inPhase) {
       this.alone = null;
     } else if (leftOut || lostShare(samples, shares, sampleRateHz) > (this.alone === null ? limit : limit * RELEASE)) {
-      if (this.alone === null || highest > 2 * energies[this.alone]!) this.alone = energies.indexOf(highest);
+      if (this.alone === null || highest > 2 * energies[this.alone]!) {
+        this.alone = energies.findIndex((energy) => energy > AS_LOUD * highest); // the first of those that are as loud
+      }
     } else {
       this.alone = null;
     }

@@ -27,6 +27,8 @@ _SURELY_IN_PHASE = 0.6  # share of the amplitude sum that is left of uncorrelate
 _FFT_SECONDS = 0.08
 _MOST_SEGMENTS = 32
 _FADE_SAMPLES = 1024
+_STEP = 8
+_AS_LOUD = 0.99
 _RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to and fro
 _SILENT_CHANNEL_DB = 60.0
 _BLOCK_SECONDS = 0.1
@@ -52,6 +54,7 @@ class Mixer:
         self.conditioning = conditioning
         self.cancelled_seconds = 0.0
         self._energies: npt.NDArray[np.float64] = np.zeros(0)
+        self._shares: Floats = np.zeros(0, np.float32)
         self._last: Floats | None = None
         self._alone: int | None = None
 
@@ -77,13 +80,16 @@ class Mixer:
 
     def _mix(self, samples: Floats, scale: float, sample_rate_hz: int, channels: Sequence[str]) -> Floats:
         n_channels = len(samples)
-        shares = downmix_shares(n_channels, channels)
-        means = samples.mean(axis=1, dtype=np.float64)  # an offset is no sound
-        gram = (samples @ samples.T).astype(np.float64) - samples.shape[1] * np.outer(means, means)
-        energies = np.diagonal(gram).clip(0) * float(scale) ** 2
         if len(self._energies) != n_channels:
             self._energies, self._last, self._alone = np.zeros(n_channels), None, None
-        self._energies += energies
+            self._shares = downmix_shares(n_channels, channels)
+        shares = self._shares
+        # Every eighth sample is enough to compare channels, and a quarter of the time.
+        step = _STEP if samples.shape[1] > _FADE_SAMPLES * _STEP else 1
+        few = np.ascontiguousarray(samples[:, ::step])
+        few = few - few.mean(axis=1, keepdims=True)  # an offset is no sound
+        gram = (few @ few.T).astype(np.float64)
+        self._energies += np.diagonal(gram) * (step * float(scale) ** 2)
         self._choose(samples, shares, gram, sample_rate_hz)
         if self._alone is not None:
             self.cancelled_seconds += samples.shape[1] / sample_rate_hz
@@ -116,7 +122,7 @@ class Mixer:
     def _choose(self, samples: Floats, shares: Floats, gram: npt.NDArray[np.float64], sample_rate_hz: int) -> None:
         """Sets ``_alone``: the channel to be used alone, or None for the mix."""
         assert self.conditioning is not None
-        energies = np.diagonal(gram).clip(0)
+        energies = np.diagonal(gram)
         mixed, in_phase = shares @ gram @ shares, float(shares @ np.sqrt(energies)) ** 2
         limit = self.conditioning.cancelled_share
         if not energies.any():
@@ -125,7 +131,7 @@ class Mixer:
         if not left_out and mixed >= _SURELY_IN_PHASE * in_phase:
             self._alone = None
         elif left_out or lost_share(samples, shares, sample_rate_hz) > limit * (1 if self._alone is None else _RELEASE):
-            loudest = int(np.argmax(energies))
+            loudest = int(np.argmax(energies > _AS_LOUD * energies.max()))  # the first of those that are as loud
             if self._alone is None or energies[loudest] > 2 * energies[self._alone]:
                 self._alone = loudest
         else:
