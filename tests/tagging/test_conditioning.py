@@ -17,7 +17,10 @@ def tagger() -> Tagger:
     return load_tagger()
 
 
-@pytest.fixture(scope="module", params=["03-rock.mp3", "01-piano.flac", "06-folk.mp3"])
+@pytest.fixture(
+    scope="module",
+    params=["03-rock.mp3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("01-piano.flac", "06-folk.mp3"))],
+)
 def song(request: pytest.FixtureRequest) -> np.ndarray:
     return audio.load(CLIPS / request.param, RATE_HZ)
 
