@@ -20,7 +20,7 @@ $(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -name '*.py'
 test: $(FULL)/installed
 	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile
 
-## make test-fast: without slow tests, Ray and browsers; under two minutes once it is installed
+## make test-fast: without slow tests, Ray and browsers; some two minutes once it is installed
 test-fast: $(FULL)/installed
 	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not ray and not browser"
 
