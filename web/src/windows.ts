@@ -53,7 +53,7 @@ export class WindowCutter {
     } else if (this.nGiven === 0 && this.spec.conditioning) {
       const sound = trimSilence(this.kept, this.spec.conditioning);
       for (let k = 0; k < SHORT_WINDOWS; k++) {
-        const from = Math.ceil((k * sound.length) / SHORT_WINDOWS);
+        const from = Math.floor((k * sound.length) / SHORT_WINDOWS);
         given.push(Float32Array.from({ length: size }, (_, i) => sound[(from + i) % sound.length]!));
       }
     } else {

@@ -99,11 +99,11 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
 def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
     """Cut a stream of mono blocks at the spec's rate into windows, each ``(window_samples,)``.
 
-    Every sample is in at least one window. Samples left over at the end get a window as ``spec.last_window`` says; a
-    stream shorter than a window is repeated, without silence at its ends, to fill :data:`SHORT_WINDOWS` of them, which
-    begin at evenly spread places, or padded with zeros where the spec has no conditioning; an empty stream gives no window. Window k starts at sample
-    ``window_starts(n_samples, spec)[k]``. With ``spec.lead_samples`` the first one starts before the stream, in its
-    mirror image.
+    Every sample is in at least one window. Samples left over at the end get a window as ``spec.last_window`` says. A
+    stream shorter than a window is padded with zeros; with conditioning, it is repeated, without silence at its ends, to
+    fill :data:`SHORT_WINDOWS` of them, which begin at evenly spread places. An empty stream gives no window. Window k
+    starts at sample ``window_starts(n_samples, spec)[k]`` (counted without trimmed silence in short streams). With
+    ``spec.lead_samples`` the first one starts before the stream, in its mirror image.
 
     Args:
         blocks: ``(n,)`` float32 each, of any lengths.
@@ -138,7 +138,7 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
     elif not n_given and spec.conditioning is not None:
         sound = trim_silence(kept, spec.conditioning)
         for k in range(SHORT_WINDOWS):
-            yield np.resize(np.roll(sound, -k * len(sound) // SHORT_WINDOWS), size)
+            yield np.resize(np.roll(sound, -(k * len(sound) // SHORT_WINDOWS)), size)
     else:
         yield np.pad(kept[behind:], (0, size - (len(kept) - behind)))
 

@@ -104,9 +104,8 @@ class AudioStream:
             file = file_url(self.source)
         if reason := oversized_riff_entry(self.open_bytes):
             raise AudioError(reason, self.path)
-        with (
-            self.open_bytes() as content
-        ):  # the system says whether it may be read: FFmpeg's errors may mean other things
+        # The system says whether it may be read: FFmpeg's errors may mean other things.
+        with self.open_bytes() as content:
             patches = header_patches(content)
         if patches:
             file = PatchedFile(self.open_bytes(), patches, name=ffmpeg_name(self.path))
