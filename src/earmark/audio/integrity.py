@@ -15,7 +15,7 @@ import av
 from earmark.audio.chunks import TOLERANCE_SECONDS, Opener, shortfall
 from earmark.core.audio_formats import LengthSource, find_format
 
-_DAMAGED_PACKETS = 2
+_DAMAGED_PARTS = 2
 _DAMAGED_SHARE = 0.01
 
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
@@ -72,7 +72,7 @@ class PacketLog:
     @property
     def too_damaged(self) -> bool:
         """Are more packets damaged than can be passed over with a note?"""
-        return self.n_damaged > max(_DAMAGED_PACKETS, _DAMAGED_SHARE * self.n_packets)
+        return is_too_damaged(self.n_damaged, self.n_packets)
 
     def last_packet(self) -> tuple[int, bytes] | None:
         """Position in the file (bytes) and content of the last packet, where known."""
@@ -114,6 +114,11 @@ class PacketLog:
         self.add(first, ok=True)
         self.add(last[0], ok=True, offset=start)
         return True
+
+
+def is_too_damaged(n_damaged: int, n_parts: int) -> bool:
+    """Are more packets, or pages, damaged than can be passed over with a note?"""
+    return n_damaged > max(_DAMAGED_PARTS, _DAMAGED_SHARE * n_parts)
 
 
 def missing_audio(
@@ -158,17 +163,6 @@ def declares_length(opener: Opener, container: str, log: PacketLog) -> bool:
 def _length_source(container: str) -> LengthSource | None:
     found = find_format(container)
     return None if found is None else found.length
-
-
-def may_be_cut_off(opener: Opener, container: str) -> bool:
-    """Does an Ogg file lack the mark of its end? Cut files do, and so do recordings of radio streams."""
-    if _length_source(container) != "ogg":
-        return False
-    with opener() as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 66_000))  # a page has 65,307 bytes at most
-        tail = file.read()
-    page = tail.rfind(b"OggS\0")
-    return page < 0 or not tail[page + 5] & 4
 
 
 def has_length_header(opener: Opener, log: PacketLog) -> bool:
@@ -231,10 +225,16 @@ def _mp3_ends_inside_a_frame(opener: Opener, log: PacketLog) -> bool:
     return rest[:2] == content[:2] and wanted is not None and len(rest) < wanted
 
 
-def oversized_riff_entry(opener: Opener) -> str | None:
-    """Why a RIFF file must not be opened: FFmpeg allocates what an entry of an INFO list claims, up to 2 GB."""
+def riff_problem(opener: Opener) -> str | None:
+    """Why a RIFF file must not be opened.
+
+    FFmpeg reads big-endian samples as little-endian ones, and allocates what an entry of an INFO list claims, up to 2 GB.
+    """
     with opener() as file:
-        if file.read(4) not in (b"RIFF", b"RF64", b"BW64"):
+        magic = file.read(4)
+        if magic == b"RIFX":
+            return "a big-endian WAV (RIFX), which is not read; convert it, e.g. with: sox FILE -L NEW.wav"
+        if magic not in (b"RIFF", b"RF64", b"BW64"):
             return None
         n_bytes = file.seek(0, os.SEEK_END)
         at, list_end = 12, 0
