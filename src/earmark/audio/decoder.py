@@ -28,6 +28,7 @@ from earmark.audio.source import (
     check_size,
     ffmpeg_name,
 )
+from earmark.core.audio_formats import find_format
 from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, NoAudioError, TruncatedAudioError
 
@@ -213,9 +214,11 @@ class AudioStream:
             raise AudioError(log.notes[-1] if log.notes else "holds no audio samples", self.path)
         self._add_warnings()
         declared = None
-        if source.duration and source.time_base:
+        is_alone = len(container.streams) == 1
+        form = find_format(container.format.name)
+        if source.duration and source.time_base and (is_alone or form is None or not form.one_length):
             declared = float(source.duration * source.time_base)
-        elif container.duration and len(container.streams) == 1:
+        elif container.duration and is_alone:
             declared = container.duration / av.time_base
         reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
         if reason:

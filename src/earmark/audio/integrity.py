@@ -144,7 +144,7 @@ def missing_audio(
     skipped_seconds = 0 if log.too_damaged else log.damaged_seconds
     if exact and declared_seconds and decoded_seconds + skipped_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
-    if source == "size":
+    if source in ("size", "header"):
         return shortfall(opener, decoded_seconds)
     if source == "adts" and log.last_is_damaged:
         return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
