@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -15,7 +16,7 @@ from earmark.audio.chunks import PatchedFile, header_patches
 from earmark.audio.conditioning import Mixer
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
 from earmark.audio.integrity import PacketLog, is_too_damaged, missing_audio, riff_problem
-from earmark.audio.ogg_links import count_pages, find_links, has_damaged_header, linked_frames, may_be_cut_off
+from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import MAX_PEAK, ScaleMeter
 from earmark.audio.source import (
@@ -187,15 +188,11 @@ class AudioStream:
             raise AudioError(error.reason, self.path) from None
 
     def _why_not_opened(self, error: Exception) -> str:
-        reason = cause(error)
-        try:
-            with self.open_bytes() as content:
-                is_ogg = content.read(4) == b"OggS"
-            if is_ogg and has_damaged_header(self.open_bytes):
-                return "damaged: the header of its Ogg stream cannot be read (wrong checksum)"
-        except OSError:  # which is what the error is about
-            pass
-        return reason
+        if isinstance(error, av.FFmpegError):
+            with contextlib.suppress(OSError), self.open_bytes() as content:
+                if content.read(4) == b"OggS":
+                    return "damaged or cut off: the header of its Ogg stream cannot be read"
+        return cause(error)
 
     def _add_warnings(self) -> None:
         """At the end of what can be read. Raises AudioError as :meth:`check_scale`."""

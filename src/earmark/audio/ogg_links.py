@@ -55,7 +55,8 @@ def find_links(opener: Opener) -> list[Link]:
     group_end = -1  # where the next page would begin, after the first pages of a link's streams
     with opener() as file:
         for at, page in _pages(file):
-            if not page[5] & 2:  # not the first page of a stream
+            is_first = page[5] & 2 and (has_right_checksum(page) or not any(page[6:14]))  # else by damage
+            if not is_first:
                 continue
             if at != group_end:
                 links.append(Link(at, at))
@@ -146,17 +147,6 @@ def may_be_cut_off(opener: Opener) -> bool:
             return not page[5] & 4
         at = tail.rfind(b"OggS\0", 0, at)
     return True
-
-
-def has_damaged_header(opener: Opener) -> bool:
-    """Is one of the pages before the sound damaged?"""
-    with opener() as file:
-        for _, page in _pages(file):
-            if not has_right_checksum(page):
-                return True
-            if any(page[6:14]):  # it ends at a later sample than the first
-                break
-    return False
 
 
 def has_right_checksum(page: bytes) -> bool:
