@@ -15,6 +15,7 @@ from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
 from tests.helpers import sounds
+from tests.helpers.ogg import ogg_checksum
 
 
 def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
@@ -123,16 +124,6 @@ def test_eight_and_more_channels_in_planes(tmp_path: Path, name: str, codec: str
     assert np.abs(samples).max() == pytest.approx(np.abs(music).max(), rel=0.2)
     if codec == "wavpack":
         np.testing.assert_allclose(samples, music, atol=1 / 128)  # the encoder takes 8 bits
-
-
-def ogg_checksum(page: bytes) -> int:
-    """RFC 3533: polynomial 04C11DB7, most significant bit first."""
-    value = 0
-    for byte in page:
-        value ^= byte << 24
-        for _ in range(8):
-            value = (value << 1) ^ (0x104C11DB7 if value & 0x80000000 else 0)
-    return value
 
 
 def test_seeking_is_refused_where_positions_in_an_ogg_contradict_its_length(tmp_path: Path) -> None:

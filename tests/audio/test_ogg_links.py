@@ -15,8 +15,8 @@ from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
-from tests.audio.test_damaged_files import ogg_checksum
 from tests.helpers import sounds
+from tests.helpers.ogg import ogg_checksum
 
 RATE_HZ = 16_000
 NOTE = "chained: 2 streams of different formats, one after the other"

@@ -461,3 +461,48 @@ def test_fragments_whose_offsets_would_be_wrong_are_left_alone(tmp_path: Path) -
     with pytest.raises(FileTagsError, match="its audio would not be found as it was: left as it is"):
         write(path)
     assert path.read_bytes() == content
+
+
+def safe(n: int) -> bytes:
+    return bytes(n >> shift & 127 for shift in (21, 14, 7, 0))
+
+
+def found(name: str, song: bytes) -> bytes:
+    """A song with tags around it as some programs leave them."""
+    if song[:3] == b"ID3":
+        song = song[10 + song[8] * 128 + song[9] :]
+    title = tagged.id3_frame(b"TIT2", b"\x03Loose", 4)
+    front = tagged.id3_tag(4, title + bytes(64))
+    old = b"TAG" + b"Loose".ljust(124, b"\0") + b"\xff"
+    lyrics = b"LYRICSBEGIN" + b"IND0000200" + b"LYR00009[00:01]la"
+    lyrics += b"%06d" % len(lyrics) + b"LYRICS200"
+    return {
+        "in front": front + song,
+        "in front and behind": front + song + old,
+        "two": front + tagged.id3_tag(4, title + bytes(300)) + song,
+        "at the end": song + b"ID3\4\0\x10" + safe(len(title)) + title + b"3DI\4\0\x10" + safe(len(title)),
+        "lyrics": song + lyrics + old,
+        "zeros": front + bytes(100_000) + song,
+        "junk": song[: len(song) // 2] + bytes((31 * i + 7) % 253 for i in range(383)) + song[len(song) // 2 :],
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    [
+        *((".flac", name) for name in ("in front", "in front and behind")),
+        *((".mp3", name) for name in ("in front and behind", "two", "at the end", "lyrics", "zeros", "junk")),
+    ],
+)
+def test_tags_as_they_are_found_and_undone(songs: dict[str, Path], tmp_path: Path, suffix: str, name: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    content = found(name, songs[suffix].read_bytes())
+    path.write_bytes(content)
+    samples = load(path, 16_000)
+    log = write(path)
+    assert read_state(path).values == VALUES
+    np.testing.assert_array_equal(load(path, 16_000), samples)
+    take_back(log)
+    assert set(read_state(path).values.values()) == {()}
+    np.testing.assert_array_equal(load(path, 16_000), samples)
+    assert path.read_bytes() == content

@@ -205,6 +205,7 @@ class AudioStream:
     def _check_complete(self, container: av.container.InputContainer, source: av.AudioStream) -> None:
         """At the end of the file: is it complete?"""
         log = self._log
+        log.leave_out_tag()
         if self.duration_seconds == 0:
             if log.n_damaged:
                 raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)

@@ -23,6 +23,8 @@ _READ_BYTES = 1_048_576
 _LONGEST_TEXT_BYTES = 16_777_216
 _MOST_CHUNKS = 10_000
 
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+
 _MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MPEG_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
@@ -73,6 +75,12 @@ class PacketLog:
     def too_damaged(self) -> bool:
         """Are more packets damaged than can be passed over with a note?"""
         return is_too_damaged(self.n_damaged, self.n_packets)
+
+    def leave_out_tag(self) -> None:
+        """What is read behind the last frame of an MP3 or AAC file may be a tag, which is no damage."""
+        last = self.last_packet()
+        if self.n_damaged and last is not None and last[1].startswith(_TAGS):
+            self.n_damaged, self.last_is_damaged = self.n_damaged - 1, False
 
     def last_packet(self) -> tuple[int, bytes] | None:
         """Position in the file (bytes) and content of the last packet, where known."""
