@@ -157,9 +157,7 @@ def test_a_flac_that_was_cut_without_its_header_is_shorter_than_it_declares(
     for one in (path, audio.AudioBytes.read(path)):
         read = audio.stream(one, 16_000)
         blocks = []
-        with pytest.raises(
-            TruncatedAudioError, match=r"truncated or damaged: \d+\.\d s decode of the 20.0 s"
-        ):
+        with pytest.raises(TruncatedAudioError, match=r"truncated or damaged: \d+\.\d s decode of the 20.0 s"):
             blocks.extend(read)
         assert sum(map(len, blocks)) / 16_000 == pytest.approx(seconds, abs=0.3)
         with pytest.raises(CannotSeekError):

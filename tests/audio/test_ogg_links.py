@@ -247,7 +247,9 @@ def test_a_damaged_header_is_named(long_links: dict[str, bytes], codec: str, tmp
         damaged[at] ^= 0xFF
         path.write_bytes(damaged)
         for source in (path, bytes(damaged)):
-            with pytest.raises(AudioError, match="damaged or cut off: the header of its Ogg stream cannot be read") as caught:
+            with pytest.raises(
+                AudioError, match="damaged or cut off: the header of its Ogg stream cannot be read"
+            ) as caught:
                 audio.load(source, RATE_HZ)
             assert not isinstance(caught.value, TruncatedAudioError)
 

@@ -394,7 +394,13 @@ def mp4(path: Path, *, movflags: str = "", chapters: bool = False, video: str | 
         if chapters:
             container.set_chapters(
                 [
-                    {"id": k, "start": 1_000 * k, "end": 1_000 * (k + 1), "time_base": Fraction(1, 1_000), "metadata": {}}
+                    {
+                        "id": k,
+                        "start": 1_000 * k,
+                        "end": 1_000 * (k + 1),
+                        "time_base": Fraction(1, 1_000),
+                        "metadata": {},
+                    }
                     for k in range(3)
                 ]
             )

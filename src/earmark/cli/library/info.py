@@ -71,7 +71,9 @@ def info(
         return
     print(f"index    {printable(opened.path)} ({size / 1e6:.1f} MB, version {SCHEMA_VERSION})")
     without_sound = f", {len(silent)} videos without sound" if silent else ""
-    print(f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing{without_sound}")
+    print(
+        f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing{without_sound}"
+    )
     print(f"music    {seconds / 3600:.1f} hours")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
