@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.audio.chunks import PatchedFile, is_unknown, shortfall
+from earmark.audio.chunks import PatchedFile, header_patches, is_unknown, shortfall
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
@@ -282,3 +282,40 @@ def test_sizes_beyond_four_gigabytes(tmp_path: Path, kind: str) -> None:
     for present, is_cut in ((declared, False), (declared - 10**6, True), (2 * GIB, True), (4 * GIB - 1, True)):
         path = sparse(tmp_path / "a.wav", head, len(head) + present)
         assert (shortfall(lambda path=path: path.open("rb"), present / (2 * RATE_HZ)) is not None) == is_cut
+
+
+@pytest.mark.parametrize(
+    ("declared", "present"),
+    [
+        (0x7FFFF000, 3 * GIB),
+        (2**31 - 1, 3 * GIB),
+        (2**31, 5 * GIB),
+        (2**32 - 52, 5 * GIB),
+        (2**32 - 1, 5 * GIB),
+        (0, 5 * GIB),
+        (GIB, 5 * GIB),  # as many as fit into 32 bits
+        (GIB, 9 * GIB),
+        (3 * GIB, 3 * GIB),
+        (2**31 - 20, 2**31 - 20),
+    ],
+)
+def test_sound_behind_the_size_that_the_header_can_hold(tmp_path: Path, declared: int, present: int) -> None:
+    """FFmpeg would look for chunks in it, in silence for minutes."""
+    head = bytearray(wav(declared, min(declared + 36, 2**32 - 1))[:44])
+    head[22:36] = struct.pack("<HIIHH", 8, 48_000, 48_000 * 32, 32, 32)
+    path = sparse(tmp_path / "a.wav", bytes(head), 44 + present)
+    with audio.AudioStream(path, RATE_HZ).open_container() as container:
+        (source,) = container.streams.audio
+        assert float(source.duration * source.time_base) == pytest.approx(present / (32 * 48_000), abs=0.001)
+        container.seek(present // 32 - 48_000, stream=source)
+        assert max(packet.pos + packet.size for packet in container.demux(source) if packet.size) >= present
+
+
+def test_a_chunk_behind_the_sound_is_no_sound(tmp_path: Path) -> None:
+    """Of a file that has by chance a size that otherwise means that it is unknown."""
+    declared = 2**31 - 20
+    path = sparse(tmp_path / "a.wav", wav(declared)[:44], 44 + declared)
+    with path.open("ab") as file:
+        file.write(b"LIST" + struct.pack("<I", 1_000) + bytes(1_000))
+    with path.open("rb") as opened:
+        assert header_patches(opened) == []

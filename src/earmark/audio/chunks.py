@@ -112,6 +112,8 @@ def header_patches(file: BinaryIO) -> list[tuple[int, bytes]]:
     """Bytes to change in a header so that FFmpeg reads the file right, as positions and bytes; mostly none.
 
     - Unknown sizes in RF64, Wave64, AIFF and AU, at which FFmpeg finds no sound: set to what the file has.
+    - Sizes in WAV that are unknown, or too small by a multiple of 4 GiB, where the sound goes on behind them: set to nothing,
+      which means "to the end". FFmpeg would look for chunks in the sound.
     - Integers in wider containers (``wValidBitsPerSample``, e.g. 24 bits in 32): they fill the container from its top, so
       they are read as integers of the container's width. FFmpeg would take the valid bits for the width.
     """
@@ -119,6 +121,12 @@ def header_patches(file: BinaryIO) -> list[tuple[int, bytes]]:
     if header is None:
         return []
     patches = []
+    if header.kind == b"RIFF":
+        beyond = file.seek(0, os.SEEK_END) - header.start - header.sound.value
+        is_wrapped = beyond >= 2**32 and beyond % 2**32 <= _STREAMED_MARGIN_BYTES
+        is_longer = beyond > _STREAMED_MARGIN_BYTES  # than by chunks behind the sound
+        if header.sound.value and is_longer and (header.sound_bytes is None or is_wrapped):
+            patches.append((header.sound.at, bytes(4)))
     if header.kind in (b"RF64", b"BW64", b"riff", b"FORM") or (header.kind == b".snd" and header.sound.value == 0):
         n_bytes = file.seek(0, os.SEEK_END)
         if header.sound_bytes is None:
