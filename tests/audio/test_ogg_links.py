@@ -264,3 +264,21 @@ def test_a_vorbis_setup_header_without_sense_is_damage(long_links: dict[str, byt
     content[start + 22 : start + 26] = ogg_checksum(content[start:end]).to_bytes(4, "little")
     with pytest.raises(AudioError, match="damaged"):
         audio.load(bytes(content), RATE_HZ)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("whole", [True, False])
+def test_no_page_that_begins_a_stream(long_links: dict[str, bytes], codec: str, whole: bool) -> None:
+    """The flag is missing, though the checksum is right; the whole file, or nothing but that page."""
+    content = bytearray(long_links[codec])
+    end = page_starts(content)[1]
+    content[5] = 0
+    content[22:26] = bytes(4)
+    content[22:26] = ogg_checksum(content[:end]).to_bytes(4, "little")
+    if not whole:
+        del content[end:]
+    assert find_links(lambda: io.BytesIO(content)) == []
+    try:
+        assert np.isfinite(audio.load(bytes(content), RATE_HZ)).all()
+    except AudioError as error:
+        assert str(error)  # noqa: PT017  FFmpeg may read it or not

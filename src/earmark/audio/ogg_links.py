@@ -63,8 +63,8 @@ def find_links(opener: Opener) -> list[Link]:
             links[-1].formats.append(_format(_content(page)))
             group_end = at + _page_bytes(page)
         n_bytes = file.seek(0, os.SEEK_END)
-    for link, after in zip(links, [*[link.start for link in links[1:]], n_bytes], strict=True):
-        link.end = after
+    for link, after in zip(links, [*links[1:], Link(n_bytes, n_bytes)], strict=False):
+        link.end = after.start
     return links
 
 
