@@ -150,9 +150,8 @@ class LogMelConfig:
     @property
     def min_samples(self) -> int:
         """Length in samples of the shortest waveform that can be framed."""
-        if not self.centred:
-            samples = self.n_fft
-        else:
+        samples = self.n_fft
+        if self.centred:
             samples = self.n_fft // 2 + 1 if self.pad_mode == "reflect" else 1
         return samples + self.filter_samples
 

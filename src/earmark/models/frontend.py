@@ -51,7 +51,9 @@ class LogMel(nn.Module):
         covered = np.flatnonzero(bands.any(axis=0))
         bins = np.arange(covered[0], covered[-1] + 1) if len(covered) else np.arange(1)
         # In a periodic window x[0] counts nothing and x[N / 2] has no partner.
-        self.first, doubled = (1, 2 * np.arange(1, half + 1)) if config.periodic_window else (0, 2 * np.arange(half) + 1)
+        self.first, doubled = (
+            (1, 2 * np.arange(1, half + 1)) if config.periodic_window else (0, 2 * np.arange(half) + 1)
+        )
         turns = np.outer(doubled, bins) % (2 * config.n_fft)  # exact in integers: angles stay small
         angle = np.pi * turns / config.n_fft  # (half, bins)
         self._constant("window", window[self.first : self.first + half])
