@@ -19,7 +19,7 @@ from earmark.models import TaggingModel, create_model
 from earmark.models.checkpoint import load_weights, make_card
 
 N_TAGS = 50
-"""Outputs of the published networks for music."""
+"""Outputs of most published networks."""
 SHOWN = 12
 """Problems that are listed; the rest is counted."""
 

@@ -50,7 +50,7 @@ class LogMel(nn.Module):
         bands = mel_filterbank(config)  # (n_mels, n_bins)
         covered = np.flatnonzero(bands.any(axis=0))
         bins = np.arange(covered[0], covered[-1] + 1) if len(covered) else np.arange(1)
-        # In a periodic window x[0] counts nothing and x[N / 2] has no partner.
+        # The first sample of a pair. In a periodic window x[0] counts nothing, and x[N / 2] has no partner.
         self.first, doubled = (
             (1, 2 * np.arange(1, half + 1)) if config.periodic_window else (0, 2 * np.arange(half) + 1)
         )
