@@ -232,7 +232,8 @@ def mel_filterbank(config: LogMelConfig) -> NDArray[np.float64]:
     else:
         edges = mel_to_hz(edges, config.mel_scale)
     low, mid, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    bands = np.maximum(0.0, np.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)))
+    sides = np.minimum((bins - low) / (mid - low), (high - bins) / (high - mid))
+    bands: NDArray[np.float64] = np.maximum(0.0, sides)
     return bands * 2.0 / (high - low) if config.norm == "slaney" else bands
 
 
