@@ -124,7 +124,8 @@ def _of_repository(repository: Path, wanted: Wanted) -> Iterator[Member]:
     with subprocess.Popen(
         [*git, "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     ) as process:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         for line in listed.stdout.split(b"\0"):
             if b" blob " not in line:
                 continue

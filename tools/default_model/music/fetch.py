@@ -21,11 +21,13 @@ def fetch_music(
     *,
     mirror: Path | None = None,
     only: Sequence[str] = (),
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """Download the music and write tracks.csv, no_music.csv, songs.csv and summary.md to ``out``.
+    """Download the music, and write the tables about it to ``out``.
 
-    A source that fails is reported, and the others go on.
+    tracks.csv and songs.csv have the music to train on and its splits (songs.csv as ``earmark distill label`` reads it),
+    measure_only.csv and no_music.csv the rest, summary.md hours and what was left out. A source that fails is reported,
+    and the others go on.
 
     Args:
         sources: the table of sources.
@@ -60,19 +62,17 @@ def fetch_music(
             continue
         hours = sum(file.duration_s for file in listing.files) / 3600
         report(f"{source.name}: {len(listing.files)} files, {hours:.2f} h, {sum(listing.left_out.values())} left out")
-    there = [
-        (source, listing)
-        for source in sources
-        if (listing := read_listing(out / "listings" / f"{source.name}.json", source)) is not None
-    ]
-    tracks, left_out = build_tracks(there)
+    listings = [(source, read_listing(out / "listings" / f"{source.name}.json", source)) for source in sources]
+    tracks, left_out = build_tracks([(source, listing) for source, listing in listings if listing is not None])
     text = summary(tracks, left_out, {source.name: source.licence for source in sources})
     music = [track for track in tracks if track.content == "music"]
+    training = [track for track in music if track.use == "train"]
     write_together(
         {
-            out / "tracks.csv": tracks_csv(music),
+            out / "tracks.csv": tracks_csv(training),
+            out / "measure_only.csv": tracks_csv(track for track in music if track.use != "train"),
             out / "no_music.csv": tracks_csv(track for track in tracks if track.content != "music"),
-            out / "songs.csv": songs_csv(songs(tracks, out)).encode(),
+            out / "songs.csv": songs_csv(songs(training, out)).encode(),
             out / "summary.md": text.encode(),
         }
     )

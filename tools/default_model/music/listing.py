@@ -139,7 +139,7 @@ def list_source(source: Source, out: Path, titles: ComposerTitles, mirror: Path 
             left_out[found] += 1
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(target, member.content)
+        target.write_bytes(member.content)  # not synchronized one by one: without its listing the folder is made anew
         files.append(dataclasses.replace(found, path=target.relative_to(out).as_posix()))
     listing = Listing(_digest(source), tuple(files), dict(left_out))
     record.parent.mkdir(parents=True, exist_ok=True)

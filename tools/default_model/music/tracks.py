@@ -85,10 +85,7 @@ def build_tracks(listings: Sequence[tuple[Source, Listing]]) -> tuple[list[Track
 
 
 def _track(source: Source, file: File, group: str) -> Track:
-    if source.use == "measure-only":
-        split = "measure-only"
-    else:
-        split = file.labels.get("split") or split_of(group)
+    split = "measure-only" if source.use == "measure-only" else file.labels.get("split") or split_of(group)
     labels = {name: file.labels[name] for name in ("genre", "instruments", "feel") if name in file.labels}
     return Track(
         track_id=f"{source.name}/{file.inside}",
@@ -121,7 +118,8 @@ def _groups(found: Sequence[tuple[Source, File]]) -> list[str]:
             name = parent[name]
         return name
 
-    own, by_artist = [], {}
+    own: list[str] = []
+    by_artist: dict[str, str] = {}
     for source, file in found:
         artist = normalize(file.artist)
         if file.labels:  # one composer in both splits: by title
@@ -156,8 +154,9 @@ def same_recordings(files: Sequence[File]) -> list[int]:
 
 
 def _levels(file: File) -> npt.NDArray[np.float64]:
-    levels = np.array(file.fingerprint).reshape(-1, FINGERPRINT_BANDS)
-    return np.maximum(levels, levels.max(initial=0.0) - FLOOR_DB)
+    levels = np.array(file.fingerprint, dtype=np.float64).reshape(-1, FINGERPRINT_BANDS)
+    loudest = float(levels.max(initial=-np.inf))
+    return levels.clip(min=loudest - FLOOR_DB)
 
 
 def tracks_csv(tracks: Iterable[Track]) -> bytes:
@@ -177,12 +176,8 @@ def read_tracks(path: Path) -> list[Track]:
 
 
 def songs(tracks: Iterable[Track], folder: Path) -> list[Song]:
-    """The tracks to train and measure on, for ``earmark distill label``; those that are only measured on are not among them."""
-    return [
-        Song(track.track_id, folder / track.path, track.group, track.split, track.duration_s)
-        for track in tracks
-        if track.use == "train" and track.content == "music"
-    ]
+    """The tracks in the form that ``earmark distill label`` reads."""
+    return [Song(track.track_id, folder / track.path, track.group, track.split, track.duration_s) for track in tracks]
 
 
 def summary(tracks: Sequence[Track], left_out: Counter[tuple[str, str]], licences: dict[str, str]) -> str:
