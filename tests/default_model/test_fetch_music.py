@@ -245,6 +245,14 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, composer: Path, monkeypa
     assert len(rows(tmp_path)) == 2
 
 
+def test_names_may_end_with_the_artist(tmp_path: Path, composer: Path) -> None:
+    song(tmp_path / "one/Restless - Heart - Jimena.flac", 1)
+    song(tmp_path / "one/plain.flac", 2)
+    repository(tmp_path / "mirror", "owner/one", tmp_path / "one")
+    fetch(tmp_path, composer, _of("one", artist_last=True))
+    assert [(row["artist"], row["title"]) for row in rows(tmp_path)] == [("Jimena", "Restless - Heart"), ("", "plain")]
+
+
 def test_a_file_that_the_copy_lacks_is_counted(tmp_path: Path, composer: Path) -> None:
     song(tmp_path / "one/a.flac", 1)
     song(tmp_path / "one/b.flac", 2)

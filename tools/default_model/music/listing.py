@@ -170,6 +170,9 @@ def probe(source: Source, inside: str, content: bytes, titles: ComposerTitles) -
         return f"cannot be read ({type(error).__name__})"
     tag_artist = tags.get("artist") or tags.get("composer") or tags.get("album_artist") or tags.get("performer") or ""
     named_artist, named_title = kept_apart.title_from_name(inside, tag_artist or source.artist)
+    if source.artist_last and named_artist and not (tag_artist or source.artist):
+        *words, named_artist = [named_artist, *named_title.split(" - ")]
+        named_title = " - ".join(words)
     artist, title = tag_artist or source.artist or named_artist, tags.get("title") or named_title
     labels: dict[str, str] = {}
     evidence = [inside, artist, source.artist, *tags.values()]

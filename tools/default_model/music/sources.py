@@ -13,6 +13,7 @@ Fields of an entry of ``sources.yaml``
     files         patterns of the paths that are music. Without them all audio counts that is not in a folder of sounds.
     leave_out     patterns of paths that are not used.
     artist        of files that do not name one.
+    artist_last   files are named "Title - Artist".
     needs_artist  leave out files that do not name one: kept-apart music could be among them.
     reviewed      why this source may be used although its credits name music that is kept apart.
 """
@@ -56,13 +57,15 @@ class Source:
     files: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     artist: str = ""
+    artist_last: bool = False
     needs_artist: bool = False
     reviewed: str = ""
 
     @property
     def digest(self) -> str:
         """Changes with every field that decides which files are used."""
-        fields = (self.kind, self.location, self.content, self.files, self.leave_out, self.artist, self.needs_artist)
+        names = ("kind", "location", "content", "files", "leave_out", "artist", "artist_last", "needs_artist")
+        fields = [getattr(self, name) for name in names]
         return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:16]
 
 
