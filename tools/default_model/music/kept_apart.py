@@ -18,8 +18,8 @@ COMPOSER = "Kevin MacLeod"
 COMPOSER_NAMES = ("macleod", "mcleod", "incompetech")
 LABEL_NAMES = ("magnatune",)
 
-TRAIN_SHARE = 0.5
-"""Of the composer's titles: at most so many are trained on."""
+TRAIN_SHARE = 0.45
+"""Of the hashes of the composer's titles; by their number it is just under half."""
 
 
 def normalize(text: str) -> str:

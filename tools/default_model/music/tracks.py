@@ -128,6 +128,9 @@ def _groups(found: Sequence[tuple[Source, File]]) -> list[str]:
             own.append(f"{COMPOSER}: {' '.join(file.title.casefold().split()[:2])}")
             continue
         known = artist not in _NO_ARTISTS
+        if source.content == "noise":
+            own.append(f"{source.name}/{file.inside}")
+            continue
         group = f"artist {artist}" if source.group != "package" and known else source.name
         own.append(group)
         if known and source.content == "music":
