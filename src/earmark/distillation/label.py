@@ -255,7 +255,7 @@ def _label_shard(shard: Shard, inputs: LabellingInputs, out: Path) -> None:
         n_windows = max((len(output) for output in several), default=0)
         several = [np.pad(output, ((0, n_windows - len(output)), (0, 0))) for output in several]
         windows.append(np.stack(several) if several else np.empty((0, 0, n_tags), np.float32))
-    _write_shard(
+    write_shard(
         shard.folder(out),
         {
             "audio": audio,
@@ -266,8 +266,8 @@ def _label_shard(shard: Shard, inputs: LabellingInputs, out: Path) -> None:
     )
 
 
-def _write_shard(folder: Path, arrays: dict[str, Any], recipes: Sequence[Recipe]) -> None:
-    """Written to a temporary folder and renamed. Two processes that make the same shard make identical ones."""
+def write_shard(folder: Path, arrays: dict[str, Any], recipes: Sequence[Recipe]) -> None:
+    """Write a shard: to a temporary folder that is renamed. Two processes that make the same shard make identical ones."""
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
