@@ -96,10 +96,39 @@ def reproduce(
             run(step)
 
 
+def fetch_music(
+    out: Annotated[Path, out_option("Folder for audio and tables.", metavar="DIR")],
+    composer: Annotated[
+        Path, Option("--composer", metavar="FILE", help="macleod.csv: the titles of the composer that may be used.")
+    ],
+    mirror: Annotated[
+        Path | None,
+        Option(
+            "--mirror", metavar="DIR", help="Bare repositories, OWNER+NAME/repo; others are cloned.", show_default=False
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, Option("--only", metavar="NAME", help="Only this source; may be repeated.")
+    ] = None,
+) -> None:
+    """Download the music that earmark-2 learns from, and list it; may be stopped and started again."""
+    require_extra("train", "`python -m tools.default_model`", "yaml")
+    from tools.default_model.music.fetch import fetch_music as fetch
+    from tools.default_model.music.sources import read_sources
+
+    with exit_on_interrupt("the same command continues where it was stopped"):
+        click.echo(fetch(read_sources(), out, composer, mirror=mirror, only=only or [], report=click.echo), nl=False)
+
+
 app = lazy_group(
     "python -m tools.default_model",
     "Make earmark-1, the model that comes with earmark.",
     (
+        Entry(
+            "fetch-music",
+            "tools.default_model.__main__:fetch_music",
+            "Download the music that earmark-2 learns from, and list it; may be stopped and started again.",
+        ),
         Entry(
             "songs",
             "tools.default_model.__main__:songs",
