@@ -1,0 +1,122 @@
+"""Results as JSON, one file per model and split, and as one Markdown page."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import DataError
+from tools.default_model.judges.measures import Value
+
+DASH = "–"
+
+
+def to_document(name: str, split: str, values: Sequence[Value]) -> dict[str, Any]:
+    """One model's values, as JSON can hold them: null where a number is undefined."""
+    return {"model": name, "split": split, "values": [_plain(dataclasses.asdict(value)) for value in values]}
+
+
+def write_results(folder: Path, name: str, split: str, values: Sequence[Value]) -> Path:
+    """Write FOLDER/NAME.SPLIT.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.{split}.json"
+    text = json.dumps(to_document(name, split, values), indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomic(path, (text + "\n").encode())
+    return path
+
+
+def read_results(path: Path) -> tuple[str, str, list[Value]]:
+    """Model, split and values of a file of :func:`write_results`. Raises DataError where it is none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        values = [Value(**{k: math.nan if v is None else v for k, v in row.items()}) for row in document["values"]]
+        return document["model"], document["split"], values
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a file of results ({error})") from error
+
+
+def markdown(split: str, results: Mapping[str, Sequence[Value]]) -> str:
+    """A table for each judge: a row per model, a column per measure, each value with its interval.
+
+    Args:
+        split: of the songs.
+        results: model -> values.
+    """
+    lines = [
+        f"# Models and people's labels: {split} songs",
+        "",
+        "Written by `python -m tools.default_model judge`. In brackets",
+    ]
+    lines[-1] += " 95 % intervals, drawing artists (titles of the composer; files elsewhere). A dash: not measured."
+    lines += [
+        "“Labels it knows” is the mean over those; otherwise a label that a model does not know counts as chance."
+    ]
+    every = [value for values in results.values() for value in values]
+    for judge in dict.fromkeys(value.judge for value in every):
+        here = [value for value in every if value.judge == judge]
+        measures = list(dict.fromkeys(_column(value) for value in here))
+        lines += ["", f"## {judge[0].upper()}{judge[1:]}", "", _numbers(here), ""]
+        lines += [f"| model | {' | '.join(measures)} |", f"|{' --- |' * (len(measures) + 1)}"]
+        for model, values in results.items():
+            found = {_column(value): value for value in values if value.judge == judge}
+            if found:
+                lines.append(f"| {model} | {' | '.join(_cell(found.get(name)) for name in measures)} |")
+    return "\n".join(lines) + "\n"
+
+
+def label_table(judge: str, measure: str, results: Mapping[str, Sequence[Value]]) -> str:
+    """A row per label, a column per model; bold the highest."""
+    found = {
+        model: next((one.labels for one in values if one.judge == judge and one.measure == measure), {})
+        for model, values in results.items()
+    }
+    found = {model: labels for model, labels in found.items() if labels}
+    names = list(dict.fromkeys(label for labels in found.values() for label in labels))
+    lines = [f"| | {' | '.join(found)} |", f"|{' --- |' * (len(found) + 1)}"]
+    for name in names:
+        row = [labels.get(name) for labels in found.values()]
+        best = max((value for value in row if value is not None), default=None)
+        cells = [DASH if v is None else f"**{v:.2f}**" if v == best else f"{v:.2f}" for v in row]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _column(value: Value) -> str:
+    """Models have thresholds of their own, in one column."""
+    name = value.measure
+    return "one threshold:" + name.partition(":")[2] if name.startswith("one threshold") else name
+
+
+def _numbers(values: Iterable[Value]) -> str:
+    """How many songs and groups, of each measure where they differ."""
+    counts = {}
+    for value in values:
+        labels = f", {value.n_labels} labels" if value.n_labels else ""
+        counts.setdefault(f"{value.n_songs} songs, {value.n_groups} drawn{labels}", []).append(_column(value))
+    if len(counts) == 1:
+        return f"{next(iter(counts))}."
+    return "; ".join(f"{text}: {', '.join(dict.fromkeys(names))}" for text, names in counts.items()) + "."
+
+
+def _cell(value: Value | None) -> str:
+    if value is None or math.isnan(value.value):
+        return DASH
+    known = f" ({value.n_known} of {value.n_labels})" if value.n_known < value.n_labels else ""
+    ends = "" if math.isnan(value.low) else f" [{value.low:.2f}, {value.high:.2f}]"
+    return f"{value.value:.3f}{ends}{known}"
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: None
+        if isinstance(value, float) and math.isnan(value)
+        else round(value, 4)
+        if isinstance(value, float)
+        else value
+        for key, value in row.items()
+    }

@@ -1,0 +1,279 @@
+"""All measurements of a model on one split, and what each of them is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.datasets.emotify import EMOTIONS, GENRES
+from tools.default_model.judges.answers import label_scores, labels_said, plain_name
+from tools.default_model.judges.magnatagatune import tagged_songs
+from tools.default_model.judges.measures import (
+    Value,
+    best_threshold,
+    correlations,
+    decisions,
+    frequent_labels,
+    over_threshold,
+    ranking,
+    share,
+)
+from tools.default_model.judges.scoring import ScoreStore, SongScores
+from tools.default_model.judges.songs import (
+    GTZAN_GENRES,
+    Collection,
+    composer_songs,
+    emotify_songs,
+    gtzan_songs,
+    plain_files,
+)
+
+SPLITS = ("validation", "test")
+LEAST_TAG_SONGS = 4
+"""Of MagnaTagATune's tags: songs with and songs without a tag that is to count."""
+LEAST_INSTRUMENT_SONGS = 3
+EMOTION_LABELS = tuple(name.replace("_", " ") for name in EMOTIONS)
+NO_MUSIC = ("speech", "noise", "silence", "environment")
+MUSIC = ("emotify", "composer", "gtzan", "piano")
+
+Doubles = npt.NDArray[np.float64]
+OnDone = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the songs are. A judge whose songs are absent is left out.
+
+    Attributes:
+        emotify: with tracks.csv.
+        composer: macleod.csv.
+        mtat: MagnaTagATune's lists.
+        audio: with the folders macleod, gtzan, piano, sounds (moodist) and speech.
+        mtat_labels: more tables of MagnaTagATune's labels.
+    """
+
+    emotify: Path
+    composer: Path
+    mtat: Path
+    audio: Path
+    mtat_labels: tuple[Path, ...] = ()
+
+
+def read_collections(folders: Folders) -> dict[str, Collection]:
+    """All songs with labels that there are, by the name of the collection."""
+    emotify = emotify_songs(folders.emotify)
+    found = [
+        emotify,
+        composer_songs(folders.composer, folders.audio / "macleod"),
+        tagged_songs(emotify, folders.emotify / "tracks.csv", folders.mtat, folders.mtat_labels),
+        gtzan_songs(folders.audio / "gtzan"),
+        plain_files("piano", folders.audio / "piano"),
+        plain_files("sounds", folders.audio / "moodist", _kind_of_sound),
+        plain_files("speech", folders.audio / "speech", lambda _: "speech"),
+    ]
+    return {one.name: one for one in found if one.songs}
+
+
+def _kind_of_sound(path: Path) -> str:
+    return {"noise": "noise", "silence.wav": "silence"}.get(path.parts[0], "environment")
+
+
+class Listener(Protocol):
+    """Whatever gives labels scores: a model, or the average of several."""
+
+    def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
+        """(n_songs, n_labels), NaN in columns of labels that are not known."""
+
+
+class Model:
+    """One model, whose scores are stored."""
+
+    def __init__(self, store: ScoreStore, jobs: int | None = None, on_done: OnDone | None = None) -> None:
+        self.card = store.tagger.card
+        self._store, self._jobs, self._on_done = store, jobs, on_done
+
+    def output(self, songs: Collection) -> SongScores:
+        """Scores and predicted tags."""
+        on_done = self._on_done
+        return self._store.scores(
+            songs.songs,
+            jobs=self._jobs,
+            on_done=None if on_done is None else lambda done, n: on_done(songs.name, done, n),
+        )
+
+    def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
+        """See :class:`Listener`."""
+        return label_scores(labels, self.card.vocabulary.names, self.output(songs).scores)
+
+
+class Average:
+    """Models averaged on a common scale: the logits of each label's scores, less their mean, over their deviation."""
+
+    def __init__(self, models: Sequence[Listener]) -> None:
+        self._models = models
+
+    def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
+        """See :class:`Listener`; a label's average is over the models that know it."""
+        total, counts = np.zeros((len(songs.songs), len(labels))), np.zeros(len(labels))
+        for model in self._models:
+            p = np.clip(model.scores(songs, labels), 1e-6, 1 - 1e-6)
+            known = ~np.isnan(p).all(axis=0)
+            logits = np.log(p[:, known] / (1 - p[:, known]))
+            total[:, known] += (logits - logits.mean(axis=0)) / (logits.std(axis=0) + 1e-9)
+            counts += known
+        return np.divide(
+            total, counts, out=np.full(total.shape, np.nan), where=np.broadcast_to(counts > 0, total.shape)
+        )
+
+
+def instrument_labels(songs: Collection) -> list[str]:
+    """Instruments that enough of these tracks have."""
+    names = {label for song in songs.songs for label in song.labels if not label.startswith("feel: ")}
+    return frequent_labels(songs, sorted(names - {"a voice"}), LEAST_INSTRUMENT_SONGS)
+
+
+def rankings(model: Listener, songs: Mapping[str, Collection], split: str) -> list[Value]:
+    """How well songs with a label are told from songs without it."""
+    there = _of_split(songs, split)
+    values: list[Value] = []
+    if tagged := there.get("magnatagatune"):
+        tags = frequent_labels(tagged, list(tagged.songs[0].labels), LEAST_TAG_SONGS)
+        for metric, title in (("roc_auc", "ROC-AUC"), ("pr_auc", "PR-AUC")):
+            values += ranking("MagnaTagATune's tags", tagged, model.scores(tagged, tags), tags, metric, title)
+    if emotify := there.get("emotify"):
+        values += ranking("Emotify's genres", emotify, model.scores(emotify, GENRES), GENRES)
+        values += correlations("listeners' emotions", emotify, model.scores(emotify, EMOTION_LABELS), EMOTION_LABELS)
+    if composer := there.get("composer"):
+        instruments = instrument_labels(composer)
+        values += ranking("the composer's instruments", composer, model.scores(composer, instruments), instruments)
+        feels = sorted({label for song in composer.songs for label in song.labels if label.startswith("feel: ")})
+        feels = frequent_labels(composer, feels, LEAST_INSTRUMENT_SONGS)
+        values += ranking("the composer's moods", composer, model.scores(composer, feels), feels)
+    if gtzan := there.get("gtzan"):
+        values += ranking("GTZAN's genres", gtzan, model.scores(gtzan, GTZAN_GENRES), GTZAN_GENRES)
+    return values
+
+
+def outputs(model: Model, songs: Mapping[str, Collection], split: str) -> list[Value]:
+    """What is printed: tags at the model's thresholds, which published networks do not have, and at a fixed one."""
+    there, names = _of_split(songs, split), model.card.vocabulary.names
+    labels = _labels_of_output(there)
+    values: list[Value] = []
+    threshold = _fixed_threshold(model, songs)
+    for judge, (collection, chosen) in labels.items():
+        if threshold is not None:
+            said = over_threshold(model.scores(collection, chosen), threshold)
+            values += decisions(judge, collection, said, chosen, f"one threshold of {threshold:.2f}")
+        if model.card.thresholds:
+            said = labels_said(chosen, names, model.output(collection).predicted)
+            values += decisions(judge, collection, said, chosen, "default output")
+    if not model.card.thresholds:
+        return values
+    for name, label in (("magnatagatune", "voice"), ("composer", "voice")):
+        if collection := there.get(name):
+            values += _voices(model, collection, label)
+    for judge, collection in _classical(there).items():
+        said = labels_said(["jazz"], names, model.output(collection).predicted)[:, 0]
+        values.append(share(judge, "jazz said", collection, said))
+    tags = [i for i, tag in enumerate(model.card.vocabulary) if tag.kind == "classification"]
+    for name in MUSIC:
+        if collection := there.get(name):
+            nothing = ~model.output(collection).predicted[:, tags].any(axis=1)
+            values.append(share(name, "nothing said", collection, nothing))
+    values += _no_music(model, there)
+    return values
+
+
+def _of_split(songs: Mapping[str, Collection], split: str) -> dict[str, Collection]:
+    parts = {name: collection.split(split) for name, collection in songs.items()}
+    return {name: part for name, part in parts.items() if part.songs}
+
+
+def _labels_of_output(there: Mapping[str, Collection]) -> dict[str, tuple[Collection, Sequence[str]]]:
+    """The labels that default output is compared with: those that are known of every song."""
+    found: dict[str, tuple[Collection, Sequence[str]]] = {}
+    if tagged := there.get("magnatagatune"):
+        tags = frequent_labels(tagged, list(tagged.songs[0].labels), LEAST_TAG_SONGS)
+        found["MagnaTagATune's tags"] = (tagged, tags)
+    if emotify := there.get("emotify"):
+        found["Emotify's genres"] = (emotify, GENRES)
+    if composer := there.get("composer"):
+        listed = Collection("composer", tuple(song for song in composer.songs if "piano" in song.labels))
+        found["the composer's instruments"] = (listed, instrument_labels(listed))
+    if gtzan := there.get("gtzan"):
+        found["GTZAN's genres"] = (gtzan, GTZAN_GENRES)
+    return found
+
+
+def _fixed_threshold(model: Listener, songs: Mapping[str, Collection]) -> float | None:
+    """The one threshold with the highest F1 on the training songs: tags or genres of Emotify, and instruments."""
+    train = _labels_of_output(_of_split(songs, "train"))
+    parts = [(part.matrix(labels), model.scores(part, labels)) for part, labels in train.values()]
+    if not parts:
+        return None
+    y, s = (np.concatenate([pair[i].ravel() for pair in parts]) for i in (0, 1))
+    return best_threshold(y, s)
+
+
+def _voices(model: Model, collection: Collection, label: str) -> list[Value]:
+    """A voice named where people heard one, and where they heard none."""
+    words = [word for word in ("a voice", "vocal", "vocals", "voice", "singing", "female", "male") if word]
+    heard = np.nan_to_num(collection.matrix(words)).max(axis=1)
+    said = labels_said(["a voice"], model.card.vocabulary.names, model.output(collection).predicted)[:, 0]
+    judge = f"{label}s in {collection.name}"
+    return [
+        share(judge, "a voice said where there is one", collection, np.where(heard == 1, said, np.nan)),
+        share(judge, "a voice said where there is none", collection, np.where(heard == 0, said, np.nan)),
+    ]
+
+
+def _classical(there: Mapping[str, Collection]) -> dict[str, Collection]:
+    """Classical songs, and solo piano."""
+    found = {}
+    for name in ("emotify", "gtzan"):
+        if collection := there.get(name):
+            songs = tuple(song for song in collection.songs if song.labels["classical"] == 1)
+            found[f"classical songs of {name}"] = Collection(name, songs)
+    if piano := there.get("piano"):
+        found["solo piano"] = piano
+    return {judge: collection for judge, collection in found.items() if collection.songs}
+
+
+def _no_music(model: Model, there: Mapping[str, Collection]) -> list[Value]:
+    """Of sounds that are no music: are they named as what they are, and is anything of music said?"""
+    names = model.card.vocabulary.names
+    kinds = {name for label in NO_MUSIC for name in _words(label)}
+    music = [
+        i
+        for i, tag in enumerate(model.card.vocabulary)
+        if tag.kind == "classification" and plain_name(tag.name) not in kinds
+    ]
+    values = []
+    for collection in (there[name] for name in ("speech", "sounds") if name in there):
+        predicted = model.output(collection).predicted
+        for kind in NO_MUSIC:
+            holds = collection.matrix([kind])[:, 0]
+            if not np.isnan(holds).all():
+                said = labels_said([kind], names, predicted)[:, 0]
+                values.append(
+                    share(
+                        f"no music: {kind}",
+                        "tags of music said",
+                        collection,
+                        np.where(holds == 1, predicted[:, music].any(axis=1), np.nan),
+                    )
+                )
+                values.append(share(f"no music: {kind}", "called so", collection, np.where(holds == 1, said, np.nan)))
+    return values
+
+
+def _words(label: str) -> set[str]:
+    from tools.default_model.judges.answers import read_answers
+
+    answer = read_answers()[label]
+    return {name for group in answer.groups for name in group} | set(answer.implied_by)
