@@ -88,7 +88,7 @@ def read_clip_labels(folder: Path, more: Sequence[Path] = ()) -> tuple[tuple[str
     Raises:
         DataError: an id without a path, or another number of values than there are tags.
     """
-    tags = tuple((folder / "pons_tags.txt").read_text(encoding="utf-8").split("\n")[:50])
+    tags = tuple((folder / "pons_tags.txt").read_text(encoding="utf-8").splitlines())
     with (folder / "clips.tsv").open(encoding="utf-8", newline="") as file:
         paths = dict(csv.reader(file, delimiter="\t"))
     labels: dict[str, list[float]] = {}

@@ -74,7 +74,12 @@ def ranking(
         scores: (n_songs, n_labels), NaN in the columns of labels that the model does not know.
         labels: their names.
         metric, title: of :mod:`earmark.metrics`, and for people.
+
+    Returns:
+        Both means; nothing where there are no labels.
     """
+    if not labels:
+        return []
     y = songs.matrix(labels)
     known = ~np.isnan(scores).all(axis=0)
     everything = np.where(known, scores, UNKNOWN)
@@ -139,9 +144,11 @@ def decisions(judge: str, songs: Collection, said: Doubles, labels: Sequence[str
     n = (len(y), len(set(songs.groups)), len(labels), int(known.sum()))
     values = []
     for metric in ("precision", "recall", "f1"):
-        ends = bootstrap(
-            metric, y.reshape(-1, 1), d.reshape(-1, 1), groups.tolist(), seed=SEED, n_resamples=RESAMPLES, level=LEVEL
-        )
+        ends = (np.nan, np.nan)
+        if n[1] > 1:
+            flat = (y.reshape(-1, 1), d.reshape(-1, 1), groups.tolist())
+            drawn = bootstrap(metric, *flat, seed=SEED, n_resamples=RESAMPLES, level=LEVEL)
+            ends = (drawn.macro_low, drawn.macro_high)
         per_label = dict(
             zip([label for label, k in zip(labels, known, strict=True) if k], each_tag(metric, y, d), strict=True)
         )
@@ -150,8 +157,7 @@ def decisions(judge: str, songs: Collection, said: Doubles, labels: Sequence[str
                 judge,
                 f"{title}: {metric}",
                 micro(metric, y, d),
-                ends.macro_low,
-                ends.macro_high,
+                *ends,
                 *n,
                 {label: _json(value) for label, value in per_label.items()},
             )

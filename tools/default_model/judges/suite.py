@@ -38,6 +38,8 @@ LEAST_TAG_SONGS = 4
 """Of MagnaTagATune's tags: songs with and songs without a tag that is to count."""
 LEAST_INSTRUMENT_SONGS = 3
 EMOTION_LABELS = tuple(name.replace("_", " ") for name in EMOTIONS)
+VOICES = ("a voice", "vocal", "vocals", "voice", "singing", "choir", "choral", "female", "male", "man", "woman")
+VOICES += ("female vocal", "male vocal", "female voice", "male voice", "opera")
 NO_MUSIC = ("speech", "noise", "silence", "environment")
 MUSIC = ("emotify", "composer", "gtzan", "piano")
 
@@ -174,17 +176,17 @@ def outputs(model: Model, songs: Mapping[str, Collection], split: str) -> list[V
             values += decisions(judge, collection, said, chosen, "default output")
     if not model.card.thresholds:
         return values
-    for name, label in (("magnatagatune", "voice"), ("composer", "voice")):
+    for name in ("magnatagatune", "composer"):
         if collection := there.get(name):
-            values += _voices(model, collection, label)
-    for judge, collection in _classical(there).items():
+            values += _voices(model, collection)
+    for name, collection in _classical(there).items():
         said = labels_said(["jazz"], names, model.output(collection).predicted)[:, 0]
-        values.append(share(judge, "jazz said", collection, said))
+        values.append(share("jazz said of classical music", name, collection, said))
     tags = [i for i, tag in enumerate(model.card.vocabulary) if tag.kind == "classification"]
     for name in MUSIC:
         if collection := there.get(name):
             nothing = ~model.output(collection).predicted[:, tags].any(axis=1)
-            values.append(share(name, "nothing said", collection, nothing))
+            values.append(share("nothing said of music", name, collection, nothing))
     values += _no_music(model, there)
     return values
 
@@ -220,15 +222,14 @@ def _fixed_threshold(model: Listener, songs: Mapping[str, Collection]) -> float 
     return best_threshold(y, s)
 
 
-def _voices(model: Model, collection: Collection, label: str) -> list[Value]:
-    """A voice named where people heard one, and where they heard none."""
-    words = [word for word in ("a voice", "vocal", "vocals", "voice", "singing", "female", "male") if word]
-    heard = np.nan_to_num(collection.matrix(words)).max(axis=1)
+def _voices(model: Model, collection: Collection) -> list[Value]:
+    """A voice said where people heard one, and where they heard none."""
+    y = collection.matrix(VOICES)
+    heard = np.where(np.isnan(y).all(axis=1), np.nan, np.nan_to_num(y).max(axis=1))
     said = labels_said(["a voice"], model.card.vocabulary.names, model.output(collection).predicted)[:, 0]
-    judge = f"{label}s in {collection.name}"
     return [
-        share(judge, "a voice said where there is one", collection, np.where(heard == 1, said, np.nan)),
-        share(judge, "a voice said where there is none", collection, np.where(heard == 0, said, np.nan)),
+        share("a voice said", f"{collection.name}, with a voice", collection, np.where(heard == 1, said, np.nan)),
+        share("a voice said", f"{collection.name}, without", collection, np.where(heard == 0, said, np.nan)),
     ]
 
 
@@ -238,10 +239,10 @@ def _classical(there: Mapping[str, Collection]) -> dict[str, Collection]:
     for name in ("emotify", "gtzan"):
         if collection := there.get(name):
             songs = tuple(song for song in collection.songs if song.labels["classical"] == 1)
-            found[f"classical songs of {name}"] = Collection(name, songs)
+            found[f"{name}, classical"] = Collection(name, songs)
     if piano := there.get("piano"):
         found["solo piano"] = piano
-    return {judge: collection for judge, collection in found.items() if collection.songs}
+    return {name: collection for name, collection in found.items() if collection.songs}
 
 
 def _no_music(model: Model, there: Mapping[str, Collection]) -> list[Value]:
@@ -257,18 +258,12 @@ def _no_music(model: Model, there: Mapping[str, Collection]) -> list[Value]:
     for collection in (there[name] for name in ("speech", "sounds") if name in there):
         predicted = model.output(collection).predicted
         for kind in NO_MUSIC:
-            holds = collection.matrix([kind])[:, 0]
-            if not np.isnan(holds).all():
+            holds = collection.matrix([kind])[:, 0] == 1
+            if holds.any():
                 said = labels_said([kind], names, predicted)[:, 0]
-                values.append(
-                    share(
-                        f"no music: {kind}",
-                        "tags of music said",
-                        collection,
-                        np.where(holds == 1, predicted[:, music].any(axis=1), np.nan),
-                    )
-                )
-                values.append(share(f"no music: {kind}", "called so", collection, np.where(holds == 1, said, np.nan)))
+                told = predicted[:, music].any(axis=1)
+                values.append(share("no music", f"{kind}: music said", collection, np.where(holds, told, np.nan)))
+                values.append(share("no music", f"{kind}: said", collection, np.where(holds, said, np.nan)))
     return values
 
 
