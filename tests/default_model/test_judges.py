@@ -30,6 +30,7 @@ from tools.default_model.judges.songs import (
     composer_songs,
     emotify_songs,
     gtzan_songs,
+    piano_songs,
     title_split,
 )
 
@@ -136,6 +137,15 @@ def test_every_instrument_of_the_composer_is_known(shared_dir: Path, tmp_path: P
     assert composer_songs(shared_dir / "data" / "macleod.csv", tmp_path).songs == ()
 
 
+def test_pieces_of_piano_have_the_quadrant_of_their_names(tmp_path: Path) -> None:
+    write_sounds(tmp_path, "e1_a.wav", "e2_a.wav", "e3_a.wav", "e4_a.wav")
+    found = [(song.labels["high valence"], song.labels["high arousal"]) for song in piano_songs(tmp_path).songs]
+    assert found == [(1, 1), (0, 1), (0, 0), (1, 0)]
+    write_sounds(tmp_path, "x.wav")
+    with pytest.raises(DataError, match="must begin with e1, e2, e3 or e4"):
+        piano_songs(tmp_path)
+
+
 # answers
 
 
@@ -161,7 +171,7 @@ def test_every_answer_is_plain_and_opposites_do_not_answer_each_other() -> None:
     for one, other in (("slow", "fast"), ("loud", "quiet"), ("no vocals", "vocals"), ("female", "male")):
         for a, b in ((one, other), (other, one)):
             assert answering_tags(a, [b]) == [], (a, b)
-    assert all(answering_tags("a voice", load_vocabulary(name).names) for name in VOCABULARIES if name != "msd-50")
+    assert all(answering_tags("a voice", load_vocabulary(name).names) for name in VOCABULARIES)
     assert TABLE.is_file()
 
 
@@ -262,11 +272,14 @@ def test_correlations_count_unknown_degrees_as_none() -> None:
 def test_decisions_count_pairs_of_the_labels_that_can_be_said() -> None:
     made = songs({"a": [1, 1, 0], "b": [1, np.nan, 0], "c": [1, 1, 1]})
     said = np.array([[1, 0, np.nan], [0, 1, np.nan], [1, 0, np.nan]])
-    precision, recall, f1 = decisions("j", made, said, ["a", "b", "c"], "default output")
+    precision, recall, f1 = decisions("j", "default output", [(made, said, ["a", "b", "c"])])
     assert (precision.value, recall.value) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
     assert f1.value == pytest.approx(0.4)
     assert (f1.n_known, f1.n_labels, f1.measure) == (2, 3, "default output: f1")
-    assert decisions("j", made, np.full((3, 3), np.nan), ["a", "b", "c"], "x") == []
+    assert f1.labels == {"a": pytest.approx(0.5), "b": 0.0}
+    assert decisions("j", "x", [(made, np.full((3, 3), np.nan), ["a", "b", "c"])]) == []
+    both = decisions("j", "x", [(made, said, ["a", "b", "c"]), (made, said, ["a", "b", "c"])])
+    assert (both[2].value, both[2].n_songs, both[2].n_known) == (pytest.approx(0.4), 6, 4)
 
 
 def test_one_threshold_is_that_of_the_best_f1() -> None:
@@ -347,7 +360,9 @@ def test_a_model_is_measured_on_all_that_is_there(tmp_path: Path) -> None:
     )
     audio = tmp_path / "audio"
     write_sounds(audio, *(f"macleod/{i}.wav" for i in range(40)), *(f"gtzan/jazz.{i}.wav" for i in range(9)))
-    write_sounds(audio, *(f"gtzan/classical.{i}.wav" for i in range(9)), *(f"piano/{i}.wav" for i in range(6)))
+    write_sounds(
+        audio, *(f"gtzan/classical.{i}.wav" for i in range(9)), *(f"piano/e{1 + i % 4}_{i}.wav" for i in range(24))
+    )
     write_sounds(audio, *(f"moodist/rain/{i}.wav" for i in range(6)), *(f"speech/{i}.wav" for i in range(6)))
     folders = suite.Folders(emotify, tmp_path / "macleod.csv", tmp_path / "mtat", audio)
     collections = suite.read_collections(folders)
@@ -359,6 +374,7 @@ def test_a_model_is_measured_on_all_that_is_there(tmp_path: Path) -> None:
     assert by_name["Emotify's genres", "ROC-AUC"].n_known == 2
     assert by_name["nothing said of music", "gtzan"].n_songs == len(collections["gtzan"].split("validation").songs)
     assert ("jazz said of classical music", "solo piano") in by_name
+    assert by_name["all of these labels", "default output: f1"].n_known > 0
     assert by_name["a voice said", "composer, with a voice"].n_songs > 0
     assert {value.judge for value in values} >= {"no music", "the composer's instruments", "listeners' emotions"}
     average = suite.rankings(suite.Average([model, model]), collections, "validation")

@@ -126,42 +126,49 @@ def correlations(judge: str, songs: Collection, scores: Doubles, labels: Sequenc
     return [Value(judge, name, float(per_label.mean()), float(low), float(high), *n, found)]
 
 
-def decisions(judge: str, songs: Collection, said: Doubles, labels: Sequence[str], title: str) -> list[Value]:
+def decisions(judge: str, title: str, parts: Sequence[tuple[Collection, Doubles, Sequence[str]]]) -> list[Value]:
     """Precision, recall and F1 over all pairs of song and label, of the labels that the model can say.
 
     Args:
         judge: name.
-        songs: with labels 0 or 1.
-        said: (n_songs, n_labels) of 0 and 1, NaN in the columns of labels that it cannot say.
-        labels: their names.
         title: how it was decided, e.g. "default output".
+        parts: songs with labels 0 or 1; what is said of them, (n_songs, n_labels) of 0 and 1, NaN in the columns of labels
+            that the model cannot say; names of the labels. Pairs of several parts count alike.
+
+    Returns:
+        The three; nothing where the model can say none of the labels.
     """
-    known = ~np.isnan(said).all(axis=0)
-    if not known.any():
+    truth: list[Doubles] = []
+    told: list[Doubles] = []
+    groups: list[str] = []
+    places: dict[str, list[int]] = {}
+    n_known = 0
+    for songs, said, labels in parts:
+        y = songs.matrix(labels)
+        for column in np.flatnonzero(~np.isnan(said).all(axis=0)):
+            places.setdefault(labels[column], []).append(len(truth))
+            truth.append(y[:, column])
+            told.append(said[:, column])
+            groups += [f"{songs.name} {group}" for group in songs.groups]
+            n_known += 1
+    if not truth:
         return []
-    y, d = songs.matrix(labels)[:, known], said[:, known]
-    groups = np.repeat(songs.groups, int(known.sum()))
-    n = (len(y), len(set(songs.groups)), len(labels), int(known.sum()))
+    flat = tuple(np.concatenate(columns)[:, None] for columns in (truth, told))
+    n_songs = sum(len(songs.songs) for songs, _, _ in parts)
+    n = (n_songs, len(set(groups)), sum(len(labels) for _, _, labels in parts), n_known)
     values = []
     for metric in ("precision", "recall", "f1"):
         ends = (np.nan, np.nan)
         if n[1] > 1:
-            flat = (y.reshape(-1, 1), d.reshape(-1, 1), groups.tolist())
-            drawn = bootstrap(metric, *flat, seed=SEED, n_resamples=RESAMPLES, level=LEVEL)
+            drawn = bootstrap(metric, *flat, groups, seed=SEED, n_resamples=RESAMPLES, level=LEVEL)
             ends = (drawn.macro_low, drawn.macro_high)
-        per_label = dict(
-            zip([label for label, k in zip(labels, known, strict=True) if k], each_tag(metric, y, d), strict=True)
-        )
-        values.append(
-            Value(
-                judge,
-                f"{title}: {metric}",
-                micro(metric, y, d),
-                *ends,
-                *n,
-                {label: _json(value) for label, value in per_label.items()},
+        of_labels = {
+            label: _json(
+                micro(metric, *(np.concatenate([columns[i] for i in at])[:, None] for columns in (truth, told)))
             )
-        )
+            for label, at in places.items()
+        }
+        values.append(Value(judge, f"{title}: {metric}", micro(metric, *flat), *ends, *n, of_labels))
     return values
 
 

@@ -162,6 +162,21 @@ def gtzan_songs(folder: Path) -> Collection:
     return Collection("gtzan", tuple(songs))
 
 
+def piano_songs(folder: Path) -> Collection:
+    """Pieces for piano with the quadrant of their emotion, e1 to e4 at the start of their names; only measured on.
+
+    e1 and e2 have high arousal, e1 and e4 high valence (Ferreira, Mou, Whitehead, Lelis 2022).
+    """
+    songs = []
+    for path in audio_files(folder):
+        quadrant = path.name.partition("_")[0]
+        if quadrant not in ("e1", "e2", "e3", "e4"):
+            raise DataError(f"{path}: the name must begin with e1, e2, e3 or e4")
+        labels = {"high arousal": float(quadrant in ("e1", "e2")), "high valence": float(quadrant in ("e1", "e4"))}
+        songs.append(LabelledSong(path.name, path, path.name, half_split(path.name), labels))
+    return Collection("piano", tuple(songs))
+
+
 def plain_files(name: str, folder: Path, label: Callable[[Path], str] | None = None) -> Collection:
     """Files of one kind, without labels but what ``label`` says of each, e.g. the kind of noise."""
     songs = []

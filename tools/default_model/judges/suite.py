@@ -30,6 +30,7 @@ from tools.default_model.judges.songs import (
     composer_songs,
     emotify_songs,
     gtzan_songs,
+    piano_songs,
     plain_files,
 )
 
@@ -40,11 +41,13 @@ LEAST_INSTRUMENT_SONGS = 3
 EMOTION_LABELS = tuple(name.replace("_", " ") for name in EMOTIONS)
 VOICES = ("a voice", "vocal", "vocals", "voice", "singing", "choir", "choral", "female", "male", "man", "woman")
 VOICES += ("female vocal", "male vocal", "female voice", "male voice", "opera")
+QUADRANTS = ("high valence", "high arousal")
 NO_MUSIC = ("speech", "noise", "silence", "environment")
 MUSIC = ("emotify", "composer", "gtzan", "piano")
 
 Doubles = npt.NDArray[np.float64]
 OnDone = Callable[[str, int, int], None]
+Part = tuple[Collection, Doubles, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def read_collections(folders: Folders) -> dict[str, Collection]:
         composer_songs(folders.composer, folders.audio / "macleod"),
         tagged_songs(emotify, folders.emotify / "tracks.csv", folders.mtat, folders.mtat_labels),
         gtzan_songs(folders.audio / "gtzan"),
-        plain_files("piano", folders.audio / "piano"),
+        piano_songs(folders.audio / "piano"),
         plain_files("sounds", folders.audio / "moodist", _kind_of_sound),
         plain_files("speech", folders.audio / "speech", lambda _: "speech"),
     ]
@@ -158,6 +161,8 @@ def rankings(model: Listener, songs: Mapping[str, Collection], split: str) -> li
         values += ranking("the composer's moods", composer, model.scores(composer, feels), feels)
     if gtzan := there.get("gtzan"):
         values += ranking("GTZAN's genres", gtzan, model.scores(gtzan, GTZAN_GENRES), GTZAN_GENRES)
+    if piano := there.get("piano"):
+        values += ranking("emotions of piano pieces", piano, model.scores(piano, QUADRANTS), QUADRANTS)
     return values
 
 
@@ -167,13 +172,18 @@ def outputs(model: Model, songs: Mapping[str, Collection], split: str) -> list[V
     labels = _labels_of_output(there)
     values: list[Value] = []
     threshold = _fixed_threshold(model, songs)
+    outcomes: dict[str, dict[str, Part]] = {}
     for judge, (collection, chosen) in labels.items():
         if threshold is not None:
             said = over_threshold(model.scores(collection, chosen), threshold)
-            values += decisions(judge, collection, said, chosen, f"one threshold of {threshold:.2f}")
+            outcomes.setdefault(f"one threshold of {threshold:.2f}", {})[judge] = (collection, said, chosen)
         if model.card.thresholds:
             said = labels_said(chosen, names, model.output(collection).predicted)
-            values += decisions(judge, collection, said, chosen, "default output")
+            outcomes.setdefault("default output", {})[judge] = (collection, said, chosen)
+    for title, parts in outcomes.items():
+        for judge, part in parts.items():
+            values += decisions(judge, title, [part])
+        values += decisions("all of these labels", title, list(parts.values()))
     if not model.card.thresholds:
         return values
     for name in ("magnatagatune", "composer"):
