@@ -48,6 +48,11 @@ class Value:
     labels: dict[str, float | None] = field(default_factory=dict)
 
 
+def known_labels(values: Doubles) -> npt.NDArray[np.bool_]:
+    """Of columns, (n_labels,): those of labels that the model knows, which are not NaN."""
+    return np.asarray(~np.isnan(values).all(axis=0))
+
+
 def frequent_labels(songs: Collection, labels: Sequence[str], least: int) -> list[str]:
     """The labels that at least so many songs have, and as many have not."""
     y = songs.matrix(labels)
@@ -81,7 +86,7 @@ def ranking(
     if not labels:
         return []
     y = songs.matrix(labels)
-    known = ~np.isnan(scores).all(axis=0)
+    known = known_labels(scores)
     everything = np.where(known, scores, UNKNOWN)
     per_label = each_tag(metric, y, everything)
     found = {label: _json(v) if k else None for label, v, k in zip(labels, per_label, known, strict=True)}
@@ -105,7 +110,7 @@ def ranking(
 def correlations(judge: str, songs: Collection, scores: Doubles, labels: Sequence[str]) -> list[Value]:
     """Mean over degrees (e.g. emotions) of the rank correlation with the scores; one that is not known counts 0."""
     y = songs.matrix(labels)
-    known = ~np.isnan(scores).all(axis=0)
+    known = known_labels(scores)
     everything = np.where(known, scores, UNKNOWN)
     groups = np.array(songs.groups)
     members = [np.flatnonzero(groups == group) for group in sorted(set(songs.groups))]
@@ -144,23 +149,23 @@ def decisions(judge: str, title: str, parts: Sequence[tuple[Collection, Doubles,
     places: dict[str, list[int]] = {}
     n_known = 0
     for songs, said, labels in parts:
-        y = songs.matrix(labels)
-        for column in np.flatnonzero(~np.isnan(said).all(axis=0)):
+        matrix = songs.matrix(labels)
+        for column in np.flatnonzero(known_labels(said)).tolist():
             places.setdefault(labels[column], []).append(len(truth))
-            truth.append(y[:, column])
+            truth.append(matrix[:, column])
             told.append(said[:, column])
             groups += [f"{songs.name} {group}" for group in songs.groups]
             n_known += 1
     if not truth:
         return []
-    flat = tuple(np.concatenate(columns)[:, None] for columns in (truth, told))
+    y, d = (np.concatenate(columns)[:, None] for columns in (truth, told))
     n_songs = sum(len(songs.songs) for songs, _, _ in parts)
     n = (n_songs, len(set(groups)), sum(len(labels) for _, _, labels in parts), n_known)
     values = []
     for metric in ("precision", "recall", "f1"):
         ends = (np.nan, np.nan)
         if n[1] > 1:
-            drawn = bootstrap(metric, *flat, groups, seed=SEED, n_resamples=RESAMPLES, level=LEVEL)
+            drawn = bootstrap(metric, y, d, groups, seed=SEED, n_resamples=RESAMPLES, level=LEVEL)
             ends = (drawn.macro_low, drawn.macro_high)
         of_labels = {
             label: _json(
@@ -168,7 +173,7 @@ def decisions(judge: str, title: str, parts: Sequence[tuple[Collection, Doubles,
             )
             for label, at in places.items()
         }
-        values.append(Value(judge, f"{title}: {metric}", micro(metric, *flat), *ends, *n, of_labels))
+        values.append(Value(judge, f"{title}: {metric}", micro(metric, y, d), *ends, *n, of_labels))
     return values
 
 

@@ -34,7 +34,7 @@ def read_results(path: Path) -> tuple[str, str, list[Value]]:
     """Model, split and values of a file of :func:`write_results`. Raises DataError where it is none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        values = [Value(**{k: math.nan if v is None else v for k, v in row.items()}) for row in document["values"]]
+        values = [_value(row) for row in document["values"]]
         return document["model"], document["split"], values
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a file of results ({error})") from error
@@ -94,7 +94,7 @@ def _column(value: Value) -> str:
 
 def _numbers(values: Iterable[Value]) -> str:
     """How many songs and groups, of each measure where they differ."""
-    counts = {}
+    counts: dict[str, list[str]] = {}
     for value in values:
         labels = f", {value.n_labels} labels" if value.n_labels else ""
         counts.setdefault(f"{value.n_songs} songs, {value.n_groups} drawn{labels}", []).append(_column(value))
@@ -120,3 +120,9 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
         else value
         for key, value in row.items()
     }
+
+
+def _value(row: dict[str, Any]) -> Value:
+    """A value from what :func:`_plain` made of it."""
+    filled: dict[str, Any] = {key: math.nan if value is None else value for key, value in row.items()}
+    return Value(**filled)

@@ -19,6 +19,7 @@ from tools.default_model.judges.measures import (
     correlations,
     decisions,
     frequent_labels,
+    known_labels,
     over_threshold,
     ranking,
     share,
@@ -39,7 +40,19 @@ LEAST_TAG_SONGS = 4
 """Of MagnaTagATune's tags: songs with and songs without a tag that is to count."""
 LEAST_INSTRUMENT_SONGS = 3
 EMOTION_LABELS = tuple(name.replace("_", " ") for name in EMOTIONS)
-VOICES = ("a voice", "vocal", "vocals", "voice", "singing", "choir", "choral", "female", "male", "man", "woman")
+VOICES: tuple[str, ...] = (
+    "a voice",
+    "vocal",
+    "vocals",
+    "voice",
+    "singing",
+    "choir",
+    "choral",
+    "female",
+    "male",
+    "man",
+    "woman",
+)
 VOICES += ("female vocal", "male vocal", "female voice", "male voice", "opera")
 QUADRANTS = ("high valence", "high arousal")
 NO_MUSIC = ("speech", "noise", "silence", "environment")
@@ -126,14 +139,14 @@ class Average:
         """See :class:`Listener`; a label's average is over the models that know it."""
         total, counts = np.zeros((len(songs.songs), len(labels))), np.zeros(len(labels))
         for model in self._models:
-            p = np.clip(model.scores(songs, labels), 1e-6, 1 - 1e-6)
-            known = ~np.isnan(p).all(axis=0)
+            p = np.clip(model.scores(songs, labels), 1e-9, 1 - 1e-9)
+            known = known_labels(p)
             logits = np.log(p[:, known] / (1 - p[:, known]))
             total[:, known] += (logits - logits.mean(axis=0)) / (logits.std(axis=0) + 1e-9)
             counts += known
-        return np.divide(
-            total, counts, out=np.full(total.shape, np.nan), where=np.broadcast_to(counts > 0, total.shape)
-        )
+        mean = np.full(total.shape, np.nan)
+        mean[:, counts > 0] = total[:, counts > 0] / counts[counts > 0]
+        return mean
 
 
 def instrument_labels(songs: Collection) -> list[str]:
@@ -187,16 +200,16 @@ def outputs(model: Model, songs: Mapping[str, Collection], split: str) -> list[V
     if not model.card.thresholds:
         return values
     for name in ("magnatagatune", "composer"):
-        if collection := there.get(name):
-            values += _voices(model, collection)
+        if music := there.get(name):
+            values += _voices(model, music)
     for name, collection in _classical(there).items():
         said = labels_said(["jazz"], names, model.output(collection).predicted)[:, 0]
         values.append(share("jazz said of classical music", name, collection, said))
     tags = [i for i, tag in enumerate(model.card.vocabulary) if tag.kind == "classification"]
     for name in MUSIC:
-        if collection := there.get(name):
-            nothing = ~model.output(collection).predicted[:, tags].any(axis=1)
-            values.append(share("nothing said of music", name, collection, nothing))
+        if music := there.get(name):
+            nothing = ~model.output(music).predicted[:, tags].any(axis=1)
+            values.append(share("nothing said of music", name, music, nothing))
     values += _no_music(model, there)
     return values
 
