@@ -21,7 +21,7 @@ from tools.default_model.judges.measures import (
     ranking,
     share,
 )
-from tools.default_model.judges.report import label_table, markdown, read_results, write_results
+from tools.default_model.judges.report import label_table, markdown, read_results, write_page, write_results
 from tools.default_model.judges.scoring import ScoreStore, model_file, predicted_tags
 from tools.default_model.judges.songs import (
     FOLDER,
@@ -386,7 +386,9 @@ def test_a_model_is_measured_on_all_that_is_there(tmp_path: Path) -> None:
     assert (name, split, len(read)) == ("made", "validation", len(values))
     assert "NaN" not in path.read_text()
     assert json.loads(path.read_text())["values"][0]["judge"] == values[0].judge
-    page = markdown("validation", {"made": read})
+    page = write_page(tmp_path / "out", "validation").read_text()
+    assert page.startswith(markdown("validation", {"made": read}))
+    assert "| piano |" in page
     assert "| made |" in page
     assert "## Jazz said of classical music" in page
     assert "| jazz |" in label_table("GTZAN's genres", "ROC-AUC", {"made": read})

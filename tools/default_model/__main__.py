@@ -108,6 +108,9 @@ def judge(
         str, Option("--split", help="validation, or test, which is for the finished model.")
     ] = "validation",
     average: Annotated[bool, Option("--average", help="Also measure all these models averaged.")] = False,
+    rankings_only: Annotated[
+        bool, Option("--rankings-only", help="Do not measure what is printed; needs no training songs.")
+    ] = False,
     onnx: Annotated[
         Path | None, Option("--onnx", metavar="DIR", help="Published networks as NAME.onnx.", show_default=False)
     ] = None,
@@ -146,19 +149,14 @@ def judge(
         for name in models:
             model = suite.Model(ScoreStore(model_file(name, onnx, weights), out / "scores"), jobs, on_done)
             messages.print(f"{model.card.name}:", markup=False)
-            values = suite.rankings(model, songs, split) + suite.outputs(model, songs, split)
+            values = suite.rankings(model, songs, split)
+            values += [] if rankings_only else suite.outputs(model, songs, split)
             click.echo(report.write_results(out, model.card.name, split, values))
             found.append(model)
         if average:
             values = suite.rankings(suite.Average(found), songs, split)
             click.echo(report.write_results(out, f"average of {len(found)}", split, values))
-    results = {}
-    for path in sorted(out.glob(f"*.{split}.json"), key=lambda path: path.stat().st_mtime):
-        name, _, values = report.read_results(path)
-        results[name] = values
-    page = out / f"{split}.md"
-    page.write_text(report.markdown(split, results), encoding="utf-8")
-    click.echo(page)
+    click.echo(report.write_page(out, split))
 
 
 app = lazy_group(

@@ -40,6 +40,23 @@ def read_results(path: Path) -> tuple[str, str, list[Value]]:
         raise DataError(f"{path}: not a file of results ({error})") from error
 
 
+def write_page(folder: Path, split: str) -> Path:
+    """Write FOLDER/SPLIT.md about all models with results there, those measured first at the top."""
+    paths = sorted(folder.glob(f"*.{split}.json"), key=lambda path: path.stat().st_mtime)
+    results = {name: values for name, _, values in map(read_results, paths)}
+    tables = {
+        "The composer's instruments: ROC-AUC": ("the composer's instruments", "ROC-AUC"),
+        "Listeners' emotions: rank correlation": ("listeners' emotions", "rank correlation"),
+    }
+    text = markdown(split, results)
+    for title, (judge, measure) in tables.items():
+        if any(value.judge == judge for values in results.values() for value in values):
+            text += f"\n## {title}\n\n{label_table(judge, measure, results)}"
+    page = folder / f"{split}.md"
+    write_atomic(page, text.encode())
+    return page
+
+
 def markdown(split: str, results: Mapping[str, Sequence[Value]]) -> str:
     """A table for each judge: a row per model, a column per measure, each value with its interval.
 
