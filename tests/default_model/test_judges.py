@@ -21,6 +21,7 @@ from tools.default_model.judges.measures import (
     ranking,
     share,
 )
+from tools.default_model.judges.models import Average, Model
 from tools.default_model.judges.report import label_table, markdown, read_results, write_page, write_results
 from tools.default_model.judges.scoring import ScoreStore, model_file, predicted_tags
 from tools.default_model.judges.songs import (
@@ -368,7 +369,7 @@ def test_a_model_is_measured_on_all_that_is_there(tmp_path: Path) -> None:
     collections = suite.read_collections(folders)
     assert set(collections) == {"emotify", "composer", "gtzan", "piano", "sounds", "speech"}
 
-    model = suite.Model(ScoreStore(tiny(tmp_path / "made.onnx", card()), tmp_path / "scores"), jobs=1)
+    model = Model(ScoreStore(tiny(tmp_path / "made.onnx", card()), tmp_path / "scores"), jobs=1)
     values = suite.rankings(model, collections, "validation") + suite.outputs(model, collections, "validation")
     by_name = {(value.judge, value.measure): value for value in values}
     assert by_name["Emotify's genres", "ROC-AUC"].n_known == 2
@@ -377,7 +378,7 @@ def test_a_model_is_measured_on_all_that_is_there(tmp_path: Path) -> None:
     assert by_name["all of these labels", "default output: f1"].n_known > 0
     assert by_name["a voice said", "composer, with a voice"].n_songs > 0
     assert {value.judge for value in values} >= {"no music", "the composer's instruments", "listeners' emotions"}
-    average = suite.rankings(suite.Average([model, model]), collections, "validation")
+    average = suite.rankings(Average([model, model]), collections, "validation")
     alone = suite.rankings(model, collections, "validation")
     assert [value.value for value in average] == pytest.approx([value.value for value in alone], nan_ok=True)
 

@@ -132,6 +132,7 @@ def judge(
     from rich.console import Console
 
     from tools.default_model.judges import report, suite
+    from tools.default_model.judges.models import Average, Model
     from tools.default_model.judges.scoring import ScoreStore, model_file
 
     if split not in suite.SPLITS:
@@ -147,14 +148,14 @@ def judge(
     with exit_on_interrupt("the same command continues"):
         found = []
         for name in models:
-            model = suite.Model(ScoreStore(model_file(name, onnx, weights), out / "scores"), jobs, on_done)
+            model = Model(ScoreStore(model_file(name, onnx, weights), out / "scores"), jobs, on_done)
             messages.print(f"{model.card.name}:", markup=False)
             values = suite.rankings(model, songs, split)
             values += [] if rankings_only else suite.outputs(model, songs, split)
             click.echo(report.write_results(out, model.card.name, split, values))
             found.append(model)
         if average:
-            values = suite.rankings(suite.Average(found), songs, split)
+            values = suite.rankings(Average(found), songs, split)
             click.echo(report.write_results(out, f"average of {len(found)}", split, values))
     click.echo(report.write_page(out, split))
 

@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.distillation.ranks import rank_correlations
-from earmark.metrics import bootstrap, bootstrap_mean, decide, macro, micro
+from earmark.metrics import best_f1_thresholds, bootstrap, bootstrap_mean, decide, macro, micro
 from earmark.metrics.tags import each_tag
-from tools.default_model.judges.answers import label_scores, labels_said
-from tools.default_model.judges.scoring import SongScores
 from tools.default_model.judges.songs import Collection
 
 Doubles = npt.NDArray[np.float64]
@@ -183,8 +181,6 @@ def best_threshold(labels: Doubles, scores: Doubles) -> float:
     >>> best_threshold(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.6, 0.4], [0.2, 0.1]]))
     0.15
     """
-    from earmark.metrics import best_f1_thresholds
-
     counts = ~np.isnan(labels) & ~np.isnan(scores)
     thresholds, _ = best_f1_thresholds(labels[counts].reshape(-1, 1), scores[counts].reshape(-1, 1))
     return float(thresholds[0].round(6))
@@ -207,17 +203,6 @@ def share(judge: str, measure: str, songs: Collection, holds: npt.ArrayLike) -> 
     if n[1] > 1:
         ends = bootstrap_mean(values[kept], groups, seed=SEED, n_resamples=RESAMPLES, level=LEVEL)
     return Value(judge, measure, float(values[kept].mean()), *ends, *n)
-
-
-def said_share(judge: str, measure: str, songs: Collection, output: SongScores, label: str) -> Value:
-    """In which share of the songs the model's default output says a label; NaN where it cannot say it."""
-    said = labels_said([label], output.card.vocabulary.names, output.predicted)[:, 0]
-    return share(judge, measure, songs, said)
-
-
-def scored(output: SongScores, labels: Sequence[str]) -> Doubles:
-    """Scores of labels, see :func:`label_scores`."""
-    return label_scores(labels, output.card.vocabulary.names, output.scores)
 
 
 def _json(value: float) -> float | None:

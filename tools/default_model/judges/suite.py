@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.datasets.emotify import EMOTIONS, GENRES
-from tools.default_model.judges.answers import label_scores, labels_said, plain_name
+from tools.default_model.judges.answers import labels_said, plain_name, read_answers
 from tools.default_model.judges.magnatagatune import tagged_songs
 from tools.default_model.judges.measures import (
     Value,
@@ -19,12 +18,11 @@ from tools.default_model.judges.measures import (
     correlations,
     decisions,
     frequent_labels,
-    known_labels,
     over_threshold,
     ranking,
     share,
 )
-from tools.default_model.judges.scoring import ScoreStore, SongScores
+from tools.default_model.judges.models import Listener, Model
 from tools.default_model.judges.songs import (
     GTZAN_GENRES,
     Collection,
@@ -60,7 +58,6 @@ NO_MUSIC = ("speech", "noise", "silence", "environment")
 MUSIC = ("emotify", "composer", "gtzan", "piano")
 
 Doubles = npt.NDArray[np.float64]
-OnDone = Callable[[str, int, int], None]
 Part = tuple[Collection, Doubles, Sequence[str]]
 
 
@@ -100,54 +97,6 @@ def read_collections(folders: Folders) -> dict[str, Collection]:
 
 def _kind_of_sound(path: Path) -> str:
     return {"noise": "noise", "silence.wav": "silence"}.get(path.parts[0], "environment")
-
-
-class Listener(Protocol):
-    """Whatever gives labels scores: a model, or the average of several."""
-
-    def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
-        """(n_songs, n_labels), NaN in columns of labels that are not known."""
-
-
-class Model:
-    """One model, whose scores are stored."""
-
-    def __init__(self, store: ScoreStore, jobs: int | None = None, on_done: OnDone | None = None) -> None:
-        self.card = store.tagger.card
-        self._store, self._jobs, self._on_done = store, jobs, on_done
-
-    def output(self, songs: Collection) -> SongScores:
-        """Scores and predicted tags."""
-        on_done = self._on_done
-        return self._store.scores(
-            songs.songs,
-            jobs=self._jobs,
-            on_done=None if on_done is None else lambda done, n: on_done(songs.name, done, n),
-        )
-
-    def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
-        """See :class:`Listener`."""
-        return label_scores(labels, self.card.vocabulary.names, self.output(songs).scores)
-
-
-class Average:
-    """Models averaged on a common scale: the logits of each label's scores, less their mean, over their deviation."""
-
-    def __init__(self, models: Sequence[Listener]) -> None:
-        self._models = models
-
-    def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
-        """See :class:`Listener`; a label's average is over the models that know it."""
-        total, counts = np.zeros((len(songs.songs), len(labels))), np.zeros(len(labels))
-        for model in self._models:
-            p = np.clip(model.scores(songs, labels), 1e-9, 1 - 1e-9)
-            known = known_labels(p)
-            logits = np.log(p[:, known] / (1 - p[:, known]))
-            total[:, known] += (logits - logits.mean(axis=0)) / (logits.std(axis=0) + 1e-9)
-            counts += known
-        mean = np.full(total.shape, np.nan)
-        mean[:, counts > 0] = total[:, counts > 0] / counts[counts > 0]
-        return mean
 
 
 def instrument_labels(songs: Collection) -> list[str]:
@@ -300,7 +249,5 @@ def _no_music(model: Model, there: Mapping[str, Collection]) -> list[Value]:
 
 
 def _words(label: str) -> set[str]:
-    from tools.default_model.judges.answers import read_answers
-
     answer = read_answers()[label]
     return {name for group in answer.groups for name in group} | set(answer.implied_by)
