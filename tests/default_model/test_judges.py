@@ -333,6 +333,9 @@ def test_scores_are_stored_and_not_computed_again(tmp_path: Path) -> None:
     other = tiny(tmp_path / "made.onnx", card(thresholds={}))
     assert ScoreStore(other, tmp_path / "scores").scores(made, on_done=lambda i, _n: done.append(i)).predicted.all()
     assert done == [1, 1, 1, 1, 2]
+    few = ScoreStore(other, tmp_path / "scores", windows=1)
+    few.scores(made, on_done=lambda i, _n: done.append(i))  # fewer windows: scores of their own
+    assert (few.name, done) == ("made, 1 windows", [1, 1, 1, 1, 2, 1, 2])
     with pytest.raises(AudioError):
         ScoreStore(model, tmp_path / "scores").scores([LabelledSong("x", Path(__file__), "x", "test")])
 

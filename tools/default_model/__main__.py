@@ -11,7 +11,7 @@ import click
 from earmark.cli.commands import Argument, Option
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
-from earmark.cli.options import Quiet, jobs_option, out_option, root_option
+from earmark.cli.options import Quiet, jobs_option, out_option, root_option, windows_option
 from earmark.core.errors import AudioError, ConfigError, DataError, EarmarkError
 
 Emotify = Annotated[Path, Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")]
@@ -124,6 +124,7 @@ def judge(
         list[Path] | None,
         Option("--mtat-labels", metavar="FILE.tsv", help="More labels of MagnaTagATune's clips: id, list of values."),
     ] = None,
+    windows: Annotated[int | None, windows_option("Use only so many windows of each file, for slow networks.")] = None,
     jobs: Annotated[int | None, jobs_option("Files decoded side by side.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -148,11 +149,11 @@ def judge(
     with exit_on_interrupt("the same command continues"):
         found = []
         for name in models:
-            model = Model(ScoreStore(model_file(name, onnx, weights), out / "scores"), jobs, on_done)
-            messages.print(f"{model.card.name}:", markup=False)
+            model = Model(ScoreStore(model_file(name, onnx, weights), out / "scores", windows), jobs, on_done)
+            messages.print(f"{model.name}:", markup=False)
             values = suite.rankings(model, songs, split)
             values += [] if rankings_only else suite.outputs(model, songs, split)
-            click.echo(report.write_results(out, model.card.name, split, values))
+            click.echo(report.write_results(out, model.name, split, values))
             found.append(model)
         if average:
             values = suite.rankings(Average(found), songs, split)

@@ -71,14 +71,20 @@ class ScoreStore:
     Args:
         model: an ONNX file.
         folder: of all models' scores; the file is named after the model and its content.
+        windows: use only so many windows of a file; None for all.
+
+    Attributes:
+        name: of the model, and of how many windows where these are not all.
     """
 
-    def __init__(self, model: Path, folder: Path) -> None:
-        self.tagger: Tagger = load_tagger(model)
+    def __init__(self, model: Path, folder: Path, windows: int | None = None) -> None:
+        self.tagger: Tagger = load_tagger(model, windows=windows)
+        self.name = self.tagger.card.name + ("" if windows is None else f", {windows} windows")
         if not (self.tagger.card.vocabulary.names):
             raise ModelError(f"{model}: no tags")
         digest = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
-        self._file = folder / f"{self.tagger.card.name}-{digest}.npz"
+        suffix = "" if windows is None else f"-{windows}-windows"
+        self._file = folder / f"{self.tagger.card.name}-{digest}{suffix}.npz"
         self._known: dict[str, npt.NDArray[np.float32]] = {}
         if self._file.is_file():
             with np.load(self._file) as stored:
