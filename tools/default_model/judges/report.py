@@ -110,13 +110,15 @@ def _column(value: Value) -> str:
 
 
 def _numbers(values: Iterable[Value]) -> str:
-    """How many songs and groups, of each measure where they differ."""
+    """How many songs and groups, of each measure where they differ; those that a model cannot answer are left out."""
     counts: dict[str, list[str]] = {}
     for value in values:
+        if not value.n_songs:
+            continue
         labels = f", {value.n_labels} labels" if value.n_labels else ""
         counts.setdefault(f"{value.n_songs} songs, {value.n_groups} drawn{labels}", []).append(_column(value))
-    if len(counts) == 1:
-        return f"{next(iter(counts))}."
+    if len(counts) <= 1:
+        return f"{next(iter(counts), 'No songs')}."
     return "; ".join(f"{text}: {', '.join(dict.fromkeys(names))}" for text, names in counts.items()) + "."
 
 
