@@ -153,7 +153,7 @@ def outputs(model: Model, songs: Mapping[str, Collection], split: str) -> list[V
     for name, collection in _classical(there).items():
         said = labels_said(["jazz"], names, model.output(collection).predicted)[:, 0]
         values.append(share("jazz said of classical music", name, collection, said))
-    tags = [i for i, tag in enumerate(model.card.vocabulary) if tag.kind == "classification"]
+    tags = _tags_of_music(model)
     for name in MUSIC:
         if music := there.get(name):
             nothing = ~model.output(music).predicted[:, tags].any(axis=1)
@@ -228,13 +228,7 @@ def _classical(there: Mapping[str, Collection]) -> dict[str, Collection]:
 
 def _no_music(model: Model, there: Mapping[str, Collection]) -> list[Value]:
     """Of sounds that are no music: are they named as what they are, and is anything of music said?"""
-    names = model.card.vocabulary.names
-    kinds = {name for label in NO_MUSIC for name in _words(label)}
-    music = [
-        i
-        for i, tag in enumerate(model.card.vocabulary)
-        if tag.kind == "classification" and plain_name(tag.name) not in kinds
-    ]
+    names, music = model.card.vocabulary.names, _tags_of_music(model)
     values = []
     for collection in (there[name] for name in ("speech", "sounds") if name in there):
         predicted = model.output(collection).predicted
@@ -248,6 +242,9 @@ def _no_music(model: Model, there: Mapping[str, Collection]) -> list[Value]:
     return values
 
 
-def _words(label: str) -> set[str]:
-    answer = read_answers()[label]
-    return {name for group in answer.groups for name in group} | set(answer.implied_by)
+def _tags_of_music(model: Model) -> list[int]:
+    """Positions of the tags that say something of music; neither degrees, nor speech, noise, silence and the like."""
+    answers = [read_answers()[label] for label in NO_MUSIC]
+    others = {"music", *(name for answer in answers for group in (*answer.groups, answer.implied_by) for name in group)}
+    tags = enumerate(model.card.vocabulary)
+    return [i for i, tag in tags if tag.kind == "classification" and plain_name(tag.name) not in others]
