@@ -11,7 +11,7 @@ import click
 from earmark.cli.commands import Argument, Option
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
-from earmark.cli.options import Quiet, jobs_option, out_option, root_option
+from earmark.cli.options import Quiet, jobs_option, out_option, root_option, windows_option
 from earmark.core.errors import AudioError, ConfigError, DataError, EarmarkError
 
 Emotify = Annotated[Path, Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")]
@@ -120,6 +120,71 @@ def fetch_music(
         click.echo(fetch(read_sources(), out, composer, mirror=mirror, only=only or [], report=click.echo), nl=False)
 
 
+def judge(
+    models: Annotated[
+        list[str],
+        Argument(metavar="MODEL...", help="Names of models, ONNX files, or names of published networks."),
+    ],
+    root: Annotated[Path, root_option("With the folders emotify and mtat, and macleod.csv.", metavar="DIR")],
+    audio: Annotated[Path, Option("--audio", metavar="DIR", help="With macleod, gtzan, piano, moodist and speech.")],
+    out: Annotated[Path, out_option("Folder for NAME.SPLIT.json and SPLIT.md.", metavar="DIR")],
+    split: Annotated[
+        str, Option("--split", help="validation, or test, which is for the finished model.")
+    ] = "validation",
+    average: Annotated[bool, Option("--average", help="Also measure all these models averaged.")] = False,
+    rankings_only: Annotated[
+        bool, Option("--rankings-only", help="Do not measure what is printed; needs no training songs.")
+    ] = False,
+    onnx: Annotated[
+        Path | None, Option("--onnx", metavar="DIR", help="Published networks as NAME.onnx.", show_default=False)
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        Option(
+            "--weights", metavar="DIR", help="Published weights, converted to --onnx if missing.", show_default=False
+        ),
+    ] = None,
+    mtat_labels: Annotated[
+        list[Path] | None,
+        Option("--mtat-labels", metavar="FILE.tsv", help="More labels of MagnaTagATune's clips: id, list of values."),
+    ] = None,
+    windows: Annotated[int | None, windows_option("Use only so many windows of each file, for slow networks.")] = None,
+    jobs: Annotated[int | None, jobs_option("Files decoded side by side.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure models against labels that people gave. Scores are kept in OUT/scores, so the command may be stopped."""
+    require_extra("train", "`python -m tools.default_model`", "scipy")
+    from rich.console import Console
+
+    from tools.default_model.judges import report, suite
+    from tools.default_model.judges.models import Average, Model
+    from tools.default_model.judges.scoring import ScoreStore, model_file
+
+    if split not in suite.SPLITS:
+        raise ConfigError(f"--split {split!r}: must be {' or '.join(suite.SPLITS)}")
+    messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+    folders = suite.Folders(root / "emotify", root / "macleod.csv", root / "mtat", audio, tuple(mtat_labels or ()))
+    songs = suite.read_collections(folders)
+
+    def on_done(collection: str, done: int, n: int) -> None:
+        if done == n or done % 20 == 0:
+            messages.print(f"  {collection}: {done} of {n}", markup=False)
+
+    with exit_on_interrupt("the same command continues"):
+        found = []
+        for name in models:
+            model = Model(ScoreStore(model_file(name, onnx, weights), out / "scores", windows), jobs, on_done)
+            messages.print(f"{model.name}:", markup=False)
+            values = suite.rankings(model, songs, split)
+            values += [] if rankings_only else suite.outputs(model, songs, split)
+            click.echo(report.write_results(out, model.name, split, values))
+            found.append(model)
+        if average:
+            values = suite.rankings(Average(found), songs, split)
+            click.echo(report.write_results(out, f"average of {len(found)}", split, values))
+    click.echo(report.write_page(out, split))
+
+
 app = lazy_group(
     "python -m tools.default_model",
     "Make earmark-1, the model that comes with earmark.",
@@ -143,6 +208,11 @@ app = lazy_group(
             "reproduce",
             "tools.default_model.__main__:reproduce",
             "Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same.",
+        ),
+        Entry(
+            "judge",
+            "tools.default_model.__main__:judge",
+            "Measure models against labels that people gave. Scores are kept in OUT/scores, so the command may be stopped.",
         ),
     ),
 )
