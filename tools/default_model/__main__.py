@@ -20,15 +20,24 @@ Corpus = Annotated[Path, Option("--corpus", metavar="DIR", help="More music: tra
 
 def songs(
     emotify: Emotify,
-    corpus: Corpus,
     out: Annotated[Path, out_option("The table of music to write.", metavar="FILE.csv")],
+    corpus: Annotated[Path | None, Option("--corpus", metavar="DIR", help="For earmark-1.", show_default=False)] = None,
+    music: Annotated[
+        Path | None, Option("--music", metavar="DIR", help="For earmark-2: written by fetch-music.", show_default=False)
+    ] = None,
 ) -> None:
     """List the music of both collections for `earmark distill label`: splits, groups, weights and known genres."""
     from earmark.core.atomic_files import write_atomic
     from earmark.datasets.labelled_set.songs import songs_csv
+    from tools.default_model import earmark_2
     from tools.default_model.corpus import read_collections
 
-    found = read_collections(emotify, corpus)
+    if corpus is not None and music is None:
+        found = read_collections(emotify, corpus)
+    elif music is not None and corpus is None:
+        found = earmark_2.songs(emotify, music)
+    else:
+        raise ConfigError("--corpus DIR for earmark-1, or --music DIR for earmark-2: give one of them")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, songs_csv(found).encode())
     click.echo(f"{out}: {len(found)} songs")

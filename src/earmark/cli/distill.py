@@ -56,9 +56,10 @@ def label(
 
     chosen = _part(part)
     with exit_on_interrupt("the same command continues where it was stopped"):
-        inputs = load_inputs(read_plan(plan), songs, out, weights)
+        given = read_plan(plan)
+        inputs = load_inputs(given, songs, out, weights)
         write_tables(inputs, out)
-        shards = plan_shards(inputs, hours, seed)
+        shards = plan_shards(inputs, hours, seed, given.examples_per_song)
         n_mine = len(shards[chosen[0] - 1 :: chosen[1]])
         started, n_made = time.monotonic(), 0
         for n_done, done in enumerate(label_shards(shards, inputs, out, seed, chosen), start=1):

@@ -157,17 +157,18 @@ def write_tables(inputs: LabellingInputs, out: Path) -> None:
     write_atomic(out / SONGS_FILE, songs_csv(inputs.songs).encode())
 
 
-def plan_shards(inputs: LabellingInputs, hours: float, seed: int) -> list[Shard]:
+def plan_shards(inputs: LabellingInputs, hours: float, seed: int, examples_per_song: int | None = None) -> list[Shard]:
     """All shards, in the order in which they are made: the small unchanged sets first.
 
     Args:
         inputs: songs and their lengths.
         hours: of augmented training audio, rounded up to whole shards.
         seed: of the training examples.
+        examples_per_song: most of a song in the unchanged sets; None for as many as cover it.
     """
     shards = []
     for name in unchanged_sets(inputs.songs):
-        recipes = plain_recipes([song for song in inputs.songs if _used(song, name)], inputs.seconds)
+        recipes = plain_recipes([song for song in inputs.songs if _used(song, name)], inputs.seconds, examples_per_song)
         starts = range(0, len(recipes), SHARD_EXAMPLES)
         shards += [Shard(name, i, tuple(recipes[start : start + SHARD_EXAMPLES])) for i, start in enumerate(starts)]
     examples = Examples(inputs.songs, inputs.seconds, seed)
