@@ -10,11 +10,11 @@ from tools.default_model.corpus import held_out_sources, read_collections, with_
 
 from earmark.core.errors import DataError
 from earmark.core.published_weights import find_published
-from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
+from earmark.core.tag_lists import load_vocabulary
 from earmark.datasets.labelled_set import Song
 from earmark.datasets.labelled_set.songs import shares
 from earmark.distillation.plan import read_plan
-from tests.helpers.labelled_sets import TOOL, default_union, write_collections
+from tests.helpers.labelled_sets import TEACHER_VOCABULARIES, TOOL, default_union, write_collections
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,19 @@ def test_sources_are_held_out_whole_and_none_of_them_is_large() -> None:
 def test_a_corpus_that_cannot_be_split_by_source_is_refused() -> None:
     with pytest.raises(DataError, match="2 sources"):
         held_out_sources([("a", 10.0), ("b", 10.0)])
+
+
+def test_a_table_with_groups_and_splits_is_taken_as_it_is(tmp_path: Path) -> None:
+    emotify, corpus = write_collections(tmp_path)
+    lines = (corpus / "tracks.csv").read_text().splitlines()
+    splits = ("train", "heldout", "validation", "test")
+    given = [f"{line},g{k % 8},{splits[k % 4]}" for k, line in enumerate(lines[1:])]
+    (corpus / "tracks.csv").write_text("\n".join([f"{lines[0]},group,split", *given]))
+    found = [song for song in read_collections(emotify, corpus) if song.group in {f"g{k}" for k in range(8)}]
+    assert [song.split for song in found] == [splits[k % 4] for k in range(len(given))]
+    (corpus / "tracks.csv").write_text("\n".join([f"{lines[0]},group,split", f"{lines[1]},g,measure-only"]))
+    with pytest.raises(DataError, match=r"split 'measure-only' must be one of train"):
+        read_collections(emotify, corpus)
 
 
 def test_songs_and_their_roles(folders: tuple[Path, Path]) -> None:
@@ -70,7 +83,7 @@ def test_every_tag_of_every_teacher_is_placed_or_left_out_with_a_reason() -> Non
         for tag in load_vocabulary(name).names:
             assert ((name, tag) in placed) != ((name, tag) in union.left_out), (name, tag)
     assert all(len(reason) > 20 for reason in union.left_out.values())
-    assert vocabularies == set(VOCABULARIES)
+    assert vocabularies == set(TEACHER_VOCABULARIES)
     assert len(teachers) == 11
 
 

@@ -20,15 +20,24 @@ Corpus = Annotated[Path, Option("--corpus", metavar="DIR", help="More music: tra
 
 def songs(
     emotify: Emotify,
-    corpus: Corpus,
     out: Annotated[Path, out_option("The table of music to write.", metavar="FILE.csv")],
+    corpus: Annotated[Path | None, Option("--corpus", metavar="DIR", help="For earmark-1.", show_default=False)] = None,
+    music: Annotated[
+        Path | None, Option("--music", metavar="DIR", help="For earmark-2: written by fetch-music.", show_default=False)
+    ] = None,
 ) -> None:
     """List the music of both collections for `earmark distill label`: splits, groups, weights and known genres."""
     from earmark.core.atomic_files import write_atomic
     from earmark.datasets.labelled_set.songs import songs_csv
+    from tools.default_model import earmark_2
     from tools.default_model.corpus import read_collections
 
-    found = read_collections(emotify, corpus)
+    if corpus is not None and music is None:
+        found = read_collections(emotify, corpus)
+    elif music is not None and corpus is None:
+        found = earmark_2.songs(emotify, music)
+    else:
+        raise ConfigError("--corpus DIR for earmark-1, or --music DIR for earmark-2: give one of them")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, songs_csv(found).encode())
     click.echo(f"{out}: {len(found)} songs")
@@ -94,6 +103,30 @@ def reproduce(
         for number, step in enumerate(found, start=1):
             messages.print(f"{number}/{len(found)}  {step.title}", markup=False)
             run(step)
+
+
+def fetch_music(
+    out: Annotated[Path, out_option("Folder for audio and tables.", metavar="DIR")],
+    composer: Annotated[
+        Path, Option("--composer", metavar="FILE", help="macleod.csv: the titles of the composer that may be used.")
+    ],
+    mirror: Annotated[
+        Path | None,
+        Option(
+            "--mirror", metavar="DIR", help="Bare repositories, OWNER+NAME/repo; others are cloned.", show_default=False
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, Option("--only", metavar="NAME", help="Only this source; may be repeated.")
+    ] = None,
+) -> None:
+    """Download the music that earmark-2 learns from, and list it; may be stopped and started again."""
+    require_extra("train", "`python -m tools.default_model`", "yaml")
+    from tools.default_model.music.fetch import fetch_music as fetch
+    from tools.default_model.music.sources import read_sources
+
+    with exit_on_interrupt("the same command continues where it was stopped"):
+        click.echo(fetch(read_sources(), out, composer, mirror=mirror, only=only or [], report=click.echo), nl=False)
 
 
 def judge(
@@ -165,6 +198,11 @@ app = lazy_group(
     "python -m tools.default_model",
     "Make earmark-1, the model that comes with earmark.",
     (
+        Entry(
+            "fetch-music",
+            "tools.default_model.__main__:fetch_music",
+            "Download the music that earmark-2 learns from, and list it; may be stopped and started again.",
+        ),
         Entry(
             "songs",
             "tools.default_model.__main__:songs",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from earmark.core.errors import ModelError
-from earmark.importers import keras_musicnn, pytorch_sota
+from earmark.importers import keras_musicnn, pytorch_state_dict
 from earmark.importers.detect_format import import_weights
 from fuzzing.mutation import mutate
 from fuzzing.target import Case, Target, WrongResultError
@@ -53,7 +53,7 @@ class Importers(Target):
         whole = keras_musicnn._layouts()[1].arrays
         state = {
             name: torch.zeros([min(n, 3) for n in array.shape])
-            for name, array in pytorch_sota._layouts()[0].arrays.items()
+            for name, array in pytorch_state_dict._layouts()[0].arrays.items()
         }
         self.files = [
             ("weights.h5", _hdf5(dict(list(small.items())[:12]))),

@@ -10,7 +10,7 @@ from pathlib import Path
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Tag, Vocabulary
 
-VOCABULARIES = ("mtat-50", "msd-50", "mtg-jamendo-50")
+VOCABULARIES = ("mtat-50", "msd-50", "mtg-jamendo-50", "audioset-527")
 
 
 def load_vocabulary(name: str) -> Vocabulary:

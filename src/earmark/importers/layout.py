@@ -14,11 +14,12 @@ from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
 from earmark.core.published_weights import PublishedWeights, published_by_hash, published_names
 from earmark.core.tag_lists import load_vocabulary
+from earmark.core.vocabulary import Vocabulary
 from earmark.models import TaggingModel, create_model
 from earmark.models.checkpoint import load_weights, make_card
 
 N_TAGS = 50
-"""Outputs of every published network."""
+"""Outputs of most published networks."""
 SHOWN = 12
 """Problems that are listed; the rest is counted."""
 
@@ -50,10 +51,10 @@ class Layout:
     arrays: dict[str, Array]
 
 
-def fresh_model(architecture: str, options: dict[str, Any]) -> TaggingModel:
+def fresh_model(architecture: str, options: dict[str, Any], n_tags: int = N_TAGS) -> TaggingModel:
     """A network whose shapes a layout is read from. Leaves torch's random generators as they were."""
     with torch.random.fork_rng(devices=[]):
-        return create_model(architecture, N_TAGS, **options)
+        return create_model(architecture, n_tags, **options)
 
 
 def match_layout(found: Mapping[str, Array], layouts: list[Layout], where: str) -> Layout:
@@ -114,16 +115,17 @@ def published_model(
             "another training, so that the tags of its outputs are unknown, or it is damaged. "
             f"Published are {', '.join(published_names())}"
         )
-    model = fresh_model(known.architecture, known.architecture_options)
+    vocabulary = load_vocabulary(known.vocabulary)
+    model = fresh_model(known.architecture, known.architecture_options, len(vocabulary))
     load_weights(model, dict(weights), where)
-    return model, _card(model, known)
+    return model, _card(model, known, vocabulary)
 
 
-def _card(model: TaggingModel, known: PublishedWeights) -> ModelCard:
+def _card(model: TaggingModel, known: PublishedWeights, vocabulary: Vocabulary) -> ModelCard:
     return make_card(
         model,
         name=known.name,
-        vocabulary=load_vocabulary(known.vocabulary),
+        vocabulary=vocabulary,
         hop_samples=known.hop_samples,
         lead_samples=known.lead_samples,
         description=known.description,
