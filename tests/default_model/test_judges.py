@@ -34,6 +34,7 @@ from tools.default_model.judges.songs import (
     piano_songs,
     title_split,
 )
+from tools.default_model.music.kept_apart import ComposerTitle
 
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.errors import AudioError, DataError, ModelError
@@ -92,6 +93,13 @@ def test_versions_of_a_piece_are_in_one_split() -> None:
     assert splits[::2] == splits[1::2]
     assert 0.1 < splits.count("validation") / 600 < 0.3
     assert 0.25 < splits.count("test") / 600 < 0.45
+
+
+def test_titles_that_are_measured_are_not_trained_on() -> None:
+    titles = [f"Title {word}" for word in map(str, range(300))]
+    trained = [ComposerTitle(title, "", "", "").split == "train" for title in titles]
+    assert trained == [title_split(title) == "train" for title in titles]
+    assert 0 < sum(trained) < len(titles)
 
 
 def test_instruments_that_are_not_listed_are_not_there_or_left_open(tmp_path: Path) -> None:
