@@ -36,6 +36,19 @@ def test_a_corpus_that_cannot_be_split_by_source_is_refused() -> None:
         held_out_sources([("a", 10.0), ("b", 10.0)])
 
 
+def test_a_table_with_groups_and_splits_is_taken_as_it_is(tmp_path: Path) -> None:
+    emotify, corpus = write_collections(tmp_path)
+    lines = (corpus / "tracks.csv").read_text().splitlines()
+    splits = ("train", "heldout", "validation", "test")
+    given = [f"{line},g{k % 8},{splits[k % 4]}" for k, line in enumerate(lines[1:])]
+    (corpus / "tracks.csv").write_text("\n".join([f"{lines[0]},group,split", *given]))
+    found = [song for song in read_collections(emotify, corpus) if song.group in {f"g{k}" for k in range(8)}]
+    assert [song.split for song in found] == [splits[k % 4] for k in range(len(given))]
+    (corpus / "tracks.csv").write_text("\n".join([f"{lines[0]},group,split", f"{lines[1]},g,measure-only"]))
+    with pytest.raises(DataError, match=r"split 'measure-only' must be one of train"):
+        read_collections(emotify, corpus)
+
+
 def test_songs_and_their_roles(folders: tuple[Path, Path]) -> None:
     songs = read_collections(*folders)
     roles = Counter(song.split for song in songs)

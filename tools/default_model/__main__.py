@@ -11,7 +11,7 @@ import click
 from earmark.cli.commands import Argument, Option
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
-from earmark.cli.options import Quiet, jobs_option, out_option, root_option
+from earmark.cli.options import Quiet, jobs_option, out_option, root_option, windows_option
 from earmark.core.errors import AudioError, ConfigError, DataError, EarmarkError
 
 Emotify = Annotated[Path, Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")]
@@ -20,15 +20,24 @@ Corpus = Annotated[Path, Option("--corpus", metavar="DIR", help="More music: tra
 
 def songs(
     emotify: Emotify,
-    corpus: Corpus,
     out: Annotated[Path, out_option("The table of music to write.", metavar="FILE.csv")],
+    corpus: Annotated[Path | None, Option("--corpus", metavar="DIR", help="For earmark-1.", show_default=False)] = None,
+    music: Annotated[
+        Path | None, Option("--music", metavar="DIR", help="For earmark-2: written by fetch-music.", show_default=False)
+    ] = None,
 ) -> None:
     """List the music of both collections for `earmark distill label`: splits, groups, weights and known genres."""
     from earmark.core.atomic_files import write_atomic
     from earmark.datasets.labelled_set.songs import songs_csv
+    from tools.default_model import earmark_2
     from tools.default_model.corpus import read_collections
 
-    found = read_collections(emotify, corpus)
+    if corpus is not None and music is None:
+        found = read_collections(emotify, corpus)
+    elif music is not None and corpus is None:
+        found = earmark_2.songs(emotify, music)
+    else:
+        raise ConfigError("--corpus DIR for earmark-1, or --music DIR for earmark-2: give one of them")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, songs_csv(found).encode())
     click.echo(f"{out}: {len(found)} songs")
@@ -96,10 +105,104 @@ def reproduce(
             run(step)
 
 
+def fetch_music(
+    out: Annotated[Path, out_option("Folder for audio and tables.", metavar="DIR")],
+    composer: Annotated[
+        Path, Option("--composer", metavar="FILE", help="macleod.csv: the titles of the composer that may be used.")
+    ],
+    mirror: Annotated[
+        Path | None,
+        Option(
+            "--mirror", metavar="DIR", help="Bare repositories, OWNER+NAME/repo; others are cloned.", show_default=False
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, Option("--only", metavar="NAME", help="Only this source; may be repeated.")
+    ] = None,
+) -> None:
+    """Download the music that earmark-2 learns from, and list it; may be stopped and started again."""
+    require_extra("train", "`python -m tools.default_model`", "yaml")
+    from tools.default_model.music.fetch import fetch_music as fetch
+    from tools.default_model.music.sources import read_sources
+
+    with exit_on_interrupt("the same command continues where it was stopped"):
+        click.echo(fetch(read_sources(), out, composer, mirror=mirror, only=only or [], report=click.echo), nl=False)
+
+
+def judge(
+    models: Annotated[
+        list[str],
+        Argument(metavar="MODEL...", help="Names of models, ONNX files, or names of published networks."),
+    ],
+    root: Annotated[Path, root_option("With the folders emotify and mtat, and macleod.csv.", metavar="DIR")],
+    audio: Annotated[Path, Option("--audio", metavar="DIR", help="With macleod, gtzan, piano, moodist and speech.")],
+    out: Annotated[Path, out_option("Folder for NAME.SPLIT.json and SPLIT.md.", metavar="DIR")],
+    split: Annotated[
+        str, Option("--split", help="validation, or test, which is for the finished model.")
+    ] = "validation",
+    average: Annotated[bool, Option("--average", help="Also measure all these models averaged.")] = False,
+    rankings_only: Annotated[
+        bool, Option("--rankings-only", help="Do not measure what is printed; needs no training songs.")
+    ] = False,
+    onnx: Annotated[
+        Path | None, Option("--onnx", metavar="DIR", help="Published networks as NAME.onnx.", show_default=False)
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        Option(
+            "--weights", metavar="DIR", help="Published weights, converted to --onnx if missing.", show_default=False
+        ),
+    ] = None,
+    mtat_labels: Annotated[
+        list[Path] | None,
+        Option("--mtat-labels", metavar="FILE.tsv", help="More labels of MagnaTagATune's clips: id, list of values."),
+    ] = None,
+    windows: Annotated[int | None, windows_option("Use only so many windows of each file, for slow networks.")] = None,
+    jobs: Annotated[int | None, jobs_option("Files decoded side by side.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure models against labels that people gave. Scores are kept in OUT/scores, so the command may be stopped."""
+    require_extra("train", "`python -m tools.default_model`", "scipy")
+    from rich.console import Console
+
+    from tools.default_model.judges import report, suite
+    from tools.default_model.judges.models import Average, Model
+    from tools.default_model.judges.scoring import ScoreStore, model_file
+
+    if split not in suite.SPLITS:
+        raise ConfigError(f"--split {split!r}: must be {' or '.join(suite.SPLITS)}")
+    messages = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+    folders = suite.Folders(root / "emotify", root / "macleod.csv", root / "mtat", audio, tuple(mtat_labels or ()))
+    songs = suite.read_collections(folders)
+
+    def on_done(collection: str, done: int, n: int) -> None:
+        if done == n or done % 20 == 0:
+            messages.print(f"  {collection}: {done} of {n}", markup=False)
+
+    with exit_on_interrupt("the same command continues"):
+        found = []
+        for name in models:
+            model = Model(ScoreStore(model_file(name, onnx, weights), out / "scores", windows), jobs, on_done)
+            messages.print(f"{model.name}:", markup=False)
+            values = suite.rankings(model, songs, split)
+            values += [] if rankings_only else suite.outputs(model, songs, split)
+            click.echo(report.write_results(out, model.name, split, values))
+            found.append(model)
+        if average:
+            values = suite.rankings(Average(found), songs, split)
+            click.echo(report.write_results(out, f"average of {len(found)}", split, values))
+    click.echo(report.write_page(out, split))
+
+
 app = lazy_group(
     "python -m tools.default_model",
     "Make earmark-1, the model that comes with earmark.",
     (
+        Entry(
+            "fetch-music",
+            "tools.default_model.__main__:fetch_music",
+            "Download the music that earmark-2 learns from, and list it; may be stopped and started again.",
+        ),
         Entry(
             "songs",
             "tools.default_model.__main__:songs",
@@ -114,6 +217,11 @@ app = lazy_group(
             "reproduce",
             "tools.default_model.__main__:reproduce",
             "Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same.",
+        ),
+        Entry(
+            "judge",
+            "tools.default_model.__main__:judge",
+            "Measure models against labels that people gave. Scores are kept in OUT/scores, so the command may be stopped.",
         ),
     ),
 )

@@ -18,7 +18,7 @@ from earmark.core.errors import DataError
 from earmark.datasets import load_dataset
 from earmark.datasets.base import raise_problems
 from earmark.datasets.emotify import GENRES
-from earmark.datasets.labelled_set.songs import Song, shares_by_group
+from earmark.datasets.labelled_set.songs import SONG_SPLITS, Song, shares_by_group
 from earmark.datasets.table import read_table
 
 HELD_OUT_SHARE = 0.1
@@ -33,7 +33,8 @@ def read_collections(emotify: Path, corpus: Path) -> tuple[Song, ...]:
 
     Args:
         emotify: folder with Emotify in its tracks layout, see :mod:`earmark.datasets.emotify`.
-        corpus: folder with ``tracks.csv``: the columns track_id, path, source and duration_s.
+        corpus: folder with ``tracks.csv``: the columns track_id, path, source and duration_s. With the columns group and
+            split, as ``python -m tools.default_model fetch-music`` writes them, these count, and sources are not split.
 
     Raises:
         DataError: tables or files with problems, all problems of a table at once.
@@ -53,7 +54,8 @@ def read_collections(emotify: Path, corpus: Path) -> tuple[Song, ...]:
     table = read_table(corpus / "tracks.csv")
     table.require("track_id", "path", "source", "duration_s", where=str(corpus / "tracks.csv"))
     problems: list[str] = []
-    rows: list[tuple[str, Path, str, float]] = []
+    rows: list[tuple[str, Path, str, str, float]] = []
+    is_split = {"group", "split"} <= set(table.columns)
     for row in table.rows:
         text = str(row.values["duration_s"])
         try:
@@ -62,15 +64,18 @@ def read_collections(emotify: Path, corpus: Path) -> tuple[Song, ...]:
             duration = math.nan
         if not duration > 0:
             problems.append(f"{row.where}: duration_s {text!r} must be a number of seconds above 0")
-        path = corpus / str(row.values["path"]).strip()
-        rows.append((str(row.values["track_id"]).strip(), path, str(row.values["source"]).strip(), duration))
+        song_id, path, source = (str(row.values[name]).strip() for name in ("track_id", "path", "source"))
+        group, split = (str(row.values[name]).strip() for name in ("group", "split")) if is_split else (source, "")
+        if is_split and split not in SONG_SPLITS:
+            problems.append(f"{row.where}: split {split!r} must be one of {', '.join(SONG_SPLITS)}")
+        rows.append((song_id, corpus / path, group, split, duration))
     songs_twice = [song_id for song_id, n in Counter(row[0] for row in rows).items() if n > 1]
     problems += [f"track_id {song_id!r} is there more than once" for song_id in songs_twice]
     raise_problems(str(corpus / "tracks.csv"), problems)
-    held_out = held_out_sources([(source, duration) for _, _, source, duration in rows])
+    held_out = frozenset() if is_split else held_out_sources([(group, duration) for _, _, group, _, duration in rows])
     excerpts = [
-        Song(song_id, path, source, "heldout" if source in held_out else "train", duration)
-        for song_id, path, source, duration in rows
+        Song(song_id, path, group, split or ("heldout" if group in held_out else "train"), duration)
+        for song_id, path, group, split, duration in rows
     ]
     found = with_weights(songs, excerpts)
     raise_problems("files are missing", [str(song.path) for song in found if not song.path.is_file()])

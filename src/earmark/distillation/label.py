@@ -157,17 +157,18 @@ def write_tables(inputs: LabellingInputs, out: Path) -> None:
     write_atomic(out / SONGS_FILE, songs_csv(inputs.songs).encode())
 
 
-def plan_shards(inputs: LabellingInputs, hours: float, seed: int) -> list[Shard]:
+def plan_shards(inputs: LabellingInputs, hours: float, seed: int, examples_per_song: int | None = None) -> list[Shard]:
     """All shards, in the order in which they are made: the small unchanged sets first.
 
     Args:
         inputs: songs and their lengths.
         hours: of augmented training audio, rounded up to whole shards.
         seed: of the training examples.
+        examples_per_song: most of a song in the unchanged sets; None for as many as cover it.
     """
     shards = []
     for name in unchanged_sets(inputs.songs):
-        recipes = plain_recipes([song for song in inputs.songs if _used(song, name)], inputs.seconds)
+        recipes = plain_recipes([song for song in inputs.songs if _used(song, name)], inputs.seconds, examples_per_song)
         starts = range(0, len(recipes), SHARD_EXAMPLES)
         shards += [Shard(name, i, tuple(recipes[start : start + SHARD_EXAMPLES])) for i, start in enumerate(starts)]
     examples = Examples(inputs.songs, inputs.seconds, seed)
@@ -255,7 +256,7 @@ def _label_shard(shard: Shard, inputs: LabellingInputs, out: Path) -> None:
         n_windows = max((len(output) for output in several), default=0)
         several = [np.pad(output, ((0, n_windows - len(output)), (0, 0))) for output in several]
         windows.append(np.stack(several) if several else np.empty((0, 0, n_tags), np.float32))
-    _write_shard(
+    write_shard(
         shard.folder(out),
         {
             "audio": audio,
@@ -266,8 +267,8 @@ def _label_shard(shard: Shard, inputs: LabellingInputs, out: Path) -> None:
     )
 
 
-def _write_shard(folder: Path, arrays: dict[str, Any], recipes: Sequence[Recipe]) -> None:
-    """Written to a temporary folder and renamed. Two processes that make the same shard make identical ones."""
+def write_shard(folder: Path, arrays: dict[str, Any], recipes: Sequence[Recipe]) -> None:
+    """Write a shard: to a temporary folder that is renamed. Two processes that make the same shard make identical ones."""
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -4,6 +4,7 @@
     train_teachers: [fcn-mtat, vgg-msd]              # those that label the training set; default: all
     tags: tags.csv                                   # the student's tags: earmark.datasets.labelled_set.tag_union
     left_out: left_out.csv                           # tags of teachers that are not used, and why; optional
+    examples_per_song: 2                             # most of the unchanged sets, evenly spread; default: all of a song
 
 Paths are relative to the file.
 """
@@ -20,7 +21,7 @@ from earmark.core.errors import ConfigError, ModelError
 from earmark.core.published_weights import find_published
 from earmark.distillation.teachers import is_published
 
-_KEYS = ("teachers", "train_teachers", "tags", "left_out")
+_KEYS = ("teachers", "train_teachers", "tags", "left_out", "examples_per_song")
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class LabellingPlan:
         teachers: names of published networks, or paths of ONNX files that end in ".onnx".
         train_teachers: those of them that label the training set; the others label the unchanged sets only.
         tags, left_out: the tables of tags.
+        examples_per_song: most examples of a song in the unchanged sets; None for as many as cover it.
     """
 
     teachers: tuple[str, ...]
     train_teachers: tuple[str, ...]
     tags: Path
     left_out: Path | None
+    examples_per_song: int | None = None
 
 
 def read_plan(path: str | Path) -> LabellingPlan:
@@ -72,13 +75,16 @@ def read_plan(path: str | Path) -> LabellingPlan:
             problems.append(f"{path}: {key} {value!r}: must be the path of a table")
         elif value:
             tables[key] = path.parent / value
+    most = document.get("examples_per_song")
+    if most is not None and not (isinstance(most, int) and most > 0):
+        problems.append(f"{path}: examples_per_song {most!r}: must be a whole number, 1 or more")
     if problems:
         raise ConfigError(problems)
 
     def resolved(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(path.parent / name) if name.endswith(".onnx") else name for name in names)
 
-    return LabellingPlan(resolved(teachers), resolved(train_teachers), tables["tags"], tables.get("left_out"))
+    return LabellingPlan(resolved(teachers), resolved(train_teachers), tables["tags"], tables.get("left_out"), most)
 
 
 def _names(document: dict[str, Any], key: str, path: Path, problems: list[str]) -> tuple[str, ...]:

@@ -72,13 +72,16 @@ class Examples:
         return {"song": song_id, "start_seconds": round(start, 3), "semitones": semitones}
 
 
-def plain_recipes(songs: Sequence[Song], seconds: Mapping[str, float]) -> list[Recipe]:
-    """Unchanged examples that together cover songs: one or more per song, evenly spread over it."""
+def plain_recipes(songs: Sequence[Song], seconds: Mapping[str, float], most: int | None = None) -> list[Recipe]:
+    """Unchanged examples that together cover songs, or at most so many per song, evenly spread over it."""
     recipes: list[Recipe] = []
     length = EXAMPLE_SAMPLES / RATE_HZ
     for song in songs:
         n = max(1, math.ceil(seconds[song.song_id] / length - 0.2))
-        for start in np.linspace(0, max(0.0, seconds[song.song_id] - length), n):
+        last = max(0.0, seconds[song.song_id] - length)
+        # Few examples begin inside of the song: its ends are unlike the rest.
+        starts = np.linspace(0, last, n) if most is None or n <= most else (np.arange(most) + 0.5) / most * last
+        for start in starts:
             part = {"song": song.song_id, "start_seconds": round(float(start), 3), "semitones": 0.0}
             recipes.append({"number": len(recipes), "parts": [part], "steps": []})
     return recipes

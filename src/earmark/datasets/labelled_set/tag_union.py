@@ -20,6 +20,9 @@ from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.table import read_table
 
+ALL_OTHERS = "*"
+"""In the table of tags that are left out: all of a vocabulary that are not placed."""
+
 
 @dataclass(frozen=True)
 class UnionTag:
@@ -118,7 +121,8 @@ def read_tag_union(
 
     Args:
         tags: table with the columns name, category, and one for each vocabulary.
-        left_out: table with the columns vocabulary, tag, reason; None where every tag is used.
+        left_out: table with the columns vocabulary, tag, reason; the tag ``*`` means all that are not used. None where every
+            tag is used.
         vocabularies: vocabulary -> its tags, of all teachers.
 
     Raises:
@@ -140,4 +144,9 @@ def read_tag_union(
         out.require("vocabulary", "tag", "reason", where=str(left_out))
         reasons = {(row.values["vocabulary"], row.values["tag"]): row.values["reason"] for row in out.rows}
         reasons = {key: why for key, why in reasons.items() if key[0] in vocabularies}
+        placed = {(name, source) for row in rows for name, tags in row.sources.items() for source in tags}
+        for name in [name for name, tag in reasons if tag == ALL_OTHERS]:
+            why = reasons.pop((name, ALL_OTHERS))
+            others = [(name, tag) for tag in vocabularies[name] if (name, tag) not in placed]
+            reasons = dict.fromkeys(others, why) | reasons
     return TagUnion(rows, reasons, {name: tuple(names) for name, names in vocabularies.items()})

@@ -1,0 +1,232 @@
+"""Labelled sets without their audio, small enough to be kept in a repository; the audio is made again from the recipes.
+
+The teachers of one vocabulary become one: their mean on a common scale (:mod:`earmark.datasets.labelled_set.label_fusion`),
+for each third of an example. So the networks that labelled are not needed again, and what each vocabulary counts for can
+still be chosen.
+
+    DIR/SET.npz     labels      (n, n_vocabularies, 3, n_tags) float16 probabilities
+                    checksums   (n,) CRC-32 of the 16-bit samples of every example
+                    recipes     what every example is made of, as JSON Lines
+                    document    set.json with a teacher for each vocabulary, and the tags of the vocabularies
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import DataError
+from earmark.datasets.labelled_set.label_fusion import LEAST, MOST, LabelFusion
+from earmark.datasets.labelled_set.shards import (
+    EXAMPLE_SAMPLES,
+    RATE_HZ,
+    SET_FILE,
+    SHARD_EXAMPLES,
+    SONGS_FILE,
+    TAGS_FILE,
+    LabelledSet,
+    LabelledSets,
+)
+from earmark.datasets.labelled_set.songs import read_songs, songs_csv
+from earmark.datasets.labelled_set.tag_union import TagUnion, read_tag_union
+from earmark.distillation.label import Shard, write_shard
+from earmark.distillation.plan import LabellingPlan
+from earmark.distillation.windows import make_example
+from earmark.training.audio_store import AudioStore, PackedAudio, Waveform
+
+PARTS = 3
+FITTED_ON = ("validation", "heldout")
+"""The scale is fitted on these sets, which stay the same when more is labelled."""
+_PART_SAMPLES = EXAMPLE_SAMPLES // PARTS
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSet:
+    """One packed set; see the module docstring for the arrays.
+
+    Attributes:
+        name: of the set.
+        labels: probabilities.
+        checksums: of the audio.
+        recipes: of the examples.
+        document: for set.json.
+        vocabularies: vocabulary -> its tags, in the order of the labels.
+    """
+
+    name: str
+    labels: npt.NDArray[np.float16]
+    checksums: npt.NDArray[np.uint32]
+    recipes: list[dict[str, Any]]
+    document: dict[str, Any]
+    vocabularies: dict[str, tuple[str, ...]]
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        lines = "".join(json.dumps(recipe) + "\n" for recipe in self.recipes)
+        document = json.dumps({"set": self.document, "vocabularies": self.vocabularies})
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            labels=self.labels,
+            checksums=self.checksums,
+            recipes=np.frombuffer(lines.encode(), np.uint8),
+            document=np.frombuffer(document.encode(), np.uint8),
+        )
+        write_atomic(path, file.getbuffer())
+
+    @classmethod
+    def read(cls, path: Path) -> PackedSet:
+        """Read a file. Raises DataError where it is none."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                document = json.loads(arrays["document"].tobytes())
+                recipes = [json.loads(line) for line in arrays["recipes"].tobytes().splitlines()]
+                labels, checksums = arrays["labels"], arrays["checksums"]
+            names = {name: tuple(tags) for name, tags in document["vocabularies"].items()}
+            return cls(path.stem, labels, checksums, recipes, document["set"], names)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DataError(f"{path}: no packed labels ({error}); make them with `earmark distill pack`") from error
+
+    def shards(self) -> list[Shard]:
+        """Its examples in shards."""
+        starts = range(0, len(self.recipes), SHARD_EXAMPLES)
+        return [
+            Shard(self.name, k, tuple(self.recipes[start : start + SHARD_EXAMPLES])) for k, start in enumerate(starts)
+        ]
+
+
+def pack(sets: LabelledSets, name: str) -> PackedSet:
+    """Pack one set of a folder.
+
+    Args:
+        sets: the folder; the sets "validation" and "heldout" must exist.
+        name: of the set.
+
+    Raises:
+        DataError: a set is missing.
+    """
+    labelled = sets[name]
+    vocabularies = {
+        vocabulary: _used_tags(sets.union, vocabulary) for vocabulary in dict.fromkeys(labelled.vocabularies)
+    }
+    labels = np.zeros((len(labelled), len(vocabularies), PARTS, max(map(len, vocabularies.values()))), np.float16)
+    teachers = []
+    parts = [labelled.part_means(k * _PART_SAMPLES, _PART_SAMPLES) for k in range(PARTS)]
+    for row, (vocabulary, tags) in enumerate(vocabularies.items()):
+        all_tags = sets.union.vocabularies[vocabulary]
+        columns = [all_tags.index(tag) for tag in tags]
+        names = [known for known, of in zip(labelled.teachers, labelled.vocabularies, strict=True) if of == vocabulary]
+        fusion = _fit(sets, names, columns)
+        places = [labelled.teachers.index(teacher) for teacher in names]
+        for k, means in enumerate(parts):
+            labels[:, row, k, : len(tags)] = fusion.soft_labels(_logits(means[:, places][..., columns]))
+        teachers.append(
+            {
+                "name": f"all-{vocabulary}",
+                "vocabulary": vocabulary,
+                "starts": [k * _PART_SAMPLES for k in range(PARTS)],
+                "window_samples": _PART_SAMPLES,
+                "mean_of": names,
+            }
+        )
+    document = {
+        **labelled.document,
+        "teachers": teachers,
+        "teachers_by_window": [teacher["name"] for teacher in teachers],
+    }
+    checksums = [zlib.crc32(samples.tobytes()) for audio in labelled.audio for samples in audio]
+    return PackedSet(name, labels, np.array(checksums, np.uint32), labelled.recipes, document, vocabularies)
+
+
+def prepare(packed: Sequence[PackedSet], plan: LabellingPlan, songs: Path, out: Path) -> dict[str, PackedAudio]:
+    """Write the tables of tags and music, and decode the songs. Returns song -> its audio at 16 kHz.
+
+    Args:
+        packed: the sets.
+        plan: says the student's tags.
+        songs: the table of music.
+        out: folder of the sets.
+
+    Raises:
+        ConfigError: tags that were not packed.
+        DataError: tables or audio with problems.
+    """
+    union = read_tag_union(plan.tags, None, packed[0].vocabularies)
+    used = {part["song"] for one in packed for recipe in one.recipes for part in recipe["parts"]}
+    music = read_songs(songs)
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / TAGS_FILE, union.to_json().encode())
+    write_atomic(out / SONGS_FILE, songs_csv(music).encode())
+    wanted = [song for song in music if song.song_id in used]
+    decoded = AudioStore(RATE_HZ, out / "songs").load([song.path for song in wanted], jobs=1)
+    return {song.song_id: waveform for song, waveform in zip(wanted, decoded, strict=True)}
+
+
+def unpack(packed: PackedSet, shard: Shard, waveforms: Mapping[str, Waveform], out: Path) -> int:
+    """Write one shard of a packed set, with its audio, into a folder of labelled sets.
+
+    Args:
+        packed: the set.
+        shard: of :meth:`PackedSet.shards`.
+        waveforms: song -> its audio.
+        out: the folder; :func:`write_document` has written the set's document.
+
+    Returns:
+        How many examples differ from those that were labelled: another version of a codec decodes them otherwise.
+
+    Raises:
+        DataError: a song is not there.
+    """
+    first = shard.number * SHARD_EXAMPLES
+    labels = packed.labels[first : first + len(shard.recipes)]
+    try:
+        audio = np.stack([make_example(recipe, waveforms) for recipe in shard.recipes])
+    except KeyError as error:
+        raise DataError(f"{packed.name}: the song {error} is not in the table of music") from error
+    checksums = np.array([zlib.crc32(samples.tobytes()) for samples in audio], np.uint32)
+    means = labels.mean(axis=2, dtype=np.float32).astype(np.float16)
+    write_shard(shard.folder(out), {"audio": audio, "means": means, "windows": labels}, shard.recipes)
+    return int((checksums != packed.checksums[first : first + len(checksums)]).sum())
+
+
+def write_document(packed: PackedSet, out: Path) -> None:
+    """Write set.json of a packed set.
+
+    Raises:
+        DataError: a set of that name was begun with other labels.
+    """
+    path, text = out / packed.name / SET_FILE, json.dumps(packed.document, indent=1) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise DataError(f"{path}: was begun with other labels; use another folder or delete it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, text.encode())
+
+
+def _used_tags(union: TagUnion, vocabulary: str) -> tuple[str, ...]:
+    """Tags of a vocabulary that mean a tag of the student, in its order."""
+    used = {tag for row in union.tags for tag in row.sources.get(vocabulary, ())}
+    return tuple(tag for tag in union.vocabularies[vocabulary] if tag in used)
+
+
+def _fit(sets: LabelledSets, names: Sequence[str], columns: Sequence[int]) -> LabelFusion:
+    fitted = []
+    for name in FITTED_ON:
+        labelled: LabelledSet = sets[name]
+        places = [labelled.teachers.index(teacher) for teacher in names]
+        fitted.append(labelled.means[:, places][..., columns])
+    return LabelFusion.fit(_logits(np.concatenate(fitted)))
+
+
+def _logits(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    p = probabilities.astype(np.float64).clip(LEAST, MOST)
+    out: npt.NDArray[np.float64] = np.log(p) - np.log1p(-p)
+    return out

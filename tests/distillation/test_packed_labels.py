@@ -1,0 +1,106 @@
+"""Labelled sets without audio: packed, and made again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from earmark.cli.main import app
+from earmark.core.errors import DataError
+from earmark.datasets import load_dataset
+from earmark.datasets.labelled_set import LabelledSets
+from earmark.datasets.labelled_set.shards import RATE_HZ
+from earmark.distillation.packed_labels import PackedSet
+from earmark.tagging.runtime import find_model
+from earmark.tagging.tagger import Tagger
+from tests.helpers.sounds import music
+
+pytestmark = pytest.mark.slow
+HOURS = "0.01"
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six songs labelled by one network; sets, songs.csv and plan.yaml."""
+    folder = tmp_path_factory.mktemp("labelled")
+    shutil.copy(find_model(), folder / "teacher.onnx")
+    card = Tagger.from_file(folder / "teacher.onnx").card
+    names = card.vocabulary.names[:5]
+    lines = [f"name,category,{card.name}", *(f"my {name},genre,{name}" for name in names)]
+    (folder / "tags.csv").write_text("\n".join(lines) + "\n")
+    (folder / "left_out.csv").write_text(f"vocabulary,tag,reason\n{card.name},*,not wanted\n")
+    (folder / "plan.yaml").write_text("teachers: [teacher.onnx]\ntags: tags.csv\nleft_out: left_out.csv\n")
+    rows = ["path,split,group,duration_seconds"]
+    for k, split in enumerate(("train", "train", "train", "validation", "heldout", "heldout")):
+        soundfile.write(folder / f"{k}.flac", music(2.0 + k, RATE_HZ, seed=k)[0], RATE_HZ)
+        rows.append(f"{k}.flac,{split},artist {k},{2.0 + k}")
+    (folder / "songs.csv").write_text("\n".join(rows) + "\n")
+    earmark("label", *tables(folder), "--out", folder / "sets", "--hours", HOURS)
+    return folder
+
+
+def earmark(*words: str | Path) -> str:
+    result = CliRunner().invoke(app, ["distill", *map(str, words)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def tables(folder: Path) -> tuple[str, str, str, str]:
+    return "--plan", str(folder / "plan.yaml"), "--songs", str(folder / "songs.csv")
+
+
+def test_a_packed_set_is_made_again(labelled: Path, tmp_path: Path) -> None:
+    earmark("pack", labelled / "sets", "--out", tmp_path / "packed")
+    assert {path.name for path in (tmp_path / "packed").iterdir()} == {"train.npz", "validation.npz", "heldout.npz"}
+    unpack = ("unpack", tmp_path / "packed", *tables(labelled), "--out", tmp_path / "sets")
+    assert "differ" not in earmark(*unpack)
+    before, after = (LabelledSets.open(folder / "sets") for folder in (labelled, tmp_path))
+    for name in ("train", "validation", "heldout"):
+        assert before[name].recipes == after[name].recipes
+        for a, b in zip(before[name].audio, after[name].audio, strict=True):
+            np.testing.assert_array_equal(a, b)
+    # With one teacher its own answers remain.
+    clips = [load_dataset("labelled_set", folder / "sets", parts=3).clips for folder in (labelled, tmp_path)]
+    assert [clip.clip_id for clip in clips[0]] == [clip.clip_id for clip in clips[1]]
+    labels = [np.stack([clip.labels for clip in part]) for part in clips]
+    assert labels[0].shape[1] == 5
+    assert np.abs(labels[0] - labels[1]).max() < 0.02
+
+
+def test_unpacking_goes_on_and_says_what_differs(labelled: Path, tmp_path: Path) -> None:
+    earmark("pack", labelled / "sets", "--out", tmp_path)
+    packed = PackedSet.read(tmp_path / "train.npz")
+    packed.checksums[3] += 1
+    packed.write(tmp_path / "train.npz")
+    unpack = ("unpack", tmp_path, *tables(labelled), "--out", tmp_path / "sets")
+    assert "train: 64 examples; 1 differ a little from what was labelled" in earmark(*unpack, "--part", "1/2")
+    (shard,) = LabelledSets.open(tmp_path / "sets")["train"].shards
+    changed = (shard / "audio.npy").stat().st_mtime_ns
+    assert "differ" not in earmark(*unpack)
+    assert (shard / "audio.npy").stat().st_mtime_ns == changed
+
+
+def test_what_cannot_be_unpacked_is_refused(labelled: Path, tmp_path: Path) -> None:
+    unpack = ("unpack", tmp_path, *tables(labelled), "--out", tmp_path / "sets")
+    with pytest.raises(DataError, match=r"no SET\.npz there"):
+        earmark(*unpack)
+    (tmp_path / "train.npz").write_bytes(b"no zip")
+    with pytest.raises(DataError, match="no packed labels"):
+        earmark(*unpack)
+    earmark("pack", labelled / "sets", "--out", tmp_path)
+    songs = [line for line in (labelled / "songs.csv").read_text().splitlines() if not line.startswith("4.flac")]
+    (labelled / "fewer.csv").write_text("\n".join(songs) + "\n")
+    with pytest.raises(DataError, match=r"heldout: the song '4\.flac' is not in the table"):
+        earmark("unpack", tmp_path, *tables(labelled)[:3], labelled / "fewer.csv", "--out", tmp_path / "sets")
+    earmark(*unpack[:-1], tmp_path / "others")
+    document = tmp_path / "others" / "train" / "set.json"
+    document.write_text(document.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(DataError, match="begun with other labels"):
+        earmark(*unpack[:-1], tmp_path / "others")

@@ -1,0 +1,94 @@
+"""The table of music for earmark-2: Emotify and what `fetch-music` brings, its splits, and how often each song is drawn.
+
+Emotify keeps its splits. Of the fetched music, "train" is trained on, and "validation" is held out for calibration. Its test
+songs, the composer's held-out titles and Emotify's test songs are in no set: judges measure on them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from earmark.core.errors import DataError
+from earmark.datasets import load_dataset
+from earmark.datasets.emotify import GENRES
+from earmark.datasets.labelled_set.songs import Song, shares_by_group
+from earmark.datasets.table import read_table
+
+EMOTIFY_SHARE = 0.25
+"""People's labels are like those that users compare with: of one minute each, but of many artists and with voices."""
+NO_MUSIC_SHARE = 0.04
+SHORTEST_SPEECH_SECONDS = 4.0
+VOICES = ("cars24", "ultrastar", "jamendolyrics", "thelackthereof", "muldjord", "sectoid")
+VOICES_FACTOR = 2.0
+"""How much more often songs of the sources with voices are drawn: most of the other music is instrumental."""
+
+
+def songs(emotify: Path, music: Path) -> tuple[Song, ...]:
+    """All songs of the sets, Emotify first; the weights of the training songs add up to 1.
+
+    Args:
+        emotify: folder with Emotify in its tracks layout.
+        music: folder written by ``fetch-music``.
+
+    Raises:
+        DataError: tables with problems, or one of the two has no songs to train on.
+    """
+    known = [
+        Song(
+            clip.clip_id,
+            clip.path,
+            clip.artist or clip.clip_id,
+            clip.split,
+            0.0,
+            labels=dict(zip(GENRES, clip.labels.tolist(), strict=False)),
+        )
+        for clip in load_dataset("emotify", emotify, "artist-disjoint").clips
+        if clip.split != "test"
+    ]
+    fetched = [
+        dataclasses.replace(song, split="heldout" if song.split == "validation" else "train")
+        for song in _rows(music / "tracks.csv", music)
+        if song.split in ("train", "validation")
+    ]
+    others = [
+        song
+        for song in _rows(music / "no_music.csv", music)
+        if song.split == "train" and song.duration_seconds >= SHORTEST_SPEECH_SECONDS
+    ]
+    weights = _weights(known, fetched, others)
+    return tuple(dataclasses.replace(song, weight=weights.get(song.song_id)) for song in (*known, *fetched, *others))
+
+
+def _rows(path: Path, folder: Path) -> list[Song]:
+    table = read_table(path)
+    table.require("track_id", "path", "group", "split", "duration_s", where=str(path))
+    return [
+        Song(
+            str(row.values["track_id"]),
+            folder / str(row.values["path"]),
+            str(row.values["group"]),
+            str(row.values["split"]),
+            float(str(row.values["duration_s"])),
+        )
+        for row in table.rows
+    ]
+
+
+def _weights(known: Sequence[Song], fetched: Iterable[Song], others: Sequence[Song]) -> dict[str, float]:
+    emotify = [song for song in known if song.split == "train"]
+    training = [song for song in fetched if song.split == "train"]
+    if not emotify or not training:
+        raise DataError("both Emotify and the fetched music must have songs to train on")
+    favoured = [
+        (song, share * (VOICES_FACTOR if song.song_id.split("/")[0] in VOICES else 1.0))
+        for song, share in shares_by_group([(song, song.group) for song in training])
+    ]
+    rest = (1 - EMOTIFY_SHARE - (NO_MUSIC_SHARE if others else 0)) / math.fsum(share for _, share in favoured)
+    weights = {song.song_id: share * rest for song, share in favoured}
+    weights |= {song.song_id: EMOTIFY_SHARE / len(emotify) for song in emotify}
+    by_kind = [(song, song.song_id.split("/")[0].split("-")[0]) for song in others]
+    weights |= {song.song_id: share for song, share in shares_by_group(by_kind, NO_MUSIC_SHARE)} if by_kind else {}
+    return weights

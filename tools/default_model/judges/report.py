@@ -1,0 +1,147 @@
+"""Results as JSON, one file per model and split, and as one Markdown page."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from earmark.core.atomic_files import write_atomic
+from earmark.core.errors import DataError
+from tools.default_model.judges.measures import Value
+
+DASH = "–"
+
+
+def to_document(name: str, split: str, values: Sequence[Value]) -> dict[str, Any]:
+    """One model's values, as JSON can hold them: null where a number is undefined."""
+    return {"model": name, "split": split, "values": [_plain(dataclasses.asdict(value)) for value in values]}
+
+
+def write_results(folder: Path, name: str, split: str, values: Sequence[Value]) -> Path:
+    """Write FOLDER/NAME.SPLIT.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.{split}.json"
+    text = json.dumps(to_document(name, split, values), indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomic(path, (text + "\n").encode())
+    return path
+
+
+def read_results(path: Path) -> tuple[str, str, list[Value]]:
+    """Model, split and values of a file of :func:`write_results`. Raises DataError where it is none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        values = [_value(row) for row in document["values"]]
+        return document["model"], document["split"], values
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a file of results ({error})") from error
+
+
+def write_page(folder: Path, split: str) -> Path:
+    """Write FOLDER/SPLIT.md about all models with results there, those measured first at the top."""
+    paths = sorted(folder.glob(f"*.{split}.json"), key=lambda path: path.stat().st_mtime)
+    results = {name: values for name, _, values in map(read_results, paths)}
+    tables = {
+        "The composer's instruments: ROC-AUC": ("the composer's instruments", "ROC-AUC"),
+        "Listeners' emotions: rank correlation": ("listeners' emotions", "rank correlation"),
+    }
+    text = markdown(split, results)
+    for title, (judge, measure) in tables.items():
+        if any(value.judge == judge for values in results.values() for value in values):
+            text += f"\n## {title}\n\n{label_table(judge, measure, results)}"
+    page = folder / f"{split}.md"
+    write_atomic(page, text.encode())
+    return page
+
+
+def markdown(split: str, results: Mapping[str, Sequence[Value]]) -> str:
+    """A table for each judge: a row per model, a column per measure, each value with its interval.
+
+    Args:
+        split: of the songs.
+        results: model -> values.
+    """
+    lines = [
+        f"# Models and people's labels: {split} songs",
+        "",
+        "Written by `python -m tools.default_model judge`. In brackets",
+    ]
+    lines[-1] += " 95 % intervals, drawing artists (titles of the composer; files elsewhere). A dash: not measured."
+    lines += [
+        "“Labels it knows” is the mean over those; otherwise a label that a model does not know counts as chance."
+    ]
+    every = [value for values in results.values() for value in values]
+    for judge in dict.fromkeys(value.judge for value in every):
+        here = [value for value in every if value.judge == judge]
+        measures = list(dict.fromkeys(_column(value) for value in here))
+        lines += ["", f"## {judge[0].upper()}{judge[1:]}", "", _numbers(here), ""]
+        lines += [f"| model | {' | '.join(measures)} |", f"|{' --- |' * (len(measures) + 1)}"]
+        for model, values in results.items():
+            found = {_column(value): value for value in values if value.judge == judge}
+            if found:
+                lines.append(f"| {model} | {' | '.join(_cell(found.get(name)) for name in measures)} |")
+    return "\n".join(lines) + "\n"
+
+
+def label_table(judge: str, measure: str, results: Mapping[str, Sequence[Value]]) -> str:
+    """A row per label, a column per model; bold the highest."""
+    found = {
+        model: next((one.labels for one in values if one.judge == judge and one.measure == measure), {})
+        for model, values in results.items()
+    }
+    found = {model: labels for model, labels in found.items() if labels}
+    names = list(dict.fromkeys(label for labels in found.values() for label in labels))
+    lines = [f"| | {' | '.join(found)} |", f"|{' --- |' * (len(found) + 1)}"]
+    for name in names:
+        row = [labels.get(name) for labels in found.values()]
+        best = max((value for value in row if value is not None), default=None)
+        cells = [DASH if v is None else f"**{v:.2f}**" if v == best else f"{v:.2f}" for v in row]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _column(value: Value) -> str:
+    """Models have thresholds of their own, in one column."""
+    name = value.measure
+    return "one threshold:" + name.partition(":")[2] if name.startswith("one threshold") else name
+
+
+def _numbers(values: Iterable[Value]) -> str:
+    """How many songs and groups, of each measure where they differ; those that a model cannot answer are left out."""
+    counts: dict[str, list[str]] = {}
+    for value in values:
+        if not value.n_songs:
+            continue
+        labels = f", {value.n_labels} labels" if value.n_labels else ""
+        counts.setdefault(f"{value.n_songs} songs, {value.n_groups} drawn{labels}", []).append(_column(value))
+    if len(counts) <= 1:
+        return f"{next(iter(counts), 'No songs')}."
+    return "; ".join(f"{text}: {', '.join(dict.fromkeys(names))}" for text, names in counts.items()) + "."
+
+
+def _cell(value: Value | None) -> str:
+    if value is None or math.isnan(value.value):
+        return DASH
+    known = f" ({value.n_known} of {value.n_labels})" if value.n_known < value.n_labels else ""
+    ends = "" if math.isnan(value.low) else f" [{value.low:.2f}, {value.high:.2f}]"
+    return f"{value.value:.3f}{ends}{known}"
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: None
+        if isinstance(value, float) and math.isnan(value)
+        else round(value, 4)
+        if isinstance(value, float)
+        else value
+        for key, value in row.items()
+    }
+
+
+def _value(row: dict[str, Any]) -> Value:
+    """A value from what :func:`_plain` made of it."""
+    filled: dict[str, Any] = {key: math.nan if value is None else value for key, value in row.items()}
+    return Value(**filled)
