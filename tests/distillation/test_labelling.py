@@ -47,7 +47,7 @@ from earmark.distillation.teacher_comparison import (
     song_logits,
     teacher_agreement,
 )
-from earmark.distillation.teachers import Teacher, load_teacher, prepare_teacher
+from earmark.distillation.teachers import Teacher, load_teacher, prepare_teacher, resample_example
 from earmark.distillation.windows import Examples, make_example, plain_recipes, to_float
 from earmark.export import check_signals, export_onnx
 from earmark.models import create_model
@@ -419,6 +419,19 @@ def test_a_missing_teacher_is_told_with_the_cure(tmp_path: Path, monkeypatch: py
         prepare_teacher("fcn-mtat", tmp_path, tmp_path)
 
 
+def test_at_32_khz_an_example_keeps_its_band_and_gets_a_mirror_image_that_falls_towards_16_khz() -> None:
+    def spectrum(waveform: np.ndarray) -> np.ndarray:
+        return np.abs(np.fft.rfft(waveform[RATE_HZ : 3 * RATE_HZ]))  # 1 s at 32 kHz: a bin is 1 Hz
+
+    time = np.arange(2 * RATE_HZ) / RATE_HZ
+    for hz, image_db in ((500, -63), (7000, -18)):
+        tone = 0.5 * np.sin(2 * np.pi * hz * time).astype(np.float32)
+        found = spectrum(resample_example(tone, 32000))
+        assert found[hz] == pytest.approx(spectrum(audio.resample(tone, RATE_HZ, 32000))[hz], rel=1e-3)
+        assert 20 * np.log10(found[16000 - hz] / found[hz]) == pytest.approx(image_db, abs=1)
+    np.testing.assert_array_equal(resample_example(tone, RATE_HZ), tone)
+
+
 @pytest.mark.parametrize("rate_hz", [32000, 22050])
 def test_a_teacher_of_another_rate_gets_the_example_resampled(tmp_path: Path, rate_hz: int) -> None:
     torch.manual_seed(0)
@@ -434,7 +447,7 @@ def test_a_teacher_of_another_rate_gets_the_example_resampled(tmp_path: Path, ra
     samples = music(29.1, RATE_HZ, seed=1)[0].astype(np.float32)
     answers = teacher.predict(samples)
     assert answers.shape == (3, 5)
-    resampled = audio.resample(samples, RATE_HZ, rate_hz)
+    resampled = resample_example(samples, rate_hz)
     first = round(29.1 * rate_hz) - model.window_samples
     np.testing.assert_allclose(answers[2:], teacher.model(resampled[None, first : first + model.window_samples]))
     with pytest.raises(ModelError, match="longer than examples"):
