@@ -67,6 +67,10 @@ class LogMel(nn.Module):
 
     def frames(self, waveform: Tensor) -> Tensor:
         """Overlapping frames: (B, N) -> (B, T, n_fft), not yet windowed. ConfigError where N is too short."""
+        return self._columns(self._blocks(waveform), 0, self.config.n_fft)
+
+    def _blocks(self, waveform: Tensor) -> Tensor:
+        """Blocks of one hop, side by side, as many as the frames need: (B, N) -> (B, n_blocks, hop_samples)."""
         if waveform.ndim != 2:
             raise ConfigError(f"waveform of shape {tuple(waveform.shape)}: must be (batch, samples)")
         config = self.config
@@ -76,23 +80,30 @@ class LogMel(nn.Module):
         if config.centred:
             half = config.n_fft // 2
             waveform = F.pad(waveform.unsqueeze(1), (half, half), mode=config.pad_mode).squeeze(1)
-        # Blocks of one hop, side by side; a frame is a run of blocks, the last one cut short.
-        per_frame = math.ceil(config.n_fft / hop)
-        n_blocks = n_frames + per_frame - 1
+        n_blocks = n_frames + math.ceil(config.n_fft / hop) - 1
         waveform = waveform[:, : n_blocks * hop]
         waveform = F.pad(waveform, (0, n_blocks * hop - waveform.shape[1]))
-        blocks = waveform.reshape(-1, n_blocks, hop)
-        parts = [blocks[:, i : i + n_frames, : min(hop, config.n_fft - i * hop)] for i in range(per_frame)]
-        return torch.cat(parts, dim=2)
+        return waveform.reshape(-1, n_blocks, hop)
+
+    def _columns(self, blocks: Tensor, start: int, stop: int) -> Tensor:
+        """Samples ``start`` to ``stop`` of every frame: a frame is a run of blocks, the last one cut short."""
+        hop = self.config.hop_samples
+        n_frames = blocks.shape[1] - math.ceil(self.config.n_fft / hop) + 1
+        parts = [
+            blocks[:, i : i + n_frames, max(0, start - i * hop) : min(hop, stop - i * hop)]
+            for i in range(start // hop, math.ceil(stop / hop))
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
     def energy(self, waveform: Tensor) -> Tensor:
         """Magnitudes (power 1) or their squares (power 2): (B, N) -> (B, T, bins between the outermost bands)."""
-        first, half = self.first, self.config.n_fft // 2
-        frames = self.frames(waveform)  # (B, T, n_fft)
-        ahead, behind = frames[..., first:half], frames[..., half + first :].flip(-1)
+        first, size = self.first, self.config.n_fft
+        half = size // 2
+        blocks = self._blocks(waveform)
+        ahead, behind = self._columns(blocks, first, half), self._columns(blocks, half + first, size).flip(-1)
         even, odd = ahead + behind, ahead - behind
         if first:
-            even = torch.cat([even, frames[..., half : half + 1]], dim=-1)
+            even = torch.cat([even, self._columns(blocks, half, half + 1)], dim=-1)
         even, odd = even * self.window, odd * self.window[: half - first]
         energy = (even @ self.cosine).square() + (odd @ self.sine).square()
         return energy.sqrt() if self.config.power == 1.0 else energy
