@@ -11,7 +11,8 @@ import torch
 
 from earmark.audio import cut
 from earmark.core.errors import ModelError
-from earmark.core.published_weights import KERAS, PUBLISHED
+from earmark.core.published_weights import KERAS, PYTORCH
+from earmark.core.published_weights import PUBLISHED as ALL_PUBLISHED
 from earmark.core.tag_lists import load_vocabulary
 from earmark.export import export_onnx
 from earmark.importers.detect_format import import_weights
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.shared, pytest.mark.usefixtures("one
 
 TOLERANCE = 1e-4
 CLIPS = ("joram", "fishin", "sugarplum")
+PUBLISHED = [item for item in ALL_PUBLISHED if item.file_format in (KERAS, PYTORCH)]  # the others: test_essentia.py
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +124,12 @@ def test_vocabularies_are_in_the_order_of_the_weights(shared_dir, name, lists):
         assert load_vocabulary(name).names == tuple(tags)
 
 
-def test_a_frozen_tensorflow_graph_is_refused(shared_dir):
-    with pytest.raises(ModelError, match="expected Keras HDF5 or a PyTorch state dict"):
-        import_weights(shared_dir / "data" / "peers" / "msd-musicnn-1.pb")
+def test_a_frozen_tensorflow_graph_has_the_weights_of_the_keras_file(shared_dir):
+    graph, card = import_weights(shared_dir / "data" / "peers" / "msd-musicnn-1.pb")
+    keras, expected = import_weights(shared_dir / "data" / "peers" / "MSD_musicnn.h5")
+    assert all(torch.equal(value, keras.state_dict()[name]) for name, value in graph.state_dict().items())
+    assert (card.name, card.vocabulary, card.input) == (expected.name, expected.vocabulary, expected.input)
+    assert card.training["source_file"] == "msd-musicnn-1.pb"
 
 
 @pytest.mark.parametrize("published", PUBLISHED, ids=[published.name for published in PUBLISHED])

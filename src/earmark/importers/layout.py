@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,11 +15,12 @@ from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
 from earmark.core.published_weights import PublishedWeights, published_by_hash, published_names
 from earmark.core.tag_lists import load_vocabulary
+from earmark.core.vocabulary import Vocabulary
 from earmark.models import TaggingModel, create_model
 from earmark.models.checkpoint import load_weights, make_card
 
 N_TAGS = 50
-"""Outputs of every published network."""
+"""Outputs of most published networks."""
 SHOWN = 12
 """Problems that are listed; the rest is counted."""
 
@@ -50,10 +52,10 @@ class Layout:
     arrays: dict[str, Array]
 
 
-def fresh_model(architecture: str, options: dict[str, Any]) -> TaggingModel:
+def fresh_model(architecture: str, options: dict[str, Any], n_tags: int = N_TAGS) -> TaggingModel:
     """A network whose shapes a layout is read from. Leaves torch's random generators as they were."""
     with torch.random.fork_rng(devices=[]):
-        return create_model(architecture, N_TAGS, **options)
+        return create_model(architecture, n_tags, **options)
 
 
 def match_layout(found: Mapping[str, Array], layouts: list[Layout], where: str) -> Layout:
@@ -68,7 +70,10 @@ def match_layout(found: Mapping[str, Array], layouts: list[Layout], where: str) 
         ModelError: it has none of them; the message compares it with the nearest layout: missing and unknown layers
             and wrong shapes, what was expected and what was found.
     """
-    nearest = max(layouts, key=lambda layout: len(layout.arrays.keys() & found.keys()))
+    nearest = max(
+        layouts,
+        key=lambda layout: (len(layout.arrays.keys() & found.keys()), len(layout.arrays.items() & found.items())),
+    )
     shared = nearest.arrays.keys() & found.keys()
     if len(shared) < len(nearest.arrays) / 2:
         names = ", ".join(list(found)[:4]) + (", …" if len(found) > 4 else "")
@@ -93,7 +98,7 @@ def match_layout(found: Mapping[str, Array], layouts: list[Layout], where: str) 
 
 
 def published_model(
-    content: bytes, layout: Layout, weights: Mapping[str, Tensor], where: str
+    content: bytes, layout: Layout, weights: Mapping[str, Tensor], where: str, shards: Sequence[bytes] = ()
 ) -> tuple[TaggingModel, ModelCard]:
     """The network and the card of a published file.
 
@@ -102,28 +107,35 @@ def published_model(
         layout: the layout of the file.
         weights: by the names of earmark's network.
         where: file name for error messages.
+        shards: contents of the further files of the model.
 
     Raises:
         ModelError: it is none of the published files.
     """
-    sha256 = hashlib.sha256(content).hexdigest()
-    known = published_by_hash(sha256)
+    sha256, *others = (hashlib.sha256(part).hexdigest() for part in (content, *shards))
+    known = published_by_hash(sha256, *others)
     if known is None or known.architecture != layout.architecture:
         raise ModelError(
-            f"{where}: has the layers of {layout.title}, but is none of the published files (SHA-256 {sha256}): it is of "
+            f"{where}: has the layers of {layout.title}, but is none of the published files (SHA-256 {', '.join([sha256, *others])}): it is of "
             "another training, so that the tags of its outputs are unknown, or it is damaged. "
             f"Published are {', '.join(published_names())}"
         )
-    model = fresh_model(known.architecture, known.architecture_options)
-    load_weights(model, dict(weights), where)
-    return model, _card(model, known)
+    weights = dict(weights)
+    if known.outputs:
+        weights.update({name: weights[name][list(known.outputs)] for name in ("last.weight", "last.bias")})
+    vocabulary = load_vocabulary(known.vocabulary)
+    model = fresh_model(known.architecture, known.architecture_options, len(vocabulary))
+    load_weights(model, weights, where)
+    return model, _card(model, known, vocabulary, Path(where).name, sha256)
 
 
-def _card(model: TaggingModel, known: PublishedWeights) -> ModelCard:
+def _card(
+    model: TaggingModel, known: PublishedWeights, vocabulary: Vocabulary, file_name: str, sha256: str
+) -> ModelCard:
     return make_card(
         model,
         name=known.name,
-        vocabulary=load_vocabulary(known.vocabulary),
+        vocabulary=vocabulary,
         hop_samples=known.hop_samples,
         lead_samples=known.lead_samples,
         description=known.description,
@@ -132,14 +144,17 @@ def _card(model: TaggingModel, known: PublishedWeights) -> ModelCard:
             "protocol": known.protocol,
             "trained_by": known.project,
             "vocabulary": known.vocabulary,
-            "source_file": known.file_name,
-            "source_sha256": known.sha256,
+            "source_file": known.file_name if sha256 == known.sha256 else file_name,
+            "source_sha256": sha256,
+            **({"source_shards": {shard.file_name: shard.sha256 for shard in known.shards}} if known.shards else {}),
             "source_addresses": list(known.addresses),
         },
         licence=known.licence,
         limits=(
             "Imported weights: earmark has not trained them and knows no thresholds for their tags.",
-            f"Knows only the {model.n_tags} tags it was trained with, and those unevenly well.",
+            f"Knows only the {model.n_tags} tags it was trained with, and those unevenly well."
+            if model.n_tags > 1
+            else "Knows only the one tag it was trained with.",
         ),
         citations=known.citations,
     )
