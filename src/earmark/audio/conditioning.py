@@ -6,7 +6,9 @@ each window as a whole. All settings are in :class:`earmark.core.card.Conditioni
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ import numpy.typing as npt
 from earmark.core.card import Conditioning, InputSpec
 
 Floats = npt.NDArray[np.float32]
+Channels: TypeAlias = Floats | Sequence[Floats]
 
 _SHARES = {
     **dict.fromkeys(("FC", "FLC", "FRC"), 2**0.5),
@@ -53,18 +56,16 @@ class Mixer:
     def __init__(self, conditioning: Conditioning | None) -> None:
         self.conditioning = conditioning
         self.cancelled_seconds = 0.0
-        self._energies: npt.NDArray[np.float64] = np.zeros(0)
+        self._energies: list[float] = []
         self._shares: Floats = np.zeros(0, np.float32)
-        self._last: Floats | None = None
         self._alone: int | None = None
+        self._last: tuple[int | None, float] | None = None  # `_alone` and scale of the last frame
 
-    def mix(
-        self, samples: npt.NDArray[np.float32], scale: float, sample_rate_hz: int, channels: Sequence[str] = ()
-    ) -> Floats:
+    def mix(self, samples: Channels, scale: float, sample_rate_hz: int, channels: Sequence[str] = ()) -> Floats:
         """The next frame.
 
         Args:
-            samples: ``(n_channels, n_samples)``.
+            samples: ``(n_channels, n_samples)``, or an array of ``(n_samples,)`` for each channel.
             scale: what samples are multiplied by, to be in -1..1.
             sample_rate_hz: their rate.
             channels: FFmpeg's names of the channels, e.g. "FL"; empty where not known.
@@ -78,29 +79,38 @@ class Mixer:
         with np.errstate(all="ignore"):  # NaN and infinity are reported by who reads the result
             return self._mix(samples, scale, sample_rate_hz, channels)
 
-    def _mix(self, samples: Floats, scale: float, sample_rate_hz: int, channels: Sequence[str]) -> Floats:
-        n_channels = len(samples)
+    def _mix(self, samples: Channels, scale: float, sample_rate_hz: int, channels: Sequence[str]) -> Floats:
+        # Numbers of channels and pairs are plain floats: NumPy's calls would take longer than the sums.
+        n_channels, n_samples = len(samples), len(samples[0])
         if len(self._energies) != n_channels:
-            self._energies, self._last, self._alone = np.zeros(n_channels), None, None
+            self._energies, self._last, self._alone = [0.0] * n_channels, None, None
             self._shares = downmix_shares(n_channels, channels)
-        shares = self._shares
         # Every eighth sample is enough to compare channels, and a quarter of the time.
-        step = _STEP if samples.shape[1] > _FADE_SAMPLES * _STEP else 1
-        few = np.ascontiguousarray(samples[:, ::step])
-        few = few - few.mean(axis=1, keepdims=True)  # an offset is no sound
-        gram = (few @ few.T).astype(np.float64)
-        self._energies += np.diagonal(gram) * (step * float(scale) ** 2)
-        self._choose(samples, shares, gram, sample_rate_hz)
+        step = _STEP if n_samples > _FADE_SAMPLES * _STEP else 1
+        few: Floats = np.stack([channel[::step] for channel in samples])
+        few -= (few.sum(axis=1) / np.float32(few.shape[1]))[:, None]  # an offset is no sound
+        gram: list[list[float]] = (few @ few.T).tolist()
+        for i in range(n_channels):
+            self._energies[i] += gram[i][i] * step * scale * scale
+        self._choose(samples, gram, sample_rate_hz)
+        mix = (self._alone, scale)
         if self._alone is not None:
-            self.cancelled_seconds += samples.shape[1] / sample_rate_hz
-            shares = np.eye(n_channels, dtype=np.float32)[self._alone]
-        shares = shares * np.float32(scale)
-        mono = _weighted_sum(shares, samples)
-        if self._last is not None and not np.array_equal(self._last, shares):
-            n = min(_FADE_SAMPLES, samples.shape[1])
-            mono[:n] += (self._last - shares) @ samples[:, :n] * np.linspace(1, 0, n, dtype=np.float32)
-        self._last = shares
+            self.cancelled_seconds += n_samples / sample_rate_hz
+        mono = _weighted_sum(self._weights(mix), samples)
+        if self._last is not None and self._last != mix:
+            n = min(_FADE_SAMPLES, n_samples)
+            change = self._weights(self._last) - self._weights(mix)
+            mono[:n] += _weighted_sum(change, [channel[:n] for channel in samples]) * np.linspace(
+                1, 0, n, dtype=np.float32
+            )
+        self._last = mix
         return mono
+
+    def _weights(self, mix: tuple[int | None, float]) -> Floats:
+        """What samples are multiplied by: in the mix, or with one channel alone; times the scale."""
+        alone, scale = mix
+        shares = self._shares if alone is None else np.eye(len(self._shares), dtype=np.float32)[alone]
+        return shares * np.float32(scale)
 
     def jump(self) -> None:
         """The next frame does not follow the last one."""
@@ -113,25 +123,30 @@ class Mixer:
             found.append(
                 f"channels cancel each other when mixed to mono: one channel was used for {self.cancelled_seconds:.0f} s"
             )
-        n, loudest = len(self._energies), self._energies.max(initial=0)
-        n_silent = int((self._energies < loudest * 10 ** (-_SILENT_CHANNEL_DB / 10)).sum())
+        n, loudest = len(self._energies), max(self._energies, default=0.0)
+        n_silent = sum(energy < loudest * 10 ** (-_SILENT_CHANNEL_DB / 10) for energy in self._energies)
         if n_silent and loudest:
             found.append(f"{n_silent} of {n} channels {'is' if n_silent == 1 else 'are'} silent")
         return found
 
-    def _choose(self, samples: Floats, shares: Floats, gram: npt.NDArray[np.float64], sample_rate_hz: int) -> None:
+    def _choose(self, samples: Channels, gram: list[list[float]], sample_rate_hz: int) -> None:
         """Sets ``_alone``: the channel to be used alone, or None for the mix."""
         assert self.conditioning is not None
-        energies = np.diagonal(gram)
-        mixed, in_phase = shares @ gram @ shares, float(shares @ np.sqrt(energies)) ** 2
-        limit = self.conditioning.cancelled_share
-        if not energies.any():
+        energies, shares = [row[i] for i, row in enumerate(gram)], self._shares.tolist()
+        most = max(energies)
+        if not most:
             return
-        left_out = in_phase < 1e-3 * energies.max()  # e.g. all but the channel of low-frequency effects are silent
+        mixed = sum(
+            a * b * value for a, row in zip(shares, gram, strict=True) for b, value in zip(shares, row, strict=True)
+        )
+        in_phase = sum(share * math.sqrt(energy) for share, energy in zip(shares, energies, strict=True))
+        in_phase *= in_phase
+        limit = self.conditioning.cancelled_share * (1 if self._alone is None else _RELEASE)
+        left_out = in_phase < 1e-3 * most  # e.g. all but the channel of low-frequency effects are silent
         if not left_out and mixed >= _SURELY_IN_PHASE * in_phase:
             self._alone = None
-        elif left_out or lost_share(samples, shares, sample_rate_hz) > limit * (1 if self._alone is None else _RELEASE):
-            loudest = int(np.argmax(energies > _AS_LOUD * energies.max()))  # the first of those that are as loud
+        elif left_out or lost_share(np.asarray(samples), self._shares, sample_rate_hz) > limit:
+            loudest = next((i for i, energy in enumerate(energies) if energy > _AS_LOUD * most), 0)
             if self._alone is None or energies[loudest] > 2 * energies[self._alone]:
                 self._alone = loudest
         else:
@@ -150,9 +165,18 @@ def trim_silence(samples: Floats, conditioning: Conditioning) -> Floats:
     return samples[audible[0] : audible[-1] + 1]
 
 
-def _weighted_sum(shares: Floats, samples: Floats) -> Floats:
-    """A product with the shares is several times faster than scaling and a mean over the channels."""
-    out: Floats = shares @ samples if samples.flags.c_contiguous else samples.T @ shares
+def _weighted_sum(weights: Floats, samples: Channels) -> Floats:
+    """Sum of the channels, each multiplied by its weight."""
+    if isinstance(samples, np.ndarray) and not samples.flags.c_contiguous:  # interleaved
+        out: Floats = samples.T @ weights
+        return out
+    if len(weights) == 2 and weights[0] == weights[1]:  # most music: two passes over the samples instead of three
+        out = samples[0] + samples[1]
+        out *= weights[0]
+        return out
+    out = samples[0] * weights[0]
+    for weight, channel in zip(weights[1:], samples[1:], strict=True):
+        out += channel * weight
     return out
 
 
@@ -289,6 +313,7 @@ class SilenceMeter:
 
 def _energies(blocks: Floats) -> Floats:
     """Mean squares of rows, without their means."""
-    sound = blocks - blocks.mean(axis=1, keepdims=True)
-    out: Floats = np.einsum("ij,ij->i", sound, sound) / np.float32(blocks.shape[1])
+    size = np.float32(blocks.shape[1])
+    sound = blocks - (blocks.sum(axis=1) / size)[:, None]
+    out: Floats = (sound[:, None, :] @ sound[:, :, None])[:, 0, 0] / size  # products of matrices are quicker than sums
     return out

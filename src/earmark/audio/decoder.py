@@ -155,17 +155,17 @@ class AudioStream:
         n_channels = frame.layout.nb_channels
         if frame.format.is_planar and n_channels >= _MANY_CHANNELS:
             frame = _packed(frame)
-        array: npt.NDArray[Any] = frame.to_ndarray()
-        scale = _INTEGER_SCALE.get(array.dtype, 1.0)
-        if array.dtype == np.uint8:  # the one unsigned format: silence is 128
-            array, scale = array.astype(np.float32) - np.float32(128), 1 / 128
-        elif array.dtype.kind == "f" and not self._scale.is_lossy:
-            self._scale.add(array, frame.sample_rate * n_channels)
-        array = array.astype(np.float32, copy=False)
-        channels = [channel.name for channel in frame.layout.channels] if n_channels > 2 else []
-        mono: Samples = self.mixer.mix(
-            array if frame.format.is_planar else array.reshape(-1, n_channels).T, scale, frame.sample_rate, channels
-        )
+        samples = _channels(frame)
+        dtype = samples[0].dtype
+        scale = _INTEGER_SCALE.get(dtype, 1.0)
+        if dtype.kind == "f" and not self._scale.is_lossy:
+            self._scale.add(np.asarray(samples), frame.sample_rate * n_channels)
+        if dtype == np.uint8:  # the one unsigned format: silence is 128
+            samples, scale = np.asarray(samples, np.float32) - np.float32(128), 1 / 128
+        elif dtype != np.float32:
+            samples = np.asarray(samples, np.float32)
+        names = [channel.name for channel in frame.layout.channels] if n_channels > 2 else []
+        mono = self.mixer.mix(samples, scale, frame.sample_rate, names)
         if mono.size:
             peak = float(max(mono.max(), -mono.min()))
             if not np.isfinite(peak):
@@ -210,6 +210,15 @@ class AudioStream:
             self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
         if may_be_cut_off(self.open_bytes, container.format.name):
             self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
+
+
+def _channels(frame: av.AudioFrame) -> npt.NDArray[Any] | list[npt.NDArray[Any]]:
+    """The samples of each channel, without a copy where most codecs have them: in planes of 32-bit floats."""
+    if frame.format.name == "fltp":
+        planes: Any = frame.planes  # buffers, which PyAV's types omit
+        return [np.frombuffer(plane, np.float32, frame.samples) for plane in planes]
+    array: npt.NDArray[Any] = frame.to_ndarray()
+    return array if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels).T
 
 
 def _packed(frame: av.AudioFrame) -> av.AudioFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -137,6 +138,8 @@ app = lazy_group("earmark", main, COMMANDS, epilog=EPILOG)
 
 def run() -> None:
     """Entry point of the `earmark` command."""
+    # NumPy's products are small here: its own threads would do nothing but wait, and count as work.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         # File names need not be valid UTF-8, and a terminal need not speak it: never die of a name.
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]

@@ -69,7 +69,7 @@ def sigmoid(values: npt.ArrayLike) -> Floats:
 def calibrated(scores: npt.NDArray[Any], names: tuple[str, ...], maps: dict[str, Platt]) -> npt.NDArray[np.float32]:
     """Scores ``(..., n_tags)`` of tags with these names, each by its own map; tags without one are unchanged."""
     out = np.array(scores, np.float32)
-    for i, name in enumerate(names):
-        if name in maps:
-            out[..., i] = maps[name](out[..., i])
+    mapped = [i for i, name in enumerate(names) if name in maps]
+    slopes, offsets = np.array([(maps[names[i]].slope, maps[names[i]].offset) for i in mapped]).reshape(-1, 2).T
+    out[..., mapped] = sigmoid(slopes * logit(out[..., mapped]) + offsets)
     return out
