@@ -155,7 +155,8 @@ def test_a_frozen_graph_becomes_network_and_card(tmp_path, monkeypatch, classifi
     assert (card.name, card.vocabulary) == (name, load_vocabulary(name))
     assert card.architecture_options["head_units"] == 100
     assert card.input.hop_samples == 187 * 256
-    assert "CC BY-NC-SA 4.0" in card.licence
+    assert card.licence == "CC BY-NC-SA 4.0"
+    assert any("CC BY-NC-ND 4.0" in limit for limit in card.limits)
     assert card.training["source_sha256"] == hashlib.sha256(graph(arrays)).hexdigest()
 
 

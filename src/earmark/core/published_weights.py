@@ -55,6 +55,7 @@ class PublishedWeights:
         equal_files: the same weights in other formats, which `earmark import-weights` takes, too: the SHA-256 of a file and
             of its shards.
         outputs: which of the file's outputs are kept, in the order of the vocabulary; empty for all.
+        limits: sentences for the card, beside those of all imported weights.
     """
 
     name: str
@@ -78,6 +79,7 @@ class PublishedWeights:
     shards: tuple[PublishedFile, ...] = ()
     equal_files: tuple[tuple[str, ...], ...] = ()
     outputs: tuple[int, ...] = ()
+    limits: tuple[str, ...] = ()
 
     @property
     def total_bytes(self) -> int:
@@ -225,7 +227,7 @@ def _essentia(
         protocol="trained on the whole collection",
         project="Essentia's models by the Music Technology Group, Universitat Pompeu Fabra (essentia.upf.edu/models)",
         addresses=addresses,
-        licence="CC BY-NC-SA 4.0 (essentia.upf.edu/models; the LICENSE file beside the models names CC BY-NC-ND 4.0)",
+        licence="CC BY-NC-SA 4.0",
         citations=(_ESSENTIA, _MUSICNN, _MSD),
         description=f"Essentia's classifier {task} on musicnn.",
         hop_samples=187 * 256,
@@ -233,6 +235,10 @@ def _essentia(
         shards=shards,
         equal_files=equal_files,
         outputs=outputs,
+        limits=(
+            "Not for commercial use: essentia.upf.edu/models names CC BY-NC-SA 4.0, the LICENSE file beside the models "
+            "CC BY-NC-ND 4.0.",
+        ),
     )
 
 

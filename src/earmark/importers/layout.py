@@ -155,6 +155,7 @@ def _card(
             f"Knows only the {model.n_tags} tags it was trained with, and those unevenly well."
             if model.n_tags > 1
             else "Knows only the one tag it was trained with.",
+            *known.limits,
         ),
         citations=known.citations,
     )
