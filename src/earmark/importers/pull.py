@@ -64,7 +64,7 @@ def pull_model(
     if mirror and "?" in mirror:
         raise ConfigError(f"{MIRROR_VARIABLE} {mirror}: must be the address of a folder, without a query")
     downloads = folder / ".downloads"
-    files = (published, *published.shards)
+    files: tuple[PublishedWeights | PublishedFile, ...] = (published, *published.shards)
     try:
         for file in files:
             download(
