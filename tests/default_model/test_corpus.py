@@ -10,11 +10,11 @@ from tools.default_model.corpus import held_out_sources, read_collections, with_
 
 from earmark.core.errors import DataError
 from earmark.core.published_weights import find_published
-from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
+from earmark.core.tag_lists import load_vocabulary
 from earmark.datasets.labelled_set import Song
 from earmark.datasets.labelled_set.songs import shares
 from earmark.distillation.plan import read_plan
-from tests.helpers.labelled_sets import TOOL, default_union, write_collections
+from tests.helpers.labelled_sets import TEACHER_VOCABULARIES, TOOL, default_union, write_collections
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_every_tag_of_every_teacher_is_placed_or_left_out_with_a_reason() -> Non
         for tag in load_vocabulary(name).names:
             assert ((name, tag) in placed) != ((name, tag) in union.left_out), (name, tag)
     assert all(len(reason) > 20 for reason in union.left_out.values())
-    assert vocabularies == set(VOCABULARIES)
+    assert vocabularies == set(TEACHER_VOCABULARIES)
     assert len(teachers) == 11
 
 

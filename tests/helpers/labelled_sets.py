@@ -8,7 +8,7 @@ from pathlib import Path
 
 import soundfile
 
-from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
+from earmark.core.tag_lists import load_vocabulary
 from earmark.datasets.labelled_set import Song, TagUnion, read_tag_union
 from earmark.datasets.labelled_set.shards import RATE_HZ, SONGS_FILE, TAGS_FILE
 from earmark.datasets.labelled_set.songs import songs_csv
@@ -17,13 +17,16 @@ from tests.helpers.sounds import music
 
 TOOL = Path(__file__).parents[2] / "tools" / "default_model"
 
+TEACHER_VOCABULARIES = ("mtat-50", "msd-50", "mtg-jamendo-50")
+"""Tag lists of earmark-1's teachers."""
+
 EXTRA = (Song("of the set emotify", Path("none.wav"), "artist", "train", 0.0, unchanged_set="emotify"),)
 """A training song that says that there is a further set, "emotify"."""
 
 
 def default_union() -> TagUnion:
     """The tags of earmark-1."""
-    vocabularies = {name: load_vocabulary(name).names for name in VOCABULARIES}
+    vocabularies = {name: load_vocabulary(name).names for name in TEACHER_VOCABULARIES}
     return read_tag_union(TOOL / "tags.csv", TOOL / "left_out.csv", vocabularies)
 
 

@@ -16,6 +16,7 @@ from earmark.models.musicnn import FORMS, PONS_FRONTEND, NormedConv
     [
         ("musicnn", {}, 787_159, 48_128, 187),
         ("musicnn", {"variant": "won2020"}, 784_300, 48_000, 188),
+        ("musicnn", {"head_units": 100}, 787_159 + 201 * 100 - 201 * 50 + 101 * 50, 48_128, 187),
         ("musicnn_vgg", {}, 605_748, 48_128, 187),
         ("fcn4", {}, 447_732, 464_000, 1813),
         ("crnn", {}, 394_100, 464_000, 1813),
