@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.audio.chunks import PatchedFile, is_unknown
+from earmark.audio.chunks import PatchedFile, header_patches, is_unknown, shortfall
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
-from tests.helpers import sounds
+from tests.helpers import sounds, videos
 
 RATE_HZ = 16_000
 SECONDS = 8
@@ -211,3 +211,111 @@ def test_files_of_pyav_have_sizes_that_are_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(heard(path)[0], PCM / np.float32(32768))
         with pytest.raises(TruncatedAudioError, match="truncated"):
             heard(path.read_bytes()[:-100_000])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "video_seconds", "sound_seconds"),
+    [(".wmv", 14, 8), (".wmv", 4, 8), (".wmv", 8, 8), (".mp4", 14, 8), (".mkv", 14, 8), (".avi", 14, 8)],
+)
+def test_sound_may_be_shorter_than_the_picture(
+    tmp_path: Path, suffix: str, video_seconds: float, sound_seconds: float
+) -> None:
+    path = videos.write(tmp_path / f"a{suffix}", video_seconds=video_seconds, sound_seconds=sound_seconds)
+    for source in (path, path.read_bytes()):
+        samples, warnings = heard(source)
+        assert len(samples) / RATE_HZ == pytest.approx(sound_seconds, abs=0.1)
+        assert warnings == []
+
+
+@pytest.mark.parametrize("video_seconds", [0, 4, 14])
+@pytest.mark.parametrize("share", [0.4, 0.9])
+def test_cut_asf_is_reported(tmp_path: Path, video_seconds: float, share: float) -> None:
+    path = videos.write(tmp_path / "a.wmv", video_seconds=video_seconds, sound_seconds=12)
+    with pytest.raises(TruncatedAudioError, match="truncated"):
+        heard(path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+def sparse(path: Path, head: bytes, n_bytes: int) -> Path:
+    """A file of that size that takes no room on the disk: zeros behind the header."""
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(n_bytes)
+    return path
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("declared", "present", "is_cut"),
+    [
+        (2 * GIB - 200_000, 2 * GIB - 200_000, False),
+        (2 * GIB - 200_000, 2 * GIB - 300_000, True),
+        (2 * GIB + 200_000, 2 * GIB - 200_000, True),
+        (3 * GIB, 3 * GIB, False),
+        (3 * GIB, 2 * GIB, True),
+        (3 * GIB, 2 * GIB - 1, True),
+        (4 * GIB - 200_000, 4 * GIB - 200_000, False),
+        (4 * GIB - 200_000, 4 * GIB - 300_000, True),
+        (0x7FFFF000, GIB, False),  # unknown
+        (2**31 - 1, 3 * GIB, False),
+        (2**31, 3 * GIB, False),
+        (2**32 - 1, GIB, False),
+        (2**32 - 1, 5 * GIB, False),
+        (0, 5 * GIB, False),
+    ],
+)
+def test_sizes_of_gigabytes(tmp_path: Path, declared: int, present: int, is_cut: bool) -> None:
+    head = wav(declared, min(declared + 36, 2**32 - 1))[:44]
+    path = sparse(tmp_path / "a.wav", head, 44 + present)
+    reason = shortfall(lambda: path.open("rb"), present / (2 * RATE_HZ))
+    assert (reason is not None) == is_cut
+    if is_cut:
+        assert reason == f"truncated: {44 + present} bytes of the {44 + declared} that its header declares"
+
+
+@pytest.mark.parametrize("kind", ["rf64", "w64"])
+def test_sizes_beyond_four_gigabytes(tmp_path: Path, kind: str) -> None:
+    declared = 5 * GIB
+    whole = rf64(declared, declared + 72) if kind == "rf64" else wave64(declared + 24, declared + 104)
+    head = whole[: len(whole) - N]
+    for present, is_cut in ((declared, False), (declared - 10**6, True), (2 * GIB, True), (4 * GIB - 1, True)):
+        path = sparse(tmp_path / "a.wav", head, len(head) + present)
+        assert (shortfall(lambda path=path: path.open("rb"), present / (2 * RATE_HZ)) is not None) == is_cut
+
+
+@pytest.mark.parametrize(
+    ("declared", "present"),
+    [
+        (0x7FFFF000, 3 * GIB),
+        (2**31 - 1, 3 * GIB),
+        (2**31, 5 * GIB),
+        (2**32 - 52, 5 * GIB),
+        (2**32 - 1, 5 * GIB),
+        (0, 5 * GIB),
+        (GIB, 5 * GIB),  # as many as fit into 32 bits
+        (GIB, 9 * GIB),
+        (3 * GIB, 3 * GIB),
+        (2**31 - 20, 2**31 - 20),
+    ],
+)
+def test_sound_behind_the_size_that_the_header_can_hold(tmp_path: Path, declared: int, present: int) -> None:
+    """FFmpeg would look for chunks in it, in silence for minutes."""
+    head = bytearray(wav(declared, min(declared + 36, 2**32 - 1))[:44])
+    head[22:36] = struct.pack("<HIIHH", 8, 48_000, 48_000 * 32, 32, 32)
+    path = sparse(tmp_path / "a.wav", bytes(head), 44 + present)
+    with audio.AudioStream(path, RATE_HZ).open_container() as container:
+        (source,) = container.streams.audio
+        assert float(source.duration * source.time_base) == pytest.approx(present / (32 * 48_000), abs=0.001)
+        container.seek(present // 32 - 48_000, stream=source)
+        assert max(packet.pos + packet.size for packet in container.demux(source) if packet.size) >= present
+
+
+def test_a_chunk_behind_the_sound_is_no_sound(tmp_path: Path) -> None:
+    """Of a file that has by chance a size that otherwise means that it is unknown."""
+    declared = 2**31 - 20
+    path = sparse(tmp_path / "a.wav", wav(declared)[:44], 44 + declared)
+    with path.open("ab") as file:
+        file.write(b"LIST" + struct.pack("<I", 1_000) + bytes(1_000))
+    with path.open("rb") as opened:
+        assert header_patches(opened) == []

@@ -10,11 +10,12 @@ import av
 import numpy as np
 import pytest
 
-from earmark import audio
+from earmark import audio, load_tagger
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
-from earmark.core.errors import AudioError
+from earmark.core.errors import AudioError, TruncatedAudioError
 from tests.helpers import sounds
+from tests.helpers.ogg import ogg_checksum
 
 
 def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
@@ -125,16 +126,6 @@ def test_eight_and_more_channels_in_planes(tmp_path: Path, name: str, codec: str
         np.testing.assert_allclose(samples, music, atol=1 / 128)  # the encoder takes 8 bits
 
 
-def ogg_checksum(page: bytes) -> int:
-    """RFC 3533: polynomial 04C11DB7, most significant bit first."""
-    value = 0
-    for byte in page:
-        value ^= byte << 24
-        for _ in range(8):
-            value = (value << 1) ^ (0x104C11DB7 if value & 0x80000000 else 0)
-    return value
-
-
 def test_seeking_is_refused_where_positions_in_an_ogg_contradict_its_length(tmp_path: Path) -> None:
     path = sounds.write(tmp_path / "a.opus", sounds.music(12, 48_000), 48_000)
     content = path.read_bytes()
@@ -147,3 +138,46 @@ def test_seeking_is_refused_where_positions_in_an_ogg_contradict_its_length(tmp_
     path.write_bytes(content[:start] + page + content[end:])
     with pytest.raises(CannotSeekError):
         audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
+
+
+@pytest.mark.parametrize(("from_second", "to_second"), [(7, 20), (0, 12), (7, 12)])
+def test_a_flac_that_was_cut_without_its_header_is_shorter_than_it_declares(
+    tmp_path: Path, from_second: float, to_second: float
+) -> None:
+    """As by `ffmpeg -ss N -t N -c copy`: it cannot be told from one that is cut off, and `--damaged tag` tags it."""
+    whole = sounds.write(tmp_path / "whole.flac", sounds.music(20, 16_000), 16_000)
+    path = tmp_path / "cut.flac"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.size and from_second <= float(packet.pts * packet.time_base) < to_second:
+                packet.stream = stream
+                out.mux(packet)
+    seconds = to_second - from_second
+    for one in (path, audio.AudioBytes.read(path)):
+        read = audio.stream(one, 16_000)
+        blocks = []
+        with pytest.raises(TruncatedAudioError, match=r"truncated or damaged: \d+\.\d s decode of the 20.0 s"):
+            blocks.extend(read)
+        assert sum(map(len, blocks)) / 16_000 == pytest.approx(seconds, abs=0.3)
+        with pytest.raises(CannotSeekError):
+            audio.sparse_windows(one, InputSpec(16_000, 6_000, 6_000), 3)
+    result = load_tagger(damaged="tag").tag(path)
+    assert result.duration_seconds == pytest.approx(seconds, abs=0.3)
+    assert result.warnings[0].startswith("truncated or damaged")
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24, 32])
+def test_big_endian_wav_is_named_with_the_cure(tmp_path: Path, bits: int) -> None:
+    """FFmpeg reads its samples as little-endian ones: as noise."""
+    values = (sounds.music(2, 16_000)[0].astype(np.float64) * (2 ** (bits - 1) - 1)).astype(np.int64)
+    raw = values.astype(">i8").view(np.uint8).reshape(-1, 8)[:, -bits // 8 :].tobytes()
+    head = b"WAVEfmt " + struct.pack(">IHHIIHH", 16, 1, 1, 16_000, 2_000 * bits, bits // 8, bits)
+    body = head + b"data" + struct.pack(">I", len(raw)) + raw
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFX" + struct.pack(">I", len(body)) + body)
+    for source in (path, audio.AudioBytes.read(path)):
+        with pytest.raises(AudioError, match=r"big-endian WAV \(RIFX\), which is not read; convert it"):
+            audio.load(source, 16_000)
+        with pytest.raises(CannotSeekError):
+            audio.sparse_windows(source, InputSpec(16_000, 6_000, 6_000), 3)

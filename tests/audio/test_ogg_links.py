@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.audio.ogg_links import find_links
+from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
+from earmark.core.errors import AudioError, TruncatedAudioError
 from tests.helpers import sounds
+from tests.helpers.ogg import ogg_checksum
 
 RATE_HZ = 16_000
 NOTE = "chained: 2 streams of different formats, one after the other"
@@ -130,3 +132,153 @@ def test_positions_of_links(links: dict[str, tuple[bytes, float]]) -> None:
     ends = np.cumsum([len(part) for part in parts]).tolist()
     assert [(link.start, link.end) for link in found] == list(zip([0, *ends[:-1]], ends, strict=True))
     assert len({tuple(link.formats) for link in found}) == 3
+
+
+def page_starts(content: bytes) -> list[int]:
+    """Positions of the pages, and the end."""
+    starts, at = [], 0
+    while at < len(content):
+        assert content[at : at + 5] == b"OggS\0"
+        starts.append(at)
+        n_segments = content[at + 26]
+        at += 27 + n_segments + sum(content[at + 27 : at + 27 + n_segments])
+    return [*starts, at]
+
+
+@pytest.fixture(scope="module")
+def long_links(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Twenty seconds each."""
+    folder = tmp_path_factory.mktemp("long")
+    music = sounds.music(20, 48_000)
+    return {
+        "vorbis": sounds.write(folder / "a.ogg", music, 48_000).read_bytes(),
+        "opus": sounds.write(folder / "a.opus", music, 48_000).read_bytes(),
+        "flac": flac(folder / "a.oga", music, 48_000).read_bytes(),
+    }
+
+
+CODECS = ["vorbis", "opus", "flac"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_pages_are_counted(long_links: dict[str, bytes], codec: str) -> None:
+    content = long_links[codec]
+    starts = page_starts(content)
+    assert count_pages(lambda: io.BytesIO(content)) == (len(starts) - 1, 0)
+    assert count_pages(lambda: io.BytesIO(content * 2)) == (2 * len(starts) - 2, 0)
+    assert not may_be_cut_off(lambda: io.BytesIO(content))
+    assert not may_be_cut_off(lambda: io.BytesIO(content + b"TAG, and OggS\0 " + bytes(112)))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("byte", [0, 4, 5, 14, 18, 22, 26, 27, 28, -1], ids=lambda byte: f"byte {byte}")
+def test_one_bad_byte_costs_a_page_and_is_reported(
+    long_links: dict[str, bytes], codec: str, byte: int, tmp_path: Path
+) -> None:
+    """In the head of the page (capture pattern, version, flags, serial and page number, checksum, sizes), or its sound."""
+    content = bytearray(long_links[codec])
+    starts = page_starts(content)
+    middle = len(starts) // 2
+    content[starts[middle] + byte if byte >= 0 else starts[middle + 1] - 1] ^= 0xFF
+    path = tmp_path / "a.ogg"
+    path.write_bytes(content)
+    longest = 2 * 20 / (len(starts) - 3)  # a packet may go on in the next page
+    for source in (path, bytes(content)):
+        stream = audio.stream(source, RATE_HZ)
+        n_samples = sum(map(len, stream))
+        assert 20 - longest - 0.1 < n_samples / RATE_HZ < 20
+        assert stream.warnings == [f"damaged: 1 of {len(starts) - 1} Ogg pages are lost"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_missing_pages_are_reported(long_links: dict[str, bytes], codec: str) -> None:
+    content = long_links[codec]
+    starts = page_starts(content)
+    n_pages, middle = len(starts) - 1, len(starts) // 2
+    for n_missing in (1, 2):
+        stream = audio.stream(content[: starts[middle]] + content[starts[middle + n_missing] :], RATE_HZ)
+        assert sum(map(len, stream)) < 20 * RATE_HZ
+        assert stream.warnings == [f"damaged: {n_missing} of {n_pages} Ogg pages are lost"]
+    stream = audio.stream(content[: starts[5]] + content[starts[n_pages // 2 + 5] :], RATE_HZ)
+    with pytest.raises(TruncatedAudioError, match=f"damaged: {n_pages // 2} of {n_pages} Ogg pages are lost"):
+        list(stream)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_recording_that_begins_in_a_broadcast_lacks_nothing(long_links: dict[str, bytes], codec: str) -> None:
+    content = long_links[codec]
+    starts = page_starts(content)
+    n_header = next(k for k, at in enumerate(starts) if any(content[at + 6 : at + 14]))
+    stream = audio.stream(content[: starts[n_header]] + content[starts[n_header + 8] :], RATE_HZ)
+    assert 5 < sum(map(len, stream)) / RATE_HZ < 20
+    assert stream.warnings == []
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("byte", [0, 26, 27, -1])
+def test_a_damaged_first_page_of_sound_is_reported(long_links: dict[str, bytes], codec: str, byte: int) -> None:
+    content = bytearray(long_links[codec])
+    starts = page_starts(content)
+    first = next(k for k, at in enumerate(starts) if any(content[at + 6 : at + 14]))
+    content[starts[first] + byte if byte >= 0 else starts[first + 1] - 1] ^= 0xFF
+    stream = audio.stream(bytes(content), RATE_HZ)
+    list(stream)
+    assert stream.warnings == [f"damaged: 1 of {len(starts) - 1} Ogg pages are lost"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("byte", [0, 5, 22, 26, 27, -1])
+def test_a_damaged_last_page_is_no_end(long_links: dict[str, bytes], codec: str, byte: int) -> None:
+    content = bytearray(long_links[codec])
+    content[page_starts(content)[-2] + byte if byte >= 0 else -1] ^= 0xFF
+    stream = audio.stream(bytes(content), RATE_HZ)
+    assert sum(map(len, stream)) < 20 * RATE_HZ
+    assert stream.warnings == ["perhaps cut off: its last Ogg page is not marked as the end"]
+
+
+@pytest.mark.parametrize("codec", ["vorbis", "opus"])
+def test_a_damaged_header_is_named(long_links: dict[str, bytes], codec: str, tmp_path: Path) -> None:
+    content = long_links[codec]
+    starts = page_starts(content)
+    last_of_header = next(at for k, at in enumerate(starts[1:]) if any(content[at + 6 : at + 14])) - 1
+    path = tmp_path / "a.ogg"
+    for at in (28, starts[1] + 28, last_of_header):
+        damaged = bytearray(content)
+        damaged[at] ^= 0xFF
+        path.write_bytes(damaged)
+        for source in (path, bytes(damaged)):
+            with pytest.raises(
+                AudioError, match="damaged or cut off: the header of its Ogg stream cannot be read"
+            ) as caught:
+                audio.load(source, RATE_HZ)
+            assert not isinstance(caught.value, TruncatedAudioError)
+
+
+def test_a_vorbis_setup_header_without_sense_is_damage(long_links: dict[str, bytes]) -> None:
+    """Written so, with the right checksum."""
+    content = bytearray(long_links["vorbis"])
+    start, end = page_starts(content)[1:3]
+    setup = content.index(b"\x05vorbis", start)
+    content[setup + 8 : end] = bytes(255 - byte for byte in content[setup + 8 : end])
+    content[start + 22 : start + 26] = bytes(4)
+    content[start + 22 : start + 26] = ogg_checksum(content[start:end]).to_bytes(4, "little")
+    with pytest.raises(AudioError, match="damaged"):
+        audio.load(bytes(content), RATE_HZ)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("whole", [True, False])
+def test_no_page_that_begins_a_stream(long_links: dict[str, bytes], codec: str, whole: bool) -> None:
+    """The flag is missing, though the checksum is right; the whole file, or nothing but that page."""
+    content = bytearray(long_links[codec])
+    end = page_starts(content)[1]
+    content[5] = 0
+    content[22:26] = bytes(4)
+    content[22:26] = ogg_checksum(content[:end]).to_bytes(4, "little")
+    if not whole:
+        del content[end:]
+    assert find_links(lambda: io.BytesIO(content)) == []
+    try:
+        assert np.isfinite(audio.load(bytes(content), RATE_HZ)).all()
+    except AudioError as error:
+        assert str(error)  # noqa: PT017  FFmpeg may read it or not

@@ -246,3 +246,72 @@ def test_tags_around_the_music_change_nothing(tmp_path: Path) -> None:
             stream = audio.stream(io.BytesIO(content), RATE_HZ)
             assert np.array_equal(np.concatenate(list(stream)), expected)
             assert stream.warnings == []
+
+
+def plain_mp3(tmp_path: Path) -> bytes:
+    """Without tags, ten seconds."""
+    content = sounds.write(tmp_path / "a.mp3", sounds.music(10, 44_100), 44_100).read_bytes()
+    assert content[:3] == b"ID3"
+    return content[10 + content[8] * 128 + content[9] :]
+
+
+def test_mp3s_as_they_are_found(tmp_path: Path) -> None:
+    """A tag at the end with a footer, Lyrics3, zeros behind a tag, sound in RIFF, junk in the middle."""
+    plain = plain_mp3(tmp_path)
+    frame = b"TIT2" + safe(6) + b"\0\0\3Loose"
+    tag = b"ID3\4\0\0" + safe(len(frame)) + frame
+    footer = b"3DI\4\0\x10" + safe(len(frame))
+    lyrics = b"LYRICSBEGIN" + b"IND0000200" + b"LYR00009[00:01]la"
+    lyrics += b"%06d" % len(lyrics) + b"LYRICS200"
+    old = b"TAG" + b"Loose".ljust(124, b"\0") + b"\x11"
+    half = len(plain) // 2
+    junk = bytes((31 * i + 7) % 253 for i in range(383))
+    riff = b"WAVEfmt " + struct.pack("<IHHIIHHHHIHHH", 30, 0x55, 1, 44_100, 16_000, 1, 0, 12, 1, 2, 417, 1, 1_105)
+    riff += b"data" + struct.pack("<I", len(plain)) + plain + bytes(len(plain) % 2)
+    expected = audio.load(plain, RATE_HZ)
+    for name, content in {
+        "tag at the end": plain + b"ID3\4\0\x10" + tag[6:] + footer,
+        "lyrics": plain + lyrics + old,
+        "zeros": tag + bytes(100_000) + plain,
+        "riff": b"RIFF" + struct.pack("<I", len(riff)) + riff,
+        "junk": plain[:half] + junk + plain[half:],
+    }.items():
+        path = tmp_path / f"{name}.mp3"
+        path.write_bytes(content)
+        for source in (path, content):
+            stream = audio.stream(source, RATE_HZ)
+            n_samples = sum(map(len, stream))
+            assert n_samples == pytest.approx(len(expected), abs=0.1 * RATE_HZ), name
+            if name == "junk":
+                assert all(note.startswith("damaged: ") for note in stream.warnings)
+            else:
+                assert stream.warnings == [], name
+
+
+@pytest.mark.parametrize("suffix", [".aac", ".mp3"])
+@pytest.mark.parametrize("n_bytes", [0, 300, 5_000])
+def test_tags_at_the_end_are_no_damage(tmp_path: Path, suffix: str, n_bytes: int) -> None:
+    plain = sounds.write(tmp_path / f"a{suffix}", sounds.music(6, 44_100), 44_100).read_bytes()
+    expected = len(audio.load(plain, RATE_HZ))
+    old = b"TAG" + b"Loose".ljust(124, b"\0") + b"\x11"
+    text = b"TXXX" + safe(n_bytes + 3) + b"\0\0\3a\0" + b"b" * n_bytes
+    newer = b"ID3\4\0\x10" + safe(len(text)) + text + b"3DI\4\0\x10" + safe(len(text))
+    item = struct.pack("<II", n_bytes, 0) + b"Title\0" + b"b" * n_bytes
+    footer = struct.pack("<IIII", 2000, len(item) + 32, 1, 0xA0000000) + bytes(8)
+    ape = b"APETAGEX" + footer + item + b"APETAGEX" + footer[:12] + struct.pack("<I", 0x80000000) + bytes(8)
+    lyrics = b"LYRICSBEGININD0000200LYR" + b"%05d" % n_bytes + b"b" * n_bytes
+    lyrics += b"%06d" % len(lyrics) + b"LYRICS200"
+    for name, tag in {"old": old, "newer": newer, "ape": ape, "both": ape + old, "lyrics": lyrics + old}.items():
+        path = tmp_path / f"{name}{suffix}"
+        path.write_bytes(plain + tag)
+        for source in (path, plain + tag):
+            stream = audio.stream(source, RATE_HZ)
+            assert sum(map(len, stream)) == pytest.approx(expected, abs=0.1 * RATE_HZ), name
+            assert stream.warnings == [], name
+
+
+def test_a_tag_that_claims_more_than_the_file_has_leaves_no_audio(tmp_path: Path) -> None:
+    """As for every program that reads the tag first."""
+    content = b"ID3\4\0\0" + safe(2**27) + plain_mp3(tmp_path)
+    with pytest.raises(AudioError, match="not audio, or in no format that can be decoded"):
+        audio.load(content, RATE_HZ)

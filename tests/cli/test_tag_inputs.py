@@ -34,6 +34,7 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     videos.write(folder / "h.mp4", video_seconds=14)
     videos.write(folder / "i.mkv", video_seconds=5)
     videos.write(folder / "j.avi")
+    videos.write(folder / "k.wmv", video_seconds=14)
     videos.write(folder / "mute.mp4", sound_seconds=None)
     videos.write(folder / "mute.webm", sound_seconds=None)
     for name in ("cover.jpg", "notes.txt", "more.TXT", ".hidden.txt"):
@@ -45,10 +46,10 @@ def test_containers_of_video_are_tagged_and_the_rest_is_counted(downloads: Path)
     done = earmark("tag", downloads, "--format", "jsonl")
     assert done.returncode == 0, done.stderr
     found = records(done)
-    assert "".join(Path(item["path"]).stem for item in found) == "abcdefghij"
+    assert "".join(Path(item["path"]).stem for item in found) == "abcdefghijk"
     assert {item["status"] for item in found} == {"ok"}
     assert all(item["duration_seconds"] == pytest.approx(10, abs=0.1) for item in found)
-    assert "10 tagged, 0 failed" in done.stderr
+    assert "11 tagged, 0 failed" in done.stderr
     assert "passed over: 2 .txt, 1 .jpg, 1 .mp4 without sound, 1 .webm without sound" in done.stderr
     assert earmark("tag", downloads, "--quiet").stderr == ""
 
@@ -62,7 +63,7 @@ def test_a_video_without_sound_that_is_named_is_an_error(downloads: Path) -> Non
 
 def test_a_scan_counts_videos_without_sound_and_opens_them_once(downloads: Path, tmp_path: Path) -> None:
     index = tmp_path / "library.sqlite"
-    for new, unchanged in ((10, 0), (0, 10)):
+    for new, unchanged in ((11, 0), (0, 11)):
         done = earmark("library", "scan", downloads, "--index", index, "--format", "json")
         assert done.returncode == 0, done.stderr
         summary = json.loads(done.stdout)
@@ -72,6 +73,12 @@ def test_a_scan_counts_videos_without_sound_and_opens_them_once(downloads: Path,
     text = earmark("library", "scan", downloads, "--index", index).stdout
     assert "2 videos without sound, passed over" in text
     assert "passed over: 2 .txt, 1 .jpg" in text
+    info = earmark("library", "info", "--failed", "--index", index)
+    assert "11 tagged, 0 that cannot be, 0 missing, 2 videos without sound" in info.stdout
+    assert "failed" not in info.stdout
+    found = json.loads(earmark("library", "info", "--failed", "--index", index, "--format", "json").stdout)
+    assert (found["files"]["error"], found["without_sound"], found["failed"]) == (0, 2, [])
+    assert "failed" not in earmark("library", "stats", "--index", index).stdout
     named = earmark("library", "scan", downloads / "mute.mp4", "--index", tmp_path / "other.sqlite")
     assert named.returncode == 1
     assert "holds no audio" in named.stderr

@@ -48,19 +48,13 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("earmark.cluster.supervisor._GRACE_SECONDS", 1.0)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick")
 def test_every_harm_is_one_tracks_own(tmp_path: Path) -> None:
     for k, name in enumerate(NAMES):
         if name != "missing.wav":
             sounds.write(tmp_path / name, sounds.music(30 if name == "slow.wav" else 4, 16_000, seed=k), 16_000)
     files = Folder(tmp_path, NAMES)
-    one = supervisor(tmp_path)
+    one = supervisor(tmp_path, grace_seconds=1.0)
     (tmp_path / "scratch" / "fetched.mp3").touch()
     results = one.tag(files, len(NAMES))
     assert (tmp_path / "scratch" / "fetched.mp3").exists(), "the process that was ended is not the last"

@@ -9,7 +9,8 @@ import numpy as np
 
 from tests.helpers import sounds
 
-_AUDIO = {".webm": "libopus", ".mkv": "libopus", ".avi": "libmp3lame"}
+_AUDIO = {".webm": "libopus", ".mkv": "libopus", ".avi": "libmp3lame", ".wmv": "wmav2"}
+_PICTURES = {".webm": "libvpx", ".wmv": "wmv2"}
 
 
 def write(path: Path, *, video_seconds: float = 10, sound_seconds: float | None = 10) -> Path:
@@ -17,11 +18,13 @@ def write(path: Path, *, video_seconds: float = 10, sound_seconds: float | None 
     rate_hz, n_pictures = 48_000, round(5 * video_seconds)
     with av.open(str(path), "w") as container:
         if n_pictures:
-            picture = container.add_stream("libvpx" if path.suffix == ".webm" else "mpeg4", rate=5)
+            picture = container.add_stream(_PICTURES.get(path.suffix, "mpeg4"), rate=5)
             picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
         if sound_seconds is not None:
             codec = _AUDIO.get(path.suffix, "aac")
             sound = container.add_stream(codec, rate=rate_hz, layout="mono")
+            if codec == "wmav2":
+                sound.bit_rate = 128_000
         for k in range(n_pictures):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k % 256, np.uint8), format="rgb24")
             container.mux(picture.encode(frame))

@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mutagen.id3 import TIT2
 from earmark.core.errors import AudioError, ConfigError, DataError
 from earmark.library.index.rows import Track
 from earmark.library.index.track_index import Index
+from earmark.library.query.search import search_index
 from earmark.library.scan import threads as scan_threads
 from earmark.library.scan.content import Content, read_content
 from earmark.library.scan.lazy_tagger import LazyTagger
@@ -446,3 +448,47 @@ def test_a_hundred_thousand_empty_files(music: Path, index: Path) -> None:
     assert happened(scanned(index, music)) == {"failed_before": 100_000}
     assert time.process_time() - before < 40  # 5 s; a file that was opened would cost more
     shutil.rmtree(music)  # pytest would keep them for three more runs
+
+
+@pytest.mark.parametrize(("before", "after"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_with_accents_in_another_form(music: Path, index: Path, before: Any, after: Any) -> None:
+    """A library that came by way of another file system: composed letters become letters with marks, or the reverse."""
+
+    def named(form: Any) -> list[Path]:
+        folder = music / unicodedata.normalize(form, "Ñandú – été")
+        return [folder / unicodedata.normalize(form, name) for name in ("Rosé.wav", "Ångström.wav", "한글.wav")]
+
+    named(before)[0].parent.mkdir()
+    for number, path in enumerate(named(before)):
+        clip(path, seed=number)
+    assert happened(scanned(index, music)) == {"new": 3, "tagged": 3}
+    scores = {track.content_key: track.scores for track in tracks(index).values()}
+    named(before)[0].parent.rename(named(after)[0].parent)
+    for path in list(named(after)[0].parent.iterdir()):
+        path.rename(path.with_name(unicodedata.normalize(after, path.name)))
+    assert happened(scanned(index, music, tagger=Unwanted())) == {"moved": 3}
+    assert happened(scanned(index, music, tagger=Unwanted())) == {"unchanged": 3}
+    with Index.open(index) as opened:
+        assert sorted(track.path for track in opened.tracks()) == sorted(named(after))
+        for track in opened.tracks():
+            np.testing.assert_array_equal(track.scores, scores[track.content_key])
+        for form in (before, after):  # as it is typed
+            found = search_index(opened, unicodedata.normalize(form, 'path:"été/rosé"'))
+            assert [found.best.tracks.path(int(row)) for row in found.best.rows] == [named(after)[0]]
+
+
+def test_both_forms_of_a_name_are_two_files(music: Path, index: Path) -> None:
+    for number, form in enumerate(("NFC", "NFD")):
+        clip(music / unicodedata.normalize(form, "Rosé.wav"), seed=number)
+    assert happened(scanned(index, music)) == {"new": 2, "tagged": 2}
+    assert happened(scanned(index, music, tagger=Unwanted())) == {"unchanged": 2}
+    assert len(tracks(index)) == 2
+
+
+def test_a_copy_under_the_other_form_of_its_name(music: Path, index: Path) -> None:
+    """As by rsync or unzip: another inode, and the old name is gone."""
+    path = clip(music / unicodedata.normalize("NFC", "Rosé.wav"), seed=0)
+    scanned(index, music)
+    shutil.copy(path, music / unicodedata.normalize("NFD", "Rosé.wav"))
+    path.unlink()
+    assert happened(scanned(index, music, tagger=Unwanted())) == {"moved": 1}

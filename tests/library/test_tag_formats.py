@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import mutagen
+import numpy as np
 import pytest
 import taglib
 import tinytag
@@ -13,12 +17,13 @@ from mutagen.apev2 import APEv2
 from mutagen.id3 import APIC, ID3, TCON, TIT2, TXXX
 from mutagen.mp4 import MP4
 
+from earmark.audio import load
 from earmark.core.errors import FileTagsError
 from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.undo import plan_undo, undo_file
 from earmark.library.tagfiles.undo_log import UndoLog, read_log
 from earmark.library.tagfiles.write import Request, Target, read_state, write_tags
-from tests.helpers import tagged
+from tests.helpers import sounds, tagged
 
 VALUES = {
     "genre": ("Chanson française", "Rock"),
@@ -376,3 +381,134 @@ def test_nothing_wanted_is_nothing_changed(songs: dict[str, Path], tmp_path: Pat
     before = tagged.id3_frames(path.read_bytes())
     write(path, {name: Target(()) for name in FIELDS})
     assert tagged.id3_frames(path.read_bytes()) == before
+
+
+def mp4(path: Path, *, movflags: str = "", chapters: bool = False, video: str | None = None) -> Path:
+    """A song of 3 seconds, with chapters, in fragments, or beside a picture."""
+    codec = "libopus" if path.suffix == ".ogg" else "aac"
+    with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
+        if video is not None:
+            picture = container.add_stream(video, rate=5)
+            picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream(codec, rate=48_000, layout="stereo")
+        if chapters:
+            container.set_chapters(
+                [
+                    {
+                        "id": k,
+                        "start": 1_000 * k,
+                        "end": 1_000 * (k + 1),
+                        "time_base": Fraction(1, 1_000),
+                        "metadata": {},
+                    }
+                    for k in range(3)
+                ]
+            )
+        if video is not None:
+            for k in range(15):
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k, np.uint8), format="rgb24")
+                container.mux(picture.encode(frame))
+            container.mux(picture.encode(None))
+        samples = sounds.music(3, 48_000, 2)
+        resampler = av.AudioResampler(sound.codec_context.format.name, "stereo", 48_000, frame_size=960)
+        part = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        part.sample_rate, part.pts = 48_000, 0
+        for frame in [*resampler.resample(part), *resampler.resample(None)]:
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    return path
+
+
+def streams(path: Path) -> tuple[list[tuple[int, int | None, bytes]], list[tuple[float, float]]]:
+    """Packets of all streams, and the chapters."""
+    with av.open(str(path)) as container:
+        chapters = [
+            (float(one["start"] * one["time_base"]), float(one["end"] * one["time_base"]))
+            for one in container.chapters()
+        ]
+        return [(one.stream_index, one.pts, bytes(one)) for one in container.demux() if one.size], chapters
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("chapters.m4b", {"chapters": True}),
+        ("chapters in front.m4b", {"chapters": True, "movflags": "faststart"}),
+        ("fragments.m4a", {"movflags": "frag_keyframe+empty_moov+default_base_moof"}),
+        ("fragments with offsets.m4a", {"movflags": "frag_keyframe+empty_moov"}),
+        ("dash.m4a", {"movflags": "dash"}),
+        ("index in front.m4a", {"movflags": "faststart"}),
+        ("video.mp4", {"video": "mpeg4"}),
+        ("video in fragments.mp4", {"video": "mpeg4", "movflags": "frag_keyframe+empty_moov+default_base_moof"}),
+        ("chapters of a video.mp4", {"video": "mpeg4", "chapters": True}),
+        ("video.ogg", {"video": "libvpx"}),
+    ],
+)
+def test_shapes_of_mp4_and_sound_beside_pictures(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    path = mp4(tmp_path / name, **options)
+    before, samples = streams(path), load(path, 16_000)
+    assert len(before[1]) == (3 if options.get("chapters") else 0)
+    assert len(samples) / 16_000 == pytest.approx(3, abs=0.1)
+    log = write(path)
+    assert read_state(path).values == VALUES
+    for _ in range(2):
+        assert streams(path) == before
+        np.testing.assert_array_equal(load(path, 16_000), samples)
+        if log is not None:
+            take_back(log)
+            log = None
+    assert set(read_state(path).values.values()) == {()}
+
+
+def test_fragments_whose_offsets_would_be_wrong_are_left_alone(tmp_path: Path) -> None:
+    """mutagen moves the offsets of the first fragment only."""
+    path = mp4(tmp_path / "a.mp4", video="mpeg4", movflags="frag_keyframe+empty_moov")
+    content = path.read_bytes()
+    with pytest.raises(FileTagsError, match="its audio would not be found as it was: left as it is"):
+        write(path)
+    assert path.read_bytes() == content
+
+
+def safe(n: int) -> bytes:
+    return bytes(n >> shift & 127 for shift in (21, 14, 7, 0))
+
+
+def found(name: str, song: bytes) -> bytes:
+    """A song with tags around it as some programs leave them."""
+    if song[:3] == b"ID3":
+        song = song[10 + song[8] * 128 + song[9] :]
+    title = tagged.id3_frame(b"TIT2", b"\x03Loose", 4)
+    front = tagged.id3_tag(4, title + bytes(64))
+    old = b"TAG" + b"Loose".ljust(124, b"\0") + b"\xff"
+    lyrics = b"LYRICSBEGIN" + b"IND0000200" + b"LYR00009[00:01]la"
+    lyrics += b"%06d" % len(lyrics) + b"LYRICS200"
+    return {
+        "in front": front + song,
+        "in front and behind": front + song + old,
+        "two": front + tagged.id3_tag(4, title + bytes(300)) + song,
+        "at the end": song + b"ID3\4\0\x10" + safe(len(title)) + title + b"3DI\4\0\x10" + safe(len(title)),
+        "lyrics": song + lyrics + old,
+        "zeros": front + bytes(100_000) + song,
+        "junk": song[: len(song) // 2] + bytes((31 * i + 7) % 253 for i in range(383)) + song[len(song) // 2 :],
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    [
+        *((".flac", name) for name in ("in front", "in front and behind")),
+        *((".mp3", name) for name in ("in front and behind", "two", "at the end", "lyrics", "zeros", "junk")),
+    ],
+)
+def test_tags_as_they_are_found_and_undone(songs: dict[str, Path], tmp_path: Path, suffix: str, name: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    content = found(name, songs[suffix].read_bytes())
+    path.write_bytes(content)
+    samples = load(path, 16_000)
+    log = write(path)
+    assert read_state(path).values == VALUES
+    np.testing.assert_array_equal(load(path, 16_000), samples)
+    take_back(log)
+    assert set(read_state(path).values.values()) == {()}
+    np.testing.assert_array_equal(load(path, 16_000), samples)
+    assert path.read_bytes() == content

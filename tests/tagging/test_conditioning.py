@@ -7,6 +7,7 @@ import pytest
 
 from earmark import Tagger, audio, load_tagger
 from tests.helpers import sounds
+from tests.helpers.ogg import ogg_checksum
 
 CLIPS = Path(__file__).parents[2] / "examples" / "clips"
 RATE_HZ = 16_000
@@ -135,3 +136,19 @@ def test_few_windows_are_those_of_a_full_read(song: np.ndarray, tmp_path: Path) 
     assert few.sparse
     places = np.searchsorted(full.window_starts_seconds, few.window_starts_seconds)
     np.testing.assert_allclose(few.taggram, full.taggram[places], atol=0.01)
+
+
+@pytest.mark.parametrize("gain_db", [-18, -30, 6])
+def test_gain_in_the_header_of_opus(tagger: Tagger, song: np.ndarray, gain_db: float, tmp_path: Path) -> None:
+    """RFC 7845, section 5.1: decoders apply it."""
+    one = sounds.write(tmp_path / "one.opus", audio.resample(song, RATE_HZ, 48_000), 48_000)
+    content = bytearray(one.read_bytes())
+    size = 27 + content[26] + content[27]
+    content[44:46] = round(gain_db * 256).to_bytes(2, "little", signed=True)
+    content[22:26] = bytes(4)
+    content[22:26] = ogg_checksum(content[:size]).to_bytes(4, "little")
+    other = tmp_path / "other.opus"
+    other.write_bytes(content)
+    levels = [np.abs(audio.load(path, RATE_HZ)).mean() for path in (one, other)]
+    assert 20 * np.log10(levels[1] / levels[0]) == pytest.approx(gain_db, abs=0.2)
+    assert largest_change(tagger, one, other) < 0.005

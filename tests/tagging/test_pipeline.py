@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.core.card import InputSpec
+from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
 from earmark.tagging.pipeline import WindowScores, run_pipeline
 from tests.helpers import sounds
@@ -124,3 +124,31 @@ def test_a_truncated_file_is_refused_or_tagged(tmp_path: Path) -> None:
     assert isinstance(tagged, WindowScores)
     assert "truncated" in tagged.warnings[0]
     assert 0 < len(tagged.taggram) < 8
+
+
+@pytest.mark.parametrize(("factor", "note"), [(-1, "channels cancel each other"), (0, "1 of 2 channels is silent")])
+@pytest.mark.parametrize("suffix", [".flac", ".wav", ".m4a"])
+def test_a_truncated_file_has_the_notes_of_a_whole_one(tmp_path: Path, factor: int, note: str, suffix: str) -> None:
+    music = sounds.music(12, 44_100)[0]
+    whole = sounds.write(tmp_path / f"a{suffix}", np.stack([music, factor * music]), 44_100)
+    content = bytearray(whole.read_bytes())
+    if suffix == ".m4a":  # its index is at the end: damage instead
+        start = content.index(b"mdat") + 20_000
+        content[start : start + 60_000] = b"\xff" * 60_000
+    else:
+        content = content[: len(content) // 2]
+    bad = tmp_path / f"bad{suffix}"
+    bad.write_bytes(content)
+    spec = InputSpec(8_000, 8_000, 8_000, "pad", conditioning=Conditioning())
+    options = {"jobs": 1, "batch_windows": 4, "damaged": "tag"}
+    (result,) = run_pipeline([bad], means, spec, **options)  # type: ignore[arg-type]
+    assert isinstance(result, WindowScores)
+    assert any("truncated" in one or "damaged" in one for one in result.warnings)
+    assert sum(note in one for one in result.warnings) == 1, result.warnings
+
+
+def test_a_truncated_file_may_be_silent(tmp_path: Path) -> None:
+    whole = sounds.write(tmp_path / "a.wav", np.zeros((1, 64_000)), 8_000)
+    cut = sounds.shorten(whole, 0.6, tmp_path / "cut.wav")
+    (result,) = run([cut], damaged="tag")
+    assert [one.split(":")[0] for one in result.warnings] == ["truncated", "silent"]

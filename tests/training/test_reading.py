@@ -64,13 +64,15 @@ def batches(dataset: Dataset, folder: Path, workers: int | None, spec: InputSpec
 
 
 def test_small_shards_are_kept_in_memory_and_sound_the_same(
-    music: tuple[Dataset, Path], monkeypatch: pytest.MonkeyPatch
+    music: tuple[Dataset, Path],
 ) -> None:
     dataset, folder = music
     recipe = small_recipe(folder / "music.csv")
 
-    def loaded(workers: int | None = None, spec: InputSpec = SPEC) -> tuple[type, int]:
-        data = data_setup.load_training_data(recipe, dataset, spec, shards=folder / "shards", workers=workers)
+    def loaded(workers: int | None = None, spec: InputSpec = SPEC, **options: int) -> tuple[type, int]:
+        data = data_setup.load_training_data(
+            recipe, dataset, spec, shards=folder / "shards", workers=workers, **options
+        )
         return type(data.validation.waveforms[0]), data.workers
 
     assert loaded() == (PackedAudio, 0)
@@ -80,8 +82,7 @@ def test_small_shards_are_kept_in_memory_and_sound_the_same(
     in_memory, read = batches(dataset, folder, None), batches(dataset, folder, 0)
     assert len(in_memory) == 2 * 2 + 2
     assert all(torch.equal(a, b) for a, b in zip(in_memory, read, strict=True))
-    monkeypatch.setattr(data_setup, "_MEMORY_BYTES", 1000)
-    kind, workers = loaded()
+    kind, workers = loaded(shard_memory_bytes=1000)
     assert kind is ShardWaveform
     assert 1 <= workers <= 8
 

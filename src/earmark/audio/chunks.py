@@ -1,4 +1,4 @@
-"""Sizes in the headers of formats made of chunks (WAV, RF64, Wave64, AIFF, CAF) and of AU, and headers FFmpeg misreads.
+"""Sizes in the headers of formats made of chunks (WAV, RF64, Wave64, AIFF, CAF, ASF) and of AU, and headers FFmpeg misreads.
 
 A program that writes into a pipe cannot go back to its header, and leaves a size there that means "unknown":
 :func:`is_unknown` decides which do. FFmpeg reads most such files to their end; for the others, and for integers in wider
@@ -27,6 +27,9 @@ _MOST_CHUNKS = 10_000
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
 _W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a"
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_DATA_HEAD_BYTES = 50
 _PCM_SUBFORMAT = bytes.fromhex("0100000000001000800000aa00389b71")
 _EXTENSIBLE = 0xFFFE
 
@@ -109,6 +112,8 @@ def header_patches(file: BinaryIO) -> list[tuple[int, bytes]]:
     """Bytes to change in a header so that FFmpeg reads the file right, as positions and bytes; mostly none.
 
     - Unknown sizes in RF64, Wave64, AIFF and AU, at which FFmpeg finds no sound: set to what the file has.
+    - Sizes in WAV that are unknown, or too small by a multiple of 4 GiB, where the sound goes on behind them: set to nothing,
+      which means "to the end". FFmpeg would look for chunks in the sound.
     - Integers in wider containers (``wValidBitsPerSample``, e.g. 24 bits in 32): they fill the container from its top, so
       they are read as integers of the container's width. FFmpeg would take the valid bits for the width.
     """
@@ -116,6 +121,12 @@ def header_patches(file: BinaryIO) -> list[tuple[int, bytes]]:
     if header is None:
         return []
     patches = []
+    if header.kind == b"RIFF":
+        beyond = file.seek(0, os.SEEK_END) - header.start - header.sound.value
+        is_wrapped = beyond >= 2**32 and beyond % 2**32 <= _STREAMED_MARGIN_BYTES
+        is_longer = beyond > _STREAMED_MARGIN_BYTES  # than by chunks behind the sound
+        if header.sound.value and is_longer and (header.sound_bytes is None or is_wrapped):
+            patches.append((header.sound.at, bytes(4)))
     if header.kind in (b"RF64", b"BW64", b"riff", b"FORM") or (header.kind == b".snd" and header.sound.value == 0):
         n_bytes = file.seek(0, os.SEEK_END)
         if header.sound_bytes is None:
@@ -152,6 +163,11 @@ def _read_header(file: BinaryIO) -> _Header | None:
                 format_at = start
             elif name == b"SSND":  # after an offset and a block size, 4 bytes each
                 return _Header(b"FORM", start + 8, _Field(field.at, 4, "big", field.value, 8), whole, format_at)
+    if head[:16] == _ASF_HEADER:  # with all streams in it, also those of pictures
+        for name, field, start in _chunks(file, 0, 16, 8, "little", align=1):
+            if name == _ASF_DATA:
+                sound = _Field(field.at, 8, "little", field.value, _ASF_DATA_HEAD_BYTES)
+                return _Header(b"asf", start - 24 + _ASF_DATA_HEAD_BYTES, sound)
     if head[:4] == b"caff":
         for name, field, start in _chunks(file, 8, 4, 8, "big", align=1):
             if name == b"data":  # after a count of edits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -14,8 +15,8 @@ import soxr
 from earmark.audio.chunks import PatchedFile, header_patches
 from earmark.audio.conditioning import Mixer
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
-from earmark.audio.integrity import PacketLog, may_be_cut_off, missing_audio, oversized_riff_entry
-from earmark.audio.ogg_links import find_links, linked_frames
+from earmark.audio.integrity import PacketLog, is_too_damaged, missing_audio, riff_problem
+from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import MAX_PEAK, ScaleMeter
 from earmark.audio.source import (
@@ -28,6 +29,7 @@ from earmark.audio.source import (
     check_size,
     ffmpeg_name,
 )
+from earmark.core.audio_formats import find_format
 from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, NoAudioError, TruncatedAudioError
 
@@ -74,6 +76,7 @@ class AudioStream:
         self.peak = 0.0
         self.warnings: list[str] = []
         self._scale = ScaleMeter()
+        self._log = PacketLog()
 
     def __iter__(self) -> Iterator[Samples]:
         try:
@@ -81,18 +84,16 @@ class AudioStream:
         except AudioError:
             raise
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise AudioError(cause(error), self.path) from error
+            raise AudioError(self._why_not_opened(error), self.path) from error
         with container:
             try:
                 yield from self._blocks(container)
             except (av.FFmpegError, OSError) as error:
                 if self.duration_seconds and isinstance(error, av.InvalidDataError | av.PatchWelcomeError):
+                    self._add_warnings()
                     reason = f"damaged: cannot be read beyond {self.duration_seconds:.1f} s"
                     raise TruncatedAudioError(reason, self.path) from error
                 raise AudioError(cause(error), self.path) from error
-        if self.peak < SILENCE_PEAK and self.mixer.conditioning is None:
-            self.warnings.append(SILENT)
-        self.warnings += self.mixer.warnings()
 
     def open_container(self) -> av.container.InputContainer:
         """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors."""
@@ -102,7 +103,7 @@ class AudioStream:
         else:
             check_file(self.source)
             file = file_url(self.source)
-        if reason := oversized_riff_entry(self.open_bytes):
+        if reason := riff_problem(self.open_bytes):
             raise AudioError(reason, self.path)
         # The system says whether it may be read: FFmpeg's errors may mean other things.
         with self.open_bytes() as content:
@@ -126,7 +127,7 @@ class AudioStream:
             raise AudioError(f"cannot be read (no decoder for its codec, {names})", self.path)
         self._scale.is_lossy = not codec.codec.lossless
         path = None if isinstance(self.source, AudioBytes) else self.source
-        log = PacketLog()
+        log = self._log
         resampler: soxr.ResampleStream | None = None
         rate_hz: int | None = None
         frames = joined_frames(container, path, log, self.open_container)
@@ -148,7 +149,7 @@ class AudioStream:
             yield mono if resampler is None else resampler.resample_chunk(mono)
         if resampler is not None:
             yield resampler.resample_chunk(_NO_SAMPLES, last=True)
-        self._check_complete(container, source, log)
+        self._check_complete(container, source)
 
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
@@ -186,18 +187,36 @@ class AudioStream:
         except AudioError as error:
             raise AudioError(error.reason, self.path) from None
 
-    def _check_complete(self, container: av.container.InputContainer, source: av.AudioStream, log: PacketLog) -> None:
+    def _why_not_opened(self, error: Exception) -> str:
+        if isinstance(error, av.FFmpegError):
+            with contextlib.suppress(OSError), self.open_bytes() as content:
+                if content.read(4) == b"OggS":
+                    return "damaged or cut off: the header of its Ogg stream cannot be read"
+        return cause(error)
+
+    def _add_warnings(self) -> None:
+        """At the end of what can be read. Raises AudioError as :meth:`check_scale`."""
+        self.check_scale()
+        self.warnings += self._log.notes
+        if self.peak < SILENCE_PEAK and self.mixer.conditioning is None:
+            self.warnings.append(SILENT)
+        self.warnings += self.mixer.warnings()
+
+    def _check_complete(self, container: av.container.InputContainer, source: av.AudioStream) -> None:
         """At the end of the file: is it complete?"""
+        log = self._log
+        log.leave_out_tag()
         if self.duration_seconds == 0:
             if log.n_damaged:
                 raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
             raise AudioError(log.notes[-1] if log.notes else "holds no audio samples", self.path)
-        self.check_scale()
-        self.warnings += log.notes
+        self._add_warnings()
         declared = None
-        if source.duration and source.time_base:
+        is_alone = len(container.streams) == 1
+        form = find_format(container.format.name)
+        if source.duration and source.time_base and (is_alone or form is None or not form.one_length):
             declared = float(source.duration * source.time_base)
-        elif container.duration and len(container.streams) == 1:
+        elif container.duration and is_alone:
             declared = container.duration / av.time_base
         reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
         if reason:
@@ -206,9 +225,15 @@ class AudioStream:
             raise TruncatedAudioError(
                 f"damaged: {log.n_damaged} of {log.n_packets} packets cannot be decoded", self.path
             )
+        is_ogg = container.format.name == "ogg"
+        n_pages, n_lost = count_pages(self.open_bytes) if is_ogg else (0, 0)
+        if is_too_damaged(n_lost, n_pages):
+            raise TruncatedAudioError(f"damaged: {n_lost} of {n_pages} Ogg pages are lost", self.path)
+        if n_lost:
+            self.warnings.append(f"damaged: {n_lost} of {n_pages} Ogg pages are lost")
         if log.n_damaged:
             self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
-        if may_be_cut_off(self.open_bytes, container.format.name):
+        if is_ogg and may_be_cut_off(self.open_bytes):
             self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
 
 

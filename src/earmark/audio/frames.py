@@ -129,10 +129,20 @@ def _read_whole(container: av.container.InputContainer, path: Path, log: PacketL
 
 
 def _packets(container: av.container.InputContainer, source: av.AudioStream) -> Iterator[Any]:
-    try:
-        yield from container.demux(source)
-    except IndexError as error:  # PyAV's, at a packet of a stream that was not there when the file was opened
-        raise OSError(EIO, "a stream appears that its header does not list") from error
+    """Packets to the end. Asked again, FFmpeg goes on behind a damaged head of an Ogg page."""
+    n_packets, n_before = 0, -1
+    while n_packets > n_before:
+        n_before = n_packets
+        try:
+            for n_packets, packet in enumerate(container.demux(source), n_before + 1):  # noqa: B007
+                yield packet
+        except IndexError as error:  # PyAV's, at a packet of a stream that was not there when the file was opened
+            raise OSError(EIO, "a stream appears that its header does not list") from error
+        except av.InvalidDataError:
+            if container.format.name != "ogg" or n_packets == n_before:
+                raise
+        else:
+            return
 
 
 def file_url(path: Path) -> str:

@@ -15,13 +15,15 @@ import av
 from earmark.audio.chunks import TOLERANCE_SECONDS, Opener, shortfall
 from earmark.core.audio_formats import LengthSource, find_format
 
-_DAMAGED_PACKETS = 2
+_DAMAGED_PARTS = 2
 _DAMAGED_SHARE = 0.01
 
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
 _LONGEST_TEXT_BYTES = 16_777_216
 _MOST_CHUNKS = 10_000
+
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 _MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -72,7 +74,13 @@ class PacketLog:
     @property
     def too_damaged(self) -> bool:
         """Are more packets damaged than can be passed over with a note?"""
-        return self.n_damaged > max(_DAMAGED_PACKETS, _DAMAGED_SHARE * self.n_packets)
+        return is_too_damaged(self.n_damaged, self.n_packets)
+
+    def leave_out_tag(self) -> None:
+        """What is read behind the last frame of an MP3 or AAC file may be a tag, which is no damage."""
+        last = self.last_packet()
+        if self.n_damaged and last is not None and last[1].startswith(_TAGS):
+            self.n_damaged, self.last_is_damaged = self.n_damaged - 1, False
 
     def last_packet(self) -> tuple[int, bytes] | None:
         """Position in the file (bytes) and content of the last packet, where known."""
@@ -116,6 +124,11 @@ class PacketLog:
         return True
 
 
+def is_too_damaged(n_damaged: int, n_parts: int) -> bool:
+    """Are more packets, or pages, damaged than can be passed over with a note?"""
+    return n_damaged > max(_DAMAGED_PARTS, _DAMAGED_SHARE * n_parts)
+
+
 def missing_audio(
     opener: Opener, container: str, log: PacketLog, declared_seconds: float | None, decoded_seconds: float
 ) -> str | None:
@@ -139,7 +152,7 @@ def missing_audio(
     skipped_seconds = 0 if log.too_damaged else log.damaged_seconds
     if exact and declared_seconds and decoded_seconds + skipped_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
-    if source == "size":
+    if source in ("size", "header"):
         return shortfall(opener, decoded_seconds)
     if source == "adts" and log.last_is_damaged:
         return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
@@ -158,17 +171,6 @@ def declares_length(opener: Opener, container: str, log: PacketLog) -> bool:
 def _length_source(container: str) -> LengthSource | None:
     found = find_format(container)
     return None if found is None else found.length
-
-
-def may_be_cut_off(opener: Opener, container: str) -> bool:
-    """Does an Ogg file lack the mark of its end? Cut files do, and so do recordings of radio streams."""
-    if _length_source(container) != "ogg":
-        return False
-    with opener() as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 66_000))  # a page has 65,307 bytes at most
-        tail = file.read()
-    page = tail.rfind(b"OggS\0")
-    return page < 0 or not tail[page + 5] & 4
 
 
 def has_length_header(opener: Opener, log: PacketLog) -> bool:
@@ -231,10 +233,16 @@ def _mp3_ends_inside_a_frame(opener: Opener, log: PacketLog) -> bool:
     return rest[:2] == content[:2] and wanted is not None and len(rest) < wanted
 
 
-def oversized_riff_entry(opener: Opener) -> str | None:
-    """Why a RIFF file must not be opened: FFmpeg allocates what an entry of an INFO list claims, up to 2 GB."""
+def riff_problem(opener: Opener) -> str | None:
+    """Why a RIFF file must not be opened.
+
+    FFmpeg reads big-endian samples as little-endian ones, and allocates what an entry of an INFO list claims, up to 2 GB.
+    """
     with opener() as file:
-        if file.read(4) not in (b"RIFF", b"RF64", b"BW64"):
+        magic = file.read(4)
+        if magic == b"RIFX":
+            return "a big-endian WAV (RIFX), which is not read; convert it, e.g. with: sox FILE -L NEW.wav"
+        if magic not in (b"RIFF", b"RF64", b"BW64"):
             return None
         n_bytes = file.seek(0, os.SEEK_END)
         at, list_end = 12, 0

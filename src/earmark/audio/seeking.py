@@ -18,8 +18,8 @@ import soxr
 from earmark.audio.chunks import TOLERANCE_SECONDS
 from earmark.audio.decoder import SILENCE_PEAK, AudioStream, Samples
 from earmark.audio.frames import best_stream
-from earmark.audio.integrity import PacketLog, declares_length, may_be_cut_off, missing_audio
-from earmark.audio.ogg_links import find_links
+from earmark.audio.integrity import PacketLog, declares_length, missing_audio
+from earmark.audio.ogg_links import find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.source import AudioSource
 from earmark.core.audio_formats import find_format
@@ -139,7 +139,7 @@ class _Seeker:
         parts = tuple(self._part(start, length, n_native) for start in starts)
         self.stream.check_scale()
         warnings = [SILENT_IN_WINDOWS] if self._silent() else []
-        if may_be_cut_off(self.stream.open_bytes, self.container.format.name):
+        if self.container.format.name == "ogg" and may_be_cut_off(self.stream.open_bytes):
             warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
         warnings += self.stream.mixer.warnings()
         return Segments(starts, parts, n_native / self.rate_hz, tuple(warnings))

@@ -111,7 +111,7 @@ def cause(error: Exception) -> str:
     if isinstance(error, PermissionError) and not isinstance(error, av.FFmpegError):
         return "no permission to read it"
     # FFmpeg also returns -1, the system's number for "not permitted", where it finds no format of any stream.
-    if isinstance(error, av.InvalidDataError | av.ArgumentError | av.PermissionError | ValueError):
+    if isinstance(error, av.InvalidDataError | av.ArgumentError | av.PermissionError | av.EOFError | ValueError):
         return "not audio, or in no format that can be decoded, or cut off before its index"
     text = getattr(error, "strerror", None) or str(error)
     return f"cannot be read ({text})"

@@ -26,7 +26,7 @@ from earmark.core.errors import AudioError, DataError, ModelError
 
 _START_SECONDS = 300.0
 _STARTS = 3
-_GRACE_SECONDS = 5.0  # the process stops a slow decoder itself; one that hangs is killed after this
+GRACE_SECONDS = 5.0
 _GRACE_SHARE = 0.1
 _MOST_UNEXPLAINED_CRASHES = 2  # crashes without a known cause; after that, each file is tagged alone
 _EXIT_SECONDS = 1.0
@@ -63,6 +63,7 @@ class WorkerSupervisor:
         timeout_seconds: a track that takes longer is cut off.
         scratch: folder that is removed when this process ends, also when it is killed.
         module: what is run; see :mod:`earmark.cluster.worker_process`.
+        grace_seconds: the process stops a slow decoder itself; one that hangs is killed so much later.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class WorkerSupervisor:
         timeout_seconds: float,
         scratch: Path,
         module: str = "earmark.cluster.worker_process",
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        self.n_threads, self.timeout_seconds = n_threads, timeout_seconds
+        self.n_threads, self.timeout_seconds, self.grace_seconds = n_threads, timeout_seconds, grace_seconds
         arguments = [str(model), str(scratch), str(timeout_seconds), json.dumps(options)]
         self._command = [sys.executable, "-P", "-m", module]  # -P: nothing is imported from the current folder
         self._arguments = arguments
@@ -155,7 +157,7 @@ class WorkerSupervisor:
                         self.cpu_seconds += rest[0]
                         return None
                 first = next(iter(in_flight.items()), None)
-                patience = self.timeout_seconds + max(_GRACE_SECONDS, _GRACE_SHARE * self.timeout_seconds)
+                patience = self.timeout_seconds + max(self.grace_seconds, _GRACE_SHARE * self.timeout_seconds)
                 if first is not None and time.monotonic() - first[1] > patience:
                     self._end(kill=True)
                     return _WorkerDeath("hung", [first[0]], hung=True)

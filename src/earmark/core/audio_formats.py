@@ -13,7 +13,7 @@ from typing import Literal
 LengthSource = Literal["header", "mp3", "size", "ogg", "adts"]
 """How the length of a file is known, and so whether it is complete.
 
-- header: written in the header, and compared with what was decoded.
+- header: written in the header, and compared with what was decoded. (ASF has sizes in bytes, too.)
 - mp3: counted by a Xing, Info or VBRI header, where there is one; the last frame has to be complete.
 - size: the header gives the size of the sound or of the file in bytes, or says that it is unknown.
 - ogg: the last page gives the position of the last sample, and is marked as the end.
@@ -36,6 +36,7 @@ class AudioFormat:
             milliseconds (Matroska, ASF), or positions are estimated (ADTS).
         length: how the length is known; None where it is only estimated, and nothing can be checked.
         video_suffixes: those of ``suffixes`` that films have, too: a file without sound is passed over in a folder.
+        one_length: the header gives one length for all streams, so that the sound may be shorter than that.
     """
 
     name: str
@@ -46,6 +47,7 @@ class AudioFormat:
     exact_positions: bool = False
     length: LengthSource | None = None
     video_suffixes: tuple[str, ...] = ()
+    one_length: bool = False
 
 
 # Playlists, network streams and picture formats are left out on purpose: FFmpeg would follow addresses in a text file
@@ -109,9 +111,11 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat(
         "WMA",
         demuxers=("asf",),
-        suffixes=(".wma",),
+        suffixes=(".wma", ".wmv"),
+        video_suffixes=(".wmv",),
         page_suffixes=(".wma",),
         length="header",
+        one_length=True,
     ),
     AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), page_suffixes=(".aac",), length="adts"),
     AudioFormat(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -56,7 +55,8 @@ class Stats:
     Attributes:
         index: the index file.
         model: name and version of the current model.
-        n_files: number of files of each status: ok, error, missing.
+        n_files: number of files of each status: ok, error, missing; without videos that have no sound.
+        n_without_sound: number of these videos.
         n_tracks: files that can be searched.
         n_waiting: existing files that are not yet tagged by the current model.
         n_copies: tracks with the same audio as an earlier one.
@@ -70,6 +70,7 @@ class Stats:
     index: str
     model: str
     n_files: dict[str, int]
+    n_without_sound: int
     n_tracks: int
     n_waiting: int
     n_copies: int
@@ -91,24 +92,20 @@ def library_stats(index: Index, tracks: Tracks | None = None) -> Stats:
         DataError: nothing was scanned yet, or the index cannot be read.
     """
     tracks = tracks if tracks is not None else Tracks.load(index)
-    reasons: Counter[str] = Counter()
-    failures: list[tuple[str, str]] = []
-    for path, error in index.rows("SELECT path, error FROM files WHERE status = 'error' ORDER BY path"):
-        reasons[error or "unknown"] += 1
-        if len(failures) < _FAILURES_LISTED:
-            failures.append((os.fsdecode(path), error or "unknown"))
+    failures, silent = index.failures()
     return Stats(
         index=str(index.path),
         model=f"{tracks.model.name} {tracks.model.version}",
-        n_files=index.counts(),
+        n_files={**index.counts(), "error": len(failures)},
+        n_without_sound=len(silent),
         n_tracks=len(tracks),
         n_waiting=tracks.n_waiting,
         n_copies=len(tracks) - len(set(tracks.keys)),
         total_seconds=float(np.nansum(tracks.durations)),
         tags=_tags(tracks),
         durations=_durations(tracks),
-        reasons=tuple(reasons.most_common()),
-        failures=tuple(failures),
+        reasons=tuple(Counter(reason for _, reason in failures).most_common()),
+        failures=tuple((str(path), reason) for path, reason in failures[:_FAILURES_LISTED]),
     )
 
 

@@ -25,7 +25,7 @@ from earmark.training.data import TrainingData, TrainingWindows, ValidationClips
 from earmark.training.sections import Recipe
 
 _MOST_WORKERS = 8
-_MEMORY_BYTES = 2 * 2**30
+SHARD_MEMORY_BYTES = 2 * 2**30
 """Shards that take no more than this when decoded, 18 hours at 16 kHz, are decoded once and kept in memory."""
 
 
@@ -105,11 +105,13 @@ def load_training_data(
     jobs: int | None = None,
     progress: TrainingProgress | None = None,
     measured: Sequence[int] = (),
+    shard_memory_bytes: int = SHARD_MEMORY_BYTES,
 ) -> TrainingData:
     """Both splits with their audio, for Lightning; arguments as in :func:`earmark.training.run.train`.
 
     ``audio``: of the training and validation clips, where it is loaded already.
     ``measured``: indices of training clips that are scored after the validation clips.
+    ``shard_memory_bytes``: shards with no more audio than that are decoded beforehand and kept in memory.
     """
     train, validation = dataset.split("train"), dataset.split("validation")
     clips = (*train, *validation)
@@ -124,7 +126,7 @@ def load_training_data(
         audio = store.load([clip.path for clip in clips], jobs=jobs, on_done=on_done)
         workers = workers or 0
     else:
-        audio, workers = _from_shards(shards, clips, spec, workers, jobs, progress)
+        audio, workers = _from_shards(shards, clips, spec, workers, jobs, progress, shard_memory_bytes)
 
     def make_windows(rank: int, world_size: int) -> TrainingWindows:
         return TrainingWindows(
@@ -164,6 +166,7 @@ def _from_shards(
     workers: int | None,
     jobs: int | None,
     progress: TrainingProgress | None,
+    memory_bytes: int,
 ) -> tuple[Sequence[Waveform], int]:
     """Every clip's audio, decoded or still in its shard; and how many processes are to read it.
 
@@ -178,7 +181,7 @@ def _from_shards(
     n_bytes = 2 * sum(len(waveform) for waveform in waveforms)
     if workers is not None:
         return waveforms, workers
-    if shards.sample_rate_hz != rate or n_bytes > _MEMORY_BYTES:
+    if shards.sample_rate_hz != rate or n_bytes > memory_bytes:
         return waveforms, min(_MOST_WORKERS, available_cores())
     packed: list[Waveform] = []
     with ThreadPoolExecutor(jobs or available_cores(), thread_name_prefix="earmark-decode") as pool:

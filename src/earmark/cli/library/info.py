@@ -29,7 +29,8 @@ def info(
     from earmark.library.index.track_index import Index
 
     with Index.open(index) as opened:
-        counts = opened.counts()
+        failures, silent = opened.failures()
+        counts = {**opened.counts(), "error": len(failures)}
         models = opened.models()
         current = opened.current_model() if models else None
         tagged = dict(opened.rows("SELECT model_id, count(*) FROM results GROUP BY model_id"))
@@ -37,11 +38,7 @@ def info(
             "SELECT coalesce(sum(a.duration_seconds), 0) FROM files f JOIN audio a USING (content_key) "
             "WHERE f.status = 'ok'"
         ).fetchone()[0]
-        broken = [
-            (track.path, track.error)
-            for track in opened.tracks("f.status = 'error'", vectors=False)
-            if failed and track.error
-        ]
+        broken = failures if failed else []
         size = sum(
             part.stat().st_size
             for part in (opened.path, opened.path.with_name(f"{opened.path.name}-wal"))
@@ -52,6 +49,7 @@ def info(
             "schema_version": SCHEMA_VERSION,
             "size_bytes": size,
             "files": counts,
+            "without_sound": len(silent),
             "audio_seconds": round(seconds, 3),
             "model": None if current is None else current.name,
             "models": [
@@ -72,7 +70,10 @@ def info(
         sys.stdout.write(json_text(record) + "\n")
         return
     print(f"index    {printable(opened.path)} ({size / 1e6:.1f} MB, version {SCHEMA_VERSION})")
-    print(f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing")
+    without_sound = f", {len(silent)} videos without sound" if silent else ""
+    print(
+        f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing{without_sound}"
+    )
     print(f"music    {seconds / 3600:.1f} hours")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"

@@ -9,12 +9,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.audio_formats import has_video_suffix
 from earmark.core.card import ModelCard
 from earmark.core.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
 
+NO_AUDIO = "holds no audio ("
+"""The beginning of the reason of a :class:`earmark.core.errors.NoAudioError`, as the index has it."""
+
 _WINDOWS = "+windows"
+
+
+def is_silent_video(path: Path, reason: str, named: bool = False) -> bool:
+    """Whether a file that was found in a folder is a video without sound, by the reason for which it was not tagged."""
+    return not named and reason.startswith(NO_AUDIO) and has_video_suffix(path)
 
 
 def weights_id(weights_sha256: str, windows: int | None) -> str:

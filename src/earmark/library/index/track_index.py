@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import DataError
-from earmark.library.index.rows import Floats, ModelRow, Track
+from earmark.library.index.rows import Floats, ModelRow, Track, is_silent_video
 from earmark.library.index.schema import connect, default_index, translate_errors
 from earmark.library.index.writer_lock import WriterLock
 
@@ -216,6 +216,18 @@ class Index:
         """Number of files of each status."""
         found = dict(self.rows("SELECT status, count(*) FROM files GROUP BY status"))
         return {status: found.get(status, 0) for status in ("ok", "error", "missing")}
+
+    def failures(self) -> tuple[list[tuple[Path, str]], list[Path]]:
+        """Files that cannot be tagged with their reasons, and videos without sound, which are no failures; by path."""
+        failures: list[tuple[Path, str]] = []
+        silent: list[Path] = []
+        for name, reason in self.rows("SELECT path, error FROM files WHERE status = 'error' ORDER BY path"):
+            path = Path(os.fsdecode(name))
+            if is_silent_video(path, reason or ""):
+                silent.append(path)
+            else:
+                failures.append((path, reason or "unknown"))
+        return failures, silent
 
     # Metadata of the index itself -------------------------------------------------------------------------
 

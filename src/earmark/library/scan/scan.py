@@ -15,13 +15,14 @@ from pathlib import Path
 
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError, NoAudioError, TruncatedAudioError
+from earmark.library.index.rows import is_silent_video
 from earmark.library.index.track_index import Index
 from earmark.library.scan.content import Content
 from earmark.library.scan.lazy_tagger import ScanTagger
 from earmark.library.scan.recorder import Recorder, same_inode
 from earmark.library.scan.summary import Outcome, ScanProgress, ScanSummary
 from earmark.library.scan.threads import prefetch_content, set_on_interrupt
-from earmark.library.scan.walk import Difference, IndexedFile, PendingFile, compare, is_silent_video
+from earmark.library.scan.walk import Difference, IndexedFile, PendingFile, compare
 from earmark.tagging.tagger import TagScores
 
 CHANGED_MEANWHILE = "changed while it was being read; the next scan reads it again"

@@ -11,13 +11,9 @@ from typing import Literal
 
 from earmark.audio.file_discovery import AudioFile, LeftOut, find_audio
 from earmark.audio.playlist_files import expand_playlists
-from earmark.core.audio_formats import has_video_suffix
-from earmark.library.index.rows import ModelRow
+from earmark.library.index.rows import ModelRow, is_silent_video
 from earmark.library.index.track_index import Index
 from earmark.library.scan.content import Content
-
-NO_AUDIO = "holds no audio ("
-"""The beginning of the reason of a :class:`earmark.core.errors.NoAudioError`, as the index has it."""
 
 Reason = Literal["new", "changed", "stale", "retry"]
 """Why a file is read: "stale" has results of another model only, "retry" failed before."""
@@ -106,11 +102,6 @@ class Difference:
     gone: dict[bytes, IndexedFile] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
-
-
-def is_silent_video(path: Path, reason: str, named: bool) -> bool:
-    """Whether a file that was found in a folder is a video without sound, by the reason for which it was not tagged."""
-    return not named and reason.startswith(NO_AUDIO) and has_video_suffix(path)
 
 
 def compare(
