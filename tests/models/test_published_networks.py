@@ -116,7 +116,7 @@ def test_samples_for_frames_is_the_least(config):
     [
         ("musicnn", {"variant": "pons2017"}, "must be pons2019 or won2020"),
         ("musicnn", {"residual_channels": 0}, "must be at least 1"),
-        ("musicnn", {"head_units": -1}, "must be 0 (no such layer) or more"),
+        ("musicnn", {"head_units": -1}, "must be 0, for none, or more"),
         ("musicnn", {"window_seconds": 0.01}, "needs at least 512"),
         ("musicnn", {"frontend": {"n_mels": 2}}, "needs at least 3"),
         ("musicnn_vgg", {"window_seconds": 1.0}, "needs at least 63 bands and 66 frames"),

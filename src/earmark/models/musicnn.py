@@ -203,7 +203,7 @@ def musicnn(
     if residual_channels < 1 or dense_units < 1:
         raise ConfigError(f"residual_channels {residual_channels}, dense_units {dense_units}: must be at least 1")
     if head_units < 0:
-        raise ConfigError(f"head_units {head_units}: must be 0 (no such layer) or more")
+        raise ConfigError(f"head_units {head_units}: must be 0, for none, or more")
     form = FORMS[variant]
     config = frontend_config(form.frontend, frontend)
     seconds = form.window_seconds if window_seconds is None else window_seconds
