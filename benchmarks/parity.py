@@ -26,6 +26,8 @@ from earmark.importers.detect_format import import_weights
 
 CLIPS = ("joram", "fishin", "sugarplum")
 TOLERANCE = 1e-4
+STORED = tuple(published for published in PUBLISHED if published.vocabulary.endswith("-50"))
+"""Those whose files and answers are in the shared folder; tests/importers/test_mn04.py has mn04's."""
 Array = NDArray[np.float32]
 
 
@@ -130,6 +132,8 @@ def table(rows: list[Row]) -> str:
         "- musicnn's original program frames a whole clip and then cuts patches of 187 frames, its first frame centred on",
         "  the first sample. Its cards say so (`lead_samples`): windows begin on 256 mirrored samples, also in",
         "  `earmark tag`.",
+        "- mn04 is not in the table: tests/importers/test_mn04.py compares it with its authors' program. Over the 29 windows of",
+        "  10 s of the whole clips, at 32 kHz, the largest difference was 2.4e-06 (PyTorch) and 1.6e-06 (ONNX Runtime).",
         "",
         f"torch {torch.__version__.split('+')[0]}, onnxruntime {onnxruntime.__version__}, numpy {np.__version__}; CPU.",
     ]
@@ -145,7 +149,7 @@ def main() -> int:
     with np.load(folder / "musicnn_reference.npz") as keras, np.load(folder / "sota_reference.npz") as pytorch:
         references = {**keras, **pytorch}
     with tempfile.TemporaryDirectory() as scratch:
-        rows = [measure(published, folder, references, Path(scratch)) for published in PUBLISHED]
+        rows = [measure(published, folder, references, Path(scratch)) for published in STORED]
     text = table(rows)
     print(text)
     if arguments.out:

@@ -55,6 +55,13 @@ def test_config_goes_through_json_and_back():
     assert LogMelConfig.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
+def test_fields_added_later_are_written_only_where_they_differ_so_that_earlier_cards_stay_equal():
+    assert not {"periodic_window", "pre_emphasis"} & config().to_dict().keys()
+    settings = config(mel_scale="kaldi", norm=None, compression="log", periodic_window=False, pre_emphasis=0.97)
+    assert settings.to_dict()["pre_emphasis"] == 0.97
+    assert LogMelConfig.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
 def test_config_reports_every_problem_at_once():
     with pytest.raises(ConfigError) as caught:
         config(n_fft=511, hop_samples=0, mel_scale="bark", f_max_hz=9000, std=math.nan)
@@ -83,7 +90,7 @@ def test_too_short_and_misshapen_waveforms_are_refused():
         log_mel(np.zeros(1000, np.float32), config())
 
 
-@pytest.mark.parametrize("compression", ["log1p", "log10p", "db", "none"])
+@pytest.mark.parametrize("compression", ["log1p", "log10p", "log", "db", "none"])
 @pytest.mark.parametrize("standardise", ["clip", None])
 def test_silence_is_finite(compression, standardise):
     mel = log_mel(np.zeros((2, 4000), np.float32), config(compression=compression, standardise=standardise))

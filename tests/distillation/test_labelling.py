@@ -12,15 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from click.testing import CliRunner
 from scipy.signal import sosfreqz
 from scipy.stats import spearmanr
 from tools.default_model.corpus import read_collections
 
+from earmark import audio
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError, DataError, ModelError
 from earmark.core.tag_lists import load_vocabulary
-from earmark.core.vocabulary import Tag
+from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import (
     LabelFusion,
@@ -47,6 +49,9 @@ from earmark.distillation.teacher_comparison import (
 )
 from earmark.distillation.teachers import Teacher, load_teacher, prepare_teacher
 from earmark.distillation.windows import Examples, make_example, plain_recipes, to_float
+from earmark.export import check_signals, export_onnx
+from earmark.models import create_model
+from earmark.models.checkpoint import make_card
 from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import Tagger
 from earmark.training.audio_store import AudioStore, PackedAudio
@@ -412,6 +417,28 @@ def test_a_missing_teacher_is_told_with_the_cure(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("EARMARK_MODELS", str(tmp_path))
     with pytest.raises(ModelError, match=r"mtat_fcn\.pth.*earmark models pull fcn-mtat"):
         prepare_teacher("fcn-mtat", tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("rate_hz", [32000, 22050])
+def test_a_teacher_of_another_rate_gets_the_example_resampled(tmp_path: Path, rate_hz: int) -> None:
+    torch.manual_seed(0)
+    model = create_model(
+        "efficientat_mn", 5, width=0.1, frontend={"sample_rate_hz": rate_hz, "f_max_hz": 8000.0}
+    ).eval()
+    card = make_card(model, name="other", vocabulary=Vocabulary.of(["a", "b", "c", "d", "e"]))
+    export_onnx(model, card, tmp_path / "other.onnx", check_signals(card.input)[:1])
+    teacher = load_teacher(tmp_path / "other.onnx", EXAMPLE_SAMPLES)
+    document = teacher.to_document()
+    assert document["starts"] == [0, 160_000, EXAMPLE_SAMPLES - 160_000]
+    assert document["window_samples"] == 160_000
+    samples = music(29.1, RATE_HZ, seed=1)[0].astype(np.float32)
+    answers = teacher.predict(samples)
+    assert answers.shape == (3, 5)
+    resampled = audio.resample(samples, RATE_HZ, rate_hz)
+    first = round(29.1 * rate_hz) - model.window_samples
+    np.testing.assert_allclose(answers[2:], teacher.model(resampled[None, first : first + model.window_samples]))
+    with pytest.raises(ModelError, match="longer than examples"):
+        load_teacher(tmp_path / "other.onnx", 9 * RATE_HZ)
 
 
 def test_the_command_wants_a_part_that_is_one(tmp_path: Path) -> None:

@@ -140,6 +140,38 @@ def test_pytorch_weights_come_over_into_network_and_card(tmp_path, monkeypatch, 
     assert card.input.window_samples == card.input.hop_samples == 464000
 
 
+def test_weights_of_efficientat_come_over_into_network_and_card(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    mn04 = create_model("efficientat_mn", 527, width=0.4).eval()
+    named = {
+        name.replace("layers.", "features.", 1)
+        .replace(".fc", ".conc_se_layers.0.fc")
+        .replace("hidden.", "classifier.2.")
+        .replace("last.", "classifier.5."): value
+        for name, value in mn04.state_dict().items()
+    }
+    path = write_torch(tmp_path / "x.pt", named, zipped=True)
+    assert "efficientat_mn (PyTorch, 527 tags), but is none of the published files" in refusal(path)
+    publish(monkeypatch, path, "mn04")
+    model, card = import_weights(path)
+    waveform = torch.randn(1, 32000) * 0.1
+    with torch.inference_mode():
+        assert torch.equal(model(waveform), mn04(waveform))
+    assert (card.name, card.architecture, card.input.sample_rate_hz) == ("mn04", "efficientat_mn", 32000)
+    assert card.vocabulary == load_vocabulary("audioset-527")
+    changed = {
+        **named,
+        "features.4.block.2.conc_se_layers.0.fc1.weight": torch.zeros(8, 24),
+        "features.17.0.weight": torch.zeros(2),
+    }
+    del changed["classifier.5.bias"]
+    message = refusal(write_torch(tmp_path / "y.pt", changed))
+    assert "not the layers of efficientat_mn (PyTorch, 527 tags)" in message
+    assert "expected classifier.5.bias (527,) float32, found none" in message
+    assert "features.4.block.2.conc_se_layers.0.fc1.weight: expected (8, 32) float32, found (8, 24) float32" in message
+    assert "found features.17.0.weight (2,) float32, expected no such layer" in message
+
+
 @pytest.mark.slow
 def test_converted_it_is_a_checkpoint_and_an_onnx_file(tmp_path, monkeypatch, vgg, arrays):
     path = write_keras(tmp_path / "x.h5", arrays)
@@ -297,7 +329,7 @@ def test_other_files_are_refused(tmp_path):
 
 def test_registry_is_sound():
     names, hashes = [item.name for item in PUBLISHED], [item.sha256 for item in PUBLISHED]
-    assert len(PUBLISHED) == len(set(names)) == len(set(hashes)) == len({item.file_name for item in PUBLISHED}) == 20
+    assert len(PUBLISHED) == len(set(names)) == len(set(hashes)) == len({item.file_name for item in PUBLISHED}) >= 21
     for item in PUBLISHED:
         assert re.fullmatch(r"[0-9a-f]{64}", item.sha256)
         assert item.architecture in list_models()
@@ -321,10 +353,10 @@ def test_registry_is_sound():
     assert published_by_hash("0" * 64) is None
 
 
-@pytest.mark.parametrize("name", [name for name in VOCABULARIES if name.endswith("-50")])
-def test_vocabularies_have_fifty_tags_with_categories(name):
+@pytest.mark.parametrize("name", [name for name in VOCABULARIES if name[-1].isdigit()])
+def test_vocabularies_have_as_many_tags_as_their_names_say_with_categories(name):
     vocabulary = load_vocabulary(name)
-    assert len(vocabulary) == 50
+    assert len(vocabulary) == int(name.rpartition("-")[2])
     assert {tag.category for tag in vocabulary} <= set(CATEGORIES)
     assert len({tag.category for tag in vocabulary}) >= 4
     assert {tag.kind for tag in vocabulary} == {"classification"}

@@ -42,6 +42,10 @@ SMALL_OPTIONS: dict[str, list[dict]] = {
         {"window_seconds": 0.5, "width": 0.5, "hidden": 8, "excite": False, "frontend": {"n_mels": 33}},
     ],
     "crnn": [{"window_seconds": 3.1, "width": 0.1, "units": 8}],
+    "efficientat_mn": [
+        {"window_seconds": 1.0, "width": 0.2},
+        {"window_seconds": 1.0, "width": 0.1, "dropout": 0.0, "frontend": {"n_mels": 40}},
+    ],
     "ensemble_model1": [{"window_seconds": 2.0, "width": 0.1}],
     "ensemble_model2": [
         {"window_seconds": 6.4, "width": 0.1},

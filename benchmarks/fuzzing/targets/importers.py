@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from earmark.core.errors import ModelError
-from earmark.importers import keras_musicnn, pytorch_sota
+from earmark.importers import keras_musicnn, pytorch_state_dict
 from earmark.importers.detect_format import import_weights
 from earmark.importers.tensorflow_graph import _graph_class
 from fuzzing.mutation import mutate
@@ -72,7 +72,7 @@ class Importers(Target):
         whole = keras_musicnn._layouts()[1].arrays
         state = {
             name: torch.zeros([min(n, 3) for n in array.shape])
-            for name, array in pytorch_sota._layouts()[0].arrays.items()
+            for name, array in pytorch_state_dict._layouts()[0].arrays.items()
         }
         self.files = [
             ("weights.h5", _hdf5(dict(list(small.items())[:12]))),

@@ -100,6 +100,11 @@ _WON = (
     "Won, Ferraro, Bogdanov, Serra 2020: Evaluation of CNN-based automatic music tagging models. SMC, arXiv:2006.00751"
 )
 _ESSENTIA = "Alonso-Jimenez, Bogdanov, Pons, Serra 2020: TensorFlow audio models in Essentia. ICASSP, arXiv:2003.07393"
+_AUDIOSET = "Gemmeke, Ellis, Freedman, Jansen, Lawrence, Moore, Plakal, Ritter 2017: Audio Set. ICASSP"
+_SCHMID = (
+    "Schmid, Koutini, Widmer 2023: Efficient large-scale audio tagging via transformer-to-CNN knowledge distillation. "
+    "ICASSP, arXiv:2211.04772"
+)
 _CHOI_2016 = "Choi, Fazekas, Sandler 2016: Automatic tagging using deep convolutional neural networks. ISMIR"
 _CHOI_2017 = (
     "Choi, Fazekas, Sandler, Cho 2017: Convolutional recurrent neural networks for music classification. ICASSP"
@@ -122,6 +127,7 @@ _SOTA_COMMITS = {
     "jamendo": "ffcd1f90b97a1e923a50c6e5283f147cf9dd7dfd",
 }
 _BENCHMARK = f"{_RAW}/philtgun/music-tagging-benchmark/e8f5b2e64b9ef8f255ae574558bb0e45bde9fc39"
+_MN04_FILE = "mn04_as_mAP_432.pt"
 
 
 def _keras(network: str, data: str, sha256: str, size_bytes: int, *equal_files: tuple[str, ...]) -> PublishedWeights:
@@ -260,6 +266,26 @@ PUBLISHED = (
     _sota("crnn", "jamendo", "0a558989c0793f488cb677d188464c91f47c007f7c70473230e55537ca598215", 1687626),
     _sota("musicnn", "mtat", "0a7ac8aa3daab3a1c59cae16a771b0bfa4064ac94502ebc990a5c32a2771e189", 3257164),
     _sota("musicnn", "jamendo", "66280f4859376377c47f64313c7ac889a3201fdb06a01bf6e94ac6e619081bb5", 3257168),
+    PublishedWeights(
+        name="mn04",
+        file_name=_MN04_FILE,
+        file_format=PYTORCH,
+        sha256="899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+        size_bytes=4066513,
+        architecture="efficientat_mn",
+        architecture_options={"width": 0.4},
+        vocabulary="audioset-527",
+        dataset="AudioSet",
+        protocol="published split",
+        project="EfficientAT by Florian Schmid and others (fschmid56/EfficientAT)",
+        addresses=(
+            f"{_RAW}/nikih94/swch-audio-classification/2b362d97544673ef1da403b44ecbe1174d8619ec/resources/{_MN04_FILE}",
+            f"https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/{_MN04_FILE}",
+        ),
+        licence="MIT",
+        citations=(_SCHMID, _AUDIOSET),
+        description="EfficientAT's mn04, trained on AudioSet: instruments, genres, voices and sounds other than music.",
+    ),
     _essentia(
         "acoustic",
         "mood_acoustic",

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from earmark.core.errors import ConfigError
 
-MelScale = Literal["htk", "slaney"]
+MelScale = Literal["htk", "slaney", "kaldi"]
 MelNorm = Literal["slaney"]
-Compression = Literal["log1p", "log10p", "db", "none"]
+Compression = Literal["log1p", "log10p", "log", "db", "none"]
 PadMode = Literal["reflect", "constant"]
 Standardise = Literal["clip", "dataset", "batch_norm"]
 
@@ -28,6 +28,9 @@ DB_FLOOR = 1e-10
 """Smallest input of the "db" compression: -100 dB."""
 CLIP_EPSILON = 1e-5
 """Added to the standard deviation of a clip, so that silence becomes zeros and not NaN."""
+
+_LATER_FIELDS: dict[str, Any] = {"periodic_window": True, "pre_emphasis": 0.0}
+"""Fields that were added after version 1 of the cards, and their defaults: cards without them mean these."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,15 @@ class LogMelConfig:
         n_fft: samples in a frame, even. The spectrum has n_fft // 2 + 1 bins.
         hop_samples: distance of frame starts.
         n_mels: number of mel bands.
-        window_samples: length of the Hann window (periodic), even, centred in the frame; None means n_fft.
+        window_samples: length of the Hann window, even, centred in the frame; None means n_fft.
         f_min_hz: lower end of the lowest band.
         f_max_hz: upper end of the highest band; None means half the sample rate.
-        mel_scale: "slaney" (linear below 1 kHz, librosa's) or "htk" (2595 log10(1 + f / 700), torchaudio's).
+        mel_scale: "slaney" (linear below 1 kHz, librosa's), "htk" (2595 log10(1 + f / 700), torchaudio's), or "kaldi"
+            (1127 ln(1 + f / 700), and the sides of a band are straight over mel, not over Hz).
         norm: "slaney" (each band has unit area over frequency in Hz) or None (each band peaks at 1).
         power: 1.0 for magnitudes, 2.0 for power, taken before the mel bands.
-        compression: "log1p" = ln(1 + c x), "log10p" = log10(1 + c x), "db" = 10 log10(max(x, 1e-10)), or "none".
+        compression: "log1p" = ln(1 + c x), "log10p" = log10(1 + c x), "log" = ln(c + x), "db" = 10 log10(max(x, 1e-10)),
+            or "none".
         compression_c: the c above.
         centred: frame t is centred on sample t * hop_samples of the waveform, which is padded by n_fft // 2 at both
             ends; without it frame t begins at that sample and nothing is padded.
@@ -54,6 +59,10 @@ class LogMelConfig:
             "dataset" (x - mean) / std with the two numbers below; "batch_norm" learns mean, spread, scale and shift of
             every band while the network trains.
         mean, std: of the training data's spectrograms, for "dataset".
+        periodic_window: the Hann window is w[n] = w[N - n] (N = window_samples); otherwise w[n] = w[N - 1 - n], as in the
+            design of filters.
+        pre_emphasis: c of the filter y[n] = x[n + 1] - c x[n], which comes first and makes the waveform one sample
+            shorter; 0 is no filter.
 
     Raises:
         ConfigError: with every value that is out of range.
@@ -76,6 +85,8 @@ class LogMelConfig:
     standardise: Standardise | None = None
     mean: float = 0.0
     std: float = 1.0
+    periodic_window: bool = True
+    pre_emphasis: float = 0.0
 
     def __post_init__(self) -> None:
         if self.window_samples is None:
@@ -105,6 +116,7 @@ class LogMelConfig:
             "compression": get_args(Compression),
             "pad_mode": get_args(PadMode),
             "standardise": (*get_args(Standardise), None),
+            "periodic_window": (True, False),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -116,6 +128,10 @@ class LogMelConfig:
         ]
         if not math.isfinite(self.mean):
             problems.append(f"mean {self.mean}: must be a number")
+        if not 0 <= self.pre_emphasis <= 1:
+            problems.append(f"pre_emphasis {self.pre_emphasis}: must be 0 to 1")
+        if self.mel_scale == "kaldi" and self.norm is not None:
+            problems.append(f"norm {self.norm!r}: must be None with mel_scale 'kaldi'")
         if self.standardise != "dataset" and (self.mean, self.std) != (0.0, 1.0):
             problems.append(f"mean {self.mean}, std {self.std}: are used only with standardise 'dataset'")
         if problems:
@@ -127,11 +143,17 @@ class LogMelConfig:
         return self.n_fft // 2 + 1
 
     @property
+    def filter_samples(self) -> int:
+        """Samples by which pre-emphasis makes the waveform shorter: 1 or 0."""
+        return 1 if self.pre_emphasis else 0
+
+    @property
     def min_samples(self) -> int:
         """Length in samples of the shortest waveform that can be framed."""
-        if not self.centred:
-            return self.n_fft
-        return self.n_fft // 2 + 1 if self.pad_mode == "reflect" else 1
+        samples = self.n_fft
+        if self.centred:
+            samples = self.n_fft // 2 + 1 if self.pad_mode == "reflect" else 1
+        return samples + self.filter_samples
 
     def n_frames(self, n_samples: int) -> int:
         """Frames that a waveform of n_samples gives. Raises ConfigError where it is too short."""
@@ -140,11 +162,13 @@ class LogMelConfig:
                 f"a waveform of {n_samples} samples: this spectrogram needs at least {self.min_samples} "
                 f"(n_fft {self.n_fft}); pad the waveform with zeros"
             )
+        n_samples -= self.filter_samples
         return 1 + (n_samples if self.centred else n_samples - self.n_fft) // self.hop_samples
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, as JSON knows them."""
-        return dataclasses.asdict(self)
+        """All fields, as JSON knows them. Those in :data:`_LATER_FIELDS` only where they have not their defaults."""
+        values = dataclasses.asdict(self)
+        return {key: value for key, value in values.items() if key not in _LATER_FIELDS or value != _LATER_FIELDS[key]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LogMelConfig:
@@ -164,18 +188,21 @@ class LogMelConfig:
 
 
 def hann_window(config: LogMelConfig) -> NDArray[np.float64]:
-    """The periodic Hann window, (n_fft,) float64 in 0..1, with zeros on both sides where it is shorter than n_fft.
+    """The Hann window, (n_fft,) float64 in 0..1, with zeros on both sides where it is shorter than n_fft.
 
-    It is symmetric about its middle: w[n] == w[n_fft - n].
+    It is symmetric: w[n] == w[n_fft - n] where it is periodic, otherwise w[n] == w[n_fft - 1 - n].
     """
     assert config.window_samples is not None
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window_samples) / config.window_samples)
+    period = config.window_samples if config.periodic_window else config.window_samples - 1
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window_samples) / period)
     left = (config.n_fft - config.window_samples) // 2
     return np.pad(window, (left, config.n_fft - config.window_samples - left))
 
 
 def hz_to_mel(hz: NDArray[np.float64], scale: MelScale) -> NDArray[np.float64]:
-    """Frequencies in mel: HTK's formula, or that of Slaney's Auditory Toolbox (linear, from 1 kHz on logarithmic)."""
+    """Frequencies in mel: HTK's formula, Kaldi's, or that of Slaney's Auditory Toolbox (linear, above 1 kHz logarithmic)."""
+    if scale == "kaldi":
+        return 1127.0 * np.log1p(hz / 700.0)
     if scale == "htk":
         return 2595.0 * np.log10(1.0 + hz / 700.0)
     return np.where(hz < 1000.0, hz * 3 / 200, 15.0 + 27.0 * np.log(np.maximum(hz, 1000.0) / 1000.0) / np.log(6.4))
@@ -183,6 +210,8 @@ def hz_to_mel(hz: NDArray[np.float64], scale: MelScale) -> NDArray[np.float64]:
 
 def mel_to_hz(mel: NDArray[np.float64], scale: MelScale) -> NDArray[np.float64]:
     """The inverse of :func:`hz_to_mel`."""
+    if scale == "kaldi":
+        return 700.0 * np.expm1(mel / 1127.0)
     if scale == "htk":
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     return np.where(mel < 15.0, mel * 200 / 3, 1000.0 * np.exp(np.log(6.4) * (np.maximum(mel, 15.0) - 15.0) / 27.0))
@@ -192,13 +221,19 @@ def mel_filterbank(config: LogMelConfig) -> NDArray[np.float64]:
     """Triangular mel bands, (n_mels, n_fft // 2 + 1) float64, none negative.
 
     Band m rises from edge m to edge m + 1 and falls to edge m + 2, the edges being equally spaced in mel from
-    f_min_hz to f_max_hz. A band that is narrower than the distance of bins can be all zeros.
+    f_min_hz to f_max_hz. Its sides are straight over Hz, with mel_scale "kaldi" over mel. A band that is narrower than
+    the distance of bins can be all zeros.
     """
     ends = hz_to_mel(np.array([config.f_min_hz, config.f_max_hz], dtype=np.float64), config.mel_scale)
-    edges_hz = mel_to_hz(np.linspace(ends[0], ends[1], config.n_mels + 2), config.mel_scale)
-    bins_hz = np.arange(config.n_bins) * config.sample_rate_hz / config.n_fft
-    low, mid, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    bands = np.maximum(0.0, np.minimum((bins_hz - low) / (mid - low), (high - bins_hz) / (high - mid)))
+    edges = np.linspace(ends[0], ends[1], config.n_mels + 2)
+    bins = np.arange(config.n_bins) * config.sample_rate_hz / config.n_fft
+    if config.mel_scale == "kaldi":
+        bins = hz_to_mel(bins, "kaldi")
+    else:
+        edges = mel_to_hz(edges, config.mel_scale)
+    low, mid, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    sides = np.minimum((bins - low) / (mid - low), (high - bins) / (high - mid))
+    bands: NDArray[np.float64] = np.maximum(0.0, sides)
     return bands * 2.0 / (high - low) if config.norm == "slaney" else bands
 
 
@@ -220,6 +255,8 @@ def log_mel(waveform: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.f
     if waveform.ndim != 2:
         raise ConfigError(f"waveform of shape {waveform.shape}: must be (batch, samples)")
     config.n_frames(waveform.shape[1])
+    if config.pre_emphasis:
+        waveform = waveform[:, 1:] - np.float32(config.pre_emphasis) * waveform[:, :-1]
     if config.centred:
         half = config.n_fft // 2
         waveform = np.pad(waveform, ((0, 0), (half, half)), mode=config.pad_mode)
@@ -233,6 +270,8 @@ def log_mel(waveform: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.f
         mel = np.log1p(config.compression_c * mel)
     elif config.compression == "log10p":
         mel = np.log10(1.0 + config.compression_c * mel)
+    elif config.compression == "log":
+        mel = np.log(config.compression_c + mel)
     elif config.compression == "db":
         mel = 10.0 * np.log10(np.maximum(mel, DB_FLOOR))
     if config.standardise == "clip":

@@ -11,7 +11,7 @@ from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Tag, Vocabulary
 
 VOCABULARIES = (
-    *("mtat-50", "msd-50", "mtg-jamendo-50"),
+    *("mtat-50", "msd-50", "mtg-jamendo-50", "audioset-527"),
     *("essentia-acoustic", "essentia-aggressive", "essentia-danceable", "essentia-electronic", "essentia-genre"),
     *("essentia-happy", "essentia-relaxed", "essentia-sad", "essentia-voice"),
 )

@@ -15,10 +15,13 @@ from earmark import audio
 from earmark.core.errors import ConfigError, ModelError
 from earmark.core.published_weights import find_published, published_names
 from earmark.core.tag_lists import load_vocabulary
+from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.tagging.runtime import OnnxModel, user_models_folder
 
 Floats = npt.NDArray[np.float32]
 
+_SHORT_SECONDS = 3.1
+"""Longest of the short windows of the published networks for music."""
 _BATCH_WINDOWS = 2
 """Larger batches are no faster, and each network keeps the memory of its largest one."""
 
@@ -30,7 +33,8 @@ class Teacher:
     Attributes:
         name: of a published network, or the one on the card of an ONNX file.
         model: the network.
-        starts: first sample of each of its windows; a negative one begins on the mirror image in front.
+        starts: first sample of each of its windows, at the network's rate; a negative one begins on the mirror image in
+            front.
         sha256: of the ONNX file.
     """
 
@@ -50,24 +54,28 @@ class Teacher:
         return load_vocabulary(self.vocabulary).names if is_published(self.name) else self.model.card.vocabulary.names
 
     def to_document(self) -> dict[str, Any]:
-        """Its entry in set.json."""
+        """Its entry in set.json, with samples counted as in examples, at 16 kHz."""
+        spec = self.model.card.input
         document: dict[str, Any] = {
             "name": self.name,
             "vocabulary": self.vocabulary,
-            "starts": list(self.starts),
+            "starts": [round(start * RATE_HZ / spec.sample_rate_hz) for start in self.starts],
             "sha256": self.sha256,
         }
-        if not is_published(self.name):  # windows of published networks are about 3 s, or a single one
-            document["window_samples"] = self.model.card.input.window_samples
+        # Without it windows are about 3 s, or a single one.
+        if not is_published(self.name) or (len(self.starts) > 1 and spec.window_seconds > _SHORT_SECONDS):
+            document["window_samples"] = round(spec.window_samples * RATE_HZ / spec.sample_rate_hz)
         return document
 
     def predict(self, samples: Floats) -> Floats:
         """Probabilities (n_windows, n_tags) of an example, (n_samples,) float32 at 16 kHz.
 
         A network with short windows takes them side by side, the last one moved back to end with the example; one with
-        windows of nearly the whole example takes a single one from the start on.
+        windows of nearly the whole example takes a single one from the start on. One of another rate gets the example
+        resampled; above 8 kHz there is nothing then.
         """
         spec = self.model.card.input
+        samples = audio.resample(samples, RATE_HZ, spec.sample_rate_hz)
         if len(self.starts) == 1:
             return self.model(samples[None, : spec.window_samples])
         windows = audio.cut(samples, spec)
@@ -81,13 +89,14 @@ def is_published(name: str) -> bool:
 
 
 def load_teacher(path: Path, n_samples: int) -> Teacher:
-    """A teacher from its ONNX file, for examples of ``n_samples`` samples.
+    """A teacher from its ONNX file, for examples of ``n_samples`` samples at 16 kHz.
 
     Raises:
         ModelError: not a model, or one whose windows are longer than an example.
     """
     model = OnnxModel(path)
     spec = model.card.input
+    n_samples = round(n_samples * spec.sample_rate_hz / RATE_HZ)
     if spec.window_samples > n_samples:
         raise ModelError(f"{path}: its windows of {spec.window_samples} samples are longer than examples ({n_samples})")
     starts = audio.window_starts(n_samples, spec)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
-from earmark.importers import keras_musicnn, pytorch_sota, tensorflow_musicnn  # noqa: F401  register their formats
+from earmark.importers import keras_musicnn, pytorch_state_dict, tensorflow_musicnn  # noqa: F401  register their formats
 from earmark.importers.registry import IMPORTERS, Importer
 from earmark.models import TaggingModel
 

@@ -62,7 +62,8 @@ def samples_for_frames(config: LogMelConfig, n_frames: int) -> int:
         >>> samples_for_frames(WON_FRONTEND, 188)
         47872
     """
-    return max(config.min_samples, (n_frames - 1) * config.hop_samples + (0 if config.centred else config.n_fft))
+    samples = (n_frames - 1) * config.hop_samples + (0 if config.centred else config.n_fft)
+    return max(config.min_samples, samples + config.filter_samples)
 
 
 def dropout_layer(share: float) -> nn.Module:

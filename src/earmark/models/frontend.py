@@ -21,7 +21,9 @@ class LogMel(nn.Module):
 
     The discrete Fourier transform is a matrix product. Folding halves the work: with N = n_fft, cos is even and sin
     is odd about sample N / 2, and so is the window, so the real part needs only x[n] + x[N - n] and the imaginary
-    part only x[n] - x[N - n]. Frames are cut by reshaping into blocks of one hop.
+    part only x[n] - x[N - n]. A window that is not periodic is even about (N - 1) / 2: its pairs are x[n] and
+    x[N - 1 - n], with time counted from half a sample before the frame, which changes phases alone. Frames are cut by
+    reshaping into blocks of one hop.
 
     The matrices follow from the config and are kept out of checkpoints. It has weights with
     ``standardise="batch_norm"`` alone: a batch norm of every band, which learns with the network behind it.
@@ -48,11 +50,15 @@ class LogMel(nn.Module):
         bands = mel_filterbank(config)  # (n_mels, n_bins)
         covered = np.flatnonzero(bands.any(axis=0))
         bins = np.arange(covered[0], covered[-1] + 1) if len(covered) else np.arange(1)
-        turns = np.outer(np.arange(half + 1), bins) % config.n_fft  # exact in integers: angles stay small
-        angle = 2 * np.pi * turns / config.n_fft  # (half + 1, bins)
-        self._constant("window", window[1 : half + 1])
-        self._constant("cosine", np.cos(angle[1:]))  # (half, bins); x[0] has window 0
-        self._constant("sine", np.sin(angle[1:half]))  # (half - 1, bins)
+        # The first sample of a pair. In a periodic window x[0] counts nothing, and x[N / 2] has no partner.
+        self.first, doubled = (
+            (1, 2 * np.arange(1, half + 1)) if config.periodic_window else (0, 2 * np.arange(half) + 1)
+        )
+        turns = np.outer(doubled, bins) % (2 * config.n_fft)  # exact in integers: angles stay small
+        angle = np.pi * turns / config.n_fft  # (half, bins)
+        self._constant("window", window[self.first : self.first + half])
+        self._constant("cosine", np.cos(angle))
+        self._constant("sine", np.sin(angle[: half - self.first]))
         self._constant("mel", bands[:, bins].T)  # (bins, n_mels)
         self.norm = nn.BatchNorm1d(config.n_mels) if config.standardise == "batch_norm" else None
 
@@ -65,6 +71,8 @@ class LogMel(nn.Module):
             raise ConfigError(f"waveform of shape {tuple(waveform.shape)}: must be (batch, samples)")
         config = self.config
         n_frames, hop = config.n_frames(waveform.shape[1]), config.hop_samples
+        if config.pre_emphasis:
+            waveform = waveform[:, 1:] - config.pre_emphasis * waveform[:, :-1]
         if config.centred:
             half = config.n_fft // 2
             waveform = F.pad(waveform.unsqueeze(1), (half, half), mode=config.pad_mode).squeeze(1)
@@ -79,11 +87,13 @@ class LogMel(nn.Module):
 
     def energy(self, waveform: Tensor) -> Tensor:
         """Magnitudes (power 1) or their squares (power 2): (B, N) -> (B, T, bins between the outermost bands)."""
-        half = self.config.n_fft // 2
+        first, half = self.first, self.config.n_fft // 2
         frames = self.frames(waveform)  # (B, T, n_fft)
-        ahead, behind = frames[..., 1:half], frames[..., half + 1 :].flip(-1)  # x[n], x[N - n]; n = 1 .. half - 1
-        even = torch.cat([ahead + behind, frames[..., half : half + 1]], dim=-1) * self.window
-        odd = (ahead - behind) * self.window[:-1]
+        ahead, behind = frames[..., first:half], frames[..., half + first :].flip(-1)
+        even, odd = ahead + behind, ahead - behind
+        if first:
+            even = torch.cat([even, frames[..., half : half + 1]], dim=-1)
+        even, odd = even * self.window, odd * self.window[: half - first]
         energy = (even @ self.cosine).square() + (odd @ self.sine).square()
         return energy.sqrt() if self.config.power == 1.0 else energy
 
@@ -98,6 +108,8 @@ class LogMel(nn.Module):
             mel = torch.log(1.0 + config.compression_c * mel)
         elif config.compression == "log10p":
             mel = torch.log10(1.0 + config.compression_c * mel)
+        elif config.compression == "log":
+            mel = torch.log(config.compression_c + mel)
         elif config.compression == "db":
             mel = 10.0 * torch.log10(mel.clamp(min=DB_FLOOR))
         if config.standardise == "clip":

@@ -85,6 +85,12 @@ _WON_SMC = Paper(
     "Evaluation of CNN-based automatic music tagging models",
     "SMC 2020",
 )
+_SCHMID = Paper(
+    "Schmid 2023",
+    "Schmid, Koutini, Widmer",
+    "Efficient large-scale audio tagging via transformer-to-CNN knowledge distillation",
+    "ICASSP 2023",
+)
 _WON_ICASSP = Paper(
     "Won 2020a",
     "Won, Chun, Nieto, Serra",
@@ -101,6 +107,7 @@ PAPERS: dict[str, Paper] = {
     "crnn": _CHOI_2017,
     "dieleman2014_raw": _DIELEMAN,
     "dieleman2014_spectrogram": _DIELEMAN,
+    "efficientat_mn": _SCHMID,
     "ensemble_combiner": _ENSEMBLE,
     "ensemble_model1": _ENSEMBLE,
     "ensemble_model2": _ENSEMBLE,

@@ -1,4 +1,5 @@
-"""The PyTorch state dicts of FCN, CRNN and musicnn (sota-music-tagging-models), read without running what is in them."""
+"""PyTorch state dicts, read without running what is in them: FCN, CRNN and musicnn of sota-music-tagging-models, and
+EfficientAT's mn04."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import pickle
 import re
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,7 +20,7 @@ from torch import Tensor
 from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
 from earmark.core.spectrum import hann_window, mel_filterbank
-from earmark.importers.layout import N_TAGS, Array, Layout, fresh_model, match_layout, published_model
+from earmark.importers.layout import Array, Layout, fresh_model, match_layout, published_model
 from earmark.importers.registry import register_importer
 from earmark.models import TaggingModel
 from earmark.models.blocks import WON_FRONTEND
@@ -27,8 +29,44 @@ SIGNATURES = (b"PK\x03\x04", b"\x80")
 """Of PyTorch's zip files, and of the pickles that it wrote before."""
 
 _FRONTEND = {"spec.spectrogram.window": (512,), "spec.mel_scale.fb": (257, 96)}
-"""Constants of the spectrogram, which the files contain and earmark's front-end computes."""
+"""Constants of the spectrogram, which the files of sota-music-tagging-models contain and earmark's front-end computes."""
 _FRONTEND_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One network as its project saves it.
+
+    Attributes:
+        options: of the architecture.
+        n_tags: outputs.
+        layer_in_file: name of a layer of ours -> its name in the file.
+        frontend: constants of the spectrogram in the file, with their shapes.
+    """
+
+    options: dict[str, Any]
+    n_tags: int
+    layer_in_file: Callable[[str], str]
+    frontend: dict[str, tuple[int, ...]]
+
+    def names(self, own: Mapping[str, Tensor]) -> dict[str, str]:
+        """Name in the file -> name in our network."""
+        names = {}
+        for target in own:
+            layer, kind = target.rsplit(".", 1)
+            names[f"{self.layer_in_file(layer)}.{kind}"] = target
+        return names
+
+
+def _sota(theirs_to_ours: Mapping[str, str], options: dict[str, Any] | None = None) -> _Kind:
+    ours_to_theirs = {ours: theirs for theirs, ours in theirs_to_ours.items()}
+    return _Kind(options or {}, 50, ours_to_theirs.__getitem__, _FRONTEND)
+
+
+def _efficientat_layer(ours: str) -> str:
+    if ours in ("hidden", "last"):
+        return {"hidden": "classifier.2", "last": "classifier.5"}[ours]
+    return re.sub(r"\.(fc[12])$", r".conc_se_layers.0.\1", ours.replace("layers.", "features.", 1))
 
 
 def _conv_layers(count: int) -> dict[str, str]:
@@ -48,16 +86,17 @@ for _i in range(5):
 for _i in range(1, 4):
     _MUSICNN.update({f"layer{_i}.conv": f"residual{_i}.conv", f"layer{_i}.bn": f"residual{_i}.norm"})
 
-_KINDS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
-    "fcn4": ({}, _FCN),
-    "crnn": ({}, _CRNN),
-    "musicnn": ({"variant": "won2020"}, _MUSICNN),
+_KINDS = {
+    "fcn4": _sota(_FCN),
+    "crnn": _sota(_CRNN),
+    "musicnn": _sota(_MUSICNN, {"variant": "won2020"}),
+    "efficientat_mn": _Kind({"width": 0.4}, 527, _efficientat_layer, {}),
 }
-"""Architecture -> options, and layer in the file -> ours."""
+"""By architecture."""
 
 
 @register_importer(title="a PyTorch state dict", recognises=lambda content: content.startswith(SIGNATURES))
-def pytorch_sota(content: bytes, where: str) -> tuple[TaggingModel, ModelCard]:
+def pytorch_state_dict(content: bytes, where: str) -> tuple[TaggingModel, ModelCard]:
     """The network in a PyTorch state dict, and its card.
 
     Args:
@@ -71,18 +110,19 @@ def pytorch_sota(content: bytes, where: str) -> tuple[TaggingModel, ModelCard]:
     state = _load(content, where)
     found = {name: Array(tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()}
     layout = match_layout(found, _layouts(), where)
+    kind = _KINDS[layout.architecture]
     constants = {
         "spec.spectrogram.window": hann_window(WON_FRONTEND),
         "spec.mel_scale.fb": mel_filterbank(WON_FRONTEND).T,
     }
-    for name, expected in constants.items():
-        difference = float(np.abs(state[name].numpy() - expected).max())
+    for name in kind.frontend:
+        difference = float(np.abs(state[name].numpy() - constants[name]).max())
         if not difference < _FRONTEND_TOLERANCE:
             raise ModelError(
                 f"{where}: {name} is of another spectrogram: expected that of 16 kHz, n_fft 512 and 96 HTK bands, "
                 f"found one that differs from it by {difference:.2g}"
             )
-    names = _names(layout.architecture, fresh_model(layout.architecture, layout.options).state_dict())
+    names = kind.names(fresh_model(layout.architecture, kind.options, kind.n_tags).state_dict())
     weights = {target: state[name].contiguous() for name, target in names.items()}
     return published_model(content, layout, weights, where)
 
@@ -125,25 +165,15 @@ def _load(content: bytes, where: str) -> Mapping[str, Tensor]:
     return state
 
 
-def _names(architecture: str, own: dict[str, Tensor]) -> dict[str, str]:
-    """Name in the file -> name in our network."""
-    ours_to_theirs = {ours: theirs for theirs, ours in _KINDS[architecture][1].items()}
-    names = {}
-    for target in own:
-        ours, kind = target.rsplit(".", 1)
-        names[f"{ours_to_theirs[ours]}.{kind}"] = target
-    return names
-
-
 @cache
 def _layouts() -> list[Layout]:
     layouts = []
-    for architecture, (options, _) in _KINDS.items():
-        own = fresh_model(architecture, options).state_dict()
+    for architecture, kind in _KINDS.items():
+        own = fresh_model(architecture, kind.options, kind.n_tags).state_dict()
         arrays = {
             name: Array(tuple(own[target].shape), str(own[target].dtype).removeprefix("torch."))
-            for name, target in _names(architecture, own).items()
+            for name, target in kind.names(own).items()
         }
-        arrays.update({name: Array(shape, "float32") for name, shape in _FRONTEND.items()})
-        layouts.append(Layout(f"{architecture} (PyTorch, {N_TAGS} tags)", architecture, options, arrays))
+        arrays.update({name: Array(shape, "float32") for name, shape in kind.frontend.items()})
+        layouts.append(Layout(f"{architecture} (PyTorch, {kind.n_tags} tags)", architecture, kind.options, arrays))
     return layouts
