@@ -7,8 +7,8 @@ How the numbers were made, for the second window of each clip of musicnn_referen
 - JS: @tensorflow/tfjs 4.22.0, backend cpu, ``loadGraphModel(...).predict(...)`` of the spectrogram that Essentia's
   ``TensorflowInputMusiCNN`` gives for frames of 512 samples, 256 apart, the first one from sample 0 on.
 
-Essentia's spectrogram is musicnn's but for its Hann window, which is not periodic. With that window the networks' answers
-agree to 1e-4 (with Essentia's own spectrogram to 3e-6); with earmark's front-end to 6e-3.
+Essentia's spectrogram is musicnn's but for its Hann window, which is not periodic. From the waveform on answers agree to
+1e-4, with Essentia's own spectrogram to 3e-6.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from earmark.models.musicnn import PONS_FRONTEND
 pytestmark = [pytest.mark.slow, pytest.mark.shared, pytest.mark.usefixtures("one_thread")]
 
 CLIPS = ("joram", "fishin", "sugarplum")
-NETWORK_TOLERANCE = 1e-4
-WAVEFORM_TOLERANCE = 6e-3
+TOLERANCE = 1e-4
 # All outputs of the file, for each clip.
 ESSENTIA = {
     "essentia-acoustic": [[0.372093, 0.65331], [0.798556, 0.255232], [0.76382, 0.325588]],
@@ -95,9 +94,9 @@ def test_as_essentia(name, weights, audio):
         network = model.network(patches).sigmoid().numpy()
         windows = np.stack([cut(samples, card.input)[1] for samples in audio])
         whole = model(torch.from_numpy(windows)).sigmoid().numpy()
-    np.testing.assert_allclose(network, expected, rtol=0, atol=NETWORK_TOLERANCE)
-    np.testing.assert_allclose(whole, expected, rtol=0, atol=WAVEFORM_TOLERANCE)
-    assert np.abs(network - np.roll(expected, 1, axis=0)).max() > 100 * NETWORK_TOLERANCE  # the comparison can fail
+    np.testing.assert_allclose(network, expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(whole, expected, rtol=0, atol=TOLERANCE)
+    assert np.abs(network - np.roll(expected, 1, axis=0)).max() > 100 * TOLERANCE  # the comparison can fail
 
 
 @pytest.mark.parametrize("name", JS)
@@ -107,7 +106,7 @@ def test_as_tensorflow_js(name, weights, audio):
     assert card.name == name
     with torch.inference_mode():
         network = model.network(torch.cat([essentia_patch(samples, centred=False) for samples in audio]))
-    np.testing.assert_allclose(network.sigmoid().numpy(), kept(name, JS[name]), rtol=0, atol=NETWORK_TOLERANCE)
+    np.testing.assert_allclose(network.sigmoid().numpy(), kept(name, JS[name]), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", [name for name in JS if name in ESSENTIA])

@@ -69,7 +69,7 @@ def tfjs(arrays: dict[str, np.ndarray], **changes: object) -> tuple[bytes, bytes
 @pytest.fixture(scope="module")
 def classifier():
     torch.manual_seed(0)
-    model = create_model("musicnn", 2, head_units=100)
+    model = create_model("musicnn", 2, head_units=100, frontend={"periodic_window": False})
     with torch.no_grad():
         model(torch.randn(4, model.window_samples) * 0.1)  # running statistics that are not the fresh ones
     return model.eval()
@@ -173,7 +173,7 @@ def test_a_tfjs_model_is_read_by_its_folder_or_by_its_json(tmp_path, monkeypatch
 
 def test_a_classifier_of_more_classes_keeps_all(tmp_path, monkeypatch):
     torch.manual_seed(1)
-    genres = create_model("musicnn", 8, head_units=100).eval()
+    genres = create_model("musicnn", 8, head_units=100, frontend={"periodic_window": False}).eval()
     content = graph(named_arrays(genres, folded=False))
     (tmp_path / "x.pb").write_bytes(content)
     publish(monkeypatch, "essentia-genre", content)

@@ -227,7 +227,7 @@ def _essentia(
         sha256=sha256,
         size_bytes=size_bytes,
         architecture="musicnn",
-        architecture_options={"head_units": 100},
+        architecture_options={"head_units": 100, "frontend": {"periodic_window": False}},
         vocabulary=f"essentia-{name}",
         dataset=f"{task}, an in-house collection of the Music Technology Group, from musicnn's weights of {_DATASETS['msd'][1]}",
         protocol="trained on the whole collection",
