@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from earmark.cli.main import app
 from earmark.core import published_weights as published
 from earmark.core.errors import ConfigError, DownloadError, ModelError, WrongFileError
-from earmark.core.published_weights import PUBLISHED, find_published, published_names
+from earmark.core.published_weights import PUBLISHED, PublishedFile, find_published, published_names
 from earmark.importers.download import download
 from earmark.importers.pull import file_addresses, pull_model
 from earmark.models import summary
@@ -393,6 +393,47 @@ def test_a_broken_download_is_kept_out_of_sight(server, made, tmp_path, monkeypa
     assert names(tmp_path) == {".downloads"}
     assert names(tmp_path / ".downloads") == {".made.h5.part"}
     assert set(list_installed()) == {DEFAULT_MODEL}
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A published model of two files in a folder: the second one is CONTENT."""
+    first = b"{}"
+    shard = PublishedFile("made/weights.bin", SHA256, len(CONTENT), ("https://host/made/weights.bin",))
+    item = dataclasses.replace(
+        PUBLISHED[0],
+        name="in-parts",
+        file_name="made/model.json",
+        sha256=hashlib.sha256(first).hexdigest(),
+        size_bytes=len(first),
+        shards=(shard,),
+    )
+    monkeypatch.setattr(published, "PUBLISHED", (*PUBLISHED, item))
+    return item.name
+
+
+def test_all_parts_of_a_model_are_fetched(server, in_parts, tmp_path):
+    server.plan = [whole(b"{}"), whole()]
+    with pytest.raises(ModelError, match="expected Keras HDF5 or a PyTorch state dict"):
+        pull_model(in_parts, tmp_path, mirror=f"{server.address}/mirror")
+    assert [path for path, _, _ in server.requests] == ["/mirror/made/model.json", "/mirror/made/weights.bin"]
+    assert names(tmp_path) == set()
+
+
+def test_a_wrong_part_leaves_nothing_and_a_broken_one_is_resumed(server, in_parts, tmp_path):
+    server.plan = [whole(b"{}"), whole(WRONG)]
+    with pytest.raises(WrongFileError, match=WRONG_SHA256):
+        pull_model(in_parts, tmp_path, mirror=server.address)
+    assert names(tmp_path) == set()
+    server.plan = [whole(b"{}"), cut(1000)]
+    with pytest.raises(DownloadError, match="1000 of 300000 bytes are kept"):
+        pull_model(in_parts, tmp_path, mirror=server.address, retries=0)
+    server.requests.clear()
+    server.plan = [whole(b"{}"), whole()]
+    with pytest.raises(ModelError):
+        pull_model(in_parts, tmp_path, mirror=server.address)
+    assert server.ranges == [None, "bytes=1000-"]
+    assert names(tmp_path) == set()
 
 
 def test_unknown_names_and_mirrors_are_refused(tmp_path):

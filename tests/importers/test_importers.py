@@ -7,6 +7,7 @@ import hashlib
 import os
 import pickle
 import re
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -328,29 +329,45 @@ def test_other_files_are_refused(tmp_path):
 
 def test_registry_is_sound():
     names, hashes = [item.name for item in PUBLISHED], [item.sha256 for item in PUBLISHED]
-    assert len(PUBLISHED) == len(set(names)) == len(set(hashes)) == len({item.file_name for item in PUBLISHED}) >= 12
+    assert len(PUBLISHED) == len(set(names)) == len(set(hashes)) == len({item.file_name for item in PUBLISHED}) >= 21
     for item in PUBLISHED:
         assert re.fullmatch(r"[0-9a-f]{64}", item.sha256)
         assert item.architecture in list_models()
         assert item.vocabulary in VOCABULARIES
         assert item.addresses
         assert all(address.startswith("https://") for address in item.addresses)
-        assert item.licence in ("ISC", "MIT")
+        assert item.licence in ("ISC", "MIT", "CC BY-NC-SA 4.0")
         assert len(item.citations) >= 2
         assert find_published(item.name) is item
-        assert published_by_hash(item.sha256) is item
+        assert published_by_hash(item.sha256, *(shard.sha256 for shard in item.shards)) is item
+        for shard in item.shards:
+            assert Path(shard.file_name).parent == Path(item.file_name).parent
+            assert all(address.startswith("https://") for address in shard.addresses)
+        for equal in item.equal_files:
+            assert published_by_hash(*equal) is item
+            assert published_by_hash(*equal, "0" * 64) is None
+        assert item.total_bytes == item.size_bytes + sum(shard.size_bytes for shard in item.shards)
+        assert len(item.outputs) in (0, len(load_vocabulary(item.vocabulary)))
     with pytest.raises(ModelError, match=r"did you mean .*musicnn-mtt"):
         find_published("musicnn-mt")
     assert published_by_hash("0" * 64) is None
 
 
-@pytest.mark.parametrize("name", VOCABULARIES)
+@pytest.mark.parametrize("name", [name for name in VOCABULARIES if name[-1].isdigit()])
 def test_vocabularies_have_as_many_tags_as_their_names_say_with_categories(name):
     vocabulary = load_vocabulary(name)
     assert len(vocabulary) == int(name.rpartition("-")[2])
     assert {tag.category for tag in vocabulary} <= set(CATEGORIES)
     assert len({tag.category for tag in vocabulary}) >= 4
     assert {tag.kind for tag in vocabulary} == {"classification"}
+
+
+def test_vocabularies_are_one_to_a_kind_of_network():
+    assert set(VOCABULARIES) == {item.vocabulary for item in PUBLISHED}
+    assert [load_vocabulary(f"essentia-{name}").names for name in ("happy", "voice")] == [
+        ("happy",),
+        ("instrumental", "voice"),
+    ]
 
 
 def test_an_unknown_vocabulary_is_refused():

@@ -124,9 +124,12 @@ def test_vocabularies_are_in_the_order_of_the_weights(shared_dir, name, lists):
         assert load_vocabulary(name).names == tuple(tags)
 
 
-def test_a_frozen_tensorflow_graph_is_refused(shared_dir):
-    with pytest.raises(ModelError, match="expected Keras HDF5 or a PyTorch state dict"):
-        import_weights(shared_dir / "data" / "peers" / "msd-musicnn-1.pb")
+def test_a_frozen_tensorflow_graph_has_the_weights_of_the_keras_file(shared_dir):
+    graph, card = import_weights(shared_dir / "data" / "peers" / "msd-musicnn-1.pb")
+    keras, expected = import_weights(shared_dir / "data" / "peers" / "MSD_musicnn.h5")
+    assert all(torch.equal(value, keras.state_dict()[name]) for name, value in graph.state_dict().items())
+    assert (card.name, card.vocabulary, card.input) == (expected.name, expected.vocabulary, expected.input)
+    assert card.training["source_file"] == "msd-musicnn-1.pb"
 
 
 @pytest.mark.parametrize("published", STORED, ids=[published.name for published in STORED])

@@ -66,6 +66,7 @@ SMALL_OPTIONS: dict[str, list[dict]] = {
     "musicnn": [
         {"window_seconds": 1.0, "width": 0.1},
         {"window_seconds": 1.0, "width": 0.1, "variant": "won2020"},
+        {"window_seconds": 1.0, "width": 0.1, "head_units": 7},
     ],
     "musicnn_vgg": [{"window_seconds": 1.5, "width": 0.1}],
     "pons2017_spectrogram": [

@@ -16,6 +16,7 @@ from earmark.models.musicnn import FORMS, PONS_FRONTEND, NormedConv
     [
         ("musicnn", {}, 787_159, 48_128, 187),
         ("musicnn", {"variant": "won2020"}, 784_300, 48_000, 188),
+        ("musicnn", {"head_units": 100}, 787_159 + 201 * 100 - 201 * 50 + 101 * 50, 48_128, 187),
         ("musicnn_vgg", {}, 605_748, 48_128, 187),
         ("fcn4", {}, 447_732, 464_000, 1813),
         ("crnn", {}, 394_100, 464_000, 1813),
@@ -115,6 +116,7 @@ def test_samples_for_frames_is_the_least(config):
     [
         ("musicnn", {"variant": "pons2017"}, "must be pons2019 or won2020"),
         ("musicnn", {"residual_channels": 0}, "must be at least 1"),
+        ("musicnn", {"head_units": -1}, "must be 0, for none, or more"),
         ("musicnn", {"window_seconds": 0.01}, "needs at least 512"),
         ("musicnn", {"frontend": {"n_mels": 2}}, "needs at least 3"),
         ("musicnn_vgg", {"window_seconds": 1.0}, "needs at least 63 bands and 66 frames"),

@@ -1,8 +1,9 @@
-"""The importers of published weights: mutated Keras HDF5 files and PyTorch state dicts."""
+"""The importers of published weights: mutated Keras HDF5 files, PyTorch state dicts and TensorFlow's files."""
 
 from __future__ import annotations
 
 import io
+import json
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from earmark.core.errors import ModelError
 from earmark.importers import keras_musicnn, pytorch_state_dict
 from earmark.importers.detect_format import import_weights
+from earmark.importers.tensorflow_graph import _graph_class
 from fuzzing.mutation import mutate
 from fuzzing.target import Case, Target, WrongResultError
 
@@ -34,6 +36,23 @@ def _torch(state: object, zipped: bool) -> bytes:
     file = io.BytesIO()
     torch.save(state, file, _use_new_zipfile_serialization=zipped)
     return file.getvalue()
+
+
+def _frozen_graph(arrays: dict[str, tuple[int, ...]]) -> bytes:
+    graph = _graph_class()()
+    for name, shape in arrays.items():
+        node = graph.node.add(name=name, op="Const")
+        tensor = node.attr.add(key="value").value.tensor
+        tensor.dtype, tensor.tensor_content = 1, bytes(4 * int(np.prod(shape)))
+        for size in shape:
+            tensor.tensor_shape.dim.add(size=size)
+    return graph.SerializeToString()
+
+
+def _tfjs(arrays: dict[str, tuple[int, ...]]) -> bytes:
+    """A model.json whose weights, which are none, are in no file."""
+    weights = [{"name": name, "shape": [0, *shape], "dtype": "float32"} for name, shape in arrays.items()]
+    return json.dumps({"format": "graph-model", "weightsManifest": [{"paths": [], "weights": weights}]}).encode()
 
 
 class Importers(Target):
@@ -64,6 +83,8 @@ class Importers(Target):
             ("weights.pth", _torch(state, True)),
             ("weights.pth", _torch({"a": [torch.zeros(2), {"b": 1}], "c": torch.arange(3).bool()}, True)),
             ("weights.pth", pickle.dumps({"a": 1, "b": np.zeros(2)}, 2)),
+            ("weights.pb", _frozen_graph(dict(list(small.items())[:12]))),
+            ("model.json", _tfjs(dict(list(small.items())[:12]))),
         ]
         self.weights = [1 + 3 * (len(content) < 30_000) for _, content in self.files]
         self.contents = [content for _, content in self.files]

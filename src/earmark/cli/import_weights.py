@@ -16,7 +16,8 @@ def import_weights(
         Path,
         Argument(
             metavar="FILE",
-            help="A published file: musicnn or its VGG as Keras HDF5; FCN, CRNN, musicnn or mn04 as PyTorch state dict.",
+            help="A published file: musicnn or its VGG as Keras HDF5; FCN, CRNN, musicnn or mn04 as PyTorch state dict; "
+            "Essentia's classifiers on musicnn as frozen TensorFlow graph (.pb) or as the folder of a TensorFlow.js model.",
             show_default=False,
         ),
     ],

@@ -10,7 +10,11 @@ from pathlib import Path
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Tag, Vocabulary
 
-VOCABULARIES = ("mtat-50", "msd-50", "mtg-jamendo-50", "audioset-527")
+VOCABULARIES = (
+    *("mtat-50", "msd-50", "mtg-jamendo-50", "audioset-527"),
+    *("essentia-acoustic", "essentia-aggressive", "essentia-danceable", "essentia-electronic", "essentia-genre"),
+    *("essentia-happy", "essentia-relaxed", "essentia-sad", "essentia-voice"),
+)
 
 
 def load_vocabulary(name: str) -> Vocabulary:

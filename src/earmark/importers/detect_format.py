@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
-from earmark.importers import keras_musicnn, pytorch_state_dict  # noqa: F401  register their formats
+from earmark.importers import keras_musicnn, pytorch_state_dict, tensorflow_musicnn  # noqa: F401  register their formats
 from earmark.importers.registry import IMPORTERS, Importer
 from earmark.models import TaggingModel
 
 MAX_BYTES = 1 << 28
 """Largest file that is read at all: 256 MiB, eighty times the largest published one."""
+MAX_SHARDS = 64
+"""Most files beside the first one that are read."""
 
 
 def import_weights(file: str | Path) -> tuple[TaggingModel, ModelCard]:
@@ -23,7 +26,8 @@ def import_weights(file: str | Path) -> tuple[TaggingModel, ModelCard]:
     trained with the same layers but other tags are refused.
 
     Args:
-        file: Keras HDF5, PyTorch state dict, or a format of a registered importer.
+        file: Keras HDF5, PyTorch state dict, frozen TensorFlow graph, model.json of a TensorFlow.js model with its weights
+            beside it or the folder of such a model, or a format of a registered importer.
 
     Returns:
         The network, on the CPU and in eval mode, and its card, ready for :func:`earmark.models.checkpoint.save_checkpoint`.
@@ -33,19 +37,31 @@ def import_weights(file: str | Path) -> tuple[TaggingModel, ModelCard]:
             what was expected and what was found), would run code, or is none of the published ones.
     """
     path = Path(file)
+    if (path / "model.json").is_file():
+        path = path / "model.json"
     content = _content(path)
     importer = _find_importer(content)
     if importer is None:
         titles = [item.title for _, item in IMPORTERS.items()]
         found = "an empty file" if not content else f"bytes that begin with {content[:8]!r}"
         raise ModelError(f"{path}: expected {' or '.join(titles)}, found {found}")
-    model, card = importer.read(content, str(path))
+    model, card = importer.read(content, str(path), *_shards(path, importer.shard_names(content, str(path))))
     return model.eval(), card
 
 
 def _find_importer(content: bytes) -> Importer | None:
     """The importer of a file, by its content; those from outside are asked first, the latest before the others."""
     return next((item for _, item in reversed(IMPORTERS.items()) if item.recognises(content)), None)
+
+
+def _shards(path: Path, names: Sequence[str]) -> list[bytes]:
+    """Contents of further files beside a file, which names them; it may name no others."""
+    if len(names) > MAX_SHARDS:
+        raise ModelError(f"{path}: names {len(names)} further files: no published weights have more than {MAX_SHARDS}")
+    for name in names:
+        if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
+            raise ModelError(f"{path}: names {name!r} as a file with weights: must be the name of a file beside it")
+    return [_content(path.parent / name) for name in names]
 
 
 def _content(path: Path) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -69,7 +70,10 @@ def match_layout(found: Mapping[str, Array], layouts: list[Layout], where: str) 
         ModelError: it has none of them; the message compares it with the nearest layout: missing and unknown layers
             and wrong shapes, what was expected and what was found.
     """
-    nearest = max(layouts, key=lambda layout: len(layout.arrays.keys() & found.keys()))
+    nearest = max(
+        layouts,
+        key=lambda layout: (len(layout.arrays.keys() & found.keys()), len(layout.arrays.items() & found.items())),
+    )
     shared = nearest.arrays.keys() & found.keys()
     if len(shared) < len(nearest.arrays) / 2:
         names = ", ".join(list(found)[:4]) + (", …" if len(found) > 4 else "")
@@ -94,7 +98,7 @@ def match_layout(found: Mapping[str, Array], layouts: list[Layout], where: str) 
 
 
 def published_model(
-    content: bytes, layout: Layout, weights: Mapping[str, Tensor], where: str
+    content: bytes, layout: Layout, weights: Mapping[str, Tensor], where: str, shards: Sequence[bytes] = ()
 ) -> tuple[TaggingModel, ModelCard]:
     """The network and the card of a published file.
 
@@ -103,25 +107,31 @@ def published_model(
         layout: the layout of the file.
         weights: by the names of earmark's network.
         where: file name for error messages.
+        shards: contents of the further files of the model.
 
     Raises:
         ModelError: it is none of the published files.
     """
-    sha256 = hashlib.sha256(content).hexdigest()
-    known = published_by_hash(sha256)
+    sha256, *others = (hashlib.sha256(part).hexdigest() for part in (content, *shards))
+    known = published_by_hash(sha256, *others)
     if known is None or known.architecture != layout.architecture:
         raise ModelError(
-            f"{where}: has the layers of {layout.title}, but is none of the published files (SHA-256 {sha256}): it is of "
+            f"{where}: has the layers of {layout.title}, but is none of the published files (SHA-256 {', '.join([sha256, *others])}): it is of "
             "another training, so that the tags of its outputs are unknown, or it is damaged. "
             f"Published are {', '.join(published_names())}"
         )
+    weights = dict(weights)
+    if known.outputs:
+        weights.update({name: weights[name][list(known.outputs)] for name in ("last.weight", "last.bias")})
     vocabulary = load_vocabulary(known.vocabulary)
     model = fresh_model(known.architecture, known.architecture_options, len(vocabulary))
-    load_weights(model, dict(weights), where)
-    return model, _card(model, known, vocabulary)
+    load_weights(model, weights, where)
+    return model, _card(model, known, vocabulary, Path(where).name, sha256)
 
 
-def _card(model: TaggingModel, known: PublishedWeights, vocabulary: Vocabulary) -> ModelCard:
+def _card(
+    model: TaggingModel, known: PublishedWeights, vocabulary: Vocabulary, file_name: str, sha256: str
+) -> ModelCard:
     return make_card(
         model,
         name=known.name,
@@ -134,14 +144,18 @@ def _card(model: TaggingModel, known: PublishedWeights, vocabulary: Vocabulary) 
             "protocol": known.protocol,
             "trained_by": known.project,
             "vocabulary": known.vocabulary,
-            "source_file": known.file_name,
-            "source_sha256": known.sha256,
+            "source_file": known.file_name if sha256 == known.sha256 else file_name,
+            "source_sha256": sha256,
+            **({"source_shards": {shard.file_name: shard.sha256 for shard in known.shards}} if known.shards else {}),
             "source_addresses": list(known.addresses),
         },
         licence=known.licence,
         limits=(
             "Imported weights: earmark has not trained them and knows no thresholds for their tags.",
-            f"Knows only the {model.n_tags} tags it was trained with, and those unevenly well.",
+            f"Knows only the {model.n_tags} tags it was trained with, and those unevenly well."
+            if model.n_tags > 1
+            else "Knows only the one tag it was trained with.",
+            *known.limits,
         ),
         citations=known.citations,
     )

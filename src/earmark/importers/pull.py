@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.core.errors import ConfigError
-from earmark.core.published_weights import PublishedWeights, find_published
+from earmark.core.published_weights import PublishedFile, PublishedWeights, find_published
 from earmark.importers.download import RETRIES, TIMEOUT_SECONDS, WAIT_SECONDS, OnProgress, download
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MIRROR_VARIABLE = "EARMARK_MIRROR"
 """Environment variable with the address of a folder with the published files under earmark's names for them."""
 
 
-def file_addresses(published: PublishedWeights, mirror: str | None = None) -> tuple[str, ...]:
+def file_addresses(published: PublishedWeights | PublishedFile, mirror: str | None = None) -> tuple[str, ...]:
     """Addresses of a file: those of its project, or only the mirror if one is given.
 
     Example:
@@ -39,7 +39,7 @@ def pull_model(
     wait_seconds: float = WAIT_SECONDS,
     on_progress: OnProgress | None = None,
 ) -> tuple[ModelCard, ExportReport]:
-    """Download a published file, import it, and write ``NAME.onnx`` and its card ``NAME.json``. Needs the train extra.
+    """Download a published file with its shards, if any, import it, and write ``NAME.onnx`` and its card ``NAME.json``. Needs the train extra.
 
     An incomplete download stays in ``folder/.downloads``, and the next call resumes it. All other temporary files are
     removed in any case. An existing model of that name is replaced.
@@ -64,22 +64,25 @@ def pull_model(
     if mirror and "?" in mirror:
         raise ConfigError(f"{MIRROR_VARIABLE} {mirror}: must be the address of a folder, without a query")
     downloads = folder / ".downloads"
-    fetched = downloads / published.file_name
+    files: tuple[PublishedWeights | PublishedFile, ...] = (published, *published.shards)
     try:
-        download(
-            file_addresses(published, mirror),
-            fetched,
-            sha256=published.sha256,
-            size_bytes=published.size_bytes,
-            timeout_seconds=timeout_seconds,
-            retries=retries,
-            wait_seconds=wait_seconds,
-            on_progress=on_progress,
-        )
-        return _install(fetched, downloads, folder)
+        for file in files:
+            download(
+                file_addresses(file, mirror),
+                downloads / file.file_name,
+                sha256=file.sha256,
+                size_bytes=file.size_bytes,
+                timeout_seconds=timeout_seconds,
+                retries=retries,
+                wait_seconds=wait_seconds,
+                on_progress=on_progress,
+            )
+        return _install(downloads / published.file_name, downloads, folder)
     finally:
-        fetched.unlink(missing_ok=True)
+        for file in files:
+            (downloads / file.file_name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it contains another download, or does not exist
+            (downloads / published.file_name).parent.rmdir()
             downloads.rmdir()
 
 

@@ -108,6 +108,7 @@ class Musicnn(TaggingModel):
         temporal: int,
         residual: int,
         dense: int,
+        head_units: int,
         dropout: float,
     ) -> None:
         super().__init__(
@@ -136,7 +137,10 @@ class Musicnn(TaggingModel):
         self.dense = nn.Linear(pooled, dense)
         self.norm_dense = nn.BatchNorm1d(dense, form.epsilon, form.momentum)
         self.dropout = dropout_layer(dropout)
-        self.last = nn.Linear(dense, n_tags)
+        self.head: nn.Module = nn.Identity()
+        if head_units:
+            self.head = nn.Sequential(nn.Linear(dense, head_units), nn.ReLU())
+        self.last = nn.Linear(head_units or dense, n_tags)
         init_glorot(self)
 
     def network(self, features: Tensor) -> Tensor:
@@ -155,7 +159,7 @@ class Musicnn(TaggingModel):
         x = torch.cat([x.amax(dim=2), x.mean(dim=2)], dim=1)  # (B, 1506)
         x = self.dense(self.norm_pooled(x))  # (B, 200)
         x = self.norm_dense(x).relu() if self.norm_first else self.norm_dense(x.relu())
-        logits: Tensor = self.last(self.dropout(x))
+        logits: Tensor = self.last(self.head(self.dropout(x)))
         return logits
 
 
@@ -168,6 +172,7 @@ def musicnn(
     width: float = 1.0,
     residual_channels: int = 64,
     dense_units: int = 200,
+    head_units: int = 0,
     dropout: float = 0.5,
     frontend: dict[str, Any] | None = None,
 ) -> TaggingModel:
@@ -184,6 +189,9 @@ def musicnn(
         window_seconds: None for the variant's own: 3.008 (48,128 samples, 187 frames) or 3.0 (48,000, 188 frames).
         width: multiplies the channels of all convolutions and the dense layer.
         residual_channels, dense_units: 64 and 200; the authors' larger model has 512 and 500.
+        head_units: units of another dense layer with ReLU in front of the last one; 0 for none. Essentia's classifiers,
+            which continue from musicnn's weights, have 100 (Alonso-Jimenez et al. 2020, "TensorFlow audio models in
+            Essentia").
         dropout: share dropped in front of the dense layers in training.
         frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the variant's spectrogram.
 
@@ -194,6 +202,8 @@ def musicnn(
         raise ConfigError(f"variant {variant!r}: must be {' or '.join(FORMS)}")
     if residual_channels < 1 or dense_units < 1:
         raise ConfigError(f"residual_channels {residual_channels}, dense_units {dense_units}: must be at least 1")
+    if head_units < 0:
+        raise ConfigError(f"head_units {head_units}: must be 0, for none, or more")
     form = FORMS[variant]
     config = frontend_config(form.frontend, frontend)
     seconds = form.window_seconds if window_seconds is None else window_seconds
@@ -206,6 +216,7 @@ def musicnn(
         temporal=scaled(51, width),
         residual=scaled(residual_channels, width),
         dense=scaled(dense_units, width),
+        head_units=head_units,
         dropout=dropout,
     )
 

@@ -32,8 +32,8 @@ def pull(
 ) -> None:
     """Fetch a published model and make it ready for `earmark tag --model NAME`.
 
-    The file comes from its own project's public address, must have the known SHA-256, and becomes an ONNX
-    file with its card, licence and citations in it. A broken download continues where it stopped when the
+    The file comes from its own project's public address, or a copy, must have the known SHA-256, and becomes
+    an ONNX file with its card, licence and citations in it. A broken download continues where it stopped when the
     command is given again. Importing needs the train extra; tagging then does not.
 
     Models are kept in the user's data folder, or in the folder that EARMARK_MODELS names. Behind a firewall,
@@ -88,7 +88,7 @@ def _list_published() -> None:
         (
             published.name,
             "yes" if (folder / f"{published.name}.onnx").is_file() else "",
-            f"{published.size_bytes / 1e6:.1f} MB",
+            f"{published.total_bytes / 1e6:.1f} MB",
             published.licence,
             published.description,
         )
