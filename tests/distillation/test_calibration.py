@@ -26,7 +26,7 @@ from earmark.distillation.agreement import (
     fusion_of_all_teachers,
     network_scores,
 )
-from earmark.distillation.calibration import CardText, calibrate_student, read_card_text, with_required_tags
+from earmark.distillation.calibration import CardText, calibrate_student, read_card_text, with_implied_tags
 from earmark.distillation.ranks import rank_correlations, shared_tags
 from earmark.distillation.release import agreement_metrics
 from earmark.evaluation.run import _warnings, load_model
@@ -131,7 +131,7 @@ def test_a_tag_holds_in_as_large_a_share_as_its_mean_says() -> None:
 def test_in_the_reference_no_singer_is_without_a_voice() -> None:
     names = ("vocals", "rock", "female vocals")
     holds = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0]], bool)
-    found = with_required_tags(holds, names, default_constraints(names))
+    found = with_implied_tags(holds, names, default_constraints(names))
     assert found.tolist() == [[True, True, True], [True, False, False], [False, False, False]]
     assert not holds[0, 0]
 

@@ -129,6 +129,17 @@ def fetch_music(
         click.echo(fetch(read_sources(), out, composer, mirror=mirror, only=only or [], report=click.echo), nl=False)
 
 
+def rules(
+    model: Annotated[Path, Argument(metavar="FILE.onnx", help="An exported earmark-1; the card beside it changes, too.")],
+) -> None:
+    """Set the rules on the card of a model file from tags.csv and card.json; its network stays as it is."""
+    require_extra("train", "`python -m tools.default_model`", "onnx", "scipy", "torch")
+    from tools.default_model.rules import update_rules
+
+    card = update_rules(model)
+    click.echo(f"{model}: {len(card.rules.parents)} tags with parents, {len(card.rules.rivals)} with rivals")
+
+
 def judge(
     models: Annotated[
         list[str],
@@ -217,6 +228,11 @@ app = lazy_group(
             "reproduce",
             "tools.default_model.__main__:reproduce",
             "Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same.",
+        ),
+        Entry(
+            "rules",
+            "tools.default_model.__main__:rules",
+            "Set the rules on the card of a model file from tags.csv and card.json; its network stays as it is.",
         ),
         Entry(
             "judge",

@@ -100,7 +100,7 @@ class Columns:
         self.model: Any = _Model()
         self.scores = rng.random((len(VOCABULARY), N_TRACKS), np.float32)
         self.durations = np.array([10, 100, 1000, 1e5, np.nan])
-        self.thresholds = rng.random(len(VOCABULARY))
+        self.kept = self.scores >= rng.random((len(VOCABULARY), 1))
 
     def texts(self, field: str) -> list[str]:  # noqa: ARG002  as the index has it
         return ["love", "a b", "", "straße", "\ud800"]

@@ -151,7 +151,7 @@ class ModelCard:
         thresholds: tag name -> calibrated score from which the tag applies (used by ``--threshold auto``).
         calibration: tag name -> map from the network's score to the reported one; tags without one report the
             network's score.
-        rules: which tags exclude each other, and which require another.
+        rules: which tags exclude, imply, require or silence each other, and the tree of genres (``rules.parents``).
         frontend: settings of the log-mel inside the network, or None for networks on raw waveforms.
         description: one or two sentences for people.
         version: of this set of weights.
@@ -271,7 +271,9 @@ class ModelCard:
 
 
 def read_rules(path: str | Path) -> TagConstraints:
-    """Rules in a JSON file, written as in a card: ``{"exclusive": [["fast", "slow"]], "requires": {"b": "a"}}``.
+    """Rules in a JSON file, written as in a card: ``{"exclusive": [["fast", "slow"]], "parents": {"techno": ["electronic"]}}``.
+
+    The keys are the attributes of :class:`TagConstraints`; all may be absent.
 
     Raises:
         ConfigError: no such file, not JSON, or not such rules.
@@ -294,6 +296,10 @@ def _input_spec(document: Any) -> InputSpec:
 def _rules(document: Any) -> TagConstraints:
     values = dict(document)
     values["exclusive"] = tuple(tuple(group) for group in values.get("exclusive", ()))
+    for name in ("parents", "rivals"):
+        values[name] = {
+            tag: tuple(names) if isinstance(names, list) else names for tag, names in values.get(name, {}).items()
+        }
     return _build(TagConstraints, values)
 
 

@@ -16,7 +16,7 @@ import torch
 from earmark.core.calibration import Platt
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import TagConstraints, default_constraints
+from earmark.core.tag_constraints import RIVAL_MARGIN, TagConstraints, default_constraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.labelled_set import LabelledSet, LabelledSets, TagUnion, soft_labels, training_fusion
 from earmark.distillation.agreement import Agreement, compare, fused_labels, fusion_of_all_teachers, network_scores
@@ -42,6 +42,8 @@ class CardText:
             that of the checkpoint stays.
         also_learned_from: dataset -> protocol of known labels that the student learned from, so that `earmark evaluate`
             can warn.
+        rivals, rival_margin: which tags a tag silences where it clearly wins, see
+            :class:`earmark.core.tag_constraints.TagConstraints`; those that the student does not have are left out.
     """
 
     name: str
@@ -51,6 +53,8 @@ class CardText:
     licence: str | None = None
     version: str = "1"
     also_learned_from: dict[str, str] = dataclasses.field(default_factory=dict)
+    rivals: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    rival_margin: float = RIVAL_MARGIN
 
 
 def read_card_text(path: str | Path) -> CardText:
@@ -72,11 +76,17 @@ def read_card_text(path: str | Path) -> CardText:
     ]
     if not isinstance(document.get("also_learned_from", {}), dict):
         problems.append(f"{path}: also_learned_from must map datasets to protocols")
+    rivals = document.get("rivals", {})
+    if not isinstance(rivals, dict) or not all(isinstance(names, list) for names in rivals.values()):
+        problems.append(f"{path}: rivals must map tags to lists of tags")
+    if not isinstance(document.get("rival_margin", 0), int | float):
+        problems.append(f"{path}: rival_margin must be a number from 0 to 1")
     if not document.get("name"):
         problems.append(f"{path}: name is missing")
     if problems:
         raise ConfigError(problems)
     values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in document.items()}
+    values["rivals"] = {tag: tuple(names) for tag, names in rivals.items()}
     return CardText(**values)
 
 
@@ -145,8 +155,8 @@ def calibrate_student(
         targets.append(soft_labels(found, fusion, teachers, union)[rows][:, places] >= levels)
         network.append(scores[part][rows][:, [names.index(tag) for tag in kept]])
         groups += [song for song, audible in zip(found.songs(), rows, strict=True) if audible]
-    rules = default_constraints(kept)
-    reference = with_required_tags(np.concatenate(targets), kept, rules)
+    rules = default_constraints(kept, union.parents, text.rivals, text.rival_margin)
+    reference = with_implied_tags(np.concatenate(targets), kept, rules)
     fitted = fit_maps(reference, np.concatenate(network), levels, groups)
 
     smaller = keep_outputs(model, card, [names.index(tag) for tag in kept])
@@ -185,13 +195,20 @@ def calibrate_student(
     return CalibratedStudent(out, card, chosen, left_out, fitted, reference)
 
 
-def with_required_tags(
+def with_implied_tags(
     reference: npt.NDArray[np.bool_], names: Sequence[str], rules: TagConstraints
 ) -> npt.NDArray[np.bool_]:
-    """The reference (n, n_tags), in which a tag also holds where a tag that requires it does: no female vocals without vocals."""
+    """The reference (n, n_tags), in which a tag also holds where one that implies it does: no female vocals without vocals.
+
+    Of several parents none is added: the reference does not say which is the likeliest.
+    """
+    links = {tag: parents[0] for tag, parents in rules.parents.items() if len(parents) == 1} | rules.requires
     out = reference.copy()
-    for tag, needed in rules.requires.items():
-        out[:, names.index(needed)] |= reference[:, names.index(tag)]
+    for tag in links:
+        holds, above = reference[:, names.index(tag)], links.get(tag)
+        while above is not None:
+            out[:, names.index(above)] |= holds
+            above = links.get(above)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Changes exported ONNX files: adds the embedding, or a first layer that levels windows. No checkpoint is needed."""
+"""Changes exported ONNX files: adds the embedding or a first layer that levels windows, sets rules. No checkpoint is needed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from onnx import compose, helper, shape_inference
 from earmark.core.atomic_files import write_atomic
 from earmark.core.card import ONNX_METADATA_KEY, Conditioning, ModelCard
 from earmark.core.errors import ConfigError, ModelError
+from earmark.core.tag_constraints import TagConstraints
 from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME, export_graph
 from earmark.models.conditioning import WindowLevel
 
@@ -92,6 +93,30 @@ def add_level(path: str | Path, out: str | Path, conditioning: Conditioning) -> 
     beside = path.with_suffix(".json")
     card = ModelCard.read(beside) if beside.is_file() else inside
     return _write(out, model.SerializeToString(), card.replace(input=spec, architecture_options=options))
+
+
+def set_rules(path: str | Path, out: str | Path, rules: TagConstraints) -> ModelCard:
+    """Put rules into the card of an ONNX file, inside it and beside it, instead of those that it has. The network stays as it is.
+
+    Args:
+        path: an ONNX file that :func:`export_onnx` wrote.
+        out: what to write, ends in ".onnx"; may be the same file.
+        rules: what the card is to say.
+
+    Returns:
+        The card beside the new file, with the hash of that file.
+
+    Raises:
+        ConfigError: ``out`` has another ending, or the rules name tags that the model does not have.
+        ModelError: not such a file.
+    """
+    path, out = Path(path), Path(out)
+    model, entry = _read(path, out)
+    inside = ModelCard.from_json(entry.value, where=str(path))
+    entry.value = inside.replace(rules=rules).to_json()
+    beside = path.with_suffix(".json")
+    card = ModelCard.read(beside) if beside.is_file() else inside
+    return _write(out, model.SerializeToString(), card.replace(rules=rules))
 
 
 def _read(path: Path, out: Path) -> tuple[onnx.ModelProto, onnx.StringStringEntryProto]:

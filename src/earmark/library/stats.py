@@ -26,9 +26,9 @@ class TagCount:
     Attributes:
         tag, category: of the vocabulary.
         threshold: lowest score at which it counts: of the model's card, else 0.5.
-        n_tracks: tracks that reach it.
+        n_tracks: tracks to which it applies, by thresholds and the card's rules.
         mean_score: over all tracks, 0..1; None in an empty library.
-        typical: path of the track with the highest score, with that score; None where no track has the tag.
+        typical: path of the track with the highest score among these, with that score; None where there are none.
     """
 
     tag: str
@@ -113,8 +113,9 @@ def _tags(tracks: Tracks) -> tuple[TagCount, ...]:
     counts = []
     for i, tag in enumerate(tracks.model.vocabulary):
         scores, threshold = tracks.scores[i], float(tracks.thresholds[i])
-        n = int(np.count_nonzero(scores >= threshold))
-        best = int(np.argmax(scores)) if n else -1
+        kept = tracks.kept[i]
+        n = int(np.count_nonzero(kept))
+        best = int(np.argmax(np.where(kept, scores, -1))) if n else -1
         typical = (str(tracks.path(best)), round(float(scores[best]), 4)) if n else None
         mean = round(float(scores.mean()), 4) if len(scores) else None
         counts.append(TagCount(tag.name, tag.category, threshold, n, mean, typical))

@@ -59,7 +59,7 @@ class TagScores:
         duration_seconds: length of the audio.
         thresholds: tag name -> score from which the tag applies, for tags with a threshold in the model's card.
         warnings: problems that are no errors, e.g. that the file is silent; one line each.
-        rules: which tags exclude or require each other, from the model's card.
+        rules: which tags exclude, imply or silence each other, from the model's card.
         sparse: only some windows were used, spread over the file.
         embedding: ``(n_dims,)`` float32: the input of the network's last layer, as a mean over windows; files that sound
             alike have embeddings of nearly the same direction. None unless the tagger was made with embeddings.
@@ -160,8 +160,9 @@ class TagScores:
         Args:
             n: how many at most; 0 for all.
             threshold: "none" keeps all; a number from 0 to 1 keeps scores of at least that; "auto" keeps tags that
-                reach their threshold in the model's card (tags without one are kept) and do not contradict each other
-                by the card's rules. The list is empty where no tag is left.
+                reach their threshold in the model's card (tags without one are kept), and by the card's rules those
+                that they imply, without tags that contradict more likely ones; an implied tag has its own score. The
+                list is empty where no tag is left.
 
         Returns:
             The tags with their scores, 0..1.

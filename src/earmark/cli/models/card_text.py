@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from earmark.core.card import Metric, ModelCard
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import CATEGORIES
 
 HEARD_FROM = "heard_from"
@@ -46,10 +47,7 @@ def print_card(card: ModelCard) -> None:
         facts.append(
             ("calibrated", f"scores of {len(card.calibration)} of {len(card.vocabulary)} tags, on held-out clips")
         )
-    if card.rules.exclusive:
-        facts.append(("never together", "; ".join(" / ".join(group) for group in card.rules.exclusive)))
-    if card.rules.requires:
-        facts.append(("only with", "; ".join(f"{tag}: {needed}" for tag, needed in card.rules.requires.items())))
+    facts += _rules(card.rules)
     _print_facts(out, facts)
     _print_list(out, "Limits", card.limits)
     _print_averages(out, card)
@@ -68,6 +66,19 @@ def print_card(card: ModelCard) -> None:
     out.print("\n[bold]Where it comes from[/bold]")
     _print_facts(out, facts, space=False)
     _print_list(out, "To cite", card.citations)
+
+
+def _rules(rules: TagConstraints) -> list[tuple[str, str]]:
+    facts = [
+        ("never together", "; ".join(" / ".join(group) for group in rules.exclusive)),
+        ("only with", "; ".join(f"{tag}: {needed}" for tag, needed in rules.requires.items())),
+        ("implied", "; ".join(f"{tag}: {' or '.join(parents)}" for tag, parents in rules.parents.items())),
+        (
+            f"silenced by {rules.rival_margin:g}",
+            "; ".join(f"{tag} over {', '.join(rivals)}" for tag, rivals in rules.rivals.items()),
+        ),
+    ]
+    return [(name, text) for name, text in facts if text]
 
 
 def _shortly(key: str, value: Any) -> str:

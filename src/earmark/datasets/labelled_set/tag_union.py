@@ -1,7 +1,7 @@
 """A student's tags: the union of what its teachers know, each under one name.
 
 A table names them: the columns name and category, and for each vocabulary of a teacher which of its tags mean this one,
-with ``|`` between them. A second table (vocabulary, tag, reason) lists the tags that are not used, and why.
+with ``|`` between them; the column parents, which may be absent, has the more general tags of the table. A second table (vocabulary, tag, reason) lists the tags that are not used, and why.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ class UnionTag:
     Attributes:
         tag: name and category.
         sources: vocabulary -> its tags that mean this one.
+        parents: more general tags of the same table, e.g. electronic for techno.
     """
 
     tag: Tag
     sources: dict[str, tuple[str, ...]]
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class TagUnion:
 
     Raises:
         ConfigError: a tag that its vocabulary does not have, or that is placed twice, nowhere, or both placed and left
-            out; all problems at once.
+            out; a parent that is not in the table; all problems at once.
     """
 
     tags: tuple[UnionTag, ...]
@@ -66,8 +68,20 @@ class TagUnion:
         problems += [
             f"{name}: {tag!r} is left out without a reason" for (name, tag), why in self.left_out.items() if not why
         ]
+        names = {row.tag.name for row in self.tags}
+        problems += [
+            f"{row.tag.name!r} has the parent {parent!r}, which is not in the table"
+            for row in self.tags
+            for parent in row.parents
+            if parent not in names
+        ]
         if problems:
             raise ConfigError(problems)
+
+    @property
+    def parents(self) -> dict[str, tuple[str, ...]]:
+        """Tag -> its parents, of the tags that have some."""
+        return {row.tag.name: row.parents for row in self.tags if row.parents}
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -90,7 +104,15 @@ class TagUnion:
         """As JSON can hold it."""
         return {
             "vocabularies": self.vocabularies,
-            "tags": [{"name": row.tag.name, "category": row.tag.category, "sources": row.sources} for row in self.tags],
+            "tags": [
+                {
+                    "name": row.tag.name,
+                    "category": row.tag.category,
+                    "sources": row.sources,
+                    **({"parents": list(row.parents)} if row.parents else {}),
+                }
+                for row in self.tags
+            ],
             "left_out": [{"vocabulary": name, "tag": tag, "reason": why} for (name, tag), why in self.left_out.items()],
         }
 
@@ -102,6 +124,7 @@ class TagUnion:
                 UnionTag(
                     Tag(row["name"], "classification", row["category"]),
                     {name: tuple(tags) for name, tags in row["sources"].items()},
+                    tuple(row.get("parents", ())),
                 )
                 for row in document["tags"]
             ),
@@ -120,7 +143,7 @@ def read_tag_union(
     """Read the tables of tags.
 
     Args:
-        tags: table with the columns name, category, and one for each vocabulary.
+        tags: table with the columns name, category, one for each vocabulary, and perhaps parents.
         left_out: table with the columns vocabulary, tag, reason; the tag ``*`` means all that are not used. None where every
             tag is used.
         vocabularies: vocabulary -> its tags, of all teachers.
@@ -135,6 +158,7 @@ def read_tag_union(
         UnionTag(
             Tag(row.values["name"], "classification", row.values["category"]),
             {name: tuple(row.values[name].split("|")) for name in vocabularies if row.values[name]},
+            _parents(row.values),
         )
         for row in table.rows
     )
@@ -150,3 +174,18 @@ def read_tag_union(
             others = [(name, tag) for tag in vocabularies[name] if (name, tag) not in placed]
             reasons = dict.fromkeys(others, why) | reasons
     return TagUnion(rows, reasons, {name: tuple(names) for name, names in vocabularies.items()})
+
+
+def read_parents(tags: str | Path) -> dict[str, tuple[str, ...]]:
+    """Tag -> its parents, from the columns name and parents of a table of tags.
+
+    Raises:
+        DataError: a table that cannot be read or lacks the columns.
+    """
+    table = read_table(tags)
+    table.require("name", "parents", where=str(tags))
+    return {row.values["name"]: above for row in table.rows if (above := _parents(row.values))}
+
+
+def _parents(values: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(values["parents"].split("|")) if values.get("parents") else ()

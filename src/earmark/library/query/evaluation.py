@@ -45,8 +45,8 @@ class Columns(Protocol):
     """``(n_tracks,)`` in seconds, NaN where not known."""
 
     @property
-    def thresholds(self) -> npt.NDArray[np.float64]:
-        """``(n_tags,)``: lowest score at which a tag counts."""
+    def kept(self) -> Mask:
+        """``(n_tags, n_tracks)``: which tags apply, see :func:`kept_tags`."""
 
     def texts(self, field: str) -> list[str]:
         """One of the files' own fields, case-folded."""
@@ -58,6 +58,12 @@ def thresholds_of(model: ModelRow) -> npt.NDArray[np.float64]:
     """``(n_tags,)``: lowest score at which a tag counts: of the model's card, else DEFAULT_BOUND."""
     card = model.card
     return np.array([card.thresholds.get(name, DEFAULT_BOUND) for name in card.vocabulary.names])
+
+
+def kept_tags(model: ModelRow, scores: Floats) -> Mask:
+    """Which tags apply, by the thresholds and rules of the model's card; ``(n_tags, n_tracks)``, as the scores are."""
+    reached = scores >= thresholds_of(model)[:, None]
+    return model.card.rules.keep(reached, scores, model.vocabulary.names)
 
 
 def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
@@ -106,8 +112,8 @@ class _Evaluation:
             raise ConfigError(f"no tag {node.tag!r} in the vocabulary of model {self.tracks.model.name}")
         i = self.position[node.tag]
         scores: Floats = self.tracks.scores[i]
-        bound = node.bound or self.query.score or Bound(">=", float(self.tracks.thresholds[i]))
-        return _compare(scores, bound), scores
+        bound = node.bound or self.query.score
+        return (self.tracks.kept[i] if bound is None else _compare(scores, bound)), scores
 
     def _all(self, node: AllOf) -> tuple[Mask, Floats | None]:
         mask = np.ones(len(self.tracks), np.bool_)

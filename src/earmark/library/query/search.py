@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index
-from earmark.library.query.evaluation import Floats, Rows, rank_tracks, thresholds_of
+from earmark.library.query.evaluation import Floats, Mask, Rows, kept_tags, rank_tracks, thresholds_of
 from earmark.library.query.nodes import Query
 from earmark.library.query.parser import parse_query
 from earmark.library.query.tag_names import fold_case
@@ -41,8 +41,7 @@ class Hit:
         duration_seconds: None where it is not known.
         title, artist, album, genre: the file's own metadata, None where it has none.
         score: its rank, 0..1; None where the query ranks nothing.
-        tags: (tag, score) of those that reach their threshold and do not contradict each other by the card's
-            rules, highest first.
+        tags: (tag, score) of those that apply by the card's thresholds and rules, highest first.
     """
 
     path: Path
@@ -130,6 +129,11 @@ class Tracks:
         """``(n_tags,)``: score from which a tag holds, of the model's card, or DEFAULT_BOUND."""
         return thresholds_of(self.model)
 
+    @cached_property
+    def kept(self) -> Mask:
+        """``(n_tags, n_tracks)``: which tags apply, by the thresholds and rules of the model's card."""
+        return kept_tags(self.model, self.scores)
+
     def texts(self, field: str) -> list[str]:
         """One of the files' own fields of all tracks, case-folded; empty where it is missing."""
         if field not in self._folded:
@@ -148,7 +152,7 @@ class Tracks:
         """A track with all its columns."""
         scores = self.scores[:, row]
         names = self.model.vocabulary.names
-        over = np.flatnonzero(self.model.card.rules.keep(scores >= self.thresholds, scores, names))
+        over = np.flatnonzero(self.kept[:, row])
         over = over[np.argsort(-scores[over], kind="stable")]
         seconds = float(self.durations[row])
         title, artist, album, genre = (column[row] for column in self._own)
@@ -269,7 +273,6 @@ class _QueryColumns:
 
     def __init__(self, index: Index, model: ModelRow, query: Query) -> None:
         self.model = model
-        self.thresholds = thresholds_of(model)
         fields = sorted(query.fields())
         columns = ["f.path", "f.rowid", *(f"f.{COLUMNS[field]}" for field in fields)]
         columns += ["a.duration_seconds"] if query.uses_durations() else []
@@ -291,6 +294,11 @@ class _QueryColumns:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @cached_property
+    def kept(self) -> Mask:
+        """As :attr:`Tracks.kept`."""
+        return kept_tags(self.model, np.ascontiguousarray(self.scores))
 
     def texts(self, field: str) -> list[str]:
         """As :meth:`Tracks.texts`."""

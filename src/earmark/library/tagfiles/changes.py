@@ -26,7 +26,7 @@ class WritePolicy:
         mapping: which tags are written, and as which words.
         mode: see :data:`Mode`. Fields of our own are always updated.
         threshold: lowest score of a tag, 0 to 1; None for each tag's own from the model's card. A tag for which the card
-            has none is then never written.
+            has none is then written only where another implies it.
         max_genres, max_moods: most values written into these fields, highest scores first; 0 writes none.
         scores: also write scores and the model's name into fields of our own.
     """
@@ -92,7 +92,8 @@ class Plan:
 def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: WritePolicy) -> dict[Field, Values]:
     """Values for each field from the scores ``(n_tags,)`` of a file, highest scores first; empty where no tag reaches them.
 
-    With the thresholds of the card, its rules apply, too: values never contradict each other.
+    With the thresholds of the card, its rules apply, too: values never contradict each other, and what they imply is
+    among them.
     """
     values = np.asarray(scores, np.float64)
     names = card.vocabulary.names
