@@ -183,13 +183,19 @@ def same(record: dict[str, Any], truth: TagScores, close: float = CLOSE) -> None
 def shown_tags(page: Any, record: dict[str, Any], truth: TagScores) -> None:
     """The page of a file says what the command line says to hold, and the table the highest two of each category.
 
-    Tags whose scores are too close to their thresholds, or to those that they exclude, may have changed their minds.
+    Tags whose scores are too close to their thresholds, or to those that they exclude, may have changed their minds, and
+    so may what they imply or silence.
     """
     close = {tag for tag, least in truth.thresholds.items() if abs(truth[tag] - least) < CLOSE}
     for group in truth.rules.exclusive:
         best = sorted((truth[tag] for tag in group), reverse=True)
         close |= set(group) if best[0] - best[1] < CLOSE else set()
     close |= {tag for tag, needed in truth.rules.requires.items() if needed in close}
+    for tag, parents in truth.rules.parents.items():
+        close |= set(parents) if tag in close or len(parents) > 1 else set()
+    for tag, rivals in truth.rules.rivals.items():
+        leads = {rival: truth[tag] - truth[rival] - truth.rules.rival_margin for rival in rivals}
+        close |= {rival for rival, lead in leads.items() if tag in close or abs(lead) < CLOSE}
     page.click(f"#rows button.name:text-is('{record['path']}')")
     holding = page.locator("#tags li:not(.below) .bar-name").all_inner_texts()
     assert set(holding) - close == {tag.tag for tag in truth.top(0, "auto")} - close

@@ -25,6 +25,19 @@ export interface Tag {
   category: string;
 }
 
+/** Rules between tags; as `TagConstraints` in src/earmark/core/tag_constraints.py. */
+export interface Rules {
+  /** Groups of tags of which one can hold. */
+  exclusive?: string[][];
+  /** Tag name -> the tag without which it does not hold. */
+  requires?: Record<string, string>;
+  /** Tag name -> more general tags; it implies the one with the highest score. */
+  parents?: Record<string, string[]>;
+  /** Tag name -> tags that do not hold where its score is so far above theirs. */
+  rivals?: Record<string, string[]>;
+  rival_margin?: number;
+}
+
 export interface Card {
   name: string;
   version?: string;
@@ -37,8 +50,7 @@ export interface Card {
   thresholds: Record<string, number>;
   /** Tag name -> map from the network's score to the one that is shown; none for tags whose scores stay as they are. */
   calibration?: Record<string, { slope: number; offset: number }>;
-  /** Groups of tags of which one can hold; tag name -> the tag without which it does not hold. */
-  rules?: { exclusive?: string[][]; requires?: Record<string, string> };
+  rules?: Rules;
 }
 
 /** Order in which categories are shown; as in src/earmark/core/vocabulary.py. */

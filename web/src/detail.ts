@@ -136,15 +136,17 @@ export class Detail {
     (track.firstElementChild as HTMLElement).style.inlineSize = `${100 * score}%`;
     const row = make("li", {}, make("span", { class: "bar-name" }, name), track, make("b", {}, shown(score)));
     const holds = said.holds[tag]!;
+    const reaches = said.reaches[tag]!;
+    const because = holds ? "implied by another tag" : "left out by the model's rules";
     row.classList.toggle("below", !holds);
     if (threshold !== undefined) {
       const mark = make("u");
       mark.style.insetInlineStart = `${100 * threshold}%`;
       track.append(mark);
-      row.title = `${said.reaches[tag] ? "reaches" : "is below"} ${shown(threshold)}, its threshold`;
-      if (said.reaches[tag] && !holds) row.title += "; left out by the model's rules";
+      row.title = `${reaches ? "reaches" : "is below"} ${shown(threshold)}, its threshold`;
+      if (reaches !== holds) row.title += `; ${because}`;
     }
-    const why = holds ? "holds" : said.reaches[tag] ? "left out by the model's rules" : "below its threshold";
+    const why = reaches !== holds ? because : holds ? "holds" : "below its threshold";
     if (threshold !== undefined || !holds) row.append(make("span", { class: "unseen" }, ` (${why})`));
     return row;
   }

@@ -52,28 +52,55 @@ export function reaching(scores: ArrayLike<number>, card: Pick<Card, "vocabulary
 }
 
 /**
- * For each tag, whether it applies: it reaches its threshold, and contradicts no more likely tag. As
- * `TagConstraints.keep` in src/earmark/core/tag_constraints.py: in a group only the highest score can apply, the first one of equal ones; then tags
- * that need a tag that does not apply are dropped.
+ * For each tag, whether it applies: it reaches its threshold or is implied by one that does, and contradicts no more likely
+ * tag. As `TagConstraints.keep` in src/earmark/core/tag_constraints.py, which says how.
  */
 export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds" | "rules">): boolean[] {
-  const kept = reaching(scores, card);
+  const { exclusive = [], requires = {}, parents = {}, rivals = {}, rival_margin: margin = 0.1 } = card.rules ?? {};
   const place = new Map(card.vocabulary.map(({ name }, i) => [name, i]));
-  for (const group of card.rules?.exclusive ?? []) {
-    const members = group.map((name) => place.get(name)).filter((i) => i !== undefined);
-    const best = Math.max(...members.map((i) => scores[i]!));
-    const first = members.find((i) => scores[i] === best);
-    for (const i of members) if (i !== first) kept[i] = false;
+  const places = (names: readonly string[]): number[] => names.flatMap((name) => place.get(name) ?? []);
+  /** The highest value; of equal ones the first. */
+  const best = (tags: number[], values: ArrayLike<number>): number | undefined =>
+    tags.reduce<number | undefined>((a, b) => (a === undefined || values[b]! > values[a]! ? b : a), undefined);
+
+  const reached = reaching(scores, card);
+  const parent = card.vocabulary.map(({ name }) => best(places(parents[name] ?? []), scores));
+  /** A tag, its parent, and so on. */
+  const lineage = (tag: number): number[] => {
+    const line: number[] = [];
+    for (let at: number | undefined = tag; at !== undefined; at = parent[at]) line.push(at);
+    return line;
+  };
+  const support = Array.from(scores);
+  reached.forEach((holds, tag) => {
+    if (holds) for (const above of lineage(tag)) support[above] = Math.max(support[above]!, scores[tag]!);
+  });
+  const barred = new Set<number>();
+  const free = (tag: number): boolean => reached[tag]! && !lineage(tag).some((above) => barred.has(above));
+
+  for (const group of exclusive) {
+    const members = places(group);
+    const winner = best(members, support);
+    for (const tag of members) if (tag !== winner) barred.add(tag);
   }
-  const needs = Object.entries(card.rules?.requires ?? {})
-    .map(([tag, needed]) => [place.get(tag), place.get(needed)] as const)
-    .filter((pair): pair is readonly [number, number | undefined] => pair[0] !== undefined);
-  for (let changed = true; changed; ) {
-    const lost = needs.filter(([tag, needed]) => kept[tag] && !(needed !== undefined && kept[needed]));
-    for (const [tag] of lost) kept[tag] = false;
-    changed = lost.length > 0;
+  const winners = places(Object.keys(rivals)).sort((a, b) => scores[b]! - scores[a]! || a - b);
+  for (const tag of winners) {
+    if (!free(tag)) continue;
+    for (const rival of places(rivals[card.vocabulary[tag]!.name]!)) {
+      if (scores[tag]! >= support[rival]! + margin) barred.add(rival);
+    }
   }
-  return kept;
+  for (;;) {
+    const kept = new Array<boolean>(reached.length).fill(false);
+    reached.forEach((_, tag) => {
+      if (free(tag)) for (const above of lineage(tag)) kept[above] = true;
+    });
+    const unmet = Object.entries(requires)
+      .map(([tag, needed]) => [place.get(tag), place.get(needed)] as const)
+      .filter(([tag, needed]) => tag !== undefined && kept[tag] && !(needed !== undefined && kept[needed]));
+    for (const [tag] of unmet) barred.add(tag!);
+    if (unmet.length === 0) return kept;
+  }
 }
 
 /** Tags that apply, highest score first; as `earmark tag --threshold auto` prints them. May be empty. */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -220,17 +220,26 @@ def _ranked() -> dict[str, Any]:
     }
 
 
-def _held() -> dict[str, Any]:
+def _held() -> list[dict[str, Any]]:
     """What holds by thresholds and rules, of scores that bring every case: equal scores, chains, words that no tag has."""
-    names = ("voice", "no voice", "woman", "soprano", "fast", "slow", "slower", "rock")
-    categories = ("voice", "voice", "voice", "voice", "tempo", "tempo", "tempo", "genre")
-    tags = tuple(Tag(name, category=category) for name, category in zip(names, categories, strict=True))
     groups = (("voice", "no voice"), ("slow", "slower", "fast"))
-    rules = TagConstraints(groups, {"soprano": "woman", "woman": "voice"})
-    thresholds = {name: 0.5 for name in names if name != "slower"}
+    tree = {"metal": ("rock",), "fusion": ("jazz", "rock"), "swing": ("jazz",), "soprano": ("woman",)}
+    rivals = {"classical": ("jazz", "swing"), "rock": ("classical", "no such tag"), "jazz": ("classical",)}
+    return [
+        _held_by(TagConstraints(groups, {"soprano": "woman", "woman": "voice"})),
+        _held_by(TagConstraints(groups, {"slower": "fusion"}, {**tree, "woman": ("voice",)}, rivals, 0.125)),
+        _held_by(TagConstraints((*groups, ("metal", "swing")), {"metal": "slow"}, tree, {"metal": ("jazz",)})),
+    ]
+
+
+def _held_by(rules: TagConstraints) -> dict[str, Any]:
+    names = {"voice": ("voice", "no voice", "woman", "soprano"), "tempo": ("fast", "slow", "slower")}
+    names["genre"] = ("rock", "metal", "jazz", "swing", "fusion", "classical")
+    tags = tuple(Tag(name, category=category) for category, some in names.items() for name in some)
+    thresholds = {tag.name: 0.5 for tag in tags if tag.name != "slower"}
     rng = np.random.default_rng(2)
     cases = []
-    for scores in rng.choice(np.linspace(0, 1, 9), (60, len(names))).astype(np.float32):
+    for scores in rng.choice(np.linspace(0, 1, 9), (60, len(tags))).astype(np.float32):
         result = TagScores(
             None, "m", Vocabulary(tags), scores, scores[None], np.zeros(1), 2.0, 1.5, thresholds, rules=rules
         )
@@ -244,7 +253,7 @@ def _held() -> dict[str, Any]:
     return {
         "vocabulary": [{"name": t.name, "kind": t.kind, "category": t.category} for t in tags],
         "thresholds": thresholds,
-        "rules": {"exclusive": groups, "requires": rules.requires},
+        "rules": asdict(rules),
         "cases": cases,
     }
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Card, Conditioning, InputSpec, Tag } from "../src/card";
+import type { Card, Conditioning, InputSpec, Rules, Tag } from "../src/card";
 import { toJson } from "../src/exports";
 import { downmixShares, fft, lostShare, Mixer } from "../src/mixer";
 import { gapless, id3Size } from "../src/mp3";
@@ -243,20 +243,29 @@ describe("scores", () => {
     expect(holding(scores, card).map(({ tag }) => tag)).toEqual(numbers.ranked.holding);
   });
   it("hold by thresholds and rules as in Python", () => {
-    const { vocabulary, thresholds, rules, cases } = numbers.held;
-    const ruled = { ...card, vocabulary: vocabulary as Tag[], thresholds, rules };
     const names = (tags: { tag: string }[]): string[] => tags.map(({ tag }) => tag);
-    for (const { scores, holding: expected, few: expectedFew } of cases) {
-      const these = Float32Array.from(scores);
-      expect(names(holding(these, ruled))).toEqual(expected);
-      expect(names(topPerCategory(these, ruled))).toEqual(expectedFew);
-      const first = heldFirst(these, ruled).slice(0, expected.length);
-      expect(first.map((i) => vocabulary[i]!.name)).toEqual(expected);
+    for (const { vocabulary, thresholds, rules, cases } of numbers.held) {
+      const ruled: Card = { ...card, vocabulary: vocabulary as Tag[], thresholds, rules: rules as Rules };
+      for (const { scores, holding: expected, few: expectedFew } of cases) {
+        const these = Float32Array.from(scores);
+        expect(names(holding(these, ruled))).toEqual(expected);
+        expect(names(topPerCategory(these, ruled))).toEqual(expectedFew);
+        const first = heldFirst(these, ruled).slice(0, expected.length);
+        expect(first.map((i) => vocabulary[i]!.name)).toEqual(expected);
+      }
+      expect(new Set(cases.map(({ holding }) => holding.length)).size).toBeGreaterThan(3);
     }
-    expect(new Set(cases.map(({ holding }) => holding.length)).size).toBeGreaterThan(3);
-    const foreign = {
-      ...ruled,
-      rules: { exclusive: [["fast", "nothing"]], requires: { rock: "nothing", nobody: "rock" } },
+    const eight = ["voice", "no voice", "woman", "soprano", "fast", "slow", "slower", "rock"];
+    const foreign: Card = {
+      ...card,
+      vocabulary: eight.map((name) => ({ name, kind: "classification", category: "other" })),
+      thresholds: {},
+      rules: {
+        exclusive: [["fast", "nothing"]],
+        requires: { rock: "nothing", nobody: "rock" },
+        parents: { slow: ["nothing"], nobody: ["rock"] },
+        rivals: { fast: ["nothing"], nobody: ["slow"] },
+      },
     };
     expect(held([1, 1, 1, 1, 1, 1, 1, 1], foreign)).toEqual([true, true, true, true, true, true, true, false]);
   });

@@ -74,8 +74,11 @@ def _rules(rules: TagConstraints) -> list[tuple[str, str]]:
         ("only with", "; ".join(f"{tag}: {needed}" for tag, needed in rules.requires.items())),
         ("implied", "; ".join(f"{tag}: {' or '.join(parents)}" for tag, parents in rules.parents.items())),
         (
-            f"silenced by {rules.rival_margin:g}",
-            "; ".join(f"{tag} over {', '.join(rivals)}" for tag, rivals in rules.rivals.items()),
+            "rivals",
+            "; ".join(
+                f"{tag} silences {', '.join(rivals)} where its score is {rules.rival_margin:g} above theirs"
+                for tag, rivals in rules.rivals.items()
+            ),
         ),
     ]
     return [(name, text) for name, text in facts if text]
