@@ -223,7 +223,8 @@ def test_wrong_calibrations_and_rules_are_refused(change: dict, message: str) ->
 
 def test_default_constraints_follow_names() -> None:
     assert default_constraints(NAMES) == TagConstraints(
-        (("vocals", "no vocals"), ("fast", "slow")), {"male vocals": "vocals", "female vocals": "vocals"}
+        (("vocals", "no vocals"), ("fast", "slow")),
+        parents={"male vocals": ("vocals",), "female vocals": ("vocals",), "choir": ("vocals",)},
     )
     assert default_constraints(["rock", "jazz"]) == TagConstraints()
     alone = default_constraints(["female vocalists", "instrumental", "beat", "no beat"])

@@ -17,6 +17,8 @@ import earmark
 from earmark.cli.main import app as command_line
 from earmark.core.card import ONNX_METADATA_KEY, ModelCard
 from earmark.core.errors import ModelError
+from earmark.core.tag_constraints import TagConstraints
+from earmark.export.graph_edit import set_rules
 from earmark.service.app import create_app
 from earmark.service.problems import TITLES
 from earmark.service.schemas import EXAMPLE_RECORD, TagQuery
@@ -92,6 +94,25 @@ def test_top_threshold_and_taggram(served: Served, songs: list[Path]) -> None:
     (auto,) = served.tag(songs[0], threshold="auto").json()["results"]
     assert [tag["tag"] for tag in auto["tags"]] == [tag.tag for tag in scores.top(0, "auto")]
     assert auto["abstained"] is (not auto["tags"])
+
+
+def test_rules_of_a_card_hold_in_the_service_as_elsewhere(tmp_path: Path) -> None:
+    clip = ROOT / "examples" / "clips" / "01-piano.flac"  # piano 1.00, guitar .66, jazz .57
+    rules = TagConstraints(parents={"jazz": ("happy",), "guitar": ("slow",)}, rivals={"piano": ("guitar",)})
+    model = tmp_path / "ruled.onnx"
+    set_rules(find_model(), model, rules)
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    with serving(uploads, models=(str(model),)) as service:
+        (record,) = service.tag(clip, threshold="auto").json()["results"]
+        card = service.client.get("/v1/models/earmark-1").json()
+        wait_until(lambda: not service.kept)
+    assert [tag["tag"] for tag in record["tags"]] == ["piano", "jazz", "happy"]
+    scores = earmark.load_tagger(model).tag(clip)
+    assert [tag.tag for tag in scores.top(0, "auto")] == ["piano", "jazz", "happy"]
+    assert scores["happy"] < scores.thresholds["happy"] < scores["guitar"]
+    assert card["rules"]["parents"] == {"jazz": ["happy"], "guitar": ["slow"]}
+    assert card["rules"]["rivals"] == {"piano": ["guitar"]}
 
 
 def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:

@@ -137,8 +137,8 @@ class TagConstraints:
           less likely than its opposite is dropped. A tag that reaches its threshold also counts for what it implies:
           female vocals of .7 for vocals of .4. Of equal scores the first in the group wins.
         - A tag that reaches its threshold and is not dropped silences its rivals where its score is at least
-          ``rival_margin`` above theirs and above those of all tags that imply them. The highest scores are asked first;
-          a tag that is silenced silences none.
+          ``rival_margin`` above theirs, and above those of tags that imply them and reach their thresholds. The highest
+          scores come first; a tag that is silenced silences none.
         - With a tag that is dropped go all that imply it.
 
         Args:
