@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -35,14 +36,19 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sounds.write_int_wav(tmp_path_factory.mktemp("song") / "a.wav", sounds.music(3, 16_000)[0], 16_000)
 
 
-def model(folder: Path, threshold: float) -> Path:
+def model(
+    folder: Path,
+    threshold: float,
+    parents: dict[str, tuple[str, ...]] | None = None,
+    rivals: dict[str, tuple[str, ...]] | None = None,
+) -> Path:
     card = ModelCard(
         "tiny",
         "none",
         InputSpec(16_000, 16_000, 16_000),
         TAGS,
         thresholds=dict.fromkeys(TAGS.names, threshold),
-        rules=TagConstraints((("slow", "fast"),)),
+        rules=TagConstraints((("slow", "fast"),), parents=parents or {}, rivals=rivals or {}),
         limits=("It knows nothing.",),
         training={"heard_from": {name: {"teacher": [name]} for name in TAGS.names}, "left_out": {"polka": "noise"}},
         metrics=(
@@ -98,6 +104,21 @@ def test_on_a_narrow_terminal_tags_go_on_below_tags(
     assert len(lines) > 1
     assert all(len(line) <= 60 for line in lines)
     assert {len(line) - len(line.lstrip()) for line in lines[1:]} == {len(f"{song.name}     0:03  ")}
+
+
+def test_a_card_shows_what_tags_imply_and_silence(tmp_path: Path) -> None:
+    first, second, third = (tag.name for tag in TAGS.tags if tag.category == "genre")
+    path = model(tmp_path, 0.25, {first: (second, third)}, {second: (third,)})
+    text = " ".join(shown("models", "show", path).split())
+    assert f"implied {first}: {second} or {third}" in text
+    assert f"rivals {second} silences {third} where its score is 0.1 above theirs" in text
+    assert json.loads(shown("models", "show", path, "--json"))["rules"] == {
+        "exclusive": [["slow", "fast"]],
+        "requires": {},
+        "parents": {first: [second, third]},
+        "rivals": {second: [third]},
+        "rival_margin": 0.1,
+    }
 
 
 def test_a_card_names_a_category_once_and_fits_its_table(tmp_path: Path) -> None:

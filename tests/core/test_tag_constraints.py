@@ -34,7 +34,9 @@ steps = st.integers(0, 16).map(lambda n: n / 16)
 vectors = st.lists(steps, min_size=len(NAMES), max_size=len(NAMES))
 
 
-def kept(scores: list[float] | np.ndarray, limits: list[float] | float = 0.5, rules: TagConstraints = RULES) -> set[str]:
+def kept(
+    scores: list[float] | np.ndarray, limits: list[float] | float = 0.5, rules: TagConstraints = RULES
+) -> set[str]:
     values = np.array(scores, np.float32)
     found = rules.keep(values >= np.array(limits), values, NAMES)
     return {name for name, holds in zip(NAMES, found, strict=True) if holds}
@@ -144,7 +146,9 @@ def test_a_clear_winner_silences_its_rivals() -> None:
     assert said(classical=0.9, jazz=0.6, swing=0.8) == {"classical", "jazz", "swing"}
     # What is silenced silences nothing: jazz would have silenced metal.
     assert said(classical=1.0, jazz=0.8, metal=0.6) == {"classical"}
-    assert said(TagConstraints(rivals={"classical": ("jazz",), "jazz": ("metal",)}), classical=1.0, jazz=0.8, metal=0.6) == {
+    assert said(
+        TagConstraints(rivals={"classical": ("jazz",), "jazz": ("metal",)}), classical=1.0, jazz=0.8, metal=0.6
+    ) == {
         "classical",
         "metal",
     }
@@ -198,7 +202,7 @@ def test_rules_from_names_and_tables() -> None:
     rules = default_constraints(names, tree, {"rock": ("pop", "jazz"), "jazz": ("pop",), "pop": ("jazz",)}, 0.2)
     assert rules.exclusive == (("vocals", "instrumental"),)
     voices = ("female vocals", "choir", "rapping")
-    assert rules.parents == {**{name: ("vocals",) for name in voices}, "heavy metal": ("rock",)}
+    assert rules.parents == {**dict.fromkeys(voices, ("vocals",)), "heavy metal": ("rock",)}
     assert (rules.rivals, rules.rival_margin) == ({"rock": ("pop",)}, 0.2)
     assert rules.problems(names) == []
     assert parents_within({"a": ("b", "c"), "b": ("c",)}, ("a", "c")) == {"a": ("c",)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,17 @@ import soundfile
 from tools.default_model.corpus import read_collections
 from tools.default_model.measurements import licence_hours, mistakes, not_music
 from tools.default_model.release import make_model
+from tools.default_model.rules import card_rules, update_rules
 
-from earmark.core.card import InputSpec
+from earmark.core.card import InputSpec, ModelCard
+from earmark.core.errors import ConfigError
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import load_dataset
 from earmark.distillation.student_comparison import compare_students
+from earmark.export.graph_edit import set_rules
 from earmark.report.distillation_pages import student_page
+from earmark.tagging.runtime import OnnxModel, find_model
 from earmark.tagging.tagger import Tagger, load_tagger
 from earmark.training.config import load_recipe
 from earmark.training.run import train
@@ -42,6 +49,34 @@ def test_sounds_that_are_no_music_are_sounds() -> None:
     sounds = not_music(1.0)
     assert all(len(sound) == 16_000 and np.abs(sound).max() <= 1 for sound in sounds.values())
     assert sum(float(np.abs(sound).max()) == 0 for sound in sounds.values()) == 1
+
+
+def test_the_bundled_card_has_the_rules_of_the_tables_inside_and_beside_the_file(tmp_path: Path) -> None:
+    bundled = find_model()
+    beside = ModelCard.read(bundled.with_suffix(".json"))
+    assert beside.rules == card_rules(beside.vocabulary.names)
+    inside = OnnxModel(bundled).card
+    assert inside.replace(weights_sha256="") == beside.replace(weights_sha256="")
+    assert beside.weights_sha256 == hashlib.sha256(bundled.read_bytes()).hexdigest()
+    # Made once more, it stays what it is; and with other tables only the rules change.
+    for path in (bundled, bundled.with_suffix(".json")):
+        shutil.copy(path, tmp_path)
+    copy = tmp_path / bundled.name
+    assert update_rules(copy) == beside
+    assert copy.read_bytes() == bundled.read_bytes()
+    (tmp_path / "tags.csv").write_text("name,parents\nrock,\npunk,rock\n")
+    (tmp_path / "card.json").write_text('{"name": "x"}')
+    card = update_rules(copy, tmp_path)
+    assert card.rules.parents["punk"] == ("rock",)
+    assert (card.rules.rivals, "techno" in card.rules.parents) == ({}, False)
+    assert card.replace(rules=beside.rules, weights_sha256="") == beside.replace(weights_sha256="")
+    assert OnnxModel(copy).card.rules == card.rules
+    noise = np.random.default_rng(0).normal(0, 0.1, 3 * 16_000)
+    np.testing.assert_array_equal(
+        load_tagger(copy).tag_waveform(noise, 16_000).scores, load_tagger().tag_waveform(noise, 16_000).scores
+    )
+    with pytest.raises(ConfigError, match="no tag 'nowhere'"):
+        set_rules(copy, copy, TagConstraints(rivals={"rock": ("nowhere",)}))
 
 
 @pytest.mark.slow

@@ -136,6 +136,14 @@ def test_in_the_reference_no_singer_is_without_a_voice() -> None:
     assert not holds[0, 0]
 
 
+def test_in_the_reference_a_tag_also_holds_for_what_implies_it() -> None:
+    names = ("rock", "metal", "heavy metal", "jazz", "fusion")
+    tree = {"heavy metal": ("metal",), "metal": ("rock",), "fusion": ("jazz", "rock")}
+    holds = np.array([[0, 0, 1, 0, 0], [0, 0, 0, 0, 1]], bool)
+    found = with_implied_tags(holds, names, default_constraints(names, tree))
+    assert found.tolist() == [[True, True, True, False, False], [False, False, False, False, True]]
+
+
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = write_tables(tmp_path_factory.mktemp("sets"), EXTRA)
@@ -182,6 +190,21 @@ def test_a_student_is_finished_for_people(student: tuple[Path, Path], tmp_path: 
         assert report.max_abs_difference < limit
     sizes = [(tmp_path / f"{weights}.onnx").stat().st_size for weights in ("float32", "float16", "int8")]
     assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
+    student: tuple[Path, Path], tmp_path: Path
+) -> None:
+    sets, checkpoint = student
+    text = CardText("made", rivals={"classical": ("jazz", "no such tag"), "none": ("jazz",)}, rival_margin=0.2)
+    card = calibrate_student(checkpoint, sets, tmp_path / "all", text, least_correlation=-1.0).card
+    names = card.vocabulary.names
+    assert card.rules == default_constraints(names, default_union().parents, text.rivals, 0.2)
+    assert {"rock", "metal", "heavy metal", "classical", "jazz"} <= set(names)
+    assert card.rules.parents["heavy metal"] == ("metal",)
+    assert card.rules.rivals == {"classical": ("jazz",)}
+    part = calibrate_student(checkpoint, sets, tmp_path / "part", text, least_correlation=0.2).card
+    assert part.rules.problems(part.vocabulary.names) == []
 
 
 def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) -> None:
@@ -240,3 +263,12 @@ def test_problems_of_a_cards_text_are_reported_at_once(tmp_path: Path) -> None:
         read_card_text(tmp_path / "card.json")
     assert len(caught.value.problems) == 4
     assert "no key 'limit'" in str(caught.value)
+    (tmp_path / "card.json").write_text('{"name": "x", "rivals": {"a": "b"}, "rival_margin": "1"}')
+    with pytest.raises(ConfigError) as caught:
+        read_card_text(tmp_path / "card.json")
+    assert len(caught.value.problems) == 2
+
+
+def test_the_text_of_a_card_may_have_rivals(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text('{"name": "x", "rivals": {"a": ["b", "c"]}, "rival_margin": 0.2}')
+    assert read_card_text(tmp_path / "card.json") == CardText("x", rivals={"a": ("b", "c")}, rival_margin=0.2)

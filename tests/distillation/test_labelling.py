@@ -21,6 +21,7 @@ from tools.default_model.corpus import read_collections
 from earmark import audio
 from earmark.cli.main import app
 from earmark.core.errors import ConfigError, DataError, ModelError
+from earmark.core.tag_constraints import default_constraints
 from earmark.core.tag_lists import load_vocabulary
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import load_dataset
@@ -36,6 +37,8 @@ from earmark.datasets.labelled_set import (
 )
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, RATE_HZ, loudness, n_train_shards, overlaps
 from earmark.datasets.labelled_set.songs import shares, songs_csv
+from earmark.datasets.labelled_set.tag_union import read_parents
+from earmark.datasets.table import read_table
 from earmark.distillation.augment import apply_step, biquad, draw_steps
 from earmark.distillation.label import LabellingInputs, Shard, label, load_inputs, plan_shards, unchanged_sets
 from earmark.distillation.plan import read_plan
@@ -55,6 +58,7 @@ from earmark.models.checkpoint import make_card
 from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import Tagger
 from earmark.training.audio_store import AudioStore, PackedAudio
+from tests.conftest import ROOT
 from tests.helpers import labelled_sets
 from tests.helpers.labelled_sets import default_union, write_collections
 from tests.helpers.sounds import music
@@ -265,12 +269,31 @@ def test_a_table_of_tags_with_mistakes_is_refused_with_all_of_them() -> None:
     union = default_union()
     wrong = (replace(union.tags[0], sources={"mtat-50": ("rock", "guitar", "rok")}), *union.tags[1:-1])
     with pytest.raises(ConfigError) as caught:
-        TagUnion((*wrong, UnionTag(Tag("nothing"), {})), union.left_out, union.vocabularies)
+        TagUnion((*wrong, UnionTag(Tag("nothing"), {}, ("nowhere",))), union.left_out, union.vocabularies)
     text = str(caught.value)
     assert "mtat-50 has no tag 'rok'" in text
     assert "'guitar' is placed 2 times" in text
     assert "mtat-50: 'quiet' is neither placed nor left out" in text
     assert "'nothing' comes from nowhere" in text
+    assert "'nothing' has the parent 'nowhere', which is not in the table" in text
+
+
+def test_parents_are_kept_in_the_documents_of_labelled_sets_and_may_be_absent() -> None:
+    union = default_union()
+    assert union.parents["heavy metal"] == ("metal",)
+    assert TagUnion.from_document(json.loads(union.to_json())) == union
+    document = union.to_document()
+    for row in document["tags"]:
+        row.pop("parents", None)
+    assert TagUnion.from_document(document).parents == {}  # one from before there were parents
+
+
+@pytest.mark.parametrize("table", ["tags.csv", "earmark_2/tags.csv"])
+def test_the_trees_of_the_default_models_are_trees(table: str) -> None:
+    parents = read_parents(ROOT / "tools" / "default_model" / table)
+    names = [row.values["name"] for row in read_table(ROOT / "tools" / "default_model" / table).rows]
+    assert default_constraints(names, parents).problems(names) == []
+    assert parents["female vocals"] == ("vocals",)
 
 
 def made_outputs(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -32,7 +32,9 @@ def test_tagging() -> None:
         None, "m", CARD.vocabulary, scores, scores[None], np.zeros(1), 1.0, 1.0, CARD.thresholds, rules=CARD.rules
     )
     assert tuple(tag.tag for tag in found.top(0, "auto")) == KEPT
-    assert {tag.tag: tag.score for tag in found.top(0, "auto")} == {tag: SCORES[tag] for tag in KEPT}  # their own scores
+    assert {tag.tag: tag.score for tag in found.top(0, "auto")} == {
+        tag: SCORES[tag] for tag in KEPT
+    }  # their own scores
     assert [tag["tag"] for tag in found.to_record(0, "auto")["tags"]] == list(KEPT)
     assert {tag.tag for tag in found.top_per_category()} == set(KEPT) - {"electronic"}  # the third genre
     assert len(found.top(0)) == len(SCORES)
@@ -78,4 +80,12 @@ def test_a_card_in_an_index_from_before_these_rules_is_read(tmp_path: Path) -> N
     path = make_index(tmp_path / "old.sqlite", [Row(SONG, SCORES)], model=old)
     with Index.open(path) as index:
         (hit,) = Tracks.load(index).search("piano")
-    assert [name for name, _ in hit.tags] == ["piano", "classical", "female vocals", "techno", "jazz", "swing", "instrumental"]
+    assert [name for name, _ in hit.tags] == [
+        "piano",
+        "classical",
+        "female vocals",
+        "techno",
+        "jazz",
+        "swing",
+        "instrumental",
+    ]

@@ -130,7 +130,9 @@ def fetch_music(
 
 
 def rules(
-    model: Annotated[Path, Argument(metavar="FILE.onnx", help="An exported earmark-1; the card beside it changes, too.")],
+    model: Annotated[
+        Path, Argument(metavar="FILE.onnx", help="An exported earmark-1; the card beside it changes, too.")
+    ],
 ) -> None:
     """Set the rules on the card of a model file from tags.csv and card.json; its network stays as it is."""
     require_extra("train", "`python -m tools.default_model`", "onnx", "scipy", "torch")

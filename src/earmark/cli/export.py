@@ -55,7 +55,7 @@ def export(
         str | None,
         Option(
             metavar="usual|FILE.json",
-            help="Tags that exclude or need each other: by their names, or as `rules` of a card.",
+            help="Tags that exclude or imply each other: by their names, or as `rules` of a card.",
             show_default="those of the card",
         ),
     ] = None,

@@ -222,7 +222,9 @@ class _Selection:
                     self.barred[member] |= winners != k
 
     def _bar_rivals(self) -> None:
-        winners = [(self.place[tag], self._places(rivals)) for tag, rivals in self.rules.rivals.items() if tag in self.place]
+        winners = [
+            (self.place[tag], self._places(rivals)) for tag, rivals in self.rules.rivals.items() if tag in self.place
+        ]
         winners.sort()
         if not winners:
             return
@@ -298,7 +300,9 @@ def default_constraints(
         groups += [(singer, none) for singer in singers for none in silent]
     tree = parents_within(parents or {}, names)
     if voices:
-        tree = {singer: voices[:1] for singer in singers} | tree
-    kept = {tag: tuple(name for name in others if name in there) for tag, others in (rivals or {}).items() if tag in there}
+        tree = dict.fromkeys(singers, voices[:1]) | tree
+    kept = {
+        tag: tuple(name for name in others if name in there) for tag, others in (rivals or {}).items() if tag in there
+    }
     kept = {tag: others for tag, others in kept.items() if others}
     return TagConstraints(tuple(groups), parents=tree, rivals=kept, rival_margin=rival_margin)
