@@ -120,14 +120,18 @@ class TagConstraints:
         n_below = Counter(name for tag in self.parents for name in self._reachable(tag, self.parents))
         return tuple(sorted(self.parents, key=lambda tag: n_below[tag]))
 
+    @cached_property
+    def _mentioned(self) -> tuple[str, ...]:
+        """All tags in these rules, each once."""
+        found = [name for group in self.exclusive for name in group]
+        found += [name for pair in self.requires.items() for name in pair]
+        for table in (self.parents, self.rivals):
+            found += [name for tag, others in table.items() for name in (tag, *others)]
+        return tuple(dict.fromkeys(found))
+
     def problems(self, names: Sequence[str]) -> list[str]:
         """Problems of these rules with a vocabulary of these names, one line each."""
-        mentioned = [name for group in self.exclusive for name in group]
-        mentioned += [name for pair in self.requires.items() for name in pair]
-        mentioned += [
-            name for table in (self.parents, self.rivals) for tag, others in table.items() for name in (tag, *others)
-        ]
-        return [f"rules: no tag {name!r}" for name in dict.fromkeys(mentioned) if name not in names]
+        return [f"rules: no tag {name!r}" for name in self._mentioned if name not in names]
 
     def keep(self, holding: Mask, scores: npt.NDArray[Any], names: Sequence[str]) -> Mask:
         """The tags that apply: those that reach their thresholds and what they imply, without contradictions.
@@ -149,19 +153,23 @@ class TagConstraints:
         Returns:
             Of the same shape: which apply.
         """
-        if not self:
-            return holding.copy()
-        flat = np.ascontiguousarray(holding.reshape(len(names), -1))
-        values = np.asarray(scores, np.float64).reshape(flat.shape)
-        return _Selection(self, flat, values, names).kept().reshape(holding.shape)
+        kept = holding.copy()
+        place = {name: i for i, name in enumerate(names)}
+        used = [name for name in self._mentioned if name in place]
+        if used:
+            rows = sorted(place[name] for name in used)
+            reached = holding[rows].reshape(len(rows), -1)
+            selection = _Selection(
+                self, reached, np.asarray(scores)[rows].reshape(reached.shape), [names[i] for i in rows]
+            )
+            kept[rows] = selection.kept().reshape(kept[rows].shape)
+        return kept
 
 
 class _Selection:
     """:meth:`TagConstraints.keep` for many files: arrays are ``(n_tags, n_files)``."""
 
-    def __init__(
-        self, rules: TagConstraints, reached: Mask, scores: npt.NDArray[np.float64], names: Sequence[str]
-    ) -> None:
+    def __init__(self, rules: TagConstraints, reached: Mask, scores: npt.NDArray[Any], names: Sequence[str]) -> None:
         self.rules, self.reached, self.scores = rules, reached, scores
         self.place = {name: i for i, name in enumerate(names)}
         # (tag, parent, files in which it is the likeliest parent, or None for all), tags before their parents
@@ -204,7 +212,7 @@ class _Selection:
         return dropped
 
     @cached_property
-    def _support(self) -> npt.NDArray[np.float64]:
+    def _support(self) -> npt.NDArray[Any]:
         """The highest of a tag's own score and of those that imply it and reach their thresholds."""
         support = self.scores.copy()
         reached = np.where(self.reached, self.scores, -np.inf)
@@ -236,7 +244,8 @@ class _Selection:
             for k, (tag, rivals) in enumerate(winners):
                 wins = free[tag] & (ranks == k)
                 for rival in rivals:
-                    self.barred[rival] |= wins & (self.scores[tag] >= self._support[rival] + self.rules.rival_margin)
+                    least = self._support[rival].astype(np.float64) + self.rules.rival_margin
+                    self.barred[rival] |= wins & (self.scores[tag] >= least)
 
     def _bar_unmet(self, kept: Mask) -> bool:
         """Bar tags whose required tag is not kept. Was there one?"""
