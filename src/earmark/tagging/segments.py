@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +20,9 @@ Floats = npt.NDArray[np.float64]
 
 MIN_SECONDS = 20.0
 MIN_SILENCE_SECONDS = 5.0
-PENALTY = 25.0
+PENALTY = 40.0
 """What a change point costs, in seconds times squares of scores, each score divided by its tag's threshold."""
-_MOST_THRESHOLDS = 2.0
+_MOST_THRESHOLDS = 1.5
 _NO_THRESHOLD = 0.5
 
 
@@ -32,15 +33,15 @@ class Segment:
     Attributes:
         start_seconds, end_seconds: where it begins and ends in the file.
         tags: highest score first; none where the part is silent, or no tag reaches its threshold.
+        summary: at most two of each category, in the order of categories, as the table shows those of a file.
         silent: nothing in it is audible.
-        scores: the part's scores, as a file's; None where it is silent.
     """
 
     start_seconds: float
     end_seconds: float
     tags: tuple[TagScore, ...]
-    silent: bool
-    scores: TagScores | None
+    summary: tuple[TagScore, ...] = ()
+    silent: bool = False
 
     def to_record(self, n: int = 0) -> dict[str, Any]:
         """The JSON object that ``earmark tag --segments --format jsonl`` prints, with at most ``n`` tags; 0 for all."""
@@ -60,7 +61,9 @@ def find_segments(scores: TagScores, min_seconds: float, smoothing: float, thres
         if not 0 < value < np.inf
     ]
     if threshold == "none":
-        problems.append("threshold none: must be auto or a number from 0 to 1, since all tags hold everywhere otherwise")
+        problems.append(
+            "threshold none: must be auto or a number from 0 to 1, since all tags hold everywhere otherwise"
+        )
     if scores.sparse:
         problems.append("segments need all windows of a file, and only some were read: tag it without windows")
     if problems:
@@ -144,7 +147,7 @@ def _parts(
     inside = np.flatnonzero((edges[1:] > begin) & (edges[:-1] < end))
     own = np.clip(edges[inside[0] : inside[-1] + 2], begin, end)
     bounds = [begin, *own[change_points(values[inside], own, min_seconds, penalty)].tolist(), end]
-    parts = [_segment(scores, a, b, threshold) for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [_segment(scores, a, b, threshold) for a, b in pairwise(bounds)]
     k = 1
     while k < len(parts):
         if {tag.tag for tag in parts[k - 1].tags} != {tag.tag for tag in parts[k].tags}:
@@ -169,11 +172,11 @@ def _segment(scores: TagScores, begin: float, end: float, threshold: Threshold) 
         else:
             mean = calibrated(aggregate(scores.uncalibrated, weights), scores.tags, scores.calibration)
         part = replace(scores, scores=mean)
-    return Segment(begin, end, tuple(part.top(0, threshold)), False, part)
+    return Segment(begin, end, tuple(part.top(0, threshold)), tuple(part.top_per_category(threshold)))
 
 
 def _silence(begin: float, end: float) -> Segment:
-    return Segment(begin, end, (), True, None)
+    return Segment(begin, end, (), silent=True)
 
 
 def _long_silences(scores: TagScores, end: float) -> list[tuple[float, float]]:
