@@ -75,7 +75,8 @@ def test_windows_between_leave_the_others_as_they_are(
     np.testing.assert_array_equal(many[np.isin(starts, audio.window_starts(n, spec))], few)
     assert (np.diff(starts) > 0).all() or (conditioned and n < size)
     if n + spec.lead_samples >= size:
-        assert max(np.diff(starts), default=0) <= -(-hop // steps)
+        padded = last == "pad" and starts[-1] + size > n  # comes after all whole ones
+        assert max(np.diff(starts[: len(starts) - padded]), default=0) <= -(-hop // steps)
 
 
 @pytest.mark.parametrize("seconds", [3, 9.7, 10, 11.64, 34])
@@ -111,7 +112,7 @@ def test_windows_of_three_seconds(spec: InputSpec) -> None:
     samples = np.concatenate([np.full(80_000, 0.9), np.full(70_000, 0.1)]).astype(np.float32)
     plain, finer = (Tagger(Loudness(spec), step_seconds=step).tag_waveform(samples, 8_000) for step in (None, 0.5))
     np.testing.assert_array_equal(finer.scores, plain.scores)
-    assert np.diff(finer.window_starts_seconds).max() <= 0.5
+    assert np.diff(finer.window_starts_seconds[:-1]).max() <= 0.5
     (loud, quiet) = finer.segments(min_seconds=3)
     assert [tag.tag for tag in loud.tags] == ["loud", "quiet"]  # the second has no threshold
     assert [tag.tag for tag in quiet.tags] == ["quiet"]
@@ -137,14 +138,14 @@ def test_steps_and_few_windows_contradict_each_other(coarse: Tagger) -> None:
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 0, 2, 1), (2, 3, 1, 0)])
 def test_a_mix_falls_into_its_parts(fine: Tagger, clips: list[np.ndarray], order: tuple[int, ...]) -> None:
-    parts = [clips[i] for i in order]
+    parts = [clips[i][: 23 * RATE_HZ] for i in order]  # the rock fades out
     segments = fine.tag_waveform(np.concatenate(parts), RATE_HZ).segments()
     ends = np.cumsum([len(part) for part in parts]) / RATE_HZ
     np.testing.assert_allclose([segment.end_seconds for segment in segments], ends, atol=3)
-    for part, segment in zip(parts, segments, strict=True):
-        alone = {tag.tag for tag in fine.tag_waveform(part, RATE_HZ).top(0, "auto")}
-        found = {tag.tag for tag in segment.tags}
-        assert len(alone & found) >= 0.6 * len(alone | found)
+    alone = [{tag.tag for tag in fine.tag_waveform(part, RATE_HZ).top(0, "auto")} for part in parts]
+    found = [{tag.tag for tag in segment.tags} for segment in segments]
+    both = sum(len(a & b) for a, b in zip(alone, found, strict=True))
+    assert both >= 0.75 * sum(len(a | b) for a, b in zip(alone, found, strict=True))
 
 
 def test_silence_and_nothing_said_are_segments(fine: Tagger, clips: list[np.ndarray]) -> None:
