@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from random import Random
 
+import av
 import numpy as np
 
 from earmark import audio
@@ -38,6 +39,12 @@ def pages_intact(content: bytes) -> bool:
             return False
         following[serial] = number + 1
     return True
+
+
+def layouts(path: Path) -> set[str]:
+    """Channel layouts of a file's frames."""
+    with av.open(str(path)) as container:
+        return {frame.layout.name for frame in container.decode(audio=0)}
 
 
 class SparseReader(Target):
@@ -82,6 +89,8 @@ class SparseReader(Target):
         if found.starts != starts:
             raise WrongResultError(f"other windows than of a full read ({path.suffix})", f"{found.starts} and {starts}")
         if case.content.startswith(b"OggS") and not pages_intact(case.content):
+            return "damage outside of the windows"
+        if len(layouts(path)) > 1:  # from a damaged packet on, other channels
             return "damage outside of the windows"
         for start, part in zip(starts, found.samples, strict=True):
             whole = samples[start : start + SPEC.window_samples]

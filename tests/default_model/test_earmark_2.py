@@ -1,0 +1,108 @@
+"""What is particular to earmark-2: its tables of tags, its plan, and how its music is divided."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import soundfile
+from click.testing import CliRunner
+from tools.default_model.__main__ import app
+from tools.default_model.earmark_2 import songs
+from tools.default_model.earmark_2.music import EMOTIFY_SHARE, NO_MUSIC_SHARE, VOICES_FACTOR
+
+from earmark.core.errors import ConfigError, DataError
+from earmark.core.published_weights import find_published
+from earmark.core.tag_lists import load_vocabulary
+from earmark.datasets.labelled_set import read_songs, read_tag_union
+from earmark.datasets.labelled_set.shards import RATE_HZ
+from earmark.distillation.plan import read_plan
+from tests.helpers.emotify import write_emotify
+from tests.helpers.sounds import music
+
+FOLDER = Path(__file__).parents[2] / "tools" / "default_model" / "earmark_2"
+COLUMNS = ("track_id", "path", "group", "split", "duration_s")
+
+
+def write_music(folder: Path, rows: list[tuple[str, str, str, float]], no_music: list[tuple[str, str, float]]) -> Path:
+    """A folder as fetch-music writes it: rows are (id, group, split, seconds)."""
+    folder.mkdir()
+    tables = {
+        "tracks.csv": rows,
+        "no_music.csv": [(name, name.split("/")[0], split, seconds) for name, split, seconds in no_music],
+    }
+    for name, found in tables.items():
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for track, group, split, seconds in found:
+                path = f"{track.replace('/', '-')}.flac"
+                soundfile.write(folder / path, music(1.0, RATE_HZ)[0], RATE_HZ)
+                writer.writerow([track, path, group, split, seconds])
+    return folder
+
+
+ROWS = [
+    ("wesnoth/a", "wesnoth", "train", 100.0),
+    ("cars24/b", "a singer", "train", 100.0),
+    ("0ad/c", "0ad", "validation", 100.0),
+    ("0ad/d", "0ad", "test", 100.0),
+    ("hudebni/e", "composer", "heldout", 100.0),
+]
+NO_MUSIC = [("speech-en/a", "train", 5.0), ("speech-en/b", "train", 1.0), ("moodist/rain", "train", 60.0)]
+
+
+def test_every_tag_of_the_plans_teachers_has_its_place() -> None:
+    plan = read_plan(FOLDER / "plan.yaml")
+    rows = list(csv.DictReader(plan.tags.read_text(encoding="utf-8").splitlines()))
+    names = [column for column in rows[0] if column not in ("name", "category", "parents")]
+    assert {find_published(teacher).vocabulary for teacher in plan.teachers} <= {*names}
+    union = read_tag_union(plan.tags, plan.left_out, {name: load_vocabulary(name).names for name in names})
+    assert plan.examples_per_song == 2
+    assert {"saxophone", "choir", "rapping", "drum and bass", "aggressive", "speech", "noise"} <= {
+        *union.vocabulary.names
+    }
+    genres = {row["name"] for row in rows if row["category"] == "genre"}
+    parents = {row["name"]: set(filter(None, row["parents"].split("|"))) for row in rows}
+    assert all(found <= set(parents) for found in parents.values())
+    assert all(parents[name] <= genres for name in genres)
+    for name in parents:  # no circles
+        seen, rest = set(), [name]
+        while rest:
+            rest += [parent for parent in parents[rest.pop()] if parent != name or pytest.fail(name)]
+            assert len(rest) < 50, seen
+
+
+def test_music_is_divided(tmp_path: Path) -> None:
+    emotify = write_emotify(tmp_path / "emotify")
+    found = {song.song_id: song for song in songs(emotify, write_music(tmp_path / "music", ROWS, NO_MUSIC))}
+    assert {"0ad/d", "hudebni/e", "speech-en/b"}.isdisjoint(found)
+    assert found["0ad/c"].split == "heldout"
+    weights = {name: song.weight for name, song in found.items() if song.split == "train"}
+    assert all(song.weight is None for song in found.values() if song.split != "train")
+    assert sum(weight or 0 for weight in weights.values()) == pytest.approx(1)
+    assert weights["cars24/b"] == pytest.approx(VOICES_FACTOR * (weights["wesnoth/a"] or 0))
+    assert (weights["speech-en/a"] or 0) + (weights["moodist/rain"] or 0) == pytest.approx(NO_MUSIC_SHARE)
+    known = [song for song in found.values() if song.labels]
+    assert sum(song.weight or 0 for song in known) == pytest.approx(EMOTIFY_SHARE)
+    assert {song.split for song in known} == {"train", "validation"}
+
+
+def test_without_music_to_train_on(tmp_path: Path) -> None:
+    emotify = write_emotify(tmp_path / "emotify")
+    with pytest.raises(DataError, match="must have songs to train on"):
+        songs(emotify, write_music(tmp_path / "music", ROWS[2:], []))
+
+
+def test_the_command_lists_one_collection(tmp_path: Path) -> None:
+    emotify = write_emotify(tmp_path / "emotify")
+    folder = write_music(tmp_path / "music", ROWS, NO_MUSIC)
+    words = ["songs", "--emotify", str(emotify), "--out", str(tmp_path / "songs.csv")]
+    result = CliRunner().invoke(app, [*words, "--music", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert {song.song_id for song in read_songs(tmp_path / "songs.csv")} == {
+        song.song_id for song in songs(emotify, folder)
+    }
+    for more in ([], ["--music", str(folder), "--corpus", str(folder)]):
+        assert isinstance(CliRunner().invoke(app, [*words, *more]).exception, ConfigError)
