@@ -180,7 +180,8 @@ def test_every_answer_is_plain_and_opposites_do_not_answer_each_other() -> None:
     for one, other in (("slow", "fast"), ("loud", "quiet"), ("no vocals", "vocals"), ("female", "male")):
         for a, b in ((one, other), (other, one)):
             assert answering_tags(a, [b]) == [], (a, b)
-    assert all(answering_tags("a voice", load_vocabulary(name).names) for name in VOCABULARIES)
+    general = [load_vocabulary(name).names for name in VOCABULARIES if not name.startswith("essentia-")]
+    assert all(answering_tags("a voice", names) for names in general)
     assert TABLE.is_file()
 
 
