@@ -136,7 +136,8 @@ def calibrate_student(
         raise ConfigError(f"{checkpoint}: no tag can be distinguished from noise; train longer, or on more music")
 
     # The reference is that of the teachers which labelled the training set, on their scale.
-    fusion, teachers = training_fusion(sets)
+    options = card.training.get("recipe", {}).get("data", {}).get("options", {})
+    fusion, teachers = training_fusion(sets, options.get("vocabulary_weights"))
     places = [union.vocabulary.index(tag) for tag in kept]
     levels = reference_limits(soft_labels(sets["train"], fusion, teachers, union)[:, places])
     targets, network, groups = [], [], []

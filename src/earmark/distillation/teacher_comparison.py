@@ -305,7 +305,8 @@ def _known_label_results(
         return float(np.where(np.isnan(values), 0.5, values).mean())
 
     common = LabelFusion.fit(logits[:, :, places]).common_scale(logits[:, :, places])
-    ends = bootstrap("roc_auc", labels, common, [sets.groups[song] for song in songs], seed=0)
+    answered = ~np.isnan(common[0])
+    ends = bootstrap("roc_auc", labels[:, answered], common[:, answered], [sets.groups[song] for song in songs], seed=0)
     greedy = [(members[-1], mean) for members, mean in greedy_order(mean_auc, teachers)]
     return KnownLabelResults(chosen, len(songs), rows, (ends.macro_low, ends.macro_high), ends.n_groups, greedy)
 
