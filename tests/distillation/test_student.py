@@ -19,6 +19,8 @@ from earmark.core.vocabulary import Tag
 from earmark.datasets import Dataset, load_dataset
 from earmark.datasets.labelled_set import LabelFusion, LabelledSets, Song, UnionTag, training_fusion, union_logits
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, FORMAT, SET_FILE
+from earmark.distillation.student_comparison import compare_students
+from earmark.distillation.teacher_comparison import compare_teachers
 from earmark.evaluation.run import load_model
 from earmark.evaluation.scoring import score_dataset
 from earmark.models.checkpoint import load_checkpoint
@@ -169,9 +171,9 @@ def partly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     union = dataclasses.replace(
         union, tags=(*union.tags, UnionTag(Tag("nostalgic", category="mood"), {})), known=("nostalgic",)
     )
-    labels = [{"nostalgic": 0.4, "rock": 1.0}, {"nostalgic": 0.0}, {}, {"rock": 0.0}, {"nostalgic": 1.0}]
+    labels = [{"nostalgic": 0.4}, {"nostalgic": 0.0, "rock": 1.0}, {}, {"rock": 0.0}, {"nostalgic": 1.0}]
     songs = [
-        Song(f"{split} {k}", Path("none.wav"), "artist", split, 0.0, labels=found)
+        Song(f"{split} {k}", Path("none.wav"), f"artist {k}", split, 0.0, labels=found)
         for split in ("train", "validation")
         for k, found in enumerate(labels)
     ]
@@ -202,6 +204,38 @@ def test_what_nobody_labelled_is_masked(partly: Path) -> None:
     plain = {clip.song: clip.labels for clip in read(partly, known_share=0).clips}
     assert labels["train 3"][rock] == pytest.approx(plain["train 3"][rock] / 2)
     assert labels["validation 3"][rock] == plain["validation 3"][rock]  # judged by the teachers, where there are any
+
+
+def test_teachers_and_students_are_compared_where_labels_are_known(partly: Path, tmp_path: Path) -> None:
+    options = [
+        "data.options.parts=1",
+        "training.epochs=1",
+        "training.batch_size=4",
+        "model.options={width: 0.1, hidden: 8}",
+    ]
+    run = train(load_recipe("default/compact-1d", [f"data.root={partly}", *options]), tmp_path / "run", device="cpu")
+    for name in ("train", "validation"):
+        (tmp_path / "sets" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "sets" / name).symlink_to(partly / name)
+    (tmp_path / "sets" / "tags.json").write_text((partly / "tags.json").read_text())
+    # Of the tags that are there or not, pop is known of no validation song.
+    lines = (partly / "songs.csv").read_text().splitlines()
+    more = [f"{line},{'1.0' if line.startswith('train 1') else ''}" for line in lines[1:]]
+    (tmp_path / "sets" / "songs.csv").write_text("\n".join([f"{lines[0]},pop", *more]) + "\n")
+    write_set(tmp_path / "sets" / "heldout", 5, seed=3)
+    sets = LabelledSets.open(tmp_path / "sets")
+    assert sets.known_tags == ("rock", "pop")
+    teachers = compare_teachers(sets)
+    assert {tag.name: tag.n_teachers for tag in teachers.agreement[0].tags}["nostalgic"] == 0
+    for row in teachers.known[0].rows:
+        assert np.isfinite(row.values[0])
+        assert np.isnan(row.values[1])
+    students = compare_students([run.checkpoint], tmp_path / "sets")
+    agreement = students.rows[0].agreement["heldout"]
+    assert np.isnan(agreement.correlations[agreement.tags.index("nostalgic")])
+    assert np.isfinite(agreement.mean_correlation)
+    assert np.isfinite(students.rows[0].known_auc)
+    assert np.isfinite(agreement.intervals(n_resamples=10)).all()
 
 
 def test_a_student_learns_from_masked_labels(partly: Path, tmp_path: Path) -> None:

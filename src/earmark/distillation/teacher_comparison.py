@@ -266,7 +266,7 @@ def compare_teachers(sets: LabelledSets) -> TeacherComparison:
     """Compare teachers on the unchanged sets other than "test".
 
     Raises:
-        DataError: a set is missing, or of other teachers; a song without known labels in a set where others have them.
+        DataError: a set is missing, or of other teachers.
     """
     names = (*sets.extra_sets, "validation")
     opened = {name: sets[name] for name in (*names, "heldout")}

@@ -247,12 +247,12 @@ class LabelledSets:
         """True values of :attr:`known_tags`, (n_songs, n_known) float32, NaN where not known.
 
         Raises:
-            DataError: songs without any.
+            DataError: songs that are not in the table.
         """
         labels = {song.song_id: song.labels for song in self.songs}
         tags = self.known_tags
-        if missing := [song for song in songs if not labels.get(song)]:
-            raise DataError(f"{self.folder / SONGS_FILE}: has no known {', '.join(tags)} of {', '.join(missing[:5])}")
+        if missing := [song for song in songs if song not in labels]:
+            raise DataError(f"{self.folder / SONGS_FILE}: has no {', '.join(missing[:5])}")
         return np.array([[labels[song].get(tag, np.nan) for tag in tags] for song in songs], dtype=np.float32).reshape(
             -1, len(tags)
         )
