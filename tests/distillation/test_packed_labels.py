@@ -64,6 +64,7 @@ def test_a_packed_set_is_made_again(labelled: Path, tmp_path: Path) -> None:
     before, after = (LabelledSets.open(folder / "sets") for folder in (labelled, tmp_path))
     for name in ("train", "validation", "heldout"):
         assert before[name].recipes == after[name].recipes
+        assert before[name].networks == after[name].networks
         for a, b in zip(before[name].audio, after[name].audio, strict=True):
             np.testing.assert_array_equal(a, b)
     # With one teacher its own answers remain.

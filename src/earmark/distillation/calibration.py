@@ -152,7 +152,7 @@ def calibrate_student(
 
     smaller = keep_outputs(model, card, [names.index(tag) for tag in kept])
     kept_tags = [union.tags[place] for place in places]
-    teachers_of = labelled[HELD_OUT].document["teachers"]
+    teachers_of = labelled[HELD_OUT].networks
     card = dataclasses.replace(
         card,
         name=text.name,

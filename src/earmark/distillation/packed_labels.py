@@ -135,7 +135,7 @@ def pack(sets: LabelledSets, name: str) -> PackedSet:
                 "vocabulary": vocabulary,
                 "starts": [k * _PART_SAMPLES for k in range(PARTS)],
                 "window_samples": _PART_SAMPLES,
-                "mean_of": names,
+                "mean_of": [labelled.document["teachers"][place] for place in places],
             }
         )
     document = {

@@ -100,6 +100,11 @@ class LabelledSet:
         return tuple(teacher["name"] for teacher in self.document["teachers"])
 
     @property
+    def networks(self) -> list[dict[str, Any]]:
+        """Entries of set.json of the networks that labelled, one by one, also where the set was packed since."""
+        return [one for teacher in self.document["teachers"] for one in teacher.get("mean_of", [teacher])]
+
+    @property
     def vocabularies(self) -> tuple[str, ...]:
         """Of every teacher."""
         return tuple(teacher["vocabulary"] for teacher in self.document["teachers"])
