@@ -19,6 +19,7 @@ from earmark.core.vocabulary import Tag
 from earmark.datasets import Dataset, load_dataset
 from earmark.datasets.labelled_set import LabelFusion, LabelledSets, Song, UnionTag, training_fusion, union_logits
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, FORMAT, SET_FILE
+from earmark.distillation.calibration import CardText, calibrate_student
 from earmark.distillation.student_comparison import compare_students
 from earmark.distillation.teacher_comparison import compare_teachers
 from earmark.evaluation.run import load_model
@@ -231,6 +232,10 @@ def test_teachers_and_students_are_compared_where_labels_are_known(partly: Path,
         assert np.isfinite(row.values[0])
         assert np.isnan(row.values[1])
     students = compare_students([run.checkpoint], tmp_path / "sets")
+    finished = calibrate_student(run.checkpoint, tmp_path / "sets", tmp_path / "model", CardText("mine"), -1.0)
+    assert finished.left_out["nostalgic"] == "no teacher knows it, so there is nothing to calibrate it to"
+    assert {"rock", "indian"} <= {*finished.card.vocabulary.names}
+    assert all(np.isfinite([found.slope, found.offset]).all() for found in finished.card.calibration.values())
     agreement = students.rows[0].agreement["heldout"]
     assert np.isnan(agreement.correlations[agreement.tags.index("nostalgic")])
     assert np.isfinite(agreement.mean_correlation)

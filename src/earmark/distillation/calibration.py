@@ -211,8 +211,11 @@ def noisy_tags(
     within = teacher_agreement(logits, held_out.vocabularies).within
     out = {}
     for tag, correlation in zip(student.tags, student.correlations, strict=True):
-        agreed = within[union.vocabulary.index(tag)]
-        if agreed < NOISE:  # NaN: no other teacher to compare with
+        place = union.vocabulary.index(tag)
+        agreed = within[place]
+        if not any(union.tags[place].sources.values()):
+            out[tag] = "no teacher knows it, so there is nothing to calibrate it to"
+        elif agreed < NOISE:  # NaN: no other teacher to compare with
             out[tag] = f"teachers of one vocabulary agree by a rank correlation of {agreed:.2f} on held-out music"
         elif not correlation >= least_correlation:
             out[tag] = f"rank correlation with the averaged teachers is {correlation:.2f} on held-out music"
