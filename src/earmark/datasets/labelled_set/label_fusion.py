@@ -23,6 +23,8 @@ Doubles = npt.NDArray[np.float64]
 LEAST, MOST = 1e-5, 1 - 5e-4
 """What float16 can distinguish from 0 and from 1."""
 _LEAST_DEVIATION = 1e-3
+_CHUNK = 2048
+"""Examples that are fused at a time; it bounds the memory."""
 _UNKNOWN_CORRELATION = 0.5
 """Of two teachers that never labelled the same example."""
 
@@ -98,14 +100,18 @@ class LabelFusion:
                 "weights of teachers: must be 0 or more, and above 0 for each tag; not so for "
                 f"{np.flatnonzero(without).tolist()}"
             )
-        n_labelled = np.where(known, labelled.sum(axis=0), np.nan)
-        level = np.where(labelled, logits, 0.0).sum(axis=0) / n_labelled
-        centred = np.where(labelled, logits - level, 0.0)
-        spread = np.sqrt(np.square(centred).sum(axis=0) / n_labelled).clip(_LEAST_DEVIATION)
-        scaled, both = np.where(labelled, centred / spread, 0.0), labelled.astype(np.float64)
-        n_both = np.einsum("ntk,nsk->kts", both, both, optimize=True)
-        covariance = np.einsum("ntk,nsk->kts", scaled, scaled, optimize=True) / n_both.clip(1)
-        covariance[n_both == 0] = _UNKNOWN_CORRELATION
+        n_teachers, n_tags = known.shape
+        level, spread = np.full(known.shape, np.nan), np.full(known.shape, np.nan)
+        covariance = np.full((n_tags, n_teachers, n_teachers), _UNKNOWN_CORRELATION)
+        for tag in range(n_tags):  # one at a time: all of a large set would take gigabytes
+            there = labelled[:, :, tag].astype(np.float64)
+            n_both = there.T @ there
+            n_labelled = np.where(known[:, tag], there.sum(axis=0), np.nan)
+            level[:, tag] = np.where(there, logits[:, :, tag], 0.0).sum(axis=0) / n_labelled
+            centred = np.where(there, logits[:, :, tag] - level[:, tag], 0.0)
+            spread[:, tag] = np.sqrt(np.square(centred).sum(axis=0) / n_labelled).clip(_LEAST_DEVIATION)
+            scaled = np.where(there, centred / spread[:, tag], 0.0)
+            np.divide(scaled.T @ scaled, n_both, out=covariance[tag], where=n_both > 0)
         return cls(level, spread, given / np.where(total > 0, total, 1.0), covariance)
 
     def common_scale(self, logits: Doubles) -> Doubles:
@@ -113,6 +119,10 @@ class LabelFusion:
 
         0 is the mean of a tag, 1 a standard deviation above; NaN where no teacher answers.
         """
+        chunks = [self._common_scale(logits[k : k + _CHUNK]) for k in range(0, max(1, len(logits)), _CHUNK)]
+        return np.concatenate(chunks)
+
+    def _common_scale(self, logits: Doubles) -> Doubles:
         answered = ~np.isnan(logits) & (self.weights > 0)
         scaled = np.where(answered, (logits - self.level) / self.spread, 0.0)
         out = np.empty((len(logits), logits.shape[2]))
