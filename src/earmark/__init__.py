@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from earmark.core.card import ModelCard
     from earmark.core.errors import AudioError, EarmarkError
     from earmark.core.vocabulary import Tag, Vocabulary
+    from earmark.tagging.segments import Segment
     from earmark.tagging.tagger import Tagger, TagScore, TagScores, load_tagger
 
 
@@ -25,6 +26,7 @@ _MODULES = {
     "AudioError": "core.errors",
     "EarmarkError": "core.errors",
     "ModelCard": "core.card",
+    "Segment": "tagging.segments",
     "Tag": "core.vocabulary",
     "TagScore": "tagging.tag_scores",
     "TagScores": "tagging.tag_scores",
@@ -37,6 +39,7 @@ __all__ = [
     "AudioError",
     "EarmarkError",
     "ModelCard",
+    "Segment",
     "Tag",
     "TagScore",
     "TagScores",

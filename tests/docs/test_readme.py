@@ -30,6 +30,7 @@ def home(tmp_path: Path) -> Path:
         shutil.copy(clip, tmp_path / "Music")
     shutil.copy(CLIPS / "03-rock.mp3", tmp_path / "song.mp3")
     shutil.copy(CLIPS / "03-rock.mp3", tmp_path / "a.mp3")
+    shutil.copy(CLIPS / "03-rock.mp3", tmp_path / "mix.mp3")
     shutil.copy(CLIPS / "01-piano.flac", tmp_path / "b.flac")
     shutil.copy(CLIPS / "06-folk.mp3", tmp_path / "album")
     (tmp_path / "mix.m3u8").write_text("#EXTM3U\nMusic/03-rock.mp3\n")

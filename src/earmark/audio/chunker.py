@@ -5,6 +5,7 @@ Files are decoded by :mod:`earmark.audio.decoder`. Memory does not grow with the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -32,6 +33,7 @@ __all__ = [
     "resample",
     "sparse_starts",
     "sparse_windows",
+    "steps_per_window",
     "stream",
     "window_starts",
     "windows",
@@ -96,18 +98,19 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
     return out
 
 
-def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
+def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Iterator[Samples]:
     """Cut a stream of mono blocks at the spec's rate into windows, each ``(window_samples,)``.
 
     Every sample is in at least one window. Samples left over at the end get a window as ``spec.last_window`` says. A
     stream shorter than a window is padded with zeros; with conditioning, it is repeated, without silence at its ends, to
     fill :data:`SHORT_WINDOWS` of them, which begin at evenly spread places. An empty stream gives no window. Window k
-    starts at sample ``window_starts(n_samples, spec)[k]`` (counted without trimmed silence in short streams). With
-    ``spec.lead_samples`` the first one starts before the stream, in its mirror image.
+    starts at sample ``window_starts(n_samples, spec, steps)[k]`` (counted without trimmed silence in short streams).
+    With ``spec.lead_samples`` the first one starts before the stream, in its mirror image.
 
     Args:
         blocks: ``(n,)`` float32 each, of any lengths.
         spec: length and distance of the windows, in samples.
+        steps: so many windows for each one of the spec, evenly spread between them; those of the spec are among them.
 
     Yields:
         ``(window_samples,)`` float32.
@@ -127,20 +130,29 @@ def windows(blocks: Iterable[Samples], spec: InputSpec) -> Iterator[Samples]:
         while len(kept) - behind >= size:
             yield kept[behind : behind + size]
             n_given += 1
-            behind += hop
+            behind += _step_start(n_given, hop, steps) - _step_start(n_given - 1, hop, steps)
         drop = max(0, behind - size)  # an overlapping last window reaches at most `size` back
         kept, behind = kept[drop:], behind - drop
-    n_left = len(kept) - behind - (size - hop if n_given else 0)
-    if n_left <= 0:
+    next_start = _step_start(n_given, hop, steps)
+    n_whole = -(-n_given // steps)  # of the spec's own windows
+    n_all = next_start + len(kept) - behind
+    if n_all <= ((n_whole - 1) * hop + size if n_given else 0):
         return
     if n_given and spec.last_window == "overlap":
-        yield kept[-size:]
+        if n_all > _step_start(n_given - 1, hop, steps) + size:
+            yield kept[-size:]
     elif not n_given and spec.conditioning is not None:
         sound = trim_silence(kept, spec.conditioning)
         for k in range(SHORT_WINDOWS):
             yield np.resize(np.roll(sound, -(k * len(sound) // SHORT_WINDOWS)), size)
     else:
-        yield np.pad(kept[behind:], (0, size - (len(kept) - behind)))
+        rest = kept[behind + n_whole * hop - next_start :]
+        yield np.pad(rest, (0, size - len(rest)))
+
+
+def _step_start(index: int, hop: int, steps: int) -> int:
+    """First sample of a whole window, without a lead."""
+    return index // steps * hop + index % steps * hop // steps
 
 
 def _led(blocks: Iterable[Samples], lead_samples: int) -> Iterator[Samples]:
@@ -157,8 +169,8 @@ def _led(blocks: Iterable[Samples], lead_samples: int) -> Iterator[Samples]:
     yield from parts
 
 
-def window_starts(n_samples: int, spec: InputSpec) -> npt.NDArray[np.int64]:
-    """First sample of every window that :func:`windows` cuts from ``n_samples`` samples, ``(n_windows,)``.
+def window_starts(n_samples: int, spec: InputSpec, steps: int = 1) -> npt.NDArray[np.int64]:
+    """First sample of every window that :func:`windows` cuts from ``n_samples`` samples, ``(n_windows,)``, rising.
 
     Negative where a window starts in the mirror image in front.
     """
@@ -168,12 +180,26 @@ def window_starts(n_samples: int, spec: InputSpec) -> npt.NDArray[np.int64]:
         return np.arange(SHORT_WINDOWS, dtype=np.int64) * n_samples // SHORT_WINDOWS
     n_all = n_samples + spec.lead_samples
     n_whole = max(0, (n_all - spec.window_samples) // spec.hop_samples + 1)
-    starts = np.arange(n_whole, dtype=np.int64) * spec.hop_samples
-    covered = starts[-1] + spec.window_samples if n_whole else 0
+    index = np.arange(n_whole * steps, dtype=np.int64)
+    starts = index // steps * spec.hop_samples + index % steps * spec.hop_samples // steps
+    starts = starts[starts + spec.window_samples <= n_all]
+    covered = (n_whole - 1) * spec.hop_samples + spec.window_samples if n_whole else 0
     if covered < n_all:
         overlap = n_whole and spec.last_window == "overlap"
-        starts = np.append(starts, n_all - spec.window_samples if overlap else n_whole * spec.hop_samples)
+        last = n_all - spec.window_samples if overlap else n_whole * spec.hop_samples
+        starts = np.append(starts[starts < last], last)
     return starts - spec.lead_samples
+
+
+def steps_per_window(spec: InputSpec, step_seconds: float | None) -> int:
+    """The least ``steps`` of :func:`windows` with which windows start at most ``step_seconds`` apart; 1 for None.
+
+    Example:
+        >>> from earmark.core.card import InputSpec
+        >>> steps_per_window(InputSpec(sample_rate_hz=16_000, window_samples=48_000, hop_samples=48_000), 2.0)
+        2
+    """
+    return 1 if step_seconds is None else max(1, math.ceil(spec.hop_seconds / step_seconds - 1e-9))
 
 
 def sparse_starts(n_samples: int, spec: InputSpec, n_windows: int) -> npt.NDArray[np.int64]:
@@ -214,9 +240,9 @@ def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> Segm
     )
 
 
-def cut(samples: Samples, spec: InputSpec) -> Samples:
+def cut(samples: Samples, spec: InputSpec, steps: int = 1) -> Samples:
     """All windows of a waveform in memory, ``(n_windows, window_samples)``: :func:`windows` in one array."""
-    cuts = list(windows([np.asarray(samples, np.float32)], spec))
+    cuts = list(windows([np.asarray(samples, np.float32)], spec, steps))
     if not cuts:
         return np.empty((0, spec.window_samples), np.float32)
     return np.stack(cuts)

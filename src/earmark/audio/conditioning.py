@@ -36,6 +36,7 @@ _RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to 
 _SILENT_CHANNEL_DB = 60.0
 _BLOCK_SECONDS = 0.1
 _REPORTED_SHARE = 0.1
+_LEAST_SILENCE_SECONDS = 1.0
 
 
 class Mixer:
@@ -266,6 +267,13 @@ class SilenceMeter:
     def silent_seconds(self) -> float:
         """Length of the silent parts."""
         return float((self._edges()[1:] - self._edges()[:-1])[~self.audible()].sum() / self.spec.sample_rate_hz)
+
+    def silences_seconds(self) -> npt.NDArray[np.float64]:
+        """Begin and end of each silent part of at least a second, ``(n, 2)``."""
+        change = np.diff(np.concatenate([[0], ~self.audible(), [0]]))
+        edges = self._edges() / self.spec.sample_rate_hz
+        parts = np.stack([edges[change == 1], edges[change == -1]], axis=1)
+        return parts[np.diff(parts, axis=1)[:, 0] >= _LEAST_SILENCE_SECONDS]
 
     def warnings(self) -> list[str]:
         """What a user should know, at the end of the file."""

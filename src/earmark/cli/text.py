@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from earmark.core.clock import clock as clock
+
 
 def printable(path: Path | str) -> str:
     """A path for a terminal: what is not UTF-8 or not printable is shown as an escape."""
@@ -13,10 +15,3 @@ def printable(path: Path | str) -> str:
 def counted(n: int, what: str) -> str:
     """How many of something: 1 track, 2,000 tracks."""
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
-
-
-def clock(seconds: float) -> str:
-    """A length for people, as 4:05 or 1:02:03."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
+from earmark.core.clock import clock as clock
 from earmark.core.errors import ConfigError
 from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
@@ -138,18 +139,6 @@ def moments_frame(found: list[TagMoments]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     frame["rank"] = frame["rank"].astype("Int64")
     return frame
-
-
-def clock(seconds: float) -> str:
-    """h:mm:ss, or m:ss below an hour.
-
-    Example:
-        >>> clock(75), clock(3725.4)
-        ('1:15', '1:02:05')
-    """
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def thinned(taggram: npt.NDArray[np.float32], most: int) -> tuple[npt.NDArray[np.float32], int]:

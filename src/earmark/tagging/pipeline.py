@@ -45,13 +45,17 @@ class WindowScores:
 
     Attributes:
         path: the file, or the name of one in memory; None without a name.
-        taggram: ``(n_windows, n_outputs)``, all outputs of the network for each window, which may be more than scores.
+        taggram: ``(n_windows, n_outputs)``, all outputs of the network for each window, which may be more than scores;
+            with ``steps``, also of the windows between.
         n_samples: length at the model's rate.
         duration_seconds: length as it was decoded.
         warnings: one line each.
         starts: first sample of each window, at the model's rate, where only some windows were read; None for all.
-        weights: ``(n_windows,)``, 0..1: what each window counts for; None for models without conditioning.
+        weights: ``(n_windows,)``, 0..1: what each window counts for, without those between; None for models without
+            conditioning.
         silent_seconds: how much of what was read is silent; 0 for models without conditioning.
+        silences_seconds: ``(n, 2)``, begin and end of silent parts of at least a second; none where only some windows
+            were read.
     """
 
     path: Path | None
@@ -62,6 +66,7 @@ class WindowScores:
     starts: npt.NDArray[np.int64] | None = None
     weights: npt.NDArray[np.float32] | None = None
     silent_seconds: float = 0.0
+    silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
 
 @dataclass
@@ -78,6 +83,7 @@ class _File:
     starts: npt.NDArray[np.int64] | None = None
     weights: npt.NDArray[np.float32] | None = None
     silent_seconds: float = 0.0
+    silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     failure: BaseException | None = None
 
     @property
@@ -101,8 +107,9 @@ class _Pipeline:
         on_progress: Progress | None,
         watch: Watch | None,
         sparse_windows: int | None,
+        steps: int,
     ) -> None:
-        self.on_progress, self.watch, self.sparse_windows = on_progress, watch, sparse_windows
+        self.on_progress, self.watch, self.sparse_windows, self.steps = on_progress, watch, sparse_windows, steps
         self.paths = iter(paths)
         self.paths_lock = threading.Lock()
         self.network, self.spec = network, spec
@@ -138,6 +145,7 @@ class _Pipeline:
                             file.starts,
                             file.weights,
                             file.silent_seconds,
+                            file.silences_seconds,
                         )
                 if self.paths_failure is not None:
                     raise self.paths_failure
@@ -249,7 +257,7 @@ class _Pipeline:
                 problem.append(error.reason)
 
         n_windows = 0
-        for window in audio.windows(blocks(), self.spec):
+        for window in audio.windows(blocks(), self.spec, self.steps):
             self._put(file, n_windows, window)
             n_windows += 1
         if not n_windows:
@@ -259,6 +267,7 @@ class _Pipeline:
             file.warnings = (*([note] if note else []), *problem, *stream.warnings, *meter.warnings())
             file.weights = meter.weights(audio.window_starts(file.n_samples, self.spec))
             file.silent_seconds = meter.silent_seconds()
+            file.silences_seconds = meter.silences_seconds()
             file.expected = n_windows
 
     def _put(self, file: _File, index: int, window: Window) -> None:
@@ -294,7 +303,7 @@ class _Pipeline:
             self.n_runs -= 1
             self.changed.notify_all()
         if self.on_progress is not None:
-            self.on_progress(len(batch) * self.spec.hop_seconds)
+            self.on_progress(len(batch) * self.spec.hop_seconds / self.steps)
 
 
 def run_pipeline(
@@ -308,6 +317,7 @@ def run_pipeline(
     on_progress: Progress | None = None,
     watch: Watch | None = None,
     sparse_windows: int | None = None,
+    steps: int = 1,
 ) -> Generator[WindowScores | AudioError, None, None]:
     """Window scores of every file, in the order of the paths. A caller that does not read to the end must close it.
 
@@ -321,9 +331,10 @@ def run_pipeline(
         on_progress: called from any thread with the seconds of audio in each run of the network.
         watch: called with how far each file has been decoded; may end it, see :data:`Watch`.
         sparse_windows: read only so many windows of a file, by seeking, where that is possible; None for all.
+        steps: windows for each one of the spec, see :func:`earmark.audio.windows`; 1 with ``sparse_windows``.
 
     Yields:
         :class:`WindowScores`, or the AudioError of a file that cannot be decoded. Any other failure is raised.
     """
-    pipeline = _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress, watch, sparse_windows)
+    pipeline = _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress, watch, sparse_windows, steps)
     return pipeline.results()

@@ -11,9 +11,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.calibration import Platt
 from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import CATEGORIES, Vocabulary
+from earmark.tagging.segments import MIN_SECONDS, Segment, find_segments
 
 Scores = npt.NDArray[np.float32]
 Threshold = Literal["auto", "none"] | float
@@ -52,9 +54,10 @@ class TagScores:
         model: name of the model.
         vocabulary: tags in the order of ``scores``.
         scores: ``(n_tags,)`` float32, 0..1: the mean over windows, calibrated where the model's card says how.
-        taggram: ``(n_windows, n_tags)`` float32, 0..1: the scores of every window that was used. These are calibrated,
-            too, each for itself, so the mean of a calibrated tag's column is not exactly its score.
-        window_starts_seconds: ``(n_windows,)`` float64, start of each window in seconds.
+        taggram: ``(n_rows, n_tags)`` float32, 0..1: the scores of every window that was used; with ``step_seconds``
+            also of windows between them. These are calibrated, too, each for itself, so the mean of a calibrated tag's
+            column is not exactly its score.
+        window_starts_seconds: ``(n_rows,)`` float64, start of each window of the taggram in seconds.
         window_seconds: length of a window; the last one may end after the audio.
         duration_seconds: length of the audio.
         thresholds: tag name -> score from which the tag applies, for tags with a threshold in the model's card.
@@ -66,6 +69,10 @@ class TagScores:
         silent_seconds: how much of the audio that was used is silent. Windows count by their share that is not, and
             silent windows have no scores (0). Always 0 for models that take audio as it is (published ones).
         silent: nothing that was used is audible: nothing can be said, so all scores are 0, and :meth:`top` is empty.
+        n_windows: of how many windows ``scores`` are the mean; None for all of the taggram's.
+        silences_seconds: ``(n, 2)`` float64, begin and end of silent parts of at least a second.
+        uncalibrated: ``(n_rows, n_tags)`` float32, the taggram as the network gives it; None where it is not kept.
+        calibration: tag name -> map from the network's score to the calibrated one.
 
     Examples:
         >>> import earmark, numpy as np
@@ -94,6 +101,10 @@ class TagScores:
     embedding: npt.NDArray[np.float32] | None = None
     silent_seconds: float = 0.0
     silent: bool = False
+    n_windows: int | None = None
+    silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    uncalibrated: Scores | None = None
+    calibration: dict[str, Platt] = field(default_factory=dict)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -107,6 +118,52 @@ class TagScores:
             return self.duration_seconds
         ends = self.window_starts_seconds + self.window_seconds
         return float((ends - np.maximum(self.window_starts_seconds, np.append(0.0, ends[:-1]))).sum())
+
+    def row_edges_seconds(self) -> npt.NDArray[np.float64]:
+        """Which moments each row of the taggram stands for: ``(n_rows + 1,)`` rising, from 0 to the end of the audio.
+
+        A moment has the scores of the window whose centre is nearest. Not for sparse scores, which leave some out.
+        """
+        starts, end = self.window_starts_seconds, max(self.duration_seconds, 1e-3)
+        between = (starts[1:] + starts[:-1] + self.window_seconds) / 2
+        if end <= self.window_seconds:  # short audio is repeated, from evenly spread places on
+            between = starts[1:]
+        return np.concatenate([[0.0], np.minimum(between, end), [end]])
+
+    def audible_seconds(self) -> npt.NDArray[np.float64]:
+        """How much of each row's moments is not in a silent part, ``(n_rows,)``."""
+        edges = self.row_edges_seconds()
+        audible = np.diff(edges)
+        for begin, end in self.silences_seconds:
+            audible -= np.diff(np.clip(edges, begin, end))
+        return np.where(audible < 1e-6, 0.0, audible)
+
+    def segments(
+        self, *, min_seconds: float = MIN_SECONDS, smoothing: float = 1.0, threshold: Threshold = "auto"
+    ) -> list[Segment]:
+        """Which tags hold when: parts of the audio, one after the other, without gaps or overlaps.
+
+        Change points are those of :func:`earmark.tagging.segments.change_points` in the taggram. Each part gets its
+        tags as a file does; neighbours with the same tags are joined. Silences of five seconds and more are parts of
+        their own. Boundaries are as fine as the taggram: give the tagger ``step_seconds=2``.
+
+        Args:
+            min_seconds: least length of a part, above 0; only silence, and what is between silences, may be shorter.
+            smoothing: above 0; more than 1 gives fewer parts, less than 1 more.
+            threshold: "auto", or the least score, as for :meth:`top`.
+
+        Raises:
+            ConfigError: values out of range, or only some windows were used.
+
+        Examples:
+            >>> import earmark, numpy as np
+            >>> noise = np.random.default_rng(0).normal(0, 0.1, 30 * 16_000)
+            >>> audio = np.concatenate([noise, np.zeros(10 * 16_000)])
+            >>> parts = earmark.load_tagger(step_seconds=2).tag_waveform(audio, 16_000).segments()
+            >>> [(part.start_seconds, part.end_seconds, part.silent) for part in parts]
+            [(0.0, 30.0, False), (30.0, 40.0, True)]
+        """
+        return find_segments(self, min_seconds, smoothing, threshold)
 
     def __getitem__(self, tag: str) -> float:
         """Score of one tag, 0..1. Raises ConfigError, with similar names, for a tag that the model does not have."""
@@ -221,7 +278,7 @@ class TagScores:
             "status": "ok",
             "error": None,
             "duration_seconds": round(self.duration_seconds, 3),
-            "windows": len(self.taggram),
+            "windows": len(self.taggram) if self.n_windows is None else self.n_windows,
             "heard_seconds": round(self.heard_seconds, 3),
             "silent_seconds": round(self.silent_seconds, 3),
             "model": self.model,

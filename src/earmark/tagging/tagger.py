@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack, overload
@@ -43,6 +44,8 @@ __all__ = [
 MOST_SPARSE_WINDOWS = 64
 """With ``windows``, all windows of a file are in memory before the network runs."""
 
+LEAST_STEP_SECONDS = 0.1
+
 _SECONDS_PER_RUN, _MAX_WINDOWS_PER_RUN = 10.0, 4
 
 
@@ -53,6 +56,7 @@ class TaggerOptions(TypedDict, total=False):
     damaged: Literal["error", "tag"]
     embeddings: bool
     windows: int | None
+    step_seconds: float | None
 
 
 class Tagger:
@@ -71,9 +75,12 @@ class Tagger:
         windows: use only so many windows of a file, 1 to 64, spread evenly over it and found by seeking; None for all.
             They are windows of a full read and get the same scores. Files with no more windows than that, and files
             in which positions are not exact, are read in full; a warning gives the reason for the latter.
+        step_seconds: the taggram has a row at least every so many seconds, 0.1 or more, from windows that overlap: the
+            network takes that many times longer (2 s with windows of 9.7 s: five times). The file's scores stay those
+            of the windows side by side. None for windows side by side. Not together with ``windows``.
 
     Raises:
-        ConfigError: batch_windows, damaged or windows out of range.
+        ConfigError: batch_windows, damaged, windows or step_seconds out of range; windows and step_seconds together.
 
     Examples:
         >>> import earmark, numpy as np
@@ -93,12 +100,14 @@ class Tagger:
         damaged: Literal["error", "tag"] = "error",
         embeddings: bool = False,
         windows: int | None = None,
+        step_seconds: float | None = None,
     ) -> None:
         self._options: TaggerOptions = {
             "batch_windows": batch_windows,
             "damaged": damaged,
             "embeddings": embeddings,
             "windows": windows,
+            "step_seconds": step_seconds,
         }
         if batch_windows is None:
             batch_windows = max(1, min(_MAX_WINDOWS_PER_RUN, int(_SECONDS_PER_RUN / model.card.input.window_seconds)))
@@ -108,7 +117,14 @@ class Tagger:
             raise ConfigError(f"damaged {damaged!r}: must be error or tag")
         if windows is not None and not 1 <= windows <= MOST_SPARSE_WINDOWS:
             raise ConfigError(f"windows {windows}: must be 1 to {MOST_SPARSE_WINDOWS}, or none for all of a file")
+        if step_seconds is not None and not LEAST_STEP_SECONDS <= step_seconds < np.inf:
+            raise ConfigError(f"step_seconds {step_seconds}: must be {LEAST_STEP_SECONDS} or more")
+        if step_seconds is not None and windows is not None:
+            raise ConfigError(
+                f"windows {windows} with step_seconds {step_seconds}: give one of them, steps need all windows of a file"
+            )
         self._windows = windows
+        self._steps = audio.steps_per_window(model.card.input, step_seconds)
         self._model = model
         self._batch_windows = batch_windows
         self._damaged: Literal["error", "tag"] = damaged
@@ -252,6 +268,7 @@ class Tagger:
             on_progress=on_progress,
             watch=watch,
             sparse_windows=self._windows,
+            steps=self._steps,
         )
         return self._finish(results, raising=errors == "raise")
 
@@ -295,12 +312,15 @@ class Tagger:
         starts: npt.NDArray[np.int64] | None = None
         if self._windows is not None and len(chosen := audio.sparse_starts(len(mono), spec, self._windows)):
             starts = chosen
-        cuts = audio.cut(mono, spec) if starts is None else mono[starts[:, None] + np.arange(spec.window_samples)]
-        steps = range(0, len(cuts), self._batch_windows)
-        taggram = np.concatenate([self._network(cuts[i : i + self._batch_windows]) for i in steps])
-        meter.add(mono if starts is None else cuts.ravel())
+        heard, cuts = mono, audio.windows([mono], spec, self._steps)
+        if starts is not None:
+            heard = mono[starts[:, None] + np.arange(spec.window_samples)]
+            cuts = iter(heard)
+        batches = iter(lambda: list(islice(cuts, self._batch_windows)), [])
+        taggram = np.concatenate([self._network(np.stack(batch)) for batch in batches])
+        meter.add(heard.ravel())
         warnings = [*mixer.warnings(), *meter.warnings()]
-        if spec.conditioning is None and np.abs(mono if starts is None else cuts).max() < audio.SILENCE_PEAK:
+        if spec.conditioning is None and np.abs(heard).max() < audio.SILENCE_PEAK:
             warnings.append(audio.SILENT if starts is None else SILENT_IN_WINDOWS)
         return self._scores(
             WindowScores(
@@ -312,6 +332,7 @@ class Tagger:
                 starts=starts,
                 weights=meter.weights(audio.window_starts(len(mono), spec) if starts is None else None),
                 silent_seconds=meter.silent_seconds(),
+                silences_seconds=meter.silences_seconds() if starts is None else np.zeros((0, 2)),
             )
         )
 
@@ -320,16 +341,22 @@ class Tagger:
         card = self.card
         taggram, embeddings = np.split(windows.taggram, [len(card.vocabulary)], axis=1)
         names, maps = card.vocabulary.names, card.calibration
-        starts = audio.window_starts(windows.n_samples, spec) if windows.starts is None else windows.starts
         weights = windows.weights
-        scores = calibrated(aggregate(taggram, weights), names, maps)
+        side_by_side: slice | npt.NDArray[np.bool_] = slice(None)
+        if windows.starts is not None:
+            starts = windows.starts
+        else:
+            starts = audio.window_starts(windows.n_samples, spec, self._steps)
+            if self._steps > 1:
+                side_by_side = np.isin(starts, audio.window_starts(windows.n_samples, spec))
+        scores = calibrated(aggregate(taggram[side_by_side], weights), names, maps)
         window_scores = np.ascontiguousarray(calibrated(taggram, names, maps))
         silent = weights is not None and not weights.any()
-        if weights is not None:
+        if weights is not None and self._steps == 1:
             window_scores[weights == 0] = 0
         if silent:
             scores = np.zeros_like(scores)
-        return TagScores(
+        result = TagScores(
             path=windows.path,
             model=card.name,
             vocabulary=card.vocabulary,
@@ -342,10 +369,17 @@ class Tagger:
             warnings=windows.warnings,
             rules=card.rules,
             sparse=windows.starts is not None,
-            embedding=None if self._embedding_dims is None else aggregate(embeddings, weights),
+            embedding=None if self._embedding_dims is None else aggregate(embeddings[side_by_side], weights),
             silent_seconds=windows.silent_seconds,
             silent=silent,
+            n_windows=len(taggram[side_by_side]),
+            silences_seconds=windows.silences_seconds,
+            uncalibrated=np.ascontiguousarray(taggram),
+            calibration=dict(maps),
         )
+        if self._steps > 1:  # a moment is silent, or not; windows around it may be longer
+            window_scores[result.audible_seconds() == 0] = 0
+        return result
 
 
 def _unpickle(kind: type[Tagger], model: WindowModel, options: TaggerOptions) -> Tagger:
@@ -357,7 +391,7 @@ def load_tagger(model: str | Path | None = None, **options: Unpack[TaggerOptions
 
     Args:
         model: a name that ``earmark models list`` shows, the path of an .onnx file, or None for the bundled model.
-        options: keyword arguments of :class:`Tagger`: batch_windows, damaged, embeddings, windows.
+        options: keyword arguments of :class:`Tagger`: batch_windows, damaged, embeddings, windows, step_seconds.
 
     Returns:
         The tagger; loading takes some tenths of a second, so keep it for all files.

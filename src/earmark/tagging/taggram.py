@@ -11,17 +11,26 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.atomic_files import write_atomic
+from earmark.core.clock import clock
 from earmark.core.errors import ConfigError, MissingExtraError
 from earmark.tagging.tagger import TagScores
 
 MAX_TAGS = 24
+_LEAST_TAGS = 8
+_LEAST_SECONDS, _LEAST_SHARE = 20.0, 0.1  # whichever is shorter
+_NO_THRESHOLD = 0.5
+_MOST_COLUMNS = 600  # the axes are about as many pixels wide
+_TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
+_MOST_TICKS = 10
 
 
 def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS, title: str | None = None) -> Path:
-    """Draw one file's taggram: time on x (mm:ss), tags on y by category, colour for the score.
+    """Draw one file's taggram: time on x, tags on y by category, colour for the score.
 
-    Of more tags than ``max_tags``, those with the highest mean over windows are drawn. Next to each is the file's score,
-    which is lower for a tag that applies only to a part of the file.
+    Tags are drawn that reach their threshold for twenty seconds, or for a tenth of a shorter file; of more than
+    ``max_tags`` those that get furthest above it, and where they are fewer than eight, those that come closest. Next to
+    each is the file's score, which is lower for a tag that applies only to a part of the file. Of long files each column
+    is a mean over time.
 
     Args:
         scores: of one file.
@@ -41,13 +50,13 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        from earmark.tagging.fonts import drawable
     except ModuleNotFoundError as error:
         raise MissingExtraError("drawing a taggram", "plot") from error
 
     rows = _rows(scores, max_tags)
-    names = [scores.tags[i] for i in rows]
-    figure = Figure(figsize=(10, 1.3 + 0.26 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(10, 1.5 + 0.26 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     edges, values = _columns(scores)
@@ -56,13 +65,15 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
         edges, np.arange(len(rows) + 1), values[:, rows].T, cmap="magma", vmin=0, vmax=1, rasterized=True
     )
     axes.set_xlim(0, edges[-1])
-    axes.set_yticks(np.arange(len(rows)) + 0.5, [f"{name}  {scores[name]:.2f}" for name in names])
+    names, fonts = drawable([scores.tags[i] for i in rows])
+    labels = [f"{name}  {scores.scores[i]:.2f}" for name, i in zip(names, rows, strict=True)]
+    axes.set_yticks(np.arange(len(rows)) + 0.5, labels, fontfamily=fonts)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
-    axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 3, 6, 10], integer=True))
-    unused = f"; grey: not used ({_clock(scores.heard_seconds)} were)" if scores.sparse else ""
-    axes.set_xlabel(f"time (mm:ss){unused}")
+    ticks = np.arange(0, edges[-1] + 1e-9, _tick_seconds(float(edges[-1])))
+    axes.set_xticks(ticks, [clock(tick) for tick in ticks])
+    unused = f"; grey: not used ({clock(scores.heard_seconds)} were)" if scores.sparse else ""
+    axes.set_xlabel(f"time ({'h:mm:ss' if edges[-1] >= 3600 else 'm:ss'}){unused}")
     at = 0
     for category, group in groupby(scores.vocabulary.tags[i].category for i in rows):
         n = len(list(group))
@@ -81,9 +92,10 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
         )
         at += n
     figure.colorbar(mesh, ax=axes, label="score", pad=0.02, aspect=max(8, len(rows)))
-    name = title or (scores.path.name if scores.path else "waveform")
-    shown = _drawable(name)
-    axes.set_title(f"{shown}   ({_clock(scores.duration_seconds)}, model {scores.model})", loc="left", fontsize=11)
+    (name,), fonts = drawable([title or (scores.path.name if scores.path else "waveform")])
+    # Lines of their own: a name that is read from right to left would go around the rest.
+    head = f"{name}\n{clock(scores.duration_seconds)}, model {scores.model}"
+    axes.set_title(head, loc="left", fontsize=11, fontfamily=fonts)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)
     target = Path(out)
@@ -99,34 +111,40 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
 def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floating[Any]]]:
     """Edges ``(n + 1,)`` in seconds and scores ``(n, n_tags)`` of the columns; NaN for parts that were not used."""
     starts, end = scores.window_starts_seconds, max(scores.duration_seconds, 1e-3)
-    if not scores.sparse:
-        return np.append(starts, end), scores.taggram
-    # Overlapping windows: each ends where the next one starts.
-    ends = np.minimum(starts + scores.window_seconds, np.append(starts[1:], end))
-    edges = np.concatenate([[0.0], np.stack([starts, ends], axis=1).ravel(), [end]])
-    values = np.full((2 * len(starts) + 1, scores.taggram.shape[1]), np.nan)
-    values[1::2] = scores.taggram
-    return edges, values
+    if scores.sparse:
+        # Overlapping windows: each ends where the next one starts.
+        ends = np.minimum(starts + scores.window_seconds, np.append(starts[1:], end))
+        edges = np.concatenate([[0.0], np.stack([starts, ends], axis=1).ravel(), [end]])
+        values = np.full((2 * len(starts) + 1, scores.taggram.shape[1]), np.nan)
+        values[1::2] = scores.taggram
+        return edges, values
+    edges = scores.row_edges_seconds()
+    if len(scores.taggram) <= _MOST_COLUMNS:
+        return edges, scores.taggram
+    sums = np.cumsum(scores.taggram * np.diff(edges)[:, None], axis=0, dtype=np.float64)
+    sums = np.concatenate([np.zeros((1, sums.shape[1])), sums])
+    columns = np.linspace(0, end, _MOST_COLUMNS + 1)
+    at_columns = np.stack([np.interp(columns, edges, tag) for tag in sums.T], axis=1)
+    return columns, np.diff(at_columns, axis=0) / np.diff(columns)[:, None]
 
 
 def _rows(scores: TagScores, max_tags: int) -> list[int]:
     """Positions of the tags to draw: by category, the strongest first within each."""
-    seen = scores.taggram.mean(axis=0)
-    best = set(np.argsort(-seen, kind="stable")[:max_tags].tolist())
+    n_rows = len(scores.taggram)
+    share = min(_LEAST_SHARE, _LEAST_SECONDS / max(scores.duration_seconds, 1e-3))
+    kept = np.sort(scores.taggram, axis=0)[n_rows - max(1, round(share * n_rows))]  # for at least so long
+    limits = np.array([scores.thresholds.get(name, _NO_THRESHOLD) for name in scores.tags])
+    strength = kept / np.maximum(limits, 1e-3)
+    n_tags = min(max_tags, max(_LEAST_TAGS, int((strength >= 1).sum())))
+    best = set(np.argsort(-strength, kind="stable")[:n_tags].tolist())
     order = [i for i in scores.vocabulary.display_order() if i in best]
     rows: list[int] = []
     for _, group in groupby(order, key=lambda i: scores.vocabulary.tags[i].category):
-        rows += sorted(group, key=lambda i: -float(seen[i]))
+        rows += sorted(group, key=lambda i: -float(kept[i]))
     return rows
 
 
-def _clock(seconds: float) -> str:
-    """mm:ss; minutes continue beyond 59."""
-    whole = round(seconds)
-    return f"{whole // 60:02d}:{whole % 60:02d}"
-
-
-def _drawable(name: str) -> str:
-    """A file name that Matplotlib can draw: without undecodable bytes or math between dollar signs."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return (text if len(text) <= 80 else text[:77] + "...").replace("$", r"\$")
+def _tick_seconds(duration_seconds: float) -> float:
+    """Distance of the ticks: round numbers of seconds, minutes or hours."""
+    least = duration_seconds / _MOST_TICKS
+    return next((step for step in _TICK_SECONDS if step >= least), 3600 * np.ceil(least / 3600))

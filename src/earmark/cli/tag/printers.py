@@ -19,6 +19,7 @@ from earmark.tagging.tagger import TagScore, TagScores
 
 if TYPE_CHECKING:
     from earmark.cli.tag.run import TagRun
+    from earmark.tagging.segments import Segment
 
 _PATH_COLUMNS = 44
 NEAREST = 3
@@ -45,6 +46,15 @@ class _Table:
             else f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"
         )
         self._line(scores.path or Path(), clock(scores.duration_seconds), [group for group in groups if group], none)
+        for segment in run.segments_of(scores) or ():
+            self.out.print(f"  {clock(segment.start_seconds)}-{clock(segment.end_seconds)}  {self._tags_of(segment)}")
+
+    def _tags_of(self, segment: Segment) -> str:
+        """The same tags as of a file, without scores."""
+        if segment.silent:
+            return "[dim]silence[/dim]"
+        tags = segment.summary if self.run.top is None else segment.tags[: self.run.top or None]
+        return ", ".join(escape(tag.tag) for tag in tags) or "[dim]nothing over its threshold[/dim]"
 
     def failed(self, path: Path, reason: str) -> None:
         """Reported on stderr already, where the person sees it in order."""
@@ -83,7 +93,10 @@ class _JsonLines:
         self.run = run
 
     def tagged(self, scores: TagScores) -> None:
-        self._line(scores.to_record(self.run.top or 0, self.run.threshold))
+        record = scores.to_record(self.run.top or 0, self.run.threshold)
+        if (segments := self.run.segments_of(scores)) is not None:
+            record["segments"] = [segment.to_record(self.run.top or 0) for segment in segments]
+        self._line(record)
 
     def failed(self, path: Path, reason: str) -> None:
         self._line(failed_record(str(path), reason, self.run.tagger.card.name))

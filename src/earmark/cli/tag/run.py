@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,7 +27,17 @@ from earmark.tagging.tagger import Tagger, TagScores, Threshold, load_tagger
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from earmark.tagging.segments import Segment
+
 _NAME_BYTES = 200  # of a taggram's name; file systems allow 255 with the endings
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """How files are divided, see :meth:`earmark.TagScores.segments`."""
+
+    min_seconds: float
+    smoothing: float
 
 
 class TagRun:
@@ -44,9 +54,12 @@ class TagRun:
         jobs: int | None,
         damaged: Literal["error", "tag"],
         windows: int | None = None,
+        step_seconds: float | None = None,
+        segments: SegmentOptions | None = None,
         quiet: bool,
         write: WriteOptions | None = None,
     ) -> None:
+        self.segments = segments
         self.top, self.threshold = top, threshold
         self.output_format, self.taggram_dir, self.jobs, self.quiet = output_format, taggram_dir, jobs, quiet
         self.messages = stderr_console()
@@ -63,7 +76,7 @@ class TagRun:
         self.piped: Path | None = None
         if taggram_dir is not None:
             _require_matplotlib()
-        self.tagger: Tagger = load_tagger(model, damaged=damaged, windows=windows)
+        self.tagger: Tagger = load_tagger(model, damaged=damaged, windows=windows, step_seconds=step_seconds)
         self.writing: WriteRun | None = None
         if write is not None:
             # Diffs are for people: they must not be among the lines that a program reads.
@@ -132,6 +145,14 @@ class TagRun:
             if self._source(item) != item.path and not isinstance(result, AudioError):
                 result = replace(result, path=item.path)
             yield item, result
+
+    def segments_of(self, scores: TagScores) -> list[Segment] | None:
+        """A file's segments, with the tags that hold by the run's threshold, or else by their own; None if not wanted."""
+        if self.segments is None:
+            return None
+        threshold: Threshold = "auto" if self.threshold == "none" else self.threshold
+        options = self.segments
+        return scores.segments(min_seconds=options.min_seconds, smoothing=options.smoothing, threshold=threshold)
 
     def _source(self, item: AudioFile) -> Path:
         return self.piped if self.piped is not None and item.path == STDIN else item.path

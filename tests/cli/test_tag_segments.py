@@ -1,0 +1,67 @@
+"""`earmark tag --segments`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark import audio
+from tests.helpers import sounds
+from tests.helpers.command import earmark_here as earmark
+
+CLIPS = Path(__file__).parents[2] / "examples" / "clips"
+
+
+@pytest.fixture(scope="module")
+def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    parts = [audio.load(CLIPS / name, 16_000) for name in ("03-rock.mp3", "04-dance.opus")]
+    silence = np.zeros(8 * 16_000, np.float32)
+    return sounds.write(tmp_path_factory.mktemp("mix") / "mix.flac", np.concatenate([*parts, silence]), 16_000)
+
+
+def test_lines_below_the_tags(mix: Path) -> None:
+    done = earmark("tag", mix, "--segments")
+    assert done.returncode == 0, done.stderr
+    first, rock, dance, silence = done.stdout.splitlines()
+    assert first.startswith(str(mix))
+    assert re.fullmatch(r"  0:00-0:2\d  rock.*", rock)
+    assert re.fullmatch(r"  0:2\d-0:5\d  electronic.*, fast.*", dance)
+    assert re.fullmatch(r"  0:5\d-1:02  silence", silence)
+    same = earmark("tag", mix).stdout
+    assert same == first + "\n"
+    top = earmark("tag", mix, "--segments", "--top", 1, "--min-segment", 1000).stdout.splitlines()
+    assert [line.split("  ")[1].split("-")[0] for line in top[1:]] == ["0:00", "0:54"]
+
+
+def test_in_json(mix: Path) -> None:
+    plain, record = (
+        json.loads(earmark("tag", mix, "--format", "jsonl", *more).stdout) for more in ([], ["--segments"])
+    )
+    segments = record.pop("segments")
+    assert record == plain
+    assert [segment["silent"] for segment in segments] == [False, False, True]
+    assert segments[0]["start_seconds"] == 0
+    assert segments[-1]["end_seconds"] == record["duration_seconds"]
+    assert segments[0]["tags"][0]["tag"] == "rock"
+    assert set(segments[0]["tags"][0]) == {"tag", "score"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--segments", "--format", "csv"], "--segments with --format csv"),
+        (["--segments", "--windows", "3"], "--windows with --segments"),
+        (["--step", "2", "--windows", "3"], "--windows with --step"),
+        (["--step", "0"], "--step 0: must be 0.1 or more"),
+        (["--segments", "--min-segment", "0"], "--min-segment 0: must be above 0"),
+        (["--smoothing", "2"], "--smoothing: only with --segments"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options: list[str], message: str, mix: Path) -> None:
+    done = earmark("tag", mix, *options)
+    assert done.returncode == 2
+    assert message in done.stderr
