@@ -90,7 +90,7 @@ class LabelFusion:
         if len(logits) < 2:
             raise ConfigError(f"{len(logits)} examples: a scale needs at least 2")
         labelled = ~np.isnan(logits)
-        known = labelled.any(axis=0)
+        known: npt.NDArray[np.bool_] = np.any(labelled, axis=0)
         given = np.ones(known.shape) if weights is None else np.asarray(weights, dtype=np.float64)
         given = np.broadcast_to(given[:, None] if given.ndim == 1 else given, known.shape) * known
         total = given.sum(axis=0)
