@@ -10,11 +10,12 @@ import soundfile
 from click.testing import CliRunner
 from tools.default_model.__main__ import app
 from tools.default_model.earmark_2 import songs
-from tools.default_model.earmark_2.music import EMOTIFY_SHARE, NO_MUSIC_SHARE, VOICES_FACTOR
+from tools.default_model.earmark_2.music import EMOTIFY_SHARE, EMOTION_TAGS, NO_MUSIC_SHARE, VOICES_FACTOR
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.published_weights import find_published
 from earmark.core.tag_lists import load_vocabulary
+from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import read_songs, read_tag_union
 from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.distillation.plan import read_plan
@@ -58,7 +59,10 @@ def test_every_tag_of_the_plans_teachers_has_its_place() -> None:
     rows = list(csv.DictReader(plan.tags.read_text(encoding="utf-8").splitlines()))
     names = [column for column in rows[0] if column not in ("name", "category", "parents")]
     assert {find_published(teacher).vocabulary for teacher in plan.teachers} <= {*names}
-    union = read_tag_union(plan.tags, plan.left_out, {name: load_vocabulary(name).names for name in names})
+    union = read_tag_union(
+        plan.tags, plan.left_out, {name: load_vocabulary(name).names for name in names}, [*EMOTION_TAGS.values()]
+    )
+    assert set(EMOTION_TAGS.values()) <= {*union.vocabulary.names}
     assert plan.examples_per_song == 2
     assert {"saxophone", "choir", "rapping", "drum and bass", "aggressive", "speech", "noise"} <= {
         *union.vocabulary.names
@@ -87,6 +91,33 @@ def test_music_is_divided(tmp_path: Path) -> None:
     known = [song for song in found.values() if song.labels]
     assert sum(song.weight or 0 for song in known) == pytest.approx(EMOTIFY_SHARE)
     assert {song.split for song in known} == {"train", "validation"}
+
+
+def test_known_labels_are_of_several_kinds(tmp_path: Path) -> None:
+    emotify = write_emotify(tmp_path / "emotify")
+    folder = write_music(tmp_path / "music", [*ROWS, ("hudebni/f", "composer", "train", 60.0)], [])
+    table = folder / "tracks.csv"
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    lists = {"hudebni/e": "Violin", "hudebni/f": "Brass, Tuba, Voice"}
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*COLUMNS, "instruments"])
+        writer.writeheader()
+        writer.writerows({**row, "instruments": lists.get(row["track_id"], "")} for row in rows)
+    found = {song.song_id: song for song in songs(emotify, folder)}
+    assert "hudebni/e" not in found  # a held-out title
+    labels = found["hudebni/f"].labels
+    assert (labels["brass"], labels["vocals"], labels["piano"]) == (1, 1, 0)
+    assert {"trumpet", "choir", "tuba", "a voice"}.isdisjoint(labels)  # open, or no tags
+    assert not found["wesnoth/a"].labels
+    song = next(song for name, song in found.items() if name.startswith("emotify"))
+    assert set(song.labels) == {"classical", "rock", "electronic", "pop", *EMOTION_TAGS.values()}
+    clip = next(clip for clip in load_dataset("emotify", emotify).clips if clip.clip_id == song.song_id)
+    place = load_dataset("emotify", emotify).vocabulary.index("joyful activation")
+    assert song.labels["joyful"] == clip.labels[place]
+    writer_rows = table.read_text(encoding="utf-8").replace("Brass", "Kazoo")
+    table.write_text(writer_rows, encoding="utf-8")
+    with pytest.raises(DataError, match="instrument 'kazoo' is not in"):
+        songs(emotify, folder)
 
 
 def test_without_music_to_train_on(tmp_path: Path) -> None:

@@ -128,6 +128,16 @@ def test_a_tag_holds_in_as_large_a_share_as_its_mean_says() -> None:
     assert (labels >= limits).mean(axis=0) == pytest.approx(labels.mean(axis=0), abs=0.002)
 
 
+def test_what_was_not_labelled_does_not_move_the_limits() -> None:
+    labels = np.random.default_rng(3).beta(0.3, 3, (5000, 3)).astype(np.float32)
+    masked = labels.copy()
+    masked[1000:, 1] = np.nan
+    masked[:, 2] = np.nan
+    found, expected = targets.reference_limits(masked), targets.reference_limits(labels[:1000])
+    assert found[:2] == pytest.approx([targets.reference_limits(labels)[0], expected[1]])
+    assert math.isnan(found[2])
+
+
 def test_in_the_reference_no_singer_is_without_a_voice() -> None:
     names = ("vocals", "rock", "female vocals")
     holds = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0]], bool)

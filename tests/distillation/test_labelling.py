@@ -33,6 +33,7 @@ from earmark.datasets.labelled_set import (
     TagUnion,
     UnionTag,
     read_songs,
+    read_tag_union,
     union_logits,
 )
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, RATE_HZ, loudness, n_train_shards, overlaps
@@ -40,7 +41,15 @@ from earmark.datasets.labelled_set.songs import shares, songs_csv
 from earmark.datasets.labelled_set.tag_union import read_parents
 from earmark.datasets.table import read_table
 from earmark.distillation.augment import apply_step, biquad, draw_steps
-from earmark.distillation.label import LabellingInputs, Shard, label, load_inputs, plan_shards, unchanged_sets
+from earmark.distillation.label import (
+    LabellingInputs,
+    Shard,
+    is_in_share,
+    label,
+    load_inputs,
+    plan_shards,
+    unchanged_sets,
+)
 from earmark.distillation.plan import read_plan
 from earmark.distillation.teacher_comparison import (
     agreement_with_all,
@@ -609,3 +618,124 @@ def test_known_labels_must_be_of_tags_of_the_plan(folders: tuple[Path, Path], tm
     (tmp_path / "plan.yaml").write_text("teachers: [teacher.onnx]\ntags: tags.csv\n")
     with pytest.raises(ConfigError, match="zydeco"):
         load_inputs(read_plan(tmp_path / "plan.yaml"), tmp_path / "songs.csv", tmp_path / "out")
+
+
+def partly_labelled(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (n, 4, 2) of teachers of one hidden degree: the last labelled a quarter, and nobody knows the second tag."""
+    rng = np.random.default_rng(5)
+    hidden = rng.standard_normal(n)
+    logits = np.full((n, 4, 2), np.nan)
+    for teacher, (level, spread) in enumerate([(-3, 1.0), (0, 2.0), (-2, 0.5), (1, 3.0)]):
+        logits[:, teacher, 0] = level + spread * (hidden + 0.7 * rng.standard_normal(n))
+    logits[n // 4 :, 3, 0] = np.nan
+    return logits, hidden
+
+
+def test_a_teacher_of_a_part_is_on_the_same_scale() -> None:
+    logits, hidden = partly_labelled()
+    fusion = LabelFusion.fit(logits)
+    merged = fusion.soft_labels(logits)
+    assert np.isnan(merged[:, 1]).all()
+    logit = np.log(merged[:, 0] / (1 - merged[:, 0]))
+    assert np.isfinite(logit).all()
+    quarter = len(logits) // 4
+    for part in (logit[:quarter], logit[quarter:]):
+        assert part.mean() == pytest.approx((-3 + 0 - 2 + 1) / 4, abs=0.2)
+        assert part.std() == pytest.approx(1.22 * (1 + 2 + 0.5 + 3) / 4, rel=0.06)  # whoever labelled
+    assert (
+        spearmanr(logit[:quarter], hidden[:quarter]).statistic > spearmanr(logit[quarter:], hidden[quarter:]).statistic
+    )
+    # Examples that no teacher labelled are masked; others stay as they were.
+    logits[7] = np.nan
+    again = fusion.soft_labels(logits)
+    assert np.isnan(again[7]).all()
+    np.testing.assert_array_equal(np.delete(again, 7, axis=0), np.delete(merged, 7, axis=0))
+
+
+def test_weights_of_a_teacher_that_is_missing_go_to_the_others() -> None:
+    logits, _ = partly_labelled()
+    logits = logits[:, [0, 3], :1]
+    only = LabelFusion.fit(logits, [0, 1]).soft_labels(logits)
+    assert np.isnan(only[len(logits) // 4 :]).all()
+    assert not np.isnan(only[: len(logits) // 4]).any()
+    both = LabelFusion.fit(logits, [[1], [9]]).common_scale(logits)[len(logits) // 4 :, 0]
+    assert spearmanr(both, logits[len(logits) // 4 :, 0, 0]).statistic == pytest.approx(1)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
+def test_a_share_of_the_shards_is_evenly_spread(share: float) -> None:
+    chosen = [is_in_share("essentia-happy", number, share) for number in range(400)]
+    for step in (1, 2, 3, 4):  # processes that divide the work
+        assert np.mean(chosen[::step]) == pytest.approx(share, abs=0.04)
+    assert chosen != [is_in_share("essentia-sad", number, share) for number in range(400)]
+
+
+def test_a_slow_teacher_labels_a_share_and_another_is_added_later(inputs: LabellingInputs, tmp_path: Path) -> None:
+    (teacher,) = inputs.teachers
+    recipe = {"parts": [{"song": inputs.songs[0].song_id, "start_seconds": 0.0, "semitones": 0.0}], "steps": []}
+    slow = replace(teacher, name="slow")
+    shards = [Shard("train", number, (recipe,)) for number in range(4)]
+    shared = replace(
+        inputs, teachers=(teacher, slow), train_teachers=(teacher.name, "slow"), train_shares={"slow": 0.3}
+    )
+    labelled_by = [is_in_share("slow", number, 0.3) for number in range(4)]
+    assert sorted(set(labelled_by)) == [False, True]
+    list(label(shards, shared, tmp_path / "shared", seed=0))
+    labelled = LabelledSet.open(tmp_path / "shared" / "train")
+    assert [entry.get("share") for entry in labelled.document["teachers"]] == [None, 0.3]
+    for means in (labelled.means, labelled.part_means(0, EXAMPLE_SAMPLES // 3)):
+        assert (~np.isnan(means[:, 1, 0])).tolist() == labelled_by
+        assert not np.isnan(means[:, 0]).any()
+    # The same teacher, added when two shards are there already.
+    alone = replace(inputs, teachers=(teacher,), train_teachers=(teacher.name,))
+    list(label(shards[:2], alone, tmp_path / "added", seed=0))
+    both = replace(shared, train_shares={})
+    assert [done.before for done in label(shards, both, tmp_path / "added", seed=0)] == [True, True, False, False]
+    added = LabelledSet.open(tmp_path / "added" / "train")
+    assert added.teachers == (teacher.name, "slow")
+    assert np.isnan(added.means[:, 1, 0]).tolist() == [True, True, False, False]
+    assert np.isnan(added.part_means(0, EXAMPLE_SAMPLES // 3)[:, 1, 0]).tolist() == [True, True, False, False]
+    first = replace(added, shards=added.shards[:2])
+    assert np.isnan(first.part_means(0, EXAMPLE_SAMPLES // 3)[:, 1]).all()
+    with pytest.raises(DataError, match="begun with other teachers"):
+        list(label(shards, alone, tmp_path / "added", seed=0))
+
+
+@pytest.mark.parametrize(
+    ("shares", "problem"),
+    [
+        ("{fcn-msd: 0.5}", "'fcn-msd' is not among the teachers of the training set"),
+        ("{fcn-mtat: 0}", "fcn-mtat 0: must be above 0"),
+        ("{fcn-mtat: half}", "fcn-mtat 'half': must be above 0"),
+        ("0.5", "train_shares 0.5: must map teachers to shares"),
+    ],
+)
+def test_shares_that_make_no_sense_are_refused(shares: str, problem: str, tmp_path: Path) -> None:
+    text = f"teachers: [fcn-mtat, fcn-msd]\ntrain_teachers: [fcn-mtat]\ntags: tags.csv\ntrain_shares: {shares}\n"
+    (tmp_path / "plan.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_plan(tmp_path / "plan.yaml")
+    assert problem in str(caught.value)
+    (tmp_path / "plan.yaml").write_text(text.replace(shares, "{fcn-mtat: 0.25}"))
+    assert read_plan(tmp_path / "plan.yaml").train_shares == {"fcn-mtat": 0.25}
+
+
+def test_a_tag_may_come_from_known_labels_alone(tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text("name,category,own\nrock,genre,rock\nnostalgic,mood,\n")
+    with pytest.raises(ConfigError, match="'nostalgic' comes from nowhere"):
+        read_tag_union(tmp_path / "tags.csv", None, {"own": ("rock",)})
+    union = read_tag_union(tmp_path / "tags.csv", None, {"own": ("rock",)}, known=("nostalgic", "classical"))
+    assert union.known == ("nostalgic",)
+    assert TagUnion.from_document(json.loads(union.to_json())) == union
+    assert "known" not in default_union().to_document()
+    logits = union_logits(np.full((3, 1, 1), 0.5), ["own"], union)
+    assert np.isnan(logits[..., 1]).all()
+    assert np.isnan(teacher_agreement(logits, ["own"]).within).all()
+    songs = [
+        Song("a", Path("a"), "x", "train", 1.0, labels={"rock": 1.0, "nostalgic": 0.3}),
+        Song("b", Path("b"), "x", "train", 1.0, labels={"rock": 0.0}),
+        Song("c", Path("c"), "x", "train", 1.0),
+    ]
+    sets = LabelledSets(tmp_path, union, tuple(songs))
+    assert sets.known_tags == ("rock",)  # degrees have no ROC-AUC
+    np.testing.assert_array_equal(sets.known_labels(["a", "b", "c"]), [[1.0], [0.0], [np.nan]])

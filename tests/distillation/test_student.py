@@ -15,9 +15,13 @@ from click.testing import CliRunner
 from earmark.cli.main import app
 from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.vocabulary import Tag
 from earmark.datasets import Dataset, load_dataset
-from earmark.datasets.labelled_set import LabelFusion, LabelledSets, Song, training_fusion, union_logits
+from earmark.datasets.labelled_set import LabelFusion, LabelledSets, Song, UnionTag, training_fusion, union_logits
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, FORMAT, SET_FILE
+from earmark.distillation.calibration import CardText, calibrate_student
+from earmark.distillation.student_comparison import compare_students
+from earmark.distillation.teacher_comparison import compare_teachers
 from earmark.evaluation.run import load_model
 from earmark.evaluation.scoring import score_dataset
 from earmark.models.checkpoint import load_checkpoint
@@ -99,7 +103,7 @@ def test_parts_of_examples_are_clips_of_their_own(sets: Path) -> None:
         stored_audio([clip], InputSpec(44_100, 44_100, 44_100))
     with pytest.raises(ConfigError, match="parts 0"):
         read(sets, parts=0)
-    with pytest.raises(ConfigError, match=r"no option pieces; it has: parts, hours, known_share"):
+    with pytest.raises(ConfigError, match=r"no option pieces; it has: parts, hours, known_share, vocabulary_weights"):
         read(sets, pieces=3)
 
 
@@ -131,6 +135,127 @@ def test_known_labels_count_where_an_example_is_one_song(sets: Path, tmp_path: P
         assert np.allclose(clip.labels, expected), clip.clip_id
     with pytest.raises(ConfigError, match="known_share 2"):
         read(sets, known_share=2)
+
+
+def test_vocabularies_can_count_more(sets: Path) -> None:
+    union = default_union()
+    rock, jazz, harp = (union.vocabulary.index(name) for name in ("rock", "jazz", "harp"))
+    opened = LabelledSets.open(sets)
+    weights = {"mtat-50": {"rock": 4, "*": 2}, "msd-50": 0.5}
+    fusion, _ = training_fusion(opened, weights)
+    np.testing.assert_allclose(fusion.weights[:, rock], np.array([4, 0.5, 1]) / 5.5)
+    np.testing.assert_allclose(fusion.weights[:, jazz], np.array([0, 0.5, 1]) / 1.5)
+    np.testing.assert_allclose(fusion.weights[:, harp], [1, 0, 0])
+    before, after = (
+        np.stack([clip.labels for clip in read(sets, **options).clips])
+        for options in ({}, {"vocabulary_weights": weights})
+    )
+    changed = np.abs(after - before).max(axis=0) > 1e-4
+    assert changed[rock]
+    assert not changed[harp]  # MagnaTagATune's network is the only one that knows it
+    for wrong, problem in (
+        ({"mtat": 2}, "no teacher has the vocabulary 'mtat'"),
+        ({"mtat-50": {"rok": 2}}, "mtat-50: no tag 'rok'"),
+        ({"mtat-50": -1}, "-1 must be a number, 0 or more"),
+        ({"mtat-50": "two"}, "'two' must be a number"),
+        ({"mtat-50": 0}, "above 0 for each tag"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            read(sets, vocabulary_weights=wrong)
+
+
+@pytest.fixture(scope="module")
+def partly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sets of which the third teacher labelled every second example, with one tag that only songs' own labels have."""
+    folder = tmp_path_factory.mktemp("partly")
+    union = default_union()
+    union = dataclasses.replace(
+        union, tags=(*union.tags, UnionTag(Tag("nostalgic", category="mood"), {})), known=("nostalgic",)
+    )
+    labels = [{"nostalgic": 0.4}, {"nostalgic": 0.0, "rock": 1.0}, {}, {"rock": 0.0}, {"nostalgic": 1.0}]
+    songs = [
+        Song(f"{split} {k}", Path("none.wav"), f"artist {k}", split, 0.0, labels=found)
+        for split in ("train", "validation")
+        for k, found in enumerate(labels)
+    ]
+    write_tables(folder, songs)
+    (folder / "tags.json").write_text(union.to_json())
+    for seed, split in enumerate(("train", "validation")):
+        write_set(folder / split, 5, seed, songs=[f"{split} {k}" for k in range(5)])
+        means = np.load(folder / split / "00000" / "means.npy")
+        if split == "train":
+            means[::2, 2] = np.nan
+        np.save(folder / split / "00000" / "means.npy", means)
+    return folder
+
+
+def test_what_nobody_labelled_is_masked(partly: Path) -> None:
+    dataset = read(partly)
+    names = dataset.vocabulary.names
+    labels = {clip.song: clip.labels for clip in dataset.clips}
+    nostalgic, rock = names.index("nostalgic"), names.index("rock")
+    found = [labels[f"{split} {k}"][nostalgic] for split in ("train", "validation") for k in range(1, 5)]
+    np.testing.assert_allclose(found, [0.02, np.nan, np.nan, 0.98] * 2)  # the first example is silent
+    only_third = [k for k, row in enumerate(default_union().tags) if set(row.sources) == {"mtg-jamendo-50"}]
+    for k in range(1, 5):
+        assert np.isnan(labels[f"train {k}"][only_third]).all() == (k % 2 == 0)
+        assert not np.isnan(labels[f"validation {k}"][only_third]).any()
+    others = [k for k in range(len(names)) if k not in (*only_third, nostalgic)]
+    assert not any(np.isnan(label[others]).any() for label in labels.values())
+    plain = {clip.song: clip.labels for clip in read(partly, known_share=0).clips}
+    assert labels["train 3"][rock] == pytest.approx(plain["train 3"][rock] / 2)
+    assert labels["validation 3"][rock] == plain["validation 3"][rock]  # judged by the teachers, where there are any
+
+
+def test_teachers_and_students_are_compared_where_labels_are_known(partly: Path, tmp_path: Path) -> None:
+    options = [
+        "data.options.parts=1",
+        "training.epochs=1",
+        "training.batch_size=4",
+        "model.options={width: 0.1, hidden: 8}",
+    ]
+    run = train(load_recipe("default/compact-1d", [f"data.root={partly}", *options]), tmp_path / "run", device="cpu")
+    for name in ("train", "validation"):
+        (tmp_path / "sets" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "sets" / name).symlink_to(partly / name)
+    (tmp_path / "sets" / "tags.json").write_text((partly / "tags.json").read_text())
+    # Of the tags that are there or not, pop is known of no validation song.
+    lines = (partly / "songs.csv").read_text().splitlines()
+    more = [f"{line},{'1.0' if line.startswith('train 1') else ''}" for line in lines[1:]]
+    (tmp_path / "sets" / "songs.csv").write_text("\n".join([f"{lines[0]},pop", *more]) + "\n")
+    write_set(tmp_path / "sets" / "heldout", 5, seed=3)
+    sets = LabelledSets.open(tmp_path / "sets")
+    assert sets.known_tags == ("rock", "pop")
+    teachers = compare_teachers(sets)
+    assert {tag.name: tag.n_teachers for tag in teachers.agreement[0].tags}["nostalgic"] == 0
+    for row in teachers.known[0].rows:
+        assert np.isfinite(row.values[0])
+        assert np.isnan(row.values[1])
+    students = compare_students([run.checkpoint], tmp_path / "sets")
+    finished = calibrate_student(run.checkpoint, tmp_path / "sets", tmp_path / "model", CardText("mine"), -1.0)
+    assert finished.left_out["nostalgic"] == "no teacher knows it, so there is nothing to calibrate it to"
+    assert {"rock", "indian"} <= {*finished.card.vocabulary.names}
+    assert all(np.isfinite([found.slope, found.offset]).all() for found in finished.card.calibration.values())
+    agreement = students.rows[0].agreement["heldout"]
+    assert np.isnan(agreement.correlations[agreement.tags.index("nostalgic")])
+    assert np.isfinite(agreement.mean_correlation)
+    assert np.isfinite(students.rows[0].known_auc)
+    assert np.isfinite(agreement.intervals(n_resamples=10)).all()
+
+
+def test_a_student_learns_from_masked_labels(partly: Path, tmp_path: Path) -> None:
+    options = [
+        "data.options.parts=1",
+        "training.epochs=2",
+        "training.batch_size=4",
+        "model.options={width: 0.1, hidden: 8}",
+    ]
+    result = train(load_recipe("default/compact-1d", [f"data.root={partly}", *options]), tmp_path / "run", device="cpu")
+    losses = [row["validation_loss"] for row in result.history]
+    assert np.isfinite(np.array(losses, float)).all()
+    assert losses[1] < losses[0]  # type: ignore[operator]
+    _, card = load_checkpoint(result.checkpoint)
+    assert {metric.tag: metric.value for metric in card.metrics}["nostalgic"] is not None
 
 
 def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ class Agreement:
     Attributes:
         tags: names, in the order of the columns.
         songs: (n,) of the examples.
-        student, teachers: (n, n_tags) scores and soft labels, 0..1.
-        correlations: (n_tags,) Spearman's, over examples; NaN where either has the same score for all.
+        student, teachers: (n, n_tags) scores and soft labels, 0..1; NaN of tags that no teacher knows.
+        correlations: (n_tags,) Spearman's, over examples; NaN where either has the same score for all, or none.
         shared: (n,) how many of the :data:`~earmark.distillation.ranks.N_TOP` highest tags of an example are the same.
     """
 
@@ -52,7 +52,7 @@ class Agreement:
             student,
             teachers,
             rank_correlations(student, teachers),
-            shared_tags(student, teachers),
+            shared_tags(np.where(np.isnan(teachers), -np.inf, student), teachers),
         )
 
     @property

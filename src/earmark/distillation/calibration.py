@@ -146,7 +146,8 @@ def calibrate_student(
         raise ConfigError(f"{checkpoint}: no tag can be distinguished from noise; train longer, or on more music")
 
     # The reference is that of the teachers which labelled the training set, on their scale.
-    fusion, teachers = training_fusion(sets)
+    options = card.training.get("recipe", {}).get("data", {}).get("options", {})
+    fusion, teachers = training_fusion(sets, options.get("vocabulary_weights"))
     places = [union.vocabulary.index(tag) for tag in kept]
     levels = reference_limits(soft_labels(sets["train"], fusion, teachers, union)[:, places])
     targets, network, groups = [], [], []
@@ -227,8 +228,11 @@ def noisy_tags(
     within = teacher_agreement(logits, held_out.vocabularies).within
     out = {}
     for tag, correlation in zip(student.tags, student.correlations, strict=True):
-        agreed = within[union.vocabulary.index(tag)]
-        if agreed < NOISE:  # NaN: no other teacher to compare with
+        place = union.vocabulary.index(tag)
+        agreed = within[place]
+        if not any(union.tags[place].sources.values()):
+            out[tag] = "no teacher knows it, so there is nothing to calibrate it to"
+        elif agreed < NOISE:  # NaN: no other teacher to compare with
             out[tag] = f"teachers of one vocabulary agree by a rank correlation of {agreed:.2f} on held-out music"
         elif not correlation >= least_correlation:
             out[tag] = f"rank correlation with the averaged teachers is {correlation:.2f} on held-out music"

@@ -31,9 +31,9 @@ _LEAST_PREDICTED = 5
 
 
 def reference_limits(labels: npt.NDArray[np.floating]) -> Doubles:
-    """(n_tags,) soft labels from which a tag holds, of soft labels (n, n_tags) of much music."""
-    limits = [np.quantile(column, 1 - column.mean()) for column in labels.astype(np.float64).T]
-    return np.array(limits)
+    """(n_tags,) soft labels from which a tag holds, of soft labels (n, n_tags) of much music, NaN where not labelled."""
+    columns = [column[~np.isnan(column)] for column in labels.astype(np.float64).T]
+    return np.array([np.quantile(column, 1 - column.mean()) if len(column) else np.nan for column in columns])
 
 
 @dataclass(frozen=True, eq=False)

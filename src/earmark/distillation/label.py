@@ -8,17 +8,19 @@
 Sets: train (augmented, as many hours as wanted, labelled by the teachers chosen for it), and, unchanged and labelled by
 all teachers: heldout, validation and test, and the further sets of training songs that the table of music names. Shards are
 written to a temporary folder and renamed, so an interrupted labelling loses only the current shard; several processes
-share the work by parts.
+share the work by parts. A slow teacher may label a share of the training shards only. Teachers that are added at the end of
+a plan label the training shards that do not exist yet.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,7 @@ from earmark.distillation.windows import Examples, Recipe, make_example, plain_r
 from earmark.training.audio_store import AudioStore, PackedAudio
 
 _LEFTOVER_SECONDS = 3600.0
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 def unchanged_sets(songs: Sequence[Song]) -> tuple[str, ...]:
@@ -81,6 +84,7 @@ class LabellingInputs:
         teachers: the networks.
         train_teachers: names of those that label the train set.
         union: the student's tags; None where they are not written.
+        train_shares: name of a teacher -> the share of the train set that it labels; 1 for those that are not there.
     """
 
     songs: tuple[Song, ...]
@@ -88,6 +92,7 @@ class LabellingInputs:
     teachers: tuple[Teacher, ...]
     train_teachers: tuple[str, ...]
     union: TagUnion | None = None
+    train_shares: Mapping[str, float] = field(default_factory=dict)
 
     def teachers_of(self, set_name: str) -> tuple[Teacher, ...]:
         """Those that label a set."""
@@ -95,10 +100,28 @@ class LabellingInputs:
             return self.teachers
         return tuple(teacher for teacher in self.teachers if teacher.name in self.train_teachers)
 
+    def labels(self, teacher: Teacher, shard: Shard) -> bool:
+        """Does a teacher of the set label this shard?"""
+        share = self.train_shares.get(teacher.name, 1.0) if shard.set_name == TRAIN_SET else 1.0
+        return share >= 1 or is_in_share(teacher.name, shard.number, share)
+
     @property
     def seconds(self) -> dict[str, float]:
         """Real length of every song, by id."""
         return {song_id: len(waveform) / RATE_HZ for song_id, waveform in self.waveforms.items()}
+
+
+def is_in_share(name: str, number: int, share: float) -> bool:
+    """Does a number belong to the share of this name? Evenly spread, so that every run of numbers has about its share.
+
+    A golden-ratio sequence: unlike every n-th number it never falls on the shards of one process alone.
+
+    Example:
+        >>> [number for number in range(12) if is_in_share("essentia-happy", number, 0.25)]
+        [0, 2, 5, 10]
+    """
+    begin = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+    return (begin + number * _GOLDEN_RATIO) % 1 < share
 
 
 @dataclass(frozen=True)
@@ -138,15 +161,22 @@ def load_inputs(
         names[given] = load_teacher(path, EXAMPLE_SAMPLES)
     teachers = tuple(names.values())
     check_names(teachers)
-    union = read_tag_union(plan.tags, plan.left_out, vocabularies_of(teachers))
-    known = dict.fromkeys(tag for song in music for tag in song.labels)
+    known = tuple(dict.fromkeys(tag for song in music for tag in song.labels))
+    union = read_tag_union(plan.tags, plan.left_out, vocabularies_of(teachers), known)
     if unknown := [tag for tag in known if tag not in union.vocabulary.names]:
         raise ConfigError(
             f"{songs}: columns {', '.join(unknown)}: not tags of {plan.tags}; a column that is no tag is named #NAME"
         )
     packed = AudioStore(RATE_HZ, out / "songs").load([song.path for song in music], jobs=1, on_done=on_song)
     waveforms = {song.song_id: waveform for song, waveform in zip(music, packed, strict=True)}
-    return LabellingInputs(music, waveforms, teachers, tuple(names[given].name for given in plan.train_teachers), union)
+    return LabellingInputs(
+        music,
+        waveforms,
+        teachers,
+        tuple(names[given].name for given in plan.train_teachers),
+        union,
+        {names[given].name: share for given, share in plan.train_shares.items()},
+    )
 
 
 def write_tables(inputs: LabellingInputs, out: Path) -> None:
@@ -222,7 +252,7 @@ def _begin(set_name: str, inputs: LabellingInputs, out: Path, seed: int) -> None
         "sample_rate_hz": RATE_HZ,
         "example_samples": EXAMPLE_SAMPLES,
         "seed": seed if set_name == TRAIN_SET else None,
-        "teachers": [teacher.to_document() for teacher in teachers],
+        "teachers": [_entry(teacher, inputs, set_name) for teacher in teachers],
         "teachers_by_window": [teacher.name for teacher in several],
         "songs": {song.song_id: len(inputs.waveforms[song.song_id]) for song in inputs.songs if _used(song, set_name)},
     }
@@ -233,11 +263,28 @@ def _begin(set_name: str, inputs: LabellingInputs, out: Path, seed: int) -> None
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         differing = [key for key, value in document.items() if found.get(key) != value]
+        if set_name == TRAIN_SET and differing and all(_begins(document, found, key) for key in differing):
+            write_atomic(path, (json.dumps(document, indent=1) + "\n").encode())  # teachers were added
+            return
         if differing:
             raise DataError(f"{path}: was begun with other {', '.join(differing)}; use another folder or delete it")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def _entry(teacher: Teacher, inputs: LabellingInputs, set_name: str) -> dict[str, Any]:
+    """Of a teacher in set.json."""
+    share = inputs.train_shares.get(teacher.name, 1.0)
+    return teacher.to_document() | ({"share": share} if set_name == TRAIN_SET and share < 1 else {})
+
+
+def _begins(document: dict[str, Any], found: dict[str, Any], key: str) -> bool:
+    """Is what was found for this key the beginning of a longer list of teachers?"""
+    if key not in ("teachers", "teachers_by_window") or not isinstance(found.get(key), list):
+        return False
+    before: list[Any] = found[key]
+    return bool(document[key][: len(before)] == before)
 
 
 def _used(song: Song, set_name: str) -> bool:
@@ -247,8 +294,14 @@ def _used(song: Song, set_name: str) -> bool:
 def _label_shard(shard: Shard, inputs: LabellingInputs, out: Path) -> None:
     audio = np.stack([make_example(recipe, inputs.waveforms) for recipe in shard.recipes])
     means, windows = [], []
+    teachers = inputs.teachers_of(shard.set_name)
     for samples in audio:
-        outputs = [teacher.predict(to_float(samples)) for teacher in inputs.teachers_of(shard.set_name)]
+        outputs = [
+            teacher.predict(to_float(samples))
+            if inputs.labels(teacher, shard)
+            else np.full((len(teacher.starts), len(teacher.tags)), np.nan, np.float32)
+            for teacher in teachers
+        ]
         n_tags = max(output.shape[1] for output in outputs)
         outputs = [np.pad(output, ((0, 0), (0, n_tags - output.shape[1]))) for output in outputs]
         means.append(np.stack([output.mean(axis=0, dtype=np.float64) for output in outputs]))

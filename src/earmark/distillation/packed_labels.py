@@ -4,7 +4,7 @@ The teachers of one vocabulary become one: their mean on a common scale (:mod:`e
 for each third of an example. So the networks that labelled are not needed again, and what each vocabulary counts for can
 still be chosen.
 
-    DIR/SET.npz     labels      (n, n_vocabularies, 3, n_tags) float16 probabilities
+    DIR/SET.npz     labels      (n, n_vocabularies, 3, n_tags) float16 probabilities, NaN where no teacher answered
                     checksums   (n,) CRC-32 of the 16-bit samples of every example
                     recipes     what every example is made of, as JSON Lines
                     document    set.json with a teacher for each vocabulary, and the tags of the vocabularies
@@ -160,9 +160,10 @@ def prepare(packed: Sequence[PackedSet], plan: LabellingPlan, songs: Path, out: 
         ConfigError: tags that were not packed.
         DataError: tables or audio with problems.
     """
-    union = read_tag_union(plan.tags, None, packed[0].vocabularies)
     used = {part["song"] for one in packed for recipe in one.recipes for part in recipe["parts"]}
     music = read_songs(songs)
+    known = tuple(dict.fromkeys(tag for song in music for tag in song.labels))
+    union = read_tag_union(plan.tags, None, packed[0].vocabularies, known)
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / TAGS_FILE, union.to_json().encode())
     write_atomic(out / SONGS_FILE, songs_csv(music).encode())

@@ -266,7 +266,7 @@ def compare_teachers(sets: LabelledSets) -> TeacherComparison:
     """Compare teachers on the unchanged sets other than "test".
 
     Raises:
-        DataError: a set is missing, or of other teachers; a song without known labels in a set where others have them.
+        DataError: a set is missing, or of other teachers.
     """
     names = (*sets.extra_sets, "validation")
     opened = {name: sets[name] for name in (*names, "heldout")}
@@ -305,7 +305,8 @@ def _known_label_results(
         return float(np.where(np.isnan(values), 0.5, values).mean())
 
     common = LabelFusion.fit(logits[:, :, places]).common_scale(logits[:, :, places])
-    ends = bootstrap("roc_auc", labels, common, [sets.groups[song] for song in songs], seed=0)
+    answered = ~np.isnan(common[0])
+    ends = bootstrap("roc_auc", labels[:, answered], common[:, answered], [sets.groups[song] for song in songs], seed=0)
     greedy = [(members[-1], mean) for members, mean in greedy_order(mean_auc, teachers)]
     return KnownLabelResults(chosen, len(songs), rows, (ends.macro_low, ends.macro_high), ends.n_groups, greedy)
 

@@ -130,6 +130,7 @@ class EfficientATMN(TaggingModel):
         channels: of the above.
         hidden: width of the first dense layer, which is the embedding.
         dropout: share dropped between the dense layers in training.
+        level_dbfs: as for :class:`TaggingModel`.
     """
 
     def __init__(
@@ -142,9 +143,15 @@ class EfficientATMN(TaggingModel):
         channels: int,
         hidden: int,
         dropout: float,
+        level_dbfs: float | None = None,
     ) -> None:
         super().__init__(
-            n_tags=n_tags, window_samples=window_samples, frontend=frontend, min_samples=1, variable_length=True
+            n_tags=n_tags,
+            window_samples=window_samples,
+            frontend=frontend,
+            min_samples=1,
+            variable_length=True,
+            level_dbfs=level_dbfs,
         )
         self.layers = layers
         self.hidden = nn.Linear(channels, hidden)
@@ -168,6 +175,7 @@ def efficientat_mn(
     width: float = 1.0,
     dropout: float = 0.2,
     frontend: dict[str, Any] | None = None,
+    level_dbfs: float | None = None,
 ) -> TaggingModel:
     """MN of EfficientAT (Schmid et al. 2023): mn04 with width .4, mn10 with width 1. Takes windows of any length.
 
@@ -177,6 +185,7 @@ def efficientat_mn(
         width: multiplies the channels of all layers ("width_mult").
         dropout: share dropped between the dense layers in training.
         frontend: keys of :class:`earmark.core.spectrum.LogMelConfig` to change in the spectrogram.
+        level_dbfs: level (RMS, dBFS) to which every window is brought first; None takes windows as they are.
 
     Raises:
         ConfigError: values out of range.
@@ -208,4 +217,5 @@ def efficientat_mn(
         channels=6 * inputs,
         hidden=make_divisible(HIDDEN * width),
         dropout=dropout,
+        level_dbfs=level_dbfs,
     )

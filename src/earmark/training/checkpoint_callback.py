@@ -240,6 +240,6 @@ def checkpoint_writer(
     """A ``save_best`` that writes the model with the card that ``make`` gives."""
 
     def write(module: TaggingModule, validation: Validation, epoch: int) -> None:
-        save_checkpoint(out / CHECKPOINT_FOLDER, module.model, make(module, validation, epoch))
+        save_checkpoint(out / CHECKPOINT_FOLDER, module.scored_model, make(module, validation, epoch))
 
     return write

@@ -23,7 +23,7 @@ from earmark.models.blocks import average_subclips
 from earmark.tagging.aggregation import aggregate
 from earmark.training.data import Batch, Group
 from earmark.training.loss import Floats, TagLoss
-from earmark.training.schedule import learning_rate_share, make_optimiser
+from earmark.training.schedule import averaged_weights, learning_rate_share, make_optimiser
 from earmark.training.sections import AugmentationSection, Recipe
 from earmark.training.selection import Validation, Validator
 
@@ -72,6 +72,7 @@ class TaggingModule(pl.LightningModule):
         train_validator: measures training clips that are scored after the validation clips; None where there are none.
 
     Attributes:
+        average: the moving average of the weights; None where the recipe wants none.
         after_batch: called with the index of a batch in its epoch, its loss and its number of windows.
         validation: of the last validation; None before.
         validation_loss: mean loss over the validation clips, of each clip's mean over windows.
@@ -92,6 +93,8 @@ class TaggingModule(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False  # several steps for each call of Lightning
         self.model = model
+        decay = recipe.training.ema_decay
+        self.average = None if decay is None else averaged_weights(model, decay)
         # Compiled code shares the weights; kept in a list, so that it is no submodule.
         self._learner = [torch.compile(model) if recipe.training.compile else model]
         self.recipe = recipe
@@ -117,6 +120,15 @@ class TaggingModule(pl.LightningModule):
                 )
             model.frontend.register_forward_hook(SpectrumMask(augmentation))
 
+    @property
+    def scored_model(self) -> TaggingModel:
+        """The network that is validated and kept: with averaged weights, where the recipe wants them."""
+        if self.average is None:
+            return self.model
+        scored = self.average.module
+        assert isinstance(scored, TaggingModel)
+        return scored
+
     def training_step(self, group: Group, _group_index: int) -> None:
         """Learn from the batches of a group, one after the other."""
         first, batches = group
@@ -131,6 +143,8 @@ class TaggingModule(pl.LightningModule):
             self.manual_backward(loss / k if k > 1 else loss)
             if (index + 1) % k == 0 or index + 1 == n_batches:
                 optimiser.step()
+                if self.average is not None:
+                    self.average.update_parameters(self.model)
                 if isinstance(rate, LambdaLR):
                     rate.step()
             self.after_batch(index, loss.detach(), math.prod(batch[0].shape[:-1]))
@@ -168,7 +182,7 @@ class TaggingModule(pl.LightningModule):
         """All windows of one clip, a batch at a time; their scores are averaged as in tagging."""
         windows, weights, place = batch
         size = self.recipe.training.batch_size
-        logits = torch.cat([self.model(windows[i : i + size]) for i in range(0, len(windows), size)]).float()
+        logits = torch.cat([self.scored_model(windows[i : i + size]) for i in range(0, len(windows), size)]).float()
         self._scores[int(place)] = aggregate(
             logits.sigmoid().cpu().numpy(), None if weights is None else weights.cpu().numpy()
         )
@@ -180,7 +194,7 @@ class TaggingModule(pl.LightningModule):
         self._scores[:] = 0
         self._losses[:] = 0
         if self.trainer.world_size > 1:
-            for statistic in self.model.buffers():
+            for statistic in self.scored_model.buffers():
                 torch.distributed.broadcast(statistic, 0)
 
     def on_validation_epoch_end(self) -> None:

@@ -1,4 +1,4 @@
-"""How weights are updated: the optimiser, and the learning rate as a function of the step or of the validation loss."""
+"""How weights are updated: the optimiser, the learning rate as a function of the step or of the validation loss, averages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from earmark.training.sections import OptimiserSection
 
@@ -41,6 +42,34 @@ def learning_rate_share(step: int, total_steps: int, warmup_steps: int, config: 
         return 1.0
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def averaged_weights(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of a model whose weights follow its own, as an exponential moving average over steps.
+
+    The running statistics of batch norm are averaged likewise, so that they fit the averaged weights. In the first steps
+    less is kept, (1 + n) / (10 + n) at step n, so that the fresh weights are soon forgotten.
+
+    Args:
+        model: that is trained; the copy needs no gradient.
+        decay: share that stays at each step, 0..1.
+
+    Returns:
+        The copy; ``update_parameters(model)`` is called after each step. Its state tells the number of steps, too.
+    """
+
+    @torch.no_grad()
+    def update(averaged: Any, current: Any, n_steps: Tensor | int) -> None:
+        kept = min(decay, (1 + int(n_steps)) / (10 + int(n_steps)))
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - kept)
+            else:  # batch norm counts its steps
+                mean.copy_(value)
+
+    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    average.requires_grad_(False)
+    return average
 
 
 class Plateau:

@@ -82,6 +82,8 @@ class TrainingSection(Section):
         accumulate_batches: batches whose gradients are added up before the weights are updated.
         seed: of weights, windows, order, dropout and augmentation. On the CPU the same seed gives the same weights.
         precision: "32", or mixed with 16-bit numbers.
+        ema_decay: validate and keep a moving average of the weights over steps, of which this share stays at each step
+            (0.999 is a mean over about the last 1000 steps); None for the weights as they are.
         compile: let torch.compile turn the network into faster code; the first steps take long.
     """
 
@@ -95,6 +97,7 @@ class TrainingSection(Section):
     accumulate_batches: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
     precision: Annotated[Precision, BeforeValidator(lambda value: "32" if value == 32 else value)] = "32"
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
     compile: bool = False
 
 
@@ -200,6 +203,8 @@ class Recipe(Section):
         document = self.model_dump(mode="json")
         if not self.data.options:  # as before there were any: runs and cards stay comparable
             del document["data"]["options"]
+        if self.training.ema_decay is None:
+            del document["training"]["ema_decay"]
         if not with_root:
             del document["data"]["root"], document["model"]["members"]
         return document
@@ -228,6 +233,11 @@ class Recipe(Section):
             yield "optimiser.nesterov true: needs sgd with a momentum above 0"
         if optimiser.schedule.startswith("plateau") and optimiser.warmup_epochs:
             yield f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must be 0 with a plateau schedule"
+        if optimiser.schedule == "plateau_restart" and training.ema_decay is not None:
+            yield (
+                f"training.ema_decay {training.ema_decay}: not with plateau_restart, whose stages begin again with the best "
+                "weights"
+            )
         if optimiser.warmup_epochs > training.epochs:
             yield f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must not exceed the {training.epochs} epochs"
         if training.validate_every >= 1 and training.epochs % training.validate_every:

@@ -1,6 +1,7 @@
 """The table of music for earmark-2: Emotify and what `fetch-music` brings, its splits, and how often each song is drawn.
 
-Emotify keeps its splits. Of the fetched music, "train" is trained on, and "validation" is held out for calibration. Its test
+Known labels are Emotify's genres and emotions, and the instruments that the composer of some titles lists. Emotify keeps
+its splits. Of the fetched music, "train" is trained on, and "validation" is held out for calibration. Its test
 songs, the composer's held-out titles and Emotify's test songs are in no set: judges measure on them.
 """
 
@@ -8,14 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from earmark.core.errors import DataError
 from earmark.datasets import load_dataset
-from earmark.datasets.emotify import GENRES
+from earmark.datasets.emotify import EMOTIONS, GENRES
 from earmark.datasets.labelled_set.songs import Song, shares_by_group
 from earmark.datasets.table import read_table
+from tools.default_model.judges.songs import composer_instruments
 
 EMOTIFY_SHARE = 0.25
 """People's labels are like those that users compare with: of one minute each, but of many artists and with voices."""
@@ -24,6 +26,20 @@ SHORTEST_SPEECH_SECONDS = 4.0
 VOICES = ("cars24", "ultrastar", "jamendolyrics", "thelackthereof", "muldjord", "sectoid")
 VOICES_FACTOR = 2.0
 """How much more often songs of the sources with voices are drawn: most of the other music is instrumental."""
+EMOTION_TAGS = {
+    "amazement": "amazed",
+    "solemnity": "solemn",
+    "tenderness": "tender",
+    "nostalgia": "nostalgic",
+    "calmness": "calm",
+    "power": "powerful",
+    "joyful_activation": "joyful",
+    "tension": "tense",
+    "sadness": "sad",
+}
+"""Emotify's emotions as tags."""
+TAGS = Path(__file__).parent / "tags.csv"
+_OTHER_NAMES = {"a voice": "vocals"}
 
 
 def songs(emotify: Path, music: Path) -> tuple[Song, ...]:
@@ -43,7 +59,7 @@ def songs(emotify: Path, music: Path) -> tuple[Song, ...]:
             clip.artist or clip.clip_id,
             clip.split,
             0.0,
-            labels=dict(zip(GENRES, clip.labels.tolist(), strict=False)),
+            labels=dict(zip((*GENRES, *(EMOTION_TAGS[name] for name in EMOTIONS)), clip.labels.tolist(), strict=True)),
         )
         for clip in load_dataset("emotify", emotify, "artist-disjoint").clips
         if clip.split != "test"
@@ -72,9 +88,18 @@ def _rows(path: Path, folder: Path) -> list[Song]:
             str(row.values["group"]),
             str(row.values["split"]),
             float(str(row.values["duration_s"])),
+            labels=_instruments(row.values, f"{path}: {row.where}"),
         )
         for row in table.rows
     ]
+
+
+def _instruments(values: Mapping[str, object], where: str) -> dict[str, float]:
+    """Those that the composer's list names or rules out, as far as they are tags; none without a list."""
+    listed = composer_instruments(str(values.get("instruments") or ""), where)
+    found = {_OTHER_NAMES.get(name, name): value for name, value in listed.items() if not math.isnan(value)}
+    tags = {row.values["name"] for row in read_table(TAGS).rows} if found else set()
+    return {name: value for name, value in found.items() if name in tags}
 
 
 def _weights(known: Sequence[Song], fetched: Iterable[Song], others: Sequence[Song]) -> dict[str, float]:

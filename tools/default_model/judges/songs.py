@@ -6,6 +6,7 @@ import csv
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,42 @@ def emotify_songs(folder: Path) -> Collection:
     )
 
 
+@cache
+def _instrument_words() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """``instruments.csv``: the composer's word -> instruments that it means, and those that it leaves open."""
+    with (FOLDER / "instruments.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["written"]: (tuple(_parts(row["labels"], "|")), tuple(_parts(row["unclear"], "|")))
+            for row in csv.DictReader(file)
+        }
+
+
+def composer_instruments(written: str, where: str) -> dict[str, float]:
+    """Instruments from the composer's list: 1 for those that it means, NaN for those it leaves open, 0 for all others.
+
+    Args:
+        written: e.g. "Piano, synths"; an empty list says nothing.
+        where: beginning of the message of an error.
+
+    Raises:
+        DataError: an instrument that ``instruments.csv`` does not have.
+
+    >>> found = composer_instruments("Brass, Kit", "")
+    >>> found["brass"], found["trumpet"], found["piano"]
+    (1.0, nan, 0.0)
+    """
+    meaning = _instrument_words()
+    words = [name.casefold() for name in _parts(written.replace(".", ","))]
+    if unknown := [name for name in words if name not in meaning]:
+        raise DataError(f"{where}: instrument {unknown[0]!r} is not in {FOLDER / 'instruments.csv'}")
+    if not words:
+        return {}
+    there = {label for name in words for label in meaning[name][0]}
+    unclear = {label for name in words for label in meaning[name][1]} - there
+    instruments = sorted({label for labels, _ in meaning.values() for label in labels})
+    return {label: np.nan if label in unclear else float(label in there) for label in instruments}
+
+
 def composer_songs(table: Path, audio: Path) -> Collection:
     """Tracks of one composer with the instruments and feels that he lists, split by title.
 
@@ -121,26 +158,12 @@ def composer_songs(table: Path, audio: Path) -> Collection:
     Raises:
         DataError: an instrument that ``instruments.csv`` does not have.
     """
-    with (FOLDER / "instruments.csv").open(encoding="utf-8", newline="") as file:
-        meaning = {
-            row["written"]: (_parts(row["labels"], "|"), _parts(row["unclear"], "|")) for row in csv.DictReader(file)
-        }
-    instruments = sorted({label for labels, _ in meaning.values() for label in labels})
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     feels = sorted({feel.casefold() for row in rows for feel in _parts(row["feel"])})
     songs: dict[str, LabelledSong] = {}
     for row in rows:
-        written = [name.casefold() for name in _parts(row["instruments"].replace(".", ","))]
-        if unknown := [name for name in written if name not in meaning]:
-            raise DataError(
-                f"{table}: {row['title']}: instrument {unknown[0]!r} is not in {FOLDER / 'instruments.csv'}"
-            )
-        labels: dict[str, float] = {}
-        if written:
-            there = {label for name in written for label in meaning[name][0]}
-            unclear = {label for name in written for label in meaning[name][1]} - there
-            labels = {label: np.nan if label in unclear else float(label in there) for label in instruments}
+        labels = composer_instruments(row["instruments"], f"{table}: {row['title']}")
         if felt := [name.casefold() for name in _parts(row["feel"])]:
             labels |= {f"feel: {feel}": float(feel in felt) for feel in feels}
         path = audio / row["path"]

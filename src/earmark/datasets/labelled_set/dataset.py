@@ -1,6 +1,7 @@
 """Labelled sets as a registered dataset, "labelled_set", for the trainer that all networks share.
 
-Every tag is a degree: the mean of the teachers. An example is 29.1 s long. Cut into parts, each has the labels of the
+Every tag is a degree: the mean of the teachers that labelled the example, NaN (masked in the loss and in metrics) where
+there is none. An example is 29.1 s long. Cut into parts, each has the labels of the
 teachers for that part; whole, the student's logits for the windows in it are averaged before the loss
 (``training.sampling: subclips``). Training clips are those of the set "train" and of the further unchanged sets;
 validation clips those of "validation". The held-out songs are not used.
@@ -9,12 +10,15 @@ Options, under ``data.options`` of a recipe:
     parts        cut each training example into so many equal parts (default 1)
     hours        learn from so much of the set "train" only, rounded up to whole shards (default all)
     known_share  how much the known labels of a song count beside the teachers, 0..1, in training examples made of that
-                 song only (default 0.5)
+                 song only (default 0.5). Where no teacher knows the tag, they count alone, in validation, too.
+    vocabulary_weights  how much the teachers of a vocabulary count, ``{mtat-50: 2}``, or for which tags,
+                 ``{mtat-50: {vocals: 3, "*": 2}}`` ("*": all others); default 1
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +37,11 @@ VALIDATION_SET = "validation"
 SILENT_PEAK = 1e-3
 """-60 dBFS: examples that nowhere exceed it are silent and left out."""
 _PEAK_STEP = 16
+_ALL_OTHERS = "*"
+_LEAST_KNOWN, _MOST_KNOWN = 0.02, 0.98
+"""Of known labels that count alone: a certain one has an infinite logit."""
+
+VocabularyWeights = Mapping[str, float | Mapping[str, float]]
 
 INFO = DatasetInfo(
     "labelled_set",
@@ -54,13 +63,14 @@ def labelled_set(
     parts: int = 1,
     hours: float | None = None,
     known_share: float = 0.5,
+    vocabulary_weights: VocabularyWeights | None = None,
 ) -> Dataset:
     """Read the sets under a folder.
 
     Args:
         root: the folder that `earmark distill label` wrote.
         protocol: None; the folder brings its own split.
-        parts, hours, known_share: see the module docstring.
+        parts, hours, known_share, vocabulary_weights: see the module docstring.
 
     Raises:
         ConfigError: an option out of range.
@@ -71,8 +81,8 @@ def labelled_set(
     if parts < 1:
         raise ConfigError(f"parts {parts}: must be 1 or more")
     sets = LabelledSets.open(root)
-    fusion, teachers = training_fusion(sets)
-    known = {song.song_id: song.labels for song in sets.songs if song.split == "train" and song.labels}
+    fusion, teachers = training_fusion(sets, vocabulary_weights)
+    known = {song.song_id: song.labels for song in sets.songs if song.labels}
     vocabulary = Vocabulary(tuple(Tag(tag.name, "regression", tag.category) for tag in sets.union.vocabulary))
     clips: list[Clip] = []
     for split, names in (("train", (TRAIN_SET, *sets.extra_sets)), ("validation", (VALIDATION_SET,))):
@@ -81,8 +91,8 @@ def labelled_set(
             labelled = sets[name].first(hours) if name == TRAIN_SET else sets[name]
             for part in range(n_parts):
                 labels = soft_labels(labelled, fusion, teachers, sets.union, part, n_parts)
-                if split == "train":
-                    _add_known_labels(labels, labelled, vocabulary, known, known_share)
+                share = known_share if split == "train" else 0.0
+                _add_known_labels(labels, labelled, vocabulary, known, share)
                 clips += _clips(labelled, split, name, labels, part, n_parts)
     return Dataset(INFO.name, PROTOCOL, vocabulary, tuple(clips), INFO)
 
@@ -110,18 +120,65 @@ def _add_known_labels(
     known: Mapping[str, Mapping[str, float]],
     share: float,
 ) -> None:
-    """Blend known labels into soft labels (n, n_tags), in place, for examples made of one song only."""
+    """Blend known labels into soft labels (n, n_tags), in place, for examples made of one song only.
+
+    Where there is no soft label (NaN), the known one is taken.
+    """
     for row, recipe in enumerate(labelled.recipes):
         values = known.get(recipe["parts"][0]["song"])
         if values and len(recipe["parts"]) == 1:
             places = [vocabulary.index(tag) for tag in values]
-            labels[row, places] = (1 - share) * labels[row, places] + share * np.array([*values.values()], np.float32)
+            own, soft = np.array([*values.values()], np.float32), labels[row, places]
+            alone = own.clip(_LEAST_KNOWN, _MOST_KNOWN)
+            labels[row, places] = np.where(np.isnan(soft), alone, (1 - share) * soft + share * own)
 
 
-def training_fusion(sets: LabelledSets) -> tuple[LabelFusion, tuple[str, ...]]:
-    """The common scale of the teachers that labelled the training set, and their names. Raises DataError without one."""
+def training_fusion(
+    sets: LabelledSets, vocabulary_weights: VocabularyWeights | None = None
+) -> tuple[LabelFusion, tuple[str, ...]]:
+    """The common scale of the teachers that labelled the training set, and their names.
+
+    Args:
+        sets: the folder.
+        vocabulary_weights: see the module docstring; None for all teachers alike.
+
+    Raises:
+        DataError: no training set.
+        ConfigError: weights of vocabularies or tags that there are not, or below 0; a tag for which no teacher counts.
+    """
     train = sets[TRAIN_SET]
-    return LabelFusion.fit(_logits(train, train.teachers, sets.union)), train.teachers
+    weights = teacher_weights(train.vocabularies, sets.union, vocabulary_weights or {})
+    return LabelFusion.fit(_logits(train, train.teachers, sets.union), weights), train.teachers
+
+
+def teacher_weights(
+    vocabularies: Sequence[str], union: TagUnion, vocabulary_weights: VocabularyWeights
+) -> npt.NDArray[np.float64]:
+    """(n_teachers, n_tags) how much each teacher counts, from the weights of their vocabularies.
+
+    Raises:
+        ConfigError: with all vocabularies and tags that there are not, and values that are no numbers or below 0.
+    """
+    out = np.ones((len(vocabularies), len(union.tags)))
+    names = union.vocabulary.names
+    problems = [
+        f"vocabulary_weights: no teacher has the vocabulary {name!r}; they have {', '.join(dict.fromkeys(vocabularies))}"
+        for name in vocabulary_weights
+        if name not in vocabularies
+    ]
+    for name, given in vocabulary_weights.items():
+        by_tag = given if isinstance(given, Mapping) else {_ALL_OTHERS: given}
+        for tag, weight in by_tag.items():
+            if tag != _ALL_OTHERS and tag not in names:
+                problems.append(f"vocabulary_weights: {name}: no tag {tag!r}")
+            if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight < math.inf:
+                problems.append(f"vocabulary_weights: {name}: {weight!r} must be a number, 0 or more")
+        if not problems:
+            row = [float(by_tag.get(tag, by_tag.get(_ALL_OTHERS, 1.0))) for tag in names]
+            out[[k for k, vocabulary in enumerate(vocabularies) if vocabulary == name]] = row
+    if problems:
+        raise ConfigError(problems)
+    return out
 
 
 def soft_labels(
@@ -132,7 +189,10 @@ def soft_labels(
     part: int = 0,
     parts: int = 1,
 ) -> npt.NDArray[np.float32]:
-    """Soft labels (n, n_tags) of a set by some of its teachers, for one of so many equal parts of its examples."""
+    """Soft labels (n, n_tags) of a set by some of its teachers, for one of so many equal parts of its examples.
+
+    NaN where none of them answered.
+    """
     return fusion.soft_labels(_logits(labelled, teachers, union, part, parts))
 
 

@@ -7,6 +7,9 @@ DIR/SET/00000/      audio.npy    (n, EXAMPLE_SAMPLES) int16, 32767 is full scale
                     means.npy    (n, n_teachers, n_tags) float16: probabilities, means over a teacher's windows
                     windows.npy  (n, n_short, n_windows, n_tags) float16: those of the teachers with several windows
                     recipes.jsonl   what every example is made of
+
+A teacher may have labelled some shards only. In the others its probabilities are NaN; or their arrays have only the first
+teachers of set.json, because it was added when they existed already. Both are read as NaN.
 """
 
 from __future__ import annotations
@@ -119,7 +122,7 @@ class LabelledSet:
 
     @cached_property
     def means(self) -> Half:
-        """(n, n_teachers, n_tags) probabilities, each the mean over a teacher's windows."""
+        """(n, n_teachers, n_tags) probabilities, each the mean over a teacher's windows; NaN where it did not label."""
         return self._all("means")
 
     @cached_property
@@ -128,8 +131,23 @@ class LabelledSet:
         return self._all("windows")
 
     def _all(self, name: str) -> Half:
+        """The arrays of all shards; those with fewer teachers, windows or tags than others are filled up with NaN."""
         parts: list[Half] = [np.load(shard / f"{name}.npy", allow_pickle=False) for shard in self.shards]
-        return np.concatenate(parts)
+        n_teachers = len(self.document["teachers" if name == "means" else "teachers_by_window"])
+        shapes = np.array([part.shape[1:] for part in parts])
+        shape = (n_teachers, *shapes.max(axis=0)[1:])
+        return np.concatenate(
+            [
+                part
+                if part.shape[1:] == shape
+                else np.pad(
+                    part,
+                    ((0, 0), *((0, most - n) for most, n in zip(shape, part.shape[1:], strict=True))),
+                    constant_values=np.nan,
+                )
+                for part in parts
+            ]
+        )
 
     def __len__(self) -> int:
         return sum(len(audio) for audio in self.audio)
@@ -147,7 +165,7 @@ class LabelledSet:
     def part_means(self, start: int, n_samples: int, window_samples: int = 48_000) -> Floats:
         """Probabilities for a part of every example, (n, n_teachers, n_tags): labels for a student with shorter windows.
 
-        Of teachers with several windows, each window counts by how much of it is in the part. Those of the others
+        NaN where a teacher did not label the example. Of teachers with several windows, each window counts by how much of it is in the part. Those of the others
         are for the whole example.
 
         Args:
@@ -167,6 +185,9 @@ class LabelledSet:
             if not weights.any():
                 raise DataError(f"part {start}..{start + n_samples}: no window of {name} reaches into it")
             windows = self.windows[:, row, : len(weights)].astype(np.float32)
+            if windows.shape[1] < len(weights):  # no shard has labels of this teacher yet
+                out[:, place] = np.nan
+                continue
             out[:, place] = np.einsum("w,nwt->nt", weights / weights.sum(), windows)
         return out
 
@@ -219,7 +240,7 @@ class LabelledSets:
 
     @property
     def known_tags(self) -> tuple[str, ...]:
-        """Tags whose true values are known for some songs."""
+        """Tags of which some songs are known to have them or not; tags with known degrees are not among them."""
         return known_tags(self.songs)
 
     @property
@@ -228,11 +249,15 @@ class LabelledSets:
         return {song.song_id: song.group for song in self.songs}
 
     def known_labels(self, songs: Sequence[str]) -> Floats:
-        """True values of :attr:`known_tags`, (n_songs, n_known) float32. Raises DataError for songs that lack one."""
+        """True values of :attr:`known_tags`, (n_songs, n_known) float32, NaN where not known.
+
+        Raises:
+            DataError: songs that are not in the table.
+        """
         labels = {song.song_id: song.labels for song in self.songs}
         tags = self.known_tags
-        if missing := [song for song in songs if not all(tag in labels.get(song, {}) for tag in tags)]:
-            raise DataError(f"{self.folder / SONGS_FILE}: has no known {', '.join(tags)} of {', '.join(missing[:5])}")
-        return np.array([[labels[song][tag] for tag in tags] for song in songs], dtype=np.float32).reshape(
+        if missing := [song for song in songs if song not in labels]:
+            raise DataError(f"{self.folder / SONGS_FILE}: has no {', '.join(missing[:5])}")
+        return np.array([[labels[song].get(tag, np.nan) for tag in tags] for song in songs], dtype=np.float32).reshape(
             -1, len(tags)
         )

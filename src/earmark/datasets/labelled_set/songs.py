@@ -10,7 +10,7 @@ Columns
     weight          how often a song is drawn for training, relative to the others. Without this column a group counts by
                     the square root of its length, so that large ones do not dominate, and a song in it by its length.
     unchanged_set   for training songs: name of a further set in which they are labelled once without augmentation.
-    any other column    is a tag whose true value is known: 0..1, empty where it is not. Columns whose name begins with
+    any other column    is a tag whose true value is known: 0..1, empty where it is not, as for most songs it may be. Columns whose name begins with
                     ``#`` are ignored.
 """
 
@@ -24,7 +24,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from earmark.core.errors import DataError
 from earmark.datasets.base import raise_problems
@@ -188,8 +187,9 @@ def shares_by_group(training: Sequence[tuple[Song, str]], whole: float = 1.0) ->
 
 
 def known_tags(songs: Iterable[Song]) -> tuple[str, ...]:
-    """Tags with a known value in some song, in the order of the table."""
-    names: dict[str, Any] = {}
+    """Tags with known values that are all 0 or 1, in the order of the table."""
+    values: dict[str, set[float]] = {}
     for song in songs:
-        names.update(dict.fromkeys(song.labels))
-    return tuple(names)
+        for tag, value in song.labels.items():
+            values.setdefault(tag, set()).add(value)
+    return tuple(tag for tag, found in values.items() if found <= {0.0, 1.0})

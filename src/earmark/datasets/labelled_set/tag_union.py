@@ -1,7 +1,9 @@
 """A student's tags: the union of what its teachers know, each under one name.
 
 A table names them: the columns name and category, and for each vocabulary of a teacher which of its tags mean this one,
-with ``|`` between them; the column parents, which may be absent, has the more general tags of the table. A second table (vocabulary, tag, reason) lists the tags that are not used, and why.
+with ``|`` between them; the column parents, which may be absent, has the more general tags of the table. A tag that no
+teacher knows needs known labels of some songs. A second table (vocabulary, tag, reason) lists the tags that are not used,
+and why.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class TagUnion:
         tags: each with its sources.
         left_out: (vocabulary, tag) -> why it is not used.
         vocabularies: vocabulary of teachers -> its tags, in the order of their outputs.
+        known: tags with known labels; they need no teacher.
 
     Raises:
         ConfigError: a tag that its vocabulary does not have, or that is placed twice, nowhere, or both placed and left
@@ -56,6 +59,7 @@ class TagUnion:
     tags: tuple[UnionTag, ...]
     left_out: dict[tuple[str, str], str]
     vocabularies: dict[str, tuple[str, ...]]
+    known: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = {(name, tag) for name, tags in self.vocabularies.items() for tag in tags}
@@ -64,7 +68,11 @@ class TagUnion:
         problems = [f"{name} has no tag {tag!r}" for name, tag in placed if (name, tag) not in known]
         problems += [f"{name}: {tag!r} is placed {n} times" for (name, tag), n in placed.items() if n > 1]
         problems += [f"{name}: {tag!r} is neither placed nor left out" for name, tag in sorted(known - set(placed))]
-        problems += [f"{row.tag.name!r} comes from nowhere" for row in self.tags if not any(row.sources.values())]
+        problems += [
+            f"{row.tag.name!r} comes from nowhere: no vocabulary of the teachers has it, and no song's label of it is known"
+            for row in self.tags
+            if not any(row.sources.values()) and row.tag.name not in self.known
+        ]
         problems += [
             f"{name}: {tag!r} is left out without a reason" for (name, tag), why in self.left_out.items() if not why
         ]
@@ -114,6 +122,7 @@ class TagUnion:
                 for row in self.tags
             ],
             "left_out": [{"vocabulary": name, "tag": tag, "reason": why} for (name, tag), why in self.left_out.items()],
+            **({"known": self.known} if self.known else {}),
         }
 
     @classmethod
@@ -130,6 +139,7 @@ class TagUnion:
             ),
             {(row["vocabulary"], row["tag"]): row["reason"] for row in document["left_out"]},
             {name: tuple(tags) for name, tags in document["vocabularies"].items()},
+            tuple(document.get("known", ())),
         )
 
     def to_json(self) -> str:
@@ -138,7 +148,10 @@ class TagUnion:
 
 
 def read_tag_union(
-    tags: str | Path, left_out: str | Path | None, vocabularies: Mapping[str, Sequence[str]]
+    tags: str | Path,
+    left_out: str | Path | None,
+    vocabularies: Mapping[str, Sequence[str]],
+    known: Sequence[str] = (),
 ) -> TagUnion:
     """Read the tables of tags.
 
@@ -147,6 +160,7 @@ def read_tag_union(
         left_out: table with the columns vocabulary, tag, reason; the tag ``*`` means all that are not used. None where every
             tag is used.
         vocabularies: vocabulary -> its tags, of all teachers.
+        known: tags with known labels.
 
     Raises:
         DataError: tables that cannot be read or lack columns.
@@ -173,7 +187,13 @@ def read_tag_union(
             why = reasons.pop((name, ALL_OTHERS))
             others = [(name, tag) for tag in vocabularies[name] if (name, tag) not in placed]
             reasons = dict.fromkeys(others, why) | reasons
-    return TagUnion(rows, reasons, {name: tuple(names) for name, names in vocabularies.items()})
+    names = {row.tag.name for row in rows}
+    return TagUnion(
+        rows,
+        reasons,
+        {name: tuple(tags) for name, tags in vocabularies.items()},
+        tuple(tag for tag in known if tag in names),
+    )
 
 
 def read_parents(tags: str | Path) -> dict[str, tuple[str, ...]]:
