@@ -36,7 +36,7 @@ from earmark.datasets.labelled_set.shards import (
     LabelledSet,
     LabelledSets,
 )
-from earmark.datasets.labelled_set.songs import known_tags, read_songs, songs_csv
+from earmark.datasets.labelled_set.songs import read_songs, songs_csv
 from earmark.datasets.labelled_set.tag_union import TagUnion, read_tag_union
 from earmark.distillation.label import Shard, write_shard
 from earmark.distillation.plan import LabellingPlan
