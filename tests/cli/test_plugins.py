@@ -114,7 +114,8 @@ def test_an_importer_from_outside_reads_its_format(folder: Path, trained: Path) 
     (folder / "bands.json").write_text(json.dumps(document))
     done = earmark(["import-weights", "bands.json", "--out", "imported"], folder)
     assert done.returncode == 2
-    assert "expected Keras HDF5 or a PyTorch state dict, found" in done.stderr
+    formats = "Keras HDF5, a PyTorch state dict, a frozen TensorFlow graph or a TensorFlow.js model"
+    assert f"expected {formats}, found" in done.stderr
     done = earmark(["--plugin", "my_plugin.py", "import-weights", "bands.json", "--out", "imported"], folder)
     assert done.returncode == 0, done.stderr
     tag = ["tag", "songs/1.wav", "--model", "./imported/bands-imported.onnx", "--format", "jsonl", "--top", "0"]

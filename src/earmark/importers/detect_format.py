@@ -42,9 +42,9 @@ def import_weights(file: str | Path) -> tuple[TaggingModel, ModelCard]:
     content = _content(path)
     importer = _find_importer(content)
     if importer is None:
-        titles = [item.title for _, item in IMPORTERS.items()]
+        *most, last = [item.title for _, item in IMPORTERS.items()]
         found = "an empty file" if not content else f"bytes that begin with {content[:8]!r}"
-        raise ModelError(f"{path}: expected {' or '.join(titles)}, found {found}")
+        raise ModelError(f"{path}: expected {', '.join(most)} or {last}, found {found}")
     model, card = importer.read(content, str(path), *_shards(path, importer.shard_names(content, str(path))))
     return model.eval(), card
 
