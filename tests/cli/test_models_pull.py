@@ -369,7 +369,7 @@ def test_a_mirror_holds_files_under_our_names_for_them():
 def test_a_file_that_cannot_be_imported_leaves_nothing(server, made, tmp_path):
     server.plan = [whole()]
     folder = tmp_path / "models"
-    with pytest.raises(ModelError, match="expected Keras HDF5 or a PyTorch state dict"):
+    with pytest.raises(ModelError, match="expected Keras HDF5, a PyTorch state dict"):
         pull_model(made, folder, mirror=f"{server.address}/mirror/")
     assert server.requests == [("/mirror/made.h5", None, None)]
     assert names(folder) == set()
@@ -414,7 +414,7 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_all_parts_of_a_model_are_fetched(server, in_parts, tmp_path):
     server.plan = [whole(b"{}"), whole()]
-    with pytest.raises(ModelError, match="expected Keras HDF5 or a PyTorch state dict"):
+    with pytest.raises(ModelError, match="expected Keras HDF5, a PyTorch state dict"):
         pull_model(in_parts, tmp_path, mirror=f"{server.address}/mirror")
     assert [path for path, _, _ in server.requests] == ["/mirror/made/model.json", "/mirror/made/weights.bin"]
     assert names(tmp_path) == set()

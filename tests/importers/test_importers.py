@@ -318,7 +318,7 @@ def test_other_files_are_refused(tmp_path):
         path = tmp_path / "x"
         path.write_bytes(content)
         message = refusal(path)
-        assert "expected Keras HDF5 or a PyTorch state dict" in message
+        assert "expected Keras HDF5, a PyTorch state dict" in message
         assert found in message
     assert "cannot be read" in refusal(tmp_path / "none.h5")
     assert "cannot be read" in refusal(tmp_path)
