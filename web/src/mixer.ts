@@ -16,6 +16,7 @@ const FIRST_BIN = 2;
 const FADE_SAMPLES = 1024;
 const AS_LOUD = 0.99;
 const RELEASE = 0.6;
+const MEASURED_SECONDS = 10;
 const SILENT_CHANNEL_DB = 60;
 
 const SHARES: Record<string, number> = {
@@ -58,6 +59,8 @@ export class Mixer {
   private energies = new Float64Array(0);
   private last: Float32Array | null = null;
   private alone: number | null = null;
+  private seconds = 0;
+  private measured: { lost: number; held: number; seconds: number } | null = null;
 
   constructor(
     private readonly conditioning: Conditioning | null | undefined,
@@ -77,9 +80,11 @@ export class Mixer {
       this.energies = new Float64Array(nChannels);
       this.last = null;
       this.alone = null;
+      this.measured = null;
     }
     for (let i = 0; i < nChannels; i++) this.energies[i]! += gram[i]![i]!;
     this.choose(this.conditioning, samples, shares, gram, sampleRateHz);
+    this.seconds += nSamples / sampleRateHz;
     if (this.alone !== null) {
       this.cancelledSeconds += nSamples / sampleRateHz;
       shares = new Float32Array(nChannels);
@@ -135,13 +140,32 @@ export class Mixer {
     const leftOut = inPhase < 1e-3 * highest; // e.g. all but the channel of low-frequency effects are silent
     if (!leftOut && mixed >= SURELY_IN_PHASE * inPhase) {
       this.alone = null;
-    } else if (leftOut || lostShare(samples, shares, sampleRateHz) > (this.alone === null ? limit : limit * RELEASE)) {
+    } else if (
+      leftOut ||
+      this.lostShare(samples, shares, mixed / inPhase, sampleRateHz) > (this.alone === null ? limit : limit * RELEASE)
+    ) {
       if (this.alone === null || highest > 2 * energies[this.alone]!) {
         this.alone = energies.findIndex((energy) => energy > AS_LOUD * highest); // the first of those that are as loud
       }
     } else {
       this.alone = null;
     }
+  }
+
+  /** `lostShare`, measured every few seconds, and where the mix holds much more or less than it did then. */
+  private lostShare(
+    samples: readonly Float32Array[],
+    shares: Float32Array,
+    held: number,
+    sampleRateHz: number,
+  ): number {
+    const then = this.measured;
+    if (then && this.seconds - then.seconds < MEASURED_SECONDS && then.held < 2 * held && held < 2 * then.held) {
+      return then.lost;
+    }
+    const lost = lostShare(samples, shares, sampleRateHz);
+    this.measured = { lost, held, seconds: this.seconds };
+    return lost;
   }
 }
 

@@ -33,6 +33,7 @@ _FADE_SAMPLES = 1024
 _STEP = 8
 _AS_LOUD = 0.99
 _RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to and fro
+_MEASURED_SECONDS = 10.0  # a recording's phases are those of its making: they rarely change
 _SILENT_CHANNEL_DB = 60.0
 _BLOCK_SECONDS = 0.1
 _REPORTED_SHARE = 0.1
@@ -61,6 +62,8 @@ class Mixer:
         self._shares: Floats = np.zeros(0, np.float32)
         self._alone: int | None = None
         self._last: tuple[int | None, float] | None = None  # `_alone` and scale of the last frame
+        self._seconds = 0.0
+        self._measured: tuple[float, float, float] | None = None  # lost share, what the mix held, and when
 
     def mix(self, samples: Channels, scale: float, sample_rate_hz: int, channels: Sequence[str] = ()) -> Floats:
         """The next frame.
@@ -84,7 +87,7 @@ class Mixer:
         # Numbers of channels and pairs are plain floats: NumPy's calls would take longer than the sums.
         n_channels, n_samples = len(samples), len(samples[0])
         if len(self._energies) != n_channels:
-            self._energies, self._last, self._alone = [0.0] * n_channels, None, None
+            self._energies, self._last, self._alone, self._measured = [0.0] * n_channels, None, None, None
             self._shares = downmix_shares(n_channels, channels)
         # Every eighth sample is enough to compare channels, and a quarter of the time.
         step = _STEP if n_samples > _FADE_SAMPLES * _STEP else 1
@@ -94,6 +97,7 @@ class Mixer:
         for i in range(n_channels):
             self._energies[i] += gram[i][i] * step * scale * scale
         self._choose(samples, gram, sample_rate_hz)
+        self._seconds += n_samples / sample_rate_hz
         mix = (self._alone, scale)
         if self._alone is not None:
             self.cancelled_seconds += n_samples / sample_rate_hz
@@ -115,7 +119,7 @@ class Mixer:
 
     def jump(self) -> None:
         """The next frame does not follow the last one."""
-        self._last, self._alone = None, None
+        self._last, self._alone, self._measured = None, None, None
 
     def warnings(self) -> list[str]:
         """What a user should know of the channels, at the end of the file."""
@@ -146,12 +150,22 @@ class Mixer:
         left_out = in_phase < 1e-3 * most  # e.g. all but the channel of low-frequency effects are silent
         if not left_out and mixed >= _SURELY_IN_PHASE * in_phase:
             self._alone = None
-        elif left_out or lost_share(np.asarray(samples), self._shares, sample_rate_hz) > limit:
+        elif left_out or self._lost_share(samples, mixed / in_phase, sample_rate_hz) > limit:
             loudest = next((i for i, energy in enumerate(energies) if energy > _AS_LOUD * most), 0)
             if self._alone is None or energies[loudest] > 2 * energies[self._alone]:
                 self._alone = loudest
         else:
             self._alone = None
+
+    def _lost_share(self, samples: Channels, held: float, sample_rate_hz: int) -> float:
+        """:func:`lost_share`, measured every few seconds, and where the mix holds much more or less than it did then."""
+        if self._measured is not None:
+            lost, then, seconds = self._measured
+            if self._seconds - seconds < _MEASURED_SECONDS and then < 2 * held < 4 * then:
+                return lost
+        lost = lost_share(np.asarray(samples), self._shares, sample_rate_hz)
+        self._measured = lost, held, self._seconds
+        return lost
 
 
 def trim_silence(samples: Floats, conditioning: Conditioning) -> Floats:
