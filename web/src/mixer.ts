@@ -16,7 +16,7 @@ const FIRST_BIN = 2;
 const FADE_SAMPLES = 1024;
 const AS_LOUD = 0.99;
 const RELEASE = 0.6;
-const MEASURED_SECONDS = 10;
+const MEASURED_SECONDS = [10, 60] as const;
 const SILENT_CHANNEL_DB = 60;
 
 const SHARES: Record<string, number> = {
@@ -152,7 +152,7 @@ export class Mixer {
     }
   }
 
-  /** `lostShare`, measured every few seconds, and where the mix holds much more or less than it did then. */
+  /** `lostShare`, measured now and then, and where the mix holds much more or less than it did then. */
   private lostShare(
     samples: readonly Float32Array[],
     shares: Float32Array,
@@ -160,7 +160,8 @@ export class Mixer {
     sampleRateHz: number,
   ): number {
     const then = this.measured;
-    if (then && this.seconds - then.seconds < MEASURED_SECONDS && then.held < 2 * held && held < 2 * then.held) {
+    const wait = then ? Math.min(MEASURED_SECONDS[1], Math.max(MEASURED_SECONDS[0], then.seconds)) : 0;
+    if (then && this.seconds - then.seconds < wait && then.held < 2 * held && held < 2 * then.held) {
       return then.lost;
     }
     const lost = lostShare(samples, shares, sampleRateHz);

@@ -33,7 +33,7 @@ _FADE_SAMPLES = 1024
 _STEP = 8
 _AS_LOUD = 0.99
 _RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to and fro
-_MEASURED_SECONDS = 10.0  # a recording's phases are those of its making: they rarely change
+_MEASURED_SECONDS = (10.0, 60.0)  # a recording's phases are those of its making: they rarely change
 _SILENT_CHANNEL_DB = 60.0
 _BLOCK_SECONDS = 0.1
 _REPORTED_SHARE = 0.1
@@ -158,10 +158,11 @@ class Mixer:
             self._alone = None
 
     def _lost_share(self, samples: Channels, held: float, sample_rate_hz: int) -> float:
-        """:func:`lost_share`, measured every few seconds, and where the mix holds much more or less than it did then."""
+        """:func:`lost_share`, measured now and then, and where the mix holds much more or less than it did then."""
         if self._measured is not None:
             lost, then, seconds = self._measured
-            if self._seconds - seconds < _MEASURED_SECONDS and then < 2 * held < 4 * then:
+            least, most = _MEASURED_SECONDS
+            if self._seconds - seconds < min(most, max(least, seconds)) and then < 2 * held < 4 * then:
                 return lost
         lost = lost_share(np.asarray(samples), self._shares, sample_rate_hz)
         self._measured = lost, held, self._seconds
@@ -191,7 +192,8 @@ def _weighted_sum(weights: Floats, samples: Channels) -> Floats:
         return out
     out = samples[0] * weights[0]
     for weight, channel in zip(weights[1:], samples[1:], strict=True):
-        out += channel * weight
+        if weight:
+            out += channel * weight
     return out
 
 
@@ -229,13 +231,15 @@ def lost_share(samples: Floats, shares: Floats, sample_rate_hz: int) -> float:
     if len(used) < 2 or not n_segments:
         return 0.0
     starts = np.linspace(0, samples.shape[1] - size, n_segments).astype(int)
-    segments = samples[used[:, None, None], starts[:, None] + np.arange(size)] * shares[used, None, None]
-    spectra = np.fft.rfft(segments * np.hanning(size).astype(np.float32))[..., 2:]
+    segments = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[used[:, None], starts]
+    segments = segments * (shares[used, None, None] * np.hanning(size).astype(np.float32))
+    spectra = np.fft.rfft(segments)
+    spectra[..., :2] = 0
     lost = total = 0.0
     for i in range(len(used)):
-        total += float((np.abs(spectra[i]) ** 2).sum())
+        total += float(np.vdot(spectra[i], spectra[i]).real)
         for j in range(i):
-            cross = (spectra[i] * spectra[j].conj()).sum(axis=0)
+            cross = np.einsum("sf,sf->f", spectra[i], spectra[j].conj())
             common = float(np.abs(cross).sum())
             total += 2 * common
             lost += 2 * (common - float(cross.real.sum()))
