@@ -94,6 +94,8 @@ class _Parser(Scanner):
                 self.fail("there is nothing before this or", keyword, keyword + 2)
             self.at = keyword + 2
             sides.append(self._side(empty_allowed=False))
+            if sides[-1] == AllOf(()):  # a bound of the score alone is no side
+                self.fail("a tag is missing behind this or", keyword, keyword + 2)
         return any_of(sides)
 
     def _side(self, *, empty_allowed: bool) -> Node:
