@@ -5,8 +5,9 @@
 
 Byte formats are mutated from valid files made here; queries, tables and pickles come from Hypothesis. Every input runs in
 a process of its own kind that is started again where an input kills it, so a crash of a native library is a finding, too.
-Failing inputs are made smaller and kept in FOLDER/findings. A run continues where the last one of its seed ended, and
-FOLDER/TARGET.json adds up executions, time and findings of all runs; --out writes the report from these.
+Failing inputs are made smaller and kept in FOLDER/findings; some of the inputs are mutations of these. A run continues
+where the last one of its seed ended, and FOLDER/TARGET.json adds up executions, CPU time and findings of all runs; --out
+writes the report from these.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fuzzing.supervisor import fuzz
 from fuzzing.target import Case, make_scratch, signature
 from fuzzing.targets import TARGETS, load_target
 
-WORK = Path(__file__).parent.parent / "build" / "fuzz"
+WORK = Path(__file__).parent / "fuzzing" / "results"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=0.0, help="for each target; 0 only writes the report")
     parser.add_argument("--executions", type=int, help="end after so many inputs, or batches of 200 from Hypothesis")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of state and findings (default: build/fuzz)")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of state and findings (default: benchmarks/fuzzing/results)")
     parser.add_argument("--out", type=Path, help="write the report here, in Markdown")
     parser.add_argument("--note", default="", help="a sentence for the report, such as what else the machine did")
     parser.add_argument("--replay", type=Path, help="run this input once, and nothing else")

@@ -30,7 +30,7 @@ def report(folder: Path, note: str = "") -> tuple[str, int]:
         days.update(entry["days"])
         mended = {found: _is_mended(name, one, folder) for found, one in entry["findings"].items()}
         n_open += sum(not done for done in mended.values())
-        n, seconds = entry["executions"], entry["seconds"]
+        n, seconds = entry["executions"], entry["cpu_seconds"]
         n_mended = sum(mended.values())
         rows.append(
             f"| {target.title} | {target.expected} | {n:,} | {_duration(seconds)} | {n / max(seconds, 1e-9):,.0f} "
@@ -57,7 +57,7 @@ def report(folder: Path, note: str = "") -> tuple[str, int]:
         "bound. Findings with the same cause (type and place) are one. The fuzzer does not follow coverage: decoders, HDF5, "
         "Arrow and PyTorch are native code that is installed without instrumentation.",
         "",
-        "| target | right outcomes | executions | time | per second | outcomes | findings | mended |",
+        "| target | right outcomes | executions | CPU time | per second | outcomes | findings | mended |",
         "|---|---|---|---|---|---|---|---|",
         *rows,
         "",

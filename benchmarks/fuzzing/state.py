@@ -17,7 +17,7 @@ FILES_PER_FINDING = 3
 
 
 class State:
-    """Executions, seconds, outcomes and findings of one target. Targets may run at the same time, a target only once.
+    """Executions, CPU time, outcomes and findings of one target. Targets may run at the same time, a target only once.
 
     Args:
         folder: holds ``TARGET.json`` and ``findings/TARGET/``; created where missing.
@@ -29,7 +29,7 @@ class State:
         self._path = folder / f"{target}.json"
         folder.mkdir(parents=True, exist_ok=True)
         self.data: dict[str, Any] = {
-            **{"executions": 0, "seconds": 0.0, "outcomes": {}, "next_index": {}, "findings": {}, "days": []},
+            **{"executions": 0, "cpu_seconds": 0.0, "outcomes": {}, "next_index": {}, "findings": {}, "days": []},
             **(json.loads(self._path.read_text()) if self._path.exists() else {}),
         }
 
@@ -52,18 +52,23 @@ class State:
         self.data["next_index"][str(seed)] = index
         self.save()
 
-    def add_progress(self, seed: int, index: int, outcomes: dict[str, int], repeated: dict[str, int]) -> None:
-        """Count outcomes and repeated findings up to an index."""
+    def kept(self) -> list[Case]:
+        """Inputs of all findings."""
+        paths = [self.folder / file for finding in self.data["findings"].values() for file in finding["files"]]
+        return [Case(path.name.partition("-")[2], path.read_bytes()) for path in paths if path.exists()]
+
+    def add_progress(self, seed: int, index: int, cpu_seconds: float, outcomes: dict[str, int], repeated: dict[str, int]) -> None:
+        """Count outcomes and repeated findings up to an index, and the CPU time since the last report."""
+        self.data["cpu_seconds"] += cpu_seconds
         self.data["outcomes"] = dict(Counter(self.data["outcomes"]) + Counter(outcomes))
         for name, times in repeated.items():
             self.data["findings"][name]["times"] += times
         self.data["days"] = sorted({*self.data["days"], datetime.date.today().isoformat()})
         self.set_next_index(seed, index)
 
-    def add_time(self, n: int, seconds: float) -> None:
-        """Add executions and the time they took."""
+    def add_executions(self, n: int) -> None:
+        """Add executions."""
         self.data["executions"] += n
-        self.data["seconds"] += seconds
         self.save()
 
     def add_finding(self, name: str, case: Case, message: str, shown: str, seed: int, index: int) -> None:

@@ -31,7 +31,7 @@ class _Progress:
 
     def __init__(self) -> None:
         self.ready = self.ended = False
-        self.counted, self.since = 0, time.monotonic()
+        self.counted = 0
 
 
 def fuzz(minutes: float, seed: int, state: State, most: int | None = None) -> float:
@@ -66,6 +66,7 @@ def _run_worker(minutes: float, seed: int, state: State, most: int | None) -> No
             clock,
             sending,
             state.signatures,
+            state.kept(),
             seed,
             state.next_index(seed),
             minutes,
@@ -95,7 +96,7 @@ def _watch(process: BaseProcess, pipe: Connection, clock: Any, seed: int, state:
             if process.is_alive():
                 process.kill()
     _receive(pipe, progress, clock, seed, state)
-    state.add_time(int(clock[0]) - progress.counted, time.monotonic() - progress.since)
+    state.add_executions(int(clock[0]) - progress.counted)
     if progress.ended:
         process.kill()
         return None
@@ -111,7 +112,7 @@ def _receive(pipe: Connection, progress: _Progress, clock: Any, seed: int, state
         while pipe.poll(_POLL_SECONDS):
             kind, *rest = pipe.recv()
             if kind == "ready":
-                progress.ready, progress.since = True, time.monotonic()
+                progress.ready = True
             elif kind == "end":
                 progress.ended = True
             elif kind == "finding":
@@ -119,9 +120,8 @@ def _receive(pipe: Connection, progress: _Progress, clock: Any, seed: int, state
                 state.add_finding(name, case, message, shown, seed, index)
             else:
                 state.add_progress(seed, *rest)
-                now, n = time.monotonic(), int(clock[0])
-                state.add_time(n - progress.counted, now - progress.since)
-                progress.counted, progress.since = n, now
+                state.add_executions((n := int(clock[0])) - progress.counted)
+                progress.counted = n
     except (EOFError, OSError):  # the process is gone
         return
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fuzzing.mutation import minimize
+from fuzzing.mutation import minimize, mutate
 from fuzzing.target import Case, Target, WrongResultError, signature
 
 SLOW_CPU_SECONDS = 10.0
 EXAMPLES_PER_BATCH = 200
 _REPORT_SECONDS = 1.0
 _MINIMIZE_TRIES = 400
+_KEPT_SHARE = 0.03
 _MINIMIZE_SECONDS = 20.0
 
 CURRENT_NAME, CURRENT_CONTENT, STACK = "current-name", "current-content", "stack"
@@ -40,14 +41,15 @@ class Worker:
             its start.
         pipe: for messages to the supervisor.
         known: signatures of findings that are only counted.
+        kept: inputs that failed once; some of the inputs are mutations of these.
     """
 
-    def __init__(self, target: Target, desk: Path, clock: Any, pipe: Connection, known: set[str]) -> None:
-        self.target, self.desk, self.clock, self.pipe, self.known = target, desk, clock, pipe, known
+    def __init__(self, target: Target, desk: Path, clock: Any, pipe: Connection, known: set[str], kept: list[Case]) -> None:
+        self.target, self.desk, self.clock, self.pipe, self.known, self.kept = target, desk, clock, pipe, known, kept
         self.outcomes: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
         self._peak_megabytes = _peak_megabytes()
-        self._reported = time.monotonic()
+        self._reported, self._cpu_seconds = time.monotonic(), time.process_time()
         self._failure: tuple[Case, BaseException] | None = None
 
     def run(self, seed: int, first: int, deadline: float, most: int | None) -> None:
@@ -57,7 +59,7 @@ class Worker:
         while time.monotonic() < deadline and (most is None or index < first + most):
             self.clock[1] = index
             if strategy is None:
-                self._run_one(self.target.generate(Random(f"{self.target.name} {seed} {index}")), index)
+                self._run_one(self._generate(Random(f"{self.target.name} {seed} {index}")), index)
             else:
                 self._run_batch(strategy, seed, index)
             index += 1
@@ -65,9 +67,17 @@ class Worker:
                 self._report(index)
         self._report(index)
 
+    def _generate(self, rng: Random) -> Case:
+        if self.kept and rng.random() < _KEPT_SHARE:
+            kept = rng.choice(self.kept)
+            return Case(kept.name, mutate(kept.content, rng))
+        return self.target.generate(rng)
+
     def _report(self, index: int) -> None:
+        before, self._cpu_seconds = self._cpu_seconds, time.process_time()
         self._reported = time.monotonic()
-        self.pipe.send(("progress", index, dict(self.outcomes), dict(self.repeated)))
+        spent = self._cpu_seconds - before
+        self.pipe.send(("progress", index, spent, dict(self.outcomes), dict(self.repeated)))
         self.outcomes.clear()
         self.repeated.clear()
 
@@ -169,6 +179,7 @@ def main(
     clock: Any,
     pipe: Connection,
     known: set[str],
+    kept: list[Case],
     seed: int,
     first: int,
     minutes: float,
@@ -184,7 +195,7 @@ def main(
     warnings.simplefilter("ignore")
     target = load_target(name)
     target.prepare(Path(scratch))
-    worker = Worker(target, Path(desk), clock, pipe, set(known))
+    worker = Worker(target, Path(desk), clock, pipe, set(known), kept)
     clock[2], clock[3] = time.process_time(), time.monotonic()
     pipe.send(("ready",))
     worker.run(seed, first, time.monotonic() + minutes * 60, most)

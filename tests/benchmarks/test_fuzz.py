@@ -56,7 +56,7 @@ from fuzzing.target import Case, Target
 class Faulty(Target):
     name = "query"
     def generate(self, rng):
-        return Case("a.bin", rng.randbytes(40) + rng.choice((b"", b"", b"raise", b"abort")))
+        return Case("a.bin", rng.randbytes(40) + rng.choice((b"",) * 6 + (b"raise", b"abort")))
     def check(self, case):
         if case.content.endswith(b"abort"):
             os.abort()
@@ -66,13 +66,13 @@ class Faulty(Target):
 
 targets.load_target = lambda name: Faulty()
 if __name__ == "__main__":
-    fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 30)
+    fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 60)
 """
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     state = json.loads((tmp_path / "query.json").read_text())
-    assert state["next_index"] == {"3": 30}
+    assert state["next_index"] == {"3": 60}
     assert sorted(state["findings"]) == ["KeyError in run.py:check", "crash (SIGABRT)"]
     assert state["outcomes"]["fine"] >= 1
     (kept,) = state["findings"]["KeyError in run.py:check"]["files"]
