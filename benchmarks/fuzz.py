@@ -34,7 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=0.0, help="for each target; 0 only writes the report")
     parser.add_argument("--executions", type=int, help="end after so many inputs, or batches of 200 from Hypothesis")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of state and findings (default: benchmarks/fuzzing/results)")
+    parser.add_argument(
+        "--work", type=Path, default=WORK, help="folder of state and findings (default: benchmarks/fuzzing/results)"
+    )
     parser.add_argument("--out", type=Path, help="write the report here, in Markdown")
     parser.add_argument("--note", default="", help="a sentence for the report, such as what else the machine did")
     parser.add_argument("--replay", type=Path, help="run this input once, and nothing else")

@@ -57,7 +57,9 @@ class State:
         paths = [self.folder / file for finding in self.data["findings"].values() for file in finding["files"]]
         return [Case(path.name.partition("-")[2], path.read_bytes()) for path in paths if path.exists()]
 
-    def add_progress(self, seed: int, index: int, cpu_seconds: float, outcomes: dict[str, int], repeated: dict[str, int]) -> None:
+    def add_progress(
+        self, seed: int, index: int, cpu_seconds: float, outcomes: dict[str, int], repeated: dict[str, int]
+    ) -> None:
         """Count outcomes and repeated findings up to an index, and the CPU time since the last report."""
         self.data["cpu_seconds"] += cpu_seconds
         self.data["outcomes"] = dict(Counter(self.data["outcomes"]) + Counter(outcomes))

@@ -44,7 +44,9 @@ class Worker:
         kept: inputs that failed once; some of the inputs are mutations of these.
     """
 
-    def __init__(self, target: Target, desk: Path, clock: Any, pipe: Connection, known: set[str], kept: list[Case]) -> None:
+    def __init__(
+        self, target: Target, desk: Path, clock: Any, pipe: Connection, known: set[str], kept: list[Case]
+    ) -> None:
         self.target, self.desk, self.clock, self.pipe, self.known, self.kept = target, desk, clock, pipe, known, kept
         self.outcomes: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
