@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from earmark import audio
+from earmark.audio import conditioning
 from earmark.audio.chunker import SHORT_WINDOWS
 from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share, trim_silence
 from earmark.core.card import Conditioning, InputSpec
@@ -151,3 +152,37 @@ def test_settings_out_of_range_are_refused() -> None:
     assert all(name in str(caught.value) for name in ("level_dbfs 3", "silence_range_db 0", "cancelled_share 2"))
     with pytest.raises(ConfigError, match="lead_samples"):
         InputSpec(RATE_HZ, 100, 100, lead_samples=5, conditioning=Conditioning())
+
+
+@pytest.mark.parametrize("first", ["inverted", "independent"])
+def test_what_a_mix_loses_is_measured_again_where_it_changes(first: str) -> None:
+    """Half a minute of one kind, then of the other: in the very next frame the other way is taken."""
+    rng = np.random.default_rng(0)
+    seconds, frame = 30, RATE_HZ
+    left, right = 0.1 * rng.standard_normal((2, seconds * RATE_HZ)).astype(np.float32)
+    kinds = {"inverted": np.stack([left, -left]), "independent": np.stack([left, right])}
+    second = next(kind for kind in kinds if kind != first)
+    mixer = Mixer(Conditioning())
+    used = []
+    for kind in (first, second):
+        for start in range(0, seconds * RATE_HZ, frame):
+            before = mixer.cancelled_seconds
+            mixer.mix(kinds[kind][:, start : start + frame], 1.0, RATE_HZ)
+            used.append(mixer.cancelled_seconds > before)
+    expected = [kind == "inverted" for kind in (first, second) for _ in range(seconds)]
+    assert used == expected
+
+
+@pytest.mark.parametrize("late_samples", [0, 40, 160])
+def test_what_a_mix_loses_is_measured_seldom(late_samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inverted or a late channel for two minutes: it costs the most where it is compared in every frame."""
+    rng = np.random.default_rng(1)
+    left = 0.1 * rng.standard_normal(RATE_HZ * 120).astype(np.float32)
+    both = np.stack([left, -np.roll(left, late_samples)])
+    calls = []
+    monkeypatch.setattr(conditioning, "lost_share", lambda *given: calls.append(1) or lost_share(*given))
+    mixer = Mixer(Conditioning())
+    for start in range(0, both.shape[1], RATE_HZ):
+        mixer.mix(both[:, start : start + RATE_HZ], 1.0, RATE_HZ)
+    assert mixer.cancelled_seconds == pytest.approx(120)
+    assert 1 <= len(calls) <= 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from fractions import Fraction
 from pathlib import Path
@@ -278,7 +279,5 @@ def test_no_page_that_begins_a_stream(long_links: dict[str, bytes], codec: str, 
     if not whole:
         del content[end:]
     assert find_links(lambda: io.BytesIO(content)) == []
-    try:
+    with contextlib.suppress(AudioError):  # FFmpeg may read it or not
         assert np.isfinite(audio.load(bytes(content), RATE_HZ)).all()
-    except AudioError as error:
-        assert str(error)  # noqa: PT017  FFmpeg may read it or not

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from earmark.core.clock import clock
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
-from earmark.plots.tag_segments import clock, draw_moments, moments, moments_frame, thinned
+from earmark.plots.tag_segments import draw_moments, moments, moments_frame, thinned
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.tagger import TagScores
 

@@ -40,16 +40,8 @@ def read_collections(emotify: Path, corpus: Path) -> tuple[Song, ...]:
         DataError: tables or files with problems, all problems of a table at once.
     """
     songs = [
-        Song(
-            clip.clip_id,
-            clip.path,
-            clip.artist or clip.clip_id,
-            clip.split,
-            0.0,
-            unchanged_set=EMOTIFY if clip.split == "train" else None,
-            labels=dict(zip(GENRES, clip.labels.tolist(), strict=False)),
-        )
-        for clip in load_dataset("emotify", emotify, "artist-disjoint").clips
+        dataclasses.replace(song, unchanged_set=EMOTIFY if song.split == "train" else None)
+        for song in emotify_songs(emotify, GENRES)
     ]
     table = read_table(corpus / "tracks.csv")
     table.require("track_id", "path", "source", "duration_s", where=str(corpus / "tracks.csv"))
@@ -80,6 +72,21 @@ def read_collections(emotify: Path, corpus: Path) -> tuple[Song, ...]:
     found = with_weights(songs, excerpts)
     raise_problems("files are missing", [str(song.path) for song in found if not song.path.is_file()])
     return found
+
+
+def emotify_songs(folder: Path, tags: Sequence[str]) -> list[Song]:
+    """Emotify's songs with its first labels as tags of these names: the four genres, then the nine emotions."""
+    return [
+        Song(
+            clip.clip_id,
+            clip.path,
+            clip.artist or clip.clip_id,
+            clip.split,
+            0.0,
+            labels=dict(zip(tags, clip.labels.tolist(), strict=False)),
+        )
+        for clip in load_dataset("emotify", folder, "artist-disjoint").clips
+    ]
 
 
 def held_out_sources(excerpts: Iterable[tuple[str, float]], salt: str = HELD_OUT_SALT) -> frozenset[str]:

@@ -161,7 +161,7 @@ export class Mixer {
   ): number {
     const then = this.measured;
     const wait = then ? Math.min(MEASURED_SECONDS[1], Math.max(MEASURED_SECONDS[0], then.seconds)) : 0;
-    if (then && this.seconds - then.seconds < wait && then.held < 2 * held && held < 2 * then.held) {
+    if (then && this.seconds - then.seconds < wait && Math.abs(held - then.held) < 0.05 + then.held / 2) {
       return then.lost;
     }
     const lost = lostShare(samples, shares, sampleRateHz);

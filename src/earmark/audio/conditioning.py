@@ -158,11 +158,15 @@ class Mixer:
             self._alone = None
 
     def _lost_share(self, samples: Channels, held: float, sample_rate_hz: int) -> float:
-        """:func:`lost_share`, measured now and then, and where the mix holds much more or less than it did then."""
+        """:func:`lost_share`, measured now and then, and where the mix holds much more or less than it did then.
+
+        Args:
+            held: energy of the mix, compared with what it would be if all channels were in phase.
+        """
         if self._measured is not None:
             lost, then, seconds = self._measured
             least, most = _MEASURED_SECONDS
-            if self._seconds - seconds < min(most, max(least, seconds)) and then < 2 * held < 4 * then:
+            if self._seconds - seconds < min(most, max(least, seconds)) and abs(held - then) < 0.05 + then / 2:
                 return lost
         lost = lost_share(np.asarray(samples), self._shares, sample_rate_hz)
         self._measured = lost, held, self._seconds

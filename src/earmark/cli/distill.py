@@ -81,7 +81,7 @@ def pack(
     folder: Annotated[Path, Argument(metavar="DIR", help="Written by `earmark distill label`.")],
     out: Annotated[Path, out_option("Folder for SET.npz of every set.", metavar="DIR")],
 ) -> None:
-    """Keep labelled sets without their audio: some 0.3 MB per hour instead of 115.
+    """Keep labelled sets without their audio, small enough for a repository.
 
     The teachers of one vocabulary become their mean; `earmark distill unpack` makes the audio again.
     """
@@ -134,7 +134,7 @@ def unpack(
             for shard in packed.shards()[index - 1 :: count]:
                 if not shard.folder(out).is_dir():
                     n_differing += unpack_shard(packed, shard, waveforms, out)
-            note = f"; {n_differing} differ a little from what was labelled" if n_differing else ""
+            note = f"; {n_differing} of them not exactly what was labelled" if n_differing else ""
             click.echo(f"{out / packed.name}: {len(packed.recipes)} examples{note}")
 
 
@@ -307,7 +307,7 @@ group = lazy_group(
         Entry(
             "pack",
             "earmark.cli.distill:pack",
-            "Keep labelled sets without their audio: some 0.3 MB per hour instead of 115.",
+            "Keep labelled sets without their audio, small enough for a repository.",
         ),
         Entry(
             "unpack",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earmark.core.clock import clock as clock
-
 
 def printable(path: Path | str) -> str:
     """A path for a terminal: what is not UTF-8 or not printable is shown as an escape."""

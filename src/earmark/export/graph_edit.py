@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -88,11 +89,8 @@ def add_level(path: str | Path, out: str | Path, conditioning: Conditioning) -> 
     del graph.node[:]
     graph.node.extend(nodes)
     graph.initializer.extend(level.graph.initializer)
-    entry.value = inside.replace(input=spec, architecture_options=options).to_json()
     onnx.checker.check_model(model, full_check=True)
-    beside = path.with_suffix(".json")
-    card = ModelCard.read(beside) if beside.is_file() else inside
-    return _write(out, model.SerializeToString(), card.replace(input=spec, architecture_options=options))
+    return _write_changed(path, out, model, entry, input=spec, architecture_options=options)
 
 
 def set_rules(path: str | Path, out: str | Path, rules: TagConstraints) -> ModelCard:
@@ -112,11 +110,7 @@ def set_rules(path: str | Path, out: str | Path, rules: TagConstraints) -> Model
     """
     path, out = Path(path), Path(out)
     model, entry = _read(path, out)
-    inside = ModelCard.from_json(entry.value, where=str(path))
-    entry.value = inside.replace(rules=rules).to_json()
-    beside = path.with_suffix(".json")
-    card = ModelCard.read(beside) if beside.is_file() else inside
-    return _write(out, model.SerializeToString(), card.replace(rules=rules))
+    return _write_changed(path, out, model, entry, rules=rules)
 
 
 def _read(path: Path, out: Path) -> tuple[onnx.ModelProto, onnx.StringStringEntryProto]:
@@ -131,6 +125,17 @@ def _read(path: Path, out: Path) -> tuple[onnx.ModelProto, onnx.StringStringEntr
     if entry is None:
         raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
     return model, entry
+
+
+def _write_changed(
+    path: Path, out: Path, model: onnx.ModelProto, entry: onnx.StringStringEntryProto, **changes: Any
+) -> ModelCard:
+    """Write the model with these fields of its card changed, inside it and beside it."""
+    inside = ModelCard.from_json(entry.value, where=str(path))
+    entry.value = inside.replace(**changes).to_json()
+    beside = path.with_suffix(".json")
+    card = ModelCard.read(beside) if beside.is_file() else inside
+    return _write(out, model.SerializeToString(), card.replace(**changes))
 
 
 def _write(out: Path, content: bytes, card: ModelCard) -> ModelCard:

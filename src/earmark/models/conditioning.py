@@ -75,13 +75,13 @@ class WindowLevel(nn.Module):
         if short := n_blocks * size - n_samples:
             waveform = torch.cat([waveform, waveform[:, -1:].expand(-1, short)], dim=1)
         means = waveform.reshape(-1, n_blocks, size).mean(dim=2)
-        behind = _TAPS // 2 + -n_blocks % _STRIDE
-        means = torch.cat([means[:, :1].expand(-1, _TAPS // 2), means, means[:, -1:].expand(-1, behind)], dim=1)
+        n_behind = _TAPS // 2 + -n_blocks % _STRIDE
+        means = torch.cat([means[:, :1].expand(-1, _TAPS // 2), means, means[:, -1:].expand(-1, n_behind)], dim=1)
         means = F.conv1d(means.unsqueeze(1), self.low_pass, stride=_STRIDE)  # (B, _STRIDE, n_blocks / _STRIDE)
         means = means.transpose(1, 2).reshape(-1, n_blocks + -n_blocks % _STRIDE)[:, :n_blocks]
-        before, behind_ = (
+        before, behind = (
             torch.cat([means[:, :1], means[:, :-1]], dim=1),
             torch.cat([means[:, 1:], means[:, -1:]], dim=1),
         )
-        rumble = torch.stack([before, means, behind_], dim=2) @ self.between
+        rumble = torch.stack([before, means, behind], dim=2) @ self.between
         return rumble.reshape(-1, n_blocks * size)[:, :n_samples]

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
-from earmark.core.clock import clock as clock
+from earmark.core.clock import clock
 from earmark.core.errors import ConfigError
 from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing

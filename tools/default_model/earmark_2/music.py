@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from earmark.core.errors import DataError
-from earmark.datasets import load_dataset
 from earmark.datasets.emotify import EMOTIONS, GENRES
 from earmark.datasets.labelled_set.songs import Song, shares_by_group
 from earmark.datasets.table import read_table
+from tools.default_model.corpus import emotify_songs
 from tools.default_model.judges.songs import composer_instruments
 
 EMOTIFY_SHARE = 0.25
@@ -52,18 +52,8 @@ def songs(emotify: Path, music: Path) -> tuple[Song, ...]:
     Raises:
         DataError: tables with problems, or one of the two has no songs to train on.
     """
-    known = [
-        Song(
-            clip.clip_id,
-            clip.path,
-            clip.artist or clip.clip_id,
-            clip.split,
-            0.0,
-            labels=dict(zip((*GENRES, *(EMOTION_TAGS[name] for name in EMOTIONS)), clip.labels.tolist(), strict=True)),
-        )
-        for clip in load_dataset("emotify", emotify, "artist-disjoint").clips
-        if clip.split != "test"
-    ]
+    tags = (*GENRES, *(EMOTION_TAGS[name] for name in EMOTIONS))
+    known = [song for song in emotify_songs(emotify, tags) if song.split != "test"]
     fetched = [
         dataclasses.replace(song, split="heldout" if song.split == "validation" else "train")
         for song in _rows(music / "tracks.csv", music)

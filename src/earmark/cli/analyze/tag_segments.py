@@ -49,9 +49,10 @@ def moments(
     require_figures()
     from rich.console import Console
 
+    from earmark.core.clock import clock
     from earmark.core.errors import AudioError
     from earmark.evaluation import load_model
-    from earmark.plots.tag_segments import clock, draw_moments
+    from earmark.plots.tag_segments import draw_moments
     from earmark.plots.tag_segments import moments as find_moments
     from earmark.tagging.tagger import load_tagger
 

@@ -13,7 +13,8 @@ from earmark.cli.console import stderr_console
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 from earmark.cli.options import Damaged, DamagedFiles, QuietSummary, at_least, model_option, windows_option
 from earmark.cli.progress import note_bar
-from earmark.cli.text import clock, counted, printable
+from earmark.cli.text import counted, printable
+from earmark.core.clock import clock
 
 if TYPE_CHECKING:
     from earmark.cluster.tagging import Tally

@@ -105,7 +105,8 @@ def _print_table(hits: list[Hit], tags_first: tuple[str, ...]) -> None:
     from rich.cells import cell_len
     from rich.markup import escape
 
-    from earmark.cli.text import clock, printable
+    from earmark.cli.text import printable
+    from earmark.core.clock import clock
 
     out = stdout_console()
     longest = max((cell_len(printable(hit.path)) for hit in hits), default=0)

@@ -59,7 +59,8 @@ def playlist(
     """
     from earmark.cli.library.output import messages
     from earmark.cli.library.search import print_notes, query_text
-    from earmark.cli.text import clock, printable
+    from earmark.cli.text import printable
+    from earmark.core.clock import clock
     from earmark.library.index.track_index import Index
     from earmark.library.playlist import arrange, write_playlist
     from earmark.library.query.search import Tracks

@@ -16,7 +16,8 @@ from rich.progress import Progress
 from earmark.cli.console import stderr_console
 from earmark.cli.exit_codes import EXIT_INTERRUPTED
 from earmark.cli.progress import audio_bar
-from earmark.cli.text import clock, printable
+from earmark.cli.text import printable
+from earmark.core.clock import clock
 from earmark.core.errors import IndexInUseError
 from earmark.core.json_records import json_text
 from earmark.library.index.schema import default_index

@@ -12,7 +12,8 @@ from rich.cells import cell_len
 from rich.markup import escape
 
 from earmark.audio.file_discovery import AudioFile
-from earmark.cli.text import clock, printable
+from earmark.cli.text import printable
+from earmark.core.clock import clock
 from earmark.core.json_records import failed_record, json_text
 from earmark.core.vocabulary import CATEGORIES
 from earmark.tagging.tagger import TagScore, TagScores

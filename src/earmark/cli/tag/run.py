@@ -19,8 +19,9 @@ from earmark.cli.progress import audio_bar
 from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.tag.printers import PRINTERS
 from earmark.cli.tag.write import WriteOptions, WriteRun
-from earmark.cli.text import clock, printable
+from earmark.cli.text import printable
 from earmark.core.audio_formats import has_video_suffix
+from earmark.core.clock import clock
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
 from earmark.tagging.tagger import Tagger, TagScores, Threshold, load_tagger
 
