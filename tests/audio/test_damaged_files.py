@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from earmark import audio, load_tagger
+from earmark.audio import chunks
+from earmark.audio.protection import is_protected
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.library.scan.content import read_content
 from tests.helpers import sounds
 from tests.helpers.ogg import ogg_checksum
 
@@ -181,3 +184,48 @@ def test_big_endian_wav_is_named_with_the_cure(tmp_path: Path, bits: int) -> Non
             audio.load(source, 16_000)
         with pytest.raises(CannotSeekError):
             audio.sparse_windows(source, InputSpec(16_000, 6_000, 6_000), 3)
+
+
+FAR = (2**44, 2**61, 2**63, 2**64 - 40)
+"""Sizes that no file has: beyond them seeking is an error of the system (from 16 TiB on ext4), or of Python."""
+
+
+def damaged_sizes(kind: str, size: int) -> bytes:
+    """A file of which a chunk, object or box before the sound claims a size."""
+    little, big = size.to_bytes(8, "little"), size.to_bytes(8)
+    if kind == "asf":
+        return bytes.fromhex("3026B2758E66CF11A6D900AA0062CE6C") + little + bytes(4096)
+    if kind == "w64":
+        riff, wave = chunks._W64_RIFF, b"wave" + chunks._W64_TAIL
+        return riff + bytes(8) + wave + b"junk" + chunks._W64_TAIL + little + bytes(4096)
+    if kind == "caf":
+        return b"caff\0\1\0\0" + b"free" + big + bytes(4096)
+    if kind == "rf64":
+        sizes = chunk(b"ds64", little + little + bytes(12))
+        return b"RF64" + b"\xff" * 4 + b"WAVE" + sizes + wav(SOUND)[12:]
+    ftyp = struct.pack(">I4s4sI4s", 20, b"ftyp", b"M4A ", 0, b"mp42")
+    return ftyp + struct.pack(">I4s", 1, b"free") + big + bytes(4096)
+
+
+@pytest.mark.parametrize("size", FAR)
+@pytest.mark.parametrize("kind", ["asf", "w64", "caf", "rf64", "m4a"])
+def test_sizes_that_lead_out_of_every_file(tmp_path: Path, kind: str, size: int) -> None:
+    """On disk: files in memory may be sought anywhere."""
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(damaged_sizes(kind, size))
+    with path.open("rb") as file:
+        chunks.header_patches(file)
+    assert not is_protected(lambda: path.open("rb"), "mov,mp4" if kind == "m4a" else kind, 0)
+    assert read_content(path).key
+    with pytest.raises(AudioError, match="not audio|no audio|truncated"):
+        audio.load(path, 16_000)
+
+
+def test_ffmpeg_may_seek_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(100))
+    with chunks.PatchedFile(path.open("rb"), start=10) as file:
+        assert file.seek(2**63) == 2**63
+        assert file.read(10) == b""
+        assert file.seek(-5, 2) == 85
+        assert len(file.read(10)) == 5

@@ -211,15 +211,16 @@ def _chunks(
 ) -> Iterator[tuple[bytes, _Field, int]]:
     """Name, size and start of the content of each chunk. Sizes of 8 bytes beside names of 16 count the chunk's head."""
     head_bytes = name_bytes + size_bytes
+    n_bytes = file.seek(0, os.SEEK_END)
     for _ in range(_MOST_CHUNKS):
+        if at + head_bytes > n_bytes:  # of a damaged size; systems refuse to seek to places that no file can have
+            return
         file.seek(at)
         head = file.read(head_bytes)
-        if len(head) < head_bytes:
-            return
         size = int.from_bytes(head[name_bytes:], order)
         yield head[:name_bytes], _Field(at + name_bytes, size_bytes, order, size), at + head_bytes
         content = size - head_bytes if name_bytes == 16 else size
-        if content < 0 or content >= 2**62:
+        if content < 0:
             return
         at += head_bytes + content + -content % align
 
@@ -269,8 +270,10 @@ class PatchedFile(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """As of any file."""
         place = self._start + self._at
+        if place >= self._end:  # FFmpeg goes where a damaged header points to, farther than systems can seek
+            return 0
         self._file.seek(place)
-        content = bytearray(self._file.read(max(0, min(len(buffer), self._end - place))))
+        content = bytearray(self._file.read(min(len(buffer), self._end - place)))
         for at, new in self._patches:
             for number, byte in enumerate(new, at - place):
                 if 0 <= number < len(content):

@@ -56,9 +56,11 @@ def _sample_entries(file: BinaryIO) -> Iterator[bytes]:
 def _boxes(file: BinaryIO, start: int, end: int, path: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
     """Start and end of the content of the boxes at a path."""
     for _ in range(_MOST_BOXES):
+        if start + 8 > end:  # also of a damaged size: systems refuse to seek to places that no file can have
+            return
         file.seek(start)
         head = file.read(16)
-        if start + 8 > end or len(head) < 8:
+        if len(head) < 8:
             return
         size, head_bytes = int.from_bytes(head[:4]), 8
         if size == 1:

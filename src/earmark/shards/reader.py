@@ -243,7 +243,9 @@ class _Part(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        n_wanted = min(len(buffer), max(0, self._size - self._at))
+        n_wanted = min(len(buffer), self._size - self._at)
+        if n_wanted <= 0:  # a damaged header may point farther than systems can seek
+            return 0
         self._file.seek(self._offset + self._at)
         n_read = self._file.readinto(memoryview(buffer)[:n_wanted]) or 0
         self._at += n_read
