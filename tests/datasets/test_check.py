@@ -84,6 +84,14 @@ def test_without_listening_less_is_found(bad: Path) -> None:
     assert (report.silent, report.duration_seconds) == ((), None)
 
 
+def test_channels_that_cancel_are_not_silent(good: Path, tmp_path: Path) -> None:
+    root = tmp_path / "mtat"
+    shutil.copytree(good, root)
+    left = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32)
+    write(root / "mp3" / CLIPS[2].path, np.stack([left, -left]), 16_000)
+    assert check(root).ok
+
+
 def test_too_short_is_what_is_asked_for(good: Path, tmp_path: Path) -> None:
     root = tmp_path / "mtat"
     shutil.copytree(good, root)

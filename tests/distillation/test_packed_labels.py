@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import soundfile
 from click.testing import CliRunner
 
 from earmark.cli.main import app
+from earmark.core.card import Conditioning
 from earmark.core.errors import DataError
 from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import LabelledSets
@@ -22,6 +24,7 @@ from tests.helpers.sounds import music
 
 pytestmark = pytest.mark.slow
 HOURS = "0.01"
+CANCELS = 5  # the song whose channels are each other's negative
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,8 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "plan.yaml").write_text("teachers: [teacher.onnx]\ntags: tags.csv\nleft_out: left_out.csv\n")
     rows = ["path,split,group,duration_seconds"]
     for k, split in enumerate(("train", "train", "train", "validation", "heldout", "heldout")):
-        soundfile.write(folder / f"{k}.flac", music(2.0 + k, RATE_HZ, seed=k)[0], RATE_HZ)
+        sound = music(2.0 + k, RATE_HZ, seed=k)[0]
+        soundfile.write(folder / f"{k}.flac", np.stack([sound, -sound], axis=1) if k == CANCELS else sound, RATE_HZ)
         rows.append(f"{k}.flac,{split},artist {k},{2.0 + k}")
     (folder / "songs.csv").write_text("\n".join(rows) + "\n")
     earmark("label", *tables(folder), "--out", folder / "sets", "--hours", HOURS)
@@ -73,6 +77,26 @@ def test_a_packed_set_is_made_again(labelled: Path, tmp_path: Path) -> None:
     labels = [np.stack([clip.labels for clip in part]) for part in clips]
     assert labels[0].shape[1] == 5
     assert np.abs(labels[0] - labels[1]).max() < 0.02
+
+
+def test_songs_are_mixed_as_in_tagging_and_older_sets_as_they_were(labelled: Path, tmp_path: Path) -> None:
+    def levels(sets: Path) -> list[bool]:
+        heldout = LabelledSets.open(sets)["heldout"]
+        return [bool(heldout.audio[0][heldout.songs().index(f"{k}.flac")].any()) for k in (4, CANCELS)]
+
+    assert levels(labelled / "sets") == [True, True]
+    shutil.copytree(labelled / "sets", tmp_path / "sets")
+    for path in (tmp_path / "sets").glob("*/set.json"):
+        document = json.loads(path.read_text())
+        assert document.pop("cancelled_share") == Conditioning().cancelled_share
+        path.write_text(json.dumps(document))
+    shutil.rmtree(tmp_path / "sets" / "heldout" / "00000")
+    earmark("label", *tables(labelled), "--out", tmp_path / "sets", "--hours", HOURS)
+    assert levels(tmp_path / "sets") == [True, False]
+    assert "cancelled_share" not in (tmp_path / "sets" / "heldout" / "set.json").read_text()
+    (tmp_path / "sets" / "heldout" / "set.json").write_text('{"cancelled_share": 9}')
+    with pytest.raises(DataError, match=r"set\.json: cannot be read"):
+        earmark("label", *tables(labelled), "--out", tmp_path / "sets", "--hours", HOURS)
 
 
 def test_unpacking_goes_on_and_says_what_differs(labelled: Path, tmp_path: Path) -> None:

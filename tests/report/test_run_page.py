@@ -259,3 +259,10 @@ def test_ids_of_figures_are_unique_and_all_references_lead_somewhere() -> None:
 
 def test_control_characters_and_broken_bytes_are_replaced() -> None:
     assert printable("a\x00b\u3000c") == "a\N{REPLACEMENT CHARACTER}b\u3000c"
+
+
+def test_players_have_sound_where_channels_cancel(tmp_path: Path) -> None:
+    left = sounds.music(2.0, 32_000)[0]
+    path = sounds.write(tmp_path / "a.wav", np.stack([left, -left]), 32_000)
+    content = base64.b64decode(embedded(path).partition(",")[2])
+    assert np.abs(audio.load(audio.AudioBytes(content, "a.mp3"), 32_000)).max() > 0.1

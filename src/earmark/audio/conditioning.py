@@ -53,11 +53,13 @@ class Mixer:
 
     Attributes:
         cancelled_seconds: length of the frames in which one channel was used for that reason.
+        is_mean: whether all frames so far were mixed as without conditioning, to the bit.
     """
 
     def __init__(self, conditioning: Conditioning | None) -> None:
         self.conditioning = conditioning
         self.cancelled_seconds = 0.0
+        self.is_mean = True
         self._energies: list[float] = []
         self._shares: Floats = np.zeros(0, np.float32)
         self._alone: int | None = None
@@ -89,6 +91,7 @@ class Mixer:
         if len(self._energies) != n_channels:
             self._energies, self._last, self._alone, self._measured = [0.0] * n_channels, None, None, None
             self._shares = downmix_shares(n_channels, channels)
+            self.is_mean &= bool((self._shares == self._shares[0]).all())
         # Every eighth sample is enough to compare channels, and a quarter of the time.
         step = _STEP if n_samples > _FADE_SAMPLES * _STEP else 1
         few: Floats = np.stack([channel[::step] for channel in samples])
@@ -101,6 +104,7 @@ class Mixer:
         mix = (self._alone, scale)
         if self._alone is not None:
             self.cancelled_seconds += n_samples / sample_rate_hz
+            self.is_mean = False
         mono = _weighted_sum(self._weights(mix), samples)
         if self._last is not None and self._last != mix:
             n = min(_FADE_SAMPLES, n_samples)

@@ -101,7 +101,10 @@ def export(
             rules=default_constraints(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules))
         )
     if check_audio:
-        windows = np.concatenate([cut(load(path, card.input.sample_rate_hz), card.input) for path in check_audio])
+        spec = card.input
+        windows = np.concatenate(
+            [cut(load(path, spec.sample_rate_hz, spec.conditioning), spec) for path in check_audio]
+        )
     else:
         windows = check_signals(card.input)
     report = export_onnx(model, card, out, windows, weights)  # type: ignore[arg-type]

@@ -81,6 +81,7 @@ def prepare(
     wanted, sources, store = Wanted(audio, sample_rate_hz), sources or Sources(), store_at(out)
     with writing(store), _to_itself(store), ThreadPoolExecutor(_READERS, thread_name_prefix="earmark-prepare") as pool:
         header = plan_header(store, datasets, planned, wanted, shard_megabytes, clips_per_shard, pool, sources)
+        wanted = replace(wanted, cancelled_share=header.cancelled_share)
         there = _finished(store, header, pool)
         job = _Job(store, header, in_shards(planned, header), wanted, sources, there, retry_failed, on_done)
         job.run(cores)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
+from earmark.core.card import Conditioning
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError
 from earmark.datasets.base import SPLITS, Clip, Dataset, label_matrix
@@ -35,7 +36,7 @@ class CheckReport:
         missing: clip -> the path at which there is no file.
         unreadable: clip -> why it cannot be decoded.
         too_short: clip -> its length in seconds.
-        silent: clips without a sample above -80 dBFS.
+        silent: clips without a sample above -80 dBFS, mixed to mono as in tagging.
         duplicated: groups of clips with the same audio: the same bytes, or, where decoded, the same samples.
         untagged: clips to which no tag applies (no label above 0).
         clips: split -> clips in it.
@@ -178,7 +179,7 @@ def _look(path: Path, decode: bool, *, hashed: bool) -> _Found:
         return _Found(reason=f"cannot be read ({error.strerror})")
     if not decode:
         return _Found(bytes_sha256=digest)
-    stream = audio.stream(path, SAMPLE_RATE_HZ)
+    stream = audio.stream(path, SAMPLE_RATE_HZ, Conditioning())
     samples = hashlib.sha256()
     try:
         for block in stream:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from earmark.core.atomic_files import write_atomic
+from earmark.core.card import Conditioning
 from earmark.core.errors import ConfigError, DataError
 from earmark.datasets.labelled_set.shards import (
     EXAMPLE_SAMPLES,
@@ -46,6 +47,7 @@ from earmark.distillation.teachers import Teacher, check_names, load_teacher, pr
 from earmark.distillation.windows import Examples, Recipe, make_example, plain_recipes, to_float
 from earmark.training.audio_store import AudioStore, PackedAudio
 
+CANCELLED_SHARE = "cancelled_share"
 _LEFTOVER_SECONDS = 3600.0
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
@@ -85,6 +87,7 @@ class LabellingInputs:
         train_teachers: names of those that label the train set.
         union: the student's tags; None where they are not written.
         train_shares: name of a teacher -> the share of the train set that it labels; 1 for those that are not there.
+        cancelled_share: how songs were mixed to mono, see :func:`conditioning_of`.
     """
 
     songs: tuple[Song, ...]
@@ -93,6 +96,7 @@ class LabellingInputs:
     train_teachers: tuple[str, ...]
     union: TagUnion | None = None
     train_shares: Mapping[str, float] = field(default_factory=dict)
+    cancelled_share: float | None = None
 
     def teachers_of(self, set_name: str) -> tuple[Teacher, ...]:
         """Those that label a set."""
@@ -167,7 +171,9 @@ def load_inputs(
         raise ConfigError(
             f"{songs}: columns {', '.join(unknown)}: not tags of {plan.tags}; a column that is no tag is named #NAME"
         )
-    packed = AudioStore(RATE_HZ, out / "songs").load([song.path for song in music], jobs=1, on_done=on_song)
+    share = _share_begun_with(out)
+    store = AudioStore(RATE_HZ, out / "songs", conditioning_of(share))
+    packed = store.load([song.path for song in music], jobs=1, on_done=on_song)
     waveforms = {song.song_id: waveform for song, waveform in zip(music, packed, strict=True)}
     return LabellingInputs(
         music,
@@ -175,8 +181,26 @@ def load_inputs(
         teachers,
         tuple(names[given].name for given in plan.train_teachers),
         union,
-        {names[given].name: share for given, share in plan.train_shares.items()},
+        {names[given].name: part for given, part in plan.train_shares.items()},
+        share,
     )
+
+
+def conditioning_of(cancelled_share: float | None) -> Conditioning | None:
+    """How songs are mixed to mono, by the cancelled_share of set.json; None, as in older sets, for the mean of their channels."""
+    return None if cancelled_share is None else Conditioning(cancelled_share=cancelled_share)
+
+
+def _share_begun_with(out: Path) -> float | None:
+    """That of the sets in a folder, or of a new one. Raises DataError for a damaged set.json."""
+    for path in sorted(out.glob(f"*/{SET_FILE}")):
+        try:
+            share: float | None = json.loads(path.read_text(encoding="utf-8")).get(CANCELLED_SHARE)
+            conditioning_of(share)
+        except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
+            raise DataError(f"{path}: cannot be read ({error})") from error
+        return share
+    return Conditioning().cancelled_share
 
 
 def write_tables(inputs: LabellingInputs, out: Path) -> None:
@@ -256,6 +280,8 @@ def _begin(set_name: str, inputs: LabellingInputs, out: Path, seed: int) -> None
         "teachers_by_window": [teacher.name for teacher in several],
         "songs": {song.song_id: len(inputs.waveforms[song.song_id]) for song in inputs.songs if _used(song, set_name)},
     }
+    if inputs.cancelled_share is not None:
+        document[CANCELLED_SHARE] = inputs.cancelled_share
     path = out / set_name / SET_FILE
     for left_over in path.parent.glob(".*.part"):  # of killed processes; younger ones may still be written
         if left_over.is_dir() and time.time() - left_over.stat().st_mtime > _LEFTOVER_SECONDS:

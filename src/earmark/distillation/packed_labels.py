@@ -38,7 +38,7 @@ from earmark.datasets.labelled_set.shards import (
 )
 from earmark.datasets.labelled_set.songs import read_songs, songs_csv
 from earmark.datasets.labelled_set.tag_union import TagUnion, read_tag_union
-from earmark.distillation.label import Shard, write_shard
+from earmark.distillation.label import CANCELLED_SHARE, Shard, conditioning_of, write_shard
 from earmark.distillation.plan import LabellingPlan
 from earmark.distillation.windows import make_example
 from earmark.training.audio_store import AudioStore, PackedAudio, Waveform
@@ -168,7 +168,8 @@ def prepare(packed: Sequence[PackedSet], plan: LabellingPlan, songs: Path, out: 
     write_atomic(out / TAGS_FILE, union.to_json().encode())
     write_atomic(out / SONGS_FILE, songs_csv(music).encode())
     wanted = [song for song in music if song.song_id in used]
-    decoded = AudioStore(RATE_HZ, out / "songs").load([song.path for song in wanted], jobs=1)
+    conditioning = conditioning_of(packed[0].document.get(CANCELLED_SHARE))
+    decoded = AudioStore(RATE_HZ, out / "songs", conditioning).load([song.path for song in wanted], jobs=1)
     return {song.song_id: waveform for song, waveform in zip(wanted, decoded, strict=True)}
 
 

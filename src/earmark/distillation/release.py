@@ -120,7 +120,9 @@ def release_student(
     songs = [song.path for song in sets.songs if song.split == VALIDATION][:_CHECKED_SONGS]
     if not songs:
         raise DataError(f"{folder}: songs.csv has no validation songs, with which the exported file is checked")
-    windows = np.concatenate([cut(load(path, card.input.sample_rate_hz), card.input) for path in songs])
+    windows = np.concatenate(
+        [cut(load(path, card.input.sample_rate_hz, card.input.conditioning), card.input) for path in songs]
+    )
     onnx = out / f"{card.name}.onnx"
     report = None
     metrics: tuple[Metric, ...] = ()

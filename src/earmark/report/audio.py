@@ -15,6 +15,7 @@ import numpy as np
 
 from earmark import audio
 from earmark.audio.file_discovery import find_audio
+from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError
 
 EXCERPT_SECONDS = 45.0
@@ -64,7 +65,7 @@ def find_clips(clips: Iterable[str], folder: Path) -> dict[str, Path]:
 def _excerpt(path: Path, seconds: float) -> bytes:
     wanted = round(seconds * _RATE_HZ)
     blocks, n = [], 0
-    for block in audio.stream(path, _RATE_HZ):
+    for block in audio.stream(path, _RATE_HZ, Conditioning()):
         blocks.append(block[: wanted - n])
         n += len(blocks[-1])
         if n >= wanted:

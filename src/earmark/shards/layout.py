@@ -4,7 +4,8 @@
 
     shards.json           what this is: dataset, rate, kind of audio, counts, and size and SHA-256 of every shard
     index.jsonl           one line per clip: where its audio is
-    shard-000000.tar      WebDataset: KEY.flac (or the original file, KEY.mp3) and KEY.json
+    shard-000000.tar      WebDataset: KEY.flac (or the original file, KEY.mp3) and KEY.json; and KEY.mean.flac where the
+                          plain mean of the channels differs from KEY.flac
     records/              one file per finished shard: `prepare` resumes from them
     failed.csv            clips that could not be decoded, and why; absent if there are none
 """
@@ -14,18 +15,36 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from earmark.core.errors import DataError
+from earmark.core.card import Conditioning
+from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store
 
 FORMAT = "earmark-shards"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_VERSIONS_READ = (1, FORMAT_VERSION)  # those of version 1 hold the plain mean of the channels only
+_MOST = 2**50  # of bytes, samples or clips: no folder has as many
 HEADER, INDEX, FAILED, RECORDS = "shards.json", "index.jsonl", "failed.csv", "records"
 
+MEAN_ONLY = (
+    "holds only the plain mean of the channels, in which music is lost whose channels cancel each other; prepare the "
+    "dataset again in another folder to train networks with conditioning on what `earmark tag` hears"
+)
+
 AudioKind = Literal["flac", "original"]
+
+
+class MeanAudio(NamedTuple):
+    """Where the plain mean of a clip's channels is: for networks without conditioning. Attributes as those of Entry."""
+
+    offset: int
+    size: int
+    crc32: int
+    gain: float
 
 
 class Entry(NamedTuple):
@@ -41,6 +60,7 @@ class Entry(NamedTuple):
         n_samples: at the rate of the shards; None for original files.
         gain: factor that made the audio fit into 16 bits, mostly 1.
         duration_seconds: length of the source.
+        mean: the plain mean of its channels, where it differs.
     """
 
     clip_id: str
@@ -53,6 +73,7 @@ class Entry(NamedTuple):
     n_samples: int | None
     gain: float
     duration_seconds: float
+    mean: MeanAudio | None = None
 
 
 class FailedClip(NamedTuple):
@@ -89,6 +110,8 @@ class Header:
         metadata: SHA-256 of labels, splits, artists and songs.
         audio: "flac" or "original".
         sample_rate_hz: None for originals.
+        cancelled_share: how channels were mixed, see :class:`earmark.core.card.Conditioning`; None for the plain mean, and
+            for originals.
         shard_megabytes: the requested size of a shard; None if the number of clips was given.
         clips_per_shard: clips in each but the last.
         n_clips: of the dataset, including failed clips.
@@ -108,6 +131,7 @@ class Header:
     clips_per_shard: int
     n_clips: int
     earmark_version: str
+    cancelled_share: float | None = None
     complete: bool = False
     n_failed: int = 0
     duration_seconds: float = 0.0
@@ -144,14 +168,24 @@ def read_header(store: Store) -> Header | None:
         content = json.loads(store.read(HEADER))
         if content.pop("format") != FORMAT:
             raise DataError(f"{path}: not written by earmark")
-        if (version := content.pop("version")) != FORMAT_VERSION:
-            raise DataError(f"{path}: version {version}; this earmark reads version {FORMAT_VERSION}")
+        if (version := content.pop("version")) not in _VERSIONS_READ:
+            known = " and ".join(map(str, _VERSIONS_READ))
+            raise DataError(f"{path}: version {version}; this earmark reads version {known}")
         content.pop("n_shards")
         lists = ("protocols", "sizes", "sha256")
-        return Header(**{**content, **{name: tuple(content[name]) for name in lists}})
+        header = Header(**{**content, **{name: tuple(content[name]) for name in lists}})
+        _check(header.audio in ("flac", "original"), "audio", header.audio)
+        _check(_is_count(header.clips_per_shard, 1), "clips_per_shard", header.clips_per_shard)
+        _check(_is_count(header.n_clips), "n_clips", header.n_clips)
+        _check(all(map(_is_count, header.sizes)), "sizes", header.sizes)
+        if header.audio == "flac":
+            _check(_is_count(header.sample_rate_hz, 1), "sample_rate_hz", header.sample_rate_hz)
+        if header.cancelled_share is not None:
+            Conditioning(cancelled_share=header.cancelled_share)
+        return header
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
         raise DataError(f"{path}: damaged ({error}); prepare the dataset again in another folder") from error
 
 
@@ -173,10 +207,10 @@ def read_record(store: Store, number: int) -> Record | None:
         return Record(
             content["size"],
             content["sha256"],
-            tuple(Entry(**entry) for entry in content["entries"]),
+            tuple(map(_entry, content["entries"])),
             tuple(FailedClip(**failed) for failed in content["failed"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -188,9 +222,37 @@ def write_index(store: Store, entries: Iterable[Entry]) -> None:
 def read_index(store: Store) -> list[Entry]:
     """Read index.jsonl. Raises DataError."""
     try:
-        return [Entry(**json.loads(line)) for line in io.BytesIO(store.read(INDEX))]
-    except (OSError, ValueError, TypeError) as error:
+        return [_entry(json.loads(line)) for line in io.BytesIO(store.read(INDEX))]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{store.at(INDEX)}: cannot be read ({error}); run `earmark data prepare` again") from error
+
+
+def _entry(document: Any) -> Entry:
+    """Raises ValueError, TypeError."""
+    if not isinstance(document, dict):
+        raise TypeError(f"{document!r:.60} is no object")
+    mean = document.get("mean")
+    entry = Entry(**{**document, "mean": None if mean is None else MeanAudio(*mean)})
+    parts: list[Entry | MeanAudio] = [entry] if entry.mean is None else [entry, entry.mean]
+    for part in parts:
+        _check(_is_count(part.offset), "offset", part.offset)
+        _check(_is_count(part.size), "size", part.size)
+        _check(isinstance(part.gain, int | float) and 0 < part.gain < math.inf, "gain", part.gain)
+    _check(all(isinstance(text, str) for text in (entry.clip_id, entry.key, entry.suffix)), "clip_id", entry.clip_id)
+    _check(_is_count(entry.shard), "shard", entry.shard)
+    _check(entry.n_samples is None or _is_count(entry.n_samples), "n_samples", entry.n_samples)
+    seconds = entry.duration_seconds
+    _check(isinstance(seconds, int | float) and 0 <= seconds < _MOST, "duration_seconds", seconds)
+    return entry
+
+
+def _is_count(value: object, least: int = 0) -> bool:
+    return isinstance(value, int) and least <= value < _MOST
+
+
+def _check(ok: bool, name: str, value: object) -> None:
+    if not ok:
+        raise ValueError(f"{name} {value!r:.60}")
 
 
 def write_failed(store: Store, failures: Sequence[FailedClip]) -> None:

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from earmark.core.card import Conditioning
 from earmark.core.cpu import available_cores
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store
 from earmark.core.version import __version__
 from earmark.datasets.base import Dataset
-from earmark.shards.layout import RECORDS, AudioKind, Header, read_header, write_header
+from earmark.shards.layout import MEAN_ONLY, RECORDS, AudioKind, Header, read_header, write_header
 from earmark.shards.plan import PlannedClip, clip_list_digest, differences, metadata_digest, plan_clips
 from earmark.shards.sample import LOCAL, Sources, Wanted, mean_bytes
 from earmark.shards.shard_writer import PrepareProgress, PrepareReport, Run
@@ -46,7 +47,9 @@ def prepare(
     Args:
         dataset: the dataset; under several protocols for the clips of all of them.
         out: folder of the shards; see :mod:`earmark.shards.layout`.
-        audio: "flac", mono of 16 bits at ``sample_rate_hz``, or "original", the files as they are.
+        audio: "flac", mono of 16 bits at ``sample_rate_hz``, or "original", the files as they are. Channels are mixed as
+            in tagging with the bundled model; where their plain mean differs, it is stored, too, for networks without
+            conditioning.
         sample_rate_hz: of the FLAC audio; None for originals.
         shard_megabytes: approximate size of a shard; None for 256, or the size used in ``out``.
         clips_per_shard: how many clips instead.
@@ -69,6 +72,7 @@ def prepare(
         with exclusive_lock(folder):
             header = plan_header(Store(folder), datasets, planned, wanted, shard_megabytes, clips_per_shard, pool)
             remove_parts(folder)
+            wanted = replace(wanted, cancelled_share=header.cancelled_share)
             return Run(folder, header, planned, wanted, on_done).run(pool, jobs, retry_failed)
 
 
@@ -114,6 +118,7 @@ def plan_header(
         clips_per_shard=clips_per_shard or 1,
         n_clips=len(planned),
         earmark_version=__version__,
+        cancelled_share=Conditioning().cancelled_share if wanted.audio == "flac" else None,
     )
     found = read_header(store)
     if found is not None:
@@ -128,13 +133,15 @@ def plan_header(
         if problems:
             advice = "give another folder, or delete this one"
             raise ConfigError([f"{store} holds other shards; {advice}:", *[f"  {problem}" for problem in problems]])
+        if found.cancelled_share is None and wanted.audio == "flac":
+            logger.warning("%s: begun by an earlier version, and continued in its way: %s", store, MEAN_ONLY)
         return found
     looked_for = planned if sources.place is None else planned[:_PROBED]  # asking a store takes a while
     if not any(sources.exists(item.clip.path) for item in looked_for):
         first = sources.name(planned[0].clip.path)
         raise DataError(f"not one of {len(looked_for)} audio files is there, e.g. {first}")
     if header.shard_megabytes is not None:
-        mean = mean_bytes(planned, wanted, pool, sources)
+        mean = mean_bytes(planned, replace(wanted, cancelled_share=header.cancelled_share), pool, sources)
         header = replace(header, clips_per_shard=max(1, round(header.shard_megabytes * 1e6 / mean)))
     write_header(store, header)
     return header

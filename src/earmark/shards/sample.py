@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
+from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, DataError
 from earmark.core.storage import Store, store_at
 from earmark.shards import flac16
-from earmark.shards.layout import AudioKind, Entry, FailedClip, shard_name
+from earmark.shards.layout import AudioKind, Entry, FailedClip, MeanAudio, shard_name
 from earmark.shards.plan import PlannedClip
 from earmark.shards.tarfiles import member_after
 
@@ -32,10 +33,11 @@ _CHECK_RATE_HZ = 16_000
 
 @dataclass(frozen=True)
 class Wanted:
-    """The form of the audio: kind, and its rate for FLAC."""
+    """The form of the audio: kind, and for FLAC its rate and how channels are mixed, see :class:`Header`."""
 
     audio: AudioKind
     sample_rate_hz: int | None
+    cancelled_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,11 @@ LOCAL = Sources()
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A clip's two members and its index entry; see :class:`earmark.shards.layout.Entry`."""
+    """A clip's members and its index entry; see :class:`earmark.shards.layout.Entry`.
+
+    Attributes:
+        mean: content and gain of the plain mean of its channels, where it differs.
+    """
 
     content: bytes
     suffix: str
@@ -97,6 +103,7 @@ class Sample:
     n_samples: int | None
     gain: float
     duration_seconds: float
+    mean: tuple[bytes, float] | None = None
 
 
 def make_sample(item: PlannedClip, wanted: Wanted, sources: Sources = LOCAL) -> Sample | FailedClip:
@@ -118,8 +125,9 @@ def _make(item: PlannedClip, wanted: Wanted, sources: Sources) -> Sample:
         "source_name": path.name,
         "source_sha256": hashlib.sha256(source.content).hexdigest(),
     }
-    stream = audio.stream(source, wanted.sample_rate_hz or _CHECK_RATE_HZ)
-    content, suffix, n_samples, gain = source.content, _suffix(path), None, 1.0
+    conditioning = None if wanted.cancelled_share is None else Conditioning(cancelled_share=wanted.cancelled_share)
+    stream = audio.stream(source, wanted.sample_rate_hz or _CHECK_RATE_HZ, conditioning)
+    content, suffix, n_samples, gain, mean = source.content, _suffix(path), None, 1.0, None
     if wanted.sample_rate_hz is None:
         deque(stream, maxlen=0)  # decoded to its end, to know whether that works
     else:
@@ -127,27 +135,38 @@ def _make(item: PlannedClip, wanted: Wanted, sources: Sources) -> Sample:
         if not len(values):
             raise AudioError(f"too short: not one sample at {wanted.sample_rate_hz} Hz", path)
         content, suffix, n_samples = flac16.encode(values, wanted.sample_rate_hz), "flac", len(values)
+        if not stream.mixer.is_mean:
+            mean_values, mean_gain = flac16.quantise(audio.load(source, wanted.sample_rate_hz))
+            if mean_gain != gain or not np.array_equal(mean_values, values):
+                mean = flac16.encode(mean_values, wanted.sample_rate_hz), mean_gain
         facts |= {"sample_rate_hz": wanted.sample_rate_hz, "n_samples": n_samples, "gain": gain}
     seconds = round(stream.duration_seconds, 6)
     text = json.dumps({**item.metadata, "duration_seconds": seconds, **facts}, separators=(",", ":"), allow_nan=False)
-    return Sample(content, suffix, text.encode(), n_samples, gain, seconds)
+    return Sample(content, suffix, text.encode(), n_samples, gain, seconds, mean)
 
 
 def kept_sample(store: Store, entry: Entry) -> Sample:
     """A clip of the existing shard, when the shard is written again. Raises OSError, DataError."""
+    content, last, mean = _kept(store, entry, entry), entry.mean or entry, None
+    if entry.mean is not None:
+        mean = _kept(store, entry, entry.mean), entry.mean.gain
+    metadata = member_after(store, shard_name(entry.shard), last.offset, last.size)
+    return Sample(content, entry.suffix, metadata, entry.n_samples, entry.gain, entry.duration_seconds, mean)
+
+
+def _kept(store: Store, entry: Entry, part: Entry | MeanAudio) -> bytes:
     name = shard_name(entry.shard)
-    content = store.read(name, entry.offset, entry.size)
-    if zlib.crc32(content) != entry.crc32:
+    content = store.read(name, part.offset, part.size)
+    if zlib.crc32(content) != part.crc32:
         raise DataError(f"{store.at(name)}: clip {entry.clip_id!r} is damaged; delete this shard to have it made again")
-    metadata = member_after(store, name, entry.offset, entry.size)
-    return Sample(content, entry.suffix, metadata, entry.n_samples, entry.gain, entry.duration_seconds)
+    return content
 
 
 def mean_bytes(planned: Sequence[PlannedClip], wanted: Wanted, pool: Executor, sources: Sources = LOCAL) -> float:
     """Mean size of a few clips in the shards; a guess if none of them can be decoded."""
     some = [planned[i] for i in np.linspace(0, len(planned) - 1, min(_PROBED, len(planned))).astype(int)]
     sizes = [
-        len(sample.content) + len(sample.metadata)
+        len(sample.content) + len(sample.metadata) + len(sample.mean[0] if sample.mean else b"")
         for sample in pool.map(lambda item: make_sample(item, wanted, sources), some)
         if isinstance(sample, Sample)
     ]

@@ -21,6 +21,7 @@ from earmark.shards.layout import (
     Entry,
     FailedClip,
     Header,
+    MeanAudio,
     Record,
     read_record,
     shard_name,
@@ -178,6 +179,11 @@ def make_shard(
                 failed.append(sample)
             else:
                 offset = tar.add(f"{item.key}.{sample.suffix}", sample.content)
+                mean = None
+                if sample.mean is not None:
+                    mean_content, mean_gain = sample.mean
+                    place = tar.add(f"{item.key}.mean.flac", mean_content)
+                    mean = MeanAudio(place, len(mean_content), zlib.crc32(mean_content), mean_gain)
                 tar.add(f"{item.key}.json", sample.metadata)
                 entries.append(
                     Entry(
@@ -191,6 +197,7 @@ def make_shard(
                         sample.n_samples,
                         sample.gain,
                         sample.duration_seconds,
+                        mean,
                     )
                 )
             on_clip(sample)

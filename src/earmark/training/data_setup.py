@@ -173,11 +173,11 @@ def _from_shards(
     Small networks learn from a window faster than one core decodes it, so what is small enough is decoded beforehand,
     unless workers are requested. It is bit for bit the same: only FLAC of the wanted rate is kept in this way.
 
-    Raises DataError where clips are not there or damaged, ConfigError for the rate.
+    Raises DataError where clips are not there or damaged, ConfigError for the rate or the mix of the channels.
     """
     shards, rate = ShardAudio(folder), spec.sample_rate_hz
-    shards.require([clip.clip_id for clip in clips], rate)
-    waveforms = [shards.waveform(clip.clip_id, rate) for clip in clips]
+    shards.require([clip.clip_id for clip in clips], rate, spec.conditioning)
+    waveforms = [shards.waveform(clip.clip_id, rate, spec.conditioning) for clip in clips]
     n_bytes = 2 * sum(len(waveform) for waveform in waveforms)
     if workers is not None:
         return waveforms, workers
@@ -185,7 +185,7 @@ def _from_shards(
         return waveforms, min(_MOST_WORKERS, available_cores())
     packed: list[Waveform] = []
     with ThreadPoolExecutor(jobs or available_cores(), thread_name_prefix="earmark-decode") as pool:
-        for values, scale in pool.map(lambda clip: shards.packed(clip.clip_id, rate), clips):
+        for values, scale in pool.map(lambda clip: shards.packed(clip.clip_id, rate, spec.conditioning), clips):
             packed.append(PackedAudio(values, scale))
             if progress is not None:
                 progress.decoding(len(packed), len(clips))

@@ -56,7 +56,8 @@ def prepare(
 
     A run that was stopped or killed continues when it is started again: shards that are finished are checked and kept.
     Files that cannot be decoded are left out and listed in OUT/failed.csv. Labels beside the audio are for other
-    tools: earmark reads them from the dataset, so that shards serve every protocol whose clips they hold.
+    tools: earmark reads them from the dataset, so that shards serve every protocol whose clips they hold. Channels
+    are mixed as in tagging; where their plain mean differs, it is there, too, for networks that take it.
 
     Exit code: 0 all clips are prepared, 1 some failed or the disk is full, 2 wrong usage.
     """
