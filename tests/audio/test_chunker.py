@@ -291,3 +291,37 @@ def test_every_sample_is_in_a_window(n: int, size: int, hop_back: int, last: str
 def test_waveforms_that_are_refused(samples: np.ndarray, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         audio.resample(samples, 48_000, RATE_HZ)
+
+
+@given(
+    n=st.integers(0, 600),
+    size=st.integers(1, 60),
+    hop_back=st.integers(0, 59),
+    last=st.sampled_from(["pad", "overlap"]),
+    lead=st.integers(0, 59),
+    n_windows=st.integers(1, 10),
+)
+def test_sparse_windows_are_some_of_all(n: int, size: int, hop_back: int, last: str, lead: int, n_windows: int) -> None:
+    spec = InputSpec(8000, size, max(1, size - hop_back), last, min(lead, size - 1))  # type: ignore[arg-type]
+    starts = audio.window_starts(n, spec)
+    on_grid = (starts + spec.lead_samples) % spec.hop_samples == 0
+    whole = starts[on_grid & (starts >= 0) & (starts + size <= n)]
+    wanted = whole[(2 * np.arange(n_windows) + 1) * len(whole) // (2 * n_windows)] if len(whole) > n_windows else []
+    assert audio.sparse_starts(n, spec, n_windows).tolist() == list(wanted)
+
+
+def test_sparse_windows_of_a_file_of_years() -> None:
+    starts = audio.sparse_starts(2**60, InputSpec(16_000, 48_000, 48_000), 3)
+    assert (np.diff(starts) > 2**58).all()
+
+
+@pytest.mark.parametrize("rate_hz", [2**31, 2**50, 2**70, 0, -1])
+def test_rates_out_of_range(rate_hz: int) -> None:
+    """soxr takes for ever at 2^50 Hz."""
+    with pytest.raises(AudioError, match="sample rates"):
+        audio.resample(np.ones(2_000), rate_hz, 16_000)
+
+
+def test_less_than_a_sample() -> None:
+    with pytest.raises(AudioError, match="less audio than one sample"):
+        audio.resample(np.ones(2_000), 2**31 - 1, 16_000)

@@ -217,7 +217,7 @@ def test_sizes_that_lead_out_of_every_file(tmp_path: Path, kind: str, size: int)
         chunks.header_patches(file)
     assert not is_protected(lambda: path.open("rb"), "mov,mp4" if kind == "m4a" else kind, 0)
     assert read_content(path).key
-    with pytest.raises(AudioError, match="not audio|no audio|truncated"):
+    with pytest.raises(AudioError, match=r"not audio|no audio|truncated"):
         audio.load(path, 16_000)
 
 
@@ -229,3 +229,54 @@ def test_ffmpeg_may_seek_anywhere(tmp_path: Path) -> None:
         assert file.read(10) == b""
         assert file.seek(-5, 2) == 85
         assert len(file.read(10)) == 5
+
+
+@pytest.mark.parametrize("start", [5_000, 2**31 - 1, 2**32 - 1])
+def test_au_whose_sound_begins_behind_its_end(tmp_path: Path, start: int) -> None:
+    """Of unknown size, which is then taken from the file."""
+    path = tmp_path / "a.au"
+    path.write_bytes(b".snd" + struct.pack(">5I", start, 0, 3, 16_000, 1) + bytes(2_000))
+    for source in (path, path.read_bytes()):
+        with pytest.raises(AudioError):
+            audio.load(source, 16_000)
+    assert read_content(path).key.startswith("bytes-")
+
+
+def test_a_rate_that_is_refused_is_refused_in_windows_too(tmp_path: Path) -> None:
+    """At 1 Hz, a window is some samples, and resampling them to 16 kHz would take any memory."""
+    form = struct.pack("<HHIIHH", 1, 1, 1, 2, 2, 16)
+    data = np.arange(20_000).astype("<i2").tobytes()
+    path = tmp_path / "a.wav"
+    path.write_bytes(
+        b"RIFF" + struct.pack("<I", len(data) + 36) + b"WAVE" + chunk(b"fmt ", form) + chunk(b"data", data)
+    )
+    with pytest.raises(AudioError, match="sample rate of 1 Hz"):
+        audio.load(path, 16_000)
+    with pytest.raises(CannotSeekError):
+        audio.sparse_windows(path, InputSpec(16_000, 100, 100), 3)
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".opus"])
+@pytest.mark.parametrize("n_pages", [1, 3])
+@pytest.mark.parametrize("added", [2**45, 2**60])
+def test_a_length_of_years(tmp_path: Path, suffix: str, n_pages: int, added: int) -> None:
+    """One damaged position at the end of an Ogg file, and a list of all windows was gigabytes."""
+    path = sounds.write(tmp_path / f"a{suffix}", sounds.music(40, 16_000), 16_000)
+    content = bytearray(path.read_bytes())
+    starts, at = [], 0
+    while at < len(content):
+        starts.append(at)
+        at += 27 + content[at + 26] + sum(content[at + 27 : at + 27 + content[at + 26]])
+    for start, end in zip(starts[-n_pages:], [*starts[-n_pages:], len(content)][1:], strict=True):
+        position = int.from_bytes(content[start + 6 : start + 14], "little") + added
+        content[start + 6 : start + 14] = position.to_bytes(8, "little")
+        content[start + 22 : start + 26] = bytes(4)
+        content[start + 22 : start + 26] = ogg_checksum(bytes(content[start:end])).to_bytes(4, "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CannotSeekError):
+            audio.sparse_windows(path, InputSpec(16_000, 16_000, 16_000), 3)
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()

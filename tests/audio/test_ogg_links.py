@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
+from earmark.audio.ogg_links import _pages, count_pages, find_links, may_be_cut_off
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
@@ -281,3 +281,12 @@ def test_no_page_that_begins_a_stream(long_links: dict[str, bytes], codec: str, 
     assert find_links(lambda: io.BytesIO(content)) == []
     with contextlib.suppress(AudioError):  # FFmpeg may read it or not
         assert np.isfinite(audio.load(bytes(content), RATE_HZ)).all()
+
+
+def test_forged_pages_inside_each_other_are_not_read_again_and_again() -> None:
+    """Each claims 65 kB, and begins 282 bytes behind the last."""
+    content = (b"OggS\0" + bytes(21) + b"\xff" + b"\xff" * 255) * 15_000
+    with io.BytesIO(content) as file:
+        n_bytes = sum(len(page) for _, page in _pages(file))
+    assert n_bytes < 3 * len(content) + 17e6
+    assert count_pages(lambda: io.BytesIO(content)) == (0, 0)

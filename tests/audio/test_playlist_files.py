@@ -134,3 +134,10 @@ def test_what_is_no_playlist(tmp_path: Path) -> None:
     (tmp_path / "folder.m3u").mkdir()
     (tmp_path / "folder.m3u" / "1.mp3").touch()
     assert [item.path.name for item in find_audio([tmp_path / "folder.m3u"])] == ["1.mp3"]
+
+
+def test_a_playlist_of_millions_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.m3u"
+    path.write_bytes(b"a\n" * 1_000_001)
+    with pytest.raises(AudioError, match="more than 1,000,000 entries"):
+        read_playlist(path, print)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from earmark.core.errors import DataError
@@ -39,3 +41,45 @@ def test_sets_and_bytes_are_plain_data(tmp_path: Path) -> None:
     assert read_plain_pickle(path) == frozenset([1])
     path.write_bytes(b"\x80\x05" + BYTEARRAY + b".")
     assert read_plain_pickle(path) == b"abc"
+
+
+DOUBLED = b")" + b"2\x86" * 60  # a tuple of one tuple twice, sixty times: as a key it is hashed 2^60 times
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        b"}(" + DOUBLED + b"K\x01u.",
+        b"}" + DOUBLED + b"K\x01s.",
+        b"\x8f(" + DOUBLED + b"\x90.",
+        b"(" + DOUBLED + b"\x91.",
+        b"})" + b"q\x010h\x01h\x01\x86" * 60 + b"K\x01s.",
+        b"})" + b"\x940(h\x00h\x00tq\x00" * 60 + b"K\x01s.",
+    ],
+)
+def test_keys_that_take_for_ever(tmp_path: Path, opcodes: bytes) -> None:
+    path = tmp_path / "a.pickle"
+    path.write_bytes(b"\x80\x05" + opcodes)
+    with pytest.raises(DataError, match="again and again"):
+        read_plain_pickle(path)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_plain_data_of_every_protocol(tmp_path: Path, protocol: int) -> None:
+    ids = tuple(f"TR{i}" for i in range(500))
+    values = {
+        "ids": ids,
+        ("a", ("b", 1)): [ids, ids, [1.5, None, True, 2**70, -3, "é", b"bytes"]],
+        "array": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "number": np.float64(0.5),
+        "sets": [{1, 2}, frozenset([("a", 1)])],
+        "rows": [{"id": one, "labels": np.ones(3, np.int8)} for one in ids[:20]],
+    }
+    path = tmp_path / "a.pickle"
+    path.write_bytes(pickle.dumps(values, protocol))
+    found = read_plain_pickle(path)
+    assert found["ids"] == ids
+    assert found["a", ("b", 1)] == values["a", ("b", 1)]
+    assert np.array_equal(found["array"], values["array"])
+    assert found["sets"] == values["sets"]
+    assert len(found["rows"]) == 20

@@ -315,3 +315,27 @@ def test_other_files_are_no_graphs():
     assert is_frozen_graph(field(1, field(1, b"x" * 200) + field(2, b"Const")))
     for content in (b"", b"\n", b"\x0a\x30frozen graph", b"\n\xff\xff\xff\xff\xff\xff", b"RIFF", b"# a\n\nb"):
         assert not is_frozen_graph(content)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_numbers"), [((-1, -4), 4), ((1,) * 70, 1), ((0, -5), 0), ((2**62, 0), 0), ((0,) * 70, 0)]
+)
+@pytest.mark.parametrize("as_list", [True, False])
+def test_shapes_that_no_array_has(shape: tuple[int, ...], n_numbers: int, as_list: bool) -> None:
+    sizes = b"".join(field(2, field(1, n % 2**64)) for n in shape)
+    numbers = field(5 if as_list else 4, bytes(4 * n_numbers))
+    tensor = field(1, 1) + field(2, sizes) + numbers
+    node = field(1, field(1, b"a") + field(2, b"Const") + field(5, field(1, b"value") + field(2, field(8, tensor))))
+    with pytest.raises(ModelError, match="damaged"):
+        read_frozen_graph(node, "a.pb")
+    if min(shape) >= 0:
+        weights = [{"name": "x", "shape": list(shape), "dtype": "float32"}]
+        content = json.dumps({"weightsManifest": [{"paths": ["a"], "weights": weights}]}).encode()
+        with pytest.raises(ModelError, match="damaged"):
+            read_tfjs(content, [bytes(4 * n_numbers)], "model.json")
+
+
+def test_graphs_of_millions_of_empty_nodes() -> None:
+    """In memory a message is 35 times as large as in the file."""
+    with pytest.raises(ModelError, match="no published graph has more"):
+        read_frozen_graph(field(1, field(1, b"a")) + b"\n\0" * (10 << 20), "a.pb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from earmark.cli.main import app
 from earmark.core.card import ModelCard
-from earmark.core.errors import DataError, IndexInUseError
+from earmark.core.errors import DataError, EarmarkError, IndexInUseError
 from earmark.library.index.schema import SCHEMA_VERSION, default_index
 from earmark.library.index.track_index import Index, to_blob
 from earmark.tagging.runtime import find_model, read_card
-from tests.helpers.libraries import as_nobody
+from tests.helpers.libraries import as_nobody, clips, scanned
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +190,32 @@ def test_where_the_index_lies_by_default(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert default_index() == tmp_path / "mine.sqlite"
     monkeypatch.delenv("EARMARK_INDEX")
     assert default_index().parts[-2:] == ("earmark", "library.sqlite")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE results SET scores = x'00'",
+        "UPDATE results SET scores = x'00000000'",
+        "UPDATE results SET scores = 5",
+        "UPDATE results SET embedding = x'00'",
+        "UPDATE results SET warnings = '['",
+        f"UPDATE results SET warnings = '{'[' * 100_000}'",
+        "UPDATE results SET warnings = 5",
+        "UPDATE models SET card_json = '{'",
+        "UPDATE models SET weights_sha256 = 'x+windowsabc'",
+        "UPDATE audio SET duration_seconds = 'abc'",
+    ],
+)
+def test_values_that_are_damaged(tmp_path: Path, change: str) -> None:
+    """Whatever reads them: read, or an error of earmark."""
+    index = tmp_path / "index.sqlite"
+    clips(tmp_path / "music", 2)
+    scanned(index, tmp_path / "music")
+    with contextlib.closing(sqlite3.connect(index)) as connection:
+        connection.execute(change)
+        connection.commit()
+    song = str(next((tmp_path / "music").iterdir()))
+    for command in (["search", "rock>0 duration<5m"], ["stats"], ["info"], ["similar", song]):
+        result = CliRunner().invoke(app, ["library", *command, "--index", str(index)])
+        assert result.exception is None or isinstance(result.exception, SystemExit | EarmarkError), result.exception

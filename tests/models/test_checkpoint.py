@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -130,3 +132,15 @@ def test_missing_files_are_reported_by_name(folder, missing):
 def test_missing_folder_is_reported(tmp_path):
     with pytest.raises(ModelError, match="no such folder"):
         load_checkpoint(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("options", [{"level_dbfs": "loud"}, {"level_dbfs": [1]}, {"no_such": 1}, {"frontend": 5}])
+def test_a_card_with_damaged_options(tmp_path: Path, options: dict[str, object]) -> None:
+    model = create_model("compact_1d", 2)
+    vocabulary = Vocabulary.of(["a", "b"])
+    save_checkpoint(tmp_path, model, make_card(model, name="a", vocabulary=vocabulary))
+    document = json.loads((tmp_path / "card.json").read_text())
+    document["architecture_options"] |= options
+    (tmp_path / "card.json").write_text(json.dumps(document))
+    with pytest.raises(ModelError, match=r"card\.json"):
+        load_checkpoint(tmp_path)

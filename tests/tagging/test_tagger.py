@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from earmark import audio
 from earmark.core.calibration import calibrated
+from earmark.core.card import ONNX_METADATA_KEY
 from earmark.core.errors import AudioError, ConfigError, ModelError
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.runtime import OnnxModel, find_model
@@ -232,3 +235,28 @@ def test_watch_is_given_progress_and_may_end_a_file(tagger: Tagger, song: Path, 
 
     with pytest.raises(KeyError):
         tagger.tag(song, watch=fail)
+
+
+@pytest.mark.parametrize("change", ["fewer tags", "more tags", "window", "output", "input"])
+def test_a_network_that_is_not_that_of_its_card_is_refused(tmp_path: Path, change: str) -> None:
+    """Its scores would be taken for those of other tags."""
+    model = onnx.load(find_model())
+    (entry,) = (item for item in model.metadata_props if item.key == ONNX_METADATA_KEY)
+    card = json.loads(entry.value) | {"thresholds": {}, "calibration": {}, "rules": {}}
+    if change == "fewer tags":
+        del card["vocabulary"][-1]
+    elif change == "more tags":
+        card["vocabulary"].append({"name": "new", "kind": "classification", "category": "other"})
+    elif change == "window":
+        card["input"] |= {"window_samples": 1000, "hop_samples": 1000}
+    else:
+        name = {"output": "probabilities", "input": "waveform"}[change]
+        for value in (*model.graph.input, *model.graph.output):
+            value.name = "other" if value.name == name else value.name
+        for node in model.graph.node:
+            node.input[:] = ["other" if one == name else one for one in node.input]
+            node.output[:] = ["other" if one == name else one for one in node.output]
+    entry.value = json.dumps(card)
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(ModelError, match=r"the card says|has no"):
+        OnnxModel(tmp_path / "a.onnx")

@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 
+MOST_RATE_HZ = 2**31 - 1
+"""Sample rates beyond this are not read, as by FFmpeg: resampling from them takes for ever."""
+
 SHORT_WINDOWS = 4
 """Of audio that is shorter than one window, and is repeated: so that it matters less where it begins."""
 
@@ -68,7 +71,7 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
         ``(n_samples,)`` at the new rate.
 
     Raises:
-        AudioError: integers, samples beyond 8, wrong shape, no samples, NaN or infinite samples, a rate below 1.
+        AudioError: integers, samples beyond 8, wrong shape, no samples, NaN or infinite samples, a rate out of range.
     """
     array = np.asarray(samples)
     if not np.issubdtype(array.dtype, np.floating):
@@ -77,8 +80,8 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
         raise AudioError(f"samples of shape {array.shape}: must be (n_channels, n_samples): transpose them")
     if array.ndim not in (1, 2):
         raise AudioError(f"samples of shape {array.shape}: must be (n_samples,) or (n_channels, n_samples)")
-    if from_hz < 1 or to_hz < 1:
-        raise AudioError(f"sample rates {from_hz} Hz to {to_hz} Hz: must be at least 1 Hz")
+    if not (1 <= from_hz <= MOST_RATE_HZ and 1 <= to_hz <= MOST_RATE_HZ):
+        raise AudioError(f"sample rates {from_hz} Hz to {to_hz} Hz: must be 1 to {MOST_RATE_HZ} Hz")
     if array.size == 0:
         raise AudioError("holds no audio samples")
     if array.ndim == 1 or mixer is None:
@@ -95,6 +98,8 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
     if from_hz == to_hz:
         return mono
     out: Samples = soxr.resample(mono, from_hz, to_hz, quality="HQ")
+    if not len(out):
+        raise AudioError(f"holds less audio than one sample at {to_hz} Hz")
     return out
 
 
@@ -211,13 +216,13 @@ def sparse_starts(n_samples: int, spec: InputSpec, n_windows: int) -> npt.NDArra
     Returns:
         ``(n_windows,)`` int64; empty where the file has no more whole windows than that.
     """
-    starts = window_starts(n_samples, spec)
-    on_grid = (starts + spec.lead_samples) % spec.hop_samples == 0
-    whole = starts[on_grid & (starts >= 0) & (starts + spec.window_samples <= n_samples)]
-    if len(whole) <= n_windows:
+    # Not from a list of all: a damaged header may declare a file of years.
+    first = -(-spec.lead_samples // spec.hop_samples) * spec.hop_samples - spec.lead_samples
+    n_whole = max(0, (n_samples - spec.window_samples - first) // spec.hop_samples + 1)
+    if n_whole <= n_windows:
         return np.empty(0, np.int64)
-    spread: npt.NDArray[np.int64] = whole[(2 * np.arange(n_windows) + 1) * len(whole) // (2 * n_windows)]
-    return spread
+    spread = [first + (2 * k + 1) * n_whole // (2 * n_windows) * spec.hop_samples for k in range(n_windows)]
+    return np.array(spread, np.int64)
 
 
 def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> Segments | None:

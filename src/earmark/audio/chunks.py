@@ -58,7 +58,7 @@ class _Field:
     extra: int = 0
 
     def patched(self, content_bytes: int) -> tuple[int, bytes]:
-        value = min(content_bytes + self.extra, 256**self.n_bytes // 2 - 2)
+        value = max(0, min(content_bytes + self.extra, 256**self.n_bytes // 2 - 2))
         return self.at, value.to_bytes(self.n_bytes, self.order)
 
 

@@ -35,7 +35,7 @@ from earmark.core.errors import AudioError, NoAudioError, TruncatedAudioError
 
 Samples = npt.NDArray[np.float32]
 
-_MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would take gigabytes once resampled
+MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would take gigabytes once resampled
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
 _MANY_CHANNELS = 8
@@ -139,7 +139,7 @@ class AudioStream:
                 if resampler is not None:
                     yield resampler.resample_chunk(_NO_SAMPLES, last=True)
                 rate_hz, resampler = frame.sample_rate, None
-                if rate_hz < _MIN_RATE_HZ:
+                if rate_hz < MIN_RATE_HZ:
                     raise AudioError(f"not audio: a sample rate of {rate_hz} Hz", self.path)
                 if rate_hz != self.sample_rate_hz:
                     resampler = soxr.ResampleStream(

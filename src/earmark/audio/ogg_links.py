@@ -22,6 +22,7 @@ from earmark.audio.frames import best_stream, demuxer_options, joined_frames
 from earmark.audio.integrity import PacketLog
 
 _READ_BYTES = 1_048_576
+_MOST_READ_AGAIN_BYTES = 16 * 2**20  # and as much as the file is long
 _MOST_HEAD_BYTES = 27 + 255  # of a page: the length of each of its segments
 _MOST_PAGE_BYTES = _MOST_HEAD_BYTES + 255 * 255
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -170,9 +171,10 @@ def _content(page: bytes) -> bytes:
 def _pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Positions and bytes of pages, in order; the last may be cut off.
 
-    From page to page. Where a page does not follow the last one, which may be cut off, the next is searched for.
+    From page to page. Where a page does not follow the last one, which may be cut off, the next is searched for: in that page,
+    too. What is read twice in this way is limited, so that forged pages inside each other take no longer than others.
     """
-    block, base, at = b"", 0, 0
+    block, base, at, n_again = b"", 0, 0, 0
     last = -1  # position of the last page, if it was as long as it says as far as is known
     while True:
         if at < base or (at - base > len(block) - _MOST_PAGE_BYTES and (len(block) == _READ_BYTES or not block)):
@@ -181,6 +183,9 @@ def _pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         here = at - base
         if block[here : here + 5] != b"OggS\0" or len(block) - here < 27:
             if last >= 0:
+                n_again += at - last
+                if n_again > _MOST_READ_AGAIN_BYTES + at:
+                    return
                 at, last = last + 1, -1
                 continue
             found = block.find(b"OggS\0", here)

@@ -14,6 +14,7 @@ from earmark.core.errors import AudioError
 SUFFIXES = (".m3u", ".m3u8", ".pls")
 
 _MOST_BYTES = 1 << 26
+_MOST_ENTRIES = 1_000_000
 _ADDRESS = re.compile(rb"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _FILE_URL = re.compile(rb"file:(?://[^/]*)?(/.*)", re.IGNORECASE)
 _PLS_FILE = re.compile(r"\s*file(\d+)\s*=(.*)", re.IGNORECASE)
@@ -73,6 +74,8 @@ def read_playlist(path: Path, on_note: Callable[[str], None]) -> list[Path]:
         raise AudioError("is no playlist: it holds zero bytes", path)
     lines = [line for line in re.split(rb"[\r\n]+", content) if line.strip()]
     entries = _pls_entries(lines) if path.suffix.lower() == ".pls" else [x for x in lines if not x.startswith(b"#")]
+    if len(entries) > _MOST_ENTRIES:
+        raise AudioError(f"is no playlist: more than {_MOST_ENTRIES:,} entries", path)
     found = []
     for entry in entries:
         url = _FILE_URL.fullmatch(entry.strip())

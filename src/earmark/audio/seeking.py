@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 
 from earmark.audio.chunks import TOLERANCE_SECONDS
-from earmark.audio.decoder import SILENCE_PEAK, AudioStream, Samples
+from earmark.audio.decoder import MIN_RATE_HZ, SILENCE_PEAK, AudioStream, Samples
 from earmark.audio.frames import best_stream
 from earmark.audio.integrity import PacketLog, declares_length, missing_audio
 from earmark.audio.ogg_links import find_links, may_be_cut_off
@@ -115,6 +115,8 @@ class _Seeker:
         if form.name == "WAV" and not self.source.codec_context.name.startswith("pcm_"):
             raise CannotSeekError("positions in compressed WAV follow from a bit rate in its header")
         self.rate_hz, self.form = frames[0].sample_rate, _form(frames[0])
+        if self.rate_hz < MIN_RATE_HZ:
+            raise CannotSeekError("its sample rate is that of no sound")
         base = self.source.time_base
         if base is None or base * self.rate_hz > 1:
             raise CannotSeekError("its time stamps are too coarse")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import signal
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from earmark.baselines.features import FEATURES, Features, features_version, file_features
+from earmark.core.array_files import ARRAY_FILE_ERRORS
 from earmark.core.atomic_files import write_atomic
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, DataError
@@ -167,7 +167,7 @@ def _read(path: Path) -> tuple[Features, tuple[str, ...]] | None:
     try:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as content:
             vector, warnings = content["features"], content["warnings"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except ARRAY_FILE_ERRORS:
         return None
     if vector.shape != (len(FEATURES),) or vector.dtype != np.float32 or not np.isfinite(vector).all():
         return None

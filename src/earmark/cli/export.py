@@ -115,12 +115,12 @@ def export(
 
 def _metrics(report: Path) -> tuple[Metric, ...]:
     """The figures in a report that `earmark evaluate` wrote. Raises DataError for any other file."""
-    import json
 
     from earmark.core.card import Metric
     from earmark.core.errors import DataError
+    from earmark.core.json_records import parse_json
 
     try:
-        return tuple(Metric(**entry) for entry in json.loads(report.read_text(encoding="utf-8"))["metrics"])
+        return tuple(Metric(**entry) for entry in parse_json(report.read_text(encoding="utf-8"))["metrics"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{report}: not a report.json of `earmark evaluate` ({error})") from error

@@ -15,6 +15,7 @@ from typing import Literal
 
 from earmark.cluster.manifest import Row
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.json_records import parse_json
 from earmark.core.storage import Store
 
 WORK = "_work"
@@ -211,7 +212,7 @@ def check_settings(store: Store, settings: Settings) -> None:
         why = error.strerror or str(error)
         raise DataError(f"{store}: cannot be used for results ({why}); name another folder with --out") from error
     try:
-        before = json.loads(found)
+        before = parse_json(found)
         now = asdict(settings)
         differing = [name for name in now if before.get(name) != now[name]]
     except (ValueError, AttributeError) as error:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from earmark.cluster.manifest import Row
 from earmark.cluster.plan import Settings
+from earmark.core.json_records import parse_json
 from earmark.core.storage import Store
 
 HEAD = (
@@ -133,7 +134,7 @@ def shard_counts(store: Store, name: str, size: int | None = None) -> dict[str, 
     metadata = pq.read_metadata(pa.BufferReader(_MAGIC + tail[-n_footer:])).metadata or {}
     if _METADATA not in metadata:
         raise ValueError(f"{store.at(name)}: not written by earmark")
-    found: dict[str, Any] = json.loads(metadata[_METADATA])
+    found: dict[str, Any] = parse_json(metadata[_METADATA])
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from earmark.core.calibration import Platt
 from earmark.core.errors import ConfigError, ModelError
+from earmark.core.json_records import parse_json
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 
@@ -82,7 +83,13 @@ class InputSpec:
     conditioning: Conditioning | None = None
 
     def __post_init__(self) -> None:
-        problems = []
+        problems = [
+            f"{name} {getattr(self, name)!r}: must be a whole number"
+            for name in ("sample_rate_hz", "window_samples", "hop_samples", "lead_samples")
+            if type(getattr(self, name)) is not int
+        ]
+        if problems:
+            raise ConfigError(problems)
         if self.sample_rate_hz < 1:
             problems.append(f"sample_rate_hz {self.sample_rate_hz}: must be at least 1")
         if self.window_samples < 1:
@@ -196,17 +203,14 @@ class ModelCard:
     embedding_dims: int | None = None
 
     def __post_init__(self) -> None:
-        problems = [
-            f"threshold for {tag!r}: no such tag" for tag in self.thresholds if tag not in self.vocabulary.names
-        ]
+        names = frozenset(self.vocabulary.names)
+        problems = [f"threshold for {tag!r}: no such tag" for tag in self.thresholds if tag not in names]
         problems += [
             f"threshold {x} for {tag!r}: must be 0 to 1" for tag, x in self.thresholds.items() if not 0 <= x <= 1
         ]
-        problems += [
-            f"calibration of {tag!r}: no such tag" for tag in self.calibration if tag not in self.vocabulary.names
-        ]
-        problems += self.rules.problems(self.vocabulary.names)
-        if self.embedding_dims is not None and self.embedding_dims < 1:
+        problems += [f"calibration of {tag!r}: no such tag" for tag in self.calibration if tag not in names]
+        problems += self.rules.problems(names)
+        if self.embedding_dims is not None and (type(self.embedding_dims) is not int or self.embedding_dims < 1):
             problems.append(f"embedding_dims {self.embedding_dims}: must be at least 1, or null for none")
         if problems:
             raise ConfigError(problems)
@@ -234,8 +238,8 @@ class ModelCard:
             ModelError: not JSON, written by a newer earmark, keys unknown or missing, or values out of range.
         """
         try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
+            document = parse_json(text)
+        except ValueError as error:
             raise ModelError(f"{where}: not JSON ({error})") from error
         if not isinstance(document, dict):
             raise ModelError(f"{where}: must be a JSON object, is a {type(document).__name__}")
@@ -254,6 +258,7 @@ class ModelCard:
             document["rules"] = _rules(document.get("rules", {}))
             for name in ("limits", "citations"):
                 document[name] = tuple(document.get(name, ()))
+            _check_texts(document)
             return _build(cls, document)
         except KeyError as error:
             raise ModelError(f"{where}: key {error.args[0]!r} is missing") from error
@@ -279,9 +284,19 @@ def read_rules(path: str | Path) -> TagConstraints:
         ConfigError: no such file, not JSON, or not such rules.
     """
     try:
-        return _rules(json.loads(Path(path).read_text(encoding="utf-8")))
+        return _rules(parse_json(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
         raise ConfigError(f"{path}: no rules ({error})") from error
+
+
+def _check_texts(document: dict[str, Any]) -> None:
+    """Raises TypeError where text is of another type, in fields that nothing else checks."""
+    for name in ("name", "architecture", "description", "version", "licence", "weights_sha256"):
+        if not isinstance(document.get(name, ""), str):
+            raise TypeError(f"{name} {document[name]!r}: must be text")
+    for name in ("architecture_options", "training"):
+        if not isinstance(document.get(name, {}), dict):
+            raise TypeError(f"{name} {document[name]!r}: must be an object")
 
 
 def _input_spec(document: Any) -> InputSpec:

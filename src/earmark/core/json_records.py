@@ -1,4 +1,4 @@
-"""JSON records of files, as `earmark tag --format jsonl` and the service give them.
+"""JSON: records of files, as `earmark tag --format jsonl` and the service give them; and reading JSON of any origin.
 
 For tagged files see :meth:`earmark.tagging.tag_scores.TagScores.to_record`; for failed ones see here.
 """
@@ -8,6 +8,20 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text says. All that can be wrong with a text is a ValueError: also lists that are nested too deeply.
+
+    >>> parse_json("[" * 100_000)
+    Traceback (most recent call last):
+        ...
+    ValueError: lists or objects are nested too deeply
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("lists or objects are nested too deeply") from None
 
 
 def failed_record(path: str | None, reason: str, model: str) -> dict[str, Any]:

@@ -56,7 +56,10 @@ class Store:
     def __init__(self, place: str | os.PathLike[str]) -> None:
         text = os.fspath(place)
         if is_uri(text):
-            parts = urlsplit(text)
+            try:
+                parts = urlsplit(text)
+            except ValueError as error:
+                raise ConfigError(f"{text}: no address ({error})") from error
             if "@" in parts.netloc and parts.scheme != "abfs":  # abfs://container@account is a name, no secret
                 raise ConfigError(
                     f"{parts.scheme}://...@{parts.netloc.rpartition('@')[2]}: credentials come from the environment, "

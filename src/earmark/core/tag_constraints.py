@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -129,7 +129,7 @@ class TagConstraints:
             found += [name for tag, others in table.items() for name in (tag, *others)]
         return tuple(dict.fromkeys(found))
 
-    def problems(self, names: Sequence[str]) -> list[str]:
+    def problems(self, names: Collection[str]) -> list[str]:
         """Problems of these rules with a vocabulary of these names, one line each."""
         return [f"rules: no tag {name!r}" for name in self._mentioned if name not in names]
 

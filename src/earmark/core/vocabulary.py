@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +44,8 @@ class Tag:
         problems = []
         if not self.name or self.name != self.name.strip():
             problems.append(f"tag name {self.name!r}: must not be empty or begin or end with white space")
+        if any("\ud800" <= letter <= "\udfff" for letter in self.name):
+            problems.append(f"tag name {self.name!r}: is no valid Unicode text")
         if self.kind not in get_args(TagKind):
             problems.append(f"tag {self.name!r}: kind {self.kind!r} is not one of {', '.join(get_args(TagKind))}")
         if self.category not in CATEGORIES:
@@ -72,7 +75,7 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         names = [tag.name for tag in self.tags]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, n in Counter(names).items() if n > 1)
         if not names:
             raise ConfigError("a vocabulary needs at least one tag")
         if twice:

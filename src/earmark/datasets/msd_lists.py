@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from earmark.core.array_files import ARRAY_FILE_ERRORS
 from earmark.core.errors import DataError
 from earmark.datasets.base import SPLITS, Labels, raise_problems
 from earmark.datasets.restricted_unpickle import read_plain_pickle
@@ -107,7 +108,7 @@ def read_array(path: Path | None) -> np.ndarray[Any, np.dtype[Any]]:
     assert path is not None
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except ARRAY_FILE_ERRORS as error:
         raise DataError(f"{path}: not an array of numbers or text that can be read ({error})") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: holds several arrays (.npz); one is wanted")

@@ -24,6 +24,7 @@ _TYPES = frozenset(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)) | 
 
 _PLAIN = (str, bytes, bytearray, int, float, type(None), np.ndarray)
 
+_MOST_IN_TUPLE = 100_000
 _SIZED = frozenset(["PUT", "BINPUT", "LONG_BINPUT", "FRAME"])
 
 _BROKEN = (
@@ -125,7 +126,7 @@ def read_plain_pickle(path: str | Path) -> Any:
     path = Path(path)
     try:
         content = path.read_bytes()
-        _check_sizes(content)
+        _check_opcodes(content)
         return _finished(_Unpickler(io.BytesIO(content), encoding="latin-1").load(), {})
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
@@ -137,11 +138,48 @@ def read_plain_pickle(path: str | Path) -> Any:
         raise DataError(f"{path}: not a whole pickle of plain data ({error})") from error
 
 
-def _check_sizes(content: bytes) -> None:
-    """Python's unpickler allocates the memo and frames that a pickle announces, gigabytes for ten bytes."""
+def _check_opcodes(content: bytes) -> None:
+    """Refuse pickles of a few bytes that take any memory or time.
+
+    Python's unpickler allocates the memo and frames that a pickle announces. And a tuple that holds one tuple twice, which
+    does so, too, and so on, takes for ever to hash: the stack of the pickle machine is followed here, with the size of
+    each tuple as if nothing were shared.
+    """
+    stack: list[int] = []
+    marks: list[int] = []
+    memo: dict[Any, int] = {}
     for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name in _SIZED and isinstance(argument, int) and argument > len(content):
-            raise pickle.UnpicklingError(f"{opcode.name} {argument} in {len(content)} bytes")
+        name = opcode.name
+        if name in _SIZED and isinstance(argument, int) and argument > len(content):
+            raise pickle.UnpicklingError(f"{name} {argument} in {len(content)} bytes")
+        if name == "MARK":
+            marks.append(len(stack))
+            continue
+        if name == "POP" and marks and marks[-1] == len(stack):
+            marks.pop()
+            continue
+        if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if argument is None else argument] = stack[-1]
+            continue
+        taken: list[int] = []
+        if pickletools.markobject in opcode.stack_before:
+            start = marks.pop()
+            n_below = opcode.stack_before.index(pickletools.markobject)
+            taken = stack[start - n_below :]
+            del stack[start - n_below :]
+        elif opcode.stack_before:
+            taken = stack[-len(opcode.stack_before) :]
+            del stack[-len(opcode.stack_before) :]
+        size = 1
+        if name in ("GET", "BINGET", "LONG_BINGET"):
+            size = memo[argument]
+        elif name == "DUP":
+            size = taken[0]
+        elif name in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"):
+            size += sum(taken)
+        if size > _MOST_IN_TUPLE + len(content):
+            raise _RefusedError("tuples that hold each other again and again")
+        stack += [size] * len(opcode.stack_after)
 
 
 def _finished(value: Any, done: dict[int, Any]) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.array_files import ARRAY_FILE_ERRORS
 from earmark.core.errors import DataError
 from earmark.datasets.base import Clip
 
@@ -29,7 +30,7 @@ def open_stored(clips: Sequence[Clip]) -> list[npt.NDArray[np.int16]]:
         if stored.path not in arrays:
             try:
                 arrays[stored.path] = np.load(stored.path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
+            except ARRAY_FILE_ERRORS as error:
                 raise DataError(f"{stored.path}: cannot be read ({error})") from error
         samples.append(arrays[stored.path][stored.row, stored.start : stored.stop])
     return samples

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from earmark.core.errors import DataError, MissingExtraError
+from earmark.core.json_records import parse_json
 from earmark.datasets.base import raise_problems
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -158,12 +159,12 @@ def _json_rows(lines: IO[str], header: _Header) -> Iterator[Row]:
             continue
         where = f"line {number}"
         try:
-            values = json.loads(line)
+            values = parse_json(line)
         except json.JSONDecodeError as error:
             yield Row(where, {}, f"not JSON ({error.msg})")
             continue
-        except RecursionError:
-            yield Row(where, {}, "not read: lists and objects are nested too deeply")
+        except ValueError as error:  # nested too deeply, or numbers of thousands of digits
+            yield Row(where, {}, f"not read: {error}")
             continue
         if isinstance(values, dict):
             values = {name.strip(): value for name, value in values.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from earmark.core.calibration import Platt
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.json_records import parse_json
 from earmark.core.tag_constraints import RIVAL_MARGIN, TagConstraints, default_constraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.labelled_set import LabelledSet, LabelledSets, TagUnion, soft_labels, training_fusion
@@ -60,7 +60,7 @@ class CardText:
 def read_card_text(path: str | Path) -> CardText:
     """Read the text of a card from JSON: the attributes of :class:`CardText`. Raises ConfigError, with all problems."""
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = parse_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from error
     keys = [field.name for field in dataclasses.fields(CardText)]

@@ -29,6 +29,7 @@ import numpy as np
 from earmark.core.atomic_files import write_atomic
 from earmark.core.card import Conditioning
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.json_records import parse_json
 from earmark.datasets.labelled_set.shards import (
     EXAMPLE_SAMPLES,
     FORMAT,
@@ -195,7 +196,7 @@ def _share_begun_with(out: Path) -> float | None:
     """That of the sets in a folder, or of a new one. Raises DataError for a damaged set.json."""
     for path in sorted(out.glob(f"*/{SET_FILE}")):
         try:
-            share: float | None = json.loads(path.read_text(encoding="utf-8")).get(CANCELLED_SHARE)
+            share: float | None = parse_json(path.read_text(encoding="utf-8")).get(CANCELLED_SHARE)
             conditioning_of(share)
         except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
             raise DataError(f"{path}: cannot be read ({error})") from error
@@ -287,7 +288,7 @@ def _begin(set_name: str, inputs: LabellingInputs, out: Path, seed: int) -> None
         if left_over.is_dir() and time.time() - left_over.stat().st_mtime > _LEFTOVER_SECONDS:
             shutil.rmtree(left_over, ignore_errors=True)
     if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         differing = [key for key, value in document.items() if found.get(key) != value]
         if set_name == TRAIN_SET and differing and all(_begins(document, found, key) for key in differing):
             write_atomic(path, (json.dumps(document, indent=1) + "\n").encode())  # teachers were added

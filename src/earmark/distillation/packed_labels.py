@@ -23,8 +23,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.array_files import ARRAY_FILE_ERRORS
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import DataError
+from earmark.core.json_records import parse_json
 from earmark.datasets.labelled_set.label_fusion import LEAST, MOST, LabelFusion
 from earmark.datasets.labelled_set.shards import (
     EXAMPLE_SAMPLES,
@@ -87,13 +89,13 @@ class PackedSet:
     def read(cls, path: Path) -> PackedSet:
         """Read a file. Raises DataError where it is none."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                document = json.loads(arrays["document"].tobytes())
-                recipes = [json.loads(line) for line in arrays["recipes"].tobytes().splitlines()]
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                document = parse_json(arrays["document"].tobytes())
+                recipes = [parse_json(line) for line in arrays["recipes"].tobytes().splitlines()]
                 labels, checksums = arrays["labels"], arrays["checksums"]
             names = {name: tuple(tags) for name, tags in document["vocabularies"].items()}
             return cls(path.stem, labels, checksums, recipes, document["set"], names)
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (*ARRAY_FILE_ERRORS, LookupError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: no packed labels ({error}); make them with `earmark distill pack`") from error
 
     def shards(self) -> list[Shard]:

@@ -55,7 +55,7 @@ def read_plan(path: str | Path) -> LabellingPlan:
     path = Path(path)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: the plan cannot be read ({error})") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: a plan must be a mapping with the keys {', '.join(_KEYS)}")

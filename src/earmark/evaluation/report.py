@@ -21,6 +21,7 @@ import numpy.typing as npt
 from earmark import metrics
 from earmark.core.card import Metric
 from earmark.core.errors import DataError
+from earmark.core.json_records import parse_json
 from earmark.evaluation.metric_values import (
     Bootstrap,
     ClipValues,
@@ -96,7 +97,7 @@ def read_report(path: str | Path) -> Report:
         DataError: no such file, or no report of this format.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = parse_json(Path(path).read_text(encoding="utf-8"))
         if (kind := document.pop("format")) != REPORT_FORMAT:
             raise DataError(f"{path}: a report of format {kind}; this earmark reads format {REPORT_FORMAT}")
         document["metrics"] = tuple(Metric(**metric) for metric in document["metrics"])

@@ -8,6 +8,7 @@ import pickle
 import re
 import struct
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -116,19 +117,20 @@ def pytorch_state_dict(content: bytes, where: str) -> tuple[TaggingModel, ModelC
         "spec.mel_scale.fb": mel_filterbank(WON_FRONTEND).T,
     }
     for name in kind.frontend:
-        difference = float(np.abs(state[name].numpy() - constants[name]).max())
+        difference = float(np.abs(state[name].detach().numpy() - constants[name]).max())
         if not difference < _FRONTEND_TOLERANCE:
             raise ModelError(
                 f"{where}: {name} is of another spectrogram: expected that of 16 kHz, n_fft 512 and 96 HTK bands, "
                 f"found one that differs from it by {difference:.2g}"
             )
     names = kind.names(fresh_model(layout.architecture, kind.options, kind.n_tags).state_dict())
-    weights = {target: state[name].contiguous() for name, target in names.items()}
+    weights = {target: state[name].detach().contiguous() for name, target in names.items()}
     return published_model(content, layout, weights, where)
 
 
 def _load(content: bytes, where: str) -> Mapping[str, Tensor]:
     """The state dict. Only tensors and containers of them are built; anything else is refused."""
+    _check_members(content, where)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about foreign pickles: the result is compared with the layout
@@ -157,12 +159,31 @@ def _load(content: bytes, where: str) -> Mapping[str, Tensor]:
         raise ModelError(
             f"{where}: expected a whole PyTorch state dict; it is damaged or cut short ({reason})"
         ) from error
+    if isinstance(state, Mapping):
+        for name, value in state.items():
+            if isinstance(value, Tensor) and (value.layout != torch.strided or value.device.type != "cpu"):
+                raise ModelError(f"{where}: {name} is a tensor without plain numbers ({value.layout}, {value.device})")
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     ):
         keys = f" with the keys {', '.join(map(str, list(state)[:4]))}" if isinstance(state, Mapping) else ""
         raise ModelError(f"{where}: expected a dict of names and tensors, found a {type(state).__name__}{keys}")
     return state
+
+
+def _check_members(content: bytes, where: str) -> None:
+    """PyTorch compresses nothing: a zip file whose members are larger than itself is none of its, and takes any memory."""
+    if not content.startswith(b"PK"):
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            n_bytes = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+        raise ModelError(
+            f"{where}: expected a whole PyTorch state dict; it is damaged or cut short ({error})"
+        ) from error
+    if n_bytes > len(content):
+        raise ModelError(f"{where}: refused: holds {n_bytes} bytes in {len(content)}; PyTorch compresses nothing")
 
 
 @cache

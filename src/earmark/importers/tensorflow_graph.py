@@ -8,7 +8,6 @@ array after another.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -20,8 +19,12 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from earmark.core.errors import ModelError
+from earmark.core.json_records import parse_json
 
 Arrays = dict[str, NDArray[Any]]
+
+MAX_BYTES = 1 << 24
+"""Largest frozen graph that is read: 16 MiB, five times the largest published one."""
 
 _SCHEMA = {  # message -> fields: name, number, type (":" a message), repeated
     "GraphDef": (("node", 1, ":NodeDef", True),),
@@ -72,8 +75,10 @@ def read_frozen_graph(content: bytes, where: str) -> Arrays:
     """The constants of a frozen graph, by name; single numbers and integers are left out.
 
     Raises:
-        ModelError: damaged or cut short.
+        ModelError: damaged, cut short, or too large.
     """
+    if len(content) > MAX_BYTES:  # a message takes many times the memory of its bytes
+        raise ModelError(f"{where}: {len(content)} bytes: no published graph has more than {MAX_BYTES}")
     graph = _graph_class()()
     try:
         graph.ParseFromString(content)
@@ -91,7 +96,7 @@ def read_frozen_graph(content: bytes, where: str) -> Arrays:
             values = np.array(tensor.float_val, "<f4")
         else:
             values = _numbers(tensor.tensor_content, shape, _DTYPES[tensor.dtype], f"{where}: {node.name}")
-        arrays[node.name] = values.reshape(shape)
+        arrays[node.name] = _shaped(values, shape, f"{where}: {node.name}")
     return arrays
 
 
@@ -129,7 +134,7 @@ def read_tfjs(content: bytes, shards: Sequence[bytes], where: str) -> Arrays:
             values = _numbers(data[at : at + size], shape, dtype, f"{where}: {name}")
             at += size
             if shape and dtype == "float32":
-                arrays[name] = values.reshape(shape)
+                arrays[name] = _shaped(values, shape, f"{where}: {name}")
         if at != len(data):
             raise ModelError(f"{where}: {', '.join(group['paths'])}: expected {at} bytes of weights, found {len(data)}")
     return arrays
@@ -138,7 +143,7 @@ def read_tfjs(content: bytes, shards: Sequence[bytes], where: str) -> Arrays:
 def _manifest(content: bytes, where: str) -> list[dict[str, Any]]:
     """The groups of weights that a model.json lists, checked."""
     try:
-        groups = json.loads(content)["weightsManifest"]
+        groups = parse_json(content)["weightsManifest"]
         sound = all(
             all(isinstance(name, str) for name in group["paths"])
             and all(
@@ -149,7 +154,7 @@ def _manifest(content: bytes, where: str) -> list[dict[str, Any]]:
             )
             for group in groups
         )
-    except (ValueError, RecursionError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise ModelError(
             f"{where}: expected the model.json of a TensorFlow.js model; it is damaged or cut short"
         ) from error
@@ -166,3 +171,13 @@ def _numbers(data: bytes, shape: tuple[int, ...], dtype: str, what: str) -> NDAr
             f"{what}: expected {shape} {dtype}, found {len(data)} bytes of it; the file is damaged or cut short"
         )
     return np.frombuffer(data, kind)
+
+
+def _shaped(values: NDArray[Any], shape: tuple[int, ...], what: str) -> NDArray[Any]:
+    """Raises ModelError for shapes that no array can have: below 0, too large beside a 0, of more than 64 axes."""
+    try:
+        if min(shape) >= 0:
+            return values.reshape(shape)
+    except ValueError:
+        pass
+    raise ModelError(f"{what}: has the shape {str(shape)[:60]}; the file is damaged")

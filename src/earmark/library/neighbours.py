@@ -19,9 +19,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.array_files import ARRAY_FILE_ERRORS
 from earmark.core.errors import ConfigError, DataError, MissingExtraError
 from earmark.library.index.rows import ModelRow
-from earmark.library.index.track_index import Index
+from earmark.library.index.track_index import Index, vectors_of
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def read_vector(index: Index, content_key: str) -> Floats | None:
     row = index.execute(
         f"SELECT {column} FROM results WHERE content_key = ? AND model_id = ?", (content_key, model.model_id)
     ).fetchone()
-    return None if row is None or row[0] is None else np.frombuffer(row[0], "<f4").astype(np.float32)
+    return None if row is None or row[0] is None else vectors_of(row, 1)[0].copy()
 
 
 def usearch_is_installed() -> bool:
@@ -172,7 +173,7 @@ class _Graph:
         try:
             keys = np.load(keys_path, mmap_mode="r", allow_pickle=False)
             graph = UsearchIndex.restore(graph_path, view=True, expansion_search=_EXPANSION_SEARCH)
-        except (OSError, EOFError, ValueError, RuntimeError):  # none, or damaged
+        except (*ARRAY_FILE_ERRORS, RuntimeError):  # none, or damaged
             return None
         return cls(graph, keys) if graph is not None and len(graph) == len(keys) else None
 
@@ -242,7 +243,7 @@ def _vectors(index: Index, model: ModelRow, kind: Kind) -> tuple[npt.NDArray[np.
     ):
         keys.append(key.encode())
         blobs.append(blob)
-    return np.array(keys, np.bytes_), np.frombuffer(b"".join(blobs), "<f4").reshape(len(keys), -1)
+    return np.array(keys, np.bytes_), vectors_of(blobs, len(keys))
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -149,7 +149,14 @@ def load_checkpoint(directory: str | Path) -> tuple[TaggingModel, ModelCard]:
         with torch.random.fork_rng(devices=[]):
             model = create_model(card.architecture, len(card.vocabulary), **card.architecture_options)
         check_card(model, card)
-    except ConfigError as error:
+    except (
+        ConfigError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        RuntimeError,
+        MemoryError,
+    ) as error:  # of damaged options
         raise ModelError(f"{folder / CARD_NAME}: {error}") from error
     load_weights(model, weights, where=str(path))
     return model.eval(), card

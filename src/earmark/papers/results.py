@@ -13,6 +13,7 @@ from typing import Any
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.json_records import parse_json
 from earmark.core.version import __version__
 from earmark.evaluation.scores import ScoreTable, read_scores
 from earmark.papers.page import to_markdown
@@ -112,7 +113,7 @@ def read_results(path: str | Path) -> Results:
         ConfigError: of a paper that is not known.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = parse_json(Path(path).read_text(encoding="utf-8"))
         if document["format"] != RESULTS_FORMAT:
             raise DataError(f"{path}: has format {document['format']!r}, this version reads {RESULTS_FORMAT}")
         return _from_document(document)

@@ -19,6 +19,7 @@ from typing import Any
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError
+from earmark.core.json_records import parse_json
 
 DONE_NAME = "done.json"
 TEST_FOLDER = "test"
@@ -74,7 +75,7 @@ class Task:
         """
         path = self.folder / DONE_NAME
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

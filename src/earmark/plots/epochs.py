@@ -7,7 +7,6 @@ are gone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from earmark.core.errors import DataError
+from earmark.core.json_records import parse_json
 from earmark.metrics import metric_label
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLACK, GREY, PALETTE, house_style, new_figure, plain_text
@@ -80,7 +80,7 @@ def read_point(report: Path, metric: str) -> Point | None:
         DataError: not a report.
     """
     try:
-        document = json.loads(report.read_text(encoding="utf-8"))
+        document = parse_json(report.read_text(encoding="utf-8"))
         found = [one for one in document["metrics"] if one["name"] == metric and one["tag"] is None]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{report}: no report of `earmark evaluate` ({error})") from error

@@ -23,6 +23,7 @@ FIELD = "files"
 """Name of the form field that holds the files."""
 
 _WRITE_BYTES = 1 << 20  # collected in memory before a thread writes them
+_MOST_DIGITS = 20
 
 
 @dataclass
@@ -227,6 +228,17 @@ def _extended_name(disposition: bytes, *, plain_too: bool) -> str | None:
 
 def _text(part: bytes | str, charset: str) -> str:
     return part if isinstance(part, str) else part.decode(charset)
+
+
+def declared_bytes(content_length: str) -> int:
+    """The length that a header declares; 0 for none that is a number. Beyond 10^18 it is about right.
+
+    >>> declared_bytes("1234"), declared_bytes(""), declared_bytes("\xb2"), declared_bytes("9" * 5000) > 10**18
+    (1234, 0, 0, True)
+    """
+    if not (content_length.isascii() and content_length.isdigit()):
+        return 0
+    return int(content_length[:_MOST_DIGITS])
 
 
 def check_size(n_bytes: int, settings: Settings) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 from earmark.core.card import Conditioning
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.json_records import parse_json
 from earmark.core.storage import Store
 
 FORMAT = "earmark-shards"
@@ -165,7 +166,7 @@ def read_header(store: Store) -> Header | None:
     """Read shards.json; None if there is none. Raises DataError if it is invalid."""
     path = store.at(HEADER)
     try:
-        content = json.loads(store.read(HEADER))
+        content = parse_json(store.read(HEADER))
         if content.pop("format") != FORMAT:
             raise DataError(f"{path}: not written by earmark")
         if (version := content.pop("version")) not in _VERSIONS_READ:
@@ -185,7 +186,7 @@ def read_header(store: Store) -> Header | None:
         return header
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise DataError(f"{path}: damaged ({error}); prepare the dataset again in another folder") from error
 
 
@@ -203,14 +204,14 @@ def write_record(store: Store, number: int, record: Record) -> None:
 def read_record(store: Store, number: int) -> Record | None:
     """A finished shard's record; None if there is no readable one: the shard is then made again."""
     try:
-        content = json.loads(store.read(record_name(number)))
+        content = parse_json(store.read(record_name(number)))
         return Record(
             content["size"],
             content["sha256"],
             tuple(map(_entry, content["entries"])),
             tuple(FailedClip(**failed) for failed in content["failed"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -222,8 +223,8 @@ def write_index(store: Store, entries: Iterable[Entry]) -> None:
 def read_index(store: Store) -> list[Entry]:
     """Read index.jsonl. Raises DataError."""
     try:
-        return [_entry(json.loads(line)) for line in io.BytesIO(store.read(INDEX))]
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return [_entry(parse_json(line)) for line in io.BytesIO(store.read(INDEX))]
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{store.at(INDEX)}: cannot be read ({error}); run `earmark data prepare` again") from error
 
 

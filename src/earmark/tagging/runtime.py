@@ -83,8 +83,25 @@ class OnnxModel:
         if ONNX_METADATA_KEY not in metadata:
             raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
         self.card = ModelCard.from_json(metadata[ONNX_METADATA_KEY], where=str(path))
-        dims = next((item.shape[1] for item in self._session.get_outputs() if item.name == "embedding"), None)
-        self.embedding_dims: int | None = dims
+        self._check_shapes()
+        outputs = {item.name: item.shape for item in self._session.get_outputs()}
+        self.embedding_dims: int | None = outputs["embedding"][1] if "embedding" in outputs else None
+
+    def _check_shapes(self) -> None:
+        """Raises ModelError where the network is not that of the card: its scores would be those of other tags."""
+        wanted = {"waveform": self.card.input.window_samples, "probabilities": len(self.card.vocabulary)}
+        found = {item.name: item.shape for item in (*self._session.get_inputs(), *self._session.get_outputs())}
+        problems = []
+        for name, size in wanted.items():
+            if name not in found:
+                problems.append(f"has no {name!r}")
+            elif len(found[name]) != 2 or (isinstance(found[name][1], int) and found[name][1] != size):
+                problems.append(f"{name!r} is of shape {found[name]}, the card says (n, {size})")
+        shape = found.get("embedding", [None, 1])
+        if len(shape) != 2 or not isinstance(shape[1], int):
+            problems.append(f"'embedding' is of shape {shape}: must be (n, size)")
+        if problems:
+            raise ModelError("\n".join(f"{self.path}: {problem}" for problem in problems))
 
     def __reduce__(self) -> tuple[Callable[[str], OnnxModel], tuple[str]]:
         bundled = self.path.resolve().parent == _bundled_folder().resolve()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
+from earmark.core.array_files import ARRAY_FILE_ERRORS
 from earmark.core.atomic_files import remove_leftovers, write_atomic
 from earmark.core.card import Conditioning
 from earmark.core.cpu import available_cores
@@ -152,7 +153,7 @@ class AudioStore:
                 ) from error
         try:
             values = np.load(kept, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError) as error:
+        except ARRAY_FILE_ERRORS as error:
             raise DataError(f"{kept}: damaged ({error}); delete it, it will be made again") from error
         if values.dtype != np.int16 or values.ndim != 1 or len(values) < 2:
             raise DataError(f"{kept}: not one of earmark's kept waveforms; delete it, it will be made again")

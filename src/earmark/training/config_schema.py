@@ -40,7 +40,7 @@ def read_yaml(text: str, where: str) -> Any:
     """A YAML document. Raises ConfigError whose message begins with ``where``."""
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the others: numbers of thousands of digits, nesting
         raise ConfigError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
 
 

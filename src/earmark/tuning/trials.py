@@ -18,6 +18,7 @@ from typing import Any
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import DataError
+from earmark.core.json_records import parse_json
 from earmark.core.markdown import render_markdown
 from earmark.tuning.parameter import text_of
 
@@ -84,7 +85,7 @@ def read_trials(folder: Path) -> tuple[str, list[Trial]]:
     if not path.exists():
         return "", []
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_text(encoding="utf-8"))
         trials = [Trial(**{**entry, "per_seed": tuple(entry["per_seed"])}) for entry in document["trials"]]
         return str(document["dataset_sha256"]), trials
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, DataError, ModelError
+from earmark.core.json_records import parse_json
 from earmark.evaluation import ScoreTable, read_scores
 from earmark.metrics import list_metrics, metric_label
 from earmark.papers.results import read_results
@@ -26,7 +26,7 @@ def read_runs(path: Path) -> tuple[Results, Path]:
     if not found.is_file():
         raise DataError(f"{found}: no such file; give the results.json of `earmark reproduce`")
     try:
-        json.loads(found.read_text(encoding="utf-8"))
+        parse_json(found.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{found}: not JSON ({error})") from error
     return read_results(found), found.parent

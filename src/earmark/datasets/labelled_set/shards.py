@@ -15,7 +15,6 @@ teachers of set.json, because it was added when they existed already. Both are r
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.array_files import ARRAY_FILE_ERRORS
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.json_records import parse_json
 from earmark.datasets.labelled_set.songs import Song, extra_sets, known_tags, read_songs
 from earmark.datasets.labelled_set.tag_union import TagUnion
 
@@ -78,10 +79,11 @@ class LabelledSet:
         folder = Path(folder)
         path = folder / SET_FILE
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = parse_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
-        if document.get("format") != FORMAT:
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            document = document if isinstance(document, dict) else {}
             raise DataError(f"{path}: format {document.get('format')!r} is not the one known here ({FORMAT})")
         shards = tuple(sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name.isdigit()))
         if not shards:
@@ -113,12 +115,12 @@ class LabelledSet:
     def recipes(self) -> list[dict[str, Any]]:
         """What every example is made of."""
         lines = ((shard / "recipes.jsonl").read_text(encoding="utf-8").splitlines() for shard in self.shards)
-        return [json.loads(line) for shard in lines for line in shard]
+        return [parse_json(line) for shard in lines for line in shard]
 
     @cached_property
     def audio(self) -> list[npt.NDArray[np.int16]]:
         """(n_in_shard, n_samples) int16 of every shard, mapped from disk; 32767 is full scale."""
-        return [np.load(shard / "audio.npy", mmap_mode="r", allow_pickle=False) for shard in self.shards]
+        return [_load(shard / "audio.npy", mmap_mode="r") for shard in self.shards]
 
     @cached_property
     def means(self) -> Half:
@@ -132,7 +134,7 @@ class LabelledSet:
 
     def _all(self, name: str) -> Half:
         """The arrays of all shards; those with fewer teachers, windows or tags than others are filled up with NaN."""
-        parts: list[Half] = [np.load(shard / f"{name}.npy", allow_pickle=False) for shard in self.shards]
+        parts: list[Half] = [_load(shard / f"{name}.npy") for shard in self.shards]
         n_teachers = len(self.document["teachers" if name == "means" else "teachers_by_window"])
         shapes = np.array([part.shape[1:] for part in parts])
         shape = (n_teachers, *shapes.max(axis=0)[1:])
@@ -192,6 +194,15 @@ class LabelledSet:
         return out
 
 
+def _load(path: Path, **options: Any) -> npt.NDArray[Any]:
+    """An array. Raises DataError."""
+    try:
+        array: npt.NDArray[Any] = np.load(path, allow_pickle=False, **options)
+    except ARRAY_FILE_ERRORS as error:
+        raise DataError(f"{path}: cannot be read ({error}); delete its folder and {_AGAIN}") from error
+    return array
+
+
 def overlaps(starts: Sequence[int], window_samples: int, start: int, n_samples: int) -> Floats:
     """How much of each window is in a part, (n_windows,) in 0..1.
 
@@ -224,8 +235,8 @@ class LabelledSets:
         folder = Path(folder)
         path = folder / TAGS_FILE
         try:
-            union = TagUnion.from_document(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            union = TagUnion.from_document(parse_json(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
             raise DataError(f"{path}: cannot be read ({error}); {_AGAIN}; existing shards are kept") from error
         return cls(folder, union, read_songs(folder / SONGS_FILE, check_files=False))
 

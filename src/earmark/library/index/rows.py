@@ -60,7 +60,7 @@ class ModelRow:
     def windows(self) -> int | None:
         """How many windows of each file were used; None for all."""
         number = self.weights_sha256.partition(_WINDOWS)[2]
-        return int(number) if number else None
+        return int(number) if number.isdecimal() else None
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import DataError
+from earmark.core.json_records import parse_json
 from earmark.library.index.rows import Floats, ModelRow, Track, is_silent_video
 from earmark.library.index.schema import connect, default_index, translate_errors
 from earmark.library.index.writer_lock import WriterLock
@@ -181,12 +182,12 @@ class Index:
                 path=Path(os.fsdecode(path)),
                 content_key=key,
                 duration_seconds=seconds,
-                scores=None if scores is None else _floats(scores),
-                embedding=None if embedding is None else _floats(embedding),
+                scores=None if scores is None else vectors_of([scores], 1)[0],
+                embedding=None if embedding is None else vectors_of([embedding], 1)[0],
                 model=model if warnings is not None else None,
                 status=status,
                 error=error,
-                warnings=tuple(json.loads(warnings)) if warnings else (),
+                warnings=_lines(warnings) if warnings else (),
                 title=own[0],
                 artist=own[1],
                 album=own[2],
@@ -254,8 +255,38 @@ def signed_inode(inode: int) -> int:
     return inode - (1 << 64) if inode >= 1 << 63 else inode
 
 
-def _floats(blob: bytes) -> Floats:
-    return np.frombuffer(blob, _FLOAT32).astype(np.float32)
+def vectors_of(blobs: Sequence[Any], n_rows: int, n_columns: int = -1) -> Floats:
+    """What :func:`to_blob` stored, ``(n_rows, n_columns)``, which cannot be changed.
+
+    Raises:
+        DataError: the index is damaged.
+    """
+    try:
+        values: Floats = np.frombuffer(b"".join(blobs), _FLOAT32).reshape(
+            n_rows, n_columns if n_rows else max(0, n_columns)
+        )
+    except (TypeError, ValueError) as error:
+        raise _damaged(error) from error
+    return values
+
+
+def seconds_of(values: Sequence[Any]) -> npt.NDArray[np.float64]:
+    """Durations, ``(n,)``, NaN where not known. Raises DataError: the index is damaged."""
+    try:
+        return np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> DataError:
+    return DataError(f"the index is damaged ({error}): rename it, and make a new one with: earmark library scan FOLDER")
+
+
+def _lines(text: Any) -> tuple[str, ...]:
+    try:
+        return tuple(map(str, parse_json(text)))
+    except (TypeError, ValueError):
+        return (str(text)[:200],)
 
 
 def _matrix(rows: Iterable[tuple[Any, ...]], n_columns: int) -> tuple[list[Any], Floats]:
@@ -263,4 +294,4 @@ def _matrix(rows: Iterable[tuple[Any, ...]], n_columns: int) -> tuple[list[Any],
     for name, blob in rows:
         names.append(name)
         blobs.append(blob)
-    return names, _floats(b"".join(blobs)).reshape(len(names), n_columns)
+    return names, vectors_of(blobs, len(names), n_columns).copy()

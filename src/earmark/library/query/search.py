@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.library.index.rows import ModelRow
-from earmark.library.index.track_index import Index
+from earmark.library.index.track_index import Index, seconds_of, vectors_of
 from earmark.library.query.evaluation import Floats, Mask, Rows, kept_tags, rank_tracks, thresholds_of
 from earmark.library.query.nodes import Query
 from earmark.library.query.parser import parse_query
@@ -102,10 +102,10 @@ class Tracks:
         # Sorted here: SQLite would read the table in the order of its paths, which takes three times as long.
         rows = sorted(index.rows(statement, parameters))
         paths, keys, durations, *own, blobs = map(list, zip(*rows, strict=True)) if rows else [[] for _ in range(8)]
-        scores = np.frombuffer(b"".join(blobs), "<f4").reshape(len(paths), len(model.vocabulary))
+        scores = vectors_of(blobs, len(paths), len(model.vocabulary))
         (n_ok,) = index.execute("SELECT count(*) FROM files WHERE status = 'ok'").fetchone()
         by_tag = np.ascontiguousarray(scores.T, np.float32)
-        return cls(model, paths, keys, np.array(durations, np.float64), own, by_tag, n_ok - len(paths))
+        return cls(model, paths, keys, seconds_of(durations), own, by_tag, n_ok - len(paths))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -288,9 +288,9 @@ class _QueryColumns:
         self.paths: Sequence[bytes] = read.pop(0)
         self.row_ids: Sequence[int] = read.pop(0)
         self._texts = {field: read.pop(0) for field in fields}
-        self.durations: npt.NDArray[np.float64] = np.array(read.pop(0) if query.uses_durations() else (), np.float64)
+        self.durations: npt.NDArray[np.float64] = seconds_of(read.pop(0) if query.uses_durations() else ())
         blobs = read.pop(0) if query.tags() else ()
-        self.scores: Floats = np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), len(model.vocabulary)).T
+        self.scores: Floats = vectors_of(blobs, len(blobs), len(model.vocabulary)).T
 
     def __len__(self) -> int:
         return len(self.paths)

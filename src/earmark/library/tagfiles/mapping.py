@@ -77,7 +77,7 @@ def read_mapping(path: Path, vocabulary: Vocabulary) -> TagMapping:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the mapping cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and lists in lists in lists
         raise ConfigError(f"{path}: not TOML: {error}; `earmark library mapping` prints an example") from error
     problems: list[str] = []
     words: dict[Field, dict[str, tuple[str, ...]]] = {}

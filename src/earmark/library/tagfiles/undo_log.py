@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Any, Literal
 
 from earmark.core.errors import DataError
+from earmark.core.json_records import parse_json
 from earmark.core.version import __version__
 from earmark.library.index.writer_lock import WriterLock
 from earmark.library.tagfiles.formats.base import Field, Values
@@ -105,13 +106,13 @@ def read_log(path: Path) -> list[Run]:
     runs: dict[str, Run] = {}
     for line in content.split(b"\n"):
         try:
-            event = json.loads(line)
+            event = parse_json(line)
         except ValueError:
             continue  # incomplete: see the module docstring
         try:
             if isinstance(event, dict):
                 _apply(path, event, runs)
-        except (KeyError, StopIteration, TypeError, ValueError) as error:
+        except (KeyError, StopIteration, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path}: not an undo log of earmark, or damaged (near {str(event)[:80]!r})") from error
     return list(runs.values())
 
@@ -257,8 +258,8 @@ def _delete_temporary_files(runs: list[Run]) -> None:
             if entry.outcome == "interrupted" and Path(entry.temporary).name.startswith(TEMPORARY_PREFIX):
                 try:
                     entry.path.with_name(Path(entry.temporary).name).unlink(missing_ok=True)
-                except OSError:
-                    continue  # the folder is gone, or read-only by now
+                except (OSError, ValueError):
+                    continue  # the folder is gone, or read-only by now; or the log is damaged
 
 
 def _now() -> str:

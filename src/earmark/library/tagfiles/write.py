@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from earmark.audio.source import cause
 from earmark.core.errors import AudioError, FileTagsError
@@ -109,13 +109,14 @@ def read_state(path: Path) -> FileState:
     real, status, notes = resolve_file(path)
     try:
         info = probe_format(real)
-        with real.open("rb") as file:
-            tags = _open(file, info)
+        with real.open("rb") as file, _damage_named():
+            tags = open_tags(file, info)
+            values = _all_values(tags, info)
     except TagsError as error:
         raise FileTagsError(str(error), path) from error
     except OSError as error:
         raise FileTagsError(cause(error), path) from error
-    return FileState(real, tags.kind, _all_values(tags, info), notes + tags.notes, why_not_writable(real, status))
+    return FileState(real, tags.kind, values, notes + tags.notes, why_not_writable(real, status))
 
 
 def write_tags(path: Path, request: Request, log: UndoLog) -> Written:
@@ -184,16 +185,19 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
 def _read_before(real: Path, status: os.stat_result) -> _Before:
     info = probe_format(real)
     key = read_content(real).key
-    with real.open("rb") as file:
-        tags = _open(file, info)
+    with real.open("rb") as file, _damage_named():
+        tags = open_tags(file, info)
         foreign = tags.foreign(file)
         raw = {name: tags.raw(name) for name in FIELDS}
-    return _Before(info, status, key, _all_values(tags, info), raw, foreign, tags.kind)
+        values = _all_values(tags, info)
+    return _Before(info, status, key, values, raw, foreign, tags.kind)
 
 
-def _open(file: BinaryIO, info: FormatInfo) -> FileTags:
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    """Damaged tags end mutagen in many ways: any error is a TagsError."""
     try:
-        return open_tags(file, info)
+        yield
     except (TagsError, OSError):
         raise
     except Exception as error:
@@ -243,8 +247,8 @@ def _change(temporary: Path, before: _Before, request: Request) -> None:
 
 def _check(temporary: Path, before: _Before, request: Request) -> Content:
     """Check that the copy differs from the file only where it was to be changed. Returns its content."""
-    with temporary.open("rb") as file:
-        tags = _open(file, before.info)
+    with temporary.open("rb") as file, _damage_named():
+        tags = open_tags(file, before.info)
         for name in FIELDS:
             if name not in request.targets:
                 if tags.raw(name) != before.raw[name]:

@@ -14,7 +14,7 @@ from earmark.core.json_records import failed_record, json_text
 from earmark.service import schemas
 from earmark.service.middleware import CLIENT_GONE
 from earmark.service.problems import Problem
-from earmark.service.uploads import Receiver, Upload, boundary_of, check_size
+from earmark.service.uploads import Receiver, Upload, boundary_of, check_size, declared_bytes
 from earmark.service.work import Job, Result, TooLongError, Work
 from earmark.tagging.tagger import Tagger, TagScores
 
@@ -33,9 +33,7 @@ async def tag(request: Request, query: Annotated[schemas.TagQuery, Query()]) -> 
     notes = request.scope["state"]["notes"]
     tagger = work.tagger(query.model, query.damaged)
     boundary = boundary_of(request.headers.get("content-type"))
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit():
-        check_size(int(declared), work.settings)
+    check_size(declared_bytes(request.headers.get("content-length", "")), work.settings)
     job = work.admit()
     try:
         uploads = await _receive(request, boundary, job, work, notes)

@@ -115,7 +115,7 @@ class AsfTags(FileTags):
         foreign = [(name, value) for name, value in self._attributes if name.casefold() not in ours]
         digest.add_sorted(_as_text(name, value, same_place=False).encode() for name, value in foreign)
         file.seek(16)
-        n_bytes = int.from_bytes(file.read(8), "little")
+        n_bytes = min(int.from_bytes(file.read(8), "little"), size_of(file))
         file.seek(0)
         digest.add_sorted(_other_objects(file.read(n_bytes)[_HEADER_BYTES:]))
         digest.add_span(file, n_bytes, size_of(file))
