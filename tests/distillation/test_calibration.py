@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,15 @@ import soundfile
 from click.testing import CliRunner
 
 from earmark.cli.main import app
+from earmark.core.calibration import Platt
 from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import default_constraints
+from earmark.core.tag_lists import load_vocabulary
+from earmark.core.vocabulary import Tag
 from earmark.datasets import load_dataset
-from earmark.datasets.labelled_set import LabelledSets, Song
+from earmark.datasets.labelled_set import LabelledSet, LabelledSets, Song, TagUnion, read_tag_union
+from earmark.datasets.labelled_set.shards import SONGS_FILE, TAGS_FILE
+from earmark.datasets.labelled_set.songs import songs_csv
 from earmark.distillation import calibration_targets as targets
 from earmark.distillation import release
 from earmark.distillation.agreement import (
@@ -31,7 +37,7 @@ from earmark.distillation.ranks import rank_correlations, shared_tags
 from earmark.distillation.release import agreement_metrics
 from earmark.evaluation.run import _warnings, load_model
 from earmark.export import export_onnx
-from earmark.tagging.tagger import load_tagger
+from earmark.tagging.tagger import Tagger, load_tagger
 from earmark.training.config import load_recipe
 from earmark.training.run import train
 from tests.distillation.test_student import write_set
@@ -50,6 +56,18 @@ def test_ranks_say_what_is_ordered_alike() -> None:
     assert found[3] == pytest.approx(1)
     assert shared_tags(a, b, n_top=2).tolist() == [1, 0, 1]
     assert shared_tags(a, a, n_top=2).tolist() == [2, 2, 2]
+
+
+def test_unknown_values_do_not_count_in_ranks() -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.random((2, 40, 3))
+    a += b
+    a[5:20, 0], b[30:, 0], b[:, 2] = np.nan, np.nan, np.nan
+    known = [*range(5), *range(20, 30)]
+    found = rank_correlations(a, b)
+    assert found[0] == pytest.approx(rank_correlations(a[known, :1], b[known, :1])[0])
+    assert found[1] == pytest.approx(rank_correlations(a[:, 1:2], b[:, 1:2])[0])
+    assert math.isnan(found[2])
 
 
 def test_intervals_draw_songs_and_hold_the_mean() -> None:
@@ -138,6 +156,36 @@ def test_what_was_not_labelled_does_not_move_the_limits() -> None:
     assert math.isnan(found[2])
 
 
+def test_people_leave_out_much_when_they_tag() -> None:
+    labels = np.random.default_rng(3).beta(0.5, 4, (5000, 3)).astype(np.float32)
+    labels[:, 2] = 0.8
+    labels[:1000, 2] = 0.9
+    means = labels.mean(axis=0)
+    limits = targets.reference_limits(labels, [1.0, 2.5, 3.0])
+    holds = (labels >= limits).mean(axis=0)
+    assert holds[:2] == pytest.approx([means[0], 2.5 * means[1]], abs=0.002)
+    assert means[2] > targets.LARGEST_SHARE  # a factor takes nothing away, and gives no more than that
+    assert limits[2] == targets.reference_limits(labels)[2]
+    assert (labels >= targets.reference_limits(labels, [1.0, 50.0, 1.0])).mean(axis=0)[1] == pytest.approx(
+        targets.LARGEST_SHARE, abs=0.002
+    )
+
+
+def test_where_the_reference_is_not_known_nothing_is_fitted() -> None:
+    holds, scores, limits, songs = made_up_scores()
+    partly = holds.astype(np.float64)
+    partly[200:, 3] = np.nan
+    partly[:, 5] = np.nan
+    whole, found = (targets.fit_maps(given, scores, limits, songs) for given in (holds, partly))
+    assert found.maps[5] == found.usual.after(Platt(1.0, -math.log(limits[5] / (1 - limits[5]))))
+    assert found.maps[3] != whole.maps[3]
+    assert sum(one.n for one in targets.reliability(partly, found.scores)) == 11 * 400 - 200
+    assert targets.log_loss(partly, scores) == pytest.approx(targets.log_loss(holds, scores), rel=0.1)
+    thresholds = targets.choose_thresholds(partly[:, [5, 0]], found.scores[:, [5, 0]])
+    assert thresholds[0] == 0.5
+    assert thresholds[1] == targets.choose_thresholds(holds, found.scores)[0]
+
+
 def test_in_the_reference_no_singer_is_without_a_voice() -> None:
     names = ("vocals", "rock", "female vocals")
     holds = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0]], bool)
@@ -215,6 +263,73 @@ def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
     assert card.rules.rivals == {"classical": ("jazz",)}
     part = calibrate_student(checkpoint, sets, tmp_path / "part", text, least_correlation=0.2).card
     assert part.rules.problems(part.vocabulary.names) == []
+
+
+def known_student(tmp_path: Path) -> tuple[Path, Path]:
+    """A student of two teachers' tags and of three that only people know: "calm" and "loud", and the degree "energy".
+
+    Calm is how silent a song is, energy how loud; for "loud" the known labels are drawn.
+    """
+    tags = "name,category,kind,mtat-50\nrock,genre,,rock\nquiet,mood,,quiet\ncalm,mood,,\nloud,mood,,\nenergy,mood,regression,\n"
+    (tmp_path / "tags.csv").write_text(tags)
+    (tmp_path / "left_out.csv").write_text("vocabulary,tag,reason\nmtat-50,*,not of interest\n")
+    known = ("calm", "loud", "energy")
+    vocabularies = {"mtat-50": load_vocabulary("mtat-50").names}
+    union = read_tag_union(tmp_path / "tags.csv", tmp_path / "left_out.csv", vocabularies, known)
+    assert union.vocabulary.tags[4] == Tag("energy", "regression", "mood")
+    assert TagUnion.from_document(json.loads(union.to_json())) == union
+    folder, rng, songs = tmp_path / "sets", np.random.default_rng(0), []
+    folder.mkdir()
+    for seed, (part, n) in enumerate({"train": 12, "validation": 8, "heldout": 8}.items()):
+        ids = [f"{part} {i}" for i in range(n)]
+        audio, means = write_set(folder / part, n, seed, ("mtat-50",), ids)
+        for i, song in enumerate(ids):
+            gain = (i + 1) / n
+            audio[i] = rng.normal(0, 9000 * gain**2, len(audio[i])).clip(-32767, 32767)
+            labels = {"calm": float(gain < 0.5), "loud": float(rng.random()), "energy": gain}
+            songs.append(Song(song, Path("none.wav"), song, part, 30.0, labels=labels))
+            means[i, 0] = 0.1 + 0.8 * gain
+        np.save(folder / part / "00000" / "audio.npy", audio)
+        np.save(folder / part / "00000" / "means.npy", means)
+    (folder / TAGS_FILE).write_text(union.to_json())
+    (folder / SONGS_FILE).write_text(songs_csv(songs))
+    recipe = load_recipe(
+        "default/compact-1d",
+        [
+            "training.epochs=40",
+            "training.batch_size=6",
+            "model.options={width: 0.1, hidden: 8}",
+            "optimiser.learning_rate=0.02",
+            f"data.root={folder}",
+        ],
+    )
+    return folder, train(recipe, tmp_path / "run", device="cpu").checkpoint
+
+
+@pytest.mark.slow
+def test_tags_that_only_people_know_are_calibrated_to_their_labels(tmp_path: Path) -> None:
+    sets, checkpoint = known_student(tmp_path)
+    text = CardText("made", share_factors={"mood": 1.5})
+    found = calibrate_student(checkpoint, sets, tmp_path / "model", text, least_correlation=-1.0)
+    card = found.card
+    assert {"calm", "energy"} <= set(card.vocabulary.names)
+    assert (
+        set(found.calibrated) == set(card.thresholds) == set(card.calibration) == {*card.vocabulary.names} - {"energy"}
+    )
+    assert card.vocabulary.tags[card.vocabulary.index("energy")].kind == "regression"
+    assert found.share_factors == {"mood": 1.5}
+    if "loud" not in card.vocabulary.names:
+        assert "known labels of unseen songs is" in found.left_out["loud"]
+    tagger = load_model(tmp_path / "model")
+    held_out = LabelledSets.open(sets)["heldout"]
+    scores = dict(zip(card.vocabulary.names, tagger_scores(tagger, held_out).T, strict=True))
+    assert np.mean(scores["energy"][-3:]) > np.mean(scores["energy"][:3]) + 0.2
+    assert np.mean(scores["calm"][:3]) > 0.5 > np.mean(scores["calm"][-3:])
+
+
+def tagger_scores(tagger: Tagger, labelled: LabelledSet) -> np.ndarray:
+    found = [tagger.tag_waveform(np.asarray(one) / np.float32(32767), 16_000) for one in labelled.audio[0]]
+    return np.stack([one.scores for one in found])
 
 
 def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) -> None:
