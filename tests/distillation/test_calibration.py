@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from earmark.core.tag_constraints import default_constraints
 from earmark.core.tag_lists import load_vocabulary
 from earmark.core.vocabulary import Tag
 from earmark.datasets import load_dataset
-from earmark.datasets.labelled_set import LabelledSet, LabelledSets, Song, TagUnion, read_tag_union
+from earmark.datasets.labelled_set import LabelledSets, Song, TagUnion, read_tag_union
 from earmark.datasets.labelled_set.shards import SONGS_FILE, TAGS_FILE
 from earmark.datasets.labelled_set.songs import songs_csv
 from earmark.distillation import calibration_targets as targets
@@ -37,7 +38,7 @@ from earmark.distillation.ranks import rank_correlations, shared_tags
 from earmark.distillation.release import agreement_metrics
 from earmark.evaluation.run import _warnings, load_model
 from earmark.export import export_onnx
-from earmark.tagging.tagger import Tagger, load_tagger
+from earmark.tagging.tagger import load_tagger
 from earmark.training.config import load_recipe
 from earmark.training.run import train
 from tests.distillation.test_student import write_set
@@ -265,71 +266,58 @@ def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
     assert part.rules.problems(part.vocabulary.names) == []
 
 
-def known_student(tmp_path: Path) -> tuple[Path, Path]:
-    """A student of two teachers' tags and of three that only people know: "calm" and "loud", and the degree "energy".
-
-    Calm is how silent a song is, energy how loud; for "loud" the known labels are drawn.
-    """
-    tags = "name,category,kind,mtat-50\nrock,genre,,rock\nquiet,mood,,quiet\ncalm,mood,,\nloud,mood,,\nenergy,mood,regression,\n"
-    (tmp_path / "tags.csv").write_text(tags)
+@pytest.mark.slow
+def test_tags_that_only_people_know_are_calibrated_to_their_labels(tmp_path: Path) -> None:
+    """Known of "calm" and the degree "energy" is what the student says, and of "loud" the opposite."""
+    rows = ["name,category,kind,mtat-50", "rock,genre,,rock", "quiet,mood,,quiet", "calm,mood,,", "loud,mood,,"]
+    (tmp_path / "tags.csv").write_text("\n".join([*rows, "energy,mood,regression,", ""]))
     (tmp_path / "left_out.csv").write_text("vocabulary,tag,reason\nmtat-50,*,not of interest\n")
     known = ("calm", "loud", "energy")
     vocabularies = {"mtat-50": load_vocabulary("mtat-50").names}
     union = read_tag_union(tmp_path / "tags.csv", tmp_path / "left_out.csv", vocabularies, known)
     assert union.vocabulary.tags[4] == Tag("energy", "regression", "mood")
     assert TagUnion.from_document(json.loads(union.to_json())) == union
-    folder, rng, songs = tmp_path / "sets", np.random.default_rng(0), []
+    folder = tmp_path / "sets"
     folder.mkdir()
-    for seed, (part, n) in enumerate({"train": 12, "validation": 8, "heldout": 8}.items()):
-        ids = [f"{part} {i}" for i in range(n)]
-        audio, means = write_set(folder / part, n, seed, ("mtat-50",), ids)
-        for i, song in enumerate(ids):
-            gain = (i + 1) / n
-            audio[i] = rng.normal(0, 9000 * gain**2, len(audio[i])).clip(-32767, 32767)
-            labels = {"calm": float(gain < 0.5), "loud": float(rng.random()), "energy": gain}
-            songs.append(Song(song, Path("none.wav"), song, part, 30.0, labels=labels))
-            means[i, 0] = 0.1 + 0.8 * gain
-        np.save(folder / part / "00000" / "audio.npy", audio)
-        np.save(folder / part / "00000" / "means.npy", means)
+    sizes = {"train": 6, "validation": 6, "heldout": 7}
+    for seed, (part, n) in enumerate(sizes.items()):
+        write_set(folder / part, n, seed, ("mtat-50",), [f"{part} {i}" for i in range(n)])
     (folder / TAGS_FILE).write_text(union.to_json())
-    (folder / SONGS_FILE).write_text(songs_csv(songs))
-    recipe = load_recipe(
-        "default/compact-1d",
-        [
-            "training.epochs=40",
-            "training.batch_size=6",
-            "model.options={width: 0.1, hidden: 8}",
-            "optimiser.learning_rate=0.02",
-            f"data.root={folder}",
-        ],
-    )
-    return folder, train(recipe, tmp_path / "run", device="cpu").checkpoint
 
+    def label_songs(value: Callable[[str, str, int], float]) -> None:
+        songs = [
+            Song(f"{part} {i}", Path("none.wav"), "g", part, 0.0, labels={tag: value(part, tag, i) for tag in known})
+            for part, n in sizes.items()
+            for i in range(n)
+        ]
+        (folder / SONGS_FILE).write_text(songs_csv(songs))
 
-@pytest.mark.slow
-def test_tags_that_only_people_know_are_calibrated_to_their_labels(tmp_path: Path) -> None:
-    sets, checkpoint = known_student(tmp_path)
-    text = CardText("made", share_factors={"mood": 1.5})
-    found = calibrate_student(checkpoint, sets, tmp_path / "model", text, least_correlation=-1.0)
-    card = found.card
-    assert {"calm", "energy"} <= set(card.vocabulary.names)
-    assert (
-        set(found.calibrated) == set(card.thresholds) == set(card.calibration) == {*card.vocabulary.names} - {"energy"}
-    )
-    assert card.vocabulary.tags[card.vocabulary.index("energy")].kind == "regression"
-    assert found.share_factors == {"mood": 1.5}
-    if "loud" not in card.vocabulary.names:
-        assert "known labels of unseen songs is" in found.left_out["loud"]
-    tagger = load_model(tmp_path / "model")
-    held_out = LabelledSets.open(sets)["heldout"]
-    scores = dict(zip(card.vocabulary.names, tagger_scores(tagger, held_out).T, strict=True))
-    assert np.mean(scores["energy"][-3:]) > np.mean(scores["energy"][:3]) + 0.2
-    assert np.mean(scores["calm"][:3]) > 0.5 > np.mean(scores["calm"][-3:])
+    label_songs(lambda _, __, i: i % 2)
+    checkpoint = train(load_recipe("default/compact-1d", [*TINY, f"data.root={folder}"]), tmp_path / "run").checkpoint
+    sets = LabelledSets.open(folder)
+    scores = {part: network_scores(load_model(checkpoint), sets[part]) for part in ("validation", "heldout")}
+    middle = np.median(np.concatenate([*scores.values()])[:, 2])
 
+    def value(part: str, tag: str, i: int) -> float:
+        if part == "train":
+            return i % 2
+        said = float(scores[part][i, union.vocabulary.index(tag)])
+        return {"calm": float(said > middle), "loud": 1 - said, "energy": said}[tag]
 
-def tagger_scores(tagger: Tagger, labelled: LabelledSet) -> np.ndarray:
-    found = [tagger.tag_waveform(np.asarray(one) / np.float32(32767), 16_000) for one in labelled.audio[0]]
-    return np.stack([one.scores for one in found])
+    label_songs(value)
+    text = CardText("made", share_factors={"genre": 1.5})
+    found = calibrate_student(checkpoint, folder, tmp_path / "model", text, least_correlation=-1.0)
+    assert found.card.vocabulary.names == ("rock", "quiet", "calm", "energy")
+    assert found.left_out == {"loud": "rank correlation with the known labels of unseen songs is -1.00"}
+    assert found.card.vocabulary.tags[3].kind == "regression"
+    assert found.calibrated == (*found.card.thresholds,) == (*found.card.calibration,) == ("rock", "quiet", "calm")
+    assert found.share_factors == {"genre": 1.5}
+    audible = {part: sets[part].audible for part in ("heldout", "validation")}
+    known_rows = [scores[part][rows] for part, rows in audible.items()]
+    assert found.reference[:, 2].tolist() == (np.concatenate(known_rows)[:, 2] > middle).tolist()
+    assert not np.isnan(found.reference).any()
+    after = network_scores(load_model(tmp_path / "model"), sets["heldout"])
+    assert after[:, 3] == pytest.approx(scores["heldout"][:, 4], abs=1e-5)  # a degree stays as it is
 
 
 def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) -> None:
