@@ -72,7 +72,7 @@ def test_plain_data_of_every_protocol(tmp_path: Path, protocol: int) -> None:
         ("a", ("b", 1)): [ids, ids, [1.5, None, True, 2**70, -3, "é", b"bytes"]],
         "array": np.arange(6, dtype=np.float32).reshape(2, 3),
         "number": np.float64(0.5),
-        "sets": [{1, 2}, frozenset([("a", 1)])],
+        "sets": [{1, 2}, frozenset([("a", 1)])] if protocol >= 4 else [],  # before, calls of a function that is refused
         "rows": [{"id": one, "labels": np.ones(3, np.int8)} for one in ids[:20]],
     }
     path = tmp_path / "a.pickle"

@@ -200,7 +200,7 @@ def test_where_the_index_lies_by_default(monkeypatch: pytest.MonkeyPatch, tmp_pa
         "UPDATE results SET scores = 5",
         "UPDATE results SET embedding = x'00'",
         "UPDATE results SET warnings = '['",
-        f"UPDATE results SET warnings = '{'[' * 100_000}'",
+        pytest.param(f"UPDATE results SET warnings = '{'[' * 100_000}'", id="deep"),
         "UPDATE results SET warnings = 5",
         "UPDATE models SET card_json = '{'",
         "UPDATE models SET weights_sha256 = 'x+windowsabc'",

@@ -237,7 +237,9 @@ def test_damaged_index(music: Path, tmp_path: Path, name: str, values: list[obje
             ShardAudio(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["[]", "1", "null", "[" * 100_000, "{"])
+@pytest.mark.parametrize(
+    "text", ["[]", "1", "null", "[" * 100_000, "{"], ids=["list", "number", "null", "deep", "open"]
+)
 def test_index_lines_that_are_no_entries(music: Path, tmp_path: Path, text: str) -> None:
     for file in (HEADER, "shard-000000.tar"):
         (tmp_path / file).write_bytes((music / "flac" / file).read_bytes())
@@ -258,7 +260,7 @@ def test_index_lines_that_are_no_entries(music: Path, tmp_path: Path, text: str)
         ("audio", "mp3"),
         ("cancelled_share", 7),
         ("cancelled_share", "0.35"),
-        ("version", "[" * 100_000),
+        pytest.param("version", "[" * 100_000, id="deep"),
     ],
 )
 def test_damaged_header(music: Path, tmp_path: Path, name: str, value: object) -> None:

@@ -86,7 +86,7 @@ class InputSpec:
         problems = [
             f"{name} {getattr(self, name)!r}: must be a whole number"
             for name in ("sample_rate_hz", "window_samples", "hop_samples", "lead_samples")
-            if type(getattr(self, name)) is not int
+            if isinstance(value := getattr(self, name), bool) or not hasattr(value, "__index__")
         ]
         if problems:
             raise ConfigError(problems)

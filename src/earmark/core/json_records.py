@@ -16,12 +16,12 @@ def parse_json(text: str | bytes) -> Any:
     >>> parse_json("[" * 100_000)
     Traceback (most recent call last):
         ...
-    ValueError: lists or objects are nested too deeply
+    ValueError: lists and objects are nested too deeply
     """
     try:
         return json.loads(text)
     except RecursionError:
-        raise ValueError("lists or objects are nested too deeply") from None
+        raise ValueError("lists and objects are nested too deeply") from None
 
 
 def failed_record(path: str | None, reason: str, model: str) -> dict[str, Any]:
