@@ -18,7 +18,7 @@ $(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -name '*.py'
 
 ## make test: everything installed, the whole suite, a file of tests a core at a time
 test: $(FULL)/installed
-	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile
+	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 ## make test-fast: without slow tests, Ray and browsers; some two minutes once it is installed
 test-fast: $(FULL)/installed

@@ -22,10 +22,15 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 @pytest.hookimpl(tryfirst=True)  # before items are left out by their markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever uses the fixture ``browser`` needs one, and is marked so."""
+    """Whatever uses the fixture ``browser`` needs one, and is marked so; files with slow tests come first.
+
+    A worker of pytest-xdist takes a file at a time, so a long one begun last would keep all others waiting.
+    """
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+    long = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "ray", "browser")))}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.command import earmark_here
 from tests.helpers.emotify import write_emotify
 from tests.helpers.waiting import wait_until
 
@@ -27,6 +28,10 @@ posix = pytest.mark.skipif(sys.platform != "linux", reason="signals, and process
 
 def program(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "earmark.cli.main", "reproduce", *map(str, arguments)]
+
+
+def here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return earmark_here("reproduce", *arguments)
 
 
 def say(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -197,10 +202,10 @@ def test_lists(tmp_path: Path) -> None:
         "roc_auc",
     ):
         assert text in done.stdout
-    alone = say("--list", "ensemble").stdout
+    alone = here("--list", "ensemble").stdout
     assert alone.startswith("ensemble: ")
     assert "kim2018" not in alone
-    planned = say(
+    planned = here(
         "ensemble", "--dataset", "emotify", "--root", ".", "--out", tmp_path / "o", "--seeds", "1", "--dry-run"
     )
     assert planned.returncode == 0
@@ -218,11 +223,11 @@ def test_wrong_usage(tmp_path: Path) -> None:
         (["ensemble", *at, "--dataset", "emotify", "--device", "gpu"], 2, "device 'gpu': must be one of auto, cpu"),
         (["ensemble", *at, "--dataset", "emotify"], 1, "neither tracks.csv nor data.csv"),
     ):
-        done = say(*arguments)
+        done = here(*arguments)
         assert (done.returncode, done.stdout) == (code, "")
         assert said in done.stderr
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
-    nothing = say()
+    nothing = here()
     assert "Usage: " in nothing.stdout + nothing.stderr
     assert "earmark reproduce --list" in nothing.stdout + nothing.stderr

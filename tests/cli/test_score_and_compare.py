@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from earmark.evaluation import read_scores
 from tests.evaluation.test_compare import table
-from tests.helpers.command import earmark
+from tests.helpers.command import earmark as earmark_process
+from tests.helpers.command import earmark_here as earmark
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_score_as_text_and_json(folder: Path) -> None:
     files = folder / "scores.csv", folder / "labels.csv"
-    done = earmark("score", *files, "--resamples", "50", "--per-tag", "--threshold", "0.5")
+    done = earmark_process("score", *files, "--resamples", "50", "--per-tag", "--threshold", "0.5")
     assert (done.returncode, done.stderr) == (0, "")
     truth = np.load(folder / "truth.npz")
     expected = roc_auc_score(truth["labels"], truth["scores"])
@@ -137,14 +138,14 @@ def test_wrong_options_of_score(folder: Path, options: list[str], code: int, say
 
 
 def test_score_without_labels_says_what_is_missing(folder: Path) -> None:
-    done = earmark("score", folder / "scores.csv")
+    done = earmark_process("score", folder / "scores.csv")
     assert done.returncode == 1
     assert "columns missing: clip, tag, label, score" in done.stderr
     assert "a table of labels beside it" in done.stderr
 
 
 def test_compare_says_which_is_better(folder: Path) -> None:
-    done = earmark("compare", folder / "weak.parquet", folder / "strong.parquet", "--resamples", "200")
+    done = earmark_process("compare", folder / "weak.parquet", folder / "strong.parquet", "--resamples", "200")
     assert done.returncode == 0, done.stderr
     assert "net 0.1 (A) and net 0.7 (B) on mine, by-artist, test, 80 clips" in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if "ROC-AUC, macro" in line]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import sounds, videos
-from tests.helpers.command import COMMAND, earmark
+from tests.helpers.command import COMMAND, earmark_here
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_containers_of_video_are_tagged_and_the_rest_is_counted(downloads: Path) -> None:
-    done = earmark("tag", downloads, "--format", "jsonl")
+    done = earmark_here("tag", downloads, "--format", "jsonl")
     assert done.returncode == 0, done.stderr
     found = records(done)
     assert "".join(Path(item["path"]).stem for item in found) == "abcdefghijk"
@@ -51,11 +51,11 @@ def test_containers_of_video_are_tagged_and_the_rest_is_counted(downloads: Path)
     assert all(item["duration_seconds"] == pytest.approx(10, abs=0.1) for item in found)
     assert "11 tagged, 0 failed" in done.stderr
     assert "passed over: 2 .txt, 1 .jpg, 1 .mp4 without sound, 1 .webm without sound" in done.stderr
-    assert earmark("tag", downloads, "--quiet").stderr == ""
+    assert earmark_here("tag", downloads, "--quiet").stderr == ""
 
 
 def test_a_video_without_sound_that_is_named_is_an_error(downloads: Path) -> None:
-    done = earmark("tag", downloads / "mute.mp4", "--format", "jsonl")
+    done = earmark_here("tag", downloads / "mute.mp4", "--format", "jsonl")
     assert done.returncode == 1
     (record,) = records(done)
     assert (record["status"], record["error"][:14]) == ("error", "holds no audio")
@@ -64,22 +64,22 @@ def test_a_video_without_sound_that_is_named_is_an_error(downloads: Path) -> Non
 def test_a_scan_counts_videos_without_sound_and_opens_them_once(downloads: Path, tmp_path: Path) -> None:
     index = tmp_path / "library.sqlite"
     for new, unchanged in ((11, 0), (0, 11)):
-        done = earmark("library", "scan", downloads, "--index", index, "--format", "json")
+        done = earmark_here("library", "scan", downloads, "--index", index, "--format", "json")
         assert done.returncode == 0, done.stderr
         summary = json.loads(done.stdout)
         assert (summary["new"], summary["unchanged"], summary["failed"]) == (new, unchanged, 0)
         assert (summary["without_sound"], summary["failed_before"]) == (2, 0)
         assert summary["passed_over"] == {".txt": 2, ".jpg": 1}
-    text = earmark("library", "scan", downloads, "--index", index).stdout
+    text = earmark_here("library", "scan", downloads, "--index", index).stdout
     assert "2 videos without sound, passed over" in text
     assert "passed over: 2 .txt, 1 .jpg" in text
-    info = earmark("library", "info", "--failed", "--index", index)
+    info = earmark_here("library", "info", "--failed", "--index", index)
     assert "11 tagged, 0 that cannot be, 0 missing, 2 videos without sound" in info.stdout
     assert "failed" not in info.stdout
-    found = json.loads(earmark("library", "info", "--failed", "--index", index, "--format", "json").stdout)
+    found = json.loads(earmark_here("library", "info", "--failed", "--index", index, "--format", "json").stdout)
     assert (found["files"]["error"], found["without_sound"], found["failed"]) == (0, 2, [])
-    assert "failed" not in earmark("library", "stats", "--index", index).stdout
-    named = earmark("library", "scan", downloads / "mute.mp4", "--index", tmp_path / "other.sqlite")
+    assert "failed" not in earmark_here("library", "stats", "--index", index).stdout
+    named = earmark_here("library", "scan", downloads / "mute.mp4", "--index", tmp_path / "other.sqlite")
     assert named.returncode == 1
     assert "holds no audio" in named.stderr
 
@@ -89,18 +89,18 @@ def test_loops_of_links_are_notes(tmp_path: Path) -> None:
     sounds.write(tmp_path / "album" / "1.wav", sounds.music(10, 16_000), 16_000)
     (tmp_path / "album" / "up").symlink_to(tmp_path)
     (tmp_path / "self").symlink_to("self")
-    done = earmark("tag", tmp_path)
+    done = earmark_here("tag", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "note " in done.stderr
     assert "album/up: a link to a folder that it is in" in done.stderr
     assert "self: a link to itself" in done.stderr
     assert "error" not in done.stderr
-    assert earmark("tag", tmp_path, "--quiet").stderr == ""
+    assert earmark_here("tag", tmp_path, "--quiet").stderr == ""
     index = tmp_path / "library.sqlite"
-    scan = earmark("library", "scan", tmp_path, "--index", index)
+    scan = earmark_here("library", "scan", tmp_path, "--index", index)
     assert scan.returncode == 0
     assert "album/up: a link to a folder that it is in" in scan.stderr
-    assert earmark("library", "scan", tmp_path, "--index", index, "--quiet").stderr == ""
+    assert earmark_here("library", "scan", tmp_path, "--index", index, "--quiet").stderr == ""
 
 
 def test_a_backup_in_itself_1100_folders_deep(tmp_path: Path) -> None:
@@ -115,10 +115,10 @@ def test_a_backup_in_itself_1100_folders_deep(tmp_path: Path) -> None:
         if level == 1_050:
             sounds.write(path / "y.wav", sounds.music(1, 16_000), 16_000)
     try:
-        done = earmark("tag", top, "--format", "jsonl", "--taggram", tmp_path / "pictures")
+        done = earmark_here("tag", top, "--format", "jsonl", "--taggram", tmp_path / "pictures")
         assert done.returncode == 0, done.stderr
         assert [Path(item["path"]).name for item in records(done)] == ["y.wav", "z.wav"]
-        scan = earmark("library", "scan", top, "--index", tmp_path / "library.sqlite", "--format", "json")
+        scan = earmark_here("library", "scan", top, "--index", tmp_path / "library.sqlite", "--format", "json")
         assert scan.returncode == 0, scan.stderr
         assert json.loads(scan.stdout)["new"] == 2
     finally:
@@ -128,7 +128,7 @@ def test_a_backup_in_itself_1100_folders_deep(tmp_path: Path) -> None:
 def test_playlists(downloads: Path, tmp_path: Path) -> None:
     path = tmp_path / "party.m3u8"
     path.write_text(f"#EXTM3U\n{downloads / 'a.webm'}\nhttps://example.org/a.mp3\ngone.mp3\n", encoding="utf-8-sig")
-    done = earmark("tag", path, "--format", "jsonl")
+    done = earmark_here("tag", path, "--format", "jsonl")
     assert done.returncode == 1
     assert [(item["path"], item["status"], item["error"]) for item in records(done)] == [
         (str(downloads / "a.webm"), "ok", None),
@@ -136,24 +136,38 @@ def test_playlists(downloads: Path, tmp_path: Path) -> None:
     ]
     assert "https://example.org/a.mp3: an address, left out" in done.stderr
     (tmp_path / "a.pls").write_text(f"[playlist]\nFile1={(downloads / 'g.mp3').as_uri()}\n")
-    assert earmark("tag", tmp_path / "a.pls").returncode == 0
+    assert earmark_here("tag", tmp_path / "a.pls").returncode == 0
     index = tmp_path / "library.sqlite"
-    scan = earmark("library", "scan", path, "--index", index, "--format", "json")
+    scan = earmark_here("library", "scan", path, "--index", index, "--format", "json")
     assert scan.returncode == 1
     assert json.loads(scan.stdout)["new"] == 1
     assert "gone.mp3: no such file" in scan.stderr
-    again = earmark("library", "scan", tmp_path / "a.pls", path, "--index", index, "--format", "json")
+    again = earmark_here("library", "scan", tmp_path / "a.pls", path, "--index", index, "--format", "json")
     assert (json.loads(again.stdout)["new"], json.loads(again.stdout)["unchanged"]) == (1, 1)
-    watch = earmark("library", "scan", path, "--index", index, "--watch")
+    watch = earmark_here("library", "scan", path, "--index", index, "--watch")
     assert (watch.returncode, "read once" in watch.stderr) == (2, True)
 
 
 def from_stdin(content: bytes, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], input=content, capture_output=True, timeout=300, check=False
-    )
-    out, messages = (os.fsdecode(text) for text in (done.stdout, done.stderr))
-    return subprocess.CompletedProcess(done.args, done.returncode, out, messages)
+    return earmark_here(*arguments, piped=content)
+
+
+def test_a_process_reads_stdin(downloads: Path) -> None:
+    """As a shell starts it: audio, a list of paths, and nothing."""
+
+    def run(content: bytes, *arguments: str) -> tuple[int, str, str]:
+        done = subprocess.run([*COMMAND, *arguments], input=content, capture_output=True, timeout=300, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    song = downloads / "g.mp3"
+    code, out, said = run(song.read_bytes(), "tag", "-", "--format", "jsonl")
+    assert code == 0, said
+    assert json.loads(out)["path"] == "-"
+    code, out, said = run(os.fsencode(song), "tag", "-", "--format", "jsonl")
+    assert code == 0, said
+    assert json.loads(out)["path"] == str(song)
+    code, _, said = run(b"", "tag", "-")
+    assert (code, "no audio files found" in said) == (1, True)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".aac", ".opus", ".m4a", ".aiff", ".mka"])
@@ -161,7 +175,7 @@ def test_audio_from_stdin(tmp_path: Path, suffix: str) -> None:
     path = sounds.write(tmp_path / f"song{suffix}", sounds.music(3, 48_000), 48_000)
     done = from_stdin(path.read_bytes(), "tag", "-", "--format", "jsonl")
     assert done.returncode == 0, done.stderr
-    (piped,), (direct,) = records(done), records(earmark("tag", path, "--format", "jsonl"))
+    (piped,), (direct,) = records(done), records(earmark_here("tag", path, "--format", "jsonl"))
     assert piped.pop("path") == "-"
     assert direct.pop("path") == str(path)
     assert piped == direct
@@ -208,6 +222,6 @@ def test_what_stdin_cannot_be(downloads: Path, tmp_path: Path) -> None:
 
 
 def test_help_says_what_is_taken() -> None:
-    text = re.sub(r"\s+", " ", earmark("tag", "--help").stdout)
+    text = re.sub(r"\s+", " ", earmark_here("tag", "--help").stdout)
     assert "- reads stdin" in text
     assert ".m3u" in text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,7 +22,8 @@ from earmark.export import check_signals, export_onnx
 from earmark.models.checkpoint import load_checkpoint
 from earmark.training.config import Recipe, recipe_from
 from earmark.training.run import train
-from tests.helpers.training_runs import log_of, wait_for_epochs, wait_for_state
+from tests.helpers.command import earmark_here
+from tests.helpers.training_runs import command_there, log_of, start, wait_for_epochs, wait_for_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -80,7 +80,7 @@ def recipe(tones: Path, **changes: Any) -> Recipe:
 
 
 def command(tones: Path, recipe_file: Path, out: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "earmark.cli.main", "train", str(recipe_file), "--root", str(tones), "--out", str(out), *more]  # fmt: skip
+    return ["train", str(recipe_file), "--root", str(tones), "--out", str(out), *more]
 
 
 @pytest.fixture(scope="module")
@@ -130,20 +130,15 @@ def test_the_best_epoch_is_kept_with_its_card(whole: Path, tones: Path) -> None:
 
 def test_killed_and_resumed_ends_as_if_it_had_not_been(whole: Path, tones: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command(tones, whole / "recipe.yaml", out), env=environment, stderr=subprocess.PIPE, text=True
-    )
+    process = start(command_there, command(tones, whole / "recipe.yaml", out), tmp_path / "said")
     wait_for_epochs(out, 3, process)
     wait_for_state(out, process)
-    process.send_signal(signal.SIGKILL)
-    _, said = process.communicate()
-    assert process.returncode == -signal.SIGKILL, said
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "said").read_text()
     assert 3 <= len(log_of(out)) < EPOCHS
 
-    done = subprocess.run(
-        command(tones, whole / "recipe.yaml", out, "--resume"), env=environment, capture_output=True, text=True
-    )
+    done = earmark_here(*command(tones, whole / "recipe.yaml", out, "--resume"))
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "best epoch" in done.stderr
@@ -242,28 +237,24 @@ def test_evaluate_from_the_command_line(exported: Path, tones: Path, tmp_path: P
     page = (tmp_path / "out" / "report.md").read_text()
     assert page.startswith("# tones on tones (manifest, test)")
     assert (tmp_path / "out" / "scores.parquet").stat().st_size > 0
-    bad = subprocess.run(
-        [sys.executable, "-m", "earmark.cli.main", "evaluate", str(exported), *options, "--split", "dev"],
-        capture_output=True,
-        text=True,
-    )
+    bad = earmark_here("evaluate", exported, *options, "--split", "dev")
     assert bad.returncode == 1
     assert "no clips in split 'dev'; it has train (36), validation (12), test (12)" in bad.stderr
     assert "Traceback" not in bad.stderr
 
 
-def test_training_clips_are_measured_as_evaluation_would_and_change_nothing(
-    whole: Path, tones: Path, tmp_path: Path
-) -> None:
-    train(recipe(tones), tmp_path / "run", device="cpu", measure_training=10_000)
+def test_training_clips_are_measured_as_evaluation_would_and_change_nothing(tones: Path, tmp_path: Path) -> None:
+    short = recipe(tones, training={"epochs": 6})
+    train(short, tmp_path / "plain", device="cpu")
+    train(short, tmp_path / "run", device="cpu", measure_training=10_000)
     rows = log_of(tmp_path / "run")
     assert all(row["train_roc_auc"] for row in rows)
-    assert all(not row["train_roc_auc"] for row in log_of(whole))
+    assert all(not row["train_roc_auc"] for row in log_of(tmp_path / "plain"))
     best = "checkpoint/model.safetensors"
-    assert (tmp_path / "run" / best).read_bytes() == (whole / best).read_bytes()
+    assert (tmp_path / "run" / best).read_bytes() == (tmp_path / "plain" / best).read_bytes()
 
     dataset = load_dataset("manifest", tones)
-    evaluate(whole / "checkpoint", dataset, tmp_path / "report", split="train", n_resamples=2)
+    evaluate(tmp_path / "run" / "checkpoint", dataset, tmp_path / "report", split="train", n_resamples=2)
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     (measured,) = [one for one in report["metrics"] if one["name"] == "roc_auc" and one["tag"] is None]
     (kept,) = [row for row in rows if row["best"] == "1"][-1:]

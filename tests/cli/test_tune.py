@@ -23,6 +23,7 @@ from earmark.training.run import train
 from earmark.tuning.run import TuningResult, tune
 from earmark.tuning.search import Search, load_search, search_from
 from earmark.tuning.trial_runner import TuningProgress
+from tests.helpers.command import earmark_here
 from tests.helpers.training_runs import wait_for_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -150,7 +151,7 @@ def test_killed_and_resumed_ends_as_if_it_had_not_been(whole: Path, place: Path,
     assert process.returncode == -signal.SIGKILL, said
     assert 1 <= len(trials_of(out)) < 8
 
-    done = subprocess.run(command(place, out, "--resume"), env=environment, capture_output=True, text=True)
+    done = earmark_here(*command(place, out, "--resume")[3:])
     assert done.returncode == 0, done.stderr
     assert trials_of(out) == trials_of(whole)
     assert (out / "best.yaml").read_text() == (whole / "best.yaml").read_text()
@@ -233,13 +234,12 @@ def test_what_is_no_trials_fault_ends_the_search(place: Path, tmp_path: Path) ->
 def test_the_command_says_what_is_wrong_and_lists_searches(place: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(yaml.safe_dump({"recipe": str(place / "tiny.yaml"), "method": "grid", "parameters": {"training.epoch": [1], "optimiser.momentun": [0.9]}}))  # fmt: skip
-    program = [sys.executable, "-m", "earmark.cli.main", "tune"]
-    done = subprocess.run([*program, str(bad), "--out", str(tmp_path / "o")], capture_output=True, text=True)
+    done = earmark_here("tune", bad, "--out", tmp_path / "o")
     assert done.returncode == 2
     assert "training.epoch: unknown key; did you mean epochs?" in done.stderr
     assert "optimiser.momentun: unknown key; did you mean momentum?" in done.stderr
     assert "Traceback" not in done.stderr
-    listed = subprocess.run([*program, "--list"], capture_output=True, text=True)
+    listed = earmark_here("tune", "--list")
     assert listed.returncode == 0
     assert "bristol " in listed.stdout
 
@@ -247,11 +247,7 @@ def test_the_command_says_what_is_wrong_and_lists_searches(place: Path, tmp_path
 def test_a_search_in_which_all_fails_ends_with_1(place: Path, tmp_path: Path) -> None:
     wild = tmp_path / "wild.yaml"
     wild.write_text(yaml.safe_dump({"recipe": str(place / "tiny.yaml"), "method": "grid", "parameters": {"optimiser.learning_rate": [1e30]}}))  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "earmark.cli.main", "tune", str(wild), "--root", str(place / "tones.csv"), "--out", str(tmp_path / "o"), "--device", "cpu"],
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
+    done = earmark_here("tune", wild, "--root", place / "tones.csv", "--out", tmp_path / "o", "--device", "cpu")
     assert done.returncode == 1
     assert "earmark: no trial succeeded; the first failed by: " in done.stderr
     assert (tmp_path / "o" / "trials.csv").exists()

@@ -7,6 +7,8 @@ import io
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -41,12 +43,39 @@ def earmark(
     )
 
 
+@contextlib.contextmanager
+def stdin(content: bytes) -> Iterator[None]:
+    """A pipe as standard input, as a shell gives it: it can be read once, and not be wound back."""
+    reader, writer = os.pipe()
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as file:
+            file.write(content)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        with os.fdopen(reader, encoding="utf-8") as file, mock.patch.object(sys, "stdin", file):
+            yield
+    finally:
+        thread.join()
+
+
 def earmark_here(
-    *arguments: str | bytes | Path | int, environment: dict[str, str] | None = None, cwd: Path | None = None
+    *arguments: str | bytes | Path | int,
+    environment: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    piped: bytes | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end in this process: for tests that do not need a process, and need not wait for imports.
 
     Exit code and output are those of :func:`earmark`. What the command sets in the environment is gone afterwards.
+
+    Args:
+        arguments: of the command.
+        environment: variables beside those of the tests.
+        cwd: the working directory.
+        piped: what comes on standard input; without it there is nothing to read.
     """
     words = [os.fsdecode(word) if isinstance(word, bytes) else str(word) for word in arguments]
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="surrogateescape") for _ in range(2)]
@@ -55,6 +84,7 @@ def earmark_here(
         mock.patch.dict(os.environ, {"COLUMNS": "200", **(environment or {})}),
         mock.patch.multiple(sys, argv=["earmark", *words], stdout=streams[0], stderr=streams[1]),
         contextlib.chdir(cwd or Path.cwd()),
+        contextlib.nullcontext() if piped is None else stdin(piped),
     ):
         try:
             main.run()

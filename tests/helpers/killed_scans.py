@@ -3,7 +3,7 @@
 One process imports everything once and forks a child for each scan, which is killed (SIGKILL) after a random time.
 Between scans, files come, go, move and change, so that there is always something to lose.
 
-Arguments: the library's folder, the index, the number of kills, a seed. Prints a JSON object with its observations.
+Arguments: the library's folder, the index, the model's file, the number of kills, a seed. Prints a JSON object with its observations.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tests.helpers.libraries import clip
 NEW_FILES = 4
 
 
-def scan_in_child(folder: Path, index: Path) -> int:
+def scan_in_child(folder: Path, index: Path, model: Path) -> int:
     child = os.fork()
     if child:
         return child
     code = 1
     try:
         with Index.open(index, write=True) as opened:
-            scan(opened, [folder], LazyTagger(), jobs=2)
+            scan(opened, [folder], LazyTagger(model), jobs=2)
         code = 0
     except EarmarkError as error:
         print(error, file=sys.stderr)
@@ -95,15 +95,15 @@ def n_results(index: Path) -> int:
 
 
 def main() -> None:
-    folder, index = Path(sys.argv[1]), Path(sys.argv[2])
-    n_kills, random_numbers = int(sys.argv[3]), random.Random(int(sys.argv[4]))
+    folder, index, model = map(Path, sys.argv[1:4])
+    n_kills, random_numbers = int(sys.argv[4]), random.Random(int(sys.argv[5]))
     clip(folder / "first.wav", seed=1, seconds=0.5)
     killed = in_the_middle = number = 0
     before: set[tuple[str, bytes]] = set()
     while killed < n_kills:
         number += 1
         change_something(folder, random_numbers, number)
-        child = scan_in_child(folder, index)
+        child = scan_in_child(folder, index, model)
         # Killed at some moment after so many results, none included; a slow machine must not change how many.
         wanted = len(before) + random_numbers.randrange(NEW_FILES + 1)
         done, status = 0, 0

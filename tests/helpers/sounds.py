@@ -39,14 +39,16 @@ def _music(seconds: float, rate_hz: int, n_channels: int, seed: int) -> np.ndarr
     n = round(seconds * rate_hz)
     t = np.arange(n) / rate_hz
     out = np.zeros((n_channels, n))
+    decay = np.exp(-4 * t[: 4 * rate_hz + 1])
     for start in np.arange(0, seconds, 0.4):
         pitch = 220 * 2 ** (rng.integers(0, 24) / 12)
-        sounding = slice(*np.searchsorted(t, [start, start + 6]))  # then it is below 1e-10
-        since_zero = t[sounding]
-        first, cosine = np.sin(2 * np.pi * pitch * since_zero), np.cos(2 * np.pi * pitch * since_zero)
-        second, third = 2 * first * cosine, first * (3 - 4 * first**2)  # sin 2x, sin 3x
-        tone = np.exp(-4 * (since_zero - start)) * (first + second / 2 + third / 3)
-        out[:, sounding] += tone * rng.uniform(0.5, 1, (n_channels, 1))
+        begin, end = np.searchsorted(t, [start, start + 4])  # then it is below 1e-7
+        turns = pitch * t[begin:end]
+        angle = (2 * np.pi * (turns - np.floor(turns))).astype(np.float32)  # small, so that float32 is exact enough
+        sine, cosine = np.sin(angle), np.cos(angle)
+        tone = sine * (1 + cosine + (3 - 4 * sine**2) / 3)  # sin x + sin 2x / 2 + sin 3x / 3
+        tone *= np.exp(-4 * (t[begin] - start)) * decay[: end - begin]
+        out[:, begin:end] += tone * rng.uniform(0.5, 1, (n_channels, 1))
     out += rng.normal(0, 0.01, out.shape)
     return (0.5 * out / max(np.abs(out).max(), 1e-9)).astype(np.float32)
 

@@ -94,9 +94,6 @@ def task_name(row: str, seed: int) -> str:
 
 def run_task(task: Task) -> dict[str, Any]:
     """Train and measure, in its own process. Returns the content of done.json."""
-    import torch
-
-    torch.set_num_threads(task.threads)
     started, spent = time.monotonic(), _cpu_seconds()
     about = _baseline(task) if task.kind == "gbt" else _network(task)
     document = {
@@ -113,19 +110,31 @@ def run_task(task: Task) -> dict[str, Any]:
 
 def _network(task: Task) -> dict[str, Any]:
     from earmark.datasets import load_dataset
-    from earmark.evaluation import evaluate
     from earmark.training.config import recipe_from
-    from earmark.training.run import train
 
     sections = {**task.document, "data": {**task.document["data"], "root": task.root}}
     if task.members:
         sections["model"] = {**sections["model"], "members": list(task.members)}
     recipe = recipe_from(sections, where=task.row)
-    resume = (task.folder / RECIPE_NAME).exists()
-    result = train(
-        recipe, task.folder, resume=resume, device=task.device, keep_audio=task.keep_audio, jobs=task.threads
-    )
+    # Before PyTorch and Lightning, which take seconds to import: missing data are reported at once.
     dataset = load_dataset(recipe.data.dataset, task.root, recipe.data.protocol, **recipe.data.options)
+
+    import torch
+
+    from earmark.evaluation import evaluate
+    from earmark.training.data_setup import chosen_clips
+    from earmark.training.run import train
+
+    torch.set_num_threads(task.threads)
+    result = train(
+        recipe,
+        task.folder,
+        resume=(task.folder / RECIPE_NAME).exists(),
+        device=task.device,
+        keep_audio=task.keep_audio,
+        jobs=task.threads,
+        material=(chosen_clips(dataset, recipe), None),
+    )
     evaluate(result.checkpoint, dataset, task.folder / TEST_FOLDER, jobs=task.threads)
     return {
         "best_epoch": result.best_epoch,
