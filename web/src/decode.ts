@@ -88,11 +88,11 @@ export async function open(file: Blob, conditioning: Conditioning | null, webCod
     const declared = await declaredSeconds(first);
     facts.declaredSeconds = head ? countedSeconds(head) : facts.length === "header" ? declared : null;
     if (facts.length === "mp3" || facts.length === "adts") {
-      const { runs, nFrames, nGaps, endsInside } = await walkFrames(file, facts.length);
+      const { runs, nFrames, nLost, endsInside } = await walkFrames(file, facts.length);
       facts.endsInsideAFrame = endsInside;
-      facts.nGaps = nGaps;
+      facts.nLost = nLost;
       if (head) Object.assign(cut, gapless(head, nFrames));
-      if (facts.length === "adts" && nGaps) {
+      if (facts.length === "adts" && nLost) {
         // Its demuxer ends there.
         first.input.dispose();
         parts = [new Blob(runs.map(([start, end]) => file.slice(start, end)))];
@@ -212,7 +212,7 @@ async function* blocksBehindDamage(
     if (next === null) return;
     run = next;
     secondsBefore = facts.log.seconds;
-    facts.nGaps += 1;
+    facts.nLost += Math.max(1, Math.round((next.sample - end) / head.blockSamples));
     yield* blocksOfPart(await openPart(new Blob([head.bytes, file.slice(run.at)])), null, maker, facts);
   }
 }

@@ -12,8 +12,8 @@ export interface Frames {
   /** Begin and end of each run of frames that follow each other. */
   runs: [start: number, end: number][];
   nFrames: number;
-  /** Places between runs where bytes belong to no frame, and are no tag and no padding. */
-  nGaps: number;
+  /** Frames that there would be between runs, by the bytes there. Tags and padding do not count. */
+  nLost: number;
   /** The last frame is longer than the rest of the file. */
   endsInside: boolean;
 }
@@ -21,9 +21,10 @@ export interface Frames {
 /** Walks from header to header. A frame is one that follows another, or that another follows. */
 export async function walkFrames(file: Bytes, kind: "mp3" | "adts"): Promise<Frames> {
   const lengthOf = kind === "mp3" ? frameBytes : adtsFrameBytes;
-  const found: Frames = { runs: [], nFrames: 0, nGaps: 0, endsInside: false };
+  const found: Frames = { runs: [], nFrames: 0, nLost: 0, endsInside: false };
   let block = await read(file, 0, 10);
   let base = 0;
+  let framesBytes = 0;
   let start = -1; // of the run
   let isNoDamage = false; // what is behind the last run
   let mark: number | undefined; // second byte of a frame's header: version, layer
@@ -39,10 +40,12 @@ export async function walkFrames(file: Bytes, kind: "mp3" | "adts"): Promise<Fra
       found.endsInside = here + length > block.length;
       if (start < 0) {
         start = at;
-        if (found.runs.length && !isNoDamage) found.nGaps += 1;
+        const last = found.runs.at(-1);
+        if (last && !isNoDamage) found.nLost += Math.max(1, Math.round(((at - last[1]) * found.nFrames) / framesBytes));
       }
       if (found.endsInside) break;
       found.nFrames += 1;
+      framesBytes += length;
       mark = block[here + 1];
       at += length;
     } else {

@@ -27,8 +27,8 @@ export interface Facts {
   declaredSeconds: number | null;
   /** Of MP3 and AAC: the last frame is longer than the rest of the file. */
   endsInsideAFrame: boolean;
-  /** Of MP3, AAC and FLAC: places with bytes of no frame. Each counts as a packet that is damaged. */
-  nGaps: number;
+  /** Of MP3, AAC and FLAC: frames that cannot be found, by the bytes or samples between the others. */
+  nLost: number;
   /** Its codec is lossy. */
   isLossy: boolean;
   /** Its pages, if it is an Ogg file. */
@@ -39,14 +39,14 @@ export interface Facts {
 /** Of a file of which nothing is known. */
 export function noFacts(): Facts {
   const log = { nPackets: 0, seconds: 0, nDamaged: 0, damagedSeconds: 0, notes: [] };
-  return { length: "size", declaredSeconds: null, endsInsideAFrame: false, nGaps: 0, isLossy: false, ogg: null, log };
+  return { length: "size", declaredSeconds: null, endsInsideAFrame: false, nLost: 0, isLossy: false, ogg: null, log };
 }
 
 /** What a user should know of a file that was decoded to its end. Throws an AudioError as `MonoMaker.warnings`. */
 export async function warningsOf(file: Bytes, facts: Facts, mono: MonoMaker): Promise<string[]> {
-  const { ogg, log, nGaps } = facts;
-  const nDamaged = log.nDamaged + nGaps;
-  const nPackets = log.nPackets + nGaps;
+  const { ogg, log, nLost } = facts;
+  const nDamaged = log.nDamaged + nLost;
+  const nPackets = log.nPackets + nLost;
   const missing = await missingAudio(file, facts, mono.seconds);
   const found = mono.warnings(log.notes);
   const pages = ogg?.nLost ? [`damaged: ${ogg.nLost} of ${ogg.nPages} Ogg pages are lost`] : [];

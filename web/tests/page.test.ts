@@ -131,7 +131,12 @@ it("an outline of any length stays small, and holds every peak", () => {
 
 it("audio files in a folder are found by suffix", () => {
   expect(["a.MP3", "b.flac", "c.jpg", "._d.mp3", "mp3", "e.m3u"].filter(isAudioName)).toEqual(["a.MP3", "b.flac"]);
-  expect(["f.webm", "g.Mp4", "h.mov", "i.ts", "j.avi"].filter(isAudioName)).toEqual(["f.webm", "g.Mp4", "h.mov"]);
+  expect(["f.webm", "g.Mp4", "h.wmv", "i.ts", "j.avi"].filter(isAudioName)).toEqual([
+    "f.webm",
+    "g.Mp4",
+    "h.wmv",
+    "j.avi",
+  ]);
 });
 
 it("clocks go on beyond an hour", () => {
