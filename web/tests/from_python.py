@@ -152,7 +152,12 @@ HEADS: dict[str, tuple[bytes, int]] = {
 ENTRIES = ((b"mp4a",), (b"drms",), (b"enca",), (b"aavd",), (b"avc1", b"enca"), (b"drmi", b"mp4a"))
 """Formats of the tracks of MP4 files."""
 
-ENCRYPTIONS = ("", "fbb3112223bdd211b4b700a0c955fc6e", "14e68a292226174cb935dae07ee9289c", "338505438169e6499b74ad12cb86d58c")
+ENCRYPTIONS = (
+    "",
+    "fbb3112223bdd211b4b700a0c955fc6e",
+    "14e68a292226174cb935dae07ee9289c",
+    "338505438169e6499b74ad12cb86d58c",
+)
 
 OGGS: dict[str, tuple[list[str], list[float], float]] = {
     "one": (["02-strings.ogg"], [], 1),
@@ -317,7 +322,7 @@ def _head(head: bytes, n_behind: int) -> dict[str, Any]:
         for at, new in header_patches(_Sparse(head, n_bytes)):  # type: ignore[arg-type]
             if at == found.sound.at:
                 size = int.from_bytes(new, found.sound.order) - found.sound.extra
-        is_all = found.sound_bytes is None and found.kind in (b".snd", b"caff", b"FORM") or size == 0
+        is_all = (found.sound_bytes is None and found.kind in (b".snd", b"caff", b"FORM")) or size == 0
         case["start"], case["sound_bytes"] = found.start, found.sound_bytes
         case["present"] = n_behind if is_all else min(size, n_behind)
     seconds = n_behind / 16_000
@@ -334,7 +339,9 @@ def _mp4(entries: tuple[bytes, ...]) -> dict[str, Any]:
         table = box(b"stbl", box(b"stsd", bytes(4) + struct.pack(">II", 1, 16) + entry + bytes(8)))
         head = box(b"tkhd", bytes(12) + struct.pack(">I", 7 + number) + bytes(8))
         tracks += box(b"trak", head + box(b"mdia", box(b"minf", table)))
-    content = box(b"ftyp", b"M4A ") + struct.pack(">I", 1) + b"mdat" + struct.pack(">Q", 20) + bytes(4) + box(b"moov", tracks)
+    content = (
+        box(b"ftyp", b"M4A ") + struct.pack(">I", 1) + b"mdat" + struct.pack(">Q", 20) + bytes(4) + box(b"moov", tracks)
+    )
     protected = [is_protected(lambda: io.BytesIO(content), "mov,mp4", number) for number in range(len(entries))]
     return {"file": content.hex(), "first_track": 7, "protected": protected}
 
