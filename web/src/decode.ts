@@ -81,7 +81,7 @@ export async function open(file: Blob, conditioning: Conditioning | null, webCod
   try {
     first = await openPart(parts[0]!);
     const { codec, format, sampleRateHz } = first;
-    if (codec !== "aac") rate = sampleRateHz; // of HE-AAC it may be half of what is decoded
+    rate = knownRate(first);
     facts.isLossy = codec !== null && !codec.startsWith("pcm-");
     facts.length = lengthSource(format);
     const head = format === MP3 ? await mp3Head(file) : null;
@@ -139,6 +139,11 @@ async function openPart(file: Blob): Promise<Part> {
   }
 }
 
+/** Of HE-AAC the rate may be half of what is decoded. */
+function knownRate({ codec, sampleRateHz }: Part): number | null {
+  return codec === "aac" ? null : sampleRateHz;
+}
+
 /** What was thrown, or a reason to try the other decoder, with what is known of the file. */
 function notThisWay(error: unknown, sampleRateHz: number | null, facts: Facts): NotThisWay {
   let other = error;
@@ -180,7 +185,7 @@ async function* blocksOf(
       yield* blocksOfPart(first, cut, maker, facts);
       if (first.format === FLAC) yield* blocksBehindDamage(first, files[0]!, maker, facts);
     } catch (error) {
-      throw error instanceof AudioError ? error : notThisWay(error, first.sampleRateHz, facts);
+      throw error instanceof AudioError ? error : notThisWay(error, knownRate(first), facts);
     }
     return;
   }
