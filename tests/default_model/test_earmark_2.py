@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
 from tools.default_model.__main__ import app
 from tools.default_model.earmark_2 import songs
+from tools.default_model.earmark_2.degrees import DEGREES, estimate_degrees, read_degrees
 from tools.default_model.earmark_2.music import EMOTIFY_SHARE, EMOTION_TAGS, NO_MUSIC_SHARE, VOICES_FACTOR
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.published_weights import find_published
 from earmark.core.tag_lists import load_vocabulary
 from earmark.datasets import load_dataset
-from earmark.datasets.labelled_set import read_songs, read_tag_union
+from earmark.datasets.labelled_set import Song, read_songs, read_tag_union
 from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.distillation.plan import read_plan
 from tests.helpers.emotify import write_emotify
@@ -57,11 +60,15 @@ NO_MUSIC = [("speech-en/a", "train", 5.0), ("speech-en/b", "train", 1.0), ("mood
 def test_every_tag_of_the_plans_teachers_has_its_place() -> None:
     plan = read_plan(FOLDER / "plan.yaml")
     rows = list(csv.DictReader(plan.tags.read_text(encoding="utf-8").splitlines()))
-    names = [column for column in rows[0] if column not in ("name", "category", "parents")]
+    names = [column for column in rows[0] if column not in ("name", "category", "kind", "parents")]
     assert {find_published(teacher).vocabulary for teacher in plan.teachers} <= {*names}
     union = read_tag_union(
-        plan.tags, plan.left_out, {name: load_vocabulary(name).names for name in names}, [*EMOTION_TAGS.values()]
+        plan.tags,
+        plan.left_out,
+        {name: load_vocabulary(name).names for name in names},
+        [*EMOTION_TAGS.values(), *DEGREES],
     )
+    assert {tag.name for tag in union.vocabulary if tag.kind == "regression"} == set(DEGREES)
     assert set(EMOTION_TAGS.values()) <= {*union.vocabulary.names}
     assert plan.examples_per_song == 2
     assert {"saxophone", "choir", "rapping", "drum and bass", "aggressive", "speech", "noise"} <= {
@@ -137,3 +144,73 @@ def test_the_command_lists_one_collection(tmp_path: Path) -> None:
     }
     for more in ([], ["--music", str(folder), "--corpus", str(folder)]):
         assert isinstance(CliRunner().invoke(app, [*words, *more]).exception, ConfigError)
+
+
+PROGRAM = """#!{python}
+import csv, pathlib, sys, wave
+assert sys.argv[2:] == ["--format", "csv", "--quiet", "--workers", "1"]
+names = ["acousticness", "danceability", "energy", "instrumentalness", "liveness", "speechiness", "valence"]
+out = csv.writer(sys.stdout)
+out.writerow(["path", *names])
+for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    with wave.open(str(path)) as file:
+        seconds = file.getnframes() / file.getframerate()
+        peak = max(memoryview(file.readframes(file.getnframes())).cast("h")) / 32767
+    {rule}
+    out.writerow([path, seconds / 100, *[peak] * 6])
+"""
+
+
+def write_program(path: Path, rule: str = "") -> Path:
+    """A program with VibeNet's command line, which answers with an excerpt's length (acousticness) and peak."""
+    path.write_text(PROGRAM.format(python=sys.executable, rule=rule))
+    path.chmod(0o755)
+    return path
+
+
+def test_degrees_are_those_of_excerpts_and_known_before(tmp_path: Path) -> None:
+    found = []
+    for name, seconds, level in (("short", 5, 0.25), ("long", 70, 0.5)):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, np.full(seconds * RATE_HZ, level) * np.sin(np.arange(seconds * RATE_HZ)), RATE_HZ)
+        found.append(Song(f"a, {name}", path, name, "train", float(seconds)))
+    out = tmp_path / "degrees.csv"
+    program = write_program(tmp_path / "vibenet")
+    estimate_degrees(found[:1], tmp_path / "decoded", program, out)
+    first = read_degrees(out)
+    assert first == {
+        "a, short": {"energy": 0.25, "valence": 0.25, "danceability": 0.25, "acousticness": 0.05}
+        | {"instrumentalness": 0.25}
+    }
+    out.write_text(out.read_text().replace("0.050", "0.060"))  # not estimated again
+    told: list[tuple[int, int]] = []
+    estimate_degrees(found, tmp_path / "decoded", program, out, lambda *numbers: told.append(numbers))
+    assert told == [(2, 2)]
+    after = read_degrees(out)
+    assert after["a, short"]["acousticness"] == 0.06
+    assert after["a, long"] == {
+        "energy": 0.5,
+        "valence": 0.5,
+        "danceability": 0.5,
+        "acousticness": 0.3,
+        "instrumentalness": 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("sys.exit('no memory')", "exit code 1: no memory"),
+        ("if path.name.startswith('0000'): continue", "no numbers for excerpts of s"),
+    ],
+)
+def test_a_program_that_fails_is_an_error(tmp_path: Path, rule: str, message: str) -> None:
+    soundfile.write(tmp_path / "s.wav", np.zeros(RATE_HZ), RATE_HZ)
+    with pytest.raises(DataError, match=message):
+        estimate_degrees(
+            [Song("s", tmp_path / "s.wav", "g", "train", 1.0)],
+            tmp_path / "decoded",
+            write_program(tmp_path / "vibenet", rule),
+            tmp_path / "out.csv",
+        )
+    assert not (tmp_path / "out.csv").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 from tools.default_model.judges import suite
 from tools.default_model.judges.answers import TABLE, answering_tags, label_scores, labels_said, read_answers
+from tools.default_model.judges.factors import Recalibrated
 from tools.default_model.judges.magnatagatune import join_clips, read_clip_labels, tagged_songs
 from tools.default_model.judges.measures import (
     best_threshold,
@@ -36,6 +38,7 @@ from tools.default_model.judges.songs import (
 )
 from tools.default_model.music.kept_apart import ComposerTitle
 
+from earmark.core.calibration import Platt
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.errors import AudioError, DataError, ModelError
 from earmark.core.tag_constraints import TagConstraints
@@ -347,6 +350,24 @@ def test_scores_are_stored_and_not_computed_again(tmp_path: Path) -> None:
     assert (few.name, done) == ("made, 1 windows", [1, 1, 1, 1, 2, 1, 2])
     with pytest.raises(AudioError):
         ScoreStore(model, tmp_path / "scores").scores([LabelledSong("x", Path(__file__), "x", "test")])
+
+
+def test_another_calibration_of_the_same_network_needs_no_song_again(tmp_path: Path) -> None:
+    write_sounds(tmp_path, "a.wav", "b.wav")
+    found = Collection("made", tuple(LabelledSong(p.name, p, p.name, "validation") for p in sorted(tmp_path.glob("*"))))
+    maps = {"rock": Platt(1.5, 0.4), "jazz": Platt(0.7, -1.0)}
+    first, second = card(calibration=maps), card(calibration={"rock": Platt(1.0, 2.0)}, thresholds={"rock": 0.9})
+    model = Model(ScoreStore(tiny(tmp_path / "first.onnx", first), tmp_path / "scores"))
+    expected = Model(ScoreStore(tiny(tmp_path / "second.onnx", second), tmp_path / "scores")).output(found)
+    model.output(found)
+    for song in found.songs:  # the same file to whoever does not look inside
+        times = song.path.stat()
+        song.path.write_bytes(bytes(times.st_size))
+        os.utime(song.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    again = Recalibrated(model, model.card.replace(calibration=second.calibration, thresholds=second.thresholds))
+    assert again.output(found).scores == pytest.approx(expected.scores, abs=1e-5)
+    assert again.output(found).predicted.tolist() == expected.predicted.tolist()
+    assert again.scores(found, ["rock"]) == pytest.approx(expected.scores[:, :1], abs=1e-5)
 
 
 def test_models_are_found_by_name_or_file(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +15,15 @@ import soundfile
 from click.testing import CliRunner
 
 from earmark.cli.main import app
+from earmark.core.calibration import Platt
 from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import default_constraints
+from earmark.core.tag_lists import load_vocabulary
+from earmark.core.vocabulary import Tag
 from earmark.datasets import load_dataset
-from earmark.datasets.labelled_set import LabelledSets, Song
+from earmark.datasets.labelled_set import LabelledSets, Song, TagUnion, read_tag_union
+from earmark.datasets.labelled_set.shards import SONGS_FILE, TAGS_FILE
+from earmark.datasets.labelled_set.songs import songs_csv
 from earmark.distillation import calibration_targets as targets
 from earmark.distillation import release
 from earmark.distillation.agreement import (
@@ -50,6 +57,18 @@ def test_ranks_say_what_is_ordered_alike() -> None:
     assert found[3] == pytest.approx(1)
     assert shared_tags(a, b, n_top=2).tolist() == [1, 0, 1]
     assert shared_tags(a, a, n_top=2).tolist() == [2, 2, 2]
+
+
+def test_unknown_values_do_not_count_in_ranks() -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.random((2, 40, 3))
+    a += b
+    a[5:20, 0], b[30:, 0], b[:, 2] = np.nan, np.nan, np.nan
+    known = [*range(5), *range(20, 30)]
+    found = rank_correlations(a, b)
+    assert found[0] == pytest.approx(rank_correlations(a[known, :1], b[known, :1])[0])
+    assert found[1] == pytest.approx(rank_correlations(a[:, 1:2], b[:, 1:2])[0])
+    assert math.isnan(found[2])
 
 
 def test_intervals_draw_songs_and_hold_the_mean() -> None:
@@ -138,6 +157,36 @@ def test_what_was_not_labelled_does_not_move_the_limits() -> None:
     assert math.isnan(found[2])
 
 
+def test_people_leave_out_much_when_they_tag() -> None:
+    labels = np.random.default_rng(3).beta(0.5, 4, (5000, 3)).astype(np.float32)
+    labels[:, 2] = 0.8
+    labels[:1000, 2] = 0.9
+    means = labels.mean(axis=0)
+    limits = targets.reference_limits(labels, [1.0, 2.5, 3.0])
+    holds = (labels >= limits).mean(axis=0)
+    assert holds[:2] == pytest.approx([means[0], 2.5 * means[1]], abs=0.002)
+    assert means[2] > targets.LARGEST_SHARE  # a factor takes nothing away, and gives no more than that
+    assert limits[2] == targets.reference_limits(labels)[2]
+    assert (labels >= targets.reference_limits(labels, [1.0, 50.0, 1.0])).mean(axis=0)[1] == pytest.approx(
+        targets.LARGEST_SHARE, abs=0.002
+    )
+
+
+def test_where_the_reference_is_not_known_nothing_is_fitted() -> None:
+    holds, scores, limits, songs = made_up_scores()
+    partly = holds.astype(np.float64)
+    partly[200:, 3] = np.nan
+    partly[:, 5] = np.nan
+    whole, found = (targets.fit_maps(given, scores, limits, songs) for given in (holds, partly))
+    assert found.maps[5] == found.usual.after(Platt(1.0, -math.log(limits[5] / (1 - limits[5]))))
+    assert found.maps[3] != whole.maps[3]
+    assert sum(one.n for one in targets.reliability(partly, found.scores)) == 11 * 400 - 200
+    assert targets.log_loss(partly, scores) == pytest.approx(targets.log_loss(holds, scores), rel=0.1)
+    thresholds = targets.choose_thresholds(partly[:, [5, 0]], found.scores[:, [5, 0]])
+    assert thresholds[0] == 0.5
+    assert thresholds[1] == targets.choose_thresholds(holds, found.scores)[0]
+
+
 def test_in_the_reference_no_singer_is_without_a_voice() -> None:
     names = ("vocals", "rock", "female vocals")
     holds = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0]], bool)
@@ -215,6 +264,60 @@ def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
     assert card.rules.rivals == {"classical": ("jazz",)}
     part = calibrate_student(checkpoint, sets, tmp_path / "part", text, least_correlation=0.2).card
     assert part.rules.problems(part.vocabulary.names) == []
+
+
+@pytest.mark.slow
+def test_tags_that_only_people_know_are_calibrated_to_their_labels(tmp_path: Path) -> None:
+    """Known of "calm" and the degree "energy" is what the student says, and of "loud" the opposite."""
+    rows = ["name,category,kind,mtat-50", "rock,genre,,rock", "quiet,mood,,quiet", "calm,mood,,", "loud,mood,,"]
+    (tmp_path / "tags.csv").write_text("\n".join([*rows, "energy,mood,regression,", ""]))
+    (tmp_path / "left_out.csv").write_text("vocabulary,tag,reason\nmtat-50,*,not of interest\n")
+    known = ("calm", "loud", "energy")
+    vocabularies = {"mtat-50": load_vocabulary("mtat-50").names}
+    union = read_tag_union(tmp_path / "tags.csv", tmp_path / "left_out.csv", vocabularies, known)
+    assert union.vocabulary.tags[4] == Tag("energy", "regression", "mood")
+    assert TagUnion.from_document(json.loads(union.to_json())) == union
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    sizes = {"train": 6, "validation": 6, "heldout": 7}
+    for seed, (part, n) in enumerate(sizes.items()):
+        write_set(folder / part, n, seed, ("mtat-50",), [f"{part} {i}" for i in range(n)])
+    (folder / TAGS_FILE).write_text(union.to_json())
+
+    def label_songs(value: Callable[[str, str, int], float]) -> None:
+        songs = [
+            Song(f"{part} {i}", Path("none.wav"), "g", part, 0.0, labels={tag: value(part, tag, i) for tag in known})
+            for part, n in sizes.items()
+            for i in range(n)
+        ]
+        (folder / SONGS_FILE).write_text(songs_csv(songs))
+
+    label_songs(lambda _, __, i: i % 2)
+    checkpoint = train(load_recipe("default/compact-1d", [*TINY, f"data.root={folder}"]), tmp_path / "run").checkpoint
+    sets = LabelledSets.open(folder)
+    scores = {part: network_scores(load_model(checkpoint), sets[part]) for part in ("validation", "heldout")}
+    middle = np.median(np.concatenate([*scores.values()])[:, 2])
+
+    def value(part: str, tag: str, i: int) -> float:
+        if part == "train":
+            return i % 2
+        said = float(scores[part][i, union.vocabulary.index(tag)])
+        return {"calm": float(said > middle), "loud": 1 - said, "energy": said}[tag]
+
+    label_songs(value)
+    text = CardText("made", share_factors={"genre": 1.5})
+    found = calibrate_student(checkpoint, folder, tmp_path / "model", text, least_correlation=-1.0)
+    assert found.card.vocabulary.names == ("rock", "quiet", "calm", "energy")
+    assert found.left_out == {"loud": "rank correlation with the known labels of unseen songs is -1.00"}
+    assert found.card.vocabulary.tags[3].kind == "regression"
+    assert found.calibrated == (*found.card.thresholds,) == (*found.card.calibration,) == ("rock", "quiet", "calm")
+    assert found.share_factors == {"genre": 1.5}
+    audible = {part: sets[part].audible for part in ("heldout", "validation")}
+    known_rows = [scores[part][rows] for part, rows in audible.items()]
+    assert found.reference[:, 2].tolist() == (np.concatenate(known_rows)[:, 2] > middle).tolist()
+    assert not np.isnan(found.reference).any()
+    after = network_scores(load_model(tmp_path / "model"), sets["heldout"])
+    assert after[:, 3] == pytest.approx(scores["heldout"][:, 4], abs=1e-5)  # a degree stays as it is
 
 
 def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) -> None:

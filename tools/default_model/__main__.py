@@ -43,6 +43,27 @@ def songs(
     click.echo(f"{out}: {len(found)} songs")
 
 
+def degrees(
+    songs: Annotated[Path, Option("--songs", metavar="FILE.csv", help="The table of music.")],
+    sets: Annotated[
+        Path, Option("--sets", metavar="DIR", help="Of `earmark distill label`: it has the decoded songs.")
+    ],
+    vibenet: Annotated[
+        Path, Option("--vibenet", metavar="PROGRAM", help="VibeNet's program, in an environment of its own.")
+    ],
+    out: Annotated[Path, out_option("Table to write, and to continue.", metavar="FILE.csv")],
+) -> None:
+    """Estimate energy, valence and other degrees of the songs with VibeNet; may be stopped and started again."""
+    from earmark.datasets.labelled_set.songs import read_songs
+    from tools.default_model.earmark_2.degrees import estimate_degrees
+
+    def report(done: int, n: int) -> None:
+        click.echo(f"{done} of {n}")
+
+    with exit_on_interrupt("the same command continues where it was stopped"):
+        estimate_degrees(read_songs(songs), sets / "songs", vibenet, out, report)
+
+
 def finish(
     checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT", help="Of the student: RUN/checkpoint.")],
     sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")],
@@ -207,6 +228,36 @@ def judge(
     click.echo(report.write_page(out, split))
 
 
+def factors(
+    checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT", help="Of the student: RUN/checkpoint.")],
+    model: Annotated[Path, Option("--model", metavar="FILE.onnx", help="The same student, finished with any factors.")],
+    sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")],
+    card: Annotated[Path, Option("--card", metavar="FILE.json", help="The text of its card.")],
+    root: Annotated[Path, root_option("With the folders emotify and mtat, and macleod.csv.", metavar="DIR")],
+    audio: Annotated[Path, Option("--audio", metavar="DIR", help="With macleod, gtzan, piano, moodist and speech.")],
+    out: Annotated[Path, out_option("Folder for scores, calibrated checkpoints and factors.md.", metavar="DIR")],
+    jobs: Annotated[int | None, jobs_option("Files decoded side by side.")] = None,
+) -> None:
+    """Compare what is printed with people's labels, by share factor (validation songs)."""
+    require_extra("train", "`python -m tools.default_model`", "scipy", "torch")
+    from earmark.core.atomic_files import write_atomic
+    from earmark.distillation.calibration import read_card_text
+    from tools.default_model.judges import report, suite
+    from tools.default_model.judges.factors import outputs_by_factor
+    from tools.default_model.judges.models import Model
+    from tools.default_model.judges.scoring import ScoreStore
+
+    folders = suite.Folders(root / "emotify", root / "macleod.csv", root / "mtat", audio)
+    songs = suite.read_collections(folders)
+    judged = Model(ScoreStore(model, out / "scores"), jobs)
+    with exit_on_interrupt("the same command continues"):
+        found = {}
+        for factor, values in outputs_by_factor(checkpoint, sets, read_card_text(card), judged, songs, out):
+            found[f"factor {factor:g}"] = values
+    write_atomic(out / "factors.md", report.markdown("validation", found).encode())
+    click.echo(out / "factors.md")
+
+
 app = lazy_group(
     "python -m tools.default_model",
     "Make earmark-1, the model that comes with earmark.",
@@ -222,6 +273,11 @@ app = lazy_group(
             "List the music of both collections for `earmark distill label`: splits, groups, weights and known genres.",
         ),
         Entry(
+            "degrees",
+            "tools.default_model.__main__:degrees",
+            "Estimate energy, valence and other degrees of the songs with VibeNet; may be stopped and started again.",
+        ),
+        Entry(
             "finish",
             "tools.default_model.__main__:finish",
             "Release a student as earmark-1: calibrate, export, measure Emotify's test split, write card and page.",
@@ -235,6 +291,11 @@ app = lazy_group(
             "rules",
             "tools.default_model.__main__:rules",
             "Set the rules on the card of a model file from tags.csv and card.json; its network stays as it is.",
+        ),
+        Entry(
+            "factors",
+            "tools.default_model.__main__:factors",
+            "Compare what is printed with people's labels, by share factor (validation songs).",
         ),
         Entry(
             "judge",

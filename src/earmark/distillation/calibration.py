@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,19 @@ from earmark.core.calibration import Platt
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import RIVAL_MARGIN, TagConstraints, default_constraints
-from earmark.core.vocabulary import Vocabulary
-from earmark.datasets.labelled_set import LabelledSet, LabelledSets, TagUnion, soft_labels, training_fusion
+from earmark.core.vocabulary import CATEGORIES, Vocabulary
+from earmark.datasets.labelled_set import (
+    LabelledSet,
+    LabelledSets,
+    TagUnion,
+    add_known_labels,
+    soft_labels,
+    training_fusion,
+)
+from earmark.datasets.labelled_set.label_fusion import Doubles
 from earmark.distillation.agreement import Agreement, compare, fused_labels, fusion_of_all_teachers, network_scores
 from earmark.distillation.calibration_targets import FittedMaps, choose_thresholds, fit_maps, reference_limits
+from earmark.distillation.ranks import rank_correlations
 from earmark.distillation.teacher_comparison import NOISE, song_logits, teacher_agreement
 from earmark.evaluation.torch_model import TorchModel
 from earmark.models import create_model
@@ -28,6 +37,8 @@ from earmark.models.checkpoint import load_checkpoint, save_checkpoint
 from earmark.tagging.tagger import Tagger
 
 HELD_OUT, VALIDATION = "heldout", "validation"
+LEAST_KNOWN_CORRELATION = 0.3
+"""A tag that no teacher knows, only people, is left out below this: listeners' emotions are noisy labels."""
 LEAST_CORRELATION = 0.6
 """A tag whose rank correlation with the averaged teachers on held-out music is lower than this is left out as noise."""
 
@@ -42,6 +53,8 @@ class CardText:
             that of the checkpoint stays.
         also_learned_from: dataset -> protocol of known labels that the student learned from, so that `earmark evaluate`
             can warn.
+        share_factors: category -> for how many times as much music its tags hold as the teachers' mean says, see
+            :mod:`earmark.distillation.calibration_targets`; 1 for those that are not there.
         rivals, rival_margin: which tags a tag silences where it clearly wins, see
             :class:`earmark.core.tag_constraints.TagConstraints`; those that the student does not have are left out.
     """
@@ -53,6 +66,7 @@ class CardText:
     licence: str | None = None
     version: str = "1"
     also_learned_from: dict[str, str] = dataclasses.field(default_factory=dict)
+    share_factors: dict[str, float] = dataclasses.field(default_factory=dict)
     rivals: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     rival_margin: float = RIVAL_MARGIN
 
@@ -76,6 +90,11 @@ def read_card_text(path: str | Path) -> CardText:
     ]
     if not isinstance(document.get("also_learned_from", {}), dict):
         problems.append(f"{path}: also_learned_from must map datasets to protocols")
+    factors = document.get("share_factors", {})
+    if not isinstance(factors, dict) or not all(
+        name in CATEGORIES and isinstance(value, int | float) and value > 0 for name, value in factors.items()
+    ):
+        problems.append(f"{path}: share_factors must map categories ({', '.join(CATEGORIES)}) to numbers above 0")
     rivals = document.get("rivals", {})
     if not isinstance(rivals, dict) or not all(isinstance(names, list) for names in rivals.values()):
         problems.append(f"{path}: rivals must map tags to lists of tags")
@@ -99,16 +118,20 @@ class CalibratedStudent:
         card: complete but for metrics.
         agreement: set -> agreement with the mean of all teachers, on the tags kept.
         left_out: tag -> why.
-        fitted: the calibration, of the tags kept.
-        reference: (n, n_tags) which tags hold for the clips that it was fitted on.
+        calibrated: the tags kept, without degrees, which are no probabilities.
+        fitted: the calibration, of these.
+        reference: (n, n_calibrated) which tags hold for the clips that it was fitted on: 0, 1, or NaN where it is not known.
+        share_factors: of the reference, see :class:`CardText`.
     """
 
     checkpoint: Path
     card: ModelCard
     agreement: dict[str, Agreement]
     left_out: dict[str, str]
+    calibrated: tuple[str, ...]
     fitted: FittedMaps
-    reference: npt.NDArray[np.bool_]
+    reference: Doubles
+    share_factors: dict[str, float]
 
 
 def calibrate_student(
@@ -141,38 +164,48 @@ def calibrate_student(
         for part, found in labelled.items()
     }
     left_out = noisy_tags(agreement[HELD_OUT], labelled[HELD_OUT], union, least_correlation)
+    left_out |= wrong_known_tags(scores, names, sets)
     kept = tuple(tag for tag in names if tag not in left_out)
+    kept_tags = [union.tags[union.vocabulary.index(tag)] for tag in kept]
     if not kept:
         raise ConfigError(f"{checkpoint}: no tag can be distinguished from noise; train longer, or on more music")
 
     # The reference is that of the teachers which labelled the training set, on their scale.
     options = card.training.get("recipe", {}).get("data", {}).get("options", {})
     fusion, teachers = training_fusion(sets, options.get("vocabulary_weights"))
-    places = [union.vocabulary.index(tag) for tag in kept]
-    levels = reference_limits(soft_labels(sets["train"], fusion, teachers, union)[:, places])
+    judged = [row.tag for row in kept_tags if row.tag.kind == "classification"]
+    places = [union.vocabulary.index(tag.name) for tag in judged]
+
+    def reference_of(part: str) -> npt.NDArray[np.float32]:
+        labels = soft_labels(sets[part], fusion, teachers, union)
+        add_known_labels(labels, sets[part], sets.songs, union.vocabulary)
+        return labels[:, places]
+
+    levels = reference_limits(reference_of("train"), [text.share_factors.get(tag.category, 1.0) for tag in judged])
     targets, network, groups = [], [], []
     for part, found in labelled.items():
         rows = found.audible
-        targets.append(soft_labels(found, fusion, teachers, union)[rows][:, places] >= levels)
-        network.append(scores[part][rows][:, [names.index(tag) for tag in kept]])
+        labels = reference_of(part)[rows]
+        targets.append(np.where(np.isnan(labels), np.nan, labels >= levels))
+        network.append(scores[part][rows][:, [names.index(tag.name) for tag in judged]])
         groups += [song for song, audible in zip(found.songs(), rows, strict=True) if audible]
     rules = default_constraints(kept, union.parents, text.rivals, text.rival_margin)
-    reference = with_implied_tags(np.concatenate(targets), kept, rules)
+    calibrated = tuple(tag.name for tag in judged)
+    reference = with_implied_tags(np.concatenate(targets), calibrated, rules)
     fitted = fit_maps(reference, np.concatenate(network), levels, groups)
 
     smaller = keep_outputs(model, card, [names.index(tag) for tag in kept])
-    kept_tags = [union.tags[place] for place in places]
     teachers_of = labelled[HELD_OUT].networks
     card = dataclasses.replace(
         card,
         name=text.name,
         description=text.description,
         version=text.version,
-        vocabulary=Vocabulary(tuple(dataclasses.replace(row.tag, kind="classification") for row in kept_tags)),
-        thresholds=dict(zip(kept, choose_thresholds(reference, fitted.scores).tolist(), strict=True)),
+        vocabulary=Vocabulary(tuple(row.tag for row in kept_tags)),
+        thresholds=dict(zip(calibrated, choose_thresholds(reference, fitted.scores).tolist(), strict=True)),
         calibration={
             tag: Platt(round(found.slope, 5), round(found.offset, 5))
-            for tag, found in zip(kept, fitted.maps, strict=True)
+            for tag, found in zip(calibrated, fitted.maps, strict=True)
         },
         rules=rules,
         metrics=(),
@@ -193,12 +226,10 @@ def calibrate_student(
     )
     card = save_checkpoint(out, smaller, card)
     chosen = {part: found.select_tags(kept) for part, found in agreement.items()}
-    return CalibratedStudent(out, card, chosen, left_out, fitted, reference)
+    return CalibratedStudent(out, card, chosen, left_out, calibrated, fitted, reference, text.share_factors)
 
 
-def with_implied_tags(
-    reference: npt.NDArray[np.bool_], names: Sequence[str], rules: TagConstraints
-) -> npt.NDArray[np.bool_]:
+def with_implied_tags(reference: Doubles, names: Sequence[str], rules: TagConstraints) -> Doubles:
     """The reference (n, n_tags), in which a tag also holds where one that implies it does: no female vocals without vocals.
 
     Of several parents none is added: the reference does not say which is the likeliest.
@@ -206,9 +237,9 @@ def with_implied_tags(
     links = {tag: parents[0] for tag, parents in rules.parents.items() if len(parents) == 1} | rules.requires
     out = reference.copy()
     for tag in links:
-        holds, above = reference[:, names.index(tag)], links.get(tag)
+        holds, above = reference[:, names.index(tag)] == 1, links.get(tag)
         while above is not None:
-            out[:, names.index(above)] |= holds
+            out[holds, names.index(above)] = 1
             above = links.get(above)
     return out
 
@@ -231,12 +262,34 @@ def noisy_tags(
         place = union.vocabulary.index(tag)
         agreed = within[place]
         if not any(union.tags[place].sources.values()):
-            out[tag] = "no teacher knows it, so there is nothing to calibrate it to"
-        elif agreed < NOISE:  # NaN: no other teacher to compare with
+            continue  # people's labels say how good it is
+        if agreed < NOISE:  # NaN: no other teacher to compare with
             out[tag] = f"teachers of one vocabulary agree by a rank correlation of {agreed:.2f} on held-out music"
         elif not correlation >= least_correlation:
             out[tag] = f"rank correlation with the averaged teachers is {correlation:.2f} on held-out music"
     return out
+
+
+def wrong_known_tags(scores: Mapping[str, Doubles], names: Sequence[str], sets: LabelledSets) -> dict[str, str]:
+    """Tags that no teacher knows and that do not follow the known labels of unseen songs, with the reason.
+
+    Args:
+        scores: set -> the network's scores (n, n_tags) of its examples.
+        names: of the tags.
+        sets: with the known labels.
+    """
+    alone = [row.tag.name for row in sets.union.tags if row.tag.name in names and not any(row.sources.values())]
+    if not alone:
+        return {}
+    known = {song.song_id: song.labels for song in sets.songs}
+    labels = [known[song].get(tag, np.nan) for part in scores for song in sets[part].songs() for tag in alone]
+    given = np.concatenate([values[:, [list(names).index(tag) for tag in alone]] for values in scores.values()])
+    found = rank_correlations(given, np.array(labels).reshape(-1, len(alone)))
+    return {
+        tag: f"rank correlation with the known labels of unseen songs is {value:.2f}"
+        for tag, value in zip(alone, found, strict=True)
+        if not value >= LEAST_KNOWN_CORRELATION
+    }
 
 
 def keep_outputs(model: torch.nn.Module, card: ModelCard, kept: Sequence[int]) -> Any:

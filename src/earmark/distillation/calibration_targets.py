@@ -4,6 +4,10 @@ Teachers give probabilities, most of them small. By the reference a tag holds fo
 as large a share of the music as the average itself says. Where the mean for "reggae" is .03, the three highest of a
 hundred clips have it. Scores are calibrated to this reference on clips that were not trained on.
 
+People who tag leave out much that holds, and teachers have learned that from them: of the clips with a guitar a third are
+tagged so. ``share_factors`` say by category for how many times as much of the music a tag holds; they are chosen where
+people have said of every clip whether the tag holds.
+
 Most tags hold in few of these clips. So one map is fitted for all tags together, and each tag's own map is shrunk towards
 it, the less data there is for the tag the more (an empirical Bayes fit).
 """
@@ -27,13 +31,31 @@ N_FOLDS = 5
 LEAST_PRECISION = 0.6
 """Least precision at a tag's threshold."""
 THRESHOLDS = tuple(np.round(np.arange(0.5, 0.91, 0.05), 2).tolist())
+LARGEST_SHARE = 0.6
+"""Of the music, for which a tag holds because of a factor."""
 _LEAST_PREDICTED = 5
 
 
-def reference_limits(labels: npt.NDArray[np.floating]) -> Doubles:
-    """(n_tags,) soft labels from which a tag holds, of soft labels (n, n_tags) of much music, NaN where not labelled."""
-    columns = [column[~np.isnan(column)] for column in labels.astype(np.float64).T]
-    return np.array([np.quantile(column, 1 - column.mean()) if len(column) else np.nan for column in columns])
+def reference_limits(labels: npt.NDArray[np.floating], factors: Sequence[float] | None = None) -> Doubles:
+    """(n_tags,) soft labels from which a tag holds.
+
+    Args:
+        labels: (n, n_tags) soft labels of much music, NaN where not labelled.
+        factors: (n_tags,) for how many times as many clips as the mean says a tag holds; at most for
+            :data:`LARGEST_SHARE` of them, or for as many as the mean says. None for 1.
+
+    Returns:
+        NaN for tags without labels.
+
+    >>> reference_limits(np.array([[0.1], [0.2], [0.3], [0.4]]), [2.0]).round(2).tolist()
+    [0.25]
+    """
+    out = []
+    for column, factor in zip(labels.astype(np.float64).T, factors or [1.0] * labels.shape[1], strict=True):
+        known = column[~np.isnan(column)]
+        share = max(known.mean(), min(LARGEST_SHARE, factor * known.mean())) if len(known) else np.nan
+        out.append(np.quantile(known, 1 - share) if len(known) else np.nan)
+    return np.array(out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,18 +77,17 @@ class FittedMaps:
     scores: Doubles
 
 
-def fit_maps(
-    holds: npt.NDArray[np.bool_], scores: Doubles, limits: Doubles, groups: Sequence[str], seed: int = 0
-) -> FittedMaps:
+def fit_maps(holds: Doubles, scores: Doubles, limits: Doubles, groups: Sequence[str], seed: int = 0) -> FittedMaps:
     """Fit a map for each tag.
 
     Args:
-        holds: (n, n_tags) the reference.
+        holds: (n, n_tags) the reference: 0, 1, or NaN where it is not known.
         scores: (n, n_tags) of the network, 0..1.
         limits: (n_tags,) of the reference, on the scale of the teachers' probabilities.
         groups: of each clip; a group is in one fold.
         seed: of the folds.
     """
+    holds = np.asarray(holds, np.float64)
     names = list(dict.fromkeys(groups))
     rng = np.random.default_rng(seed)
     folds = dict(zip(rng.permutation(names).tolist(), np.arange(len(names)) % N_FOLDS, strict=True))
@@ -84,18 +105,14 @@ def fit_maps(
     return FittedMaps(maps, usual, best, losses, crossed[best])
 
 
-def _maps(
-    holds: npt.NDArray[np.bool_], scores: Doubles, limits: Doubles, freedom: float
-) -> tuple[tuple[Platt, ...], Platt]:
+def _maps(holds: Doubles, scores: Doubles, limits: Doubles, freedom: float) -> tuple[tuple[Platt, ...], Platt]:
     anchored = 1 / (1 + np.exp(-(logit(scores) - logit(limits))))
-    usual = fit_platt(holds.ravel().astype(np.float64), anchored.ravel())
+    usual = fit_platt(holds.ravel(), anchored.ravel())
     maps = []
     for tag, limit in enumerate(limits):
         own = usual
-        if freedom:
-            own = fit_platt(
-                holds[:, tag].astype(np.float64), anchored[:, tag], usual=usual, deviations=(freedom / 2, freedom)
-            )
+        if freedom and not np.isnan(holds[:, tag]).all():
+            own = fit_platt(holds[:, tag], anchored[:, tag], usual=usual, deviations=(freedom / 2, freedom))
         maps.append(own.after(Platt(1.0, -float(logit(limit)))))
     return tuple(maps), usual
 
@@ -105,20 +122,23 @@ def _apply(maps: Sequence[Platt], scores: Doubles) -> Doubles:
     return calibrated(scores, names, dict(zip(names, maps, strict=True))).astype(np.float64)
 
 
-def log_loss(holds: npt.NDArray[np.bool_], scores: Doubles) -> float:
-    """Mean cross-entropy over clips and tags, in nats."""
+def log_loss(holds: Doubles, scores: Doubles) -> float:
+    """Mean cross-entropy over clips and tags, where the reference is known, in nats."""
     p = scores.clip(1e-7, 1 - 1e-7)
-    return float(-np.where(holds, np.log(p), np.log1p(-p)).mean())
+    return -float(np.nanmean(holds * np.log(p) + (1 - holds) * np.log1p(-p)))
 
 
-def choose_thresholds(holds: npt.NDArray[np.bool_], scores: Doubles) -> Doubles:
+def choose_thresholds(holds: Doubles, scores: Doubles) -> Doubles:
     """(n_tags,) the lowest of :data:`THRESHOLDS` with a precision of at least :data:`LEAST_PRECISION`.
 
     Scores are those of clips by maps that were fitted without them. A tag predicted for fewer than five clips keeps the
     lowest threshold: there is no evidence against its calibration.
     """
     out = []
-    for positive, score in zip(holds.T, scores.T, strict=True):
+    holds = np.asarray(holds, np.float64)
+    for column, scored in zip(holds.T, scores.T, strict=True):
+        known = ~np.isnan(column)
+        positive, score = column[known], scored[known]
         chosen = THRESHOLDS[0]
         for limit in THRESHOLDS:
             predicted = score >= limit
@@ -147,8 +167,14 @@ class Bin:
     share: float
 
 
-def reliability(holds: npt.NDArray[np.bool_], scores: Doubles, n_bins: int = 10) -> list[Bin]:
-    """Mean score and share of positives over all tags, in bins of equal width; empty bins are left out."""
+def reliability(holds: Doubles, scores: Doubles, n_bins: int = 10) -> list[Bin]:
+    """Mean score and share of positives over all tags, in bins of equal width; empty bins are left out.
+
+    Where the reference is NaN nothing is known.
+    """
+    holds = np.asarray(holds, np.float64)
+    known = ~np.isnan(holds)
+    holds, scores = holds[known], scores[known]
     place = np.minimum((scores * n_bins).astype(int), n_bins - 1)
     bins = []
     for k in range(n_bins):

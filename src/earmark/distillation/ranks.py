@@ -16,9 +16,14 @@ N_TOP = 5
 
 
 def rank_correlations(a: Table, b: Table) -> Doubles:
-    """Spearman's rank correlation of each column of two tables (n, n_tags); NaN where one is constant."""
-    ranks = [rankdata(values, axis=0) for values in (a, b)]
-    centred = [rank - rank.mean(axis=0) for rank in ranks]
+    """Spearman's rank correlation of each column of two tables (n, n_tags); NaN where one is constant.
+
+    Rows in which either is NaN do not count.
+    """
+    known = ~(np.isnan(a) | np.isnan(b))
+    n = known.sum(axis=0)
+    ranks = [rankdata(np.where(known, values, np.inf), axis=0) for values in (a, b)]  # unknown ones last
+    centred = [np.where(known, rank - (n + 1) / 2, 0.0) for rank in ranks]
     norms = [np.sqrt((rank**2).sum(axis=0)) for rank in centred]
     product = norms[0] * norms[1]
     with np.errstate(invalid="ignore", divide="ignore"):

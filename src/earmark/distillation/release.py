@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,5 +179,6 @@ def agreement_metrics(
         *(
             metric("rank_correlation", value, tag)
             for tag, value in zip(agreement.tags, agreement.correlations.tolist(), strict=True)
+            if not math.isnan(value)  # no teacher knows it
         ),
     )

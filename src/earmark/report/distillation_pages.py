@@ -53,7 +53,8 @@ def model_page(
     student, card = release.student, release.card
     held_out = student.agreement[HELD_OUT]
     bins = reliability(student.reference, student.fitted.scores)
-    limits = np.array([card.thresholds[tag] for tag in card.vocabulary.names])
+    limits = np.array([card.thresholds[tag] for tag in student.calibrated])
+    places = {tag: i for i, tag in enumerate(student.calibrated)}
     return render_markdown(
         template,
         *([] if folder is None else [folder]),
@@ -72,12 +73,19 @@ def model_page(
         stages=_stages(card),
         licences=licences,
         bins=bins,
+        degrees=[tag.name for tag in card.vocabulary if tag.kind == "regression"],
+        share_factors=", ".join(f"{value:g} for {name}" for name, value in student.share_factors.items()),
         calibration_error=calibration_error(bins),
         fitted=student.fitted,
         said=_predicted(student.reference, student.fitted.scores >= limits),
         tags=[
-            (card.vocabulary.tags[i], held_out.correlations[i], student.reference[:, i].mean())
+            (
+                tag,
+                held_out.correlations[i],
+                np.nanmean(student.reference[:, places[tag.name]]) if tag.name in places else None,
+            )
             for i in card.vocabulary.display_order()
+            for tag in (card.vocabulary.tags[i],)
         ],
         metric=lambda name, tag=None: _metric(release.report, name, tag) if release.report else "",
         **values,
@@ -120,11 +128,12 @@ def _stages(card: ModelCard) -> str:
 
 def _predicted(reference: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> dict[str, float]:
     """Tags per clip above their thresholds and in the reference; precision and recall over all clip-tag pairs."""
+    predicted = predicted & ~np.isnan(reference)
     return {
         "per_clip": float(predicted.sum(axis=1).mean()),
-        "true_per_clip": float(reference.sum(axis=1).mean()),
+        "true_per_clip": float(np.nansum(reference, axis=1).mean()),
         "precision": float(reference[predicted].mean()) if predicted.any() else float("nan"),
-        "recall": float(predicted[reference].mean()),
+        "recall": float(predicted[reference == 1].mean()),
     }
 
 

@@ -1,6 +1,7 @@
 """The table of music for earmark-2: Emotify and what `fetch-music` brings, its splits, and how often each song is drawn.
 
-Known labels are Emotify's genres and emotions, and the instruments that the composer of some titles lists. Emotify keeps
+Known labels are Emotify's genres and emotions, the instruments that the composer of some titles lists, and the degrees
+in ``degrees.csv``. Emotify keeps
 its splits. Of the fetched music, "train" is trained on, and "validation" is held out for calibration. Its test
 songs, the composer's held-out titles and Emotify's test songs are in no set: judges measure on them.
 """
@@ -17,6 +18,7 @@ from earmark.datasets.emotify import EMOTIONS, GENRES
 from earmark.datasets.labelled_set.songs import Song, shares_by_group
 from earmark.datasets.table import read_table
 from tools.default_model.corpus import emotify_songs
+from tools.default_model.earmark_2.degrees import read_degrees
 from tools.default_model.judges.songs import composer_instruments
 
 EMOTIFY_SHARE = 0.25
@@ -65,7 +67,11 @@ def songs(emotify: Path, music: Path) -> tuple[Song, ...]:
         if song.split == "train" and song.duration_seconds >= SHORTEST_SPEECH_SECONDS
     ]
     weights = _weights(known, fetched, others)
-    return tuple(dataclasses.replace(song, weight=weights.get(song.song_id)) for song in (*known, *fetched, *others))
+    degrees = read_degrees()
+    return tuple(
+        dataclasses.replace(song, weight=weights.get(song.song_id), labels=song.labels | degrees.get(song.song_id, {}))
+        for song in (*known, *fetched, *others)
+    )
 
 
 def _rows(path: Path, folder: Path) -> list[Song]:

@@ -4,7 +4,7 @@
 :mod:`.label_fusion` turns the teachers' probabilities into soft labels, and :mod:`.dataset` registers "labelled_set".
 """
 
-from earmark.datasets.labelled_set.dataset import labelled_set, soft_labels, training_fusion
+from earmark.datasets.labelled_set.dataset import add_known_labels, labelled_set, soft_labels, training_fusion
 from earmark.datasets.labelled_set.label_fusion import LabelFusion, union_logits
 from earmark.datasets.labelled_set.shards import LabelledSet, LabelledSets
 from earmark.datasets.labelled_set.songs import Song, read_songs
@@ -17,6 +17,7 @@ __all__ = [
     "Song",
     "TagUnion",
     "UnionTag",
+    "add_known_labels",
     "labelled_set",
     "read_songs",
     "read_tag_union",

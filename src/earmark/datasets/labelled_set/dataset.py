@@ -29,6 +29,7 @@ from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import Clip, Dataset, DatasetInfo, StoredAudio
 from earmark.datasets.labelled_set.label_fusion import LabelFusion, union_logits
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, RATE_HZ, TRAIN_SET, LabelledSet, LabelledSets
+from earmark.datasets.labelled_set.songs import Song
 from earmark.datasets.labelled_set.tag_union import TagUnion
 from earmark.datasets.registry import register_dataset
 
@@ -82,7 +83,6 @@ def labelled_set(
         raise ConfigError(f"parts {parts}: must be 1 or more")
     sets = LabelledSets.open(root)
     fusion, teachers = training_fusion(sets, vocabulary_weights)
-    known = {song.song_id: song.labels for song in sets.songs if song.labels}
     vocabulary = Vocabulary(tuple(Tag(tag.name, "regression", tag.category) for tag in sets.union.vocabulary))
     clips: list[Clip] = []
     for split, names in (("train", (TRAIN_SET, *sets.extra_sets)), ("validation", (VALIDATION_SET,))):
@@ -92,7 +92,7 @@ def labelled_set(
             for part in range(n_parts):
                 labels = soft_labels(labelled, fusion, teachers, sets.union, part, n_parts)
                 share = known_share if split == "train" else 0.0
-                _add_known_labels(labels, labelled, vocabulary, known, share)
+                add_known_labels(labels, labelled, sets.songs, vocabulary, share)
                 clips += _clips(labelled, split, name, labels, part, n_parts)
     return Dataset(INFO.name, PROTOCOL, vocabulary, tuple(clips), INFO)
 
@@ -113,17 +113,23 @@ def _clips(
             row += 1
 
 
-def _add_known_labels(
+def add_known_labels(
     labels: npt.NDArray[np.float32],
     labelled: LabelledSet,
+    songs: Sequence[Song],
     vocabulary: Vocabulary,
-    known: Mapping[str, Mapping[str, float]],
-    share: float,
+    share: float = 0.0,
 ) -> None:
     """Blend known labels into soft labels (n, n_tags), in place, for examples made of one song only.
 
-    Where there is no soft label (NaN), the known one is taken.
+    Args:
+        labels: from :func:`soft_labels`.
+        labelled: the same set.
+        songs: with their known labels.
+        vocabulary: the tags.
+        share: how much known labels count beside soft ones, 0..1. Where there is no soft label (NaN), they count alone.
     """
+    known = {song.song_id: song.labels for song in songs if song.labels}
     for row, recipe in enumerate(labelled.recipes):
         values = known.get(recipe["parts"][0]["song"])
         if values and len(recipe["parts"]) == 1:

@@ -1,8 +1,8 @@
 """A student's tags: the union of what its teachers know, each under one name.
 
 A table names them: the columns name and category, and for each vocabulary of a teacher which of its tags mean this one,
-with ``|`` between them; the column parents, which may be absent, has the more general tags of the table. A tag that no
-teacher knows needs known labels of some songs. A second table (vocabulary, tag, reason) lists the tags that are not used,
+with ``|`` between them. Two columns may be absent: kind ("regression" for degrees; empty: classification) and parents, the
+more general tags of the table. A tag that no teacher knows needs known labels of some songs. A second table (vocabulary, tag, reason) lists the tags that are not used,
 and why.
 """
 
@@ -31,7 +31,7 @@ class UnionTag:
     """One tag and where it comes from.
 
     Attributes:
-        tag: name and category.
+        tag: name, kind and category.
         sources: vocabulary -> its tags that mean this one.
         parents: more general tags of the same table, e.g. electronic for techno.
     """
@@ -93,7 +93,7 @@ class TagUnion:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Names and categories; raises ConfigError where a name is there twice."""
+        """Names, kinds and categories; raises ConfigError where a name is there twice."""
         return Vocabulary(tuple(row.tag for row in self.tags))
 
     def sources_of(self, vocabulary: str) -> tuple[tuple[int, ...], ...]:
@@ -116,6 +116,7 @@ class TagUnion:
                 {
                     "name": row.tag.name,
                     "category": row.tag.category,
+                    **({"kind": row.tag.kind} if row.tag.kind != "classification" else {}),
                     "sources": row.sources,
                     **({"parents": list(row.parents)} if row.parents else {}),
                 }
@@ -131,7 +132,7 @@ class TagUnion:
         return cls(
             tuple(
                 UnionTag(
-                    Tag(row["name"], "classification", row["category"]),
+                    Tag(row["name"], row.get("kind", "classification"), row["category"]),
                     {name: tuple(tags) for name, tags in row["sources"].items()},
                     tuple(row.get("parents", ())),
                 )
@@ -156,7 +157,7 @@ def read_tag_union(
     """Read the tables of tags.
 
     Args:
-        tags: table with the columns name, category, one for each vocabulary, and perhaps parents.
+        tags: table with the columns name, category, one for each vocabulary, and perhaps kind and parents.
         left_out: table with the columns vocabulary, tag, reason; the tag ``*`` means all that are not used. None where every
             tag is used.
         vocabularies: vocabulary -> its tags, of all teachers.
@@ -170,7 +171,7 @@ def read_tag_union(
     table.require("name", "category", *vocabularies, where=str(tags))
     rows = tuple(
         UnionTag(
-            Tag(row.values["name"], "classification", row.values["category"]),
+            Tag(row.values["name"], row.values.get("kind") or "classification", row.values["category"]),
             {name: tuple(row.values[name].split("|")) for name in vocabularies if row.values[name]},
             _parents(row.values),
         )
