@@ -1,6 +1,7 @@
 """Speed, memory and download size of the page, in an installed Chromium.
 
     make web && python benchmarks/page.py --out docs/results/page.md
+    make web && python benchmarks/page.py --picture docs/page.png      # the page with the example clips, and no measurement
 
 Serves the built page from this machine and gives it music made from the example clips: three minutes in several
 formats, and an hour. Times are from handing a file over to its scores; memory is the largest resident size of a
@@ -108,6 +109,19 @@ def tagged(page: Page, path: Path) -> float:
     return seconds
 
 
+def take_picture(browser: Browser, url: str, out: Path) -> None:
+    """The page with the example clips, as a PNG."""
+    page = browser.new_context(viewport={"width": 1100, "height": 900}).new_page()
+    page.set_default_timeout(600_000)
+    page.goto(url)
+    page.wait_for_selector("html[data-settled]")
+    clips = sorted((ROOT / "examples" / "clips").iterdir())
+    page.set_input_files("#files-input", clips)
+    page.wait_for_selector(f'#rows[data-finished="{len(clips)}"]', state="attached")
+    page.wait_for_timeout(1_000)  # the player has loaded
+    page.screenshot(path=out, full_page=True)
+
+
 def renderer_megabytes(browser: Browser) -> float:
     """Largest resident size that any renderer of this browser has had."""
     session = browser.new_browser_cdp_session()
@@ -140,8 +154,17 @@ def main() -> None:
     parser.add_argument("--hours", type=int, default=1, help="length of the long file (default: 1)")
     parser.add_argument("--browser", default=shutil.which("chromium"), help="program (default: chromium)")
     parser.add_argument("--out", type=Path, help="write the table there as well")
+    parser.add_argument("--picture", type=Path, help="write only a picture of the page there")
     options = parser.parse_args()
     headers = json.loads((PAGE_FOLDER / "headers.json").read_text())
+    if options.picture:
+        with sync_playwright() as driver:
+            server, url = serve(headers)
+            browser = driver.chromium.launch(executable_path=options.browser, args=FLAGS)
+            take_picture(browser, url, options.picture)
+            browser.close()
+            server.shutdown()
+        return
     rows: list[tuple[str, str]] = []
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:

@@ -82,14 +82,13 @@ export class Engine {
   }
 
   /** What the worker cannot decode, the page may. */
-  private async tryWhole(track: Track, why: string, { promisedSeconds, sampleRateHz }: Retry): Promise<void> {
+  private async tryWhole(track: Track, why: string, { facts, sampleRateHz }: Retry): Promise<void> {
     try {
-      const decoded = await decodeWhole(track.file!, sampleRateHz, this.card?.input.conditioning ?? null);
-      const pcm = { ...decoded, promisedSeconds };
+      const pcm = await decodeWhole(track.file!, sampleRateHz, this.card?.input.conditioning ?? null, facts);
       if (this.current === track) this.post({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
     } catch (error) {
       const whole = error instanceof Error ? error.message : String(error);
-      const known = why.startsWith("its audio is") || why.startsWith("holds no audio"); // says more
+      const known = /^(its audio is|holds no audio|damaged or cut off)/.test(why); // says more
       if (this.current === track) this.fail(known ? why : whole);
     }
   }

@@ -5,8 +5,11 @@
 
 import type { Conditioning } from "./card";
 import { clock } from "./clock";
+import { type Facts, warningsOf } from "./integrity";
 import type { Pcm } from "./messages";
-import { FRAME_SAMPLES, Mixer } from "./mixer";
+import { FRAME_SAMPLES } from "./mixer";
+import { MonoMaker } from "./mono";
+import { readable } from "./readable";
 import { channelNames } from "./wav";
 
 const RATE_HZ = 48_000; // the browser resamples to this, far above the rates of models, where it must
@@ -23,7 +26,8 @@ export async function decodeWhole(
   file: Blob,
   knownRateHz: number | null,
   conditioning: Conditioning | null,
-): Promise<Omit<Pcm, "promisedSeconds">> {
+  facts: Facts,
+): Promise<Pcm> {
   const seconds = await lengthOf(file);
   const canKeep = knownRateHz !== null && knownRateHz >= 8_000 && knownRateHz <= MAX_RATE_HZ;
   const rateHz = canKeep ? knownRateHz : RATE_HZ;
@@ -38,20 +42,36 @@ export async function decodeWhole(
   if (seconds === null && file.size > 100e6) {
     throw new Error(`too large (${Math.round(file.size / 1e6)} MB) to be decoded in memory, and of unknown length`);
   }
-  let audio: AudioBuffer;
+  const { parts } = await readable(file);
+  const maker = new MonoMaker(conditioning, await channelNames(parts[0]!), facts.isLossy);
+  const blocks: Float32Array<ArrayBuffer>[] = [];
+  for (const part of parts) {
+    const audio = await decodeAudio(part, rateHz);
+    const channels = Array.from({ length: audio.numberOfChannels }, (_, channel) => audio.getChannelData(channel));
+    for (let at = 0; at < audio.length; at += FRAME_SAMPLES) {
+      const frame = channels.map((channel) => channel.subarray(at, at + FRAME_SAMPLES));
+      blocks.push(maker.add(frame, rateHz));
+    }
+  }
+  return { mono: joined(blocks), sampleRateHz: rateHz, warnings: await warningsOf(file, facts, maker) };
+}
+
+async function decodeAudio(file: Blob, rateHz: number): Promise<AudioBuffer> {
   try {
-    audio = await new OfflineAudioContext(1, 1, rateHz).decodeAudioData(await file.arrayBuffer());
+    return await new OfflineAudioContext(1, 1, rateHz).decodeAudioData(await file.arrayBuffer());
   } catch {
     throw new Error("not audio, or in no format that this browser can decode, or damaged");
   }
-  const mono = new Float32Array(audio.length);
-  const channels = Array.from({ length: audio.numberOfChannels }, (_, channel) => audio.getChannelData(channel));
-  const mixer = new Mixer(conditioning, await channelNames(file));
-  for (let at = 0; at < mono.length; at += FRAME_SAMPLES) {
-    const frame = channels.map((channel) => channel.subarray(at, at + FRAME_SAMPLES));
-    mono.set(mixer.mix(frame, audio.sampleRate), at);
+}
+
+function joined(blocks: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(blocks.reduce((n, block) => n + block.length, 0));
+  let at = 0;
+  for (const block of blocks) {
+    out.set(block, at);
+    at += block.length;
   }
-  return { mono, sampleRateHz: audio.sampleRate, warnings: mixer.warnings() };
+  return out;
 }
 
 /** Length in seconds as the browser's player sees it; null where it cannot play the file, or does not know. */

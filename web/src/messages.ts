@@ -1,15 +1,14 @@
 /** Messages between the page and its worker. */
 
 import type { Card } from "./card";
+import type { Facts } from "./integrity";
 import type { Outline } from "./peaks";
 
 /** A waveform that the page has decoded itself, where the worker cannot. */
 export interface Pcm {
   mono: Float32Array<ArrayBuffer>;
   sampleRateHz: number;
-  /** Length that the file declares, as far as the worker knows. */
-  promisedSeconds: number | null;
-  /** Of mixing its channels. */
+  /** What a user should know of the file. */
   warnings: string[];
 }
 
@@ -37,7 +36,7 @@ export interface Result {
 }
 
 export interface Retry {
-  promisedSeconds: number | null;
+  facts: Facts;
   sampleRateHz: number | null;
 }
 

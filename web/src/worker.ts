@@ -6,8 +6,8 @@ import modelUrl from "../generated/model.bin?url";
 import ortUrl from "../generated/ort.bin?url";
 import ortScriptUrl from "../generated/ort.mjs?url";
 import type { Card } from "./card";
-import { clock } from "./clock";
-import { AudioError, NotThisWay, open, reason } from "./decode";
+import { type Block, NotThisWay, open } from "./decode";
+import { AudioError, reason } from "./errors";
 import type { FromWorker, Pcm, Result, ToWorker } from "./messages";
 import { OutlineMaker } from "./peaks";
 import { Resampler } from "./resample";
@@ -16,9 +16,6 @@ import { SilenceMeter } from "./silence";
 import { WindowCutter, windowStarts } from "./windows";
 
 const BATCH_WINDOWS = 4;
-const SILENCE_PEAK = 1e-4; // as in src/earmark/audio/decoder.py
-const SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing";
-const SHORT_SECONDS = 0.5; // less than promised, and a file is said to be cut short
 
 const card = JSON.parse(cardText) as Card;
 const spec = card.input;
@@ -82,11 +79,10 @@ async function score(windows: Float32Array[]): Promise<Float32Array> {
 
 async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Promise<void> {
   const { id } = data;
-  let promisedSeconds: number | null = null;
   try {
     if (cancelled.has(id)) return;
-    const source = data.type === "tag" ? await fromFile(data.file) : fromPcm(data.pcm);
-    promisedSeconds = source.promisedSeconds;
+    const source =
+      data.type === "tag" ? await open(data.file, spec.conditioning ?? null, useWebCodecs) : fromPcm(data.pcm);
     const result = await tagSource(id, source);
     if (result === null) return;
     const { taggram, scores, outline } = result;
@@ -97,7 +93,7 @@ async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Pro
       outline.highs.buffer as ArrayBuffer,
     ]);
   } catch (error) {
-    const retry = error instanceof NotThisWay ? { promisedSeconds, sampleRateHz: error.sampleRateHz } : null;
+    const retry = error instanceof NotThisWay ? { facts: error.facts, sampleRateHz: error.sampleRateHz } : null;
     post({ type: "failed", id, reason: reason(error), retry });
   } finally {
     cancelled.delete(id);
@@ -105,42 +101,30 @@ async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Pro
 }
 
 interface Source {
-  sampleRateHz: number;
   promisedSeconds: number | null;
-  blocks: AsyncIterable<Float32Array> | Iterable<Float32Array>;
-  /** Of its channels; complete after the last block. */
-  warnings(): string[];
+  blocks: AsyncIterable<Block> | Iterable<Block>;
+  /** Complete after the last block. */
+  warnings(): Promise<string[]>;
 }
 
-async function fromFile(file: Blob): Promise<Source> {
-  if (file.size === 0) throw new AudioError("the file is empty (0 bytes)");
-  const { mixer, ...source } = await open(file, spec.conditioning ?? null, useWebCodecs);
-  return { ...source, warnings: () => mixer.warnings() };
-}
-
-function fromPcm({ mono, sampleRateHz, promisedSeconds, warnings }: Pcm): Source {
-  function* blocks(): Generator<Float32Array> {
-    for (let at = 0; at < mono.length; at += 32_768) yield mono.subarray(at, at + 32_768);
+function fromPcm({ mono, sampleRateHz, warnings }: Pcm): Source {
+  function* blocks(): Generator<Block> {
+    for (let at = 0; at < mono.length; at += 32_768) yield { mono: mono.subarray(at, at + 32_768), sampleRateHz };
   }
-  return {
-    sampleRateHz,
-    promisedSeconds: promisedSeconds ?? mono.length / sampleRateHz,
-    blocks: blocks(),
-    warnings: () => warnings,
-  };
+  return { promisedSeconds: mono.length / sampleRateHz, blocks: blocks(), warnings: async () => warnings };
 }
 
 /** From samples to scores; null if the page has cancelled the file. */
 async function tagSource(id: number, source: Source): Promise<Result | null> {
   const started = performance.now();
-  const resampler = new Resampler(source.sampleRateHz, spec.sample_rate_hz);
+  let rateHz = 0;
+  let resampler: Resampler | null = null;
   const cutter = new WindowCutter(spec);
   const meter = new SilenceMeter(spec);
   const outline = new OutlineMaker();
   const batches: Float32Array[] = [];
   let waiting: Float32Array[] = [];
-  let nIn = 0;
-  let peak = 0;
+  let durationSeconds = 0;
   let reportedAt = started;
 
   const take = async (block: Float32Array, last: boolean): Promise<void> => {
@@ -153,26 +137,25 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
     }
   };
 
-  for await (const block of source.blocks) {
+  for await (const { mono, sampleRateHz } of source.blocks) {
     if (cancelled.has(id)) return null;
-    for (const sample of block) {
-      const size = sample < 0 ? -sample : sample;
-      if (!(size <= peak)) {
-        if (!Number.isFinite(size)) throw new AudioError("holds NaN or infinite samples");
-        peak = size;
-      }
+    if (resampler === null || sampleRateHz !== rateHz) {
+      if (resampler !== null) await take(resampler.finish(), false); // another stream goes on at another rate
+      rateHz = sampleRateHz;
+      resampler = new Resampler(rateHz, spec.sample_rate_hz);
     }
-    nIn += block.length;
-    await take(resampler.push(block), false);
+    durationSeconds += mono.length / sampleRateHz;
+    await take(resampler.push(mono), false);
     if (performance.now() - reportedAt > 100) {
       reportedAt = performance.now();
-      post({ type: "progress", id, seconds: nIn / source.sampleRateHz, ofSeconds: source.promisedSeconds });
+      post({ type: "progress", id, seconds: durationSeconds, ofSeconds: source.promisedSeconds });
       await new Promise((resolve) => setTimeout(resolve)); // lets a "cancel" in
     }
   }
-  if (nIn === 0) throw new NotThisWay("holds no audio samples");
+  if (resampler === null || durationSeconds === 0) throw new NotThisWay("holds no audio samples");
   await take(resampler.finish(), true);
   if (cutter.nSamples === 0) throw new AudioError("holds no audio samples");
+  const warnings = [...(await source.warnings()), ...meter.warnings()];
 
   const nTags = card.vocabulary.length;
   const taggram = new Float32Array(batches.reduce((n, batch) => n + batch.length, 0));
@@ -181,13 +164,6 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
     taggram.set(batch, at);
     at += batch.length;
   }
-  const durationSeconds = nIn / source.sampleRateHz;
-  const warnings: string[] = [];
-  if (source.promisedSeconds !== null && source.promisedSeconds - durationSeconds > SHORT_SECONDS) {
-    warnings.push(`cut short: it promises ${clock(source.promisedSeconds)}, and holds ${clock(durationSeconds)}`);
-  }
-  if (!spec.conditioning && peak < SILENCE_PEAK) warnings.push(SILENT);
-  warnings.push(...source.warnings(), ...meter.warnings());
   const starts = windowStarts(cutter.nSamples, spec);
   const weights = meter.weights(starts);
   const silent = weights?.every((weight) => weight === 0) ?? false;

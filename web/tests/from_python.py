@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import struct
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
@@ -12,10 +14,16 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
+from earmark.audio.chunks import _read_header, header_patches, shortfall
 from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share
+from earmark.audio.integrity import riff_problem
+from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
+from earmark.audio.protection import is_protected
+from earmark.audio.scale import ScaleMeter
 from earmark.core.audio_formats import page_suffixes
 from earmark.core.calibration import Platt, calibrated
 from earmark.core.card import Conditioning, InputSpec
+from earmark.core.errors import AudioError
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.aggregation import aggregate
@@ -73,8 +81,114 @@ SILENCE: tuple[tuple[list[float], float, int, str], ...] = (
 """Levels of quarters of a second of a square wave, an offset, the hop as a percentage of a window, and the last window."""
 
 
+W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
+W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a"
+
+
+def wav(data: int, riff: int, magic: bytes = b"RIFF", before: bytes = b"") -> bytes:
+    """The head of a WAV file: mono, 16 bits, 8 kHz."""
+    form = struct.pack("<IHHIIHH", 16, 1, 1, 8_000, 16_000, 2, 16)
+    return magic + struct.pack("<I", riff) + b"WAVE" + before + b"fmt " + form + b"data" + struct.pack("<I", data)
+
+
+def rf64(data: int, riff: int, magic: bytes = b"RF64") -> bytes:
+    """The head of an RF64 or BW64 file."""
+    return wav(2**32 - 1, 2**32 - 1, magic, b"ds64" + struct.pack("<IQQQI", 28, riff, data, data // 2, 0))
+
+
+def w64(data: int, whole: int) -> bytes:
+    """The head of a Wave64 file."""
+    form = struct.pack("<QHHIIHH", 40, 1, 1, 8_000, 16_000, 2, 16)
+    head = W64_RIFF + struct.pack("<Q", whole) + b"wave" + W64_TAIL + b"fmt " + W64_TAIL + form
+    return head + b"data" + W64_TAIL + struct.pack("<Q", data)
+
+
+def aiff(sound: int, whole: int) -> bytes:
+    """The head of an AIFF file."""
+    comm = struct.pack(">IHIH", 18, 1, 8_000, 16) + bytes.fromhex("400bfa00000000000000")
+    return b"FORM" + struct.pack(">I", whole) + b"AIFFCOMM" + comm + b"SSND" + struct.pack(">III", sound, 0, 0)
+
+
+N = 80_000
+HEADS: dict[str, tuple[bytes, int]] = {
+    "wav": (wav(N, N + 36), N),
+    "wav with a chunk behind": (wav(N, N + 46), N + 10),
+    "wav that is cut off": (wav(N, N + 36), N // 2),
+    "wav that lacks two bytes": (wav(N, 0), N - 2),
+    "wav of nothing": (wav(0, 36), N),
+    "wav of sox": (wav(0x7FFFF000, 0x7FFFF024), N),
+    "wav of ffmpeg": (wav(2**32 - 1, 2**32 - 1), N),
+    "wav of unknown size, 5 GB": (wav(0x7FFFF000, 0x7FFFF024), 5 * 10**9),
+    "wav of 32 bits, 5 GiB": (wav(2**30, 2**30 + 36), 5 * 2**30),
+    "wav with a size near 2 GiB and a chunk behind": (wav(2**31 - 20, 2**31 + 1_000), 2**31 - 20 + 1_008),
+    "wav with an odd chunk in front": (wav(N, N + 48, before=b"LIST" + struct.pack("<I", 3) + bytes(4)), N),
+    "wav with a list of 2 GB": (wav(N, N + 44, before=b"LIST" + struct.pack("<I", 2 * 10**9)), N),
+    "rf64": (rf64(N, N + 72), N),
+    "rf64 that is cut off": (rf64(N, N + 72), N - 9_000),
+    "rf64 of 5 GB": (rf64(5 * 10**9, 5 * 10**9 + 72), 5 * 10**9),
+    "rf64 of 5 GB that is cut off": (rf64(5 * 10**9, 5 * 10**9 + 72), 3 * 10**9),
+    "rf64 of nothing": (rf64(0, 0), N),
+    "rf64 of ones": (rf64(2**64 - 1, 2**64 - 1), N),
+    "bw64": (rf64(N, N + 72, b"BW64"), N),
+    "w64": (w64(N + 24, N + 104), N),
+    "w64 that is cut off": (w64(N + 24, N + 104), N // 3),
+    "w64 of unknown size": (w64(2**63 - 1, 2**64 - 1), N),
+    "w64 of nothing but heads": (w64(24, 104), N),
+    "w64 of no sense": (w64(3, 104), N),
+    "au": (b".snd" + struct.pack(">IIIII", 24, N, 3, 8_000, 1), N),
+    "au of unknown size": (b".snd" + struct.pack(">IIIII", 24, 2**32 - 1, 3, 8_000, 1), N),
+    "au that is cut off": (b".snd" + struct.pack(">IIIII", 24, N, 3, 8_000, 1), N // 2),
+    "aiff": (aiff(N + 8, N + 46), N),
+    "aiff of sox": (aiff(0x7F000008, 0x7F00002E), N),
+    "aiff that is cut off": (aiff(N + 8, N + 46), N // 2),
+    "caf": (b"caff\0\1\0\0data" + struct.pack(">QI", N + 4, 0), N),
+    "caf of unknown size": (b"caff\0\1\0\0data" + struct.pack(">qI", -1, 0), N),
+    "caf that is cut off": (b"caff\0\1\0\0data" + struct.pack(">QI", N + 4, 0), N // 2),
+    "no sound": (b"RIFF\0\0\0\0WAVEfmt \0\0\0\0", 0),
+    "another format": (b"fLaC" + bytes(40), N),
+}
+"""Heads of files, and how many bytes are behind them."""
+
+ENTRIES = ((b"mp4a",), (b"drms",), (b"enca",), (b"aavd",), (b"avc1", b"enca"), (b"drmi", b"mp4a"))
+"""Formats of the tracks of MP4 files."""
+
+ENCRYPTIONS = (
+    "",
+    "fbb3112223bdd211b4b700a0c955fc6e",
+    "14e68a292226174cb935dae07ee9289c",
+    "338505438169e6499b74ad12cb86d58c",
+)
+
+OGGS: dict[str, tuple[list[str], list[float], float]] = {
+    "one": (["02-strings.ogg"], [], 1),
+    "with a bad byte": (["02-strings.ogg"], [0.5], 1),
+    "with bad bytes": (["04-dance.opus"], [0.2, 0.21, 0.5, 0.9], 1),
+    "with a bad header": (["04-dance.opus"], [0.0001], 1),
+    "that is cut off": (["04-dance.opus"], [], 0.61),
+    "chain of one format": (["02-strings.ogg", "02-strings.ogg"], [], 1),
+    "chain of two formats": (["02-strings.ogg", "04-dance.opus"], [0.7], 1),
+    "no Ogg file": (["03-rock.mp3"], [], 1),
+}
+"""Clips that are joined, where in them bytes are changed, and the share of the file that is kept."""
+
+LOUD: tuple[tuple[list[list[float]], bool], ...] = (
+    ([[0.5, 7.9], [-8.0]], False),
+    ([[0.5], [-8.5, 1.0]], False),
+    ([[32_768.0]], False),
+    ([[40_000.0, 12.0]], False),
+    ([[2.0**23]], False),
+    ([[2.0**31]], False),
+    ([[3e9, 1e20]], False),
+    ([[12_345_678.0]], False),
+    ([[0.5] * 50, [20.25] + [0.5] * 49], True),
+    ([[20.0] * 30, [0.5] * 70], True),
+    ([[34_356.8203125] + [0.0] * 99], True),
+)
+"""Blocks of samples, a hundred in a second, and whether the codec is lossy."""
+
+
 def numbers() -> dict[str, Any]:
-    """Windows, resampled samples, means, ranks and lengths."""
+    """Windows, resampled samples, means, ranks and lengths; sizes in headers, encryption, pages, and samples too large."""
     return {
         "windows": [_windows(*case) for case in product((8, 5, 3), ("overlap", "pad"), (0, 3, 7))],
         "short": [_short(*case) for case in SHORT],
@@ -87,6 +201,12 @@ def numbers() -> dict[str, Any]:
         "calibrated": _calibrated(),
         "ranked": _ranked(),
         "held": _held(),
+        "rifx": riff_problem(lambda: io.BytesIO(b"RIFX" + bytes(40))),
+        "heads": {name: _head(*case) for name, case in HEADS.items()},
+        "mp4s": [_mp4(entries) for entries in ENTRIES],
+        "asfs": [_asf(guid) for guid in ENCRYPTIONS],
+        "oggs": {name: _ogg(*case) for name, case in OGGS.items()},
+        "loud": [_loud(*case) for case in LOUD],
         "mp3_samples": {
             name: len(audio.load(CLIPS / name, hz)) for name, hz in (("03-rock.mp3", 44_100), ("06-folk.mp3", 48_000))
         },
@@ -176,6 +296,88 @@ def _resampled(from_hz: int, to_hz: int) -> dict[str, Any]:
     out = audio.resample(np.sum(tones, axis=0), from_hz, to_hz)
     kept = [round(float(x), 5) for x in out[::EVERY]]
     return {"from_hz": from_hz, "to_hz": to_hz, "n": len(out), "every": EVERY, "samples": kept}
+
+
+class _Sparse(io.RawIOBase):
+    """A file of zeros behind its head."""
+
+    def __init__(self, head: bytes, n_bytes: int) -> None:
+        self._head, self._n_bytes, self._at = head, n_bytes, 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (self._n_bytes if whence == 2 else 0)
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        n = max(0, min(size, self._n_bytes - self._at))
+        return (self._head[self._at : self._at + n] + bytes(n))[:n]
+
+
+def _head(head: bytes, n_behind: int) -> dict[str, Any]:
+    n_bytes = len(head) + n_behind
+    found = _read_header(_Sparse(head, n_bytes))  # type: ignore[arg-type]
+    case: dict[str, Any] = {"head": head.hex(), "n_bytes": n_bytes, "start": None}
+    if found is not None:
+        size = found.sound.value - found.sound.extra
+        for at, new in header_patches(_Sparse(head, n_bytes)):  # type: ignore[arg-type]
+            if at == found.sound.at:
+                size = int.from_bytes(new, found.sound.order) - found.sound.extra
+        is_all = (found.sound_bytes is None and found.kind in (b".snd", b"caff", b"FORM")) or size == 0
+        case["start"], case["sound_bytes"] = found.start, found.sound_bytes
+        case["present"] = n_behind if is_all else min(size, n_behind)
+    seconds = n_behind / 16_000
+    case["shortfall"] = shortfall(lambda: _Sparse(head, n_bytes), seconds)  # type: ignore[arg-type, return-value]
+    return case
+
+
+def _mp4(entries: tuple[bytes, ...]) -> dict[str, Any]:
+    def box(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", 8 + len(content)) + name + content
+
+    tracks = b""
+    for number, entry in enumerate(entries):
+        table = box(b"stbl", box(b"stsd", bytes(4) + struct.pack(">II", 1, 16) + entry + bytes(8)))
+        head = box(b"tkhd", bytes(12) + struct.pack(">I", 7 + number) + bytes(8))
+        tracks += box(b"trak", head + box(b"mdia", box(b"minf", table)))
+    content = (
+        box(b"ftyp", b"M4A ") + struct.pack(">I", 1) + b"mdat" + struct.pack(">Q", 20) + bytes(4) + box(b"moov", tracks)
+    )
+    protected = [is_protected(lambda: io.BytesIO(content), "mov,mp4", number) for number in range(len(entries))]
+    return {"file": content.hex(), "first_track": 7, "protected": protected}
+
+
+def _asf(guid: str) -> dict[str, Any]:
+    objects = bytes(30) + bytes.fromhex(guid) + bytes(10)
+    content = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + struct.pack("<Q", len(objects)) + objects
+    return {"file": content.hex(), "protected": is_protected(lambda: io.BytesIO(content), "asf", 0)}
+
+
+def _ogg(names: list[str], places: list[float], share: float) -> dict[str, Any]:
+    content = bytearray(b"".join((CLIPS / name).read_bytes() for name in names))
+    for place in places:
+        content[int(place * len(content))] ^= 0xFF
+    whole = bytes(content[: int(share * len(content))])
+    case: dict[str, Any] = {"names": names, "places": places, "share": share, "links": None}
+    links = find_links(lambda: io.BytesIO(whole))
+    if links:
+        case["links"] = [[link.start, link.end] for link in links]
+        case["differ"] = any(link.formats != links[0].formats for link in links)
+        case["n_pages"], case["n_lost"] = count_pages(lambda: io.BytesIO(whole))
+        case["may_be_cut_off"] = may_be_cut_off(lambda: io.BytesIO(whole))
+    return case
+
+
+def _loud(blocks: list[list[float]], is_lossy: bool) -> dict[str, Any]:
+    meter = ScaleMeter()
+    meter.is_lossy = is_lossy
+    for block in blocks:
+        meter.add(np.array(block, np.float32), 100)
+    case: dict[str, Any] = {"blocks": blocks, "is_lossy": is_lossy, "warnings": [], "error": None}
+    try:
+        case["warnings"] = meter.warnings(sum(map(len, blocks)) / 100)
+    except AudioError as error:
+        case["error"] = error.reason
+    return case
 
 
 def _aggregated() -> dict[str, Any]:

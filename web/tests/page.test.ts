@@ -1,11 +1,16 @@
 /** Parts of the page that need no browser. */
 
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Card } from "../src/card";
 import { byCategory } from "../src/card";
 import { clock } from "../src/clock";
 import { toCsv, toJson, toM3u } from "../src/exports";
 import { isAudioName } from "../src/files";
+import { findFlacFrame, readFlacHead } from "../src/flac";
+import { walkFrames } from "../src/frames";
+import { type Facts, missingAudio, noFacts, warningsOf } from "../src/integrity";
+import { MonoMaker } from "../src/mono";
 import { OutlineMaker } from "../src/peaks";
 import { rampTop, rowsOf, windowAt } from "../src/taggram";
 import { newTrack, type Track } from "../src/track";
@@ -131,7 +136,12 @@ it("an outline of any length stays small, and holds every peak", () => {
 
 it("audio files in a folder are found by suffix", () => {
   expect(["a.MP3", "b.flac", "c.jpg", "._d.mp3", "mp3", "e.m3u"].filter(isAudioName)).toEqual(["a.MP3", "b.flac"]);
-  expect(["f.webm", "g.Mp4", "h.mov", "i.ts", "j.avi"].filter(isAudioName)).toEqual(["f.webm", "g.Mp4", "h.mov"]);
+  expect(["f.webm", "g.Mp4", "h.wmv", "i.ts", "j.avi"].filter(isAudioName)).toEqual([
+    "f.webm",
+    "g.Mp4",
+    "h.wmv",
+    "j.avi",
+  ]);
 });
 
 it("clocks go on beyond an hour", () => {
@@ -173,5 +183,107 @@ describe("channels of a WAV file", () => {
     expect(await channelNames(new Blob(["fLaC, and much more"]))).toBe(null);
     expect(await channelNames(new Blob([]))).toBe(null);
     expect(await channelNames(new Blob(["RIFF....WAVEfmt "]))).toEqual([]);
+  });
+});
+
+const clip = (name: string): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(readFileSync(new URL(`../../examples/clips/${name}`, import.meta.url)));
+
+describe("frames of an MP3", () => {
+  const music = clip("03-rock.mp3");
+  const half = music.length >> 1;
+  const walked = (...parts: BlobPart[]) => walkFrames(new Blob(parts), "mp3");
+  it("follow each other", async () => {
+    const { runs, nLost, endsInside } = await walked(music);
+    expect([runs.length, runs[0]![1], nLost, endsInside]).toEqual([1, music.length, 0, false]);
+  });
+  it("are counted where they cannot be found", async () => {
+    const { nFrames } = await walked(music);
+    const one = await walked(music.subarray(0, half), music.subarray(half + 100));
+    expect([one.runs.length, one.nLost, one.nFrames]).toEqual([2, 1, nFrames - 1]);
+    const many = await walked(music.subarray(0, half), new Uint8Array(20_000).fill(7), music.subarray(half));
+    expect(many.nLost).toBeGreaterThan((20_000 / music.length) * nFrames - 3);
+  });
+  it("may have tags and padding between and behind them", async () => {
+    const [[, end]] = (await walked(music)).runs as [[number, number]];
+    const tag = new Uint8Array(300).fill(65);
+    tag.set([0x54, 0x41, 0x47]);
+    for (const between of [tag, new Uint8Array(3000)]) {
+      const found = await walked(music.subarray(0, end), between, music, tag);
+      expect([found.runs.length, found.nLost, found.endsInside]).toEqual([2, 0, false]);
+    }
+  });
+  it("may end with the file, within one", async () => {
+    for (const n of [1, 100, 300]) expect((await walked(music.subarray(0, -n))).endsInside).toBe(true);
+    expect((await walkFrames(new Blob([]), "mp3")).runs).toEqual([]);
+    expect((await walkFrames(new Blob([clip("01-piano.flac")]), "adts")).nFrames).toBe(0);
+  });
+});
+
+it("frames of a FLAC file are found by their first samples", async () => {
+  const file = new Blob([clip("01-piano.flac")]);
+  const head = (await readFlacHead(file))!;
+  let [at, sample, n] = [0, 0, 0];
+  for (;;) {
+    const next = await findFlacFrame(file, at, sample, head);
+    if (!next) break;
+    expect(next.sample).toBe(n * head.blockSamples);
+    at = next.at + 1;
+    sample = next.sample + 1;
+    n += 1;
+  }
+  expect(n).toBe(314);
+  expect(await findFlacFrame(file, 0, 1e9, head)).toBe(null);
+  expect(await readFlacHead(new Blob([clip("03-rock.mp3")]))).toBe(null);
+});
+
+describe("a file", () => {
+  const facts = (some: Partial<Facts>, log = {}): Facts => ({
+    ...noFacts(),
+    ...some,
+    log: { ...noFacts().log, ...log },
+  });
+  const nothing = new Blob([]);
+  const mono = (seconds: number): MonoMaker => {
+    const maker = new MonoMaker(null, null, false);
+    maker.add([new Float32Array(1000 * seconds).fill(0.5)], 1000);
+    return maker;
+  };
+  it("is cut off where much is missing of what it declares", async () => {
+    const declared = facts({ length: "header", declaredSeconds: 10 });
+    expect(await missingAudio(nothing, declared, 9.6)).toBe(null);
+    expect(await missingAudio(nothing, declared, 7.25)).toBe(
+      "truncated or damaged: 7.2 s decode of the 10.0 s it declares",
+    );
+    const skipped = facts({ length: "header", declaredSeconds: 10 }, { nPackets: 400, nDamaged: 2, damagedSeconds: 1 });
+    expect(await missingAudio(nothing, skipped, 9)).toBe(null);
+  });
+  it("with a little damage has a note, with much another one", async () => {
+    const warnings = (nDamaged: number, more: Partial<Facts> = {}) =>
+      warningsOf(nothing, facts({ length: "header", ...more }, { nPackets: 400, nDamaged }), mono(1));
+    expect(await warnings(0)).toEqual([]);
+    expect(await warnings(3, { nLost: 1 })).toEqual(["damaged: 4 of 401 packets skipped"]);
+    expect(await warnings(5)).toEqual(["damaged: 5 of 400 packets cannot be decoded"]);
+    const ogg = { nPages: 20, nLost: 2, mayBeCutOff: true, differ: false };
+    expect(await warnings(0, { ogg })).toEqual([
+      "damaged: 2 of 20 Ogg pages are lost",
+      "perhaps cut off: its last Ogg page is not marked as the end",
+    ]);
+    expect(await warnings(0, { ogg: { ...ogg, nLost: 3 } })).toEqual(["damaged: 3 of 20 Ogg pages are lost"]);
+  });
+  it("with samples that are no numbers is refused, with the place of the first", () => {
+    const maker = mono(2);
+    const odd = new Float32Array(30);
+    odd[20] = Number.NaN;
+    expect(() => maker.add([odd], 1000)).toThrow("holds NaN or infinite samples, the first at 2.02 s");
+    odd[20] = Number.NEGATIVE_INFINITY;
+    expect(() => maker.add([odd], 1000)).toThrow("holds NaN or infinite samples");
+    expect(() => maker.add([Float32Array.of(0)], 999)).toThrow("not audio: a sample rate of 999 Hz");
+  });
+  it("of a lossy codec is clipped where it is damaged", () => {
+    const maker = new MonoMaker(null, null, true);
+    expect(maker.add([Float32Array.of(-20, 0.5)], 1000)).toEqual(Float32Array.of(-1, 0.5));
+    maker.add([new Float32Array(1000).fill(0.5)], 1000);
+    expect(maker.warnings(["a note"])).toEqual(["damaged: samples up to 20 clipped to -1..1", "a note"]);
   });
 });

@@ -2,11 +2,16 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { type Bytes, fromHex } from "../src/bytes";
 import type { Card, Conditioning, InputSpec, Rules, Tag } from "../src/card";
+import { presentBytes, RIFX, readHeader, shortfall, withRightSizes } from "../src/chunks";
 import { toJson } from "../src/exports";
 import { downmixShares, fft, lostShare, Mixer } from "../src/mixer";
-import { gapless, id3Size } from "../src/mp3";
+import { countedSeconds, gapless, id3Size } from "../src/mp3";
+import { readOgg } from "../src/ogg";
+import { isProtectedAsf, isProtectedMp4 } from "../src/protection";
 import { Resampler } from "../src/resample";
+import { ScaleMeter } from "../src/scale";
 import { aggregate, calibrated, held, heldFirst, holding, ranked, topPerCategory } from "../src/scores";
 import { fixed, SilenceMeter } from "../src/silence";
 import { newTrack } from "../src/track";
@@ -296,11 +301,98 @@ describe("an MP3's header", () => {
   it.each(Object.entries(numbers.mp3_samples))("of %s has the number of music samples", (name, samples) => {
     const file = new Uint8Array(readFileSync(new URL(`../../examples/clips/${name}`, import.meta.url)));
     const at = id3Size(file);
-    expect(gapless(file.subarray(at, at + 8192)).keep).toBe(samples);
+    const head = file.subarray(at, at + 8192);
+    expect(gapless(head).keep).toBe(samples);
+    expect(gapless(head, 5000).keep).toBe(null); // joined with another file
+    const rate = name.startsWith("03") ? 44_100 : 48_000;
+    expect(countedSeconds(head)! - samples / rate).toBeGreaterThan(0);
+    expect(countedSeconds(head)! - samples / rate).toBeLessThan(0.1);
   });
   it("of another kind has no numbers", () => {
     expect(gapless(new Uint8Array(5000))).toEqual({ skip: 0, keep: null });
     expect(gapless(new Uint8Array(0))).toEqual({ skip: 0, keep: null });
     expect(id3Size(new Uint8Array(2))).toBe(0);
+  });
+});
+
+/** A file of zeros behind its head. */
+function sparse(head: Uint8Array<ArrayBuffer>, size: number): Bytes {
+  return {
+    size,
+    slice: (start = 0, end = size) => {
+      const n = Math.max(0, Math.min(end, size) - start);
+      const part = head.subarray(start, start + n);
+      return new Blob([part, new Uint8Array(n - part.length)]);
+    },
+  };
+}
+
+describe("the header of a file", () => {
+  it.each(Object.entries(numbers.heads))("%s has the sizes that Python reads", async (_, expected) => {
+    const file = sparse(fromHex(expected.head), expected.n_bytes);
+    const found = await readHeader(file);
+    expect(found?.start ?? null).toBe(expected.start);
+    if (found && "present" in expected) {
+      expect(found.soundBytes).toBe(expected.sound_bytes);
+      expect(presentBytes(found, file.size)).toBe(expected.present);
+    }
+    const seconds = (expected.n_bytes - expected.head.length / 2) / 16_000;
+    expect(shortfall(found, file.size, seconds)).toBe(expected.shortfall);
+  });
+  it("is written anew with right sizes", async () => {
+    const { head, n_bytes } = numbers.heads["w64 of unknown size"];
+    const sound = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
+    const file = await withRightSizes(new Blob([fromHex(head), sound]));
+    const found = (await readHeader(file))!;
+    expect(n_bytes).toBeGreaterThan(1000);
+    expect([found.kind, found.soundBytes, found.fileBytes]).toEqual(["RIFF", 1000, file.size]);
+    expect(new Uint8Array(await file.slice(found.start).arrayBuffer())).toEqual(sound);
+    const other = new Blob([fromHex(numbers.heads.aiff.head)]);
+    expect(await withRightSizes(other)).toBe(other);
+  });
+  it("of a big-endian WAV is refused in Python's words", () => {
+    expect(RIFX).toBe(numbers.rifx);
+  });
+});
+
+describe("encryption is found as in Python", () => {
+  it.each(numbers.mp4s)("MP4: $protected", async ({ file, first_track, protected: expected }) => {
+    const blob = new Blob([fromHex(file)]);
+    const found = await Promise.all(expected.map((_, track) => isProtectedMp4(blob, first_track + track)));
+    expect(found).toEqual(expected);
+    expect(await isProtectedMp4(blob, null)).toBe(expected.some(Boolean));
+    expect(await isProtectedMp4(blob, 99)).toBe(false);
+  });
+  it.each(numbers.asfs)("WMA: $protected", async ({ file, protected: expected }) => {
+    expect(await isProtectedAsf(new Blob([fromHex(file)]))).toBe(expected);
+  });
+});
+
+const clip = (name: string): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(readFileSync(new URL(`../../examples/clips/${name}`, import.meta.url)));
+
+describe("an Ogg file", () => {
+  it.each(Object.entries(numbers.oggs))("%s has the pages that Python counts", async (_, expected) => {
+    const joined = new Uint8Array(await new Blob(expected.names.map(clip)).arrayBuffer());
+    for (const place of expected.places) joined[Math.floor(place * joined.length)]! ^= 0xff;
+    const found = await readOgg(new Blob([joined.subarray(0, Math.floor(expected.share * joined.length))]));
+    expect(found?.links.length ?? null).toBe(expected.links?.length ?? null);
+    if (!found || !("n_pages" in expected)) return;
+    const { nPages, nLost, mayBeCutOff, differ, links } = found;
+    expect([nPages, nLost]).toEqual([expected.n_pages, expected.n_lost]);
+    expect([mayBeCutOff, differ]).toEqual([expected.may_be_cut_off, expected.differ]);
+    if (!nLost && !mayBeCutOff) {
+      expect(links.map(({ size }) => size)).toEqual(expected.links!.map(([start, end]) => end! - start!));
+    }
+  });
+});
+
+describe("samples beyond the scale", () => {
+  it.each(numbers.loud)("$error $warnings", ({ blocks, is_lossy, warnings, error }) => {
+    const meter = new ScaleMeter(is_lossy);
+    for (const samples of blocks) meter.add(Float32Array.from(samples), 100);
+    const found = (): string[] => meter.warnings(blocks.flat().length / 100);
+    if (error === null) expect(found()).toEqual(warnings);
+    else expect(found).toThrow(error);
   });
 });

@@ -31,7 +31,6 @@ class AudioFormat:
             containers are opened.
         suffixes: file name endings, in lower case and with their dot, by which a search through folders finds files.
         dataset_suffixes: those of them that datasets with one file per track use.
-        page_suffixes: endings by which the browser page finds files in a folder.
         exact_positions: seeking finds positions exactly to the sample. Elsewhere time stamps are rounded to
             milliseconds (Matroska, ASF), or positions are estimated (ADTS).
         length: how the length is known; None where it is only estimated, and nothing can be checked.
@@ -43,7 +42,6 @@ class AudioFormat:
     demuxers: tuple[str, ...]
     suffixes: tuple[str, ...] = ()
     dataset_suffixes: tuple[str, ...] = ()
-    page_suffixes: tuple[str, ...] = ()
     exact_positions: bool = False
     length: LengthSource | None = None
     video_suffixes: tuple[str, ...] = ()
@@ -58,7 +56,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         demuxers=("mp3",),
         suffixes=(".mp3", ".mp2"),
         dataset_suffixes=(".mp3",),
-        page_suffixes=(".mp3", ".mp2"),
         exact_positions=True,
         length="mp3",
     ),
@@ -67,7 +64,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         demuxers=("wav",),
         suffixes=(".wav", ".wave", ".rf64"),
         dataset_suffixes=(".wav",),
-        page_suffixes=(".wav", ".wave"),
         exact_positions=True,
         length="size",
     ),
@@ -76,7 +72,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         demuxers=("flac",),
         suffixes=(".flac",),
         dataset_suffixes=(".flac",),
-        page_suffixes=(".flac",),
         exact_positions=True,
         length="header",
     ),
@@ -86,7 +81,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         suffixes=(".ogg", ".oga", ".opus", ".spx", ".ogv"),
         video_suffixes=(".ogv",),
         dataset_suffixes=(".ogg", ".opus"),
-        page_suffixes=(".ogg", ".oga", ".opus"),
         exact_positions=True,
         length="ogg",
     ),
@@ -96,7 +90,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         suffixes=(".m4a", ".m4b", ".m4r", ".m4p", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         video_suffixes=(".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         dataset_suffixes=(".m4a",),
-        page_suffixes=(".m4a", ".m4b", ".m4r", ".mp4a", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
         exact_positions=True,
         length="header",
     ),
@@ -104,7 +97,6 @@ FORMATS: tuple[AudioFormat, ...] = (
         "AIFF",
         demuxers=("aiff",),
         suffixes=(".aif", ".aiff", ".aifc"),
-        page_suffixes=(".aif", ".aiff"),
         exact_positions=True,
         length="size",
     ),
@@ -113,31 +105,29 @@ FORMATS: tuple[AudioFormat, ...] = (
         demuxers=("asf",),
         suffixes=(".wma", ".wmv"),
         video_suffixes=(".wmv",),
-        page_suffixes=(".wma",),
         length="header",
         one_length=True,
     ),
-    AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), page_suffixes=(".aac",), length="adts"),
+    AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), length="adts"),
     AudioFormat(
         "Matroska",
         demuxers=("matroska",),
         suffixes=(".mka", ".weba", ".webm", ".mkv"),
         video_suffixes=(".webm", ".mkv"),
-        page_suffixes=(".mka", ".weba", ".webm", ".mkv"),
         length="header",
     ),
-    AudioFormat("Monkey's Audio", demuxers=("ape",), suffixes=(".ape",), page_suffixes=(".ape",), length="header"),
-    AudioFormat("WavPack", demuxers=("wv",), suffixes=(".wv",), page_suffixes=(".wv",), length="header"),
+    AudioFormat("Monkey's Audio", demuxers=("ape",), suffixes=(".ape",), length="header"),
+    AudioFormat("WavPack", demuxers=("wv",), suffixes=(".wv",), length="header"),
     AudioFormat("Musepack", demuxers=("mpc", "mpc8"), suffixes=(".mpc",), length="header"),
     AudioFormat("True Audio", demuxers=("tta",), suffixes=(".tta",), length="header"),
     AudioFormat("TAK", demuxers=("tak",), suffixes=(".tak",), length="header"),
     AudioFormat("DSF", demuxers=("dsf",), suffixes=(".dsf",), length="header"),
     AudioFormat("DSDIFF", demuxers=("iff",), suffixes=(".dff",)),
-    AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), page_suffixes=(".ac3",)),
+    AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",)),
     AudioFormat("DTS", demuxers=("dts",), suffixes=(".dts",)),
-    AudioFormat("AMR", demuxers=("amr",), suffixes=(".amr",), page_suffixes=(".amr",)),
-    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), page_suffixes=(".au",), length="size"),
-    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), page_suffixes=(".caf",), length="size"),
+    AudioFormat("AMR", demuxers=("amr",), suffixes=(".amr",)),
+    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), length="size"),
+    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), length="size"),
     AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",)),
     AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",), length="size"),
     AudioFormat("AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",)),
@@ -187,8 +177,8 @@ def dataset_suffixes() -> tuple[str, ...]:
 
 
 def page_suffixes() -> list[str]:
-    """Endings that the browser page takes, sorted."""
-    return sorted(suffix for one in FORMATS for suffix in one.page_suffixes)
+    """Endings by which the browser page finds files in a folder, sorted: all, so that it names what it cannot decode."""
+    return sorted(suffix for one in FORMATS for suffix in one.suffixes)
 
 
 def format_whitelist() -> str:
