@@ -21,6 +21,7 @@ from earmark.core.tag_lists import load_vocabulary
 from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import Song, read_songs, read_tag_union
 from earmark.datasets.labelled_set.shards import RATE_HZ
+from earmark.distillation.packed_labels import PackedSet
 from earmark.distillation.plan import read_plan
 from tests.helpers.emotify import write_emotify
 from tests.helpers.sounds import music
@@ -214,3 +215,21 @@ def test_a_program_that_fails_is_an_error(tmp_path: Path, rule: str, message: st
             tmp_path / "out.csv",
         )
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_packed_labels_are_of_the_listed_songs_and_of_none_that_is_measured_on() -> None:
+    packed = {name: PackedSet.read(FOLDER / "labels" / f"{name}.npz") for name in ("train", "heldout", "validation")}
+    songs = {
+        name: {part["song"] for recipe in found.recipes for part in recipe["parts"]} for name, found in packed.items()
+    }
+    assert songs["train"] | songs["heldout"] | songs["validation"] <= read_degrees().keys()
+    assert not songs["train"] & (songs["heldout"] | songs["validation"])
+    vocabularies = {find_published(teacher).vocabulary for teacher in read_plan(FOLDER / "plan.yaml").teachers}
+    for found in packed.values():
+        assert len(found.recipes) == len(found.labels) == len(found.checksums)
+        assert found.vocabularies.keys() == vocabularies
+        for name, tags in found.vocabularies.items():
+            assert set(tags) <= {*load_vocabulary(name).names}
+        known = found.labels[~np.isnan(found.labels)]
+        assert 0 <= known.min() < known.max() <= 1
+        assert (~np.isnan(found.labels)).any(axis=(1, 2, 3)).all()

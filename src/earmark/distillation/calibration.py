@@ -281,12 +281,14 @@ def wrong_known_tags(scores: Mapping[str, Doubles], names: Sequence[str], sets: 
     alone = [row.tag.name for row in sets.union.tags if row.tag.name in names and not any(row.sources.values())]
     if not alone:
         return {}
-    known = {song.song_id: song.labels for song in sets.songs}
-    labels = [known[song].get(tag, np.nan) for part in scores for song in sets[part].songs() for tag in alone]
+    known = {song.song_id: song.labels for song in sets.songs if song.labels}
+    labels = [known.get(song, {}).get(tag, np.nan) for part in scores for song in sets[part].songs() for tag in alone]
     given = np.concatenate([values[:, [list(names).index(tag) for tag in alone]] for values in scores.values()])
     found = rank_correlations(given, np.array(labels).reshape(-1, len(alone)))
     return {
-        tag: f"rank correlation with the known labels of unseen songs is {value:.2f}"
+        tag: "no teacher knows it, nor is it known of unseen songs, so there is nothing to calibrate it to"
+        if np.isnan(value)
+        else f"rank correlation with the known labels of unseen songs is {value:.2f}"
         for tag, value in zip(alone, found, strict=True)
         if not value >= LEAST_KNOWN_CORRELATION
     }
