@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,6 +19,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell that starts a job in the background has it ignore Ctrl-C, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+settings.register_profile("earmark", settings(), deadline=None)  # a busy machine is no failure
+settings.load_profile("earmark")
 
 
 @pytest.hookimpl(tryfirst=True)  # before items are left out by their markers
