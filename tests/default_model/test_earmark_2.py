@@ -217,6 +217,21 @@ def test_a_program_that_fails_is_an_error(tmp_path: Path, rule: str, message: st
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "loud", ""])
+def test_degrees_are_numbers_from_0_to_1(tmp_path: Path, value: str) -> None:
+    table = tmp_path / "degrees.csv"
+    table.write_text(f"song_id,{','.join(DEGREES)}\na,0,1,.5,.5,.5\nb,0.1,0.2,{value},0.4,0.5\n")
+    with pytest.raises(DataError, match=rf"0\.1, 0\.2, {value}, 0\.4, 0\.5: must be numbers from 0 to 1"):
+        read_degrees(table)
+
+
+def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "s.wav", np.zeros(RATE_HZ), RATE_HZ)
+    song = Song("s", tmp_path / "s.wav", "g", "train", 1.0)
+    with pytest.raises(DataError, match="nowhere: cannot be run"):
+        estimate_degrees([song], tmp_path / "decoded", tmp_path / "nowhere", tmp_path / "out.csv")
+
+
 def test_the_packed_labels_are_of_the_listed_songs_and_of_none_that_is_measured_on() -> None:
     packed = {name: PackedSet.read(FOLDER / "labels" / f"{name}.npz") for name in ("train", "heldout", "validation")}
     songs = {

@@ -4,9 +4,8 @@ Teachers give probabilities, most of them small. By the reference a tag holds fo
 as large a share of the music as the average itself says. Where the mean for "reggae" is .03, the three highest of a
 hundred clips have it. Scores are calibrated to this reference on clips that were not trained on.
 
-People who tag leave out much that holds, and teachers have learned that from them: of the clips with a guitar a third are
-tagged so. ``share_factors`` say by category for how many times as much of the music a tag holds; they are chosen where
-people have said of every clip whether the tag holds.
+People who tag leave out much that holds, and teachers have learned that from them. ``share_factors`` say by category for
+how many times as much of the music a tag holds; they are chosen where people have said of every clip whether it holds.
 
 Most tags hold in few of these clips. So one map is fitted for all tags together, and each tag's own map is shrunk towards
 it, the less data there is for the tag the more (an empirical Bayes fit).

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import DataError
+from earmark.datasets.base import raise_problems
 from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.datasets.labelled_set.songs import Song
 from earmark.datasets.table import read_table
@@ -38,7 +39,19 @@ def read_degrees(path: Path = FILE) -> dict[str, dict[str, float]]:
     """Song -> its degrees, 0..1. Raises DataError for a table without the columns, or with other values."""
     table = read_table(path)
     table.require("song_id", *DEGREES, where=str(path))
-    return {str(row.values["song_id"]): {name: float(str(row.values[name])) for name in DEGREES} for row in table.rows}
+    found, problems = {}, []
+    for row in table.rows:
+        texts = [str(row.values[name]) for name in DEGREES]
+        try:
+            values = [float(text) for text in texts]
+        except ValueError:
+            values = []
+        if values and all(0 <= value <= 1 for value in values):
+            found[str(row.values["song_id"])] = dict(zip(DEGREES, values, strict=True))
+        else:
+            problems.append(f"{row.where}: {', '.join(texts)}: must be numbers from 0 to 1")
+    raise_problems(str(path), problems)
+    return found
 
 
 def estimate_degrees(
@@ -58,7 +71,7 @@ def estimate_degrees(
         on_songs: called with how many songs are done and how many there are.
 
     Raises:
-        DataError: the program ended with an error, or left an excerpt out.
+        DataError: the program is not there, ended with an error, or left an excerpt out.
     """
     found = read_degrees(out) if out.is_file() else {}
     missing = [song for song in songs if song.song_id not in found]
@@ -87,7 +100,10 @@ def _degrees_of(songs: Mapping[str, PackedAudio], program: Path) -> dict[str, di
                 _write_wav(path, waveform.read(start, min(EXCERPT_SECONDS * RATE_HZ, len(waveform) - start)))
                 song_of[path.name] = song_id
         command = [str(program), folder, "--format", "csv", "--quiet", "--workers", "1"]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise DataError(f"{program}: cannot be run ({error.strerror}); install vibenet, see README.md") from error
         if answer.returncode:
             raise DataError(f"{program}: ended with exit code {answer.returncode}: {answer.stderr.strip()}")
         values: dict[str, list[list[float]]] = defaultdict(list)

@@ -1,9 +1,8 @@
 """The table of music for earmark-2: Emotify and what `fetch-music` brings, its splits, and how often each song is drawn.
 
 Known labels are Emotify's genres and emotions, the instruments that the composer of some titles lists, and the degrees
-in ``degrees.csv``. Emotify keeps
-its splits. Of the fetched music, "train" is trained on, and "validation" is held out for calibration. Its test
-songs, the composer's held-out titles and Emotify's test songs are in no set: judges measure on them.
+in ``degrees.csv``. Emotify keeps its splits. Of the fetched music, "train" is trained on, and "validation" is held out for
+calibration. Its test songs, the composer's held-out titles and Emotify's test songs are in no set: judges measure on them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A table names them: the columns name and category, and for each vocabulary of a teacher which of its tags mean this one,
 with ``|`` between them. Two columns may be absent: kind ("regression" for degrees; empty: classification) and parents, the
-more general tags of the table. A tag that no teacher knows needs known labels of some songs. A second table (vocabulary, tag, reason) lists the tags that are not used,
-and why.
+more general tags of the table. A tag that no teacher knows needs known labels of some songs. A second table (vocabulary,
+tag, reason) lists the tags that are not used, and why.
 """
 
 from __future__ import annotations
