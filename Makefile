@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 LIGHT = .venv-demo
 FULL = .venv
+# A file of tests a core at a time. A worker that crashes ends the run: replaced, it would wait for ever (pytest-xdist issue 1378).
+PYTEST = $(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .PHONY: demo test test-fast check docs clean web web-check
 
@@ -18,11 +20,11 @@ $(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -name '*.py'
 
 ## make test: everything installed, the whole suite, a file of tests a core at a time
 test: $(FULL)/installed
-	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 ## make test-fast: without slow tests, Ray and browsers; some two minutes once it is installed
 test-fast: $(FULL)/installed
-	$(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not ray and not browser"
+	$(PYTEST) -m "not slow and not ray and not browser"
 
 $(FULL)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(FULL)

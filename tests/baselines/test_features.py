@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from earmark.baselines import FEATURES, files_features, waveform_features
 from earmark.baselines import features as features_module
@@ -210,3 +213,20 @@ def test_a_worker_that_is_killed_is_said(files: list[Path], monkeypatch: pytest.
 
 def _die() -> None:
     os._exit(9)
+
+
+def test_librosa_is_compiled_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Numba's cache of two processes that compile at once crashes whoever loads it.
+    monkeypatch.setattr(features_module, "compile_lock_path", lambda: tmp_path / "new" / "librosa.lock")
+    monkeypatch.setattr(
+        features_module, "compile_librosa", functools.cache(features_module.compile_librosa.__wrapped__)
+    )
+    samples = np.random.default_rng(0).uniform(-0.1, 0.1, 44100).astype(np.float32)
+    computed = threading.Event()
+    worker = threading.Thread(target=lambda: (waveform_features(samples, RATE), computed.set()))
+    (tmp_path / "new").mkdir()
+    with FileLock(tmp_path / "new" / "librosa.lock"):
+        worker.start()
+        assert not computed.wait(1.5)
+    worker.join(60)
+    assert computed.is_set()

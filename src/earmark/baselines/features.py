@@ -7,7 +7,9 @@ between 4 and 8 minutes spread evenly over it: time and memory do not grow with 
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import platformdirs
+from filelock import FileLock
 
 from earmark import audio
 from earmark.baselines import descriptors as d
@@ -117,6 +121,7 @@ def file_features(path: str | Path) -> tuple[Features, tuple[str, ...]]:
     Raises:
         AudioError: the file cannot be read, see :class:`earmark.audio.AudioStream`.
     """
+    compile_librosa()
     stream = audio.stream(path, d.SAMPLE_RATE_HZ)
     vector = _features(_stretches(stream))
     return vector, tuple(stream.warnings)
@@ -135,7 +140,29 @@ def waveform_features(samples: npt.ArrayLike, sample_rate_hz: int) -> Features:
     Raises:
         AudioError: no samples, integers, NaN or infinite samples.
     """
+    compile_librosa()
     return _features(_stretches([audio.resample(samples, sample_rate_hz, d.SAMPLE_RATE_HZ)]))
+
+
+@functools.cache
+def compile_librosa() -> None:
+    """Have librosa's machine code made, by one process of this user at a time; some 10 s once, .1 s in later processes.
+
+    Numba keeps that code in two files per function. Processes that make it at the same time leave files that do not
+    belong together, and whoever loads those crashes (numba issue 10128).
+    """
+    with FileLock(compile_lock_path()):
+        _features([np.random.default_rng(0).uniform(-0.1, 0.1, 3 * d.SAMPLE_RATE_HZ).astype(np.float32)])
+
+
+def compile_lock_path() -> Path:
+    """The file that is locked while librosa is compiled; elsewhere where the user's cache cannot be written."""
+    folder = platformdirs.user_cache_path("earmark", appauthor=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="earmark-"))
+    return folder / "librosa.lock"
 
 
 def _stretches(blocks: Iterable[Features]) -> list[Features]:
