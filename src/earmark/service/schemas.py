@@ -138,7 +138,7 @@ class ProblemAnswer(BaseModel):
     detail: str
 
 
-EXAMPLE_RECORD = {
+EXAMPLE_RECORD: dict[str, Any] = {
     "path": "03-rock.mp3",
     "status": "ok",
     "error": None,

@@ -78,7 +78,9 @@ def _print(found: Stats) -> None:
     out.print(f"{n} tracks, {found.total_seconds / 3600:.1f} hours{copies}{waiting}")
     if not n:
         out.print("no tracks are tagged yet; do it with: earmark library scan FOLDER")
-    names = max((len(one.tag) for one in (*found.tags, *found.degrees)), default=0)
+    names = max(
+        (len(name) for name in [*(tag.tag for tag in found.tags), *(one.tag for one in found.degrees)]), default=0
+    )
     category = None
     most = max((count.n_tracks for count in found.tags), default=0)
     for count in found.tags if n else ():
