@@ -201,14 +201,14 @@ class EarmarkPlugin(BeetsPlugin):
     def _can_hold(self, field: Field, policy: WritePolicy) -> bool:
         """Whether any tag could ever be written there; otherwise a track that lacks it need not be tagged."""
         card = self.tagger.card
-        judged = card.thresholds if policy.threshold is None else card.vocabulary.names
+        judged = set(card.thresholds if policy.threshold is None else card.vocabulary.names) - set(card.degrees)
         return policy.max_values(field) > 0 and any(policy.mapping.words_for(field, tag) for tag in judged)
 
     def _mapping(self) -> TagMapping:
-        vocabulary = self.tagger.card.vocabulary
+        card = self.tagger.card
         if self.config["mapping"].get():
-            return read_mapping(Path(self.config["mapping"].as_filename()), vocabulary)
-        return default_mapping(vocabulary)
+            return read_mapping(Path(self.config["mapping"].as_filename()), card.vocabulary, card.degrees)
+        return default_mapping(card.vocabulary)
 
     def _policy(self, field: Field, mapping: TagMapping) -> WritePolicy:
         section = self.config[SECTIONS[field]]

@@ -71,14 +71,16 @@ def test_json_lines_have_all_tags_highest_first(album: Path) -> None:
     for item in found:
         assert set(item) == {
                 "path", "status", "error", "duration_seconds", "windows", "heard_seconds", "silent_seconds", "model", "abstained", "tags",
-                "warnings",
+                "degrees", "warnings",
             }  # fmt: skip
         assert item["status"] == "ok"
         assert item["error"] is None
         scores = [tag["score"] for tag in item["tags"]]
         assert scores == sorted(scores, reverse=True)
         assert all(0 <= score <= 1 for score in scores)
-        assert {tag["tag"] for tag in item["tags"]} == set(read_card(find_model()).vocabulary.names)
+        card = read_card(find_model())
+        assert {tag["tag"] for tag in item["tags"]} == set(card.vocabulary.names) - set(card.degrees)
+        assert tuple(item["degrees"]) == card.degrees
         assert all(set(tag) == {"tag", "score", "kind", "category"} for tag in item["tags"])
     assert found[1]["duration_seconds"] == pytest.approx(25, abs=0.01)
 

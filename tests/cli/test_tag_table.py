@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import pty
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
 from earmark.cli.main import app
 from earmark.cli.tag import run as tag_run
-from earmark.core.card import InputSpec, Metric, ModelCard
+from earmark.core.card import Conditioning, InputSpec, Metric, ModelCard
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.tagger import load_tagger
 from tests.helpers import sounds
+from tests.helpers.degrees import CARD as GRADED
+from tests.helpers.degrees import EMOTIONS
 from tests.helpers.onnx_files import tiny
 
 TAGS = Vocabulary(
@@ -82,6 +87,56 @@ def test_where_nothing_holds_the_highest_are_named(tmp_path: Path, song: Path) -
     scores = load_tagger(path).tag(song)
     highest = "  ".join(f"{t.tag} {t.score:.2f}" for t in scores.top(3))
     assert shown("tag", song, "--model", path).endswith(f"nothing over its threshold; highest: {highest}\n")
+
+
+def test_degrees_have_a_line_of_their_own_where_files_are_few(tmp_path: Path, song: Path) -> None:
+    path = tiny(tmp_path / "graded.onnx", GRADED)
+    degrees = load_tagger(path).tag(song).degrees
+    tags, line = shown("tag", song, "--model", path, "--threshold", "1").splitlines()
+    assert line == f"{' ' * tags.index('nothing over')}degrees: " + ", ".join(
+        f"{n} {x:.0%}" for n, x in degrees.items()
+    )
+    assert not any(name in tags for name in degrees)
+    assert "degrees: " not in shown("tag", song, "--model", tiny(tmp_path / "emotions.onnx", EMOTIONS))
+    many = tmp_path / "many"
+    many.mkdir()
+    for i in range(13):
+        (many / f"{i:02d}.wav").write_bytes(song.read_bytes())
+    assert "degrees: " not in shown("tag", many, "--model", path)
+    (many / "00.wav").unlink()
+    assert shown("tag", many, "--model", path).count("degrees: energy") == 12
+
+
+def test_programs_get_degrees_beside_tags(tmp_path: Path, song: Path) -> None:
+    path = tiny(tmp_path / "graded.onnx", GRADED)
+    scores = load_tagger(path).tag(song)
+    expected = {name: round(score, 4) for name, score in scores.degrees.items()}
+    for options in ((), ("--threshold", "1", "--top", "1")):
+        record = json.loads(shown("tag", song, "--model", path, "--format", "jsonl", *options))
+        assert record["degrees"] == expected
+        assert not {tag["tag"] for tag in record["tags"]} & set(expected)
+        (row,) = csv.DictReader(io.StringIO(shown("tag", song, "--model", path, "--format", "csv", *options)))
+        assert {name: float(row[name]) for name in expected} == expected
+        assert bool(row["drums"]) is not bool(options)
+    quiet = sounds.write_int_wav(tmp_path / "quiet.wav", np.zeros(32_000), 16_000)
+    card = GRADED.replace(input=InputSpec(16_000, 16_000, 16_000, conditioning=Conditioning()))
+    path = tiny(tmp_path / "conditioned.onnx", card)
+    assert json.loads(shown("tag", quiet, "--model", path, "--format", "jsonl"))["degrees"] == {}
+    (row,) = csv.DictReader(io.StringIO(shown("tag", quiet, "--model", path, "--format", "csv")))
+    assert (row["status"], row["energy"], row["drums"]) == ("ok", "", "")
+    assert "degrees: " not in shown("tag", quiet, "--model", path)
+
+
+def test_a_card_shows_which_tags_are_degrees(tmp_path: Path) -> None:
+    text = shown("models", "show", tiny(tmp_path / "graded.onnx", GRADED))
+    assert "tags 5: 2 genre, 1 instrument, 2 mood degrees energy, valence: how much, never whether" in " ".join(
+        text.split()
+    )
+    cells = {row.split()[-3]: row.split()[-1] for row in text.splitlines() if re.search(r"(class|regress)i", row)}
+    assert cells == {
+        "rock": "0.50", "techno": "0.50", "drums": "-", "energy": "degree", "calm": "0.50", "soft": "0.40", "valence": "degree",
+    }  # fmt: skip
+    assert "degree" not in shown("models", "show", tiny(tmp_path / "emotions.onnx", EMOTIONS))
 
 
 def test_on_a_narrow_terminal_tags_go_on_below_tags(

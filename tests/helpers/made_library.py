@@ -24,7 +24,7 @@ TAGS = Vocabulary(
         Tag("jazz", category="genre"),
         Tag("rock", category="genre"),
         Tag("drum and bass", category="genre"),
-        Tag("happy", kind="regression", category="mood"),
+        Tag("happy", category="mood"),
     )
 )
 THRESHOLDS = {name: 0.5 for name in TAGS.names if name not in ("happy", "piano")}

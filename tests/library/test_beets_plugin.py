@@ -17,6 +17,8 @@ from earmark.tagging.runtime import DEFAULT_MODEL, find_model, read_card
 from earmark.tagging.tagger import TagScores, load_tagger
 from tests.conftest import ROOT
 from tests.helpers import sounds
+from tests.helpers.degrees import CARD as GRADED
+from tests.helpers.onnx_files import tiny
 
 pytestmark = pytest.mark.slow
 
@@ -179,6 +181,14 @@ def test_a_mapping_decides_on_words_and_merge_keeps_what_is_there(beet: Beet, mu
     rows = listed(beet)
     assert rows["05-jazz.m4a"] == ("Bebop; Word", "")
     assert rows["03-rock.mp3"] == ("Word", "")
+
+
+def test_degrees_are_no_moods(beet: Beet, music: Path, tmp_path: Path) -> None:
+    model = tiny(tmp_path / "graded.onnx", GRADED)
+    beet("import", "-q", music.parent, options={**ALL, "model": str(model)})
+    rows = listed(beet)
+    assert len(rows) == 3
+    assert all(set(moods.split("; ")) == {"Calm", "Soft"} for _, moods in rows.values())
 
 
 def test_with_id3v23_moods_are_kept_in_the_frame_that_it_has(beet: Beet, music: Path, tmp_path: Path) -> None:

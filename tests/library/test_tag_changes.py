@@ -18,7 +18,7 @@ TAGS = Vocabulary(
         Tag("rock", category="genre"),
         Tag("hip-hop", category="genre"),
         Tag("drum and bass", category="genre"),
-        Tag("calm", kind="regression", category="mood"),
+        Tag("calm", category="mood"),
         Tag("sad", category="mood"),
         Tag("slow", category="tempo"),
     )

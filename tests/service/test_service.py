@@ -27,6 +27,8 @@ from earmark.service.uploads import file_name
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model
 from tests.conftest import ROOT
 from tests.helpers import sounds
+from tests.helpers.degrees import CARD as GRADED
+from tests.helpers.onnx_files import tiny
 from tests.helpers.served import Served, serving
 from tests.helpers.waiting import wait_until
 
@@ -113,6 +115,20 @@ def test_rules_of_a_card_hold_in_the_service_as_elsewhere(tmp_path: Path) -> Non
     assert scores["happy"] < scores.thresholds["happy"] < scores["guitar"]
     assert card["rules"]["parents"] == {"jazz": ["happy"], "guitar": ["slow"]}
     assert card["rules"]["rivals"] == {"piano": ["guitar"]}
+
+
+def test_degrees_of_a_model_are_beside_its_tags(tmp_path: Path) -> None:
+    clip = ROOT / "examples" / "clips" / "01-piano.flac"
+    model = tiny(tmp_path / "graded.onnx", GRADED)
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    with serving(uploads, models=(str(model),)) as service:
+        (record,) = service.tag(clip, threshold=1, top=1).json()["results"]
+        (everything,) = service.tag(clip).json()["results"]
+        wait_until(lambda: not service.kept)
+    expected = earmark.load_tagger(model).tag(clip).degrees
+    assert record["degrees"] == everything["degrees"] == pytest.approx(expected, abs=2e-4)
+    assert {tag["tag"] for tag in everything["tags"]} == set(GRADED.vocabulary.names) - set(GRADED.degrees)
 
 
 def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:

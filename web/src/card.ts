@@ -53,6 +53,15 @@ export interface Card {
   rules?: Rules;
 }
 
+/**
+ * For each tag, whether it is a degree, such as energy, and in no list of a file's tags: regression, without a threshold,
+ * of a model that has some. As `Vocabulary.degrees` in src/earmark/core/vocabulary.py.
+ */
+export function isDegree({ vocabulary, thresholds }: Pick<Card, "vocabulary" | "thresholds">): boolean[] {
+  const judged = vocabulary.map(({ name }) => Object.hasOwn(thresholds, name));
+  return vocabulary.map(({ kind }, i) => judged.includes(true) && kind === "regression" && !judged[i]);
+}
+
 /** Order in which categories are shown; as in src/earmark/core/vocabulary.py. */
 export const CATEGORIES = ["genre", "instrument", "voice", "mood", "tempo", "decade", "other"];
 

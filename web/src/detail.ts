@@ -1,6 +1,6 @@
 /** One file: its tags by category, the player, and the taggram that follows it. */
 
-import { byCategory, type Card } from "./card";
+import { byCategory, type Card, isDegree } from "./card";
 import { clock } from "./clock";
 import { find, make, setText, shown } from "./dom";
 import type { Result } from "./messages";
@@ -23,8 +23,11 @@ export class Detail {
   private all = false;
   private readonly unfolded = new Set<string>();
   private playable = true;
+  /** Positions of the model's degrees. */
+  private readonly degrees: number[];
 
   constructor(private readonly card: Card) {
+    this.degrees = isDegree(card).flatMap((is, i) => (is ? i : []));
     this.taggram = new Taggram(
       find("taggram"),
       card,
@@ -86,7 +89,7 @@ export class Detail {
 
   private draw(): void {
     const result = this.track!.result!;
-    const nTags = this.card.vocabulary.length;
+    const nTags = this.card.vocabulary.length - this.degrees.length;
     setText(find("ramp-top"), String(this.taggram.show(result, this.all ? nTags : ROWS)));
     this.more.hidden = nTags <= ROWS || result.silent;
     this.more.textContent = this.all ? `Only the ${ROWS} strongest` : `All ${nTags} tags`;
@@ -126,15 +129,22 @@ export class Detail {
       }
       return box;
     });
+    if (this.degrees.length) {
+      const rows = this.degrees.map((tag) => this.bar(scores[tag]!, tag, null));
+      const head = make("h3", {}, "degrees", make("small", {}, "how much"));
+      boxes.push(make("section", { class: "category", "data-category": "degrees" }, head, make("ul", {}, ...rows)));
+    }
     find("tags").replaceChildren(...boxes);
   }
 
-  private bar(score: number, tag: number, said: { reaches: boolean[]; holds: boolean[] }): HTMLElement {
+  /** A tag's row; of a degree, which neither holds nor not, with `said` of null. */
+  private bar(score: number, tag: number, said: { reaches: boolean[]; holds: boolean[] } | null): HTMLElement {
     const { name } = this.card.vocabulary[tag]!;
     const threshold = this.card.thresholds[name];
     const track = make("span", { class: "bar-track", "aria-hidden": "true" }, make("i"));
     (track.firstElementChild as HTMLElement).style.inlineSize = `${100 * score}%`;
     const row = make("li", {}, make("span", { class: "bar-name" }, name), track, make("b", {}, shown(score)));
+    if (!said) return row;
     const holds = said.holds[tag]!;
     const reaches = said.reaches[tag]!;
     const because = holds ? "implied by another tag" : "left out by the model's rules";

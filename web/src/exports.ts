@@ -1,6 +1,6 @@
 /** Results as files: JSON and CSV with the fields of `earmark tag`, and a play list. */
 
-import type { Card } from "./card";
+import { type Card, isDegree } from "./card";
 import { ranked } from "./scores";
 import type { Track } from "./track";
 
@@ -9,6 +9,7 @@ const places = (x: number, n: number): number => Number(x.toFixed(n));
 /** One object per file, as `earmark tag --format jsonl` prints, and the taggram. */
 export function toJson(tracks: readonly Track[], card: Card): string {
   const nTags = card.vocabulary.length;
+  const degrees = isDegree(card);
   const records = tracks.filter(finished).map((track) => {
     const result = track.result;
     return {
@@ -25,6 +26,11 @@ export function toJson(tracks: readonly Track[], card: Card): string {
         result && !result.silent
           ? ranked(result.scores, card).map((tag) => ({ ...tag, score: places(tag.score, 4) }))
           : [],
+      degrees: Object.fromEntries(
+        card.vocabulary.flatMap(({ name }, i) =>
+          degrees[i] && result && !result.silent ? [[name, places(result.scores[i]!, 4)]] : [],
+        ),
+      ),
       warnings: result?.warnings ?? [],
       taggram: result
         ? {

@@ -1,6 +1,6 @@
 /** From window scores to a file's: the mean, and the best of it; as src/earmark/tagging/tagger.py does. */
 
-import { byCategory, type Card } from "./card";
+import { byCategory, type Card, isDegree } from "./card";
 
 export interface TagScore {
   tag: string;
@@ -39,16 +39,19 @@ export function calibrated(scores: Float32Array, card: Pick<Card, "vocabulary" |
   return out;
 }
 
-/** All tags, highest score first; equal scores in the card's order. */
+/** All tags, highest score first; equal scores in the card's order. Without degrees. */
 export function ranked(scores: ArrayLike<number>, card: Card): TagScore[] {
+  const no = isDegree(card);
   return card.vocabulary
     .map((tag, i) => ({ tag: tag.name, score: scores[i]!, kind: tag.kind, category: tag.category }))
+    .filter((_, i) => !no[i])
     .sort((a, b) => b.score - a.score);
 }
 
-/** For each tag, whether it reaches the card's threshold; tags without one do. */
+/** For each tag, whether it reaches the card's threshold; tags without one do, and degrees never. */
 export function reaching(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds">): boolean[] {
-  return card.vocabulary.map(({ name }, i) => scores[i]! >= (card.thresholds[name] ?? 0));
+  const no = isDegree(card);
+  return card.vocabulary.map(({ name }, i) => !no[i] && scores[i]! >= (card.thresholds[name] ?? 0));
 }
 
 /**
@@ -63,6 +66,7 @@ export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | 
   const best = (tags: number[], values: ArrayLike<number>): number | undefined =>
     tags.reduce<number | undefined>((a, b) => (a === undefined || values[b]! > values[a]! ? b : a), undefined);
 
+  const no = isDegree(card);
   const reached = reaching(scores, card);
   const parent = card.vocabulary.map(({ name }) => best(places(parents[name] ?? []), scores));
   /** A tag, its parent, and so on. */
@@ -99,7 +103,7 @@ export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | 
       .map(([tag, needed]) => [place.get(tag), place.get(needed)] as const)
       .filter(([tag, needed]) => tag !== undefined && kept[tag] && !(needed !== undefined && kept[needed]));
     for (const [tag] of unmet) barred.add(tag!);
-    if (unmet.length === 0) return kept;
+    if (unmet.length === 0) return kept.map((holds, tag) => holds && !no[tag]);
   }
 }
 
@@ -115,9 +119,10 @@ export function topPerCategory(scores: ArrayLike<number>, card: Card): TagScore[
   return byCategory(holding(scores, card)).flatMap(([, tags]) => tags.slice(0, 2));
 }
 
-/** Positions of all tags: first those that apply, then the others, each with the highest score first. */
+/** Positions of all tags: first those that apply, then the others, each with the highest score first. Without degrees. */
 export function heldFirst(scores: ArrayLike<number>, card: Card): number[] {
   const kept = held(scores, card);
-  const order = card.vocabulary.map((_, i) => i);
+  const no = isDegree(card);
+  const order = card.vocabulary.map((_, i) => i).filter((i) => !no[i]);
   return order.sort((a, b) => Number(kept[b]) - Number(kept[a]) || scores[b]! - scores[a]!);
 }

@@ -1,6 +1,6 @@
 /** The files in a table: sorted by any column, filtered by a tag's score. */
 
-import { byCategory, type Card } from "./card";
+import { byCategory, type Card, isDegree } from "./card";
 import { clock } from "./clock";
 import { find, make, setText, shown } from "./dom";
 import { ranked, topPerCategory } from "./scores";
@@ -24,7 +24,12 @@ export class Table {
     private readonly card: Card,
     private readonly onSelect: (track: Track) => void,
   ) {
-    const tags = card.vocabulary.map(({ name, category }, i) => ({ name, category, i }));
+    const degrees = isDegree(card);
+    const tags = card.vocabulary.map(({ name, category }, i) => ({
+      name,
+      category: degrees[i] ? "degrees" : category,
+      i,
+    }));
     const groups = byCategory(tags).map(([label, tags]) => {
       const sorted = tags.toSorted((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
       return make("optgroup", { label }, ...sorted.map(({ name, i }) => make("option", { value: String(i) }, name)));

@@ -1,6 +1,6 @@
 /** The taggram: waveform, time, and one row per tag, on one canvas; labels beside it; a line at the position of the player. */
 
-import { byCategory, type Card } from "./card";
+import { byCategory, type Card, isDegree } from "./card";
 import { clock } from "./clock";
 import { make, shown } from "./dom";
 import type { Result } from "./messages";
@@ -14,7 +14,7 @@ const GAP = 2;
 
 type Line = { y: number } & ({ head: string } | { tag: number });
 
-/** Tags to draw: at most `most`, first those that apply, then the strongest; grouped by category in that order. */
+/** Tags to draw, without degrees: at most `most`, first those that apply, then the strongest; grouped by category in that order. */
 export function rowsOf(scores: ArrayLike<number>, card: Card, most: number): [category: string, tags: number[]][] {
   const best = heldFirst(scores, card).slice(0, most);
   const tags = best.map((tag) => ({ tag, category: card.vocabulary[tag]!.category }));
@@ -47,6 +47,7 @@ export class Taggram {
     "aria-describedby": "how",
     "aria-valuemin": "0",
   });
+  private readonly degrees: boolean[];
   private result: Result | null = null;
   private lines: Line[] = [];
   private height = 0;
@@ -59,6 +60,7 @@ export class Taggram {
     private readonly onSeek: (seconds: number, play: boolean) => void,
     private readonly onToggle: () => void,
   ) {
+    this.degrees = isDegree(card);
     this.slider.append(this.canvas, this.pointer, this.playhead, this.tip);
     place.replaceChildren(this.labels, this.slider);
     new ResizeObserver(() => this.draw()).observe(this.slider);
@@ -70,7 +72,7 @@ export class Taggram {
   show(result: Result, most: number): number {
     this.result = result;
     this.lines = [];
-    this.top = rampTop(result.taggram);
+    this.top = rampTop(result.taggram, this.degrees);
     let y = WAVE + AXIS;
     for (const [category, tags] of result.silent ? [] : rowsOf(result.scores, this.card, most)) {
       this.lines.push({ y, head: category });
@@ -126,6 +128,7 @@ export class Taggram {
     if (tags.every((_, i) => result.taggram[from + i] === 0)) return "silent";
     return tags
       .map((tag, i) => ({ name: tag.name, score: result.taggram[from + i]! }))
+      .filter((_, i) => !this.degrees[i])
       .sort((a, b) => b.score - a.score)
       .slice(0, 3)
       .map(({ name, score }) => `${name} ${shown(score)}`)
@@ -280,9 +283,12 @@ export class Taggram {
   }
 }
 
-/** The score that gets the strongest colour: networks with many tags rarely give high ones. In tenths, at least 0.3. */
-export function rampTop(taggram: Float32Array): number {
-  const most = taggram.reduce((most, score) => Math.max(most, score), 0);
+/**
+ * The score that gets the strongest colour: networks with many tags rarely give high ones. In tenths, at least 0.3.
+ * `degrees` says of each tag whether it is left out.
+ */
+export function rampTop(taggram: Float32Array, degrees: readonly boolean[] = [false]): number {
+  const most = taggram.reduce((most, score, i) => (degrees[i % degrees.length] ? most : Math.max(most, score)), 0);
   return Math.min(10, Math.max(3, Math.ceil(most * 10 - 1e-6))) / 10;
 }
 

@@ -404,7 +404,7 @@ def _calibrated() -> dict[str, Any]:
 
 
 def _ranked() -> dict[str, Any]:
-    """Equal scores, and thresholds reached, not reached and absent."""
+    """Equal scores, thresholds reached, not reached and absent, and a degree (b)."""
     tags = (Tag("a"), Tag("b", "regression", "mood"), Tag("c", category="genre"), Tag("d"))
     scores = np.array([0.25, 0.5, 0.5, 0.125], np.float32)
     result = TagScores(
@@ -423,13 +423,17 @@ def _ranked() -> dict[str, Any]:
 
 
 def _held() -> list[dict[str, Any]]:
-    """What holds by thresholds and rules, of scores that bring every case: equal scores, chains, words that no tag has."""
+    """What holds by thresholds and rules, of scores that bring every case: equal scores, chains, words that no tag has, a degree."""
     groups = (("voice", "no voice"), ("slow", "slower", "fast"))
     tree = {"metal": ("rock",), "fusion": ("jazz", "rock"), "swing": ("jazz",), "soprano": ("woman",)}
     rivals = {"classical": ("jazz", "swing"), "rock": ("classical", "no such tag"), "jazz": ("classical",)}
     return [
         _held_by(TagConstraints(groups, {"soprano": "woman", "woman": "voice"})),
-        _held_by(TagConstraints(groups, {"slower": "fusion"}, {**tree, "woman": ("voice",)}, rivals, 0.125)),
+        _held_by(
+            TagConstraints(
+                groups, {"slower": "fusion"}, {**tree, "woman": ("voice",), "fast": ("energy",)}, rivals, 0.125
+            )
+        ),
         _held_by(TagConstraints((*groups, ("metal", "swing")), {"metal": "slow"}, tree, {"metal": ("jazz",)})),
     ]
 
@@ -439,6 +443,7 @@ def _held_by(rules: TagConstraints) -> dict[str, Any]:
     names["genre"] = ("rock", "metal", "jazz", "swing", "fusion", "classical")
     tags = tuple(Tag(name, category=category) for category, some in names.items() for name in some)
     thresholds = {tag.name: 0.5 for tag in tags if tag.name != "slower"}
+    tags += (Tag("energy", "regression", "mood"),)
     rng = np.random.default_rng(2)
     cases = []
     for scores in rng.choice(np.linspace(0, 1, 9), (60, len(tags))).astype(np.float32):

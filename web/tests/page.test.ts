@@ -76,6 +76,17 @@ describe("exports", () => {
       taggram: null,
     });
   });
+  it("have degrees apart from tags, and of a silent file none", () => {
+    const graded: Card = { ...card, thresholds: { jazz: 0.5 } };
+    const [good, bad] = JSON.parse(toJson(tracks, graded));
+    expect(good.degrees).toEqual({ calm: 0.5 });
+    expect(good.tags.map(({ tag }: { tag: string }) => tag)).toEqual(["jazz", "rock, hard", "flute"]);
+    expect(bad.degrees).toEqual({});
+    expect(JSON.parse(toJson(tracks, card))[0].degrees).toEqual({});
+    const quiet = tagged("quiet.mp3", [0, 0, 0, 0]);
+    quiet.result!.silent = true;
+    expect(JSON.parse(toJson([quiet], graded))[0].degrees).toEqual({});
+  });
   it("as a play list have a line a file, whatever its name", () => {
     const odd = tagged("my music/new\nline.mp3", [0, 0, 0, 0]);
     expect(toM3u([tracks[0]!, tracks[1]!, odd])).toBe(
@@ -106,6 +117,12 @@ describe("categories", () => {
       ["mood", [0]],
     ]);
   });
+  it("of a taggram hold no degrees, however high they are", () => {
+    expect(rowsOf([1, 0.25, 0.125, 1], { ...card, thresholds: { jazz: 0.9 } }, 4)).toEqual([
+      ["genre", [3, 1]],
+      ["instrument", [2]],
+    ]);
+  });
 });
 
 it("the window at a time is the last that began before it", () => {
@@ -116,6 +133,7 @@ it("the window at a time is the last that began before it", () => {
 it("the strongest colour is for the next tenth above all scores", () => {
   const tops = [[0.01], [0.31, 0.62], [0.4], [0.99], [1]].map((scores) => rampTop(Float32Array.from(scores)));
   expect(tops).toEqual([0.3, 0.7, 0.4, 1, 1]);
+  expect(rampTop(Float32Array.from([0.9, 0.4, 0.95, 0.5]), [true, false])).toBe(0.5); // without degrees
 });
 
 it("an outline of any length stays small, and holds every peak", () => {

@@ -215,6 +215,11 @@ class ModelCard:
         if problems:
             raise ConfigError(problems)
 
+    @property
+    def degrees(self) -> tuple[str, ...]:
+        """Tags that say how much and never hold, see :meth:`earmark.Vocabulary.degrees`."""
+        return self.vocabulary.degrees(self.thresholds)
+
     def replace(self, **changes: Any) -> ModelCard:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)

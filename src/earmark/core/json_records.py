@@ -37,6 +37,7 @@ def failed_record(path: str | None, reason: str, model: str) -> dict[str, Any]:
         "model": model,
         "abstained": None,
         "tags": [],
+        "degrees": {},
         "warnings": [],
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -109,6 +109,25 @@ class Vocabulary:
     def indices(self, kind: TagKind) -> tuple[int, ...]:
         """Positions of all tags of one kind."""
         return tuple(i for i, tag in enumerate(self.tags) if tag.kind == kind)
+
+    def degrees(self, thresholds: Container[str]) -> tuple[str, ...]:
+        """Tags that say how much and never hold, such as energy: no list of the tags of a file has them.
+
+        They are the regression tags without a threshold, of a model that has thresholds. Where a model has none at
+        all, no tag is one.
+
+        Args:
+            thresholds: the tags that have one; :attr:`earmark.ModelCard.thresholds` as it is.
+
+        Examples:
+            >>> import earmark
+            >>> tags = earmark.Vocabulary((earmark.Tag("rock"), earmark.Tag("energy", "regression")))
+            >>> tags.degrees({"rock": 0.5}), tags.degrees({})
+            (('energy',), ())
+        """
+        if not any(name in thresholds for name in self.names):
+            return ()
+        return tuple(tag.name for tag in self.tags if tag.kind == "regression" and tag.name not in thresholds)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -14,6 +14,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, cast, get_args
 
+import numpy as np
+
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, MissingExtraError
 from earmark.core.json_records import json_text
 from earmark.core.vocabulary import Vocabulary
@@ -49,7 +52,7 @@ def export_tracks(
 
     CSV and Parquet have one column per tag, empty where the file has no scores of the current model. A tag that is
     named like another column gets ``tag:`` in front. JSON Lines have the objects of ``earmark tag --format
-    jsonl`` and the file's own fields. In Parquet, bytes of a path that are not UTF-8 are shown as ``\\xNN``,
+    jsonl`` and the file's own fields; degrees are apart there, as they are there. In Parquet, bytes of a path that are not UTF-8 are shown as ``\\xNN``,
     and ``path_bytes`` has them as they are.
 
     Args:
@@ -71,8 +74,8 @@ def export_tracks(
         raise ConfigError(f"format {kind!r}: must be one of {', '.join(FORMATS)}")
     if embeddings and kind == "csv":
         raise ConfigError("embeddings do not fit into CSV: export jsonl or parquet")
-    vocabulary = index.current_model().vocabulary
-    write = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet}[kind](out, vocabulary, embeddings)
+    card = index.current_model().card
+    write = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet}[kind](out, card, embeddings)
     n_rows = 0
     # Closed here, also when the reader of `out` is gone, since the caller closes the index after that.
     tracks = cast("Generator[Track, None, None]", index.tracks())
@@ -135,29 +138,34 @@ Write = Callable[[list[Track]], None]
 
 
 @contextmanager
-def _csv(out: IO[bytes], vocabulary: Vocabulary, _embeddings: bool) -> Iterator[Write]:
+def _csv(out: IO[bytes], card: ModelCard, _embeddings: bool) -> Iterator[Write]:
     def line(cells: Iterable[Any]) -> None:
         out.write(csv_line(cells).encode("utf-8", "surrogateescape"))
 
     def write(tracks: list[Track]) -> None:
         for track in tracks:
-            none = [None] * len(vocabulary)
+            none = [None] * len(card.vocabulary)
             line(_head(track) + (none if track.scores is None else [f"{score:.4f}" for score in track.scores]))
 
-    line([*_HEAD, *tag_columns(vocabulary)])
+    line([*_HEAD, *tag_columns(card.vocabulary)])
     yield write
 
 
 @contextmanager
-def _json_lines(out: IO[bytes], vocabulary: Vocabulary, embeddings: bool) -> Iterator[Write]:
+def _json_lines(out: IO[bytes], card: ModelCard, embeddings: bool) -> Iterator[Write]:
+    degrees = card.degrees
+
     def record(track: Track) -> dict[str, Any]:
         found: dict[str, Any] = dict(zip(_HEAD, _head(track), strict=True))
         scores = () if track.scores is None else track.scores
-        pairs = sorted(zip(vocabulary.tags, scores, strict=False), key=lambda pair: -pair[1])
+        pairs = sorted(zip(card.vocabulary.tags, scores, strict=False), key=lambda pair: -pair[1])
         found["tags"] = [
             {"tag": tag.name, "score": round(float(score), 4), "kind": tag.kind, "category": tag.category}
             for tag, score in pairs
+            if tag.name not in degrees
         ]
+        by_name = dict(zip(card.vocabulary.names, scores, strict=False)) if np.any(scores) else {}
+        found["degrees"] = {name: round(float(by_name[name]), 4) for name in degrees if name in by_name}
         found["warnings"] = list(track.warnings)
         if embeddings:
             # Nine digits give a float32 back exactly.
@@ -172,7 +180,7 @@ def _json_lines(out: IO[bytes], vocabulary: Vocabulary, embeddings: bool) -> Ite
 
 
 @contextmanager
-def _parquet(out: IO[bytes], vocabulary: Vocabulary, embeddings: bool) -> Iterator[Write]:
+def _parquet(out: IO[bytes], card: ModelCard, embeddings: bool) -> Iterator[Write]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -182,7 +190,7 @@ def _parquet(out: IO[bytes], vocabulary: Vocabulary, embeddings: bool) -> Iterat
     text, number = pa.string(), pa.float32()
     types = {name: pa.float64() if name == "duration_seconds" else text for name in _HEAD}
     types["path_bytes"] = pa.binary()
-    names = tag_columns(vocabulary)
+    names = tag_columns(card.vocabulary)
     types.update(dict.fromkeys(names, number))
     if embeddings:
         types["embedding"] = pa.list_(number)

@@ -40,6 +40,24 @@ class TagCount:
 
 
 @dataclass(frozen=True)
+class DegreeSummary:
+    """How much of a degree (:meth:`earmark.Vocabulary.degrees`) the tracks have, without the silent ones.
+
+    Attributes:
+        tag, category: of the vocabulary.
+        mean: 0..1; None where there are no such tracks.
+        n_low, n_middle, n_high: tracks below 1/3, from there on, and from 2/3 on.
+    """
+
+    tag: str
+    category: str
+    mean: float | None
+    n_low: int
+    n_middle: int
+    n_high: int
+
+
+@dataclass(frozen=True)
 class DurationClass:
     """Tracks that last from ``from_seconds`` up to, but not including, ``to_seconds`` (None: without end)."""
 
@@ -61,7 +79,8 @@ class Stats:
         n_waiting: existing files that are not yet tagged by the current model.
         n_copies: tracks with the same audio as an earlier one.
         total_seconds: of all tracks, copies counted.
-        tags: every tag, by category, the most frequent first.
+        tags: every tag, by category, the most frequent first; without degrees.
+        degrees: every degree of the model, in the order of its vocabulary.
         durations: see DURATION_ENDS_SECONDS.
         reasons: why files failed, with their number, the most frequent first.
         failures: (path, reason) of the first failed files, by path.
@@ -76,6 +95,7 @@ class Stats:
     n_copies: int
     total_seconds: float
     tags: tuple[TagCount, ...]
+    degrees: tuple[DegreeSummary, ...]
     durations: tuple[DurationClass, ...]
     reasons: tuple[tuple[str, int], ...]
     failures: tuple[tuple[str, str], ...]
@@ -103,6 +123,7 @@ def library_stats(index: Index, tracks: Tracks | None = None) -> Stats:
         n_copies=len(tracks) - len(set(tracks.keys)),
         total_seconds=float(np.nansum(tracks.durations)),
         tags=_tags(tracks),
+        degrees=_degrees(tracks),
         durations=_durations(tracks),
         reasons=tuple(Counter(reason for _, reason in failures).most_common()),
         failures=tuple((str(path), reason) for path, reason in failures[:_FAILURES_LISTED]),
@@ -112,6 +133,8 @@ def library_stats(index: Index, tracks: Tracks | None = None) -> Stats:
 def _tags(tracks: Tracks) -> tuple[TagCount, ...]:
     counts = []
     for i, tag in enumerate(tracks.model.vocabulary):
+        if i in tracks.degree_rows:
+            continue
         scores, threshold = tracks.scores[i], float(tracks.thresholds[i])
         kept = tracks.kept[i]
         n = int(np.count_nonzero(kept))
@@ -120,6 +143,17 @@ def _tags(tracks: Tracks) -> tuple[TagCount, ...]:
         mean = round(float(scores.mean()), 4) if len(scores) else None
         counts.append(TagCount(tag.name, tag.category, threshold, n, mean, typical))
     return tuple(sorted(counts, key=lambda count: (CATEGORIES.index(count.category), -count.n_tracks)))
+
+
+def _degrees(tracks: Tracks) -> tuple[DegreeSummary, ...]:
+    found = []
+    audible = tracks.scores.any(axis=0)
+    for i in tracks.degree_rows:
+        tag, scores = tracks.model.vocabulary.tags[i], tracks.scores[i][audible]
+        mean = round(float(scores.mean()), 4) if len(scores) else None
+        low, middle, high = np.histogram(scores, [0, 1 / 3, 2 / 3, 1])[0].tolist()
+        found.append(DegreeSummary(tag.name, tag.category, mean, low, middle, high))
+    return tuple(found)
 
 
 def _durations(tracks: Tracks) -> tuple[DurationClass, ...]:

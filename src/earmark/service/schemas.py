@@ -77,6 +77,13 @@ class RecordAnswer(BaseModel):
     model: str
     abstained: Annotated[bool | None, Field(description="No tag reaches the threshold, or all is silent.")]
     tags: Annotated[list[TagAnswer], Field(description="Highest score first.")]
+    degrees: Annotated[
+        dict[str, Annotated[float, Field(ge=0, le=1)]],
+        Field(
+            description="How much of what never applies or not, such as energy, where the model has such degrees. They "
+            "are in no list of tags, and independent of top and threshold; empty for a silent file."
+        ),
+    ]
     warnings: list[str]
     taggram: Annotated[TaggramAnswer, Field(description="If requested, and the file could be tagged.")] = None  # type: ignore[assignment]
 
@@ -131,7 +138,7 @@ class ProblemAnswer(BaseModel):
     detail: str
 
 
-EXAMPLE_RECORD = {
+EXAMPLE_RECORD: dict[str, Any] = {
     "path": "03-rock.mp3",
     "status": "ok",
     "error": None,
@@ -145,6 +152,7 @@ EXAMPLE_RECORD = {
         {"tag": "rock", "score": 0.8794, "kind": "classification", "category": "genre"},
         {"tag": "hard rock", "score": 0.4981, "kind": "classification", "category": "genre"},
     ],
+    "degrees": {},
     "warnings": [],
 }
 

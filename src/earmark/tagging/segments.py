@@ -202,6 +202,6 @@ def _in_thresholds(scores: TagScores, threshold: Threshold) -> Floats:
     if threshold != "auto":
         limits[:] = max(float(threshold), 1e-3)
     values = scores.taggram / np.maximum(limits, 1e-3)
-    values = values[:, (values >= 1).any(axis=0)]
+    values = values[:, (values >= 1).any(axis=0) & ~scores.is_degree]
     limited: Floats = np.minimum(values, _MOST_THRESHOLDS).astype(np.float64)
     return limited

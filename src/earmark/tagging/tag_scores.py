@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +50,9 @@ class TagScore:
 class TagScores:
     """The scores of one file or waveform. Works like a read-only mapping from tag name to score.
 
+    Some models have degrees beside their tags, such as energy: regression tags without a threshold, see :attr:`degrees`.
+    They are in the mapping, the scores and the taggram, but in no list of tags.
+
     Attributes:
         path: the file, or the name of a file object; None for a waveform, and for bytes without a name.
         model: name of the model.
@@ -80,7 +84,7 @@ class TagScores:
         >>> scores = earmark.load_tagger().tag_waveform(noise, 16_000)
         >>> "rock" in scores, 0 <= scores["rock"] <= 1, len(scores) == len(scores.tags)
         (True, True, True)
-        >>> max(dict(scores).values()) == scores.top(1)[0].score
+        >>> scores.top(1)[0].score == max(score for tag, score in scores.items() if tag not in scores.degrees)
         True
         >>> scores.scores.shape == (len(scores),), scores.scores.dtype, scores.duration_seconds
         (True, dtype('float32'), 3.0)
@@ -110,6 +114,31 @@ class TagScores:
     def tags(self) -> tuple[str, ...]:
         """Names of all tags, in the order of ``scores``."""
         return self.vocabulary.names
+
+    @property
+    def degrees(self) -> dict[str, float]:
+        """Degree -> how much of it, 0..1, in the order of ``scores``: of energy, say, where the model has that.
+
+        Empty where the model has none (see :meth:`earmark.Vocabulary.degrees`), and where all is silent.
+
+        Examples:
+            >>> import dataclasses, earmark, numpy as np
+            >>> scores = earmark.load_tagger().tag_waveform(np.zeros(16_000), 16_000)
+            >>> tags = earmark.Vocabulary((earmark.Tag("rock"), earmark.Tag("energy", "regression")))
+            >>> values = np.array([0.25, 0.75], np.float32)
+            >>> made = dataclasses.replace(
+            ...     scores, vocabulary=tags, thresholds={"rock": 0.5}, scores=values, silent=False
+            ... )
+            >>> made.degrees, made["energy"], [tag.tag for tag in made.top()]
+            ({'energy': 0.75}, 0.75, ['rock'])
+        """
+        return {} if self.silent else {name: self[name] for name in self.vocabulary.degrees(self.thresholds)}
+
+    @cached_property
+    def is_degree(self) -> npt.NDArray[np.bool_]:
+        """Which of the scores are degrees, ``(n_tags,)``; see :attr:`degrees`."""
+        degrees = self.vocabulary.degrees(self.thresholds)
+        return np.array([name in degrees for name in self.tags])
 
     @property
     def heard_seconds(self) -> float:
@@ -212,7 +241,7 @@ class TagScores:
         )
 
     def top(self, n: int = 5, threshold: Threshold = "none") -> list[TagScore]:
-        """The highest scores, highest first.
+        """The highest scores, highest first; without :attr:`degrees`, which are no tags.
 
         Args:
             n: how many at most; 0 for all.
@@ -229,9 +258,9 @@ class TagScores:
         """
         if n < 0:
             raise ConfigError(f"n {n}: must be 0 (all) or more")
-        holding = (self.scores >= self._minimum(threshold)) & (not self.silent)
+        holding = (self.scores >= self._minimum(threshold)) & ~self.is_degree & (not self.silent)
         if threshold == "auto":
-            holding = self.rules.keep(holding, self.scores, self.tags)
+            holding = self.rules.keep(holding, self.scores, self.tags) & ~self.is_degree
         kept = [int(i) for i in np.argsort(-self.scores, kind="stable") if holding[i]]
         tags = self.vocabulary.tags
         best = kept[:n] if n else kept
@@ -264,7 +293,8 @@ class TagScores:
     def to_record(self, n: int = 0, threshold: Threshold = "none") -> dict[str, Any]:
         """The JSON object that ``earmark tag --format jsonl`` prints, with scores rounded to 4 places.
 
-        ``abstained`` is true where no tag reaches the threshold, or all is silent; ``tags`` is empty then.
+        ``abstained`` is true where no tag reaches the threshold, or all is silent; ``tags`` is empty then. ``degrees``
+        are there whatever the threshold is.
 
         Args:
             n: most tags; 0 for all.
@@ -285,5 +315,6 @@ class TagScores:
             "model": self.model,
             "abstained": not kept,
             "tags": [{"tag": t.tag, "score": round(t.score, 4), "kind": t.kind, "category": t.category} for t in kept],
+            "degrees": {name: round(score, 4) for name, score in self.degrees.items()},
             "warnings": list(self.warnings),
         }

@@ -30,7 +30,7 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
     Tags are drawn that reach their threshold for twenty seconds, or for a tenth of a shorter file; of more than
     ``max_tags`` those that get furthest above it, and where they are fewer than eight, those that come closest. Next to
     each is the file's score, which is lower for a tag that applies only to a part of the file. Of long files each column
-    is a mean over time.
+    is a mean over time. Degrees (:attr:`earmark.TagScores.degrees`) are not drawn.
 
     Args:
         scores: of one file.
@@ -134,8 +134,8 @@ def _rows(scores: TagScores, max_tags: int) -> list[int]:
     share = min(_LEAST_SHARE, _LEAST_SECONDS / max(scores.duration_seconds, 1e-3))
     kept = np.sort(scores.taggram, axis=0)[n_rows - max(1, round(share * n_rows))]  # for at least so long
     limits = np.array([scores.thresholds.get(name, _NO_THRESHOLD) for name in scores.tags])
-    strength = kept / np.maximum(limits, 1e-3)
-    n_tags = min(max_tags, max(_LEAST_TAGS, int((strength >= 1).sum())))
+    strength = np.where(scores.is_degree, -1.0, kept / np.maximum(limits, 1e-3))
+    n_tags = min(max_tags, max(_LEAST_TAGS, int((strength >= 1).sum())), int((~scores.is_degree).sum()))
     best = set(np.argsort(-strength, kind="stable")[:n_tags].tolist())
     order = [i for i in scores.vocabulary.display_order() if i in best]
     rows: list[int] = []

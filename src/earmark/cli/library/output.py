@@ -59,7 +59,7 @@ def print_hits(
         row_format: see RowFormat.
         print0: paths, with a zero byte after each.
         score_name: what the score of a hit is called: "score" or "likeness".
-        tags_first: tags that the table shows before others.
+        tags_first: tags and degrees that the table shows before others; other degrees it leaves out.
     """
     with exit_on_broken_pipe():
         if print0 or row_format is RowFormat.paths:
@@ -76,13 +76,17 @@ def print_hits(
             from earmark.library.export import csv_line
 
             print(
-                csv_line(["path", score_name, "duration_seconds", "title", "artist", "album", "genre", "tags"]), end=""
+                csv_line(
+                    ["path", score_name, "duration_seconds", "title", "artist", "album", "genre", "tags", "degrees"]
+                ),
+                end="",
             )
             for hit in hits:
                 record = _record(hit, score_name)
                 tags = "|".join(f"{tag['tag']}:{tag['score']}" for tag in record.pop("tags"))
+                degrees = "|".join(f"{name}:{score}" for name, score in record.pop("degrees").items())
                 del record["content_key"]
-                print(csv_line([*record.values(), tags]), end="")
+                print(csv_line([*record.values(), tags, degrees]), end="")
         else:
             _print_table(list(hits), tags_first)
 
@@ -98,6 +102,7 @@ def _record(hit: Hit, score_name: str) -> dict[str, Any]:
         "genre": hit.genre,
         "content_key": hit.content_key,
         "tags": [{"tag": tag, "score": round(score, 4)} for tag, score in hit.tags],
+        "degrees": {name: round(score, 4) for name, score in hit.degrees},
     }
 
 
@@ -118,6 +123,7 @@ def _print_table(hits: list[Hit], tags_first: tuple[str, ...]) -> None:
         padding = " " * (columns - cell_len(name))
         score = "    " if hit.score is None else f"{hit.score:.2f}"
         length = "-" if hit.duration_seconds is None else clock(hit.duration_seconds)
-        ordered = sorted(hit.tags, key=lambda pair: pair[0] not in tags_first)[:_TABLE_TAGS]
+        asked = [pair for pair in hit.degrees if pair[0] in tags_first]
+        ordered = [*asked, *sorted(hit.tags, key=lambda pair: pair[0] not in tags_first)[:_TABLE_TAGS]]
         tags = "  ".join(f"[bold]{escape(tag)}[/bold] {value:.2f}" for tag, value in ordered)
         out.print(f"{score}  {length:>7}  {escape(name)}{padding}  {tags}")

@@ -69,6 +69,7 @@ def search(
       -vocals               not this tag; also before parentheses
       genre:jazz            a tag of this category: genre, instrument, mood, ...
       guitar>0.6            a bound of its own, 0 to 1: < <= > >=
+      energy>0.7            a degree, of a model that has some: always with a bound
       score>0.6             the bound of all tags that have none of their own
       duration<5m           90s, 5m, 1.5h, 3:30 or 1:02:03; < <= > >=
       title:love            a part of what is written in the file; also artist:

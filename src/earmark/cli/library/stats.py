@@ -25,7 +25,8 @@ def stats(
     """Show what the library holds: tags by category, durations, typical tracks, files that failed.
 
     A tag counts for a track where its score reaches the threshold in the model's card (0.5 for a tag that has
-    none there). The typical track of a tag is the one with its highest score.
+    none there). The typical track of a tag is the one with its highest score. Degrees, such as energy, which are
+    no tags that hold or not, come with their mean and the tracks in the lowest, middle and highest third.
 
     Examples
 
@@ -77,7 +78,9 @@ def _print(found: Stats) -> None:
     out.print(f"{n} tracks, {found.total_seconds / 3600:.1f} hours{copies}{waiting}")
     if not n:
         out.print("no tracks are tagged yet; do it with: earmark library scan FOLDER")
-    names = max((len(count.tag) for count in found.tags), default=0)
+    names = max(
+        (len(name) for name in [*(tag.tag for tag in found.tags), *(one.tag for one in found.degrees)]), default=0
+    )
     category = None
     most = max((count.n_tracks for count in found.tags), default=0)
     for count in found.tags if n else ():
@@ -89,6 +92,12 @@ def _print(found: Stats) -> None:
         if count.typical is not None:
             line += f"  [dim]{escape(printable(Path(Path(count.typical[0]).name)))} {count.typical[1]:.2f}[/dim]"
         out.print(line)
+    if n and found.degrees:
+        out.print("\n[bold]degrees[/bold]")
+        for degree in found.degrees:
+            mean = "-" if degree.mean is None else f"{degree.mean:.0%}"
+            thirds = f"low {degree.n_low}, middle {degree.n_middle}, high {degree.n_high}"
+            out.print(f"  {escape(degree.tag):<{names}}  mean {mean:>4}  {thirds}")
     if n:
         out.print("\n[bold]duration[/bold]")
         longest = max(each.n_tracks for each in found.durations)

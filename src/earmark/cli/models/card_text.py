@@ -32,7 +32,7 @@ def print_card(card: ModelCard) -> None:
         out.print(escape(card.description))
     spec = card.input
     facts: list[tuple[str, str]] = [
-        ("tags", f"{len(card.vocabulary)}: {_counts(card)}"),
+        ("tags", f"{len(card.vocabulary) - len(card.degrees)}: {_counts(card)}"),
         (
             "input",
             f"{spec.sample_rate_hz:,} Hz mono, windows of {spec.window_seconds:g} s every {spec.hop_seconds:g} s, "
@@ -43,10 +43,11 @@ def print_card(card: ModelCard) -> None:
     if (conditioning := spec.conditioning) is not None:
         levels = f"every window at {conditioning.level_dbfs:g} dBFS, without offset and rumble; silence does not count"
         facts.insert(2, ("conditioning", f"{levels}; channels that cancel are not mixed"))
+    if card.degrees:
+        facts.insert(1, ("degrees", f"{', '.join(card.degrees)}: how much, never whether"))
     if card.calibration:
-        facts.append(
-            ("calibrated", f"scores of {len(card.calibration)} of {len(card.vocabulary)} tags, on held-out clips")
-        )
+        n_tags = len(card.vocabulary) - len(card.degrees)
+        facts.append(("calibrated", f"scores of {len(card.calibration)} of {n_tags} tags, on held-out clips"))
     facts += _rules(card.rules)
     _print_facts(out, facts)
     _print_list(out, "Limits", card.limits)
@@ -96,8 +97,8 @@ def _shortly(key: str, value: Any) -> str:
 
 
 def _counts(card: ModelCard) -> str:
-    """How many tags of which category, e.g. "4 genre, 9 mood"."""
-    found = Counter(tag.category for tag in card.vocabulary)
+    """How many tags of which category, e.g. "4 genre, 9 mood"; degrees are none."""
+    found = Counter(tag.category for tag in card.vocabulary if tag.name not in card.degrees)
     return ", ".join(f"{found[name]} {name}" for name in CATEGORIES if found[name])
 
 
@@ -148,10 +149,12 @@ def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
     if sources:
         table.add_column("learned from", overflow="fold")
     found = {(m.tag, m.name, m.dataset, m.split): m for m in card.metrics}
+    degrees = card.degrees
     before = ""
     for i in card.vocabulary.display_order():
         tag = card.vocabulary.tags[i]
-        threshold = f"{card.thresholds[tag.name]:.2f}" if tag.name in card.thresholds else "-"
+        none = "degree" if tag.name in degrees else "-"
+        threshold = f"{card.thresholds[tag.name]:.2f}" if tag.name in card.thresholds else none
         figures = [found.get((tag.name, *key)) for key in measured]
         table.add_row(
             tag.category if tag.category != before else "",

@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 _PATH_COLUMNS = 44
 NEAREST = 3
 """So many tags are named, as the highest, where none holds."""
+_DEGREES_OF_FILES = 12
+"""Of more files than an album has, the table leaves degrees out, so that it stays one line a file."""
 
 
 class _Table:
-    """One line per file, for people."""
+    """One line per file, for people; of few files a second one with their degrees, where the model has some."""
 
     def __init__(self, run: TagRun, found: list[AudioFile]) -> None:
         self.run = run
+        self.with_degrees = len(found) <= _DEGREES_OF_FILES
         self.out = run.rows
         longest = max(cell_len(printable(item.path)) for item in found)
         self.columns = min(longest, _PATH_COLUMNS) if self.out.is_terminal else longest
+        self.begin = self.columns + 11  # with the length and the spaces
 
     def tagged(self, scores: TagScores) -> None:
         run = self.run
@@ -47,6 +51,9 @@ class _Table:
             else f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"
         )
         self._line(scores.path or Path(), clock(scores.duration_seconds), [group for group in groups if group], none)
+        if self.with_degrees and (degrees := scores.degrees):
+            named = ", ".join(f"{escape(name)} {score:.0%}" for name, score in degrees.items())
+            self.out.print(f"{' ' * self.begin}[dim]degrees: {named}[/dim]")
         for segment in run.segments_of(scores) or ():
             self.out.print(f"  {clock(segment.start_seconds)}-{clock(segment.end_seconds)}  {self._tags_of(segment)}")
 
@@ -65,9 +72,8 @@ class _Table:
         while cell_len(name) > self.columns:
             name = "..." + name[4:]
         padding = " " * (self.columns - cell_len(name))
-        begin = self.columns + 11  # with the length and the spaces
-        room = max(self.out.width - begin, 40) if self.out.is_terminal else None
-        text = f"\n{' ' * begin}".join(_lines(groups, room)) or none
+        room = max(self.out.width - self.begin, 40) if self.out.is_terminal else None
+        text = f"\n{' ' * self.begin}".join(_lines(groups, room)) or none
         self.out.print(f"{escape(name)}{padding}  {length:>7}  {text}")
 
 
@@ -108,7 +114,10 @@ class _JsonLines:
 
 
 class _Csv:
-    """A row a file, a column a tag; a score that is left out by --top or --threshold is an empty cell."""
+    """A row a file, a column a tag; a score that is left out by --top or --threshold is an empty cell.
+
+    Degrees, which neither leaves out, are only empty of a silent file.
+    """
 
     def __init__(self, run: TagRun, _found: list[AudioFile]) -> None:
         self.run = run
@@ -117,6 +126,7 @@ class _Csv:
 
     def tagged(self, scores: TagScores) -> None:
         kept = {t.tag: f"{t.score:.4f}" for t in scores.top(self.run.top or 0, self.run.threshold)}
+        kept |= {name: f"{score:.4f}" for name, score in scores.degrees.items()}
         head = [str(scores.path), "ok", "", f"{scores.duration_seconds:.3f}", scores.model]
         self._row(head + [kept.get(name, "") for name in self.names])
 

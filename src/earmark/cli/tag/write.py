@@ -100,7 +100,7 @@ class WriteOptions:
             raise ConfigError("--merge and --overwrite contradict each other: give one of them")
         words = default_mapping(card.vocabulary)
         if self.mapping is not None:
-            words = read_mapping(self.mapping, card.vocabulary)
+            words = read_mapping(self.mapping, card.vocabulary, card.degrees)
         mode: Mode = "merge" if self.merge else "overwrite" if self.overwrite else "fill"
         return WritePolicy(words, mode, self.threshold, self.max_genres, self.max_moods, self.scores)
 

@@ -55,15 +55,19 @@ class Columns(Protocol):
 
 
 def thresholds_of(model: ModelRow) -> npt.NDArray[np.float64]:
-    """``(n_tags,)``: lowest score at which a tag counts: of the model's card, else DEFAULT_BOUND."""
+    """``(n_tags,)``: lowest score at which a tag counts: of the model's card, else DEFAULT_BOUND; no score for a degree."""
     card = model.card
-    return np.array([card.thresholds.get(name, DEFAULT_BOUND) for name in card.vocabulary.names])
+    limits = dict.fromkeys(card.degrees, np.inf) | card.thresholds
+    return np.array([limits.get(name, DEFAULT_BOUND) for name in card.vocabulary.names])
 
 
 def kept_tags(model: ModelRow, scores: Floats) -> Mask:
-    """Which tags apply, by the thresholds and rules of the model's card; ``(n_tags, n_tracks)``, as the scores are."""
-    reached = scores >= thresholds_of(model)[:, None]
-    return model.card.rules.keep(reached, scores, model.vocabulary.names)
+    """Which tags apply, by the thresholds and rules of the model's card; ``(n_tags, n_tracks)``, as the scores are.
+
+    Degrees never do.
+    """
+    limits = thresholds_of(model)[:, None]
+    return model.card.rules.keep(scores >= limits, scores, model.vocabulary.names) & np.isfinite(limits)
 
 
 def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:

@@ -37,7 +37,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class HasTag:
-    """The tag's score is over its bound: the one given here, else the query's, else the card's."""
+    """The tag's score is over its bound: the one given here, else the query's, else the card's. A degree has none there."""
 
     tag: str
     bound: Bound | None = None

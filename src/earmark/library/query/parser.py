@@ -9,6 +9,8 @@
     bound     = "score" COMPARISON 0..1           for all tags of the query without one of their own
     COMPARISON = "<" | "<=" | ">" | ">="
 
+A degree (energy: how much, never whether) is named as a tag is, and always has a bound, its own or the query's.
+
 A NAME or WORD with spaces or with one of ``( ) < > = : "`` in it is written in double quotes. Names of several
 words that the model knows need none: the longest name that fits is taken, so that ``slow female vocals``
 means the two tags slow and female vocals where the model has both.
@@ -17,6 +19,7 @@ means the two tags slow and female vocals where the model has both.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 
 from earmark.core.vocabulary import CATEGORIES, Vocabulary
 from earmark.library.query.nodes import (
@@ -44,13 +47,14 @@ MAX_DEPTH = 40
 _KEYWORDS = ("or", "and")
 
 
-def parse_query(text: str, vocabulary: Vocabulary) -> Query:
+def parse_query(text: str, vocabulary: Vocabulary, degrees: Collection[str] = ()) -> Query:
     """Read a query.
 
     Args:
         text: see the module docstring; an empty text matches everything.
         vocabulary: the tags that may be named, upper and lower case alike. Names of the form
             ``genre---jazz`` (MTG-Jamendo) are known as ``jazz``, too.
+        degrees: those of the tags that never hold by themselves, :attr:`earmark.ModelCard.degrees`: they need a bound.
 
     Raises:
         QueryError: with the position of what is wrong. All unknown tags are reported at once, with similar names.
@@ -66,13 +70,15 @@ def parse_query(text: str, vocabulary: Vocabulary) -> Query:
           slow gitar
                ^^^^^
     """
-    return _Parser(text, vocabulary).query()
+    return _Parser(text, vocabulary, degrees).query()
 
 
 class _Parser(Scanner):
-    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+    def __init__(self, text: str, vocabulary: Vocabulary, degrees: Collection[str]) -> None:
         super().__init__(text)
         self.names = TagNames(vocabulary)
+        self.degrees = degrees
+        self.unbounded: list[Problem] = []
         self.depth = 0
         self.score: Bound | None = None
 
@@ -83,6 +89,8 @@ class _Parser(Scanner):
         found = Query(node, self.score)
         if self.score is not None and not found.tags():
             self.problems.append(Problem("score bounds the tags of a query, and here is none", 0, len(self.text)))
+        if self.score is None and self.unbounded:
+            self.problems = sorted(self.problems + self.unbounded, key=lambda problem: problem.start)
         if self.problems:
             raise QueryError(self.text, self.problems)
         return found
@@ -228,4 +236,8 @@ class _Parser(Scanner):
             self.problems.append(Problem(self.names.describe_failure(name, category, joined), start, end))
         comparison = self.comparison()
         bound = None if comparison is None else Bound(comparison, self.number())
+        if bound is None and len(found) == 1 and found[0] in self.degrees:
+            written = self.text[start:end]
+            how = f"say how much, as in {written}>0.7 or {written}<0.3"
+            self.unbounded.append(Problem(f"{found[0]} is a degree, which every track has: {how}", start, end))
         return HasTag(found[0] if found else name, bound)

@@ -42,6 +42,8 @@ class Hit:
         title, artist, album, genre: the file's own metadata, None where it has none.
         score: its rank, 0..1; None where the query ranks nothing.
         tags: (tag, score) of those that apply by the card's thresholds and rules, highest first.
+        degrees: (degree, how much of it, 0..1) of the model's degrees, see :meth:`earmark.Vocabulary.degrees`; none of a
+            silent track.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Hit:
     genre: str | None
     score: float | None
     tags: tuple[tuple[str, float], ...]
+    degrees: tuple[tuple[str, float], ...] = ()
 
 
 class Tracks:
@@ -125,8 +128,13 @@ class Tracks:
         return {path: row for row, path in enumerate(self._paths)}
 
     @cached_property
+    def degree_rows(self) -> tuple[int, ...]:
+        """Which rows of ``scores`` are degrees."""
+        return tuple(map(self.model.vocabulary.index, self.model.card.degrees))
+
+    @cached_property
     def thresholds(self) -> npt.NDArray[np.float64]:
-        """``(n_tags,)``: score from which a tag holds, of the model's card, or DEFAULT_BOUND."""
+        """``(n_tags,)``: score from which a tag holds, of the model's card, or DEFAULT_BOUND; infinity for degrees."""
         return thresholds_of(self.model)
 
     @cached_property
@@ -166,6 +174,7 @@ class Tracks:
             genre=genre,
             score=None if score is None else float(score),
             tags=tuple((names[i], float(scores[i])) for i in over),
+            degrees=tuple((names[i], float(scores[i])) for i in self.degree_rows) if scores.any() else (),
         )
 
     def search(self, query: Query | str) -> SearchResult:
@@ -175,7 +184,7 @@ class Tracks:
             QueryError: a text that is no query.
             ConfigError: a Query of another vocabulary.
         """
-        query = parse_query(query, self.model.vocabulary) if isinstance(query, str) else query
+        query = parse_query(query, self.model.vocabulary, self.model.card.degrees) if isinstance(query, str) else query
         rows, ranks = rank_tracks(self, query)
         return SearchResult(self, query, rows, ranks)
 
@@ -223,7 +232,8 @@ class SearchResult:
         """Tags of the query for which neither it nor the card gives a bound, so that DEFAULT_BOUND was used."""
         if self.query.score is not None:
             return ()
-        known = self.tracks.model.card.thresholds
+        card = self.tracks.model.card
+        known = {*card.thresholds, *card.degrees}
         names = (tag.tag for tag in self.query.tags() if tag.bound is None and tag.tag not in known)
         return tuple(dict.fromkeys(names))
 
@@ -257,7 +267,7 @@ def search_index(index: Index, query: str, limit: int | None = None) -> TopResul
     """
     with index.snapshot():
         model = index.current_model()
-        parsed = parse_query(query, model.vocabulary)
+        parsed = parse_query(query, model.vocabulary, model.card.degrees)
         columns = _QueryColumns(index, model, parsed)
         rows, ranks = rank_tracks(columns, parsed)
         best = rows[:limit]

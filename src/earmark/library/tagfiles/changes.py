@@ -26,7 +26,7 @@ class WritePolicy:
         mapping: which tags are written, and as which words.
         mode: see :data:`Mode`. Fields of our own are always updated.
         threshold: lowest score of a tag, 0 to 1; None for each tag's own from the model's card. A tag for which the card
-            has none is then written only where another implies it.
+            has none is then written only where another implies it. Degrees are never written.
         max_genres, max_moods: most values written into these fields, highest scores first; 0 writes none.
         scores: also write scores and the model's name into fields of our own.
     """
@@ -100,6 +100,7 @@ def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: WritePolicy) -
     reached = values >= np.array([_threshold(name, card, policy) for name in names])
     if policy.threshold is None:
         reached = card.rules.keep(reached, values, names)
+    reached[[card.vocabulary.index(name) for name in card.degrees]] = False
     holding = [names[i] for i in np.argsort(-values, kind="stable") if reached[i] and policy.mapping.allows(names[i])]
     wanted: dict[Field, Values] = {}
     for field in SHARED_FIELDS:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import capwords
@@ -66,12 +66,17 @@ def default_mapping(vocabulary: Vocabulary) -> TagMapping:
     )
 
 
-def read_mapping(path: Path, vocabulary: Vocabulary) -> TagMapping:
+def read_mapping(path: Path, vocabulary: Vocabulary, degrees: Collection[str] = ()) -> TagMapping:
     """Read a mapping from a TOML file.
 
+    Args:
+        path: the file.
+        vocabulary: tags that it may name.
+        degrees: those that are none, :attr:`earmark.ModelCard.degrees`.
+
     Raises:
-        ConfigError: it cannot be read, or has unknown sections or tags, or words that no field can hold; all problems at
-            once.
+        ConfigError: it cannot be read, or has unknown sections or tags, degrees, or words that no field can hold; all
+            problems at once.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -93,6 +98,8 @@ def read_mapping(path: Path, vocabulary: Vocabulary) -> TagMapping:
         for tag, value in section.items():
             if tag not in vocabulary.names:
                 problems.append(f"{path}: [{field}]: {_no_such_tag(tag, vocabulary)}")
+            elif tag in degrees and value is not False:
+                problems.append(f"{path}: [{field}] {tag!r}: is a degree, and never written: leave it out")
             elif (found := _words(value)) is None:
                 problems.append(f"{path}: [{field}] {tag!r} = {value!r}: must be a text, a list of texts, or false")
             else:
@@ -106,7 +113,11 @@ def read_mapping(path: Path, vocabulary: Vocabulary) -> TagMapping:
 
 
 def mapping_template(card: ModelCard) -> str:
-    """A mapping file of all tags of a model, to be edited: the default mapping, and other tags as comments."""
+    """A mapping file of all tags of a model, to be edited: the default mapping, and other tags as comments.
+
+    Without degrees, which are never written.
+    """
+    tags = [tag for tag in card.vocabulary if tag.name not in card.degrees]
     lines = [
         f"# The tags of {card.name} that may be written into files.",
         '# A text, a list of texts (["Electronic", "Dance"]), or false to never write it.',
@@ -114,8 +125,8 @@ def mapping_template(card: ModelCard) -> str:
     ]
     for field in SHARED_FIELDS:
         lines += ["", f"[{field}]"]
-        lines += [_line(tag.name, card) for tag in card.vocabulary if tag.category == field]
-    others = [tag.name for tag in card.vocabulary if tag.category not in SHARED_FIELDS]
+        lines += [_line(tag.name, card) for tag in tags if tag.category == field]
+    others = [tag.name for tag in tags if tag.category not in SHARED_FIELDS]
     if others:
         lines += ["", "# Neither genre nor mood; move one into a section to have it written."]
         lines += [f"# {_line(name, card)}" for name in others]
