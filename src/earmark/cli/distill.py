@@ -31,6 +31,9 @@ def label(
         ),
     ] = None,
     hours: Annotated[float, Option("--hours", min=0, help="Hours of augmented audio.")] = 80.0,
+    after_hours: Annotated[
+        float, Option("--after-hours", min=0, help="So many of these hours were labelled elsewhere, and are left out.")
+    ] = 0.0,
     seed: Annotated[int, seed_option("Which augmented audio.")] = 0,
     part: Annotated[
         str, Option("--part", metavar="I/N", help="Of N processes side by side, this is the I-th.")
@@ -59,7 +62,7 @@ def label(
         given = read_plan(plan)
         inputs = load_inputs(given, songs, out, weights)
         write_tables(inputs, out)
-        shards = plan_shards(inputs, hours, seed, given.examples_per_song)
+        shards = plan_shards(inputs, hours, seed, given.examples_per_song, after_hours=after_hours)
         n_mine = len(shards[chosen[0] - 1 :: chosen[1]])
         started, n_made = time.monotonic(), 0
         for n_done, done in enumerate(label_shards(shards, inputs, out, seed, chosen), start=1):

@@ -212,7 +212,9 @@ def write_tables(inputs: LabellingInputs, out: Path) -> None:
     write_atomic(out / SONGS_FILE, songs_csv(inputs.songs).encode())
 
 
-def plan_shards(inputs: LabellingInputs, hours: float, seed: int, examples_per_song: int | None = None) -> list[Shard]:
+def plan_shards(
+    inputs: LabellingInputs, hours: float, seed: int, examples_per_song: int | None = None, *, after_hours: float = 0
+) -> list[Shard]:
     """All shards, in the order in which they are made: the small unchanged sets first.
 
     Args:
@@ -220,6 +222,7 @@ def plan_shards(inputs: LabellingInputs, hours: float, seed: int, examples_per_s
         hours: of augmented training audio, rounded up to whole shards.
         seed: of the training examples.
         examples_per_song: most of a song in the unchanged sets; None for as many as cover it.
+        after_hours: so much of the training audio, rounded up to whole shards, was labelled elsewhere.
     """
     shards = []
     for name in unchanged_sets(inputs.songs):
@@ -227,7 +230,7 @@ def plan_shards(inputs: LabellingInputs, hours: float, seed: int, examples_per_s
         starts = range(0, len(recipes), SHARD_EXAMPLES)
         shards += [Shard(name, i, tuple(recipes[start : start + SHARD_EXAMPLES])) for i, start in enumerate(starts)]
     examples = Examples(inputs.songs, inputs.seconds, seed)
-    for number in range(n_train_shards(hours)):
+    for number in range(n_train_shards(after_hours), n_train_shards(hours)):
         first = number * SHARD_EXAMPLES
         recipes = [examples.recipe(k) for k in range(first, first + SHARD_EXAMPLES)]
         shards.append(Shard(TRAIN_SET, number, tuple(recipes)))
