@@ -372,4 +372,5 @@ def test_models_list_and_show() -> None:
     said = " ".join(shown.stdout.split())  # long lines are wrapped
     assert [word for word in words if word not in said] == []
     assert json.loads(earmark_here("models", "show", DEFAULT_MODEL, "--json").stdout)["name"] == DEFAULT_MODEL
+    assert json.loads(earmark_here("models", "show", "--json").stdout)["name"] == DEFAULT_MODEL
     assert earmark_here("models", "show", "nothing").returncode == 2
