@@ -19,6 +19,7 @@ from earmark.tagging.tagger import Tagger
 ROOT = Path(__file__).parents[2]
 BUNDLED = Path("src/earmark/tagging/bundled")
 EXAMPLE_CLIP = Path("examples/clips/03-rock.mp3")
+_LINE_LENGTH = 120  # of Python, as in pyproject.toml
 
 NAMED: dict[str, str] = {
     "src/earmark/tagging/runtime.py": r'^DEFAULT_MODEL = "([^"\n]+)"$',
@@ -112,7 +113,7 @@ def _texts(path: Path, card: ModelCard, root: Path) -> Iterator[tuple[Path, str]
         yield root / name, text[:start] + new[name] + text[end:]
 
 
-def wrapped(record: dict[str, Any], indent: int = 1, width: int = 112) -> str:
+def wrapped(record: dict[str, Any], indent: int = 1, width: int = 115) -> str:
     """A record as JSON for reading: lines of at most ``width``, a line for each object in a list."""
     lines = ["{"]
     for place, (key, value) in enumerate(record.items()):
@@ -134,13 +135,17 @@ def wrapped(record: dict[str, Any], indent: int = 1, width: int = 112) -> str:
 
 
 def _as_python(name: str, record: dict[str, Any]) -> str:
-    """``name = {...}`` as ruff formats it: a line for each key, and for each object in a list."""
+    """``name = {...}`` as ruff formats it: a line for each key, for each object in a list, and for each item of what is too long."""
     lines = [f"{name} = {{"]
     for key, value in record.items():
+        line = f"    {_literal(key)}: {_literal(value)},"
         if value and isinstance(value, list):
             lines += [f"    {_literal(key)}: [", *(f"        {_literal(one)}," for one in value), "    ],"]
+        elif isinstance(value, dict) and len(line) > _LINE_LENGTH:
+            items = (f"        {_literal(inner)}: {_literal(one)}," for inner, one in value.items())
+            lines += [f"    {_literal(key)}: {{", *items, "    },"]
         else:
-            lines.append(f"    {_literal(key)}: {_literal(value)},")
+            lines.append(line)
     return "\n".join([*lines, "}"]) + "\n"
 
 
