@@ -33,17 +33,19 @@ def parts(mix: Path) -> list[Segment]:
 def test_lines_below_the_tags(mix: Path, parts: list[Segment]) -> None:
     done = earmark("tag", mix, "--segments")
     assert done.returncode == 0, done.stderr
-    first, rock, dance, silence = done.stdout.splitlines()
-    assert first.startswith(str(mix))
+    without = earmark("tag", mix).stdout.splitlines()
+    assert without[0].startswith(str(mix))
+    lines = done.stdout.splitlines()
+    assert lines[: len(without)] == without
+    rock, dance, silence = lines[len(without) :]
     for line, times, part in zip((rock, dance), ("0:00-0:2", "0:2\\d-0:5"), parts, strict=False):
         found = re.fullmatch(rf"  {times}\d  (.+)", line)
         assert found
         assert found[1].split(", ") == [tag.tag for tag in part.summary]
     assert re.fullmatch(r"  0:5\d-1:02  silence", silence)
-    same = earmark("tag", mix).stdout
-    assert same == first + "\n"
     top = earmark("tag", mix, "--segments", "--top", 1, "--min-segment", 1000).stdout.splitlines()
-    assert [line.split("  ")[1].split("-")[0] for line in top[1:]] == ["0:00", "0:54"]
+    assert [line.split("  ")[1].split("-")[0] for line in top[-2:]] == ["0:00", "0:54"]
+    assert len(top) <= len(without) + 2
 
 
 def test_in_json(mix: Path, parts: list[Segment]) -> None:
