@@ -56,7 +56,9 @@ def fingerprint(folder: Path) -> dict[str, tuple[str, int, int]]:
 def test_table_is_for_people(album: Path) -> None:
     done = earmark("tag", album)
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if not line.startswith(" ")]  # what goes on below a row is indented
+    lines = [
+        line for line in done.stdout.splitlines() if not line.startswith(" ")
+    ]  # what goes on below a row is indented
     assert len(lines) == 3
     assert re.match(r".*1 first\.mp3\s+0:12\s", lines[0])
     assert re.search(r"earmark: 3 tagged, 0 failed; 0:41 of music in [\d.]+ s, [\d,]+x real time", done.stderr)

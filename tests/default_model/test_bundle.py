@@ -73,7 +73,9 @@ def test_another_model_takes_its_place(checkout: Path, tmp_path: Path) -> None:
     assert json.loads(readme) == record | {"path": EXAMPLE_CLIP.as_posix()}
     (page,) = re.findall(r"```json\n(.*?)```", after["docs/service.md"].decode(), re.DOTALL)
     assert json.loads(page) == {"results": [record | {"path": EXAMPLE_CLIP.name}]}
-    (code,) = re.findall(r"^EXAMPLE_RECORD = (\{.*?^\})", after["src/earmark/service/schemas.py"].decode(), re.M | re.S)
+    (code,) = re.findall(
+        r"^EXAMPLE_RECORD.*? = (\{.*?^\})", after["src/earmark/service/schemas.py"].decode(), re.M | re.S
+    )
     assert eval(code) == record | {"path": EXAMPLE_CLIP.name}
     assert bundle_model(checkout / BUNDLED / "other-1.onnx", checkout) == []
 

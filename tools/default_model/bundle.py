@@ -30,7 +30,7 @@ NAMED: dict[str, str] = {
 QUOTED: dict[str, str] = {
     "README.md": r'(?<=^```json\n)(\{"path": "examples/clips/[^`]*?\n)(?=```$)',
     "docs/service.md": r'(?<=^```json\n)(\{"results": [^`]*?\n)(?=```$)',
-    "src/earmark/service/schemas.py": r"^(EXAMPLE_RECORD = \{\n.*?^\}\n)",
+    "src/earmark/service/schemas.py": r"^EXAMPLE_RECORD(?:: [^=\n]+)? = (\{\n.*?^\}\n)",
 }
 """Files with what the bundled model says of a clip."""
 
@@ -102,7 +102,7 @@ def _texts(path: Path, card: ModelCard, root: Path) -> Iterator[tuple[Path, str]
     new = dict.fromkeys(NAMED, card.name) | {
         "README.md": f"{wrapped(of_readme)}\n",
         "docs/service.md": f'{{"results": [{wrapped(of_service, 2)}]}}\n',
-        "src/earmark/service/schemas.py": _as_python("EXAMPLE_RECORD", of_service),
+        "src/earmark/service/schemas.py": _as_python(of_service),
     }
     for name, pattern in {**NAMED, **QUOTED}.items():
         text = (root / name).read_text(encoding="utf-8")
@@ -134,9 +134,9 @@ def wrapped(record: dict[str, Any], indent: int = 1, width: int = 115) -> str:
     return "\n".join(lines)
 
 
-def _as_python(name: str, record: dict[str, Any]) -> str:
-    """``name = {...}`` as ruff formats it: a line for each key, for each object in a list, and for each item of what is too long."""
-    lines = [f"{name} = {{"]
+def _as_python(record: dict[str, Any]) -> str:
+    """``{...}`` as ruff formats it: a line for each key, for each object in a list, and for each item of what is too long."""
+    lines = ["{"]
     for key, value in record.items():
         line = f"    {_literal(key)}: {_literal(value)},"
         if value and isinstance(value, list):
