@@ -26,6 +26,7 @@ from machine import cpu_name
 from earmark import audio, load_tagger
 from earmark.audio.file_discovery import find_audio
 from earmark.core.errors import AudioError
+from earmark.tagging.runtime import DEFAULT_MODEL
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 44_100
@@ -257,7 +258,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     options.n_clips = len(list(find_audio([ROOT / "examples" / "clips"])))
-    options.model = options.model or ["earmark-1"]
+    options.model = options.model or [DEFAULT_MODEL]
     kept: Results = {}
     if options.results and options.results.is_file():
         kept = json.loads(options.results.read_text())

@@ -56,7 +56,9 @@ def fingerprint(folder: Path) -> dict[str, tuple[str, int, int]]:
 def test_table_is_for_people(album: Path) -> None:
     done = earmark("tag", album)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines = [
+        line for line in done.stdout.splitlines() if not line.startswith(" ")
+    ]  # what goes on below a row is indented
     assert len(lines) == 3
     assert re.match(r".*1 first\.mp3\s+0:12\s", lines[0])
     assert re.search(r"earmark: 3 tagged, 0 failed; 0:41 of music in [\d.]+ s, [\d,]+x real time", done.stderr)
@@ -216,7 +218,7 @@ def test_odd_names_go_through_every_format(tmp_path: Path, output: str) -> None:
         text = done.stdout.decode("utf-8", "surrogateescape")
         assert {os.fsencode(Path(row["path"]).name) for row in csv.DictReader(io.StringIO(text))} == set(names)
     else:
-        assert len(done.stdout.splitlines()) == len(names)
+        assert sum(not line.startswith(b" ") for line in done.stdout.splitlines()) == len(names)
         assert b"\x1b" not in done.stdout
 
 
@@ -374,4 +376,5 @@ def test_models_list_and_show() -> None:
     said = " ".join(shown.stdout.split())  # long lines are wrapped
     assert [word for word in words if word not in said] == []
     assert json.loads(earmark_here("models", "show", DEFAULT_MODEL, "--json").stdout)["name"] == DEFAULT_MODEL
+    assert json.loads(earmark_here("models", "show", "--json").stdout)["name"] == DEFAULT_MODEL
     assert earmark_here("models", "show", "nothing").returncode == 2

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark import audio
+from earmark import audio, load_tagger
+from earmark.tagging.segments import Segment
 from tests.helpers import sounds
 from tests.helpers.command import earmark_here as earmark
 
@@ -23,21 +24,31 @@ def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sounds.write(tmp_path_factory.mktemp("mix") / "mix.flac", np.concatenate([*parts, silence]), 16_000)
 
 
-def test_lines_below_the_tags(mix: Path) -> None:
+@pytest.fixture(scope="module")
+def parts(mix: Path) -> list[Segment]:
+    """What Python says of it; rock and dance differ in some tag."""
+    return load_tagger(step_seconds=2).tag(mix).segments()
+
+
+def test_lines_below_the_tags(mix: Path, parts: list[Segment]) -> None:
     done = earmark("tag", mix, "--segments")
     assert done.returncode == 0, done.stderr
-    first, rock, dance, silence = done.stdout.splitlines()
-    assert first.startswith(str(mix))
-    assert re.fullmatch(r"  0:00-0:2\d  rock.*", rock)
-    assert re.fullmatch(r"  0:2\d-0:5\d  electronic.*, fast.*", dance)
+    without = earmark("tag", mix).stdout.splitlines()
+    assert without[0].startswith(str(mix))
+    lines = done.stdout.splitlines()
+    assert lines[: len(without)] == without
+    rock, dance, silence = lines[len(without) :]
+    for line, times, part in zip((rock, dance), ("0:00-0:2", "0:2\\d-0:5"), parts, strict=False):
+        found = re.fullmatch(rf"  {times}\d  (.+)", line)
+        assert found
+        assert found[1].split(", ") == [tag.tag for tag in part.summary]
     assert re.fullmatch(r"  0:5\d-1:02  silence", silence)
-    same = earmark("tag", mix).stdout
-    assert same == first + "\n"
     top = earmark("tag", mix, "--segments", "--top", 1, "--min-segment", 1000).stdout.splitlines()
-    assert [line.split("  ")[1].split("-")[0] for line in top[1:]] == ["0:00", "0:54"]
+    assert [line.split("  ")[1].split("-")[0] for line in top[-2:]] == ["0:00", "0:54"]
+    assert len(top) <= len(without) + 2
 
 
-def test_in_json(mix: Path) -> None:
+def test_in_json(mix: Path, parts: list[Segment]) -> None:
     plain, record = (
         json.loads(earmark("tag", mix, "--format", "jsonl", *more).stdout) for more in ([], ["--segments"])
     )
@@ -46,7 +57,7 @@ def test_in_json(mix: Path) -> None:
     assert [segment["silent"] for segment in segments] == [False, False, True]
     assert segments[0]["start_seconds"] == 0
     assert segments[-1]["end_seconds"] == record["duration_seconds"]
-    assert segments[0]["tags"][0]["tag"] == "rock"
+    assert segments == [part.to_record() for part in parts]
     assert set(segments[0]["tags"][0]) == {"tag", "score"}
 
 

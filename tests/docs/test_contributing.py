@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from earmark.tagging.runtime import DEFAULT_MODEL
 from tests.conftest import ROOT
 from tests.helpers import sounds
 
@@ -111,7 +112,7 @@ def test_dataset_architecture_metric_and_plot(place: Path) -> None:
 def test_formats_and_command(place: Path) -> None:
     assert "song.sf" in shown(place, 5)
     shown(place, 6)
-    assert b"MODEL=earmark-1" in (place / "song.au").read_bytes()
+    assert f"MODEL={DEFAULT_MODEL}".encode() in (place / "song.au").read_bytes()
     assert -40 < float(shown(place, 7)) < 0
     assert " level " in run(place, "--help")
 

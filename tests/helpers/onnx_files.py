@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.tagging.runtime import find_model
 
 
 def without_embedding(path: Path, out: Path) -> Path:
@@ -39,6 +41,15 @@ def as_of_old(card: ModelCard) -> str:
     text = card.replace(embedding_dims=None).to_json()
     assert '\n  "embedding_dims": null\n' in text
     return text.replace(',\n  "embedding_dims": null\n', "\n")
+
+
+def with_card(out: Path, **changes: Any) -> Path:
+    """The bundled model with changes of its card."""
+    model = onnx.load(find_model())
+    (entry,) = (item for item in model.metadata_props if item.key == ONNX_METADATA_KEY)
+    entry.value = ModelCard.from_json(entry.value).replace(**changes).to_json()
+    out.write_bytes(model.SerializeToString())
+    return out
 
 
 def tiny(out: Path, card: ModelCard) -> Path:

@@ -22,7 +22,7 @@ import pytest
 import earmark
 from earmark.audio import AudioBytes
 from earmark.core.errors import AudioError, ConfigError, ModelError
-from earmark.tagging.runtime import find_model
+from earmark.tagging.runtime import DEFAULT_MODEL, find_model
 from earmark.tagging.tagger import Tagger, TagScores, load_tagger
 from tests.helpers import sounds
 
@@ -184,10 +184,11 @@ def test_scores_are_a_mapping_from_tag_to_score(scores: TagScores) -> None:
 
 def test_the_repr_is_one_short_line(tagger: Tagger, scores: TagScores) -> None:
     best = scores.top(1)[0]
-    assert repr(scores).startswith(f"<TagScores of song.mp3: 7.0 s, model earmark-1, {len(scores)} tags: {best.tag} ")
+    start = f"<TagScores of song.mp3: 7.0 s, model {DEFAULT_MODEL}, {len(scores)} tags: {best.tag} "
+    assert repr(scores).startswith(start)
     assert len(repr(scores)) < 200
     assert "waveform" in repr(tagger.tag_waveform(np.zeros(16_000), 16_000))
-    assert repr(tagger) == f"<Tagger with model earmark-1, {len(scores)} tags>"
+    assert repr(tagger) == f"<Tagger with model {DEFAULT_MODEL}, {len(scores)} tags>"
 
 
 def test_the_notebook_view_is_escaped(scores: TagScores) -> None:

@@ -1,1 +1,1 @@
-"""How earmark-1, the model that comes with earmark, is made: its music, teachers, tags, card, steps and page."""
+"""How the models that come with earmark are made, earmark-1 and earmark-2: music, teachers, tags, cards, steps and pages."""

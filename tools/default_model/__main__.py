@@ -152,7 +152,7 @@ def fetch_music(
 
 def rules(
     model: Annotated[
-        Path, Argument(metavar="FILE.onnx", help="An exported earmark-1; the card beside it changes, too.")
+        Path, Argument(metavar="FILE.onnx", help="An exported earmark-1 or -2; the card beside it changes, too.")
     ],
 ) -> None:
     """Set the rules on the card of a model file from tags.csv and card.json; its network stays as it is."""
@@ -161,6 +161,19 @@ def rules(
 
     card = update_rules(model)
     click.echo(f"{model}: {len(card.rules.parents)} tags with parents, {len(card.rules.rivals)} with rivals")
+
+
+def bundle(
+    model: Annotated[Path, Argument(metavar="FILE.onnx", help="A finished model, with its card beside it.")],
+) -> None:
+    """Make a model the one that comes with earmark: its files, the name in the source, the examples in README and docs.
+
+    The former one is removed. A file is refused where its tags, or anything else, are not those of its card.
+    """
+    from tools.default_model.bundle import ROOT, bundle_model
+
+    for path in bundle_model(model):
+        click.echo(f"{path}" if (ROOT / path).exists() else f"{path}: removed")
 
 
 def judge(
@@ -260,7 +273,7 @@ def factors(
 
 app = lazy_group(
     "python -m tools.default_model",
-    "Make earmark-1, the model that comes with earmark.",
+    "Make the model that comes with earmark: earmark-1, earmark-2.",
     (
         Entry(
             "fetch-music",
@@ -291,6 +304,11 @@ app = lazy_group(
             "rules",
             "tools.default_model.__main__:rules",
             "Set the rules on the card of a model file from tags.csv and card.json; its network stays as it is.",
+        ),
+        Entry(
+            "bundle",
+            "tools.default_model.__main__:bundle",
+            "Make a model the one that comes with earmark: its files, the name in the source, the examples in README and docs.",
         ),
         Entry(
             "factors",

@@ -1,4 +1,4 @@
-"""The steps of `earmark reproduce default`: every command between music and the model that comes with earmark.
+"""The steps of `earmark reproduce default`: every command between music and earmark-1.
 
 They are commands that a person could type, run one after the other (labelling: one process per core side by side). Each
 skips what it has done already, so the whole may be stopped and started again.
@@ -22,7 +22,7 @@ TOOL = ("python", "-m", "tools.default_model")
 STUDENTS = ("compact-1d", "model1", "compact-2d")
 """Recipes that are compared; the first is the one that becomes the model."""
 HOURS = 35.0
-"""Of augmented audio. 68 shards, as many as there was time to label for the model that comes with earmark."""
+"""Of augmented audio. 68 shards, as many as there was time to label for earmark-1."""
 WHOLE, WHOLE_HOURS = "compact-1d-whole", 20.0
 """The second stage, on whole examples, and on how much of the set."""
 TRIAL_HOURS = 10.0

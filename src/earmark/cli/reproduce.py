@@ -38,7 +38,7 @@ def reproduce(
     ] = None,
     hours: Annotated[
         float | None,
-        Option("--hours", min=0.1, help="Of default alone: so much labelled audio; the bundled model had 35."),
+        Option("--hours", min=0.1, help="Of default alone: so much labelled audio; earmark-1 had 35."),
     ] = None,
     jobs: Annotated[int | None, jobs_option("Runs side by side.", "one per core, one on a GPU")] = None,
     device: Device = "auto",
@@ -61,7 +61,7 @@ def reproduce(
     Runs are in OUT/PAPER/ROW/seed-N, tables with intervals in OUT/PAPER/results.md and results.json. The same command
     again continues where it was stopped, and skips what is done.
 
-    `default` makes the model that comes with earmark: labels, students, their comparison, the model with its card and page.
+    `default` makes earmark-1: labels, students, their comparison, the model with its card and page.
     DIR then holds the folders emotify and corpus, and peers with the published weights; --dry-run shows the commands.
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra

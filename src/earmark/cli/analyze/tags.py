@@ -115,7 +115,7 @@ def top_tags(
 
     \b
     Examples:
-      earmark analyze top-tags --audio song.mp3 --model earmark-1 --model mine.onnx --label rock --label guitar --out figures
+      earmark analyze top-tags --audio song.mp3 --model musicnn-mtt --model mine.onnx --label rock --label guitar --out figures
       earmark analyze top-tags --scores a/scores.parquet --scores b/scores.parquet --clip song-17 --out figures
     """
     from earmark.cli.analyze.options import require_figures, write_drawings

@@ -10,14 +10,18 @@ from earmark.cli.commands import Argument, Option
 
 
 def show(
-    name: Annotated[str, Argument(metavar="NAME|FILE", help="A model's name, or an .onnx file.")],
+    name: Annotated[
+        str | None, Argument(metavar="[NAME|FILE]", help="A model's name, or an .onnx file. Default: the bundled one.")
+    ] = None,
     as_json: Annotated[bool, Option("--json", help="The card as JSON, for programs.")] = False,
 ) -> None:
     """Show a model's card: tags, thresholds, training data, measured quality, licence, limits.
 
+    Without a name it is the card of the bundled model.
+
     Example
 
-      earmark models show earmark-1
+      earmark models show musicnn-mtt
     """
     from earmark.tagging.runtime import find_model, read_card
 
