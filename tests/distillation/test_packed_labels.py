@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -17,7 +18,7 @@ from earmark.core.errors import DataError
 from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import LabelledSets
 from earmark.datasets.labelled_set.shards import RATE_HZ
-from earmark.distillation.packed_labels import PackedSet
+from earmark.distillation.packed_labels import PackedSet, continue_training, pack
 from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import Tagger
 from tests.helpers.sounds import music
@@ -129,3 +130,49 @@ def test_what_cannot_be_unpacked_is_refused(labelled: Path, tmp_path: Path) -> N
     document.write_text(document.read_text().replace('"seed": 0', '"seed": 1'))
     with pytest.raises(DataError, match="begun with other labels"):
         earmark(*unpack[:-1], tmp_path / "others")
+
+
+def test_hours_that_are_labelled_later_continue_a_packed_set(labelled: Path, tmp_path: Path) -> None:
+    more = ("label", *tables(labelled), "--hours", "0.6")
+    earmark(*more, "--out", tmp_path / "whole")
+    earmark(*more, "--after-hours", HOURS, "--out", tmp_path / "rest")
+    assert [path.name for path in sorted((tmp_path / "rest" / "train").glob("0*"))] == ["00001"]
+    earmark("pack", labelled / "sets", "--out", tmp_path / "first")
+    earmark("pack", tmp_path / "whole", "--out", tmp_path / "expected")
+    earmark("pack", tmp_path / "rest", "--onto", tmp_path / "first", "--out", tmp_path / "both")
+    both, expected = (PackedSet.read(tmp_path / name / "train.npz") for name in ("both", "expected"))
+    assert both.recipes == expected.recipes
+    assert (both.checksums == expected.checksums).all()
+    assert np.abs(both.labels.astype(float) - expected.labels).max() < 2e-3
+    assert both.document["continued"][0]["first_example"] == 64
+    earmark("unpack", tmp_path / "both", *tables(labelled), "--out", tmp_path / "sets")
+    assert len(LabelledSets.open(tmp_path / "sets")["train"]) == 128
+
+
+def test_later_labels_get_the_scale_of_the_first(labelled: Path) -> None:
+    sets = LabelledSets.open(labelled / "sets")
+    before = {name: pack(sets, name) for name in ("train", "validation", "heldout")}
+    after = {name: dataclasses.replace(one, labels=shifted(one.labels)) for name, one in before.items()}
+    joined = continue_training(before, after)
+    old, new = joined.labels[:64].astype(float), joined.labels[64:].astype(float)
+    assert np.abs(after["train"].labels - old).max() > 0.1
+    assert np.abs(new - old).max() < 5e-3
+
+
+def shifted(labels: np.ndarray) -> np.ndarray:
+    """As a teacher that says less of everything, and is less sure."""
+    p = labels.astype(float).clip(1e-4, 1 - 1e-4)
+    return (1 / (1 + np.exp(-(0.7 * np.log(p / (1 - p)) - 1)))).astype(np.float16)
+
+
+def test_labels_that_do_not_continue_others_are_refused(labelled: Path) -> None:
+    sets = LabelledSets.open(labelled / "sets")
+    before = {name: pack(sets, name) for name in ("train", "validation", "heldout")}
+    with pytest.raises(DataError, match="the second labels have no set 'heldout'"):
+        continue_training(before, {name: before[name] for name in ("train", "validation")})
+    other = dataclasses.replace(before["train"], document={**before["train"].document, "seed": 5})
+    with pytest.raises(DataError, match="train: another seed"):
+        continue_training(before, {**before, "train": other})
+    fewer = dataclasses.replace(before["validation"], recipes=before["validation"].recipes[:-1])
+    with pytest.raises(DataError, match="validation: other examples"):
+        continue_training(before, {**before, "validation": fewer})

@@ -83,24 +83,35 @@ def label(
 def pack(
     folder: Annotated[Path, Argument(metavar="DIR", help="Written by `earmark distill label`.")],
     out: Annotated[Path, out_option("Folder for SET.npz of every set.", metavar="DIR")],
+    onto: Annotated[
+        Path | None,
+        Option("--onto", metavar="DIR", help="Packed labels that these continue, labelled with --after-hours."),
+    ] = None,
 ) -> None:
     """Keep labelled sets without their audio, small enough for a repository.
 
-    The teachers of one vocabulary become their mean; `earmark distill unpack` makes the audio again.
+    The teachers of one vocabulary become their mean; `earmark distill unpack` makes the audio again. With --onto
+    the training set is that of both, the new labels on the scale of the former; the other sets stay the former.
     """
     require_extra("train", "`earmark distill`", "scipy", "torch")
     from earmark.datasets.labelled_set import LabelledSets
     from earmark.datasets.labelled_set.shards import TRAIN_SET
     from earmark.distillation.label import unchanged_sets
+    from earmark.distillation.packed_labels import PackedSet, continue_training
     from earmark.distillation.packed_labels import pack as pack_set
 
     sets = LabelledSets.open(folder)
+    found = {
+        name: pack_set(sets, name) for name in (*unchanged_sets(sets.songs), TRAIN_SET) if (folder / name).is_dir()
+    }
+    if onto is not None:
+        before = {path.stem: PackedSet.read(path) for path in sorted(onto.glob("*.npz"))}
+        found = {**before, TRAIN_SET: continue_training(before, found)}
     out.mkdir(parents=True, exist_ok=True)
-    for name in (*unchanged_sets(sets.songs), TRAIN_SET):
-        if (folder / name).is_dir():
-            packed, path = pack_set(sets, name), out / f"{name}.npz"
-            packed.write(path)
-            click.echo(f"{path}: {len(packed.recipes)} examples, {path.stat().st_size / 1e6:.1f} MB")
+    for name, packed in found.items():
+        path = out / f"{name}.npz"
+        packed.write(path)
+        click.echo(f"{path}: {len(packed.recipes)} examples, {path.stat().st_size / 1e6:.1f} MB")
 
 
 def unpack(

@@ -12,6 +12,7 @@ still be chosen.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import zlib
@@ -35,6 +36,7 @@ from earmark.datasets.labelled_set.shards import (
     SHARD_EXAMPLES,
     SONGS_FILE,
     TAGS_FILE,
+    TRAIN_SET,
     LabelledSet,
     LabelledSets,
 )
@@ -147,6 +149,60 @@ def pack(sets: LabelledSets, name: str) -> PackedSet:
     }
     checksums = [zlib.crc32(samples.tobytes()) for audio in labelled.audio for samples in audio]
     return PackedSet(name, labels, np.array(checksums, np.uint32), labelled.recipes, document, vocabularies)
+
+
+def continue_training(before: Mapping[str, PackedSet], after: Mapping[str, PackedSet]) -> PackedSet:
+    """One training set of two that were labelled one after the other, perhaps by fewer teachers the second time.
+
+    Both labelled the same unchanged sets, on which the second is brought to the scale of the first: each tag of each
+    vocabulary to the same mean and deviation of its logits. Vocabularies that the second lacks have no labels there.
+
+    Args:
+        before, after: name -> set: "train" and those of :data:`FITTED_ON`. The second begins where the first ends, as
+            ``earmark distill label --after-hours`` makes it.
+
+    Raises:
+        DataError: a set is missing, or the two do not fit together.
+    """
+    for name in (*FITTED_ON, TRAIN_SET):
+        for which, sets in (("first", before), ("second", after)):
+            if name not in sets:
+                raise DataError(f"the {which} labels have no set {name!r}")
+    old, new = before[TRAIN_SET], after[TRAIN_SET]
+    problems = [f"{name}: other examples" for name in FITTED_ON if before[name].recipes != after[name].recipes] + [
+        f"train: another {key}" for key in ("seed", "songs", "sample_rate_hz") if old.document[key] != new.document[key]
+    ]
+    problems += [
+        f"{vocabulary}: other tags"
+        for vocabulary, tags in new.vocabularies.items()
+        if old.vocabularies.get(vocabulary) != tags
+    ]
+    if len(old.recipes) % SHARD_EXAMPLES:
+        problems.append("train: the first ends with a shard that is not whole")
+    if problems:
+        raise DataError(f"these labels do not continue those: {'; '.join(problems)}")
+    labels = np.full((len(new.labels), *old.labels.shape[1:]), np.nan, np.float16)
+    for row, (vocabulary, tags) in enumerate(old.vocabularies.items()):
+        if vocabulary in new.vocabularies:
+            place, columns = list(new.vocabularies).index(vocabulary), slice(len(tags))
+            was, now = (
+                _logits(
+                    np.concatenate([sets[name].labels[:, k, :, columns] for name in FITTED_ON]).reshape(-1, len(tags))
+                )
+                for sets, k in ((before, row), (after, place))
+            )
+            scale = np.nanstd(was, axis=0) / np.nanstd(now, axis=0).clip(1e-3)
+            logits = _logits(new.labels[:, place, :, columns])
+            logits = (logits - np.nanmean(now, axis=0)) * scale + np.nanmean(was, axis=0)
+            labels[:, row, :, columns] = (1 / (1 + np.exp(-logits))).clip(LEAST, MOST)
+    continued = {"first_example": len(old.recipes), "teachers": new.document["teachers"]}
+    return dataclasses.replace(
+        old,
+        labels=np.concatenate([old.labels, labels]),
+        checksums=np.concatenate([old.checksums, new.checksums]),
+        recipes=[*old.recipes, *new.recipes],
+        document={**old.document, "continued": [*old.document.get("continued", ()), continued]},
+    )
 
 
 def prepare(packed: Sequence[PackedSet], plan: LabellingPlan, songs: Path, out: Path) -> dict[str, PackedAudio]:
