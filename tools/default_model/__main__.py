@@ -114,9 +114,17 @@ def finish(
 
 
 def reproduce(
-    root: Annotated[Path, root_option("With the folders emotify, corpus and peers.", metavar="DIR")],
+    root: Annotated[
+        Path, root_option("With emotify, macleod.csv, and perhaps peers, mtat and judges: README.md.", metavar="DIR")
+    ],
     out: Annotated[Path, out_option("Folder for all results.", metavar="DIR")],
-    hours: Annotated[float | None, Option("--hours", min=0.1, help="Of labelled audio; earmark-1 had 35.")] = None,
+    model: Annotated[str, Option("--model", metavar="NAME", help="earmark-2, or earmark-1.")] = "earmark-2",
+    hours: Annotated[
+        float | None, Option("--hours", min=0.1, help="Of labelled audio.", show_default="all that is packed")
+    ] = None,
+    label: Annotated[
+        bool, Option("--label", help="Label anew with all teachers: some days, instead of the packed labels.")
+    ] = False,
     override: Annotated[
         list[str] | None, Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes.")
     ] = None,
@@ -124,19 +132,21 @@ def reproduce(
     dry_run: Annotated[bool, Option("--dry-run", help="Print the commands, and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same."""
+    """Run every command between music and earmark-2, one after the other; `earmark reproduce default` is the same."""
     from rich.console import Console
 
     from earmark.core.cpu import available_cores
-    from tools.default_model.steps import HOURS, lines, run, steps
+    from tools.default_model.steps import HOURS, lines, run, steps, steps_1
 
-    found = steps(
-        root.expanduser(),
-        out.expanduser(),
-        hours=hours or HOURS,
-        jobs=jobs or available_cores(),
-        overrides=override or [],
-    )
+    root, out, jobs = root.expanduser(), out.expanduser(), jobs or available_cores()
+    if model not in ("earmark-1", "earmark-2"):
+        raise ConfigError(f"--model {model!r}: must be earmark-1 or earmark-2")
+    if model == "earmark-1":
+        if label:
+            raise ConfigError("--label is of earmark-2: there are no packed labels of earmark-1's music")
+        found = steps_1(root, out, hours=hours or HOURS, jobs=jobs, overrides=override or [])
+    else:
+        found = steps(root, out, hours=hours, label=label, jobs=jobs, overrides=override or [])
     if dry_run:
         for line in lines(found):
             click.echo(line)
@@ -310,7 +320,7 @@ app = lazy_group(
         Entry(
             "reproduce",
             "tools.default_model.__main__:reproduce",
-            "Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same.",
+            "Run every command between music and earmark-2, one after the other; `earmark reproduce default` is the same.",
         ),
         Entry(
             "rules",
