@@ -12,7 +12,7 @@ import soundfile
 from tools.default_model.corpus import read_collections
 from tools.default_model.measurements import licence_hours, mistakes, not_music
 from tools.default_model.release import make_earmark_1
-from tools.default_model.rules import card_rules, update_rules
+from tools.default_model.rules import card_rules, tables_of, update_rules
 
 from earmark.core.card import InputSpec, ModelCard
 from earmark.core.errors import ConfigError
@@ -54,7 +54,7 @@ def test_sounds_that_are_no_music_are_sounds() -> None:
 def test_the_bundled_card_has_the_rules_of_the_tables_inside_and_beside_the_file(tmp_path: Path) -> None:
     bundled = find_model()
     beside = ModelCard.read(bundled.with_suffix(".json"))
-    assert beside.rules == card_rules(beside.vocabulary.names)
+    assert beside.rules == card_rules(beside.vocabulary.names, tables_of(beside.name))
     inside = OnnxModel(bundled).card
     assert inside.replace(weights_sha256="") == beside.replace(weights_sha256="")
     assert beside.weights_sha256 == hashlib.sha256(bundled.read_bytes()).hexdigest()
@@ -75,6 +75,8 @@ def test_the_bundled_card_has_the_rules_of_the_tables_inside_and_beside_the_file
     np.testing.assert_array_equal(
         load_tagger(copy).tag_waveform(noise, 16_000).scores, load_tagger().tag_waveform(noise, 16_000).scores
     )
+    with pytest.raises(ConfigError, match="'other': tables are there for earmark-1, earmark-2"):
+        tables_of("other")
     with pytest.raises(ConfigError, match="no tag 'nowhere'"):
         set_rules(copy, copy, TagConstraints(rivals={"rock": ("nowhere",)}))
 

@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from earmark.core.card import ModelCard
+from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import TagConstraints, default_constraints
 from earmark.datasets.labelled_set.tag_union import read_parents
 from earmark.distillation.calibration import read_card_text
 from earmark.export.graph_edit import set_rules
 
 FOLDER = Path(__file__).parent
+FOLDERS = {"earmark-1": FOLDER, "earmark-2": FOLDER / "earmark_2"}
 
 
-def card_rules(names: Sequence[str], folder: Path = FOLDER) -> TagConstraints:
+def tables_of(model: str) -> Path:
+    """Folder with the tables of a model by its name. Raises ConfigError for others."""
+    if model not in FOLDERS:
+        raise ConfigError(f"{model!r}: tables are there for {', '.join(FOLDERS)}")
+    return FOLDERS[model]
+
+
+def card_rules(names: Sequence[str], folder: Path) -> TagConstraints:
     """The rules for these tags, as :func:`earmark.distillation.calibration.calibrate_student` makes them.
 
     Raises:
@@ -24,7 +33,12 @@ def card_rules(names: Sequence[str], folder: Path = FOLDER) -> TagConstraints:
     return default_constraints(names, read_parents(folder / "tags.csv"), text.rivals, text.rival_margin)
 
 
-def update_rules(path: Path, folder: Path = FOLDER) -> ModelCard:
-    """Put the rules into an ONNX file and the card beside it. Returns that card."""
-    names = ModelCard.read(path.with_suffix(".json")).vocabulary.names
-    return set_rules(path, path, card_rules(names, folder))
+def update_rules(path: Path, folder: Path | None = None) -> ModelCard:
+    """Put the rules into an ONNX file and the card beside it. Returns that card.
+
+    Args:
+        path: of the file.
+        folder: of the tables; None for those of the model.
+    """
+    card = ModelCard.read(path.with_suffix(".json"))
+    return set_rules(path, path, card_rules(card.vocabulary.names, folder or tables_of(card.name)))

@@ -21,7 +21,19 @@ SECOND = FOLDER / "earmark_2"
 TOOL = ("python", "-m", "tools.default_model")
 
 # earmark-2: what its training took. These numbers, and those in the recipes, are all there is to set.
-STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (("compact-1d-wide", ("training.epochs=20",)),)
+STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "compact-1d-wide",
+        (
+            "training.epochs=20",
+            "training.ema_decay=0.999",
+            "training.precision=32",
+            "optimiser.learning_rate=2e-3",
+            "data.options={parts: 3, vocabulary_weights: "
+            "{mtat-50: 1.5, msd-50: 0.7, mtg-jamendo-50: 0.7, audioset-527: 2, essentia-voice: 2}}",
+        ),
+    ),
+)
 """Recipes and what is changed in them, one after the other; each begins with the weights of the one before."""
 LABELLED_HOURS, LABEL_SEED = 48.0, 2
 """Of `earmark distill label`, where labels are made anew; the packed labels are of fewer."""

@@ -159,10 +159,15 @@ def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
             *((tag.kind,) if len(kinds) > 1 else ()),
             threshold,
             *("-" if metric is None else _figure(metric, 2, intervals) for metric in figures),
-            *((escape(", ".join(sources.get(tag.name, ()))),) if sources else ()),
+            *((_heard_from(sources.get(tag.name)),) if sources else ()),
         )
         before = tag.category
     return table
+
+
+def _heard_from(vocabularies: Any) -> str:
+    """Vocabularies of the teachers that know a tag; a tag may come from known labels alone."""
+    return "" if vocabularies is None else escape(", ".join(vocabularies)) or "known labels"
 
 
 def _figure(metric: Metric, places: int = 3, interval: bool = True) -> str:
