@@ -184,7 +184,7 @@ def fetch_music(
 
 def rules(
     model: Annotated[
-        Path, Argument(metavar="FILE.onnx", help="An exported earmark-1 or earmark-2; the card beside it changes, too.")
+        Path, Argument(metavar="FILE.onnx", help="An exported earmark-1 or -2; the card beside it changes, too.")
     ],
 ) -> None:
     """Set the rules on the card of a model file from tags.csv and card.json; its network stays as it is."""

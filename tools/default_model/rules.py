@@ -12,15 +12,20 @@ from earmark.datasets.labelled_set.tag_union import read_parents
 from earmark.distillation.calibration import read_card_text
 from earmark.export.graph_edit import set_rules
 
-FOLDER = Path(__file__).parent
-FOLDERS = {"earmark-1": FOLDER, "earmark-2": FOLDER / "earmark_2"}
+FOLDERS = (Path(__file__).parent, Path(__file__).parent / "earmark_2")
+"""Those with the `tags.csv` and `card.json` of a model."""
 
 
 def tables_of(model: str) -> Path:
-    """Folder with the tables of a model by its name. Raises ConfigError for others."""
-    if model not in FOLDERS:
-        raise ConfigError(f"{model!r}: tables are there for {', '.join(FOLDERS)}")
-    return FOLDERS[model]
+    """The folder with the tables of a model.
+
+    Raises:
+        ConfigError: no `card.json` has this name.
+    """
+    names = {read_card_text(folder / "card.json").name: folder for folder in FOLDERS}
+    if model not in names:
+        raise ConfigError(f"no tables for the model {model!r}; there are those of {', '.join(names)}")
+    return names[model]
 
 
 def card_rules(names: Sequence[str], folder: Path) -> TagConstraints:
@@ -34,11 +39,6 @@ def card_rules(names: Sequence[str], folder: Path) -> TagConstraints:
 
 
 def update_rules(path: Path, folder: Path | None = None) -> ModelCard:
-    """Put the rules into an ONNX file and the card beside it. Returns that card.
-
-    Args:
-        path: of the file.
-        folder: of the tables; None for those of the model.
-    """
+    """Put the rules into an ONNX file and the card beside it: from these tables, or from those of the model's name. Returns that card."""
     card = ModelCard.read(path.with_suffix(".json"))
     return set_rules(path, path, card_rules(card.vocabulary.names, folder or tables_of(card.name)))
