@@ -398,7 +398,7 @@ def test_a_model_is_measured_on_all_that_is_there(tmp_path: Path) -> None:
     write_sounds(
         audio, *(f"gtzan/classical.{i}.wav" for i in range(9)), *(f"piano/e{1 + i % 4}_{i}.wav" for i in range(24))
     )
-    write_sounds(audio, *(f"moodist/rain/{i}.wav" for i in range(6)), *(f"speech/{i}.wav" for i in range(6)))
+    write_sounds(audio, *(f"sounds/rain/{i}.wav" for i in range(6)), *(f"speech/{i}.wav" for i in range(6)))
     folders = suite.Folders(emotify, tmp_path / "macleod.csv", tmp_path / "mtat", audio)
     collections = suite.read_collections(folders)
     assert set(collections) == {"emotify", "composer", "gtzan", "piano", "sounds", "speech"}

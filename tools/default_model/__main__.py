@@ -201,7 +201,7 @@ def judge(
         Argument(metavar="MODEL...", help="Names of models, ONNX files, or names of published networks."),
     ],
     root: Annotated[Path, root_option("With the folders emotify and mtat, and macleod.csv.", metavar="DIR")],
-    audio: Annotated[Path, Option("--audio", metavar="DIR", help="With macleod, gtzan, piano, moodist and speech.")],
+    audio: Annotated[Path, Option("--audio", metavar="DIR", help="With macleod, gtzan, piano, sounds and speech.")],
     out: Annotated[Path, out_option("Folder for NAME.SPLIT.json and SPLIT.md.", metavar="DIR")],
     split: Annotated[
         str, Option("--split", help="validation, or test, which is for the finished model.")
@@ -266,7 +266,7 @@ def factors(
     sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")],
     card: Annotated[Path, Option("--card", metavar="FILE.json", help="The text of its card.")],
     root: Annotated[Path, root_option("With the folders emotify and mtat, and macleod.csv.", metavar="DIR")],
-    audio: Annotated[Path, Option("--audio", metavar="DIR", help="With macleod, gtzan, piano, moodist and speech.")],
+    audio: Annotated[Path, Option("--audio", metavar="DIR", help="With macleod, gtzan, piano, sounds and speech.")],
     out: Annotated[
         Path, out_option("Folder for scores, calibrated checkpoints, factors and factors.md.", metavar="DIR")
     ],

@@ -26,8 +26,8 @@ JUDGES = {
     "Nobody has said which of GTZAN's excerpts have one; of these genres nearly all have.",
     "jazz said of classical music": "Share of the songs of which jazz is printed; should be low.",
     "nothing said of music": "Share of the songs of which nothing is printed.",
-    "no music": "Prompts of telephone systems, noise, silence, and sounds of places, machines, animals and weather: share "
-    "of which something of music is printed (should be low), and of which it is printed what they are.",
+    "no music": "Prompts of telephone systems in languages, and sounds in kinds, that were not trained on: share of which "
+    "something of music is printed (should be low), and of which it is printed what they are.",
 }
 """Judge -> its songs, for people; in the order of the page."""
 HEADLINES = (

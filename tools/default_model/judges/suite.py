@@ -69,7 +69,7 @@ class Folders:
         emotify: with tracks.csv.
         composer: macleod.csv.
         mtat: MagnaTagATune's lists.
-        audio: with the folders macleod, gtzan, piano, sounds (moodist) and speech.
+        audio: with the folders macleod, gtzan, piano, sounds and speech.
         mtat_labels: more tables of MagnaTagATune's labels.
     """
 
@@ -89,7 +89,7 @@ def read_collections(folders: Folders) -> dict[str, Collection]:
         tagged_songs(emotify, folders.emotify / "tracks.csv", folders.mtat, folders.mtat_labels),
         gtzan_songs(folders.audio / "gtzan"),
         piano_songs(folders.audio / "piano"),
-        plain_files("sounds", folders.audio / "moodist", _kind_of_sound),
+        plain_files("sounds", folders.audio / "sounds", _kind_of_sound),
         plain_files("speech", folders.audio / "speech", lambda _: "speech"),
     ]
     return {one.name: one for one in found if one.songs}
