@@ -82,6 +82,9 @@ def finish(
             show_default=False,
         ),
     ] = None,
+    name: Annotated[
+        str | None, Option("--name", help="Of earmark-2, e.g. earmark-2-large.", show_default="as in card.json")
+    ] = None,
     instruments: Annotated[
         Path | None,
         Option("--instruments", metavar="DIR", help="Single notes with known instruments.", show_default=False),
@@ -99,8 +102,8 @@ def finish(
     from earmark.export.precision import Weights
     from tools.default_model.release import make_earmark_1, make_earmark_2
 
-    if corpus is not None and judged is not None:
-        raise ConfigError("--corpus is of earmark-1, --judged of earmark-2: give one of them")
+    if corpus is not None and (judged is not None or name is not None):
+        raise ConfigError("--corpus is of earmark-1, --judged and --name of earmark-2: give one of them")
     if weights not in ("float32", "float16", "int8"):
         raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
     kind = cast(Weights, weights)
@@ -108,7 +111,9 @@ def finish(
         if corpus is not None:
             lines = make_earmark_1(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=kind)
         else:
-            lines = make_earmark_2(checkpoint, sets, emotify, out, judged=judged, instruments=instruments, weights=kind)
+            lines = make_earmark_2(
+                checkpoint, sets, emotify, out, judged=judged, name=name, instruments=instruments, weights=kind
+            )
         for line in lines:
             click.echo(line)
 

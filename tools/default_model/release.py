@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
@@ -122,6 +123,7 @@ def make_earmark_2(
     out: Path,
     *,
     judged: Path | None = None,
+    name: str | None = None,
     instruments: Path | None = None,
     weights: Weights = "float16",
     least_correlation: float = LEAST_CORRELATION,
@@ -136,6 +138,7 @@ def make_earmark_2(
         judged: folder of `judge`. Results of another file than the one that is exported here are left out, so it is
             made and judged first, and then made again, which gives the same file. With "factors" in it, of `factors`,
             the page shows these, too.
+        name: instead of that on the card, e.g. "earmark-2-large".
         instruments, weights, least_correlation: see :func:`make_earmark_1`.
 
     Yields:
@@ -146,11 +149,12 @@ def make_earmark_2(
         ModelError: no such checkpoint, or an export whose scores differ from PyTorch's.
     """
     lines: list[str] = []
+    text = read_card_text(SECOND / "card.json")
     release = release_student(
         checkpoint,
         sets,
         out,
-        read_card_text(SECOND / "card.json"),
+        dataclasses.replace(text, name=name or text.name),
         weights=weights,
         least_correlation=least_correlation,
         names=SECOND_NAMES,

@@ -10,6 +10,7 @@ import numpy as np
 
 from earmark.core.card import ModelCard
 from earmark.core.markdown import render_markdown
+from earmark.core.tag_constraints import by_parents
 from earmark.core.vocabulary import CATEGORIES
 from earmark.distillation.agreement import Agreement
 from earmark.distillation.calibration import HELD_OUT, LEAST_KNOWN_CORRELATION, VALIDATION
@@ -73,6 +74,7 @@ def model_page(
         ],
         stages=_stages(card),
         licences=licences,
+        tree=by_parents(card.rules.parents),
         labelled=lambda name: _labelled(card, name),
         least_known=LEAST_KNOWN_CORRELATION,
         bins=bins,
