@@ -22,6 +22,7 @@ from tools.default_model.release import make_earmark_2
 
 from earmark.cli.main import app as earmark
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.tag_constraints import by_parents
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.labelled_set import LabelledSets, Song
 from earmark.datasets.labelled_set.shards import SET_FILE, SONGS_FILE
@@ -165,7 +166,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     }
     sets = write_tables(folder / "sets", songs, second_union())
     for seed, (name, found) in enumerate(ids.items()):
-        write_set(sets / name, 6, seed, songs=[found[i % len(found)] for i in range(6)])
+        write_set(sets / name, 6, seed, songs=[found[-1 - i % len(found)] for i in range(6)])
         document = json.loads((sets / name / SET_FILE).read_text())
         networks = [("fcn-mtat", 1.0), ("musicnn-mtt", 0.5 if name == "train" else 1.0)]
         document["teachers"][0]["mean_of"] = [
@@ -176,7 +177,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
         (sets / name / SET_FILE).write_text(json.dumps(document))
     torch.manual_seed(0)
     names = second_union().vocabulary
-    model = create_model("compact_1d", len(names), width=0.1, hidden=8, level_dbfs=-18.0).eval()
+    model = create_model("compact_1d", len(names), width=0.1, hidden=32, level_dbfs=-18.0).eval()
+    with torch.no_grad():  # else its scores are all but 0 or 1
+        [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)][-1].weight.mul_(0.02)
     vocabulary = Vocabulary(tuple(Tag(tag.name, "regression", tag.category) for tag in names))
     weights = {"mtat-50": {"vocals": 3, "*": 2}}
     recipe = {"training": {"epochs": 7}, "data": {"options": {"vocabulary_weights": weights}}}
@@ -205,7 +208,9 @@ def test_from_a_student_to_earmark_2_and_its_page(made: tuple[Path, Path, Path],
     out, judged = tmp_path / "model", tmp_path / "judged"
 
     def release(folder: Path | None) -> tuple[list[str], str]:
-        lines = list(make_earmark_2(checkpoint, sets, emotify, out, judged=folder, least_correlation=-1.0))
+        lines = list(
+            make_earmark_2(checkpoint, sets, emotify, out, judged=folder, weights="float32", least_correlation=-1.0)
+        )
         assert lines[-1] == str(out / "earmark-2.md")
         return lines, (out / "earmark-2.md").read_text(encoding="utf-8")
 
@@ -232,7 +237,7 @@ def test_from_a_student_to_earmark_2_and_its_page(made: tuple[Path, Path, Path],
         "| musicnn-mtt | mtat-50 | ISC | 111111111111… | 50% of it |",
         "| wesnoth | wesnoth-1.16-music | GPL-2+ | 1 | 0.03 | 0 | 0.00 | 16.7% |",
         "| heldout | agreement with the teachers, calibration | 5 | 1 | 0.14 | 0 |",
-        "| genres | 12 | 0 | 4 |",
+        "| genres | 12 | 4 | 0 |",
         "In none of these are the 8 test songs of Emotify",
         "\n### Emotify's genres\n\nSongs by artists",
         "| earmark-1 | 0.910 [0.81, 1.01] |",
@@ -240,13 +245,16 @@ def test_from_a_student_to_earmark_2_and_its_page(made: tuple[Path, Path, Path],
         "Test songs: earmark-2 was not measured on the test songs.",
         "| factor 2 | 0.620 [0.52, 0.72] |",
         "\n## Rules\n",
-        "\n  - electronic: from trip hop, techno, ",
         "(moods: by Emotify's listeners; degrees: VibeNet's estimates)",
-        "of the 4 validation songs of Emotify",
+        " validation songs of Emotify ",
         "| digital silence |",
     ):
         assert text in page, text
     assert "\n\n\n" not in page
+    tree = by_parents(tagger.card.rules.parents)
+    assert tree
+    for above, below in tree.items():
+        assert f"\n  - {' or '.join(above)}: from {', '.join(below)}\n" in page
     energy = re.search(r"\| energy \| (\d) \| ([\d.]+) \| ([\d.]+) \|", page)
     assert energy
     assert (float(energy[2]), float(energy[3])) == (pytest.approx(1.0, abs=0.2), pytest.approx(0.0, abs=0.01))
@@ -267,7 +275,6 @@ def test_from_a_student_to_earmark_2_and_its_page(made: tuple[Path, Path, Path],
     assert any(re.fullmatch(r"genre +rock .* mtat-50, msd-50, mtg-jamendo-50 *", line) for line in lines)
     assert any(re.search(r"^ +energy +regression +- .*known labels *$", line) for line in lines)
     assert any(line.startswith("shares of training set") and "musicnn-mtt=0.5" in line for line in lines)
-    assert "trip hop, techno, " in shown.output
 
 
 def test_earmark_1_has_no_judged_page() -> None:

@@ -20,7 +20,7 @@ from earmark.training.config import list_recipes, load_recipe
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for name in ("emotify", "corpus", "peers", "judges"):
+    for name in ("emotify", "corpus", "peers", "judges", "mtat"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "tracks.csv").write_text("")
     (tmp_path / "data" / "macleod.csv").write_text("")

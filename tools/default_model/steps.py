@@ -122,7 +122,7 @@ def steps(
     words = (str(student / "checkpoint"), "--sets", str(sets), "--emotify", str(emotify), "--out", str(model))
     finish = (*TOOL, "finish", *words)
     found.append(Step("finish", (finish,), model / "earmark-2.md", threads=jobs))
-    if judges.is_dir():
+    if judges.is_dir() and (root / "mtat").is_dir():
         models = (str(model / "earmark-2.onnx"), *JUDGED_BESIDE)
         data = ("--root", str(root), "--audio", str(judges), "--onnx", str(out / "onnx"), *weights)
         found.append(Step("judge", ((*TOOL, "judge", *models, *data, "--out", str(judged)),), threads=jobs))

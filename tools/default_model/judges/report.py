@@ -29,7 +29,7 @@ def write_results(folder: Path, name: str, split: str, values: Sequence[Value], 
     """Write FOLDER/NAME.SPLIT.json: :class:`Results`, with null where a number is undefined."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{split}.json"
-    document = {"model": name, "split": split, "sha256": sha256}
+    document: dict[str, Any] = {"model": name, "split": split, "sha256": sha256}
     document |= {"values": [_plain(dataclasses.asdict(value)) for value in values]}
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomic(path, (text + "\n").encode())
