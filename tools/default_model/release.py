@@ -185,7 +185,12 @@ def make_earmark_2(
         judged_titles_share=1 - TRAIN_SHARE,
         validation=validation,
         test=test,
-        judged_tags=validation.by_tag(card.vocabulary.names),
+        judged_tags=validation.by_tag(card.vocabulary.names)
+        | {
+            one.tag: f"VibeNet: rank correlation {one.correlation:.2f}, {one.n_songs} songs"
+            for one in release.known
+            if one.tag in DEGREES
+        },
         factors=[
             (judge[0].upper() + judge[1:], judge_table(judge, factors, "one threshold"))
             for judge in ("all of these labels", "nothing said of music")
