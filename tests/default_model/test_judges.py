@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -418,9 +419,10 @@ def test_a_model_is_measured_on_all_that_is_there(tmp_path: Path) -> None:
     alone = suite.rankings(model, collections, "validation")
     assert [value.value for value in average] == pytest.approx([value.value for value in alone], nan_ok=True)
 
-    path = write_results(tmp_path / "out", "made", "validation", values)
-    name, split, read = read_results(path)
+    path = write_results(tmp_path / "out", "made", "validation", values, model.sha256)
+    name, split, read, sha256 = read_results(path)
     assert (name, split, len(read)) == ("made", "validation", len(values))
+    assert sha256 == hashlib.sha256((tmp_path / "made.onnx").read_bytes()).hexdigest()
     assert "NaN" not in path.read_text()
     assert json.loads(path.read_text())["values"][0]["judge"] == values[0].judge
     page = write_page(tmp_path / "out", "validation").read_text()

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from tools.default_model.corpus import read_collections
 from tools.default_model.measurements import licence_hours, mistakes, not_music
-from tools.default_model.release import make_model
+from tools.default_model.release import make_earmark_1
 from tools.default_model.rules import card_rules, tables_of, update_rules
 
 from earmark.core.card import InputSpec, ModelCard
@@ -107,7 +107,9 @@ def test_the_whole_way_to_a_model_and_its_page(tmp_path: Path) -> None:
     write_tables(sets, read_collections(emotify, corpus))
     run = train(load_recipe("default/compact-1d", [*TINY, f"data.root={sets}"]), tmp_path / "run", device="cpu")
     printed = list(
-        make_model(run.checkpoint, sets, emotify, corpus, tmp_path / "model", instruments=notes, least_correlation=-1.0)
+        make_earmark_1(
+            run.checkpoint, sets, emotify, corpus, tmp_path / "model", instruments=notes, least_correlation=-1.0
+        )
     )
     assert printed[-1] == str(tmp_path / "model" / "earmark-1.md")
     tagger = load_tagger(tmp_path / "model" / "earmark-1.onnx")

@@ -112,6 +112,12 @@ def test_unpacking_goes_on_and_says_what_differs(labelled: Path, tmp_path: Path)
     assert "not exactly" not in earmark(*unpack)
     assert (shard / "audio.npy").stat().st_mtime_ns == changed
 
+    # Labelling into them would take away the tables that they are read with.
+    before = (tmp_path / "sets" / "tags.json").read_bytes()
+    with pytest.raises(DataError, match="was made by `earmark distill unpack`; label into another folder"):
+        earmark("label", *tables(labelled), "--out", tmp_path / "sets", "--hours", HOURS)
+    assert (tmp_path / "sets" / "tags.json").read_bytes() == before
+
 
 def test_what_cannot_be_unpacked_is_refused(labelled: Path, tmp_path: Path) -> None:
     unpack = ("unpack", tmp_path, *tables(labelled), "--out", tmp_path / "sets")

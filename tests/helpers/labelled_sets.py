@@ -1,17 +1,21 @@
-"""The tables that stand beside labelled sets: the tags of earmark-1, and made-up music."""
+"""The tables that stand beside labelled sets: the tags of earmark-1 and earmark-2, and made-up music."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import soundfile
+from tools.default_model.earmark_2.degrees import DEGREES
+from tools.default_model.earmark_2.music import EMOTION_TAGS
 
 from earmark.core.tag_lists import load_vocabulary
 from earmark.datasets.labelled_set import Song, TagUnion, read_tag_union
 from earmark.datasets.labelled_set.shards import RATE_HZ, SONGS_FILE, TAGS_FILE
 from earmark.datasets.labelled_set.songs import songs_csv
+from earmark.datasets.table import read_table
 from tests.helpers.emotify import write_emotify
 from tests.helpers.sounds import music
 
@@ -30,10 +34,32 @@ def default_union() -> TagUnion:
     return read_tag_union(TOOL / "tags.csv", TOOL / "left_out.csv", vocabularies)
 
 
-def write_tables(folder: Path, songs: Sequence[Song] = ()) -> Path:
-    """tags.json and songs.csv, as `earmark distill label` writes them."""
+def second_union() -> TagUnion:
+    """The tags of earmark-2 that these teachers know, and those that are known from labels alone."""
+    table = TOOL / "earmark_2" / "tags.csv"
+    columns = [name for name in read_table(table).columns if name not in ("name", "category", "kind", "parents")]
+    vocabularies = {name: load_vocabulary(name).names for name in columns}
+    whole = read_tag_union(table, TOOL / "earmark_2" / "left_out.csv", vocabularies, (*EMOTION_TAGS.values(), *DEGREES))
+    rows = [
+        dataclasses.replace(
+            row, sources={name: row.sources[name] for name in TEACHER_VOCABULARIES if name in row.sources}
+        )
+        for row in whole.tags
+    ]
+    rows = [row for row in rows if row.sources or row.tag.name in whole.known]
+    names = {row.tag.name for row in rows}
+    return TagUnion(
+        tuple(dataclasses.replace(row, parents=tuple(tag for tag in row.parents if tag in names)) for row in rows),
+        {key: why for key, why in whole.left_out.items() if key[0] in TEACHER_VOCABULARIES},
+        {name: vocabularies[name] for name in TEACHER_VOCABULARIES},
+        whole.known,
+    )
+
+
+def write_tables(folder: Path, songs: Sequence[Song] = (), union: TagUnion | None = None) -> Path:
+    """tags.json, by default that of earmark-1, and songs.csv, as `earmark distill label` writes them."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / TAGS_FILE).write_text(default_union().to_json())
+    (folder / TAGS_FILE).write_text((union or default_union()).to_json())
     (folder / SONGS_FILE).write_text(songs_csv(songs))
     return folder
 

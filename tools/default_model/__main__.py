@@ -15,13 +15,16 @@ from earmark.cli.options import Quiet, jobs_option, out_option, root_option, win
 from earmark.core.errors import AudioError, ConfigError, DataError, EarmarkError
 
 Emotify = Annotated[Path, Option("--emotify", metavar="DIR", help="Emotify: tracks.csv and its audio.")]
-Corpus = Annotated[Path, Option("--corpus", metavar="DIR", help="More music: tracks.csv and its audio.")]
+Corpus = Annotated[
+    Path | None,
+    Option("--corpus", metavar="DIR", help="For earmark-1, more music: tracks.csv and its audio.", show_default=False),
+]
 
 
 def songs(
     emotify: Emotify,
     out: Annotated[Path, out_option("The table of music to write.", metavar="FILE.csv")],
-    corpus: Annotated[Path | None, Option("--corpus", metavar="DIR", help="For earmark-1.", show_default=False)] = None,
+    corpus: Corpus = None,
     music: Annotated[
         Path | None, Option("--music", metavar="DIR", help="For earmark-2: written by fetch-music.", show_default=False)
     ] = None,
@@ -66,10 +69,22 @@ def degrees(
 
 def finish(
     checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT", help="Of the student: RUN/checkpoint.")],
-    sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label`.")],
+    sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label` or `unpack`.")],
     emotify: Emotify,
-    corpus: Corpus,
     out: Annotated[Path, out_option("Folder for checkpoint, ONNX file and page.", metavar="DIR")],
+    corpus: Corpus = None,
+    judged: Annotated[
+        Path | None,
+        Option(
+            "--judged",
+            metavar="DIR",
+            help="Written by judge (and factors): for the page of earmark-2.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, Option("--name", help="Of earmark-2, e.g. earmark-2-large.", show_default="as in card.json")
+    ] = None,
     instruments: Annotated[
         Path | None,
         Option("--instruments", metavar="DIR", help="Single notes with known instruments.", show_default=False),
@@ -78,23 +93,43 @@ def finish(
         str, Option(metavar="float32|float16|int8", help="How the ONNX file stores the weights.")
     ] = "float16",
 ) -> None:
-    """Release a student as earmark-1: calibrate, export, measure Emotify's test split, write card and page."""
-    require_extra("train", "`python -m tools.default_model`", "jinja2", "onnx", "pyarrow", "scipy", "torch")
-    from earmark.export.precision import Weights
-    from tools.default_model.release import make_model
+    """Release a student as earmark-2: calibrate, export, write card and page. With --corpus as earmark-1.
 
+    The page has what people's labels say of the very file that is written: finish, judge the file, and finish again with
+    --judged.
+    """
+    require_extra("train", "`python -m tools.default_model`", "jinja2", "onnx", "pyarrow", "scipy", "torch", "yaml")
+    from earmark.export.precision import Weights
+    from tools.default_model.release import make_earmark_1, make_earmark_2
+
+    if corpus is not None and (judged is not None or name is not None):
+        raise ConfigError("--corpus is of earmark-1, --judged and --name of earmark-2: give one of them")
     if weights not in ("float32", "float16", "int8"):
         raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
     kind = cast(Weights, weights)
     with exit_on_interrupt("the same command starts again"):
-        for line in make_model(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=kind):
+        if corpus is not None:
+            lines = make_earmark_1(checkpoint, sets, emotify, corpus, out, instruments=instruments, weights=kind)
+        else:
+            lines = make_earmark_2(
+                checkpoint, sets, emotify, out, judged=judged, name=name, instruments=instruments, weights=kind
+            )
+        for line in lines:
             click.echo(line)
 
 
 def reproduce(
-    root: Annotated[Path, root_option("With the folders emotify, corpus and peers.", metavar="DIR")],
+    root: Annotated[
+        Path, root_option("With emotify, macleod.csv, and perhaps peers, mtat and judges: README.md.", metavar="DIR")
+    ],
     out: Annotated[Path, out_option("Folder for all results.", metavar="DIR")],
-    hours: Annotated[float | None, Option("--hours", min=0.1, help="Of labelled audio; earmark-1 had 35.")] = None,
+    model: Annotated[str, Option("--model", metavar="NAME", help="earmark-2, or earmark-1.")] = "earmark-2",
+    hours: Annotated[
+        float | None, Option("--hours", min=0.1, help="Of labelled audio.", show_default="all that is packed")
+    ] = None,
+    label: Annotated[
+        bool, Option("--label", help="Label anew with all teachers: some days, instead of the packed labels.")
+    ] = False,
     override: Annotated[
         list[str] | None, Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of all recipes.")
     ] = None,
@@ -102,19 +137,21 @@ def reproduce(
     dry_run: Annotated[bool, Option("--dry-run", help="Print the commands, and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same."""
+    """Run every command between music and earmark-2, one after the other; `earmark reproduce default` is the same."""
     from rich.console import Console
 
     from earmark.core.cpu import available_cores
-    from tools.default_model.steps import HOURS, lines, run, steps
+    from tools.default_model.steps import HOURS, lines, run, steps, steps_1
 
-    found = steps(
-        root.expanduser(),
-        out.expanduser(),
-        hours=hours or HOURS,
-        jobs=jobs or available_cores(),
-        overrides=override or [],
-    )
+    root, out, jobs = root.expanduser(), out.expanduser(), jobs or available_cores()
+    if model not in ("earmark-1", "earmark-2"):
+        raise ConfigError(f"--model {model!r}: must be earmark-1 or earmark-2")
+    if model == "earmark-1":
+        if label:
+            raise ConfigError("--label is of earmark-2: there are no packed labels of earmark-1's music")
+        found = steps_1(root, out, hours=hours or HOURS, jobs=jobs, overrides=override or [])
+    else:
+        found = steps(root, out, hours=hours, label=label, jobs=jobs, overrides=override or [])
     if dry_run:
         for line in lines(found):
             click.echo(line)
@@ -233,7 +270,7 @@ def judge(
             messages.print(f"{model.name}:", markup=False)
             values = suite.rankings(model, songs, split)
             values += [] if rankings_only else suite.outputs(model, songs, split)
-            click.echo(report.write_results(out, model.name, split, values))
+            click.echo(report.write_results(out, model.name, split, values, model.sha256))
             found.append(model)
         if average:
             values = suite.rankings(Average(found), songs, split)
@@ -248,7 +285,9 @@ def factors(
     card: Annotated[Path, Option("--card", metavar="FILE.json", help="The text of its card.")],
     root: Annotated[Path, root_option("With the folders emotify and mtat, and macleod.csv.", metavar="DIR")],
     audio: Annotated[Path, Option("--audio", metavar="DIR", help="With macleod, gtzan, piano, sounds and speech.")],
-    out: Annotated[Path, out_option("Folder for scores, calibrated checkpoints and factors.md.", metavar="DIR")],
+    out: Annotated[
+        Path, out_option("Folder for scores, calibrated checkpoints, factors and factors.md.", metavar="DIR")
+    ],
     jobs: Annotated[int | None, jobs_option("Files decoded side by side.")] = None,
 ) -> None:
     """Compare what is printed with people's labels, by share factor (validation songs)."""
@@ -267,13 +306,14 @@ def factors(
         found = {}
         for factor, values in outputs_by_factor(checkpoint, sets, read_card_text(card), judged, songs, out):
             found[f"factor {factor:g}"] = values
+            report.write_results(out / "factors", f"factor {factor:g}", "validation", values)
     write_atomic(out / "factors.md", report.markdown("validation", found).encode())
     click.echo(out / "factors.md")
 
 
 app = lazy_group(
     "python -m tools.default_model",
-    "Make the model that comes with earmark: earmark-1, earmark-2.",
+    "Make earmark-2, or earmark-1.",
     (
         Entry(
             "fetch-music",
@@ -293,12 +333,12 @@ app = lazy_group(
         Entry(
             "finish",
             "tools.default_model.__main__:finish",
-            "Release a student as earmark-1: calibrate, export, measure Emotify's test split, write card and page.",
+            "Release a student as earmark-2: calibrate, export, write card and page. With --corpus as earmark-1.",
         ),
         Entry(
             "reproduce",
             "tools.default_model.__main__:reproduce",
-            "Run every command between music and earmark-1, one after the other; `earmark reproduce default` is the same.",
+            "Run every command between music and earmark-2, one after the other; `earmark reproduce default` is the same.",
         ),
         Entry(
             "rules",

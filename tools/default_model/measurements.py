@@ -107,7 +107,7 @@ def mistakes(tagger: Tagger, emotify: Path, split: str = "test") -> tuple[list[M
                     GENRES[known[real]],
                     GENRES[known[predicted]],
                     (float(scores[real]), float(scores[predicted])),
-                    tuple(f"{tag.tag} {tag.score:.2f}" for tag in result.top(4)),
+                    tuple(f"{tag.tag} {tag.score:.2f}" for tag in result.top(0) if tag.kind == "classification")[:4],
                 )
             )
     return sorted(found, key=lambda one: one.scores[0] - one.scores[1]), len(clips)

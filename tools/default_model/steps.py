@@ -1,4 +1,4 @@
-"""The steps of `earmark reproduce default`: every command between music and earmark-1.
+"""The steps of `earmark reproduce default`: every command between music and earmark-2, or earmark-1.
 
 They are commands that a person could type, run one after the other (labelling: one process per core side by side). Each
 skips what it has done already, so the whole may be stopped and started again.
@@ -17,12 +17,34 @@ from pathlib import Path
 from earmark.core.errors import DataError, EarmarkError
 
 FOLDER = Path(__file__).parent
+SECOND = FOLDER / "earmark_2"
 TOOL = ("python", "-m", "tools.default_model")
 
+# earmark-2: what its training took. These numbers, and those in the recipes, are all there is to set.
+STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "compact-1d-wide",
+        (
+            "training.epochs=20",
+            "training.ema_decay=0.999",
+            "training.precision=32",
+            "optimiser.learning_rate=2e-3",
+            "data.options={parts: 3, vocabulary_weights: "
+            "{mtat-50: 1.5, msd-50: 0.7, mtg-jamendo-50: 0.7, audioset-527: 2, essentia-voice: 2}}",
+        ),
+    ),
+)
+"""Recipes and what is changed in them, one after the other; each begins with the weights of the one before."""
+LABELLED_HOURS, LABEL_SEED = 48.0, 2
+"""Of `earmark distill label`, where labels are made anew; the packed labels are of fewer."""
+JUDGED_BESIDE = ("earmark-1", "fcn-mtat", "crnn-msd", "vgg-mtt", "mn04")
+"""Models that people's labels judge as well, for the page."""
+
+# earmark-1
 STUDENTS = ("compact-1d", "model1", "compact-2d")
 """Recipes that are compared; the first is the one that becomes the model."""
 HOURS = 35.0
-"""Of augmented audio. 68 shards, as many as there was time to label for earmark-1."""
+"""Of augmented audio. 68 shards, as many as there was time to label."""
 WHOLE, WHOLE_HOURS = "compact-1d-whole", 20.0
 """The second stage, on whole examples, and on how much of the set."""
 TRIAL_HOURS = 10.0
@@ -50,12 +72,74 @@ def steps(
     root: Path,
     out: Path,
     *,
+    hours: float | None = None,
+    label: bool = False,
+    jobs: int = 1,
+    overrides: Sequence[str] = (),
+) -> list[Step]:
+    """All steps to earmark-2.
+
+    Args:
+        root: with the folder emotify and macleod.csv; with mtat and judges, people's labels are compared (README.md says
+            what judges holds); with peers, the published weights, else those that `earmark models pull` has downloaded.
+        out: folder of everything that is made: music, sets (115 MB an hour), students, and model.
+        hours: learn from so much labelled audio; None for all there is.
+        label: label the music anew with all teachers, instead of unpacking the labels in this repository.
+        jobs: processes that label side by side, and threads that train.
+        overrides: KEY=VALUE, of all trainings.
+
+    Raises:
+        DataError: Emotify or the composer's table is not there.
+    """
+    emotify, composer, peers, judges = (root / name for name in ("emotify", "macleod.csv", "peers", "judges"))
+    if missing := [str(path) for path in (emotify / "tracks.csv", composer) if not path.is_file()]:
+        raise DataError(
+            f"{', '.join(missing)}: not there; --root must hold emotify with its tracks.csv, and macleod.csv"
+        )
+    music, songs, sets, model, judged = (out / name for name in ("music", "songs.csv", "sets", "model", "judged"))
+    weights = ("--weights", str(peers)) if peers.is_dir() else ()
+    plan = ("--plan", str(SECOND / "plan.yaml"), "--songs", str(songs), "--out", str(sets))
+    if label:
+        more = (*weights, "--hours", f"{hours or LABELLED_HOURS:g}", "--seed", str(LABEL_SEED))
+        command: tuple[str, ...] = ("earmark", "distill", "label", *plan, *more)
+    else:
+        command = ("earmark", "distill", "unpack", str(SECOND / "labels"), *plan)
+    collections = ("--emotify", str(emotify), "--music", str(music))
+    fetched = (*TOOL, "fetch-music", "--out", str(music), "--composer", str(composer))
+    found = [
+        Step("fetch music", (fetched,)),
+        Step("list music", ((*TOOL, "songs", *collections, "--out", str(songs)),)),
+        Step("label" if label else "unpack labels", _in_parts(command, jobs)),
+    ]
+    student: Path | None = None
+    for number, (recipe, changes) in enumerate(STAGES, start=1):
+        begin = () if student is None else ("--begin", str(student / "checkpoint"))
+        student = out / f"stage-{number}"
+        some = () if hours is None else _part(hours)
+        options = tuple(word for text in (*changes, *overrides) for word in ("-o", text))
+        found.append(_training(f"train, stage {number}", recipe, sets, student, (*begin, *options, *some), jobs))
+    assert student is not None
+    words = (str(student / "checkpoint"), "--sets", str(sets), "--emotify", str(emotify), "--out", str(model))
+    finish = (*TOOL, "finish", *words)
+    found.append(Step("finish", (finish,), model / "earmark-2.md", threads=jobs))
+    if judges.is_dir() and (root / "mtat").is_dir():
+        models = (str(model / "earmark-2.onnx"), *JUDGED_BESIDE)
+        data = ("--root", str(root), "--audio", str(judges), "--onnx", str(out / "onnx"), *weights)
+        found.append(Step("judge", ((*TOOL, "judge", *models, *data, "--out", str(judged)),), threads=jobs))
+        found.append(Step("write the page", ((*finish, "--judged", str(judged)),), threads=jobs))
+    return found
+
+
+def steps_1(
+    root: Path,
+    out: Path,
+    *,
     hours: float = HOURS,
     jobs: int = 1,
     compare: bool = True,
     overrides: Sequence[str] = (),
 ) -> list[Step]:
-    """All steps.
+    """All steps to earmark-1.
 
     Args:
         root: with the folders emotify and corpus, and peers with the published weights; without peers the teachers are those
@@ -82,7 +166,7 @@ def steps(
     of_sets = ("--sets", str(sets))
     found = [
         Step("list music", ((*TOOL, "songs", *data, "--out", str(songs)),)),
-        Step("label", tuple((*label, "--part", f"{i}/{jobs}") for i in range(1, jobs + 1))),
+        Step("label", _in_parts(label, jobs)),
         Step(
             "compare teachers",
             (("earmark", "distill", "teachers", str(sets), "--out", str(out / "teachers.md")),),
@@ -111,6 +195,11 @@ def steps(
     notes_there = ("--instruments", str(notes)) if (notes / "tracks.csv").is_file() else ()
     found.append(Step("finish", ((*finish, *notes_there),), threads=jobs))
     return found
+
+
+def _in_parts(command: tuple[str, ...], jobs: int) -> tuple[tuple[str, ...], ...]:
+    """A command that several processes share."""
+    return tuple((*command, "--part", f"{i}/{jobs}") for i in range(1, jobs + 1))
 
 
 def _training(title: str, recipe: str, sets: Path, folder: Path, more: tuple[str, ...], threads: int) -> Step:

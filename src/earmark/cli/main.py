@@ -66,7 +66,7 @@ COMMANDS = (
     Entry(
         "reproduce",
         "earmark.cli.reproduce:reproduce",
-        "Train and measure the rows of a paper's tables; the paper's numbers are shown beside. Or make the default model.",
+        "Train and measure the rows of a paper's tables; the paper's numbers are shown beside. Or make earmark's own model.",
         _RESEARCH,
     ),
     Entry(

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 def reproduce(
     key: Annotated[
         str | None,
-        Argument(metavar="PAPER", help="dieleman2014, bristol, kim2018, pons2017, ensemble (see --list), or default."),
+        Argument(
+            metavar="PAPER",
+            help="dieleman2014, bristol, kim2018, pons2017, ensemble (see --list), default or earmark-1.",
+        ),
     ] = None,
     out: Annotated[Path | None, out_option("Folder of all papers' runs and results.")] = None,
     root: Annotated[Path | None, root_option("The dataset's folder.")] = None,
@@ -38,7 +41,7 @@ def reproduce(
     ] = None,
     hours: Annotated[
         float | None,
-        Option("--hours", min=0.1, help="Of default alone: so much labelled audio; earmark-1 had 35."),
+        Option("--hours", min=0.1, help="Of default and earmark-1 alone: learn from so much labelled audio."),
     ] = None,
     jobs: Annotated[int | None, jobs_option("Runs side by side.", "one per core, one on a GPU")] = None,
     device: Device = "auto",
@@ -47,7 +50,7 @@ def reproduce(
     dry_run: Annotated[bool, Option("--dry-run", help="Say what would be run, and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train and measure the rows of a paper's tables; the paper's numbers are shown beside. Or make the default model.
+    """Train and measure the rows of a paper's tables; the paper's numbers are shown beside. Or make earmark's own model.
 
     \b
     Examples:
@@ -61,8 +64,9 @@ def reproduce(
     Runs are in OUT/PAPER/ROW/seed-N, tables with intervals in OUT/PAPER/results.md and results.json. The same command
     again continues where it was stopped, and skips what is done.
 
-    `default` makes earmark-1: labels, students, their comparison, the model with its card and page.
-    DIR then holds the folders emotify and corpus, and peers with the published weights; --dry-run shows the commands.
+    `default` makes earmark-2: music, labels, student, the model with its card and page. DIR then holds the folder emotify
+    and macleod.csv, and perhaps more: tools/default_model/README.md. `earmark-1` makes the model before it; DIR holds the
+    folders emotify and corpus, and peers with the published weights. --dry-run shows the commands.
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 
@@ -78,11 +82,11 @@ def reproduce(
 
     from earmark.papers.tables import load_tables
 
-    if key == "default":
-        _make_default(root.expanduser(), out.expanduser(), hours, override or [], jobs, dry_run, quiet)
+    if key in ("default", "earmark-1"):
+        _make_model(key, root.expanduser(), out.expanduser(), hours, override or [], jobs, dry_run, quiet)
         return
     if hours is not None:
-        raise ConfigError(f"reproduce {key}: --hours {hours:g} is of `earmark reproduce default` alone")
+        raise ConfigError(f"reproduce {key}: --hours {hours:g} is of `earmark reproduce default` and earmark-1 alone")
     tables = load_tables(key)  # a wrong name is reported before PyTorch is imported
     from earmark.core.cpu import available_cores
     from earmark.papers import page, results
@@ -123,10 +127,17 @@ def reproduce(
         raise click.exceptions.Exit(1)
 
 
-def _make_default(
-    root: Path, out: Path, hours: float | None, overrides: list[str], jobs: int | None, dry_run: bool, quiet: bool
+def _make_model(
+    key: str,
+    root: Path,
+    out: Path,
+    hours: float | None,
+    overrides: list[str],
+    jobs: int | None,
+    dry_run: bool,
+    quiet: bool,
 ) -> None:
-    """Run tools/default_model of a checkout of earmark, which has all that is particular to that model."""
+    """Run tools/default_model of a checkout of earmark, which has all that is particular to earmark's own models."""
     import os
     import subprocess
     import sys
@@ -138,10 +149,10 @@ def _make_default(
     checkout = next((place for place in places if (place / "tools" / "default_model" / "__main__.py").is_file()), None)
     if checkout is None:
         raise ConfigError(
-            "reproduce default: the folder tools/default_model is not here; it comes with earmark's source, not with the "
+            f"reproduce {key}: the folder tools/default_model is not here; it comes with earmark's source, not with the "
             "installed package: run the command from the root of a checkout"
         )
-    options = ["--root", str(root), "--out", str(out)]
+    options = ["--root", str(root), "--out", str(out), *([] if key == "default" else ["--model", key])]
     options += [word for text in overrides for word in ("-o", text)]
     options += [] if hours is None else ["--hours", f"{hours:g}"]
     options += [] if jobs is None else ["--jobs", str(jobs)]

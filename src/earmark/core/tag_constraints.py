@@ -275,6 +275,18 @@ def parents_within(parents: Mapping[str, Sequence[str]], names: Sequence[str]) -
     return {name: above for name, above in found.items() if above}
 
 
+def by_parents(parents: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], list[str]]:
+    """A tree for people: parents -> the tags that have just these.
+
+    >>> by_parents({"metal": ("rock",), "pop rock": ("pop", "rock"), "punk": ("rock",)})
+    {('rock',): ['metal', 'punk'], ('pop', 'rock'): ['pop rock']}
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for tag, above in parents.items():
+        found.setdefault(above, []).append(tag)
+    return found
+
+
 def default_constraints(
     names: Sequence[str],
     parents: Mapping[str, Sequence[str]] | None = None,

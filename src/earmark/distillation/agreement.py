@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from earmark.core.calibration import calibrated
 from earmark.core.errors import DataError
-from earmark.datasets.labelled_set import LabelFusion, LabelledSet, LabelledSets, TagUnion, union_logits
+from earmark.datasets.labelled_set import LabelFusion, LabelledSet, LabelledSets, Song, TagUnion, union_logits
 from earmark.datasets.labelled_set.label_fusion import Doubles
 from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.distillation.ranks import rank_correlations, shared_tags
@@ -90,6 +90,47 @@ class Agreement:
             means[i, 1] = self.shared[rows].mean()
         low, high = np.nanpercentile(means, [2.5, 97.5], axis=0)  # a single song drawn again and again has no order
         return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+
+
+@dataclass(frozen=True)
+class KnownTagAgreement:
+    """A student compared with the known labels of songs that it was not trained on.
+
+    Attributes:
+        tag: its name.
+        n_songs: with a known label.
+        correlation: Spearman's rank correlation over songs; NaN where all labels are the same.
+        difference: mean absolute difference, of use for degrees.
+    """
+
+    tag: str
+    n_songs: int
+    correlation: float
+    difference: float
+
+
+def known_tag_agreement(
+    parts: Sequence[Agreement], songs: Sequence[Song], tags: Sequence[str]
+) -> tuple[KnownTagAgreement, ...]:
+    """Compare a student with known labels, for each of these tags that is known of any song.
+
+    Args:
+        parts: agreement on sets that it was not trained on. A song's score is the mean over its examples.
+        songs: with their known labels.
+        tags: names.
+    """
+    given = np.concatenate([part.student for part in parts])
+    names = np.array([song for part in parts for song in part.songs])
+    found = []
+    for tag in tags:
+        known = [song for song in songs if tag in song.labels and song.song_id in names]
+        if known:
+            column = parts[0].tags.index(tag)
+            scores = np.array([given[names == song.song_id, column].mean() for song in known])
+            labels = np.array([song.labels[tag] for song in known])
+            correlation = float(rank_correlations(scores[:, None], labels[:, None])[0])
+            found.append(KnownTagAgreement(tag, len(known), correlation, float(np.abs(scores - labels).mean())))
+    return tuple(found)
 
 
 def fusion_of_all_teachers(sets: LabelledSets) -> LabelFusion:

@@ -27,6 +27,7 @@ from earmark.datasets.labelled_set import (
     training_fusion,
 )
 from earmark.datasets.labelled_set.label_fusion import Doubles
+from earmark.datasets.labelled_set.shards import TRAIN_SET
 from earmark.distillation.agreement import Agreement, compare, fused_labels, fusion_of_all_teachers, network_scores
 from earmark.distillation.calibration_targets import FittedMaps, choose_thresholds, fit_maps, reference_limits
 from earmark.distillation.ranks import rank_correlations
@@ -181,7 +182,7 @@ def calibrate_student(
         add_known_labels(labels, sets[part], sets.songs, union.vocabulary)
         return labels[:, places]
 
-    levels = reference_limits(reference_of("train"), [text.share_factors.get(tag.category, 1.0) for tag in judged])
+    levels = reference_limits(reference_of(TRAIN_SET), [text.share_factors.get(tag.category, 1.0) for tag in judged])
     targets, network, groups = [], [], []
     for part, found in labelled.items():
         rows = found.audible
@@ -195,7 +196,7 @@ def calibrate_student(
     fitted = fit_maps(reference, np.concatenate(network), levels, groups)
 
     smaller = keep_outputs(model, card, [names.index(tag) for tag in kept])
-    teachers_of = labelled[HELD_OUT].networks
+    teachers_of, of_training_set = labelled[HELD_OUT].networks, sets[TRAIN_SET].networks
     card = dataclasses.replace(
         card,
         name=text.name,
@@ -217,7 +218,8 @@ def calibrate_student(
             "teachers": {teacher["name"]: teacher["sha256"] for teacher in teachers_of},
             "vocabularies": {teacher["name"]: teacher["vocabulary"] for teacher in teachers_of},
             **({"also_learned_from": text.also_learned_from} if text.also_learned_from else {}),
-            "teachers_of_training_set": list(teachers),
+            "teachers_of_training_set": [teacher["name"] for teacher in of_training_set],
+            "shares_of_training_set": {one["name"]: one["share"] for one in of_training_set if "share" in one},
             "heard_from": {
                 row.tag.name: {source: list(tags) for source, tags in row.sources.items()} for row in kept_tags
             },

@@ -205,7 +205,14 @@ def _share_begun_with(out: Path) -> float | None:
 
 
 def write_tables(inputs: LabellingInputs, out: Path) -> None:
-    """Write tags and music beside the sets, so that the folder can be read on its own."""
+    """Write tags and music beside the sets, so that the folder can be read on its own.
+
+    Raises:
+        DataError: sets there were unpacked. Their tables have the tags that were packed alone, and would be lost.
+    """
+    for path in sorted(out.glob(f"*/{SET_FILE}")):
+        if any("mean_of" in teacher for teacher in parse_json(path.read_text(encoding="utf-8"))["teachers"]):
+            raise DataError(f"{path}: was made by `earmark distill unpack`; label into another folder")
     out.mkdir(parents=True, exist_ok=True)
     if inputs.union is not None:
         write_atomic(out / TAGS_FILE, inputs.union.to_json().encode())

@@ -14,7 +14,7 @@ from earmark.core.card import Metric, ModelCard
 from earmark.core.errors import DataError
 from earmark.datasets import Dataset
 from earmark.datasets.labelled_set import LabelledSets
-from earmark.distillation.agreement import Agreement
+from earmark.distillation.agreement import Agreement, KnownTagAgreement, known_tag_agreement
 from earmark.distillation.calibration import (
     HELD_OUT,
     LEAST_CORRELATION,
@@ -64,6 +64,7 @@ class Release:
         report: the evaluation of the exported file on a dataset; None where none was given.
         n_weights, macs_10_s, size_bytes: of the network, for ten seconds of audio, and of the file.
         groups: song -> artist or source.
+        known: agreement with known labels of unseen songs, of the tags that no teacher knows.
         names: of the music.
     """
 
@@ -75,6 +76,7 @@ class Release:
     macs_10_s: int
     size_bytes: int
     groups: dict[str, str]
+    known: tuple[KnownTagAgreement, ...]
     names: MusicNames
 
 
@@ -146,6 +148,11 @@ def release_student(
         macs_10_s=count_macs(model) * 10 * card.input.sample_rate_hz // card.input.window_samples,
         size_bytes=exported.size_bytes,
         groups=sets.groups,
+        known=known_tag_agreement(
+            tuple(student.agreement.values()),
+            sets.songs,
+            [tag for tag, sources in card.training["heard_from"].items() if not sources],
+        ),
         names=names,
     )
 

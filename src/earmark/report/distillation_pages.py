@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from earmark.core.card import ModelCard
 from earmark.core.markdown import render_markdown
+from earmark.core.tag_constraints import by_parents
 from earmark.core.vocabulary import CATEGORIES
 from earmark.distillation.agreement import Agreement
-from earmark.distillation.calibration import HELD_OUT, VALIDATION
+from earmark.distillation.calibration import HELD_OUT, LEAST_KNOWN_CORRELATION, VALIDATION
 from earmark.distillation.calibration_targets import calibration_error, reliability
 from earmark.distillation.release import Release
 from earmark.distillation.student_comparison import StudentComparison
@@ -36,7 +38,7 @@ def model_page(
     command: str,
     *,
     template: str = "model.md.j2",
-    folder: Path | None = None,
+    folders: Sequence[Path] = (),
     licences: dict[str, str] | None = None,
     **values: Any,
 ) -> str:
@@ -45,8 +47,8 @@ def model_page(
     Args:
         release: the model.
         command: what wrote the page.
-        template: one that extends "model.md.j2", in ``folder``.
-        folder: of the template.
+        template: "model.md.j2", or one that extends it.
+        folders: of that template.
         licences: teacher -> licence of its weights; None leaves the column out.
         values: further values of the template.
     """
@@ -57,7 +59,7 @@ def model_page(
     places = {tag: i for i, tag in enumerate(student.calibrated)}
     return render_markdown(
         template,
-        *([] if folder is None else [folder]),
+        *folders,
         _TEMPLATES,
         release=release,
         command=command,
@@ -72,6 +74,9 @@ def model_page(
         ],
         stages=_stages(card),
         licences=licences,
+        tree=by_parents(card.rules.parents),
+        labelled=lambda name: _labelled(card, name),
+        least_known=LEAST_KNOWN_CORRELATION,
         bins=bins,
         degrees=[tag.name for tag in card.vocabulary if tag.kind == "regression"],
         share_factors=", ".join(f"{value:g} for {name}" for name, value in student.share_factors.items()),
@@ -99,17 +104,26 @@ def _categories(card: ModelCard, held_out: Agreement) -> list[dict[str, Any]]:
         tags = [tag.name for tag in card.vocabulary if tag.category == category]
         if tags:
             part = held_out.select_tags(tags)
-            worst = int(np.nanargmin(part.correlations))
+            known = not np.isnan(part.correlations).all()  # not where no teacher knows any of them
+            worst = int(np.nanargmin(part.correlations)) if known else 0
             rows.append(
                 {
                     "name": category,
                     "n": len(tags),
-                    "correlation": part.mean_correlation,
+                    "correlation": part.mean_correlation if known else float("nan"),
                     "worst": tags[worst],
                     "worst_correlation": part.correlations[worst],
                 }
             )
     return rows
+
+
+def _labelled(card: ModelCard, teacher: str) -> str:
+    """How much of the training set a teacher labelled."""
+    if teacher not in card.training["teachers_of_training_set"]:
+        return "no: too slow"
+    share = card.training.get("shares_of_training_set", {}).get(teacher, 1.0)
+    return "yes" if share == 1 else f"{share:.0%} of it"
 
 
 def _stages(card: ModelCard) -> str:

@@ -29,7 +29,7 @@ class Model:
     """One model, whose scores are stored."""
 
     def __init__(self, store: ScoreStore, jobs: int | None = None, on_done: OnDone | None = None) -> None:
-        self.name, self.card = store.name, store.tagger.card
+        self.name, self.card, self.sha256 = store.name, store.tagger.card, store.sha256
         self._store, self._jobs, self._on_done = store, jobs, on_done
 
     def output(self, songs: Collection) -> SongScores:

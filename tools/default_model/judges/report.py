@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import DataError
@@ -16,26 +16,32 @@ from tools.default_model.judges.measures import Value
 DASH = "–"
 
 
-def to_document(name: str, split: str, values: Sequence[Value]) -> dict[str, Any]:
-    """One model's values, as JSON can hold them: null where a number is undefined."""
-    return {"model": name, "split": split, "values": [_plain(dataclasses.asdict(value)) for value in values]}
+class Results(NamedTuple):
+    """What was measured of one model on one split; ``sha256`` is that of its file, empty where that is not known."""
+
+    model: str
+    split: str
+    values: list[Value]
+    sha256: str = ""
 
 
-def write_results(folder: Path, name: str, split: str, values: Sequence[Value]) -> Path:
-    """Write FOLDER/NAME.SPLIT.json."""
+def write_results(folder: Path, name: str, split: str, values: Sequence[Value], sha256: str = "") -> Path:
+    """Write FOLDER/NAME.SPLIT.json: :class:`Results`, with null where a number is undefined."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{split}.json"
-    text = json.dumps(to_document(name, split, values), indent=1, ensure_ascii=False, allow_nan=False)
+    document: dict[str, Any] = {"model": name, "split": split, "sha256": sha256}
+    document |= {"values": [_plain(dataclasses.asdict(value)) for value in values]}
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomic(path, (text + "\n").encode())
     return path
 
 
-def read_results(path: Path) -> tuple[str, str, list[Value]]:
-    """Model, split and values of a file of :func:`write_results`. Raises DataError where it is none."""
+def read_results(path: Path) -> Results:
+    """Read a file of :func:`write_results`. Raises DataError where it is none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         values = [_value(row) for row in document["values"]]
-        return document["model"], document["split"], values
+        return Results(document["model"], document["split"], values, document.get("sha256", ""))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a file of results ({error})") from error
 
@@ -43,7 +49,7 @@ def read_results(path: Path) -> tuple[str, str, list[Value]]:
 def write_page(folder: Path, split: str) -> Path:
     """Write FOLDER/SPLIT.md about all models with results there, those measured first at the top."""
     paths = sorted(folder.glob(f"*.{split}.json"), key=lambda path: path.stat().st_mtime)
-    results = {name: values for name, _, values in map(read_results, paths)}
+    results = {found.model: found.values for found in map(read_results, paths)}
     tables = {
         "The composer's instruments: ROC-AUC": ("the composer's instruments", "ROC-AUC"),
         "Listeners' emotions: rank correlation": ("listeners' emotions", "rank correlation"),
@@ -75,14 +81,32 @@ def markdown(split: str, results: Mapping[str, Sequence[Value]]) -> str:
     ]
     every = [value for values in results.values() for value in values]
     for judge in dict.fromkeys(value.judge for value in every):
-        here = [value for value in every if value.judge == judge]
-        measures = list(dict.fromkeys(_column(value) for value in here))
-        lines += ["", f"## {judge[0].upper()}{judge[1:]}", "", _numbers(here), ""]
-        lines += [f"| model | {' | '.join(measures)} |", f"|{' --- |' * (len(measures) + 1)}"]
-        for model, values in results.items():
-            found = {_column(value): value for value in values if value.judge == judge}
-            if found:
-                lines.append(f"| {model} | {' | '.join(_cell(found.get(name)) for name in measures)} |")
+        lines += ["", f"## {judge[0].upper()}{judge[1:]}", "", judge_table(judge, results).rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def judge_table(judge: str, results: Mapping[str, Sequence[Value]], without: str | None = None) -> str:
+    """One judge: how many songs, and a row per model, a column per measure.
+
+    Args:
+        judge: its name.
+        results: model -> values.
+        without: leave out measures that begin so.
+    """
+    chosen = {
+        model: {
+            _column(value): value
+            for value in values
+            if value.judge == judge and not (without and value.measure.startswith(without))
+        }
+        for model, values in results.items()
+    }
+    here = [value for found in chosen.values() for value in found.values()]
+    measures = list(dict.fromkeys(map(_column, here)))
+    lines = [_numbers(here), "", f"| model | {' | '.join(measures)} |", f"|{' --- |' * (len(measures) + 1)}"]
+    for model, found in chosen.items():
+        if found:
+            lines.append(f"| {model} | {' | '.join(value_cell(found.get(name)) for name in measures)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -122,7 +146,8 @@ def _numbers(values: Iterable[Value]) -> str:
     return "; ".join(f"{text}: {', '.join(dict.fromkeys(names))}" for text, names in counts.items()) + "."
 
 
-def _cell(value: Value | None) -> str:
+def value_cell(value: Value | None) -> str:
+    """A number with its interval, and how many labels the model knows where that is not all."""
     if value is None or math.isnan(value.value):
         return DASH
     known = f" ({value.n_known} of {value.n_labels})" if value.n_known < value.n_labels else ""

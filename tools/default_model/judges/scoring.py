@@ -75,6 +75,7 @@ class ScoreStore:
 
     Attributes:
         name: of the model, and of how many windows where these are not all.
+        sha256: of the file.
     """
 
     def __init__(self, model: Path, folder: Path, windows: int | None = None) -> None:
@@ -82,9 +83,9 @@ class ScoreStore:
         self.name = self.tagger.card.name + ("" if windows is None else f", {windows} windows")
         if not (self.tagger.card.vocabulary.names):
             raise ModelError(f"{model}: no tags")
-        digest = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
+        self.sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
         suffix = "" if windows is None else f"-{windows}-windows"
-        self._file = folder / f"{self.tagger.card.name}-{digest}{suffix}.npz"
+        self._file = folder / f"{self.tagger.card.name}-{self.sha256[:16]}{suffix}.npz"
         self._known: dict[str, npt.NDArray[np.float32]] = {}
         if self._file.is_file():
             with np.load(self._file) as stored:

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from earmark.core.card import Metric, ModelCard
-from earmark.core.tag_constraints import TagConstraints
+from earmark.core.tag_constraints import TagConstraints, by_parents
 from earmark.core.vocabulary import CATEGORIES
 
 HEARD_FROM = "heard_from"
@@ -70,17 +70,15 @@ def print_card(card: ModelCard) -> None:
 
 
 def _rules(rules: TagConstraints) -> list[tuple[str, str]]:
+    rivals = "; ".join(f"{tag} silences {', '.join(names)}" for tag, names in rules.rivals.items())
     facts = [
         ("never together", "; ".join(" / ".join(group) for group in rules.exclusive)),
         ("only with", "; ".join(f"{tag}: {needed}" for tag, needed in rules.requires.items())),
-        ("implied", "; ".join(f"{tag}: {' or '.join(parents)}" for tag, parents in rules.parents.items())),
         (
-            "rivals",
-            "; ".join(
-                f"{tag} silences {', '.join(rivals)} where its score is {rules.rival_margin:g} above theirs"
-                for tag, rivals in rules.rivals.items()
-            ),
+            "implied",
+            "; ".join(f"{', '.join(tags)}: {' or '.join(above)}" for above, tags in by_parents(rules.parents).items()),
         ),
+        ("rivals", f"{rivals} where its score is {rules.rival_margin:g} above theirs" if rivals else ""),
     ]
     return [(name, text) for name, text in facts if text]
 
@@ -162,10 +160,15 @@ def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
             *((tag.kind,) if len(kinds) > 1 else ()),
             threshold,
             *("-" if metric is None else _figure(metric, 2, intervals) for metric in figures),
-            *((escape(", ".join(sources.get(tag.name, ()))),) if sources else ()),
+            *((_heard_from(sources.get(tag.name)),) if sources else ()),
         )
         before = tag.category
     return table
+
+
+def _heard_from(vocabularies: Any) -> str:
+    """Vocabularies of the teachers that know a tag; a tag may come from known labels alone."""
+    return "" if vocabularies is None else escape(", ".join(vocabularies)) or "known labels"
 
 
 def _figure(metric: Metric, places: int = 3, interval: bool = True) -> str:
