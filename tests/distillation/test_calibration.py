@@ -262,8 +262,25 @@ def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
     assert {"rock", "metal", "heavy metal", "classical", "jazz"} <= set(names)
     assert card.rules.parents["heavy metal"] == ("metal",)
     assert card.rules.rivals == {"classical": ("jazz",)}
-    part = calibrate_student(checkpoint, sets, tmp_path / "part", text, least_correlation=0.2).card
+    text = CardText(
+        "made", rivals=text.rivals, least_correlation=0.2, leave_out={"jazz": "not of interest", "other": ""}
+    )
+    part = calibrate_student(checkpoint, sets, tmp_path / "part", text).card
     assert part.rules.problems(part.vocabulary.names) == []
+    assert "jazz" not in part.vocabulary.names
+    assert part.training["left_out"]["jazz"] == "not of interest"
+    assert len(part.vocabulary) < len(names) - 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("leave_out", ["jazz"]), ("leave_out", {"jazz": 1}), ("least_correlation", "high"), ("least_correlation", 1.5)],
+)
+def test_wrong_texts_of_cards_are_refused(key: str, value: object, tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps({"name": "made", key: value}))
+    with pytest.raises(ConfigError, match=f"{key} must"):
+        read_card_text(path)
 
 
 @pytest.mark.slow

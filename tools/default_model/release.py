@@ -16,7 +16,7 @@ from earmark.datasets import load_dataset
 from earmark.datasets.emotify import GENRES
 from earmark.datasets.labelled_set import LabelledSets
 from earmark.datasets.labelled_set.shards import RATE_HZ, TRAIN_SET
-from earmark.distillation.calibration import LEAST_CORRELATION, read_card_text
+from earmark.distillation.calibration import read_card_text
 from earmark.distillation.release import MusicNames, Release, release_student
 from earmark.export.precision import Weights
 from earmark.report.distillation_pages import model_page
@@ -67,7 +67,7 @@ def make_earmark_1(
     *,
     instruments: Path | None = None,
     weights: Weights = "float16",
-    least_correlation: float = LEAST_CORRELATION,
+    least_correlation: float | None = None,
 ) -> Iterator[str]:
     """Release a student as earmark-1, measure the exported file, and write its page.
 
@@ -78,7 +78,7 @@ def make_earmark_1(
         out: folder.
         instruments: single notes, see :func:`tools.default_model.measurements.instrument_rows`.
         weights: how the ONNX file stores them.
-        least_correlation: tags with less are left out.
+        least_correlation: tags with less are left out; None for what the text of the card says.
 
     Yields:
         A line for people after each step.
@@ -126,7 +126,7 @@ def make_earmark_2(
     name: str | None = None,
     instruments: Path | None = None,
     weights: Weights = "float16",
-    least_correlation: float = LEAST_CORRELATION,
+    least_correlation: float | None = None,
 ) -> Iterator[str]:
     """Release a student as earmark-2, and write its page.
 

@@ -56,6 +56,8 @@ class CardText:
             can warn.
         share_factors: category -> for how many times as much music its tags hold as the teachers' mean says, see
             :mod:`earmark.distillation.calibration_targets`; 1 for those that are not there.
+        least_correlation: tags with a lower rank correlation with the averaged teachers on held-out music are left out.
+        leave_out: further tags that are left out -> why.
         rivals, rival_margin: which tags a tag silences where it clearly wins, see
             :class:`earmark.core.tag_constraints.TagConstraints`; those that the student does not have are left out.
     """
@@ -68,6 +70,8 @@ class CardText:
     version: str = "1"
     also_learned_from: dict[str, str] = dataclasses.field(default_factory=dict)
     share_factors: dict[str, float] = dataclasses.field(default_factory=dict)
+    least_correlation: float = LEAST_CORRELATION
+    leave_out: dict[str, str] = dataclasses.field(default_factory=dict)
     rivals: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     rival_margin: float = RIVAL_MARGIN
 
@@ -89,8 +93,9 @@ def read_card_text(path: str | Path) -> CardText:
         for key in lists
         if not isinstance(value := document.get(key, []), list) or not all(isinstance(line, str) for line in value)
     ]
-    if not isinstance(document.get("also_learned_from", {}), dict):
-        problems.append(f"{path}: also_learned_from must map datasets to protocols")
+    for key, to in (("also_learned_from", "datasets to protocols"), ("leave_out", "tags to reasons")):
+        if not isinstance(found := document.get(key, {}), dict) or not all(isinstance(v, str) for v in found.values()):
+            problems.append(f"{path}: {key} must map {to}")
     factors = document.get("share_factors", {})
     if not isinstance(factors, dict) or not all(
         name in CATEGORIES and isinstance(value, int | float) and value > 0 for name, value in factors.items()
@@ -101,6 +106,8 @@ def read_card_text(path: str | Path) -> CardText:
         problems.append(f"{path}: rivals must map tags to lists of tags")
     if not isinstance(document.get("rival_margin", 0), int | float):
         problems.append(f"{path}: rival_margin must be a number from 0 to 1")
+    if not isinstance(least := document.get("least_correlation", 0), int | float) or not -1 <= least <= 1:
+        problems.append(f"{path}: least_correlation must be a number from -1 to 1")
     if not document.get("name"):
         problems.append(f"{path}: name is missing")
     if problems:
@@ -136,7 +143,7 @@ class CalibratedStudent:
 
 
 def calibrate_student(
-    checkpoint: Path, folder: Path, out: Path, text: CardText, least_correlation: float = LEAST_CORRELATION
+    checkpoint: Path, folder: Path, out: Path, text: CardText, least_correlation: float | None = None
 ) -> CalibratedStudent:
     """Calibrate a student and complete its card.
 
@@ -145,7 +152,7 @@ def calibrate_student(
         folder: the labelled sets that it learned from, with the sets "heldout" and "validation".
         out: folder of the new checkpoint.
         text: of the card.
-        least_correlation: with the averaged teachers on held-out music; tags below it are left out.
+        least_correlation: with the averaged teachers on held-out music; tags below it are left out. None for the text's.
 
     Raises:
         DataError: sets are missing.
@@ -164,8 +171,10 @@ def calibrate_student(
         part: compare(scores[part], names, found, fused_labels(found, all_teachers, union), union)
         for part, found in labelled.items()
     }
-    left_out = noisy_tags(agreement[HELD_OUT], labelled[HELD_OUT], union, least_correlation)
+    least = text.least_correlation if least_correlation is None else least_correlation
+    left_out = noisy_tags(agreement[HELD_OUT], labelled[HELD_OUT], union, least)
     left_out |= wrong_known_tags(scores, names, sets)
+    left_out |= {tag: reason for tag, reason in text.leave_out.items() if tag in names}
     kept = tuple(tag for tag in names if tag not in left_out)
     kept_tags = [union.tags[union.vocabulary.index(tag)] for tag in kept]
     if not kept:

@@ -17,7 +17,6 @@ from earmark.datasets.labelled_set import LabelledSets
 from earmark.distillation.agreement import Agreement, KnownTagAgreement, known_tag_agreement
 from earmark.distillation.calibration import (
     HELD_OUT,
-    LEAST_CORRELATION,
     VALIDATION,
     CalibratedStudent,
     CardText,
@@ -88,7 +87,7 @@ def release_student(
     *,
     dataset: Dataset | None = None,
     weights: Weights = "float16",
-    least_correlation: float = LEAST_CORRELATION,
+    least_correlation: float | None = None,
     names: MusicNames | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Release:
@@ -103,7 +102,7 @@ def release_student(
         text: of the card.
         dataset: its test split is measured.
         weights: how the ONNX file stores them.
-        least_correlation: tags below are left out, see :func:`earmark.distillation.calibration.calibrate_student`.
+        least_correlation: tags below are left out; None for the text's, see :func:`earmark.distillation.calibration.calibrate_student`.
         names: of the music.
         on_step: called with a line for people after each step.
 
