@@ -54,7 +54,7 @@ def test_sounds_that_are_no_music_are_sounds() -> None:
 def test_the_bundled_card_has_the_rules_of_the_tables_inside_and_beside_the_file(tmp_path: Path) -> None:
     bundled = find_model()
     beside = ModelCard.read(bundled.with_suffix(".json"))
-    assert beside.rules == card_rules(beside.vocabulary.names, tables_of(beside.name))
+    assert beside.rules == card_rules(beside.vocabulary, tables_of(beside.name))
     inside = OnnxModel(bundled).card
     assert inside.replace(weights_sha256="") == beside.replace(weights_sha256="")
     assert beside.weights_sha256 == hashlib.sha256(bundled.read_bytes()).hexdigest()

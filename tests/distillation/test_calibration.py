@@ -274,12 +274,30 @@ def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("leave_out", ["jazz"]), ("leave_out", {"jazz": 1}), ("least_correlation", "high"), ("least_correlation", 1.5)],
+    [
+        ("rivals", ["jazz"]),
+        ("leave_out", ["jazz"]),
+        ("leave_out", {"jazz": 1}),
+        ("least_correlation", "high"),
+        ("least_correlation", 1.5),
+    ],
 )
 def test_wrong_texts_of_cards_are_refused(key: str, value: object, tmp_path: Path) -> None:
     path = tmp_path / "card.json"
     path.write_text(json.dumps({"name": "made", key: value}))
     with pytest.raises(ConfigError, match=f"{key} must"):
+        read_card_text(path)
+
+
+def test_rivals_by_category_are_named_by_category(tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps({"name": "made", "rivals": {"speech": ["@genre", "sad"], "rock": ["@genre"]}}))
+    tags = [Tag("speech"), Tag("energy", "regression", "mood"), Tag("sad", category="mood")]
+    tags += [Tag(name, category="genre") for name in ("jazz", "rock")]
+    found = read_card_text(path).rivals_among(tags)
+    assert found == {"speech": ("jazz", "rock", "sad"), "rock": ("jazz",)}
+    path.write_text(json.dumps({"name": "made", "rivals": {"speech": ["@genres"]}}))
+    with pytest.raises(ConfigError, match="@genres: categories are genre"):
         read_card_text(path)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import TagConstraints, default_constraints
+from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.labelled_set.tag_union import read_parents
 from earmark.distillation.calibration import read_card_text
 from earmark.export.graph_edit import set_rules
@@ -28,17 +28,18 @@ def tables_of(model: str) -> Path:
     return names[model]
 
 
-def card_rules(names: Sequence[str], folder: Path) -> TagConstraints:
+def card_rules(vocabulary: Vocabulary, folder: Path) -> TagConstraints:
     """The rules for these tags, as :func:`earmark.distillation.calibration.calibrate_student` makes them.
 
     Raises:
         ConfigError, DataError: tables that cannot be read, or that contradict each other.
     """
     text = read_card_text(folder / "card.json")
-    return default_constraints(names, read_parents(folder / "tags.csv"), text.rivals, text.rival_margin)
+    rivals = text.rivals_among(vocabulary.tags)
+    return default_constraints(vocabulary.names, read_parents(folder / "tags.csv"), rivals, text.rival_margin)
 
 
 def update_rules(path: Path, folder: Path | None = None) -> ModelCard:
     """Put the rules into an ONNX file and the card beside it: from these tables, or from those of the model's name. Returns that card."""
     card = ModelCard.read(path.with_suffix(".json"))
-    return set_rules(path, path, card_rules(card.vocabulary.names, folder or tables_of(card.name)))
+    return set_rules(path, path, card_rules(card.vocabulary, folder or tables_of(card.name)))

@@ -17,7 +17,7 @@ from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
 from earmark.core.json_records import parse_json
 from earmark.core.tag_constraints import RIVAL_MARGIN, TagConstraints, default_constraints
-from earmark.core.vocabulary import CATEGORIES, Vocabulary
+from earmark.core.vocabulary import CATEGORIES, Tag, Vocabulary
 from earmark.datasets.labelled_set import (
     LabelledSet,
     LabelledSets,
@@ -59,7 +59,8 @@ class CardText:
         least_correlation: tags with a lower rank correlation with the averaged teachers on held-out music are left out.
         leave_out: further tags that are left out -> why.
         rivals, rival_margin: which tags a tag silences where it clearly wins, see
-            :class:`earmark.core.tag_constraints.TagConstraints`; those that the student does not have are left out.
+            :class:`earmark.core.tag_constraints.TagConstraints`; those that the student does not have are left out. "@genre"
+            stands for all tags of that category.
     """
 
     name: str
@@ -74,6 +75,24 @@ class CardText:
     leave_out: dict[str, str] = dataclasses.field(default_factory=dict)
     rivals: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     rival_margin: float = RIVAL_MARGIN
+
+    def rivals_among(self, tags: Sequence[Tag]) -> dict[str, tuple[str, ...]]:
+        """The rivals by name, where the student has these tags; degrees are nobody's rivals.
+
+        >>> tags = [Tag("speech"), Tag("jazz", category="genre"), Tag("rock", category="genre")]
+        >>> CardText("made", rivals={"speech": ("@genre",)}).rivals_among(tags)
+        {'speech': ('jazz', 'rock')}
+        """
+        found = {}
+        for winner, given in self.rivals.items():
+            names = {
+                tag.name: None
+                for rival in given
+                for tag in tags
+                if (rival == f"@{tag.category}" and tag.kind == "classification") or rival == tag.name
+            }
+            found[winner] = tuple(name for name in names if name != winner)
+        return found
 
 
 def read_card_text(path: str | Path) -> CardText:
@@ -104,6 +123,8 @@ def read_card_text(path: str | Path) -> CardText:
     rivals = document.get("rivals", {})
     if not isinstance(rivals, dict) or not all(isinstance(names, list) for names in rivals.values()):
         problems.append(f"{path}: rivals must map tags to lists of tags")
+    elif odd := {name for names in rivals.values() for name in names if name[:1] == "@" and name[1:] not in CATEGORIES}:
+        problems.append(f"{path}: rivals: {', '.join(sorted(odd))}: categories are {', '.join(CATEGORIES)}")
     if not isinstance(document.get("rival_margin", 0), int | float):
         problems.append(f"{path}: rival_margin must be a number from 0 to 1")
     if not isinstance(least := document.get("least_correlation", 0), int | float) or not -1 <= least <= 1:
@@ -199,7 +220,8 @@ def calibrate_student(
         targets.append(np.where(np.isnan(labels), np.nan, labels >= levels))
         network.append(scores[part][rows][:, [names.index(tag.name) for tag in judged]])
         groups += [song for song, audible in zip(found.songs(), rows, strict=True) if audible]
-    rules = default_constraints(kept, union.parents, text.rivals, text.rival_margin)
+    rivals = text.rivals_among([row.tag for row in kept_tags])
+    rules = default_constraints(kept, union.parents, rivals, text.rival_margin)
     calibrated = tuple(tag.name for tag in judged)
     reference = with_implied_tags(np.concatenate(targets), calibrated, rules)
     fitted = fit_maps(reference, np.concatenate(network), levels, groups)
