@@ -54,8 +54,8 @@ class CardText:
             that of the checkpoint stays.
         also_learned_from: dataset -> protocol of known labels that the student learned from, so that `earmark evaluate`
             can warn.
-        share_factors: category -> for how many times as much music its tags hold as the teachers' mean says, see
-            :mod:`earmark.distillation.calibration_targets`; 1 for those that are not there.
+        share_factors: category or tag -> for how many times as much music its tags, or it, hold as the teachers' mean
+            says, see :mod:`earmark.distillation.calibration_targets`; 1 for those that are not there.
         least_correlation: tags with a lower rank correlation with the averaged teachers on held-out music are left out.
         leave_out: further tags that are left out -> why.
         rivals, rival_margin: which tags a tag silences where it clearly wins, see
@@ -117,9 +117,11 @@ def read_card_text(path: str | Path) -> CardText:
             problems.append(f"{path}: {key} must map {to}")
     factors = document.get("share_factors", {})
     if not isinstance(factors, dict) or not all(
-        name in CATEGORIES and isinstance(value, int | float) and value > 0 for name, value in factors.items()
+        isinstance(value, int | float) and value > 0 for value in factors.values()
     ):
-        problems.append(f"{path}: share_factors must map categories ({', '.join(CATEGORIES)}) to numbers above 0")
+        problems.append(
+            f"{path}: share_factors must map categories ({', '.join(CATEGORIES)}) or tags to numbers above 0"
+        )
     rivals = document.get("rivals", {})
     if not isinstance(rivals, dict) or not all(isinstance(names, list) for names in rivals.values()):
         problems.append(f"{path}: rivals must map tags to lists of tags")

@@ -146,13 +146,19 @@ EXAMPLE_RECORD: dict[str, Any] = {
     "windows": 3,
     "heard_seconds": 27.623,
     "silent_seconds": 0.123,
-    "model": "earmark-1",
+    "model": "earmark-2",
     "abstained": False,
     "tags": [
-        {"tag": "rock", "score": 0.8794, "kind": "classification", "category": "genre"},
-        {"tag": "hard rock", "score": 0.4981, "kind": "classification", "category": "genre"},
+        {"tag": "guitar", "score": 0.9783, "kind": "classification", "category": "instrument"},
+        {"tag": "drums", "score": 0.9539, "kind": "classification", "category": "instrument"},
     ],
-    "degrees": {},
+    "degrees": {
+        "instrumentalness": 0.764,
+        "energy": 0.7298,
+        "valence": 0.6351,
+        "danceability": 0.5186,
+        "acousticness": 0.2311,
+    },
     "warnings": [],
 }
 

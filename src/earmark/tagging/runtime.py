@@ -18,7 +18,7 @@ from earmark.core.published_weights import published_names
 
 Floats = npt.NDArray[np.float32]
 
-DEFAULT_MODEL = "earmark-1"
+DEFAULT_MODEL = "earmark-2"
 """The bundled model that tags when none is named."""
 
 MODELS_VARIABLE = "EARMARK_MODELS"
