@@ -1,6 +1,6 @@
 """What listeners feel, from embeddings: heads fitted on Emotify's training songs, measured on its validation songs.
 
-    python benchmarks/emotion_heads.py --emotify ../shared/data/emotify earmark-1 mn04.onnx musicnn-mtt.onnx
+    python benchmarks/emotion_heads.py --emotify ../shared/data/emotify earmark-2 mn04.onnx musicnn-mtt.onnx
 
 Prints Spearman's rank correlation with the share of listeners that felt each of nine emotions: of heads
 (:mod:`earmark.distillation.heads`) on each model's embedding, and on all embeddings joined. Validation songs are by other

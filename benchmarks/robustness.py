@@ -1,6 +1,6 @@
 """Do tags depend on the music, or on how the file was made? The same songs in many forms, compared with themselves.
 
-    python benchmarks/robustness.py --emotify ../shared/data/emotify --model BEFORE.onnx --model earmark-1 \
+    python benchmarks/robustness.py --emotify ../shared/data/emotify --model BEFORE.onnx --model earmark-2 \
         --model musicnn-mtt --out docs/results/robustness.md
 
 Songs are the example clips and 60 of Emotify, their first 30 s at 44.1 kHz. Every form is a file in memory that is decoded

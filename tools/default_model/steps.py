@@ -41,7 +41,7 @@ STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Recipes and what is changed in them, one after the other; each begins with the weights of the one before."""
 LABELLED_HOURS, LABEL_SEED = 48.0, 2
 """Of `earmark distill label`, where labels are made anew; the packed labels are of fewer."""
-JUDGED_BESIDE = ("earmark-1", "fcn-mtat", "crnn-msd", "vgg-mtt", "mn04")
+JUDGED_BESIDE = ("fcn-mtat", "crnn-msd", "vgg-mtt", "mn04")
 """Models that people's labels judge as well, for the page."""
 
 # earmark-1

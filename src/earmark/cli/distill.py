@@ -60,7 +60,7 @@ def label(
     chosen = _part(part)
     with exit_on_interrupt("the same command continues where it was stopped"):
         given = read_plan(plan)
-        inputs = load_inputs(given, songs, out, weights)
+        inputs = load_inputs(given, songs, out, weights, continued=after_hours > 0)
         write_tables(inputs, out)
         shards = plan_shards(inputs, hours, seed, given.examples_per_song, after_hours=after_hours)
         n_mine = len(shards[chosen[0] - 1 :: chosen[1]])

@@ -42,7 +42,7 @@ from earmark.datasets.labelled_set.shards import (
     n_train_shards,
 )
 from earmark.datasets.labelled_set.songs import Song, extra_sets, read_songs, songs_csv
-from earmark.datasets.labelled_set.tag_union import TagUnion, read_tag_union
+from earmark.datasets.labelled_set.tag_union import TagUnion, read_tag_union, tag_names
 from earmark.distillation.plan import LabellingPlan
 from earmark.distillation.teachers import Teacher, check_names, load_teacher, prepare_teacher, vocabularies_of
 from earmark.distillation.windows import Examples, Recipe, make_example, plain_recipes, to_float
@@ -144,6 +144,8 @@ def load_inputs(
     out: Path,
     weights: Path | None = None,
     on_song: Callable[[int, int], None] | None = None,
+    *,
+    continued: bool = False,
 ) -> LabellingInputs:
     """Load the teachers, read and decode the songs; converted networks and decoded songs are kept in ``out``.
 
@@ -153,6 +155,7 @@ def load_inputs(
         out: folder of the sets.
         weights: folder with published weights; None for those that `earmark models pull` has downloaded.
         on_song: called with how many songs are decoded and how many there are.
+        continued: other labels come first, so tags of the table may be in none of these teachers' vocabularies.
 
     Raises:
         DataError: tables or audio with problems.
@@ -167,7 +170,8 @@ def load_inputs(
     teachers = tuple(names.values())
     check_names(teachers)
     known = tuple(dict.fromkeys(tag for song in music for tag in song.labels))
-    union = read_tag_union(plan.tags, plan.left_out, vocabularies_of(teachers), known)
+    elsewhere = tag_names(plan.tags) if continued else ()
+    union = read_tag_union(plan.tags, plan.left_out, vocabularies_of(teachers), (*known, *elsewhere))
     if unknown := [tag for tag in known if tag not in union.vocabulary.names]:
         raise ConfigError(
             f"{songs}: columns {', '.join(unknown)}: not tags of {plan.tags}; a column that is no tag is named #NAME"

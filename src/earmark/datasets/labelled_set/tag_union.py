@@ -197,6 +197,13 @@ def read_tag_union(
     )
 
 
+def tag_names(tags: str | Path) -> tuple[str, ...]:
+    """Names of all tags of a table. Raises DataError for a table that cannot be read or lacks the column."""
+    table = read_table(tags)
+    table.require("name", where=str(tags))
+    return tuple(row.values["name"] for row in table.rows)
+
+
 def read_parents(tags: str | Path) -> dict[str, tuple[str, ...]]:
     """Tag -> its parents, from the columns name and parents of a table of tags.
 
