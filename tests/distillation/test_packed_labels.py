@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.card import Conditioning
-from earmark.core.errors import DataError
+from earmark.core.errors import ConfigError, DataError
 from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import LabelledSets
 from earmark.datasets.labelled_set.shards import RATE_HZ
@@ -153,6 +153,17 @@ def test_hours_that_are_labelled_later_continue_a_packed_set(labelled: Path, tmp
     assert both.document["continued"][0]["first_example"] == 64
     earmark("unpack", tmp_path / "both", *tables(labelled), "--out", tmp_path / "sets")
     assert len(LabelledSets.open(tmp_path / "sets")["train"]) == 128
+
+
+def test_tags_of_the_teachers_of_the_first_hours_may_be_in_the_table(labelled: Path, tmp_path: Path) -> None:
+    plan = labelled / "later.yaml"
+    (labelled / "more.csv").write_text((labelled / "tags.csv").read_text() + "from elsewhere,genre,\n")
+    plan.write_text((labelled / "plan.yaml").read_text().replace("tags.csv", "more.csv"))
+    label = ("label", "--plan", plan, *tables(labelled)[2:], "--out", tmp_path, "--hours", "0")
+    with pytest.raises(ConfigError, match="'from elsewhere' comes from nowhere"):
+        earmark(*label)
+    earmark(*label, "--after-hours", HOURS)
+    assert (tmp_path / "heldout" / "00000").is_dir()
 
 
 def test_later_labels_get_the_scale_of_the_first(labelled: Path) -> None:
