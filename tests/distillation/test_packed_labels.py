@@ -19,7 +19,7 @@ from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import LabelledSets
 from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.distillation.packed_labels import PackedSet, continue_training, pack
-from earmark.tagging.runtime import find_model
+from earmark.tagging.runtime import DEFAULT_MODEL, find_model
 from earmark.tagging.tagger import Tagger
 from tests.helpers.sounds import music
 
@@ -152,7 +152,14 @@ def test_hours_that_are_labelled_later_continue_a_packed_set(labelled: Path, tmp
     assert np.abs(both.labels.astype(float) - expected.labels).max() < 2e-3
     assert both.document["continued"][0]["first_example"] == 64
     earmark("unpack", tmp_path / "both", *tables(labelled), "--out", tmp_path / "sets")
-    assert len(LabelledSets.open(tmp_path / "sets")["train"]) == 128
+    train = LabelledSets.open(tmp_path / "sets")["train"]
+    assert len(train) == 128
+    assert train.shares() == {DEFAULT_MODEL: 1.0}
+    (teacher,) = train.document["teachers"]
+    teacher["mean_of"][0]["share"] = 0.25
+    assert train.shares() == {DEFAULT_MODEL: 0.625}
+    train.document["continued"][0]["teachers"] = []
+    assert train.shares() == {DEFAULT_MODEL: 0.125}
 
 
 def test_tags_of_the_teachers_of_the_first_hours_may_be_in_the_table(labelled: Path, tmp_path: Path) -> None:

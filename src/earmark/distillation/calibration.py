@@ -252,7 +252,9 @@ def calibrate_student(
             "vocabularies": {teacher["name"]: teacher["vocabulary"] for teacher in teachers_of},
             **({"also_learned_from": text.also_learned_from} if text.also_learned_from else {}),
             "teachers_of_training_set": [teacher["name"] for teacher in of_training_set],
-            "shares_of_training_set": {one["name"]: one["share"] for one in of_training_set if "share" in one},
+            "shares_of_training_set": {
+                name: round(share, 3) for name, share in sets[TRAIN_SET].shares().items() if share < 1
+            },
             "heard_from": {
                 row.tag.name: {source: list(tags) for source, tags in row.sources.items()} for row in kept_tags
             },

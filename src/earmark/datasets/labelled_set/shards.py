@@ -104,7 +104,19 @@ class LabelledSet:
     @property
     def networks(self) -> list[dict[str, Any]]:
         """Entries of set.json of the networks that labelled, one by one, also where the set was packed since."""
-        return [one for teacher in self.document["teachers"] for one in teacher.get("mean_of", [teacher])]
+        return _networks(self.document["teachers"])
+
+    def shares(self) -> dict[str, float]:
+        """Network -> of what share of the examples it was to label, 0..1, also where others labelled those that came later."""
+        parts = [{"first_example": 0, "teachers": self.document["teachers"]}, *self.document.get("continued", ())]
+        n_examples = len(self.recipes)
+        ends = [*(part["first_example"] for part in parts[1:]), n_examples]
+        found: dict[str, float] = {}
+        for part, end in zip(parts, ends, strict=True):
+            n_part = max(0, min(end, n_examples) - part["first_example"])
+            for one in _networks(part["teachers"]):
+                found[one["name"]] = found.get(one["name"], 0.0) + one.get("share", 1.0) * n_part / n_examples
+        return found
 
     @property
     def vocabularies(self) -> tuple[str, ...]:
@@ -192,6 +204,10 @@ class LabelledSet:
                 continue
             out[:, place] = np.einsum("w,nwt->nt", weights / weights.sum(), windows)
         return out
+
+
+def _networks(teachers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for teacher in teachers for one in teacher.get("mean_of", [teacher])]
 
 
 def _load(path: Path, **options: Any) -> npt.NDArray[Any]:
