@@ -273,7 +273,7 @@ def test_from_a_student_to_earmark_2_and_its_page(made: tuple[Path, Path, Path],
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert any(re.fullmatch(r"genre +rock .* mtat-50, msd-50, mtg-jamendo-50 *", line) for line in lines)
-    assert any(re.search(r"^ +energy +regression +- .*known labels *$", line) for line in lines)
+    assert any(re.search(r"^ +energy +regression +degree .*known labels *$", line) for line in lines)
     assert any(line.startswith("shares of training set") and "musicnn-mtt=0.5" in line for line in lines)
 
 

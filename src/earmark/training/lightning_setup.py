@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
@@ -25,6 +26,7 @@ from lightning.pytorch.strategies import ParallelStrategy
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, DataError
+from earmark.training.data import ReadAhead
 from earmark.training.sections import Precision
 
 
@@ -119,6 +121,19 @@ def cannot_be_written(out: Path, error: Exception) -> DataError:
     )
 
 
+def _makes_batches(frame: FrameType | None) -> bool:
+    """Is the program inside the generator of batches? Python drops, and prints, what is raised while a generator is closed."""
+    while frame is not None:
+        if frame.f_code is ReadAhead.__iter__.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+_SAME_INTERRUPT_SECONDS = 2.0
+"""A process that a launcher started gets a Ctrl-C twice: from the terminal, and from the launcher."""
+
+
 def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, state: Path | None) -> None:
     """Run Lightning, from a state where there is one.
 
@@ -138,7 +153,20 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
         _log.info("resuming from %s", state)
     elif state is not None and is_first_process():
         _log.warning("%s: nothing to resume yet, starting from the beginning", state)
-    on_interrupt = signal.getsignal(signal.SIGINT)
+    on_interrupt, in_main = signal.getsignal(signal.SIGINT), threading.current_thread() is threading.main_thread()
+    interrupts: list[float] = []
+    if in_main and callable(on_interrupt):
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            if _makes_batches(frame):
+                threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+                return
+            again = bool(interrupts) and time.monotonic() - interrupts[-1] < _SAME_INTERRUPT_SECONDS
+            interrupts.append(time.monotonic())
+            if not again:
+                on_interrupt(number, frame)
+
+        signal.signal(signal.SIGINT, interrupt)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=state if resuming else None, weights_only=True)
     except SystemExit as error:
@@ -153,13 +181,15 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
                 "set training.compile to false"
             ) from error
         if _another_has_ended(trainer, error):
+            if interrupts:
+                raise KeyboardInterrupt from error
             raise ProcessLostError(
                 f"another process of this run has ended ({lines[0]}); if it reported no error, it was killed: continue with "
                 "--resume"
             ) from error
         raise
     finally:
-        if threading.current_thread() is threading.main_thread():
+        if in_main:
             signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves it ignored after a Ctrl-C
 
 

@@ -82,7 +82,7 @@ def source_rows(songs: Sequence[Song], train: LabelledSet, emotify: Path) -> lis
                 heard[name] / heard.total(),
             )
         )
-    return sorted(rows, key=lambda row: -row.train_hours)
+    return sorted(rows, key=lambda row: (-row.train_hours, row.name))
 
 
 @dataclass(frozen=True)
