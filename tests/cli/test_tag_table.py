@@ -167,6 +167,10 @@ def test_a_card_shows_what_tags_imply_and_silence(tmp_path: Path) -> None:
     text = " ".join(shown("models", "show", path).split())
     assert f"implied {first}: {second} or {third}" in text
     assert f"rivals {second} silences {third} where its score is 0.1 above theirs" in text
+    others = tuple(tag.name for tag in TAGS.tags if tag.name != second)
+    everything = " ".join(shown("models", "show", model(tmp_path, 0.25, {}, {second: others})).split())
+    assert f"rivals {second} silences all other tags where" in everything
+    path = model(tmp_path, 0.25, {first: (second, third)}, {second: (third,)})
     assert json.loads(shown("models", "show", path, "--json"))["rules"] == {
         "exclusive": [["slow", "fast"]],
         "requires": {},

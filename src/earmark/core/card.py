@@ -220,6 +220,14 @@ class ModelCard:
         """Tags that say how much and never hold, see :meth:`earmark.Vocabulary.degrees`."""
         return self.vocabulary.degrees(self.thresholds)
 
+    def rivals_in_words(self) -> dict[str, str]:
+        """Tag -> the tags that it silences, for people."""
+        tags = set(self.vocabulary.names) - set(self.degrees)
+        return {
+            tag: "all other tags" if set(rivals) == tags - {tag} else ", ".join(rivals)
+            for tag, rivals in self.rules.rivals.items()
+        }
+
     def replace(self, **changes: Any) -> ModelCard:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)

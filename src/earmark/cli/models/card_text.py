@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from earmark.core.card import Metric, ModelCard
-from earmark.core.tag_constraints import TagConstraints, by_parents
+from earmark.core.tag_constraints import by_parents
 from earmark.core.vocabulary import CATEGORIES
 
 HEARD_FROM = "heard_from"
@@ -48,7 +48,7 @@ def print_card(card: ModelCard) -> None:
     if card.calibration:
         n_tags = len(card.vocabulary) - len(card.degrees)
         facts.append(("calibrated", f"scores of {len(card.calibration)} of {n_tags} tags, on held-out clips"))
-    facts += _rules(card.rules)
+    facts += _rules(card)
     _print_facts(out, facts)
     _print_list(out, "Limits", card.limits)
     _print_averages(out, card)
@@ -69,8 +69,9 @@ def print_card(card: ModelCard) -> None:
     _print_list(out, "To cite", card.citations)
 
 
-def _rules(rules: TagConstraints) -> list[tuple[str, str]]:
-    rivals = "; ".join(f"{tag} silences {', '.join(names)}" for tag, names in rules.rivals.items())
+def _rules(card: ModelCard) -> list[tuple[str, str]]:
+    rules = card.rules
+    rivals = "; ".join(f"{tag} silences {names}" for tag, names in card.rivals_in_words().items())
     facts = [
         ("never together", "; ".join(" / ".join(group) for group in rules.exclusive)),
         ("only with", "; ".join(f"{tag}: {needed}" for tag, needed in rules.requires.items())),
