@@ -97,7 +97,9 @@ def test_top_orders_and_filters(scores: TagScores) -> None:
     automatic = scores.top(0, threshold="auto")
     reached = np.array([scores[tag] >= scores.thresholds.get(tag, 0) for tag in scores.tags])
     held = scores.rules.keep(reached, scores.scores, scores.tags)
-    assert {t.tag for t in automatic} == {tag for tag, holds in zip(scores.tags, held, strict=True) if holds and tag in tags}
+    assert {t.tag for t in automatic} == {
+        tag for tag, holds in zip(scores.tags, held, strict=True) if holds and tag in tags
+    }
     assert len(automatic) < len(everything)
 
 
