@@ -166,17 +166,24 @@ def test_tags_of_the_teachers_of_the_first_hours_may_be_in_the_table(labelled: P
     plan = labelled / "later.yaml"
     (labelled / "more.csv").write_text((labelled / "tags.csv").read_text() + "from elsewhere,genre,\n")
     plan.write_text((labelled / "plan.yaml").read_text().replace("tags.csv", "more.csv"))
-    label = ("label", "--plan", plan, *tables(labelled)[2:], "--out", tmp_path, "--hours", "0")
+    label = ("label", "--plan", plan, *tables(labelled)[2:], "--out", tmp_path, "--hours", HOURS)
     with pytest.raises(ConfigError, match="'from elsewhere' comes from nowhere"):
         earmark(*label)
     earmark(*label, "--after-hours", HOURS)
     assert (tmp_path / "heldout" / "00000").is_dir()
+    assert not list((tmp_path / "train").glob("0*"))
+    with pytest.raises(ConfigError, match=r"after_hours 2: must be at most hours \(0.01\)"):
+        earmark(*label, "--after-hours", "2")
 
 
 def test_later_labels_get_the_scale_of_the_first(labelled: Path) -> None:
     sets = LabelledSets.open(labelled / "sets")
     before = {name: pack(sets, name) for name in ("train", "validation", "heldout")}
     after = {name: dataclasses.replace(one, labels=shifted(one.labels)) for name, one in before.items()}
+    with pytest.raises(DataError, match="64 examples are in both"):
+        continue_training(before, after)
+    later = [{**recipe, "seed": [9, k]} for k, recipe in enumerate(after["train"].recipes)]
+    after["train"] = dataclasses.replace(after["train"], recipes=later)
     joined = continue_training(before, after)
     old, new = joined.labels[:64].astype(float), joined.labels[64:].astype(float)
     assert np.abs(after["train"].labels / old - 1).max() > 0.2

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 from filelock import FileLock
 
 from earmark import audio
@@ -156,13 +156,9 @@ def compile_librosa() -> None:
 
 
 def compile_lock_path() -> Path:
-    """The file that is locked while librosa is compiled; elsewhere where the user's cache cannot be written."""
-    folder = platformdirs.user_cache_path("earmark", appauthor=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="earmark-"))
-    return folder / "librosa.lock"
+    """The file that is locked while librosa is compiled, one for each user of the machine."""
+    user = os.getuid() if hasattr(os, "getuid") else "librosa"  # Windows: every user has a folder of temporary files
+    return Path(tempfile.gettempdir()) / f"earmark-{user}.lock"
 
 
 def _stretches(blocks: Iterable[Features]) -> list[Features]:

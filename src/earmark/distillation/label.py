@@ -234,7 +234,12 @@ def plan_shards(
         seed: of the training examples.
         examples_per_song: most of a song in the unchanged sets; None for as many as cover it.
         after_hours: so much of the training audio, rounded up to whole shards, was labelled elsewhere.
+
+    Raises:
+        ConfigError: after_hours above hours, or a negative number.
     """
+    if after_hours > hours:
+        raise ConfigError(f"after_hours {after_hours:g}: must be at most hours ({hours:g})")
     shards = []
     for name in unchanged_sets(inputs.songs):
         recipes = plain_recipes([song for song in inputs.songs if _used(song, name)], inputs.seconds, examples_per_song)

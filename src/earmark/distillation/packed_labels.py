@@ -177,6 +177,9 @@ def continue_training(before: Mapping[str, PackedSet], after: Mapping[str, Packe
         for vocabulary, tags in new.vocabularies.items()
         if old.vocabularies.get(vocabulary) != tags
     ]
+    there = {json.dumps(recipe, sort_keys=True) for recipe in old.recipes}
+    if n_same := sum(json.dumps(recipe, sort_keys=True) in there for recipe in new.recipes):
+        problems.append(f"train: {n_same} examples are in both; label with --after-hours")
     if len(old.recipes) % SHARD_EXAMPLES:
         problems.append("train: the first ends with a shard that is not whole")
     if problems:
