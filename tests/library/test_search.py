@@ -19,8 +19,9 @@ from earmark.library.export import export_tracks, file_to_write, format_of
 from earmark.library.index.track_index import Index
 from earmark.library.neighbours import Neighbours
 from earmark.library.playlist import arrange, m3u8, write_playlist
+from earmark.library.query.index_search import search_index
 from earmark.library.query.nodes import Bound, HasTag, Query, QueryError
-from earmark.library.query.search import Hit, Tracks, search_index
+from earmark.library.query.search import Hit, Tracks
 from earmark.library.similar import find_similar
 from earmark.library.stats import bar, library_stats
 from earmark.library.stats_picture import draw_stats
@@ -136,6 +137,45 @@ def test_asked_once_it_finds_the_same(index_path: Path, tracks: Tracks, query: s
     assert (answer.n_found, answer.n_tracks) == (len(found), len(tracks))
     assert answer.best.tracks.n_waiting == tracks.n_waiting == 1
     assert answer.best.guessed_bounds() == found.guessed_bounds()
+    once = found.without_copies()
+    with Index.open(index_path) as index:
+        answer = search_index(index, query, limit, without_copies=True)
+    assert list(answer.best) == list(once)[:limit]
+    assert (answer.n_found, answer.n_tracks) == (len(once), len(tracks) - 1)
+
+
+def test_copies_stand_behind_the_first_of_them(tracks: Tracks) -> None:
+    (hit,) = tracks.search("fast").without_copies()
+    assert (hit.path, hit.copies) == (Path("/music/c.mp3"), (Path("/music/copy of c.mp3"),))
+    (hit,) = tracks.search("fast -title:jóga").without_copies()  # only copies that are found
+    assert (hit.path, hit.copies) == (Path("/music/copy of c.mp3"), ())
+    turned = tracks.search("fast or slow").without_copies().take(slice(None, None, -1))
+    assert [len(hit.copies) for hit in turned] == [0, 0, 0, 0, 1]
+
+
+def test_a_track_is_called_as_people_do(tracks: Tracks) -> None:
+    found = {hit.path.name: hit.name for hit in tracks.search("")}
+    assert found["a.mp3"] == "Miles Davis - Blue in Green"
+    assert found["copy of c.mp3"] == "copy of c"
+    assert Hit(Path("/m/x.mp3"), "k", 1, "Title", None, None, None, None, ()).name == "Title"
+    assert Hit(Path("/m/x.mp3"), "k", 1, None, "Artist", None, None, None, ()).name == "x"
+
+
+@pytest.mark.parametrize(
+    ("paths", "root"),
+    [
+        (["/music/a/1.mp3", "/music/a/2.mp3"], "/music/a"),
+        (["/music/ab/1.mp3", "/music/a/2.mp3"], "/music"),
+        (["/music/a/1.mp3", "/music/a/b/2.mp3", "/mnt/x.mp3"], "/"),
+        (["/music/1.mp3"], "/music"),
+        ([b"/m/caf\xe9/1.mp3", b"/m/caf\xe9/2.mp3"], "/m/caf\udce9"),
+        ([], "."),
+    ],
+)
+def test_the_root_is_the_folder_of_all_files(tmp_path: Path, paths: list[str | bytes], root: str) -> None:
+    rows = [*map(Row, paths), Row("/elsewhere/gone.mp3", status="missing")]
+    with Index.open(make_index(tmp_path / "i.sqlite", rows)) as index:
+        assert index.root() == Path(root)
 
 
 def test_asked_of_an_empty_index_or_wrongly(tmp_path: Path, index_path: Path) -> None:

@@ -65,7 +65,7 @@ def find_similar(
         for neighbour in neighbours.nearest(vector, min(n_asked, len(neighbours))):
             row = tracks.rows_by_key.get(neighbour.content_key)
             if row is not None and neighbour.content_key != own_key:  # no row: its files are gone
-                hits.append(tracks.hit(row, neighbour.similarity))
+                hits.append(tracks.hit(row, neighbour.similarity, tracks.copies(row)))
         if len(hits) >= n_wanted or n_asked >= len(neighbours):
             return hits[:n_wanted]
         n_asked *= 4

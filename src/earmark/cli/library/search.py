@@ -59,6 +59,9 @@ def search(
             show_default=f"table: {TABLE_ROWS}, others: 0",
         ),
     ] = None,
+    copies: Annotated[
+        bool, Option("--copies", help="Also list copies and links of a track, which are otherwise only counted.")
+    ] = False,
 ) -> None:
     """Find tracks by what they sound like, how long they last, and what is written in them.
 
@@ -91,17 +94,18 @@ def search(
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
-    from earmark.library.query.search import search_index
+    from earmark.library.query.index_search import search_index
 
     text = query_text(query, context)
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
     with Index.open(index) as opened:
-        answer = search_index(opened, text, limit or None)
+        answer = search_index(opened, text, limit or None, without_copies=not copies)
+        root = opened.root()
     shown = answer.best
     print_notes(shown)
     wanted = tuple(tag.tag for tag in shown.query.tags())
-    print_hits(shown, output_format, print0=print0, score_name="score", tags_first=wanted)
+    print_hits(shown, output_format, print0=print0, score_name="score", root=root, tags_first=wanted)
     if not answer.n_found:
         messages().print(f"earmark: nothing found among {answer.n_tracks} tracks")
     elif table and len(shown) < answer.n_found:
@@ -154,6 +158,7 @@ def similar(
     notes = messages()
     with Index.open(index) as opened:
         hits = find_similar(opened, track, limit=limit, exact=exact, model=model, on_note=notes.print)
-    print_hits(hits, output_format, print0=print0, score_name="likeness")
+        root = opened.root()
+    print_hits(hits, output_format, print0=print0, score_name="likeness", root=root)
     if not hits:
         notes.print("earmark: nothing found: the library holds no other track")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-import click
 from rich.markup import escape
 from rich.progress import TaskID
 
@@ -16,13 +15,6 @@ from earmark.training.callbacks import LogRow
 from earmark.training.config import Recipe
 from earmark.tuning.trial_runner import TuningProgress
 from earmark.tuning.trials import Proposal, Trial, best_of, short
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Cells in columns, on stdout; nothing is folded or cut."""
-    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
-    for row in [columns, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 class TerminalTuningWatcher(TuningProgress):
