@@ -21,7 +21,9 @@ from earmark.library.neighbours import Neighbours
 from earmark.library.playlist import arrange, m3u8, write_playlist
 from earmark.library.query.index_search import search_index
 from earmark.library.query.nodes import Bound, HasTag, Query, QueryError
+from earmark.library.query.parser import parse_query
 from earmark.library.query.search import Hit, Tracks
+from earmark.library.query.suggestion import suggest_bound
 from earmark.library.similar import find_similar
 from earmark.library.stats import bar, library_stats
 from earmark.library.stats_picture import draw_stats
@@ -238,6 +240,63 @@ def test_empty_index_and_index_without_a_scan(tmp_path: Path) -> None:
     Index.open(tmp_path / "new.sqlite", write=True).close()
     with Index.open(tmp_path / "new.sqlite") as index, pytest.raises(DataError, match="earmark library scan"):
         Tracks.load(index)
+
+
+# Nothing found ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "suggestion", "changed"),
+    [
+        ("rock>0.95", "rock>0.8 would find 1 (the highest there is 0.90)", "rock>0.8"),  # a copy does not count
+        ("slow>=0.95", "slow>=0.9 would find 1 (the highest there is 0.90)", "slow>=0.9"),
+        ("slow>0.95 vocals", "slow>0.6 would find 1 (the highest there is 0.70)", "slow>0.6 vocals"),
+        ("slow guitar score>0.8", "slow>0.6 would find 1 (the highest there is 0.70)", "slow>0.6 guitar score>0.8"),
+        (
+            "drum and bass>0.9",
+            '"drum and bass">0.5 would find 1 (the highest there is 0.52)',
+            '"drum and bass">0.5',
+        ),
+        ("guitar<0.05", "guitar<0.11 would find 3 (the lowest there is 0.10)", "guitar<0.11"),
+        ("guitar<=0.05", "guitar<=0.1 would find 3 (the lowest there is 0.10)", "guitar<=0.1"),
+        ("-guitar>0", "-guitar>0.1 would find 3 (the lowest there is 0.10)", "-guitar>0.1"),
+        ("fast>0.9 -rock>0.8", "-rock>0.9 would find 1 (the lowest there is 0.90)", "fast>0.9 -rock>0.9"),
+        ("-(slow or fast)", "-slow>0.5 would find 1 (the lowest there is 0.50)", "-(slow>0.5 or fast)"),
+        ("duration>2h", "duration>1h would find 1 (the longest there is 1:00:00)", "duration>1h"),
+        ("duration<90s", "duration<2m would find 1 (the shortest there is 1:40)", "duration<2m"),
+        ("rock duration>3m", "duration>90s would find 1 (the longest there is 1:40)", "rock duration>90s"),
+        (
+            "rock>0.95 fast>0.99",
+            "score>0.8 in place of all other bounds would find 1",
+            "rock fast score>0.8",
+        ),
+        ("happy>0.95", "the highest score of happy there is 0.10", None),
+        ("slow artist:nobody", "no track has 'nobody' in its artist", None),
+        ("artist:davis artist:cash", "", None),
+        ("jazz>0.999 rock>0.999", "", None),  # no bound that is worth to be named
+    ],
+)
+def test_where_nothing_is_found_a_bound_is_named_that_would(
+    index_path: Path, tracks: Tracks, query: str, suggestion: str, changed: str | None
+) -> None:
+    assert suggest_bound(tracks, parse_query(query, TAGS)) == suggestion
+    with Index.open(index_path) as index:
+        answer = search_index(index, query, without_copies=True)
+        assert (answer.n_found, answer.suggestion) == (0, suggestion)
+        if changed is not None:
+            assert search_index(index, changed, without_copies=True).n_found == int(
+                suggestion.split("find ")[1].split()[0]
+            )
+
+
+def test_what_sounds_like_nothing_there_is_not_advised(tmp_path: Path) -> None:
+    rows = [Row(f"/m/{i}.mp3", {"jazz": 0.01 * i, "slow": 0.9}, None) for i in range(5)]
+    with Index.open(make_index(tmp_path / "i.sqlite", rows)) as index:
+        assert search_index(index, "jazz").suggestion == "the highest score of jazz there is 0.04"
+        assert search_index(index, "duration>1m slow").suggestion == ""  # no duration is known
+        assert search_index(index, "slow").suggestion == ""
+    with Index.open(make_index(tmp_path / "empty.sqlite", [])) as index:
+        assert search_index(index, "jazz>0.5 duration<1m").suggestion == ""
 
 
 # Neighbours -------------------------------------------------------------------------------------------------

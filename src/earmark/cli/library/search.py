@@ -13,6 +13,7 @@ from earmark.cli.options import IndexFile, model_option
 if TYPE_CHECKING:
     from earmark.library.query.search import SearchResult
 
+_NEAR_SHOWN = 3
 QUERY_HELP = "What to look for, see below; in quotes for the shell."
 
 
@@ -32,6 +33,9 @@ def print_notes(found: SearchResult) -> None:
     from earmark.cli.library.output import messages
     from earmark.library.query.nodes import DEFAULT_BOUND
 
+    for word, (tag, *others) in found.query.read_as:
+        near = f"; near it: {', '.join(others[:_NEAR_SHOWN])}" if others else ""
+        messages().print(f"note: {word}: searched as {tag}{near}")
     if guessed := found.guessed_bounds():
         messages().print(
             f"note: the model's card gives no threshold for {', '.join(guessed)}: {DEFAULT_BOUND} was taken; "
@@ -42,6 +46,14 @@ def print_notes(found: SearchResult) -> None:
             f"note: {found.tracks.n_waiting} files are not yet tagged by model {found.tracks.model.name}, and were "
             "left out: earmark library scan"
         )
+
+
+def print_nothing_found(n_tracks: int, suggestion: str, consequence: str = "") -> None:
+    """Say on stderr that a query finds nothing, and what would find something."""
+    from earmark.cli.library.output import messages
+
+    why = f"; {suggestion}" if suggestion else ""
+    messages().print(f"earmark: nothing found among {n_tracks} tracks{why}{consequence}")
 
 
 def search(
@@ -107,7 +119,7 @@ def search(
     wanted = tuple(tag.tag for tag in shown.query.tags())
     print_hits(shown, output_format, print0=print0, score_name="score", root=root, tags_first=wanted)
     if not answer.n_found:
-        messages().print(f"earmark: nothing found among {answer.n_tracks} tracks")
+        print_nothing_found(answer.n_tracks, answer.suggestion)
     elif table and len(shown) < answer.n_found:
         messages().print(f"earmark: {len(shown)} of {answer.n_found} tracks shown; --limit 0 shows all")
     elif table:

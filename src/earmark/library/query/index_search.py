@@ -20,6 +20,7 @@ from earmark.library.query.evaluation import Floats, Mask, kept_tags, rank_track
 from earmark.library.query.nodes import Query
 from earmark.library.query.parser import parse_query
 from earmark.library.query.search import SearchResult, Tracks, group_places
+from earmark.library.query.suggestion import suggest_bound
 from earmark.library.query.tag_names import fold_case
 
 COLUMNS = {"title": "title", "artist": "artist", "album": "album", "file-genre": "genre", "path": "path"}
@@ -34,11 +35,13 @@ class TopResults:
         best: the best tracks, as many as requested; its ``tracks`` are these alone.
         n_found: number of tracks for which the query holds.
         n_tracks: number of tracks that were searched.
+        suggestion: what would find something, where nothing was found; empty where nothing is known that would.
     """
 
     best: SearchResult
     n_found: int
     n_tracks: int
+    suggestion: str = ""
 
 
 def search_index(index: Index, query: str, limit: int | None = None, *, without_copies: bool = False) -> TopResults:
@@ -61,9 +64,10 @@ def search_index(index: Index, query: str, limit: int | None = None, *, without_
         columns = _QueryColumns(index, model, parsed)
         rows, ranks = rank_tracks(columns, parsed)
         if without_copies:
-            groups = list(group_places(columns.contents[row] for row in rows).values())
+            groups = list(group_places(columns.keys[row] for row in rows).values())
         else:
             groups = [[i] for i in range(len(rows))]
+        suggestion = "" if len(rows) else suggest_bound(columns, parsed)
         shown = groups[:limit]
         best = [int(rows[first]) for first, *_ in shown]
         tracks = Tracks.load(index, only=None if len(best) == len(columns) else [columns.row_ids[row] for row in best])
@@ -75,7 +79,7 @@ def search_index(index: Index, query: str, limit: int | None = None, *, without_
         None if ranks is None else ranks[[first for first, *_ in shown]],
         tuple(tuple(Path(os.fsdecode(columns.paths[rows[i]])) for i in others) for _, *others in shown),
     )
-    return TopResults(result, len(groups), len(set(columns.contents)) if without_copies else len(columns))
+    return TopResults(result, len(groups), len(set(columns.keys)) if without_copies else len(columns), suggestion)
 
 
 class _QueryColumns:
@@ -97,7 +101,7 @@ class _QueryColumns:
         read = list(zip(*rows, strict=True)) or [()] * len(columns)
         self.paths: Sequence[bytes] = read.pop(0)
         self.row_ids: Sequence[int] = read.pop(0)
-        self.contents: Sequence[int] = read.pop(0)  # a number for each audio
+        self.keys: Sequence[int] = read.pop(0)  # a number for each audio
         self._texts = {field: read.pop(0) for field in fields}
         self.durations: npt.NDArray[np.float64] = seconds_of(read.pop(0) if query.uses_durations() else ())
         blobs = read.pop(0) if query.tags() else ()
