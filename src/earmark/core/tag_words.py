@@ -38,7 +38,7 @@ def tag_words() -> tuple[TagWords, ...]:
     found = []
     for line in _TABLE.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            tag, written, words = (line.split("\t") + ["", ""])[:3]
+            tag, written, words = [*line.split("\t"), "", ""][:3]
             found.append(TagWords(tag, written, tuple(words.split(", ")) if words else ()))
     return tuple(found)
 

@@ -10,7 +10,15 @@ import numpy as np
 
 from earmark.core.clock import clock
 from earmark.library.query.evaluation import Columns, rank_tracks, thresholds_of
-from earmark.library.query.nodes import DEFAULT_BOUND, Bound, DurationBound, HasTag, Query, format_number, quote_if_needed
+from earmark.library.query.nodes import (
+    DEFAULT_BOUND,
+    Bound,
+    DurationBound,
+    HasTag,
+    Query,
+    format_number,
+    quote_if_needed,
+)
 
 _SCORE_STEPS = (0.1, 0.01)
 _FAINT = 0.4
