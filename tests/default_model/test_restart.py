@@ -121,7 +121,7 @@ def test_the_checkpoint_answers_as_the_file_and_learns_as_before(
 
 
 def test_a_file_of_another_network_is_refused(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    sets, recipe, file = folders
+    sets, _recipe, file = folders
     other = tmp_path / "other.yaml"
     other.write_text(RECIPE.replace("0.15", "0.25"))
     command = ["checkpoint", str(file), "--recipe", str(other), "--sets", str(sets), "--out", str(tmp_path / "start")]

@@ -29,10 +29,23 @@ NOISE = ("moodist",)
 """Sources of noise; the others without music are speech."""
 OPEN = ("speech", "noise")
 """Somebody may speak in a noise, and noise be around who speaks."""
-MAY_HAVE_MUSIC = (
-    "alarm binaural-* cafe carousel church crowded-bar morse-code night-village restaurant singing-bowl supermarket temple "
-    "tuning-radio vinyl-effect wind-chimes"
-).split()
+MAY_HAVE_MUSIC = [
+    "alarm",
+    "binaural-*",
+    "cafe",
+    "carousel",
+    "church",
+    "crowded-bar",
+    "morse-code",
+    "night-village",
+    "restaurant",
+    "singing-bowl",
+    "supermarket",
+    "temple",
+    "tuning-radio",
+    "vinyl-effect",
+    "wind-chimes",
+]
 """Sounds among those without music that have tones, or music somewhere: nothing is known of them."""
 SHORTEST_SPEECH_SECONDS = 4.0
 VOICES = ("cars24", "ultrastar", "jamendolyrics", "thelackthereof", "muldjord", "sectoid")
