@@ -206,7 +206,7 @@ def _essentia(
 
     Every output has a sigmoid of its own, also where classes exclude each other. Of "happy" and "not happy" only the
     former is kept. Windows are 187 frames of 256 samples apart, as in Essentia's program for browsers; Essentia's own
-    cuts them 93 frames apart by default. Both frame a file centred, with zeros in front; ours has its
+    cuts them 93 frames apart unless told otherwise. Both frame a file centred, with zeros in front; ours has its
     mirror image there, which concerns the first frame of a file alone.
     """
     stem = f"{task}-musicnn-msd-2"
