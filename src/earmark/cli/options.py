@@ -130,10 +130,11 @@ def metric_option(kind: Literal["classification", "regression"] | None = None) -
     """``--metric``, for a parameter of type ``str``: one of the table's metrics of scores, for one kind of tag or all."""
 
     def check(value: str) -> str:
+        from earmark.core.errors import ConfigError
         from earmark.metrics import list_metrics
 
         if value not in (known := list_metrics(kind, decisions=False)):
-            raise click.BadParameter(f"{value!r}: must be one of {', '.join(known)}")
+            raise ConfigError(f"--metric {value!r}: must be one of {', '.join(known)}")
         return value
 
     examples = {"classification": "roc_auc or pr_auc", "regression": "rmse"}.get(kind or "", "roc_auc, pr_auc or rmse")
