@@ -133,8 +133,8 @@ def test_speed_moves_the_pitch(semitones: float) -> None:
     recipe = {"parts": [{"song": "a", "start_seconds": 0.0, "semitones": semitones}], "steps": []}
     made = to_float(make_example(recipe, {"a": PackedAudio.pack(sound)}))
     assert made.shape == (EXAMPLE_SAMPLES,)
-    peak_hz = np.abs(np.fft.rfft(made)).argmax() * RATE_HZ / EXAMPLE_SAMPLES
-    assert peak_hz == pytest.approx(1000 * 2 ** (semitones / 12), abs=0.1)
+    heard = np.abs(np.fft.rfft(made)).argmax() * RATE_HZ / EXAMPLE_SAMPLES
+    assert heard == pytest.approx(1000 * 2 ** (semitones / 12), abs=0.1)
     assert loudness(made[-RATE_HZ:]) > 0.34  # up to the end
 
 
@@ -185,12 +185,12 @@ def test_noise_has_its_level_and_colour(colour: str) -> None:
 @pytest.mark.parametrize(("container", "kbps"), [("mp3", 24), ("mp3", 64), ("ogg", 12), ("ogg", 32)])
 def test_codecs_change_the_sound_but_not_its_place(container: str, kbps: int) -> None:
     sound = music(5.0, RATE_HZ)[0]
-    coded = apply_step(sound, {"kind": "codec", "container": container, "kbps": kbps})
-    assert coded.shape == sound.shape
-    assert coded.dtype == np.float32
-    envelopes = [np.abs(x).reshape(-1, 80).mean(axis=1) for x in (sound, coded)]
+    heard = apply_step(sound, {"kind": "codec", "container": container, "kbps": kbps})
+    assert heard.shape == sound.shape
+    assert heard.dtype == np.float32
+    envelopes = [np.abs(x).reshape(-1, 80).mean(axis=1) for x in (sound, heard)]
     assert np.corrcoef(*envelopes)[0, 1] > 0.9
-    assert np.abs(coded - sound).max() > 1e-3
+    assert np.abs(heard - sound).max() > 1e-3
 
 
 def test_drawn_steps_can_be_carried_out() -> None:
@@ -445,7 +445,7 @@ def test_greedy_order_takes_the_best_next() -> None:
     assert [value for _, value in stages] == [3.0, 5.0, 6.0]
 
 
-def test_a_missing_teacher_is_reported_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_teacher_is_told_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARMARK_MODELS", str(tmp_path))
     with pytest.raises(ModelError, match=r"mtat_fcn\.pth.*earmark models pull fcn-mtat"):
         prepare_teacher("fcn-mtat", tmp_path, tmp_path)
@@ -495,17 +495,17 @@ def test_the_command_wants_a_part_that_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.shared
-def test_a_published_network_gets_an_example_as_a_user_would(
+def test_a_published_network_hears_an_example_as_a_user_would(
     shared_dir: Path, folders: tuple[Path, Path], inputs: LabellingInputs, tmp_path: Path
 ) -> None:
     path = prepare_teacher("vgg-mtt", tmp_path / "teachers", shared_dir / "data" / "peers")
     teacher: Teacher = load_teacher(path, EXAMPLE_SAMPLES)
     examples = Examples(inputs.songs, inputs.seconds, seed=0)
     samples = to_float(make_example(examples.recipe(5), inputs.waveforms))
-    predicted = teacher.predict(samples)
-    assert predicted.shape == (len(teacher.starts), 50) == (10, 50)
+    heard = teacher.predict(samples)
+    assert heard.shape == (len(teacher.starts), 50) == (10, 50)
     tagger = Tagger(teacher.model)
-    np.testing.assert_allclose(predicted.mean(axis=0), tagger.tag_waveform(samples, RATE_HZ).scores, atol=1e-5)
+    np.testing.assert_allclose(heard.mean(axis=0), tagger.tag_waveform(samples, RATE_HZ).scores, atol=1e-5)
 
 
 def test_the_train_set_is_labelled_by_the_teachers_named_for_it_alone(inputs: LabellingInputs) -> None:
