@@ -147,7 +147,7 @@ def test_seeking_is_refused_where_positions_in_an_ogg_contradict_its_length(tmp_
 def test_a_flac_that_was_cut_without_its_header_is_shorter_than_it_declares(
     tmp_path: Path, from_second: float, to_second: float
 ) -> None:
-    """As by `ffmpeg -ss N -t N -c copy`: it cannot be told from one that is cut off, and `--damaged tag` tags it."""
+    """As by `ffmpeg -ss N -t N -c copy`: it cannot be distinguished from one that is cut off, and `--damaged tag` tags it."""
     whole = sounds.write(tmp_path / "whole.flac", sounds.music(20, 16_000), 16_000)
     path = tmp_path / "cut.flac"
     with av.open(str(whole)) as source, av.open(str(path), "w") as out:

@@ -199,9 +199,9 @@ def test_degrees_are_those_of_excerpts_and_known_before(tmp_path: Path) -> None:
         | {"instrumentalness": 0.25}
     }
     out.write_text(out.read_text().replace("0.050", "0.060"))  # not estimated again
-    told: list[tuple[int, int]] = []
-    estimate_degrees(found, tmp_path / "decoded", program, out, lambda *numbers: told.append(numbers))
-    assert told == [(2, 2)]
+    reported: list[tuple[int, int]] = []
+    estimate_degrees(found, tmp_path / "decoded", program, out, lambda *numbers: reported.append(numbers))
+    assert reported == [(2, 2)]
     after = read_degrees(out)
     assert after["a, short"]["acousticness"] == 0.06
     assert after["a, long"] == {

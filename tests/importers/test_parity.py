@@ -43,7 +43,7 @@ class Case:
         self.windows = {}
         for clip in CLIPS:
             windows = cut(references[f"{clip}_audio"], self.card.input)
-            assert len(windows) >= len(self.references[clip]) >= 1  # ours hears the end, too
+            assert len(windows) >= len(self.references[clip]) >= 1  # ours has the end, too
             self.windows[clip] = windows[: len(self.references[clip])]
 
     def stored(self, logits):

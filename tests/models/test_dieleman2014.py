@@ -134,12 +134,12 @@ def test_what_reaches_the_trunk():
 
 
 def test_spectrogram_and_raw_frames_start_together():
-    """A click in one frame is heard in that frame of the spectrogram alone."""
+    """A click in one frame changes that frame of the spectrogram alone."""
     model = create_model("dieleman2014_spectrogram", 3, frame_samples=512, hop_samples=512)
     waveform = torch.zeros(1, model.window_samples)
     waveform[0, 512 * 7 + 256] = 1.0
-    heard = model.features(waveform)[0].amax(dim=0).nonzero().flatten()
-    assert heard.tolist() == [7]
+    changed = model.features(waveform)[0].amax(dim=0).nonzero().flatten()
+    assert changed.tolist() == [7]
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,9 @@ def test_waveforms_may_have_channels_and_silence_gives_a_warning(tagger: Tagger)
     )
     assert "silent" in tagger.tag_waveform(np.zeros(30_000), 16_000).warnings[0]
     opposite = np.stack([stereo[0], -stereo[0]])
-    heard = tagger.tag_waveform(opposite, 22_050)
-    assert "cancel" in heard.warnings[0]
-    np.testing.assert_allclose(heard.scores, tagger.tag_waveform(stereo[0], 22_050).scores, atol=1e-6)
+    scores = tagger.tag_waveform(opposite, 22_050)
+    assert "cancel" in scores.warnings[0]
+    np.testing.assert_allclose(scores.scores, tagger.tag_waveform(stereo[0], 22_050).scores, atol=1e-6)
     with pytest.raises(AudioError, match="transpose"):
         tagger.tag_waveform(stereo.T, 22_050)
 

@@ -11,6 +11,7 @@ from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import (
     DatasetRoot,
+    EmbedAudio,
     Groups,
     Jobs,
     LabelledDataset,
@@ -19,6 +20,7 @@ from earmark.cli.options import (
     Resamples,
     Seed,
     Split,
+    decision_threshold_option,
     out_option,
 )
 from earmark.cli.progress import progress_bar
@@ -36,22 +38,13 @@ def evaluate(
     protocol: Protocol = None,
     split: Split = "test",
     groups: Groups = None,
-    threshold: Annotated[
-        str | None,
-        Option(
-            "--threshold",
-            help="For precision, recall and F1: a number, a card.json, or a scores file (of validation clips) whose best "
-            "F1 sets each tag's. Default: the model's card.",
-        ),
-    ] = None,
+    threshold: Annotated[str | None, decision_threshold_option("the model's card")] = None,
     resamples: Resamples = 1000,
     seed: Seed = 0,
     html: Annotated[
         bool, Option("--html", help="Write report.html, too: one page with figures and players, for a browser.")
     ] = False,
-    embed_audio: Annotated[
-        bool, Option("--embed-audio", help="With --html: put the beginning of the clips shown into the page.")
-    ] = False,
+    embed_audio: EmbedAudio = False,
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:

@@ -229,7 +229,17 @@ class ModelCard:
         }
 
     def replace(self, **changes: Any) -> ModelCard:
-        """A copy with some fields changed."""
+        """A copy with some fields changed.
+
+        Args:
+            changes: attributes of the card, and their new values.
+
+        Returns:
+            The copy; checked as a whole, as the card was.
+
+        Raises:
+            ConfigError: values that contradict each other, or a threshold or rule of a tag that it does not have.
+        """
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> str:
@@ -246,6 +256,9 @@ class ModelCard:
         Args:
             text: the JSON.
             where: file name for error messages.
+
+        Returns:
+            The card.
 
         Raises:
             ModelError: not JSON, written by a newer earmark, keys unknown or missing, or values out of range.
@@ -280,7 +293,17 @@ class ModelCard:
 
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
-        """The card in a JSON file. Raises ModelError if there is none."""
+        """The card in a JSON file.
+
+        Args:
+            path: the file, e.g. the card beside a checkpoint or an exported model.
+
+        Returns:
+            The card.
+
+        Raises:
+            ModelError: no such file, or not a card.
+        """
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -63,12 +63,12 @@ def first_filters(model: TaggingModel) -> FilterBank:
     first = next((layer for layer in model.modules() if isinstance(layer, nn.Conv1d | nn.Conv2d)), None)
     if model.frontend is not None or not isinstance(first, nn.Conv1d) or first.in_channels != 1:
         raise ConfigError(
-            f"{who}: its first filters do not run over samples; `earmark analyze hears` shows what its first layer responds to"
+            f"{who}: its first filters do not run over samples; `earmark analyze layer-responses` shows what its first layer responds to"
         )
     if first.kernel_size[0] < SHORTEST_FILTER:
         raise ConfigError(
             f"{who}: its first filters are {first.kernel_size[0]} samples long, too short to have a frequency of their "
-            f"own (at least {SHORTEST_FILTER}); `earmark analyze hears` shows what its layers respond to"
+            f"own (at least {SHORTEST_FILTER}); `earmark analyze layer-responses` shows what its layers respond to"
         )
     pool = next((layer for layer in model.modules() if isinstance(layer, FeaturePool)), None)
     filters = first.weight.detach().cpu().double().numpy()[:, 0]

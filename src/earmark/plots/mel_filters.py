@@ -167,7 +167,7 @@ def draw_mel_filters(groups: Sequence[MelFilters], about: str) -> Drawing:
         parts.append(_table(group, shown))
     notes = ("red: positive weight, blue: negative;", "each filter scaled to its own largest weight")
     figure.supxlabel(("\n" if small else " ").join(notes), fontsize=6.5, color=GREY)
-    return Drawing("hears-filters", figure, pd.concat(parts, ignore_index=True))
+    return Drawing("layer-filters", figure, pd.concat(parts, ignore_index=True))
 
 
 def _height(group: MelFilters) -> float:

@@ -44,9 +44,9 @@ class LayerResponse:
     Attributes:
         layer: name of the module.
         edges_hz: (n_tones + 1,) ends of the bands, rising.
-        units: (n_heard,) channels that answer at all, by the frequency they answer to most.
-        peak_hz: (n_heard,) that frequency, the centre of its band.
-        response: (n_heard, n_tones) 0..1, the largest of each unit is 1.
+        units: (n_shown,) channels that answer at all, by the frequency they answer to most.
+        peak_hz: (n_shown,) that frequency, the centre of its band.
+        response: (n_shown, n_tones) 0..1, the largest of each unit is 1.
         n_units: all channels of the layer.
     """
 

@@ -33,7 +33,7 @@ HEADER, INDEX, FAILED, RECORDS = "shards.json", "index.jsonl", "failed.csv", "re
 
 MEAN_ONLY = (
     "holds only the plain mean of the channels, in which music is lost whose channels cancel each other; prepare the "
-    "dataset again in another folder to train networks with conditioning on what `earmark tag` hears"
+    "dataset again in another folder to train networks with conditioning on what `earmark tag` reads"
 )
 
 AudioKind = Literal["flac", "original"]

@@ -181,6 +181,9 @@ class TagScores:
             smoothing: above 0; more than 1 gives fewer parts, less than 1 more.
             threshold: "auto", or the least score, as for :meth:`top`.
 
+        Returns:
+            The parts in order of time; begin and end are in seconds from the start of the audio.
+
         Raises:
             ConfigError: values out of range, or only some windows were used.
 
@@ -273,6 +276,9 @@ class TagScores:
             threshold: as for :meth:`top`.
             per_category: most tags of one category.
 
+        Returns:
+            The tags with their scores, 0..1; within a category the highest first.
+
         Raises:
             ConfigError: per_category below 1, or a wrong threshold.
         """
@@ -299,6 +305,9 @@ class TagScores:
         Args:
             n: most tags; 0 for all.
             threshold: as for :meth:`top`.
+
+        Returns:
+            The record; its keys are in README.md, lengths are in seconds.
 
         Raises:
             ConfigError: n below 0, or a wrong threshold.

@@ -143,6 +143,9 @@ class Tagger:
             path: the file.
             options: as for the class.
 
+        Returns:
+            The tagger.
+
         Raises:
             ModelError: the file is missing, or is not a model with a card.
             ConfigError: options out of range.

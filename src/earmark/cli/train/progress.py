@@ -11,6 +11,7 @@ from rich.progress import TaskID
 
 from earmark.cli.console import stderr_console
 from earmark.cli.progress import count_bar
+from earmark.metrics import metric_label
 from earmark.training.callbacks import LogRow
 from earmark.training.run import TrainingResult
 
@@ -57,17 +58,14 @@ class TerminalWatcher:
     def epoch(self, row: LogRow) -> None:
         """An epoch is done: one line that stays."""
         parts = [f"epoch {row['epoch']:>3}/{self.n_epochs}", f"loss {row['train_loss']:.4f}"]
-        for name, said in (
-            ("validation_loss", "val"),
-            ("roc_auc", "ROC-AUC"),
-            ("rmse", "RMSE"),
-            ("selection", "skill"),
-        ):
+        shown = ("roc_auc", "rmse")
+        labels = {"validation_loss": "val", **{name: metric_label(name) for name in shown}, "selection": "skill"}
+        for name, label in labels.items():
             value = row[name]
             if value is not None:
-                parts.append(f"{said} {value:.4f}")
+                parts.append(f"{label} {value:.4f}")
         if row["roc_auc"] is not None:  # not every epoch need be validated
-            self._last = f"  ROC-AUC {row['roc_auc']:.4f}"
+            self._last = f"  {labels['roc_auc']} {row['roc_auc']:.4f}"
         if row["best"]:
             parts.append("[green]best[/green]")
         self.console.print("  ".join(parts))
