@@ -7,8 +7,8 @@ from earmark import audio
 from earmark.audio import conditioning
 from earmark.audio.chunker import SHORT_WINDOWS
 from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share, trim_silence
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import Conditioning, InputSpec
 from tests.helpers import sounds
 
 RATE_HZ = 16_000

@@ -16,8 +16,9 @@ import pytest
 from earmark import audio
 from earmark.audio.seeking import CannotSeekError
 from earmark.audio.source import AudioBytes
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Vocabulary
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from earmark.core.card import InputSpec, Metric, ModelCard
+from earmark.core.card import Metric, ModelCard
 from earmark.core.errors import ConfigError, ModelError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 
 CARD = ModelCard(

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.tagging.pipeline import WindowScores, run_pipeline
 from tests.helpers import sounds
 

@@ -22,8 +22,8 @@ from earmark.audio.protection import is_protected
 from earmark.audio.scale import ScaleMeter
 from earmark.core.audio_formats import page_suffixes
 from earmark.core.calibration import Platt, calibrated
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.aggregation import aggregate

@@ -18,8 +18,8 @@ from earmark.audio.frames import JOINED_SAMPLES
 from earmark.audio.scale import MAX_PEAK, scale_error
 from earmark.audio.seeking import Segments, read_segments
 from earmark.audio.source import AudioBytes, AudioSource
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning, InputSpec
 
 __all__ = [
     "SILENCE_PEAK",
@@ -121,7 +121,7 @@ def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Itera
         ``(window_samples,)`` float32.
 
     Example:
-        >>> from earmark.core.card import InputSpec
+        >>> from earmark.core.input_spec import InputSpec
         >>> spec = InputSpec(sample_rate_hz=16_000, window_samples=4, hop_samples=4, last_window="overlap")
         >>> [window.tolist() for window in windows([np.arange(6, dtype=np.float32)], spec)]
         [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]]
@@ -200,7 +200,7 @@ def steps_per_window(spec: InputSpec, step_seconds: float | None) -> int:
     """The least ``steps`` of :func:`windows` with which windows start at most ``step_seconds`` apart; 1 for None.
 
     Example:
-        >>> from earmark.core.card import InputSpec
+        >>> from earmark.core.input_spec import InputSpec
         >>> steps_per_window(InputSpec(sample_rate_hz=16_000, window_samples=48_000, hop_samples=48_000), 2.0)
         2
     """

@@ -1,7 +1,7 @@
 """Between decoder and network: which channels are used, and which parts are silent.
 
 Level, offset and rumble are left to the network itself (:class:`earmark.models.conditioning.WindowLevel`), which sees
-each window as a whole. All settings are in :class:`earmark.core.card.Conditioning`.
+each window as a whole. All settings are in :class:`earmark.core.input_spec.Conditioning`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.card import Conditioning, InputSpec
+from earmark.core.input_spec import Conditioning, InputSpec
 
 Floats = npt.NDArray[np.float32]
 Channels: TypeAlias = Floats | Sequence[Floats]

@@ -30,8 +30,8 @@ from earmark.audio.source import (
     ffmpeg_name,
 )
 from earmark.core.audio_formats import find_format
-from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, NoAudioError, TruncatedAudioError
+from earmark.core.input_spec import Conditioning
 
 Samples = npt.NDArray[np.float32]
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
-from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, ConfigError, DataError
+from earmark.core.input_spec import Conditioning
 from earmark.core.storage import Store, store_at
 from earmark.datasets.base import raise_problems
 from earmark.shards import flac16

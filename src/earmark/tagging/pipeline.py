@@ -22,8 +22,8 @@ from earmark.audio import AudioBytes, AudioSource
 from earmark.audio.conditioning import SilenceMeter
 from earmark.audio.seeking import CannotSeekError
 from earmark.audio.source import as_source
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 
 Window = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
