@@ -71,12 +71,6 @@ def test_unreadable_cards_are_refused(tmp_path: Path) -> None:
         ModelCard.read(tmp_path / "none.json")
 
 
-def test_input_spec_reports_all_problems_at_once() -> None:
-    with pytest.raises(ConfigError) as caught:
-        InputSpec(0, 10, 20, "drop")  # type: ignore[arg-type]
-    assert len(caught.value.problems) == 3
-
-
 def test_tags_are_checked() -> None:
     with pytest.raises(ConfigError, match="kind 'x' is not one of classification, regression"):
         Tag("rock", "x")  # type: ignore[arg-type]

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.conditioning import Mixer, trim_silence
 from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
 from earmark.audio.frames import JOINED_SAMPLES
+from earmark.audio.mixer import Mixer
 from earmark.audio.scale import MAX_PEAK, scale_error
 from earmark.audio.seeking import Segments, read_segments
+from earmark.audio.silence import trim_silence
 from earmark.audio.source import AudioBytes, AudioSource
 from earmark.core.errors import AudioError
 from earmark.core.input_spec import Conditioning, InputSpec
@@ -65,7 +66,7 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
         samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1.
         from_hz: its sample rate.
         to_hz: the rate wanted.
-        mixer: mixes the channels, see :class:`earmark.audio.conditioning.Mixer`; None for their mean.
+        mixer: mixes the channels, see :class:`earmark.audio.mixer.Mixer`; None for their mean.
 
     Returns:
         ``(n_samples,)`` at the new rate.

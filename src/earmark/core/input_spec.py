@@ -23,7 +23,7 @@ class Conditioning:
             share that is not.
         silence_dbfs: audio whose loudest step is below this level is silent as a whole, and has no tags.
         cancelled_share: where mixing to mono would cancel more of the sound than this share, by phase, the loudest
-            channel is used instead; see :class:`earmark.audio.conditioning.Mixer`.
+            channel is used instead; see :class:`earmark.audio.mixer.Mixer`.
     """
 
     level_dbfs: float = -18.0

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from earmark import audio
 from earmark.audio import AudioBytes, AudioSource
-from earmark.audio.conditioning import SilenceMeter
 from earmark.audio.seeking import CannotSeekError
+from earmark.audio.silence import SilenceMeter
 from earmark.audio.source import as_source
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from earmark import audio
 from earmark.audio import AudioBytes, AudioSource
-from earmark.audio.conditioning import Mixer, SilenceMeter
+from earmark.audio.mixer import Mixer
 from earmark.audio.seeking import SILENT_IN_WINDOWS
+from earmark.audio.silence import SilenceMeter
 from earmark.core.calibration import calibrated
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores

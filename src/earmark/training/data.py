@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from earmark import audio
-from earmark.audio.conditioning import SilenceMeter
+from earmark.audio.silence import SilenceMeter
 from earmark.core.errors import ConfigError
 from earmark.core.input_spec import InputSpec
 from earmark.datasets.base import Clip, label_matrix
