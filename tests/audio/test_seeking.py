@@ -24,7 +24,8 @@ from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import scan
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 from earmark.tagging.taggram import draw_taggram
 from tests.helpers import sounds
 from tests.helpers.onnx_files import tiny

@@ -21,7 +21,8 @@ from earmark.evaluation.scores import ScoreTable
 from earmark.library.tagfiles.changes import WritePolicy, wanted_values
 from earmark.library.tagfiles.mapping import TagMapping
 from earmark.plots.calibration import reliabilities
-from earmark.tagging.tagger import Tagger, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger
 from tests.helpers.score_tables import score_table
 
 NAMES = ("vocals", "no vocals", "male vocals", "female vocals", "fast", "slow", "rock", "choir")

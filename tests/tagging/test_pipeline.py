@@ -12,7 +12,8 @@ import pytest
 
 from earmark.core.errors import AudioError
 from earmark.core.input_spec import Conditioning, InputSpec
-from earmark.tagging.pipeline import WindowScores, run_pipeline
+from earmark.tagging.file_scores import WindowScores
+from earmark.tagging.pipeline import run_pipeline
 from tests.helpers import sounds
 
 SPEC = InputSpec(8_000, 8_000, 8_000, "pad")
@@ -44,7 +45,7 @@ def test_results_come_in_order_and_do_not_depend_on_jobs_or_batch(files: list[Pa
     results = list(run(files, jobs=jobs, batch=batch))
     assert [item.path for item in results] == files
     for i, item in enumerate(results):
-        assert len(item.taggram) == -(-item.n_samples // 8_000)
+        assert len(item.taggram) == -(-item.audio.n_samples // 8_000)
         np.testing.assert_allclose(item.taggram[:, 1], (i + 1) / 50, atol=1e-4)
 
 
@@ -122,7 +123,7 @@ def test_a_truncated_file_is_refused_or_tagged(tmp_path: Path) -> None:
     assert isinstance(refused, AudioError)
     (tagged,) = run([cut], damaged="tag")
     assert isinstance(tagged, WindowScores)
-    assert "truncated" in tagged.warnings[0]
+    assert "truncated" in tagged.audio.warnings[0]
     assert 0 < len(tagged.taggram) < 8
 
 
@@ -143,12 +144,12 @@ def test_a_truncated_file_has_the_notes_of_a_whole_one(tmp_path: Path, factor: i
     options = {"jobs": 1, "batch_windows": 4, "damaged": "tag"}
     (result,) = run_pipeline([bad], means, spec, **options)  # type: ignore[arg-type]
     assert isinstance(result, WindowScores)
-    assert any("truncated" in one or "damaged" in one for one in result.warnings)
-    assert sum(note in one for one in result.warnings) == 1, result.warnings
+    assert any("truncated" in one or "damaged" in one for one in result.audio.warnings)
+    assert sum(note in one for one in result.audio.warnings) == 1, result.audio.warnings
 
 
 def test_a_truncated_file_may_be_silent(tmp_path: Path) -> None:
     whole = sounds.write(tmp_path / "a.wav", np.zeros((1, 64_000)), 8_000)
     cut = sounds.shorten(whole, 0.6, tmp_path / "cut.wav")
     (result,) = run([cut], damaged="tag")
-    assert [one.split(":")[0] for one in result.warnings] == ["truncated", "silent"]
+    assert [one.split(":")[0] for one in result.audio.warnings] == ["truncated", "silent"]

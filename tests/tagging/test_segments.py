@@ -18,7 +18,8 @@ from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.tagging.segments import MIN_SILENCE_SECONDS, change_points
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 from tests.helpers import sounds
 from tests.helpers.onnx_files import with_card
 

@@ -23,7 +23,7 @@ from earmark.library.scan.recorder import Recorder, same_inode
 from earmark.library.scan.summary import Outcome, ScanProgress, ScanSummary
 from earmark.library.scan.threads import prefetch_content, set_on_interrupt
 from earmark.library.scan.walk import Difference, IndexedFile, PendingFile, compare
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 
 CHANGED_MEANWHILE = "changed while it was being read; the next scan reads it again"
 
