@@ -14,8 +14,8 @@ import pytest
 from earmark import audio
 from earmark.audio.chunks import PatchedFile, header_patches, is_unknown, shortfall
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from tests.helpers import sounds, videos
 
 RATE_HZ = 16_000

@@ -14,8 +14,8 @@ from earmark import audio, load_tagger
 from earmark.audio import chunks
 from earmark.audio.protection import is_protected
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds
 from tests.helpers.ogg import ogg_checksum

@@ -14,8 +14,8 @@ import pytest
 from earmark import audio
 from earmark.audio.frames import joined_frames
 from earmark.audio.integrity import PacketLog
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from tests.helpers import sounds
 
 RATE_HZ = 16_000

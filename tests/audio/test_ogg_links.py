@@ -14,8 +14,8 @@ import pytest
 from earmark import audio
 from earmark.audio.ogg_links import _pages, count_pages, find_links, may_be_cut_off
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from tests.helpers import sounds
 from tests.helpers.ogg import ogg_checksum
 

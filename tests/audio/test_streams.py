@@ -18,8 +18,8 @@ from av.stream import Disposition
 
 from earmark import audio
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import InputSpec
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds
 
@@ -157,7 +157,7 @@ def with_cover(path: Path, picture: bytes) -> Path:
 READ = """
 import resource, sys
 from earmark import audio
-from earmark.core.card import InputSpec
+from earmark.core.input_spec import InputSpec
 from earmark.library.scan.content import read_content
 from pathlib import Path
 audio.load(sys.argv[1], 16_000)

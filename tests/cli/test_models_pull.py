@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from earmark.cli.main import app
 from earmark.core import published_weights as published
 from earmark.core.errors import ConfigError, DownloadError, ModelError, WrongFileError
-from earmark.core.published_weights import PUBLISHED, PublishedFile, find_published, published_names
+from earmark.core.published_weights import PublishedFile, all_published, find_published, published_names
 from earmark.importers.download import download
 from earmark.importers.pull import file_addresses, pull_model
 from earmark.models import summary
@@ -353,8 +353,10 @@ def test_other_addresses_are_refused(server, out, address):
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> str:
     """A published model whose file is CONTENT: it can be fetched, but is none that can be imported."""
-    item = dataclasses.replace(PUBLISHED[0], name="made", file_name="made.h5", sha256=SHA256, size_bytes=len(CONTENT))
-    monkeypatch.setattr(published, "PUBLISHED", (*PUBLISHED, item))
+    item = dataclasses.replace(
+        all_published()[0], name="made", file_name="made.h5", sha256=SHA256, size_bytes=len(CONTENT)
+    )
+    monkeypatch.setattr(published, "all_published", lambda: (*all_published(), item))
     return item.name
 
 
@@ -401,14 +403,14 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> str:
     first = b"{}"
     shard = PublishedFile("made/weights.bin", SHA256, len(CONTENT), ("https://host/made/weights.bin",))
     item = dataclasses.replace(
-        PUBLISHED[0],
+        all_published()[0],
         name="in-parts",
         file_name="made/model.json",
         sha256=hashlib.sha256(first).hexdigest(),
         size_bytes=len(first),
         shards=(shard,),
     )
-    monkeypatch.setattr(published, "PUBLISHED", (*PUBLISHED, item))
+    monkeypatch.setattr(published, "all_published", lambda: (*all_published(), item))
     return item.name
 
 

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.core.calibration import Platt
+from earmark.core.default_constraints import default_constraints
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import default_constraints
 from earmark.core.tag_lists import load_vocabulary
 from earmark.core.vocabulary import Tag
 from earmark.datasets import load_dataset

@@ -20,8 +20,8 @@ from tools.default_model.corpus import read_collections
 
 from earmark import audio
 from earmark.cli.main import app
+from earmark.core.default_constraints import default_constraints
 from earmark.core.errors import ConfigError, DataError, ModelError
-from earmark.core.tag_constraints import default_constraints
 from earmark.core.tag_lists import load_vocabulary
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import load_dataset

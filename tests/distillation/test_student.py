@@ -13,8 +13,8 @@ import torch
 from click.testing import CliRunner
 
 from earmark.cli.main import app
-from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag
 from earmark.datasets import Dataset, load_dataset
 from earmark.datasets.labelled_set import (

@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
 from earmark.cli.main import app
-from earmark.core.card import ONNX_METADATA_KEY, InputSpec, Metric, ModelCard
+from earmark.core.card import ONNX_METADATA_KEY, Metric, ModelCard
 from earmark.core.errors import ConfigError, DataError, ModelError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Vocabulary
 from earmark.export import add_embedding, check_signals, export_onnx
 from earmark.models import create_model

@@ -28,7 +28,8 @@ from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import CHANGED_MEANWHILE, Scan, scan
 from earmark.library.scan.summary import ScanProgress
 from earmark.tagging.runtime import find_model
-from earmark.tagging.tagger import TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import load_tagger
 from tests.helpers import sounds
 from tests.helpers.libraries import as_nobody, assert_same_content, clip, clips, content, happened, scanned
 

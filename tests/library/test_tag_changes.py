@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.library.tagfiles.changes import Change, WritePolicy, diff_lines, plan, wanted_values
 from earmark.library.tagfiles.mapping import default_mapping, mapping_template, read_mapping

@@ -9,7 +9,7 @@ import torch
 
 from earmark.core.errors import ConfigError
 from earmark.models import create_model
-from earmark.models.dieleman2014 import FeaturePool, LogCompression
+from earmark.models.dieleman2014_layers import FeaturePool, LogCompression
 from tests.helpers.layers import layer_shapes
 
 PAIRS = {  # length, stride -> frames of 48,000 samples, after each pooling of 4

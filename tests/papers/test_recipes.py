@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
 from earmark.models import create_model
 from earmark.papers.tables import dataset_changes, list_papers, load_tables, row_changes, tables_from
 from earmark.training.config import Recipe, list_recipes, load_recipe

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from earmark.cli.analyze.reproduced import points_of
 from earmark.cli.main import app
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, DatasetInfo, load_dataset
 from earmark.evaluation import ScoreTable, evaluate

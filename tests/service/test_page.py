@@ -24,7 +24,7 @@ from earmark import audio
 from earmark.core.errors import AudioError
 from earmark.core.vocabulary import CATEGORIES
 from earmark.service.page import PAGE_FOLDER
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 from tests.helpers import sounds
 from tests.helpers.browser import absent, chromium
 from tests.helpers.served import Process

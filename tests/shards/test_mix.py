@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.core.card import Conditioning, InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, load_dataset
 from earmark.shards import ShardAudio, flac16, prepare

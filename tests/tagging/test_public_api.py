@@ -23,7 +23,8 @@ import earmark
 from earmark.audio import AudioBytes
 from earmark.core.errors import AudioError, ConfigError, ModelError
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 from tests.helpers import sounds
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,8 @@ from earmark.core.card import ONNX_METADATA_KEY
 from earmark.core.errors import AudioError, ConfigError, ModelError
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.runtime import OnnxModel, find_model
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 from tests.helpers import sounds
 
 

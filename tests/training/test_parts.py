@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import DataError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip
 from earmark.training.audio_store import AudioStore, PackedAudio

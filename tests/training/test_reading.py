@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.core.card import InputSpec
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, load_dataset
 from earmark.shards import ShardWaveform

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from earmark import audio
-from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, dataset_info
 from earmark.datasets.subset import learning_from_validation

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from earmark.core.card import ModelCard
+from earmark.core.default_constraints import default_constraints
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import TagConstraints, default_constraints
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.labelled_set.tag_union import read_parents
 from earmark.distillation.calibration import read_card_text

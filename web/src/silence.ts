@@ -1,4 +1,4 @@
-/** Which parts of the audio are silent; as `SilenceMeter` in src/earmark/audio/conditioning.py. */
+/** Which parts of the audio are silent; as `SilenceMeter` in src/earmark/audio/silence.py. */
 
 import type { Conditioning, InputSpec } from "./card";
 

@@ -52,7 +52,7 @@ def at_least(least: int) -> Callable[[int | None], int | None]:
 
 def _check_windows(value: int | None) -> int | None:
     if value is not None:
-        from earmark.tagging.tagger import MOST_SPARSE_WINDOWS
+        from earmark.tagging.options import MOST_SPARSE_WINDOWS
 
         if not 1 <= value <= MOST_SPARSE_WINDOWS:
             raise click.BadParameter(f"{value} is not a whole number from 1 to {MOST_SPARSE_WINDOWS}")

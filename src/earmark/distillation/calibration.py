@@ -14,9 +14,10 @@ import torch
 
 from earmark.core.calibration import Platt
 from earmark.core.card import ModelCard
+from earmark.core.default_constraints import default_constraints
 from earmark.core.errors import ConfigError
 from earmark.core.json_records import parse_json
-from earmark.core.tag_constraints import RIVAL_MARGIN, TagConstraints, default_constraints
+from earmark.core.tag_constraints import RIVAL_MARGIN, TagConstraints
 from earmark.core.vocabulary import CATEGORIES, Tag, Vocabulary
 from earmark.datasets.labelled_set import (
     LabelledSet,

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.card import Conditioning
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import Conditioning
 from earmark.core.json_records import parse_json
 from earmark.datasets.labelled_set.shards import (
     EXAMPLE_SAMPLES,

@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.card import ONNX_METADATA_KEY, InputSpec, ModelCard
+from earmark.core.card import ONNX_METADATA_KEY, ModelCard
 from earmark.core.errors import ConfigError, ModelError
+from earmark.core.input_spec import InputSpec
 from earmark.export.embedding import WithEmbedding
 from earmark.export.precision import Weights, clear_subnormals, with_weights
 from earmark.models import TaggingModel

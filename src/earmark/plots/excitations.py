@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.datasets.base import raise_problems
 from earmark.metrics import FloatArray
 from earmark.models import TaggingModel

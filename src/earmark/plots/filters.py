@@ -19,7 +19,7 @@ from torch import nn
 from earmark.core.errors import ConfigError
 from earmark.core.spectrum import hz_to_mel, mel_to_hz
 from earmark.models.base import TaggingModel
-from earmark.models.dieleman2014 import FeaturePool
+from earmark.models.dieleman2014_layers import FeaturePool
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLACK, BLUE, GREY, WIDE_INCHES, house_style, new_figure
 

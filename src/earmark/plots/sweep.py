@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from earmark.core.errors import ConfigError
 from earmark.models.base import TaggingModel
-from earmark.models.dieleman2014 import LogCompression
+from earmark.models.dieleman2014_layers import LogCompression
 from earmark.models.musicnn import NormedConv
 from earmark.plots.drawing import Drawing
 from earmark.plots.filters import OUTLINED, mel_spaced_hz
