@@ -41,15 +41,8 @@ from earmark.datasets.labelled_set.songs import shares, songs_csv
 from earmark.datasets.labelled_set.tag_union import read_parents
 from earmark.datasets.table import read_table
 from earmark.distillation.augment import apply_step, biquad, draw_steps
-from earmark.distillation.label import (
-    LabellingInputs,
-    Shard,
-    is_in_share,
-    label,
-    load_inputs,
-    plan_shards,
-    unchanged_sets,
-)
+from earmark.distillation.label import Shard, label, plan_shards, unchanged_sets
+from earmark.distillation.labelling_inputs import LabellingInputs, is_in_share, load_inputs
 from earmark.distillation.plan import read_plan
 from earmark.distillation.teacher_comparison import (
     agreement_with_all,

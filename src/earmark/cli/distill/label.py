@@ -48,7 +48,8 @@ def label(
 
     from earmark.datasets.labelled_set.shards import EXAMPLE_HOURS
     from earmark.distillation.label import label as label_shards
-    from earmark.distillation.label import load_inputs, plan_shards, write_tables
+    from earmark.distillation.label import plan_shards
+    from earmark.distillation.labelling_inputs import load_inputs, write_tables
     from earmark.distillation.plan import read_plan
 
     chosen = part_of(part)
