@@ -44,14 +44,9 @@ from earmark.distillation.augment import apply_step, biquad, draw_steps
 from earmark.distillation.label import Shard, label, plan_shards, unchanged_sets
 from earmark.distillation.labelling_inputs import LabellingInputs, is_in_share, load_inputs
 from earmark.distillation.plan import read_plan
-from earmark.distillation.teacher_comparison import (
-    agreement_with_all,
-    all_groups,
-    greedy_order,
-    known_label_rows,
-    song_logits,
-    teacher_agreement,
-)
+from earmark.distillation.teacher_agreement import agreement_with_all, teacher_agreement
+from earmark.distillation.teacher_auc import greedy_order, known_label_rows
+from earmark.distillation.teacher_comparison import all_groups, song_logits
 from earmark.distillation.teachers import Teacher, load_teacher, prepare_teacher, resample_example
 from earmark.distillation.windows import Examples, make_example, plain_recipes, to_float
 from earmark.export import check_signals, export_onnx

@@ -31,7 +31,8 @@ from earmark.datasets.labelled_set.shards import TRAIN_SET
 from earmark.distillation.agreement import Agreement, compare, fused_labels, fusion_of_all_teachers, network_scores
 from earmark.distillation.calibration_targets import FittedMaps, choose_thresholds, fit_maps, reference_limits
 from earmark.distillation.ranks import rank_correlations
-from earmark.distillation.teacher_comparison import NOISE, song_logits, teacher_agreement
+from earmark.distillation.teacher_agreement import NOISE, teacher_agreement
+from earmark.distillation.teacher_comparison import song_logits
 from earmark.evaluation.torch_model import TorchModel
 from earmark.models import create_model
 from earmark.models.checkpoint import load_checkpoint, save_checkpoint
