@@ -19,7 +19,8 @@ from earmark.core.vocabulary import Tag
 from earmark.datasets import Dataset, load_dataset
 from earmark.datasets.labelled_set import LabelFusion, LabelledSets, Song, UnionTag, training_fusion, union_logits
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, FORMAT, SET_FILE
-from earmark.distillation.calibration import CardText, calibrate_student
+from earmark.distillation.calibration import calibrate_student
+from earmark.distillation.card_text import CardText
 from earmark.distillation.student_comparison import compare_students
 from earmark.distillation.teacher_comparison import compare_teachers
 from earmark.evaluation.run import load_model

@@ -16,7 +16,7 @@ from earmark.datasets import load_dataset
 from earmark.datasets.emotify import GENRES
 from earmark.datasets.labelled_set import LabelledSets
 from earmark.datasets.labelled_set.shards import RATE_HZ, TRAIN_SET
-from earmark.distillation.calibration import read_card_text
+from earmark.distillation.card_text import read_card_text
 from earmark.distillation.release import MusicNames, Release, release_student
 from earmark.export.precision import Weights
 from earmark.report.distillation_pages import model_page

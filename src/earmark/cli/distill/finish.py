@@ -42,7 +42,7 @@ def finish(
     from earmark.core.atomic_files import write_atomic
     from earmark.core.errors import ConfigError
     from earmark.datasets import load_dataset
-    from earmark.distillation.calibration import read_card_text
+    from earmark.distillation.card_text import read_card_text
     from earmark.distillation.release import release_student
     from earmark.report.distillation_pages import model_page
 
