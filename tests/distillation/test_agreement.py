@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from earmark.distillation.agreement import (
-    Agreement,
-)
+from earmark.distillation.agreement import Agreement
 from earmark.distillation.release import agreement_metrics
 
 

@@ -23,12 +23,7 @@ from earmark.datasets.labelled_set import LabelledSets, Song, TagUnion, read_tag
 from earmark.datasets.labelled_set.shards import SONGS_FILE, TAGS_FILE
 from earmark.datasets.labelled_set.songs import songs_csv
 from earmark.distillation import release
-from earmark.distillation.agreement import (
-    compare,
-    fused_labels,
-    fusion_of_all_teachers,
-    network_scores,
-)
+from earmark.distillation.agreement import compare, fused_labels, fusion_of_all_teachers, network_scores
 from earmark.distillation.calibration import calibrate_student, with_implied_tags
 from earmark.distillation.card_text import CardText
 from earmark.evaluation.run import _warnings, load_model
