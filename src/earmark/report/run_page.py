@@ -26,11 +26,12 @@ from earmark.evaluation.report import Report
 from earmark.evaluation.report_page import bootstrap_line, title
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import list_metrics, metric_info, metric_label
-from earmark.plots.calibration import Reliability, draw_calibration, reliabilities
+from earmark.plots.calibration import draw_calibration
 from earmark.plots.clips import ClipList, ClipRow, clip_list, draw_clip_values
 from earmark.plots.confusion import Confusion, confusion, draw_confusion
 from earmark.plots.drawing import Drawing
 from earmark.plots.epochs import RunLog, draw_epochs
+from earmark.plots.reliability import Reliability, reliabilities
 from earmark.plots.tag_auc import draw_tag_aucs
 from earmark.plots.thresholds import ThresholdCurve, draw_thresholds, threshold_curves
 from earmark.report.audio import embedded, link
