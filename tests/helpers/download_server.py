@@ -15,11 +15,8 @@ from unittest import mock
 import numpy as np
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
-
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
 WRONG = np.random.default_rng(1).bytes(len(CONTENT))
-
 WRONG_SHA256 = hashlib.sha256(WRONG).hexdigest()
 
 
