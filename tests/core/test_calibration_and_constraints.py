@@ -20,7 +20,7 @@ from earmark.evaluation.platt import LEAST_SLOPE, calibrated_card, fit_calibrati
 from earmark.evaluation.scores import ScoreTable
 from earmark.library.tagfiles.changes import WritePolicy, wanted_values
 from earmark.library.tagfiles.mapping import TagMapping
-from earmark.plots.calibration import reliabilities
+from earmark.plots.reliability import reliabilities
 from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.tagger import Tagger
 from tests.helpers.score_tables import score_table

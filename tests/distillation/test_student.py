@@ -27,7 +27,8 @@ from earmark.datasets.labelled_set import (
     union_logits,
 )
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, FORMAT, SET_FILE
-from earmark.distillation.calibration import CardText, calibrate_student
+from earmark.distillation.calibration import calibrate_student
+from earmark.distillation.card_text import CardText
 from earmark.distillation.student_comparison import compare_students
 from earmark.distillation.teacher_comparison import compare_teachers
 from earmark.evaluation.run import load_model

@@ -14,16 +14,11 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Tag
 from earmark.evaluation import ScoreTable
 from earmark.plots import save
-from earmark.plots.calibration import (
-    Reliability,
-    draw_calibration,
-    draw_calibration_tags,
-    reliabilities,
-    reliability_frame,
-)
+from earmark.plots.calibration import draw_calibration, draw_calibration_tags
 from earmark.plots.calibration_errors import draw_calibration_errors
 from earmark.plots.clips import clip_list, clips_frame
 from earmark.plots.confusion import confusion, confusion_frame, draw_confused_pairs, draw_confusion, order_together
+from earmark.plots.reliability import Reliability, reliabilities, reliability_frame
 from earmark.plots.thresholds import draw_threshold_curves, draw_thresholds, threshold_curves, threshold_frame
 from tests.helpers.score_tables import score_table
 

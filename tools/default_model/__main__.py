@@ -310,7 +310,7 @@ def factors(
     """Compare what is printed with people's labels, by share factor (validation songs)."""
     require_extra("train", "`python -m tools.default_model`", "scipy", "torch")
     from earmark.core.atomic_files import write_atomic
-    from earmark.distillation.calibration import read_card_text
+    from earmark.distillation.card_text import read_card_text
     from tools.default_model.judges import report, suite
     from tools.default_model.judges.factors import outputs_by_factor
     from tools.default_model.judges.models import Model

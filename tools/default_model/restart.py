@@ -28,12 +28,13 @@ from earmark.training.data_setup import build_model
 from earmark.training.provenance import first_card
 
 EXAMPLES = 512
-"""Of the training set, through which the statistics are taken."""
+"""Of the training set, of which the statistics are; each batch of them counts alike."""
 _BATCH = 16
 _LEAST_MEAN = 1e-3
 _PREFIX, _LAST = "model.", "layer"
 """Of names in the file: of the network, and its last layer, whose input is the embedding."""
 
+Normalisation = nn.BatchNorm1d | nn.BatchNorm2d
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -70,7 +71,7 @@ def checkpoint_from_onnx(file: Path, card: ModelCard, recipe: str, sets: Path, o
 
 def load_folded(
     model: TaggingModel, arrays: Arrays, places: list[int], mean_logits: npt.NDArray[np.floating]
-) -> list[nn.Module]:
+) -> list[Normalisation]:
     """Give a network the weights of a file; its normalisations after convolutions become mere offsets, and are returned.
 
     Args:
@@ -80,15 +81,17 @@ def load_folded(
         mean_logits: (n_tags,) what the other outputs answer.
     """
     state = model.state_dict()
-    found, folded = [], []
+    found: list[Normalisation] = []
+    folded: list[str] = []
     modules = dict(model.named_modules())
     for name, module in modules.items():
         if isinstance(module, nn.Conv1d | nn.Conv2d) and f"{name}.weight" in state and not name.startswith("level"):
             parent, _, number = name.rpartition(".")
-            normalisation = modules[f"{parent}.{int(number) + 1}"]
+            after = f"{parent}.{int(number) + 1}"
+            normalisation = modules[after]
+            assert isinstance(normalisation, Normalisation)
             state[f"{name}.weight"] = _tensor(arrays, f"{_PREFIX}{name}.weight")
             offset = _tensor(arrays, f"{_PREFIX}{name}.weight_bias")
-            after = f"{parent}.{int(number) + 1}"
             state[f"{after}.running_mean"], state[f"{after}.bias"] = torch.zeros_like(offset), offset
             state[f"{after}.weight"] = torch.ones_like(offset)
             state[f"{after}.running_var"] = torch.full_like(offset, 1 - normalisation.eps)
@@ -111,30 +114,30 @@ def load_folded(
 
 
 @torch.no_grad()
-def unfold(model: TaggingModel, normalisations: list[nn.Module], windows: Iterator[Tensor]) -> None:
+def unfold(model: TaggingModel, normalisations: list[Normalisation], windows: Iterator[Tensor]) -> None:
     """Give normalisations that are mere offsets the statistics of these windows, (B, window_samples) each.
 
     The network's answers stay as they are.
     """
-    sums = {module: [0, 0.0, 0.0] for module in normalisations}
+    batches: dict[Normalisation, list[Tensor]] = {module: [] for module in normalisations}
 
-    def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def add(module: Normalisation, inputs: tuple[Tensor, ...]) -> None:
         values = inputs[0].double().transpose(0, 1).flatten(1)  # (C, B ...)
-        n, total, squares = sums[module]
-        sums[module] = [n + values.shape[1], total + values.sum(dim=1), squares + values.square().sum(dim=1)]
+        batches[module].append(torch.stack([values.mean(dim=1), values.square().mean(dim=1)]))
 
     hooks = [module.register_forward_pre_hook(add) for module in normalisations]
     for batch in windows:
         model(batch)
     for hook in hooks:
         hook.remove()
-    for module, (n, total, squares) in sums.items():
-        mean = total / n
-        variance = (squares / n - mean.square()).clamp_min(0)
-        module.running_mean.copy_(mean)
-        module.running_var.copy_(variance)
-        module.weight.copy_((variance + module.eps).sqrt())
-        module.bias.add_(mean)
+    for module, found in batches.items():
+        mean, square = torch.stack(found).mean(dim=0)
+        variance = (square - mean.square()).clamp_min(0)
+        state = module.state_dict()  # the values themselves
+        state["running_mean"].copy_(mean)
+        state["running_var"].copy_(variance)
+        state["weight"].copy_((variance + module.eps).sqrt())
+        state["bias"].add_(mean)
 
 
 def _windows(folder: Path, window_samples: int) -> Iterator[Tensor]:

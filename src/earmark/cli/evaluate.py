@@ -69,7 +69,6 @@ def evaluate(
     from earmark.datasets import load_dataset
     from earmark.evaluation import evaluate as run_evaluation
     from earmark.evaluation.thresholds import read_thresholds
-    from earmark.metrics import metric_label
 
     loaded = load_dataset(dataset, root, protocol)
     limits, limits_from = (None, "") if threshold is None else read_thresholds(threshold, loaded.vocabulary)
@@ -94,6 +93,15 @@ def evaluate(
     for warning in () if quiet else (*report.warnings, *notes):
         messages.print(f"note: {warning}", markup=False)
     click.echo(f"{loaded.name} ({loaded.protocol}, {split}): {report.n_clips} clips, {report.n_groups} groups")
+    print_averages(report, out)
+    if html:
+        click.echo(f"{out / 'report.html'}")
+
+
+def print_averages(report: Report, out: Path) -> None:
+    """The means over tags, tags without one, and where the report is, on stdout."""
+    from earmark.metrics import metric_label
+
     for metric in report.metrics:
         if metric.tag is None:
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
@@ -103,8 +111,6 @@ def evaluate(
         if tags:
             click.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
     click.echo(f"{out / 'report.md'}")
-    if html:
-        click.echo(f"{out / 'report.html'}")
 
 
 def _write_page(out: Path, model: str, dataset: Dataset, report: Report, embed_audio: bool) -> list[str]:

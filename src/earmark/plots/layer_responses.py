@@ -11,8 +11,8 @@ from earmark.models.base import TaggingModel
 from earmark.models.ensemble_combiner import EnsembleCombiner
 from earmark.models.harmonic import HarmonicCNN
 from earmark.plots.ascent import ascend
+from earmark.plots.axes import even_choice
 from earmark.plots.drawing import Drawing
-from earmark.plots.filters import even_choice
 from earmark.plots.mel_filters import draw_mel_filters, first_mel_filters
 from earmark.plots.style import about_model
 from earmark.plots.sweep import N_TONES, OnDone, draw_responses, layer_names, sweep

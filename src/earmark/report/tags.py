@@ -12,8 +12,9 @@ from markupsafe import Markup
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.evaluation.report import Report
 from earmark.metrics import FloatArray, metric_label
-from earmark.plots.calibration import Reliability, plot_reliability
+from earmark.plots.calibration import SHARE_LABELS, bin_hints, plot_reliability
 from earmark.plots.confusion import Confusion
+from earmark.plots.reliability import Reliability
 from earmark.plots.style import house_style, small_axes
 from earmark.plots.thresholds import ThresholdCurve, plot_threshold_curve
 from earmark.report.inline_svg import figure_svg
@@ -205,11 +206,8 @@ def _calibration_svg(one: Reliability, key: str) -> Markup:
     figure, axes = small_axes()
     plot_reliability(axes, one, small=True)
     axes.set_xlabel("score")
-    axes.set_ylabel("mean degree in the labels" if one.kind == "regression" else "share that have the tag")
-    hints = [
-        f"score {x:.3f}: {y:.3f} of {n:,}" for x, y, n in zip(one.mean_scores, one.shares, one.counts, strict=True)
-    ]
-    return figure_svg(figure, key, f"Calibration of {one.tag}", {"curve": hints})
+    axes.set_ylabel(SHARE_LABELS[one.kind])
+    return figure_svg(figure, key, f"Calibration of {one.tag}", {"curve": bin_hints(one)})
 
 
 @house_style()
