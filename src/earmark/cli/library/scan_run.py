@@ -69,11 +69,16 @@ class ScanRun:
 
     def watch(self) -> int:
         """A scan now, and one after each change, until Ctrl-C."""
-        from earmark.library.scan.watch import watch_folders
+        from earmark.library.scan.watch import POLL_SECONDS, watch_folders
+
+        def on_polling(reason: str) -> None:
+            if not self.quiet:
+                text = f"{reason}: files are compared every {POLL_SECONDS:.0f} s, since not all changes are reported"
+                self.messages.print(f"[yellow]note[/yellow] {escape(printable(Path(text)))}")
 
         first = True
         try:
-            for _ in watch_folders(self.folders, self.index):
+            for _ in watch_folders(self.folders, self.index, on_polling=on_polling):
                 summary, interrupted = self._scan() if first else self._scan_when_free()
                 if first or summary.did_something:
                     self._print(summary)
