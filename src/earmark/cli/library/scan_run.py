@@ -52,6 +52,7 @@ class ScanRun:
         self.jobs, self.retry, self.prune = jobs, retry, prune
         self.as_json, self.quiet = as_json, quiet
         self.messages = stderr_console()
+        self.noted: set[str] = set()  # a note of one scan is not repeated by the next
         self.tagger = LazyTagger(model, damaged=damaged, windows=windows)
 
     def once(self) -> int:
@@ -118,10 +119,10 @@ class ScanRun:
     @contextmanager
     def _progress(self) -> Iterator[_Shown]:
         if self.quiet or not self.messages.is_terminal:
-            yield _Shown(self.messages, None, quiet=self.quiet)
+            yield _Shown(self.messages, None, self.noted, quiet=self.quiet)
             return
         with audio_bar(self.messages, now=True) as progress:
-            yield _Shown(self.messages, progress)
+            yield _Shown(self.messages, progress, self.noted)
 
     def _print(self, summary: ScanSummary) -> None:
         if self.as_json:
@@ -160,8 +161,8 @@ def _lines(summary: ScanSummary, index: Path) -> Iterator[str]:
 class _Shown(ScanProgress):
     """Progress on a terminal, and problems on stderr. Time left follows bytes, since files differ in length."""
 
-    def __init__(self, messages: Console, progress: Progress | None, *, quiet: bool = False) -> None:
-        self.messages, self.progress, self.quiet = messages, progress, quiet
+    def __init__(self, messages: Console, progress: Progress | None, noted: set[str], *, quiet: bool = False) -> None:
+        self.messages, self.progress, self.noted, self.quiet = messages, progress, noted, quiet
         self.n_todo = self.n_done = self.n_problems = 0
         self.seconds = 0.0
         self.started = time.monotonic()
@@ -200,8 +201,10 @@ class _Shown(ScanProgress):
             self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
 
     def on_note(self, path: Path, note: str) -> None:
-        if not self.quiet:
-            self.messages.print(f"[yellow]note[/yellow] {escape(printable(path))}: {escape(note)}")
+        text = f"{escape(printable(path))}: {escape(note)}"
+        if not self.quiet and text not in self.noted:
+            self.noted.add(text)
+            self.messages.print(f"[yellow]note[/yellow] {text}")
 
     def on_problem(self, text: str) -> None:
         self.n_problems += 1
