@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -133,6 +134,26 @@ def test_written_read_by_others_and_undone(earmark: Earmark, library: Path) -> N
     assert "undone by" in earmark("library", "undo", "--list", index=index).stdout
     assert earmark("library", "undo", "--apply", index=index).returncode == 1
     assert {path: tagged.packets(path) for path in library.iterdir()} == audio
+
+
+def test_a_dry_run_counts_files_and_not_names(earmark: Earmark, library: Path) -> None:
+    """What is shown is what is done: a link is its file; another hard link is separated, and a file of its own then."""
+    index = library.with_name("library.sqlite")
+    song = library / "song.mp3"
+    (library / "link.mp3").symlink_to(song)
+    (library / "more links").symlink_to(library)
+    (library / "second name.mp3").hardlink_to(song)
+    names = ["song.mp3", "link.mp3", "second name.mp3", "more links/song.mp3"]
+    key = read_content(song).key
+    make_index(index, [Row(str(library / name), SCORES, key=key) for name in names])
+    for mode in ((), ("--overwrite", "--max-genres", "1"), ("--merge",)):
+        counts = []
+        for apply in ((), ("--apply",)):
+            done = earmark("library", "write", library, *mode, *apply, index=index)
+            assert done.returncode == 0, done.stderr
+            counts.append(re.search(r"(\d) files? (?:would be )?changed, (\d) without a change, 0 failed", done.stderr))
+            assert done.stdout.count("  genre ") == 4  # three songs, and the second name
+        assert [found and found.groups() for found in counts] == [("4", "2")] * 2
 
 
 def test_modes_threshold_mapping_and_limits(earmark: Earmark, library: Path, tmp_path: Path) -> None:

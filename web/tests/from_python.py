@@ -21,7 +21,7 @@ from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import ScaleMeter
 from earmark.audio.silence import SilenceMeter
-from earmark.core.audio_formats import page_suffixes
+from earmark.core.audio_formats import audio_suffixes
 from earmark.core.calibration import Platt, calibrated
 from earmark.core.errors import AudioError
 from earmark.core.input_spec import Conditioning, InputSpec
@@ -499,5 +499,5 @@ def _held_by(rules: TagConstraints) -> dict[str, Any]:
 
 if __name__ == "__main__":
     OUT.write_text(json.dumps(numbers(), separators=(",", ":")) + "\n")
-    SUFFIXES.write_text(json.dumps(page_suffixes()) + "\n")
+    SUFFIXES.write_text(json.dumps(audio_suffixes()) + "\n")
     WORDS.write_text(json.dumps(page_words(), ensure_ascii=False) + "\n")

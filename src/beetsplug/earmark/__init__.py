@@ -46,7 +46,8 @@ from earmark.cli.progress import count_bar
 from earmark.core.errors import AudioError, EarmarkError
 from earmark.library.tagfiles.changes import Change, plan, wanted_values
 from earmark.library.tagfiles.formats.base import Field
-from earmark.tagging.tagger import Tagger, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger
 
 if TYPE_CHECKING:
     from optparse import Values
