@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -135,6 +136,26 @@ def test_written_read_by_others_and_undone(earmark: Earmark, library: Path) -> N
     assert {path: tagged.packets(path) for path in library.iterdir()} == audio
 
 
+def test_a_dry_run_counts_files_and_not_names(earmark: Earmark, library: Path) -> None:
+    """What is shown is what is done: a link is its file; another hard link is separated, and a file of its own then."""
+    index = library.with_name("library.sqlite")
+    song = library / "song.mp3"
+    (library / "link.mp3").symlink_to(song)
+    (library / "more links").symlink_to(library)
+    (library / "second name.mp3").hardlink_to(song)
+    names = ["song.mp3", "link.mp3", "second name.mp3", "more links/song.mp3"]
+    key = read_content(song).key
+    make_index(index, [Row(str(library / name), SCORES, key=key) for name in names])
+    for mode in ((), ("--overwrite", "--max-genres", "1"), ("--merge",)):
+        counts = []
+        for apply in ((), ("--apply",)):
+            done = earmark("library", "write", library, *mode, *apply, index=index)
+            assert done.returncode == 0, done.stderr
+            counts.append(re.search(r"(\d) files? (?:would be )?changed, (\d) without a change, 0 failed", done.stderr))
+            assert done.stdout.count("  genre ") == 4  # three songs, and the second name
+        assert [found and found.groups() for found in counts] == [("4", "2")] * 2
+
+
 def test_modes_threshold_mapping_and_limits(earmark: Earmark, library: Path, tmp_path: Path) -> None:
     index = library.with_name("library.sqlite")
     earmark("library", "write", "--apply", "--max-genres", "1", "--no-scores", index=index)
@@ -185,7 +206,7 @@ def test_queries_and_paths(earmark: Earmark, library: Path) -> None:
         (["drum and bass -rock"], 1, "no files found there"),
     ],
 )
-def test_mistakes_are_told_with_their_exit_code(
+def test_mistakes_are_reported_with_their_exit_code(
     earmark: Earmark, library: Path, arguments: list[str], code: int, words: str
 ) -> None:
     shutil.copy(library / "song.mp3", library / "new.mp3")
@@ -247,8 +268,11 @@ def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tm
     assert contents(music) == before
     done = earmark("tag", music, "--write", "--apply", "--threshold", "0", "--format", "jsonl", index=index)
     assert done.returncode == 0, done.stderr
-    assert all(json.loads(line)["status"] == "ok" for line in done.stdout.splitlines())
-    assert all(found for found in genres(music))
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(record["status"] == "ok" for record in records)
+    assert [tuple(record["values"]["genre"]) for record in records] == genres(music)
+    assert all(len(record["values"]["genre"]) == 2 for record in records)
+    assert all(len(record["values"]["mood"]) == 3 for record in records)
     assert earmark("library", "undo", "--apply", index=index).returncode == 0
     assert genres(music) == [()] * 3
     assert earmark("tag", music, "--apply", index=index).returncode == 2

@@ -12,7 +12,7 @@ import pytest
 from earmark.audio.file_discovery import find_audio
 from earmark.audio.integrity import PacketLog, missing_audio
 from earmark.core import audio_formats
-from earmark.core.audio_formats import FORMATS, AudioFormat, find_format, has_audio_suffix, page_suffixes
+from earmark.core.audio_formats import FORMATS, AudioFormat, audio_suffixes, find_format, has_audio_suffix
 from earmark.library.tagfiles.formats import FormatInfo, TagsError, open_tags
 from earmark.library.tagfiles.formats.base import TAG_FORMATS, register_tag_format
 from earmark.library.tagfiles.formats.vorbis import VorbisTags
@@ -51,8 +51,8 @@ def test_what_ffmpeg_reports_is_found_in_the_table(suffix: str, tmp_path: Path) 
 
 def test_the_page_takes_the_endings_of_the_table() -> None:
     written = json.loads(PAGE.read_text(encoding="utf-8"))
-    assert {suffix for one in FORMATS for suffix in one.suffixes} == set(page_suffixes())
-    assert written == page_suffixes(), "write them again: python web/tests/from_python.py"
+    assert {suffix for one in FORMATS for suffix in one.suffixes} == set(audio_suffixes())
+    assert written == audio_suffixes(), "write them again: python web/tests/from_python.py"
 
 
 def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert [file.path for file in find_audio([tmp_path])] == [song]
     assert _suffix("c:\\music\\Song.TOY") == ".toy"
     assert audio_formats.dataset_suffixes()[-1] == ".toy"
-    assert ".toy" in page_suffixes()
+    assert ".toy" in audio_suffixes()
     assert audio_formats.format_whitelist().endswith(",toy")
     assert missing() is not None
     with TAG_FORMATS.temporary():

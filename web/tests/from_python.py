@@ -15,15 +15,16 @@ import numpy as np
 
 from earmark import audio
 from earmark.audio.chunks import _read_header, header_patches, shortfall
-from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share
 from earmark.audio.integrity import riff_problem
+from earmark.audio.mixer import Mixer, downmix_shares, lost_share
 from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import ScaleMeter
-from earmark.core.audio_formats import page_suffixes
+from earmark.audio.silence import SilenceMeter
+from earmark.core.audio_formats import audio_suffixes
 from earmark.core.calibration import Platt, calibrated
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.tag_words import TagFinder, page_words
 from earmark.core.vocabulary import Tag, Vocabulary
@@ -178,7 +179,19 @@ TAG_NAMES = (
     ("genre---hiphop", "mood/theme---relaxing", "Mellow", "Rock music", "Hip-Hop"),
 )
 TYPED = (
-    *("rap", "Hip-Hop", "hiphop", "singer", "drum'n'bass", "drum & bass", "R&B", "chill", "guitars", "blue", "blues music"),
+    *(
+        "rap",
+        "Hip-Hop",
+        "hiphop",
+        "singer",
+        "drum'n'bass",
+        "drum & bass",
+        "R&B",
+        "chill",
+        "guitars",
+        "blue",
+        "blues music",
+    ),
     *("2000s", "00", "rock", "mellow", "music", "s", "&", "no such word", "", "été"),
 )
 """Tags of two models, and what people type for them."""
@@ -486,5 +499,5 @@ def _held_by(rules: TagConstraints) -> dict[str, Any]:
 
 if __name__ == "__main__":
     OUT.write_text(json.dumps(numbers(), separators=(",", ":")) + "\n")
-    SUFFIXES.write_text(json.dumps(page_suffixes()) + "\n")
+    SUFFIXES.write_text(json.dumps(audio_suffixes()) + "\n")
     WORDS.write_text(json.dumps(page_words(), ensure_ascii=False) + "\n")

@@ -176,8 +176,8 @@ def dataset_suffixes() -> tuple[str, ...]:
     return tuple(suffix for one in FORMATS for suffix in one.dataset_suffixes)
 
 
-def page_suffixes() -> list[str]:
-    """Endings by which the browser page finds files in a folder, sorted: all, so that it names what it cannot decode."""
+def audio_suffixes() -> list[str]:
+    """Endings by which files in folders are found, sorted; the browser page has all of them, too, and names what it cannot decode."""
     return sorted(suffix for one in FORMATS for suffix in one.suffixes)
 
 
