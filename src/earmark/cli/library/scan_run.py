@@ -13,13 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from earmark.cli.console import stderr_console
+from earmark.cli.console import print_json, stderr_console
 from earmark.cli.exit_codes import EXIT_INTERRUPTED
 from earmark.cli.progress import audio_bar
 from earmark.cli.text import printable
 from earmark.core.clock import clock
 from earmark.core.errors import IndexInUseError
-from earmark.core.json_records import json_text
 from earmark.library.index.schema import default_index
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
@@ -126,7 +125,7 @@ class ScanRun:
 
     def _print(self, summary: ScanSummary) -> None:
         if self.as_json:
-            sys.stdout.write(json_text({"index": str(self.index), **summary.to_record()}) + "\n")
+            print_json({"index": str(self.index), **summary.to_record()})
         elif not self.quiet:
             sys.stdout.write("".join(f"{line}\n" for line in _lines(summary, self.index)))
         sys.stdout.flush()

@@ -38,9 +38,7 @@ def stats(
 
     Exit code: 0 done, 1 the index cannot be read, 2 wrong usage.
     """
-    import json
-
-    from earmark.cli.console import exit_on_broken_pipe
+    from earmark.cli.console import exit_on_broken_pipe, print_json
     from earmark.cli.library.output import messages
     from earmark.cli.optional_dependencies import require_extra
     from earmark.cli.text import printable
@@ -53,8 +51,7 @@ def stats(
         found = library_stats(opened)
     with exit_on_broken_pipe():
         if output_format is TextFormat.json:
-            # ASCII: a path need not be UTF-8
-            print(json.dumps(found.to_record(), indent=2, allow_nan=False))
+            print_json(found.to_record())
         else:
             _print(found)
     if plot is not None:
