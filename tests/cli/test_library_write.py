@@ -206,7 +206,7 @@ def test_queries_and_paths(earmark: Earmark, library: Path) -> None:
         (["drum and bass -rock"], 1, "no files found there"),
     ],
 )
-def test_mistakes_are_told_with_their_exit_code(
+def test_mistakes_are_reported_with_their_exit_code(
     earmark: Earmark, library: Path, arguments: list[str], code: int, words: str
 ) -> None:
     shutil.copy(library / "song.mp3", library / "new.mp3")
@@ -268,8 +268,11 @@ def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tm
     assert contents(music) == before
     done = earmark("tag", music, "--write", "--apply", "--threshold", "0", "--format", "jsonl", index=index)
     assert done.returncode == 0, done.stderr
-    assert all(json.loads(line)["status"] == "ok" for line in done.stdout.splitlines())
-    assert all(found for found in genres(music))
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(record["status"] == "ok" for record in records)
+    assert [tuple(record["values"]["genre"]) for record in records] == genres(music)
+    assert all(len(record["values"]["genre"]) == 2 for record in records)
+    assert all(len(record["values"]["mood"]) == 3 for record in records)
     assert earmark("library", "undo", "--apply", index=index).returncode == 0
     assert genres(music) == [()] * 3
     assert earmark("tag", music, "--apply", index=index).returncode == 2

@@ -51,7 +51,7 @@ def test_the_plugin_of_beets_lies_where_beets_looks_for_it(light_python: Path) -
     code = "import importlib.util as u; print(u.find_spec('beets'), u.find_spec('beetsplug.earmark').origin)"
     found = subprocess.run([light_python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert found[0] == "None"  # beets itself is not needed
-    assert Path(found[1]).parts[-2:] == ("beetsplug", "earmark.py")
+    assert Path(found[1]).parts[-3:] == ("beetsplug", "earmark", "__init__.py")
 
 
 RESEARCH = [

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from earmark.library.index.track_index import Index
-from earmark.library.query.search import Tracks, search_index
+from earmark.library.query.index_search import search_index
+from earmark.library.query.search import Tracks
 from earmark.library.stats import library_stats
 from earmark.library.tagfiles.changes import WritePolicy, wanted_values
 from earmark.library.tagfiles.mapping import TagMapping

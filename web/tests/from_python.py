@@ -1,4 +1,4 @@
-"""Expected values for the page's own tests, and its audio endings: `python web/tests/from_python.py` writes both."""
+"""Expected values for the page's own tests, its audio endings and words for tags: `python web/tests/from_python.py` writes them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ import numpy as np
 
 from earmark import audio
 from earmark.audio.chunks import _read_header, header_patches, shortfall
-from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share
 from earmark.audio.integrity import riff_problem
+from earmark.audio.mixer import Mixer, downmix_shares, lost_share
 from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import ScaleMeter
+from earmark.audio.silence import SilenceMeter
 from earmark.core.audio_formats import audio_suffixes
 from earmark.core.calibration import Platt, calibrated
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
+from earmark.core.tag_words import TagFinder, page_words
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.tag_scores import TagScores
 
 OUT = Path(__file__).with_name("numbers.json")
 SUFFIXES = Path(__file__).parents[1] / "src/audio_suffixes.json"
+WORDS = Path(__file__).parents[1] / "src/tag_words.json"
 CLIPS = Path(__file__).parents[2] / "examples/clips"
 RATES_HZ = ((44_100, 16_000), (48_000, 16_000), (22_050, 16_000), (8_000, 16_000), (44_100, 12_000), (96_000, 22_050))
 EVERY = 7  # of the resampled samples, so many are kept
@@ -171,6 +174,28 @@ OGGS: dict[str, tuple[list[str], list[float], float]] = {
 }
 """Clips that are joined, where in them bytes are changed, and the share of the file that is kept."""
 
+TAG_NAMES = (
+    ("hip hop", "rapping", "vocals", "drum and bass", "rnb", "calm", "guitar", "blues", "00s"),
+    ("genre---hiphop", "mood/theme---relaxing", "Mellow", "Rock music", "Hip-Hop"),
+)
+TYPED = (
+    *(
+        "rap",
+        "Hip-Hop",
+        "hiphop",
+        "singer",
+        "drum'n'bass",
+        "drum & bass",
+        "R&B",
+        "chill",
+        "guitars",
+        "blue",
+        "blues music",
+    ),
+    *("2000s", "00", "rock", "mellow", "music", "s", "&", "no such word", "", "été"),
+)
+"""Tags of two models, and what people type for them."""
+
 LOUD: tuple[tuple[list[list[float]], bool], ...] = (
     ([[0.5, 7.9], [-8.0]], False),
     ([[0.5], [-8.5, 1.0]], False),
@@ -207,6 +232,7 @@ def numbers() -> dict[str, Any]:
         "asfs": [_asf(guid) for guid in ENCRYPTIONS],
         "oggs": {name: _ogg(*case) for name, case in OGGS.items()},
         "loud": [_loud(*case) for case in LOUD],
+        "words": [_words(names) for names in TAG_NAMES],
         "mp3_samples": {
             name: len(audio.load(CLIPS / name, hz)) for name, hz in (("03-rock.mp3", 44_100), ("06-folk.mp3", 48_000))
         },
@@ -346,6 +372,12 @@ def _mp4(entries: tuple[bytes, ...]) -> dict[str, Any]:
     return {"file": content.hex(), "first_track": 7, "protected": protected}
 
 
+def _words(names: tuple[str, ...]) -> dict[str, Any]:
+    finder = TagFinder(names)
+    found = {word: {"spelled": finder.spelled(word), "meant": finder.meant(word)} for word in TYPED}
+    return {"names": names, "found": found, "words": finder.words()}
+
+
 def _asf(guid: str) -> dict[str, Any]:
     objects = bytes(30) + bytes.fromhex(guid) + bytes(10)
     content = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + struct.pack("<Q", len(objects)) + objects
@@ -468,3 +500,4 @@ def _held_by(rules: TagConstraints) -> dict[str, Any]:
 if __name__ == "__main__":
     OUT.write_text(json.dumps(numbers(), separators=(",", ":")) + "\n")
     SUFFIXES.write_text(json.dumps(audio_suffixes()) + "\n")
+    WORDS.write_text(json.dumps(page_words(), ensure_ascii=False) + "\n")

@@ -16,6 +16,7 @@ import { aggregate, calibrated, held, heldFirst, holding, ranked, topPerCategory
 import { fixed, SilenceMeter } from "../src/silence";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
+import { TagFinder } from "../src/words";
 import numbers from "./numbers.json";
 
 const conditioning: Conditioning = {
@@ -394,5 +395,15 @@ describe("samples beyond the scale", () => {
     const found = (): string[] => meter.warnings(blocks.flat().length / 100);
     if (error === null) expect(found()).toEqual(warnings);
     else expect(found).toThrow(error);
+  });
+});
+
+describe("words", () => {
+  it.each(numbers.words)("of tags are those of Python", ({ names, found, words }) => {
+    const finder = new TagFinder(names);
+    for (const [word, { spelled, meant }] of Object.entries(found)) {
+      expect([word, finder.spelled(word), finder.meant(word)]).toEqual([word, spelled, meant]);
+    }
+    expect(Object.fromEntries(finder.words())).toEqual(words);
   });
 });

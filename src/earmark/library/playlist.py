@@ -102,12 +102,11 @@ def m3u8(hits: Iterable[Hit], relative_to: Path | None = None) -> bytes:
     lines = ["#EXTM3U"]
     for hit in hits:
         seconds = -1 if hit.duration_seconds is None else round(hit.duration_seconds)
-        name = f"{hit.artist} - {hit.title}" if hit.artist and hit.title else hit.title or hit.path.stem
         path = str(hit.path)
         if relative_to is not None:
             path = os.path.relpath(path, relative_to)
             path = f"./{path}" if path.startswith("#") else path  # no comment
-        lines += [f"#EXTINF:{seconds},{_one_line(name)}", path]
+        lines += [f"#EXTINF:{seconds},{_one_line(hit.name)}", path]
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 

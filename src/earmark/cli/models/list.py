@@ -10,7 +10,7 @@ from typing import Annotated
 import click
 
 from earmark.cli.commands import Option
-from earmark.cli.console import print_table, table_console
+from earmark.cli.console import print_table, stderr_console, stdout_console
 
 
 def list_models(
@@ -90,20 +90,20 @@ def _list_architectures(as_json: bool) -> None:
         click.echo(json.dumps([summary.to_dict() for summary in summaries], indent=2, ensure_ascii=False))
         return
     _print_wide_table(COLUMNS, [cells(summary) for summary in summaries])
-    click.echo()
     for sentence in legend(summaries):
-        table_console().print(sentence)
+        stderr_console().print(sentence, soft_wrap=False)
 
 
 def _print_wide_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table, or, where the terminal is too narrow for it, a short paragraph a row: the first cell, then the rest."""
     from rich.padding import Padding
 
+    out = stdout_console()
     width = sum(max(len(row[i]) for row in [columns, *rows]) + 2 for i in range(len(columns)))
-    if width <= table_console().width:
+    if not out.is_terminal or width <= out.width:
         print_table(columns, rows)
         return
     for row in rows:
-        table_console().print(row[0], style="bold")
+        out.print(row[0], style="bold")
         said = [f"{column} {cell}" for column, cell in zip(columns[1:], row[1:], strict=True) if cell != "-"]
-        table_console().print(Padding("; ".join(said), (0, 0, 0, 2)))
+        out.print(Padding("; ".join(said), (0, 0, 0, 2)), soft_wrap=False)

@@ -165,6 +165,14 @@ class WriteRun:
             self.log.finish()
         self._stack.close()
 
+    def values(self, scores: npt.ArrayLike) -> dict[str, list[str]]:
+        """What the fields genre and mood of a file with these scores would be given, whatever they have already."""
+        from earmark.library.tagfiles.changes import wanted_values
+        from earmark.library.tagfiles.formats.base import SHARED_FIELDS
+
+        wanted = wanted_values(self.card, scores, self.policy)
+        return {field: list(wanted[field]) for field in SHARED_FIELDS}
+
     def file(self, path: Path, scores: npt.ArrayLike, content_key: str | None = None) -> None:
         """One file, with its scores ``(n_tags,)`` and, where they are of an earlier scan, the key of its audio."""
         from earmark.library.tagfiles.changes import plan, wanted_values

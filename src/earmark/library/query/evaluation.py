@@ -7,6 +7,7 @@ track, the highest rank counts. A query without wanted tags ranks nothing.
 from __future__ import annotations
 
 import operator
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +44,8 @@ class Columns(Protocol):
     """``(n_tags, n_tracks)``, 0..1."""
     durations: npt.NDArray[np.float64]
     """``(n_tracks,)`` in seconds, NaN where not known."""
+    keys: Sequence[Hashable]
+    """``(n_tracks,)``: equal for tracks with the same audio."""
 
     @property
     def kept(self) -> Mask:
@@ -70,8 +73,15 @@ def kept_tags(model: ModelRow, scores: Floats) -> Mask:
     return model.card.rules.keep(scores >= limits, scores, model.vocabulary.names) & np.isfinite(limits)
 
 
-def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
+def rank_tracks(
+    tracks: Columns, query: Query, assumed: Mapping[Node, bool] | None = None
+) -> tuple[Rows, Floats | None]:
     """Tracks for which a query holds, highest rank first, equal ones in the order of the columns.
+
+    Args:
+        tracks: the columns that the query uses.
+        query: the query.
+        assumed: parts of it that are taken to hold, or not, for all tracks.
 
     Returns:
         Their positions in the columns ``(n,)``, and their ranks ``(n,)``, 0..1; None where the query has no wanted tags.
@@ -79,7 +89,7 @@ def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
     Raises:
         ConfigError: a query of another vocabulary.
     """
-    mask, rank = _Evaluation(tracks, query).of(query.node)
+    mask, rank = _Evaluation(tracks, query, assumed or {}).of(query.node)
     rows = np.flatnonzero(mask)
     if rank is None:
         return rows, None
@@ -90,12 +100,14 @@ def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
 class _Evaluation:
     """One query over all tracks: for every node a mask, and a rank where it has wanted tags."""
 
-    def __init__(self, tracks: Columns, query: Query) -> None:
-        self.tracks, self.query = tracks, query
+    def __init__(self, tracks: Columns, query: Query, assumed: Mapping[Node, bool]) -> None:
+        self.tracks, self.query, self.assumed = tracks, query, assumed
         self.position = {name: i for i, name in enumerate(tracks.model.vocabulary.names)}
 
     def of(self, node: Node) -> tuple[Mask, Floats | None]:
         """For which tracks a part of the query holds ``(n_tracks,)``, and their ranks, 0..1, where it has wanted tags."""
+        if node in self.assumed:
+            return np.full(len(self.tracks), self.assumed[node]), None
         match node:
             case HasTag():
                 return self._tag(node)
