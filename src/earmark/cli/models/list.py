@@ -59,7 +59,7 @@ def published_records() -> list[dict[str, Any]]:
             "licence": published.licence,
             "description": published.description,
         }
-        for published in PUBLISHED
+        for published in all_published()
     ]
 
 
