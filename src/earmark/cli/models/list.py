@@ -44,6 +44,7 @@ def list_models(
 
 def published_records() -> list[dict[str, Any]]:
     """The published models, as records of `earmark models list --format json`."""
+    from earmark.core.published_weights import all_published
     from earmark.tagging.runtime import user_models_folder
 
     folder = user_models_folder()
