@@ -55,6 +55,7 @@ class _Relaxed:
 
 def _relaxed(tracks: Columns, query: Query, node: HasTag | DurationBound) -> Iterator[_Relaxed]:
     given = _bound_of(tracks, query, node)
+    steps: tuple[float, ...]
     if isinstance(node, HasTag):
         values = tracks.scores[tracks.model.vocabulary.index(node.tag)]
         name, kinds, steps = quote_if_needed(node.tag), ("highest", "lowest"), _SCORE_STEPS
