@@ -245,9 +245,37 @@ def test_undo_tells_of_what_was_changed_since(earmark: Earmark, library: Path) -
     assert earmark("library", "undo", "nobody", index=index).returncode == 2
 
 
+def test_values_that_an_earlier_version_wrote_are_spelled_anew_and_undone(
+    earmark: Earmark, library: Path, tmp_path: Path
+) -> None:
+    index = library.with_name("library.sqlite")
+    old = tmp_path / "old.toml"
+    old.write_text('[genre]\nrock = "Rock"\njazz = "Jazz"\n"drum and bass" = "Drum And Bass"\n', "utf-8")
+    theirs = library / "song.flac"
+    with taglib.File(str(theirs), save_on_exit=True) as file:
+        file.tags["GENRE"] = ["Drum And Bass"]
+    three = ("--max-genres", "3", "--no-scores", "--apply")
+    assert earmark("library", "write", "--map", old, *three, index=index).returncode == 0
+    written = ("Rock", "Jazz", "Drum And Bass")
+    assert genres(library) == [("Drum And Bass",), written, written]
+    renamed = (library / "song.mp3").rename(library / "renamed.mp3")
+    make_index(index, [Row(str(renamed), SCORES, key=read_content(renamed).key)])
+    assert earmark("library", "write", *library.iterdir(), *three, index=index).returncode == 0
+    today = ("Rock", "Jazz", "Drum and Bass")
+    assert genres(library) == [today, ("Drum And Bass",), today]  # what was the user's own stays
+    assert earmark("library", "write", *library.iterdir(), "--merge", *three, index=index).returncode == 0
+    assert genres(library) == [today, ("Drum And Bass", "Rock", "Jazz"), today]
+    for _ in range(2):
+        assert earmark("library", "undo", "--apply", index=index).returncode == 0
+    assert genres(library) == [written, ("Drum And Bass",), written]
+    (library / "renamed.mp3").rename(library / "song.mp3")
+    assert earmark("library", "undo", "--apply", index=index).returncode == 0
+    assert genres(library) == [("Drum And Bass",), (), ()]
+
+
 def test_mapping_of_the_index_or_of_a_model(earmark: Earmark, library: Path, tmp_path: Path) -> None:
     done = earmark("library", "mapping", index=library.with_name("library.sqlite"))
-    assert '"drum and bass" = "Drum And Bass"' in done.stdout
+    assert '"drum and bass" = "Drum and Bass"' in done.stdout
     bundled = earmark("library", "mapping", index=tmp_path / "none.sqlite")
     assert bundled.returncode == 0
     card = read_card(find_model())

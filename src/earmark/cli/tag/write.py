@@ -144,15 +144,18 @@ class WriteRun:
         self.tally = Tally(options.apply, out, messages)
         self.log: UndoLog | None = None
         self._own_writes: IndexSync | None = None
+        self._ours: Mapping[Path | str, Mapping[Field, frozenset[str]]] = {}  # what earlier runs wrote
         self._shown: dict[
             Path, Mapping[Field, Values]
         ] = {}  # what a file would hold that is only shown, links followed
         self._stack = ExitStack()
 
     def __enter__(self) -> WriteRun:
+        from earmark.library.tagfiles.undo_log import UndoLog, own_values, read_log
+
+        self._ours = own_values(read_log(self.log_path))
         if self.options.apply:
             from earmark.library.tagfiles.index_sync import IndexSync
-            from earmark.library.tagfiles.undo_log import UndoLog
 
             self.log = self._stack.enter_context(UndoLog(self.log_path))
             self._own_writes = self._stack.enter_context(IndexSync(self.index, self.tally.note))
@@ -181,7 +184,8 @@ class WriteRun:
         try:
             state = read_state(path)
             values = self._shown.get(state.path, state.values)
-            made = plan(values, wanted_values(self.card, scores, self.policy), self.policy.mode)
+            ours = self._ours.get(state.path, self._ours.get(content_key or "", {}))
+            made = plan(values, wanted_values(self.card, scores, self.policy), self.policy.mode, ours)
             if made and state.not_writable:
                 raise FileTagsError(state.not_writable, path)
             self.tally.show(path, made, state.kind, state.notes)
