@@ -201,7 +201,7 @@ def test_in_picard_values_are_filled_and_saved(picard: Callable[..., dict], tmp_
     report = picard(settings={"earmark_command": starter(tmp_path), "earmark_options": "--threshold 0.0 --max-moods 2"})
     assert report["running"] == 1
     assert report["boxes"] == []
-    assert report["status"] == "earmark: 3 files tagged"
+    assert report["status"] == "earmark: 3 of 3 files tagged"
     assert report["states"]["letter.mp3"] in ("ERROR", 3)  # as Picard had found it
     assert report["page"] == [starter(tmp_path), "--threshold 0.0 --max-moods 2", "Keep them"]
     flac, mp3, m4a = (mutagen.File(music / name) for name in ("01-piano.flac", "03-rock.mp3", "05-jazz.m4a"))
