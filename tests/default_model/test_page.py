@@ -161,9 +161,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     emotify = write_emotify(folder / "emotify", seconds=1.0)
     music = songs_of_earmark_2(emotify, write_music(folder / "music", [*ROWS, *HELD_OUT], NO_MUSIC))
     names = set(second_union().vocabulary.names) - set(DEGREES)
-    songs = [
-        dataclasses.replace(song, labels={k: v for k, v in song.labels.items() if k in names}) for song in music
-    ]
+    songs = [dataclasses.replace(song, labels={k: v for k, v in song.labels.items() if k in names}) for song in music]
     ids = {
         split: [song.song_id for song in songs if song.split == split] for split in ("train", "heldout", "validation")
     }

@@ -221,7 +221,8 @@ def check_settings(store: Store, settings: Settings) -> None:
         ) from error
     if differing:
         words = "; ".join(
-            f"{name.replace('_', ' ')}: {_in_words(name, before)} there, {_in_words(name, now)} now" for name in differing
+            f"{name.replace('_', ' ')}: {_in_words(name, before)} there, {_in_words(name, now)} now"
+            for name in differing
         )
         raise ConfigError(f"{store}: holds results of another run ({words}). Name another folder with --out")
 

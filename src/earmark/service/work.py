@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
+from earmark.audio import declared_seconds
 from earmark.core.errors import AudioError, ModelError
 from earmark.service.metrics import Metrics
 from earmark.service.problems import Problem
@@ -72,6 +73,10 @@ class Job:
                 raise TooLongError(f"longer than {limit / 60:g} minutes, the most that this service takes", path)
 
         self._work.metrics.files_waiting.dec()
+        try:
+            watch(path, declared_seconds(path) or 0.0)
+        except TooLongError as error:
+            return error
         (result,) = tagger.tag_many([path], jobs=1, errors="return", watch=watch)
         return result
 
