@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 LIGHT = .venv-demo
 FULL = .venv
-# A file of tests a core at a time. A worker that crashes ends the run: replaced, it would wait for ever (pytest-xdist issue 1378).
+# A file of tests per core at a time. A worker that crashes ends the run: replaced, it would wait for ever (pytest-xdist issue 1378).
 PYTEST = $(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .PHONY: demo test test-fast check docs clean web web-check
@@ -18,7 +18,7 @@ $(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -name '*.py'
 	$(LIGHT)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[plot]'
 	@touch $@
 
-## make test: everything installed, the whole suite, a file of tests a core at a time
+## make test: everything installed, the whole suite, a file of tests per core at a time
 test: $(FULL)/installed
 	$(PYTEST)
 

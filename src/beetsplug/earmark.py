@@ -46,7 +46,8 @@ from earmark.library.tagfiles.formats.id3 import ID3Tags
 from earmark.library.tagfiles.formats.mp4 import Mp4Tags
 from earmark.library.tagfiles.formats.vorbis import VorbisTags
 from earmark.library.tagfiles.mapping import TagMapping, default_mapping, read_mapping
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 
 if TYPE_CHECKING:
     from optparse import Values

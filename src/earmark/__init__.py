@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from earmark.core.errors import AudioError, EarmarkError
     from earmark.core.vocabulary import Tag, Vocabulary
     from earmark.tagging.segments import Segment
-    from earmark.tagging.tagger import Tagger, TagScore, TagScores, load_tagger
+    from earmark.tagging.tag_scores import TagScore, TagScores
+    from earmark.tagging.tagger import Tagger, load_tagger
 
 
 _MODULES = {

@@ -16,14 +16,16 @@ import pytest
 from earmark import audio
 from earmark.audio.seeking import CannotSeekError
 from earmark.audio.source import AudioBytes
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Vocabulary
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import scan
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 from earmark.tagging.taggram import draw_taggram
 from tests.helpers import sounds
 from tests.helpers.onnx_files import tiny

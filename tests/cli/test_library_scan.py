@@ -119,7 +119,7 @@ def test_a_scan_and_what_it_says(music: Path, index: Path) -> None:
     assert as_json["models"][0]["current"]
 
 
-def test_wrong_use_is_told(music: Path, index: Path, tmp_path: Path) -> None:
+def test_wrong_use_is_reported(music: Path, index: Path, tmp_path: Path) -> None:
     assert library("scan", "--index", index).returncode == 2
     assert library("scan", music, "--jobs", "0", "--index", index).returncode == 2
     unknown = library("scan", music, "--index", index, "--model", "nonesuch")
@@ -226,7 +226,7 @@ def test_an_index_where_nothing_may_be_written(music: Path, tmp_path: Path) -> N
     assert "the index's folder cannot be made" in nowhere.stderr
 
 
-def test_a_damaged_or_newer_index_is_told_and_kept(music: Path, index: Path) -> None:
+def test_a_damaged_or_newer_index_is_reported_and_kept(music: Path, index: Path) -> None:
     clips(music, 1)
     index.write_bytes(b"no index" * 1000)
     done = library("scan", music, "--index", index)

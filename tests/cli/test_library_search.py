@@ -131,7 +131,7 @@ def test_programs_read_json_lines_csv_and_paths(index: Path) -> None:
     assert done.stdout == LATIN_1 + b"\n"
 
 
-def test_nothing_found_is_no_failure_but_is_told(index: Path) -> None:
+def test_nothing_found_is_no_failure_but_is_reported(index: Path) -> None:
     done = library("search", "slow fast", "--format", "paths", "--index", index)
     assert (done.returncode, done.stdout) == (0, b"")
     assert b"nothing found among 3 tracks" in done.stderr

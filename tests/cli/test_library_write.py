@@ -185,7 +185,7 @@ def test_queries_and_paths(earmark: Earmark, library: Path) -> None:
         (["drum and bass -rock"], 1, "no files found there"),
     ],
 )
-def test_mistakes_are_told_with_their_exit_code(
+def test_mistakes_are_reported_with_their_exit_code(
     earmark: Earmark, library: Path, arguments: list[str], code: int, words: str
 ) -> None:
     shutil.copy(library / "song.mp3", library / "new.mp3")

@@ -17,7 +17,8 @@ from rich.console import Console
 
 from earmark.cli.main import app
 from earmark.cli.tag import run as tag_run
-from earmark.core.card import Conditioning, InputSpec, Metric, ModelCard
+from earmark.core.card import Metric, ModelCard
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.tagger import load_tagger

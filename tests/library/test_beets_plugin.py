@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model, read_card
-from earmark.tagging.tagger import TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import load_tagger
 from tests.conftest import ROOT
 from tests.helpers import sounds
 from tests.helpers.degrees import CARD as GRADED

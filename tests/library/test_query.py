@@ -219,7 +219,7 @@ def test_the_caret_is_under_what_is_wrong() -> None:
     assert lines[2].index("^") == len('  artist:"夜é??" gutar') + 1 - len("gutar")
 
 
-def test_all_unknown_tags_are_told_at_once() -> None:
+def test_all_unknown_tags_are_reported_at_once() -> None:
     error = refused("gutar -pino slow femal vocals")
     assert [(p.start, p.end) for p in error.found] == [(0, 5), (7, 11), (17, 22)]
     assert '"female vocals"' in error.found[2].message

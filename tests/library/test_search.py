@@ -444,7 +444,7 @@ def test_order_similar_goes_to_the_nearest_that_is_left(tracks: Tracks) -> None:
     assert names(arrange(tracks.search("slow"), order="similar", vectors=vectors)) == ["a", "café", "b", "d"]
 
 
-def test_wrong_wishes_for_a_playlist_are_told_together(tracks: Tracks) -> None:
+def test_wrong_wishes_for_a_playlist_are_reported_together(tracks: Tracks) -> None:
     with pytest.raises(ConfigError, match=r"limit 0.*\n.*order 'mood'.*\n.*seed 3"):
         arrange(tracks.search(""), order="mood", limit=0, seed=3)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="shuffle"):

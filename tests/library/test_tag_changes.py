@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.library.tagfiles.changes import Change, WritePolicy, diff_lines, plan, wanted_values
 from earmark.library.tagfiles.mapping import default_mapping, mapping_template, read_mapping
@@ -57,7 +58,7 @@ def test_numbers_of_values_are_limited_scores_are_not() -> None:
     assert len(wanted["scores"]) == 5
 
 
-def test_nothing_heard_is_nothing_wanted_and_no_model_is_named() -> None:
+def test_nothing_found_is_nothing_wanted_and_no_model_is_named() -> None:
     assert set(wanted_values(CARD, [0.0] * 6, DEFAULT).values()) == {()}
     assert set(wanted_values(CARD, [float("nan")] * 6, WritePolicy(default_mapping(TAGS), threshold=0.0)).values()) == {
         ()
@@ -121,7 +122,7 @@ def test_mistakes_in_a_mapping_are_named(tmp_path: Path, text: str, words: list[
     assert all(word in str(raised.value) for word in words), str(raised.value)
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         mapped(tmp_path, '[genre]\nrokc = "Rock"\nrock = 1\n[other]\n')
     assert len(raised.value.problems) == 3

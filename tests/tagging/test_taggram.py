@@ -16,7 +16,7 @@ from matplotlib.image import imread
 
 from earmark.core.vocabulary import Vocabulary
 from earmark.tagging import fonts
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.taggram import _columns, _rows, draw_taggram
 
 NAMES = ["東京の夜.mp3", "أغنية الليل.flac", "party 🎵👩‍🎤.ogg", os.fsdecode(b"caf\xe9 $1 $2\n.wav"), "é" * 200]

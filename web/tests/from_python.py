@@ -15,15 +15,16 @@ import numpy as np
 
 from earmark import audio
 from earmark.audio.chunks import _read_header, header_patches, shortfall
-from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share
 from earmark.audio.integrity import riff_problem
+from earmark.audio.mixer import Mixer, downmix_shares, lost_share
 from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import ScaleMeter
+from earmark.audio.silence import SilenceMeter
 from earmark.core.audio_formats import page_suffixes
 from earmark.core.calibration import Platt, calibrated
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.tag_words import TagFinder, page_words
 from earmark.core.vocabulary import Tag, Vocabulary

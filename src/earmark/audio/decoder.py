@@ -13,9 +13,9 @@ import numpy.typing as npt
 import soxr
 
 from earmark.audio.chunks import PatchedFile, header_patches
-from earmark.audio.conditioning import Mixer
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
 from earmark.audio.integrity import PacketLog, is_too_damaged, missing_audio, riff_problem
+from earmark.audio.mixer import Mixer
 from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import MAX_PEAK, ScaleMeter
@@ -30,8 +30,8 @@ from earmark.audio.source import (
     ffmpeg_name,
 )
 from earmark.core.audio_formats import find_format
-from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, NoAudioError, TruncatedAudioError
+from earmark.core.input_spec import Conditioning
 
 Samples = npt.NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class AudioStream:
     Args:
         source: the file: path, bytes, binary file object or :class:`AudioBytes`.
         sample_rate_hz: rate of the blocks, whatever the file's own.
-        conditioning: how channels are mixed, see :class:`earmark.audio.conditioning.Mixer`; None for their mean.
+        conditioning: how channels are mixed, see :class:`earmark.audio.mixer.Mixer`; None for their mean.
 
     Attributes:
         path: the file; the name of one in memory, None without a name.

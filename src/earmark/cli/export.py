@@ -95,7 +95,7 @@ def export(
         for note in notes:
             click.echo(f"note: {note}", err=True)
     if rules is not None:
-        from earmark.core.tag_constraints import default_constraints
+        from earmark.core.default_constraints import default_constraints
 
         card = card.replace(
             rules=default_constraints(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules))

@@ -13,6 +13,7 @@ from earmark.cli.console import stderr_console
 from earmark.cli.options import (
     GROUPS_DEFAULT,
     Seed,
+    decision_threshold_option,
     format_option,
     groups_option,
     out_option,
@@ -35,14 +36,7 @@ def score(
             f"{GROUPS_DEFAULT}",
         ),
     ] = None,
-    threshold: Annotated[
-        str | None,
-        Option(
-            "--threshold",
-            help="For precision, recall and F1: a number, a model's card.json, or a scores file (of validation clips) "
-            "whose best F1 sets each tag's.",
-        ),
-    ] = None,
+    threshold: Annotated[str | None, decision_threshold_option()] = None,
     allow_missing: Annotated[
         bool, Option("--allow-missing", help="Measure the clips and tags that both tables have.")
     ] = False,

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
-from earmark.core.card import Conditioning
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning
 from earmark.datasets.base import SPLITS, Clip, Dataset, label_matrix
 from earmark.datasets.leaks import Leak, find_leaks, leak_warnings
 

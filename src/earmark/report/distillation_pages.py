@@ -17,7 +17,8 @@ from earmark.distillation.calibration import HELD_OUT, LEAST_KNOWN_CORRELATION, 
 from earmark.distillation.calibration_targets import calibration_error, reliability
 from earmark.distillation.release import Release
 from earmark.distillation.student_comparison import StudentComparison
-from earmark.distillation.teacher_comparison import NOISE, TeacherComparison
+from earmark.distillation.teacher_agreement import NOISE
+from earmark.distillation.teacher_comparison import TeacherComparison
 from earmark.evaluation.report import Report
 
 _TEMPLATES = Path(__file__).parent / "templates"

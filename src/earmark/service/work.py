@@ -17,7 +17,8 @@ from earmark.service.scratch import Scratch
 from earmark.service.settings import Settings
 from earmark.service.uploads import Upload
 from earmark.tagging.runtime import OnnxModel, find_model
-from earmark.tagging.tagger import Tagger, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger
 
 Damaged = Literal["error", "tag"]
 Result = TagScores | AudioError

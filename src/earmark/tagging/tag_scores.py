@@ -1,11 +1,10 @@
-"""Scores of one file: all tags, the highest ones, the JSON record. :mod:`earmark.tagging.tagger` makes them."""
+"""Scores of one file: all tags, the highest ones, the JSON record. :mod:`earmark.tagging.file_scores` makes them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +15,13 @@ from earmark.core.calibration import Platt
 from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import CATEGORIES, Vocabulary
+from earmark.tagging.score_formats import score_html, score_record
 from earmark.tagging.segments import MIN_SECONDS, Segment, find_segments
 
 Scores = npt.NDArray[np.float32]
 Threshold = Literal["auto", "none"] | float
 
-_REPR_TAGS, _HTML_TAGS = 3, 10
+_REPR_TAGS = 3
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,9 @@ class TagScores:
             smoothing: above 0; more than 1 gives fewer parts, less than 1 more.
             threshold: "auto", or the least score, as for :meth:`top`.
 
+        Returns:
+            The parts in order of time; begin and end are in seconds from the start of the audio.
+
         Raises:
             ConfigError: values out of range, or only some windows were used.
 
@@ -227,18 +230,7 @@ class TagScores:
 
     def _repr_html_(self) -> str:
         """A small table, for notebooks."""
-        name = "waveform" if self.path is None else self.path.name.encode("utf-8", "replace").decode()
-        rows = "".join(
-            f"<tr><td>{escape(tag.tag)}</td><td>{escape(tag.category)}</td><td>{tag.score:.2f}</td>"
-            f'<td><meter value="{tag.score:.3f}"></meter></td></tr>'
-            for tag in self.top(_HTML_TAGS)
-        )
-        warnings = "".join(f"<p>{escape(warning)}</p>" for warning in self.warnings)
-        return (
-            f"<p><strong>{escape(name)}</strong>, {self.duration_seconds:.1f} s, model {escape(self.model)}</p>"
-            "<table><thead><tr><th>tag</th><th>category</th><th>score</th><th></th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>{warnings}"
-        )
+        return score_html(self)
 
     def top(self, n: int = 5, threshold: Threshold = "none") -> list[TagScore]:
         """The highest scores, highest first; without :attr:`degrees`, which are no tags.
@@ -273,6 +265,9 @@ class TagScores:
             threshold: as for :meth:`top`.
             per_category: most tags of one category.
 
+        Returns:
+            The tags with their scores, 0..1; within a category the highest first.
+
         Raises:
             ConfigError: per_category below 1, or a wrong threshold.
         """
@@ -300,21 +295,10 @@ class TagScores:
             n: most tags; 0 for all.
             threshold: as for :meth:`top`.
 
+        Returns:
+            The record; its keys are in README.md, lengths are in seconds.
+
         Raises:
             ConfigError: n below 0, or a wrong threshold.
         """
-        kept = self.top(n, threshold)
-        return {
-            "path": None if self.path is None else str(self.path),
-            "status": "ok",
-            "error": None,
-            "duration_seconds": round(self.duration_seconds, 3),
-            "windows": len(self.taggram) if self.n_windows is None else self.n_windows,
-            "heard_seconds": round(self.heard_seconds, 3),
-            "silent_seconds": round(self.silent_seconds, 3),
-            "model": self.model,
-            "abstained": not kept,
-            "tags": [{"tag": t.tag, "score": round(t.score, 4), "kind": t.kind, "category": t.category} for t in kept],
-            "degrees": {name: round(score, 4) for name, score in self.degrees.items()},
-            "warnings": list(self.warnings),
-        }
+        return score_record(self, self.top(n, threshold))

@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack, overload
+from typing import Literal, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
 from earmark.audio import AudioBytes, AudioSource
-from earmark.audio.conditioning import Mixer, SilenceMeter
-from earmark.audio.seeking import SILENT_IN_WINDOWS
-from earmark.core.calibration import calibrated
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError
-from earmark.tagging.aggregation import aggregate
-from earmark.tagging.pipeline import (
-    Network,
-    Progress,
-    Watch,
-    WindowScores,
-    run_pipeline,
-)
+from earmark.tagging.file_scores import WindowScores, file_scores
+from earmark.tagging.file_windows import Watch, waveform_windows
+from earmark.tagging.options import TaggerOptions, option_problems
+from earmark.tagging.pipeline import Network, Progress, run_pipeline
 from earmark.tagging.runtime import EmbeddingModel, OnnxModel, WindowModel, find_model
-from earmark.tagging.tag_scores import Scores, TagScore, TagScores, Threshold
-
-__all__ = [
-    "MOST_SPARSE_WINDOWS",
-    "Scores",
-    "TagScore",
-    "TagScores",
-    "Tagger",
-    "Threshold",
-    "load_tagger",
-]
-
-MOST_SPARSE_WINDOWS = 64
-"""With ``windows``, all windows of a file are in memory before the network runs."""
-
-LEAST_STEP_SECONDS = 0.1
+from earmark.tagging.tag_scores import TagScores
 
 _SECONDS_PER_RUN, _MAX_WINDOWS_PER_RUN = 10.0, 4
-
-
-class TaggerOptions(TypedDict, total=False):
-    """Keyword arguments of :class:`Tagger`."""
-
-    batch_windows: int | None
-    damaged: Literal["error", "tag"]
-    embeddings: bool
-    windows: int | None
-    step_seconds: float | None
 
 
 class Tagger:
@@ -109,20 +78,10 @@ class Tagger:
             "windows": windows,
             "step_seconds": step_seconds,
         }
+        if problems := option_problems(self._options):
+            raise ConfigError(problems)
         if batch_windows is None:
             batch_windows = max(1, min(_MAX_WINDOWS_PER_RUN, int(_SECONDS_PER_RUN / model.card.input.window_seconds)))
-        if batch_windows < 1:
-            raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
-        if damaged not in ("error", "tag"):
-            raise ConfigError(f"damaged {damaged!r}: must be error or tag")
-        if windows is not None and not 1 <= windows <= MOST_SPARSE_WINDOWS:
-            raise ConfigError(f"windows {windows}: must be 1 to {MOST_SPARSE_WINDOWS}, or none for all of a file")
-        if step_seconds is not None and not LEAST_STEP_SECONDS <= step_seconds < np.inf:
-            raise ConfigError(f"step_seconds {step_seconds}: must be {LEAST_STEP_SECONDS} or more")
-        if step_seconds is not None and windows is not None:
-            raise ConfigError(
-                f"windows {windows} with step_seconds {step_seconds}: give one of them, steps need all windows of a file"
-            )
         self._windows = windows
         self._steps = audio.steps_per_window(model.card.input, step_seconds)
         self._model = model
@@ -143,14 +102,17 @@ class Tagger:
             path: the file.
             options: as for the class.
 
+        Returns:
+            The tagger.
+
         Raises:
             ModelError: the file is missing, or is not a model with a card.
             ConfigError: options out of range.
         """
         return cls(OnnxModel(path), **options)
 
-    def __reduce__(self) -> tuple[Callable[..., Tagger], tuple[type[Tagger], WindowModel, TaggerOptions]]:
-        return _unpickle, (type(self), self._model, self._options)
+    def __reduce__(self) -> tuple[partial[Tagger], tuple[WindowModel]]:
+        return partial(type(self), **self._options), (self._model,)
 
     def __repr__(self) -> str:
         return f"<Tagger with model {self.card.name}, {len(self.card.vocabulary)} tags>"
@@ -306,84 +268,13 @@ class Tagger:
             >>> scores.scores.shape == (len(scores.tags),), scores.scores.dtype
             (True, dtype('float32'))
         """
-        spec = self.card.input
-        mixer, meter = Mixer(spec.conditioning), SilenceMeter(spec)
-        mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz, mixer)
-        starts: npt.NDArray[np.int64] | None = None
-        if self._windows is not None and len(chosen := audio.sparse_starts(len(mono), spec, self._windows)):
-            starts = chosen
-        heard, cuts = mono, audio.windows([mono], spec, self._steps)
-        if starts is not None:
-            heard = mono[starts[:, None] + np.arange(spec.window_samples)]
-            cuts = iter(heard)
-        batches = iter(lambda: list(islice(cuts, self._batch_windows)), [])
+        windows, summary = waveform_windows(samples, sample_rate_hz, self.card.input, self._windows, self._steps)
+        batches = iter(lambda: list(islice(windows, self._batch_windows)), [])
         taggram = np.concatenate([self._network(np.stack(batch)) for batch in batches])
-        meter.add(heard.ravel())
-        warnings = [*mixer.warnings(), *meter.warnings()]
-        if spec.conditioning is None and np.abs(heard).max() < audio.SILENCE_PEAK:
-            warnings.append(audio.SILENT if starts is None else SILENT_IN_WINDOWS)
-        return self._scores(
-            WindowScores(
-                path=None,
-                taggram=taggram,
-                n_samples=len(mono),
-                duration_seconds=len(mono) / spec.sample_rate_hz,
-                warnings=tuple(warnings),
-                starts=starts,
-                weights=meter.weights(audio.window_starts(len(mono), spec) if starts is None else None),
-                silent_seconds=meter.silent_seconds(),
-                silences_seconds=meter.silences_seconds() if starts is None else np.zeros((0, 2)),
-            )
-        )
+        return self._scores(WindowScores(None, taggram, summary))
 
     def _scores(self, windows: WindowScores) -> TagScores:
-        spec = self.card.input
-        card = self.card
-        taggram, embeddings = np.split(windows.taggram, [len(card.vocabulary)], axis=1)
-        names, maps = card.vocabulary.names, card.calibration
-        weights = windows.weights
-        side_by_side: slice | npt.NDArray[np.bool_] = slice(None)
-        if windows.starts is not None:
-            starts = windows.starts
-        else:
-            starts = audio.window_starts(windows.n_samples, spec, self._steps)
-            if self._steps > 1:
-                side_by_side = np.isin(starts, audio.window_starts(windows.n_samples, spec))
-        scores = calibrated(aggregate(taggram[side_by_side], weights), names, maps)
-        window_scores = np.ascontiguousarray(calibrated(taggram, names, maps))
-        silent = weights is not None and not weights.any()
-        if weights is not None and self._steps == 1:
-            window_scores[weights == 0] = 0
-        if silent:
-            scores = np.zeros_like(scores)
-        result = TagScores(
-            path=windows.path,
-            model=card.name,
-            vocabulary=card.vocabulary,
-            scores=scores,
-            taggram=window_scores,
-            window_starts_seconds=starts.clip(0) / spec.sample_rate_hz,
-            window_seconds=spec.window_seconds,
-            duration_seconds=windows.duration_seconds,
-            thresholds=dict(card.thresholds),
-            warnings=windows.warnings,
-            rules=card.rules,
-            sparse=windows.starts is not None,
-            embedding=None if self._embedding_dims is None else aggregate(embeddings[side_by_side], weights),
-            silent_seconds=windows.silent_seconds,
-            silent=silent,
-            n_windows=len(taggram[side_by_side]),
-            silences_seconds=windows.silences_seconds,
-            uncalibrated=np.ascontiguousarray(taggram),
-            calibration=dict(maps),
-        )
-        if self._steps > 1:  # a moment is silent, or not; windows around it may be longer
-            window_scores[result.audible_seconds() == 0] = 0
-        return result
-
-
-def _unpickle(kind: type[Tagger], model: WindowModel, options: TaggerOptions) -> Tagger:
-    return kind(model, **options)
+        return file_scores(windows, self.card, steps=self._steps, embedding=self._embedding_dims is not None)
 
 
 def load_tagger(model: str | Path | None = None, **options: Unpack[TaggerOptions]) -> Tagger:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from earmark.core.atomic_files import write_atomic
 from earmark.core.clock import clock
 from earmark.core.errors import ConfigError, MissingExtraError
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 
 MAX_TAGS = 24
 _LEAST_TAGS = 8

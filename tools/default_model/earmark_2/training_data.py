@@ -65,7 +65,7 @@ def source_rows(songs: Sequence[Song], train: LabelledSet, emotify: Path) -> lis
         raise DataError(f"songs are from {', '.join(unknown)}, which sources.yaml does not have")
     seconds = seconds_of(songs, emotify)
     by_id = {song.song_id: song for song in songs}
-    heard = Counter(source_of(by_id[part["song"]]) for recipe in train.recipes for part in recipe["parts"])
+    learned = Counter(source_of(by_id[part["song"]]) for recipe in train.recipes for part in recipe["parts"])
     rows = []
     for name in used:
         own = [song for song in songs if source_of(song) == name]
@@ -79,7 +79,7 @@ def source_rows(songs: Sequence[Song], train: LabelledSet, emotify: Path) -> lis
                 _hours(training, seconds),
                 len(unseen),
                 _hours(unseen, seconds),
-                heard[name] / heard.total(),
+                learned[name] / learned.total(),
             )
         )
     return sorted(rows, key=lambda row: (-row.train_hours, row.name))

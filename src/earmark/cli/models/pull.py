@@ -80,7 +80,7 @@ def pull(
 
 
 def _list_published() -> None:
-    from earmark.core.published_weights import PUBLISHED
+    from earmark.core.published_weights import all_published
     from earmark.tagging.runtime import user_models_folder
 
     folder = user_models_folder()
@@ -92,6 +92,6 @@ def _list_published() -> None:
             published.licence,
             published.description,
         )
-        for published in PUBLISHED
+        for published in all_published()
     ]
     print_table(("name", "fetched", "size", "licence", "what it is"), rows)

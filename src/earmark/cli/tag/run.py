@@ -23,7 +23,8 @@ from earmark.cli.text import printable
 from earmark.core.audio_formats import has_video_suffix
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
-from earmark.tagging.tagger import Tagger, TagScores, Threshold, load_tagger
+from earmark.tagging.tag_scores import TagScores, Threshold
+from earmark.tagging.tagger import Tagger, load_tagger
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -37,7 +37,7 @@ from earmark.cli.tag.write import (
 from earmark.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from earmark.tagging.tagger import Threshold
+    from earmark.tagging.tag_scores import Threshold
 
 
 STEP_SECONDS = 2.0
@@ -217,7 +217,7 @@ def _check_segments(
     segments: bool, output_format: OutputFormat, windows: int | None, step: float | None, options: dict[str, float]
 ) -> None:
     """Refuse what makes no sense together, before hours of tagging."""
-    from earmark.tagging.tagger import LEAST_STEP_SECONDS
+    from earmark.tagging.options import LEAST_STEP_SECONDS
 
     problems = []
     if windows is not None and (segments or step is not None):

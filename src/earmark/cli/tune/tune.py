@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.options import DecodingJobs, Device, Override, Quiet, RecipeRoot, Shards, out_option, with_root
+from earmark.cli.options import (
+    DecodingJobs,
+    Device,
+    KeepAudio,
+    Override,
+    Quiet,
+    RecipeRoot,
+    Shards,
+    out_option,
+    with_root,
+)
 
 if TYPE_CHECKING:
     from earmark.tuning.run import TuningResult
@@ -45,12 +55,7 @@ def tune(
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Continue the search in --out.")] = False,
     device: Device = "auto",
-    keep_audio: Annotated[
-        Path | None,
-        Option(
-            "--keep-audio", help="Keep decoded audio in this folder, so that each file is decoded once for all trials."
-        ),
-    ] = None,
+    keep_audio: KeepAudio = None,
     shards: Shards = None,
     jobs: DecodingJobs = None,
     quiet: Quiet = False,

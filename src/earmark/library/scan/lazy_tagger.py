@@ -13,7 +13,8 @@ from earmark.core.errors import AudioError, ModelError
 from earmark.library.index.rows import weights_id
 from earmark.tagging.pipeline import Progress
 from earmark.tagging.runtime import find_model, read_card
-from earmark.tagging.tagger import Tagger, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger
 
 
 class ScanTagger(Protocol):

@@ -23,7 +23,7 @@ from earmark.library.scan.recorder import Recorder, same_inode
 from earmark.library.scan.summary import Outcome, ScanProgress, ScanSummary
 from earmark.library.scan.threads import prefetch_content, set_on_interrupt
 from earmark.library.scan.walk import Difference, IndexedFile, PendingFile, compare
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 
 CHANGED_MEANWHILE = "changed while it was being read; the next scan reads it again"
 
@@ -67,9 +67,8 @@ class Scan:
         self._recorder = Recorder(index, self.model)
         self._lock = threading.Lock()  # guards what follows, and the decision whether audio is known
         self._tagging: deque[PendingFile] = deque()  # in the order in which the tagger got them
-        self._waiting: dict[
-            str, list[PendingFile]
-        ] = {}  # content key of audio being tagged -> other files with the same
+        # content key of audio being tagged -> other files with the same
+        self._waiting: dict[str, list[PendingFile]] = {}
         self._retry_alone: list[PendingFile] = []
         self._missing: dict[str, list[tuple[bytes, float]]] = {}  # content key -> missing files: path, first_seen
         self._newly_gone: set[bytes] = set()

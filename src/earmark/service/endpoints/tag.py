@@ -16,7 +16,8 @@ from earmark.service.middleware import CLIENT_GONE
 from earmark.service.problems import Problem
 from earmark.service.uploads import Receiver, Upload, boundary_of, check_size, declared_bytes
 from earmark.service.work import Job, Result, TooLongError, Work
-from earmark.tagging.tagger import Tagger, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger
 
 router = APIRouter()
 
