@@ -4,8 +4,8 @@ import type { Result } from "./messages";
 
 export interface Track {
   id: number;
-  /** Null for none: only in tests. */
-  file: Blob | null;
+  /** Null where only the results are left, of an earlier visit. */
+  file: File | null;
   path: string;
   name: string;
   state: "waiting" | "working" | "done" | "failed";
@@ -15,7 +15,7 @@ export interface Track {
   error: string | null;
 }
 
-export function newTrack(id: number, file: Blob | null, path: string): Track {
+export function newTrack(id: number, file: File | null, path: string): Track {
   const name = path.split("/").at(-1) ?? path;
   const progress = { seconds: 0, ofSeconds: null };
   return { id, file, path, name, state: "waiting", progress, result: null, error: null };
