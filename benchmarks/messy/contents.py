@@ -123,7 +123,10 @@ def _values(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     elif tags is not None:
         for name in dict.fromkeys(map(str, tags.keys())):
             value = tags[name]
-            yield name, tuple(map(repr if isinstance(value, bytes) else str, value if isinstance(value, list) else [value]))
+            yield (
+                name,
+                tuple(map(repr if isinstance(value, bytes) else str, value if isinstance(value, list) else [value])),
+            )
         if hasattr(tags, "vendor"):
             yield "vendor", (tags.vendor,)
     else:
@@ -170,7 +173,11 @@ def _frames(tag: bytes) -> Iterator[tuple[str, bytes]]:
             end = at + 10 + (_synchsafe(size) if tag[3] == 4 else int.from_bytes(size, "big"))
             frame = tag[at:end]
             name = frame[:4].decode("latin-1")
-            encoded = [text.encode(code) for text in ("EARMARK_SCORES", "EARMARK_MODEL", "MOOD") for code in ("latin-1", "utf-16-le")]
+            encoded = [
+                text.encode(code)
+                for text in ("EARMARK_SCORES", "EARMARK_MODEL", "MOOD")
+                for code in ("latin-1", "utf-16-le")
+            ]
             own = name in ("TCON", "TMOO") or (name == "TXXX" and any(text in frame[11:45] for text in encoded))
             if not own:
                 yield name, frame

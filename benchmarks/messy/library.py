@@ -16,14 +16,14 @@ NAMES = (
     "\N{GUITAR}\N{FAMILY} {}",
     "\u202eשיר {}",
     "long {} " + "ä" * 118 + "x",
-    "it's \"quoted\" $(touch pwned) `touch pwned` {}",
+    'it\'s "quoted" $(touch pwned) `touch pwned` {}',
     "Cafe\u0301 {} (NFD)",
     "Café {} (NFC)",
     "[a-z]*? %s \\ {}",
     "\x1b[31mred {}",
     " spaces and dots... {}",
 )
-FOLDERS = ("Artist/Album", os.fsdecode(b"fold\xe9r"), "two\nlines", "-rf", "\N{CD}", ".", "deep/" + "d/" * 20)
+FOLDERS = ("Artist/Album", os.fsdecode(b"fold\xe9r"), "two\nlines", "-rf", "\N{OPTICAL DISC}", ".", "deep/" + "d/" * 20)
 TRUNCATED = ("MP3", "FLAC", "Ogg Vorbis", "Opus", "AAC in M4A", "WAV")
 """Formats that show that something is missing."""
 
