@@ -96,4 +96,4 @@ def _pairs(before: Snapshot, after: Snapshot) -> Iterator[tuple[Path, Contents, 
 def shown(path: Path, text: str) -> str:
     """A line about a file that a terminal and a table can show."""
     name = f"{path.parent.name}/{path.name}".encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return f"{ascii(name)}: {text}".replace("|", "/")
+    return f"{name!a}: {text}".replace("|", "/")

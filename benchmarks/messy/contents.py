@@ -15,6 +15,8 @@ import mutagen
 from mutagen.asf import ASF
 from mutagen.id3 import ID3, ID3NoHeaderError
 
+from earmark.core.audio_formats import format_whitelist
+
 OURS = {
     *("tcon", "tmoo", "txxx:earmark_scores", "txxx:earmark_model", "txxx:mood"),
     *("genre", "mood", "earmark_scores", "earmark_model", "ignr"),
@@ -76,7 +78,7 @@ def contents(path: Path, sha256: str) -> Contents:
     ours: dict[str, tuple[str, ...]] = {}
     try:
         values = dict(_values(path))
-    except Exception:  # damaged: mutagen ends in many ways
+    except Exception:  # noqa: BLE001  damaged: mutagen ends in many ways
         values = {}
     for name, value in values.items():
         if name.lower() in OURS:
@@ -94,12 +96,17 @@ def packets(path: Path) -> str:
     """Hash of the encoded audio, packet by packet."""
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file, av.open(file) as container:
+        with _opened(path) as container:
             for packet in container.demux(audio=0):
                 digest.update(f"{packet.pts} {packet.size}".encode() + bytes(packet))
     except (av.error.FFmpegError, IndexError):
         return ""
     return digest.hexdigest()
+
+
+def _opened(path: Path) -> Any:
+    """With FFmpeg, as a file whatever its name is; lists of addresses are not followed."""
+    return av.open(f"file:{path}", options={"format_whitelist": format_whitelist()})
 
 
 def _values(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -130,7 +137,7 @@ def _values(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
         if hasattr(tags, "vendor"):
             yield "vendor", (tags.vendor,)
     else:
-        with path.open("rb") as file, av.open(file) as container:
+        with _opened(path) as container:
             for name, text in (container.streams[0].metadata | container.metadata).items():
                 yield name, (text,)
 

@@ -24,6 +24,7 @@ NAMES = (
     " spaces and dots... {}",
 )
 FOLDERS = ("Artist/Album", os.fsdecode(b"fold\xe9r"), "two\nlines", "-rf", "\N{OPTICAL DISC}", ".", "deep/" + "d/" * 20)
+N_EDITED = 5
 TRUNCATED = ("MP3", "FLAC", "Ogg Vorbis", "Opus", "AAC in M4A", "WAV")
 """Formats that show that something is missing."""
 
@@ -37,6 +38,7 @@ class Library:
         outside: a folder beside it, to which links lead.
         songs: sound files, links not among them.
         damaged: files that cannot be tagged.
+        edited: songs that other programs will change.
         linked: the file outside that a link leads to, and so is written to.
         separate: a folder of songs with plain names, beside the music.
         notes: what could not be tried here.
@@ -48,6 +50,7 @@ class Library:
     songs: list[Path] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
     linked: Path = Path()
+    edited: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -59,9 +62,10 @@ def make(root: Path, n_files: int, seed: int) -> Library:
     music = Music(seed)
     _outside(library, music)
     _damage(library, music)
+    _album(library, music)
     n_links = _links(library, music)
     formats, styles = list(FORMATS.items()), list(STYLES.values())
-    for i in range(max(n_files - n_links - len(library.damaged), len(FORMATS))):
+    for i in range(max(n_files - n_links - N_EDITED - len(library.damaged), len(FORMATS))):
         label, kind = formats[i % len(formats)]
         style = styles[(i + i // len(formats)) % len(styles)]  # each format meets each style
         folder = library.music / FOLDERS[(i // 3) % len(FOLDERS)]
@@ -71,6 +75,16 @@ def make(root: Path, n_files: int, seed: int) -> Library:
         music.song(made, kind, style, f"{label} {i}")
         library.songs.append(made.rename(path))
     return library
+
+
+def _album(library: Library, music: Music) -> None:
+    """Songs that other programs will change."""
+    folder = library.music / "album"
+    folder.mkdir()
+    for i in range(N_EDITED):
+        library.edited.append(folder / f"{i}.mp3")
+        music.song(library.edited[-1], FORMATS["MP3"], STYLES["plain"], f"Track {i}")
+    library.songs += library.edited
 
 
 def _outside(library: Library, music: Music) -> None:
@@ -123,4 +137,4 @@ def _links(library: Library, music: Music) -> int:
     for name, target in (("circle a.mp3", "circle b.mp3"), ("circle b.mp3", "circle a.mp3"), ("gone.mp3", "nowhere")):
         (folder / name).symlink_to(target)
         library.damaged.append(folder / name)
-    return 8
+    return 5  # and three of the damaged files
