@@ -59,7 +59,12 @@ def to_frame(results: Iterable[TagScores | AudioError]) -> pd.DataFrame:
         if isinstance(result, AudioError):
             rows.append({"path": path, "status": "error", "error": result.reason})
         else:
-            known = {"path": path, "status": "ok", "duration_seconds": result.duration_seconds, "model": result.model}
+            known: dict[str, object] = {
+                "path": path,
+                "status": "ok",
+                "duration_seconds": result.duration_seconds,
+                "model": result.model,
+            }
             rows.append(known if result.silent else known | dict(result))
             tags |= dict.fromkeys(result.tags)
     return pandas.DataFrame(rows, columns=[*FILE_COLUMNS, *tags])
