@@ -52,7 +52,8 @@ def to_frame(results: Iterable[TagScores | AudioError]) -> pd.DataFrame:
         [True, False]
     """
     pandas = _pandas()
-    rows, tags = [], dict[str, None]()
+    rows: list[dict[str, Any]] = []
+    tags: dict[str, None] = {}
     for result in results:
         path = None if result.path is None else str(result.path)
         if isinstance(result, AudioError):
