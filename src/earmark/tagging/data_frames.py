@@ -52,19 +52,14 @@ def to_frame(results: Iterable[TagScores | AudioError]) -> pd.DataFrame:
         [True, False]
     """
     pandas = _pandas()
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     tags: dict[str, None] = {}
     for result in results:
         path = None if result.path is None else str(result.path)
         if isinstance(result, AudioError):
             rows.append({"path": path, "status": "error", "error": result.reason})
         else:
-            known: dict[str, object] = {
-                "path": path,
-                "status": "ok",
-                "duration_seconds": result.duration_seconds,
-                "model": result.model,
-            }
+            known = {"path": path, "status": "ok", "duration_seconds": result.duration_seconds, "model": result.model}
             rows.append(known if result.silent else known | dict(result))
             tags |= dict.fromkeys(result.tags)
     return pandas.DataFrame(rows, columns=[*FILE_COLUMNS, *tags])

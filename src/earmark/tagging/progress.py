@@ -20,7 +20,7 @@ class TagProgress:
         seconds: of its audio decoded so far. With few windows of a file, none until these are read.
         duration_seconds: its length as it declares it or its bit rate suggests, so perhaps not exactly; None where it
             does not, and before it is opened.
-        windows: how many of its windows have scores.
+        windows: how many of its windows have scores, with ``step_seconds`` those between them, too.
         finished: it is tagged, or cannot be, and counted in ``done``: ``seconds`` and ``duration_seconds`` are final.
         error: why it cannot be tagged.
 
