@@ -24,7 +24,7 @@ import {
 } from "mediabunny";
 import { read } from "./bytes";
 import type { Conditioning } from "./card";
-import { AudioError, reason } from "./errors";
+import { AudioError, NotThisWay, reason } from "./errors";
 import { findFlacFrame, readFlacHead } from "./flac";
 import { foreign } from "./foreign";
 import { walkFrames } from "./frames";
@@ -37,21 +37,6 @@ import { type PlainSound, plainFrames, readPlain } from "./plain";
 import { isProtectedAsf, isProtectedMp4, PROTECTED } from "./protection";
 import { readable } from "./readable";
 import { channelNames } from "./wav";
-
-/** This way of decoding cannot do it; the browser's other way (decodeAudioData) may. */
-export class NotThisWay extends Error {
-  /** `saysWhy`: the message says more of the file than that the other way fails, too. */
-  constructor(
-    message: string,
-    readonly saysWhy = false,
-  ) {
-    super(message);
-  }
-
-  /** Of the file; null where it is not known. */
-  sampleRateHz: number | null = null;
-  facts: Facts = noFacts();
-}
 
 export interface Block {
   mono: Float32Array<ArrayBuffer>;
