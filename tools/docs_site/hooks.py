@@ -1,4 +1,4 @@
-"""MkDocs hooks: pages made from the README, the changelog and the commands, and links that leave docs/."""
+"""MkDocs hooks: pages made from the README, the changelog, the commands and tables, and links that leave docs/."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "index.md": _LINK.sub(lambda link: _relative_to_docs(*link.groups()), readme),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "reference/commands.md": command_reference(),
+        "reference/words.md": words_for_tags(),
     }
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
@@ -48,6 +49,26 @@ def _relative_to_docs(image: str, text: str, target: str) -> str:
     if target.startswith("docs/"):
         return f"{image}[{text}]({target.removeprefix('docs/')})"
     return f"{image}[{text}]({target})" if "://" in target else text
+
+
+def words_for_tags() -> str:
+    """The table of other words for tags, as Markdown."""
+    from earmark.core.tag_words import tag_words, written_name
+
+    lines = [
+        "# Words for tags",
+        "",
+        "What queries of a library and the page take for a tag, if it is none itself. A word may stand in several rows: the first of which the",
+        "model has a tag counts. Case, spaces and punctuation do not count, nor do `s` and `music` at the end. The last column is how",
+        "genres and moods are written into files.",
+        "",
+        "| tag | other words | written |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {cell(row.tag)} | {cell(', '.join(row.words))} | {cell(written_name(row.tag))} |" for row in tag_words()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def command_reference() -> str:

@@ -94,8 +94,15 @@ def search(
                             album: file-genre: path:
       artist:"Miles Davis"  quotes around what has spaces or ( ) < > = : in it
 
-    Upper and lower case are alike. Without a bound, a tag's threshold in the model's card counts (0.5
-    where it has none). The highest mean score of the wanted tags comes first. An empty query finds all.
+    Upper and lower case are alike, and so are hip-hop, hiphop and "hip hop". Other words stand for the tag that means
+    them, which a note says: rap, dnb, r&b, singer, chill, upbeat, epic, sax, sixties. Without a bound, a tag's threshold
+    in the model's card counts (0.5 where it has none). The highest mean score of the wanted tags comes first. An empty
+    query finds all. Where nothing is found, the bound that would find something is named.
+
+    Files with the same audio, copies and links, are one track ("+1 copy"); jsonl has all their paths.
+
+    On a terminal, rows are cut to its width; elsewhere their cells have tabs between, and nothing is cut: score,
+    length, name, tags, path, copies.
 
     Examples
 
@@ -104,6 +111,8 @@ def search(
       earmark library search '(piano or strings) -drums' --format paths
 
       earmark library search 'happy artist:björk' --print0 | xargs -0 mpv
+
+      earmark library search rock | cut -f 3
 
     Exit code: 0 also when nothing is found (stderr says so), 1 the index cannot be read, 2 wrong usage.
     """
