@@ -52,7 +52,7 @@ class Trial:
         for folder in (self.index.parent, self.home, self.temporary):
             folder.mkdir()
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "EARMARK_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "EARMARK_", "ORT_"))},
             **{"HOME": str(self.home), "TMPDIR": str(self.temporary), "EARMARK_INDEX": str(self.index)},
             **{"COLUMNS": "10000", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "PYTHONUTF8": "1"},
             "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path))),
@@ -232,7 +232,7 @@ class Trial:
         for path, name in ((self.titled, "TIT2"), (self.regenred, "TCON")):
             tags: Any = ID3(path)
             tags.add(mutagen.id3.Frames[name](encoding=3, text="Mine"))
-            tags.save(path, v2_version=tags.version[1])
+            tags.save(path)
         self.moved_to = self.moved.rename(self.library.music / "renamed by hand.mp3")
         tags = ID3(self.encoded)
         self.music.encode(self.library.music / "made.mp3", FORMATS["MP3"])
