@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mutagen
 import pytest
 
 from tests.conftest import ROOT
@@ -25,6 +26,7 @@ def test_all_is_held(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["page.md"], "the library was not deleted"
 
 
+@pytest.mark.slow
 def test_changes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that cannot fail shows nothing: one change of each kind, made as earmark never may."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
@@ -39,13 +41,16 @@ def test_changes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     before = contents.snapshot(tmp_path)
     assert all(one.packets and one.foreign for one in before.files.values())
     assert not [*checks.untouched(before, contents.snapshot(tmp_path))]
+    opus = mutagen.File(paths.pop("Opus"))  # its pages have checksums
+    opus["TITLE"] = "Tidal"
+    opus.save()
     for path in paths.values():  # a title of equal length: nothing else changes
         content = path.read_bytes()
         for code in ("utf-16-le", "utf-8"):
             content = content.replace("Title".encode(code), "Tidal".encode(code))
         path.write_bytes(content)
     titled = contents.snapshot(tmp_path)
-    assert len([*checks.other_tags(before, titled)]) == len(paths)
+    assert len([*checks.other_tags(before, titled)]) == len(before.files)
     assert not [*checks.other_audio(before, titled)]
     for path in paths.values():
         content = bytearray(path.read_bytes())
