@@ -231,7 +231,7 @@ class Trial(Session):
         self.earmark("library", "scan", "nowhere", "--quiet", code=1)
         self.earmark("library", "undo", "19990101-000000", code=2)
         dashed = next(path for path in self.library.songs if path.name.startswith("-dash") and path.exists())
-        self.earmark("tag", "--top", "1", "--", os.path.relpath(dashed, self.library.music), code=0)
+        self.earmark("tag", "--top", "1", "--", Path(os.path.relpath(dashed, self.library.music)), code=0)
         self.check("nothing of it changes a file", compare.untouched(before, self.now()))
         at_home = [
             shown(path, "") for folder in (self.home, self.temporary) for path in folder.rglob("*") if path.is_file()
