@@ -6,6 +6,7 @@ from typing import Annotated
 
 from earmark.cli.commands import Option
 from earmark.cli.options import Format, IndexFile, TextFormat
+from earmark.core.clock import total_time
 from earmark.core.json_records import json_text
 
 
@@ -74,7 +75,7 @@ def info(
     print(
         f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing{without_sound}"
     )
-    print(f"music    {seconds / 3600:.1f} hours")
+    print(f"music    {total_time(seconds)}")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
         windows = f", {model.windows} windows of each" if model.windows else ""
