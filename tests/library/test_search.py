@@ -19,7 +19,7 @@ from earmark.library.export import export_tracks, file_to_write, format_of
 from earmark.library.index.track_index import Index
 from earmark.library.neighbours import Neighbours
 from earmark.library.playlist import arrange, m3u8, write_playlist
-from earmark.library.query.index_search import search_index
+from earmark.library.query.index_search import common_folder, search_index
 from earmark.library.query.nodes import Bound, HasTag, Query, QueryError
 from earmark.library.query.parser import parse_query
 from earmark.library.query.search import Hit, Tracks
@@ -177,7 +177,7 @@ def test_a_track_is_called_as_people_do(tracks: Tracks) -> None:
 def test_the_root_is_the_folder_of_all_files(tmp_path: Path, paths: list[str | bytes], root: str) -> None:
     rows = [*map(Row, paths), Row("/elsewhere/gone.mp3", status="missing")]
     with Index.open(make_index(tmp_path / "i.sqlite", rows)) as index:
-        assert index.root() == Path(root)
+        assert common_folder(index) == Path(root)
 
 
 def test_asked_of_an_empty_index_or_wrongly(tmp_path: Path, index_path: Path) -> None:

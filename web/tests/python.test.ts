@@ -9,6 +9,7 @@ import { toJson } from "../src/exports";
 import { downmixShares, fft, lostShare, Mixer } from "../src/mixer";
 import { countedSeconds, gapless, id3Size } from "../src/mp3";
 import { readOgg } from "../src/ogg";
+import { plainFrames, readPlain } from "../src/plain";
 import { isProtectedAsf, isProtectedMp4 } from "../src/protection";
 import { Resampler } from "../src/resample";
 import { ScaleMeter } from "../src/scale";
@@ -406,4 +407,18 @@ describe("words", () => {
     }
     expect(Object.fromEntries(finder.words())).toEqual(words);
   });
+});
+
+describe("uncompressed sound that the page reads itself", () => {
+  for (const { kind, file, samples } of numbers.plain) {
+    it(`has the samples that FFmpeg decodes: ${kind}`, async () => {
+      const content = new Blob([Buffer.from(file, "base64")]);
+      const sound = (await readPlain(content))!;
+      expect([sound.sampleRateHz, sound.nChannels]).toEqual([22_050, 2]);
+      const frames: Float32Array[][] = [];
+      for await (const frame of plainFrames(content, sound)) frames.push(frame);
+      expect(frames.map((channels) => channels.map((channel) => Array.from(channel)))).toEqual([samples]);
+      for (let n = 0; n < content.size; n++) await readPlain(content.slice(0, n)); // cut anywhere, it ends somehow
+    });
+  }
 });

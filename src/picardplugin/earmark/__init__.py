@@ -6,6 +6,8 @@ Values are changed in Picard only; its own Save writes them into the files.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -65,7 +67,7 @@ class TagFromSound(BaseAction):
 
 
 class Job:
-    """Tags some files in a thread of Picard's pool. Everything but ``_work`` runs in the main thread."""
+    """Tags some files in a thread of Picard's pool. Everything but ``_work`` and ``_watch`` runs in the main thread."""
 
     def __init__(self, tagger: Tagger, files: dict[str, File]) -> None:
         self.tagger, self.files = tagger, files
@@ -83,7 +85,7 @@ class Job:
         paths = list(self.files)
         for file in self.files.values():
             file.set_pending()
-        self._say("earmark: tagging %(total)d files")
+        self._say()
         thread.run_task(lambda: self._work(paths), self._finished, traceback=False)
 
     def stop(self) -> None:
@@ -91,8 +93,17 @@ class Job:
         self.program.stop()
 
     def _work(self, paths: Sequence[str]) -> None:
+        threading.Thread(target=self._watch, daemon=True).start()
         for path, result in self.program.results(paths):
             thread.to_main(self._file, path, result)
+
+    def _watch(self) -> None:
+        """End the program when Picard ends, which waits for the threads of its pool before it tells anybody."""
+        while self in running:
+            if self.tagger.stopping:
+                self.stop()
+                return
+            time.sleep(0.2)
 
     def _file(self, path: str, result: Values | str) -> None:
         file = self.files.pop(path, None)
@@ -103,9 +114,11 @@ class Job:
             log.error("earmark: %s: %s", path, result)
         else:
             for field, values in result.items():
-                file.metadata[field] = merged(file.metadata.getall(field), values, self.mode)
+                existing = file.metadata.getall(field)
+                if (after := merged(existing, values, self.mode)) != existing:
+                    file.metadata[field] = after
         _release(file)
-        self._say("earmark: %(done)d of %(total)d files tagged")
+        self._say()
 
     def _finished(self, result: None = None, error: BaseException | None = None) -> None:  # noqa: ARG002
         running.discard(self)
@@ -118,16 +131,14 @@ class Job:
             self._show(error)
         elif error is not None:
             log.error("earmark: %r", error)
-        self._say(
-            "earmark: %(done)d of %(total)d files tagged, %(failed)d not (see the log)"
-            if self.n_failed
-            else "earmark: %(total)d files tagged"
-        )
+        self._say()
 
-    def _say(self, text: str) -> None:
+    def _say(self) -> None:
         done = self.n_files - len(self.files) - self.n_failed
-        counts = {"done": done, "total": self.n_files, "failed": self.n_failed}
-        self.tagger.window.set_statusbar_message(text, counts, translate=None, timeout=10_000)
+        text = f"earmark: {done} of {self.n_files} files tagged"
+        if self.n_failed:
+            text += f", {self.n_failed} not (see the log)"
+        self.tagger.window.set_statusbar_message(text, translate=None, timeout=10_000)
 
     def _show(self, error: ProgramError) -> None:
         log.error("earmark: %s", error)
@@ -181,14 +192,13 @@ def enable(api: PluginApi) -> None:
     for name, default in DEFAULTS.items():
         api.plugin_config.register_option(name, default)
     settings = api.plugin_config
-    QtCore.QCoreApplication.instance().aboutToQuit.connect(disable)
     for item in ITEMS:
         getattr(api, f"register_{item}_action")(TagFromSound)
     api.register_options_page(EarmarkOptionsPage)
 
 
 def disable() -> None:
-    """Called by Picard 3 when the plugin is disabled, and when Picard ends: end the programs that run."""
+    """Called by Picard 3 when the plugin is disabled: end the programs that run."""
     for job in list(running):
         job.stop()
 
@@ -203,7 +213,6 @@ def enable_in_picard_2() -> None:
     for name, default in DEFAULTS.items():
         config.TextOption("setting", name, default)
     settings = config.get_config().setting
-    QtCore.QCoreApplication.instance().aboutToQuit.connect(disable)
     for item in ITEMS:
         getattr(itemviews, f"register_{item}_action")(TagFromSound)
     register_options_page(EarmarkOptionsPage)

@@ -30,7 +30,7 @@ class Driver(QtCore.QObject):
         super().__init__()
         self.picard, self.steps = tagger, [self.load, self.loaded, self.tagged, self.saved]
         self.orders = json.loads(os.environ["PICARD_DRIVER"])
-        self.report = {"version": str(tagger.applicationVersion()), "boxes": []}
+        self.report = {"boxes": []}
         self.timer = QtCore.QTimer(self)
         self.timer.timeout.connect(self.next)
         self.timer.start(100)
@@ -77,7 +77,8 @@ class Driver(QtCore.QObject):
         return True
 
     def tagged(self):
-        boxes = [box for box in self.picard.topLevelWidgets() if isinstance(box, QtWidgets.QMessageBox)]
+        windows = self.picard.topLevelWidgets()
+        boxes = [box for box in windows if isinstance(box, QtWidgets.QMessageBox) and box.windowTitle() == "earmark"]
         self.report["boxes"] += [box.text() for box in boxes]
         for box in boxes:
             box.close()

@@ -7,6 +7,7 @@ from typing import Annotated
 from earmark.cli.commands import Option
 from earmark.cli.console import print_json
 from earmark.cli.options import Format, IndexFile, TextFormat
+from earmark.core.clock import total_time
 
 
 def info(
@@ -72,7 +73,7 @@ def info(
     print(
         f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing{without_sound}"
     )
-    print(f"music    {seconds / 3600:.1f} hours")
+    print(f"music    {total_time(seconds)}")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
         windows = f", {model.windows} windows of each" if model.windows else ""

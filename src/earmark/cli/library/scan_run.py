@@ -24,6 +24,7 @@ from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import Scan
 from earmark.library.scan.summary import OUTCOMES, ScanProgress, ScanSummary
+from earmark.tagging.progress import TagProgress
 
 _PROBLEMS_TOLD = 20
 _EXAMPLES = 3
@@ -194,10 +195,12 @@ class _Shown(ScanProgress):
                 now=escape(printable(Path(path.name))),
             )
 
-    def on_tagged(self, seconds: float) -> None:
-        self.seconds += seconds
+    def on_tagged(self, tagging: TagProgress) -> None:
+        seconds = self.seconds + tagging.seconds
+        if tagging.finished:
+            self.seconds = seconds
         if self.progress:
-            self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
+            self.progress.update(self.task, speed=seconds / max(time.monotonic() - self.started, 1e-6))
 
     def on_note(self, path: Path, note: str) -> None:
         text = f"{escape(printable(path))}: {escape(note)}"

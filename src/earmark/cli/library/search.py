@@ -118,14 +118,14 @@ def search(
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
-    from earmark.library.query.index_search import search_index
+    from earmark.library.query.index_search import common_folder, search_index
 
     text = query_text(query, context)
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
     with Index.open(index) as opened:
         answer = search_index(opened, text, limit or None, without_copies=not copies)
-        root = opened.root()
+        root = common_folder(opened)
     shown = answer.best
     print_notes(shown)
     wanted = tuple(tag.tag for tag in shown.query.tags())
@@ -192,6 +192,7 @@ def similar(
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
+    from earmark.library.query.index_search import common_folder
     from earmark.library.similar import AmbiguousTrackError, find_similar
 
     notes = messages()
@@ -204,7 +205,7 @@ def similar(
             hits = find(track)
         except AmbiguousTrackError as error:
             hits = find(str(_picked(error, pick).path))
-        root = opened.root()
+        root = common_folder(opened)
     print_hits(hits, output_format, print0=print0, score_name="likeness", root=root)
     if not hits:
         notes.print("earmark: nothing found: the library holds no other track")

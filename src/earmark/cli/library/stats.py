@@ -64,7 +64,8 @@ def _print(found: Stats) -> None:
     from rich.markup import escape
 
     from earmark.cli.console import stdout_console
-    from earmark.cli.text import printable
+    from earmark.cli.text import counted, printable
+    from earmark.core.clock import total_time
     from earmark.library.stats import bar, duration_name
 
     out = stdout_console()
@@ -72,7 +73,7 @@ def _print(found: Stats) -> None:
     out.print(f"[bold]{escape(printable(Path(found.index)))}[/bold], model {escape(found.model)}")
     copies = f", {found.n_copies} of them copies" if found.n_copies else ""
     waiting = f"; {found.n_waiting} files wait for this model" if found.n_waiting else ""
-    out.print(f"{n} tracks, {found.total_seconds / 3600:.1f} hours{copies}{waiting}")
+    out.print(f"{counted(n, 'track')}, {total_time(found.total_seconds)}{copies}{waiting}")
     if not n:
         out.print("no tracks are tagged yet; do it with: earmark library scan FOLDER")
     names = max(

@@ -18,7 +18,8 @@ from earmark.cli.text import fit, printable
 from earmark.core.clock import clock
 from earmark.core.json_records import failed_record, json_text
 from earmark.core.vocabulary import CATEGORIES
-from earmark.tagging.tag_scores import TagScore, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.top_tags import TagScore
 
 if TYPE_CHECKING:
     from earmark.cli.tag.run import TagRun

@@ -213,16 +213,6 @@ class Index:
         paths, matrix = _matrix(self.rows(statement, (model.model_id,)), model.embedding_dims or 0)
         return [Path(os.fsdecode(path)) for path in paths], matrix
 
-    def root(self) -> Path:
-        """The folder that holds all files that can be searched; ``Path()`` where there is none."""
-        by_path = "SELECT path FROM files WHERE status = 'ok' ORDER BY path"
-        # What the first and the last share, all between share, too.
-        ends = [row[0] for order in ("", " DESC") for row in self.rows(f"{by_path}{order} LIMIT 1")]
-        try:
-            return Path(os.path.commonpath([Path(os.fsdecode(path)).parent for path in ends]))
-        except ValueError:  # no files, or several drives
-            return Path()
-
     def counts(self) -> dict[str, int]:
         """Number of files of each status."""
         found = dict(self.rows("SELECT status, count(*) FROM files GROUP BY status"))
