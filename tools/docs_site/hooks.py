@@ -19,10 +19,9 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in docs/."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = {
-        "index.md": _LINK.sub(lambda link: _relative_to_docs(*link.groups()), readme),
-        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "index.md": _with_links_from_docs(ROOT / "README.md"),
+        "changelog.md": _with_links_from_docs(ROOT / "CHANGELOG.md"),
         "reference/commands.md": command_reference(),
         "reference/words.md": words_for_tags(),
     }
@@ -43,6 +42,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return match[2] if outside and target else match[0]
 
     return _LINK.sub(link, markdown)
+
+
+def _with_links_from_docs(path: Path) -> str:
+    return _LINK.sub(lambda link: _relative_to_docs(*link.groups()), path.read_text(encoding="utf-8"))
 
 
 def _relative_to_docs(image: str, text: str, target: str) -> str:
