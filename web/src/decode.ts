@@ -26,7 +26,7 @@ import { read } from "./bytes";
 import type { Conditioning } from "./card";
 import { AudioError, NotThisWay, reason } from "./errors";
 import { findFlacFrame, readFlacHead } from "./flac";
-import { foreign } from "./foreign";
+import { foreignByContent, foreignByName } from "./foreign";
 import { walkFrames } from "./frames";
 import { type Facts, noFacts, warningsOf } from "./integrity";
 import { FRAME_SAMPLES } from "./mixer";
@@ -67,6 +67,11 @@ const FORMATS = [MP3, WAVE, OGG, FLAC, MP4, QTFF, MATROSKA, WEBM, ADTS];
 export async function open(file: File, conditioning: Conditioning | null, webCodecs: boolean): Promise<Decoded> {
   const plain = await readPlain(file);
   if (plain) return openPlain(file, plain, conditioning);
+  const elsewhere = await foreignByContent(file);
+  if (elsewhere !== null) {
+    if (await isProtectedAsf(file)) throw new AudioError(PROTECTED);
+    throw new NotThisWay(elsewhere, true);
+  }
   let { parts, ogg } = await readable(file);
   const facts: Facts = { ...noFacts(), ogg };
   if (ogg && parts.length > 1 && ogg.differ) {
@@ -116,12 +121,7 @@ export async function open(file: File, conditioning: Conditioning | null, webCod
   } catch (error) {
     first?.input.dispose();
     if (error instanceof AudioError) throw error;
-    if (!(error instanceof UnsupportedInputFormatError)) throw notThisWay(error, rate, facts);
-    if (await isProtectedAsf(file)) throw new AudioError(PROTECTED);
-    const why = ogg
-      ? "damaged or cut off: the header of its Ogg stream cannot be read"
-      : await foreign(file, file.name);
-    throw notThisWay(new NotThisWay(why ?? "its format is not known here", why !== null), rate, facts);
+    throw notThisWay(error, rate, facts, file.name);
   }
 }
 
@@ -162,9 +162,15 @@ function knownRate({ codec, sampleRateHz }: Part): number | null {
   return codec === "aac" ? null : sampleRateHz;
 }
 
-/** What was thrown, or a reason to try the other decoder, with what is known of the file. */
-function notThisWay(error: unknown, sampleRateHz: number | null, facts: Facts): NotThisWay {
-  const other = error instanceof NotThisWay ? error : new NotThisWay(reason(error));
+/** Why the other decoder should be tried, with what is known of the file. */
+function notThisWay(error: unknown, sampleRateHz: number | null, facts: Facts, name: string): NotThisWay {
+  let other = error instanceof NotThisWay ? error : new NotThisWay(reason(error));
+  if (!other.saysWhy) {
+    const isBadOgg = facts.ogg && error instanceof UnsupportedInputFormatError;
+    const bad = "damaged or cut off: the header of its Ogg stream cannot be read";
+    const why = isBadOgg ? bad : foreignByName(name);
+    if (why !== null) other = new NotThisWay(why, true);
+  }
   const log = { ...noFacts().log, notes: facts.log.notes }; // the other way counts no packets
   return Object.assign(other, { sampleRateHz, facts: { ...facts, log } });
 }
@@ -195,7 +201,7 @@ async function* blocksOf(
       yield* blocksOfPart(first, cut, maker, facts);
       if (first.format === FLAC) yield* blocksBehindDamage(first, files[0]!, maker, facts);
     } catch (error) {
-      throw error instanceof AudioError ? error : notThisWay(error, knownRate(first), facts);
+      throw error instanceof AudioError ? error : notThisWay(error, knownRate(first), facts, "");
     }
     return;
   }

@@ -9,20 +9,19 @@ export const ELSEWHERE = "that this page cannot read, but `earmark tag` can";
 
 const MOST_MAGIC_BYTES = Math.max(...FORMATS.flatMap(({ magic }) => magic.map(({ length }) => length)));
 
-/** Why a file that no demuxer knows cannot be read here; null where it is of no format that is known by its beginning or name. */
-export async function foreign(file: Bytes, name: string): Promise<string | null> {
+/** Why a file cannot be read here, by its first bytes; null where they are of no such format. */
+export async function foreignByContent(file: Bytes): Promise<string | null> {
   const start = id3Size(await read(file, 0, 10)); // Monkey's Audio, Musepack and True Audio may begin with a tag
-  const places = start ? [start, 0] : [0];
-  for (const at of places) {
-    const bytes = await read(file, at, MOST_MAGIC_BYTES);
-    const found = FORMATS.find(({ magic }) => magic.some((pattern) => matches(bytes, pattern)));
-    if (found) return `its format is ${found.name}, one ${ELSEWHERE}`;
-  }
+  const bytes = await read(file, start, MOST_MAGIC_BYTES);
+  const found = FORMATS.find(({ magic }) => magic.some((pattern) => matches(bytes, pattern)));
+  return found ? `its format is ${found.name}, one ${ELSEWHERE}` : null;
+}
+
+/** Why a file that begins like none of all formats may not be read here, by its name; null where the name says nothing of the kind. */
+export function foreignByName(name: string): string | null {
   const suffix = /\.[^.]+$/.exec(name)?.[0].toLowerCase() ?? "";
   const named = FORMATS.find(({ suffixes, read }) => !read && suffixes.includes(suffix));
-  return named
-    ? `by its name ${named.name}, a format ${ELSEWHERE}; its first bytes are of no format that is known here`
-    : null;
+  return named ? `by its name ${named.name}, a format ${ELSEWHERE}; or it is damaged, since it begins otherwise` : null;
 }
 
 /** `pattern`: Latin-1, with "?" for any byte. */

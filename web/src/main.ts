@@ -92,9 +92,9 @@ function describe(card: Card): void {
     items.length ? [make("h3", {}, title), make("ul", {}, ...items.map((item) => make("li", {}, item)))] : [];
   find("about-model").replaceChildren(
     make("p", {}, card.description),
+    ...(card.licence ? [make("p", {}, `Licence: ${card.licence}.`)] : []),
     ...list("Limits", card.limits),
     ...list("Sources", card.citations),
-    ...list("Licence", card.licence ? [card.licence] : []),
   );
   find("model").hidden = false;
 }

@@ -34,7 +34,7 @@ export class Table {
     const options = [...tags, ...this.finder.words()].toSorted(([a], [b]) =>
       a.localeCompare(b, undefined, { numeric: true }),
     );
-    find("tag-names").replaceChildren(...options.map(([value, label]) => make("option", { value, label })));
+    find("tag-words").replaceChildren(...options.map(([value, label]) => make("option", { value, label })));
     this.choice.addEventListener("input", () => this.choose(this.choice.value.trim()));
     this.choice.addEventListener("change", () => {
       const word = this.choice.value.trim();
