@@ -121,7 +121,7 @@ def test_pulled_it_tags(server, shared_dir, tmp_path):
     assert OnnxModel(tmp_path / "musicnn-mtt.onnx").card.citations == tuple(card["citations"])
     listed = json.loads(earmark("models", "list", "--json", folder=tmp_path).stdout)
     assert [row["name"] for row in listed] == [DEFAULT_MODEL, "musicnn-mtt"]
-    assert "\nmusicnn-mtt\tyes\t50\t3 s\t" in earmark("models", "list", folder=tmp_path).stdout
+    assert "\nmusicnn-mtt\tyes\t50\t3.008 s\t" in earmark("models", "list", folder=tmp_path).stdout
 
     song = ROOT / "examples" / "clips" / "03-rock.mp3"
     done = earmark("tag", "--model", "musicnn-mtt", song, "--format", "jsonl", folder=tmp_path)
