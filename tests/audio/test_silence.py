@@ -1,11 +1,14 @@
 """Which parts of the audio are silent; what follows for tags is in tests/tagging/test_conditioning.py."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from earmark import audio
 from earmark.audio.chunker import SHORT_WINDOWS
-from earmark.audio.silence import SilenceMeter, trim_silence
+from earmark.audio.silence import SilenceMeter
+from earmark.audio.sound import SoundStream
 from earmark.core.input_spec import Conditioning, InputSpec
 
 RATE_HZ = 16_000
@@ -46,17 +49,58 @@ def test_what_is_all_silent() -> None:
         assert meter.warnings() == ["silent: nothing above -80 dBFS, so it has no tags"]
 
 
-def test_silent_ends_are_trimmed() -> None:
-    a = noise(0.5)
-    padded = np.concatenate([np.zeros(400, np.float32), a, np.zeros(900, np.float32)])
-    np.testing.assert_array_equal(trim_silence(padded, Conditioning()), a)
-    assert len(trim_silence(np.zeros(5, np.float32), Conditioning())) == 5
+def sound_of(samples: np.ndarray, block: int = 100_000) -> tuple[np.ndarray, SoundStream]:
+    stream = SoundStream((samples[i : i + block] for i in range(0, len(samples), block)), SPEC)
+    return np.concatenate(list(stream)), stream
+
+
+@pytest.mark.parametrize("block", [1000, 1600, 100_000])
+@pytest.mark.parametrize("offset", [0.0, 0.1])
+def test_silences_are_left_out_to_the_sample(block: int, offset: float) -> None:
+    a, b, pause = noise(1.33) + 0.05, noise(2.5)[::-1] - 0.05, np.zeros(4_800, np.float32)
+    n_samples = {"before": 40_123, "within": 20_001, "behind": 17_777}
+    zeros = {name: np.zeros(n, np.float32) for name, n in n_samples.items()}
+    parts = [zeros["before"], a, pause, b, zeros["within"], a, zeros["behind"]]
+    samples = np.concatenate(parts) + np.float32(offset)
+    sound, stream = sound_of(samples, block)
+    edges = np.cumsum([0, *map(len, parts)])
+    assert np.abs(stream.left_out() - [edges[0:2], edges[4:6], edges[6:8]]).max() <= 3  # noise may begin near zero
+    kept = np.ones(len(samples), bool)
+    for begin, end in stream.left_out():
+        kept[begin:end] = False
+    np.testing.assert_array_equal(sound, samples[kept])
+    places = np.arange(0, len(sound), 977)
+    np.testing.assert_array_equal(sound[places], samples[stream.at(places)])
+    assert stream.silent_seconds() == pytest.approx((sum(n_samples.values()) + 4_800) / RATE_HZ, abs=0.1)
+    assert len(stream.silences_seconds()) == 3
+
+
+def test_faint_noise_before_music_is_silence() -> None:
+    """Dither of 16 bits, which is not far below itself."""
+    dither = (3e-5 * np.random.default_rng(1).standard_normal(50_000)).astype(np.float32)
+    _, stream = sound_of(np.concatenate([dither, noise(3.0)]))
+    assert stream.left_out()[0] == pytest.approx([0, 50_000], abs=3)
+
+
+def test_memory_does_not_grow_with_silence() -> None:
+    blocks = (np.zeros(16_000, np.float32) for _ in range(3_000))
+    tracemalloc.start()
+    assert sum(map(len, SoundStream(blocks, SPEC))) == SPEC.window_samples
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
 
 
 def test_short_audio_is_repeated_and_only_with_conditioning() -> None:
-    a = noise(0.4)
-    cuts = audio.cut(a, SPEC)
-    assert len(cuts) == len(audio.window_starts(len(a), SPEC)) == SHORT_WINDOWS
-    np.testing.assert_array_equal(cuts[0], np.resize(a, 16_000))
-    (padded,) = audio.cut(a, InputSpec(RATE_HZ, 16_000, 16_000))
-    assert not padded[len(a) :].any()
+    for seconds in (0.4, 1.0, 1.2):
+        a = noise(seconds)
+        cuts = audio.cut(a, SPEC)
+        assert len(cuts) == len(audio.window_starts(len(a), SPEC)) == SHORT_WINDOWS
+        np.testing.assert_array_equal(cuts[0], np.resize(a, 16_000))
+        meter = SilenceMeter(SPEC)
+        meter.add(a)
+        weights = meter.weights(audio.window_starts(len(a), SPEC))
+        assert weights is not None
+        assert len(set(weights.tolist())) == 1
+    assert len(audio.cut(noise(1.3), SPEC)) == 2
+    (padded,) = audio.cut(noise(0.4), InputSpec(RATE_HZ, 16_000, 16_000))
+    assert not padded[6400:].any()

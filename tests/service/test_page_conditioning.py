@@ -30,7 +30,7 @@ def _music_in_odd_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "quiet.wav": (0.01 * clip, ""),  # in 16 bits
         "half silent.flac": (np.concatenate([silent, clip[: 12 * rate_hz]]), "silent for 12.0 of 24.0 s"),
         "silent.wav": (silent[: 3 * rate_hz], "silent: nothing above -80 dBFS"),
-        "short.wav": (np.concatenate([silent[:rate_hz], clip[: 3 * rate_hz]]), "short: 4.0 s"),
+        "short.wav": (np.concatenate([silent[:rate_hz], clip[: 3 * rate_hz]]), "short: 3.0 s"),
         "inverted.flac": (
             np.stack([clip, -clip]),
             "cancel each other when mixed to mono: one channel was used for 20 s",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from earmark import Tagger, audio, load_tagger
+from earmark.audio.sound import SoundStream
 from tests.helpers import sounds
 from tests.helpers.ogg import ogg_checksum
 
@@ -51,8 +52,10 @@ def test_offset(tagger: Tagger, song: np.ndarray, offset: float) -> None:
 
 @pytest.mark.parametrize("hz", [2, 5, 10])
 def test_rumble(tagger: Tagger, song: np.ndarray, hz: float) -> None:
-    rumble = 0.1 * np.sin(2 * np.pi * hz / RATE_HZ * np.arange(len(song)), dtype=np.float32)
-    assert largest_change(tagger, song, song + rumble) < 0.05
+    """Under rumble, silence at the ends is no silence."""
+    sound = np.concatenate(list(SoundStream([song], tagger.card.input)))
+    rumble = 0.1 * np.sin(2 * np.pi * hz / RATE_HZ * np.arange(len(sound)), dtype=np.float32)
+    assert largest_change(tagger, sound, sound + rumble) < 0.05
 
 
 def test_polarity(tagger: Tagger, song: np.ndarray) -> None:
@@ -80,15 +83,29 @@ def test_one_live_channel_of_six(tagger: Tagger, song: np.ndarray, live: int, tm
     assert largest_change(tagger, one, sounds.write(tmp_path / "six.wav", channels, RATE_HZ)) < 0.01
 
 
-@pytest.mark.parametrize("seconds", [10, 60])
-def test_silence_after_the_music(tagger: Tagger, song: np.ndarray, seconds: int) -> None:
-    silence = np.zeros(seconds * RATE_HZ, np.float32)
-    whole, hidden = (tagger.tag_waveform(samples, RATE_HZ) for samples in (song, np.concatenate([song, silence])))
-    assert np.abs(whole.scores - hidden.scores).max() < 0.15
-    assert hidden.silent_seconds == pytest.approx(whole.silent_seconds + seconds, abs=0.2)
-    assert hidden.to_record()["silent_seconds"] == pytest.approx(hidden.silent_seconds, abs=0.001)
-    assert any(note.startswith("silent for") for note in hidden.warnings)
-    assert not hidden.taggram[-1].any() or seconds == 10
+@pytest.mark.parametrize("seconds", [1, 10, 60])
+def test_silence_around_and_within_the_music(tagger: Tagger, song: np.ndarray, seconds: int) -> None:
+    silence, half = np.zeros(seconds * RATE_HZ, np.float32), len(song) // 2
+    whole = tagger.tag_waveform(song, RATE_HZ)
+    forms = {
+        "before": (np.concatenate([silence, song]), 0.01),
+        "after": (np.concatenate([song, silence]), 0.01),
+        "within": (np.concatenate([song[:half], silence, song[half:]]), 0.05),
+    }
+    for name, (samples, close) in forms.items():
+        result = tagger.tag_waveform(samples, RATE_HZ)
+        assert np.abs(whole.scores - result.scores).max() < close, name
+        assert result.n_windows == whole.n_windows
+        assert result.silent_seconds == pytest.approx(whole.silent_seconds + seconds, abs=0.2)
+        assert result.to_record()["silent_seconds"] == pytest.approx(result.silent_seconds, abs=0.001)
+        assert any(note.startswith("silent for") for note in result.warnings) == (seconds >= 10)
+        later = np.where(
+            whole.window_starts_seconds >= {"before": 0, "within": half / RATE_HZ, "after": 99}[name], seconds, 0
+        )
+        np.testing.assert_allclose(result.window_starts_seconds, whole.window_starts_seconds + later, atol=0.1)
+        edges = result.row_edges_seconds()
+        assert (edges[0], edges[-1]) == (0, result.duration_seconds)
+        assert (np.diff(edges) > 0).all()
 
 
 def test_a_hidden_track(tagger: Tagger, song: np.ndarray) -> None:
@@ -110,19 +127,19 @@ def test_what_is_all_silent_has_no_tags(tagger: Tagger, tmp_path: Path) -> None:
         assert load_tagger(windows=windows).tag_waveform(np.zeros(60 * RATE_HZ), RATE_HZ).silent
 
 
-@pytest.mark.parametrize("seconds", [0.5, 2, 6])
+@pytest.mark.parametrize("seconds", [0.5, 1, 2, 6, 9.7, 11, 15])
 @pytest.mark.parametrize("later_ms", [1, 25, 200])
 def test_a_short_clip_later(tagger: Tagger, song: np.ndarray, seconds: float, later_ms: int) -> None:
     clip = song[5 * RATE_HZ :][: round(seconds * RATE_HZ)]
     later = np.concatenate([np.zeros(later_ms * RATE_HZ // 1000, np.float32), clip])
     assert largest_change(tagger, clip, later) < 0.05
     notes = tagger.tag_waveform(later, RATE_HZ).warnings
-    assert any(note.startswith("short: ") for note in notes)
+    assert any(note.startswith("short: ") for note in notes) == (seconds < 9)
 
 
 def test_a_clip_says_the_same_three_times(tagger: Tagger, song: np.ndarray) -> None:
     clip = song[: 3 * RATE_HZ]
-    assert largest_change(tagger, clip, np.tile(clip, 3)) < 0.05
+    assert largest_change(tagger, clip, np.tile(clip, 3)) < 0.08
 
 
 def test_few_windows_are_those_of_a_full_read(song: np.ndarray, tmp_path: Path) -> None:

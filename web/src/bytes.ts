@@ -29,3 +29,14 @@ export function fromHex(digits: string): Uint8Array<ArrayBuffer> {
 export function begins(bytes: Uint8Array, start: Uint8Array): boolean {
   return bytes.length >= start.length && start.every((byte, i) => byte === bytes[i]);
 }
+
+/** One array after the other. */
+export function join(...parts: Float32Array[]): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

@@ -18,6 +18,13 @@ export interface InputSpec {
   conditioning?: Conditioning | null;
 }
 
+/** Is audio of this length repeated to fill windows? As `InputSpec.repeats` in src/earmark/core/input_spec.py. */
+export function repeats(nSamples: number, { conditioning, window_samples }: InputSpec): boolean {
+  return Boolean(conditioning) && nSamples > 0 && nSamples < REPEATED_WINDOWS * window_samples;
+}
+
+const REPEATED_WINDOWS = 1.25;
+
 export interface Tag {
   name: string;
   /** classification: applies or not. regression: a degree. */

@@ -3,6 +3,7 @@
  * over plain http from another machine, where browsers hide it), and for containers that only the browser demuxes.
  */
 
+import { join } from "./bytes";
 import type { Conditioning } from "./card";
 import { clock } from "./clock";
 import { type Facts, warningsOf } from "./integrity";
@@ -53,7 +54,7 @@ export async function decodeWhole(
       blocks.push(maker.add(frame, rateHz));
     }
   }
-  return { mono: joined(blocks), sampleRateHz: rateHz, warnings: await warningsOf(file, facts, maker) };
+  return { mono: join(...blocks), sampleRateHz: rateHz, warnings: await warningsOf(file, facts, maker) };
 }
 
 async function decodeAudio(file: Blob, rateHz: number): Promise<AudioBuffer> {
@@ -62,16 +63,6 @@ async function decodeAudio(file: Blob, rateHz: number): Promise<AudioBuffer> {
   } catch {
     throw new Error("not audio, or in no format that this browser can decode, or damaged");
   }
-}
-
-function joined(blocks: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(blocks.reduce((n, block) => n + block.length, 0));
-  let at = 0;
-  for (const block of blocks) {
-    out.set(block, at);
-    at += block.length;
-  }
-  return out;
 }
 
 /** Length in seconds as the browser's player sees it; null where it cannot play the file, or does not know. */

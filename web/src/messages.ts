@@ -24,6 +24,8 @@ export interface Result {
   taggram: Float32Array;
   scores: Float32Array;
   startsSeconds: number[];
+  /** Begin and end of the silences that were left out before windows were cut; none of results that were kept before 0.3. */
+  leftOutSeconds?: [begin: number, end: number][];
   durationSeconds: number;
   /** How much of it is silent; 0 for models that take audio as it is. */
   silentSeconds: number;

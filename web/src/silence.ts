@@ -1,18 +1,9 @@
 /** Which parts of the audio are silent; as `SilenceMeter` in src/earmark/audio/silence.py. */
 
-import type { Conditioning, InputSpec } from "./card";
+import { type Conditioning, type InputSpec, repeats } from "./card";
 
-const STEP_SECONDS = 0.1;
+export const STEP_SECONDS = 0.1;
 const REPORTED_SHARE = 0.1;
-
-/** Samples from the first to the last that is not silent; at least one. */
-export function trimSilence(samples: Float32Array, conditioning: Conditioning): Float32Array {
-  const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length; // an offset is no sound
-  const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample - mean)), 0);
-  const least = peak * 10 ** (-conditioning.silence_range_db / 20);
-  const audible = (sample: number): boolean => Math.abs(sample - mean) >= least;
-  return samples.subarray(samples.findIndex(audible), samples.findLastIndex(audible) + 1);
-}
 
 /** Energy of the audio in steps of 0.1 s, from which follows what of it is silent. Nothing is without conditioning. */
 export class SilenceMeter {
@@ -68,11 +59,12 @@ export class SilenceMeter {
     return silent / this.spec.sample_rate_hz;
   }
 
-  /** What a user should know, at the end of the file. */
-  warnings(): string[] {
+  /** What a user should know, at the end of the file; of which some silence was not added. */
+  warnings(leftOutSeconds = 0): string[] {
     if (!this.conditioning) return [];
-    const silent = this.silentSeconds();
-    const whole = this.nSamples / this.spec.sample_rate_hz;
+    const sound = this.nSamples / this.spec.sample_rate_hz;
+    const silent = this.silentSeconds() + leftOutSeconds;
+    const whole = sound + leftOutSeconds;
     if (!this.audible().includes(true)) {
       return [`silent: nothing above ${this.conditioning.silence_dbfs} dBFS, so it has no tags`];
     }
@@ -82,7 +74,7 @@ export class SilenceMeter {
     }
     if (this.nSamples < this.spec.window_samples) {
       const window = fixed(this.spec.window_samples / this.spec.sample_rate_hz, 1);
-      found.push(`short: ${fixed(whole, 1)} s, repeated to fill a window of ${window} s`);
+      found.push(`short: ${fixed(sound, 1)} s, repeated to fill a window of ${window} s`);
     }
     return found;
   }
@@ -97,8 +89,8 @@ export class SilenceMeter {
       covered.push(covered[step]! + (is ? end - step * this.stepSamples : 0));
     });
     const size = this.spec.window_samples;
-    if (this.nSamples < size) {
-      const share = covered.at(-1)! / Math.max(1, this.nSamples); // repeated: all windows hold the same
+    if (repeats(this.nSamples, this.spec)) {
+      const share = covered.at(-1)! / this.nSamples; // all windows hold the same
       return new Float32Array(starts.length).fill(share);
     }
     const coveredAt = (at: number): number => {

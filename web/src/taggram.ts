@@ -33,6 +33,11 @@ export function windowAt(startsSeconds: readonly number[], seconds: number): num
   return low;
 }
 
+/** Is a time in a silence that was left out? */
+export function isLeftOut({ leftOutSeconds = [] }: Pick<Result, "leftOutSeconds">, seconds: number): boolean {
+  return leftOutSeconds.some(([begin, end]) => begin <= seconds && seconds < end);
+}
+
 export class Taggram {
   private readonly canvas = make("canvas", { "aria-hidden": "true" });
   private readonly labels = make("div", { class: "labels" });
@@ -125,7 +130,7 @@ export class Taggram {
     const result = this.result!;
     const tags = this.card.vocabulary;
     const from = windowAt(result.startsSeconds, seconds) * tags.length;
-    if (tags.every((_, i) => result.taggram[from + i] === 0)) return "silent";
+    if (isLeftOut(result, seconds) || tags.every((_, i) => result.taggram[from + i] === 0)) return "silent";
     return tags
       .map((tag, i) => ({ name: tag.name, score: result.taggram[from + i]! }))
       .filter((_, i) => !this.degrees[i])
@@ -152,7 +157,7 @@ export class Taggram {
       if (line && "tag" in line) {
         const tags = this.card.vocabulary;
         const at = windowAt(this.result.startsSeconds, seconds) * tags.length + line.tag;
-        text += `  ${tags[line.tag]!.name} ${shown(this.result.taggram[at]!)}`;
+        text += `  ${tags[line.tag]!.name} ${shown(isLeftOut(this.result, seconds) ? 0 : this.result.taggram[at]!)}`;
       }
       this.pointer.hidden = this.tip.hidden = false;
       this.pointer.style.transform = `translateX(${x}px)`;
@@ -262,13 +267,15 @@ export class Taggram {
     const nTags = this.card.vocabulary.length;
     const { startsSeconds: starts, durationSeconds } = result;
     for (let x = 0; x < columns; x++) {
-      const from = windowAt(starts, ((x + 0.5) / columns) * durationSeconds);
+      const seconds = ((x + 0.5) / columns) * durationSeconds;
+      const from = windowAt(starts, seconds);
+      const isSilent = isLeftOut(result, seconds);
       // If several windows share a column of dots, it shows their mean.
       const to = Math.max(from, windowAt(starts, ((x + 1.5) / columns) * durationSeconds) - 1);
       tagLines.forEach(({ tag }, row) => {
         let sum = 0;
         for (let k = from; k <= to; k++) sum += result.taggram[k * nTags + tag]!;
-        const level = Math.round(Math.min(1, sum / (to - from + 1) / this.top) * 255) * 4;
+        const level = isSilent ? 0 : Math.round(Math.min(1, sum / (to - from + 1) / this.top) * 255) * 4;
         image.data.set(colours.subarray(level, level + 4), (row * columns + x) * 4);
       });
     }

@@ -1,15 +1,16 @@
 /** Cuts a stream of samples into windows, exactly as src/earmark/audio/chunker.py does (`windows`, `window_starts`). */
 
-import type { InputSpec } from "./card";
-import { trimSilence } from "./silence";
+import { join } from "./bytes";
+import { type InputSpec, repeats } from "./card";
 
-/** Of audio that is shorter than one window, and is repeated. */
-const SHORT_WINDOWS = 4;
+/** Of audio that is repeated. */
+const SHORT_WINDOWS = 12;
+const SHORTER_SECONDS = 0.0013;
 
 /** First sample of every window cut from `nSamples` samples; negative where it begins on the mirror image in front. */
 export function windowStarts(nSamples: number, spec: InputSpec): number[] {
   if (nSamples < 1) return [];
-  if (spec.conditioning && nSamples < spec.window_samples) {
+  if (repeats(nSamples, spec)) {
     return Array.from({ length: SHORT_WINDOWS }, (_, k) => Math.floor((k * nSamples) / SHORT_WINDOWS));
   }
   const { window_samples: size, hop_samples: hop, lead_samples: lead } = spec;
@@ -45,17 +46,12 @@ export class WindowCutter {
   /** The end of the stream: what is left, as the card's `last_window` says; a short stream is repeated. */
   finish(): Float32Array[] {
     const given = this.waiting?.length ? this.release() : [];
+    if (this.nGiven === 0 && repeats(this.kept.length, this.spec)) return repeated(this.kept, this.spec);
     const { window_samples: size, hop_samples: hop, last_window: last } = this.spec;
     const uncovered = this.kept.length - this.behind - (this.nGiven > 0 ? size - hop : 0);
     if (uncovered <= 0) return given;
     if (this.nGiven > 0 && last === "overlap") {
       given.push(this.kept.slice(this.kept.length - size));
-    } else if (this.nGiven === 0 && this.spec.conditioning) {
-      const sound = trimSilence(this.kept, this.spec.conditioning);
-      for (let k = 0; k < SHORT_WINDOWS; k++) {
-        const from = Math.floor((k * sound.length) / SHORT_WINDOWS);
-        given.push(Float32Array.from({ length: size }, (_, i) => sound[(from + i) % sound.length]!));
-      }
     } else {
       const padded = new Float32Array(size);
       padded.set(this.kept.subarray(this.behind));
@@ -74,6 +70,7 @@ export class WindowCutter {
     const { window_samples: size, hop_samples: hop } = this.spec;
     const given: Float32Array[] = [];
     this.kept = join(this.kept, block);
+    if (this.nGiven === 0 && repeats(this.kept.length, this.spec)) return given;
     while (this.kept.length - this.behind >= size) {
       given.push(this.kept.slice(this.behind, this.behind + size));
       this.nGiven += 1;
@@ -98,9 +95,13 @@ function mirrored(samples: Float32Array, n: number): Float32Array {
   return out;
 }
 
-function join(a: Float32Array, b: Float32Array): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
+/** Windows full of short audio, one repetition after the other, each window with shorter ones. */
+function repeated(sound: Float32Array, { window_samples: size, sample_rate_hz: rateHz }: InputSpec): Float32Array[] {
+  const n = sound.length;
+  const less = Math.round(SHORTER_SECONDS * rateHz);
+  return Array.from({ length: SHORT_WINDOWS }, (_, k) => {
+    const length = Math.max(1, Math.floor(n / 2), n - k * less);
+    const from = Math.floor((k * n) / SHORT_WINDOWS);
+    return Float32Array.from({ length: size }, (_, i) => sound[(from + i) % length]!);
+  });
 }

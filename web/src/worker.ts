@@ -12,7 +12,7 @@ import type { FromWorker, Pcm, Result, ToWorker } from "./messages";
 import { OutlineMaker } from "./peaks";
 import { Resampler } from "./resample";
 import { aggregate, calibrated } from "./scores";
-import { SilenceMeter } from "./silence";
+import { SoundStream } from "./sound";
 import { WindowCutter, windowStarts } from "./windows";
 
 const BATCH_WINDOWS = 4;
@@ -125,7 +125,7 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
   let rateHz = 0;
   let resampler: Resampler | null = null;
   const cutter = new WindowCutter(spec);
-  const meter = new SilenceMeter(spec);
+  const sound = new SoundStream(spec);
   const outline = new OutlineMaker();
   const batches: Float32Array[] = [];
   let waiting: Float32Array[] = [];
@@ -134,8 +134,8 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
 
   const take = async (block: Float32Array, last: boolean): Promise<void> => {
     outline.push(block);
-    meter.add(block);
-    waiting.push(...cutter.push(block), ...(last ? cutter.finish() : []));
+    waiting.push(...cutter.push(sound.push(block)));
+    if (last) waiting.push(...cutter.push(sound.finish()), ...cutter.finish());
     while (waiting.length >= BATCH_WINDOWS || (last && waiting.length)) {
       batches.push(await score(waiting.slice(0, BATCH_WINDOWS)));
       waiting = waiting.slice(BATCH_WINDOWS);
@@ -159,8 +159,8 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
   }
   if (resampler === null || durationSeconds === 0) throw new NotThisWay("holds no audio samples", true);
   await take(resampler.finish(), true);
-  if (cutter.nSamples === 0) throw new AudioError("holds no audio samples");
-  const warnings = [...(await source.warnings()), ...meter.warnings()];
+  if (sound.nSamples === 0) throw new AudioError("holds no audio samples");
+  const warnings = [...(await source.warnings()), ...sound.warnings()];
 
   const nTags = card.vocabulary.length;
   const taggram = new Float32Array(batches.reduce((n, batch) => n + batch.length, 0));
@@ -170,7 +170,7 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
     at += batch.length;
   }
   const starts = windowStarts(cutter.nSamples, spec);
-  const weights = meter.weights(starts);
+  const weights = sound.meter.weights(starts);
   const silent = weights?.every((weight) => weight === 0) ?? false;
   const windowScores = calibrated(taggram, card);
   weights?.forEach((weight, i) => {
@@ -179,9 +179,10 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
   return {
     taggram: windowScores,
     scores: silent ? new Float32Array(nTags) : calibrated(aggregate(taggram, nTags, weights), card),
-    startsSeconds: starts.map((start) => Math.max(0, start) / spec.sample_rate_hz),
+    startsSeconds: starts.map((start) => sound.at(Math.max(0, start)) / spec.sample_rate_hz),
+    leftOutSeconds: sound.leftOut.map(([begin, end]) => [begin / spec.sample_rate_hz, end / spec.sample_rate_hz]),
     durationSeconds,
-    silentSeconds: meter.silentSeconds(),
+    silentSeconds: sound.silentSeconds(),
     silent,
     outline: outline.outline(),
     warnings,

@@ -24,6 +24,7 @@ from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import ScaleMeter
 from earmark.audio.silence import SilenceMeter
+from earmark.audio.sound import SoundStream
 from earmark.core.audio_formats import page_formats
 from earmark.core.calibration import Platt, calibrated
 from earmark.core.errors import AudioError
@@ -41,8 +42,18 @@ CLIPS = Path(__file__).parents[2] / "examples/clips"
 RATES_HZ = ((44_100, 16_000), (48_000, 16_000), (22_050, 16_000), (8_000, 16_000), (44_100, 12_000), (96_000, 22_050))
 EVERY = 7  # of the resampled samples, so many are kept
 
-SHORT = ((0, 3, 0, 8), (2, 5, 1, 8), (0, 1, 0, 8), (0, 4, 0, 4), (5, 0, 0, 8), (0, 7, 0, 8))
-"""Samples that are silent, that are not, and that are silent again; and the length of a window."""
+SHORT = ((3, 8), (1, 8), (4, 4), (7, 8), (8, 8), (9, 8), (90, 80))
+"""Samples, and the length of a window."""
+
+SOUND: tuple[tuple[list[tuple[int, float]], float], ...] = (
+    ([(1_234, 0.0), (4_000, 0.3), (2_001, 0.0), (2_400, 0.1), (500, 0.0), (1_700, 0.3), (777, 0.0)], 0.0),
+    ([(40, 0.0), (3_000, 0.3), (900, 1e-5), (20, 0.3), (1_200, 0.0), (2_000, 0.3)], 0.0),
+    ([(1_000, 0.0), (4_000, 0.3), (3_000, 0.0), (4_000, 0.2)], 0.1),
+    ([(9_000, 1e-5), (4_000, 0.3)], 0.0),
+    ([(5_000, 0.0)], 0.0),
+    ([(900, 0.0)], 0.1),
+)
+"""Samples and level of parts of noise, and the offset of all."""
 
 SHARES: tuple[tuple[int, list[str]], ...] = (
     (2, []),
@@ -220,6 +231,7 @@ def numbers() -> dict[str, Any]:
     return {
         "windows": [_windows(*case) for case in product((8, 5, 3), ("overlap", "pad"), (0, 3, 7))],
         "short": [_short(*case) for case in SHORT],
+        "sound": [_sound(*case) for case in SOUND],
         "shares": [_shares(*case) for case in SHARES],
         "mixed": {name: _mixed(parts, channels) for name, (parts, channels) in MIXED.items()},
         "silence": [_silence(*case) for case in SILENCE],
@@ -252,15 +264,31 @@ def _windows(hop: int, last: Any, lead: int) -> dict[str, Any]:
     return {"hop": hop, "last": last, "lead": lead, "cases": cases}
 
 
-def _short(silent: int, sound: int, silent_again: int, size: int) -> dict[str, Any]:
-    spec = InputSpec(16_000, size, size, conditioning=Conditioning())
-    samples = np.zeros(silent + sound + silent_again, np.float32)
-    samples[silent : silent + sound] = np.arange(1, sound + 1) / 8
+def _short(n: int, size: int) -> dict[str, Any]:
+    spec = InputSpec(1_600, size, size, conditioning=Conditioning())
+    samples = np.arange(1, n + 1, dtype=np.float32) / 8
     return {
         "size": size,
         "samples": samples.tolist(),
         "starts": audio.window_starts(len(samples), spec).tolist(),
         "windows": audio.cut(samples, spec).tolist(),
+    }
+
+
+def _sound(parts: list[tuple[int, float]], offset: float) -> dict[str, Any]:
+    spec = InputSpec(1_600, 1_600, 1_600, conditioning=Conditioning())
+    waves = [level * np.array(noise(n, 3)) for n, level in parts]
+    stream = SoundStream([(np.concatenate(waves) + offset).astype(np.float32)], spec)
+    given = np.concatenate(list(stream))
+    return {
+        "parts": parts,
+        "offset": offset,
+        "left_out": stream.left_out().tolist(),
+        "n_given": len(given),
+        "begins": [round(float(x), 5) for x in given[:5]],
+        "places": stream.at([0, len(given) // 2, len(given) - 1]).tolist(),
+        "silent_seconds": stream.silent_seconds(),
+        "warnings": stream.warnings(),
     }
 
 

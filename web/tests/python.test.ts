@@ -15,6 +15,7 @@ import { Resampler } from "../src/resample";
 import { ScaleMeter } from "../src/scale";
 import { aggregate, calibrated, held, heldFirst, holding, ranked, topPerCategory } from "../src/scores";
 import { fixed, SilenceMeter } from "../src/silence";
+import { SoundStream } from "../src/sound";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
 import { TagFinder } from "../src/words";
@@ -57,7 +58,7 @@ describe("windows", () => {
   for (const { size, samples, starts, windows } of numbers.short) {
     it(`of ${samples.length} samples, with conditioning, are repeated`, () => {
       const spec: InputSpec = {
-        sample_rate_hz: 16_000,
+        sample_rate_hz: 1600,
         window_samples: size,
         hop_samples: size,
         last_window: "overlap",
@@ -169,6 +170,23 @@ describe("silence", () => {
     weights.forEach((weight, i) => {
       expect(weight).toBeCloseTo(expected.weights[i]!, 6);
     });
+  });
+  it.each(numbers.sound)("$parts with offset $offset is left out as in Python", ({ parts, offset, ...expected }) => {
+    const samples = Float32Array.from(parts.flatMap(([n, level]) => [...noise(n!, 3)].map((x) => level! * x + offset)));
+    for (const size of [333, 50_000]) {
+      const stream = new SoundStream(spec);
+      const given = [...pieces(samples, size)].flatMap((piece) => [...stream.push(piece)]);
+      given.push(...stream.finish());
+      expect(stream.leftOut).toEqual(expected.left_out);
+      expect([given.length, stream.nGiven]).toEqual([expected.n_given, expected.n_given]);
+      expected.begins.forEach((x, i) => {
+        expect(given[i]).toBeCloseTo(x, 4);
+      });
+      const last = given.length - 1;
+      expect([0, given.length >> 1, last].map((at) => stream.at(at))).toEqual(expected.places);
+      expect(stream.silentSeconds()).toBeCloseTo(expected.silent_seconds, 6);
+      expect(stream.warnings()).toEqual(expected.warnings);
+    }
   });
   it("is not measured without conditioning", () => {
     const meter = new SilenceMeter({ ...spec, conditioning: null });

@@ -16,8 +16,8 @@ from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
 from earmark.audio.frames import JOINED_SAMPLES
 from earmark.audio.mixer import Mixer
 from earmark.audio.scale import MAX_PEAK, scale_error
-from earmark.audio.seeking import Segments, read_segments
-from earmark.audio.silence import trim_silence
+from earmark.audio.seeking import CannotSeekError, Segments, read_segments
+from earmark.audio.sound import silence_before
 from earmark.audio.source import AudioBytes, AudioSource
 from earmark.core.errors import AudioError
 from earmark.core.input_spec import Conditioning, InputSpec
@@ -44,8 +44,9 @@ __all__ = [
 MOST_RATE_HZ = 2**31 - 1
 """Sample rates beyond this are not read, as by FFmpeg: resampling from them takes for ever."""
 
-SHORT_WINDOWS = 4
-"""Of audio that is shorter than one window, and is repeated: so that it matters less where it begins."""
+SHORT_WINDOWS = 12
+"""Of audio that is repeated: with one, a difference of a few samples in where it begins changes scores by .2."""
+_SHORTER_SECONDS = 0.0013
 
 
 def stream(source: AudioSource, sample_rate_hz: int, conditioning: Conditioning | None = None) -> AudioStream:
@@ -108,10 +109,12 @@ def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Itera
     """Cut a stream of mono blocks at the spec's rate into windows, each ``(window_samples,)``.
 
     Every sample is in at least one window. Samples left over at the end get a window as ``spec.last_window`` says. A
-    stream shorter than a window is padded with zeros; with conditioning, it is repeated, without silence at its ends, to
-    fill :data:`SHORT_WINDOWS` of them, which begin at evenly spread places. An empty stream gives no window. Window k
-    starts at sample ``window_starts(n_samples, spec, steps)[k]`` (counted without trimmed silence in short streams).
-    With ``spec.lead_samples`` the first one starts before the stream, in its mirror image.
+    stream shorter than a window is padded with zeros. With conditioning, one of less than 1.25 windows is repeated to fill
+    :data:`SHORT_WINDOWS` of them (:func:`repeated`). An empty stream gives no window. Window k starts at sample
+    ``window_starts(n_samples, spec, steps)[k]``. With ``spec.lead_samples`` the first one starts before the stream, in
+    its mirror image.
+
+    Silence is not left out: the stream should be :class:`earmark.audio.sound.SoundStream`'s.
 
     Args:
         blocks: ``(n,)`` float32 each, of any lengths.
@@ -133,12 +136,17 @@ def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Itera
     n_given = 0
     for block in _led(blocks, spec.lead_samples):
         kept = np.concatenate([kept, block])
+        if not n_given and spec.repeats(len(kept)):
+            continue
         while len(kept) - behind >= size:
             yield kept[behind : behind + size]
             n_given += 1
             behind += _step_start(n_given, hop, steps) - _step_start(n_given - 1, hop, steps)
         drop = max(0, behind - size)  # an overlapping last window reaches at most `size` back
         kept, behind = kept[drop:], behind - drop
+    if not n_given and spec.repeats(len(kept)):
+        yield from repeated(kept, spec)
+        return
     next_start = _step_start(n_given, hop, steps)
     n_whole = -(-n_given // steps)  # of the spec's own windows
     n_all = next_start + len(kept) - behind
@@ -147,13 +155,25 @@ def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Itera
     if n_given and spec.last_window == "overlap":
         if n_all > _step_start(n_given - 1, hop, steps) + size:
             yield kept[-size:]
-    elif not n_given and spec.conditioning is not None:
-        sound = trim_silence(kept, spec.conditioning)
-        for k in range(SHORT_WINDOWS):
-            yield np.resize(np.roll(sound, -(k * len(sound) // SHORT_WINDOWS)), size)
     else:
         rest = kept[behind + n_whole * hop - next_start :]
         yield np.pad(rest, (0, size - len(rest)))
+
+
+def repeated(sound: Samples, spec: InputSpec) -> Iterator[Samples]:
+    """Windows full of short audio, one repetition after the other: :data:`SHORT_WINDOWS`, ``(window_samples,)`` each.
+
+    They begin at evenly spread places, and each repeats 1.3 ms less than the one before, so that their mean hardly depends
+    on where repetitions fall in the network's steps.
+
+    Args:
+        sound: ``(n_samples,)``, at least one.
+        spec: of the windows.
+    """
+    n, less = len(sound), round(_SHORTER_SECONDS * spec.sample_rate_hz)
+    for k in range(SHORT_WINDOWS):
+        part = sound[: max(1, n // 2, n - k * less)]
+        yield np.resize(np.roll(part, -(k * n // SHORT_WINDOWS)), spec.window_samples)
 
 
 def _step_start(index: int, hop: int, steps: int) -> int:
@@ -182,7 +202,7 @@ def window_starts(n_samples: int, spec: InputSpec, steps: int = 1) -> npt.NDArra
     """
     if n_samples < 1:
         return np.empty(0, np.int64)
-    if spec.conditioning is not None and n_samples < spec.window_samples:
+    if spec.repeats(n_samples):
         return np.arange(SHORT_WINDOWS, dtype=np.int64) * n_samples // SHORT_WINDOWS
     n_all = n_samples + spec.lead_samples
     n_whole = max(0, (n_all - spec.window_samples) // spec.hop_samples + 1)
@@ -229,7 +249,8 @@ def sparse_starts(n_samples: int, spec: InputSpec, n_windows: int) -> npt.NDArra
 def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> Segments | None:
     """Read only ``n_windows`` of a file's windows, by seeking; see :func:`sparse_starts`.
 
-    They equal the windows that :func:`windows` cuts from the whole file, to within float32 rounding.
+    They equal the windows that :func:`windows` cuts from the whole file, to within float32 rounding. With conditioning,
+    silence at the beginning is left out, as in a full read; that within is not known.
 
     Returns:
         The windows; None for a file that has no more than that.
@@ -237,13 +258,32 @@ def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> Segm
     Raises:
         CannotSeekError: of :mod:`earmark.audio.seeking`: the file has to be read in full.
     """
+    begin = _begin_of_sound(source, spec) if spec.conditioning is not None else 0
     return read_segments(
         source,
         spec.sample_rate_hz,
         spec.window_samples,
-        lambda n: sparse_starts(n, spec, n_windows).tolist(),
+        lambda n: (begin + sparse_starts(n - begin, spec, n_windows)).tolist(),
         spec.conditioning,
     )
+
+
+def _begin_of_sound(source: AudioSource, spec: InputSpec) -> int:
+    """First sample behind silence. Raises CannotSeekError where that is longer than a second."""
+    beginning: list[Samples] = []
+    needed = spec.window_samples + 2 * spec.sample_rate_hz
+    try:
+        for block in stream(source, spec.sample_rate_hz, spec.conditioning):
+            beginning.append(block)
+            needed -= len(block)
+            if needed <= 0:
+                break
+    except AudioError as error:
+        raise CannotSeekError("something in it cannot be read") from error
+    begin = silence_before(beginning, spec)
+    if begin is None:
+        raise CannotSeekError("it begins with silence")
+    return begin
 
 
 def cut(samples: Samples, spec: InputSpec, steps: int = 1) -> Samples:

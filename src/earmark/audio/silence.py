@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.input_spec import Conditioning, InputSpec
+from earmark.core.input_spec import InputSpec
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,13 +37,13 @@ class SilenceMeter:
         n_whole = len(samples) // self.block_samples
         blocks = samples[: n_whole * self.block_samples].reshape(n_whole, self.block_samples)
         self._rest = samples[n_whole * self.block_samples :].copy()
-        self._energies.append(_energies(blocks))
+        self._energies.append(energies_of(blocks))
 
     def audible(self) -> npt.NDArray[np.bool_]:
         """Of each step of 0.1 s, whether it is not silent, ``(n_steps,)``; the last may be shorter."""
         if self.conditioning is None or not self.n_samples:
             return np.zeros(0, bool)
-        energies = np.concatenate([*self._energies, *([_energies(self._rest[None])] if len(self._rest) else [])])
+        energies = np.concatenate([*self._energies, *([energies_of(self._rest[None])] if len(self._rest) else [])])
         loudest = float(energies.max())
         if loudest < 10 ** (self.conditioning.silence_dbfs / 10):
             return np.zeros(len(energies), bool)
@@ -61,18 +61,23 @@ class SilenceMeter:
         parts = np.stack([edges[change == 1], edges[change == -1]], axis=1)
         return parts[np.diff(parts, axis=1)[:, 0] >= _LEAST_SILENCE_SECONDS]
 
-    def warnings(self) -> list[str]:
-        """What a user should know, at the end of the file."""
+    def warnings(self, left_out_seconds: float = 0.0) -> list[str]:
+        """What a user should know, at the end of the file.
+
+        Args:
+            left_out_seconds: silence of the file that was not added.
+        """
         if self.conditioning is None:
             return []
-        silent, whole = self.silent_seconds(), self.n_samples / self.spec.sample_rate_hz
         if not self.audible().any():
             return [f"silent: nothing above {self.conditioning.silence_dbfs:g} dBFS, so it has no tags"]
+        sound = self.n_samples / self.spec.sample_rate_hz
+        silent, whole = self.silent_seconds() + left_out_seconds, sound + left_out_seconds
         found = []
         if silent >= _REPORTED_SHARE * whole:
             found.append(f"silent for {silent:.1f} of {whole:.1f} s, which do not count")
         if self.n_samples < self.spec.window_samples:
-            found.append(f"short: {whole:.1f} s, repeated to fill a window of {self.spec.window_seconds:.1f} s")
+            found.append(f"short: {sound:.1f} s, repeated to fill a window of {self.spec.window_seconds:.1f} s")
         return found
 
     def weights(self, starts: npt.NDArray[np.int64] | None) -> Floats | None:
@@ -92,7 +97,7 @@ class SilenceMeter:
         edges, audible = self._edges(), self.audible()
         covered = np.concatenate([[0.0], np.cumsum(np.diff(edges) * audible)])
         ends = np.minimum(starts + self.spec.window_samples, self.n_samples)
-        if self.n_samples < self.spec.window_samples:  # repeated: all windows hold the same
+        if self.spec.repeats(self.n_samples):  # all windows hold the same
             return np.full(len(starts), covered[-1] / max(1, self.n_samples), np.float32)
         begins = np.maximum(starts, np.append(0, ends[:-1]))
         heard = np.interp(ends, edges, covered) - np.interp(begins, edges, covered)
@@ -105,21 +110,9 @@ class SilenceMeter:
         return np.minimum(np.arange(n_steps + 1) * self.block_samples, self.n_samples)
 
 
-def _energies(blocks: Floats) -> Floats:
+def energies_of(blocks: Floats) -> Floats:
     """Mean squares of rows, without their means."""
     size = np.float32(blocks.shape[1])
     sound = blocks - (blocks.sum(axis=1) / size)[:, None]
     out: Floats = (sound[:, None, :] @ sound[:, :, None])[:, 0, 0] / size  # products of matrices are quicker than sums
     return out
-
-
-def trim_silence(samples: Floats, conditioning: Conditioning) -> Floats:
-    """Samples from the first to the last that is not silent.
-
-    Args:
-        samples: ``(n_samples,)``, mono, at least one.
-        conditioning: says what is silent.
-    """
-    sizes = np.abs(samples - samples.mean(dtype=np.float64))  # an offset is no sound
-    audible = np.flatnonzero(sizes >= sizes.max() * 10 ** (-conditioning.silence_range_db / 20))
-    return samples[audible[0] : audible[-1] + 1]

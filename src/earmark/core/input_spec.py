@@ -9,6 +9,8 @@ from earmark.core.errors import ConfigError
 
 LastWindow = Literal["pad", "overlap"]
 
+_REPEATED_WINDOWS = 1.25
+
 
 @dataclass(frozen=True)
 class Conditioning:
@@ -16,11 +18,14 @@ class Conditioning:
 
     Levels are in dB, RMS, relative to full scale (dBFS). Published networks have none: their way of preparing audio is kept.
 
+    Windows are cut from the sound alone, see :class:`earmark.audio.sound.SoundStream`, and short audio is repeated, see
+    :func:`earmark.audio.windows`.
+
     Attributes:
         level_dbfs: level to which the network itself brings each window, once offset and rumble are removed; see
             :class:`earmark.models.conditioning.WindowLevel`.
-        silence_range_db: steps of 0.1 s that are further than this below the loudest are silent; windows count by their
-            share that is not.
+        silence_range_db: steps of 0.1 s that are further than this below the loudest are silent. Silences of half a
+            second and more, and those at both ends, are left out; windows count by their share that is not silent.
         silence_dbfs: audio whose loudest step is below this level is silent as a whole, and has no tags.
         cancelled_share: where mixing to mono would cancel more of the sound than this share, by phase, the loudest
             channel is used instead; see :class:`earmark.audio.mixer.Mixer`.
@@ -54,8 +59,8 @@ class InputSpec:
         window_samples: length of one window.
         hop_samples: distance of window starts; ``window_samples`` for windows without overlap.
         last_window: samples left over at the end of a file get another window, either padded with zeros ("pad") or
-            moved back so that it ends with the file ("overlap"). A file shorter than one window is repeated to fill it;
-            without conditioning it is padded with zeros.
+            moved back so that it ends with the file ("overlap"). A file shorter than one window is padded with zeros;
+            with conditioning it is repeated, see :meth:`repeats`.
         lead_samples: mirrored samples that are put in front of the file, for networks whose windows were cut from a
             spectrogram with such padding.
         conditioning: see :class:`Conditioning`; None for networks that take audio as it is.
@@ -93,6 +98,13 @@ class InputSpec:
             problems.append("lead_samples: must be 0 with conditioning")
         if problems:
             raise ConfigError(problems)
+
+    def repeats(self, n_samples: int) -> bool:
+        """Whether audio of this length is repeated to fill windows; only with conditioning.
+
+        So is audio that is a little longer than one window, where one phase of the network would decide all scores.
+        """
+        return self.conditioning is not None and 0 < n_samples < _REPEATED_WINDOWS * self.window_samples
 
     @property
     def window_seconds(self) -> float:

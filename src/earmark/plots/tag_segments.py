@@ -179,7 +179,7 @@ def _stretches(
     above = np.r_[False, smooth > level, False]
     first, end = np.flatnonzero(above[1:] & ~above[:-1]), np.flatnonzero(above[:-1] & ~above[1:])
     area = np.array([(smooth[a:b] - level).sum() for a, b in zip(first, end, strict=True)])
-    starts = scores.window_starts_seconds
+    starts, ends = scores.window_starts_seconds, scores.window_ends_seconds()
     found = []
     for at in np.argsort(-area, kind="stable"):
         a, b = int(first[at]), int(end[at])
@@ -187,7 +187,7 @@ def _stretches(
         found.append(
             (
                 float(starts[a]),
-                min(float(starts[b - 1]) + scores.window_seconds, scores.duration_seconds),
+                min(float(ends[b - 1]), scores.duration_seconds),
                 float(values[a:b].mean()),
                 float(values[peak]),
                 min(float(starts[peak]) + scores.window_seconds / 2, scores.duration_seconds),

@@ -14,6 +14,7 @@ from earmark.core.card import ModelCard
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.file_windows import AudioSummary
 from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.time_axis import seconds_with
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,10 @@ def file_scores(windows: WindowScores, card: ModelCard, *, steps: int, embedding
     names, maps = card.vocabulary.names, card.calibration
     side_by_side: slice | npt.NDArray[np.bool_] = slice(None)
     if audio.starts is not None:
-        starts = audio.starts
+        starts_seconds = audio.starts / spec.sample_rate_hz
     else:
         starts = window_starts(audio.n_samples, spec, steps)
+        starts_seconds = seconds_with(audio.left_out, starts.clip(0)) / spec.sample_rate_hz
         if steps > 1:
             side_by_side = np.isin(starts, window_starts(audio.n_samples, spec))
     scores = calibrated(aggregate(taggram[side_by_side], audio.weights), names, maps)
@@ -64,7 +66,7 @@ def file_scores(windows: WindowScores, card: ModelCard, *, steps: int, embedding
         vocabulary=card.vocabulary,
         scores=scores,
         taggram=window_scores,
-        window_starts_seconds=starts.clip(0) / spec.sample_rate_hz,
+        window_starts_seconds=starts_seconds,
         window_seconds=spec.window_seconds,
         duration_seconds=audio.duration_seconds,
         thresholds=dict(card.thresholds),
@@ -76,6 +78,7 @@ def file_scores(windows: WindowScores, card: ModelCard, *, steps: int, embedding
         silent=silent,
         n_windows=len(taggram[side_by_side]),
         silences_seconds=audio.silences_seconds,
+        left_out_seconds=audio.left_out / spec.sample_rate_hz,
         uncalibrated=np.ascontiguousarray(taggram),
         calibration=dict(maps),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from earmark.audio import AudioBytes
 from earmark.audio.mixer import Mixer
 from earmark.audio.seeking import SILENT_IN_WINDOWS, CannotSeekError, Segments
 from earmark.audio.silence import SilenceMeter
+from earmark.audio.sound import SoundStream, silence_before
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec
 
@@ -31,15 +32,16 @@ class AudioSummary:
     """What is known of a file's audio once its windows are read.
 
     Attributes:
-        n_samples: length at the model's rate.
+        n_samples: length at the model's rate, without silences that were left out.
         duration_seconds: length as it was decoded.
         warnings: one line each.
         starts: first sample of each window, at the model's rate, where only some windows were read; None for all.
         weights: ``(n_windows,)``, 0..1: what each window counts for, without those between; None for models without
             conditioning.
         silent_seconds: how much of what was read is silent; 0 for models without conditioning.
-        silences_seconds: ``(n, 2)``, begin and end of silent parts of at least a second; none where only some windows
-            were read.
+        silences_seconds: ``(n, 2)``, begin and end of silent parts of at least half a second, and of those at both ends; none
+            where only some windows were read.
+        left_out: ``(n, 2)``, those of them that were left out before windows were cut, in samples at the model's rate.
     """
 
     n_samples: int
@@ -49,6 +51,7 @@ class AudioSummary:
     weights: npt.NDArray[np.float32] | None = None
     silent_seconds: float = 0.0
     silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    left_out: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
 class FileWindows:
@@ -117,15 +120,10 @@ class FileWindows:
 
     def _all(self, notes: list[str]) -> Iterator[Window]:
         stream = audio.stream(self.source, self.spec.sample_rate_hz, self.spec.conditioning)
-        meter = SilenceMeter(self.spec)
-        n_samples = 0
 
         def blocks() -> Iterator[Window]:
-            nonlocal n_samples
             try:
                 for block in stream:
-                    n_samples += len(block)
-                    meter.add(block)
                     self.declared_seconds = stream.declared_seconds
                     self._report(stream.duration_seconds)
                     yield block
@@ -134,16 +132,14 @@ class FileWindows:
                     raise
                 notes.append(error.reason)
 
-        yield from audio.windows(blocks(), self.spec, self.steps)
-        if not n_samples:
+        sound = SoundStream(blocks(), self.spec)
+        yield from audio.windows(sound, self.spec, self.steps)
+        if not sound.n_samples:
             raise AudioError(f"holds less audio than one sample at {self.spec.sample_rate_hz} Hz", self.path)
         self.audio = AudioSummary(
-            n_samples=n_samples,
             duration_seconds=stream.duration_seconds,
-            warnings=(*notes, *stream.warnings, *meter.warnings()),
-            weights=meter.weights(audio.window_starts(n_samples, self.spec)),
-            silent_seconds=meter.silent_seconds(),
-            silences_seconds=meter.silences_seconds(),
+            warnings=(*notes, *stream.warnings, *sound.warnings()),
+            **_of_sound(sound, self.spec),
         )
 
     def _report(self, seconds: float) -> None:
@@ -152,29 +148,52 @@ class FileWindows:
             self.watch(self.path or UNNAMED, seconds)
 
 
+def _of_sound(sound: SoundStream, spec: InputSpec) -> dict[str, Any]:
+    """Fields of a summary, once the stream has ended."""
+    return {
+        "n_samples": sound.n_given,
+        "weights": sound.meter.weights(audio.window_starts(sound.n_given, spec)),
+        "silent_seconds": sound.silent_seconds(),
+        "silences_seconds": sound.silences_seconds(),
+        "left_out": sound.left_out(),
+    }
+
+
 def waveform_windows(
     samples: npt.ArrayLike, sample_rate_hz: int, spec: InputSpec, sparse_windows: int | None = None, steps: int = 1
 ) -> tuple[Iterator[Window], AudioSummary]:
     """The same of samples in memory, see :meth:`earmark.Tagger.tag_waveform`. Raises AudioError as that does."""
-    mixer, meter = Mixer(spec.conditioning), SilenceMeter(spec)
+    mixer = Mixer(spec.conditioning)
     mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz, mixer)
-    starts: npt.NDArray[np.int64] | None = None
-    if sparse_windows is not None and len(chosen := audio.sparse_starts(len(mono), spec, sparse_windows)):
-        starts = chosen
-    used, cuts = mono, audio.windows([mono], spec, steps)
-    if starts is not None:
-        used = mono[starts[:, None] + np.arange(spec.window_samples)]
-        cuts = iter(used)
+    duration_seconds = len(mono) / spec.sample_rate_hz
+    begin = (
+        None
+        if sparse_windows is None
+        else silence_before([mono[: spec.window_samples + 2 * spec.sample_rate_hz]], spec)
+    )
+    starts = np.empty(0, np.int64)
+    if sparse_windows is not None and begin is not None:
+        starts = begin + audio.sparse_starts(len(mono) - begin, spec, sparse_windows)
+    if not len(starts):
+        stream = SoundStream([mono], spec)
+        sound = np.concatenate(list(stream))
+        warnings = [*mixer.warnings(), *stream.warnings()]
+        if spec.conditioning is None and np.abs(mono).max() < audio.SILENCE_PEAK:
+            warnings.append(audio.SILENT)
+        return audio.windows([sound], spec, steps), AudioSummary(
+            duration_seconds=duration_seconds, warnings=tuple(warnings), **_of_sound(stream, spec)
+        )
+    used = mono[starts[:, None] + np.arange(spec.window_samples)]
+    meter = SilenceMeter(spec)
     meter.add(used.ravel())
     warnings = [*mixer.warnings(), *meter.warnings()]
     if spec.conditioning is None and np.abs(used).max() < audio.SILENCE_PEAK:
-        warnings.append(audio.SILENT if starts is None else SILENT_IN_WINDOWS)
-    return cuts, AudioSummary(
+        warnings.append(SILENT_IN_WINDOWS)
+    return iter(used), AudioSummary(
         n_samples=len(mono),
-        duration_seconds=len(mono) / spec.sample_rate_hz,
+        duration_seconds=duration_seconds,
         warnings=tuple(warnings),
         starts=starts,
-        weights=meter.weights(audio.window_starts(len(mono), spec) if starts is None else None),
+        weights=meter.weights(None),
         silent_seconds=meter.silent_seconds(),
-        silences_seconds=meter.silences_seconds() if starts is None else np.zeros((0, 2)),
     )

@@ -179,7 +179,7 @@ def _segment(scores: TagScores, begin: float, end: float, threshold: Threshold) 
     part = scores
     if begin > 0 or end < scores.row_edges_seconds()[-1]:
         starts, edges, audible = scores.window_starts_seconds, scores.row_edges_seconds(), scores.audible_seconds()
-        rows = (starts >= begin - 1e-6) & (starts + scores.window_seconds <= end + 1e-6) & (audible > 0)
+        rows = (starts >= begin - 1e-6) & (scores.window_ends_seconds() <= end + 1e-6) & (audible > 0)
         weights = np.where(rows, audible, 0.0)
         if not rows.any():
             weights = np.minimum(audible, np.diff(np.clip(edges, begin, end)))

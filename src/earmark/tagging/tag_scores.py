@@ -17,6 +17,7 @@ from earmark.core.vocabulary import Vocabulary
 from earmark.tagging.data_frames import tag_frame, taggram_frame
 from earmark.tagging.score_formats import score_html, score_record
 from earmark.tagging.segments import MIN_SECONDS, Segment, find_segments
+from earmark.tagging.time_axis import seconds_with, seconds_without
 from earmark.tagging.top_tags import TagScore, Threshold, top_per_category, top_tags
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class TagScores:
             silent windows have no scores (0). Always 0 for models that take audio as it is (published ones).
         silent: nothing that was used is audible: nothing can be said, so all scores are 0, and :meth:`top` is empty.
         n_windows: of how many windows ``scores`` are the mean; None for all of the taggram's.
-        silences_seconds: ``(n, 2)`` float64, begin and end of silent parts of at least a second.
+        silences_seconds: ``(n, 2)`` float64, begin and end of silent parts of at least half a second, and of those at both ends.
+        left_out_seconds: ``(n, 2)`` float64, those of them that were left out before windows were cut: a window that
+            begins before one goes on behind it.
         uncalibrated: ``(n_rows, n_tags)`` float32, the taggram as the network gives it; None where it is not kept.
         calibration: tag name -> map from the network's score to the calibrated one.
 
@@ -88,6 +91,7 @@ class TagScores:
     silent: bool = False
     n_windows: int | None = None
     silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    left_out_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     uncalibrated: Scores | None = None
     calibration: dict[str, Platt] = field(default_factory=dict)
 
@@ -135,10 +139,16 @@ class TagScores:
         A moment has the scores of the window whose centre is nearest. Not for sparse scores, which leave some out.
         """
         starts, end = self.window_starts_seconds, max(self.duration_seconds, 1e-3)
+        starts, sound_end = (seconds_without(self.left_out_seconds, times) for times in (starts, end))
         between = (starts[1:] + starts[:-1] + self.window_seconds) / 2
-        if end <= self.window_seconds:  # short audio is repeated, from evenly spread places on
+        if (starts + self.window_seconds > sound_end + 1e-6).sum() > 1:  # repeated, from evenly spread places on
             between = starts[1:]
-        return np.concatenate([[0.0], np.minimum(between, end), [end]])
+        return np.concatenate([[0.0], np.minimum(seconds_with(self.left_out_seconds, between), end), [end]])
+
+    def window_ends_seconds(self) -> npt.NDArray[np.float64]:
+        """End of each window of the taggram in seconds, ``(n_rows,)``; may be behind the end of the audio."""
+        starts = seconds_without(self.left_out_seconds, self.window_starts_seconds)
+        return seconds_with(self.left_out_seconds, starts + self.window_seconds, ends=True)
 
     def audible_seconds(self) -> npt.NDArray[np.float64]:
         """How much of each row's moments is not in a silent part, ``(n_rows,)``."""

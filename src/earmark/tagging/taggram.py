@@ -153,10 +153,15 @@ def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
         values = np.full((2 * len(starts) + 1, scores.taggram.shape[1]), np.nan)
         values[1::2] = scores.taggram
         return edges, values
-    edges = scores.row_edges_seconds()
-    if len(scores.taggram) <= _MOST_COLUMNS:
-        return edges, scores.taggram
-    sums = np.cumsum(scores.taggram * np.diff(edges)[:, None], axis=0, dtype=np.float64)
+    rows = scores.row_edges_seconds()
+    edges = np.unique(np.concatenate([rows, scores.left_out_seconds.ravel().clip(0, end)]))
+    middles = (edges[1:] + edges[:-1]) / 2
+    values = scores.taggram[np.searchsorted(rows, middles) - 1]
+    for begin, stop in scores.left_out_seconds:
+        values[(begin < middles) & (middles < stop)] = 0
+    if len(values) <= _MOST_COLUMNS:
+        return edges, values
+    sums = np.cumsum(values * np.diff(edges)[:, None], axis=0, dtype=np.float64)
     sums = np.concatenate([np.zeros((1, sums.shape[1])), sums])
     columns = np.linspace(0, end, _MOST_COLUMNS + 1)
     at_columns = np.stack([np.interp(columns, edges, tag) for tag in sums.T], axis=1)

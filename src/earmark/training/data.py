@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from earmark import audio
-from earmark.audio.silence import SilenceMeter
+from earmark.audio.sound import SoundStream
 from earmark.core.errors import ConfigError
 from earmark.core.input_spec import InputSpec
 from earmark.datasets.base import Clip, label_matrix
@@ -245,11 +245,10 @@ class ValidationClips(Dataset[tuple[Tensor, npt.NDArray[np.float32] | None, int]
 
     def __getitem__(self, index: int) -> tuple[Tensor, npt.NDArray[np.float32] | None, int]:
         """Windows (n_windows, window_samples) float32 of one clip, their weights (n_windows,), and its place."""
-        samples = self.waveforms[index].read()
-        meter = SilenceMeter(self.spec)
-        meter.add(samples)
-        weights = meter.weights(audio.window_starts(len(samples), self.spec))
-        return torch.from_numpy(audio.cut(samples, self.spec)), weights, index
+        sound = SoundStream([self.waveforms[index].read()], self.spec)
+        windows = np.stack(list(audio.windows(sound, self.spec)))
+        weights = sound.meter.weights(audio.window_starts(sound.n_given, self.spec))
+        return torch.from_numpy(windows), weights, index
 
     def loader(
         self, *, rank: int = 0, world_size: int = 1, workers: int = 0

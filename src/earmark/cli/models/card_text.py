@@ -41,8 +41,8 @@ def print_card(card: ModelCard) -> None:
         ("licence of the weights", card.licence),
     ]
     if (conditioning := spec.conditioning) is not None:
-        levels = f"every window at {conditioning.level_dbfs:g} dBFS, without offset and rumble; silence does not count"
-        facts.insert(2, ("conditioning", f"{levels}; channels that cancel are not mixed"))
+        levels = f"every window at {conditioning.level_dbfs:g} dBFS, without offset and rumble; silence is left out"
+        facts.insert(2, ("conditioning", f"{levels}; short audio is repeated; channels that cancel are not mixed"))
     if card.degrees:
         facts.insert(1, ("degrees", f"{', '.join(card.degrees)}: how much, never whether"))
     if card.calibration:

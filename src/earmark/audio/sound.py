@@ -1,0 +1,233 @@
+"""Audio without its silences. All settings are in :class:`earmark.core.input_spec.Conditioning`."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.audio.silence import Floats, SilenceMeter, energies_of
+from earmark.core.input_spec import Conditioning, InputSpec
+
+_LONGEST_PAUSE_SECONDS = 0.5
+_LEAST_LEVEL_SECONDS = 0.002
+_EDGE_SHARE = 0.01  # of the loudest step's RMS
+# What resampling and encoders put before a beginning is softer than this, of the largest sample so soon behind it.
+_ONSET_SHARE = 0.03
+_ONSET_SECONDS = 0.015
+
+
+class SoundStream:
+    """Audio without its silences, so that windows are the same wherever silence is.
+
+    Left out are silences (see :class:`earmark.core.input_spec.Conditioning`) at the beginning and the end, and those of
+    half a second and more within, to the sample: up to where the waveform leaves the level of the silence. What is silent is
+    known from the audio so far and one window ahead; so memory does not grow with the length of the file. Of audio that
+    is all silent its beginning is given, up to one window.
+
+    Args:
+        blocks: mono float32 at the model's rate, of any lengths.
+        spec: the input of the model. Without conditioning the blocks are given as they are.
+
+    Attributes:
+        n_samples, n_given: length of the audio with its silences, and of what is given, so far.
+        meter: measures what is given.
+
+    Example:
+        >>> from earmark.core.input_spec import Conditioning, InputSpec
+        >>> spec = InputSpec(sample_rate_hz=1000, window_samples=2000, hop_samples=2000, conditioning=Conditioning())
+        >>> music = np.random.default_rng(0).normal(0, 0.1, 3000).astype(np.float32)
+        >>> sound = SoundStream([np.zeros(500, np.float32), music], spec)
+        >>> sum(len(block) for block in sound), sound.left_out().tolist()
+        (3000, [[0, 500]])
+    """
+
+    def __init__(self, blocks: Iterable[Floats], spec: InputSpec) -> None:
+        self.blocks, self.spec = blocks, spec
+        self.n_samples = self.n_given = 0
+        self.meter = SilenceMeter(spec)
+        self._left_out: list[tuple[int, int]] = []
+
+    def __iter__(self) -> Iterator[Floats]:
+        for block in self._counted() if self.spec.conditioning is None else self._sound(self.spec.conditioning):
+            self.meter.add(block)
+            self.n_given += len(block)
+            yield block
+
+    def left_out(self) -> npt.NDArray[np.int64]:
+        """First sample of each silence that was left out, and of what follows, ``(n, 2)``; in samples of the audio."""
+        return np.array(self._left_out, np.int64).reshape(-1, 2)
+
+    def at(self, samples: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Where samples of the sound are in the audio; those on a joint behind the silence."""
+        left_out, samples = self.left_out(), np.asarray(samples, np.int64)
+        lengths = np.diff(left_out, axis=1)[:, 0]
+        joints = left_out[:, 1] - np.cumsum(lengths)
+        found: npt.NDArray[np.int64] = (
+            samples + np.append(0, np.cumsum(lengths))[np.searchsorted(joints, samples, "right")]
+        )
+        return found
+
+    def silent_seconds(self) -> float:
+        """Length of all that is silent."""
+        return self._left_out_seconds() + self.meter.silent_seconds()
+
+    def silences_seconds(self) -> npt.NDArray[np.float64]:
+        """Begin and end of each silence that was left out, and of others of at least a second, ``(n, 2)``, rising."""
+        rate = self.spec.sample_rate_hz
+        others = self.at(np.round(self.meter.silences_seconds() * rate)) / rate
+        return np.array(sorted([*(self.left_out() / rate).tolist(), *others.tolist()])).reshape(-1, 2)
+
+    def warnings(self) -> list[str]:
+        """What a user should know, at the end of the audio."""
+        return self.meter.warnings(self._left_out_seconds())
+
+    def _left_out_seconds(self) -> float:
+        return float(np.diff(self.left_out()).sum() / self.spec.sample_rate_hz)
+
+    def _counted(self) -> Iterator[Floats]:
+        for block in self.blocks:
+            self.n_samples += len(block)
+            yield block
+
+    def _sound(self, conditioning: Conditioning) -> Iterator[Floats]:
+        step = self.meter.block_samples
+        silent_share = 10 ** (-conditioning.silence_range_db / 10)
+        faintest = 10 ** (conditioning.silence_dbfs / 10)
+        ahead: deque[tuple[Floats, float]] = deque()
+        n_ahead = 0
+        loudest = 0.0
+        splitter = _Splitter(self.spec.sample_rate_hz)
+        beginning: list[Floats] = []
+        rest = np.zeros(0, np.float32)
+
+        def judge(n_left: int) -> list[Floats]:
+            nonlocal n_ahead
+            found: list[Floats] = []
+            while n_ahead > n_left:
+                samples, energy = ahead.popleft()
+                n_ahead -= len(samples)
+                is_silent = loudest < faintest or energy < loudest * silent_share
+                found += splitter.add(samples, is_silent, math.sqrt(loudest) * _EDGE_SHARE)
+            return found
+
+        def add(steps: Floats) -> list[Floats]:
+            nonlocal n_ahead, loudest
+            found: list[Floats] = []
+            for samples, energy in zip(steps, energies_of(steps).tolist(), strict=True):
+                ahead.append((samples, energy))
+                n_ahead += len(samples)
+                loudest = max(loudest, energy)
+                found += judge(self.spec.window_samples)
+            return found
+
+        for block in self._counted():
+            if self.n_samples - len(block) < self.spec.window_samples:
+                beginning.append(block)
+            rest = np.concatenate([rest, block])
+            n_whole = len(rest) // step * step
+            parts = add(rest[:n_whole].reshape(-1, step))
+            rest = rest[n_whole:]
+            if parts:
+                yield np.concatenate(parts)
+        parts = [*(add(rest[None]) if len(rest) else []), *judge(0), *splitter.finish()]
+        self._left_out = splitter.left_out
+        if parts:
+            yield np.concatenate(parts)
+        elif not self.n_given and beginning:
+            given = np.concatenate(beginning)[: self.spec.window_samples]
+            self._left_out = [(len(given), self.n_samples)] if len(given) < self.n_samples else []
+            yield given
+
+
+class _Splitter:
+    """Takes steps in order, and gives back what is not left out; holds the last step of the sound, and pauses.
+
+    Args:
+        sample_rate_hz: of the samples.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.longest_pause = round(_LONGEST_PAUSE_SECONDS * sample_rate_hz)
+        self.least_level = round(_LEAST_LEVEL_SECONDS * sample_rate_hz)
+        self.onset = round(_ONSET_SECONDS * sample_rate_hz)
+        self.left_out: list[tuple[int, int]] = []
+        self._position = 0
+        self._held: Floats | None = None
+        self._pause: list[Floats] = []
+        self._silent_from: int | None = 0  # where the silence begins that is being left out
+        self._offset: float | None = None  # of the last silent step
+        self._least = 0.0
+
+    def add(self, samples: Floats, is_silent: bool, least: float) -> list[Floats]:
+        """The next step, whether it is silent, and the least distance from a silence that is sound."""
+        begin, self._least = self._position, least
+        self._position += len(samples)
+        if is_silent:
+            self._offset = float(samples.mean())
+            if self._silent_from is not None:
+                return []
+            self._pause.append(samples)
+            return self._end_sound() if sum(map(len, self._pause)) >= self.longest_pause else []
+        if self._silent_from is None:
+            found = [*([] if self._held is None else [self._held]), *self._pause]
+        else:
+            found = []
+            edge = self._n_silent(samples, self._offset)
+            if begin + edge > self._silent_from:
+                self.left_out.append((self._silent_from, begin + edge))
+            self._silent_from = None
+            samples = samples[edge:]
+        self._held, self._pause = samples, []
+        return found
+
+    def finish(self) -> list[Floats]:
+        """The end of the audio."""
+        found = [] if self._held is None else self._end_sound()
+        if self._silent_from is not None and self._position > self._silent_from:
+            self.left_out.append((self._silent_from, self._position))
+        return found
+
+    def _end_sound(self) -> list[Floats]:
+        """The held step, up to where it is silent; what is held behind it is dropped."""
+        assert self._held is not None
+        offset = float(self._pause[0].mean()) if self._pause else None
+        end = len(self._held) - self._n_silent(self._held[::-1], offset)
+        self._silent_from = self._position - sum(map(len, self._pause)) - (len(self._held) - end)
+        found = [self._held[:end]]
+        self._held, self._pause = None, []
+        return found
+
+    def _n_silent(self, samples: Floats, offset: float | None) -> int:
+        """How many samples at the beginning are no further from the offset than the least; 0 if all are.
+
+        Without a silent step before, the offset is the first sample's if the waveform stays there for a while, or 0.
+        """
+        if offset is None:
+            at = self._n_silent(samples, float(samples[0]))
+            return at if at >= self.least_level else self._n_silent(samples, 0.0)
+        sizes = np.abs(samples - np.float32(offset))
+        at = int(np.argmax(sizes >= self._least))
+        near = sizes[at : at + self.onset]
+        return at + int(np.argmax(near >= _ONSET_SHARE * near.max())) if at else 0
+
+
+def silence_before(beginning: Iterable[Floats], spec: InputSpec) -> int | None:
+    """Samples of silence in front of the sound, by the first blocks of audio.
+
+    Args:
+        beginning: of one window and two seconds, or all of the audio.
+        spec: the input of the model.
+
+    Returns:
+        At most a second; None where it is longer.
+    """
+    sound = SoundStream(beginning, spec)
+    n_given = sum(len(block) for block in sound)
+    if spec.conditioning is None or not n_given:
+        return 0
+    first = int(sound.at(0))
+    return first if first <= spec.sample_rate_hz and sound.meter.audible().any() else None
