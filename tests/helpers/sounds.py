@@ -23,6 +23,7 @@ ENCODERS = {
     ".mka": "flac",
 }
 SUFFIXES = (*ENCODERS, ".ogg")
+ENCODERS[".webm"] = "libopus"
 QUICK = {".mp3": {"compression_level": "7"}, ".opus": {"compression_level": "0"}, ".m4a": {"aac_coder": "fast"}}
 QUICK[".aac"] = QUICK[".m4a"]
 """Options with which encoders search less, and take half the time."""

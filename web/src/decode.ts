@@ -110,8 +110,7 @@ export async function open(file: File, conditioning: Conditioning | null, webCod
         true,
       );
     }
-    // An Ogg's last page says where the music ends, within the last packet. Reads that page only.
-    if (format === OGG && parts.length === 1) cut.keep = Math.round((await track.computeDuration()) * sampleRateHz);
+    if (parts.length === 1) cut.keep ??= await oggSamples(first);
     const maker = new MonoMaker(conditioning, await channelNames(parts[0]!), facts.isLossy);
     return {
       promisedSeconds: cut.keep !== null ? cut.keep / sampleRateHz : declared,
@@ -155,6 +154,13 @@ async function openPart(file: Blob): Promise<Part> {
     input.dispose();
     throw error;
   }
+}
+
+/** How many samples an Ogg stream has: its last page says where the music ends, within the last packet. Reads that page only. */
+async function oggSamples({ format, track, sampleRateHz }: Part): Promise<number | null> {
+  if (format !== OGG) return null;
+  const begin = Math.max(0, await track.getFirstTimestamp());
+  return Math.round(((await track.computeDuration()) - begin) * sampleRateHz);
 }
 
 /** Of HE-AAC the rate may be half of what is decoded. */
@@ -207,7 +213,8 @@ async function* blocksOf(
   }
   for (const [number, file] of files.entries()) {
     try {
-      yield* blocksOfPart(number === 0 ? first : await openPart(file), null, maker, facts);
+      const part = number === 0 ? first : await openPart(file);
+      yield* blocksOfPart(part, { skip: 0, keep: await oggSamples(part) }, maker, facts);
     } catch (error) {
       if (error instanceof AudioError) throw error;
       facts.log.notes.push(`chained: part ${number + 1} of ${files.length} cannot be read to its end`);

@@ -3,6 +3,7 @@
 import { read, text } from "./bytes";
 import { RIFX, withRightSizes } from "./chunks";
 import { AudioError } from "./errors";
+import { withWholeClusters } from "./matroska";
 import { type OggFile, readOgg } from "./ogg";
 
 /** What a demuxer reads instead of a file: with right sizes, without damaged pages, in its parts. Raises AudioError. */
@@ -10,5 +11,5 @@ export async function readable(file: Blob): Promise<{ parts: Blob[]; ogg: OggFil
   if (file.size === 0) throw new AudioError("the file is empty (0 bytes)");
   if (text(await read(file, 0, 4), 0, 4) === "RIFX") throw new AudioError(RIFX);
   const ogg = await readOgg(file);
-  return { parts: ogg?.links.length ? ogg.links : [await withRightSizes(file)], ogg };
+  return { parts: ogg?.links.length ? ogg.links : [await withWholeClusters(await withRightSizes(file))], ogg };
 }
