@@ -54,7 +54,7 @@ def test_what_is_tagged_and_what_is_not_is_logged_at_debug(tmp_path: Path, caplo
         list(earmark.load_tagger().tag_many([song, tmp_path / "none.mp3"], errors="return"))
     loaded, tagged, failed = caplog.records
     assert loaded.getMessage().startswith("loaded model ")
-    assert tagged.getMessage() == f"tagged: {song}: 3.0 s, 4 windows"  # short: from four places
+    assert tagged.getMessage() == f"tagged: {song}: 3.0 s, 12 windows"  # short: from twelve places
     assert failed.getMessage() == f"not tagged: {tmp_path / 'none.mp3'}: no such file"
     assert {(record.levelname, record.name.rpartition(".")[0]) for record in caplog.records} == {
         ("DEBUG", "earmark.tagging")
