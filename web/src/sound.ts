@@ -5,7 +5,8 @@ import type { Conditioning, InputSpec } from "./card";
 import { SilenceMeter, STEP_SECONDS } from "./silence";
 
 const LONGEST_PAUSE_SECONDS = 0.5;
-const LEAST_LEVEL_SECONDS = 0.002;
+const LEAST_LEVEL_SECONDS = 0.001;
+const END_SECONDS = 0.005;
 const EDGE_SHARE = 0.01;
 const ONSET_SHARE = 0.03;
 const ONSET_SECONDS = 0.015;
@@ -20,16 +21,19 @@ export class SoundStream {
   private readonly conditioning: Conditioning | null;
   private readonly splitter: Splitter;
   private readonly stepSamples: number;
+  private readonly endSamples: number;
   private rest = new Float32Array(0);
   private ahead: { samples: Float32Array; energy: number }[] = [];
   private nAhead = 0;
   private loudest = 0;
+  private isFirst = true;
   private beginning: Float32Array[] = []; // at most a window and a block
 
   constructor(private readonly spec: InputSpec) {
     this.conditioning = spec.conditioning ?? null;
     this.meter = new SilenceMeter(spec);
     this.splitter = new Splitter(spec.sample_rate_hz);
+    this.endSamples = Math.round(spec.sample_rate_hz * END_SECONDS);
     this.stepSamples = Math.max(1, Math.round(spec.sample_rate_hz * STEP_SECONDS));
   }
 
@@ -45,7 +49,9 @@ export class SoundStream {
     this.rest = samples.slice(nWhole);
     const parts: Float32Array[] = [];
     for (let at = 0; at < nWhole; at += this.stepSamples) {
-      parts.push(...this.add(samples.subarray(at, at + this.stepSamples)));
+      const step = samples.subarray(at, at + this.stepSamples);
+      parts.push(...this.add(step, this.isFirst ? step.subarray(this.endSamples) : step));
+      this.isFirst = false;
     }
     return this.given(parts);
   }
@@ -53,7 +59,13 @@ export class SoundStream {
   /** The end of the audio. Of audio that is all silent its beginning is given, up to one window. */
   finish(): Float32Array {
     if (!this.conditioning) return new Float32Array(0);
-    const parts = this.rest.length ? this.add(this.rest) : [];
+    const last = this.ahead.pop();
+    if (last) this.nAhead -= last.samples.length;
+    const rest = last ? join(last.samples, this.rest) : this.rest;
+    const first = this.isFirst ? this.endSamples : 0;
+    const isLong = rest.length > 2 * this.endSamples;
+    const inner = isLong ? rest.subarray(first, Math.max(first + 1, rest.length - this.endSamples)) : rest;
+    const parts = rest.length ? this.add(rest, inner) : [];
     parts.push(...this.judge(0), ...this.splitter.finish());
     this.leftOut = this.splitter.leftOut;
     const nSound = parts.reduce((n, part) => n + part.length, this.nGiven);
@@ -89,8 +101,9 @@ export class SoundStream {
     return sound;
   }
 
-  private add(samples: Float32Array): Float32Array[] {
-    const energy = meanSquare(samples);
+  /** The next step, and that of it of which the energy counts. */
+  private add(samples: Float32Array, inner: Float32Array): Float32Array[] {
+    const energy = meanSquare(inner);
     this.ahead.push({ samples, energy });
     this.nAhead += samples.length;
     this.loudest = Math.max(this.loudest, energy);
@@ -172,8 +185,10 @@ class Splitter {
   /** How many samples at the beginning are no further from the offset than the least; 0 if all are. */
   private nSilent(samples: Float32Array, offset: number | null): number {
     if (offset === null) {
-      const at = this.nSilent(samples, samples[0]!);
-      return at >= Math.round(LEAST_LEVEL_SECONDS * this.rateHz) ? at : this.nSilent(samples, 0);
+      const end = Math.round(END_SECONDS * this.rateHz);
+      const inner = samples.subarray(end);
+      const at = inner.length ? this.nSilent(inner, inner[0]!) : 0;
+      return at >= Math.round(LEAST_LEVEL_SECONDS * this.rateHz) ? end + at : this.nSilent(samples, 0);
     }
     const at = samples.findIndex((sample) => Math.abs(sample - offset) >= this.least);
     if (at <= 0) return 0;

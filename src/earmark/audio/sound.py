@@ -13,7 +13,8 @@ from earmark.audio.silence import Floats, SilenceMeter, energies_of
 from earmark.core.input_spec import Conditioning, InputSpec
 
 _LONGEST_PAUSE_SECONDS = 0.5
-_LEAST_LEVEL_SECONDS = 0.002
+_LEAST_LEVEL_SECONDS = 0.001
+_END_SECONDS = 0.005  # at both ends of a file, where resampling makes a click of an offset
 _EDGE_SHARE = 0.01  # of the loudest step's RMS
 # What resampling and encoders put before a beginning is softer than this, of the largest sample so soon behind it.
 _ONSET_SHARE = 0.03
@@ -103,6 +104,7 @@ class SoundStream:
         splitter = _Splitter(self.spec.sample_rate_hz)
         beginning: list[Floats] = []
         rest = np.zeros(0, np.float32)
+        is_first, end = True, round(_END_SECONDS * self.spec.sample_rate_hz)
 
         def judge(n_left: int) -> list[Floats]:
             nonlocal n_ahead
@@ -114,10 +116,10 @@ class SoundStream:
                 found += splitter.add(samples, is_silent, math.sqrt(loudest) * _EDGE_SHARE)
             return found
 
-        def add(steps: Floats) -> list[Floats]:
+        def add(steps: Floats, energies: Floats) -> list[Floats]:
             nonlocal n_ahead, loudest
             found: list[Floats] = []
-            for samples, energy in zip(steps, energies_of(steps).tolist(), strict=True):
+            for samples, energy in zip(steps, energies.tolist(), strict=True):
                 ahead.append((samples, energy))
                 n_ahead += len(samples)
                 loudest = max(loudest, energy)
@@ -129,11 +131,25 @@ class SoundStream:
                 beginning.append(block)
             rest = np.concatenate([rest, block])
             n_whole = len(rest) // step * step
-            parts = add(rest[:n_whole].reshape(-1, step))
+            steps = rest[:n_whole].reshape(-1, step)
+            energies = energies_of(steps)
+            if n_whole and is_first:
+                energies[0], is_first = energies_of(steps[:1, end:])[0], False
+            parts = add(steps, energies)
             rest = rest[n_whole:]
             if parts:
                 yield np.concatenate(parts)
-        parts = [*(add(rest[None]) if len(rest) else []), *judge(0), *splitter.finish()]
+        if ahead:
+            samples, _ = ahead.pop()
+            n_ahead -= len(samples)
+            rest = np.concatenate([samples, rest])
+        if len(rest):
+            first = end if is_first else 0
+            inner = rest[first : max(first + 1, len(rest) - end)] if len(rest) > 2 * end else rest
+            parts = add(rest[None], energies_of(inner[None]))
+        else:
+            parts = []
+        parts += [*judge(0), *splitter.finish()]
         self._left_out = splitter.left_out
         if parts:
             yield np.concatenate(parts)
@@ -152,6 +168,7 @@ class _Splitter:
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.longest_pause = round(_LONGEST_PAUSE_SECONDS * sample_rate_hz)
+        self.end = round(_END_SECONDS * sample_rate_hz)
         self.least_level = round(_LEAST_LEVEL_SECONDS * sample_rate_hz)
         self.onset = round(_ONSET_SECONDS * sample_rate_hz)
         self.left_out: list[tuple[int, int]] = []
@@ -204,11 +221,12 @@ class _Splitter:
     def _n_silent(self, samples: Floats, offset: float | None) -> int:
         """How many samples at the beginning are no further from the offset than the least; 0 if all are.
 
-        Without a silent step before, the offset is the first sample's if the waveform stays there for a while, or 0.
+        Without a silent step before, at an end of the file, the offset is where the waveform stays for a while, or 0.
         """
         if offset is None:
-            at = self._n_silent(samples, float(samples[0]))
-            return at if at >= self.least_level else self._n_silent(samples, 0.0)
+            inner = samples[self.end :]
+            at = self._n_silent(inner, float(inner[0])) if len(inner) else 0
+            return self.end + at if at >= self.least_level else self._n_silent(samples, 0.0)
         sizes = np.abs(samples - np.float32(offset))
         at = int(np.argmax(sizes >= self._least))
         near = sizes[at : at + self.onset]
