@@ -34,7 +34,13 @@ def test_names_endings_and_demuxers_are_in_the_table_once() -> None:
         assert set(one.video_suffixes) <= set(one.suffixes)
         assert all(s.startswith(".") and s == s.lower() for s in one.suffixes), one
         assert one.length is not None or not one.exact_positions  # seeking needs a length
+        assert not (one.tag_writer and one.why_no_tags)
     assert {container for container, _ in TAG_FORMATS.items()} <= {name for one in FORMATS for name in one.demuxers}
+
+
+def test_the_table_says_which_adapter_writes_the_tags_of_a_format() -> None:
+    adapters = {name: adapter.__module__.rpartition(".")[2] for name, adapter in TAG_FORMATS.items()}
+    assert {name: one.tag_writer for one in FORMATS for name in one.demuxers if one.tag_writer} == adapters
 
 
 def test_ffmpeg_has_a_demuxer_of_every_name() -> None:
