@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -121,7 +122,15 @@ def undo(
     ] = None,
     list_runs: Annotated[bool, Option("--list", help="Show what can be undone.")] = False,
     apply: Apply = False,
-    keep_mtime: KeepMtime = False,
+    keep_mtime: Annotated[
+        bool, Option("--keep-mtime", help="Leave files the modification time that they have.")
+    ] = False,
+    touch: Annotated[
+        bool,
+        Option(
+            "--touch", help="Give files the present time, for players that only read what is newer than their scan."
+        ),
+    ] = False,
     index: IndexFile = None,
     undo_log: UndoLogFile = None,
     quiet: Quiet = False,
@@ -129,8 +138,10 @@ def undo(
     """Take back what `earmark library write` or `earmark tag --write` wrote into files.
 
     Every field goes back to its former state, where the file still has what we
-    wrote; what was changed since is reported and left alone. Nothing is done without
-    --apply. An undoing can itself be undone, by its name.
+    wrote; what was changed since is reported and left alone. A file that nobody
+    changed since gets back its modification time and, where possible, every byte;
+    what it does not get back is shown. Nothing is done without --apply. An undoing
+    can itself be undone, by its name.
 
     \b
     Examples:
@@ -144,7 +155,7 @@ def undo(
     from earmark.core.errors import ConfigError, FileTagsError
     from earmark.library.index.schema import default_index
     from earmark.library.tagfiles.index_sync import IndexSync
-    from earmark.library.tagfiles.undo import pick_run, plan_undo, undo_file
+    from earmark.library.tagfiles.undo import Loss, pick_run, plan_undo, undo_file
     from earmark.library.tagfiles.undo_log import UndoLog, default_undo_log, read_log
 
     messages = stderr_console()
@@ -155,8 +166,12 @@ def undo(
             raise ConfigError("--list shows runs and does nothing else: leave out RUN and --apply")
         _list(read_log(place), place)
         return
+    if keep_mtime and touch:
+        raise ConfigError("--keep-mtime and --touch contradict each other: give one of them")
     chosen = pick_run(read_log(place), run_name, place)
     tally = Tally(apply, out, messages)
+    lost: Counter[Loss] = Counter()
+    n_whole = 0
     with exit_on_interrupt("files are whole; run the same command again for the rest"), ExitStack() as stack:
         log = own_writes = None
         if apply:
@@ -164,8 +179,9 @@ def undo(
             own_writes = stack.enter_context(IndexSync(index or default_index(), tally.note))
         for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
             try:
-                made = plan_undo(entry, keep_mtime=keep_mtime)
-                tally.show(entry.path, made.plan, notes=made.notes)
+                made = plan_undo(entry, mtime="present" if keep_mtime else "now" if touch else "former")
+                losses = tuple(f"not given back: {loss.what} ({loss.why})" for loss in made.losses)
+                tally.show(entry.path, made.plan, notes=made.notes, losses=losses)
                 if made.plan and log is not None and own_writes is not None:
                     own_writes.record(undo_file(made, log))
             except FileTagsError as error:
@@ -175,11 +191,19 @@ def undo(
                 tally.failed(entry.path, conflict)
             if made.plan or not made.conflicts:
                 tally.count(bool(made.plan))
+            lost.update(made.losses)
+            n_whole += bool(made.plan and not made.losses)
         if log is not None:
             log.finish()
     if not quiet:
         text = tally.summary("bring it back with", None if log is None else log.run)
         messages.print(f"earmark: {text}", markup=False)
+        if tally.n_changed:
+            mtime = "" if keep_mtime or touch else ", with the former modification time"
+            text = f"{n_whole} of them as before, to the byte{mtime}"
+            parts = [f"{loss.what} of {files(n)} ({loss.why})" for loss, n in lost.items()]
+            text += f"; not given back: {', '.join(parts)}" if parts else ""
+            messages.print(f"earmark: {text}", markup=False)
     if tally.n_failed:
         raise click.exceptions.Exit(1)
 
