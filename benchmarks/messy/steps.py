@@ -75,7 +75,7 @@ class Trial(Session):
         refused, others = self.failures(messages)
         unwritable = set()
         for path in self.library.songs:
-            if path.suffix not in (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav", ".aiff", ".wma"):
+            if path.suffix not in (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav", ".aiff", ".wma", ".wv", ".aac"):
                 unwritable.add(path)
         self.check("only formats without tags are refused", [shown(path, "") for path in refused - unwritable] + others)
         self.check("a dry run changes no file", compare.untouched(before, self.now()))
