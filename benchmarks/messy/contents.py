@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import mutagen
+from mutagen.apev2 import APETextValue
 from mutagen.asf import ASF
 from mutagen.id3 import ID3, ID3NoHeaderError
 
@@ -129,7 +130,7 @@ def _values(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield name, tuple(map(str, getattr(frame, "text", [repr(frame)])))
     elif tags is not None:
         for name in dict.fromkeys(map(str, tags.keys())):
-            value = tags[name]
+            value = list(tags[name]) if isinstance(tags[name], APETextValue) else tags[name]
             yield (
                 name,
                 tuple(map(repr if isinstance(value, bytes) else str, value if isinstance(value, list) else [value])),
