@@ -98,6 +98,8 @@ class Job:
 
         def on_progress(progress: TagProgress) -> None:
             self._progress[index] = progress
+            if self._given_up.is_set():  # while the network is at many windows of one block
+                raise _GivenUpError
 
         self._work.metrics.files_waiting.dec()
         (result,) = tagger.tag_many([path], jobs=1, errors="return", on_progress=on_progress, watch=watch)
