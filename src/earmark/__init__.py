@@ -10,6 +10,7 @@ earmark.models, earmark.training, earmark.evaluation, earmark.export.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from earmark.core.version import __version__
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from earmark.tagging.taggram import draw_taggram
     from earmark.tagging.top_tags import TagScore
 
+# Nothing leaves the machine: ONNX Runtime's packages (1.32) send reports of their use to Microsoft, and keep an identifier in
+# the home folder, unless this is set before it is imported. Whoever has set it otherwise keeps that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _MODULES = {
     "AudioError": "core.errors",

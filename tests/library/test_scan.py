@@ -21,7 +21,7 @@ from mutagen.id3 import TIT2
 from earmark.core.errors import AudioError, ConfigError, DataError
 from earmark.library.index.rows import Track
 from earmark.library.index.track_index import Index
-from earmark.library.query.search import search_index
+from earmark.library.query.index_search import search_index
 from earmark.library.scan import threads as scan_threads
 from earmark.library.scan.content import Content, read_content
 from earmark.library.scan.lazy_tagger import LazyTagger

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import soundfile
 
 import earmark
 from earmark import audio
@@ -165,3 +166,58 @@ def test_a_damaged_header_of_a_flac_frame_costs_one_frame(serve: Any, visit: Any
     (record,) = visit(serve().url).tag(path)
     assert record["warnings"] == [f"damaged: 1 of {len(places)} packets skipped"]
     same(record, earmark.load_tagger(damaged="tag").tag(path))
+
+
+def test_uncompressed_sound_that_browsers_do_not_read_is_tagged_like_on_the_command_line(
+    serve: Any, visit: Any, tmp_path: Path
+) -> None:
+    lenient = earmark.load_tagger(damaged="tag")
+    samples = 0.5 * audio.load(CLIPS[2], 44_100)[: 12 * 44_100]
+    turned = np.stack([samples, -samples], axis=1)
+    files = {}
+    for name, form, subtype, content in [
+        ("a.aiff", "AIFF", "PCM_16", samples),
+        ("b.aifc", "AIFF", "PCM_24", turned),
+        ("c.au", "AU", "ULAW", samples),
+        ("d.caf", "CAF", "FLOAT", samples),
+        ("six.aif", "AIFF", "PCM_16", np.stack([samples * (k == 3) for k in range(6)], axis=1)),
+    ]:
+        files[name] = tmp_path / name
+        soundfile.write(files[name], content, 44_100, format=form, subtype=subtype)
+    files["cut.aiff"] = tmp_path / "cut.aiff"
+    files["cut.aiff"].write_bytes(files["a.aiff"].read_bytes()[:-200_000])
+    records = {record["path"]: record for record in visit(serve().url).tag(*files.values())}
+    assert records["cut.aiff"]["warnings"][0].startswith("truncated: ")
+    for name, path in files.items():
+        truth = lenient.tag(path)
+        assert records[name]["warnings"] == list(truth.warnings), name
+        same(records[name], truth)
+
+
+def test_formats_of_the_command_line_are_told_from_damaged_files(serve: Any, visit: Any, tmp_path: Path) -> None:
+    """By what a file begins with, whatever its name; else by the name."""
+    wma = sounds.write(tmp_path / "song.wma", sounds.music(2, 44_100), 44_100).read_bytes()
+    aifc = b"FORM\0\0\0\x40AIFCCOMM\0\0\0\x18\0\1\0\0\0\x22\0\x10\x40\x0e\xac\x44" + bytes(6) + b"ima4\0\0"
+    elsewhere = "that this page cannot read, but `earmark tag` can"
+    wanted = {
+        "song.wma": (wma, f"its format is WMA, one {elsewhere}"),
+        "cut.wma": (wma[: len(wma) // 2], f"its format is WMA, one {elsewhere}"),
+        "wrong name.mp3": (wma, f"its format is WMA, one {elsewhere}"),
+        "song.ape": (b"MAC " + bytes(9000), f"its format is Monkey's Audio, one {elsewhere}"),
+        "tagged.ape": (
+            b"ID3\3\0\0\0\0\0\x0a" + bytes(10) + b"MAC " + bytes(9),
+            f"its format is Monkey's Audio, one {elsewhere}",
+        ),
+        "short.wv": (b"wvpk0000", f"its format is WavPack, one {elsewhere}"),
+        "ima.aifc": (aifc + b"SSND\0\0\0\x2a" + bytes(42), f"its format is AIFF of a kind (ima4) {elsewhere}"),
+        "noise.mpc": (
+            np.random.default_rng(3).bytes(9000),
+            f"by its name Musepack, a format {elsewhere}; or it is damaged, since it begins otherwise",
+        ),
+        "damaged.flac": (b"fLaC" + bytes(500), "not audio, or in no format that this browser can decode, or damaged"),
+        "damaged.aiff": (b"FORM\0\0\0\x40AIFF", "not audio, or in no format that this browser can decode, or damaged"),
+    }
+    for name, (content, _) in wanted.items():
+        (tmp_path / name).write_bytes(content)
+    records = visit(serve().url).tag(*(tmp_path / name for name in wanted))
+    assert {record["path"]: record["error"] for record in records} == {name: why for name, (_, why) in wanted.items()}

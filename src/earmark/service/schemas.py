@@ -139,15 +139,15 @@ EXAMPLE_RECORD: dict[str, Any] = {
     "model": "earmark-2",
     "abstained": False,
     "tags": [
-        {"tag": "guitar", "score": 0.9783, "kind": "classification", "category": "instrument"},
-        {"tag": "drums", "score": 0.9539, "kind": "classification", "category": "instrument"},
+        {"tag": "guitar", "score": 0.9788, "kind": "classification", "category": "instrument"},
+        {"tag": "drums", "score": 0.9581, "kind": "classification", "category": "instrument"},
     ],
     "degrees": {
-        "instrumentalness": 0.764,
-        "energy": 0.7298,
-        "valence": 0.6351,
-        "danceability": 0.5186,
-        "acousticness": 0.2311,
+        "instrumentalness": 0.7549,
+        "energy": 0.7302,
+        "valence": 0.6629,
+        "danceability": 0.5181,
+        "acousticness": 0.2333,
     },
     "warnings": [],
 }

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Unpack
 
+from earmark.audio import declared_seconds
 from earmark.core.errors import AudioError, ModelError
 from earmark.service.metrics import Metrics
 from earmark.service.problems import Problem
@@ -102,6 +103,10 @@ class Job:
                 raise _GivenUpError
 
         self._work.metrics.files_waiting.dec()
+        try:
+            watch(path, declared_seconds(path) or 0.0)
+        except TooLongError as error:
+            return error
         (result,) = tagger.tag_many([path], jobs=1, errors="return", on_progress=on_progress, watch=watch)
         return result
 

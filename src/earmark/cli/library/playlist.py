@@ -58,12 +58,13 @@ def playlist(
     read, 2 wrong usage, or FILE exists.
     """
     from earmark.cli.library.output import messages
-    from earmark.cli.library.search import print_notes, query_text
+    from earmark.cli.library.search import print_notes, print_nothing_found, query_text
     from earmark.cli.text import printable
     from earmark.core.clock import clock
     from earmark.library.index.track_index import Index
     from earmark.library.playlist import arrange, write_playlist
     from earmark.library.query.search import Tracks
+    from earmark.library.query.suggestion import suggest_bound
     from earmark.library.similar import track_vectors
 
     text = query_text(query, context)
@@ -74,7 +75,7 @@ def playlist(
     print_notes(found)
     chosen = arrange(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
     if not len(chosen):
-        messages().print(f"earmark: nothing found among {len(tracks)} tracks; no playlist was written")
+        print_nothing_found(len(set(tracks.keys)), suggest_bound(tracks, found.query), "; no playlist was written")
         return
     hits = list(chosen)
     n = write_playlist(hits, out, relative=relative, force=force)

@@ -20,7 +20,7 @@ from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.tag.printers import PRINTERS
 from earmark.cli.tag.write import WriteOptions, WriteRun
 from earmark.cli.text import printable
-from earmark.core.audio_formats import has_video_suffix
+from earmark.core.audio_formats import audio_suffixes, has_video_suffix
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
 from earmark.tagging.tag_scores import TagScores
@@ -101,11 +101,11 @@ class TagRun:
             for path, note in self.left_out.notes:
                 self._tell("note", note, path)
         if not found:
-            passed_over = self.left_out.summary()
-            self.messages.print(
-                "earmark: no audio files found there (files are taken by their ending; see --help)"
-                + (f"; {escape(printable(passed_over))}" if passed_over and not self.quiet else "")
-            )
+            text = "no audio files found there"
+            if (passed_over := self.left_out.summary()) and not self.quiet:
+                text += f"; {printable(passed_over)}. In folders, files are taken by their ending: "
+                text += f"{' '.join(audio_suffixes())}; a file that is named, whatever it ends in"
+            self.messages.print(f"earmark: {text}", markup=False)
             return 1
         printer = PRINTERS[self.output_format](self, found)
         try:

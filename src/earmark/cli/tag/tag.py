@@ -69,7 +69,7 @@ def tag(
     model: Model = None,
     output_format: Annotated[
         OutputFormat,
-        format_option("table for people; jsonl (one JSON object per file) and csv for programs."),
+        format_option("table for people; jsonl, or json, (one object per file and line) and csv for programs."),
     ] = OutputFormat.table,
     top: Annotated[
         int | None,

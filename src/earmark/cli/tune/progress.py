@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import click
 from rich.markup import escape
 from rich.progress import TaskID
 
@@ -15,13 +14,6 @@ from earmark.training.callbacks import LogRow
 from earmark.training.config import Recipe
 from earmark.tuning.trial_runner import TuningProgress
 from earmark.tuning.trials import Proposal, Trial, best_of, short
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Cells in columns, on stdout; nothing is folded or cut."""
-    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
-    for row in [columns, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 class TerminalTuningWatcher(BarWatcher, TuningProgress):

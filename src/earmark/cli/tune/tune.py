@@ -33,7 +33,7 @@ def _list(wanted: bool) -> None:
 
     require_extra("train", "`earmark tune`", "torch", "lightning", "optuna", "yaml")
 
-    from earmark.cli.tune.progress import print_table
+    from earmark.cli.console import print_table
     from earmark.tuning.search import list_searches, load_search
 
     searches = {name: load_search(name) for name in list_searches()}
@@ -120,7 +120,7 @@ def tune(
 
 
 def _print_result(search: Search, result: TuningResult) -> None:
-    from earmark.cli.tune.progress import print_table
+    from earmark.cli.console import print_table
     from earmark.tuning.trials import table
 
     columns, rows = table(search.seeds, result.trials, places=4)
