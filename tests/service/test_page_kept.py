@@ -10,8 +10,6 @@ import pytest
 
 from tests.helpers.page import CLIPS, Visit
 
-pytestmark = pytest.mark.browser
-
 KEPT = """async () => {
     const [{ name }] = await indexedDB.databases();
     const db = await new Promise((done) => { indexedDB.open(name).onsuccess = (event) => done(event.target.result); });
@@ -53,7 +51,17 @@ def test_results_survive_a_reload_without_the_audio_and_can_be_cleared(serve: An
     assert page.locator("#tags li").count() > 10
     assert page.is_hidden("#player")
     fields = ["added", "error", "fingerprint", "key", "model", "modified", "path", "result", "size", "version"]
-    numbers = ["durationSeconds", "outline", "scores", "silent", "silentSeconds", "startsSeconds", "taggram", "tookSeconds", "warnings"]
+    numbers = [
+        "durationSeconds",
+        "outline",
+        "scores",
+        "silent",
+        "silentSeconds",
+        "startsSeconds",
+        "taggram",
+        "tookSeconds",
+        "warnings",
+    ]
     kept = page.evaluate(KEPT)
     assert [entry[0] for entry in kept] == 3 * [fields]
     assert sorted(entry[1] for entry in kept) == [[], numbers, numbers]
