@@ -32,12 +32,13 @@ $(FULL)/installed: pyproject.toml constraints.txt
 	$(FULL)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-## make check: lint, types, and who imports whom
+## make check: lint, types, who imports whom, and the Dockerfile
 check: $(FULL)/installed
 	$(FULL)/$(BIN)/ruff check .
 	$(FULL)/$(BIN)/ruff format --check .
 	$(FULL)/$(BIN)/mypy
 	$(FULL)/$(BIN)/lint-imports
+	$(FULL)/$(BIN)/hadolint Dockerfile
 
 ## make docs: the documentation site, into build/site; fails on every warning
 docs: $(FULL)/installed

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -204,6 +206,56 @@ def test_export(index: Path, tmp_path: Path) -> None:
     for wrong in (["--out", tmp_path / "x.csv"], ["--out", tmp_path / "x.doc"], ["--format", "parquet"]):
         assert library("export", "--index", index, *wrong).returncode == 2
     assert not (tmp_path / "x.doc").exists()
+
+
+@pytest.fixture(scope="module")
+def blues(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty tracks with "blue" in their titles."""
+    rows = [
+        Row(f"/music/{i:02d}.mp3", {"slow": i / 30, "fast": 1 - i / 30}, title=f"Blue {i}", artist="Miles")
+        for i in range(30)
+    ]
+    return make_index(tmp_path_factory.mktemp("blues") / "library.sqlite", rows)
+
+
+def test_a_text_that_may_be_several_tracks_lists_them_and_takes_a_number(blues: Path) -> None:
+    done = library("similar", "blue", "--index", blues)
+    assert (done.returncode, done.stdout) == (2, b"")
+    lines = done.stderr.decode().splitlines()
+    assert lines[0] == "earmark: 'blue' may be any of 30 tracks; choose one with --pick N, or name more of it:"
+    assert lines[2] == "earmark:    2  Miles - Blue 1  (/music/01.mp3)"
+    assert (len(lines), lines[-1]) == (22, "earmark:   and 10 more")
+    chosen = library("similar", "blue", "--pick", "2", "--index", blues, "--format", "paths")
+    assert chosen.returncode == 0, chosen.stderr
+    assert chosen.stdout == library("similar", "/music/01.mp3", "--index", blues, "--format", "paths").stdout
+    for number in ("21", "0"):
+        done = library("similar", "blue", "--pick", number, "--index", blues)
+        assert (done.returncode, done.stdout) == (2, b"")
+    assert b"--pick 21: must be from 1 to 20" in library("similar", "blue", "--pick", "21", "--index", blues).stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"x\n99\n3\n", 0), (b"\x04", 130), (b"\x03", 130)])
+def test_on_a_terminal_it_is_asked_which_track_is_meant(blues: Path, answer: bytes, code: int) -> None:
+    pid, terminal_end = pty.fork()
+    if not pid:  # the process on the terminal
+        environment = {**os.environ, "TERM": "dumb", "COLUMNS": "100", "LINES": "40"}
+        os.execve(
+            COMMAND[0], [*COMMAND, "library", "similar", "blue", "--index", str(blues), "--limit", "1"], environment
+        )
+    shown = b""
+    while b"which one" not in shown:
+        shown += os.read(terminal_end, 10_000)
+    os.write(terminal_end, answer)
+    with contextlib.suppress(OSError):  # its end
+        while part := os.read(terminal_end, 10_000):
+            shown += part
+    os.close(terminal_end)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code, shown
+    assert b"  20  Miles - Blue 19  (/music/19.mp3)" in shown
+    assert b"Traceback" not in shown
+    assert (
+        b"Miles - Blue 3 " in shown.split(b"which one")[-1] or b"Miles - Blue 1 " in shown.split(b"which one")[-1]
+    ) is not bool(code)
 
 
 def test_similar_listens_to_a_file_outside_the_library(tmp_path: Path) -> None:

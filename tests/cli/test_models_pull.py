@@ -12,7 +12,8 @@ from unittest import mock
 
 import pytest
 
-from earmark.core.published_weights import published_names
+from earmark.core.published_weights import find_published, published_names
+from earmark.core.tag_lists import load_vocabulary
 from earmark.tagging.runtime import DEFAULT_MODEL, OnnxModel, find_model, user_models_folder
 from tests.conftest import ROOT
 from tests.helpers.command import earmark_here
@@ -47,7 +48,7 @@ def test_without_a_name_they_are_listed(tmp_path):
     assert done.stderr == ""
     rows = [line.split() for line in done.stdout.splitlines()]
     assert [row[0] for row in rows] == ["name", *published_names()]
-    assert ["musicnn-mtt", "3.3", "MB", "ISC"] in [row[:4] for row in rows]
+    assert ["musicnn-mtt", "no", "50", "-", "3.3", "MB", "ISC"] in [row[:7] for row in rows]
     assert not (tmp_path / "none").exists()
 
 
@@ -120,7 +121,7 @@ def test_pulled_it_tags(server, shared_dir, tmp_path):
     assert OnnxModel(tmp_path / "musicnn-mtt.onnx").card.citations == tuple(card["citations"])
     listed = json.loads(earmark("models", "list", "--json", folder=tmp_path).stdout)
     assert [row["name"] for row in listed] == [DEFAULT_MODEL, "musicnn-mtt"]
-    assert "musicnn-mtt" in earmark("models", "list", folder=tmp_path).stdout
+    assert "\nmusicnn-mtt\tyes\t50\t3.008 s\t" in earmark("models", "list", folder=tmp_path).stdout
 
     song = ROOT / "examples" / "clips" / "03-rock.mp3"
     done = earmark("tag", "--model", "musicnn-mtt", song, "--format", "jsonl", folder=tmp_path)
@@ -148,3 +149,25 @@ def test_the_folder_is_chosen_by_variable_or_by_the_system(tmp_path, monkeypatch
     (tmp_path / bundled).write_bytes(b"")
     assert find_model("mine") == tmp_path / "mine.onnx"
     assert find_model(DEFAULT_MODEL) != tmp_path / bundled  # the bundled one comes first
+
+
+def test_the_list_has_what_is_installed_and_what_can_be_fetched(tmp_path):
+    done = earmark("models", "list", folder=tmp_path)
+    assert done.returncode == 0
+    assert "earmark models pull NAME" in done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["name", f"{DEFAULT_MODEL} (default)", *published_names()]
+    assert {row[1] for row in rows[2:]} == {"no"}
+    assert {len(row) for row in rows} == {7}
+    records = [
+        json.loads(line) for line in earmark("models", "list", "--format", "json", folder=tmp_path).stdout.splitlines()
+    ]
+    assert [record["name"] for record in records if record["installed"]] == [DEFAULT_MODEL]
+    for record in records[1:]:
+        published = find_published(record["name"])
+        assert (record["size_bytes"], record["licence"]) == (published.total_bytes, published.licence)
+        assert record["n_tags"] == len(load_vocabulary(published.vocabulary))
+        assert record["path"] is None
+    assert {frozenset(record) for record in records} == {frozenset(records[0])}
+    listed = json.loads(earmark("models", "list", "--json", folder=tmp_path).stdout)
+    assert [record["name"] for record in listed] == [DEFAULT_MODEL]  # as it was, for programs that tag with all of them

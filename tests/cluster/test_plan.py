@@ -148,7 +148,7 @@ def test_a_folder_has_the_results_of_one_way_of_listening(tmp_path: Path) -> Non
     check_settings(Store(tmp_path), SETTINGS)  # there are no results yet
     Store(tmp_path).write(names_of(ROWS)[0], b"a shard")
     check_settings(Store(tmp_path), SETTINGS)
-    with pytest.raises(ConfigError, match=r"another run \(windows None there, 8 now\)"):
+    with pytest.raises(ConfigError, match=r"another run \(windows: all there, 8 now\)"):
         check_settings(Store(tmp_path), other)
 
 

@@ -292,6 +292,20 @@ def test_command_without_audio_checks_on_made_up_sound(model, card, tmp_path):
     assert "on 6 windows" in result.output
 
 
+def test_command_replaces_no_model_without_force(model, card, tmp_path):
+    save_checkpoint(tmp_path / "run", model, card)
+    out = tmp_path / "model.onnx"
+    out.write_bytes(b"another model")
+    arguments = ["export", str(tmp_path / "run"), "--out", str(out)]
+    refused = CliRunner().invoke(app, arguments).exception
+    assert isinstance(refused, ConfigError)
+    assert refused.problems == [f"{out}: is there already; --force replaces it"]
+    assert out.read_bytes() == b"another model"
+    assert not out.with_suffix(".json").exists()
+    assert CliRunner().invoke(app, [*arguments, "--force"]).exit_code == 0
+    assert out.read_bytes() != b"another model"
+
+
 def test_measured_figures_go_into_the_card(model, card, tmp_path):
     save_checkpoint(tmp_path / "checkpoint", model, card)
     report = tmp_path / "report.json"

@@ -387,3 +387,15 @@ def test_the_command_imports(tmp_path, monkeypatch, arrays):
     assert "vgg-mtt" in result.output
     assert (tmp_path / "out" / "vgg-mtt.onnx").is_file()
     assert (tmp_path / "out" / "card.json").is_file()
+
+    before = {file: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    publish(monkeypatch, path, "vgg-msd")  # as if it were another one
+    arguments = ["import-weights", str(path), "--out", str(tmp_path / "out")]
+    refused = CliRunner().invoke(app, arguments).exception
+    assert isinstance(refused, ConfigError)
+    assert [line.partition(":")[0] for line in refused.problems] == [
+        str(tmp_path / "out" / name) for name in ("model.safetensors", "card.json")
+    ]
+    assert {file: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
+    assert CliRunner().invoke(app, [*arguments, "--force"]).exit_code == 0
+    assert "vgg-msd" in (tmp_path / "out" / "card.json").read_text()

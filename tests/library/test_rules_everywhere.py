@@ -44,7 +44,7 @@ def test_tagging() -> None:
 def test_writing() -> None:
     policy = WritePolicy(TagMapping({"genre": {name: (name,) for name in SCORES}}), max_genres=99)
     wanted = wanted_values(CARD, list(SCORES.values()), policy)
-    assert wanted["genre"] == KEPT
+    assert sorted(wanted["genre"]) == sorted(KEPT)  # what a tag implies is behind it, not at the place of its own score
     assert wanted["scores"] == tuple(f"{tag}={SCORES[tag]:.3f}" for tag in KEPT)
 
 

@@ -19,12 +19,12 @@ from earmark.library.export import export_tracks, file_to_write, format_of
 from earmark.library.index.track_index import Index
 from earmark.library.neighbours import Neighbours
 from earmark.library.playlist import arrange, m3u8, write_playlist
-from earmark.library.query.index_search import search_index
+from earmark.library.query.index_search import common_folder, search_index
 from earmark.library.query.nodes import Bound, HasTag, Query, QueryError
 from earmark.library.query.parser import parse_query
 from earmark.library.query.search import Hit, Tracks
 from earmark.library.query.suggestion import suggest_bound
-from earmark.library.similar import find_similar
+from earmark.library.similar import AmbiguousTrackError, find_similar
 from earmark.library.stats import bar, library_stats
 from earmark.library.stats_picture import draw_stats
 from tests.helpers.made_library import TAGS, Row, card, make_index
@@ -177,7 +177,7 @@ def test_a_track_is_called_as_people_do(tracks: Tracks) -> None:
 def test_the_root_is_the_folder_of_all_files(tmp_path: Path, paths: list[str | bytes], root: str) -> None:
     rows = [*map(Row, paths), Row("/elsewhere/gone.mp3", status="missing")]
     with Index.open(make_index(tmp_path / "i.sqlite", rows)) as index:
-        assert index.root() == Path(root)
+        assert common_folder(index) == Path(root)
 
 
 def test_asked_of_an_empty_index_or_wrongly(tmp_path: Path, index_path: Path) -> None:
@@ -399,10 +399,25 @@ def test_similar_leaves_copies_of_the_track_and_missing_files_out(index_path: Pa
             find_similar(index, "/music/a.mp3", limit=1)
         )
         assert names(find_similar(index, "Miles Davis - Blue", limit=1)) == ["café"]
-        with pytest.raises(ConfigError, match=r"may be any of 5 tracks"):
+        with pytest.raises(AmbiguousTrackError, match=r"may be any of 5 tracks") as raised:
             find_similar(index, "/music/")
+        assert names(raised.value.tracks) == ["a", "b", "c", "café", "d"]
         with pytest.raises(ConfigError, match="no such file, and no track"):
             find_similar(index, "nothing like that")
+
+
+def test_a_whole_title_means_its_track_though_others_have_it_in_theirs(tmp_path: Path) -> None:
+    titles = ("Blue", "Blue in Green", "Kind of Blue", "Blue Train")
+    rows = [Row(f"/music/{i}.mp3", {"slow": 0.2 * i}, title=title, artist="Miles") for i, title in enumerate(titles)]
+    with Index.open(make_index(tmp_path / "i.sqlite", [*rows, Row("/music/x.mp3", title="blue train")])) as index:
+        for wanted in ("blue", "Miles - Blue", "miles BLUE"):
+            assert "0" not in names(find_similar(index, wanted))
+        for wanted, n in (("Blue Train", 2), ("lue", 5), ("miles", 4)):
+            with pytest.raises(AmbiguousTrackError) as raised:
+                find_similar(index, wanted)
+            assert len(raised.value.tracks) == n
+        with pytest.raises(ConfigError, match="no such file, and no track"):
+            find_similar(index, "")
 
 
 # Playlists --------------------------------------------------------------------------------------------------

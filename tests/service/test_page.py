@@ -182,6 +182,20 @@ def test_the_table_sorts_and_filters_and_the_taggram_follows_the_player(serve: A
     assert names.count() == 2
     assert {r["path"] for r in json.loads(person.export("json"))} == {r["path"] for r in by_score[:2]}
 
+    page.fill("#by-tag", "Singers")  # another word, in the plural
+    assert page.inner_text("#by-tag-note") == "searched as vocals"
+    assert page.inner_text("th.score").startswith("vocals")
+    assert page.locator('#tag-words option[value="rap"]').get_attribute("label") == "hip hop"
+    page.fill("#by-tag", "no such tag")
+    page.locator("#by-tag").blur()
+    assert page.inner_text("#by-tag-note") == "no tag “no such tag”"
+    assert page.locator("th.score").count() == 0
+    assert page.is_disabled("#at-least")
+    assert names.count() == len(CLIPS)
+    page.fill("#by-tag", "")
+    assert page.inner_text("#by-tag-note") == ""
+    page.click("th.length button")
+
     names.first.click()
     assert page.inner_text("#detail-title") == names.first.inner_text()
     assert page.evaluate("document.activeElement.id") == "detail-title"

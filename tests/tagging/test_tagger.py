@@ -126,12 +126,6 @@ def test_errors_are_raised_or_returned(tagger: Tagger, song: Path, tmp_path: Pat
         tagger.tag_many([song], errors="ignore")  # type: ignore[arg-type]
 
 
-def test_progress_adds_up_to_the_length(tagger: Tagger, song: Path) -> None:
-    seconds: list[float] = []
-    list(tagger.tag_many([song, song], on_progress=seconds.append))
-    assert sum(seconds) == pytest.approx(2 * len(tagger.tag(song).taggram) * tagger.card.input.hop_seconds)
-
-
 def test_aggregate_is_the_mean_and_refuses_no_windows() -> None:
     np.testing.assert_allclose(aggregate(np.array([[0.0, 1.0], [1.0, 1.0]])), [0.5, 1.0])
     with pytest.raises(ConfigError, match="shape"):

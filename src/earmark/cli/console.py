@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -59,6 +59,14 @@ def print_row(cells: Iterable[str]) -> None:
     That is what grep, cut and awk expect. Tabs, line ends and what cannot be printed are shown as escapes.
     """
     sys.stdout.write("\t".join(map(printable, cells)) + "\n")
+    sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """A value for programs on stdout: one line of JSON, as all of ``--format json`` is, which ``jsonl`` is another name of."""
+    from earmark.core.json_records import json_text
+
+    sys.stdout.write(json_text(value) + "\n")
     sys.stdout.flush()
 
 

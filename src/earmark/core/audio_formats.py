@@ -194,6 +194,11 @@ def dataset_suffixes() -> tuple[str, ...]:
     return tuple(suffix for one in FORMATS for suffix in one.dataset_suffixes)
 
 
+def audio_suffixes() -> list[str]:
+    """Endings by which files in folders are found, sorted; see :func:`page_formats`."""
+    return sorted(suffix for one in FORMATS for suffix in one.suffixes)
+
+
 def page_formats() -> list[dict[str, Any]]:
     """What the browser page knows of each format: its name and endings, and of those that it does not read the magic.
 

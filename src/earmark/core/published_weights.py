@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.core.errors import ModelError
+from earmark.core.tag_lists import load_vocabulary
 
 KERAS = "Keras HDF5"
 PYTORCH = "PyTorch state dict"
@@ -82,6 +83,11 @@ class PublishedWeights:
     equal_files: tuple[tuple[str, ...], ...] = ()
     outputs: tuple[int, ...] = ()
     limits: tuple[str, ...] = ()
+
+    @property
+    def n_tags(self) -> int:
+        """Number of tags of the model."""
+        return len(load_vocabulary(self.vocabulary))
 
     @property
     def total_bytes(self) -> int:

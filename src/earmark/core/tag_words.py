@@ -6,6 +6,7 @@ the words from it, and what is written into files its spelling. The page's copy 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 _TABLE = Path(__file__).parent / "data" / "tag_words.tsv"
 _SMALL = frozenset({"and", "of", "the", "in", "for"})
 _MUSIC = "music"
+_FIRST_LETTERS = re.compile(r"(?<![^-/+])[^-/+]")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def tag_words() -> tuple[TagWords, ...]:
     found = []
     for line in _TABLE.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            tag, written, words = (line.split("\t") + ["", ""])[:3]
+            tag, written, words = [*line.split("\t"), "", ""][:3]
             found.append(TagWords(tag, written, tuple(words.split(", ")) if words else ()))
     return tuple(found)
 
@@ -119,10 +121,9 @@ def written_name(tag: str) -> str:
 
 
 def _with_capitals(name: str) -> str:
-    words = name.split()
     return " ".join(
-        word if place and word in _SMALL else "-".join(part[:1].upper() + part[1:] for part in word.split("-"))
-        for place, word in enumerate(words)
+        word if place and word in _SMALL else _FIRST_LETTERS.sub(lambda letter: letter[0].upper(), word)
+        for place, word in enumerate(name.split())
     )
 
 

@@ -65,6 +65,8 @@ class FileWindows:
     Attributes:
         path: of the file, or its name in memory; None without a name.
         audio: what is known of the audio, once all windows are read.
+        decoded_seconds: how much is decoded so far.
+        declared_seconds: length that the file declares; None where it does not, and before it is opened.
 
     Raises:
         AudioError: while iterating: the file cannot be decoded, or lacks audio.
@@ -85,6 +87,8 @@ class FileWindows:
         self.source, self.spec, self.damaged, self.watch = source, spec, damaged, watch
         self.sparse_windows, self.steps = sparse_windows, steps
         self.path = source.path if isinstance(source, AudioBytes) else source
+        self.decoded_seconds = 0.0
+        self.declared_seconds: float | None = None
 
     def __iter__(self) -> Iterator[Window]:
         found, notes = None, []
@@ -96,6 +100,7 @@ class FileWindows:
         return self._all(notes) if found is None else self._some(found)
 
     def _some(self, found: Segments) -> Iterator[Window]:
+        self.declared_seconds = found.duration_seconds
         self._report(found.duration_seconds)
         meter = SilenceMeter(self.spec)
         for window in found.samples:
@@ -121,6 +126,7 @@ class FileWindows:
                 for block in stream:
                     n_samples += len(block)
                     meter.add(block)
+                    self.declared_seconds = stream.declared_seconds
                     self._report(stream.duration_seconds)
                     yield block
             except TruncatedAudioError as error:
@@ -141,6 +147,7 @@ class FileWindows:
         )
 
     def _report(self, seconds: float) -> None:
+        self.decoded_seconds = seconds
         if self.watch is not None:
             self.watch(self.path or UNNAMED, seconds)
 

@@ -10,6 +10,9 @@ MOST_SPARSE_WINDOWS = 64
 
 LEAST_STEP_SECONDS = 0.1
 
+FINE_STEP_SECONDS = 2.0
+"""Of taggrams and segments where nothing else is asked for: commands and the service."""
+
 
 class TaggerOptions(TypedDict, total=False):
     """Keyword arguments of :class:`earmark.Tagger`."""

@@ -7,8 +7,10 @@ flight, and by how far decoding may be ahead of the next result.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Generator, Iterable
+import time
+from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,13 +25,16 @@ from earmark.audio.source import as_source
 from earmark.core.errors import AudioError
 from earmark.core.input_spec import InputSpec
 from earmark.tagging.file_scores import WindowScores
-from earmark.tagging.file_windows import AudioSummary, FileWindows, Watch, Window
+from earmark.tagging.file_windows import UNNAMED, AudioSummary, FileWindows, Watch, Window
+from earmark.tagging.progress import OnProgress, TagProgress
 
-Progress = Callable[[float], None]
+logger = logging.getLogger(__name__)
+
 Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 _FILES_AHEAD = 64
 _WAIT_SECONDS = 0.2  # so that Ctrl-C works even where waiting cannot be interrupted (Windows)
+_PROGRESS_SECONDS = 0.1  # between two calls about one file
 
 
 @dataclass
@@ -37,7 +42,7 @@ class _File:
     """A file in progress: `n_windows` of it are decoded so far, and all of them once there is a summary of its `audio`."""
 
     given: AudioSource
-    path: Path | None = None
+    windows: FileWindows | None = None
     scores: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
     n_windows: int = 0
     audio: AudioSummary | None = None
@@ -46,6 +51,19 @@ class _File:
     @property
     def done(self) -> bool:
         return self.failure is not None or (self.audio is not None and len(self.scores) == self.n_windows)
+
+    def progress(self, n_done: int, total: int | None, *, finished: bool) -> TagProgress:
+        path, seconds, length = None, 0.0, None
+        if self.windows is not None:
+            path, seconds, length = self.windows.path, self.windows.decoded_seconds, self.windows.declared_seconds
+        error = self.failure if finished and isinstance(self.failure, AudioError) else None
+        if error is not None:
+            path = path or error.path
+        if finished and self.audio is not None:
+            seconds = length = self.audio.duration_seconds
+        elif length is not None:
+            length = max(length, seconds)
+        return TagProgress(n_done, total, path, seconds, length, len(self.scores), finished, error)
 
 
 class _Stopped(Exception):  # noqa: N818  not an error: the caller reads no more results
@@ -60,12 +78,17 @@ class _Pipeline:
         read: Callable[[Path | AudioBytes], FileWindows],
         jobs: int,
         batch_windows: int,
-        on_batch: Callable[[int], None],
+        on_progress: OnProgress | None,
     ) -> None:
         self.paths = iter(paths)
+        self.total = len(paths) if isinstance(paths, Sized) else None
+        self.n_done = 0
+        self.on_progress = on_progress
+        self.reported: TagProgress | None = None
+        self.reported_at = 0.0
         self.paths_lock = threading.Lock()
         self.network, self.read = network, read
-        self.jobs, self.batch_windows, self.on_batch = jobs, batch_windows, on_batch
+        self.jobs, self.batch_windows = jobs, batch_windows
         self.changed = threading.Condition()  # guards everything below
         self.files: list[_File] = []  # in flight, in order
         self.pool: list[tuple[_File, int, Window]] = []
@@ -82,13 +105,18 @@ class _Pipeline:
             workers: list[Future[None]] = [decoders.submit(self._decode_files) for _ in range(self.jobs)]
             try:
                 while (file := self._next_done()) is not None:
+                    self.n_done += 1
+                    self._report(file, finished=True)
                     if isinstance(file.failure, AudioError):
+                        logger.debug("not tagged: %s", file.failure)
                         yield file.failure
                     elif file.failure is not None:
                         raise file.failure
-                    elif file.audio is not None:
+                    elif file.audio is not None and file.windows is not None:
                         taggram = np.stack([file.scores[k] for k in range(file.n_windows)])
-                        yield WindowScores(file.path, taggram, file.audio)
+                        seconds, path = file.audio.duration_seconds, file.windows.path or UNNAMED
+                        logger.debug("tagged: %s: %.1f s, %d windows", path, seconds, file.n_windows)
+                        yield WindowScores(file.windows.path, taggram, file.audio)
                 if self.paths_failure is not None:
                     raise self.paths_failure
             finally:
@@ -99,8 +127,8 @@ class _Pipeline:
                     worker.cancel()
 
     def _next_done(self) -> _File | None:
-        with self.changed:
-            while True:
+        while True:
+            with self.changed:
                 if self.files and self.files[0].done:
                     self.changed.notify_all()
                     return self.files.pop(0)
@@ -108,6 +136,18 @@ class _Pipeline:
                     return None
                 if not self.changed.wait(_WAIT_SECONDS):
                     self._submit_locked()  # no other file fills this batch: run it now
+                file = self.files[0] if self.files else None
+            if file is not None and time.monotonic() - self.reported_at >= _PROGRESS_SECONDS:
+                self._report(file, finished=False)
+
+    def _report(self, file: _File, *, finished: bool) -> None:
+        """News of a file to the caller's callback, in the caller's thread and without the lock."""
+        if self.on_progress is None:
+            return
+        progress = file.progress(self.n_done, self.total, finished=finished)
+        if progress != self.reported:
+            self.reported, self.reported_at = progress, time.monotonic()
+            self.on_progress(progress)
 
     def _decode_files(self) -> None:
         while (file := self._take()) is not None:
@@ -149,8 +189,7 @@ class _Pipeline:
     def _decode(self, file: _File) -> None:
         source = as_source(file.given)  # a file object is read only now
         file.given = b""
-        windows = self.read(source)
-        file.path = windows.path
+        file.windows = windows = self.read(source)
         for window in windows:
             self._put(file, window)
         with self.changed:
@@ -189,7 +228,6 @@ class _Pipeline:
                 file.scores[index] = row
             self.n_runs -= 1
             self.changed.notify_all()
-        self.on_batch(len(batch))
 
 
 def run_pipeline(
@@ -200,7 +238,7 @@ def run_pipeline(
     jobs: int,
     batch_windows: int,
     damaged: Literal["error", "tag"],
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     watch: Watch | None = None,
     sparse_windows: int | None = None,
     steps: int = 1,
@@ -214,7 +252,7 @@ def run_pipeline(
         jobs: threads that decode, and threads that run the network.
         batch_windows: most windows per run of the network.
         damaged: what a file that is known to lack audio is: an "error", or to "tag" with a warning.
-        on_progress: called from any thread with the seconds of audio in each run of the network.
+        on_progress: called from the thread that iterates, see :class:`earmark.tagging.progress.TagProgress`.
         watch: called with how far each file has been decoded; may end it, see :data:`earmark.tagging.file_windows.Watch`.
         sparse_windows: read only so many windows of a file, by seeking, where that is possible; None for all.
         steps: windows for each one of the spec, see :func:`earmark.audio.windows`; 1 with ``sparse_windows``.
@@ -223,9 +261,4 @@ def run_pipeline(
         :class:`WindowScores`, or the AudioError of a file that cannot be decoded. Any other failure is raised.
     """
     read = partial(FileWindows, spec=spec, damaged=damaged, watch=watch, sparse_windows=sparse_windows, steps=steps)
-
-    def report(n_windows: int) -> None:
-        if on_progress is not None:
-            on_progress(n_windows * spec.hop_seconds / steps)
-
-    return _Pipeline(paths, network, read, jobs, batch_windows, report).results()
+    return _Pipeline(paths, network, read, jobs, batch_windows, on_progress).results()

@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earmark.tagging.tag_scores import TagScore, TagScores
+    from earmark.tagging.tag_scores import TagScores
+    from earmark.tagging.top_tags import TagScore
 
 _HTML_TAGS = 10
 

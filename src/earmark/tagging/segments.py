@@ -14,7 +14,8 @@ from earmark.core.errors import ConfigError
 from earmark.tagging.aggregation import aggregate
 
 if TYPE_CHECKING:
-    from earmark.tagging.tag_scores import TagScore, TagScores, Threshold
+    from earmark.tagging.tag_scores import TagScores
+    from earmark.tagging.top_tags import TagScore, Threshold
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,44 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.core.calibration import Platt
-from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import TagConstraints
-from earmark.core.vocabulary import CATEGORIES, Vocabulary
+from earmark.core.vocabulary import Vocabulary
+from earmark.tagging.data_frames import tag_frame, taggram_frame
 from earmark.tagging.score_formats import score_html, score_record
 from earmark.tagging.segments import MIN_SECONDS, Segment, find_segments
+from earmark.tagging.top_tags import TagScore, Threshold, top_per_category, top_tags
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Scores = npt.NDArray[np.float32]
-Threshold = Literal["auto", "none"] | float
 
 _REPR_TAGS = 3
-
-
-@dataclass(frozen=True)
-class TagScore:
-    """One tag of a file, as :meth:`TagScores.top` gives it.
-
-    Attributes:
-        tag: its name.
-        score: 0..1: a probability, or a degree for regression tags.
-        kind: "classification" or "regression".
-        category: one of :data:`earmark.core.vocabulary.CATEGORIES`, e.g. "genre".
-
-    Examples:
-        >>> import earmark
-        >>> earmark.TagScore("rock", 0.91, "classification", "genre")
-        TagScore(tag='rock', score=0.91, kind='classification', category='genre')
-    """
-
-    tag: str
-    score: float
-    kind: str
-    category: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -248,15 +229,7 @@ class TagScores:
         Raises:
             ConfigError: n below 0, or a threshold that is none of these.
         """
-        if n < 0:
-            raise ConfigError(f"n {n}: must be 0 (all) or more")
-        holding = (self.scores >= self._minimum(threshold)) & ~self.is_degree & (not self.silent)
-        if threshold == "auto":
-            holding = self.rules.keep(holding, self.scores, self.tags) & ~self.is_degree
-        kept = [int(i) for i in np.argsort(-self.scores, kind="stable") if holding[i]]
-        tags = self.vocabulary.tags
-        best = kept[:n] if n else kept
-        return [TagScore(tags[i].name, float(self.scores[i]), tags[i].kind, tags[i].category) for i in best]
+        return top_tags(self, n, threshold)
 
     def top_per_category(self, threshold: Threshold = "auto", per_category: int = 2) -> list[TagScore]:
         """The highest few tags of each category, in the order of :data:`earmark.core.vocabulary.CATEGORIES`.
@@ -271,19 +244,7 @@ class TagScores:
         Raises:
             ConfigError: per_category below 1, or a wrong threshold.
         """
-        if per_category < 1:
-            raise ConfigError(f"per_category {per_category}: must be at least 1")
-        kept = self.top(0, threshold)
-        return [tag for name in CATEGORIES for tag in [one for one in kept if one.category == name][:per_category]]
-
-    def _minimum(self, threshold: Threshold) -> npt.NDArray[np.float64]:
-        if threshold == "none":
-            return np.full(len(self.tags), -np.inf)
-        if threshold == "auto":
-            return np.array([self.thresholds.get(name, -np.inf) for name in self.tags])
-        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise ConfigError(f"threshold {threshold!r}: must be auto, none or a number from 0 to 1")
-        return np.full(len(self.tags), float(threshold))
+        return top_per_category(self, threshold, per_category)
 
     def to_record(self, n: int = 0, threshold: Threshold = "none") -> dict[str, Any]:
         """The JSON object that ``earmark tag --format jsonl`` prints, with scores rounded to 4 places.
@@ -302,3 +263,27 @@ class TagScores:
             ConfigError: n below 0, or a wrong threshold.
         """
         return score_record(self, self.top(n, threshold))
+
+    def to_frame(self, n: int = 0, threshold: Threshold = "none") -> pd.DataFrame:
+        """The tags as a table; :func:`earmark.to_frame` makes one of many files.
+
+        Args:
+            n: most tags; 0 for all.
+            threshold: as for :meth:`top`.
+
+        Returns:
+            One row for each tag, highest score first; columns tag, score, kind and category.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+            ConfigError: n below 0, or a wrong threshold.
+        """
+        return tag_frame(self.top(n, threshold))
+
+    def taggram_frame(self) -> pd.DataFrame:
+        """The taggram as a table: a row for each window, by its start in seconds, and a column for each tag.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return taggram_frame(self)

@@ -21,7 +21,8 @@ from earmark.core.errors import AudioError, ConfigError
 from earmark.tagging.file_scores import WindowScores, file_scores
 from earmark.tagging.file_windows import Watch, waveform_windows
 from earmark.tagging.options import TaggerOptions, option_problems
-from earmark.tagging.pipeline import Network, Progress, run_pipeline
+from earmark.tagging.pipeline import Network, run_pipeline
+from earmark.tagging.progress import OnProgress
 from earmark.tagging.runtime import EmbeddingModel, OnnxModel, WindowModel, find_model
 from earmark.tagging.tag_scores import TagScores
 
@@ -57,8 +58,6 @@ class Tagger:
         >>> scores = tagger.tag_waveform(np.zeros(5 * 44_100), 44_100)  # or tagger.tag("song.mp3")
         >>> scores.top(3), scores.silent, scores.silent_seconds
         ([], True, 5.0)
-        >>> scores.warnings[0][:6]
-        'silent'
     """
 
     def __init__(
@@ -127,12 +126,13 @@ class Tagger:
         """Length of the embeddings that come with the scores; None without embeddings."""
         return self._embedding_dims
 
-    def tag(self, path: AudioSource, *, watch: Watch | None = None) -> TagScores:
+    def tag(self, path: AudioSource, *, on_progress: OnProgress | None = None, watch: Watch | None = None) -> TagScores:
         """Tag one file.
 
         Args:
             path: path of the file, its content as bytes, or a file object opened in binary mode (read into memory from
                 its current position).
+            on_progress: as for :meth:`tag_many`; says how much of a long file is decoded.
             watch: called from the decoding thread with the path and the seconds decoded so far; what it raises ends
                 the file and is raised here.
 
@@ -155,7 +155,7 @@ class Tagger:
             >>> earmark.load_tagger().tag(file.getvalue()).duration_seconds
             2.0
         """
-        (result,) = self.tag_many([path], jobs=1, watch=watch)
+        (result,) = self.tag_many([path], jobs=1, on_progress=on_progress, watch=watch)
         return result
 
     @overload
@@ -165,7 +165,7 @@ class Tagger:
         *,
         jobs: int | None = None,
         errors: Literal["raise"] = "raise",
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
         watch: Watch | None = None,
     ) -> Iterator[TagScores]: ...
 
@@ -176,7 +176,7 @@ class Tagger:
         *,
         jobs: int | None = None,
         errors: Literal["raise", "return"],
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
         watch: Watch | None = None,
     ) -> Iterator[TagScores | AudioError]: ...
 
@@ -186,7 +186,7 @@ class Tagger:
         *,
         jobs: int | None = None,
         errors: Literal["raise", "return"] = "raise",
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
         watch: Watch | None = None,
     ) -> Iterator[TagScores] | Iterator[TagScores | AudioError]:
         """Tag many files in parallel. Results come in the order of the paths, as soon as they are ready.
@@ -196,7 +196,8 @@ class Tagger:
             jobs: files decoded in parallel, and runs of the network in parallel; None for one per core.
             errors: "raise" stops at the first file that cannot be tagged; "return" gives its AudioError (with ``path``
                 and ``reason``) in its place and continues.
-            on_progress: called, from any thread, with the seconds of audio tagged since the last call.
+            on_progress: called with a :class:`earmark.TagProgress` in the thread that iterates: for each file before
+                its result, and while it waits for that up to ten times a second. What it raises ends the tagging.
             watch: called from the thread that decodes a file, with its path and the seconds decoded so far. An
                 AudioError that it raises becomes the file's result.
 
@@ -237,8 +238,7 @@ class Tagger:
     def _finish(
         self, results: Generator[WindowScores | AudioError, None, None], raising: bool
     ) -> Iterator[TagScores | AudioError]:
-        # Close it now, not in the garbage collector: closing waits for threads, which deadlocks if another thread is
-        # just being started.
+        # Not in the garbage collector: closing waits for threads, which deadlocks if one is just being started.
         with closing(results):
             for result in results:
                 if isinstance(result, AudioError):

@@ -122,8 +122,11 @@ def label_counts(songs: Iterable[Song]) -> dict[str, dict[str, int]]:
         "emotions": set(EMOTION_TAGS.values()),
         "degrees": set(DEGREES),
     }
-    found: dict[str, Counter[str]] = {name: Counter() for name in (*kinds, "instruments")}
+    found: dict[str, Counter[str]] = {name: Counter() for name in (*kinds, "instruments", "no music")}
     for song in songs:
+        if song.known_share == 1:
+            found["no music"][song.split] += 1
+            continue
         for name, tags in kinds.items():
             found[name][song.split] += bool(tags & song.labels.keys())
         found["instruments"][song.split] += bool(song.labels.keys() - set().union(*kinds.values()))

@@ -11,6 +11,7 @@ from earmark.cli.commands import Option
 from earmark.cli.distill.options import Part, part_of
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
 from earmark.cli.options import out_option, seed_option
+from earmark.core.clock import clock
 
 
 def label(
@@ -69,7 +70,7 @@ def label(
             left = (time.monotonic() - started) / n_made * (n_mine - n_done)
             click.echo(
                 f"{n_done}/{n_mine}  {done.shard.set_name} {done.shard.number:05d}: {n_examples} examples, "
-                f"{speed:.0f} x real time; about {left / 60:.0f} min left",
+                f"{speed:.0f} x real time; about {clock(left)} left",
                 err=True,
             )
     click.echo(f"{out}: {n_mine} shards exist")

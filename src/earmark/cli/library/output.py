@@ -35,7 +35,7 @@ class RowFormat(StrEnum):
 
 FormatOption = Annotated[
     RowFormat,
-    format_option("table for people; jsonl, csv and paths (one path per line) for programs."),
+    format_option("table for people; jsonl, or json, (one object a line), csv and paths for programs."),
 ]
 Print0Option = Annotated[
     bool, Option("--print0", help="Paths with a zero byte after each, for xargs -0; means --format paths.")
@@ -119,12 +119,11 @@ def _print_table(hits: list[Hit], tags_first: tuple[str, ...], root: Path) -> No
     from earmark.cli.text import fit, printable
 
     out = stdout_console()
-    rows = [_cells(hit, tags_first) for hit in hits]
+    rows = [_cells(hit, tags_first, root if out.is_terminal else None) for hit in hits]
     if not rows or not out.is_terminal:
         for row in rows:
             print_row(row)
         return
-    rows = [(*row[:4], row[4].removeprefix(os.path.join(root, "")), row[5]) for row in rows]
     columns = [list(map(printable, column)) for column in zip(*rows, strict=True)]
     widths = [max(map(cell_len, column)) for column in columns]
     length, name, tags, path = 1, 2, 3, 4
@@ -155,7 +154,7 @@ def _whole_tags(text: str, columns: int) -> str:
     return text
 
 
-def _cells(hit: Hit, tags_first: tuple[str, ...]) -> tuple[str, ...]:
+def _cells(hit: Hit, tags_first: tuple[str, ...], root: Path | None) -> tuple[str, ...]:
     from earmark.core.clock import clock
 
     asked = [pair for pair in hit.degrees if pair[0] in tags_first]
@@ -166,6 +165,6 @@ def _cells(hit: Hit, tags_first: tuple[str, ...]) -> tuple[str, ...]:
         "-" if hit.duration_seconds is None else clock(hit.duration_seconds),
         hit.name,
         "  ".join(f"{tag} {value:.2f}" for tag, value in tags),
-        str(hit.path),
+        str(hit.path.relative_to(root) if root is not None and hit.path.is_relative_to(root) else hit.path),
         f"+{n} {'copy' if n == 1 else 'copies'}" if n else "",
     )

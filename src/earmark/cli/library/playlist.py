@@ -58,7 +58,7 @@ def playlist(
     read, 2 wrong usage, or FILE exists.
     """
     from earmark.cli.library.output import messages
-    from earmark.cli.library.search import print_nothing_found, print_notes, query_text
+    from earmark.cli.library.search import print_notes, print_nothing_found, query_text
     from earmark.cli.text import printable
     from earmark.core.clock import clock
     from earmark.library.index.track_index import Index

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from earmark.cli.commands import Argument, Option
+from earmark.cli.exit_codes import EXIT_INTERRUPTED
 from earmark.cli.library.output import TABLE_ROWS, FormatOption, Print0Option, RowFormat, limit_check
-from earmark.cli.options import IndexFile, model_option
+from earmark.cli.options import IndexFile, at_least, model_option
 
 if TYPE_CHECKING:
-    from earmark.library.query.search import SearchResult
+    from earmark.library.query.search import Hit, SearchResult
+    from earmark.library.similar import AmbiguousTrackError
 
 _NEAR_SHOWN = 3
 QUERY_HELP = "What to look for, see below; in quotes for the shell."
@@ -91,8 +94,15 @@ def search(
                             album: file-genre: path:
       artist:"Miles Davis"  quotes around what has spaces or ( ) < > = : in it
 
-    Upper and lower case are alike. Without a bound, a tag's threshold in the model's card counts (0.5
-    where it has none). The highest mean score of the wanted tags comes first. An empty query finds all.
+    Upper and lower case are alike, and so are hip-hop, hiphop and "hip hop". Other words stand for the tag that means
+    them, which a note says: rap, dnb, r&b, singer, chill, upbeat, epic, sax, sixties. Without a bound, a tag's threshold
+    in the model's card counts (0.5 where it has none). The highest mean score of the wanted tags comes first. An empty
+    query finds all. Where nothing is found, the bound that would find something is named.
+
+    Files with the same audio, copies and links, are one track ("+1 copy"); jsonl has all their paths.
+
+    On a terminal, rows are cut to its width; elsewhere their cells have tabs between, and nothing is cut: score,
+    length, name, tags, path, copies.
 
     Examples
 
@@ -102,18 +112,20 @@ def search(
 
       earmark library search 'happy artist:björk' --print0 | xargs -0 mpv
 
+      earmark library search rock | cut -f 3
+
     Exit code: 0 also when nothing is found (stderr says so), 1 the index cannot be read, 2 wrong usage.
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
-    from earmark.library.query.index_search import search_index
+    from earmark.library.query.index_search import common_folder, search_index
 
     text = query_text(query, context)
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
     with Index.open(index) as opened:
         answer = search_index(opened, text, limit or None, without_copies=not copies)
-        root = opened.root()
+        root = common_folder(opened)
     shown = answer.best
     print_notes(shown)
     wanted = tuple(tag.tag for tag in shown.query.tags())
@@ -146,6 +158,16 @@ def similar(
         str | None,
         model_option("Where the index's model is, for a file outside the library.", "by the name in the index"),
     ] = None,
+    pick: Annotated[
+        int | None,
+        Option(
+            "--pick",
+            callback=at_least(1),
+            metavar="N",
+            help="Where TEXT may be several tracks: the Nth of those that are listed.",
+            show_default="a terminal asks",
+        ),
+    ] = None,
 ) -> None:
     """Find tracks that sound like another one.
 
@@ -155,22 +177,54 @@ def similar(
     beside the index, made at the first question after a scan; it needs the library extra, and finds at
     least nine in ten of what --exact finds.
 
+    A TEXT that is a whole title, or artist and title, means that track. Where it may be several, a terminal
+    asks which; elsewhere they are listed with numbers for --pick, and nothing is searched.
+
     Examples
 
       earmark library similar ~/Music/song.mp3
 
       earmark library similar 'blue in green' --limit 5
 
-    Exit code: 0 done, 1 the file or the index cannot be read, 2 wrong usage, or no such track.
+      earmark library similar blue --pick 2
+
+    Exit code: 0 done, 1 the file or the index cannot be read, 2 wrong usage, or no such track, or several.
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
-    from earmark.library.similar import find_similar
+    from earmark.library.query.index_search import common_folder
+    from earmark.library.similar import AmbiguousTrackError, find_similar
 
     notes = messages()
     with Index.open(index) as opened:
-        hits = find_similar(opened, track, limit=limit, exact=exact, model=model, on_note=notes.print)
-        root = opened.root()
+
+        def find(wanted: str) -> list[Hit]:
+            return find_similar(opened, wanted, limit=limit, exact=exact, model=model, on_note=notes.print)
+
+        try:
+            hits = find(track)
+        except AmbiguousTrackError as error:
+            hits = find(str(_picked(error, pick).path))
+        root = common_folder(opened)
     print_hits(hits, output_format, print0=print0, score_name="likeness", root=root)
     if not hits:
         notes.print("earmark: nothing found: the library holds no other track")
+
+
+def _picked(error: AmbiguousTrackError, number: int | None) -> Hit:
+    """One of the tracks that a text may mean: by its number, or as the person at the terminal answers."""
+    from earmark.core.errors import ConfigError
+
+    if number is None:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise error
+        for line in str(error).splitlines():
+            click.echo(line, err=True)
+        try:
+            number = click.prompt("which one", type=click.IntRange(1, len(error.tracks)), err=True)
+        except click.Abort:
+            click.echo(err=True)
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+    if number > len(error.tracks):
+        raise ConfigError([f"--pick {number}: must be from 1 to {len(error.tracks)}", *error.problems])
+    return error.tracks[number - 1]

@@ -18,7 +18,8 @@ from earmark.cli.text import fit, printable
 from earmark.core.clock import clock
 from earmark.core.json_records import failed_record, json_text
 from earmark.core.vocabulary import CATEGORIES
-from earmark.tagging.tag_scores import TagScore, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.top_tags import TagScore
 
 if TYPE_CHECKING:
     from earmark.cli.tag.run import TagRun
@@ -122,6 +123,8 @@ class _JsonLines:
         record = scores.to_record(self.run.top or 0, self.run.threshold)
         if (segments := self.run.segments_of(scores)) is not None:
             record["segments"] = [segment.to_record(self.run.top or 0) for segment in segments]
+        if self.run.writing is not None:
+            record["values"] = self.run.writing.values(scores.scores)
         self._line(record)
 
     def failed(self, path: Path, reason: str) -> None:

@@ -213,13 +213,6 @@ class Index:
         paths, matrix = _matrix(self.rows(statement, (model.model_id,)), model.embedding_dims or 0)
         return [Path(os.fsdecode(path)) for path in paths], matrix
 
-    def root(self) -> Path:
-        """The folder that holds all files that can be searched."""
-        by_path = "SELECT path FROM files WHERE status = 'ok' ORDER BY path"
-        ends = [row[0] for order in ("", " DESC") for row in self.rows(f"{by_path}{order} LIMIT 1")]
-        shared = os.path.commonprefix(ends) if ends else b""
-        return Path(os.fsdecode(shared[: shared.rfind(os.fsencode(os.sep)) + 1]))
-
     def counts(self) -> dict[str, int]:
         """Number of files of each status."""
         found = dict(self.rows("SELECT status, count(*) FROM files GROUP BY status"))

@@ -44,8 +44,10 @@ class Columns(Protocol):
     """``(n_tags, n_tracks)``, 0..1."""
     durations: npt.NDArray[np.float64]
     """``(n_tracks,)`` in seconds, NaN where not known."""
-    keys: Sequence[Hashable]
-    """``(n_tracks,)``: equal for tracks with the same audio."""
+
+    @property
+    def keys(self) -> Sequence[Hashable]:
+        """``(n_tracks,)``: equal for tracks with the same audio."""
 
     @property
     def kept(self) -> Mask:

@@ -118,3 +118,14 @@ class _QueryColumns:
     def texts(self, field: str) -> list[str]:
         """As :meth:`Tracks.texts`."""
         return [fold_case(os.fsdecode(text or "")) for text in self._texts[field]]
+
+
+def common_folder(index: Index) -> Path:
+    """The folder that holds all files of an index that can be searched; ``Path()`` where there is none."""
+    by_path = "SELECT path FROM files WHERE status = 'ok' ORDER BY path"
+    # What the first and the last share, all between share, too.
+    ends = [row[0] for order in ("", " DESC") for row in index.rows(f"{by_path}{order} LIMIT 1")]
+    try:
+        return Path(os.path.commonpath([Path(os.fsdecode(path)).parent for path in ends]))
+    except ValueError:  # no files, or several drives
+        return Path()

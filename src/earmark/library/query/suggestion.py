@@ -10,7 +10,15 @@ import numpy as np
 
 from earmark.core.clock import clock
 from earmark.library.query.evaluation import Columns, rank_tracks, thresholds_of
-from earmark.library.query.nodes import DEFAULT_BOUND, Bound, DurationBound, HasTag, Query, format_number, quote_if_needed
+from earmark.library.query.nodes import (
+    DEFAULT_BOUND,
+    Bound,
+    DurationBound,
+    HasTag,
+    Query,
+    format_number,
+    quote_if_needed,
+)
 
 _SCORE_STEPS = (0.1, 0.01)
 _FAINT = 0.4
@@ -47,6 +55,7 @@ class _Relaxed:
 
 def _relaxed(tracks: Columns, query: Query, node: HasTag | DurationBound) -> Iterator[_Relaxed]:
     given = _bound_of(tracks, query, node)
+    steps: tuple[float, ...]
     if isinstance(node, HasTag):
         values = tracks.scores[tracks.model.vocabulary.index(node.tag)]
         name, kinds, steps = quote_if_needed(node.tag), ("highest", "lowest"), _SCORE_STEPS

@@ -11,6 +11,7 @@ from earmark.core.vocabulary import CATEGORIES, Vocabulary
 from earmark.library.query.nodes import quote_if_needed
 
 _NEAR = 3
+_ALIKE, _ALIKE_WORDS = 0.65, 0.75  # of names; of other words, of which there are many more
 _FEW = 12
 """So many tags of a category, and no more, are listed where a word is like none of them."""
 
@@ -94,11 +95,11 @@ class TagNames:
         """Tags with names or other words that are spelled alike, and what is to be shown of each; or only those of several words."""
         words = {_key(word): (tag, f"{word} ({tag})") for word, tag in self._finder.words().items() if tag in allowed}
         names = {_key(form): (each, quote_if_needed(each)) for each in allowed for form in (each, short_name(each))}
-        known = words | names
         near: dict[str, str] = {}
-        for key in difflib.get_close_matches(_key(name), known, n=2 * _NEAR, cutoff=0.65):
-            if " " in key or not of_words:
-                near.setdefault(*known[key])
+        for known, least in ((names, _ALIKE), (words, _ALIKE_WORDS)):
+            for key in difflib.get_close_matches(_key(name), known, n=2 * _NEAR, cutoff=least):
+                if " " in key or not of_words:
+                    near.setdefault(*known[key])
         return dict(list(near.items())[:_NEAR])
 
 
