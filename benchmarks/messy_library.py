@@ -2,7 +2,7 @@
 
     python benchmarks/messy_library.py --out docs/results/messy_library.md
 
-Makes a folder of short songs in 16 formats, with tags as several programs write them, odd names, links that go in circles or
+Makes a folder of short songs in 18 formats, with tags as several programs write them, odd names, links that go in circles or
 out of the folder, and damaged files. Scans it (killed in the middle, and again), writes (dry, killed, and again), lets other
 programs change files, undoes, renames and watches. After each step all files are read without earmark's code and compared: audio
 packets, tags of others, ours, everything outside. A line per check; exits with 1 if any failed.

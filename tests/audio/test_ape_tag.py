@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from earmark.audio import AudioStream
-from earmark.audio.ape_tag import read_ape_tag, tags_start
+from earmark.audio.ape_tag import find_id3v1, old_tags_start, read_ape_tag, tags_start
 from earmark.audio.seeking import read_segments
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds, tagged
@@ -98,3 +98,38 @@ def test_a_file_that_is_a_tag_and_nothing_else_is_no_sound(tmp_path: Path) -> No
     path.write_bytes(tag(".ape"))
     assert read_content(path).key.startswith("bytes-")
     assert tags_start(io.BytesIO(tag(".ape")), "ape") is None
+
+
+def lyrics3(text: bytes, n_bytes: int | None = None) -> bytes:
+    block = b"LYRICSBEGIN" + text
+    return block + b"%06dLYRICS200" % (len(block) if n_bytes is None else n_bytes)
+
+
+@pytest.mark.parametrize("n_claimed", [None, 3, 25, 999_999])
+def test_lyrics3_is_left_out_with_id3v1_where_its_size_is_right(n_claimed: int | None) -> None:
+    lyrics = lyrics3(b"LYR00003la!", n_claimed)
+    file = io.BytesIO(bytes(100) + lyrics + V1)
+    assert tags_start(file, "wv") == (100 if n_claimed is None else 100 + len(lyrics))
+    assert tags_start(io.BytesIO(V1), "wv") is None
+
+
+def test_three_letters_in_an_apev2_tag_are_no_id3v1_tag() -> None:
+    """Where ID3v1 would begin, 128 bytes before the end."""
+    content = bytes(200) + tagged.ape_tag(tagged.ape_item("Title", b"x" * 200))
+    content = content[:-128] + b"TAG" + content[-125:]
+    file = io.BytesIO(content)
+    assert find_id3v1(file) is None
+    assert old_tags_start(file) == len(content)
+    tag = read_ape_tag(file)
+    assert tag is not None
+    assert tag.end == len(content)
+    assert b"TAG" in tag.items[0]
+
+
+def test_labels_beside_one_that_is_not_utf8(tmp_path: Path) -> None:
+    for suffix in (".mp3", *tagged.APE_FORMATS):
+        path = tmp_path / f"song{suffix}"
+        items = tagged.ape_item("Comment", b"\xe9"), tagged.ape_item("TITLE", b"t"), tagged.ape_item("Artist", b"a\0b")
+        path.write_bytes(song(path) + tagged.ape_tag(*items))
+        content = read_content(path)
+        assert (content.title, content.artist) == ("t", "a; b")

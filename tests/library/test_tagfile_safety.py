@@ -415,6 +415,46 @@ def test_where_undo_cannot_be_tried_the_file_is_written_all_the_same(
     assert read_state(song).values["genre"] == ("Rock",)
 
 
+def test_ctrl_c_in_the_moment_of_replacing_can_be_undone(song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = song.read_bytes()
+    replace = os.replace
+
+    def replace_and_press(source: Path, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace_and_press)
+        with pytest.raises(KeyboardInterrupt):
+            write(song)
+    log = song.with_name("log.jsonl")
+    (entry,) = read_log(log)[0].entries
+    assert entry.outcome == "interrupted"
+    assert read_state(song).values["genre"] == ("Rock",)
+    carry_out(plan_undo(entry), log)
+    assert song.read_bytes() == content
+
+
+def test_a_change_meanwhile_that_keeps_length_and_modification_time_is_kept(
+    song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tag editor wrote into free space, and was asked to keep the time."""
+    check = writing._check
+
+    def edited_meanwhile(*args: Any) -> Any:
+        status = song.stat()
+        with song.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"\x11")
+        os.utime(song, ns=(status.st_atime_ns, status.st_mtime_ns))
+        return check(*args)
+
+    monkeypatch.setattr(writing, "_check", edited_meanwhile)
+    with pytest.raises(FileTagsError, match="changed by another program meanwhile"):
+        write(song)
+    assert song.read_bytes()[-1] == 0x11
+
+
 def _full_disk(_: Path) -> NoReturn:
     raise OSError(errno.ENOSPC, "No space left on device")
 

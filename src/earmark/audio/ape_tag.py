@@ -18,12 +18,14 @@ from typing import BinaryIO
 PREAMBLE = b"APETAGEX"
 HAS_HEADER, IS_HEADER = 1 << 31, 1 << 29
 """Flags of a tag."""
+ITEM_KIND = 0b110
+"""Flags of an item: 0 is text."""
 
 _END_BYTES = 32  # of the header, and of the footer
 _ITEM_BYTES = 8  # size and flags of an item, before its key
 _LONGEST_KEY_BYTES = 255
 _V1_BYTES = 128
-_LYRICS_END = b"LYRICS200"
+_LYRICS_BEGIN, _LYRICS_END = b"LYRICSBEGIN", b"LYRICS200"
 _LYRICS_END_BYTES = 15  # six digits, and that
 
 
@@ -58,9 +60,7 @@ def read_ape_tag(file: BinaryIO) -> ApeTag | None:
     Raises:
         ValueError: it is damaged.
     """
-    end = _id3v1_start(file)
-    if end is None:
-        end = file.seek(0, os.SEEK_END)
+    end = old_tags_start(file)
     footer = _read(file, end - _END_BYTES, end)
     if not footer.startswith(PREAMBLE):
         return None
@@ -89,7 +89,62 @@ def tags_start(file: BinaryIO, container: str) -> int | None:
         return None
     if tag is not None:
         return tag.start or None
-    return None if container in ("mp3", "aac") else _id3v1_start(file)
+    start = None if container in ("mp3", "aac") else old_tags_start(file)
+    return None if start == file.seek(0, os.SEEK_END) else start or None
+
+
+def ape_texts(file: BinaryIO) -> dict[str, tuple[str, ...]] | None:
+    """Values of the text items, by keys in lower case; None where there is no tag, or a damaged one."""
+    try:
+        tag = read_ape_tag(file)
+    except ValueError:
+        return None
+    if tag is None:
+        return None
+    found: dict[str, tuple[str, ...]] = {}
+    for item in tag.items:
+        key = item_key(item).lower()
+        found[key] = found.get(key, ()) + item_texts(item)
+    return found
+
+
+def item_key(item: bytes) -> str:
+    """The key of an item."""
+    return item[_ITEM_BYTES : item.index(b"\0", _ITEM_BYTES)].decode("latin-1")
+
+
+def item_texts(item: bytes) -> tuple[str, ...]:
+    """The values of an item that are not blank; none where it is no text.
+
+    >>> item_texts(b"\\3\\0\\0\\0" b"\\0\\0\\0\\0" b"Genre\\0" b"a\\0b")
+    ('a', 'b')
+    """
+    if item[4] & ITEM_KIND:
+        return ()
+    texts = item[item.index(b"\0", _ITEM_BYTES) + 1 :].decode(errors="replace").split("\0")
+    return tuple(text for text in texts if text.strip())
+
+
+def find_id3v1(file: BinaryIO) -> int | None:
+    """The first byte of an ID3v1 tag at the end of a file; None where there is none."""
+    end = file.seek(0, os.SEEK_END)
+    last = _read(file, end - _V1_BYTES, end)
+    # An APEv2 tag at the end may have "TAG" at this place by chance.
+    is_v1 = last.startswith(b"TAG") and not last[-_END_BYTES:].startswith(PREAMBLE)
+    return end - _V1_BYTES if is_v1 else None
+
+
+def old_tags_start(file: BinaryIO) -> int:
+    """Where an ID3v1 tag at the end of a file begins, or Lyrics3 before it: an APEv2 tag ends there. Else the file's end."""
+    start = find_id3v1(file)
+    if start is None:
+        return file.seek(0, os.SEEK_END)
+    lyrics_end = _read(file, start - _LYRICS_END_BYTES, start)
+    if lyrics_end.endswith(_LYRICS_END) and lyrics_end[:6].isdigit():
+        lyrics = start - _LYRICS_END_BYTES - int(lyrics_end[:6])
+        if _read(file, lyrics, lyrics + len(_LYRICS_BEGIN)) == _LYRICS_BEGIN:
+            return lyrics
+    return start
 
 
 def _split(body: bytes, n_items: int) -> tuple[tuple[bytes, ...], bytes]:
@@ -105,17 +160,6 @@ def _split(body: bytes, n_items: int) -> tuple[tuple[bytes, ...], bytes]:
         items.append(body[place:end])
         place = end
     return tuple(items), body[place:]
-
-
-def _id3v1_start(file: BinaryIO) -> int | None:
-    """The first byte of an ID3v1 tag at the end of a file, or of Lyrics3 before it; None where there is none."""
-    start = file.seek(0, os.SEEK_END) - _V1_BYTES
-    if _read(file, start, start + 3) != b"TAG":
-        return None
-    lyrics = _read(file, start - _LYRICS_END_BYTES, start)
-    if lyrics.endswith(_LYRICS_END) and lyrics[:6].isdigit():
-        start -= min(int(lyrics[:6]) + _LYRICS_END_BYTES, start)
-    return start
 
 
 def _read(file: BinaryIO, start: int, end: int) -> bytes:

@@ -14,14 +14,15 @@ from typing import Any, BinaryIO
 
 import av
 import mutagen
-from mutagen.apev2 import APEv2
 from mutagen.asf import ASFTags
 from mutagen.id3 import ID3, TCON
 from mutagen.mp4 import MP4Tags
 
+from earmark.audio.ape_tag import ape_texts
 from earmark.audio.decoder import AudioStream
 from earmark.audio.frames import best_stream
 from earmark.audio.source import cause
+from earmark.core.audio_formats import find_format
 from earmark.core.errors import AudioError
 
 LABELS = {
@@ -101,26 +102,25 @@ def _lowered(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _labels(path: Path, form: str) -> dict[str, str]:
-    """Title, artist, album and genre as mutagen reads them; what it does not find is left out.
+    """Title, artist, album and genre; what is not found is left out.
 
-    MP3 and AAC have ID3 or APEv2 tags, some both; programs prefer the former in MP3, and mostly the latter in AAC.
+    Of files that have both ID3 and APEv2 tags, programs prefer the former in MP3, and mostly the latter in others.
     """
     try:
         with path.open("rb") as file:
-            if form == "mp3":
-                return _tag(APEv2, file) | _tag(ID3, file)
-            if form == "aac":
-                return _tag(ID3, file) | _tag(APEv2, file)
+            if (known := find_format(form)) is not None and known.tags_as_sound:
+                id3, ape = _id3(file), _labels_in(ape_texts(file) or {})
+                return ape | id3 if form == "mp3" else id3 | ape
             tagged = mutagen.File(file)
             return _labels_in(tagged.tags) if tagged is not None and tagged.tags else {}
     except Exception:  # noqa: BLE001  damaged metadata end mutagen in many ways, and are no reason not to tag
         return {}
 
 
-def _tag(kind: type[APEv2] | type[ID3], file: BinaryIO) -> dict[str, str]:
+def _id3(file: BinaryIO) -> dict[str, str]:
     file.seek(0)
     try:
-        return _labels_in(kind(file))
+        return _labels_in(ID3(file))
     except mutagen.MutagenError:  # there is none
         return {}
 

@@ -115,7 +115,9 @@ def read_log(path: Path) -> list[Run]:
         DataError: it cannot be read, is damaged, or was made by a newer earmark.
     """
     try:
-        content = path.read_bytes() if path.exists() else b""
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise DataError(f"{path}: the undo log cannot be read ({error.strerror or error})") from error
     runs: dict[str, Run] = {}

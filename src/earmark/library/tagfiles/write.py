@@ -171,6 +171,7 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
             for name, target in request.targets.items()
         },
     )
+    status = None  # of the new file
     try:
         shutil.copyfile(real, temporary)
         with temporary.open("r+b") as file:
@@ -189,8 +190,9 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
         log.sync()
         temporary.replace(real)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        log.failed(number, str(error) or type(error).__name__)
+        if status is None or temporary.exists():  # else it was interrupted (Ctrl-C) when it had replaced the file
+            temporary.unlink(missing_ok=True)
+            log.failed(number, str(error) or type(error).__name__)
         raise
     sync_folder(real.parent)
     log.done(number, status, is_exact=is_exact)

@@ -11,7 +11,16 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, ClassVar
 
-from earmark.audio.ape_tag import HAS_HEADER, IS_HEADER, PREAMBLE, read_ape_tag
+from earmark.audio.ape_tag import (
+    HAS_HEADER,
+    IS_HEADER,
+    ITEM_KIND,
+    PREAMBLE,
+    item_key,
+    item_texts,
+    old_tags_start,
+    read_ape_tag,
+)
 from earmark.core.audio_formats import find_format
 from earmark.library.tagfiles.formats.base import (
     FIELDS,
@@ -28,7 +37,7 @@ from earmark.library.tagfiles.formats.id3 import ID3Tags
 from earmark.library.tagfiles.formats.id3_parts import ID3v1
 
 _VERSION = 2000
-_READ_ONLY, _KIND = 1, 0b110  # flags of an item; of the tag, too, for the first
+_READ_ONLY = 1  # a flag of an item, and of the tag
 _NEW_HEADER, _NEW_FOOTER = (
     struct.pack("<8s4I8x", PREAMBLE, _VERSION, 0, 0, HAS_HEADER | which) for which in (IS_HEADER, 0)
 )
@@ -57,7 +66,7 @@ class ApeTags(FileTags):
         self._v1 = ID3v1.read(file)
         # Many programs ignore ID3v1 where there is an APEv2, so what it holds is copied there.
         self._from_v1 = [] if self._v1 is None else _items_of(self._v1)
-        self._start = self._end = size_of(file) - (0 if self._v1 is None else ID3v1.N_BYTES)
+        self._start = self._end = old_tags_start(file)
         self._header, self._footer, self._rest = _NEW_HEADER, _NEW_FOOTER, b""
         self._items: list[bytes] = []
         if tag is not None:
@@ -80,13 +89,10 @@ class ApeTags(FileTags):
 
     def _mine(self, field: Field) -> list[int]:
         wanted = self.names[field][0].casefold()
-        return [i for i, item in enumerate(self._items) if _key(item).casefold() == wanted]
+        return [i for i, item in enumerate(self._items) if item_key(item).casefold() == wanted]
 
     def values(self, field: Field) -> Values:
-        found: list[str] = []
-        for i in self._mine(field):
-            if not _flags_at(self._items[i]) & _KIND:
-                found += [text for text in _value(self._items[i]).decode(errors="replace").split("\0") if text.strip()]
+        found = [text for i in self._mine(field) for text in item_texts(self._items[i])]
         if not found and field == "genre" and self._v1 is not None:
             found = self._v1.genres()
         return tuple(found)
@@ -105,13 +111,13 @@ class ApeTags(FileTags):
     def set(self, field: Field, values: Sequence[str]) -> None:
         there = self._mine(field)
         for item in (self._items[i] for i in there):
-            if _flags_at(item) & _KIND:
-                raise TagsError(f"its {_key(item)} is no text: left as it is")
+            if _flags_at(item) & ITEM_KIND:
+                raise TagsError(f"its {item_key(item)} is no text: left as it is")
             if _flags_at(item) & _READ_ONLY:
-                raise TagsError(f"its {_key(item)} is marked as read-only: left as it is")
+                raise TagsError(f"its {item_key(item)} is marked as read-only: left as it is")
         if values and not self._items:
             self._items += self._from_v1
-        key = _key(self._items[there[0]]) if there else self.names[field][0]
+        key = item_key(self._items[there[0]]) if there else self.names[field][0]
         place = there[0] if there else len(self._items)
         self._remove(field)
         if values:
@@ -172,8 +178,10 @@ class ApeTags(FileTags):
         digest = Digest()
         ours = {i for field in FIELDS for i in self._mine(field)}
         items = [item for i, item in enumerate(self._items) if i not in ours]
-        digest.add(*(items if items != self._from_v1 else ()))
-        digest.add(self._rest, *(end[:12] + end[20:] for end in (self._header, self._footer)))
+        if items == self._from_v1:
+            items = []
+        if items or self._rest:  # else the tag may go, with its header and footer
+            digest.add(*items, self._rest, *(end[:12] + end[20:] for end in (self._header, self._footer)))
         digest.add_span(file, 0, self._start)
         digest.add_span(file, self._end, size_of(file) - (0 if self._v1 is None else 1))
         return digest.text()
@@ -207,11 +215,3 @@ def _items_of(v1: ID3v1) -> list[bytes]:
 
 def _flags_at(data: bytes, place: int = 4) -> int:
     return int.from_bytes(data[place : place + 4], "little")
-
-
-def _key(item: bytes) -> str:
-    return item[8 : item.index(b"\0", 8)].decode("latin-1")
-
-
-def _value(item: bytes) -> bytes:
-    return item[item.index(b"\0", 8) + 1 :]

@@ -15,7 +15,9 @@ from mutagen.aiff import AIFF
 from mutagen.id3 import ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, TextFrame
 from mutagen.wave import WAVE
 
+from earmark.audio.ape_tag import ape_texts
 from earmark.library.tagfiles.formats.base import (
+    SHARED_FIELDS,
     Digest,
     Field,
     FileTags,
@@ -30,7 +32,6 @@ from earmark.library.tagfiles.formats.id3_parts import (
     decode_unsynchronised,
     is_latin1,
     parse_frame,
-    read_ape,
     render_frame,
     synchsafe,
 )
@@ -96,7 +97,7 @@ class ID3Tags(FileTags):
         self._from_v1 = [render_frame(frame, 4) for frame in v1_frames]
         if self._v1 is not None and not self._was_there:
             self.notes = ("an ID3v2.4 tag is added, with title, artist and so on as the ID3v1 tag has them",)
-        self._ape = read_ape(file) if self._in_front else None
+        self._ape = ape_texts(file) if self._in_front else None
         if self._ape is not None:
             self.notes += ("its APEv2 tag stays as it is; players that prefer that one do not show what is written",)
         self._info = self._find_info(file) if container == "wav" else None
@@ -171,7 +172,7 @@ class ID3Tags(FileTags):
             found = self._v1.genres()
         if not found and field == "genre" and self._info is not None:
             found = self._info.genres()
-        if not found and self._ape is not None:
+        if not found and self._ape is not None and field in SHARED_FIELDS:
             found = list(self._ape.get(field, ()))
         return tuple(found)
 

@@ -1,4 +1,4 @@
-"""The parts of ID3 tags, and what is beside them in a file: frames, numbers, genres, APEv2."""
+"""The parts of ID3 tags: frames, numbers, genres, ID3v1."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from mutagen.apev2 import APENoHeaderError, APEv2
 from mutagen.id3 import ID3, TCON, ParseID3v1
 
-from earmark.library.tagfiles.formats.base import Field, Values, size_of
+from earmark.audio.ape_tag import find_id3v1
 
 GENRES = tuple(TCON.GENRES)
 """Names of the genres that ID3v1 has numbers for."""
@@ -80,11 +79,11 @@ class ID3v1:
     @classmethod
     def read(cls, file: BinaryIO) -> ID3v1 | None:
         """The tag of a file; None where it has none."""
-        if size_of(file) < cls.N_BYTES:
+        start = find_id3v1(file)
+        if start is None:
             return None
-        file.seek(-cls.N_BYTES, 2)
-        content = file.read(cls.N_BYTES)
-        return cls(content) if content.startswith(b"TAG") else None
+        file.seek(start)
+        return cls(file.read(cls.N_BYTES))
 
     def frames(self) -> list[Any]:
         """Title, artist and so on, but not the genre, as frames of ID3v2.4."""
@@ -114,19 +113,3 @@ class ID3v1:
         """Write it over the last bytes of the file."""
         file.seek(-self.N_BYTES, 2)
         file.write(self._content[:-1] + bytes([self._genre]))
-
-
-def read_ape(file: BinaryIO) -> dict[Field, Values] | None:
-    """Genre and mood of an APEv2 tag at the end of an MP3; None where there is none. It is read, never written."""
-    file.seek(0)
-    try:
-        ape = APEv2(file)
-    except APENoHeaderError:
-        return None
-    except Exception:  # noqa: BLE001  damaged, and not ours to repair
-        return None
-    found: dict[Field, Values] = {}
-    for field in ("genre", "mood"):
-        if field in ape:
-            found[field] = tuple(str(text) for text in ape[field] if str(text).strip())
-    return found
