@@ -176,6 +176,22 @@ def test_a_new_tag_stands_before_lyrics3_which_stands_before_id3v1(song: Song) -
         assert written.endswith(lyrics + V1[:-1] + b"\x08")
 
 
+@pytest.mark.parametrize("suffix", [".mp3", ".mpc"])
+def test_a_genre_comes_back_where_the_id3v1_tag_that_held_it_is_gone(tmp_path: Path, suffix: str) -> None:
+    """mutagen removes ID3v1 where it saves an APEv2 tag."""
+    path = tagged.make(tmp_path / f"song{suffix}", 0.3)
+    path.write_bytes(path.read_bytes() + V1)
+    log = write(path, ROCK)
+    path.write_bytes(path.read_bytes()[: -len(V1)])
+    (entry,) = read_log(log)[-1].entries
+    undo = plan_undo(entry)
+    assert undo.losses
+    with UndoLog(log, "undo", "x") as open_log:
+        undo_file(undo, open_log)
+    assert read_state(path).values["genre"] == ("Rock",)  # number 17
+    assert read_state(path).values["scores"] == ()
+
+
 def test_a_tag_without_items(song: Song) -> None:
     for header in (True, False):
         for behind in (b"", V1):
@@ -223,6 +239,10 @@ def test_only_genre_and_mood_of_an_mp3s_apev2_tag_are_ours_to_read(tmp_path: Pat
     assert state.values == {"genre": ("Tango", "Waltz"), "mood": (), "scores": (), "model": ()}
     assert any("its APEv2 tag stays as it is" in note for note in state.notes)
     assert back_and_forth(path).endswith(ape_tag(*items))
+    path.write_bytes(path.read_bytes() + V1)
+    assert read_state(path).values["genre"] == ("Tango", "Waltz")  # ID3v1 has another one, which no program prefers
+    assert read_content(path).genre == "Tango; Waltz"
+    assert back_and_forth(path).endswith(ape_tag(*items) + V1[:-1] + b"\x08")
 
 
 def test_a_tag_that_says_the_same_as_id3v1_is_not_taken_for_ours(song: Song) -> None:

@@ -104,23 +104,24 @@ def _lowered(metadata: Mapping[str, str]) -> dict[str, str]:
 def _labels(path: Path, form: str) -> dict[str, str]:
     """Title, artist, album and genre; what is not found is left out.
 
-    Of files that have both ID3 and APEv2 tags, programs prefer the former in MP3, and mostly the latter in others.
+    Of files that have both ID3v2 and APEv2 tags, programs prefer the former in MP3, and mostly the latter in others; to ID3v1
+    they prefer both.
     """
     try:
         with path.open("rb") as file:
             if (known := find_format(form)) is not None and known.tags_as_sound:
-                id3, ape = _id3(file), _labels_in(ape_texts(file) or {})
-                return ape | id3 if form == "mp3" else id3 | ape
+                labels = _id3(file, load_v1=True) | _labels_in(ape_texts(file) or {})
+                return labels | _id3(file, load_v1=False) if form == "mp3" else labels
             tagged = mutagen.File(file)
             return _labels_in(tagged.tags) if tagged is not None and tagged.tags else {}
     except Exception:  # noqa: BLE001  damaged metadata end mutagen in many ways, and are no reason not to tag
         return {}
 
 
-def _id3(file: BinaryIO) -> dict[str, str]:
+def _id3(file: BinaryIO, *, load_v1: bool) -> dict[str, str]:
     file.seek(0)
     try:
-        return _labels_in(ID3(file))
+        return _labels_in(ID3(file, load_v1=load_v1))
     except mutagen.MutagenError:  # there is none
         return {}
 

@@ -127,8 +127,8 @@ def copy_metadata(real: Path, temporary: Path, status: os.stat_result, mtime_ns:
 def file_signature(status: os.stat_result) -> tuple[int, int, int, int]:
     """Inode, size and times: they differ between files, and after any change of one.
 
-    A tag editor may write into free space and put the modification time back, but not the time of the system's own (on Windows
-    there is no such time).
+    A tag editor may write into free space and put the modification time back, but not the time of the last change of the
+    inode, which Windows does not have.
     """
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 

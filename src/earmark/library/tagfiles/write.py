@@ -251,7 +251,8 @@ def _change(file: BinaryIO, before: _Before, targets: Mapping[Field, Target], fo
         tags = open_tags(file, before.info)
         tags.former_bytes = former_bytes
         for name, target in targets.items():
-            if target.raw is None or not tags.restore(name, target.raw):
+            restored = target.raw is not None and tags.restore(name, target.raw)
+            if not (restored and _holds(tags, name, target)):  # what held it (an ID3v1 tag, say) may be gone since
                 tags.set(name, target.values)
         tags.save(file)
     except (TagsError, OSError):
@@ -260,6 +261,10 @@ def _change(file: BinaryIO, before: _Before, targets: Mapping[Field, Target], fo
         if isinstance(error.__cause__ or error.__context__, OSError):
             raise (error.__cause__ or error.__context__) from error  # type: ignore[misc]
         raise TagsError(f"its tags cannot be written ({type(error).__name__}: {error})") from error
+
+
+def _holds(tags: FileTags, name: Field, target: Target) -> bool:
+    return tags.raw(name) == target.raw or tags.values(name) == target.values
 
 
 def _try_undo(real: Path, temporary: Path, before: _Before, request: Request) -> bool | None:
@@ -285,9 +290,7 @@ def _check(temporary: Path, before: _Before, request: Request) -> Content:
                     raise TagsError(f"its {name} would not survive: left as it is")
                 continue
             target = request.targets[name]
-            if target.raw is not None and tags.raw(name) == target.raw:
-                continue
-            if tags.values(name) != target.values:
+            if not _holds(tags, name, target):
                 raise TagsError(f"{name} {target.values!r} would be read back as {tags.values(name)!r}: left as it is")
         if tags.foreign(file) != before.foreign:
             raise TagsError("other tags of it, or its structure, would not survive unchanged: left as it is")

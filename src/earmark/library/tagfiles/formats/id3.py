@@ -168,12 +168,12 @@ class ID3Tags(FileTags):
         for _, frame in self._found(self._place(field)):
             texts = frame.genres if isinstance(frame, TCON) else frame.text
             found += [text for text in map(str, texts) if text.strip()]
+        if not found and self._ape is not None and field in SHARED_FIELDS:
+            found = list(self._ape.get(field, ()))
         if not found and field == "genre" and self._v1 is not None:
             found = self._v1.genres()
         if not found and field == "genre" and self._info is not None:
             found = self._info.genres()
-        if not found and self._ape is not None and field in SHARED_FIELDS:
-            found = list(self._ape.get(field, ()))
         return tuple(found)
 
     def raw(self, field: Field) -> Values:
