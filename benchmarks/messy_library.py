@@ -40,7 +40,7 @@ def report(checks: Checks, notes: list[str], n_songs: int, n_damaged: int) -> st
 {platform.python_version()}, PyAV {av.__version__}, mutagen {mutagen.version_string}.
 
 {n_songs} songs and {n_damaged} damaged files and links, in formats, with names and tags as `benchmarks/messy/` makes them. Contents are
-read by PyAV and mutagen, and byte by byte in MP3, FLAC, WAV and AIFF; "tags of others" is all that is not genre, mood or earmark's own.
+read by PyAV and mutagen, and byte by byte in MP3, FLAC, WAV, AIFF and files with APEv2 tags; "tags of others" is all that is not genre, mood or earmark's own.
 
 **{n_held} of {len(checks.done)} checks held.** {" ".join(notes)}
 
