@@ -290,6 +290,17 @@ def test_aac_with_id3_alone_is_written_there(song: Song) -> None:
     assert read_content(path).genre == "Jazz; Rock"
 
 
+def test_aac_with_an_id3_tag_without_frames(song: Song) -> None:
+    """Undo takes the tag away, and what is left is a file for APEv2."""
+    for padding in (0, 100):
+        path = song(suffix=".aac", front=tagged.id3_tag(4, b"", padding=padding))
+        bare = path.read_bytes()[10 + padding :]
+        log = write(path, ROCK)
+        take_back(log)
+        assert path.read_bytes().endswith(bare)
+        assert read_state(path).values["genre"] == ()
+
+
 def test_aac_with_both_is_written_to_apev2_with_a_note(song: Song) -> None:
     path = song(ape_tag(ape_item("Title", b"From APE")), suffix=".aac", front=id3(TITLE, TANGO))
     state = read_state(path)

@@ -182,8 +182,9 @@ class ApeTags(FileTags):
             items = []
         if items or self._rest:  # else the tag may go, with its header and footer
             digest.add(*items, self._rest, *(end[:12] + end[20:] for end in (self._header, self._footer)))
-        digest.add_span(file, 0, self._start)
-        digest.add_span(file, self._end, size_of(file) - (0 if self._v1 is None else 1))
+        # As ID3Tags does it: an AAC file is read by that until its ID3v2 tag goes.
+        end = size_of(file) - (0 if self._v1 is None else 1)
+        digest.add_span(file, 0, end, without=(self._start, self._end))
         return digest.text()
 
 

@@ -193,14 +193,16 @@ class Digest:
         """Add parts whose order has no meaning."""
         self.add(*sorted(parts))
 
-    def add_span(self, file: BinaryIO, start: int, end: int) -> None:
-        """Add the bytes ``start`` to ``end`` of a file."""
-        self._hash.update(max(end - start, 0).to_bytes(8, "little"))
-        file.seek(start)
-        left = end - start
-        while left > 0 and (block := file.read(min(left, _BLOCK_BYTES))):
-            self._hash.update(block)
-            left -= len(block)
+    def add_span(self, file: BinaryIO, start: int, end: int, *, without: tuple[int, int] | None = None) -> None:
+        """Add the bytes ``start`` to ``end`` of a file, without a part of them."""
+        parts = [(start, end)] if without is None else [(start, without[0]), (without[1], end)]
+        self._hash.update(sum(max(end - start, 0) for start, end in parts).to_bytes(8, "little"))
+        for place, end in parts:
+            file.seek(place)
+            left = end - place
+            while left > 0 and (block := file.read(min(left, _BLOCK_BYTES))):
+                self._hash.update(block)
+                left -= len(block)
 
     def text(self) -> str:
         """The hash, hexadecimal."""
