@@ -101,9 +101,9 @@ class AudioStream:
                 raise AudioError(cause(error), self.path) from error
 
     def open_container(self) -> av.container.InputContainer:
-        """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors.
+        """Open the file with FFmpeg, without tags that it would take for sound.
 
-        Tags behind the sound that FFmpeg would take for sound are left out.
+        The caller closes it, and :func:`cause` describes PyAV's errors.
         """
         if isinstance(self.source, AudioBytes):
             check_size(len(self.source.content), self.path)
@@ -115,8 +115,7 @@ class AudioStream:
         with self.open_bytes() as content:
             patches = header_patches(content)
         container = self._open(patches)
-        form = find_format(container.format.name)
-        if self._end is None and form is not None and form.tags_as_sound:
+        if self._end is None and (form := find_format(container.format.name)) and form.tags_as_sound:
             with self.open_bytes() as content:
                 self._end = tags_start(content, container.format.name)
             if self._end is not None:
