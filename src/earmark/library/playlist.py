@@ -15,6 +15,7 @@ from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError
 from earmark.library.query.search import Hit, SearchResult
 from earmark.library.query.tag_names import fold_case
+from earmark.library.similar import find_track
 
 Order = Literal["score", "title", "path", "similar"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -91,6 +92,29 @@ def _chain(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
         left[place] = False
         place = int(np.argmax(np.where(left, unit @ unit[place], -np.inf)))
     return np.array(places, np.int64)
+
+
+def find_path(
+    found: SearchResult, vectors: npt.NDArray[np.floating[Any]], start: str, end: str, count: int
+) -> SearchResult:
+    """A path of songs from one track to another, see :func:`path_between`.
+
+    Args:
+        found: the result of a search: tracks that may be between the two, each audio once.
+        vectors: ``(n_tracks, n_dims)``, one for every track of ``found.tracks``.
+        start, end: the tracks at its ends, as :func:`earmark.library.similar.find_track` takes them.
+        count: tracks of the path, with both ends.
+
+    Raises:
+        ConfigError: no such track, several, or two that sound the same; a count below 2.
+    """
+    tracks = found.tracks
+    ends = [find_track(tracks, wanted) for wanted in (start, end)]
+    own = {tracks.keys[row] for row in ends}
+    between = [int(row) for row in found.without_copies().rows if tracks.keys[row] not in own]
+    rows = np.array([ends[0], *between, ends[1]], np.int64)
+    places = path_between(vectors[rows], 0, len(rows) - 1, count)
+    return SearchResult(tracks, found.query, rows[places], None)
 
 
 def path_between(vectors: npt.NDArray[np.floating[Any]], first: int, last: int, count: int) -> npt.NDArray[np.int64]:

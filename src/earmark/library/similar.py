@@ -107,7 +107,9 @@ def _terms(words: Sequence[str]) -> list[tuple[float, str]]:
     for word in words:
         if word in _SIGNS:
             if sign is not None:
-                raise ConfigError(f"{word!r}: goes between two tracks, as in A + B - C; for a file of this name write ./{word}")
+                raise ConfigError(
+                    f"{word!r}: goes between two tracks, as in A + B - C; for a file of this name write ./{word}"
+                )
             sign = _SIGNS[word]
         elif sign is None:
             raise ConfigError(

@@ -132,7 +132,9 @@ def _print_table(groups: Iterable[DuplicateGroup]) -> None:
             continue
         n_spare = sum(len(group.copies) - 1 for group in found)
         spare = sum(group.spare_bytes for group in found) / 1e6
-        out.print(f"[bold]{heads[kind]}[/bold]: {counted(len(found), 'group')}, {counted(n_spare, 'file')} to spare, {spare:,.1f} MB")
+        out.print(
+            f"[bold]{heads[kind]}[/bold]: {counted(len(found), 'group')}, {counted(n_spare, 'file')} to spare, {spare:,.1f} MB"
+        )
         for group in found:
             out.print()
             for place, copy in enumerate(group.copies):

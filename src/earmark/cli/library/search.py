@@ -112,9 +112,9 @@ def search(
 
 def similar(
     track: Annotated[
-        str,
+        list[str],
         Argument(
-            metavar="FILE|TEXT",
+            metavar="FILE|TEXT [+|- FILE|TEXT]...",
             help="An audio file, in the library or not; or a part of a track's path, artist or title.",
             show_default=False,
         ),
@@ -123,6 +123,9 @@ def similar(
     output_format: FormatOption = RowFormat.table,
     print0: Print0Option = False,
     limit: Annotated[int, Option(callback=limit_check, metavar="N", help="Tracks at most, most alike first.")] = 20,
+    among: Annotated[
+        str, Option("--among", metavar="QUERY", help="Only tracks that this query finds.", show_default="all")
+    ] = "",
     exact: Annotated[
         bool, Option("--exact", help="Compare every track, also in a large library: slower, misses none.")
     ] = False,
@@ -139,11 +142,16 @@ def similar(
     beside the index, made at the first question after a scan; it needs the library extra, and finds at
     least nine in ten of what --exact finds.
 
+    Tracks can be added and subtracted, with + and - as words of their own: A + B - C is what A and B have in common,
+    without what C has. A name that has such words, or several words, goes in quotes.
+
     Examples
 
       earmark library similar ~/Music/song.mp3
 
-      earmark library similar 'blue in green' --limit 5
+      earmark library similar 'blue in green' --limit 5 --among 'genre:jazz -vocals'
+
+      earmark library similar song.mp3 + 'blue in green' - other.mp3
 
     Exit code: 0 done, 1 the file or the index cannot be read, 2 wrong usage, or no such track.
     """
@@ -153,7 +161,9 @@ def similar(
 
     notes = messages()
     with Index.open(index) as opened:
-        hits = find_similar(opened, track, limit=limit, exact=exact, model=model, on_note=notes.print)
+        hits = find_similar(opened, track, limit=limit, exact=exact, among=among, model=model, on_note=notes.print)
     print_hits(hits, output_format, print0=print0, score_name="likeness")
     if not hits:
-        notes.print("earmark: nothing found: the library holds no other track")
+        notes.print(
+            "earmark: nothing found: the library holds no other track" + (" that the query finds" if among else "")
+        )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,31 +91,40 @@ class Copy:
         return ("lossless", quality, "longer", "more tags", "shorter path", "first path")[differs]
 
 
-def read_copies(index: Index, tracks: Tracks, rows: Iterable[int], on_note: Callable[[str], None]) -> dict[int, Copy]:
-    """Tracks by row as copies. A file that has several names (links) is there once.
-
-    Files that are gone, cannot be read, or are not what was scanned, are left out with a note.
-    """
-    scanned = {}
-    for path, size, mtime_ns in index.rows("SELECT path, size, mtime_ns FROM files WHERE status = 'ok'"):
-        scanned[path] = size, mtime_ns
-    copies, seen = {}, set()
-    n_changed = 0
-    for row in sorted(rows):
+def unchanged_files(
+    index: Index, tracks: Tracks, rows: Iterable[int], on_note: Callable[[str], None]
+) -> dict[int, os.stat_result]:
+    """Tracks by row whose files are still those that were scanned. Others are left out, with a note on how many."""
+    scanned = {path: at for path, *at in index.rows("SELECT path, size, mtime_ns FROM files WHERE status = 'ok'")}
+    found = {}
+    rows = sorted(rows)
+    for row in rows:
         path = tracks.path(row)
-        try:
+        with contextlib.suppress(OSError):
             status = path.stat()
-            if (status.st_size, status.st_mtime_ns) != scanned.get(os.fsencode(path)):
-                raise AudioError("changed since the last scan", path)
-            if (file := (status.st_dev, status.st_ino)) in seen and status.st_ino:
-                continue
-            track = tracks.hit(row)
-            copies[row] = Copy(track, read_encoding(path, track.duration_seconds), status.st_size)
-            seen.add(file)
-        except (AudioError, OSError):
-            n_changed += 1
-    if n_changed:
-        on_note(f"note: {n_changed} files have changed or are gone since the last scan, and were left out: earmark library scan")
+            if [status.st_size, status.st_mtime_ns] == scanned.get(os.fsencode(path)):
+                found[row] = status
+    if len(found) < len(rows):
+        on_note(
+            f"note: left out are {len(rows) - len(found)} files that changed or went since the last scan: "
+            "earmark library scan"
+        )
+    return found
+
+
+def read_copies(tracks: Tracks, files: Mapping[int, os.stat_result], on_note: Callable[[str], None]) -> dict[int, Copy]:
+    """Tracks by row as copies; a file that has several names (links) is there once, one that cannot be read is noted."""
+    copies, seen = {}, set()
+    for row, status in files.items():
+        file = (status.st_dev, status.st_ino)
+        if file in seen and status.st_ino:
+            continue
+        seen.add(file)
+        track = tracks.hit(row)
+        try:
+            copies[row] = Copy(track, read_encoding(track.path, track.duration_seconds), status.st_size)
+        except AudioError as error:
+            on_note(f"note: cannot be compared: {error}")
     return copies
 
 

@@ -7,7 +7,7 @@ nearly equal embeddings are candidates, many of them other songs by the same art
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from earmark.core.cpu import available_cores
 from earmark.core.errors import ConfigError
-from earmark.library.duplicates.copies import Copy, read_copies
+from earmark.library.duplicates.copies import Copy, read_copies, unchanged_files
 from earmark.library.duplicates.fingerprints import Fingerprints, OnNote, OnProgress
 from earmark.library.index.track_index import Index
 from earmark.library.neighbours import Floats, unit_vectors
@@ -72,7 +72,8 @@ def find_same_audio(index: Index, tracks: Tracks, *, on_note: OnNote = lambda _:
         Groups of two or more files, those first that take most space.
     """
     several = [rows for rows in _rows_by_audio(tracks).values() if len(rows) > 1]
-    copies = read_copies(index, tracks, [row for rows in several for row in rows], on_note)
+    files = unchanged_files(index, tracks, [row for rows in several for row in rows], on_note)
+    copies = read_copies(tracks, files, on_note)
     there = ([copies[row] for row in rows if row in copies] for rows in several)
     return _most_space_first(_group("audio", group) for group in there if len(group) > 1)
 
@@ -106,26 +107,42 @@ def find_same_sound(
     if jobs is not None and jobs < 1:
         raise ConfigError(f"jobs {jobs}: must be at least 1")
     pairs = candidate_pairs(tracks, track_vectors(index, tracks)).tolist()
+    by_audio = _rows_by_audio(tracks)
+    same_audio = {row: by_audio[tracks.keys[row]] for pair in pairs for row in pair}
+    files = unchanged_files(index, tracks, [file for rows in same_audio.values() for file in rows], on_note)
+    readable = {row: next((file for file in rows if file in files), None) for row, rows in same_audio.items()}
+    pairs = [(one, other) for a, b in pairs if (one := readable[a]) is not None and (other := readable[b]) is not None]
     prints = Fingerprints(index, tracks, on_note)
     prints.make({row for pair in pairs for row in pair}, jobs or available_cores(), on_progress)
     linked: dict[int, set[int]] = {}
     for one, other in pairs:
-        if prints.agreement(one, other, DURATION_TOLERANCE_SECONDS) >= LEAST_AGREEMENT:
+        if _agreement(prints, one, other) >= LEAST_AGREEMENT:
             linked.setdefault(one, set()).add(other)
             linked.setdefault(other, set()).add(one)
-    best = _best_files(index, tracks, linked, on_note)
-    groups = []
-    for component in _components(linked):
-        left = sorted((row for row in component if row in best), key=lambda row: best[row].preference(same_audio=False))
-        while left:
-            first, *others = left
-            shares = {row: prints.agreement(first, row, DURATION_TOLERANCE_SECONDS) for row in others}
-            same = [row for row in others if shares[row] >= LEAST_AGREEMENT]
-            left = [row for row in others if row not in same]
-            if same:
-                scored = [replace(best[row], track=replace(best[row].track, score=shares[row])) for row in same]
-                groups.append(_group("sound", [best[first], *scored]))
-    return _most_space_first(groups)
+    same_audio = {row: [file for file in by_audio[tracks.keys[row]] if file in files] for row in linked}
+    copies = read_copies(tracks, {file: files[file] for rows in same_audio.values() for file in rows}, on_note)
+    best = _best_copies(same_audio, copies)
+    return _most_space_first(group for component in _components(linked) for group in _groups(component, best, prints))
+
+
+def _groups(component: Iterable[int], best: Mapping[int, Copy], prints: Fingerprints) -> Iterator[DuplicateGroup]:
+    """Of tracks that agree with each other, directly or not: the best and all that agree with it, and so on."""
+    left = sorted((row for row in component if row in best), key=lambda row: best[row].preference(same_audio=False))
+    while left:
+        first, *others = left
+        shares = {row: _agreement(prints, first, row) for row in others}
+        left = [row for row in others if shares[row] < LEAST_AGREEMENT]
+        same = [
+            replace(best[row], track=replace(best[row].track, score=share))
+            for row, share in shares.items()
+            if share >= LEAST_AGREEMENT
+        ]
+        if same:
+            yield _group("sound", [best[first], *same])
+
+
+def _agreement(prints: Fingerprints, one: int, other: int) -> float:
+    return prints.agreement(one, other, DURATION_TOLERANCE_SECONDS)
 
 
 def candidate_pairs(tracks: Tracks, vectors: Floats) -> npt.NDArray[np.int64]:
@@ -163,14 +180,11 @@ def _rows_by_audio(tracks: Tracks) -> dict[str, list[int]]:
     return rows
 
 
-def _best_files(index: Index, tracks: Tracks, rows: Iterable[int], on_note: OnNote) -> dict[int, Copy]:
+def _best_copies(same_audio: Mapping[int, Iterable[int]], copies: Mapping[int, Copy]) -> dict[int, Copy]:
     """Of each track, the best of the files with the same audio."""
-    by_audio = _rows_by_audio(tracks)
-    files = {row: by_audio[tracks.keys[row]] for row in rows}
-    copies = read_copies(index, tracks, [file for names in files.values() for file in names], on_note)
     best = {}
-    for row, names in files.items():
-        if there := [copies[file] for file in names if file in copies]:
+    for row, files in same_audio.items():
+        if there := [copies[file] for file in files if file in copies]:
             best[row] = min(there, key=lambda copy: copy.preference(same_audio=True))
     return best
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -51,9 +51,7 @@ class Fingerprints:
         missing = [row for row in sorted(rows) if f"{self._tracks.keys[row]}{_SUFFIX}" not in known]
         pool = ThreadPoolExecutor(jobs)
         try:
-            futures = [pool.submit(self._make, row) for row in missing]
-            for done, future in enumerate(as_completed(futures), 1):
-                future.result()
+            for done, _ in enumerate(pool.map(self._make, missing), 1):
                 on_progress(done, len(missing))
         finally:
             pool.shutdown(cancel_futures=True)
@@ -64,21 +62,21 @@ class Fingerprints:
 
     def _read(self, row: int) -> Fingerprint:
         key = self._tracks.keys[row]
-        if key not in self._unsaved:
-            try:
-                return np.frombuffer((self.folder / f"{key}{_SUFFIX}").read_bytes(), "<u4")
-            except (OSError, ValueError):
-                self._make(row)
-        return self._unsaved[key]
+        if key in self._unsaved:
+            return self._unsaved[key]
+        try:
+            return np.frombuffer((self.folder / f"{key}{_SUFFIX}").read_bytes(), "<u4")
+        except (OSError, ValueError):  # removed meanwhile, or damaged
+            return self._make(row)
 
-    def _make(self, row: int) -> None:
+    def _make(self, row: int) -> Fingerprint:
         key, path = self._tracks.keys[row], self._tracks.path(row)
         try:
             made = fingerprint(path)
         except AudioError as error:
             self._on_note(f"note: cannot be compared: {error}")
-            self._unsaved[key] = np.empty(0, np.uint32)
-            return
+            self._unsaved[key] = made = np.empty(0, np.uint32)
+            return made
         try:
             self.folder.mkdir(exist_ok=True)
             write_atomic(self.folder / f"{key}{_SUFFIX}", made.astype("<u4").tobytes())
@@ -86,3 +84,4 @@ class Fingerprints:
             if not self._unsaved:
                 logger.warning("fingerprints cannot be kept beside the index (%s): they will be made again", error)
             self._unsaved[key] = made
+        return made

@@ -24,9 +24,7 @@ _SIZE = 10_000  # view.js has it, too
 _MOST_TAGS = 12
 
 
-def map_page(
-    tracks: Tracks, rows: npt.NDArray[np.int64], places: Floats, relative_to: Path | None = None
-) -> bytes:
+def map_page(tracks: Tracks, rows: npt.NDArray[np.int64], places: Floats, relative_to: Path | None = None) -> bytes:
     """The page of some tracks.
 
     Args:
@@ -61,9 +59,7 @@ def _hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
-def _columns(
-    tracks: Tracks, rows: npt.NDArray[np.int64], places: Floats, relative_to: Path | None
-) -> dict[str, Any]:
+def _columns(tracks: Tracks, rows: npt.NDArray[np.int64], places: Floats, relative_to: Path | None) -> dict[str, Any]:
     """What the page's script reads; see songs.js."""
     hits = [tracks.hit(int(row)) for row in rows]
     prefix, folder, url = _common_folder([hit.path for hit in hits], relative_to)
@@ -95,7 +91,7 @@ def _common_folder(paths: list[Path], relative_to: Path | None) -> tuple[str, st
     common = os.path.commonpath([path.parent for path in paths])
     prefix = os.path.join(common, "")  # noqa: PTH118  with one separator at its end, also of the root
     if relative_to is None:
-        return prefix, prefix, Path(common).as_uri().rstrip("/") + "/"
+        return prefix, prefix, Path(common).as_uri().removesuffix("/") + "/"
     try:
         seen = os.path.relpath(common, relative_to)
     except ValueError as error:  # Windows, another drive

@@ -45,7 +45,7 @@ def project(vectors: Floats, *, seed: int = 0) -> Floats:
     if n < 2:
         return np.zeros((n, 2), np.float32)
     draw = np.random.default_rng(seed)
-    places = _principal_components(unit)
+    places = principal_components(unit)
     places += draw.normal(scale=1e-3, size=places.shape)  # equal vectors would stay in one place
     if n > 3:
         places /= places.std()
@@ -65,11 +65,13 @@ def nearest_rows(unit: Floats, n: int) -> npt.NDArray[np.int64]:
     return nearest
 
 
-def _principal_components(vectors: Floats) -> npt.NDArray[np.float64]:
-    """``(n, 2)``."""
+def principal_components(vectors: Floats) -> npt.NDArray[np.float64]:
+    """``(n, 2)``: the first two principal components of vectors."""
     centred = vectors - vectors.mean(axis=0)
-    axes = np.linalg.eigh(centred.T @ centred)[1][:, : -3 : -1]
-    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1)  # eigenvectors have no sign of their own
+    axes = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1]
+    axes = axes * np.where(
+        axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1
+    )  # eigenvectors have no sign of their own
     return (centred @ axes).astype(np.float64)
 
 
