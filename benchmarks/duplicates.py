@@ -84,16 +84,18 @@ def make_library(songs: list[Path], n_encoded: int, folder: Path) -> dict[Path, 
     chosen = [*sorted(CLIPS.iterdir()), *random.Random(0).sample(songs, min(n_encoded, len(songs)))]
     for song in [*songs, *sorted(CLIPS.iterdir())]:
         link = folder / f"{song.stem}{song.suffix}"
-        link.symlink_to(song)
+        if not link.is_symlink():
+            link.symlink_to(song)
         labels[link] = (song.stem, "the song itself")
     for song in chosen:
         samples = audio.load(song, RATE_HZ)
         samples = samples / max(1e-6, float(np.abs(samples).max())) * 0.8
         for number, (name, ending, encoder, kbps, gain_db, first, last) in enumerate(ENCODINGS):
             path = folder / f"{song.stem}.{number}.{ending}"
-            end = len(samples) - last * RATE_HZ
-            encode(samples[first * RATE_HZ : end] * 10 ** (gain_db / 20), path, encoder, kbps)
             labels[path] = (song.stem, name)
+            if not path.exists():
+                end = len(samples) - last * RATE_HZ
+                encode(samples[first * RATE_HZ : end] * 10 ** (gain_db / 20), path, encoder, kbps)
     return labels
 
 
@@ -114,13 +116,15 @@ def main() -> None:
     parser.add_argument("--songs", type=Path, required=True, help="a folder of different songs")
     parser.add_argument("--encoded", type=int, default=24, help="songs to encode, beside the clips (default: 24)")
     parser.add_argument("--tracks", type=int, default=100_000, help="of the made-up library (default: 100,000)")
-    parser.add_argument("--work", type=Path, help="keep the encoded files and the index there")
+    parser.add_argument(
+        "--work", type=Path, help="keep the encoded files and the index there, and use those that are there"
+    )
     parser.add_argument("--out", type=Path, help="write the page there as well")
     options = parser.parse_args()
     songs = sorted(path for path in options.songs.resolve().iterdir() if path.is_file())
     with tempfile.TemporaryDirectory() as name:
         work = options.work or Path(name)
-        (work / "Music").mkdir(parents=True)
+        (work / "Music").mkdir(parents=True, exist_ok=True)
         labels = make_library(songs, options.encoded, work / "Music")
         index_path = work / "library.sqlite"
         scanned(index_path, work / "Music")
@@ -218,7 +222,9 @@ def measure(index_path: Path, labels: dict[Path, tuple[str, str]], canonical: di
 
 def scale(work: Path, n_tracks: int) -> list[str]:
     """Time of finding candidates in a large library of made-up embeddings."""
-    path = make_large_index(work / "large.sqlite", n_tracks, embedding_dims=384)
+    path = work / f"{n_tracks}.sqlite"
+    if not path.exists():
+        make_large_index(path, n_tracks, embedding_dims=384)
     with Index.open(path) as index:
         tracks = Tracks.load(index)
         vectors = track_vectors(index, tracks)

@@ -66,7 +66,7 @@ def clusters(n: int, dims: int, n_clusters: int) -> tuple[np.ndarray, np.ndarray
     draw = np.random.default_rng(0)
     centres = draw.normal(size=(n_clusters, dims))
     of = draw.integers(n_clusters, size=n)
-    return (centres[of] + draw.normal(scale=0.35, size=(n, dims))).astype(np.float32), of
+    return (centres[of] + draw.normal(scale=1.0, size=(n, dims))).astype(np.float32), of
 
 
 def test_near_vectors_are_near_each_other_and_clusters_apart() -> None:
@@ -75,12 +75,12 @@ def test_near_vectors_are_near_each_other_and_clusters_apart() -> None:
     apart = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     same = cluster[np.argsort(apart, axis=1)[:, :5]] == cluster[:, None]
-    assert same.mean() > 0.95, same.mean()  # two principal components alone: a half
+    assert same.mean() > 0.95  # two principal components alone: 0.60
     kept = [
         len({*a} & {*b})
         for a, b in zip(nearest_rows(unit_vectors(vectors), 15), np.argsort(apart)[:, :15], strict=True)
     ]
-    assert np.mean(kept) / 15 > 0.5
+    assert np.mean(kept) / 15 > 0.4  # and 0.21
     assert np.abs(places).max() == pytest.approx(1)
     np.testing.assert_allclose(places.max(axis=0), -places.min(axis=0), atol=1e-6)
 

@@ -54,8 +54,8 @@ def names(hits: list[Hit]) -> list[str]:
         (["Alpha", "-", "Gamma"], None),  # "Alpha" is in two titles
         (["One - Alpha", "-", "Gamma"], "a-c"),
         (["/m/ab.mp3", "-", "Beta", "+", "/m/ab.mp3", "-", "One - Beta"], None),
-        (["/m/ab.mp3", "-", "/m/b.mp3"], "a-c"),
-        (["Simon + Garfunkel"], "a"),  # one name
+        (["/m/ab.mp3", "-", "/m/b.mp3"], "a"),
+        (["Simon + Garfunkel"], "b"),  # one name
         (["Delta - live", "-", "/m/c.mp3"], "a"),
     ],
 )
@@ -73,7 +73,7 @@ def test_tracks_are_added_and_subtracted(index: Index, words: list[str], nearest
 def test_lengths_of_embeddings_do_not_count_in_a_sum(index: Index) -> None:
     found = find_similar(index, ["/m/ab.mp3", "+", "/m/c.mp3"])  # 29 times as long as c
     unit = np.array([20, 21, 1]) / np.sqrt(20**2 + 21**2 + 1)
-    wanted = unit + [0, 0, 1]
+    wanted = unit + np.array([0, 0, 1])
     expected = wanted @ np.array([1, 0, 1.1]) / np.linalg.norm(wanted) / np.linalg.norm([1, 0, 1.1])
     assert names(found)[0] == "ac"
     assert found[0].score == pytest.approx(expected, abs=1e-6)
@@ -98,7 +98,7 @@ def test_what_is_no_sum_says_why(index: Index, words: list[str], message: str) -
 
 
 def test_a_query_says_among_which_tracks(index: Index) -> None:
-    assert names(find_similar(index, "/m/a.mp3", among="slow"))[0] == "ac"
+    assert names(find_similar(index, "/m/a.mp3", among="slow"))[0] == "a-c"
     assert {*names(find_similar(index, "/m/a.mp3", among="slow", limit=0))} == {"b", "ac", "a-c"}
     assert names(find_similar(index, "/m/a.mp3", among="fast", limit=1)) == ["ab"]
     assert find_similar(index, "/m/a.mp3", among="slow fast") == []
@@ -142,7 +142,9 @@ def test_no_other_path_along_the_arc_has_smaller_steps(count: int) -> None:
     angle = np.arctan2(unit @ (across / np.linalg.norm(across)), unit @ unit[3])
     middle = [i for i in range(11) if i not in (3, 7) and 0 < angle[i] < angle[7]]
     assert len(middle) >= 4
-    every = ([3, *rest, 7] for rest in permutations(middle, count - 2) if [*rest] == sorted(rest, key=lambda i: angle[i]))
+    every = (
+        [3, *rest, 7] for rest in permutations(middle, count - 2) if [*rest] == sorted(rest, key=lambda i: angle[i])
+    )
     best = min(every, key=lambda rows: sum(step**4 for step in steps(vectors, np.array(rows))))
     assert found.tolist() == best
 
@@ -184,7 +186,8 @@ def test_what_is_no_path_says_why(index: Index) -> None:
 def test_paths_on_the_command_line(tmp_path: Path) -> None:
     angles = np.radians([0, 20, 40, 60, 80])
     rows = [
-        Row(f"/m/{i}.mp3", {"slow": 0.9 if i % 2 else 0.1}, embedding=(np.cos(a), np.sin(a))) for i, a in enumerate(angles)
+        Row(f"/m/{i}.mp3", {"slow": 0.9 if i % 2 else 0.1}, embedding=(np.cos(a), np.sin(a)))
+        for i, a in enumerate(angles)
     ]
     rows.append(Row("/m/copy of 2.mp3", embedding=rows[2].embedding, key="key of '/m/2.mp3'"))
     index = make_index(tmp_path / "i.sqlite", rows, embedding_dims=2)

@@ -51,7 +51,8 @@ def project(vectors: Floats, *, seed: int = 0) -> Floats:
         places /= places.std()
         _relax(places, nearest_rows(unit, min(_NEIGHBOURS, n - 1)), draw)
     places -= (places.max(axis=0) + places.min(axis=0)) / 2
-    return (places / np.abs(places).max()).astype(np.float32)
+    scaled: Floats = (places / np.abs(places).max()).astype(np.float32)
+    return scaled
 
 
 def nearest_rows(unit: Floats, n: int) -> npt.NDArray[np.int64]:
@@ -72,7 +73,8 @@ def principal_components(vectors: Floats) -> npt.NDArray[np.float64]:
     axes = axes * np.where(
         axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1
     )  # eigenvectors have no sign of their own
-    return (centred @ axes).astype(np.float64)
+    components: npt.NDArray[np.float64] = (centred @ axes).astype(np.float64)
+    return components
 
 
 def _relax(places: npt.NDArray[np.float64], nearest: npt.NDArray[np.int64], draw: np.random.Generator) -> None:

@@ -112,7 +112,7 @@ class View {
     classes.forEach(({ colour }, k) => this.dots(layers[k + 2], radius, colour, 0.9));
     c.putImageData(this.pixels, 0, 0);
     c.setTransform(this.dense, 0, 0, this.dense, 0, 0);
-    this.rings([...state.selected], radius + 1.5, ink, 1.6);
+    this.rings([...state.selected], radius + 1, ink, 1.2);
     if (state.playing !== null) this.rings([state.playing], radius + 5, accent, 3);
     for (const i of new Set([state.hovered, state.focused])) if (i !== null) this.rings([i], radius + 3, ink, 2.2);
     if (visible.length <= 40) this.titles(visible, radius, ink, halo);
@@ -157,12 +157,16 @@ class View {
     c.fillStyle = ink; c.fillText(words, px, py);
   }
 
+  // Titles of the few songs that are in sight; of two that would overlap, the first.
   titles(members, radius, ink, halo) {
-    const c = this.context;
+    const c = this.context, taken = [];
     c.font = "12px system-ui, sans-serif"; c.textAlign = "left"; c.textBaseline = "middle";
     for (const i of members) {
-      const title = songs.title(i);
-      this.text(title.length > 34 ? `${title.slice(0, 33)}\u2026` : title, this.px(i) + radius + 5, this.py(i), ink, halo);
+      const title = songs.title(i), short = title.length > 34 ? `${title.slice(0, 33)}\u2026` : title;
+      const px = this.px(i) + radius + 5, py = this.py(i), wide = c.measureText(short).width;
+      if (taken.some(([x, y, w]) => Math.abs(y - py) < 15 && x < px + wide && px < x + w)) continue;
+      taken.push([px, py, wide]);
+      this.text(short, px, py, ink, halo);
     }
   }
 
