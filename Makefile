@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 LIGHT = .venv-demo
 FULL = .venv
-# A file of tests a core at a time. A worker that crashes ends the run: replaced, it would wait for ever (pytest-xdist issue 1378).
+# A file of tests per core at a time. A worker that crashes ends the run: replaced, it would wait for ever (pytest-xdist issue 1378).
 PYTEST = $(FULL)/$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .PHONY: demo test test-fast check docs clean web web-check
@@ -13,12 +13,13 @@ demo: $(LIGHT)/installed
 	$(LIGHT)/$(BIN)/earmark tag examples/clips --taggram demo
 	@echo "taggrams: $(CURDIR)/demo"
 
-$(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -name '*.py' -o -name '*.onnx' -o -name '*.json')
+# The built page is no part of it: after `make web` nothing is installed again.
+$(LIGHT)/installed: pyproject.toml constraints.txt $(shell find src -path src/earmark/service/page -prune -o \( -name '*.py' -o -name '*.onnx' -o -name '*.json' \) -print)
 	$(PYTHON) -m venv $(LIGHT)
 	$(LIGHT)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[plot]'
 	@touch $@
 
-## make test: everything installed, the whole suite, a file of tests a core at a time
+## make test: everything installed, the whole suite, a file of tests per core at a time
 test: $(FULL)/installed
 	$(PYTEST)
 
@@ -31,20 +32,22 @@ $(FULL)/installed: pyproject.toml constraints.txt
 	$(FULL)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-## make check: lint, types, and who imports whom
+## make check: lint, types, who imports whom, and the Dockerfile
 check: $(FULL)/installed
 	$(FULL)/$(BIN)/ruff check .
 	$(FULL)/$(BIN)/ruff format --check .
 	$(FULL)/$(BIN)/mypy
 	$(FULL)/$(BIN)/lint-imports
+	$(FULL)/$(BIN)/hadolint Dockerfile
 
 ## make docs: the documentation site, into build/site; fails on every warning
 docs: $(FULL)/installed
 	NO_MKDOCS_2_WARNING=1 $(FULL)/$(BIN)/mkdocs build --strict --quiet
 
-## make web: the page, built into the package (needs Node.js 20.19 or newer)
+## make web: the page, built into the package (needs Node.js 20.19 or newer); `earmark serve` of $(FULL) has it at once
 web: web/node_modules/installed
 	cd web && npm run build
+	@echo "the page: $(CURDIR)/src/earmark/service/page; an earmark that was not installed with -e says at / how it gets it"
 
 ## make web-check: lint, types and tests of the page's own code
 web-check: web/node_modules/installed

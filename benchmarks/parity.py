@@ -19,14 +19,14 @@ import torch
 from numpy.typing import NDArray
 
 from earmark.audio import cut
-from earmark.core.published_weights import KERAS, PUBLISHED, PublishedWeights
+from earmark.core.published_weights import KERAS, PublishedWeights, all_published
 from earmark.core.spectrum import LogMelConfig, hann_window, mel_filterbank
 from earmark.export import export_onnx
 from earmark.importers.detect_format import import_weights
 
 CLIPS = ("joram", "fishin", "sugarplum")
 TOLERANCE = 1e-4
-STORED = tuple(published for published in PUBLISHED if published.vocabulary.endswith("-50"))
+STORED = tuple(published for published in all_published() if published.vocabulary.endswith("-50"))
 """Those whose files and answers are in the shared folder; tests/importers/test_mn04.py has mn04's."""
 Array = NDArray[np.float32]
 

@@ -32,7 +32,8 @@ from tests.helpers.made_library import make_large_index  # noqa: E402
 from earmark.core.cpu import available_cores  # noqa: E402
 from earmark.library.index.track_index import Index  # noqa: E402
 from earmark.library.neighbours import Neighbours  # noqa: E402
-from earmark.library.query.search import Tracks, search_index  # noqa: E402
+from earmark.library.query.index_search import search_index  # noqa: E402
+from earmark.library.query.search import Tracks  # noqa: E402
 
 QUERIES = (
     "slow guitar -vocals genre:jazz score>0.6 duration<5m",

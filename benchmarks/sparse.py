@@ -26,7 +26,8 @@ from machine import cpu_name
 import earmark
 from earmark import audio
 from earmark.audio.file_discovery import find_audio
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 44_100

@@ -260,7 +260,7 @@ def page(rows: list[Row], repeats: int, load: float) -> str:
     lines += [
         "",
         "- Windows/s, steps and ratios: from shards as they come. Those of less than 2 GB when decoded, as here, are",
-        "  decoded into memory before the first step; larger ones are read window by window, one worker a core.",
+        "  decoded into memory before the first step; larger ones are read window by window, one worker per core.",
         f"- Waits: share of the training time in which the trainer waits for data. With 0 and {WORKERS} workers shards are",
         "  read window by window.",
         "- Bare: a PyTorch loop of the same network, optimiser and size of batch, whose windows are cut out of float32",

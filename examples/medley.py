@@ -10,10 +10,9 @@ import numpy as np
 
 import earmark
 from earmark.audio import load
-from earmark.tagging.taggram import draw_taggram
 
 tagger = earmark.load_tagger(step_seconds=2)
 rate_hz = tagger.card.input.sample_rate_hz
 clips = sorted(path for path in (Path(__file__).parent / "clips").iterdir() if path.suffix != ".md")
 scores = tagger.tag_waveform(np.concatenate([load(path, rate_hz) for path in clips]), rate_hz)
-draw_taggram(scores, sys.argv[1], title="The six example clips, one after the other")
+earmark.draw_taggram(scores, sys.argv[1], title="The six example clips, one after the other")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+collect_ignore = ["helpers/picard_driver"]  # a plugin of Picard, which alone can import it
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker per core: more threads than that would only wait for each other. Before NumPy and PyTorch are imported.

@@ -10,6 +10,7 @@ earmark.models, earmark.training, earmark.evaluation, earmark.export.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from earmark.core.version import __version__
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
     from earmark.core.card import ModelCard
     from earmark.core.errors import AudioError, EarmarkError
     from earmark.core.vocabulary import Tag, Vocabulary
+    from earmark.tagging.data_frames import to_frame
+    from earmark.tagging.progress import TagProgress
     from earmark.tagging.segments import Segment
-    from earmark.tagging.tagger import Tagger, TagScore, TagScores, load_tagger
+    from earmark.tagging.tag_scores import TagScores
+    from earmark.tagging.tagger import Tagger, load_tagger
+    from earmark.tagging.taggram import draw_taggram
+    from earmark.tagging.top_tags import TagScore
 
+# Nothing leaves the machine: ONNX Runtime's packages (1.32) send reports of their use to Microsoft, and keep an identifier in
+# the home folder, unless this is set before it is imported. Whoever has set it otherwise keeps that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _MODULES = {
     "AudioError": "core.errors",
@@ -28,11 +37,14 @@ _MODULES = {
     "ModelCard": "core.card",
     "Segment": "tagging.segments",
     "Tag": "core.vocabulary",
-    "TagScore": "tagging.tag_scores",
+    "TagProgress": "tagging.progress",
+    "TagScore": "tagging.top_tags",
     "TagScores": "tagging.tag_scores",
     "Tagger": "tagging.tagger",
     "Vocabulary": "core.vocabulary",
+    "draw_taggram": "tagging.taggram",
     "load_tagger": "tagging.tagger",
+    "to_frame": "tagging.data_frames",
 }
 
 __all__ = [
@@ -41,12 +53,15 @@ __all__ = [
     "ModelCard",
     "Segment",
     "Tag",
+    "TagProgress",
     "TagScore",
     "TagScores",
     "Tagger",
     "Vocabulary",
     "__version__",
+    "draw_taggram",
     "load_tagger",
+    "to_frame",
 ]
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark import audio
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from tests.helpers import sounds
 
 RATE_HZ = 16_000

@@ -14,8 +14,8 @@ import pytest
 from earmark import audio
 from earmark.audio.chunks import PatchedFile, header_patches, is_unknown, shortfall
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from tests.helpers import sounds, videos
 
 RATE_HZ = 16_000
@@ -93,14 +93,14 @@ UNKNOWN = {
 }
 
 
-def heard(source: bytes | Path) -> tuple[np.ndarray, list[str]]:
+def decoded(source: bytes | Path) -> tuple[np.ndarray, list[str]]:
     stream = audio.stream(source, RATE_HZ)
     return np.concatenate(list(stream)), stream.warnings
 
 
 @pytest.mark.parametrize("name", COMPLETE)
 def test_complete_files(name: str) -> None:
-    samples, warnings = heard(COMPLETE[name])
+    samples, warnings = decoded(COMPLETE[name])
     np.testing.assert_array_equal(samples, PCM / np.float32(32768))
     assert warnings == []
 
@@ -110,7 +110,7 @@ def test_unknown_sizes_are_no_sizes(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"{name}.snd"
     path.write_bytes(UNKNOWN[name])
     for source in (UNKNOWN[name], path):
-        samples, warnings = heard(source)
+        samples, warnings = decoded(source)
         np.testing.assert_array_equal(samples, PCM / np.float32(32768))
         assert warnings == []
 
@@ -152,7 +152,7 @@ def test_short_and_senseless_headers_raise_only_audio_errors(magic: bytes, n_byt
     dice = np.random.default_rng(n_bytes)
     for form in (b"", b"WAVE", b"AIFF"):
         with pytest.raises(AudioError):
-            heard(magic + b"\xff\xff\xff\x7f" + form + dice.bytes(n_bytes))
+            decoded(magic + b"\xff\xff\xff\x7f" + form + dice.bytes(n_bytes))
 
 
 def extensible(values: np.ndarray, bits: int, valid_bits: int, order: str = "<") -> bytes:
@@ -178,7 +178,7 @@ def test_integers_in_wider_containers(valid_bits: int, bits: int, n_channels: in
     values = np.round(samples.astype(np.float64) * (2 ** (valid_bits - 1) - 1)).astype(np.int64)
     path = tmp_path / "a.wav"
     path.write_bytes(extensible(values, bits, valid_bits))
-    got, warnings = heard(path)
+    got, warnings = decoded(path)
     np.testing.assert_allclose(got, (values / 2 ** (valid_bits - 1)).mean(axis=0), atol=1e-6)
     assert warnings == []
     found = audio.sparse_windows(path, InputSpec(RATE_HZ, 4_000, 4_000), 2)
@@ -208,9 +208,9 @@ def test_files_of_pyav_have_sizes_that_are_read(tmp_path: Path) -> None:
             frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, 0, Fraction(1, RATE_HZ)
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-        np.testing.assert_array_equal(heard(path)[0], PCM / np.float32(32768))
+        np.testing.assert_array_equal(decoded(path)[0], PCM / np.float32(32768))
         with pytest.raises(TruncatedAudioError, match="truncated"):
-            heard(path.read_bytes()[:-100_000])
+            decoded(path.read_bytes()[:-100_000])
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_sound_may_be_shorter_than_the_picture(
 ) -> None:
     path = videos.write(tmp_path / f"a{suffix}", video_seconds=video_seconds, sound_seconds=sound_seconds)
     for source in (path, path.read_bytes()):
-        samples, warnings = heard(source)
+        samples, warnings = decoded(source)
         assert len(samples) / RATE_HZ == pytest.approx(sound_seconds, abs=0.1)
         assert warnings == []
 
@@ -232,7 +232,7 @@ def test_sound_may_be_shorter_than_the_picture(
 def test_cut_asf_is_reported(tmp_path: Path, video_seconds: float, share: float) -> None:
     path = videos.write(tmp_path / "a.wmv", video_seconds=video_seconds, sound_seconds=12)
     with pytest.raises(TruncatedAudioError, match="truncated"):
-        heard(path.read_bytes()[: int(share * path.stat().st_size)])
+        decoded(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
 def sparse(path: Path, head: bytes, n_bytes: int) -> Path:

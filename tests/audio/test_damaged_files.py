@@ -14,8 +14,8 @@ from earmark import audio, load_tagger
 from earmark.audio import chunks
 from earmark.audio.protection import is_protected
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds
 from tests.helpers.ogg import ogg_checksum
@@ -147,7 +147,7 @@ def test_seeking_is_refused_where_positions_in_an_ogg_contradict_its_length(tmp_
 def test_a_flac_that_was_cut_without_its_header_is_shorter_than_it_declares(
     tmp_path: Path, from_second: float, to_second: float
 ) -> None:
-    """As by `ffmpeg -ss N -t N -c copy`: it cannot be told from one that is cut off, and `--damaged tag` tags it."""
+    """As by `ffmpeg -ss N -t N -c copy`: it cannot be distinguished from one that is cut off, and `--damaged tag` tags it."""
     whole = sounds.write(tmp_path / "whole.flac", sounds.music(20, 16_000), 16_000)
     path = tmp_path / "cut.flac"
     with av.open(str(whole)) as source, av.open(str(path), "w") as out:

@@ -14,8 +14,8 @@ import pytest
 from earmark import audio
 from earmark.audio.ogg_links import _pages, count_pages, find_links, may_be_cut_off
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
 from tests.helpers import sounds
 from tests.helpers.ogg import ogg_checksum
 
@@ -78,24 +78,24 @@ def links(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, fl
         ("opus mono", "flac"),
     ],
 )
-def test_links_of_different_formats_are_all_heard(
+def test_links_of_different_formats_are_all_read(
     links: dict[str, tuple[bytes, float]], first: str, second: str, tmp_path: Path
 ) -> None:
     content = links[first][0] + links[second][0]
     path = tmp_path / "chained.ogg"
     path.write_bytes(content)
     stream = audio.stream(path, RATE_HZ)
-    heard = np.concatenate(list(stream))
+    decoded = np.concatenate(list(stream))
     alone = np.concatenate([audio.load(links[name][0], RATE_HZ) for name in (first, second)])
     assert stream.warnings == [NOTE]
-    assert len(heard) == len(alone)
+    assert len(decoded) == len(alone)
     at = round(
         links[first][1] * RATE_HZ
     )  # a resampler of one rate goes on, and links of the samples next to each other
     away = np.abs(np.arange(len(alone)) - at) > 600
-    np.testing.assert_allclose(heard[away], alone[away], atol=1e-6)
-    np.testing.assert_array_equal(audio.load(content, RATE_HZ), heard)
-    assert len(heard) / RATE_HZ == pytest.approx(links[first][1] + links[second][1], abs=0.03)
+    np.testing.assert_allclose(decoded[away], alone[away], atol=1e-6)
+    np.testing.assert_array_equal(audio.load(content, RATE_HZ), decoded)
+    assert len(decoded) / RATE_HZ == pytest.approx(links[first][1] + links[second][1], abs=0.03)
 
 
 @pytest.mark.parametrize("name", ["vorbis", "opus", "flac"])

@@ -1,4 +1,4 @@
-"""Which of a file's streams is heard; what is protected; that pictures are not decoded."""
+"""Which of a file's streams is read; what is protected; that pictures are not decoded."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from av.stream import Disposition
 
 from earmark import audio
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import InputSpec
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds
 
@@ -46,7 +46,7 @@ def two_streams(path: Path, default: int, codec: str = "aac", seconds: float = 8
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mka", "aac"), ("mp4", "aac"), ("mka", "flac"), ("mp4", "alac")])
 @pytest.mark.parametrize("default", [0, 1])
-def test_the_default_stream_is_heard(tmp_path: Path, suffix: str, codec: str, default: int) -> None:
+def test_the_default_stream_is_read(tmp_path: Path, suffix: str, codec: str, default: int) -> None:
     path = two_streams(tmp_path / f"a.{suffix}", default, codec)
     for source in (path, audio.AudioBytes.read(path)):
         stream = audio.stream(source, RATE_HZ)
@@ -58,7 +58,7 @@ def test_the_default_stream_is_heard(tmp_path: Path, suffix: str, codec: str, de
             assert bool(np.abs(found.samples).max() > 0.1) == (default == 1)
 
 
-def test_the_key_of_a_file_is_that_of_the_stream_that_is_heard(tmp_path: Path) -> None:
+def test_the_key_of_a_file_is_that_of_the_stream_that_is_read(tmp_path: Path) -> None:
     keys = {read_content(two_streams(tmp_path / f"{default}.mka", default)).key for default in (0, 1)}
     assert len(keys) == 2
 
@@ -157,7 +157,7 @@ def with_cover(path: Path, picture: bytes) -> Path:
 READ = """
 import resource, sys
 from earmark import audio
-from earmark.core.card import InputSpec
+from earmark.core.input_spec import InputSpec
 from earmark.library.scan.content import read_content
 from pathlib import Path
 audio.load(sys.argv[1], 16_000)

@@ -117,10 +117,10 @@ def test_what_is_no_sound_is_refused() -> None:
         waveform_features(np.array([0.1, np.nan], np.float32), RATE)
 
 
-def test_long_files_are_heard_evenly_and_in_bounded_memory() -> None:
+def test_long_files_are_read_evenly_and_in_bounded_memory() -> None:
     stretch = STRETCH_SECONDS * RATE
 
-    def heard(n_stretches: float) -> list[int]:
+    def kept_stretches(n_stretches: float) -> list[int]:
         """The numbers of the stretches that are kept; each is written into its samples."""
         total = round(n_stretches * stretch)
         blocks = (
@@ -131,12 +131,12 @@ def test_long_files_are_heard_evenly_and_in_bounded_memory() -> None:
         assert all(len(part) <= stretch + RATE for part in kept)
         return [int(part[0]) for part in kept]
 
-    assert heard(0.5) == [0]
-    assert heard(2.5) == [0, 1, 2]
-    assert heard(2.01) == [0, 1], "0.3 s are added to the stretch before"
-    assert heard(MOST_STRETCHES) == list(range(16))
-    assert heard(17) == list(range(0, 17, 2))
-    assert heard(40) == list(range(0, 40, 4))
+    assert kept_stretches(0.5) == [0]
+    assert kept_stretches(2.5) == [0, 1, 2]
+    assert kept_stretches(2.01) == [0, 1], "0.3 s are added to the stretch before"
+    assert kept_stretches(MOST_STRETCHES) == list(range(16))
+    assert kept_stretches(17) == list(range(0, 17, 2))
+    assert kept_stretches(40) == list(range(0, 40, 4))
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_planted_tags_are_learned_and_noise_is_said_to_be_noise() -> None:
 
 
 def test_the_validation_clips_choose_the_number_of_trees() -> None:
-    """The loss that is told is that of the trees that answer, and no other number of trees has a lower one."""
+    """The loss that is reported is that of the trees that answer, and no other number of trees has a lower one."""
     train, validation = planted(200, 0), planted(100, 1)
     for place, kind in ((0, "classification"), (1, "regression")):
         model = fit_tag(

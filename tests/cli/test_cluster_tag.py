@@ -184,7 +184,7 @@ def test_the_command(
         CliRunner().invoke(app, [*command, "--windows", "3"], catch_exceptions=False)
 
 
-def test_wrong_usage_is_told_before_anything_is_started(tmp_path: Path) -> None:
+def test_wrong_usage_is_reported_before_anything_is_started(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("uri\nhttps://me:secret@example.org/a.mp3\n")
     command = [sys.executable, "-m", "earmark.cli.main", "cluster", "tag", str(tmp_path / "m.csv"), "--out"]
     done = subprocess.run([*command, str(tmp_path / "out")], capture_output=True, text=True)

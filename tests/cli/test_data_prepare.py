@@ -29,7 +29,7 @@ def test_prepare_again_and_after_repair(table: Path, tmp_path: Path) -> None:
     first = earmark("data", "prepare", "manifest", "--root", table, "--out", out, "--shard-mb", "0.00001")
     assert first.returncode == 1, first.stderr
     assert "FLAC, 16,000 Hz mono, 16 bits" in first.stdout
-    assert "2 of 3 clips, 0.00 h of audio" in first.stdout
+    assert "2 of 3 clips, 0:0" in first.stdout
     assert "in 3 shards" in first.stdout
     assert f"1 of 3 clips failed, and why: {out / 'failed.csv'}" in first.stdout
     assert "to come" in first.stderr  # the estimate behind the first shard

@@ -119,7 +119,7 @@ def test_a_scan_and_what_it_says(music: Path, index: Path) -> None:
     assert as_json["models"][0]["current"]
 
 
-def test_wrong_use_is_told(music: Path, index: Path, tmp_path: Path) -> None:
+def test_wrong_use_is_reported(music: Path, index: Path, tmp_path: Path) -> None:
     assert library("scan", "--index", index).returncode == 2
     assert library("scan", music, "--jobs", "0", "--index", index).returncode == 2
     unknown = library("scan", music, "--index", index, "--model", "nonesuch")
@@ -226,7 +226,7 @@ def test_an_index_where_nothing_may_be_written(music: Path, tmp_path: Path) -> N
     assert "the index's folder cannot be made" in nowhere.stderr
 
 
-def test_a_damaged_or_newer_index_is_told_and_kept(music: Path, index: Path) -> None:
+def test_a_damaged_or_newer_index_is_reported_and_kept(music: Path, index: Path) -> None:
     clips(music, 1)
     index.write_bytes(b"no index" * 1000)
     done = library("scan", music, "--index", index)
@@ -298,3 +298,22 @@ def test_watch_follows_changes(music: Path, index: Path) -> None:
     assert "following changes" in err
     rounds = [json.loads(line) for line in [*lines, *out.splitlines()]]
     assert [(r["new"], r["moved"], r["deleted"]) for r in rounds] == [(2, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 exist on Linux only")
+def test_watch_scans_what_cannot_be_watched_and_says_so(music: Path, index: Path) -> None:
+    pytest.importorskip("watchfiles")
+    clip(music / "a.wav", seed=1)
+    clip(Path(os.fsdecode(os.fsencode(music) + b"/caf\xe9")) / "b.wav", seed=2)
+    (music / "loop").symlink_to(music)
+    running = started("scan", music, "--index", index, "--watch", "--format", "json")
+    try:
+        assert running.stdout is not None
+        assert json.loads(running.stdout.readline())["new"] == 2
+    finally:
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    (note,) = [line for line in err.splitlines() if "not UTF-8" in line]
+    assert "files are compared every 60 s" in note
+    assert err.count("a link to a folder that it is in") == 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.tagging.runtime import DEFAULT_MODEL
 from tests.helpers import sounds
-from tests.helpers.command import COMMAND, earmark_here
+from tests.helpers.command import COMMAND, earmark_here, terminal
 from tests.helpers.made_library import Row, make_index
 
 LATIN_1 = b"/music/caf\xe9.mp3"
@@ -42,13 +44,54 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_search_prints_a_table_and_what_was_left_out(index: Path) -> None:
     done = library("search", "slow guitar duration<2h", "--index", index)
     assert done.returncode == 0, done.stderr
-    first, second = done.stdout.decode().splitlines()
-    assert first.split()[:2] == ["0.80", "1:06:40"]
-    assert "caf\\udce9.mp3" in first
-    assert "guitar 0.90  slow 0.70" in first
-    assert "a [b]\\x1b.mp3" in second
+    assert done.stdout.decode() == (
+        "0.80\t1:06:40\tcaf\\udce9\tguitar 0.90  slow 0.70\t/music/caf\\udce9.mp3\t\n"
+        "0.75\t3:20\tMiles - Blue\tslow 0.90  guitar 0.60  female vocals 0.80\t/music/a [b]\\x1b.mp3\t\n"
+    )
     assert b"2 of 3 tracks" in done.stderr
     assert b"1 files are not yet tagged by model made" in done.stderr
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_on_a_terminal_a_track_is_a_line_with_its_name_tags_and_path(tmp_path: Path, columns: int) -> None:
+    rows = [
+        Row("/music/Miles/Kind of Blue/03 Blue in Green.mp3", {"slow": 0.9, "guitar": 0.8, "jazz": 0.7}, 200, "Blue in Green", "Miles Davis"),
+        Row("/music/copies/of it.mp3", {"slow": 0.9, "guitar": 0.8, "jazz": 0.7}, 200, key="key of '/music/Miles/Kind of Blue/03 Blue in Green.mp3'"),
+        Row("/music/[x].mp3", {"slow": 0.6}, None),
+    ]  # fmt: skip
+    index = make_index(tmp_path / "i.sqlite", rows)
+    done = library("search", "slow", "--index", index, env=terminal(columns))
+    first, second = done.stdout.decode().splitlines()
+    assert first.startswith("0.90  3:20  Miles Davis - Bl")
+    assert "slow 0.90" in first
+    assert first.endswith("Blue in Green.mp3  +1 copy" if columns > 60 else "slow 0.90  +1 copy")
+    assert "/music" not in first + second
+    assert second.split() == ["0.60", "-", "[x]", "slow", "0.60", *(["[x].mp3"] if columns > 60 else [])]
+    assert max(map(len, (first, second))) <= columns
+    listed = library("search", "", "--index", index, env=terminal(columns)).stdout.decode().splitlines()
+    assert listed[0].startswith("3:20  Miles")  # no empty column where nothing ranks
+
+
+def test_copies_are_one_track_unless_they_are_to_be_listed(tmp_path: Path) -> None:
+    rows = [Row(f"/music/{name}.mp3", {"slow": 0.9}, key="one") for name in "abc"]
+    index = make_index(tmp_path / "i.sqlite", [*rows, Row("/music/d.mp3", {"slow": 0.8})])
+    done = library("search", "slow", "--index", index)
+    assert [line.split(b"\t")[4:] for line in done.stdout.splitlines()] == [
+        [b"/music/a.mp3", b"+2 copies"],
+        [b"/music/d.mp3", b""],
+    ]
+    assert b"2 of 2 tracks" in done.stderr
+    first, _ = map(json.loads, library("search", "slow", "--format", "jsonl", "--index", index).stdout.splitlines())
+    assert first["copies"] == ["/music/b.mp3", "/music/c.mp3"]
+    text = library("search", "slow", "--format", "csv", "--index", index).stdout.decode()
+    assert [row["n_copies"] for row in csv.DictReader(text.splitlines())] == ["2", "0"]
+    assert library("search", "slow", "--format", "paths", "--index", index).stdout == b"/music/a.mp3\n/music/d.mp3\n"
+    assert library("search", "slow", "--limit", "1", "--format", "paths", "--index", index).stdout == b"/music/a.mp3\n"
+    done = library("search", "slow", "--copies", "--index", index)
+    assert [line.split(b"\t")[5] for line in done.stdout.splitlines()] == [b""] * 4
+    assert b"4 of 4 tracks" in done.stderr
+    found = json.loads(library("similar", "d.mp3", "--format", "jsonl", "--index", index).stdout)
+    assert (found["path"], found["copies"]) == ("/music/a.mp3", ["/music/b.mp3", "/music/c.mp3"])
 
 
 def test_words_need_no_quotes_and_a_query_may_begin_with_a_minus(index: Path) -> None:
@@ -90,7 +133,7 @@ def test_programs_read_json_lines_csv_and_paths(index: Path) -> None:
     assert done.stdout == LATIN_1 + b"\n"
 
 
-def test_nothing_found_is_no_failure_but_is_told(index: Path) -> None:
+def test_nothing_found_is_no_failure_but_is_reported(index: Path) -> None:
     done = library("search", "slow fast", "--format", "paths", "--index", index)
     assert (done.returncode, done.stdout) == (0, b"")
     assert b"nothing found among 3 tracks" in done.stderr
@@ -163,6 +206,56 @@ def test_export(index: Path, tmp_path: Path) -> None:
     for wrong in (["--out", tmp_path / "x.csv"], ["--out", tmp_path / "x.doc"], ["--format", "parquet"]):
         assert library("export", "--index", index, *wrong).returncode == 2
     assert not (tmp_path / "x.doc").exists()
+
+
+@pytest.fixture(scope="module")
+def blues(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty tracks with "blue" in their titles."""
+    rows = [
+        Row(f"/music/{i:02d}.mp3", {"slow": i / 30, "fast": 1 - i / 30}, title=f"Blue {i}", artist="Miles")
+        for i in range(30)
+    ]
+    return make_index(tmp_path_factory.mktemp("blues") / "library.sqlite", rows)
+
+
+def test_a_text_that_may_be_several_tracks_lists_them_and_takes_a_number(blues: Path) -> None:
+    done = library("similar", "blue", "--index", blues)
+    assert (done.returncode, done.stdout) == (2, b"")
+    lines = done.stderr.decode().splitlines()
+    assert lines[0] == "earmark: 'blue' may be any of 30 tracks; choose one with --pick N, or name more of it:"
+    assert lines[2] == "earmark:    2  Miles - Blue 1  (/music/01.mp3)"
+    assert (len(lines), lines[-1]) == (22, "earmark:   and 10 more")
+    chosen = library("similar", "blue", "--pick", "2", "--index", blues, "--format", "paths")
+    assert chosen.returncode == 0, chosen.stderr
+    assert chosen.stdout == library("similar", "/music/01.mp3", "--index", blues, "--format", "paths").stdout
+    for number in ("21", "0"):
+        done = library("similar", "blue", "--pick", number, "--index", blues)
+        assert (done.returncode, done.stdout) == (2, b"")
+    assert b"--pick 21: must be from 1 to 20" in library("similar", "blue", "--pick", "21", "--index", blues).stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"x\n99\n3\n", 0), (b"\x04", 130), (b"\x03", 130)])
+def test_on_a_terminal_it_is_asked_which_track_is_meant(blues: Path, answer: bytes, code: int) -> None:
+    pid, terminal_end = pty.fork()
+    if not pid:  # the process on the terminal
+        environment = {**os.environ, "TERM": "dumb", "COLUMNS": "100", "LINES": "40"}
+        os.execve(
+            COMMAND[0], [*COMMAND, "library", "similar", "blue", "--index", str(blues), "--limit", "1"], environment
+        )
+    shown = b""
+    while b"which one" not in shown:
+        shown += os.read(terminal_end, 10_000)
+    os.write(terminal_end, answer)
+    with contextlib.suppress(OSError):  # its end
+        while part := os.read(terminal_end, 10_000):
+            shown += part
+    os.close(terminal_end)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code, shown
+    assert b"  20  Miles - Blue 19  (/music/19.mp3)" in shown
+    assert b"Traceback" not in shown
+    assert (
+        b"Miles - Blue 3 " in shown.split(b"which one")[-1] or b"Miles - Blue 1 " in shown.split(b"which one")[-1]
+    ) is not bool(code)
 
 
 def test_similar_listens_to_a_file_outside_the_library(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -135,6 +136,26 @@ def test_written_read_by_others_and_undone(earmark: Earmark, library: Path) -> N
     assert {path: tagged.packets(path) for path in library.iterdir()} == audio
 
 
+def test_a_dry_run_counts_files_and_not_names(earmark: Earmark, library: Path) -> None:
+    """What is shown is what is done: a link is its file; another hard link is separated, and a file of its own then."""
+    index = library.with_name("library.sqlite")
+    song = library / "song.mp3"
+    (library / "link.mp3").symlink_to(song)
+    (library / "more links").symlink_to(library)
+    (library / "second name.mp3").hardlink_to(song)
+    names = ["song.mp3", "link.mp3", "second name.mp3", "more links/song.mp3"]
+    key = read_content(song).key
+    make_index(index, [Row(str(library / name), SCORES, key=key) for name in names])
+    for mode in ((), ("--overwrite", "--max-genres", "1"), ("--merge",)):
+        counts = []
+        for apply in ((), ("--apply",)):
+            done = earmark("library", "write", library, *mode, *apply, index=index)
+            assert done.returncode == 0, done.stderr
+            counts.append(re.search(r"(\d) files? (?:would be )?changed, (\d) without a change, 0 failed", done.stderr))
+            assert done.stdout.count("  genre ") == 4  # three songs, and the second name
+        assert [found and found.groups() for found in counts] == [("4", "2")] * 2
+
+
 def test_modes_threshold_mapping_and_limits(earmark: Earmark, library: Path, tmp_path: Path) -> None:
     index = library.with_name("library.sqlite")
     earmark("library", "write", "--apply", "--max-genres", "1", "--no-scores", index=index)
@@ -185,7 +206,7 @@ def test_queries_and_paths(earmark: Earmark, library: Path) -> None:
         (["drum and bass -rock"], 1, "no files found there"),
     ],
 )
-def test_mistakes_are_told_with_their_exit_code(
+def test_mistakes_are_reported_with_their_exit_code(
     earmark: Earmark, library: Path, arguments: list[str], code: int, words: str
 ) -> None:
     shutil.copy(library / "song.mp3", library / "new.mp3")
@@ -224,9 +245,37 @@ def test_undo_tells_of_what_was_changed_since(earmark: Earmark, library: Path) -
     assert earmark("library", "undo", "nobody", index=index).returncode == 2
 
 
+def test_values_that_an_earlier_version_wrote_are_spelled_anew_and_undone(
+    earmark: Earmark, library: Path, tmp_path: Path
+) -> None:
+    index = library.with_name("library.sqlite")
+    old = tmp_path / "old.toml"
+    old.write_text('[genre]\nrock = "Rock"\njazz = "Jazz"\n"drum and bass" = "Drum And Bass"\n', "utf-8")
+    theirs = library / "song.flac"
+    with taglib.File(str(theirs), save_on_exit=True) as file:
+        file.tags["GENRE"] = ["Drum And Bass"]
+    three = ("--max-genres", "3", "--no-scores", "--apply")
+    assert earmark("library", "write", "--map", old, *three, index=index).returncode == 0
+    written = ("Rock", "Jazz", "Drum And Bass")
+    assert genres(library) == [("Drum And Bass",), written, written]
+    renamed = (library / "song.mp3").rename(library / "renamed.mp3")
+    make_index(index, [Row(str(renamed), SCORES, key=read_content(renamed).key)])
+    assert earmark("library", "write", *library.iterdir(), *three, index=index).returncode == 0
+    today = ("Rock", "Jazz", "Drum and Bass")
+    assert genres(library) == [today, ("Drum And Bass",), today]  # what was the user's own stays
+    assert earmark("library", "write", *library.iterdir(), "--merge", *three, index=index).returncode == 0
+    assert genres(library) == [today, ("Drum And Bass", "Rock", "Jazz"), today]
+    for _ in range(2):
+        assert earmark("library", "undo", "--apply", index=index).returncode == 0
+    assert genres(library) == [written, ("Drum And Bass",), written]
+    (library / "renamed.mp3").rename(library / "song.mp3")
+    assert earmark("library", "undo", "--apply", index=index).returncode == 0
+    assert genres(library) == [("Drum And Bass",), (), ()]
+
+
 def test_mapping_of_the_index_or_of_a_model(earmark: Earmark, library: Path, tmp_path: Path) -> None:
     done = earmark("library", "mapping", index=library.with_name("library.sqlite"))
-    assert '"drum and bass" = "Drum And Bass"' in done.stdout
+    assert '"drum and bass" = "Drum and Bass"' in done.stdout
     bundled = earmark("library", "mapping", index=tmp_path / "none.sqlite")
     assert bundled.returncode == 0
     card = read_card(find_model())
@@ -247,8 +296,11 @@ def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tm
     assert contents(music) == before
     done = earmark("tag", music, "--write", "--apply", "--threshold", "0", "--format", "jsonl", index=index)
     assert done.returncode == 0, done.stderr
-    assert all(json.loads(line)["status"] == "ok" for line in done.stdout.splitlines())
-    assert all(found for found in genres(music))
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(record["status"] == "ok" for record in records)
+    assert [tuple(record["values"]["genre"]) for record in records] == genres(music)
+    assert all(len(record["values"]["genre"]) == 2 for record in records)
+    assert all(len(record["values"]["mood"]) == 3 for record in records)
     assert earmark("library", "undo", "--apply", index=index).returncode == 0
     assert genres(music) == [()] * 3
     assert earmark("tag", music, "--apply", index=index).returncode == 2

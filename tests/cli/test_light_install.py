@@ -51,7 +51,7 @@ def test_the_plugin_of_beets_lies_where_beets_looks_for_it(light_python: Path) -
     code = "import importlib.util as u; print(u.find_spec('beets'), u.find_spec('beetsplug.earmark').origin)"
     found = subprocess.run([light_python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert found[0] == "None"  # beets itself is not needed
-    assert Path(found[1]).parts[-2:] == ("beetsplug", "earmark.py")
+    assert Path(found[1]).parts[-3:] == ("beetsplug", "earmark", "__init__.py")
 
 
 RESEARCH = [
@@ -78,6 +78,14 @@ def test_the_service_asks_for_its_extra(light_python: Path, tmp_path: Path) -> N
     done = subprocess.run([light_python.with_name("earmark"), "serve"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert "pip install 'earmark[serve]'" in done.stderr
+    # The advice is true without earmark on an index: the name means what is installed, and only the extra is added.
+    pip = [sys.executable, "-m", "pip", "--python", str(light_python), "--quiet", "--disable-pip-version-check"]
+    options = ["--dry-run", "--report", "-", "-c", str(ROOT / "constraints.txt")]
+    advice = subprocess.run([*pip, "install", *options, "earmark[serve]"], capture_output=True, text=True)
+    assert advice.returncode == 0, advice.stderr
+    added = {item["metadata"]["name"] for item in json.loads(advice.stdout)["install"]}
+    assert "fastapi" in added
+    assert "earmark" not in added
 
 
 def test_clusters_ask_for_their_extra(light_python: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from earmark.datasets.registry import DATASETS
 from earmark.importers import list_importers
 from earmark.importers.registry import IMPORTERS
 from earmark.models.registry import MODELS
-from tests.helpers import command
+from tests.helpers import command, sounds
 
 RATE = 8000
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
@@ -149,6 +149,38 @@ def test_a_model_of_an_installed_distribution_is_exported(
 ) -> None:
     done = command.earmark("export", trained, "--out", tmp_path / "bands.onnx", environment=installed)
     assert done.returncode == 0, done.stderr
+
+
+def au_module() -> str:
+    """The tag format of docs/contributing.md."""
+    guide = (GUIDE.parent / "contributing.md").read_text(encoding="utf-8")
+    found = re.search(r'```python title="[^"]*/formats/au\.py"\n(.*?)```', guide, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["file", "distribution"])
+def test_a_tag_format_from_outside_is_written(how: str, tmp_path: Path) -> None:
+    song = tmp_path / "song.au"
+    soundfile.write(song, sounds.music(2, 16_000, seed=1).T, 16_000)
+    before = song.read_bytes()
+    (tmp_path / "au_tags.py").write_text(au_module(), encoding="utf-8")
+    write = ["tag", song, "--threshold", "0.01", "--write", "--apply", "--undo-log", tmp_path / "undo.jsonl"]
+    done = command.earmark(*write)
+    assert done.returncode == 1
+    assert song.read_bytes() == before, "there is no format for it"
+    if how == "file":
+        done = command.earmark("--plugin", tmp_path / "au_tags.py", *write)
+    else:
+        info = tmp_path / "au_tags-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: au_tags\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[earmark.tag_formats]\nau = au_tags:AuTags\n")
+        path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+        done = command.earmark(*write, environment={"PYTHONPATH": path})
+    assert done.returncode == 0, done.stderr
+    assert b"GENRE=" in song.read_bytes()
 
 
 def test_plugins_of_the_environment_are_loaded(folder: Path) -> None:

@@ -171,7 +171,7 @@ def test_ctrl_c_a_killed_run_and_a_killed_parent(emotify: Path, whole: Path, tmp
 
     done = say(*options(emotify, tmp_path), "--quiet")
     assert done.returncode == 1
-    assert f"{ROWS[1]}, seed 0: failed: " in done.stderr, "told with --quiet, too"
+    assert f"{ROWS[1]}, seed 0: failed: " in done.stderr, "reported with --quiet, too"
     assert "damaged; delete it" in done.stderr
     assert "Traceback" not in done.stderr
     document = figures(tmp_path)

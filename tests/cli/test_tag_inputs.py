@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from earmark.core.audio_formats import audio_suffixes
 from tests.helpers import sounds, videos
 from tests.helpers.command import COMMAND, earmark_here
 
@@ -146,6 +147,17 @@ def test_playlists(downloads: Path, tmp_path: Path) -> None:
     assert (json.loads(again.stdout)["new"], json.loads(again.stdout)["unchanged"]) == (1, 1)
     watch = earmark_here("library", "scan", path, "--index", index, "--watch")
     assert (watch.returncode, "read once" in watch.stderr) == (2, True)
+
+
+def test_a_folder_without_audio_says_which_endings_are_taken(tmp_path: Path) -> None:
+    nothing = earmark_here("tag", tmp_path)
+    assert (nothing.returncode, nothing.stderr) == (1, "earmark: no audio files found there\n")
+    (tmp_path / "notes.txt").write_text("la")
+    done = earmark_here("tag", tmp_path)
+    assert done.returncode == 1
+    assert "passed over: 1 .txt" in done.stderr
+    assert set(audio_suffixes()) <= set(re.split(r"[\s;]+", done.stderr))
+    assert earmark_here("tag", tmp_path, "--quiet").stderr == nothing.stderr
 
 
 def from_stdin(content: bytes, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

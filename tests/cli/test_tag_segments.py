@@ -13,6 +13,7 @@ from earmark import audio, load_tagger
 from earmark.tagging.segments import Segment
 from tests.helpers import sounds
 from tests.helpers.command import earmark_here as earmark
+from tests.helpers.command import terminal
 
 CLIPS = Path(__file__).parents[2] / "examples" / "clips"
 
@@ -31,11 +32,14 @@ def parts(mix: Path) -> list[Segment]:
 
 
 def test_lines_below_the_tags(mix: Path, parts: list[Segment]) -> None:
-    done = earmark("tag", mix, "--segments")
-    assert done.returncode == 0, done.stderr
-    without = earmark("tag", mix).stdout.splitlines()
-    assert without[0].startswith(str(mix))
-    lines = done.stdout.splitlines()
+    def on_a_terminal(*options: str | int) -> list[str]:
+        done = earmark("tag", mix, "--quiet", *options, environment=terminal(300))
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    without = on_a_terminal()
+    assert mix.name in without[0]
+    lines = on_a_terminal("--segments")
     assert lines[: len(without)] == without
     rock, dance, silence = lines[len(without) :]
     for line, times, part in zip((rock, dance), ("0:00-0:2", "0:2\\d-0:5"), parts, strict=False):
@@ -43,7 +47,7 @@ def test_lines_below_the_tags(mix: Path, parts: list[Segment]) -> None:
         assert found
         assert found[1].split(", ") == [tag.tag for tag in part.summary]
     assert re.fullmatch(r"  0:5\d-1:02  silence", silence)
-    top = earmark("tag", mix, "--segments", "--top", 1, "--min-segment", 1000).stdout.splitlines()
+    top = on_a_terminal("--segments", "--top", 1, "--min-segment", 1000)
     assert [line.split("  ")[1].split("-")[0] for line in top[-2:]] == ["0:00", "0:54"]
     assert len(top) <= len(without) + 2
 

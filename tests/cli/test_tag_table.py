@@ -17,11 +17,13 @@ from rich.console import Console
 
 from earmark.cli.main import app
 from earmark.cli.tag import run as tag_run
-from earmark.core.card import Conditioning, InputSpec, Metric, ModelCard
+from earmark.core.card import Metric, ModelCard
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.tagger import load_tagger
 from tests.helpers import sounds
+from tests.helpers.command import terminal
 from tests.helpers.degrees import CARD as GRADED
 from tests.helpers.degrees import EMOTIONS
 from tests.helpers.onnx_files import tiny
@@ -64,15 +66,15 @@ def model(
     return tiny(folder / "tiny.onnx", card)
 
 
-def shown(*arguments: str | Path) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "80"})
+def shown(*arguments: str | Path, environment: dict[str, str] | None = None) -> str:
+    done = CliRunner().invoke(app, list(map(str, arguments)), env=environment or {"COLUMNS": "80"})
     assert done.exit_code == 0, done.output
     return str(done.stdout)
 
 
 def test_a_row_has_two_tags_of_each_category_that_hold(tmp_path: Path, song: Path) -> None:
     path = model(tmp_path, 0.0)
-    (line,) = shown("tag", song, "--model", path).splitlines()
+    (line,) = shown("tag", song, "--model", path, "--quiet", environment=terminal(300)).splitlines()
     groups = [re.findall(r"(\S.*?) (\d\.\d\d)", part) for part in line.split("0:03  ")[1].split(" | ")]
     scores = load_tagger(path).tag(song)
     best = [[t for t in scores.top(0, "auto") if t.category == name][:2] for name in ("genre", "mood", "tempo")]
@@ -92,19 +94,48 @@ def test_where_nothing_holds_the_highest_are_named(tmp_path: Path, song: Path) -
 def test_degrees_have_a_line_of_their_own_where_files_are_few(tmp_path: Path, song: Path) -> None:
     path = tiny(tmp_path / "graded.onnx", GRADED)
     degrees = load_tagger(path).tag(song).degrees
-    tags, line = shown("tag", song, "--model", path, "--threshold", "1").splitlines()
+
+    def on_a_terminal(what: Path, model: Path = path) -> str:
+        return shown("tag", what, "--model", model, "--threshold", "1", "--quiet", environment=terminal(300))
+
+    tags, line = on_a_terminal(song).splitlines()
     assert line == f"{' ' * tags.index('nothing over')}degrees: " + ", ".join(
         f"{n} {x:.0%}" for n, x in degrees.items()
     )
     assert not any(name in tags for name in degrees)
-    assert "degrees: " not in shown("tag", song, "--model", tiny(tmp_path / "emotions.onnx", EMOTIONS))
+    assert "degrees: " not in on_a_terminal(song, tiny(tmp_path / "emotions.onnx", EMOTIONS))
     many = tmp_path / "many"
     many.mkdir()
     for i in range(13):
         (many / f"{i:02d}.wav").write_bytes(song.read_bytes())
-    assert "degrees: " not in shown("tag", many, "--model", path)
+    assert "degrees: " not in on_a_terminal(many)
     (many / "00.wav").unlink()
-    assert shown("tag", many, "--model", path).count("degrees: energy") == 12
+    assert on_a_terminal(many).count("degrees: energy") == 12
+
+
+def test_in_a_pipe_a_row_is_a_line_with_tabs(tmp_path: Path, song: Path) -> None:
+    path = tiny(tmp_path / "graded.onnx", GRADED)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    names = ["a.wav", f"{'long ' * 30}.wav", "tab\tand\nline.wav", *(f"{i:02d}.wav" for i in range(12))]
+    for name in names:
+        (folder / name).write_bytes(song.read_bytes())
+    scores = load_tagger(path).tag(song)
+    degrees = ", ".join(f"{name} {score:.0%}" for name, score in scores.degrees.items())
+    best = "  ".join(f"{t.tag} {t.score:.2f}" for t in scores.top(1, "none"))
+    rows = [
+        line.split("\t")
+        for line in shown("tag", folder, "--model", path, "--top", "1", "--threshold", "none").splitlines()
+    ]
+    assert sorted(row[0] for row in rows) == sorted(
+        str(folder / name).encode("unicode_escape").decode() for name in names
+    )
+    assert {tuple(row[1:]) for row in rows} == {("0:03", best, degrees)}
+    (whole, part) = shown("tag", song, "--model", path, "--segments", "--top", "1").splitlines()
+    assert whole.split("\t")[0] == part.split("\t")[0] == str(song)
+    assert part.split("\t")[1] == "0:00-0:03"
+    plain = tiny(tmp_path / "emotions.onnx", EMOTIONS)
+    assert len(shown("tag", song, "--model", plain).rstrip("\n").split("\t")) == 3
 
 
 def test_programs_get_degrees_beside_tags(tmp_path: Path, song: Path) -> None:

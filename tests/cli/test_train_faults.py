@@ -190,7 +190,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(root: Path, tmp_path: Path, mon
     assert all(weight.isfinite().all() for weight in state_of(tmp_path / "later")["state_dict"].values())
 
 
-def test_tags_without_clips_and_audio_that_cannot_be_heard(root: Path, tmp_path: Path) -> None:
+def test_tags_without_clips_and_audio_that_cannot_be_read(root: Path, tmp_path: Path) -> None:
     for name in ("none", "broken", "missing"):
         shutil.copytree(root.parent, tmp_path / name)
     text = root.read_text().splitlines()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,14 +14,14 @@ import pytest
 from earmark.audio.file_discovery import find_audio
 from earmark.audio.integrity import PacketLog, missing_audio
 from earmark.core import audio_formats
-from earmark.core.audio_formats import FORMATS, AudioFormat, find_format, has_audio_suffix, page_suffixes
+from earmark.core.audio_formats import FORMATS, AudioFormat, find_format, has_audio_suffix, page_formats
 from earmark.library.tagfiles.formats import FormatInfo, TagsError, open_tags
 from earmark.library.tagfiles.formats.base import TAG_FORMATS, register_tag_format
 from earmark.library.tagfiles.formats.vorbis import VorbisTags
 from earmark.service.uploads import _suffix
 from tests.helpers import sounds
 
-PAGE = Path(__file__).parents[2] / "web/src/audio_suffixes.json"
+PAGE = Path(__file__).parents[2] / "web/src/audio_formats.json"
 
 
 def test_names_endings_and_demuxers_are_in_the_table_once() -> None:
@@ -49,10 +51,49 @@ def test_what_ffmpeg_reports_is_found_in_the_table(suffix: str, tmp_path: Path) 
     assert suffix in found.suffixes
 
 
-def test_the_page_takes_the_endings_of_the_table() -> None:
+def test_the_page_takes_its_part_of_the_table() -> None:
     written = json.loads(PAGE.read_text(encoding="utf-8"))
-    assert {suffix for one in FORMATS for suffix in one.suffixes} == set(page_suffixes())
-    assert written == page_suffixes(), "write them again: python web/tests/from_python.py"
+    assert written == page_formats(), "write it again: python web/tests/from_python.py"
+    assert [one.name for one in FORMATS if one.in_page and one.magic] == []  # who reads a format needs no magic
+    assert [one.name for one in FORMATS if one.suffixes and not (one.in_page or one.magic)] == []
+
+
+def begins_like(content: bytes) -> list[str]:
+    """Formats that the page does not read, one of which content is by its first bytes."""
+    patterns = {
+        one.name: b"|".join(re.escape(m).replace(rb"\?", b".") for m in one.magic) for one in FORMATS if one.magic
+    }
+    return [name for name, pattern in patterns.items() if re.match(pattern, content, re.DOTALL)]
+
+
+WRITTEN = {  # by FFmpeg here, as muxer and encoder; no free encoder writes the others
+    "WavPack": ("wv", "wavpack"),
+    "True Audio": ("tta", "tta"),
+    "AC-3": ("ac3", "ac3"),
+    "VOC": ("voc", "pcm_u8"),
+    "AVI": ("avi", "mp3"),
+    "MPEG": ("mpegts", "mp2"),
+    "RealMedia": ("rm", "ac3"),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_formats_that_the_page_does_not_read_are_known_by_their_first_bytes(name: str) -> None:
+    muxer, encoder = WRITTEN[name]
+    file = io.BytesIO()
+    with av.open(file, "w", format=muxer) as container:
+        stream = container.add_stream(encoder, rate=48_000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(sounds.music(1, 48_000, 2), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+        for part in (frame, None):
+            container.mux(stream.encode(part))
+    assert begins_like(file.getvalue()) == [name]
+
+
+@pytest.mark.parametrize("suffix", sounds.SUFFIXES)
+def test_formats_that_the_page_reads_are_not_taken_for_others(suffix: str, tmp_path: Path) -> None:
+    content = sounds.write(tmp_path / f"song{suffix}", sounds.music(1, 48_000, 2), 48_000).read_bytes()
+    assert begins_like(content) == (["WMA"] if suffix == ".wma" else [])
 
 
 def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -75,7 +116,7 @@ def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert [file.path for file in find_audio([tmp_path])] == [song]
     assert _suffix("c:\\music\\Song.TOY") == ".toy"
     assert audio_formats.dataset_suffixes()[-1] == ".toy"
-    assert ".toy" in page_suffixes()
+    assert ".toy" in page_formats()[-1]["suffixes"]
     assert audio_formats.format_whitelist().endswith(",toy")
     assert missing() is not None
     with TAG_FORMATS.temporary():

@@ -11,16 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.core.calibration import Platt, calibrated, logit, sigmoid
-from earmark.core.card import InputSpec, ModelCard, read_rules
+from earmark.core.card import ModelCard, read_rules
 from earmark.core.errors import ConfigError, DataError, ModelError
-from earmark.core.tag_constraints import TagConstraints, default_constraints
+from earmark.core.input_spec import InputSpec
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.evaluation.platt import LEAST_SLOPE, calibrated_card, fit_calibration, fit_platt
 from earmark.evaluation.scores import ScoreTable
 from earmark.library.tagfiles.changes import WritePolicy, wanted_values
 from earmark.library.tagfiles.mapping import TagMapping
-from earmark.plots.calibration import reliabilities
-from earmark.tagging.tagger import Tagger, TagScores
+from earmark.plots.reliability import reliabilities
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger
 from tests.helpers.score_tables import score_table
 
 NAMES = ("vocals", "no vocals", "male vocals", "female vocals", "fast", "slow", "rock", "choir")
@@ -219,16 +221,6 @@ def test_wrong_calibrations_and_rules_are_refused(change: dict, message: str) ->
     document = json.loads(CARD.to_json()) | change
     with pytest.raises(ModelError, match=message):
         ModelCard.from_json(json.dumps(document), where="x.json")
-
-
-def test_default_constraints_follow_names() -> None:
-    assert default_constraints(NAMES) == TagConstraints(
-        (("vocals", "no vocals"), ("fast", "slow")),
-        parents={"male vocals": ("vocals",), "female vocals": ("vocals",), "choir": ("vocals",)},
-    )
-    assert default_constraints(["rock", "jazz"]) == TagConstraints()
-    alone = default_constraints(["female vocalists", "instrumental", "beat", "no beat"])
-    assert alone == TagConstraints((("beat", "no beat"), ("female vocalists", "instrumental")))
 
 
 def test_rules_are_read_from_a_file(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.core.card import InputSpec, ModelCard, read_rules
+from earmark.core.card import ModelCard, read_rules
 from earmark.core.errors import ConfigError, DataError, EarmarkError, ModelError
+from earmark.core.input_spec import InputSpec
 from earmark.core.json_records import parse_json
 from earmark.core.storage import Store
 from earmark.core.vocabulary import Tag, Vocabulary

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import TagConstraints, default_constraints, parents_within
+from earmark.core.input_spec import InputSpec
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.tagging.tagger import load_tagger
 
@@ -194,18 +195,6 @@ def test_all_problems_are_reported_at_once() -> None:
 def test_rules_are_written_and_read_back() -> None:
     card = ModelCard("trial", "made", InputSpec(8_000, 8_000, 8_000), Vocabulary.of(NAMES), rules=RULES)
     assert ModelCard.from_json(card.to_json()) == card
-
-
-def test_rules_from_names_and_tables() -> None:
-    names = ("vocals", "instrumental", "female vocals", "choir", "rapping", "rock", "heavy metal", "pop")
-    tree = {"heavy metal": ("metal",), "metal": ("rock",), "disco": ("pop",)}
-    rules = default_constraints(names, tree, {"rock": ("pop", "jazz"), "jazz": ("pop",), "pop": ("jazz",)}, 0.2)
-    assert rules.exclusive == (("vocals", "instrumental"),)
-    voices = ("female vocals", "choir", "rapping")
-    assert rules.parents == {**dict.fromkeys(voices, ("vocals",)), "heavy metal": ("rock",)}
-    assert (rules.rivals, rules.rival_margin) == ({"rock": ("pop",)}, 0.2)
-    assert rules.problems(names) == []
-    assert parents_within({"a": ("b", "c"), "b": ("c",)}, ("a", "c")) == {"a": ("c",)}
 
 
 def test_the_bundled_card_has_a_tree_and_loses_no_singer() -> None:

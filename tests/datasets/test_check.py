@@ -132,7 +132,7 @@ def test_tags_are_counted_by_split(good: Path) -> None:
 
 def test_the_report_as_json(bad: Path) -> None:
     report = check(bad)
-    read = json.loads(report.to_json())
+    read = json.loads(json.dumps(report.to_dict()))
     assert read["ok"] is False
     assert read["duplicated"] == [["6", "8"]]
     assert read["missing"] == report.missing

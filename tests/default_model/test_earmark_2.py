@@ -96,9 +96,24 @@ def test_music_is_divided(tmp_path: Path) -> None:
     assert sum(weight or 0 for weight in weights.values()) == pytest.approx(1)
     assert weights["cars24/b"] == pytest.approx(VOICES_FACTOR * (weights["wesnoth/a"] or 0))
     assert (weights["speech-en/a"] or 0) + (weights["moodist/rain"] or 0) == pytest.approx(NO_MUSIC_SHARE)
-    known = [song for song in found.values() if song.labels]
+    known = [song for song in found.values() if song.labels and song.known_share is None]
     assert sum(song.weight or 0 for song in known) == pytest.approx(EMOTIFY_SHARE)
     assert {song.split for song in known} == {"train", "validation"}
+
+
+def test_speech_and_noise_have_nothing_of_music(tmp_path: Path) -> None:
+    emotify, folder = write_emotify(tmp_path / "emotify"), write_music(tmp_path / "music", ROWS, NO_MUSIC)
+    table = folder / "no_music.csv"
+    titles = {"speech-en/a": "one moment please", "moodist/rain": "Wind Chimes"}
+    lines = [line + "," + titles.get(line.split(",")[0], "title") for line in table.read_text("utf-8").splitlines()]
+    table.write_text("\n".join(lines), "utf-8")
+    found = {song.song_id: song for song in songs(emotify, folder)}
+    speech, chimes = found["speech-en/a"], found["moodist/rain"]
+    assert (speech.labels["speech"], speech.labels["vocals"], speech.labels["sad"], speech.known_share) == (1, 0, 0, 1)
+    assert "noise" not in speech.labels
+    assert "energy" not in speech.labels
+    assert not chimes.labels  # there are notes in it
+    assert found["wesnoth/a"].known_share is None
 
 
 def test_known_labels_are_of_several_kinds(tmp_path: Path) -> None:
@@ -184,9 +199,9 @@ def test_degrees_are_those_of_excerpts_and_known_before(tmp_path: Path) -> None:
         | {"instrumentalness": 0.25}
     }
     out.write_text(out.read_text().replace("0.050", "0.060"))  # not estimated again
-    told: list[tuple[int, int]] = []
-    estimate_degrees(found, tmp_path / "decoded", program, out, lambda *numbers: told.append(numbers))
-    assert told == [(2, 2)]
+    reported: list[tuple[int, int]] = []
+    estimate_degrees(found, tmp_path / "decoded", program, out, lambda *numbers: reported.append(numbers))
+    assert reported == [(2, 2)]
     after = read_degrees(out)
     assert after["a, short"]["acousticness"] == 0.06
     assert after["a, long"] == {

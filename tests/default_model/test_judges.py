@@ -40,8 +40,9 @@ from tools.default_model.judges.songs import (
 from tools.default_model.music.kept_apart import ComposerTitle
 
 from earmark.core.calibration import Platt
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import AudioError, DataError, ModelError
+from earmark.core.input_spec import InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
 from earmark.core.vocabulary import Tag, Vocabulary

@@ -14,8 +14,9 @@ from tools.default_model.measurements import licence_hours, mistakes, not_music
 from tools.default_model.release import make_earmark_1
 from tools.default_model.rules import card_rules, tables_of, update_rules
 
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import load_dataset

@@ -1,10 +1,9 @@
-"""From a student to a model for use: agreement, calibration, noisy tags, the card, and the release."""
+"""From a student to a model for use: calibration, noisy tags, the card, and the release."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,27 +14,18 @@ import soundfile
 from click.testing import CliRunner
 
 from earmark.cli.main import app
-from earmark.core.calibration import Platt
+from earmark.core.default_constraints import default_constraints
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import default_constraints
 from earmark.core.tag_lists import load_vocabulary
 from earmark.core.vocabulary import Tag
 from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import LabelledSets, Song, TagUnion, read_tag_union
 from earmark.datasets.labelled_set.shards import SONGS_FILE, TAGS_FILE
 from earmark.datasets.labelled_set.songs import songs_csv
-from earmark.distillation import calibration_targets as targets
 from earmark.distillation import release
-from earmark.distillation.agreement import (
-    Agreement,
-    compare,
-    fused_labels,
-    fusion_of_all_teachers,
-    network_scores,
-)
-from earmark.distillation.calibration import CardText, calibrate_student, read_card_text, with_implied_tags
-from earmark.distillation.ranks import rank_correlations, shared_tags
-from earmark.distillation.release import agreement_metrics
+from earmark.distillation.agreement import compare, fused_labels, fusion_of_all_teachers, network_scores
+from earmark.distillation.calibration import calibrate_student, with_implied_tags
+from earmark.distillation.card_text import CardText
 from earmark.evaluation.run import _warnings, load_model
 from earmark.export import export_onnx
 from earmark.tagging.tagger import load_tagger
@@ -46,145 +36,6 @@ from tests.helpers.emotify import write_emotify
 from tests.helpers.labelled_sets import EXTRA, default_union, write_tables
 
 TINY = ["training.epochs=1", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
-
-
-def test_ranks_say_what_is_ordered_alike() -> None:
-    a = np.array([[1.0, 5, 1, 0], [2, 4, 1, 1], [3, 3, 1, 0]])
-    b = np.array([[0.1, 0.2, 3, 0], [0.2, 0.3, 2, 1], [0.9, 0.4, 1, 0]])
-    found = rank_correlations(a, b)
-    assert found[:2] == pytest.approx([1, -1])
-    assert math.isnan(found[2])  # one says always the same
-    assert found[3] == pytest.approx(1)
-    assert shared_tags(a, b, n_top=2).tolist() == [1, 0, 1]
-    assert shared_tags(a, a, n_top=2).tolist() == [2, 2, 2]
-
-
-def test_unknown_values_do_not_count_in_ranks() -> None:
-    rng = np.random.default_rng(4)
-    a, b = rng.random((2, 40, 3))
-    a += b
-    a[5:20, 0], b[30:, 0], b[:, 2] = np.nan, np.nan, np.nan
-    known = [*range(5), *range(20, 30)]
-    found = rank_correlations(a, b)
-    assert found[0] == pytest.approx(rank_correlations(a[known, :1], b[known, :1])[0])
-    assert found[1] == pytest.approx(rank_correlations(a[:, 1:2], b[:, 1:2])[0])
-    assert math.isnan(found[2])
-
-
-def test_intervals_draw_songs_and_hold_the_mean() -> None:
-    rng = np.random.default_rng(0)
-    teachers = rng.random((60, 8))
-    student = teachers + 0.2 * rng.random((60, 8))
-    songs = [f"song {i // 2}" for i in range(60)]
-    found = Agreement.of([f"tag {i}" for i in range(8)], songs, student, teachers)
-    ranks, top = found.intervals(n_resamples=100)
-    assert ranks[0] < found.mean_correlation < ranks[1]
-    assert top[0] < found.mean_shared < top[1]
-    one_source = found.intervals(dict.fromkeys(songs, "one"), n_resamples=20)
-    assert one_source[0][0] == pytest.approx(one_source[0][1])
-    few = found.select_tags(["tag 3", "tag 1"])
-    assert few.correlations == pytest.approx(found.correlations[[3, 1]])
-    metrics = agreement_metrics(found, 11, {}, n_resamples=20)
-    assert [metric.name for metric in metrics[:2]] == ["rank_correlation", "top5_shared"]
-    assert [metric.tag for metric in metrics[2:]] == list(found.tags)
-
-
-def made_up_scores(n: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Labels, scores that are too low and too flat, each tag in its own way, limits, and songs."""
-    rng = np.random.default_rng(1)
-    n_tags = 12
-    truth = rng.normal(-2, 2.5, (n, n_tags))
-    holds = rng.random((n, n_tags)) < 1 / (1 + np.exp(-truth))
-    level = np.linspace(-4, -1, n_tags)
-    scores = 1 / (1 + np.exp(-(0.4 * truth + level)))
-    limits = 1 / (1 + np.exp(-level))
-    return holds, scores, limits, [f"song {i // 2}" for i in range(n)]
-
-
-def test_calibrated_scores_mean_what_they_say() -> None:
-    holds, scores, limits, songs = made_up_scores()
-    fitted = targets.fit_maps(holds, scores, limits, songs)
-    assert fitted.losses[fitted.freedom] < 0.8 * fitted.losses[None]
-    assert fitted.usual.slope == pytest.approx(2.5, rel=0.15)
-    bins = targets.reliability(holds, fitted.scores)
-    assert targets.calibration_error(bins) < 0.02
-    assert targets.calibration_error(targets.reliability(holds, scores)) > 0.1
-    assert sum(one.n for one in bins) == holds.size
-    for one in bins:
-        assert abs(one.mean_score - one.share) < 0.1
-
-
-def test_a_tag_that_hardly_ever_holds_keeps_to_the_map_of_all() -> None:
-    holds, scores, limits, songs = made_up_scores()
-    holds[:, 0] = False
-    holds[3, 0] = True
-    fitted = targets.fit_maps(holds, scores, limits, songs)
-    assert all(math.isfinite(found.slope) and found.slope > 0 for found in fitted.maps)
-    assert float(fitted.maps[0](scores[:, 0].max())) < 0.9
-
-
-def test_thresholds_rise_where_a_tag_is_said_wrongly() -> None:
-    rng = np.random.default_rng(2)
-    scores = rng.random((300, 3))
-    holds = np.stack(
-        [
-            rng.random(300) < scores[:, 0],
-            scores[:, 1] > 0.85,  # below it is always wrong
-            np.zeros(300, bool),  # never right
-        ],
-        axis=1,
-    )
-    found = targets.choose_thresholds(holds, scores)
-    assert found[0] == 0.5
-    assert 0.6 < found[1] < 0.85
-    assert found[2] == targets.THRESHOLDS[-1]
-    assert targets.choose_thresholds(holds[:3], scores[:3] * 0.4).tolist() == [0.5] * 3  # it is never said
-
-
-def test_a_tag_holds_in_as_large_a_share_as_its_mean_says() -> None:
-    labels = np.random.default_rng(3).beta(0.3, 3, (5000, 4)).astype(np.float32)
-    limits = targets.reference_limits(labels)
-    assert (labels >= limits).mean(axis=0) == pytest.approx(labels.mean(axis=0), abs=0.002)
-
-
-def test_what_was_not_labelled_does_not_move_the_limits() -> None:
-    labels = np.random.default_rng(3).beta(0.3, 3, (5000, 3)).astype(np.float32)
-    masked = labels.copy()
-    masked[1000:, 1] = np.nan
-    masked[:, 2] = np.nan
-    found, expected = targets.reference_limits(masked), targets.reference_limits(labels[:1000])
-    assert found[:2] == pytest.approx([targets.reference_limits(labels)[0], expected[1]])
-    assert math.isnan(found[2])
-
-
-def test_people_leave_out_much_when_they_tag() -> None:
-    labels = np.random.default_rng(3).beta(0.5, 4, (5000, 3)).astype(np.float32)
-    labels[:, 2] = 0.8
-    labels[:1000, 2] = 0.9
-    means = labels.mean(axis=0)
-    limits = targets.reference_limits(labels, [1.0, 2.5, 3.0])
-    holds = (labels >= limits).mean(axis=0)
-    assert holds[:2] == pytest.approx([means[0], 2.5 * means[1]], abs=0.002)
-    assert means[2] > targets.LARGEST_SHARE  # a factor takes nothing away, and gives no more than that
-    assert limits[2] == targets.reference_limits(labels)[2]
-    assert (labels >= targets.reference_limits(labels, [1.0, 50.0, 1.0])).mean(axis=0)[1] == pytest.approx(
-        targets.LARGEST_SHARE, abs=0.002
-    )
-
-
-def test_where_the_reference_is_not_known_nothing_is_fitted() -> None:
-    holds, scores, limits, songs = made_up_scores()
-    partly = holds.astype(np.float64)
-    partly[200:, 3] = np.nan
-    partly[:, 5] = np.nan
-    whole, found = (targets.fit_maps(given, scores, limits, songs) for given in (holds, partly))
-    assert found.maps[5] == found.usual.after(Platt(1.0, -math.log(limits[5] / (1 - limits[5]))))
-    assert found.maps[3] != whole.maps[3]
-    assert sum(one.n for one in targets.reliability(partly, found.scores)) == 11 * 400 - 200
-    assert targets.log_loss(partly, scores) == pytest.approx(targets.log_loss(holds, scores), rel=0.1)
-    thresholds = targets.choose_thresholds(partly[:, [5, 0]], found.scores[:, [5, 0]])
-    assert thresholds[0] == 0.5
-    assert thresholds[1] == targets.choose_thresholds(holds, found.scores)[0]
 
 
 def test_in_the_reference_no_singer_is_without_a_voice() -> None:
@@ -270,35 +121,6 @@ def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
     assert "jazz" not in part.vocabulary.names
     assert part.training["left_out"]["jazz"] == "not of interest"
     assert len(part.vocabulary) < len(names) - 1
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("rivals", ["jazz"]),
-        ("leave_out", ["jazz"]),
-        ("leave_out", {"jazz": 1}),
-        ("least_correlation", "high"),
-        ("least_correlation", 1.5),
-    ],
-)
-def test_wrong_texts_of_cards_are_refused(key: str, value: object, tmp_path: Path) -> None:
-    path = tmp_path / "card.json"
-    path.write_text(json.dumps({"name": "made", key: value}))
-    with pytest.raises(ConfigError, match=f"{key} must"):
-        read_card_text(path)
-
-
-def test_rivals_by_category_are_named_by_category(tmp_path: Path) -> None:
-    path = tmp_path / "card.json"
-    path.write_text(json.dumps({"name": "made", "rivals": {"speech": ["@genre", "sad"], "rock": ["@genre"]}}))
-    tags = [Tag("speech"), Tag("energy", "regression", "mood"), Tag("sad", category="mood")]
-    tags += [Tag(name, category="genre") for name in ("jazz", "rock")]
-    found = read_card_text(path).rivals_among(tags)
-    assert found == {"speech": ("jazz", "rock", "sad"), "rock": ("jazz",)}
-    path.write_text(json.dumps({"name": "made", "rivals": {"speech": ["@genres"]}}))
-    with pytest.raises(ConfigError, match="@genres: categories are genre"):
-        read_card_text(path)
 
 
 @pytest.mark.slow
@@ -403,20 +225,3 @@ def test_any_student_can_be_released_from_the_command_line(
     assert "| – |" in result.output  # no known labels
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "other"), "--dataset", "emotify"])
     assert "give both" in str(result.exception)
-
-
-def test_problems_of_a_cards_text_are_reported_at_once(tmp_path: Path) -> None:
-    (tmp_path / "card.json").write_text('{"limit": [], "limits": "one", "licence": 3}')
-    with pytest.raises(ConfigError) as caught:
-        read_card_text(tmp_path / "card.json")
-    assert len(caught.value.problems) == 4
-    assert "no key 'limit'" in str(caught.value)
-    (tmp_path / "card.json").write_text('{"name": "x", "rivals": {"a": "b"}, "rival_margin": "1"}')
-    with pytest.raises(ConfigError) as caught:
-        read_card_text(tmp_path / "card.json")
-    assert len(caught.value.problems) == 2
-
-
-def test_the_text_of_a_card_may_have_rivals(tmp_path: Path) -> None:
-    (tmp_path / "card.json").write_text('{"name": "x", "rivals": {"a": ["b", "c"]}, "rival_margin": 0.2}')
-    assert read_card_text(tmp_path / "card.json") == CardText("x", rivals={"a": ("b", "c")}, rival_margin=0.2)

@@ -25,7 +25,7 @@ def songs() -> tuple[np.ndarray, np.ndarray, list[str]]:
     return embeddings, labels, [f"artist {k // 5}" for k in range(N_SONGS)]
 
 
-def test_what_can_be_learned_is_told_from_noise(songs: tuple[np.ndarray, np.ndarray, list[str]]) -> None:
+def test_what_can_be_learned_differs_from_noise(songs: tuple[np.ndarray, np.ndarray, list[str]]) -> None:
     heads = fit_heads(*songs, ["a", "b", "noise"])
     assert heads.correlations[0] > 0.85
     assert heads.correlations[1] > 0.5

@@ -13,8 +13,8 @@ import soundfile
 from click.testing import CliRunner
 
 from earmark.cli.main import app
-from earmark.core.card import Conditioning
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import Conditioning
 from earmark.datasets import load_dataset
 from earmark.datasets.labelled_set import LabelledSets
 from earmark.datasets.labelled_set.shards import RATE_HZ

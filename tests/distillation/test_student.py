@@ -13,13 +13,22 @@ import torch
 from click.testing import CliRunner
 
 from earmark.cli.main import app
-from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag
 from earmark.datasets import Dataset, load_dataset
-from earmark.datasets.labelled_set import LabelFusion, LabelledSets, Song, UnionTag, training_fusion, union_logits
+from earmark.datasets.labelled_set import (
+    LabelFusion,
+    LabelledSets,
+    Song,
+    UnionTag,
+    soft_labels,
+    training_fusion,
+    union_logits,
+)
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, FORMAT, SET_FILE
-from earmark.distillation.calibration import CardText, calibrate_student
+from earmark.distillation.calibration import calibrate_student
+from earmark.distillation.card_text import CardText
 from earmark.distillation.student_comparison import compare_students
 from earmark.distillation.teacher_comparison import compare_teachers
 from earmark.evaluation.run import load_model
@@ -135,6 +144,28 @@ def test_known_labels_count_where_an_example_is_one_song(sets: Path, tmp_path: P
         assert np.allclose(clip.labels, expected), clip.clip_id
     with pytest.raises(ConfigError, match="known_share 2"):
         read(sets, known_share=2)
+
+
+def test_what_is_certain_is_as_sure_as_teachers_ever_are(sets: Path, tmp_path: Path) -> None:
+    plain = [clip for clip in read(sets, known_share=0).clips if clip.split == "train"]
+    labels = np.stack([clip.labels for clip in plain])
+    certain = {"rock": 0.0, "pop": 1.0}
+    song = Song("song 2", Path("none.wav"), "artist", "train", 0.0, labels=certain, known_share=1.0)
+    write_tables(tmp_path, [*EXTRA, song])
+    for name in ("train", "emotify", "validation"):
+        (tmp_path / name).symlink_to(sets / name)
+    dataset = read(tmp_path, known_share=0.25)
+    rock, pop = (dataset.vocabulary.index(name) for name in certain)
+    after = np.stack([clip.labels for clip in dataset.clips if clip.split == "train"])
+    opened = LabelledSets.open(sets)
+    fusion, teachers = training_fusion(opened)
+    changed = np.flatnonzero((after != labels).any(axis=1))
+    assert {plain[k].song for k in changed} == {"song 2"}
+    for k in changed:
+        soft = soft_labels(opened[plain[k].clip_id.split("/")[0]], fusion, teachers, opened.union)
+        assert after[k, rock] == pytest.approx(np.quantile(soft[:, rock], 0.01), rel=1e-4)
+        assert after[k, pop] == pytest.approx(np.quantile(soft[:, pop], 0.99), rel=1e-4)
+    assert LabelledSets.open(tmp_path).known_tags == ()
 
 
 def test_vocabularies_can_count_more(sets: Path) -> None:

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,20 @@ def shown(place: Path, number: int) -> str:
     """What the commands of a section print."""
     lines = [line for _, text in blocks(number, "console") for line in text.splitlines()]
     return "".join(run(place, *shlex.split(line.removeprefix("$ earmark "))) for line in lines)
+
+
+def test_the_map_is_that_of_the_contract_and_tests_mirror_the_folders() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contract = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]
+    assert contract["type"] == "layers"
+    wanted = [sorted(re.split(r" [:|] ", layer)) for layer in contract["layers"]]
+    (shown,) = re.findall(r"^    (cli > .*?)\n\n", GUIDE, re.MULTILINE | re.DOTALL)
+    assert [sorted(re.split(r",\s*", layer)) for layer in re.split(r"\s*>\s*", shown)] == wanted
+    packages = {path.parent.name for path in (ROOT / "src/earmark").glob("*/__init__.py")}
+    assert packages == {name for layer in wanted for name in layer}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders - packages == {"benchmarks", "default_model", "docs", "examples"}
+    assert packages <= folders
 
 
 def test_each_of_the_ten_is_one_new_file_and_one_line() -> None:

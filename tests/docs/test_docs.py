@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,17 @@ def test_recipes_that_pages_name_exist() -> None:
     for page in PAGES:
         for name in re.findall(r"\b((?:dieleman2014|bristol|kim2018|pons2017|ensemble)/[\w-]+)\b", text_of(page)):
             assert name in list_recipes(), name
+
+
+def test_extras_that_pages_and_messages_name_exist() -> None:
+    """Pages install from a checkout (.[extra]) or extend what is installed; messages do the latter, in one place."""
+    extras = set(tomllib.loads(text_of("pyproject.toml"))["project"]["optional-dependencies"])
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "examples" / "README.md"]
+    named = re.findall(
+        r"pip install [^`\n]*'(?:earmark|\.)\[([\w,]+)\]'", "".join(page.read_text("utf-8") for page in pages)
+    )
+    assert len(named) > 5
+    assert {extra for names in named for extra in names.split(",")} <= extras
+    sources = (ROOT / "src").rglob("*.py")
+    assert [path.name for path in sources if "pip install" in path.read_text("utf-8")] == ["errors.py"]
+    assert not any("pip install earmark" in page.read_text("utf-8") for page in pages), "nothing is on an index"

@@ -52,7 +52,7 @@ ELSEWHERE = {
     "earmark evaluate runs/first/checkpoint --dataset emotify --root ~/emotify --out results/first --html": (
         "tests/cli/test_analyze.py"
     ),
-    "earmark analyze hears runs/first/checkpoint --out figures": "tests/plots/test_layer_responses.py",
+    "earmark analyze layer-responses runs/first/checkpoint --out figures": "tests/plots/test_layer_responses.py",
     "earmark models pull musicnn-mtt && earmark tag --model musicnn-mtt song.mp3": "tests/cli/test_models_pull.py",
     "earmark import-weights MTT_musicnn.h5 --out models/": "tests/importers/test_importers.py",
 }

@@ -61,7 +61,7 @@ def test_the_better_model_is_named_with_its_lead() -> None:
     assert (found.resampled, found.n_groups, found.n_clips) == ("artist", 27, 80)
 
 
-def test_equals_cannot_be_told_apart() -> None:
+def test_equals_do_not_differ() -> None:
     found = compare([table(0.4, seed=1)], [table(0.4, seed=2)], n_resamples=300)
     assert found.find("roc_auc").better is None
     assert found.sentence("roc_auc").startswith("cannot be told apart: ")

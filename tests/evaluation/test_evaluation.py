@@ -170,7 +170,7 @@ def test_tags_are_matched_by_name_and_the_rest_is_said(music: Path) -> None:
     assert report.n_groups == 3
 
 
-def test_nothing_in_common_and_files_that_cannot_be_heard(music: Path, tmp_path: Path) -> None:
+def test_nothing_in_common_and_files_that_cannot_be_read(music: Path, tmp_path: Path) -> None:
     tagger = load_model(music / "checkpoint")
     (tmp_path / "bad.wav").write_text("not audio")
     other = tmp_path / "other.csv"
@@ -213,7 +213,7 @@ def test_scores_do_not_depend_on_batches_workers_or_order(music: Path, overlappi
     np.random.default_rng(3).shuffle(clips)  # type: ignore[arg-type]
     model = TorchModel(overlapping)
     whole = score_dataset(Tagger(model, batch_windows=4), dataset, jobs=1)
-    assert whole.scores.std(axis=0).min() > 1e-4, "the clips can be told apart at all"
+    assert whole.scores.std(axis=0).min() > 1e-4, "the clips differ at all"
     for batch_windows in (1, 4, 16):
         for jobs in (1, 4):
             for data in (dataset, dataset.replace(clips=tuple(clips))):
@@ -298,10 +298,10 @@ def test_no_resamples_no_intervals() -> None:
     assert make_report(table(), groups=("band", ["x", "y"] * 20), n_resamples=5).resampled == "band"
 
 
-def test_groups_that_are_not_known_are_said_before_anything_is_heard(music: Path, tmp_path: Path) -> None:
+def test_groups_that_are_not_known_are_said_before_anything_is_read(music: Path, tmp_path: Path) -> None:
     dataset = load_manifest(music / "music.csv")
-    heard: list[int] = []
+    reported: list[int] = []
     for groups in ("song", "label"):
         with pytest.raises((DataError, ConfigError), match=groups):
-            evaluate(music / "checkpoint", dataset, tmp_path, groups=groups, on_done=lambda i, n: heard.append(i))
-    assert heard == []
+            evaluate(music / "checkpoint", dataset, tmp_path, groups=groups, on_done=lambda i, n: reported.append(i))
+    assert reported == []

@@ -11,8 +11,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from earmark import metrics
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Vocabulary
 from earmark.evaluation.report import make_report
 from earmark.evaluation.tables import match, read_groups, read_matrix, read_score_table

@@ -19,6 +19,11 @@ COMMAND = [sys.executable, "-m", "earmark.cli.main"]
 """What `earmark` runs, by the interpreter that runs the tests."""
 
 
+def terminal(columns: int) -> dict[str, str]:
+    """Environment in which output is as on a terminal of this width, without colours."""
+    return {"FORCE_COLOR": "1", "TERM": "dumb", "COLUMNS": str(columns), "LINES": "40"}
+
+
 def earmark(
     *arguments: str | Path | int, environment: dict[str, str] | None = None, timeout: float = 300, **options: Any
 ) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import soundfile
 from tools.default_model.earmark_2.degrees import DEGREES
 from tools.default_model.earmark_2.music import EMOTION_TAGS
@@ -23,6 +24,9 @@ TOOL = Path(__file__).parents[2] / "tools" / "default_model"
 
 TEACHER_VOCABULARIES = ("mtat-50", "msd-50", "mtg-jamendo-50")
 """Tag lists of earmark-1's teachers."""
+
+MADE = ("mtat-50", "msd-50", "mtat-50")
+"""Vocabularies of the teachers of :func:`made_outputs`."""
 
 EXTRA = (Song("of the set emotify", Path("none.wav"), "artist", "train", 0.0, unchanged_set="emotify"),)
 """A training song that says that there is a further set, "emotify"."""
@@ -75,3 +79,15 @@ def write_collections(root: Path) -> tuple[Path, Path]:
             soundfile.write(corpus / f"{k}.flac", music(2.0, RATE_HZ, seed=k)[0], RATE_HZ)
             writer.writerow([f"c{k}", f"{k}.flac", f"source {k % 24}", "CC0", "", 2.0])
     return write_emotify(root / "emotify"), corpus
+
+
+def made_outputs(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3, 50) outputs of an MTAT, an MSD and another MTAT teacher of one hidden degree of "rock"; and that degree."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.standard_normal(n)
+    outputs = rng.uniform(0.01, 0.2, (n, 3, 50))
+    names = [load_vocabulary(name).names.index("rock") for name in MADE]
+    for teacher, (level, spread, noise) in enumerate([(-3, 1.0, 0.5), (0, 2.0, 0.5), (-2, 0.5, 0.5)]):
+        logit = level + spread * (hidden + noise * rng.standard_normal(n))
+        outputs[:, teacher, names[teacher]] = 1 / (1 + np.exp(-logit))
+    return outputs, hidden

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.library.index.track_index import Index, to_blob
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
+from earmark.core.input_spec import InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 

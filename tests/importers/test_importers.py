@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from earmark.core import published_weights as published
 from earmark.core.errors import ConfigError, ModelError
-from earmark.core.published_weights import PUBLISHED, find_published, published_by_hash
+from earmark.core.published_weights import all_published, find_published, published_by_hash
 from earmark.core.spectrum import LogMelConfig, mel_filterbank
 from earmark.core.tag_lists import VOCABULARIES, load_vocabulary
 from earmark.core.vocabulary import CATEGORIES
@@ -98,8 +98,8 @@ def write_torch(path, value, zipped=False):
 def publish(monkeypatch, path, name):
     """Let a made file count as the published one of that name."""
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    made = [dataclasses.replace(item, sha256=sha256) if item.name == name else item for item in PUBLISHED]
-    monkeypatch.setattr(published, "PUBLISHED", tuple(made))
+    made = [dataclasses.replace(item, sha256=sha256) if item.name == name else item for item in all_published()]
+    monkeypatch.setattr(published, "all_published", lambda: tuple(made))
 
 
 def refusal(path) -> str:
@@ -328,9 +328,10 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_registry_is_sound():
-    names, hashes = [item.name for item in PUBLISHED], [item.sha256 for item in PUBLISHED]
-    assert len(PUBLISHED) == len(set(names)) == len(set(hashes)) == len({item.file_name for item in PUBLISHED}) >= 21
-    for item in PUBLISHED:
+    items = all_published()
+    for distinct in ("name", "sha256", "file_name"):
+        assert len({getattr(item, distinct) for item in items}) == len(items) >= 21
+    for item in items:
         assert re.fullmatch(r"[0-9a-f]{64}", item.sha256)
         assert item.architecture in list_models()
         assert item.vocabulary in VOCABULARIES
@@ -363,7 +364,7 @@ def test_vocabularies_have_as_many_tags_as_their_names_say_with_categories(name)
 
 
 def test_vocabularies_are_one_to_a_kind_of_network():
-    assert set(VOCABULARIES) == {item.vocabulary for item in PUBLISHED}
+    assert set(VOCABULARIES) == {item.vocabulary for item in all_published()}
     assert [load_vocabulary(f"essentia-{name}").names for name in ("happy", "voice")] == [
         ("happy",),
         ("instrumental", "voice"),
@@ -386,3 +387,15 @@ def test_the_command_imports(tmp_path, monkeypatch, arrays):
     assert "vgg-mtt" in result.output
     assert (tmp_path / "out" / "vgg-mtt.onnx").is_file()
     assert (tmp_path / "out" / "card.json").is_file()
+
+    before = {file: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    publish(monkeypatch, path, "vgg-msd")  # as if it were another one
+    arguments = ["import-weights", str(path), "--out", str(tmp_path / "out")]
+    refused = CliRunner().invoke(app, arguments).exception
+    assert isinstance(refused, ConfigError)
+    assert [line.partition(":")[0] for line in refused.problems] == [
+        str(tmp_path / "out" / name) for name in ("model.safetensors", "card.json")
+    ]
+    assert {file: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
+    assert CliRunner().invoke(app, [*arguments, "--force"]).exit_code == 0
+    assert "vgg-msd" in (tmp_path / "out" / "card.json").read_text()

@@ -13,7 +13,7 @@ import torch
 
 from earmark.core import published_weights as published
 from earmark.core.errors import ModelError
-from earmark.core.published_weights import PUBLISHED, PublishedFile, find_published
+from earmark.core.published_weights import PublishedFile, all_published, find_published
 from earmark.core.tag_lists import load_vocabulary
 from earmark.importers.convert import convert_weights
 from earmark.importers.detect_format import import_weights
@@ -121,7 +121,7 @@ def publish(monkeypatch, name: str, content: bytes, *shards: bytes) -> None:
     sha256, *others = (hashlib.sha256(part).hexdigest() for part in (content, *shards))
     parts = tuple(PublishedFile("group1-shard1of1.bin", other, 1, ("https://x/y",)) for other in others)
     item = dataclasses.replace(find_published(name), sha256=sha256, shards=parts)
-    monkeypatch.setattr(published, "PUBLISHED", (*(p for p in PUBLISHED if p.name != name), item))
+    monkeypatch.setattr(published, "all_published", lambda: (*(p for p in all_published() if p.name != name), item))
 
 
 def write_folder(folder: Path, content: bytes, shard: bytes) -> Path:

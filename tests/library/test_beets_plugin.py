@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import mutagen
@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model, read_card
-from earmark.tagging.tagger import TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import load_tagger
 from tests.conftest import ROOT
 from tests.helpers import sounds
 from tests.helpers.degrees import CARD as GRADED
@@ -28,6 +29,16 @@ mediafile = pytest.importorskip("mediafile")
 CLIPS = ROOT / "examples" / "clips"
 ALL = {"genres": {"threshold": 0}, "moods": {"threshold": 0}, "write": True}
 """So that every track gets two genres and three moods, whatever the model thinks of it."""
+
+WATCHED = """
+import sys
+from beets import ui
+try:
+    ui.main(sys.argv[1:])
+finally:
+    print("listened" if "onnxruntime" in sys.modules else "did not listen")
+"""
+"""beets, and whether the model was loaded."""
 
 Beet = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -63,7 +74,13 @@ def music(tmp_path: Path) -> Path:
 def beet(tmp_path: Path) -> Beet:
     """Runs the program in a beets of its own. ``options`` are the plugin's, ``rest`` the rest of the configuration."""
 
-    def run(*arguments: object, options: object = ALL, code: int = 0, **rest: object) -> subprocess.CompletedProcess:
+    def run(
+        *arguments: object,
+        options: object = ALL,
+        code: int = 0,
+        program: Sequence[str] = ("-m", "beets"),
+        **rest: object,
+    ) -> subprocess.CompletedProcess:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
         config = {
@@ -76,7 +93,7 @@ def beet(tmp_path: Path) -> Beet:
         }
         (home / "config.yaml").write_text(yaml.safe_dump(config))
         done = subprocess.run(
-            [sys.executable, "-m", "beets", *map(str, arguments)],
+            [sys.executable, *program, *map(str, arguments)],
             capture_output=True,
             text=True,
             env={**os.environ, "BEETSDIR": str(home)},
@@ -163,12 +180,113 @@ def test_the_command_shows_fills_and_replaces(
     }
     assert all(path.read_bytes() == content for path, content in files.items())
 
-    again = beet("earmark", "title:rock")
+    again = beet("earmark", "-W", "title:rock")
     assert again.stdout == ""  # it lacks nothing any more
 
     beet("earmark", "--force", "title:jazz")
     assert listed(beet)["05-jazz.m4a"][0].split("; ") == expected(heard["05-jazz.m4a"], "genre", 2)
     assert imported(tmp_path, "05-jazz.m4a").tags["\xa9gen"] == expected(heard["05-jazz.m4a"], "genre", 2)
+
+
+def listens(beet: Beet, *arguments: object, options: object) -> bool:
+    """Whether a run loads the model."""
+    said = beet(*arguments, options=options, program=("-c", WATCHED)).stdout.splitlines()[-1]
+    assert said in ("listened", "did not listen")
+    return said == "listened"
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> dict[str, object]:
+    """Options with which a second is tagged in no time: each track is rock, and some are calm or soft."""
+    return {"model": str(tiny(tmp_path / "quick.onnx", GRADED)), "genres": {"threshold": 0, "max": 1}}
+
+
+@pytest.fixture
+def seconds(tmp_path: Path) -> Path:
+    """Two tracks of a second, one of which has a genre."""
+    folder = tmp_path / "seconds"
+    folder.mkdir()
+    for name, genre in (("one.mp3", []), ("two.flac", ["Bebop"])):
+        tags = mutagen.File(sounds.write(folder / name, sounds.music(1, 16_000), 16_000), easy=True)
+        tags.update({"title": name, "artist": "Someone", "album": "Seconds", "genre": genre})
+        tags.save()
+    return folder
+
+
+@pytest.mark.parametrize("mode", ["fill", "merge", "overwrite"])
+def test_a_second_run_does_not_listen(beet: Beet, seconds: Path, quick: dict, mode: str) -> None:
+    options = {
+        **quick,
+        "genres": {**quick["genres"], "mode": mode},
+        "moods": {"threshold": 1.0, "mode": mode},  # so that none is found
+    }
+    beet("import", "-q", seconds, options={**options, "auto": False})
+    assert listens(beet, "earmark", options=options)
+    filled = listed(beet)
+    assert all(genres and not mood for genres, mood in filled.values())
+    for again in ((), ("--force", "title:one")):
+        assert not listens(beet, "earmark", *again, options=options)
+    assert listed(beet) == filled
+
+
+def test_the_command_does_not_listen_to_what_import_has_listened_to(beet: Beet, seconds: Path, quick: dict) -> None:
+    assert listens(beet, "import", "-q", seconds, options={**quick, "moods": {"threshold": 1.0}})
+    assert not listens(beet, "earmark", options={**quick, "moods": {"threshold": 1.0}})
+
+
+def test_it_listens_again_where_the_answer_may_differ(beet: Beet, seconds: Path, quick: dict, tmp_path: Path) -> None:
+    without = {**quick, "moods": {"threshold": 1.0}}
+    beet("import", "-q", seconds, options=without)
+    assert listens(beet, "earmark", "title:one", options={**quick, "moods": {"threshold": 0}})
+    assert listed(beet)["one.mp3"][1]
+    assert not listens(beet, "earmark", "title:two", options=without)
+    (flac,) = (tmp_path / "library").rglob("*.flac")
+    sounds.write(flac, sounds.music(3, 16_000), 16_000)  # another recording in its place
+    beet("update", "-F", "length", options=without)
+    assert listens(beet, "earmark", options=without)
+
+
+def test_what_was_found_before_is_used_without_listening(beet: Beet, seconds: Path, quick: dict) -> None:
+    options = {**quick, "moods": {"threshold": 0}}
+    beet("import", "-q", seconds, options=options)
+    moods = listed(beet)["one.mp3"][1]
+    assert moods
+    beet("modify", "-y", "title:one", "mood=", "genres=Polka", options=options)
+    assert not listens(beet, "earmark", "title:one", options=options)
+    assert listed(beet)["one.mp3"] == ("Polka", moods)
+    assert not listens(beet, "earmark", "--force", options=options)
+    assert {genres for genres, _ in listed(beet).values()} == {"Rock"}
+
+
+def test_what_import_left_in_the_library_is_written_by_the_command(
+    beet: Beet, seconds: Path, quick: dict, tmp_path: Path
+) -> None:
+    options = {**quick, "moods": {"threshold": 0}}
+    beet("import", "-q", seconds, options=options)  # with autotag: no, beets writes nothing
+    files = {path: path.read_bytes() for path in (tmp_path / "library").rglob("*.*")}
+    assert not {"TMOO", "TCON"} & set(imported(tmp_path, "one.mp3").tags)
+
+    assert beet("earmark", "-W", options=options).stdout == ""
+    assert "Rock" in beet("earmark", "-w", "-p", options=options).stdout
+    assert all(path.read_bytes() == content for path, content in files.items())
+
+    done = beet("earmark", "-w", options=options)
+    assert "2 tracks: 2 written into files" in done.stderr
+    assert imported(tmp_path, "one.mp3").tags["TCON"].text == ["Rock"]
+    assert "; ".join(imported(tmp_path, "one.mp3").tags["TMOO"].text) == listed(beet)["one.mp3"][1]
+    files = {path: path.read_bytes() for path in files}
+    again = beet("earmark", "-w", options=options)
+    assert (again.stdout, again.stderr) == ("", "earmark: 2 tracks: nothing to do\n")
+    assert all(path.read_bytes() == content for path, content in files.items())
+
+
+def test_changes_that_are_not_earmarks_stay_in_the_library(
+    beet: Beet, seconds: Path, quick: dict, tmp_path: Path
+) -> None:
+    beet("import", "-q", seconds, options={**quick, "write": True})
+    beet("modify", "-y", "-W", "title:one", "artist=Other", options=quick)
+    assert beet("earmark", "-w", options=quick).stdout == ""
+    assert imported(tmp_path, "one.mp3").tags["TPE1"].text == ["Someone"]
 
 
 def test_a_mapping_decides_on_words_and_merge_keeps_what_is_there(beet: Beet, music: Path, tmp_path: Path) -> None:
@@ -207,6 +325,7 @@ def test_broken_files_are_told_and_the_rest_goes_on(beet: Beet, music: Path, tmp
     flac.unlink()
     done = beet("earmark")
     assert f"{flac}: not tagged: no such file" in done.stderr
+    assert "3 tracks: 2 tagged, 2 changed, 2 written into files, 1 not readable" in done.stderr
     rows = listed(beet)
     assert rows["01-piano.flac"] == ("", "")
     assert rows["03-rock.mp3"][0]
@@ -220,6 +339,11 @@ def test_broken_files_are_told_and_the_rest_goes_on(beet: Beet, music: Path, tmp
         ({"genres": {"threshold": 7}}, "must be a number from 0 to 1"),
         ({"genres": {"mode": "replace"}}, "mode"),
         ({"moods": {"max": -1, "threshold": 0}}, "max_moods -1"),
+        ({"atuo": False}, "atuo: no such option; did you mean auto?"),
+        ({"moods": {"treshold": 1}, "color": 1}, "moods: treshold: no such option; did you mean threshold?"),
+        ({"color": 1}, "color: no such option; there are: auto, model, mapping, write, genres, moods"),
+        ({"write": "sometimes"}, "write 'sometimes': must be auto, yes or no"),
+        ({"auto": "maybe"}, "auto 'maybe': must be yes or no"),
     ],
 )
 def test_wrong_options_stop_an_import_before_it_begins(
@@ -228,6 +352,7 @@ def test_wrong_options_stop_an_import_before_it_begins(
     done = beet("import", "-q", music, options=options, code=1)
     assert message in done.stderr
     assert not list((tmp_path / "library").rglob("*.*"))
+    assert message in beet("earmark", options=options, code=1).stderr
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wma", ".wav", ".aiff"])

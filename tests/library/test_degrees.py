@@ -12,9 +12,10 @@ import pytest
 from earmark.core.errors import ConfigError
 from earmark.library.export import export_tracks
 from earmark.library.index.track_index import Index
+from earmark.library.query.index_search import search_index
 from earmark.library.query.nodes import HasTag, Query, QueryError
 from earmark.library.query.parser import parse_query
-from earmark.library.query.search import Tracks, search_index
+from earmark.library.query.search import Tracks
 from earmark.library.stats import library_stats
 from earmark.library.tagfiles.changes import WritePolicy, wanted_values
 from earmark.library.tagfiles.mapping import default_mapping, mapping_template, read_mapping

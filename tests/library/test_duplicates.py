@@ -22,7 +22,7 @@ from earmark.library.index.track_index import Index
 from earmark.library.query.search import Hit, Tracks
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds
-from tests.helpers.command import earmark_here
+from tests.helpers.command import earmark_here, terminal
 from tests.helpers.made_library import Row, make_index
 
 RATE_HZ = 44_100
@@ -308,14 +308,24 @@ def test_the_command_prints_groups_for_people_and_programs_and_deletes_nothing(e
     before = sorted(folder.iterdir())
     done = earmark_here("library", "duplicates", "--index", index)
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith("same audio: 1 group, 1 file to spare, ")
-    assert lines[2].startswith("best        MP3 128 kbit/s")
-    assert lines[2].endswith("b.mp3  (shorter path)")
-    assert lines[3].endswith("b [copy]\\x1b.mp3")
-    assert lines[5].startswith("same sound in another encoding: 1 group, 3 files to spare, ")
-    assert "FLAC 44.1 kHz" in lines[7]
-    assert all("100%" in line for line in lines[8:11])
+    rows = [line.split("\t") for line in done.stdout.splitlines()]  # into a pipe
+    assert [row[:3] for row in rows] == [
+        ["1", "audio", "best"],
+        ["1", "audio", ""],
+        ["2", "sound", "best"],
+        *[["2", "sound", ""]] * 3,
+    ]
+    assert rows[0][3:] == ["", "MP3 128 kbit/s", "0:06", rows[0][6], str(folder / "b.mp3"), "shorter path"]
+    assert rows[1][7:] == [f"{folder}/b [copy]\\x1b.mp3", ""]
+    assert rows[2][4] == "FLAC 44.1 kHz"
+    assert [row[3] for row in rows[3:]] == ["100%"] * 3
+    lines = earmark_here("library", "duplicates", "--index", index, environment=terminal(120)).stdout.splitlines()
+    assert lines[1].startswith("same audio: 1 group, 1 file to spare, ")
+    assert lines[3].startswith("best        MP3 128 kbit/s        0:06 ")
+    assert lines[3].endswith("MB  b.mp3  (shorter path)")
+    assert lines[4].endswith("MB  b [copy]\\x1b.mp3")
+    assert lines[6].startswith("same sound in another encoding: 1 group, 3 files to spare, ")
+    assert lines[8].endswith("a.flac  (lossless)")
     done = earmark_here("library", "duplicates", "--format", "jsonl", "--index", index)
     audio, sound = map(json.loads, done.stdout.splitlines())
     assert [audio["kind"], sound["kind"]] == ["audio", "sound"]

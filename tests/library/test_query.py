@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from earmark.core.tag_lists import load_vocabulary
@@ -92,6 +92,65 @@ def test_short_names_of_a_vocabulary_with_prefixes() -> None:
     assert "may be any of genre---dark, mood---dark" in refused("dark", twice).found[0].message
 
 
+WORDED = Vocabulary(
+    (
+        Tag("hip hop", category="genre"),
+        Tag("chillout", category="genre"),
+        Tag("drum and bass", category="genre"),
+        Tag("pop", category="genre"),
+        Tag("rnb", category="genre"),
+        Tag("synth", category="instrument"),
+        Tag("guitar", category="instrument"),
+        Tag("solo"),
+        Tag("vocals", category="voice"),
+        Tag("rapping", category="voice"),
+        Tag("calm", category="mood"),
+        Tag("energy", "regression", "mood"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "tags", "words"),
+    [
+        ("rap", ["hip hop"], ["rap"]),
+        ("voice:rap>0.3", ["rapping"], ["rap"]),
+        ("Hip-Hop", ["hip hop"], []),
+        ("hiphop", ["hip hop"], []),
+        ("Drum'n'Bass", ["drum and bass"], ["Drum'n'Bass"]),
+        ("drum & bass", ["drum and bass"], []),
+        ("drum n bass pop", ["drum and bass", "pop"], ["drum n bass"]),
+        ("r&b -r'n'b", ["rnb", "rnb"], ["r&b"]),
+        ("mood:chill", ["calm"], ["chill"]),
+        ('-(singer or "chill")', ["vocals", "chillout"], ["singer", "chill"]),
+        ("guitars music", ["guitar"], ["guitars music"]),
+        ("pop music", ["pop"], ["pop music"]),
+        ("synth pop", ["synth", "pop"], []),  # tags of their own; synthpop in one word is another word for pop
+        ("guitar solo", ["guitar", "solo"], []),
+        ("synthpop", ["pop"], ["synthpop"]),
+    ],
+)
+def test_other_words_for_a_tag(text: str, tags: list[str], words: list[str]) -> None:
+    query = parsed(text, WORDED)
+    assert [tag.tag for tag in query.tags()] == tags
+    assert [word for word, _ in query.read_as] == words
+    assert parsed(str(query), WORDED) == query
+    assert not parsed(str(query), WORDED).read_as
+
+
+def test_words_that_are_near_come_with_the_tag_that_is_searched() -> None:
+    assert parsed("chill", WORDED).read_as == (("chill", ("chillout", "calm")),)
+    assert "genre:chillout" in refused("decade:chill", WORDED).found[0].message
+    assert "singer (vocals)" in refused("singr", WORDED).found[0].message
+
+
+def test_of_many_tags_only_near_ones_are_named() -> None:
+    many = Vocabulary((*WORDED.tags, *(Tag(f"tag {i}") for i in range(50))))
+    message = refused("xyzzy", many).found[0].message
+    assert message == "no tag 'xyzzy', nor one like it; `earmark models show NAME` lists the model's 62 tags"
+    assert "tags of category voice are: vocals, rapping" in refused("voice:xyzzy", many).found[0].message
+
+
 def test_exact_case_decides_between_names_that_differ_by_it() -> None:
     names = Vocabulary.of(["Rock", "rock"])
     assert parsed("rock", names).node == HasTag("rock")
@@ -160,10 +219,10 @@ def test_the_caret_is_under_what_is_wrong() -> None:
     assert lines[2].index("^") == len('  artist:"夜é??" gutar') + 1 - len("gutar")
 
 
-def test_all_unknown_tags_are_told_at_once() -> None:
+def test_all_unknown_tags_are_reported_at_once() -> None:
     error = refused("gutar -pino slow femal vocals")
     assert [(p.start, p.end) for p in error.found] == [(0, 5), (7, 11), (17, 22)]
-    assert '"female vocals"' in error.found[2].message
+    assert "female vocals" in error.found[2].message
 
 
 def test_depth_is_limited_with_a_message() -> None:
@@ -226,6 +285,7 @@ pieces = st.sampled_from([*ALL.names, *others, "0.5", "5m", "3:30", "\x00", "\ud
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=40) | st.lists(pieces, max_size=12).map("".join) | st.lists(pieces, max_size=12).map(" ".join))
+@example("rap music -drum'n'bass")
 def test_any_text_is_read_or_refused_with_a_place_in_it(text: str) -> None:
     query, error = read(text)
     if query is not None:

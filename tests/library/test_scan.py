@@ -21,14 +21,15 @@ from mutagen.id3 import TIT2
 from earmark.core.errors import AudioError, ConfigError, DataError
 from earmark.library.index.rows import Track
 from earmark.library.index.track_index import Index
-from earmark.library.query.search import search_index
+from earmark.library.query.index_search import search_index
 from earmark.library.scan import threads as scan_threads
 from earmark.library.scan.content import Content, read_content
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import CHANGED_MEANWHILE, Scan, scan
 from earmark.library.scan.summary import ScanProgress
 from earmark.tagging.runtime import find_model
-from earmark.tagging.tagger import TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import load_tagger
 from tests.helpers import sounds
 from tests.helpers.libraries import as_nobody, assert_same_content, clip, clips, content, happened, scanned
 
@@ -399,22 +400,29 @@ def test_ctrl_c_stops_a_scan_of_known_files(music: Path, index: Path, monkeypatc
     for i in range(60):
         shutil.copy(clip(music / "a.wav", seed=1), music / f"{i}.wav")
     scanned(index, music / "a.wav")
-    n_looks = 0
+    n_read, interrupted = 0, threading.Event()
 
-    def slow_look(path: Path) -> Content:
-        nonlocal n_looks
-        n_looks += 1
-        time.sleep(0.2)
-        if n_looks == 5:
+    def on_interrupt(number: int, frame: Any) -> None:
+        interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    def read(path: Path) -> Content:
+        nonlocal n_read
+        n_read += 1
+        if n_read == 5:
             signal.raise_signal(signal.SIGINT)
+            assert interrupted.wait(60)
         return read_content(path)
 
-    before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(scan_threads, "read_content", slow_look)
-    with pytest.raises(KeyboardInterrupt):
-        scanned(index, music, jobs=1)
-    assert n_looks < 20
-    assert signal.getsignal(signal.SIGINT) is before
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    monkeypatch.setattr(scan_threads, "read_content", read)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            scanned(index, music, jobs=1)
+        assert n_read < 60, "at most those that were read ahead"
+        assert signal.getsignal(signal.SIGINT) is on_interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_scan_needs_the_writer(music: Path, index: Path) -> None:

@@ -19,9 +19,12 @@ from earmark.library.export import export_tracks, file_to_write, format_of
 from earmark.library.index.track_index import Index
 from earmark.library.neighbours import Neighbours
 from earmark.library.playlist import arrange, m3u8, write_playlist
+from earmark.library.query.index_search import common_folder, search_index
 from earmark.library.query.nodes import Bound, HasTag, Query, QueryError
-from earmark.library.query.search import Hit, Tracks, search_index
-from earmark.library.similar import find_similar
+from earmark.library.query.parser import parse_query
+from earmark.library.query.search import Hit, Tracks
+from earmark.library.query.suggestion import suggest_bound
+from earmark.library.similar import AmbiguousTrackError, find_similar
 from earmark.library.stats import bar, library_stats
 from earmark.library.stats_picture import draw_stats
 from tests.helpers.made_library import TAGS, Row, card, make_index
@@ -136,6 +139,45 @@ def test_asked_once_it_finds_the_same(index_path: Path, tracks: Tracks, query: s
     assert (answer.n_found, answer.n_tracks) == (len(found), len(tracks))
     assert answer.best.tracks.n_waiting == tracks.n_waiting == 1
     assert answer.best.guessed_bounds() == found.guessed_bounds()
+    once = found.without_copies()
+    with Index.open(index_path) as index:
+        answer = search_index(index, query, limit, without_copies=True)
+    assert list(answer.best) == list(once)[:limit]
+    assert (answer.n_found, answer.n_tracks) == (len(once), len(tracks) - 1)
+
+
+def test_copies_stand_behind_the_first_of_them(tracks: Tracks) -> None:
+    (hit,) = tracks.search("fast").without_copies()
+    assert (hit.path, hit.copies) == (Path("/music/c.mp3"), (Path("/music/copy of c.mp3"),))
+    (hit,) = tracks.search("fast -title:jóga").without_copies()  # only copies that are found
+    assert (hit.path, hit.copies) == (Path("/music/copy of c.mp3"), ())
+    turned = tracks.search("fast or slow").without_copies().take(slice(None, None, -1))
+    assert [len(hit.copies) for hit in turned] == [0, 0, 0, 0, 1]
+
+
+def test_a_track_is_called_as_people_do(tracks: Tracks) -> None:
+    found = {hit.path.name: hit.name for hit in tracks.search("")}
+    assert found["a.mp3"] == "Miles Davis - Blue in Green"
+    assert found["copy of c.mp3"] == "copy of c"
+    assert Hit(Path("/m/x.mp3"), "k", 1, "Title", None, None, None, None, ()).name == "Title"
+    assert Hit(Path("/m/x.mp3"), "k", 1, None, "Artist", None, None, None, ()).name == "x"
+
+
+@pytest.mark.parametrize(
+    ("paths", "root"),
+    [
+        (["/music/a/1.mp3", "/music/a/2.mp3"], "/music/a"),
+        (["/music/ab/1.mp3", "/music/a/2.mp3"], "/music"),
+        (["/music/a/1.mp3", "/music/a/b/2.mp3", "/mnt/x.mp3"], "/"),
+        (["/music/1.mp3"], "/music"),
+        ([b"/m/caf\xe9/1.mp3", b"/m/caf\xe9/2.mp3"], "/m/caf\udce9"),
+        ([], "."),
+    ],
+)
+def test_the_root_is_the_folder_of_all_files(tmp_path: Path, paths: list[str | bytes], root: str) -> None:
+    rows = [*map(Row, paths), Row("/elsewhere/gone.mp3", status="missing")]
+    with Index.open(make_index(tmp_path / "i.sqlite", rows)) as index:
+        assert common_folder(index) == Path(root)
 
 
 def test_asked_of_an_empty_index_or_wrongly(tmp_path: Path, index_path: Path) -> None:
@@ -198,6 +240,63 @@ def test_empty_index_and_index_without_a_scan(tmp_path: Path) -> None:
     Index.open(tmp_path / "new.sqlite", write=True).close()
     with Index.open(tmp_path / "new.sqlite") as index, pytest.raises(DataError, match="earmark library scan"):
         Tracks.load(index)
+
+
+# Nothing found ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "suggestion", "changed"),
+    [
+        ("rock>0.95", "rock>0.8 would find 1 (the highest there is 0.90)", "rock>0.8"),  # a copy does not count
+        ("slow>=0.95", "slow>=0.9 would find 1 (the highest there is 0.90)", "slow>=0.9"),
+        ("slow>0.95 vocals", "slow>0.6 would find 1 (the highest there is 0.70)", "slow>0.6 vocals"),
+        ("slow guitar score>0.8", "slow>0.6 would find 1 (the highest there is 0.70)", "slow>0.6 guitar score>0.8"),
+        (
+            "drum and bass>0.9",
+            '"drum and bass">0.5 would find 1 (the highest there is 0.52)',
+            '"drum and bass">0.5',
+        ),
+        ("guitar<0.05", "guitar<0.11 would find 3 (the lowest there is 0.10)", "guitar<0.11"),
+        ("guitar<=0.05", "guitar<=0.1 would find 3 (the lowest there is 0.10)", "guitar<=0.1"),
+        ("-guitar>0", "-guitar>0.1 would find 3 (the lowest there is 0.10)", "-guitar>0.1"),
+        ("fast>0.9 -rock>0.8", "-rock>0.9 would find 1 (the lowest there is 0.90)", "fast>0.9 -rock>0.9"),
+        ("-(slow or fast)", "-slow>0.5 would find 1 (the lowest there is 0.50)", "-(slow>0.5 or fast)"),
+        ("duration>2h", "duration>1h would find 1 (the longest there is 1:00:00)", "duration>1h"),
+        ("duration<90s", "duration<2m would find 1 (the shortest there is 1:40)", "duration<2m"),
+        ("rock duration>3m", "duration>90s would find 1 (the longest there is 1:40)", "rock duration>90s"),
+        (
+            "rock>0.95 fast>0.99",
+            "score>0.8 in place of all other bounds would find 1",
+            "rock fast score>0.8",
+        ),
+        ("happy>0.95", "the highest score of happy there is 0.10", None),
+        ("slow artist:nobody", "no track has 'nobody' in its artist", None),
+        ("artist:davis artist:cash", "", None),
+        ("jazz>0.999 rock>0.999", "", None),  # no bound that is worth to be named
+    ],
+)
+def test_where_nothing_is_found_a_bound_is_named_that_would(
+    index_path: Path, tracks: Tracks, query: str, suggestion: str, changed: str | None
+) -> None:
+    assert suggest_bound(tracks, parse_query(query, TAGS)) == suggestion
+    with Index.open(index_path) as index:
+        answer = search_index(index, query, without_copies=True)
+        assert (answer.n_found, answer.suggestion) == (0, suggestion)
+        if changed is not None:
+            assert search_index(index, changed, without_copies=True).n_found == int(
+                suggestion.split("find ")[1].split()[0]
+            )
+
+
+def test_what_sounds_like_nothing_there_is_not_advised(tmp_path: Path) -> None:
+    rows = [Row(f"/m/{i}.mp3", {"jazz": 0.01 * i, "slow": 0.9}, None) for i in range(5)]
+    with Index.open(make_index(tmp_path / "i.sqlite", rows)) as index:
+        assert search_index(index, "jazz").suggestion == "the highest score of jazz there is 0.04"
+        assert search_index(index, "duration>1m slow").suggestion == ""  # no duration is known
+        assert search_index(index, "slow").suggestion == ""
+    with Index.open(make_index(tmp_path / "empty.sqlite", [])) as index:
+        assert search_index(index, "jazz>0.5 duration<1m").suggestion == ""
 
 
 # Neighbours -------------------------------------------------------------------------------------------------
@@ -300,10 +399,25 @@ def test_similar_leaves_copies_of_the_track_and_missing_files_out(index_path: Pa
             find_similar(index, "/music/a.mp3", limit=1)
         )
         assert names(find_similar(index, "Miles Davis - Blue", limit=1)) == ["café"]
-        with pytest.raises(ConfigError, match=r"may be any of 5 tracks"):
+        with pytest.raises(AmbiguousTrackError, match=r"may be any of 5 tracks") as raised:
             find_similar(index, "/music/")
+        assert names(raised.value.tracks) == ["a", "b", "c", "café", "d"]
         with pytest.raises(ConfigError, match="no such file, and no track"):
             find_similar(index, "nothing like that")
+
+
+def test_a_whole_title_means_its_track_though_others_have_it_in_theirs(tmp_path: Path) -> None:
+    titles = ("Blue", "Blue in Green", "Kind of Blue", "Blue Train")
+    rows = [Row(f"/music/{i}.mp3", {"slow": 0.2 * i}, title=title, artist="Miles") for i, title in enumerate(titles)]
+    with Index.open(make_index(tmp_path / "i.sqlite", [*rows, Row("/music/x.mp3", title="blue train")])) as index:
+        for wanted in ("blue", "Miles - Blue", "miles BLUE"):
+            assert "0" not in names(find_similar(index, wanted))
+        for wanted, n in (("Blue Train", 2), ("lue", 5), ("miles", 4)):
+            with pytest.raises(AmbiguousTrackError) as raised:
+                find_similar(index, wanted)
+            assert len(raised.value.tracks) == n
+        with pytest.raises(ConfigError, match="no such file, and no track"):
+            find_similar(index, "")
 
 
 # Playlists --------------------------------------------------------------------------------------------------
@@ -345,7 +459,7 @@ def test_order_similar_goes_to_the_nearest_that_is_left(tracks: Tracks) -> None:
     assert names(arrange(tracks.search("slow"), order="similar", vectors=vectors)) == ["a", "café", "b", "d"]
 
 
-def test_wrong_wishes_for_a_playlist_are_told_together(tracks: Tracks) -> None:
+def test_wrong_wishes_for_a_playlist_are_reported_together(tracks: Tracks) -> None:
     with pytest.raises(ConfigError, match=r"limit 0.*\n.*order 'mood'.*\n.*seed 3"):
         arrange(tracks.search(""), order="mood", limit=0, seed=3)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="shuffle"):

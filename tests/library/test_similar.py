@@ -13,7 +13,7 @@ from earmark.library.index.track_index import Index
 from earmark.library.playlist import find_path, path_between
 from earmark.library.query.nodes import QueryError
 from earmark.library.query.search import Hit, Tracks
-from earmark.library.similar import find_similar
+from earmark.library.similar import AmbiguousTrackError, find_similar
 from tests.helpers.command import earmark_here
 from tests.helpers.made_library import Row, make_index
 
@@ -51,9 +51,10 @@ def names(hits: list[Hit]) -> list[str]:
     [
         (["/m/a.mp3", "+", "/m/b.mp3"], "ab"),
         (["Gamma", "+", "One Alpha"], "ac"),
-        (["Alpha", "-", "Gamma"], None),  # "Alpha" is in two titles
+        (["Alph", "-", "Gamma"], None),  # in two titles
+        (["Gamma", "-", "Alph"], None),
+        (["Alpha", "-", "Gamma"], "a-c"),  # a whole title
         (["One - Alpha", "-", "Gamma"], "a-c"),
-        (["/m/ab.mp3", "-", "Beta", "+", "/m/ab.mp3", "-", "One - Beta"], None),
         (["/m/ab.mp3", "-", "/m/b.mp3"], "a"),
         (["Simon + Garfunkel"], "b"),  # one name
         (["Delta - live", "-", "/m/c.mp3"], "a"),
@@ -61,7 +62,7 @@ def names(hits: list[Hit]) -> list[str]:
 )
 def test_tracks_are_added_and_subtracted(index: Index, words: list[str], nearest: str | None) -> None:
     if nearest is None:
-        with pytest.raises(ConfigError, match="may be any of"):
+        with pytest.raises(AmbiguousTrackError, match="'Alph' may be any of 2 tracks"):
             find_similar(index, words)
         return
     found = find_similar(index, words)
@@ -113,6 +114,10 @@ def test_similar_on_the_command_line(index_path: Path) -> None:
 
     assert similar("/m/a.mp3", "+", "/m/b.mp3", "--limit", "1") == (0, "/m/ab.mp3\n", "")
     assert similar("--limit", "1", "One - Alpha", "-", "Gamma", "--among", "slow") == (0, "/m/a-c.mp3\n", "")
+    assert similar("Gamma", "+", "Alph", "-", "a", "--pick", "1", "--pick", "5", "--limit", "1")[:2] == (0, "/m/ac.mp3\n")
+    code, out, error = similar("Gamma", "+", "Alph", "-", "a", "--pick", "1")
+    assert (code, out) == (2, "")
+    assert "'a' may be any of" in error
     code, out, error = similar("Gamma", "-")
     assert (code, out) == (2, "")
     assert "a track is missing" in error
@@ -206,7 +211,10 @@ def test_paths_on_the_command_line(tmp_path: Path) -> None:
     assert "note: only 3 tracks lie between the two" in notes
     code, tracks, _ = playlist("slow", "--from", "/m/4.mp3", "--to", "/m/0.mp3")  # ends need not be found
     assert (code, tracks) == (0, ["4", "3", "1", "0"])
+    code, tracks, _ = playlist("--from", "m/", "--to", "mp3", "--count", "2", "--pick", "2", "--pick", "3")
+    assert (code, tracks) == (0, ["1", "2"])
     for wrong, message in (
+        (["--from", "m/", "--to", "/m/4.mp3"], "'m/' may be any of 5 tracks; choose one with --pick N"),
         (["--from", "/m/4.mp3"], "--from and --to go together"),
         (["--count", "5"], "--count is the length of a path"),
         (["--from", "/m/0.mp3", "--to", "/m/4.mp3", "--count", "1"], "at least 2"),

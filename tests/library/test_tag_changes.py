@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.library.tagfiles.changes import Change, WritePolicy, diff_lines, plan, wanted_values
 from earmark.library.tagfiles.mapping import default_mapping, mapping_template, read_mapping
@@ -45,7 +47,7 @@ def test_what_reaches_its_threshold_is_wanted_highest_first() -> None:
 def test_a_threshold_of_the_user_counts_for_all_tags() -> None:
     policy = WritePolicy(default_mapping(TAGS), threshold=0.6)
     wanted = wanted_values(CARD, [0.5, 0.9, 0.6, 0.99, 0.3, 0], policy)
-    assert wanted["genre"] == ("Hip-Hop", "Drum And Bass")
+    assert wanted["genre"] == ("Hip-Hop", "Drum and Bass")
     assert wanted["mood"] == ("Calm",)
 
 
@@ -57,7 +59,7 @@ def test_numbers_of_values_are_limited_scores_are_not() -> None:
     assert len(wanted["scores"]) == 5
 
 
-def test_nothing_heard_is_nothing_wanted_and_no_model_is_named() -> None:
+def test_nothing_found_is_nothing_wanted_and_no_model_is_named() -> None:
     assert set(wanted_values(CARD, [0.0] * 6, DEFAULT).values()) == {()}
     assert set(wanted_values(CARD, [float("nan")] * 6, WritePolicy(default_mapping(TAGS), threshold=0.0)).values()) == {
         ()
@@ -121,7 +123,7 @@ def test_mistakes_in_a_mapping_are_named(tmp_path: Path, text: str, words: list[
     assert all(word in str(raised.value) for word in words), str(raised.value)
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         mapped(tmp_path, '[genre]\nrokc = "Rock"\nrock = 1\n[other]\n')
     assert len(raised.value.problems) == 3
@@ -148,6 +150,67 @@ def test_merge_adds_what_is_not_there_in_any_spelling() -> None:
     assert plan({"genre": ("Jazz", "rock")}, WANTED, "merge").changes[0].after == ("Jazz", "rock", "Pop")
     joined = plan({"genre": ("ROCK; pop",)}, WANTED, "merge")
     assert [item.field for item in joined.changes] == ["scores", "model"]
+
+
+@pytest.mark.parametrize("value", ["R&B", "Rnb", "rnb", "R & B", "Soul; RNB"])
+def test_another_spelling_of_a_value_is_that_value(value: str) -> None:
+    wanted = {"genre": ("R&B",)}
+    for mode in ("fill", "merge"):
+        assert plan({"genre": (value,)}, wanted, mode) == plan({"genre": ("R&B",)}, wanted, mode)  # type: ignore[arg-type]
+    assert plan({"genre": ("Rap",)}, {"genre": ("Hip-Hop",)}, "merge").changes[0].after == ("Rap", "Hip-Hop")
+
+
+@pytest.mark.parametrize("mode", ["fill", "merge"])
+def test_what_an_earlier_version_wrote_is_spelled_as_today_where_it_was_ours(mode: str) -> None:
+    before = {"genre": ("Jazz", "Hip Hop", "Drum And Bass")}
+    wanted = {"genre": ("Hip-Hop", "R&B", "Drum and Bass")}
+    ours = {"genre": {"Hip Hop"}}  # the other one was there before, or is not known to be ours
+    made = plan(before, wanted, mode, ours)  # type: ignore[arg-type]
+    respelled = ("Jazz", "Hip-Hop", "Drum And Bass")
+    assert made.changes == (Change("genre", before["genre"], respelled + (("R&B",) if mode == "merge" else ())),)
+    again = plan({"genre": made.changes[0].after}, wanted, mode, ours)  # type: ignore[arg-type]
+    assert not again
+    both = plan({"genre": ("Hip Hop", "Hip-Hop")}, {"genre": ("Hip-Hop",)}, mode, ours)  # type: ignore[arg-type]
+    assert both.changes[0].after == ("Hip-Hop",)
+    assert not plan({"genre": ("Hip Hop",)}, {"genre": ("Jazz",)}, "fill", ours)  # what is not wanted again stays
+
+
+def test_a_genre_brings_the_wider_one_as_a_value_of_its_own() -> None:
+    tags = Vocabulary.of(["electronic", "techno", "trance", "rock", "metal", "heavy metal"], category="genre")
+    rules = TagConstraints(
+        parents={
+            "techno": ("electronic",),
+            "trance": ("electronic",),
+            "metal": ("rock",),
+            "heavy metal": ("metal",),
+        }
+    )
+    card = CARD.replace(vocabulary=tags, thresholds=dict.fromkeys(tags.names, 0.5), rules=rules)
+
+    def genres(scores: list[float], n: int = 2) -> tuple[str, ...]:
+        return wanted_values(card, scores, WritePolicy(default_mapping(tags), max_genres=n))["genre"]
+
+    assert genres([0.2, 0.9, 0.8, 0, 0, 0]) == ("Techno", "Electronic")
+    assert genres([0.2, 0.9, 0.8, 0, 0, 0], 3) == ("Techno", "Electronic", "Trance")
+    assert genres([0.95, 0.9, 0.8, 0, 0, 0]) == ("Electronic", "Techno")
+    assert genres([0, 0, 0, 0.3, 0.4, 0.9], 3) == ("Heavy Metal", "Metal", "Rock")
+    assert genres([0, 0.9, 0, 0.8, 0, 0], 9) == ("Techno", "Electronic", "Rock")
+    assert genres([0.2, 0.9, 0.8, 0, 0, 0], 1) == ("Techno",)
+
+
+def test_a_name_with_its_wider_genre_in_it_is_two_values(tmp_path: Path) -> None:
+    genres = ("Electronic---Deep House", "genre---hiphop", "Rock---Rock")
+    tags = Vocabulary((*(Tag(name, category="genre") for name in genres), Tag("mood/theme---happy", category="mood")))
+    words = default_mapping(tags).words
+    assert words["genre"] == {
+        "Electronic---Deep House": ("Deep House", "Electronic"),
+        "genre---hiphop": ("Hip-Hop",),
+        "Rock---Rock": ("Rock",),
+    }
+    assert words["mood"] == {"mood/theme---happy": ("Happy",)}
+    path = tmp_path / "my.toml"
+    path.write_text(mapping_template(CARD.replace(vocabulary=tags, thresholds={})), encoding="utf-8")
+    assert read_mapping(path, tags).words == words
 
 
 def test_overwrite_replaces_but_never_empties() -> None:

@@ -307,7 +307,7 @@ def test_undo_where_another_program_changed_the_version_of_the_tag(song: Path) -
     assert read_state(song).values["genre"] == ("Old", "Older")
 
 
-def test_an_undo_can_be_undone_and_runs_are_told_apart(song: Path) -> None:
+def test_an_undo_can_be_undone_and_runs_are_distinguished(song: Path) -> None:
     write(song)
     log = write(song, {"genre": Target(("Jazz",))})
     first, second = read_log(log)

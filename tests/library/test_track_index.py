@@ -70,7 +70,7 @@ def test_what_is_written_is_read(tmp_path: Path, card: ModelCard) -> None:
         assert index.counts() == {"ok": 3, "error": 0, "missing": 1}
 
 
-def test_models_are_told_apart_by_their_weights(tmp_path: Path, card: ModelCard) -> None:
+def test_models_are_distinguished_by_their_weights(tmp_path: Path, card: ModelCard) -> None:
     with Index.open(tmp_path / "i.sqlite", write=True) as index:
         with pytest.raises(DataError, match="nothing was scanned yet"):
             index.current_model()
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, write: bool) -
     assert path.read_bytes() == b"ID3 music" * 1000
 
 
-def test_damage_inside_is_told_with_the_cure(tmp_path: Path, card: ModelCard) -> None:
+def test_damage_inside_is_reported_with_the_cure(tmp_path: Path, card: ModelCard) -> None:
     path = tmp_path / "i.sqlite"
     with Index.open(path, write=True) as index:
         fill(index, 500, card)

@@ -9,7 +9,7 @@ import torch
 
 from earmark.core.errors import ConfigError
 from earmark.models import create_model
-from earmark.models.dieleman2014 import FeaturePool, LogCompression
+from earmark.models.dieleman2014_layers import FeaturePool, LogCompression
 from tests.helpers.layers import layer_shapes
 
 PAIRS = {  # length, stride -> frames of 48,000 samples, after each pooling of 4
@@ -134,12 +134,12 @@ def test_what_reaches_the_trunk():
 
 
 def test_spectrogram_and_raw_frames_start_together():
-    """A click in one frame is heard in that frame of the spectrogram alone."""
+    """A click in one frame changes that frame of the spectrogram alone."""
     model = create_model("dieleman2014_spectrogram", 3, frame_samples=512, hop_samples=512)
     waveform = torch.zeros(1, model.window_samples)
     waveform[0, 512 * 7 + 256] = 1.0
-    heard = model.features(waveform)[0].amax(dim=0).nonzero().flatten()
-    assert heard.tolist() == [7]
+    changed = model.features(waveform)[0].amax(dim=0).nonzero().flatten()
+    assert changed.tolist() == [7]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import torch
 
 from earmark.core.errors import ConfigError
 from earmark.models import create_model
-from earmark.models.pons2017 import BackEnd, Pons2017, SharedNorm, SpectrogramFrontEnd, WaveformFrontEnd
+from earmark.models.pons2017 import Pons2017
+from earmark.models.pons2017_layers import BackEnd, SharedNorm, SpectrogramFrontEnd, WaveformFrontEnd
 
 WAVEFORM_LAYERS = {  # 15 s at 16 kHz
     "front.layers.norm0": (64, 80_000),

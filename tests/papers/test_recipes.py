@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
 from earmark.models import create_model
 from earmark.papers.tables import dataset_changes, list_papers, load_tables, row_changes, tables_from
 from earmark.training.config import Recipe, list_recipes, load_recipe
@@ -228,7 +228,7 @@ def test_single_steps_change_single_keys() -> None:
         assert between("kim2018", f"{block}-multi", f"{block}-single") == {OPTIONS + "multi"}
     for front in ("waveform", "spectrogram"):
         assert between("pons2017", f"{front}-1m", f"{front}-100k") == {"data.train_share"}
-    assert between("ensemble", "1-2", "1-3", "2-3", "1-2-3") == set(), "members are told by the table"
+    assert between("ensemble", "1-2", "1-3", "2-3", "1-2-3") == set(), "members come from the table"
 
 
 def test_what_the_papers_give_stands_in_the_recipes() -> None:
@@ -271,8 +271,8 @@ def test_what_the_papers_give_stands_in_the_recipes() -> None:
 
 def test_smaller_shares_make_as_many_updates_on_emotify() -> None:
     recipes = _recipes("pons2017", "table1", "emotify")
-    heard = {round(recipe.data.train_share * recipe.training.windows_per_clip, 9) for recipe in recipes}
-    assert len(heard) == 1
+    shares = {round(recipe.data.train_share * recipe.training.windows_per_clip, 9) for recipe in recipes}
+    assert len(shares) == 1
     assert len({recipe.training.epochs for recipe in recipes}) == 1
 
 

@@ -68,7 +68,7 @@ def test_patterns_bring_members_along(tmp_path: Path) -> None:
     assert names(raw) == ["raw-512-512, seed 0", "raw-512-256, seed 0"]
 
 
-def test_wrong_names_are_told_with_near_ones(tmp_path: Path) -> None:
+def test_wrong_names_are_reported_with_near_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no paper 'dielemann2014'; did you mean dieleman2014"):
         plan("dielemann2014", tmp_path, tmp_path)
     with pytest.raises(ConfigError) as caught:
@@ -117,10 +117,10 @@ def test_what_is_done_is_not_run_again(tmp_path: Path) -> None:
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path, rows=["1-2"], **EMOTIFY)
     for task in tasks:
         mark_done(task, epochs=6)
-    told: list[Finished] = []
-    over = run(tasks, on_done=told.append)
+    reported: list[Finished] = []
+    over = run(tasks, on_done=reported.append)
     assert [one.task for one in over] == tasks
-    assert told == over
+    assert reported == over
     assert all(one.before and one.document is not None and one.document["epochs"] == 6 for one in over)
 
 
@@ -144,12 +144,12 @@ def test_runs_of_another_budget_are_refused_all_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_failures_are_told_and_take_combiners_with_them(tmp_path: Path) -> None:
+def test_failures_are_reported_and_take_combiners_with_them(tmp_path: Path) -> None:
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["1-2"], **EMOTIFY)
     mark_done(tasks[1])
-    told: list[str] = []
-    over = run(tasks, jobs=2, on_done=lambda finished: told.append(finished.task.row))
-    assert told == ["model2", "model1", "1-2"]
+    reported: list[str] = []
+    over = run(tasks, jobs=2, on_done=lambda finished: reported.append(finished.task.row))
+    assert reported == ["model2", "model1", "1-2"]
     assert "nowhere" in str(over[0].error)
     assert over[1].before
     assert over[2].error == "model1, seed 0 failed, which it needs"
@@ -158,7 +158,7 @@ def test_failures_are_told_and_take_combiners_with_them(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
     """As the system does for want of memory."""
     tasks = plan("ensemble", tmp_path / "nowhere", tmp_path / "out", rows=["model1", "model2"], **EMOTIFY)
 

@@ -108,7 +108,7 @@ def test_points_that_no_other_beats():
     assert frontier([1, 2], [0.1, 0.2], higher_is_better=False) == [0]
 
 
-def test_what_cannot_be_drawn_is_told(runs, tmp_path):
+def test_what_cannot_be_drawn_is_reported(runs, tmp_path):
     folder, _ = runs
     results, where = read_runs(folder / "results.json")
     assert where == folder

@@ -70,7 +70,7 @@ def test_colours_are_few_but_right(tmp_path: Path) -> None:
     assert off.mean() < 1.5
 
 
-def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="file: figures cannot be written there"):
         save(draw(), tmp_path / "file")

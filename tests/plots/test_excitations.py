@@ -24,7 +24,7 @@ from earmark.plots.excitations import (
     channel_table,
     draw_channels,
     draw_spread,
-    listen,
+    measure_excitations,
     spread_table,
 )
 
@@ -50,7 +50,7 @@ def checkpoint(tmp_path_factory):
             excitation.dense2.weight.zero_()
             excitation.dense2.bias.copy_(constant.logit())
         gates.append(constant.numpy())
-    model.first.conv.weight.data[0] = torch.tensor([[1.0, -1.0, 1.0]])  # channel 0 hears noise, not silence
+    model.first.conv.weight.data[0] = torch.tensor([[1.0, -1.0, 1.0]])  # channel 0 answers to noise, not to silence
     first = model.blocks[0].se.excitation
     with torch.no_grad():
         levels = []
@@ -90,11 +90,11 @@ def clips(tmp_path_factory):
 def test_a_planted_excitation_is_found_in_its_block_and_channel(checkpoint, clips):
     _, model, gates = checkpoint
     spec = make_card(model, name="planted", vocabulary=Vocabulary.of(TAGS)).input
-    heard = listen(model, spec, [clips / f"{i}.wav" for i in range(8)])
-    assert heard.n_windows.tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
-    assert heard.channels == tuple(len(constant) for constant in gates)
+    of_clips = measure_excitations(model, spec, [clips / f"{i}.wav" for i in range(8)])
+    assert of_clips.n_windows.tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert of_clips.channels == tuple(len(constant) for constant in gates)
     holds = np.array([[i % 2 == 0, i % 2 == 1] for i in range(8)])
-    found = by_tag(heard, holds, TAGS)
+    found = by_tag(of_clips, holds, TAGS)
     assert found.n_clips.tolist() == [4, 4]
     assert found.means[0][1, PLANTED] == pytest.approx(1.0, abs=1e-6)  # noise opens it
     assert found.means[0][0, PLANTED] == pytest.approx(gates[0][PLANTED], abs=1e-6)
@@ -123,22 +123,22 @@ def test_a_planted_excitation_is_found_in_its_block_and_channel(checkpoint, clip
 
 
 def test_every_window_of_a_tags_clips_counts_alike():
-    heard = ClipExcitations(np.array([[3.0], [0.2]]), np.array([3, 1]), (1,))  # means of 1.0 and 0.2
-    found = by_tag(heard, np.array([[True, True], [True, False]]), ["both", "first"], n_deals=1)
+    of_clips = ClipExcitations(np.array([[3.0], [0.2]]), np.array([3, 1]), (1,))  # means of 1.0 and 0.2
+    found = by_tag(of_clips, np.array([[True, True], [True, False]]), ["both", "first"], n_deals=1)
     assert found.means[0][:, 0] == pytest.approx([0.8, 1.0])
     assert found.overall[0] == pytest.approx([0.8])
 
 
 def test_tags_without_clips_are_left_out_and_asked_for_in_vain():
-    heard = ClipExcitations(np.ones((2, 1)), np.array([1, 1]), (1,))
-    found = by_tag(heard, np.array([[True, False], [True, False]]), ["there", "not"], n_deals=1)
+    of_clips = ClipExcitations(np.ones((2, 1)), np.array([1, 1]), (1,))
+    found = by_tag(of_clips, np.array([[True, False], [True, False]]), ["there", "not"], n_deals=1)
     assert found.tags == ("there",)
     with pytest.raises(DataError, match="'not' holds for no clip"):
         found.of("not")
     with pytest.raises(DataError, match="no tag holds"):
-        by_tag(heard, np.zeros((2, 2), bool), ["a", "b"])
+        by_tag(of_clips, np.zeros((2, 2), bool), ["a", "b"])
     with pytest.raises(DataError, match=r"must be \(2, 1\)"):
-        by_tag(heard, np.zeros((2, 2), bool), ["a"])
+        by_tag(of_clips, np.zeros((2, 2), bool), ["a"])
 
 
 def test_networks_without_excitation_are_refused(tmp_path):
@@ -150,7 +150,7 @@ def test_networks_without_excitation_are_refused(tmp_path):
         model = create_model(name, 2, **options).eval()
         spec = make_card(model, name="x", vocabulary=Vocabulary.of(TAGS)).input
         with pytest.raises(ConfigError, match="samplecnn_se"):
-            listen(model, spec, [tmp_path / "silence.wav"])
+            measure_excitations(model, spec, [tmp_path / "silence.wav"])
 
 
 def test_pairs_are_counted_and_ordered():

@@ -14,7 +14,7 @@ from earmark.models import create_model
 from earmark.models.base import TaggingModel
 from earmark.models.checkpoint import make_card, save_checkpoint
 from earmark.plots.ascent import ascend, band_magnitudes
-from earmark.plots.layer_responses import draw_hears
+from earmark.plots.layer_responses import draw_layer_responses
 from earmark.plots.mel_filters import first_mel_filters, strongest
 from earmark.plots.sweep import band_edges_hz, layer_names, ordered, short_name, sweep, tones
 
@@ -59,8 +59,8 @@ def test_tones_stay_in_their_bands() -> None:
     waves = tones(edges, 16000, 8000, amplitude=0.5).numpy()
     assert edges[[0, -1]] == pytest.approx([100, 8000])
     assert np.abs(waves).max() == pytest.approx(0.5, abs=0.01)
-    heard = band_magnitudes(waves.astype(np.float64), edges, 16000)
-    assert heard.argmax(axis=1).tolist() == list(range(24))
+    magnitudes = band_magnitudes(waves.astype(np.float64), edges, 16000)
+    assert magnitudes.argmax(axis=1).tolist() == list(range(24))
 
 
 def test_units_are_ordered_and_the_silent_left_out() -> None:
@@ -101,7 +101,7 @@ def test_filters_on_spectrograms_know_their_place() -> None:
     with torch.no_grad():
         weights.zero_()
         for row in range(len(weights)):
-            weights[row, 127 - 3 * row, 4] = 1.0 + row  # the first filter hears the highest band
+            weights[row, 127 - 3 * row, 4] = 1.0 + row  # the first filter answers to the highest band
     (group,) = first_mel_filters(model)
     assert group.rows == "bands"
     assert group.weights.shape == (32, 128, 8)
@@ -129,11 +129,11 @@ def test_temporal_filters_are_ordered_by_their_pace() -> None:
 def test_ways_that_do_not_fit_are_refused(planted: TaggingModel) -> None:
     mel = create_model("musicnn", 3, window_seconds=1.0, width=0.1).eval()
     with pytest.raises(ConfigError, match="by filters is for networks on spectrograms"):
-        draw_hears(planted, make_card(planted, name="p", vocabulary=TAGS), "filters")
+        draw_layer_responses(planted, make_card(planted, name="p", vocabulary=TAGS), "filters")
     with pytest.raises(ConfigError, match="ascent is for networks on raw audio"):
-        draw_hears(mel, make_card(mel, name="m", vocabulary=TAGS), "ascent")
+        draw_layer_responses(mel, make_card(mel, name="m", vocabulary=TAGS), "ascent")
     with pytest.raises(ConfigError, match="by 'ear': must be one of auto, filters"):
-        draw_hears(mel, make_card(mel, name="m", vocabulary=TAGS), "ear")  # type: ignore[arg-type]
+        draw_layer_responses(mel, make_card(mel, name="m", vocabulary=TAGS), "ear")  # type: ignore[arg-type]
 
 
 def test_the_commands_write_and_print_their_files(planted: TaggingModel, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_the_commands_write_and_print_their_files(planted: TaggingModel, tmp_pat
     assert done.stdout.splitlines() == [str(path) for path in written]
     assert all(path.stat().st_size for path in written)
     done = CliRunner().invoke(
-        group, ["hears", str(tmp_path / "checkpoint"), "--layers", "2", "--out", str(tmp_path / "figures")]
+        group, ["layer-responses", str(tmp_path / "checkpoint"), "--layers", "2", "--out", str(tmp_path / "figures")]
     )
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "figures" / "hears-sweep.csv").read_text().startswith("layer,name,rank,unit,peak_hz,at_")
+    assert (tmp_path / "figures" / "layer-sweep.csv").read_text().startswith("layer,name,rank,unit,peak_hz,at_")

@@ -14,16 +14,11 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Tag
 from earmark.evaluation import ScoreTable
 from earmark.plots import save
-from earmark.plots.calibration import (
-    Reliability,
-    draw_calibration,
-    draw_calibration_tags,
-    reliabilities,
-    reliability_frame,
-)
+from earmark.plots.calibration import draw_calibration, draw_calibration_tags
 from earmark.plots.calibration_errors import draw_calibration_errors
 from earmark.plots.clips import clip_list, clips_frame
 from earmark.plots.confusion import confusion, confusion_frame, draw_confused_pairs, draw_confusion, order_together
+from earmark.plots.reliability import Reliability, reliabilities, reliability_frame
 from earmark.plots.thresholds import draw_threshold_curves, draw_thresholds, threshold_curves, threshold_frame
 from tests.helpers.score_tables import score_table
 
@@ -129,7 +124,7 @@ def test_a_perfect_tag_has_its_threshold_in_the_gap_and_one_sided_tags_have_none
 
 
 def confused() -> ScoreTable:
-    """On 8 of 10 jazz clips "rock" scores higher; techno clips are alone, and folk is never heard."""
+    """On 8 of 10 jazz clips "rock" scores higher; techno clips are alone, and folk never occurs."""
     labels, scores = np.zeros((40, 4)), np.full((40, 4), 0.1)
     for tag in range(4):
         labels[10 * tag : 10 * tag + 10, tag] = 1
@@ -217,4 +212,4 @@ def test_figures_are_drawn_of_few_and_of_many_tags(tmp_path: Any) -> None:
             assert len(drawing.table) > 0
         assert save(drawings[0], tmp_path)[0].stat().st_size > 5000
     with pytest.raises(DataError, match="no such tag"):
-        draw_calibration_tags(found, "", tags=["unheard"])
+        draw_calibration_tags(found, "", tags=["unknown"])

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from earmark.cli.analyze.reproduced import points_of
 from earmark.cli.main import app
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, DatasetInfo, load_dataset
 from earmark.evaluation import ScoreTable, evaluate
@@ -107,7 +108,7 @@ def test_an_undefined_tag_comes_last_and_is_not_drawn():
         draw_tag_aucs(found[found.auc.isna()], "model")
 
 
-def test_best_and_worst_clips_with_what_they_are_and_what_was_heard():
+def test_best_and_worst_clips_with_what_they_are_and_what_was_found():
     table = scores(
         [[0.9, 0.5, 0.1], [0.9, 0.5, 0.1], [0.9, 0.5, 0.1], [0.9, 0.5, 0.1]],
         [[1, 0, 0], [0, 0, 1], [1, 1, 0], [0, 0, 0]],
@@ -123,7 +124,7 @@ def test_best_and_worst_clips_with_what_they_are_and_what_was_heard():
     ]  # of two with 1.0 that with more tags is last
     assert found.auc.tolist()[:3] == [0, 1, 1]
     assert math.isnan(found.auc.iloc[3])
-    assert (found["labels"].iloc[2], found.heard.iloc[2]) == ("rock; pop", "rock; pop")
+    assert (found["labels"].iloc[2], found.found.iloc[2]) == ("rock; pop", "rock; pop")
     drawing = draw_clip_aucs(found, "model", named=1)
     written = [text.get_text() for axes in drawing.figure.axes for text in axes.texts]
     assert "worst 1 of 3" in written

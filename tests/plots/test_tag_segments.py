@@ -13,7 +13,7 @@ from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
 from earmark.plots.tag_segments import draw_moments, moments, moments_frame, thinned
 from earmark.tagging.aggregation import aggregate
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 
 
 def scores(taggram: Any, *, window: float = 3.0, hop: float = 3.0, duration: float | None = None) -> TagScores:

@@ -25,7 +25,7 @@ N_CLIPS = 60
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of 60 clips, whose worst one is there to be heard."""
+    """The report of 60 clips, whose worst one can be played."""
     folder = tmp_path_factory.mktemp("a report #1")
     rng = np.random.default_rng(0)
     labels = (rng.random((N_CLIPS, len(TAGS))) < 0.4).astype(np.float32)
@@ -34,7 +34,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels[7], scores[7] = [1, 0, 0, 0, 0, 0], [0, 0.9, 0.8, 0.7, 0.6, 0.5]  # upside down: the worst
     clips = [f"clip {i}.wav" for i in range(N_CLIPS)]
     clips[0] = '"><img src=http://127.0.0.1:9/x.png>.wav'
-    degrees, heard = rng.random((N_CLIPS, 1)), rng.random((N_CLIPS, 1))
+    degrees, degree_scores = rng.random((N_CLIPS, 1)), rng.random((N_CLIPS, 1))
     ScoreTable(
         Vocabulary(
             (
@@ -46,7 +46,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tuple(f"artist {i // 3}" for i in range(N_CLIPS)),
         (None,) * N_CLIPS,
         np.hstack([labels, degrees]).astype(np.float32),
-        np.hstack([scores, heard]).astype(np.float32),
+        np.hstack([scores, degree_scores]).astype(np.float32),
         "mine",
         "by-artist",
         "test",
@@ -167,7 +167,7 @@ def test_a_tag_opens_with_its_figures_and_stays_with_its_row(visit: Any) -> None
     assert detail.count() == 1
 
 
-def test_the_worst_clip_can_be_heard(visit: Any) -> None:
+def test_the_worst_clip_can_be_played(visit: Any) -> None:
     page = visit()
     worst = page.locator('[data-end="worst"] article').first
     assert worst.locator("h3").inner_text().split("\n")[0] == "clip 7.wav"

@@ -107,6 +107,26 @@ def test_too_many_files_and_too_long_ones(tmp_path: Path, song: Path, hours: Pat
         wait_until(lambda: not served.kept)
 
 
+def test_a_file_that_declares_too_much_is_refused_before_it_is_decoded(tmp_path: Path, song: Path) -> None:
+    """A second of music whose header declares three hours; and too much music that declares no length."""
+    music, uploads = sounds.music(1, 16_000), tmp_path / "uploads"
+    uploads.mkdir()
+    short = bytearray(sounds.write(tmp_path / "short.flac", music, 16_000).read_bytes())
+    short[18:26] = (int.from_bytes(short[18:26]) & ~(2**36 - 1) | 3 * 3600 * 16_000).to_bytes(8)  # STREAMINFO
+    (tmp_path / "declares.flac").write_bytes(short)
+    bare = sounds.write(tmp_path / "bare.aac", sounds.music(8, 16_000), 16_000)
+    with serving(uploads, max_minutes=100) as served:
+        assert refusal(served.tag(tmp_path / "declares.flac")) == (422, "too-long")
+        assert served.tag(bare).status_code == 200
+    with serving(uploads, max_minutes=0.1) as served:
+        assert refusal(served.tag(bare)) == (422, "too-long")
+    with serving(uploads, max_minutes=200) as served:
+        cut = served.tag(tmp_path / "declares.flac")
+        assert refusal(cut) == (422, "not-tagged")
+        assert "truncated" in cut.json()["detail"]
+        assert served.tag(song).status_code == 200
+
+
 def test_time_for_tagging_is_limited_and_the_work_is_cancelled(tmp_path: Path, song: Path, hours: Path) -> None:
     with serving(tmp_path, timeout_seconds=1, max_minutes=1000, workers=1) as served:
         started = time.monotonic()

@@ -13,6 +13,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from earmark.service.tag_query import TagQuery
 from tests.helpers import sounds
 from tests.helpers.served import Served, serving
 
@@ -39,8 +40,8 @@ def test_every_address_is_in_the_document_and_has_an_example(served: Served) -> 
     answers = document["paths"]["/v1/tag"]["post"]["responses"]
     assert set(answers) == {"200", "400", "408", "413", "415", "422", "503", "504", "507"}
     for answer in answers.values():
-        (content,) = answer["content"].values()
-        assert content["example"]
+        assert all(content["example"] for content in answer["content"].values())
+    assert set(answers["200"]["content"]) == {"application/json", "text/event-stream"}
 
 
 REFUSED = ["400", "413", "415", "422"]
@@ -79,6 +80,9 @@ def test_what_the_document_allows_is_tagged(served: Served, tmp_path: Path) -> N
 
     def with_music(case: Case) -> None:
         case.body = {"files": [song] * len(case.body["files"])}  # type: ignore[index,call-overload,arg-type]
+        query = TagQuery.model_validate(case.query or {})
+        if query.contradictions():  # which the document cannot say
+            case.query = {"windows": query.windows} if query.windows else {}
         answer = case.call_and_validate(base_url=str(served.client.base_url), excluded_checks=[negative_data_rejection])
         assert answer.status_code == 200
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from earmark.core.errors import ModelError
 from earmark.core.tag_constraints import TagConstraints
 from earmark.service.app import create_app
 from earmark.service.problems import TITLES
-from earmark.service.schemas import EXAMPLE_RECORD, TagQuery
+from earmark.service.schemas import EXAMPLE_RECORD
 from earmark.service.settings import Settings
+from earmark.service.tag_query import TagQuery
 from earmark.service.uploads import file_name
 from earmark.tagging.runtime import DEFAULT_MODEL
 from tests.conftest import ROOT
@@ -93,6 +95,58 @@ def test_top_threshold_and_taggram(served: Served, songs: list[Path]) -> None:
     (auto,) = served.tag(songs[0], threshold="auto").json()["results"]
     assert [tag["tag"] for tag in auto["tags"]] == [tag.tag for tag in scores.top(0, "auto")]
     assert auto["abstained"] is (not auto["tags"])
+
+
+def test_windows_and_segments_are_those_of_the_command_line(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loud, quiet = sounds.music(40, 16_000), np.zeros((1, 10 * 16_000))
+    song = sounds.write(tmp_path / "a.flac", np.concatenate([loud[:1], quiet, loud[:1]], axis=1), 16_000)
+    for query, flags in (
+        ({"windows": 3}, ["--windows", "3"]),
+        ({"segments": "true", "threshold": "auto"}, ["--segments", "--threshold", "auto"]),
+        (
+            {"segments": "true", "min_segment": 5, "smoothing": 0.5, "step": 5, "top": 2},
+            ["--segments", "--min-segment", "5", "--smoothing", "0.5", "--step", "5", "--top", "2"],
+        ),
+    ):
+        (ours,) = served.tag(song, **query).json()["results"]
+        command_line(["tag", str(song), "--format", "jsonl", "--quiet", *flags], standalone_mode=False)
+        theirs = json.loads(capsys.readouterr().out)
+        assert list(ours) == list(theirs)
+        assert ours["windows"] == theirs["windows"]
+        assert ours["heard_seconds"] == theirs["heard_seconds"]
+        shown = [
+            [
+                (part["start_seconds"], part["end_seconds"], part["silent"], [tag["tag"] for tag in part["tags"]])
+                for part in record.get("segments", [])
+            ]
+            for record in (ours, theirs)
+        ]
+        assert shown[0] == shown[1]
+        assert ("segments" in ours) == ("segments" in query)
+    assert any(part["silent"] for part in ours["segments"])
+    assert all(len(part["tags"]) <= 2 for part in ours["segments"])
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"windows": 65}, ["windows '65'", "1 to 64"]),
+        ({"windows": 0}, ["windows '0'"]),
+        ({"step": 0.01}, ["step '0.01'", "0.1 or more"]),
+        ({"smoothing": "nan", "segments": "true"}, ["smoothing", "above 0"]),
+        ({"segments": "perhaps"}, ["true or false"]),
+        ({"windows": 4, "segments": "true"}, ["windows with segments"]),
+        ({"windows": 4, "step": 1, "min_segment": 3}, ["windows with step", "min_segment: only with segments=true"]),
+    ],
+)
+def test_wrong_windows_and_segments_are_refused(
+    served: Served, songs: list[Path], query: dict[str, Any], words: list[str]
+) -> None:
+    refused = served.tag(songs[0], **query)
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:earmark:problem:wrong-values")
+    assert all(word in refused.json()["detail"] for word in words)
 
 
 def test_rules_of_a_card_hold_in_the_service_as_elsewhere(tmp_path: Path) -> None:

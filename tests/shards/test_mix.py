@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.core.card import Conditioning, InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, load_dataset
 from earmark.shards import ShardAudio, flac16, prepare
@@ -76,7 +77,7 @@ class Listener:
         return np.zeros((len(batch), 1), np.float32)
 
 
-def heard_by_tagger(path: Path, spec: InputSpec) -> np.ndarray:
+def read_by_tagger(path: Path, spec: InputSpec) -> np.ndarray:
     listener = Listener(spec)
     Tagger(listener).tag(path)
     return np.stack(listener.windows)
@@ -109,10 +110,10 @@ def test_training_gets_what_tagging_gets(music: Path, tmp_path: Path, spec: Inpu
     clips = (*dataset.split("validation"), *dataset.split("train"))
     assert len(clips) == len(KINDS)
     for i, clip in enumerate(clips):
-        expected = heard_by_tagger(clip.path, spec)
+        expected = read_by_tagger(clip.path, spec)
         windows = data.validation[i][0].numpy()
         if clip.path.stem in DIFFER:
-            assert not np.allclose(expected, heard_by_tagger(clip.path, PLAIN if spec is CONDITIONED else CONDITIONED))
+            assert not np.allclose(expected, read_by_tagger(clip.path, PLAIN if spec is CONDITIONED else CONDITIONED))
         peak = max(1.0, float(np.abs(sound(clip.path.stem)).max()))
         np.testing.assert_allclose(windows, expected, atol=0.51 * peak / 32767, err_msg=clip.clip_id)
 
@@ -167,7 +168,7 @@ def test_shards_are_written_again_with_both(music: Path, tmp_path: Path) -> None
 
 
 def test_shards_of_an_earlier_version(music: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """They are continued in their way, read as they are, and told apart."""
+    """They are continued in their way, read as they are, and distinguished."""
     dataset = load_dataset("manifest", music / "music.csv")
     document = json.loads((music / "flac" / HEADER).read_text())
     del document["cancelled_share"]

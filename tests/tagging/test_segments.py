@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark import audio
-from earmark.core.card import Conditioning, InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.tagging.segments import MIN_SILENCE_SECONDS, change_points
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 from tests.helpers import sounds
 from tests.helpers.onnx_files import with_card
 

@@ -16,7 +16,8 @@ from earmark.core.card import ONNX_METADATA_KEY
 from earmark.core.errors import AudioError, ConfigError, ModelError
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.runtime import OnnxModel, find_model
-from earmark.tagging.tagger import Tagger, TagScores, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
 from tests.helpers import sounds
 
 
@@ -79,9 +80,9 @@ def test_waveforms_may_have_channels_and_silence_gives_a_warning(tagger: Tagger)
     )
     assert "silent" in tagger.tag_waveform(np.zeros(30_000), 16_000).warnings[0]
     opposite = np.stack([stereo[0], -stereo[0]])
-    heard = tagger.tag_waveform(opposite, 22_050)
-    assert "cancel" in heard.warnings[0]
-    np.testing.assert_allclose(heard.scores, tagger.tag_waveform(stereo[0], 22_050).scores, atol=1e-6)
+    scores = tagger.tag_waveform(opposite, 22_050)
+    assert "cancel" in scores.warnings[0]
+    np.testing.assert_allclose(scores.scores, tagger.tag_waveform(stereo[0], 22_050).scores, atol=1e-6)
     with pytest.raises(AudioError, match="transpose"):
         tagger.tag_waveform(stereo.T, 22_050)
 
@@ -123,12 +124,6 @@ def test_errors_are_raised_or_returned(tagger: Tagger, song: Path, tmp_path: Pat
         tagger.tag_many([song], jobs=0)
     with pytest.raises(ConfigError, match="'ignore'"):
         tagger.tag_many([song], errors="ignore")  # type: ignore[arg-type]
-
-
-def test_progress_adds_up_to_the_length(tagger: Tagger, song: Path) -> None:
-    seconds: list[float] = []
-    list(tagger.tag_many([song, song], on_progress=seconds.append))
-    assert sum(seconds) == pytest.approx(2 * len(tagger.tag(song).taggram) * tagger.card.input.hop_seconds)
 
 
 def test_aggregate_is_the_mean_and_refuses_no_windows() -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import font_manager
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from earmark.core.vocabulary import Vocabulary
 from earmark.tagging import fonts
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.taggram import _columns, _rows, draw_taggram
 
 NAMES = ["東京の夜.mp3", "أغنية الليل.flac", "party 🎵👩‍🎤.ogg", os.fsdecode(b"caf\xe9 $1 $2\n.wav"), "é" * 200]
@@ -34,14 +35,6 @@ def made(seconds: float, n_rows: int, path: str | None = None, n_tags: int = 40)
     )  # fmt: skip
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    figures: list[Figure] = []
-    save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kw: (figures.append(self), save(self, *args, **kw)))
-    return figures
-
-
 @pytest.mark.parametrize(
     ("seconds", "title", "axis", "ticks"),
     [
@@ -50,11 +43,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         (7206, "2:00:06, model made", "time (h:mm:ss)", ["0:00", "15:00", "30:00", "45:00", "1:00:00"]),
     ],
 )
-def test_times_are_readable(
-    seconds: float, title: str, axis: str, ticks: list[str], tmp_path: Path, drawn: list[Figure]
-) -> None:
-    draw_taggram(made(seconds, int(seconds // 2), "a.mp3"), tmp_path / "a.png")
-    axes = drawn[0].axes[0]
+def test_times_are_readable(seconds: float, title: str, axis: str, ticks: list[str]) -> None:
+    axes = draw_taggram(made(seconds, int(seconds // 2), "a.mp3")).axes[0]
     assert axes.get_title("left") == f"a.mp3\n{title}"
     assert axes.get_xlabel() == axis
     shown = [label.get_text() for label in axes.get_xticklabels()]
@@ -88,10 +78,33 @@ def test_names_of_any_script_are_drawn_without_warnings(
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        picture = imread(draw_taggram(made(30, 15, name), tmp_path / "a.png"))
+        draw_taggram(made(30, 15, name), tmp_path / "a.png")
+    picture = imread(tmp_path / "a.png")
     assert not recwarn.list
     assert not caplog.records
     assert picture.shape[1] == 1100
+
+
+def test_it_is_drawn_into_axes_of_a_figure(tmp_path: Path) -> None:
+    figure = Figure(figsize=(12, 9), layout="constrained")
+    (left, right), others = figure.subplots(2, 2)
+    inner = figure.subfigures(1, 1).add_subplot()
+    scores = made(240, 120, "a.mp3")
+    assert draw_taggram(scores, tmp_path / "a.png", ax=left, max_tags=4) is figure
+    assert imread(tmp_path / "a.png").shape[:2] == (9 * 110, 12 * 110)
+    assert draw_taggram(scores, ax=inner) is figure
+    assert (left.get_title("left"), right.get_title("left")) == ("a.mp3\n4:00, model made", "")
+    (mesh,) = left.collections
+    assert isinstance(mesh, QuadMesh)
+    np.testing.assert_allclose(mesh.get_array(), scores.taggram[:, _rows(scores, 4)].T)
+    assert not any(axes.has_data() for axes in (right, *others))
+
+
+def test_a_figure_is_not_kept_by_pyplot() -> None:
+    from matplotlib import pyplot
+
+    draw_taggram(made(30, 15))
+    assert pyplot.get_fignums() == []
 
 
 def test_nothing_on_stderr(tmp_path: Path) -> None:

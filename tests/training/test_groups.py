@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.core.card import InputSpec
+from earmark.core.input_spec import InputSpec
 from earmark.datasets import Clip
 from earmark.training.audio_store import PackedAudio
 from earmark.training.data import Groups, TrainingWindows

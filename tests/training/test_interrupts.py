@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,7 +51,7 @@ def test_an_interrupt_where_batches_are_made_comes_behind_them(capsys: pytest.Ca
 
     def run() -> None:
         done.extend(ReadAhead(list(range(4)), batch_size=None, sampler=Sampler()))
-        time.sleep(5)
+        threading.Event().wait(60)  # until Ctrl-C
         done.append(-1)
 
     with pytest.raises(KeyboardInterrupt):
@@ -67,8 +67,7 @@ def test_the_same_interrupt_twice_is_one() -> None:
     def run() -> None:
         for _ in range(2):
             try:
-                os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.01)
+                signal.raise_signal(signal.SIGINT)
             except KeyboardInterrupt:
                 caught.append(1)
 
@@ -81,8 +80,7 @@ def test_another_process_that_ended_by_the_same_interrupt_is_no_error(monkeypatc
 
     def run() -> None:
         try:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.1)
+            signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
             raise RuntimeError("Connection closed by peer") from None
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import DataError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip
 from earmark.training.audio_store import AudioStore, PackedAudio
@@ -47,11 +47,11 @@ def test_the_store_decodes_once_by_content(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     paths = [wav(tmp_path / f"{i}.wav", rng.uniform(-1, 1, 8000)) for i in range(3)]
     in_memory = AudioStore(8000).load(paths, jobs=2)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     store = AudioStore(8000, tmp_path / "kept")
-    first = store.load(paths, on_done=lambda done, total: told.append((done, total)))
+    first = store.load(paths, on_done=lambda done, total: reported.append((done, total)))
     kept = sorted((tmp_path / "kept").iterdir())
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reported == [(1, 3), (2, 3), (3, 3)]
     assert len(kept) == 3
     stamps = [path.stat().st_mtime_ns for path in kept]
     moved = paths[0].rename(tmp_path / "moved.wav")
@@ -68,7 +68,7 @@ def test_the_store_decodes_once_by_content(tmp_path: Path) -> None:
         store.load([moved, *paths[1:]])
 
 
-def test_files_that_cannot_be_heard_are_all_named(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_all_named(tmp_path: Path) -> None:
     good = wav(tmp_path / "good.wav", np.zeros(100) + 0.1)
     (tmp_path / "bad.wav").write_text("no audio")
     for folder in (None, tmp_path / "kept"):
@@ -94,7 +94,7 @@ def windows_of(lengths: list[int], *, per_clip: int = 2, **augmentation: float) 
     )
 
 
-def test_an_epoch_hears_every_clip_and_repeats_with_its_number() -> None:
+def test_an_epoch_has_every_clip_and_repeats_with_its_number() -> None:
     windows = windows_of([500, 50, 500, 500, 500], per_clip=3)
     assert len(windows) == 4
     batches = [windows[7, i] for i in range(4)]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.core.card import InputSpec
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, load_dataset
 from earmark.shards import ShardWaveform
@@ -87,13 +87,13 @@ def test_small_shards_are_kept_in_memory_and_sound_the_same(
     assert 1 <= workers <= 8
 
 
-def test_decoding_shards_is_told(music: tuple[Dataset, Path]) -> None:
+def test_decoding_shards_is_reported(music: tuple[Dataset, Path]) -> None:
     dataset, folder = music
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     class Watching:
         def decoding(self, done: int, total: int) -> None:
-            told.append((done, total))
+            reported.append((done, total))
 
         def batch(self, *_: object) -> None: ...
 
@@ -101,7 +101,7 @@ def test_decoding_shards_is_told(music: tuple[Dataset, Path]) -> None:
 
     recipe = small_recipe(folder / "music.csv")
     data_setup.load_training_data(recipe, dataset, SPEC, shards=folder / "shards", progress=Watching())
-    assert told == [(i, 5) for i in range(1, 6)]
+    assert reported == [(i, 5) for i in range(1, 6)]
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 50), (40, 60), (90, 30), (100, 5), (0, 100)])

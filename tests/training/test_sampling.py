@@ -1,4 +1,4 @@
-"""What an epoch hears: all segments, subclips side by side; how members and validation clips are learned from."""
+"""The examples of an epoch: all segments, subclips side by side; how members and validation clips are learned from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from earmark import audio
-from earmark.core.card import InputSpec
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, dataset_info
 from earmark.datasets.subset import learning_from_validation
@@ -58,8 +58,8 @@ def test_segments_are_all_windows_that_tagging_cuts_once_an_epoch(hop: int, last
         (i, tuple(row)) for i, wave in enumerate(windows.waveforms) for row in audio.cut(wave.read(), spec).tolist()
     ]
     for epoch in (0, 5):
-        heard, labels = epoch_of(windows, epoch)
-        found = [(int(label[0]), tuple(row)) for label, row in zip(labels, heard.tolist(), strict=True)]
+        examples, labels = epoch_of(windows, epoch)
+        found = [(int(label[0]), tuple(row)) for label, row in zip(labels, examples.tolist(), strict=True)]
         assert sorted(found) == sorted(expected)
         assert torch.equal(labels[:, 1], labels[:, 0] % 2)
     assert not torch.equal(epoch_of(windows, 0)[0], epoch_of(windows, 1)[0]), "in another order"
@@ -73,10 +73,10 @@ def test_subclips_lie_side_by_side_in_every_clip_once_an_epoch() -> None:
     windows = windows_of(lengths, InputSpec(1000, SIZE, SIZE), sampling="subclips", windows_per_clip=3)
     begins: dict[int, set[int]] = {i: set() for i in range(len(lengths))}
     for epoch in range(30):
-        heard, labels = epoch_of(windows, epoch)
-        assert heard.shape == (6, 3, SIZE)
+        examples, labels = epoch_of(windows, epoch)
+        assert examples.shape == (6, 3, SIZE)
         assert sorted(labels[:, 0].tolist()) == [0, 1, 2, 3, 4, 5]
-        for clip, rows in zip(labels[:, 0].int().tolist(), heard, strict=True):
+        for clip, rows in zip(labels[:, 0].int().tolist(), examples, strict=True):
             run = rows.flatten()
             n = min(lengths[clip], 3 * SIZE)
             assert torch.equal(run[:n] - run[0], torch.arange(float(n))), "one stretch, without gaps"

@@ -67,6 +67,23 @@ def degrees(
         estimate_degrees(read_songs(songs), sets / "songs", vibenet, out, report)
 
 
+def checkpoint(
+    file: Annotated[Path, Argument(metavar="FILE.onnx", help="Of a model made here.")],
+    sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label` or `unpack`.")],
+    out: Annotated[Path, out_option("Folder of the checkpoint.", metavar="DIR")],
+    recipe: Annotated[
+        str, Option("--recipe", help="With which the model was trained.", show_default=True)
+    ] = "default/compact-1d-wide",
+) -> None:
+    """Make a checkpoint of a released model file, for `earmark train --begin` to go on from."""
+    require_extra("train", "`python -m tools.default_model`", "onnx", "scipy", "torch", "yaml")
+    from earmark.core.card import ModelCard
+    from tools.default_model.restart import checkpoint_from_onnx
+
+    checkpoint_from_onnx(file, ModelCard.read(file.with_suffix(".json")), recipe, sets, out)
+    click.echo(str(out))
+
+
 def finish(
     checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT", help="Of the student: RUN/checkpoint.")],
     sets: Annotated[Path, Option("--sets", metavar="DIR", help="Written by `earmark distill label` or `unpack`.")],
@@ -293,7 +310,7 @@ def factors(
     """Compare what is printed with people's labels, by share factor (validation songs)."""
     require_extra("train", "`python -m tools.default_model`", "scipy", "torch")
     from earmark.core.atomic_files import write_atomic
-    from earmark.distillation.calibration import read_card_text
+    from earmark.distillation.card_text import read_card_text
     from tools.default_model.judges import report, suite
     from tools.default_model.judges.factors import outputs_by_factor
     from tools.default_model.judges.models import Model
@@ -329,6 +346,11 @@ app = lazy_group(
             "degrees",
             "tools.default_model.__main__:degrees",
             "Estimate energy, valence and other degrees of the songs with VibeNet; may be stopped and started again.",
+        ),
+        Entry(
+            "checkpoint",
+            "tools.default_model.__main__:checkpoint",
+            "Make a checkpoint of a released model file, for `earmark train --begin` to go on from.",
         ),
         Entry(
             "finish",

@@ -16,7 +16,8 @@ from earmark.datasets import load_dataset
 from earmark.datasets.emotify import GENRES
 from earmark.datasets.labelled_set import LabelFusion, LabelledSets
 from earmark.datasets.labelled_set.shards import RATE_HZ
-from earmark.distillation.teacher_comparison import KnownLabelRow, known_label_rows, song_logits
+from earmark.distillation.teacher_auc import KnownLabelRow, known_label_rows
+from earmark.distillation.teacher_comparison import song_logits
 from earmark.metrics import bootstrap
 from earmark.tagging.tagger import Tagger
 

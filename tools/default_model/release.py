@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.card import ModelCard
 from earmark.core.published_weights import find_published, published_names
-from earmark.datasets import load_dataset
+from earmark.datasets import Dataset, load_dataset
 from earmark.datasets.emotify import GENRES
 from earmark.datasets.labelled_set import LabelledSets
 from earmark.datasets.labelled_set.shards import RATE_HZ, TRAIN_SET
-from earmark.distillation.calibration import read_card_text
+from earmark.distillation.card_text import CardText, read_card_text
 from earmark.distillation.release import MusicNames, Release, release_student
 from earmark.export.precision import Weights
 from earmark.report.distillation_pages import model_page
@@ -87,19 +87,9 @@ def make_earmark_1(
         DataError: data is missing.
         ModelError: no such checkpoint, or an export whose scores differ from PyTorch's.
     """
-    lines: list[str] = []
-    release = release_student(
-        checkpoint,
-        sets,
-        out,
-        read_card_text(FOLDER / "card.json"),
-        dataset=load_dataset("emotify", emotify, "artist-disjoint"),
-        weights=weights,
-        least_correlation=least_correlation,
-        names=FIRST_NAMES,
-        on_step=lines.append,
-    )
-    yield from lines
+    dataset = load_dataset("emotify", emotify, "artist-disjoint")
+    text = read_card_text(FOLDER / "card.json")
+    release = yield from _release(checkpoint, sets, out, text, FIRST_NAMES, weights, least_correlation, dataset)
     rows, low, high = measurements.teacher_rows(sets)
     yield _write_page(
         release,
@@ -148,19 +138,9 @@ def make_earmark_2(
         DataError: data is missing, or results that are none.
         ModelError: no such checkpoint, or an export whose scores differ from PyTorch's.
     """
-    lines: list[str] = []
     text = read_card_text(SECOND / "card.json")
-    release = release_student(
-        checkpoint,
-        sets,
-        out,
-        dataclasses.replace(text, name=name or text.name),
-        weights=weights,
-        least_correlation=least_correlation,
-        names=SECOND_NAMES,
-        on_step=lines.append,
-    )
-    yield from lines
+    text = dataclasses.replace(text, name=name or text.name)
+    release = yield from _release(checkpoint, sets, out, text, SECOND_NAMES, weights, least_correlation)
     card, labelled = release.card, LabelledSets.open(sets)
     options = card.training.get("recipe", {}).get("data", {}).get("options", {})
     sha256 = hashlib.sha256(release.onnx.read_bytes()).hexdigest()
@@ -217,6 +197,33 @@ def _weights_text(weights: dict[str, Any]) -> str:
         some = ", ".join(f"{tag} {value:g}" for tag, value in by_tag.items() if tag != "*")
         parts.append(f"{name} {by_tag.get('*', 1):g}" + (f" ({some})" if some else ""))
     return "; ".join(parts)
+
+
+def _release(
+    checkpoint: Path,
+    sets: Path,
+    out: Path,
+    text: CardText,
+    names: MusicNames,
+    weights: Weights,
+    least_correlation: float | None,
+    dataset: Dataset | None = None,
+) -> Generator[str, None, Release]:
+    """Release a student; yields a line for people after each step, and returns the release."""
+    lines: list[str] = []
+    release = release_student(
+        checkpoint,
+        sets,
+        out,
+        text,
+        dataset=dataset,
+        weights=weights,
+        least_correlation=least_correlation,
+        names=names,
+        on_step=lines.append,
+    )
+    yield from lines
+    return release
 
 
 def _write_page(

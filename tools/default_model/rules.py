@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from earmark.core.card import ModelCard
+from earmark.core.default_constraints import default_constraints
 from earmark.core.errors import ConfigError
-from earmark.core.tag_constraints import TagConstraints, default_constraints
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.labelled_set.tag_union import read_parents
-from earmark.distillation.calibration import read_card_text
+from earmark.distillation.card_text import read_card_text
 from earmark.export.graph_edit import set_rules
 
 FOLDERS = (Path(__file__).parent, Path(__file__).parent / "earmark_2")

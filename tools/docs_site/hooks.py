@@ -1,4 +1,4 @@
-"""MkDocs hooks: pages made from the README, the changelog and the commands, and links that leave docs/."""
+"""MkDocs hooks: pages made from the README, the changelog, the commands and tables, and links that leave docs/."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in docs/."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = {
-        "index.md": _LINK.sub(lambda link: _relative_to_docs(*link.groups()), readme),
-        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "index.md": _with_links_from_docs(ROOT / "README.md"),
+        "changelog.md": _with_links_from_docs(ROOT / "CHANGELOG.md"),
         "reference/commands.md": command_reference(),
+        "reference/words.md": words_for_tags(),
     }
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
@@ -44,10 +44,34 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return _LINK.sub(link, markdown)
 
 
+def _with_links_from_docs(path: Path) -> str:
+    return _LINK.sub(lambda link: _relative_to_docs(*link.groups()), path.read_text(encoding="utf-8"))
+
+
 def _relative_to_docs(image: str, text: str, target: str) -> str:
     if target.startswith("docs/"):
         return f"{image}[{text}]({target.removeprefix('docs/')})"
     return f"{image}[{text}]({target})" if "://" in target else text
+
+
+def words_for_tags() -> str:
+    """The table of other words for tags, as Markdown."""
+    from earmark.core.tag_words import tag_words, written_name
+
+    lines = [
+        "# Words for tags",
+        "",
+        "What queries of a library and the page take for a tag, if it is none itself. A word may stand in several rows: the first of which the",
+        "model has a tag counts. Case, spaces and punctuation do not count, nor do `s` and `music` at the end. The last column is how",
+        "genres and moods are written into files.",
+        "",
+        "| tag | other words | written |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {cell(row.tag)} | {cell(', '.join(row.words))} | {cell(written_name(row.tag))} |" for row in tag_words()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def command_reference() -> str:

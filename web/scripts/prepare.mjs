@@ -1,6 +1,7 @@
 // Puts what the page carries into generated/: the bundled default model and its card, and ONNX Runtime, packed.
 // EARMARK_PAGE_MODEL=path/to/model.onnx takes another model; its card is the .json beside it.
 
+import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -29,10 +30,23 @@ pack(`${runtime}.wasm`, "ort.bin");
 copyFileSync(`${runtime}.mjs`, `${out}/ort.mjs`);
 
 // Of the card, what the page uses.
-const { name, version, description, licence, limits, input, vocabulary, thresholds, calibration, rules } = JSON.parse(
-  readFileSync(card, "utf8"),
-);
-const kept = { name, version, description, licence, limits, input, vocabulary, thresholds, calibration, rules };
+const { name, version, description, licence, limits, citations, input, vocabulary, thresholds, calibration, rules } =
+  JSON.parse(readFileSync(card, "utf8"));
+const used = {
+  name,
+  version,
+  description,
+  licence,
+  limits,
+  citations,
+  input,
+  vocabulary,
+  thresholds,
+  calibration,
+  rules,
+};
+const fingerprint = createHash("sha256").update(readFileSync(model)).update(JSON.stringify(used)).digest("hex");
+const kept = { ...used, fingerprint: fingerprint.slice(0, 16) };
 writeFileSync(`${out}/card.json`, JSON.stringify(kept));
 const text = (path) => readFileSync(path, "utf8").trim();
 const versionOf = (name) => JSON.parse(text(`${web}node_modules/${name}/package.json`)).version;
@@ -42,6 +56,7 @@ const parts = [
   `The model "${name}": ${licence ?? "see its card"}`,
   `ONNX Runtime Web ${versionOf("onnxruntime-web")}, https://github.com/microsoft/onnxruntime\n\n${text(`${web}scripts/onnxruntime-licence.txt`)}`,
   `Mediabunny ${versionOf("mediabunny")}, unchanged; its source: https://github.com/Vanilagy/mediabunny\n\n${text(`${web}node_modules/mediabunny/LICENSE`)}`,
+  `idb ${versionOf("idb")}, https://github.com/jakearchibald/idb\n\n${text(`${web}node_modules/idb/LICENSE`)}`,
 ];
 writeFileSync(`${out}/licences.txt`, `${parts.join(`\n\n${"-".repeat(100)}\n\n`)}\n`);
 console.log(`the page carries the model ${name} (${vocabulary.length} tags)`);

@@ -44,6 +44,9 @@ export interface Card {
   description: string;
   licence?: string;
   limits?: string[];
+  citations?: string[];
+  /** Of the network and its card, as the page was built with them (scripts/prepare.mjs). */
+  fingerprint?: string;
   input: InputSpec;
   vocabulary: Tag[];
   /** Tag name -> its threshold. */

@@ -118,7 +118,7 @@ async function wave64(file: Bytes, head: Uint8Array): Promise<Header | null> {
 }
 
 /** Sizes of 8 bytes beside names of 16 count the chunk's head. */
-async function* chunks(
+export async function* chunks(
   file: Bytes,
   first: number,
   nameBytes: 4 | 16,

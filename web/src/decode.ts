@@ -24,24 +24,19 @@ import {
 } from "mediabunny";
 import { read } from "./bytes";
 import type { Conditioning } from "./card";
-import { AudioError, reason } from "./errors";
+import { AudioError, NotThisWay, reason } from "./errors";
 import { findFlacFrame, readFlacHead } from "./flac";
+import { foreignByContent, foreignByName } from "./foreign";
 import { walkFrames } from "./frames";
 import { type Facts, noFacts, warningsOf } from "./integrity";
 import { FRAME_SAMPLES } from "./mixer";
 import { MonoMaker } from "./mono";
 import { countedSeconds, type Gapless, gapless, id3Size } from "./mp3";
 import { decodePackets } from "./packets";
+import { type PlainSound, plainFrames, readPlain } from "./plain";
 import { isProtectedAsf, isProtectedMp4, PROTECTED } from "./protection";
 import { readable } from "./readable";
 import { channelNames } from "./wav";
-
-/** This way of decoding cannot do it; the browser's other way (decodeAudioData) may. */
-export class NotThisWay extends Error {
-  /** Of the file; null where it is not known. */
-  sampleRateHz: number | null = null;
-  facts: Facts = noFacts();
-}
 
 export interface Block {
   mono: Float32Array<ArrayBuffer>;
@@ -69,7 +64,14 @@ interface Part {
 const FORMATS = [MP3, WAVE, OGG, FLAC, MP4, QTFF, MATROSKA, WEBM, ADTS];
 
 /** Opens a file. Raises AudioError, or NotThisWay where the other decoder should be tried. */
-export async function open(file: Blob, conditioning: Conditioning | null, webCodecs: boolean): Promise<Decoded> {
+export async function open(file: File, conditioning: Conditioning | null, webCodecs: boolean): Promise<Decoded> {
+  const plain = await readPlain(file);
+  if (plain) return openPlain(file, plain, conditioning);
+  const elsewhere = await foreignByContent(file);
+  if (elsewhere !== null) {
+    if (await isProtectedAsf(file)) throw new AudioError(PROTECTED);
+    throw new NotThisWay(elsewhere, true);
+  }
   let { parts, ogg } = await readable(file);
   const facts: Facts = { ...noFacts(), ogg };
   if (ogg && parts.length > 1 && ogg.differ) {
@@ -103,7 +105,10 @@ export async function open(file: Blob, conditioning: Conditioning | null, webCod
     if (!webCodecs) throw new NotThisWay("this browser gives no access to its decoders here");
     if (!(await track.canDecode())) {
       const name = codec ?? (await track.getCodecParameterString()) ?? "an unknown codec";
-      throw new NotThisWay(`its audio is ${name}, for which this browser has no decoder`);
+      throw new NotThisWay(
+        `its audio is ${name}, for which this browser has no decoder; \`earmark tag\` has one`,
+        true,
+      );
     }
     // An Ogg's last page says where the music ends, within the last packet. Reads that page only.
     if (format === OGG && parts.length === 1) cut.keep = Math.round((await track.computeDuration()) * sampleRateHz);
@@ -116,9 +121,22 @@ export async function open(file: Blob, conditioning: Conditioning | null, webCod
   } catch (error) {
     first?.input.dispose();
     if (error instanceof AudioError) throw error;
-    if (error instanceof UnsupportedInputFormatError && (await isProtectedAsf(file))) throw new AudioError(PROTECTED);
-    throw notThisWay(error, rate, facts);
+    throw notThisWay(error, rate, facts, file.name);
   }
+}
+
+/** Needs no decoder. */
+function openPlain(file: Blob, sound: PlainSound, conditioning: Conditioning | null): Decoded {
+  const { sampleRateHz, nChannels, sampleBytes, nBytes, isLossy, channels } = sound;
+  const maker = new MonoMaker(conditioning, channels, isLossy);
+  async function* blocks(): AsyncGenerator<Block> {
+    for await (const frame of plainFrames(file, sound)) yield { mono: maker.add(frame, sampleRateHz), sampleRateHz };
+  }
+  return {
+    promisedSeconds: nBytes / (nChannels * sampleBytes * sampleRateHz),
+    blocks: blocks(),
+    warnings: () => warningsOf(file, { ...noFacts(), isLossy }, maker),
+  };
 }
 
 async function openPart(file: Blob): Promise<Part> {
@@ -130,7 +148,7 @@ async function openPart(file: Blob): Promise<Part> {
     if (isMp4 && (await isProtectedMp4(file, track?.id ?? null))) throw new AudioError(PROTECTED);
     if (track === null) {
       if ((await input.getTracks()).length) throw new AudioError(`holds no audio (${format.name})`);
-      throw new NotThisWay("holds no audio, or is cut off before its index");
+      throw new NotThisWay("holds no audio, or is cut off before its index", true);
     }
     return { input, format, track, codec: await track.getCodec(), sampleRateHz: await track.getSampleRate() };
   } catch (error) {
@@ -144,19 +162,17 @@ function knownRate({ codec, sampleRateHz }: Part): number | null {
   return codec === "aac" ? null : sampleRateHz;
 }
 
-/** What was thrown, or a reason to try the other decoder, with what is known of the file. */
-function notThisWay(error: unknown, sampleRateHz: number | null, facts: Facts): NotThisWay {
-  let other = error;
-  if (!(other instanceof NotThisWay)) {
-    const isOgg = facts.ogg !== null;
-    const known = error instanceof UnsupportedInputFormatError;
-    const unknown = isOgg
-      ? "damaged or cut off: the header of its Ogg stream cannot be read"
-      : "its format is not known here";
-    other = new NotThisWay(known ? unknown : reason(error));
+/** Why the other decoder should be tried, with what is known of the file. */
+function notThisWay(error: unknown, sampleRateHz: number | null, facts: Facts, name: string): NotThisWay {
+  let other = error instanceof NotThisWay ? error : new NotThisWay(reason(error));
+  if (!other.saysWhy) {
+    const isBadOgg = facts.ogg && error instanceof UnsupportedInputFormatError;
+    const bad = "damaged or cut off: the header of its Ogg stream cannot be read";
+    const why = isBadOgg ? bad : foreignByName(name);
+    if (why !== null) other = new NotThisWay(why, true);
   }
   const log = { ...noFacts().log, notes: facts.log.notes }; // the other way counts no packets
-  return Object.assign(other as NotThisWay, { sampleRateHz, facts: { ...facts, log } });
+  return Object.assign(other, { sampleRateHz, facts: { ...facts, log } });
 }
 
 function lengthSource(format: InputFormat): Facts["length"] {
@@ -185,7 +201,7 @@ async function* blocksOf(
       yield* blocksOfPart(first, cut, maker, facts);
       if (first.format === FLAC) yield* blocksBehindDamage(first, files[0]!, maker, facts);
     } catch (error) {
-      throw error instanceof AudioError ? error : notThisWay(error, knownRate(first), facts);
+      throw error instanceof AudioError ? error : notThisWay(error, knownRate(first), facts, "");
     }
     return;
   }

@@ -12,6 +12,9 @@ const ROWS = 16;
 /** At least so many tags are shown per category, even if fewer apply: near misses are informative. */
 const BARS = 3;
 
+const HOW = "Click to listen from there. With the keyboard: arrow keys, and space to play.";
+const ONLY_RESULTS = "From an earlier visit: only its results are kept. Add the file again to listen to it.";
+
 export class Detail {
   private readonly section = find("detail");
   private readonly player = find<HTMLAudioElement>("player");
@@ -57,9 +60,10 @@ export class Detail {
     this.close();
     this.track = track;
     this.all = false;
-    this.playable = true;
+    this.playable = track.file !== null;
     this.section.hidden = false;
-    this.player.hidden = false;
+    this.player.hidden = !this.playable;
+    setText(find("how"), this.playable ? HOW : ONLY_RESULTS);
     setText(find("detail-title"), track.name);
     const result = track.result!;
     const speed = result.durationSeconds / Math.max(result.tookSeconds, 1e-3);

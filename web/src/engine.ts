@@ -82,14 +82,13 @@ export class Engine {
   }
 
   /** What the worker cannot decode, the page may. */
-  private async tryWhole(track: Track, why: string, { facts, sampleRateHz }: Retry): Promise<void> {
+  private async tryWhole(track: Track, why: string, { facts, sampleRateHz, saysWhy }: Retry): Promise<void> {
     try {
       const pcm = await decodeWhole(track.file!, sampleRateHz, this.card?.input.conditioning ?? null, facts);
       if (this.current === track) this.post({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
     } catch (error) {
       const whole = error instanceof Error ? error.message : String(error);
-      const known = /^(its audio is|holds no audio|damaged or cut off)/.test(why); // says more
-      if (this.current === track) this.fail(known ? why : whole);
+      if (this.current === track) this.fail(saysWhy ? why : whole);
     }
   }
 

@@ -1,6 +1,8 @@
 /** The audio files in what the user drops or selects. */
 
-import SUFFIXES from "./audio_suffixes.json";
+import FORMATS from "./audio_formats.json";
+
+const SUFFIXES = FORMATS.flatMap(({ suffixes }) => suffixes);
 
 export interface SelectedFile {
   file: File;

@@ -1,20 +1,21 @@
 /** The page: passes files to the engine, and results to the table, the detail view and the exports. */
 
 import type { Card } from "./card";
-import { clock } from "./clock";
 import { Detail } from "./detail";
-import { find, save, setText, shown } from "./dom";
+import { find, make, save, setText, shown } from "./dom";
 import { Engine } from "./engine";
 import { toCsv, toJson, toM3u } from "./exports";
-import { type FileSelection, fromDrop, fromInput } from "./files";
-import { MAX_RECORDING_SECONDS, Recording } from "./recorder";
+import type { FileSelection } from "./files";
+import { listenForFiles, listenForRecording } from "./inputs";
+import { Kept, type KeptTrack } from "./kept";
 import { Table } from "./table";
-import { newTrack, type Track } from "./track";
+import { fileKey, newTrack, type Track } from "./track";
 
 const tracks: Track[] = [];
 let table: Table | null = null;
 let detail: Detail | null = null;
 let model: Card | null = null;
+let kept: Kept | null = null;
 let nextId = 1;
 let drawing = false;
 
@@ -25,11 +26,7 @@ const announce = (text: string): void => setText(news, text);
 const engine = new Engine({
   ready(card, threads) {
     model = card;
-    const version = card.version ? `, version ${card.version}` : "";
-    find("about-model").textContent = [
-      `Model “${card.name}”${version}: ${card.description}`,
-      ...(card.limits ?? []),
-    ].join(" ");
+    describe(card);
     find("threads").textContent = threads > 1 ? `It uses ${threads} threads.` : "";
     table = new Table(tracks, card, (track) => select(track, true));
     detail = new Detail(card);
@@ -37,7 +34,7 @@ const engine = new Engine({
     root.dataset.ready = "yes";
     root.dataset.threads = String(threads);
     if (tracks.length) redraw();
-    void closeTheDoor();
+    void restore().then(closeTheDoor);
   },
   notReady(reason) {
     setText(find("state"), "Could not be loaded.");
@@ -50,7 +47,10 @@ const engine = new Engine({
     if (track.state === "working") table?.changed(track);
     else redraw();
     if (track.state === "done" && !detail?.shown) select(track, false);
-    if (track.state === "done" || track.state === "failed") sumUp(track);
+    if (track.state === "done" || track.state === "failed") {
+      void kept?.add(track, stamp());
+      sumUp(track);
+    }
   },
 });
 
@@ -84,18 +84,116 @@ async function closeTheDoor(): Promise<void> {
   root.dataset.settled = offline ? "offline" : "online";
 }
 
-function add({ files, skipped }: FileSelection): void {
-  const fresh = files.map(({ file, path }) => newTrack(nextId++, file, path));
-  const left = skipped ? ` ${skipped} other ${skipped === 1 ? "file was" : "files were"} left out.` : "";
-  if (!fresh.length) {
-    announce(`No audio files found there.${left}`);
-    return;
+/** What the model is: folded away, since it is long. */
+function describe(card: Card): void {
+  const version = card.version ? `, version ${card.version}` : "";
+  setText(find("model-name"), `About the model: ${card.name}${version}`);
+  const list = (title: string, items: readonly string[] = []): HTMLElement[] =>
+    items.length ? [make("h3", {}, title), make("ul", {}, ...items.map((item) => make("li", {}, item)))] : [];
+  find("about-model").replaceChildren(
+    make("p", {}, card.description),
+    ...(card.licence ? [make("p", {}, `Licence: ${card.licence}.`)] : []),
+    ...list("Limits", card.limits),
+    ...list("Sources", card.citations),
+  );
+  find("model").hidden = false;
+}
+
+/** By what kept results know their model. */
+function stamp(): Pick<KeptTrack, "model" | "version" | "fingerprint"> {
+  return { model: model!.name, version: model!.version ?? "", fingerprint: model!.fingerprint ?? "" };
+}
+
+/** Puts the results of earlier visits, and of other tabs, into the table. Those of other models are removed. */
+async function restore(): Promise<void> {
+  kept = await Kept.open({
+    added(entry) {
+      if (entry.fingerprint === stamp().fingerprint && recall([entry])) redraw();
+    },
+    cleared() {
+      forget(({ state }) => state === "done" || state === "failed");
+      announce("Cleared in another tab.");
+    },
+    failed(why) {
+      setText(find("kept"), `Results do not outlast this visit: ${why}.`);
+    },
+  });
+  const entries = await kept.all();
+  const others = entries.filter(({ fingerprint }) => fingerprint !== stamp().fingerprint);
+  await kept.remove(others.map(({ key }) => key));
+  const n = recall(entries.filter((entry) => !others.includes(entry)));
+  const names = [...new Set(others.map((other) => `${other.model} ${other.version}`.trim()))].join(", ");
+  const removed = others.length
+    ? `${count(others.length)} removed: by another model (${names}). Add the files again.`
+    : "";
+  if (n || removed) announce([n ? `${count(n)} of earlier visits.` : "", removed].filter(Boolean).join(" "));
+  const first = tracks.find(({ state }) => state === "done");
+  if (first && !detail?.shown) select(first, false);
+}
+
+const count = (n: number): string => `${n} ${n === 1 ? "result" : "results"}`;
+
+/** Results that were kept, into the table; returns how many were not there. */
+function recall(entries: readonly KeptTrack[]): number {
+  const known = new Set(tracks.map(fileKey));
+  const fresh = entries.filter(({ key }) => !known.has(key));
+  for (const entry of fresh) {
+    const state = entry.result ? "done" : "failed";
+    tracks.push({ ...newTrack(nextId++, null, entry.path, entry), state, result: entry.result, error: entry.error });
   }
-  tracks.push(...fresh);
-  announce(`${fresh.length} ${fresh.length === 1 ? "file" : "files"} added.${left}`);
+  if (fresh.length) show();
+  return fresh.length;
+}
+
+function show(): void {
   find("files").hidden = false;
   document.body.classList.add("busy-page");
   redraw();
+}
+
+/** Removes such files from the table. */
+function forget(which: (track: Track) => boolean): void {
+  const left = tracks.filter((track) => !which(track));
+  tracks.splice(0, tracks.length, ...left);
+  if (detail?.shown && !left.includes(detail.shown)) detail.close();
+  if (!left.length) {
+    table?.clear();
+    find("files").hidden = true;
+    document.body.classList.remove("busy-page");
+  }
+  redraw();
+}
+
+/** Files that are in the table already are not tagged again, but for those that failed. */
+function add({ files, skipped }: FileSelection): void {
+  const known = new Map(tracks.map((track) => [fileKey(track), track]));
+  const fresh: Track[] = [];
+  let nKnown = 0;
+  for (const { file, path } of files) {
+    const track = newTrack(nextId++, file, path);
+    const old = known.get(fileKey(track));
+    if (!old) {
+      known.set(fileKey(track), track);
+      tracks.push(track);
+      fresh.push(track);
+      continue;
+    }
+    const again = old.state === "failed";
+    if (again) Object.assign(old, { file, state: "waiting", error: null });
+    if (again) fresh.push(old);
+    else nKnown += 1;
+    if (old.state !== "done" || old.file) continue;
+    old.file = file; // so that it can be played
+    if (detail?.shown === old) select(old, false);
+  }
+  const left = skipped ? ` ${skipped} other ${skipped === 1 ? "file was" : "files were"} left out.` : "";
+  const there = nKnown ? ` ${nKnown} ${nKnown === 1 ? "is" : "are"} in the table already.` : "";
+  if (!files.length) {
+    announce(`No audio files found there.${left}`);
+    return;
+  }
+  announce(`${fresh.length} ${fresh.length === 1 ? "file" : "files"} added.${there}${left}`);
+  show();
   engine.add(fresh);
 }
 
@@ -133,81 +231,6 @@ function sumUp(track: Track): void {
   announce(last + counts);
 }
 
-function listenForFiles(): void {
-  const filesInput = find<HTMLInputElement>("files-input");
-  const folderInput = find<HTMLInputElement>("folder-input");
-  for (const [button, input] of [
-    ["choose-files", filesInput],
-    ["choose-folder", folderInput],
-  ] as const) {
-    find(button).addEventListener("click", () => input.click());
-    input.addEventListener("change", () => {
-      if (input.files?.length) add(fromInput(input.files));
-      input.value = "";
-    });
-  }
-  if (!("webkitdirectory" in filesInput)) find("choose-folder").hidden = true;
-  let depth = 0; // enter and leave come for every element that is passed
-  const over = (by: number): void => {
-    depth = Math.max(0, depth + by);
-    document.body.classList.toggle("dragging", depth > 0);
-  };
-  document.addEventListener("dragenter", (event) => {
-    event.preventDefault();
-    over(1);
-  });
-  document.addEventListener("dragleave", () => over(-1));
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    depth = 0;
-    over(0);
-    if (!event.dataTransfer?.items.length) return;
-    fromDrop(event.dataTransfer.items).then(add, (error: unknown) =>
-      announce(`The dropped items cannot be read: ${error}`),
-    );
-  });
-}
-
-function listenForRecording(): void {
-  const button = find<HTMLButtonElement>("record");
-  const text = find("record-text");
-  const level = find("level");
-  let recording: Recording | null = null;
-  const stop = async (): Promise<void> => {
-    const ending = recording;
-    recording = null;
-    button.setAttribute("aria-pressed", "false");
-    text.textContent = "Record";
-    level.hidden = true;
-    if (!ending) return;
-    const file = await ending.stop();
-    add({ files: [{ file, path: file.name }], skipped: 0 });
-  };
-  button.addEventListener("click", async () => {
-    if (recording) return stop();
-    button.disabled = true;
-    try {
-      recording = await Recording.start((seconds, peak) => {
-        if (!recording) return;
-        text.textContent = `Stop (${clock(Math.floor(seconds))})`;
-        const percent = Math.round(100 * Math.max(0, 1 + Math.log10(Math.max(peak, 1e-6)) / 2.5)); // -50 dB is nothing
-        level.setAttribute("aria-valuenow", String(percent));
-        (level.firstElementChild as HTMLElement).style.inlineSize = `${percent}%`;
-        if (seconds >= MAX_RECORDING_SECONDS) void stop();
-      });
-      button.setAttribute("aria-pressed", "true");
-      text.textContent = "Stop (0:00)";
-      level.hidden = false;
-      announce("Recording. Press Stop when you have enough.");
-    } catch (error) {
-      announce(`No recording: ${error instanceof Error ? error.message : error}.`);
-    } finally {
-      button.disabled = false;
-    }
-  });
-}
-
 function listenForExports(): void {
   const out = (id: string, name: string, type: string, text: (shown: Track[], card: Card) => string): void => {
     find(id).addEventListener("click", () => {
@@ -222,18 +245,16 @@ function listenForExports(): void {
   out("export-m3u", "earmark.m3u8", "audio/x-mpegurl", toM3u);
   find("clear").addEventListener("click", () => {
     engine.clear();
-    tracks.length = 0;
-    detail?.close();
-    table?.clear();
-    redraw();
-    find("files").hidden = true;
-    document.body.classList.remove("busy-page");
+    forget(() => true);
     announce("Cleared.");
+    void kept?.clear().then((done) => {
+      if (!done) announce("Cleared here, but this browser could not remove the results that it keeps. Try again.");
+    });
     find("choose-files").focus();
   });
 }
 
-listenForFiles();
-listenForRecording();
+listenForFiles(add, announce);
+listenForRecording(add, announce);
 listenForExports();
 find("at-least-text").textContent = shown(0);

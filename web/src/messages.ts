@@ -14,7 +14,7 @@ export interface Pcm {
 
 export type ToWorker =
   | { type: "load"; threads: number; webCodecs: boolean }
-  | { type: "tag"; id: number; file: Blob }
+  | { type: "tag"; id: number; file: File }
   | { type: "tag-pcm"; id: number; pcm: Pcm }
   | { type: "cancel"; id: number };
 
@@ -38,6 +38,8 @@ export interface Result {
 export interface Retry {
   facts: Facts;
   sampleRateHz: number | null;
+  /** The reason says more of the file than that the page cannot decode it either. */
+  saysWhy: boolean;
 }
 
 export type FromWorker =

@@ -1,5 +1,5 @@
 /**
- * Which channels of a file are used; as `Mixer` in src/earmark/audio/conditioning.py, where the constants are explained.
+ * Which channels of a file are used; as `Mixer` in src/earmark/audio/mixer.py, where the constants are explained.
  * Level, offset and rumble are left to the network.
  */
 

@@ -1,4 +1,4 @@
-/** Which parts of the audio are silent; as `SilenceMeter` in src/earmark/audio/conditioning.py. */
+/** Which parts of the audio are silent; as `SilenceMeter` in src/earmark/audio/silence.py. */
 
 import type { Conditioning, InputSpec } from "./card";
 
@@ -108,9 +108,9 @@ export class SilenceMeter {
     let before = 0;
     return Float32Array.from(starts, (start) => {
       const end = Math.min(start + size, this.nSamples);
-      const heard = coveredAt(end) - coveredAt(Math.max(start, before));
+      const nAudible = coveredAt(end) - coveredAt(Math.max(start, before));
       before = end;
-      return heard / size;
+      return nAudible / size;
     });
   }
 

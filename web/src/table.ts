@@ -1,10 +1,11 @@
 /** The files in a table: sorted by any column, filtered by a tag's score. */
 
-import { byCategory, type Card, isDegree } from "./card";
+import { type Card, isDegree } from "./card";
 import { clock } from "./clock";
 import { find, make, setText, shown } from "./dom";
 import { ranked, topPerCategory } from "./scores";
 import type { Track } from "./track";
+import { TagFinder } from "./words";
 
 type Column = "path" | "length" | "best" | "score";
 
@@ -12,7 +13,10 @@ export class Table {
   private readonly rows = new Map<number, Row>();
   private readonly body = find("rows");
   private readonly heads = find("heads");
-  private readonly select = find<HTMLSelectElement>("by-tag");
+  private readonly choice = find<HTMLInputElement>("by-tag");
+  private readonly note = find("by-tag-note");
+  private readonly finder: TagFinder;
+  private chosen: number | null = null;
   private readonly atLeast = find<HTMLInputElement>("at-least");
   private sortBy: Column = "path";
   private descending = false;
@@ -24,22 +28,17 @@ export class Table {
     private readonly card: Card,
     private readonly onSelect: (track: Track) => void,
   ) {
+    this.finder = new TagFinder(card.vocabulary.map(({ name }) => name));
     const degrees = isDegree(card);
-    const tags = card.vocabulary.map(({ name, category }, i) => ({
-      name,
-      category: degrees[i] ? "degrees" : category,
-      i,
-    }));
-    const groups = byCategory(tags).map(([label, tags]) => {
-      const sorted = tags.toSorted((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
-      return make("optgroup", { label }, ...sorted.map(({ name, i }) => make("option", { value: String(i) }, name)));
-    });
-    this.select.replaceChildren(make("option", { value: "" }, "all"), ...groups);
-    this.select.addEventListener("change", () => {
-      const chosen = this.select.value !== "";
-      this.atLeast.disabled = !chosen;
-      if (!chosen) this.setAtLeast(0);
-      this.sort(chosen ? "score" : "path", chosen);
+    const tags = card.vocabulary.map(({ name, category }, i) => [name, degrees[i] ? "degree" : category] as const);
+    const options = [...tags, ...this.finder.words()].toSorted(([a], [b]) =>
+      a.localeCompare(b, undefined, { numeric: true }),
+    );
+    find("tag-words").replaceChildren(...options.map(([value, label]) => make("option", { value, label })));
+    this.choice.addEventListener("input", () => this.choose(this.choice.value.trim()));
+    this.choice.addEventListener("change", () => {
+      const word = this.choice.value.trim();
+      if (word && this.chosen === null) setText(this.note, `no tag “${word}”`);
     });
     this.atLeast.addEventListener("input", () => {
       this.setAtLeast(Number(this.atLeast.value));
@@ -50,7 +49,7 @@ export class Table {
 
   /** The tracks that the table shows, in its order. */
   shown(): Track[] {
-    const tag = this.tag();
+    const tag = this.chosen;
     const least = Number(this.atLeast.value);
     const kept = this.tracks.filter((track) => tag === null || least === 0 || (this.score(track) ?? -1) >= least);
     if (this.byOrder) return kept;
@@ -72,18 +71,17 @@ export class Table {
     this.rows.clear();
     this.selected = null;
     this.byOrder = true;
-    this.select.value = "";
-    this.atLeast.disabled = true;
-    this.setAtLeast(0);
+    this.choice.value = "";
+    this.choose("");
   }
 
   changed(track: Track): void {
-    this.rows.get(track.id)?.update(this.tag());
+    this.rows.get(track.id)?.update(this.chosen);
   }
 
   render(): void {
     this.renderHeads();
-    const tag = this.tag();
+    const tag = this.chosen;
     const rows = this.shown().map((track) => {
       let row = this.rows.get(track.id);
       if (!row) {
@@ -109,7 +107,7 @@ export class Table {
   }
 
   private renderHeads(): void {
-    const tag = this.tag();
+    const tag = this.chosen;
     const columns: [Column, string][] = [
       ["path", "File"],
       ["length", "Length"],
@@ -143,13 +141,22 @@ export class Table {
       : null;
   }
 
-  private tag(): number | null {
-    return this.select.value === "" ? null : Number(this.select.value);
+  private score(track: Track): number | null {
+    return this.chosen === null ? null : (track.result?.scores[this.chosen] ?? null);
   }
 
-  private score(track: Track): number | null {
-    const tag = this.tag();
-    return tag === null ? null : (track.result?.scores[tag] ?? null);
+  /** Show the scores of the tag that was typed, in any spelling or by another word for it; of none while it is half typed. */
+  private choose(word: string): void {
+    const names = this.card.vocabulary.map(({ name }) => name);
+    const spelled = names.includes(word) ? word : this.finder.spelled(word)[0];
+    const tag = spelled ?? this.finder.meant(word)[0];
+    const chosen = tag === undefined ? null : names.indexOf(tag);
+    setText(this.note, tag === spelled ? "" : `searched as ${tag}`);
+    if (chosen === this.chosen) return;
+    this.chosen = chosen;
+    this.atLeast.disabled = chosen === null;
+    if (chosen === null) this.setAtLeast(0);
+    this.sort(chosen === null ? "path" : "score", chosen !== null);
   }
 
   private setAtLeast(score: number): void {

@@ -6,8 +6,8 @@ import modelUrl from "../generated/model.bin?url";
 import ortUrl from "../generated/ort.bin?url";
 import ortScriptUrl from "../generated/ort.mjs?url";
 import type { Card } from "./card";
-import { type Block, NotThisWay, open } from "./decode";
-import { AudioError, reason } from "./errors";
+import { type Block, open } from "./decode";
+import { AudioError, NotThisWay, reason } from "./errors";
 import type { FromWorker, Pcm, Result, ToWorker } from "./messages";
 import { OutlineMaker } from "./peaks";
 import { Resampler } from "./resample";
@@ -93,8 +93,13 @@ async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Pro
       outline.highs.buffer as ArrayBuffer,
     ]);
   } catch (error) {
-    const retry = error instanceof NotThisWay ? { facts: error.facts, sampleRateHz: error.sampleRateHz } : null;
-    post({ type: "failed", id, reason: reason(error), retry });
+    const retry = error instanceof NotThisWay ? error : null;
+    post({
+      type: "failed",
+      id,
+      reason: reason(error),
+      retry: retry && { facts: retry.facts, sampleRateHz: retry.sampleRateHz, saysWhy: retry.saysWhy },
+    });
   } finally {
     cancelled.delete(id);
   }
@@ -152,7 +157,7 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
       await new Promise((resolve) => setTimeout(resolve)); // lets a "cancel" in
     }
   }
-  if (resampler === null || durationSeconds === 0) throw new NotThisWay("holds no audio samples");
+  if (resampler === null || durationSeconds === 0) throw new NotThisWay("holds no audio samples", true);
   await take(resampler.finish(), true);
   if (cutter.nSamples === 0) throw new AudioError("holds no audio samples");
   const warnings = [...(await source.warnings()), ...meter.warnings()];

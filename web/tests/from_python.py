@@ -1,36 +1,42 @@
-"""Expected values for the page's own tests, and its audio endings: `python web/tests/from_python.py` writes both."""
+"""Expected values for the page's own tests, its audio formats and words for tags: `python web/tests/from_python.py` writes them."""
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import math
 import struct
 from dataclasses import asdict, replace
+from fractions import Fraction
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
 from earmark import audio
 from earmark.audio.chunks import _read_header, header_patches, shortfall
-from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share
 from earmark.audio.integrity import riff_problem
+from earmark.audio.mixer import Mixer, downmix_shares, lost_share
 from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import ScaleMeter
-from earmark.core.audio_formats import page_suffixes
+from earmark.audio.silence import SilenceMeter
+from earmark.core.audio_formats import page_formats
 from earmark.core.calibration import Platt, calibrated
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.tag_constraints import TagConstraints
+from earmark.core.tag_words import TagFinder, page_words
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.tag_scores import TagScores
 
 OUT = Path(__file__).with_name("numbers.json")
-SUFFIXES = Path(__file__).parents[1] / "src/audio_suffixes.json"
+FORMATS = Path(__file__).parents[1] / "src/audio_formats.json"
+WORDS = Path(__file__).parents[1] / "src/tag_words.json"
 CLIPS = Path(__file__).parents[2] / "examples/clips"
 RATES_HZ = ((44_100, 16_000), (48_000, 16_000), (22_050, 16_000), (8_000, 16_000), (44_100, 12_000), (96_000, 22_050))
 EVERY = 7  # of the resampled samples, so many are kept
@@ -171,6 +177,28 @@ OGGS: dict[str, tuple[list[str], list[float], float]] = {
 }
 """Clips that are joined, where in them bytes are changed, and the share of the file that is kept."""
 
+TAG_NAMES = (
+    ("hip hop", "rapping", "vocals", "drum and bass", "rnb", "calm", "guitar", "blues", "00s"),
+    ("genre---hiphop", "mood/theme---relaxing", "Mellow", "Rock music", "Hip-Hop"),
+)
+TYPED = (
+    *(
+        "rap",
+        "Hip-Hop",
+        "hiphop",
+        "singer",
+        "drum'n'bass",
+        "drum & bass",
+        "R&B",
+        "chill",
+        "guitars",
+        "blue",
+        "blues music",
+    ),
+    *("2000s", "00", "rock", "mellow", "music", "s", "&", "no such word", "", "été"),
+)
+"""Tags of two models, and what people type for them."""
+
 LOUD: tuple[tuple[list[list[float]], bool], ...] = (
     ([[0.5, 7.9], [-8.0]], False),
     ([[0.5], [-8.5, 1.0]], False),
@@ -198,6 +226,7 @@ def numbers() -> dict[str, Any]:
         "printed": [{"x": x, "decimals": n, "text": f"{x:.{n}f}"} for x, n in PRINTED],
         "resampled": [_resampled(*rates) for rates in RATES_HZ],
         "aggregated": _aggregated(),
+        "plain": _plain(),
         "calibrated": _calibrated(),
         "ranked": _ranked(),
         "held": _held(),
@@ -207,6 +236,7 @@ def numbers() -> dict[str, Any]:
         "asfs": [_asf(guid) for guid in ENCRYPTIONS],
         "oggs": {name: _ogg(*case) for name, case in OGGS.items()},
         "loud": [_loud(*case) for case in LOUD],
+        "words": [_words(names) for names in TAG_NAMES],
         "mp3_samples": {
             name: len(audio.load(CLIPS / name, hz)) for name, hz in (("03-rock.mp3", 44_100), ("06-folk.mp3", 48_000))
         },
@@ -346,6 +376,12 @@ def _mp4(entries: tuple[bytes, ...]) -> dict[str, Any]:
     return {"file": content.hex(), "first_track": 7, "protected": protected}
 
 
+def _words(names: tuple[str, ...]) -> dict[str, Any]:
+    finder = TagFinder(names)
+    found = {word: {"spelled": finder.spelled(word), "meant": finder.meant(word)} for word in TYPED}
+    return {"names": names, "found": found, "words": finder.words()}
+
+
 def _asf(guid: str) -> dict[str, Any]:
     objects = bytes(30) + bytes.fromhex(guid) + bytes(10)
     content = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + struct.pack("<Q", len(objects)) + objects
@@ -378,6 +414,36 @@ def _loud(blocks: list[list[float]], is_lossy: bool) -> dict[str, Any]:
     except AudioError as error:
         case["error"] = error.reason
     return case
+
+
+PLAIN = {
+    "aiff": "pcm_s8 pcm_s16be pcm_s24be pcm_s32be pcm_f32be pcm_f64be pcm_mulaw pcm_alaw pcm_s16le",
+    "au": "pcm_s8 pcm_s16be pcm_s24be pcm_s32be pcm_f32be pcm_f64be pcm_mulaw pcm_alaw",
+    "caf": "pcm_s8 pcm_s16be pcm_s16le pcm_s24be pcm_s24le pcm_s32be pcm_s32le pcm_f32be pcm_f32le pcm_f64be pcm_mulaw",
+}
+"""Containers of uncompressed sound that the page reads itself, and the encoders that can write into each."""
+
+
+def _plain() -> list[dict[str, Any]]:
+    """Small files of every kind, and their samples as FFmpeg decodes them."""
+    wave = np.sin(np.arange(24) ** 2 / 9, dtype=np.float64) * np.array([[0.9], [-0.2]])
+    found = []
+    for muxer, encoder in [(muxer, one) for muxer, encoders in PLAIN.items() for one in encoders.split()]:
+        file = io.BytesIO()
+        with av.open(file, "w", format=muxer) as container:
+            stream = container.add_stream(encoder, rate=22_050, layout="stereo")
+            frame = av.AudioFrame.from_ndarray(wave, format="dblp", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = 22_050, 0, Fraction(1, 22_050)
+            for part in (frame, None):
+                container.mux(stream.encode(part))
+        with av.open(io.BytesIO(file.getvalue())) as container:
+            resampler = av.AudioResampler("fltp", "stereo")
+            blocks = [out.to_ndarray() for frame in container.decode(audio=0) for out in resampler.resample(frame)]
+        samples = np.concatenate(blocks, axis=1)
+        assert samples.shape == wave.shape, (muxer, encoder)
+        content = base64.b64encode(file.getvalue()).decode()
+        found.append({"kind": f"{muxer} {encoder}", "file": content, "samples": samples.tolist()})
+    return found
 
 
 def _aggregated() -> dict[str, Any]:
@@ -467,4 +533,5 @@ def _held_by(rules: TagConstraints) -> dict[str, Any]:
 
 if __name__ == "__main__":
     OUT.write_text(json.dumps(numbers(), separators=(",", ":")) + "\n")
-    SUFFIXES.write_text(json.dumps(page_suffixes()) + "\n")
+    FORMATS.write_text(json.dumps(page_formats()) + "\n")
+    WORDS.write_text(json.dumps(page_words(), ensure_ascii=False) + "\n")

@@ -9,6 +9,7 @@ import { toJson } from "../src/exports";
 import { downmixShares, fft, lostShare, Mixer } from "../src/mixer";
 import { countedSeconds, gapless, id3Size } from "../src/mp3";
 import { readOgg } from "../src/ogg";
+import { plainFrames, readPlain } from "../src/plain";
 import { isProtectedAsf, isProtectedMp4 } from "../src/protection";
 import { Resampler } from "../src/resample";
 import { ScaleMeter } from "../src/scale";
@@ -16,6 +17,7 @@ import { aggregate, calibrated, held, heldFirst, holding, ranked, topPerCategory
 import { fixed, SilenceMeter } from "../src/silence";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
+import { TagFinder } from "../src/words";
 import numbers from "./numbers.json";
 
 const conditioning: Conditioning = {
@@ -395,4 +397,28 @@ describe("samples beyond the scale", () => {
     if (error === null) expect(found()).toEqual(warnings);
     else expect(found).toThrow(error);
   });
+});
+
+describe("words", () => {
+  it.each(numbers.words)("of tags are those of Python", ({ names, found, words }) => {
+    const finder = new TagFinder(names);
+    for (const [word, { spelled, meant }] of Object.entries(found)) {
+      expect([word, finder.spelled(word), finder.meant(word)]).toEqual([word, spelled, meant]);
+    }
+    expect(Object.fromEntries(finder.words())).toEqual(words);
+  });
+});
+
+describe("uncompressed sound that the page reads itself", () => {
+  for (const { kind, file, samples } of numbers.plain) {
+    it(`has the samples that FFmpeg decodes: ${kind}`, async () => {
+      const content = new Blob([Buffer.from(file, "base64")]);
+      const sound = (await readPlain(content))!;
+      expect([sound.sampleRateHz, sound.nChannels]).toEqual([22_050, 2]);
+      const frames: Float32Array[][] = [];
+      for await (const frame of plainFrames(content, sound)) frames.push(frame);
+      expect(frames.map((channels) => channels.map((channel) => Array.from(channel)))).toEqual([samples]);
+      for (let n = 0; n < content.size; n++) await readPlain(content.slice(0, n)); // cut anywhere, it ends somehow
+    });
+  }
 });

@@ -12,8 +12,8 @@ import numpy as np
 from earmark import audio
 from earmark.audio.chunker import sparse_starts, sparse_windows
 from earmark.audio.seeking import CannotSeekError
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import InputSpec
 from fuzzing.audio_files import encoded_files
 from fuzzing.mutation import mutate, repair_ogg_checksums
 from fuzzing.target import Case, Target, WrongResultError

@@ -15,7 +15,7 @@ from earmark.audio.chunker import (
     window_starts,
     windows,
 )
-from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
+from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples, declared_seconds
 from earmark.audio.source import AudioBytes, AudioSource
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "AudioStream",
     "Samples",
     "cut",
+    "declared_seconds",
     "load",
     "resample",
     "sparse_starts",

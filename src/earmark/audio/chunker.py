@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.conditioning import Mixer, trim_silence
 from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
 from earmark.audio.frames import JOINED_SAMPLES
+from earmark.audio.mixer import Mixer
 from earmark.audio.scale import MAX_PEAK, scale_error
 from earmark.audio.seeking import Segments, read_segments
+from earmark.audio.silence import trim_silence
 from earmark.audio.source import AudioBytes, AudioSource
-from earmark.core.card import Conditioning, InputSpec
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning, InputSpec
 
 __all__ = [
     "SILENCE_PEAK",
@@ -65,7 +66,7 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
         samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1.
         from_hz: its sample rate.
         to_hz: the rate wanted.
-        mixer: mixes the channels, see :class:`earmark.audio.conditioning.Mixer`; None for their mean.
+        mixer: mixes the channels, see :class:`earmark.audio.mixer.Mixer`; None for their mean.
 
     Returns:
         ``(n_samples,)`` at the new rate.
@@ -121,7 +122,7 @@ def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Itera
         ``(window_samples,)`` float32.
 
     Example:
-        >>> from earmark.core.card import InputSpec
+        >>> from earmark.core.input_spec import InputSpec
         >>> spec = InputSpec(sample_rate_hz=16_000, window_samples=4, hop_samples=4, last_window="overlap")
         >>> [window.tolist() for window in windows([np.arange(6, dtype=np.float32)], spec)]
         [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]]
@@ -200,7 +201,7 @@ def steps_per_window(spec: InputSpec, step_seconds: float | None) -> int:
     """The least ``steps`` of :func:`windows` with which windows start at most ``step_seconds`` apart; 1 for None.
 
     Example:
-        >>> from earmark.core.card import InputSpec
+        >>> from earmark.core.input_spec import InputSpec
         >>> steps_per_window(InputSpec(sample_rate_hz=16_000, window_samples=48_000, hop_samples=48_000), 2.0)
         2
     """

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import soxr
 
 from earmark.audio.chunks import PatchedFile, header_patches
-from earmark.audio.conditioning import Mixer
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
-from earmark.audio.integrity import PacketLog, is_too_damaged, missing_audio, riff_problem
+from earmark.audio.integrity import PacketLog, declares_length, is_too_damaged, missing_audio, riff_problem
+from earmark.audio.mixer import Mixer
 from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import MAX_PEAK, ScaleMeter
@@ -30,8 +30,8 @@ from earmark.audio.source import (
     ffmpeg_name,
 )
 from earmark.core.audio_formats import find_format
-from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, NoAudioError, TruncatedAudioError
+from earmark.core.input_spec import Conditioning
 
 Samples = npt.NDArray[np.float32]
 
@@ -52,11 +52,13 @@ class AudioStream:
     Args:
         source: the file: path, bytes, binary file object or :class:`AudioBytes`.
         sample_rate_hz: rate of the blocks, whatever the file's own.
-        conditioning: how channels are mixed, see :class:`earmark.audio.conditioning.Mixer`; None for their mean.
+        conditioning: how channels are mixed, see :class:`earmark.audio.mixer.Mixer`; None for their mean.
 
     Attributes:
         path: the file; the name of one in memory, None without a name.
         duration_seconds: audio decoded so far.
+        declared_seconds: length that the file declares or its bit rate suggests; None where it does not, and before
+            it is opened.
         peak: largest absolute sample so far, after mixing to mono.
         warnings: what a user should know though it is no error, one line each; complete at the end.
 
@@ -73,6 +75,7 @@ class AudioStream:
         self.path = self.source.path if isinstance(self.source, AudioBytes) else self.source
         self.sample_rate_hz = sample_rate_hz
         self.duration_seconds = 0.0
+        self.declared_seconds: float | None = None
         self.peak = 0.0
         self.warnings: list[str] = []
         self._scale = ScaleMeter()
@@ -126,6 +129,7 @@ class AudioStream:
         if codec is None:
             raise AudioError(f"cannot be read (no decoder for its codec, {names})", self.path)
         self._scale.is_lossy = not codec.codec.lossless
+        self.declared_seconds = _container_seconds(container, source)
         path = None if isinstance(self.source, AudioBytes) else self.source
         log = self._log
         resampler: soxr.ResampleStream | None = None
@@ -211,13 +215,7 @@ class AudioStream:
                 raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
             raise AudioError(log.notes[-1] if log.notes else "holds no audio samples", self.path)
         self._add_warnings()
-        declared = None
-        is_alone = len(container.streams) == 1
-        form = find_format(container.format.name)
-        if source.duration and source.time_base and (is_alone or form is None or not form.one_length):
-            declared = float(source.duration * source.time_base)
-        elif container.duration and is_alone:
-            declared = container.duration / av.time_base
+        declared = _container_seconds(container, source)
         reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
         if reason:
             raise TruncatedAudioError(reason, self.path)
@@ -235,6 +233,38 @@ class AudioStream:
             self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
         if is_ogg and may_be_cut_off(self.open_bytes):
             self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
+
+
+def declared_seconds(source: AudioSource) -> float | None:
+    """The length that a file declares, without decoding it.
+
+    Args:
+        source: the file: path, bytes, binary file object or :class:`AudioBytes`.
+
+    Returns:
+        Seconds; None where it declares no length or only an estimate, or cannot be opened.
+    """
+    stream = AudioStream(source, MIN_RATE_HZ)
+    try:
+        with stream.open_container() as container:
+            best, names, log = best_stream(container), container.format.name, PacketLog()
+            seconds = None if best is None else _container_seconds(container, best)
+            if seconds is None or (names == "ogg" and len(find_links(stream.open_bytes)) > 1):
+                return None
+            if first := next(container.demux(best), None):
+                log.add(first, ok=True)
+            return seconds if declares_length(stream.open_bytes, names, log) else None
+    except (AudioError, av.FFmpegError, OSError, ValueError, IndexError):
+        return None
+
+
+def _container_seconds(container: av.container.InputContainer, source: av.AudioStream) -> float | None:
+    """Length that the container gives for a stream, declared or estimated; None where it gives none."""
+    is_alone = len(container.streams) == 1
+    form = find_format(container.format.name)
+    if source.duration and source.time_base and (is_alone or form is None or not form.one_length):
+        return float(source.duration * source.time_base)
+    return container.duration / av.time_base if container.duration and is_alone else None
 
 
 def _channels(frame: av.AudioFrame) -> npt.NDArray[Any] | list[npt.NDArray[Any]]:

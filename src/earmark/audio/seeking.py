@@ -23,8 +23,8 @@ from earmark.audio.ogg_links import find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
 from earmark.audio.source import AudioSource
 from earmark.core.audio_formats import find_format
-from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning
 
 SILENT_IN_WINDOWS = "silent: no sample above -80 dBFS in the windows that were read, so the tags mean nothing"
 

@@ -9,6 +9,7 @@ import click
 
 from earmark.cli.commands import Option
 from earmark.cli.console import stderr_console
+from earmark.cli.evaluate import print_averages
 from earmark.cli.options import (
     DatasetRoot,
     Jobs,
@@ -57,7 +58,6 @@ def baseline(
 
     from earmark.baselines import run_baseline
     from earmark.datasets import load_dataset
-    from earmark.metrics import metric_label
 
     loaded = load_dataset(dataset, root, protocol)
     messages = stderr_console()
@@ -81,12 +81,4 @@ def baseline(
         f"{loaded.name} ({loaded.protocol}, {split}): {report.n_clips} clips, learned from "
         f"{report.about['train_clips']}"
     )
-    for metric in report.metrics:
-        if metric.tag is None:
-            value = "undefined" if metric.value is None else f"{metric.value:.4f}"
-            ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
-            click.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
-    for name, tags in report.undefined.items():
-        if tags:
-            click.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
-    click.echo(f"{out / 'report.md'}")
+    print_averages(report, out)

@@ -114,15 +114,22 @@ def format_options(command: click.Command, ctx: click.Context, formatter: click.
             formatter.write_dl(records)
 
 
+JSON_NAMES = ("json", "jsonl")
+"""Two names of one output format, JSON Lines: where a choice has one of them, the other means the same."""
+
+
 class _Choice(click.Choice[str]):
     """The values of a string Enum; gives its members."""
 
     def __init__(self, members: type[Enum]) -> None:
-        super().__init__([str(member.value) for member in members])
-        self.members = members
+        self.members = {str(member.value): member for member in members}
+        for name, other in (JSON_NAMES, JSON_NAMES[::-1]):
+            if name in self.members:
+                self.members.setdefault(other, self.members[name])
+        super().__init__(list(self.members))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if isinstance(value, self.members) else self.members(super().convert(value, param, ctx))
+        return value if isinstance(value, Enum) else self.members[super().convert(value, param, ctx)]
 
 
 def make_command(

@@ -9,9 +9,8 @@ from typing import Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.options import Resamples, Seed, format_option, groups_option
-
-_FORMATS = ("text", "json")
+from earmark.cli.console import print_json
+from earmark.cli.options import Format, Resamples, Seed, TextFormat, groups_option
 
 
 def compare(
@@ -30,7 +29,7 @@ def compare(
     per_tag: Annotated[bool, Option("--per-tag", help="Compare every tag, too.")] = False,
     resamples: Resamples = 1000,
     seed: Seed = 0,
-    output_format: Annotated[str, format_option("text or json.")] = "text",
+    output_format: Format = TextFormat.text,
 ) -> None:
     """Say which of two models is better on the same clips, by how much, and how sure that is.
 
@@ -48,8 +47,6 @@ def compare(
     from earmark.core.errors import ConfigError
 
     problems = []
-    if output_format not in _FORMATS:
-        problems.append(f"--format {output_format!r}: must be one of {', '.join(_FORMATS)}")
     if len(models) < 2:
         problems.append("compare wants at least two models; trainings of one model have commas between, models a space")
     problems += [f"{model!r} names no scores file" for model in models if not model.replace(",", "").strip()]
@@ -68,9 +65,9 @@ def compare(
             run_comparison(sides[0], side, names=(names[0], name), groups=groups, n_resamples=resamples, seed=seed)
             for side, name in zip(sides[1:], names[1:], strict=True)
         ]
-    if output_format == "json":
+    if output_format is TextFormat.json:
         documents = [json.loads(one.to_json()) for one in found]
-        click.echo(json.dumps({"format": 1, "comparisons": documents}, indent=2, ensure_ascii=False))
+        print_json({"format": 1, "comparisons": documents})
         return
     for one in found:
         runs = f" ({one.n_runs_a} and {one.n_runs_b} trainings)" if one.n_runs_a + one.n_runs_b > 2 else ""

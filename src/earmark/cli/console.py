@@ -6,17 +6,15 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from earmark.cli.exit_codes import EXIT_BROKEN_PIPE
+from earmark.cli.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-PIPE_COLUMNS = 300
-"""Width of tables that go into a pipe or a file."""
 
 
 def stderr_console(*, quiet: bool = False, markup: bool = True) -> Console:
@@ -33,25 +31,43 @@ def stdout_console(*, quiet: bool = False) -> Console:
     return Console(highlight=False, soft_wrap=True, quiet=quiet)
 
 
-def table_console() -> Console:
-    """For tables on stdout; lines are folded at a terminal's width only."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout. On a terminal its columns are aligned, and cells folded where it is too wide.
+
+    Elsewhere see :func:`print_row`.
+    """
     from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=PIPE_COLUMNS)
-
-
-def print_table(columns: Iterable[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout, its cells folded where it is too wide."""
     from rich.markup import escape
     from rich.table import Table
 
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for cells in (columns, *rows):
+            print_row(cells)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    table_console().print(table)
+    console.print(table)
+
+
+def print_row(cells: Iterable[str]) -> None:
+    """A row of a table for a pipe or a file: a line, tabs between its cells, nothing padded, cut or folded.
+
+    That is what grep, cut and awk expect. Tabs, line ends and what cannot be printed are shown as escapes.
+    """
+    sys.stdout.write("\t".join(map(printable, cells)) + "\n")
+    sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """A value for programs on stdout: one line of JSON, as all of ``--format json`` is, which ``jsonl`` is another name of."""
+    from earmark.core.json_records import json_text
+
+    sys.stdout.write(json_text(value) + "\n")
+    sys.stdout.flush()
 
 
 @contextmanager

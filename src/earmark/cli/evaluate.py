@@ -11,6 +11,7 @@ from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import (
     DatasetRoot,
+    EmbedAudio,
     Groups,
     Jobs,
     LabelledDataset,
@@ -19,6 +20,7 @@ from earmark.cli.options import (
     Resamples,
     Seed,
     Split,
+    decision_threshold_option,
     out_option,
 )
 from earmark.cli.progress import progress_bar
@@ -36,22 +38,13 @@ def evaluate(
     protocol: Protocol = None,
     split: Split = "test",
     groups: Groups = None,
-    threshold: Annotated[
-        str | None,
-        Option(
-            "--threshold",
-            help="For precision, recall and F1: a number, a card.json, or a scores file (of validation clips) whose best "
-            "F1 sets each tag's. Default: the model's card.",
-        ),
-    ] = None,
+    threshold: Annotated[str | None, decision_threshold_option("the model's card")] = None,
     resamples: Resamples = 1000,
     seed: Seed = 0,
     html: Annotated[
         bool, Option("--html", help="Write report.html, too: one page with figures and players, for a browser.")
     ] = False,
-    embed_audio: Annotated[
-        bool, Option("--embed-audio", help="With --html: put the beginning of the clips shown into the page.")
-    ] = False,
+    embed_audio: EmbedAudio = False,
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
@@ -76,7 +69,6 @@ def evaluate(
     from earmark.datasets import load_dataset
     from earmark.evaluation import evaluate as run_evaluation
     from earmark.evaluation.thresholds import read_thresholds
-    from earmark.metrics import metric_label
 
     loaded = load_dataset(dataset, root, protocol)
     limits, limits_from = (None, "") if threshold is None else read_thresholds(threshold, loaded.vocabulary)
@@ -101,6 +93,15 @@ def evaluate(
     for warning in () if quiet else (*report.warnings, *notes):
         messages.print(f"note: {warning}", markup=False)
     click.echo(f"{loaded.name} ({loaded.protocol}, {split}): {report.n_clips} clips, {report.n_groups} groups")
+    print_averages(report, out)
+    if html:
+        click.echo(f"{out / 'report.html'}")
+
+
+def print_averages(report: Report, out: Path) -> None:
+    """The means over tags, tags without one, and where the report is, on stdout."""
+    from earmark.metrics import metric_label
+
     for metric in report.metrics:
         if metric.tag is None:
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
@@ -110,8 +111,6 @@ def evaluate(
         if tags:
             click.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")
     click.echo(f"{out / 'report.md'}")
-    if html:
-        click.echo(f"{out / 'report.html'}")
 
 
 def _write_page(out: Path, model: str, dataset: Dataset, report: Report, embed_audio: bool) -> list[str]:

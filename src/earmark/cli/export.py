@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
+from earmark.cli.options import Force
 
 if TYPE_CHECKING:
     from earmark.core.card import Metric
@@ -59,6 +60,7 @@ def export(
             show_default="those of the card",
         ),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Export a checkpoint to ONNX: waveform in, probabilities out, card inside.
 
@@ -80,6 +82,7 @@ def export(
     import numpy as np
 
     from earmark.audio import cut, load
+    from earmark.core.atomic_files import refuse_existing
     from earmark.core.card import read_rules
     from earmark.export import check_signals, export_onnx
     from earmark.models.checkpoint import load_checkpoint
@@ -95,11 +98,12 @@ def export(
         for note in notes:
             click.echo(f"note: {note}", err=True)
     if rules is not None:
-        from earmark.core.tag_constraints import default_constraints
+        from earmark.core.default_constraints import default_constraints
 
         card = card.replace(
             rules=default_constraints(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules))
         )
+    refuse_existing([out, out.with_suffix(".json")], force=force)
     if check_audio:
         spec = card.input
         windows = np.concatenate(

@@ -21,7 +21,8 @@ def import_weights(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, Option(metavar="DIR", help="Folder for checkpoint, ONNX file and cards.")],
+    out: Annotated[Path, Option(metavar="DIR", help="Folder for checkpoint, ONNX file and cards, of one model.")],
+    force: Annotated[bool, Option("--force", help="Replace a model that is there.")] = False,
 ) -> None:
     """Import published weights, recognised by the file's content.
 
@@ -32,7 +33,7 @@ def import_weights(
 
     from earmark.importers.convert import convert_weights
 
-    card, report = convert_weights(file, out)
+    card, report = convert_weights(file, out, force=force)
     click.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
     click.echo(f"{out}: checkpoint; PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
     click.echo(f"earmark tag --model {report.path} PATH...")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import click
 
@@ -52,7 +52,7 @@ def at_least(least: int) -> Callable[[int | None], int | None]:
 
 def _check_windows(value: int | None) -> int | None:
     if value is not None:
-        from earmark.tagging.tagger import MOST_SPARSE_WINDOWS
+        from earmark.tagging.options import MOST_SPARSE_WINDOWS
 
         if not 1 <= value <= MOST_SPARSE_WINDOWS:
             raise click.BadParameter(f"{value} is not a whole number from 1 to {MOST_SPARSE_WINDOWS}")
@@ -126,6 +126,27 @@ def resamples_option(least: int = 1, help_text: str = "Bootstrap draws for the 9
     return Option("--resamples", min=least, help=help_text)
 
 
+def metric_option(kind: Literal["classification", "regression"] | None = None) -> Any:
+    """``--metric``, for a parameter of type ``str``: one of the table's metrics of scores, for one kind of tag or all."""
+
+    def check(value: str) -> str:
+        from earmark.core.errors import ConfigError
+        from earmark.metrics import list_metrics
+
+        if value not in (known := list_metrics(kind, decisions=False)):
+            raise ConfigError(f"--metric {value!r}: must be one of {', '.join(known)}")
+        return value
+
+    examples = {"classification": "roc_auc or pr_auc", "regression": "rmse"}.get(kind or "", "roc_auc, pr_auc or rmse")
+    return Option("--metric", callback=check, help=f"{examples}, or one that was added to earmark.metrics.")
+
+
+def decision_threshold_option(show_default: str = "") -> Any:
+    """``--threshold`` of metrics of decisions, for a parameter of type ``str | None``."""
+    words = "For precision, recall and F1: a number, a model's card.json, or a scores file (of validation clips) whose best "
+    return Option("--threshold", help=f"{words}F1 sets each tag's.", show_default=show_default or False)
+
+
 def format_option(help_text: str) -> Any:
     """``--format``, for a parameter of a StrEnum's type."""
     return Option("--format", help=help_text)
@@ -135,10 +156,16 @@ Jobs = Annotated[int | None, jobs_option("Files read side by side.")]
 DecodingJobs = Annotated[int | None, jobs_option("Files decoded side by side.")]
 Quiet = Annotated[bool, quiet_option("No progress on stderr.")]
 QuietSummary = Annotated[bool, quiet_option("No progress, notes and summary; errors are still reported.")]
-Format = Annotated[TextFormat, format_option("text for people, json for programs.")]
+Format = Annotated[TextFormat, format_option("text for people; json, or jsonl, one JSON value a line, for programs.")]
 Resamples = Annotated[int, resamples_option()]
 Seed = Annotated[int, seed_option("Of these draws.")]
 Device = Annotated[str, device_option("auto, cpu, cuda or mps.")]
+EmbedAudio = Annotated[
+    bool,
+    Option(
+        "--embed-audio", help="Put the first 45 s of the clips shown into the page, as MP3, in place of links to files."
+    ),
+]
 Force = Annotated[bool, Option("--force", help="Replace FILE if it exists.")]
 
 # tagging
@@ -230,6 +257,10 @@ Override = Annotated[
     Option("-o", "--override", metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated."),
 ]
 Resume = Annotated[bool, Option("--resume", help="Continue the run in --out.")]
+KeepAudio = Annotated[
+    Path | None,
+    Option("--keep-audio", help="Keep decoded audio in this folder: each file is decoded once for all runs."),
+]
 TensorBoard = Annotated[
     bool, Option("--tensorboard/--no-tensorboard", help="Write OUT/tensorboard, beside OUT/log.csv.")
 ]

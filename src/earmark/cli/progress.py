@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,3 +64,25 @@ def note_bar(console: Console, *, quiet: bool = False) -> Progress:
     from rich.progress import BarColumn
 
     return progress_bar(console, "{task.description}", BarColumn(), "{task.fields[note]}", quiet=quiet)
+
+
+class BarWatcher:
+    """A watcher with a bar that is there inside its ``with``.
+
+    Args:
+        console: of stderr.
+        quiet: draw nothing.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self.console = console
+        self.progress = count_bar(console, note=True, quiet=quiet)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()

@@ -10,6 +10,7 @@ import click
 from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
 from earmark.cli.options import Device, Quiet, Resamples, dataset_option, jobs_option, out_option, root_option
+from earmark.core.clock import clock
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -194,7 +195,7 @@ class _Watcher:
             click.echo(f"{where}  {finished.task.name}: failed: {finished.error}", err=True)
         else:
             self.messages.print(
-                f"{where}  {finished.task.name}: {finished.document['seconds']:.0f} s; about {left / 60:.0f} min left",
+                f"{where}  {finished.task.name}: {clock(finished.document['seconds'])}; about {clock(left)} left",
                 markup=False,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext as _nothing
 from pathlib import Path
 from typing import Annotated
@@ -9,18 +10,18 @@ from typing import Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.console import stderr_console
+from earmark.cli.console import print_json, stderr_console
 from earmark.cli.options import (
     GROUPS_DEFAULT,
+    Format,
     Seed,
-    format_option,
+    TextFormat,
+    decision_threshold_option,
     groups_option,
     out_option,
     quiet_option,
     resamples_option,
 )
-
-_FORMATS = ("text", "json")
 
 
 def score(
@@ -35,21 +36,14 @@ def score(
             f"{GROUPS_DEFAULT}",
         ),
     ] = None,
-    threshold: Annotated[
-        str | None,
-        Option(
-            "--threshold",
-            help="For precision, recall and F1: a number, a model's card.json, or a scores file (of validation clips) "
-            "whose best F1 sets each tag's.",
-        ),
-    ] = None,
+    threshold: Annotated[str | None, decision_threshold_option()] = None,
     allow_missing: Annotated[
         bool, Option("--allow-missing", help="Measure the clips and tags that both tables have.")
     ] = False,
     per_tag: Annotated[bool, Option("--per-tag", help="Show every tag, too.")] = False,
     resamples: Annotated[int, resamples_option(0, "Bootstrap draws for the 95 % intervals; 0 for none.")] = 1000,
     seed: Seed = 0,
-    output_format: Annotated[str, format_option("text or json.")] = "text",
+    output_format: Format = TextFormat.text,
     out: Annotated[Path | None, out_option("Folder for scores.parquet, report.json and report.md.")] = None,
     quiet: Annotated[bool, quiet_option("No notes on stderr.")] = False,
 ) -> None:
@@ -68,10 +62,7 @@ def score(
       earmark score test.parquet --threshold validation.parquet --out results/test
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
-    from earmark.core.errors import ConfigError
 
-    if output_format not in _FORMATS:
-        raise ConfigError(f"--format {output_format!r}: must be one of {', '.join(_FORMATS)}")
     require_extra("train", "`earmark score`", "pyarrow")
 
     from earmark.evaluation.report import make_report
@@ -107,8 +98,8 @@ def score(
             write_results(table, report, out)
     for warning in () if quiet else report.warnings:
         messages.print(f"note: {warning}", markup=False)
-    if output_format == "json":
-        click.echo(report.to_json(), nl=False)
+    if output_format is TextFormat.json:
+        print_json(json.loads(report.to_json()))
         return
     click.echo(f"{title(report)}: {report.n_clips} clips, {len(table.vocabulary)} tags")
     for line in to_lines(report, per_tag=per_tag):

@@ -150,22 +150,17 @@ def serve(
 
 def _show(ctx: click.Context, settings: Any) -> None:
     """A table on stdout; never the key itself."""
-    from rich.markup import escape
-    from rich.table import Table
+    from earmark.cli.console import print_table
 
-    from earmark.cli.console import table_console
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("flag", "environment", "value", "from"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for parameter in ctx.command.params:
         name, variable = parameter.name or "", getattr(parameter, "envvar", None)
         if not variable:
             continue
         source = ctx.get_parameter_source(name)
         origin = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment"}.get(source.name if source else "", "default")
-        table.add_row(max(parameter.opts, key=len), str(variable), escape(_value(name, settings)), origin)
-    table_console().print(table)
+        rows.append((max(parameter.opts, key=len), str(variable), _value(name, settings), origin))
+    print_table(("flag", "environment", "value", "from"), rows)
 
 
 def _value(name: str, settings: Any) -> str:

@@ -13,3 +13,18 @@ def printable(path: Path | str) -> str:
 def counted(n: int, what: str) -> str:
     """How many of something: 1 track, 2,000 tracks."""
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def fit(text: str, columns: int, *, keep_end: bool = False) -> str:
+    """A text cut to so many columns of a terminal, with three dots where it was cut.
+
+    >>> fit("Blue in Green", 8), fit("/music/blue.mp3", 11, keep_end=True)
+    ('Blue ...', '...blue.mp3')
+    """
+    from rich.cells import cell_len
+
+    if cell_len(text) <= columns:
+        return text
+    while cell_len(text) > max(columns - 3, 0):
+        text = text[1:] if keep_end else text[:-1]
+    return f"...{text}" if keep_end else f"{text}..."

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from fsspec.callbacks import Callback
 
-from earmark.core.errors import AudioError
+from earmark.core.errors import AudioError, how_to_install
 
 SCHEMES = ("s3", "gs", "http", "https", "file")
 """What may be before the :// of an address."""
@@ -138,7 +138,7 @@ def _file_system(scheme: str) -> Any:
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
-        raise AudioError(f"{scheme}:// needs an optional part: pip install 'earmark[scale]'") from error
+        raise AudioError(f"{scheme}:// needs an optional part: {how_to_install('scale')}") from error
 
 
 def _in_words(error: Exception, timeout_seconds: float) -> str:

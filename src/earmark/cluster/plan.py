@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from earmark.cluster.manifest import Row
 from earmark.core.errors import ConfigError, DataError
@@ -220,8 +220,19 @@ def check_settings(store: Store, settings: Settings) -> None:
             f"{store.at(SETTINGS)}: damaged; it records the model that made the shards beside it"
         ) from error
     if differing:
-        words = ", ".join(f"{name} {before.get(name)} there, {now[name]} now" for name in differing)
+        words = "; ".join(
+            f"{name.replace('_', ' ')}: {_in_words(name, before)} there, {_in_words(name, now)} now"
+            for name in differing
+        )
         raise ConfigError(f"{store}: holds results of another run ({words}). Name another folder with --out")
+
+
+def _in_words(name: str, settings: dict[str, Any]) -> str:
+    """The value of a setting, as its option says it."""
+    value = settings.get(name, "not recorded")
+    if value is None:
+        return "all" if name == "windows" else "none"
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _encoded(row: Row) -> bytes:

@@ -21,8 +21,8 @@ from earmark.cluster.worker import JOB, Job, Report, ShardWorker, remove_leftove
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store, store_at
 from earmark.core.version import __version__
+from earmark.tagging.options import option_problems
 from earmark.tagging.runtime import OnnxModel, find_model
-from earmark.tagging.tagger import MOST_SPARSE_WINDOWS
 
 _READERS = 16
 
@@ -133,8 +133,7 @@ class TagJob:
         ]
         if not (math.isfinite(self.timeout_seconds) and self.timeout_seconds > 0):
             problems.append(f"timeout_seconds {self.timeout_seconds:g}: must be above 0")
-        if self.windows is not None and not 1 <= self.windows <= MOST_SPARSE_WINDOWS:
-            problems.append(f"windows {self.windows}: must be 1 to {MOST_SPARSE_WINDOWS}, or none for all of a file")
+        problems += option_problems({"windows": self.windows, "damaged": self.damaged})
         if problems:
             raise ConfigError(problems)
 

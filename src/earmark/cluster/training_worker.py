@@ -123,7 +123,7 @@ def _train(job: TrainingJob) -> Outcome:
             tensorboard=job.tensorboard,
             measure_training=job.measure_training,
             progress=progress if rank == 0 else None,
-            material=(job.dataset, None),
+            loaded=(job.dataset, None),
             distributed=distributed,
         )
         if rank == 0:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from earmark.core.errors import ConfigError
+
 Content = bytes | memoryview
+
+
+def refuse_existing(paths: Iterable[Path], *, force: bool) -> None:
+    """Raise ConfigError where one of these files exists, unless ``force`` (``--force``)."""
+    if not force and (there := [path for path in paths if path.exists()]):
+        raise ConfigError([f"{path}: is there already; --force replaces it" for path in there])
 
 
 def write_atomic(path: Path, content: Content) -> None:

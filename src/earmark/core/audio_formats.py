@@ -1,6 +1,6 @@
 """Audio formats, as data: endings, FFmpeg's names, how each is sought and checked.
 
-A new format is one entry in :data:`FORMATS`. The browser page has its endings from `web/src/audio_suffixes.json`, which
+A new format is one entry in :data:`FORMATS`. The browser page has its part of it from `web/src/audio_formats.json`, which
 `python web/tests/from_python.py` writes.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
 LengthSource = Literal["header", "mp3", "size", "ogg", "adts"]
 """How the length of a file is known, and so whether it is complete.
@@ -36,6 +36,9 @@ class AudioFormat:
         length: how the length is known; None where it is only estimated, and nothing can be checked.
         video_suffixes: those of ``suffixes`` that films have, too: a file without sound is passed over in a folder.
         one_length: the header gives one length for all streams, so that the sound may be shorter than that.
+        in_page: the browser page reads the container. (Which codecs, depends on the browser.)
+        magic: of formats that the page does not read, how files begin, ``?`` for any byte: by this it tells them from
+            damaged files.
     """
 
     name: str
@@ -46,6 +49,8 @@ class AudioFormat:
     length: LengthSource | None = None
     video_suffixes: tuple[str, ...] = ()
     one_length: bool = False
+    in_page: bool = False
+    magic: tuple[bytes, ...] = ()
 
 
 # Playlists, network streams and picture formats are left out on purpose: FFmpeg would follow addresses in a text file
@@ -58,6 +63,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         dataset_suffixes=(".mp3",),
         exact_positions=True,
         length="mp3",
+        in_page=True,
     ),
     AudioFormat(
         "WAV",
@@ -66,6 +72,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         dataset_suffixes=(".wav",),
         exact_positions=True,
         length="size",
+        in_page=True,
     ),
     AudioFormat(
         "FLAC",
@@ -74,6 +81,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         dataset_suffixes=(".flac",),
         exact_positions=True,
         length="header",
+        in_page=True,
     ),
     AudioFormat(
         "Ogg (Vorbis, Opus, FLAC, Speex)",
@@ -83,6 +91,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         dataset_suffixes=(".ogg", ".opus"),
         exact_positions=True,
         length="ogg",
+        in_page=True,
     ),
     AudioFormat(
         "M4A",
@@ -92,6 +101,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         dataset_suffixes=(".m4a",),
         exact_positions=True,
         length="header",
+        in_page=True,
     ),
     AudioFormat(
         "AIFF",
@@ -99,6 +109,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         suffixes=(".aif", ".aiff", ".aifc"),
         exact_positions=True,
         length="size",
+        in_page=True,
     ),
     AudioFormat(
         "WMA",
@@ -107,37 +118,44 @@ FORMATS: tuple[AudioFormat, ...] = (
         video_suffixes=(".wmv",),
         length="header",
         one_length=True,
+        magic=(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),),
     ),
-    AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), length="adts"),
+    AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), length="adts", in_page=True),
     AudioFormat(
         "Matroska",
         demuxers=("matroska",),
         suffixes=(".mka", ".weba", ".webm", ".mkv"),
         video_suffixes=(".webm", ".mkv"),
         length="header",
+        in_page=True,
     ),
-    AudioFormat("Monkey's Audio", demuxers=("ape",), suffixes=(".ape",), length="header"),
-    AudioFormat("WavPack", demuxers=("wv",), suffixes=(".wv",), length="header"),
-    AudioFormat("Musepack", demuxers=("mpc", "mpc8"), suffixes=(".mpc",), length="header"),
-    AudioFormat("True Audio", demuxers=("tta",), suffixes=(".tta",), length="header"),
-    AudioFormat("TAK", demuxers=("tak",), suffixes=(".tak",), length="header"),
-    AudioFormat("DSF", demuxers=("dsf",), suffixes=(".dsf",), length="header"),
-    AudioFormat("DSDIFF", demuxers=("iff",), suffixes=(".dff",)),
-    AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",)),
-    AudioFormat("DTS", demuxers=("dts",), suffixes=(".dts",)),
-    AudioFormat("AMR", demuxers=("amr",), suffixes=(".amr",)),
-    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), length="size"),
-    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), length="size"),
-    AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",)),
-    AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",), length="size"),
-    AudioFormat("AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",)),
+    AudioFormat("Monkey's Audio", demuxers=("ape",), suffixes=(".ape",), length="header", magic=(b"MAC ", b"MACF")),
+    AudioFormat("WavPack", demuxers=("wv",), suffixes=(".wv",), length="header", magic=(b"wvpk",)),
+    AudioFormat("Musepack", demuxers=("mpc", "mpc8"), suffixes=(".mpc",), length="header", magic=(b"MPCK", b"MP+")),
+    AudioFormat("True Audio", demuxers=("tta",), suffixes=(".tta",), length="header", magic=(b"TTA1", b"TTA2")),
+    AudioFormat("TAK", demuxers=("tak",), suffixes=(".tak",), length="header", magic=(b"tBaK",)),
+    AudioFormat("DSF", demuxers=("dsf",), suffixes=(".dsf",), length="header", magic=(b"DSD ",)),
+    AudioFormat("DSDIFF", demuxers=("iff",), suffixes=(".dff",), magic=(b"FRM8",)),
+    AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), magic=(b"\x0b\x77",)),
+    AudioFormat(
+        "DTS",
+        demuxers=("dts",),
+        suffixes=(".dts",),
+        magic=tuple(map(bytes.fromhex, ("7ffe8001", "fe7f0180", "1fffe800", "ff1f00e8", "4454534844484452"))),
+    ),
+    AudioFormat("AMR", demuxers=("amr",), suffixes=(".amr",), magic=(b"#!AMR",)),
+    AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), length="size", in_page=True),
+    AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), length="size", in_page=True),
+    AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",), magic=(b"Creative Voice File",)),
+    AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",), length="size", in_page=True),
+    AudioFormat("AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",), magic=(b"RIFF????AVI ",)),
     # Decoded where a file is named. A search through folders leaves them: .mpg and .vob are films, .ts is also source code.
-    AudioFormat("MPEG", demuxers=("mpeg", "mpegts")),
+    AudioFormat("MPEG", demuxers=("mpeg", "mpegts"), magic=(b"\0\0\x01\xba", b"G" + 187 * b"?" + b"G")),
     AudioFormat("LATM", demuxers=("loas",)),
-    AudioFormat("OpenMG", demuxers=("oma",)),
-    AudioFormat("RealMedia", demuxers=("rm",)),
-    AudioFormat("Shorten", demuxers=("shn",)),
-    AudioFormat("xWMA", demuxers=("xwma",)),
+    AudioFormat("OpenMG", demuxers=("oma",), magic=(b"ea3\x03", b"EA3\x01")),
+    AudioFormat("RealMedia", demuxers=("rm",), magic=(b".RMF", b".ra\xfd")),
+    AudioFormat("Shorten", demuxers=("shn",), magic=(b"ajkg",)),
+    AudioFormat("xWMA", demuxers=("xwma",), magic=(b"RIFF????XWMA",)),
 )
 """All formats, those that datasets come in first: the order in which their endings are tried."""
 
@@ -176,9 +194,25 @@ def dataset_suffixes() -> tuple[str, ...]:
     return tuple(suffix for one in FORMATS for suffix in one.dataset_suffixes)
 
 
-def page_suffixes() -> list[str]:
-    """Endings by which the browser page finds files in a folder, sorted: all, so that it names what it cannot decode."""
+def audio_suffixes() -> list[str]:
+    """Endings by which files in folders are found, sorted; see :func:`page_formats`."""
     return sorted(suffix for one in FORMATS for suffix in one.suffixes)
+
+
+def page_formats() -> list[dict[str, Any]]:
+    """What the browser page knows of each format: its name and endings, and of those that it does not read the magic.
+
+    All are there, so that it finds files of each in a folder, and names what it cannot read. Bytes are as Latin-1.
+    """
+    return [
+        {
+            "name": one.name,
+            "suffixes": list(one.suffixes),
+            "read": one.in_page,
+            "magic": [magic.decode("latin-1") for magic in one.magic],
+        }
+        for one in FORMATS
+    ]
 
 
 def format_whitelist() -> str:

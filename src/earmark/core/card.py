@@ -9,10 +9,11 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from earmark.core.calibration import Platt
 from earmark.core.errors import ConfigError, ModelError
+from earmark.core.input_spec import Conditioning, InputSpec
 from earmark.core.json_records import parse_json
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
@@ -21,102 +22,6 @@ CARD_FORMAT = 1
 ONNX_METADATA_KEY = "earmark_card"
 
 T = TypeVar("T")
-LastWindow = Literal["pad", "overlap"]
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What is done to the audio so that scores depend on the music, not on how the file was made.
-
-    Levels are in dB, RMS, relative to full scale (dBFS). Published networks have none: their way of preparing audio is kept.
-
-    Attributes:
-        level_dbfs: level to which the network itself brings each window, once offset and rumble are removed; see
-            :class:`earmark.models.conditioning.WindowLevel`.
-        silence_range_db: steps of 0.1 s that are further than this below the loudest are silent; windows count by their
-            share that is not.
-        silence_dbfs: audio whose loudest step is below this level is silent as a whole, and has no tags.
-        cancelled_share: where mixing to mono would cancel more of the sound than this share, by phase, the loudest
-            channel is used instead; see :class:`earmark.audio.conditioning.Mixer`.
-    """
-
-    level_dbfs: float = -18.0
-    silence_range_db: float = 60.0
-    silence_dbfs: float = -80.0
-    cancelled_share: float = 0.35
-
-    def __post_init__(self) -> None:
-        problems = []
-        for name in ("level_dbfs", "silence_dbfs"):
-            value = getattr(self, name)
-            if not -150 <= value <= 0:
-                problems.append(f"{name} {value}: must be -150 to 0 dBFS")
-        if not 0 < self.silence_range_db <= 150:
-            problems.append(f"silence_range_db {self.silence_range_db}: must be above 0, and at most 150")
-        if not 0 < self.cancelled_share <= 1:
-            problems.append(f"cancelled_share {self.cancelled_share}: must be above 0, and at most 1")
-        if problems:
-            raise ConfigError(problems)
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """How audio is cut into windows for a model, by :func:`earmark.audio.windows`.
-
-    Attributes:
-        sample_rate_hz: audio is mixed to mono and resampled to this.
-        window_samples: length of one window.
-        hop_samples: distance of window starts; ``window_samples`` for windows without overlap.
-        last_window: samples left over at the end of a file get another window, either padded with zeros ("pad") or
-            moved back so that it ends with the file ("overlap"). A file shorter than one window is repeated to fill it;
-            without conditioning it is padded with zeros.
-        lead_samples: mirrored samples that are put in front of the file, for networks whose windows were cut from a
-            spectrogram with such padding.
-        conditioning: see :class:`Conditioning`; None for networks that take audio as it is.
-    """
-
-    sample_rate_hz: int
-    window_samples: int
-    hop_samples: int
-    last_window: LastWindow = "overlap"
-    lead_samples: int = 0
-    conditioning: Conditioning | None = None
-
-    def __post_init__(self) -> None:
-        problems = [
-            f"{name} {getattr(self, name)!r}: must be a whole number"
-            for name in ("sample_rate_hz", "window_samples", "hop_samples", "lead_samples")
-            if isinstance(value := getattr(self, name), bool) or not hasattr(value, "__index__")
-        ]
-        if problems:
-            raise ConfigError(problems)
-        if self.sample_rate_hz < 1:
-            problems.append(f"sample_rate_hz {self.sample_rate_hz}: must be at least 1")
-        if self.window_samples < 1:
-            problems.append(f"window_samples {self.window_samples}: must be at least 1")
-        if not 1 <= self.hop_samples <= self.window_samples:
-            problems.append(
-                f"hop_samples {self.hop_samples}: must be 1 to window_samples ({self.window_samples}), "
-                "or samples would be skipped"
-            )
-        if not 0 <= self.lead_samples < self.window_samples:
-            problems.append(f"lead_samples {self.lead_samples}: must be 0 or more, and less than window_samples")
-        if self.last_window not in ("pad", "overlap"):
-            problems.append(f"last_window {self.last_window!r}: must be pad or overlap")
-        if self.conditioning is not None and self.lead_samples:
-            problems.append("lead_samples: must be 0 with conditioning")
-        if problems:
-            raise ConfigError(problems)
-
-    @property
-    def window_seconds(self) -> float:
-        """Length of one window in seconds."""
-        return self.window_samples / self.sample_rate_hz
-
-    @property
-    def hop_seconds(self) -> float:
-        """Distance of window starts in seconds."""
-        return self.hop_samples / self.sample_rate_hz
 
 
 @dataclass(frozen=True)
@@ -229,7 +134,17 @@ class ModelCard:
         }
 
     def replace(self, **changes: Any) -> ModelCard:
-        """A copy with some fields changed."""
+        """A copy with some fields changed.
+
+        Args:
+            changes: attributes of the card, and their new values.
+
+        Returns:
+            The copy; checked as a whole, as the card was.
+
+        Raises:
+            ConfigError: values that contradict each other, or a threshold or rule of a tag that it does not have.
+        """
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> str:
@@ -246,6 +161,9 @@ class ModelCard:
         Args:
             text: the JSON.
             where: file name for error messages.
+
+        Returns:
+            The card.
 
         Raises:
             ModelError: not JSON, written by a newer earmark, keys unknown or missing, or values out of range.
@@ -280,7 +198,17 @@ class ModelCard:
 
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
-        """The card in a JSON file. Raises ModelError if there is none."""
+        """The card in a JSON file.
+
+        Args:
+            path: the file, e.g. the card beside a checkpoint or an exported model.
+
+        Returns:
+            The card.
+
+        Raises:
+            ModelError: no such file, or not a card.
+        """
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

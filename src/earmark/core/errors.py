@@ -116,4 +116,15 @@ class MissingExtraError(EarmarkError):
 
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
-        super().__init__(f"{what} needs an optional part: pip install 'earmark[{extra}]'")
+        super().__init__(f"{what} needs an optional part: {how_to_install(extra)}")
+
+
+def how_to_install(extra: str) -> str:
+    """The command that adds an extra.
+
+    pip and uv take the name for what is installed, wherever it came from, and add only what the extra needs.
+
+    >>> how_to_install("serve")
+    "pip install 'earmark[serve]'"
+    """
+    return f"pip install 'earmark[{extra}]'"

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from earmark.core.atomic_files import Content, write_atomic
-from earmark.core.errors import ConfigError, DataError
+from earmark.core.errors import ConfigError, DataError, how_to_install
 
 __all__ = ["Store", "is_uri", "store_at"]
 
@@ -196,7 +196,7 @@ class Store:
             from fsspec.core import url_to_fs
         except ImportError as error:  # comes with PyTorch and with Ray
             raise ConfigError(
-                f"{self.place}: reading object stores needs fsspec: pip install 'earmark[scale]'"
+                f"{self.place}: object stores need an optional part: {how_to_install('scale')}"
             ) from error
         try:
             fs, path = url_to_fs(f"{self.place}/{name}".rstrip("/"), use_listings_cache=False)

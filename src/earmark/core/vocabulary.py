@@ -83,7 +83,19 @@ class Vocabulary:
 
     @classmethod
     def of(cls, names: Iterable[str], kind: TagKind = "classification", category: str = "other") -> Vocabulary:
-        """A vocabulary whose tags all have the same kind and category."""
+        """A vocabulary whose tags all have the same kind and category.
+
+        Args:
+            names: of the tags, in output order.
+            kind: "classification" or "regression".
+            category: one of :data:`CATEGORIES`.
+
+        Returns:
+            The vocabulary.
+
+        Raises:
+            ConfigError: no names, or a name twice.
+        """
         return cls(tuple(Tag(name, kind, category) for name in names))
 
     def __len__(self) -> int:
@@ -98,7 +110,17 @@ class Vocabulary:
         return tuple(tag.name for tag in self.tags)
 
     def index(self, name: str) -> int:
-        """Position of a tag in the outputs. Raises ConfigError, with similar names, for an unknown tag."""
+        """Position of a tag in the outputs.
+
+        Args:
+            name: of the tag.
+
+        Returns:
+            The position, from 0.
+
+        Raises:
+            ConfigError: no tag of that name; the message has similar ones.
+        """
         try:
             return self.names.index(name)
         except ValueError:
@@ -107,7 +129,14 @@ class Vocabulary:
             raise ConfigError(f"no tag {name!r} in this vocabulary{hint}") from None
 
     def indices(self, kind: TagKind) -> tuple[int, ...]:
-        """Positions of all tags of one kind."""
+        """Positions of all tags of one kind.
+
+        Args:
+            kind: "classification" or "regression".
+
+        Returns:
+            The positions, rising from 0.
+        """
         return tuple(i for i, tag in enumerate(self.tags) if tag.kind == kind)
 
     def degrees(self, thresholds: Container[str]) -> tuple[str, ...]:
@@ -118,6 +147,9 @@ class Vocabulary:
 
         Args:
             thresholds: the tags that have one; :attr:`earmark.ModelCard.thresholds` as it is.
+
+        Returns:
+            Their names, in output order.
 
         Examples:
             >>> import earmark

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
-from earmark.core.card import Conditioning
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning
 from earmark.datasets.base import SPLITS, Clip, Dataset, label_matrix
 from earmark.datasets.leaks import Leak, find_leaks, leak_warnings
 
@@ -76,10 +75,6 @@ class CheckReport:
     def to_dict(self) -> dict[str, Any]:
         """All fields, and ``ok``, as JSON values."""
         return {"ok": self.ok, **dataclasses.asdict(self)}
-
-    def to_json(self) -> str:
-        """Indented, with non-ASCII characters kept."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)

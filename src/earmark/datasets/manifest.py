@@ -38,6 +38,7 @@ from earmark.core.vocabulary import CATEGORIES, Tag, TagKind, Vocabulary
 from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import Row, Table, read_table
+from earmark.datasets.tag_text import other_list, without_brackets
 
 RESERVED = ("path", "split", "tags", "id", "artist", "song")
 IGNORED = ("title", "album", "duration_seconds")
@@ -54,10 +55,6 @@ INFO = DatasetInfo(
 )
 
 _BRACKETS = re.compile(r"^(?P<name>.*\S)\s*\[(?P<words>[^\[\]]*)\]$")
-_LIST_TEXT = re.compile(r"\s*(?:\[.*\]|(?:\w+\()?[\[({]\s*(?:['\"].*)?[\])}]+)\s*", re.DOTALL)
-"""A list as Python, pandas, NumPy or JSON print it: ``['rock', 'fast']``, ``["rock"]``, ``{'rock'}``, ``[]``."""
-_SEPARATORS = ("|", "\t", "\n", "\0", "\\\\", "，", "、", "；", "،", "؛")
-"""What separates tags elsewhere, and is in no tag's name. A comma is in some names; "/" is in many: r&b/soul."""
 _TRUTH = {"true": 1.0, "false": 0.0}
 
 
@@ -105,26 +102,6 @@ def _tag(declared: _Declared) -> Tag:
     return Tag(declared.name, declared.kind or "classification", declared.category or "other")
 
 
-def _without_brackets(text: str) -> str:
-    """Text without the kinds and categories in it."""
-    return re.sub(r"\[[^\[\]]*\]", "", text)
-
-
-def _other_list(cell: str) -> str | None:
-    """Why a cell is a list of another form than ours, and what to write; None where it is not."""
-    if _LIST_TEXT.fullmatch(cell):
-        return "is a list as a program prints it: write rock;fast, or give this column as lists (JSON Lines, Parquet)"
-    bare = _without_brackets(cell)
-    separator = next((one for one in _SEPARATORS if one in bare.strip()), None)
-    if separator is None and "," in bare and ";" not in bare:
-        separator = ","
-    if separator is None:
-        return None
-    parts = ";".join(filter(None, (part.strip() for part in cell.split(separator))))
-    also = "; a name that has a comma in it is written with a ; after it" if separator == "," else ""
-    return f"looks like a list with {separator!r} between its tags: write ; there ({parts}){also}"
-
-
 @dataclass
 class _Reading:
     """One pass over a table; collects problems instead of stopping at the first."""
@@ -170,13 +147,13 @@ class _Reading:
                 self.problems.append(f"{row.where}: tags must be a list of names, or text with ; between, is {cell!r}")
                 sets.append(set())
                 continue
-            if isinstance(cell, str) and (other := _other_list(cell)):
+            if isinstance(cell, str) and (other := other_list(cell)):
                 self.problems.append(f"{row.where}: tags {cell!r} {other}")
                 sets.append(set())
                 continue
             held = set()
             for text in filter(None, (name.strip() for name in names)):
-                if isinstance(cell, str) and "," in _without_brackets(text):
+                if isinstance(cell, str) and "," in without_brackets(text):
                     with_comma.append((row.where, text))
                 tag = self._declare(text, f"{row.where}: tag {text!r}")
                 known = found.setdefault(tag.name, tag)
@@ -190,7 +167,7 @@ class _Reading:
                 held.add(tag.name)
             sets.append(held)
         for where, text in with_comma:
-            alone = [part for part in map(str.strip, _without_brackets(text).split(",")) if part in found]
+            alone = [part for part in map(str.strip, without_brackets(text).split(",")) if part in found]
             if alone:
                 self.problems.append(
                     f"{where}: tag {text!r} looks like several with a comma between them, of which {alone[0]!r} is a tag "

@@ -10,7 +10,7 @@ from earmark.core.errors import DataError
 from earmark.datasets.base import raise_problems
 from earmark.datasets.msd_lists import TRACK_ID, find
 from earmark.datasets.restricted_unpickle import read_plain_pickle
-from earmark.datasets.table import SUFFIXES, read_table
+from earmark.datasets.table import SUFFIXES, read_table, text_lines
 
 _LOOKED_AT = 1000
 
@@ -25,7 +25,7 @@ def read_tracks(path: Path, wanted: Collection[str]) -> dict[str, tuple[str, str
     """
     tracks: dict[str, tuple[str, str]] = {}
     problems = []
-    for number, line in _lines(path):
+    for number, line in text_lines(path):
         fields = line.split("<SEP>", 3)
         if len(fields) != 4 or not TRACK_ID.fullmatch(fields[0]):
             problems.append(f"line {number}: must be track id<SEP>song id<SEP>artist<SEP>title, is {line[:80]!r}")
@@ -43,7 +43,7 @@ def read_duplicates(path: Path) -> list[list[str]]:
     """
     groups: list[list[str]] = []
     problems = []
-    for number, line in _lines(path):
+    for number, line in text_lines(path):
         text = line.strip()
         if text.startswith("#"):
             continue
@@ -158,15 +158,3 @@ def _suffix(folder: Path, tracks: list[str]) -> str:
             if _by_id(folder, track, suffix).is_file():
                 return suffix
     return dataset_suffixes()[0]
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Lines that are not empty, with their numbers. Titles contain unusual characters, so only newlines end a line."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    lines = ((number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), start=1))
-    return [(number, line) for number, line in lines if line.strip()]

@@ -19,10 +19,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from earmark.core.errors import DataError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
+from earmark.datasets.table import text_lines
 
 SUBSETS = {
     "top50": ("autotagging_top50tags", "the 50 most frequent tags"),
@@ -138,7 +138,7 @@ def tar_downloads(root: Path, *, low: bool = False) -> tuple[Download, ...]:
     kind = "audio-low" if low else "audio"
     path = root / "data" / "download" / f"raw_30s_{kind}_sha256_tars.txt"
     downloads, problems = [], []
-    for number, line in _lines(path):
+    for number, line in text_lines(path):
         match = re.fullmatch(r"([0-9a-f]{64}) +(raw_30s_[\w-]+\.tar)", line.strip())
         if match is None:
             problems.append(f"line {number}: must be a SHA-256 and the name of an archive, is {line[:80]!r}")
@@ -149,7 +149,7 @@ def tar_downloads(root: Path, *, low: bool = False) -> tuple[Download, ...]:
 
 
 def _read(path: Path, part: str, seen: dict[str, str], problems: list[str]) -> list[_Track]:
-    lines = _lines(path)
+    lines = text_lines(path)
     if not lines or tuple(lines[0][1].split("\t")) != HEADER:
         problems.append(f"{path.name}: line 1: must be the header {' '.join(HEADER)}, tabs between")
         return []
@@ -194,14 +194,3 @@ def _audio(root: Path, tracks: list[_Track]) -> tuple[Path, str]:
             if (folder / PurePosixPath(track.path).with_suffix(suffix)).is_file():
                 return folder, suffix
     return folder, ".mp3"
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    lines = ((number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), start=1))
-    return [(number, line) for number, line in lines if line.strip()]

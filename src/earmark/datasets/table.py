@@ -94,6 +94,24 @@ def read_table(path: str | Path) -> Table:
     return Table(tuple(columns), rows)
 
 
+def text_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines of a text file that are not empty, with their numbers.
+
+    Titles contain unusual characters, so only newlines end a line.
+
+    Raises:
+        DataError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    lines = ((number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), start=1))
+    return [(number, line) for number, line in lines if line.strip()]
+
+
 def stream_rows(
     file: IO[bytes],
     suffix: str,

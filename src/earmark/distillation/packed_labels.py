@@ -42,7 +42,8 @@ from earmark.datasets.labelled_set.shards import (
 )
 from earmark.datasets.labelled_set.songs import read_songs, songs_csv
 from earmark.datasets.labelled_set.tag_union import TagUnion, read_tag_union
-from earmark.distillation.label import CANCELLED_SHARE, Shard, conditioning_of, write_shard
+from earmark.distillation.label import Shard, write_shard
+from earmark.distillation.labelling_inputs import CANCELLED_SHARE, conditioning_of
 from earmark.distillation.plan import LabellingPlan
 from earmark.distillation.windows import make_example
 from earmark.training.audio_store import AudioStore, PackedAudio, Waveform

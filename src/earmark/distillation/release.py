@@ -19,9 +19,9 @@ from earmark.distillation.calibration import (
     HELD_OUT,
     VALIDATION,
     CalibratedStudent,
-    CardText,
     calibrate_student,
 )
+from earmark.distillation.card_text import CardText
 from earmark.evaluation import evaluate
 from earmark.evaluation.report import Report
 from earmark.export import export_onnx

@@ -140,7 +140,7 @@ def prepare_teacher(name: str, folder: Path, weights: Path | None) -> Path:
     if weights is not None and (source := weights / find_published(name).file_name).is_file():
         from earmark.importers.convert import convert_weights  # PyTorch: only where something is to be converted
 
-        convert_weights(source, path.parent)
+        convert_weights(source, path.parent, force=True)  # a conversion that was stopped
         return path
     fetched = user_models_folder() / f"{name}.onnx"
     if fetched.is_file():

@@ -133,7 +133,7 @@ def _warnings(card: ModelCard, dataset: Dataset, split: str) -> tuple[str, ...]:
     protocols = {trained.get("dataset"): trained.get("protocol"), **trained.get("also_learned_from", {})}
     if protocols.get(dataset.name, dataset.protocol) != dataset.protocol:
         warnings.append(
-            f"The model was trained under another protocol of this dataset ({protocols[dataset.name]}): its training "
+            f"The model was trained under another protocol of this dataset ({protocols[dataset.name] or 'which one, its card does not say'}): its training "
             "clips may be among these, and the scores mean nothing where they are."
         )
     kinds = {(tag.name, tag.kind) for tag in card.vocabulary}

@@ -13,8 +13,9 @@ import onnxruntime
 from onnx import compose, helper, shape_inference
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.card import ONNX_METADATA_KEY, Conditioning, ModelCard
+from earmark.core.card import ONNX_METADATA_KEY, ModelCard
 from earmark.core.errors import ConfigError, ModelError
+from earmark.core.input_spec import Conditioning
 from earmark.core.tag_constraints import TagConstraints
 from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME, export_graph
 from earmark.models.conditioning import WindowLevel

@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.card import ONNX_METADATA_KEY, InputSpec, ModelCard
+from earmark.core.card import ONNX_METADATA_KEY, ModelCard
 from earmark.core.errors import ConfigError, ModelError
+from earmark.core.input_spec import InputSpec
 from earmark.export.embedding import WithEmbedding
-from earmark.export.precision import Weights, with_weights
+from earmark.export.precision import Weights, clear_subnormals, with_weights
 from earmark.models import TaggingModel
 from earmark.models.checkpoint import check_card
 
@@ -164,6 +165,7 @@ def export_graph(module: torch.nn.Module, window_samples: int, outputs: list[str
     for item in noted:
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
+    clear_subnormals(graph)
     graph.name, proto.producer_name, proto.producer_version = "earmark", "earmark", ""
     return proto
 

@@ -63,6 +63,21 @@ def with_weights(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
     return out
 
 
+def clear_subnormals(graph: onnx.GraphProto) -> None:
+    """Set float32 constants below the smallest normal number (1.2e-38) to 0, in place.
+
+    Weight decay shrinks the weights of filters that are of no use until they are subnormal. They add nothing to any answer, but some
+    processors multiply them a hundred times more slowly.
+    """
+    for constant in graph.initializer:
+        if constant.data_type != TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(constant)
+        subnormal = (np.abs(values) < np.finfo(np.float32).tiny) & (values != 0)
+        if subnormal.any():
+            constant.CopyFrom(numpy_helper.from_array(np.where(subnormal, np.float32(0), values), constant.name))
+
+
 def _output_axis(node: onnx.NodeProto) -> int:
     """Which axis of a layer's weights runs over its outputs."""
     transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)

@@ -20,7 +20,7 @@ MAX_SHARDS = 64
 def import_weights(file: str | Path) -> tuple[TaggingModel, ModelCard]:
     """Read a published file of weights; its content counts, not its name.
 
-    earmark itself reads the files in :data:`earmark.core.published_weights.PUBLISHED`; other formats can be registered,
+    earmark itself reads the files in :func:`earmark.core.published_weights.all_published`; other formats can be registered,
     see :func:`earmark.importers.register_importer`. Layers, shapes and types are compared with the networks that the
     file can contain. Its hash says which of the published files it is, and so what its outputs mean. Files that somebody
     trained with the same layers but other tags are refused.

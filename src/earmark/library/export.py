@@ -16,6 +16,7 @@ from typing import IO, Any, Literal, cast, get_args
 
 import numpy as np
 
+from earmark.core.atomic_files import refuse_existing
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, MissingExtraError
 from earmark.core.json_records import json_text
@@ -97,8 +98,7 @@ def file_to_write(out: Path, *, force: bool) -> Iterator[IO[bytes]]:
     """
     if out.is_dir():
         raise ConfigError(f"{out}: is a folder; name a file in it")
-    if out.exists() and not force:
-        raise ConfigError(f"{out}: is there already; --force replaces it")
+    refuse_existing([out], force=force)
     beside = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

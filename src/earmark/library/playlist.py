@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.atomic_files import write_atomic
+from earmark.core.atomic_files import refuse_existing, write_atomic
 from earmark.core.errors import ConfigError
 from earmark.library.query.search import Hit, SearchResult
 from earmark.library.query.tag_names import fold_case
@@ -183,12 +183,11 @@ def m3u8(hits: Iterable[Hit], relative_to: Path | None = None) -> bytes:
     lines = ["#EXTM3U"]
     for hit in hits:
         seconds = -1 if hit.duration_seconds is None else round(hit.duration_seconds)
-        name = f"{hit.artist} - {hit.title}" if hit.artist and hit.title else hit.title or hit.path.stem
         path = str(hit.path)
         if relative_to is not None:
             path = os.path.relpath(path, relative_to)
             path = f"./{path}" if path.startswith("#") else path  # no comment
-        lines += [f"#EXTINF:{seconds},{_one_line(name)}", path]
+        lines += [f"#EXTINF:{seconds},{_one_line(hit.name)}", path]
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 
@@ -211,8 +210,7 @@ def write_playlist(hits: Iterable[Hit], out: str | Path, *, relative: bool = Fal
     out = Path(out)
     if out.is_dir():
         raise ConfigError(f"{out}: is a folder; name a file in it, such as {out / 'playlist.m3u8'}")
-    if out.exists() and not force:
-        raise ConfigError(f"{out}: is there already; --force replaces it")
+    refuse_existing([out], force=force)
     kept = list(hits)
     if broken := [hit.path for hit in kept if {"\n", "\r"} & set(str(hit.path))]:
         raise ConfigError(

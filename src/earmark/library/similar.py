@@ -18,9 +18,25 @@ from earmark.library.query.tag_names import fold_case
 Floats = npt.NDArray[np.float32]
 OnNote = Callable[[str], None]
 
-_CHOICES_SHOWN = 8
+_CHOICES_SHOWN = 20
 _SIGNS = {"+": 1.0, "-": -1.0}
 _LEAST_LENGTH = 1e-3  # of a sum of unit vectors; below, its direction is rounding
+
+
+class AmbiguousTrackError(ConfigError):
+    """A text that may mean several tracks. Its message has them with numbers from 1, and says how to choose.
+
+    Attributes:
+        wanted: the text.
+        tracks: the tracks, by path; the first ones where they are many.
+    """
+
+    def __init__(self, wanted: str, tracks: Sequence[Hit], n_tracks: int) -> None:
+        self.wanted, self.tracks = wanted, tuple(tracks)
+        lines = [f"  {number:>2}  {hit.name}  ({hit.path})" for number, hit in enumerate(tracks, 1)]
+        more = [f"  and {n_tracks - len(lines)} more"] if n_tracks > len(lines) else []
+        how = "choose one with --pick N, or name more of it"
+        super().__init__([f"{wanted!r} may be any of {n_tracks} tracks; {how}:", *lines, *more])
 
 
 def find_similar(
@@ -49,7 +65,8 @@ def find_similar(
         Hits with their cosine similarity, -1..1, as ``score``.
 
     Raises:
-        ConfigError: no track matches, or several do; signs and tracks do not alternate, or cancel each other.
+        ConfigError: no track matches; signs and tracks do not alternate, or cancel each other.
+        AmbiguousTrackError: several tracks match.
         QueryError: ``among`` is no query.
         AudioError: a file outside the library cannot be tagged.
         ModelError: the index's model is not installed, or another one has its name.
@@ -73,7 +90,8 @@ def find_similar(
         nearest = neighbours.nearest(vector, min(n_asked, len(neighbours))) if n_asked else []
         found = [one for one in nearest if one.content_key in allowed]  # others: filtered, or their files are gone
         if len(found) >= n_wanted or n_asked >= len(neighbours):
-            return [tracks.hit(tracks.rows_by_key[one.content_key], one.similarity) for one in found[:n_wanted]]
+            rows = [(tracks.rows_by_key[one.content_key], one.similarity) for one in found[:n_wanted]]
+            return [tracks.hit(row, similarity, tracks.copies(row)) for row, similarity in rows]
         n_asked *= 4
 
 
@@ -162,23 +180,25 @@ def _row_by_path(tracks: Tracks, wanted: str) -> int | None:
 
 def _row_by_text(tracks: Tracks, wanted: str) -> int:
     text = " ".join(fold_case(wanted).split())
-    rows = [
-        row
-        for row, (path, artist, title) in enumerate(
-            zip(tracks.texts("path"), tracks.texts("artist"), tracks.texts("title"), strict=True)
-        )
-        if text and (text in path or text in f"{artist} {title}" or text in f"{artist} - {title}")
-    ]
-    contents = {tracks.keys[row]: row for row in reversed(rows)}
-    if len(contents) == 1:
-        return next(iter(contents.values()))
-    if not contents:
+    whole: dict[str, int] = {}  # first track of each content that is called so
+    parts: dict[str, int] = {}
+    for row, (path, artist, title) in enumerate(
+        zip(tracks.texts("path"), tracks.texts("artist"), tracks.texts("title"), strict=True)
+    ):
+        names = (f"{artist} {title}", f"{artist} - {title}")
+        if text in (title, *names):
+            whole.setdefault(tracks.keys[row], row)
+        if text in path or any(text in name for name in names):
+            parts.setdefault(tracks.keys[row], row)
+    for found in (whole, parts):
+        if len(found) == 1 and text:
+            return next(iter(found.values()))
+    if not parts or not text:
         raise ConfigError(
             f"{wanted!r}: no such file, and no track of the library has that in its path, artist or title"
         )
-    first = [str(tracks.path(row)) for row in sorted(contents.values())[:_CHOICES_SHOWN]]
-    more = [f"  and {len(contents) - len(first)} more"] if len(contents) > len(first) else []
-    raise ConfigError([f"{wanted!r} may be any of {len(contents)} tracks:", *(f"  {path}" for path in first), *more])
+    shown = [tracks.hit(row) for row in list(parts.values())[:_CHOICES_SHOWN]]
+    raise AmbiguousTrackError(wanted, shown, len(parts))
 
 
 def _tag_outside(tracks: Tracks, path: Path, model: str | Path | None, on_note: OnNote) -> Floats:

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from earmark.core.atomic_files import write_atomic
+from earmark.core.clock import total_time
 from earmark.core.errors import ConfigError, MissingExtraError
 from earmark.library.stats import Stats, duration_name
 
@@ -57,7 +58,7 @@ def draw_stats(stats: Stats, out: str | Path, *, max_tags: int = MAX_TAGS) -> Pa
     above.set_xlabel("tracks that reach the tag's threshold")
     drawn = "" if len(tags) == len(stats.tags) else f"; the {len(tags)} most frequent of {len(stats.tags)} tags"
     above.set_title(
-        f"{stats.n_tracks:,} tracks, {stats.total_seconds / 3600:,.1f} hours, model {stats.model}{drawn}",
+        f"{stats.n_tracks:,} tracks, {total_time(stats.total_seconds)}, model {stats.model}{drawn}",
         loc="left",
         fontsize=11,
     )

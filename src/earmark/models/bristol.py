@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from earmark.core.errors import ConfigError
 from earmark.models.base import TaggingModel
 from earmark.models.blocks import Normalisation, window_length
-from earmark.models.dieleman2014 import (
-    DielemanCNN,
+from earmark.models.dieleman2014 import DielemanCNN
+from earmark.models.dieleman2014_layers import (
     FeaturePooling,
     Nonlinearity,
     frames_inside,

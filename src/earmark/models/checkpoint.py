@@ -17,8 +17,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from earmark.core.atomic_files import write_together
-from earmark.core.card import Conditioning, InputSpec, LastWindow, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError, ModelError
+from earmark.core.input_spec import Conditioning, InputSpec, LastWindow
 from earmark.core.vocabulary import Vocabulary
 from earmark.models import TaggingModel, create_model
 
@@ -43,7 +44,7 @@ def make_card(
         name: of the card.
         vocabulary: tags in output order.
         hop_samples: distance between the starts of windows; None for windows side by side.
-        last_window, lead_samples: how the ends of a file are cut, see :class:`earmark.core.card.InputSpec`.
+        last_window, lead_samples: how the ends of a file are cut, see :class:`earmark.core.input_spec.InputSpec`.
         fields: the other fields of :class:`earmark.core.card.ModelCard`.
 
     Raises:

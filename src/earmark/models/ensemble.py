@@ -178,7 +178,6 @@ def ensemble_model2(
 
 def _pair(inputs: int, outputs: int, padding: Literal["same", "valid"], separable: Separable) -> nn.Sequential:
     """(B, inputs, H, W) -> (B, outputs, H, W), or two less in H and in W where padding is "valid"."""
-    first: nn.Conv2d
     if separable == "spatial":
         first = nn.Conv2d(inputs, outputs, (3, 1), padding=padding)
         second = nn.Conv2d(outputs, outputs, (1, 3), padding=padding)

@@ -133,7 +133,7 @@ def _network(task: Task) -> dict[str, Any]:
         device=task.device,
         keep_audio=task.keep_audio,
         jobs=task.threads,
-        material=(chosen_clips(dataset, recipe), None),
+        loaded=(chosen_clips(dataset, recipe), None),
     )
     evaluate(result.checkpoint, dataset, task.folder / TEST_FOLDER, jobs=task.threads)
     return {

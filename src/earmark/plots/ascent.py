@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from earmark.core.errors import ConfigError
+from earmark.metrics.table import FloatArray
 from earmark.models.base import TaggingModel
 from earmark.models.harmonic import HarmonicCNN
-from earmark.plots.filters import Floats, even_choice
+from earmark.plots.axes import even_choice
 from earmark.plots.sweep import (
     AMPLITUDE,
     LOWEST_HZ,
@@ -97,7 +98,7 @@ def ascend(
     return found
 
 
-def band_magnitudes(sounds: Floats, edges_hz: Floats, sample_rate_hz: int) -> Floats:
+def band_magnitudes(sounds: FloatArray, edges_hz: FloatArray, sample_rate_hz: int) -> FloatArray:
     """Mean magnitude of the Hann-windowed spectrum within each band: (B, N) -> (B, n_tones)."""
     n_fft = max(_FINE_FFT, sounds.shape[1])
     magnitudes = np.abs(np.fft.rfft(sounds * np.hanning(sounds.shape[1]), n_fft, axis=1))
@@ -108,7 +109,7 @@ def band_magnitudes(sounds: Floats, edges_hz: Floats, sample_rate_hz: int) -> Fl
     )
 
 
-def _climb(model: TaggingModel, name: str, units: list[int], n_samples: int, n_steps: int, seed: int) -> Floats:
+def _climb(model: TaggingModel, name: str, units: list[int], n_samples: int, n_steps: int, seed: int) -> FloatArray:
     """One sound for each unit: (n_units, n_samples)."""
     noise = _loud(torch.randn(len(units), n_samples, generator=torch.Generator().manual_seed(seed)))
     at_once = max(1, _SAMPLES_AT_ONCE // n_samples)  # the gradients of all earlier layers are kept in memory

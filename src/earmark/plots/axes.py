@@ -1,4 +1,4 @@
-"""Logarithmic axes with plain numbers, and names that distinguish paths."""
+"""Logarithmic axes with plain numbers, names that distinguish paths, and a choice of many things to draw."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
@@ -55,3 +56,13 @@ def telling_names(paths: Sequence[Path]) -> list[str]:
     front = next((i for i in range(shortest) if len({one[i] for one in parts}) > 1), shortest - 1)
     back = next((i for i in range(shortest - front) if len({one[-1 - i] for one in parts}) > 1), 0)
     return ["/".join(one[front : len(one) - back]) for one in parts]
+
+
+def even_choice(n: int, most: int) -> npt.NDArray[np.int64]:
+    """Up to ``most`` of n indices, evenly from the first to the last.
+
+    Example:
+        >>> even_choice(10, 4).tolist(), even_choice(3, 4).tolist()
+        ([0, 3, 6, 9], [0, 1, 2])
+    """
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from earmark.plots.calibration import Reliability, reliability_frame
 from earmark.plots.drawing import Drawing
+from earmark.plots.reliability import Reliability, reliability_frame
 from earmark.plots.style import BLUE, GREY, HALF_INCHES, PALE, VERMILLION, house_style, new_figure, plain_text
 
 

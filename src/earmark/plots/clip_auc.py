@@ -18,7 +18,7 @@ def clip_aucs(table: ScoreTable, *, top: int = 3) -> pd.DataFrame:
 
     It is the share of pairs (tag that the clip has, tag that it does not have) in which the first has the higher score.
 
-    Columns: clip, artist, song, auc, labels (its tags), n_labels, heard (the ``top`` tags with the highest scores), both with
+    Columns: clip, artist, song, auc, labels (its tags), n_labels, found (the ``top`` tags with the highest scores), both with
     "; " between. Of clips with the same AUC, the one with more tags is better. Clips that have none of the tags, or
     all, have no AUC and come last.
 
@@ -38,7 +38,7 @@ def clip_aucs(table: ScoreTable, *, top: int = 3) -> pd.DataFrame:
             "song": table.songs,
             "auc": metrics.per_clip("roc_auc", labels, scores),
             "labels": ["; ".join(names[row == 1]) for row in labels],
-            "heard": ["; ".join(names[row]) for row in order],
+            "found": ["; ".join(names[row]) for row in order],
         }
     )
     found["n_labels"] = (labels == 1).sum(axis=1)
@@ -84,7 +84,7 @@ def draw_clip_aucs(found: pd.DataFrame, about: str, *, named: int = 4) -> Drawin
                 (0.0, at, f"{row.auc:.2f}", 7.0, colour, "bold"),
                 (0.1, at, _short(str(row.clip)), 6.0, BLACK, "bold"),
                 (0.1, at + 0.31, plain_text(f"is: {row.labels.replace('; ', ', ')}", 62), 6.0, BLACK, "normal"),
-                (0.1, at + 0.59, plain_text(f"heard: {row.heard.replace('; ', ', ')}", 62), 6.0, GREY, "normal"),
+                (0.1, at + 0.59, plain_text(f"found: {row.found.replace('; ', ', ')}", 62), 6.0, GREY, "normal"),
             ]
             at += 1
         for x, y, text, size, ink, weight in lines:

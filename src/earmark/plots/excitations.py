@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from earmark.core.card import InputSpec
 from earmark.core.errors import AudioError, ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.datasets.base import raise_problems
 from earmark.metrics import FloatArray
 from earmark.models import TaggingModel
@@ -80,7 +80,7 @@ class TagExcitations:
         return self.tags.index(tag)
 
 
-def listen(
+def measure_excitations(
     model: TaggingModel,
     spec: InputSpec,
     paths: Sequence[Path],
@@ -127,12 +127,12 @@ def listen(
             on_done(done, len(paths))
     raise_problems(f"{len(problems)} of {len(paths)} files cannot be read", problems)
     if not sums:
-        raise DataError("no clips to listen to")
+        raise DataError("no clips to measure_excitations to")
     return ClipExcitations(np.stack(sums), np.array(n_windows), tuple(channels))
 
 
 def by_tag(
-    heard: ClipExcitations, holds: npt.NDArray[np.bool_], tags: Sequence[str], *, n_deals: int = 100, seed: int = 0
+    clips: ClipExcitations, holds: npt.NDArray[np.bool_], tags: Sequence[str], *, n_deals: int = 100, seed: int = 0
 ) -> TagExcitations:
     """Average the gates over the clips of each tag; every window counts equally, as in the paper.
 
@@ -140,7 +140,7 @@ def by_tag(
     tags of each channel's mean gate (dividing by the number of tags), averaged over channels.
 
     Args:
-        heard: gates of each clip.
+        clips: gates of each clip.
         holds: (n_clips, n_tags), see :func:`earmark.plots.binarize.binarize_labels`.
         tags: (n_tags,) names. Tags that apply to no clip are left out.
         n_deals, seed: how often labels are shuffled for comparison. A clip's labels stay together.
@@ -148,29 +148,29 @@ def by_tag(
     Raises:
         DataError: shapes do not fit, or no tag holds for any clip.
     """
-    if holds.shape != (len(heard.sums), len(tags)):
-        raise DataError(f"labels of shape {holds.shape}: must be ({len(heard.sums)}, {len(tags)})")
+    if holds.shape != (len(clips.sums), len(tags)):
+        raise DataError(f"labels of shape {holds.shape}: must be ({len(clips.sums)}, {len(tags)})")
     there = [int(i) for i in np.flatnonzero(holds.any(axis=0))]
     if not there:
         raise DataError("no tag holds for any clip")
     kept = holds[:, there].astype(np.float64)
-    means = _means(kept, heard)
+    means = _means(kept, clips)
     rng = np.random.default_rng(seed)
-    by_chance = [_spread(_means(rng.permutation(kept), heard), heard.channels) for _ in range(n_deals)]
-    overall = heard.sums.sum(axis=0) / heard.n_windows.sum()
+    by_chance = [_spread(_means(rng.permutation(kept), clips), clips.channels) for _ in range(n_deals)]
+    overall = clips.sums.sum(axis=0) / clips.n_windows.sum()
     return TagExcitations(
         tuple(tags[i] for i in there),
         kept.sum(axis=0).astype(np.int64),
-        _split(means, heard.channels),
-        _split(overall, heard.channels),
-        _spread(means, heard.channels),
-        np.array(by_chance).reshape(n_deals, len(heard.channels)),
+        _split(means, clips.channels),
+        _split(overall, clips.channels),
+        _spread(means, clips.channels),
+        np.array(by_chance).reshape(n_deals, len(clips.channels)),
     )
 
 
-def _means(holds: FloatArray, heard: ClipExcitations) -> FloatArray:
+def _means(holds: FloatArray, clips: ClipExcitations) -> FloatArray:
     """(n_tags, n_channels)."""
-    means: FloatArray = (holds.T @ heard.sums) / (holds.T @ heard.n_windows)[:, None]
+    means: FloatArray = (holds.T @ clips.sums) / (holds.T @ clips.n_windows)[:, None]
     return means
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import matplotlib.patheffects as effects
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,12 +16,12 @@ from torch import nn
 
 from earmark.core.errors import ConfigError
 from earmark.core.spectrum import hz_to_mel, mel_to_hz
+from earmark.metrics.table import FloatArray
 from earmark.models.base import TaggingModel
-from earmark.models.dieleman2014 import FeaturePool
+from earmark.models.dieleman2014_layers import FeaturePool
+from earmark.plots.axes import even_choice
 from earmark.plots.drawing import Drawing
-from earmark.plots.style import BLACK, BLUE, GREY, WIDE_INCHES, house_style, new_figure
-
-Floats = npt.NDArray[np.float64]
+from earmark.plots.style import BLACK, BLUE, GREY, OUTLINED, WIDE_INCHES, house_style, new_figure
 
 SHORTEST_FILTER = 16
 """Samples below which a filter alone says next to nothing of frequencies."""
@@ -32,8 +30,6 @@ _FINE_FFT = 4096  # dominant frequencies to a few Hz, however short the filters
 MOST_FILTERS = 24
 MOST_GROUPS = 16
 _TRACE = 0.78  # of a cell of the page; the label before it has the rest
-OUTLINED = (effects.Stroke(linewidth=2.6, foreground="black"), effects.Normal())
-"""A line that is seen on dark and on bright ground."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +43,7 @@ class FilterBank:
         pooling: how: "none", "l2" or "max".
     """
 
-    filters: Floats
+    filters: FloatArray
     sample_rate_hz: int
     pool_filters: int = 1
     pooling: str = "none"
@@ -63,12 +59,12 @@ def first_filters(model: TaggingModel) -> FilterBank:
     first = next((layer for layer in model.modules() if isinstance(layer, nn.Conv1d | nn.Conv2d)), None)
     if model.frontend is not None or not isinstance(first, nn.Conv1d) or first.in_channels != 1:
         raise ConfigError(
-            f"{who}: its first filters do not run over samples; `earmark analyze hears` shows what its first layer responds to"
+            f"{who}: its first filters do not run over samples; `earmark analyze layer-responses` shows what its first layer responds to"
         )
     if first.kernel_size[0] < SHORTEST_FILTER:
         raise ConfigError(
             f"{who}: its first filters are {first.kernel_size[0]} samples long, too short to have a frequency of their "
-            f"own (at least {SHORTEST_FILTER}); `earmark analyze hears` shows what its layers respond to"
+            f"own (at least {SHORTEST_FILTER}); `earmark analyze layer-responses` shows what its layers respond to"
         )
     pool = next((layer for layer in model.modules() if isinstance(layer, FeaturePool)), None)
     filters = first.weight.detach().cpu().double().numpy()[:, 0]
@@ -77,7 +73,7 @@ def first_filters(model: TaggingModel) -> FilterBank:
     return FilterBank(filters, model.sample_rate_hz, pool.size, pool.kind)
 
 
-def spectra(filters: Floats, sample_rate_hz: int) -> tuple[Floats, Floats]:
+def spectra(filters: FloatArray, sample_rate_hz: int) -> tuple[FloatArray, FloatArray]:
     """Magnitude spectra, each with 1 as its largest value.
 
     Args:
@@ -89,13 +85,13 @@ def spectra(filters: Floats, sample_rate_hz: int) -> tuple[Floats, Floats]:
         and magnitudes (n_filters, n_bins), 0..1. A filter of zeros has zeros.
     """
     n_fft = max(512, filters.shape[1])
-    magnitudes: Floats = np.abs(np.fft.rfft(filters, n_fft, axis=1)).astype(np.float64)
-    frequencies: Floats = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz).astype(np.float64)
+    magnitudes: FloatArray = np.abs(np.fft.rfft(filters, n_fft, axis=1)).astype(np.float64)
+    frequencies: FloatArray = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz).astype(np.float64)
     largest = magnitudes.max(axis=1, keepdims=True)
     return frequencies, magnitudes / np.where(largest > 0, largest, 1.0)
 
 
-def dominant_hz(filters: Floats, sample_rate_hz: int, pool_filters: int = 1) -> Floats:
+def dominant_hz(filters: FloatArray, sample_rate_hz: int, pool_filters: int = 1) -> FloatArray:
     """The frequency of the largest magnitude of each filter, or at which a pool of neighbours has the most energy.
 
     Returns:
@@ -104,12 +100,12 @@ def dominant_hz(filters: Floats, sample_rate_hz: int, pool_filters: int = 1) -> 
     n_fft = max(_FINE_FFT, filters.shape[1])
     energy = np.abs(np.fft.rfft(filters, n_fft, axis=1)) ** 2
     summed = energy.reshape(-1, pool_filters, energy.shape[1]).sum(axis=1)
-    frequencies: Floats = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz).astype(np.float64)
-    dominant: Floats = frequencies[summed.argmax(axis=1)]
+    frequencies: FloatArray = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz).astype(np.float64)
+    dominant: FloatArray = frequencies[summed.argmax(axis=1)]
     return dominant
 
 
-def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> Floats:
+def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> FloatArray:
     """Centres of n adjacent bands, equally wide in mel (HTK's formula), (n,) Hz.
 
     Example:
@@ -120,7 +116,7 @@ def mel_spaced_hz(n: int, low_hz: float, high_hz: float) -> Floats:
     return mel_to_hz(ends[0] + (np.arange(n) + 0.5) / n * (ends[1] - ends[0]), "htk")
 
 
-def low_passed(filters: Floats, sample_rate_hz: int, cutoff_hz: Floats | float) -> Floats:
+def low_passed(filters: FloatArray, sample_rate_hz: int, cutoff_hz: FloatArray | float) -> FloatArray:
     """Filters without the part above a frequency, not shifted in time.
 
     The gain is that of a Butterworth filter of order 4 run forwards and backwards: a half at the cutoff.
@@ -145,16 +141,6 @@ def low_passed(filters: Floats, sample_rate_hz: int, cutoff_hz: Floats | float) 
     gain = 1 / (1 + (frequencies / cutoff[:, None]) ** (2 * _SMOOTH))
     smooth = np.fft.irfft(np.fft.rfft(mirrored, axis=1) * gain, mirrored.shape[1], axis=1)
     return smooth[:, n - 1 : 2 * n - 1] if n > 1 else smooth
-
-
-def even_choice(n: int, most: int) -> npt.NDArray[np.int64]:
-    """Up to ``most`` of n indices, evenly from the first to the last.
-
-    Example:
-        >>> even_choice(10, 4).tolist(), even_choice(3, 4).tolist()
-        ([0, 3, 6, 9], [0, 1, 2])
-    """
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 @house_style()
@@ -262,7 +248,7 @@ def draw_groups(bank: FilterBank, about: str, cutoff_hz: float | None = None) ->
     return Drawing("filter-groups", figure, table)
 
 
-def _trace(axes: Axes, samples: Floats, column: int, row: int) -> None:
+def _trace(axes: Axes, samples: FloatArray, column: int, row: int) -> None:
     """One filter in its cell of the page, as high as all others."""
     largest = np.abs(samples).max() or 1.0
     x = column + np.linspace(0, _TRACE, len(samples))
@@ -284,7 +270,7 @@ def _page(figure: Figure, axes: Axes, columns: int, rows: int, bank: FilterBank,
     )
 
 
-def _table(bank: FilterBank, weights: Floats, chosen: np.ndarray, dominant: Floats) -> pd.DataFrame:
+def _table(bank: FilterBank, weights: FloatArray, chosen: np.ndarray, dominant: FloatArray) -> pd.DataFrame:
     n = weights.shape[1]
     return pd.DataFrame(
         {

@@ -11,8 +11,8 @@ from earmark.models.base import TaggingModel
 from earmark.models.ensemble_combiner import EnsembleCombiner
 from earmark.models.harmonic import HarmonicCNN
 from earmark.plots.ascent import ascend
+from earmark.plots.axes import even_choice
 from earmark.plots.drawing import Drawing
-from earmark.plots.filters import even_choice
 from earmark.plots.mel_filters import draw_mel_filters, first_mel_filters
 from earmark.plots.style import about_model
 from earmark.plots.sweep import N_TONES, OnDone, draw_responses, layer_names, sweep
@@ -20,7 +20,7 @@ from earmark.plots.sweep import N_TONES, OnDone, draw_responses, layer_names, sw
 By = Literal["auto", "filters", "sweep", "ascent"]
 
 
-def draw_hears(
+def draw_layer_responses(
     model: TaggingModel,
     card: ModelCard,
     by: By = "auto",
@@ -55,8 +55,8 @@ def draw_hears(
             assert isinstance(member, TaggingModel)
             of = card.replace(name=f"{card.name}, member {number} ({member.architecture})")
             # a method that does not fit one member is no reason to refuse the others
-            way = by if by in ("auto", "sweep") or _hears_spectrogram(member) == (by == "filters") else "auto"
-            for drawing in draw_hears(
+            way = by if by in ("auto", "sweep") or _has_spectrogram(member) == (by == "filters") else "auto"
+            for drawing in draw_layer_responses(
                 member,
                 of,
                 way,
@@ -69,8 +69,8 @@ def draw_hears(
                 drawings.append(dataclasses.replace(drawing, name=f"{drawing.name}-{number}"))
         return drawings
     about = about_model(card)
-    if by == "filters" or (by == "auto" and _hears_spectrogram(model)):
-        if not _hears_spectrogram(model):
+    if by == "filters" or (by == "auto" and _has_spectrogram(model)):
+        if not _has_spectrogram(model):
             raise ConfigError(
                 f"{model.architecture}: by filters is for networks on spectrograms, its input is raw audio; choose sweep or "
                 "ascent, or, where its first filters are long, `earmark analyze filters`"
@@ -80,13 +80,13 @@ def draw_hears(
     chosen = [names[i] for i in even_choice(len(names), most_layers)]
     if by == "ascent":
         found = ascend(model, chosen, most_units=most_units, n_tones=n_tones, seed=seed, on_done=on_done)
-        title, means = "What the layers hear: sounds found by gradient ascent", "magnitude (largest of unit = 1)"
+        title, means = "Responses of the layers: sounds found by gradient ascent", "magnitude (largest of unit = 1)"
     else:
         found = sweep(model, chosen, n_tones=n_tones, on_done=on_done)
-        title, means = "What the layers hear: answers to tones", "answer (largest of unit = 1)"
-    name = "hears-ascent" if by == "ascent" else "hears-sweep"
+        title, means = "Responses of the layers to tones", "answer (largest of unit = 1)"
+    name = "layer-ascent" if by == "ascent" else "layer-sweep"
     return [draw_responses(found, about, name=name, title=title, colour_means=means)]
 
 
-def _hears_spectrogram(model: TaggingModel) -> bool:
+def _has_spectrogram(model: TaggingModel) -> bool:
     return model.frontend is not None or isinstance(model, HarmonicCNN)

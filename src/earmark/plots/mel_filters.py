@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from earmark.core.errors import ConfigError
 from earmark.core.spectrum import LogMelConfig, hz_to_mel, mel_to_hz
+from earmark.metrics.table import FloatArray
 from earmark.models.base import TaggingModel
 from earmark.models.harmonic import HarmonicCNN
 from earmark.plots.drawing import Drawing
-from earmark.plots.filters import Floats
 from earmark.plots.style import DIVERGING, GREY, HALF_INCHES, WIDE_INCHES, house_style, new_figure
 from earmark.plots.sweep import short_name
 
@@ -51,12 +51,12 @@ class MelFilters:
 
     layer: str
     rows: Rows
-    weights: Floats
-    rows_hz: Floats
+    weights: FloatArray
+    rows_hz: FloatArray
     frame_seconds: float
     n_harmonics: int = 0
 
-    def centres(self) -> Floats:
+    def centres(self) -> FloatArray:
         """The order of the filters: where most of their weight is in frequency, as a row; along time for "time".
 
         Returns:
@@ -66,15 +66,15 @@ class MelFilters:
         if self.rows == "time":
             lines = self.weights[:, 0] - self.weights[:, 0].mean(axis=1, keepdims=True)
             n_fft = max(512, lines.shape[1])
-            turns: Floats = np.fft.rfftfreq(n_fft, self.frame_seconds).astype(np.float64)
-            paces: Floats = turns[np.abs(np.fft.rfft(lines, n_fft, axis=1)).argmax(axis=1)]
+            turns: FloatArray = np.fft.rfftfreq(n_fft, self.frame_seconds).astype(np.float64)
+            paces: FloatArray = turns[np.abs(np.fft.rfft(lines, n_fft, axis=1)).argmax(axis=1)]
             return paces
         energy = (self.weights**2).sum(axis=2)
-        rows: Floats = energy @ np.arange(energy.shape[1]) / np.maximum(energy.sum(axis=1), 1e-30)
+        rows: FloatArray = energy @ np.arange(energy.shape[1]) / np.maximum(energy.sum(axis=1), 1e-30)
         return rows
 
 
-def band_middles_hz(config: LogMelConfig) -> Floats:
+def band_middles_hz(config: LogMelConfig) -> FloatArray:
     """Centres of the mel bands, (n_mels,) Hz."""
     assert config.f_max_hz is not None
     ends = hz_to_mel(np.array([config.f_min_hz, config.f_max_hz], dtype=np.float64), config.mel_scale)
@@ -167,7 +167,7 @@ def draw_mel_filters(groups: Sequence[MelFilters], about: str) -> Drawing:
         parts.append(_table(group, shown))
     notes = ("red: positive weight, blue: negative;", "each filter scaled to its own largest weight")
     figure.supxlabel(("\n" if small else " ").join(notes), fontsize=6.5, color=GREY)
-    return Drawing("hears-filters", figure, pd.concat(parts, ignore_index=True))
+    return Drawing("layer-filters", figure, pd.concat(parts, ignore_index=True))
 
 
 def _height(group: MelFilters) -> float:
@@ -197,7 +197,7 @@ def _title(group: MelFilters, shown: int) -> str:
     return f"{size} ({milliseconds:.0f} ms), {of}"
 
 
-def _scaled(tile: Floats) -> Floats:
+def _scaled(tile: FloatArray) -> FloatArray:
     return tile / (np.abs(tile).max() or 1.0)
 
 

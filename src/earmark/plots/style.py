@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import matplotlib
-from matplotlib import rcsetup
+from matplotlib import patheffects, rcsetup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -43,6 +43,8 @@ SEQUENTIAL = "cividis"
 """Colour map from little to much."""
 DIVERGING = "RdBu_r"
 """Colour map from negative (blue) over nothing (white) to positive (red)."""
+OUTLINED = (patheffects.Stroke(linewidth=2.6, foreground="black"), patheffects.Normal())
+"""Path effects of a white line or text that is seen on dark and on bright ground."""
 
 _TITLE_POINTS, _ABOUT_POINTS = 9.0, 7.0
 _LINE = 1.25  # height of a line of text relative to its size

@@ -19,14 +19,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from torch import Tensor, nn
 
 from earmark.core.errors import ConfigError
+from earmark.metrics.table import FloatArray
 from earmark.models.base import TaggingModel
-from earmark.models.dieleman2014 import LogCompression
+from earmark.models.dieleman2014_layers import LogCompression
 from earmark.models.musicnn import NormedConv
 from earmark.plots.drawing import Drawing
-from earmark.plots.filters import OUTLINED, mel_spaced_hz
-from earmark.plots.style import GREY, HALF_INCHES, WIDE_INCHES, house_style, new_figure
+from earmark.plots.filters import mel_spaced_hz
+from earmark.plots.style import GREY, HALF_INCHES, OUTLINED, WIDE_INCHES, house_style, new_figure
 
-Floats = npt.NDArray[np.float64]
 OnDone = Callable[[int, int], None]
 
 LOWEST_HZ = 40.0
@@ -44,17 +44,17 @@ class LayerResponse:
     Attributes:
         layer: name of the module.
         edges_hz: (n_tones + 1,) ends of the bands, rising.
-        units: (n_heard,) channels that answer at all, by the frequency they answer to most.
-        peak_hz: (n_heard,) that frequency, the centre of its band.
-        response: (n_heard, n_tones) 0..1, the largest of each unit is 1.
+        units: (n_shown,) channels that answer at all, by the frequency they answer to most.
+        peak_hz: (n_shown,) that frequency, the centre of its band.
+        response: (n_shown, n_tones) 0..1, the largest of each unit is 1.
         n_units: all channels of the layer.
     """
 
     layer: str
-    edges_hz: Floats
+    edges_hz: FloatArray
     units: npt.NDArray[np.int64]
-    peak_hz: Floats
-    response: Floats
+    peak_hz: FloatArray
+    response: FloatArray
     n_units: int
 
 
@@ -88,7 +88,7 @@ def short_name(layer: str) -> str:
     return ".".join(parts).replace("_activation", "") or layer
 
 
-def band_edges_hz(sample_rate_hz: int, n_tones: int = N_TONES, lowest_hz: float = LOWEST_HZ) -> Floats:
+def band_edges_hz(sample_rate_hz: int, n_tones: int = N_TONES, lowest_hz: float = LOWEST_HZ) -> FloatArray:
     """Ends of bands equally wide on a logarithmic scale, up to half the rate: (n_tones + 1,) Hz."""
     highest = sample_rate_hz / 2
     if not (n_tones >= 2 and 0 < lowest_hz < highest):
@@ -96,7 +96,7 @@ def band_edges_hz(sample_rate_hz: int, n_tones: int = N_TONES, lowest_hz: float 
     return np.geomspace(lowest_hz, highest, n_tones + 1)
 
 
-def tones(edges_hz: Floats, sample_rate_hz: int, n_samples: int, amplitude: float = AMPLITUDE) -> Tensor:
+def tones(edges_hz: FloatArray, sample_rate_hz: int, n_samples: int, amplitude: float = AMPLITUDE) -> Tensor:
     """A sweep through each band, from its lower to its upper end: (n_tones, n_samples) float32."""
     seconds = np.arange(n_samples) / sample_rate_hz
     low, high = edges_hz[:-1, None], edges_hz[1:, None]
@@ -147,7 +147,7 @@ def sweep(
     return [_responses(name, edges, torch.cat(found[name]).numpy()) for name in wanted]
 
 
-def ordered(layer: str, edges_hz: Floats, answers: Floats) -> LayerResponse:
+def ordered(layer: str, edges_hz: FloatArray, answers: FloatArray) -> LayerResponse:
     """Units by the frequency that they answer to most.
 
     Args:
@@ -165,7 +165,7 @@ def ordered(layer: str, edges_hz: Floats, answers: Floats) -> LayerResponse:
     )
 
 
-def _responses(layer: str, edges: Floats, means: Floats) -> LayerResponse:
+def _responses(layer: str, edges: FloatArray, means: FloatArray) -> LayerResponse:
     """From mean activations (1 + n_tones, n_units), to silence first."""
     above = np.maximum(means[1:] - means[0], 0.0).T
     above[above < 1e-9 * max(1.0, float(np.abs(means).max()))] = 0.0  # rounding is not an answer

@@ -16,7 +16,7 @@ from earmark.core.errors import ConfigError
 from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import GREY, WIDE_INCHES, house_style, new_figure, plain_text
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 
 EVEN = 0.1
 """A tag whose highest score is less than this above its median is much the same throughout: it has no moments."""

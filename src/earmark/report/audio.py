@@ -15,8 +15,8 @@ import numpy as np
 
 from earmark import audio
 from earmark.audio.file_discovery import find_audio
-from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning
 
 EXCERPT_SECONDS = 45.0
 _RATE_HZ = 32_000

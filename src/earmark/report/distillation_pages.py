@@ -17,7 +17,8 @@ from earmark.distillation.calibration import HELD_OUT, LEAST_KNOWN_CORRELATION, 
 from earmark.distillation.calibration_targets import calibration_error, reliability
 from earmark.distillation.release import Release
 from earmark.distillation.student_comparison import StudentComparison
-from earmark.distillation.teacher_comparison import NOISE, TeacherComparison
+from earmark.distillation.teacher_agreement import NOISE
+from earmark.distillation.teacher_comparison import TeacherComparison
 from earmark.evaluation.report import Report
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -131,9 +132,9 @@ def _stages(card: ModelCard) -> str:
     training = card.training.get("recipe", {}).get("training", {})
     n_windows = training.get("windows_per_clip", 1) if training.get("sampling") == "subclips" else 1
     n_clips = card.training.get("clips", {}).get("train", 0)
-    amount = (
-        f"{n_clips:,} examples of {n_windows * card.input.window_seconds:.1f} s, {training.get('epochs')} times over"
-    )
+    amount = f"{n_clips:,} examples of {n_windows * card.input.window_seconds:.1f} s"
+    if "epochs" in training:
+        amount += f", {training['epochs']} times over"
     if "begun_with" in card.training:
         first = card.training["begun_with"]
         return f"In its last stage, begun with {first['name']} ({first['weights_sha256'][:12]}…), it was trained on {amount}"

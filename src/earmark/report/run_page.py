@@ -15,54 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
-import pandas as pd
 from markupsafe import Markup
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.errors import AudioError, DataError
+from earmark.core.errors import AudioError
 from earmark.core.version import __version__
 from earmark.evaluation.report import Report
 from earmark.evaluation.report_page import bootstrap_line, title
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import list_metrics, metric_info, metric_label
-from earmark.plots.calibration import Reliability, draw_calibration, reliabilities
-from earmark.plots.clips import ClipList, ClipRow, clip_list, draw_clip_values
-from earmark.plots.confusion import Confusion, confusion, draw_confusion
-from earmark.plots.drawing import Drawing
-from earmark.plots.epochs import RunLog, draw_epochs
-from earmark.plots.tag_auc import draw_tag_aucs
-from earmark.plots.thresholds import ThresholdCurve, draw_thresholds, threshold_curves
+from earmark.plots.clips import ClipRow
+from earmark.plots.epochs import RunLog
 from earmark.report.audio import embedded, link
-from earmark.report.inline_svg import inline_svg
+from earmark.report.figures import RunResults, compute_results, run_figures
 from earmark.report.tags import RMSE_SCALE, Bar, TagResults, tag_tables
 
 _FOLDER = Path(__file__).parent
-_MOST_THRESHOLDS = 60
 _AVERAGES = {
     "macro": "mean over tags",
     "micro": "all clip-tag pairs as one",
     "weighted": "weighted by positives",
     "clip": "mean over clips",
 }
-
-
-@dataclass(frozen=True)
-class _Results:
-    """What is computed for the page beyond the report."""
-
-    calibration: list[Reliability]
-    curves: list[ThresholdCurve]
-    confusion: Confusion | None
-    clips: ClipList | None
-
-
-@dataclass(frozen=True)
-class _Figure:
-    name: str
-    svg: Markup
-    caption: str
-    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +103,7 @@ def make_page(
     notes: list[str],
 ) -> str:
     """The text of :func:`write_page`'s file; ``notes`` is added to."""
-    results = _results(table, report, n_clips)
+    results = compute_results(table, report, n_clips)
     by_tag = TagResults(
         {one.tag: one for one in results.calibration if one.tag is not None},
         {one.tag: one for one in results.curves},
@@ -158,7 +132,7 @@ def make_page(
             for key, figure in averages.items()
         ],
         tables=tag_tables(report, table.vocabulary, by_tag),
-        figures=_figures(report, results, log),
+        figures=run_figures(report, results, log),
         clips=results.clips,
         clip_metric="" if results.clips is None else metric_label(results.clips.metric),
         ends=ends,
@@ -201,21 +175,6 @@ def number(value: float | None, places: int = 3) -> str:
     return "–" if value is None else f"{value:.{places}f}"
 
 
-def _results(table: ScoreTable, report: Report, n_clips: int) -> _Results:
-    """What can be computed from these scores; what cannot is left out."""
-    calibration: list[Reliability] = []
-    if float(table.scores.min()) >= 0 and float(table.scores.max()) <= 1:
-        calibration = reliabilities(table, n_resamples=report.n_resamples if report.resampled else 0, seed=report.seed)
-    confused = None
-    if len(table.vocabulary.indices("classification")) > 1:
-        confused = confusion(table, drawn=False)
-    try:
-        clips = clip_list(table, n=n_clips)
-    except DataError:
-        clips = None
-    return _Results(calibration, threshold_curves(table, report.thresholds), confused, clips)
-
-
 def _cards(report: Report) -> list[_Card]:
     cards = []
     for name in list_metrics():
@@ -225,76 +184,6 @@ def _cards(report: Report) -> list[_Card]:
             scale = RMSE_SCALE if name == "rmse" else 1.0
             cards.append(_Card(metric_label(name), meaning, Bar(macro.value, macro.low, macro.high, base, scale)))
     return cards
-
-
-def _figures(report: Report, results: _Results, log: RunLog | None) -> list[_Figure]:
-    found: list[_Figure] = []
-
-    def add(name: str, drawing: Drawing, caption: str, wide: bool = False) -> None:
-        found.append(_Figure(name, inline_svg(drawing, f"figure-{len(found)}"), caption, wide))
-
-    aucs = _tag_aucs(report)
-    if not aucs.empty:
-        add(
-            "ROC-AUC over the number of clips",
-            draw_tag_aucs(aucs, "", named=4),
-            "A dot for each tag, with its interval; the best and the worst are named. Dashed: the mean.",
-        )
-    for one in results.calibration:
-        if one.tag is None:
-            graded = " of degrees" if one.kind == "regression" else ""
-            add(
-                f"Calibration, all tags{graded}",
-                draw_calibration(one, ""),
-                "Dashed: scores that mean what they say. Grey: pairs of clip and tag in each bin, logarithmic.",
-            )
-    if results.clips is not None:
-        add(
-            "Every clip",
-            draw_clip_values(results.clips, ""),
-            f"{metric_label(results.clips.metric)} over the tags of one clip.",
-        )
-    if log is not None:
-        kept = "" if log.kept_epoch is None else f"Circle: the checkpoint: epoch {log.kept_epoch}."
-        for metric in list_metrics(decisions=False):
-            if metric in log.rows and log.rows[metric].notna().any():
-                add(f"{metric_label(metric)} and loss by epoch", draw_epochs([log], metric, ""), kept)
-    if results.curves:
-        in_use = " Diamonds: in use." if any(curve.chosen is not None for curve in results.curves) else ""
-        add(
-            "Thresholds",
-            draw_thresholds(results.curves, "", most=_MOST_THRESHOLDS),
-            f"Dots: the highest F1 on these clips. Grey: F1 within 5 % of it.{in_use} Thresholds chosen on the clips that "
-            "are measured look better than they are.",
-        )
-    if results.confusion is not None and results.confusion.worst(least_clips=1):
-        n = len(results.confusion.tags)
-        add(
-            "Confusion between tags",
-            draw_confusion(results.confusion, ""),
-            "Clips that have the row's tag and not the column's: how often the column's tag scores higher. Empty: the tag "
-            "itself, or no such clips. Confused tags are side by side.",
-            wide=n > 8,
-        )
-    return found
-
-
-def _tag_aucs(report: Report) -> pd.DataFrame:
-    """The ROC-AUC of each tag, worst first, as :func:`earmark.plots.tag_auc.tag_aucs` would compute it."""
-    rows = [
-        (
-            metric.tag,
-            report.counts[metric.tag]["positives"],
-            report.counts[metric.tag]["positives"],
-            metric.value,
-            np.nan if metric.low is None else metric.low,
-            np.nan if metric.high is None else metric.high,
-        )
-        for metric in report.metrics
-        if metric.name == "roc_auc" and metric.tag is not None and metric.value is not None
-    ]
-    found = pd.DataFrame(rows, columns=["tag", "clips", "positives", "auc", "low", "high"])
-    return found.sort_values("auc", kind="stable", ignore_index=True)
 
 
 def _source(clip: str, out: Path, audio: Mapping[str, Path], embed: bool, notes: list[str]) -> str | None:
@@ -310,7 +199,7 @@ def _source(clip: str, out: Path, audio: Mapping[str, Path], embed: bool, notes:
         return None
 
 
-def _notes(report: Report, results: _Results) -> Sequence[str]:
+def _notes(report: Report, results: RunResults) -> Sequence[str]:
     lines = [
         "Mean over tags: each tag counts once. A tag with one class only is undefined and in no mean.",
         "Knowing nothing: ROC-AUC 0.5; PR-AUC the share of clips with the tag; RMSE of always answering the tag's mean over "

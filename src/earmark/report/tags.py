@@ -11,9 +11,10 @@ from markupsafe import Markup
 
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.evaluation.report import Report
-from earmark.metrics import FloatArray
-from earmark.plots.calibration import Reliability, plot_reliability
+from earmark.metrics import FloatArray, metric_label
+from earmark.plots.calibration import SHARE_LABELS, bin_hints, plot_reliability
 from earmark.plots.confusion import Confusion
+from earmark.plots.reliability import Reliability
 from earmark.plots.style import house_style, small_axes
 from earmark.plots.thresholds import ThresholdCurve, plot_threshold_curve
 from earmark.report.inline_svg import figure_svg
@@ -23,6 +24,7 @@ _CellsOf = Callable[[Report, str], tuple["Cell", ...]]
 RMSE_SCALE = 0.5
 """Where the bars of RMSE end: the RMSE of always answering 0.5 is at most that."""
 _MOST_CONFUSED = 6
+_DECISIONS = ("precision", "recall", "f1")
 _LEAST_CLIPS = 3
 
 
@@ -122,23 +124,26 @@ def tag_tables(report: Report, vocabulary: Vocabulary, results: TagResults) -> l
     tables = []
     error = (Column("Calibration error"),) if results.calibration else ()
     if places := vocabulary.indices("classification"):
-        decided = (
-            tuple(Column(name) for name in ("Precision", "Recall", "F1", "Threshold")) if report.thresholds else ()
-        )
+        decided = (*map(_column, _DECISIONS), Column("Threshold")) if report.thresholds else ()
         columns = (
-            *(Column("Clips with it"), Column("ROC-AUC"), Column("95 %", numeric=False), Column("PR-AUC")),
-            *(Column("PR-AUC, knowing nothing"), *decided, *error),
+            *(Column("Clips with it"), _column("roc_auc"), Column("95 %", numeric=False), _column("pr_auc")),
+            *(_column("pr_auc", ", knowing nothing"), *decided, *error),
         )
         rows = tuple(_row(i, vocabulary.tags[i], _classification_cells, report, results) for i in places)
         tables.append(TagTable("Tags that hold or do not", columns, rows))
     if places := vocabulary.indices("regression"):
         columns = (
-            *(Column("Clips"), Column("RMSE"), Column("95 %", numeric=False), Column("RMSE, knowing nothing")),
+            *(Column("Clips"), _column("rmse"), Column("95 %", numeric=False), _column("rmse", ", knowing nothing")),
             *error,
         )
         rows = tuple(_row(i, vocabulary.tags[i], _regression_cells, report, results) for i in places)
         tables.append(TagTable("Tags of degrees", columns, rows))
     return tables
+
+
+def _column(metric: str, more: str = "") -> Column:
+    label = metric_label(metric)
+    return Column(f"{label[0].upper()}{label[1:]}{more}")
 
 
 def _row(place: int, tag: Tag, cells_of: _CellsOf, report: Report, results: TagResults) -> Row:
@@ -154,9 +159,7 @@ def _classification_cells(report: Report, tag: str) -> tuple[Cell, ...]:
     decided: list[Cell] = []
     if report.thresholds:
         has_threshold = tag in report.thresholds
-        decided += [
-            Cell(report.find(name, tag).value if has_threshold else None) for name in ("precision", "recall", "f1")
-        ]
+        decided += [Cell(report.find(name, tag).value if has_threshold else None) for name in _DECISIONS]
         decided.append(Cell(report.thresholds.get(tag)))
     return (
         Cell(count=count["positives"], of=count["clips"]),
@@ -203,11 +206,8 @@ def _calibration_svg(one: Reliability, key: str) -> Markup:
     figure, axes = small_axes()
     plot_reliability(axes, one, small=True)
     axes.set_xlabel("score")
-    axes.set_ylabel("mean degree in the labels" if one.kind == "regression" else "share that have the tag")
-    hints = [
-        f"score {x:.3f}: {y:.3f} of {n:,}" for x, y, n in zip(one.mean_scores, one.shares, one.counts, strict=True)
-    ]
-    return figure_svg(figure, key, f"Calibration of {one.tag}", {"curve": hints})
+    axes.set_ylabel(SHARE_LABELS[one.kind])
+    return figure_svg(figure, key, f"Calibration of {one.tag}", {"curve": bin_hints(one)})
 
 
 @house_style()

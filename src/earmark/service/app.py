@@ -23,6 +23,7 @@ from earmark.service.middleware import RequestMiddleware
 from earmark.service.page import PAGE_FOLDER, Page
 from earmark.service.problems import Problem
 from earmark.service.settings import Settings
+from earmark.service.tag_query import ALLOWED, TagQuery
 from earmark.service.work import Work, load_models
 
 DESCRIPTION = """Tags music. Files are kept on disk while they are tagged, and deleted afterwards.
@@ -123,8 +124,8 @@ def _describe(error: dict[str, Any]) -> str:
     """A validation error as text: the value, and what is allowed."""
     name = str(error["loc"][1]) if len(error["loc"]) > 1 else "query"
     if error["type"] == "extra_forbidden":
-        return f"{name[:100]!r}: there is no such setting; there are {', '.join(schemas.TagQuery.model_fields)}"
-    allowed = schemas.ALLOWED.get(name, error["msg"])
+        return f"{name[:100]!r}: there is no such setting; there are {', '.join(TagQuery.model_fields)}"
+    allowed = ALLOWED.get(name, error["msg"])
     return f"{name} {str(error['input'])[:100]!r}: must be {allowed}"
 
 

@@ -40,7 +40,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         request_id = secrets.token_hex(8)
         notes: dict[str, Any] = {}
-        scope.setdefault("state", {})["notes"] = notes
+        scope.setdefault("state", {}).update(notes=notes, request_id=request_id)
         headers = dict(scope["headers"])
         status, answering = CLIENT_GONE, False
         unread = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers

@@ -1,4 +1,4 @@
-"""Requests and responses, as the OpenAPI document describes them."""
+"""Uploads and responses, as the OpenAPI document describes them; :mod:`earmark.service.tag_query` has the parameters."""
 
 from __future__ import annotations
 
@@ -6,39 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from earmark.core.json_records import json_text
 from earmark.service.problems import MEDIA_TYPE, TITLES
 from earmark.service.uploads import FIELD
-
-
-class TagQuery(BaseModel):
-    """Query parameters of one request. Unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: Annotated[
-        str | None, Field(description="Name of a served model, see /v1/models; the first one by default.")
-    ] = None
-    top: Annotated[int, Field(ge=0, le=100_000, description="Most tags per file, highest first; 0 for all.")] = 0
-    threshold: Annotated[
-        Literal["auto", "none"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)],
-        Field(
-            description="Lowest score: auto uses each tag's threshold from the model's card; or a number from 0 to 1."
-        ),
-    ] = "none"
-    taggram: Annotated[bool, Field(description="Also give the scores of every window.")] = False
-    damaged: Annotated[
-        Literal["error", "tag"],
-        Field(description="Truncated or damaged files: an error, or tag what can be decoded and add a warning."),
-    ] = "error"
-
-
-ALLOWED = {
-    "top": "a whole number from 0 (all) to 100000",
-    "threshold": "auto, none or a number from 0 to 1",
-    "taggram": "true or false",
-    "damaged": "error or tag",
-}
-"""Parameter -> allowed values, as text."""
 
 
 class TagAnswer(BaseModel):
@@ -60,6 +30,22 @@ class TaggramAnswer(BaseModel):
     window_starts_seconds: Annotated[list[float], Field(description="Start of each window: the rows of scores.")]
     window_seconds: float
     scores: list[list[float]]
+
+
+class SegmentTagAnswer(BaseModel):
+    """One tag of a part of a file."""
+
+    tag: str
+    score: Annotated[float, Field(ge=0, le=1)]
+
+
+class SegmentAnswer(BaseModel):
+    """A part of a file, and the tags that hold in it."""
+
+    start_seconds: float
+    end_seconds: float
+    silent: bool
+    tags: Annotated[list[SegmentTagAnswer], Field(description="Highest score first.")]
 
 
 class RecordAnswer(BaseModel):
@@ -85,6 +71,10 @@ class RecordAnswer(BaseModel):
         ),
     ]
     warnings: list[str]
+    segments: Annotated[
+        list[SegmentAnswer],
+        Field(description="If requested, and the file could be tagged: its parts in order of time, without gaps."),
+    ] = None  # type: ignore[assignment]
     taggram: Annotated[TaggramAnswer, Field(description="If requested, and the file could be tagged.")] = None  # type: ignore[assignment]
 
 
@@ -149,18 +139,35 @@ EXAMPLE_RECORD: dict[str, Any] = {
     "model": "earmark-2",
     "abstained": False,
     "tags": [
-        {"tag": "guitar", "score": 0.9783, "kind": "classification", "category": "instrument"},
-        {"tag": "drums", "score": 0.9539, "kind": "classification", "category": "instrument"},
+        {"tag": "guitar", "score": 0.9788, "kind": "classification", "category": "instrument"},
+        {"tag": "drums", "score": 0.9581, "kind": "classification", "category": "instrument"},
     ],
     "degrees": {
-        "instrumentalness": 0.764,
-        "energy": 0.7298,
-        "valence": 0.6351,
-        "danceability": 0.5186,
-        "acousticness": 0.2311,
+        "instrumentalness": 0.7549,
+        "energy": 0.7302,
+        "valence": 0.6629,
+        "danceability": 0.5181,
+        "acousticness": 0.2333,
     },
     "warnings": [],
 }
+
+
+EXAMPLE_PROGRESS: dict[str, Any] = {
+    "index": 0,
+    "path": "mix.mp3",
+    "seconds": 612.5,
+    "duration_seconds": 1800.0,
+    "windows": 63,
+    "finished": False,
+    "error": None,
+    "done": 0,
+    "total": 1,
+}
+EXAMPLE_EVENTS = (
+    f"event: progress\ndata: {json_text(EXAMPLE_PROGRESS)}\n\n"
+    f"event: result\ndata: {json_text({'results': [EXAMPLE_RECORD]})}\n\n"
+)
 
 
 def upload_body(max_files: int) -> dict[str, Any]:
@@ -197,7 +204,17 @@ WRONG_VALUES = problem(422, "wrong-values")
 TAG_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "At least one file was tagged; files that could not be tagged have status error.",
-        "content": {"application/json": {"example": {"results": [EXAMPLE_RECORD]}}},
+        "content": {
+            "application/json": {"example": {"results": [EXAMPLE_RECORD]}},
+            "text/event-stream": {
+                "schema": {
+                    "type": "string",
+                    "description": "For `Accept: text/event-stream`: events `progress`, and at the end one `result` with "
+                    "the JSON of the other kind of answer, or one `error` with a problem.",
+                },
+                "example": EXAMPLE_EVENTS,
+            },
+        },
     },
     400: problem(400, "bad-request"),
     408: problem(408, "upload-too-slow"),

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from earmark.core.version import __version__
 from earmark.service.app import create_app
+from earmark.service.page import PAGE_FOLDER, how_to_build
 from earmark.service.settings import Settings
 
 logger = logging.getLogger("earmark.service")
@@ -84,6 +85,8 @@ def serve(settings: Settings) -> int:
             "anybody who reaches this address can use the service: set EARMARK_SERVE_API_KEY, or listen on 127.0.0.1",
             extra={"fields": {"host": settings.host, "version": __version__}},
         )
+    if not (PAGE_FOLDER / "index.html").is_file():
+        logger.info("no page at /", extra={"fields": {"to_build_it": how_to_build().splitlines()}})
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -8,18 +8,21 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Unpack
 
+from earmark.audio import declared_seconds
 from earmark.core.errors import AudioError, ModelError
 from earmark.service.metrics import Metrics
 from earmark.service.problems import Problem
 from earmark.service.scratch import Scratch
 from earmark.service.settings import Settings
 from earmark.service.uploads import Upload
+from earmark.tagging.options import TaggerOptions
+from earmark.tagging.progress import TagProgress
 from earmark.tagging.runtime import OnnxModel, find_model
-from earmark.tagging.tagger import Tagger, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger
 
-Damaged = Literal["error", "tag"]
 Result = TagScores | AudioError
 
 RETRY_SECONDS = 2
@@ -53,15 +56,39 @@ class Job:
         self._work = work
         self._given_up = threading.Event()
         self._futures: list[Future[Result]] = []
+        self._names: list[str | None] = []
+        self._progress: dict[int, TagProgress] = {}
 
     def start(self, tagger: Tagger, uploads: list[Upload]) -> asyncio.Future[list[Result]]:
         """Queue the files. Returns a future of their results, in order."""
-        for upload in uploads:
-            self._futures.append(self._work.pool.submit(self._tag, tagger, upload.path))
+        self._names = [upload.name for upload in uploads]
+        for index, upload in enumerate(uploads):
+            self._futures.append(self._work.pool.submit(self._tag, tagger, index, upload.path))
             self._work.metrics.files_waiting.inc()
-        return asyncio.gather(*map(asyncio.wrap_future, self._futures))
+        tagging = asyncio.gather(*map(asyncio.wrap_future, self._futures))
+        tagging.add_done_callback(_ignore)
+        return tagging
 
-    def _tag(self, tagger: Tagger, path: Path) -> Result:
+    def news(self) -> dict[int, dict[str, Any]]:
+        """What each file that has been begun has come to, by its position in the request."""
+        now = dict(sorted(self._progress.items()))
+        n_done = sum(progress.finished for progress in now.values())
+        return {
+            index: {
+                "index": index,
+                "path": self._names[index],
+                "seconds": round(progress.seconds, 3),
+                "duration_seconds": None if progress.duration_seconds is None else round(progress.duration_seconds, 3),
+                "windows": progress.windows,
+                "finished": progress.finished,
+                "error": None if progress.error is None else progress.error.reason,
+                "done": n_done,
+                "total": len(self._names),
+            }
+            for index, progress in now.items()
+        }
+
+    def _tag(self, tagger: Tagger, index: int, path: Path) -> Result:
         limit = self._work.settings.max_seconds
 
         def watch(path: Path, seconds: float) -> None:
@@ -70,8 +97,15 @@ class Job:
             if seconds > limit:
                 raise TooLongError(f"longer than {limit / 60:g} minutes, the most that this service takes", path)
 
+        def on_progress(progress: TagProgress) -> None:
+            self._progress[index] = progress
+
         self._work.metrics.files_waiting.dec()
-        (result,) = tagger.tag_many([path], jobs=1, errors="return", watch=watch)
+        try:
+            watch(path, declared_seconds(path) or 0.0)
+        except TooLongError as error:
+            return error
+        (result,) = tagger.tag_many([path], jobs=1, errors="return", on_progress=on_progress, watch=watch)
         return result
 
     async def end(self) -> None:
@@ -89,6 +123,12 @@ class Job:
         self._work.job_ended()
 
 
+def _ignore(future: asyncio.Future[list[Result]]) -> None:
+    """Retrieve the exception of a result that is perhaps not needed, so that it is not logged."""
+    if not future.cancelled():
+        future.exception()
+
+
 class Work:
     """Models, thread pool and requests in flight, for the lifetime of the service."""
 
@@ -97,21 +137,16 @@ class Work:
         self.default_model = next(iter(models))
         self.draining = False
         self.n_in_flight = 0
-        self._taggers = {
-            (name, damaged): Tagger(model, damaged=damaged)
-            for name, model in models.items()
-            for damaged in ("error", "tag")
-        }
         self._endings: set[asyncio.Task[None]] = set()
         self.scratch = Scratch(settings.temporary_folder)
         self.pool = ThreadPoolExecutor(settings.n_workers, thread_name_prefix="earmark-serve")
 
-    def tagger(self, model: str | None, damaged: Damaged) -> Tagger:
-        """Raises Problem 422 for a model that is not served."""
-        tagger = self._taggers.get((model or self.default_model, damaged))
-        if tagger is None:
+    def tagger(self, model: str | None, **options: Unpack[TaggerOptions]) -> Tagger:
+        """A tagger with one of the models, which stay loaded. Raises Problem 422 for a model that is not served."""
+        name = model or self.default_model
+        if name not in self.models:
             raise Problem(422, "wrong-values", f"model {model!r}: served are {', '.join(self.models)}")
-        return tagger
+        return Tagger(self.models[name], **options)
 
     def admit(self) -> Job:
         """Accept a request. Raises Problem 503 if too many are in flight, or the service is stopping."""

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from earmark.core.card import Conditioning
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import Conditioning
 from earmark.core.json_records import parse_json
 from earmark.core.storage import Store
 
@@ -33,7 +33,7 @@ HEADER, INDEX, FAILED, RECORDS = "shards.json", "index.jsonl", "failed.csv", "re
 
 MEAN_ONLY = (
     "holds only the plain mean of the channels, in which music is lost whose channels cancel each other; prepare the "
-    "dataset again in another folder to train networks with conditioning on what `earmark tag` hears"
+    "dataset again in another folder to train networks with conditioning on what `earmark tag` reads"
 )
 
 AudioKind = Literal["flac", "original"]
@@ -111,7 +111,7 @@ class Header:
         metadata: SHA-256 of labels, splits, artists and songs.
         audio: "flac" or "original".
         sample_rate_hz: None for originals.
-        cancelled_share: how channels were mixed, see :class:`earmark.core.card.Conditioning`; None for the plain mean, and
+        cancelled_share: how channels were mixed, see :class:`earmark.core.input_spec.Conditioning`; None for the plain mean, and
             for originals.
         shard_megabytes: the requested size of a shard; None if the number of clips was given.
         clips_per_shard: clips in each but the last.

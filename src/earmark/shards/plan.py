@@ -117,4 +117,6 @@ def _digest(text: str) -> str:
 
 
 def _words(value: object) -> str:
+    if value is None:  # the sample rate of audio that is kept as it is
+        return "each file's own"
     return " and ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from earmark.core.card import Conditioning
 from earmark.core.cpu import available_cores
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import Conditioning
 from earmark.core.storage import Store
 from earmark.core.version import __version__
 from earmark.datasets.base import Dataset

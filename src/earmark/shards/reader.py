@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
-from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, ConfigError, DataError
+from earmark.core.input_spec import Conditioning
 from earmark.core.storage import Store, store_at
 from earmark.datasets.base import raise_problems
 from earmark.shards import flac16
 from earmark.shards.layout import INDEX, MEAN_ONLY, AudioKind, Entry, Header, read_header, read_index, shard_name
+from earmark.shards.tarfiles import TarMember
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +55,11 @@ class ShardAudio:
     def __init__(self, folder: str | Path) -> None:
         self.store = store_at(folder)
         self.folder = self.store.place
-        self.header = _finished(self.store)
+        self.header, entries = _read_tables(self.store)
         self.kind: AudioKind = self.header.audio
         self.sample_rate_hz = self.header.sample_rate_hz
         self.mean_only = self.kind == "flac" and self.header.cancelled_share is None
-        self._entries = {entry.clip_id: entry for entry in _index(self.store, self.header)}
+        self._entries = {entry.clip_id: entry for entry in entries}
         self.clips = tuple(self._entries)
 
     def __len__(self) -> int:
@@ -234,11 +235,11 @@ class ShardAudio:
             raise AudioError(f"damaged: {len(values)} samples decode of {wanted} from {start} on", self._name(entry))
         return values
 
-    def _part(self, entry: Entry) -> _Part:
+    def _part(self, entry: Entry) -> TarMember:
         assert self.store.path is not None
         path = self.store.path / shard_name(entry.shard)
         try:
-            return _Part(path, entry.offset, entry.size)
+            return TarMember(path, entry.offset, entry.size)
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -276,65 +277,23 @@ class ShardWaveform:
         out[:] = self.read(start, len(out))
 
 
-class _Part(io.RawIOBase):
-    """A member of a shard as a file object, of which FFmpeg reads only what it needs."""
-
-    def __init__(self, path: Path, offset: int, size: int) -> None:
-        super().__init__()
-        self._file = path.open("rb", buffering=0)
-        self._offset, self._size, self._at = offset, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        n_wanted = min(len(buffer), self._size - self._at)
-        if n_wanted <= 0:  # a damaged header may point farther than systems can seek
-            return 0
-        self._file.seek(self._offset + self._at)
-        n_read = self._file.readinto(memoryview(buffer)[:n_wanted]) or 0
-        self._at += n_read
-        return n_read
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-
-def _index(store: Store, header: Header) -> list[Entry]:
-    """The index. Raises DataError where it does not fit the shards."""
-    entries = read_index(store)
-    for entry in entries:
-        end = max(part.offset + part.size for part in (entry, entry.mean) if part is not None)
-        if entry.shard >= len(header.sizes) or end > header.sizes[entry.shard]:
-            raise DataError(f"{store.at(INDEX)}: clip {entry.clip_id!r} is not in these shards; prepare them again")
-    return entries
-
-
-def _finished(store: Store) -> Header:
+def _read_tables(store: Store) -> tuple[Header, list[Entry]]:
+    """Header and index. Raises DataError where the shards are not finished, or not those of header and index."""
     header = read_header(store)
     if header is None:
         raise DataError(f"{store}: no shards here (no shards.json); `earmark data prepare` makes them")
     if not header.complete:
         raise DataError(f"{store}: these shards are not finished; run `earmark data prepare` again to resume")
-    problems = []
     there = store.sizes()
-    for number, size in enumerate(header.sizes):
-        name = shard_name(number)
-        if name not in there:
-            problems.append(f"{name}: missing")
-        elif there[name] != size:
-            problems.append(f"{name}: {there[name]} bytes, must be {size}")
+    problems = [
+        f"{name}: {there[name]} bytes, must be {size}" if name in there else f"{name}: missing"
+        for name, size in zip(map(shard_name, range(len(header.sizes))), header.sizes, strict=True)
+        if there.get(name) != size
+    ]
     raise_problems(f"{store}: shards are damaged; run `earmark data prepare` again to remake them", problems)
-    return header
+    entries = read_index(store)
+    for entry in entries:
+        end = max(part.offset + part.size for part in (entry, entry.mean) if part is not None)
+        if entry.shard >= len(header.sizes) or end > header.sizes[entry.shard]:
+            raise DataError(f"{store.at(INDEX)}: clip {entry.clip_id!r} is not in these shards; prepare them again")
+    return header, entries

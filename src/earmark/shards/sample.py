@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from earmark import audio
-from earmark.core.card import Conditioning
 from earmark.core.errors import AudioError, DataError
+from earmark.core.input_spec import Conditioning
 from earmark.core.storage import Store, store_at
 from earmark.shards import flac16
 from earmark.shards.layout import AudioKind, Entry, FailedClip, MeanAudio, shard_name

@@ -1,8 +1,10 @@
-"""Tar files whose bytes depend on their content alone, written to a temporary file and renamed when complete."""
+"""Tar files whose bytes depend on their content alone, written to a temporary file and renamed when complete; and their members
+as file objects."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tarfile
 from pathlib import Path
@@ -81,3 +83,39 @@ def member_after(store: Store, name: str, offset: int, size: int) -> bytes:
     start = offset + size + -size % _BLOCK
     info = tarfile.TarInfo.frombuf(store.read(name, start, _BLOCK), "ascii", "strict")
     return store.read(name, start + _BLOCK, info.size)
+
+
+class TarMember(io.RawIOBase):
+    """A member of a shard as a file object, of which FFmpeg reads only what it needs."""
+
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        super().__init__()
+        self._file = path.open("rb", buffering=0)
+        self._offset, self._size, self._at = offset, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        n_wanted = min(len(buffer), self._size - self._at)
+        if n_wanted <= 0:  # a damaged header may point farther than systems can seek
+            return 0
+        self._file.seek(self._offset + self._at)
+        n_read = self._file.readinto(memoryview(buffer)[:n_wanted]) or 0
+        self._at += n_read
+        return n_read
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()

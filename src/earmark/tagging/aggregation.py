@@ -20,7 +20,7 @@ def aggregate(
     Args:
         window_scores: ``(n_windows, n_tags)``, at least one window.
         weights: ``(n_windows,)``, 0 or more: what each counts for, see
-            :meth:`earmark.audio.conditioning.SilenceMeter.window_weights`; None, or all 0, for all alike.
+            :meth:`earmark.audio.silence.SilenceMeter.weights`; None, or all 0, for all alike.
 
     Returns:
         ``(n_tags,)`` float32.

@@ -7,88 +7,63 @@ flight, and by how far decoding may be ahead of the next result.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark import audio
 from earmark.audio import AudioBytes, AudioSource
-from earmark.audio.conditioning import SilenceMeter
-from earmark.audio.seeking import CannotSeekError
 from earmark.audio.source import as_source
-from earmark.core.card import InputSpec
-from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.errors import AudioError
+from earmark.core.input_spec import InputSpec
+from earmark.tagging.file_scores import WindowScores
+from earmark.tagging.file_windows import UNNAMED, AudioSummary, FileWindows, Watch, Window
+from earmark.tagging.progress import OnProgress, TagProgress
 
-Window = npt.NDArray[np.float32]
-Progress = Callable[[float], None]
-Watch = Callable[[Path, float], None]
-"""Called from the thread that decodes a file, with its path (:data:`UNNAMED` for bytes without a name) and the seconds
-decoded so far. An exception ends the file: an AudioError becomes its result, any other is raised to the caller."""
-
-UNNAMED = Path("<bytes>")
+logger = logging.getLogger(__name__)
 
 Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 _FILES_AHEAD = 64
 _WAIT_SECONDS = 0.2  # so that Ctrl-C works even where waiting cannot be interrupted (Windows)
-
-
-@dataclass
-class WindowScores:
-    """Window scores of one file.
-
-    Attributes:
-        path: the file, or the name of one in memory; None without a name.
-        taggram: ``(n_windows, n_outputs)``, all outputs of the network for each window, which may be more than scores;
-            with ``steps``, also of the windows between.
-        n_samples: length at the model's rate.
-        duration_seconds: length as it was decoded.
-        warnings: one line each.
-        starts: first sample of each window, at the model's rate, where only some windows were read; None for all.
-        weights: ``(n_windows,)``, 0..1: what each window counts for, without those between; None for models without
-            conditioning.
-        silent_seconds: how much of what was read is silent; 0 for models without conditioning.
-        silences_seconds: ``(n, 2)``, begin and end of silent parts of at least a second; none where only some windows
-            were read.
-    """
-
-    path: Path | None
-    taggram: npt.NDArray[np.float32]
-    n_samples: int
-    duration_seconds: float
-    warnings: tuple[str, ...]
-    starts: npt.NDArray[np.int64] | None = None
-    weights: npt.NDArray[np.float32] | None = None
-    silent_seconds: float = 0.0
-    silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+_PROGRESS_SECONDS = 0.1  # between two calls about one file
 
 
 @dataclass
 class _File:
-    """A file in progress. The number of `expected` windows is known once it is decoded."""
+    """A file in progress: `n_windows` of it are decoded so far, and all of them once there is a summary of its `audio`."""
 
     given: AudioSource
-    path: Path | None = None
+    windows: FileWindows | None = None
     scores: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
-    expected: int | None = None
-    n_samples: int = 0
-    duration_seconds: float = 0.0
-    warnings: tuple[str, ...] = ()
-    starts: npt.NDArray[np.int64] | None = None
-    weights: npt.NDArray[np.float32] | None = None
-    silent_seconds: float = 0.0
-    silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    n_windows: int = 0
+    audio: AudioSummary | None = None
     failure: BaseException | None = None
 
     @property
     def done(self) -> bool:
-        return self.failure is not None or (self.expected is not None and len(self.scores) == self.expected)
+        return self.failure is not None or (self.audio is not None and len(self.scores) == self.n_windows)
+
+    def progress(self, n_done: int, total: int | None, *, finished: bool) -> TagProgress:
+        path, seconds, length = None, 0.0, None
+        if self.windows is not None:
+            path, seconds, length = self.windows.path, self.windows.decoded_seconds, self.windows.declared_seconds
+        error = self.failure if finished and isinstance(self.failure, AudioError) else None
+        if error is not None:
+            path = path or error.path
+        if finished and self.audio is not None:
+            seconds = length = self.audio.duration_seconds
+        elif length is not None:
+            length = max(length, seconds)
+        return TagProgress(n_done, total, path, seconds, length, len(self.scores), finished, error)
 
 
 class _Stopped(Exception):  # noqa: N818  not an error: the caller reads no more results
@@ -100,20 +75,20 @@ class _Pipeline:
         self,
         paths: Iterable[AudioSource],
         network: Network,
-        spec: InputSpec,
+        read: Callable[[Path | AudioBytes], FileWindows],
         jobs: int,
         batch_windows: int,
-        damaged: Literal["error", "tag"],
-        on_progress: Progress | None,
-        watch: Watch | None,
-        sparse_windows: int | None,
-        steps: int,
+        on_progress: OnProgress | None,
     ) -> None:
-        self.on_progress, self.watch, self.sparse_windows, self.steps = on_progress, watch, sparse_windows, steps
         self.paths = iter(paths)
+        self.total = len(paths) if isinstance(paths, Sized) else None
+        self.n_done = 0
+        self.on_progress = on_progress
+        self.reported: TagProgress | None = None
+        self.reported_at = 0.0
         self.paths_lock = threading.Lock()
-        self.network, self.spec = network, spec
-        self.jobs, self.batch_windows, self.damaged = jobs, batch_windows, damaged
+        self.network, self.read = network, read
+        self.jobs, self.batch_windows = jobs, batch_windows
         self.changed = threading.Condition()  # guards everything below
         self.files: list[_File] = []  # in flight, in order
         self.pool: list[tuple[_File, int, Window]] = []
@@ -130,23 +105,18 @@ class _Pipeline:
             workers: list[Future[None]] = [decoders.submit(self._decode_files) for _ in range(self.jobs)]
             try:
                 while (file := self._next_done()) is not None:
+                    self.n_done += 1
+                    self._report(file, finished=True)
                     if isinstance(file.failure, AudioError):
+                        logger.debug("not tagged: %s", file.failure)
                         yield file.failure
                     elif file.failure is not None:
                         raise file.failure
-                    else:
-                        taggram = np.stack([file.scores[k] for k in range(len(file.scores))])
-                        yield WindowScores(
-                            file.path,
-                            taggram,
-                            file.n_samples,
-                            file.duration_seconds,
-                            file.warnings,
-                            file.starts,
-                            file.weights,
-                            file.silent_seconds,
-                            file.silences_seconds,
-                        )
+                    elif file.audio is not None and file.windows is not None:
+                        taggram = np.stack([file.scores[k] for k in range(file.n_windows)])
+                        seconds, path = file.audio.duration_seconds, file.windows.path or UNNAMED
+                        logger.debug("tagged: %s: %.1f s, %d windows", path, seconds, file.n_windows)
+                        yield WindowScores(file.windows.path, taggram, file.audio)
                 if self.paths_failure is not None:
                     raise self.paths_failure
             finally:
@@ -157,8 +127,8 @@ class _Pipeline:
                     worker.cancel()
 
     def _next_done(self) -> _File | None:
-        with self.changed:
-            while True:
+        while True:
+            with self.changed:
                 if self.files and self.files[0].done:
                     self.changed.notify_all()
                     return self.files.pop(0)
@@ -166,6 +136,18 @@ class _Pipeline:
                     return None
                 if not self.changed.wait(_WAIT_SECONDS):
                     self._submit_locked()  # no other file fills this batch: run it now
+                file = self.files[0] if self.files else None
+            if file is not None and time.monotonic() - self.reported_at >= _PROGRESS_SECONDS:
+                self._report(file, finished=False)
+
+    def _report(self, file: _File, *, finished: bool) -> None:
+        """News of a file to the caller's callback, in the caller's thread and without the lock."""
+        if self.on_progress is None:
+            return
+        progress = file.progress(self.n_done, self.total, finished=finished)
+        if progress != self.reported:
+            self.reported, self.reported_at = progress, time.monotonic()
+            self.on_progress(progress)
 
     def _decode_files(self) -> None:
         while (file := self._take()) is not None:
@@ -207,77 +189,21 @@ class _Pipeline:
     def _decode(self, file: _File) -> None:
         source = as_source(file.given)  # a file object is read only now
         file.given = b""
-        file.path = source.path if isinstance(source, AudioBytes) else source
-        note = None
-        if self.sparse_windows is not None:
-            try:
-                if self._decode_sparsely(file, source, self.sparse_windows):
-                    return
-            except CannotSeekError as error:
-                note = f"read in full: {error}"
-        self._decode_all(file, source, note)
-
-    def _decode_sparsely(self, file: _File, source: AudioSource, n_windows: int) -> bool:
-        """False where there are no more windows than that, and nothing was done."""
-        found = audio.sparse_windows(source, self.spec, n_windows)
-        if found is None:
-            return False
-        if self.watch is not None:
-            self.watch(file.path or UNNAMED, found.duration_seconds)
-        file.starts = np.array(found.starts, np.int64)
-        meter = SilenceMeter(self.spec)
-        for window in found.samples:
-            meter.add(window)
-        for index, window in enumerate(found.samples):
-            self._put(file, index, window)
+        file.windows = windows = self.read(source)
+        for window in windows:
+            self._put(file, window)
         with self.changed:
-            file.n_samples = round(found.duration_seconds * self.spec.sample_rate_hz)
-            file.duration_seconds = found.duration_seconds
-            file.weights, file.silent_seconds = meter.weights(None), meter.silent_seconds()
-            file.warnings = (*found.warnings, *meter.warnings())
-            file.expected = len(found.samples)
-        return True
+            file.audio = windows.audio
 
-    def _decode_all(self, file: _File, source: AudioSource, note: str | None) -> None:
-        stream = audio.stream(source, self.spec.sample_rate_hz, self.spec.conditioning)
-        meter = SilenceMeter(self.spec)
-        problem: list[str] = []
-
-        def blocks() -> Iterator[Window]:
-            try:
-                for block in stream:
-                    file.n_samples += len(block)
-                    meter.add(block)
-                    if self.watch is not None:
-                        self.watch(file.path or UNNAMED, stream.duration_seconds)
-                    yield block
-            except TruncatedAudioError as error:
-                if self.damaged == "error" or not stream.duration_seconds:
-                    raise
-                problem.append(error.reason)
-
-        n_windows = 0
-        for window in audio.windows(blocks(), self.spec, self.steps):
-            self._put(file, n_windows, window)
-            n_windows += 1
-        if not n_windows:
-            raise AudioError(f"holds less audio than one sample at {self.spec.sample_rate_hz} Hz", file.path)
-        with self.changed:
-            file.duration_seconds = stream.duration_seconds
-            file.warnings = (*([note] if note else []), *problem, *stream.warnings, *meter.warnings())
-            file.weights = meter.weights(audio.window_starts(file.n_samples, self.spec))
-            file.silent_seconds = meter.silent_seconds()
-            file.silences_seconds = meter.silences_seconds()
-            file.expected = n_windows
-
-    def _put(self, file: _File, index: int, window: Window) -> None:
+    def _put(self, file: _File, window: Window) -> None:
         with self.changed:
             # Decoding waits once there is one full batch more than the network's threads can take.
             while self.n_runs > self.jobs and not self.stopping:
                 self.changed.wait(_WAIT_SECONDS)
             if self.stopping:
                 raise _Stopped
-            self.pool.append((file, index, window))
+            self.pool.append((file, file.n_windows, window))
+            file.n_windows += 1
             if len(self.pool) >= self.batch_windows:
                 self._submit_locked()
 
@@ -302,8 +228,6 @@ class _Pipeline:
                 file.scores[index] = row
             self.n_runs -= 1
             self.changed.notify_all()
-        if self.on_progress is not None:
-            self.on_progress(len(batch) * self.spec.hop_seconds / self.steps)
 
 
 def run_pipeline(
@@ -314,7 +238,7 @@ def run_pipeline(
     jobs: int,
     batch_windows: int,
     damaged: Literal["error", "tag"],
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     watch: Watch | None = None,
     sparse_windows: int | None = None,
     steps: int = 1,
@@ -328,13 +252,13 @@ def run_pipeline(
         jobs: threads that decode, and threads that run the network.
         batch_windows: most windows per run of the network.
         damaged: what a file that is known to lack audio is: an "error", or to "tag" with a warning.
-        on_progress: called from any thread with the seconds of audio in each run of the network.
-        watch: called with how far each file has been decoded; may end it, see :data:`Watch`.
+        on_progress: called from the thread that iterates, see :class:`earmark.tagging.progress.TagProgress`.
+        watch: called with how far each file has been decoded; may end it, see :data:`earmark.tagging.file_windows.Watch`.
         sparse_windows: read only so many windows of a file, by seeking, where that is possible; None for all.
         steps: windows for each one of the spec, see :func:`earmark.audio.windows`; 1 with ``sparse_windows``.
 
     Yields:
         :class:`WindowScores`, or the AudioError of a file that cannot be decoded. Any other failure is raised.
     """
-    pipeline = _Pipeline(paths, network, spec, jobs, batch_windows, damaged, on_progress, watch, sparse_windows, steps)
-    return pipeline.results()
+    read = partial(FileWindows, spec=spec, damaged=damaged, watch=watch, sparse_windows=sparse_windows, steps=steps)
+    return _Pipeline(paths, network, read, jobs, batch_windows, on_progress).results()

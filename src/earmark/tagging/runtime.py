@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ import platformdirs
 from earmark.core.card import ONNX_METADATA_KEY, ModelCard
 from earmark.core.errors import ModelError
 from earmark.core.published_weights import published_names
+
+logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
 
@@ -86,6 +89,7 @@ class OnnxModel:
         self._check_shapes()
         outputs = {item.name: item.shape for item in self._session.get_outputs()}
         self.embedding_dims: int | None = outputs["embedding"][1] if "embedding" in outputs else None
+        logger.debug("loaded model %s from %s", self.card.name, self.path)
 
     def _check_shapes(self) -> None:
         """Raises ModelError where the network is not that of the card: its scores would be those of other tags."""

@@ -14,7 +14,8 @@ from earmark.core.errors import ConfigError
 from earmark.tagging.aggregation import aggregate
 
 if TYPE_CHECKING:
-    from earmark.tagging.tag_scores import TagScore, TagScores, Threshold
+    from earmark.tagging.tag_scores import TagScores
+    from earmark.tagging.top_tags import TagScore, Threshold
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,7 +53,14 @@ class Segment:
     silent: bool = False
 
     def to_record(self, n: int = 0) -> dict[str, Any]:
-        """The JSON object that ``earmark tag --segments --format jsonl`` prints, with at most ``n`` tags; 0 for all."""
+        """The JSON object that ``earmark tag --segments --format jsonl`` prints.
+
+        Args:
+            n: most tags; 0 for all.
+
+        Returns:
+            Begin and end in seconds, rounded to milliseconds; whether it is silent; tags with scores of 4 places.
+        """
         return {
             "start_seconds": round(self.start_seconds, 3),
             "end_seconds": round(self.end_seconds, 3),

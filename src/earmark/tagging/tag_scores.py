@@ -1,49 +1,30 @@
-"""Scores of one file: all tags, the highest ones, the JSON record. :mod:`earmark.tagging.tagger` makes them."""
+"""Scores of one file: all tags, the highest ones, the JSON record. :mod:`earmark.tagging.file_scores` makes them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.core.calibration import Platt
-from earmark.core.errors import ConfigError
 from earmark.core.tag_constraints import TagConstraints
-from earmark.core.vocabulary import CATEGORIES, Vocabulary
+from earmark.core.vocabulary import Vocabulary
+from earmark.tagging.data_frames import tag_frame, taggram_frame
+from earmark.tagging.score_formats import score_html, score_record
 from earmark.tagging.segments import MIN_SECONDS, Segment, find_segments
+from earmark.tagging.top_tags import TagScore, Threshold, top_per_category, top_tags
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Scores = npt.NDArray[np.float32]
-Threshold = Literal["auto", "none"] | float
 
-_REPR_TAGS, _HTML_TAGS = 3, 10
-
-
-@dataclass(frozen=True)
-class TagScore:
-    """One tag of a file, as :meth:`TagScores.top` gives it.
-
-    Attributes:
-        tag: its name.
-        score: 0..1: a probability, or a degree for regression tags.
-        kind: "classification" or "regression".
-        category: one of :data:`earmark.core.vocabulary.CATEGORIES`, e.g. "genre".
-
-    Examples:
-        >>> import earmark
-        >>> earmark.TagScore("rock", 0.91, "classification", "genre")
-        TagScore(tag='rock', score=0.91, kind='classification', category='genre')
-    """
-
-    tag: str
-    score: float
-    kind: str
-    category: str
+_REPR_TAGS = 3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -181,6 +162,9 @@ class TagScores:
             smoothing: above 0; more than 1 gives fewer parts, less than 1 more.
             threshold: "auto", or the least score, as for :meth:`top`.
 
+        Returns:
+            The parts in order of time; begin and end are in seconds from the start of the audio.
+
         Raises:
             ConfigError: values out of range, or only some windows were used.
 
@@ -227,18 +211,7 @@ class TagScores:
 
     def _repr_html_(self) -> str:
         """A small table, for notebooks."""
-        name = "waveform" if self.path is None else self.path.name.encode("utf-8", "replace").decode()
-        rows = "".join(
-            f"<tr><td>{escape(tag.tag)}</td><td>{escape(tag.category)}</td><td>{tag.score:.2f}</td>"
-            f'<td><meter value="{tag.score:.3f}"></meter></td></tr>'
-            for tag in self.top(_HTML_TAGS)
-        )
-        warnings = "".join(f"<p>{escape(warning)}</p>" for warning in self.warnings)
-        return (
-            f"<p><strong>{escape(name)}</strong>, {self.duration_seconds:.1f} s, model {escape(self.model)}</p>"
-            "<table><thead><tr><th>tag</th><th>category</th><th>score</th><th></th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>{warnings}"
-        )
+        return score_html(self)
 
     def top(self, n: int = 5, threshold: Threshold = "none") -> list[TagScore]:
         """The highest scores, highest first; without :attr:`degrees`, which are no tags.
@@ -256,15 +229,7 @@ class TagScores:
         Raises:
             ConfigError: n below 0, or a threshold that is none of these.
         """
-        if n < 0:
-            raise ConfigError(f"n {n}: must be 0 (all) or more")
-        holding = (self.scores >= self._minimum(threshold)) & ~self.is_degree & (not self.silent)
-        if threshold == "auto":
-            holding = self.rules.keep(holding, self.scores, self.tags) & ~self.is_degree
-        kept = [int(i) for i in np.argsort(-self.scores, kind="stable") if holding[i]]
-        tags = self.vocabulary.tags
-        best = kept[:n] if n else kept
-        return [TagScore(tags[i].name, float(self.scores[i]), tags[i].kind, tags[i].category) for i in best]
+        return top_tags(self, n, threshold)
 
     def top_per_category(self, threshold: Threshold = "auto", per_category: int = 2) -> list[TagScore]:
         """The highest few tags of each category, in the order of :data:`earmark.core.vocabulary.CATEGORIES`.
@@ -273,22 +238,13 @@ class TagScores:
             threshold: as for :meth:`top`.
             per_category: most tags of one category.
 
+        Returns:
+            The tags with their scores, 0..1; within a category the highest first.
+
         Raises:
             ConfigError: per_category below 1, or a wrong threshold.
         """
-        if per_category < 1:
-            raise ConfigError(f"per_category {per_category}: must be at least 1")
-        kept = self.top(0, threshold)
-        return [tag for name in CATEGORIES for tag in [one for one in kept if one.category == name][:per_category]]
-
-    def _minimum(self, threshold: Threshold) -> npt.NDArray[np.float64]:
-        if threshold == "none":
-            return np.full(len(self.tags), -np.inf)
-        if threshold == "auto":
-            return np.array([self.thresholds.get(name, -np.inf) for name in self.tags])
-        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise ConfigError(f"threshold {threshold!r}: must be auto, none or a number from 0 to 1")
-        return np.full(len(self.tags), float(threshold))
+        return top_per_category(self, threshold, per_category)
 
     def to_record(self, n: int = 0, threshold: Threshold = "none") -> dict[str, Any]:
         """The JSON object that ``earmark tag --format jsonl`` prints, with scores rounded to 4 places.
@@ -300,21 +256,34 @@ class TagScores:
             n: most tags; 0 for all.
             threshold: as for :meth:`top`.
 
+        Returns:
+            The record; its keys are in README.md, lengths are in seconds.
+
         Raises:
             ConfigError: n below 0, or a wrong threshold.
         """
-        kept = self.top(n, threshold)
-        return {
-            "path": None if self.path is None else str(self.path),
-            "status": "ok",
-            "error": None,
-            "duration_seconds": round(self.duration_seconds, 3),
-            "windows": len(self.taggram) if self.n_windows is None else self.n_windows,
-            "heard_seconds": round(self.heard_seconds, 3),
-            "silent_seconds": round(self.silent_seconds, 3),
-            "model": self.model,
-            "abstained": not kept,
-            "tags": [{"tag": t.tag, "score": round(t.score, 4), "kind": t.kind, "category": t.category} for t in kept],
-            "degrees": {name: round(score, 4) for name, score in self.degrees.items()},
-            "warnings": list(self.warnings),
-        }
+        return score_record(self, self.top(n, threshold))
+
+    def to_frame(self, n: int = 0, threshold: Threshold = "none") -> pd.DataFrame:
+        """The tags as a table; :func:`earmark.to_frame` makes one of many files.
+
+        Args:
+            n: most tags; 0 for all.
+            threshold: as for :meth:`top`.
+
+        Returns:
+            One row for each tag, highest score first; columns tag, score, kind and category.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+            ConfigError: n below 0, or a wrong threshold.
+        """
+        return tag_frame(self.top(n, threshold))
+
+    def taggram_frame(self) -> pd.DataFrame:
+        """The taggram as a table: a row for each window, by its start in seconds, and a column for each tag.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return taggram_frame(self)

@@ -2,61 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack, overload
+from typing import Literal, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
 from earmark.audio import AudioBytes, AudioSource
-from earmark.audio.conditioning import Mixer, SilenceMeter
-from earmark.audio.seeking import SILENT_IN_WINDOWS
-from earmark.core.calibration import calibrated
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError
-from earmark.tagging.aggregation import aggregate
-from earmark.tagging.pipeline import (
-    Network,
-    Progress,
-    Watch,
-    WindowScores,
-    run_pipeline,
-)
+from earmark.tagging.file_scores import WindowScores, file_scores
+from earmark.tagging.file_windows import Watch, waveform_windows
+from earmark.tagging.options import TaggerOptions, option_problems
+from earmark.tagging.pipeline import Network, run_pipeline
+from earmark.tagging.progress import OnProgress
 from earmark.tagging.runtime import EmbeddingModel, OnnxModel, WindowModel, find_model
-from earmark.tagging.tag_scores import Scores, TagScore, TagScores, Threshold
-
-__all__ = [
-    "MOST_SPARSE_WINDOWS",
-    "Scores",
-    "TagScore",
-    "TagScores",
-    "Tagger",
-    "Threshold",
-    "load_tagger",
-]
-
-MOST_SPARSE_WINDOWS = 64
-"""With ``windows``, all windows of a file are in memory before the network runs."""
-
-LEAST_STEP_SECONDS = 0.1
+from earmark.tagging.tag_scores import TagScores
 
 _SECONDS_PER_RUN, _MAX_WINDOWS_PER_RUN = 10.0, 4
-
-
-class TaggerOptions(TypedDict, total=False):
-    """Keyword arguments of :class:`Tagger`."""
-
-    batch_windows: int | None
-    damaged: Literal["error", "tag"]
-    embeddings: bool
-    windows: int | None
-    step_seconds: float | None
 
 
 class Tagger:
@@ -88,8 +58,6 @@ class Tagger:
         >>> scores = tagger.tag_waveform(np.zeros(5 * 44_100), 44_100)  # or tagger.tag("song.mp3")
         >>> scores.top(3), scores.silent, scores.silent_seconds
         ([], True, 5.0)
-        >>> scores.warnings[0][:6]
-        'silent'
     """
 
     def __init__(
@@ -109,20 +77,10 @@ class Tagger:
             "windows": windows,
             "step_seconds": step_seconds,
         }
+        if problems := option_problems(self._options):
+            raise ConfigError(problems)
         if batch_windows is None:
             batch_windows = max(1, min(_MAX_WINDOWS_PER_RUN, int(_SECONDS_PER_RUN / model.card.input.window_seconds)))
-        if batch_windows < 1:
-            raise ConfigError(f"batch_windows {batch_windows}: must be at least 1")
-        if damaged not in ("error", "tag"):
-            raise ConfigError(f"damaged {damaged!r}: must be error or tag")
-        if windows is not None and not 1 <= windows <= MOST_SPARSE_WINDOWS:
-            raise ConfigError(f"windows {windows}: must be 1 to {MOST_SPARSE_WINDOWS}, or none for all of a file")
-        if step_seconds is not None and not LEAST_STEP_SECONDS <= step_seconds < np.inf:
-            raise ConfigError(f"step_seconds {step_seconds}: must be {LEAST_STEP_SECONDS} or more")
-        if step_seconds is not None and windows is not None:
-            raise ConfigError(
-                f"windows {windows} with step_seconds {step_seconds}: give one of them, steps need all windows of a file"
-            )
         self._windows = windows
         self._steps = audio.steps_per_window(model.card.input, step_seconds)
         self._model = model
@@ -143,14 +101,17 @@ class Tagger:
             path: the file.
             options: as for the class.
 
+        Returns:
+            The tagger.
+
         Raises:
             ModelError: the file is missing, or is not a model with a card.
             ConfigError: options out of range.
         """
         return cls(OnnxModel(path), **options)
 
-    def __reduce__(self) -> tuple[Callable[..., Tagger], tuple[type[Tagger], WindowModel, TaggerOptions]]:
-        return _unpickle, (type(self), self._model, self._options)
+    def __reduce__(self) -> tuple[partial[Tagger], tuple[WindowModel]]:
+        return partial(type(self), **self._options), (self._model,)
 
     def __repr__(self) -> str:
         return f"<Tagger with model {self.card.name}, {len(self.card.vocabulary)} tags>"
@@ -165,12 +126,13 @@ class Tagger:
         """Length of the embeddings that come with the scores; None without embeddings."""
         return self._embedding_dims
 
-    def tag(self, path: AudioSource, *, watch: Watch | None = None) -> TagScores:
+    def tag(self, path: AudioSource, *, on_progress: OnProgress | None = None, watch: Watch | None = None) -> TagScores:
         """Tag one file.
 
         Args:
             path: path of the file, its content as bytes, or a file object opened in binary mode (read into memory from
                 its current position).
+            on_progress: as for :meth:`tag_many`; says how much of a long file is decoded.
             watch: called from the decoding thread with the path and the seconds decoded so far; what it raises ends
                 the file and is raised here.
 
@@ -193,7 +155,7 @@ class Tagger:
             >>> earmark.load_tagger().tag(file.getvalue()).duration_seconds
             2.0
         """
-        (result,) = self.tag_many([path], jobs=1, watch=watch)
+        (result,) = self.tag_many([path], jobs=1, on_progress=on_progress, watch=watch)
         return result
 
     @overload
@@ -203,7 +165,7 @@ class Tagger:
         *,
         jobs: int | None = None,
         errors: Literal["raise"] = "raise",
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
         watch: Watch | None = None,
     ) -> Iterator[TagScores]: ...
 
@@ -214,7 +176,7 @@ class Tagger:
         *,
         jobs: int | None = None,
         errors: Literal["raise", "return"],
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
         watch: Watch | None = None,
     ) -> Iterator[TagScores | AudioError]: ...
 
@@ -224,7 +186,7 @@ class Tagger:
         *,
         jobs: int | None = None,
         errors: Literal["raise", "return"] = "raise",
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
         watch: Watch | None = None,
     ) -> Iterator[TagScores] | Iterator[TagScores | AudioError]:
         """Tag many files in parallel. Results come in the order of the paths, as soon as they are ready.
@@ -234,7 +196,8 @@ class Tagger:
             jobs: files decoded in parallel, and runs of the network in parallel; None for one per core.
             errors: "raise" stops at the first file that cannot be tagged; "return" gives its AudioError (with ``path``
                 and ``reason``) in its place and continues.
-            on_progress: called, from any thread, with the seconds of audio tagged since the last call.
+            on_progress: called with a :class:`earmark.TagProgress` in the thread that iterates: for each file before
+                its result, and while it waits for that up to ten times a second. What it raises ends the tagging.
             watch: called from the thread that decodes a file, with its path and the seconds decoded so far. An
                 AudioError that it raises becomes the file's result.
 
@@ -275,8 +238,7 @@ class Tagger:
     def _finish(
         self, results: Generator[WindowScores | AudioError, None, None], raising: bool
     ) -> Iterator[TagScores | AudioError]:
-        # Close it now, not in the garbage collector: closing waits for threads, which deadlocks if another thread is
-        # just being started.
+        # Not in the garbage collector: closing waits for threads, which deadlocks if one is just being started.
         with closing(results):
             for result in results:
                 if isinstance(result, AudioError):
@@ -306,84 +268,13 @@ class Tagger:
             >>> scores.scores.shape == (len(scores.tags),), scores.scores.dtype
             (True, dtype('float32'))
         """
-        spec = self.card.input
-        mixer, meter = Mixer(spec.conditioning), SilenceMeter(spec)
-        mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz, mixer)
-        starts: npt.NDArray[np.int64] | None = None
-        if self._windows is not None and len(chosen := audio.sparse_starts(len(mono), spec, self._windows)):
-            starts = chosen
-        heard, cuts = mono, audio.windows([mono], spec, self._steps)
-        if starts is not None:
-            heard = mono[starts[:, None] + np.arange(spec.window_samples)]
-            cuts = iter(heard)
-        batches = iter(lambda: list(islice(cuts, self._batch_windows)), [])
+        windows, summary = waveform_windows(samples, sample_rate_hz, self.card.input, self._windows, self._steps)
+        batches = iter(lambda: list(islice(windows, self._batch_windows)), [])
         taggram = np.concatenate([self._network(np.stack(batch)) for batch in batches])
-        meter.add(heard.ravel())
-        warnings = [*mixer.warnings(), *meter.warnings()]
-        if spec.conditioning is None and np.abs(heard).max() < audio.SILENCE_PEAK:
-            warnings.append(audio.SILENT if starts is None else SILENT_IN_WINDOWS)
-        return self._scores(
-            WindowScores(
-                path=None,
-                taggram=taggram,
-                n_samples=len(mono),
-                duration_seconds=len(mono) / spec.sample_rate_hz,
-                warnings=tuple(warnings),
-                starts=starts,
-                weights=meter.weights(audio.window_starts(len(mono), spec) if starts is None else None),
-                silent_seconds=meter.silent_seconds(),
-                silences_seconds=meter.silences_seconds() if starts is None else np.zeros((0, 2)),
-            )
-        )
+        return self._scores(WindowScores(None, taggram, summary))
 
     def _scores(self, windows: WindowScores) -> TagScores:
-        spec = self.card.input
-        card = self.card
-        taggram, embeddings = np.split(windows.taggram, [len(card.vocabulary)], axis=1)
-        names, maps = card.vocabulary.names, card.calibration
-        weights = windows.weights
-        side_by_side: slice | npt.NDArray[np.bool_] = slice(None)
-        if windows.starts is not None:
-            starts = windows.starts
-        else:
-            starts = audio.window_starts(windows.n_samples, spec, self._steps)
-            if self._steps > 1:
-                side_by_side = np.isin(starts, audio.window_starts(windows.n_samples, spec))
-        scores = calibrated(aggregate(taggram[side_by_side], weights), names, maps)
-        window_scores = np.ascontiguousarray(calibrated(taggram, names, maps))
-        silent = weights is not None and not weights.any()
-        if weights is not None and self._steps == 1:
-            window_scores[weights == 0] = 0
-        if silent:
-            scores = np.zeros_like(scores)
-        result = TagScores(
-            path=windows.path,
-            model=card.name,
-            vocabulary=card.vocabulary,
-            scores=scores,
-            taggram=window_scores,
-            window_starts_seconds=starts.clip(0) / spec.sample_rate_hz,
-            window_seconds=spec.window_seconds,
-            duration_seconds=windows.duration_seconds,
-            thresholds=dict(card.thresholds),
-            warnings=windows.warnings,
-            rules=card.rules,
-            sparse=windows.starts is not None,
-            embedding=None if self._embedding_dims is None else aggregate(embeddings[side_by_side], weights),
-            silent_seconds=windows.silent_seconds,
-            silent=silent,
-            n_windows=len(taggram[side_by_side]),
-            silences_seconds=windows.silences_seconds,
-            uncalibrated=np.ascontiguousarray(taggram),
-            calibration=dict(maps),
-        )
-        if self._steps > 1:  # a moment is silent, or not; windows around it may be longer
-            window_scores[result.audible_seconds() == 0] = 0
-        return result
-
-
-def _unpickle(kind: type[Tagger], model: WindowModel, options: TaggerOptions) -> Tagger:
-    return kind(model, **options)
+        return file_scores(windows, self.card, steps=self._steps, embedding=self._embedding_dims is not None)
 
 
 def load_tagger(model: str | Path | None = None, **options: Unpack[TaggerOptions]) -> Tagger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,11 @@ import numpy.typing as npt
 from earmark.core.atomic_files import write_atomic
 from earmark.core.clock import clock
 from earmark.core.errors import ConfigError, MissingExtraError
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MAX_TAGS = 24
 _LEAST_TAGS = 8
@@ -24,7 +28,14 @@ _TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 _MOST_TICKS = 10
 
 
-def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS, title: str | None = None) -> Path:
+def draw_taggram(
+    scores: TagScores,
+    out: str | Path | None = None,
+    *,
+    ax: Axes | None = None,
+    max_tags: int = MAX_TAGS,
+    title: str | None = None,
+) -> Figure:
     """Draw one file's taggram: time on x, tags on y by category, colour for the score.
 
     Tags are drawn that reach their threshold for twenty seconds, or for a tenth of a shorter file; of more than
@@ -34,31 +45,54 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
 
     Args:
         scores: of one file.
-        out: the PNG to write, atomically; folders are created.
+        out: the PNG to write, atomically; folders are created. None to write nothing.
+        ax: axes to draw into, in a figure of your own; None for a new figure. Names of categories and the colour bar are
+            to the right of the axes, so a layout that makes space for them is best: ``plt.subplots(layout="constrained")``.
         max_tags: most tags to draw, at least 1.
         title: instead of the file's name.
 
     Returns:
-        ``out``.
+        The figure, which is not in pyplot's list of open ones if it is new. A notebook shows it as the value of a cell.
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
         ConfigError: max_tags below 1, or ``out`` cannot be written.
+
+    Examples:
+        >>> import earmark, matplotlib.figure, numpy as np
+        >>> noise = np.random.default_rng(0).normal(0, 0.1, 30 * 16_000)
+        >>> scores = earmark.load_tagger(step_seconds=2).tag_waveform(noise, 16_000)
+        >>> earmark.draw_taggram(scores).axes[0].get_xlabel()
+        'time (m:ss)'
+        >>> figure = matplotlib.figure.Figure(layout="constrained")
+        >>> upper, lower = figure.subplots(2)
+        >>> earmark.draw_taggram(scores, ax=upper, max_tags=5) is figure
+        True
     """
     if max_tags < 1:
         raise ConfigError(f"max_tags {max_tags}: must be at least 1")
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-
-        from earmark.tagging.fonts import drawable
     except ModuleNotFoundError as error:
         raise MissingExtraError("drawing a taggram", "plot") from error
 
     rows = _rows(scores, max_tags)
-    figure = Figure(figsize=(10, 1.5 + 0.26 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    if ax is None:
+        figure = Figure(figsize=(10, 1.5 + 0.26 * len(rows)), layout="constrained")
+        FigureCanvasAgg(figure)
+        ax = figure.add_subplot()
+    else:
+        figure = cast("Figure", ax.get_figure(root=True))
+    _draw(ax, scores, rows, title)
+    if out is not None:
+        _write(figure, Path(out))
+    return figure
+
+
+def _draw(axes: Axes, scores: TagScores, rows: list[int], title: str | None) -> None:
+    from earmark.tagging.fonts import drawable
+
     edges, values = _columns(scores)
     axes.set_facecolor("0.8")  # parts that were not used
     mesh = axes.pcolormesh(
@@ -91,21 +125,22 @@ def draw_taggram(scores: TagScores, out: str | Path, *, max_tags: int = MAX_TAGS
             fontsize=9,
         )
         at += n
-    figure.colorbar(mesh, ax=axes, label="score", pad=0.02, aspect=max(8, len(rows)))
+    axes.figure.colorbar(mesh, ax=axes, label="score", pad=0.02, aspect=max(8, len(rows)))
     (name,), fonts = drawable([title or (scores.path.name if scores.path else "waveform")])
     # Lines of their own: a name that is read from right to left would go around the rest.
     head = f"{name}\n{clock(scores.duration_seconds)}, model {scores.model}"
     axes.set_title(head, loc="left", fontsize=11, fontfamily=fonts)
+
+
+def _write(figure: Figure, out: Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)
-    target = Path(out)
     try:
-        for folder in (*reversed(target.parent.parents), target.parent):  # mkdir(parents=True) calls itself for each
+        for folder in (*reversed(out.parent.parents), out.parent):  # mkdir(parents=True) calls itself for each
             folder.mkdir(exist_ok=True)
-        write_atomic(target, picture.getvalue())
+        write_atomic(out, picture.getvalue())
     except OSError as error:
         raise ConfigError(f"{out}: the picture cannot be written ({error.strerror or error})") from error
-    return target
 
 
 def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floating[Any]]]:

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from earmark import audio
 from earmark.core.array_files import ARRAY_FILE_ERRORS
 from earmark.core.atomic_files import remove_leftovers, write_atomic
-from earmark.core.card import Conditioning
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, DataError
+from earmark.core.input_spec import Conditioning
 from earmark.datasets.base import raise_problems
 
 Samples = npt.NDArray[np.float32]

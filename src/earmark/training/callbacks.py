@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+VALIDATION_METRICS = ("roc_auc", "pr_auc", "rmse")
+"""What is measured at each validation; the columns of log.csv are fixed, so a new metric is not added here."""
+
 LOG_COLUMNS = (
     "epoch",
     "step",
     "learning_rate",
     "train_loss",
     "validation_loss",
-    "roc_auc",
-    "pr_auc",
-    "rmse",
-    "train_roc_auc",
-    "train_pr_auc",
-    "train_rmse",
+    *VALIDATION_METRICS,
+    *(f"train_{name}" for name in VALIDATION_METRICS),
     "selection",
     "best",
     "seconds",

@@ -10,7 +10,6 @@ with ``_`` are bases and changes for other data, not recipes by themselves.
 from __future__ import annotations
 
 import copy
-import difflib
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.core.errors import ConfigError
-from earmark.training.config_schema import read_yaml
+from earmark.training.config_schema import read_named_yaml, read_yaml
 from earmark.training.sections import (
     AugmentationSection,
     CardSection,
@@ -91,18 +90,7 @@ def recipe_document(recipe: str | Path, _seen: tuple[str, ...] = ()) -> dict[str
     shipped = _shipped()
     if name in _seen:
         raise ConfigError(f"recipe {_seen[0]}: its bases go in a circle: {' -> '.join([*_seen, name])}")
-    if name in shipped:
-        text = shipped[name].read_text(encoding="utf-8")
-    elif name.endswith((".yaml", ".yml")):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{name}: the recipe cannot be read ({error})") from error
-    else:
-        near = difflib.get_close_matches(name, list_recipes(), n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else "`earmark train --list` names them."
-        raise ConfigError(f"no recipe {name!r}; {hint} A file is named with its ending: ./my.yaml")
-    document = read_yaml(text, name)
+    document = read_named_yaml("recipe", name, shipped, list_recipes(), "`earmark train --list` names them.")
     if not isinstance(document, dict):
         raise ConfigError(f"{name}: a recipe must be a mapping of sections, is {type(document).__name__}")
     base = document.pop("base", None)

@@ -7,6 +7,8 @@ import difflib
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
 import yaml
@@ -42,6 +44,35 @@ def read_yaml(text: str, where: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # the others: numbers of thousands of digits, nesting
         raise ConfigError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def read_named_yaml(
+    kind: str, name: str, shipped: Mapping[str, Traversable], offered: Iterable[str], otherwise: str
+) -> Any:
+    """A YAML document that comes with earmark, or that of a file.
+
+    Args:
+        kind: what it is, for messages: "recipe" or "search".
+        name: of one that comes with earmark, or a path that ends in .yaml or .yml.
+        shipped: name -> file of those that come with earmark.
+        offered: the names that may be suggested for a wrong one.
+        otherwise: what is said where none of these is near.
+
+    Raises:
+        ConfigError: no such name, a file that cannot be read, or not YAML.
+    """
+    if name in shipped:
+        text = shipped[name].read_text(encoding="utf-8")
+    elif name.endswith((".yaml", ".yml")):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{name}: the {kind} cannot be read ({error})") from error
+    else:
+        near = difflib.get_close_matches(name, offered, n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else otherwise
+        raise ConfigError(f"no {kind} {name!r}; {hint} A file is named with its ending: ./my.yaml")
+    return read_yaml(text, name)
 
 
 class Section(BaseModel):

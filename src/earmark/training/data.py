@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from earmark import audio
-from earmark.audio.conditioning import SilenceMeter
-from earmark.core.card import InputSpec
+from earmark.audio.silence import SilenceMeter
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
 from earmark.datasets.base import Clip, label_matrix
 from earmark.training.audio_store import Samples, Waveform
 from earmark.training.sections import AugmentationSection, TrainingSection

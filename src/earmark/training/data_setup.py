@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.core.card import InputSpec, ModelCard
+from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
 from earmark.datasets import Clip, Dataset, label_matrix
 from earmark.datasets.base import raise_problems
 from earmark.datasets.stored_audio import FULL_SCALE, open_stored

@@ -20,7 +20,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.strategies import ParallelStrategy
 
@@ -28,6 +27,9 @@ from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, DataError
 from earmark.training.data import ReadAhead
 from earmark.training.sections import Precision
+
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""Variables in which torchrun, Lightning and clusters give a process its number, in the order in which Lightning reads them."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ _log = logging.getLogger("earmark.training")
 
 def is_first_process() -> bool:
     """False in the processes for further devices: they start the program again from its beginning."""
-    return _get_rank() in (None, 0)
+    ranks = (os.environ[name] for name in _RANKS if name in os.environ)
+    return int(next(ranks, 0)) == 0
 
 
 def is_restarted() -> bool:

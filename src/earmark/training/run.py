@@ -93,7 +93,7 @@ def train(
     tensorboard: bool = False,
     measure_training: int = 0,
     progress: TrainingProgress | None = None,
-    material: tuple[Dataset, Sequence[Waveform] | None] | None = None,
+    loaded: tuple[Dataset, Sequence[Waveform] | None] | None = None,
     begin: str | Path | None = None,
     distributed: DistributedContext | None = None,
 ) -> TrainingResult:
@@ -121,7 +121,7 @@ def train(
         measure_training: so many training clips, spread evenly over the split, are scored at each validation as
             validation clips are, for ``train_roc_auc`` and similar columns of log.csv. Weights are the same.
         progress: called after every batch and epoch.
-        material: a dataset that is loaded already, instead of the recipe's, and the audio of its training and validation
+        loaded: a dataset that is loaded already, instead of the recipe's, and the audio of its training and validation
             clips, in this order; None for the audio where it is to be read from files or shards.
         begin: checkpoint whose weights training begins with, instead of fresh ones: of the same network and tags.
         distributed: the rank of this process, where something other than Lightning and torchrun has started it; ``devices`` and ``nodes`` are 1 then.
@@ -135,15 +135,15 @@ def train(
     folder = Path(out)
     state = folder / STATE_NAME
     resume = resume or is_restarted()
-    if recipe.data.root is None and material is None:
+    if recipe.data.root is None and loaded is None:
         raise ConfigError("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
     accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
     world_size = devices * nodes if distributed is None else distributed.world_size
     is_first = is_first_process() if distributed is None else distributed.rank == 0
     if is_first and (folder / RECIPE_NAME).exists() and not resume:
         raise ConfigError(f"{folder}: a run is already there; continue it with --resume, or choose another folder")
-    if material is not None:
-        dataset = material[0]
+    if loaded is not None:
+        dataset = loaded[0]
     else:
         assert recipe.data.root is not None
         dataset = chosen_clips(
@@ -179,7 +179,7 @@ def train(
             recipe,
             dataset,
             card.input,
-            audio=None if material is None else material[1],
+            audio=None if loaded is None else loaded[1],
             keep_audio=keep_audio,
             shards=shards,
             workers=workers,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field
 
-from earmark.core.card import LastWindow
+from earmark.core.input_spec import LastWindow
 from earmark.training.config_schema import Listed, Section
 
 Precision = Literal["32", "16-mixed", "bf16-mixed"]
@@ -53,7 +53,7 @@ class ModelSection(Section):
 
 
 class InputSection(Section):
-    """How whole files are cut in validation and, later, in tagging (see :class:`earmark.core.card.InputSpec`).
+    """How whole files are cut in validation and, later, in tagging (see :class:`earmark.core.input_spec.InputSpec`).
 
     Attributes:
         hop_seconds: distance between windows; None for windows side by side.

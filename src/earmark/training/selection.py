@@ -22,9 +22,7 @@ from earmark import metrics
 from earmark.core.card import Metric
 from earmark.core.errors import DataError
 from earmark.core.vocabulary import Vocabulary
-
-METRICS = ("roc_auc", "pr_auc", "rmse")
-"""What is measured at each validation; the columns of log.csv are fixed, so a new metric is not added here."""
+from earmark.training.callbacks import VALIDATION_METRICS
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Validation:
 
     def macros(self) -> dict[str, float]:
         """Macro means by metric, where defined."""
-        values = {name: metrics.macro(getattr(self, name)).value for name in METRICS}
+        values = {name: metrics.macro(getattr(self, name)).value for name in VALIDATION_METRICS}
         return {name: value for name, value in values.items() if not math.isnan(value)}
 
     def card_thresholds(self, vocabulary: Vocabulary) -> dict[str, float]:
@@ -57,7 +55,7 @@ class Validation:
     def card_metrics(self, vocabulary: Vocabulary, dataset: str, protocol: str, n_clips: int) -> tuple[Metric, ...]:
         """Macro and per-tag values for the card, split "validation"; None where undefined."""
         result = []
-        for name in METRICS:
+        for name in VALIDATION_METRICS:
             places = vocabulary.indices(metrics.metric_info(name).kind)
             if not places:
                 continue

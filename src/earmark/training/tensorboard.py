@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earmark.training.callbacks import LogRow
+from earmark.training.callbacks import VALIDATION_METRICS, LogRow
 
 TENSORBOARD_FOLDER = "tensorboard"
 
 _TITLES = {
     "train_loss": "loss/train",
     "validation_loss": "loss/validation",
-    "roc_auc": "validation/roc_auc",
-    "pr_auc": "validation/pr_auc",
-    "rmse": "validation/rmse",
-    "train_roc_auc": "training/roc_auc",
-    "train_pr_auc": "training/pr_auc",
-    "train_rmse": "training/rmse",
+    **{name: f"validation/{name}" for name in VALIDATION_METRICS},
+    **{f"train_{name}": f"training/{name}" for name in VALIDATION_METRICS},
     "selection": "validation/skill",
     "learning_rate": "learning_rate",
     "windows_per_second": "speed/windows_per_second",

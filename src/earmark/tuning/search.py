@@ -22,7 +22,6 @@ For one-at-a-time a key may also come again, for a finer look. Whether the recip
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -33,7 +32,7 @@ import yaml
 from pydantic import Field
 
 from earmark.core.errors import ConfigError
-from earmark.training.config_schema import Listed, Section, read_yaml
+from earmark.training.config_schema import Listed, Section, read_named_yaml
 from earmark.tuning.parameter import Parameter
 
 Method = Literal["one-at-a-time", "grid", "random", "tpe"]
@@ -153,18 +152,8 @@ def load_search(search: str | Path, *, trials: int | None = None) -> Search:
     """
     name = str(search)
     shipped = _shipped()
-    if name in shipped:
-        text = shipped[name].read_text(encoding="utf-8")
-    elif name.endswith((".yaml", ".yml")):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{name}: the search cannot be read ({error})") from error
-    else:
-        near = difflib.get_close_matches(name, shipped, n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(sorted(shipped))}."
-        raise ConfigError(f"no search {name!r}; {hint} A file is named with its ending: ./my.yaml")
-    document = read_yaml(text, name)
+    names = sorted(shipped)
+    document = read_named_yaml("search", name, shipped, names, f"there are: {', '.join(names)}.")
     if isinstance(document, dict) and trials is not None:
         document = {**document, "trials": trials}
     if isinstance(document, dict) and name not in shipped and str(document.get("recipe")).endswith((".yaml", ".yml")):

@@ -65,7 +65,7 @@ def source_rows(songs: Sequence[Song], train: LabelledSet, emotify: Path) -> lis
         raise DataError(f"songs are from {', '.join(unknown)}, which sources.yaml does not have")
     seconds = seconds_of(songs, emotify)
     by_id = {song.song_id: song for song in songs}
-    heard = Counter(source_of(by_id[part["song"]]) for recipe in train.recipes for part in recipe["parts"])
+    learned = Counter(source_of(by_id[part["song"]]) for recipe in train.recipes for part in recipe["parts"])
     rows = []
     for name in used:
         own = [song for song in songs if source_of(song) == name]
@@ -79,7 +79,7 @@ def source_rows(songs: Sequence[Song], train: LabelledSet, emotify: Path) -> lis
                 _hours(training, seconds),
                 len(unseen),
                 _hours(unseen, seconds),
-                heard[name] / heard.total(),
+                learned[name] / learned.total(),
             )
         )
     return sorted(rows, key=lambda row: (-row.train_hours, row.name))
@@ -122,8 +122,11 @@ def label_counts(songs: Iterable[Song]) -> dict[str, dict[str, int]]:
         "emotions": set(EMOTION_TAGS.values()),
         "degrees": set(DEGREES),
     }
-    found: dict[str, Counter[str]] = {name: Counter() for name in (*kinds, "instruments")}
+    found: dict[str, Counter[str]] = {name: Counter() for name in (*kinds, "instruments", "no music")}
     for song in songs:
+        if song.known_share == 1:
+            found["no music"][song.split] += 1
+            continue
         for name, tags in kinds.items():
             found[name][song.split] += bool(tags & song.labels.keys())
         found["instruments"][song.split] += bool(song.labels.keys() - set().union(*kinds.values()))

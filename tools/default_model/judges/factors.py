@@ -15,7 +15,8 @@ import numpy as np
 from earmark.core.calibration import calibrated
 from earmark.core.card import ModelCard
 from earmark.core.vocabulary import CATEGORIES
-from earmark.distillation.calibration import CardText, calibrate_student
+from earmark.distillation.calibration import calibrate_student
+from earmark.distillation.card_text import CardText
 from tools.default_model.judges import suite
 from tools.default_model.judges.answers import label_scores
 from tools.default_model.judges.measures import Value

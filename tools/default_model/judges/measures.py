@@ -142,7 +142,7 @@ def decisions(judge: str, title: str, parts: Sequence[tuple[Collection, Doubles,
         The three; nothing where the model can say none of the labels.
     """
     truth: list[Doubles] = []
-    told: list[Doubles] = []
+    stated: list[Doubles] = []
     groups: list[str] = []
     places: dict[str, list[int]] = {}
     n_known = 0
@@ -151,12 +151,12 @@ def decisions(judge: str, title: str, parts: Sequence[tuple[Collection, Doubles,
         for column in np.flatnonzero(known_labels(said)).tolist():
             places.setdefault(labels[column], []).append(len(truth))
             truth.append(matrix[:, column])
-            told.append(said[:, column])
+            stated.append(said[:, column])
             groups += [f"{songs.name} {group}" for group in songs.groups]
             n_known += 1
     if not truth:
         return []
-    y, d = (np.concatenate(columns)[:, None] for columns in (truth, told))
+    y, d = (np.concatenate(columns)[:, None] for columns in (truth, stated))
     n_songs = sum(len(songs.songs) for songs, _, _ in parts)
     n = (n_songs, len(set(groups)), sum(len(labels) for _, _, labels in parts), n_known)
     values = []
@@ -167,7 +167,7 @@ def decisions(judge: str, title: str, parts: Sequence[tuple[Collection, Doubles,
             ends = (drawn.macro_low, drawn.macro_high)
         of_labels = {
             label: _json(
-                micro(metric, *(np.concatenate([columns[i] for i in at])[:, None] for columns in (truth, told)))
+                micro(metric, *(np.concatenate([columns[i] for i in at])[:, None] for columns in (truth, stated)))
             )
             for label, at in places.items()
         }

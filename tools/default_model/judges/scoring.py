@@ -44,7 +44,7 @@ def model_file(name: str, onnx: Path | None = None, weights: Path | None = None)
         return find_model(name)
     from earmark.importers.convert import convert_weights
 
-    _, report = convert_weights(published, converted.parent / name)
+    _, report = convert_weights(published, converted.parent / name, force=True)
     for suffix in (".json", ".onnx"):  # the model last: it is what is looked for
         write_atomic(converted.with_suffix(suffix), report.path.with_suffix(suffix).read_bytes())
     return converted

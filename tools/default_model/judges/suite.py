@@ -106,7 +106,7 @@ def instrument_labels(songs: Collection) -> list[str]:
 
 
 def rankings(model: Listener, songs: Mapping[str, Collection], split: str) -> list[Value]:
-    """How well songs with a label are told from songs without it."""
+    """How well songs with a label are separated from songs without it."""
     there = _of_split(songs, split)
     values: list[Value] = []
     if tagged := there.get("magnatagatune"):
@@ -236,8 +236,8 @@ def _no_music(model: Model, there: Mapping[str, Collection]) -> list[Value]:
             holds = collection.matrix([kind])[:, 0] == 1
             if holds.any():
                 said = labels_said([kind], names, predicted)[:, 0]
-                told = predicted[:, music].any(axis=1)
-                values.append(share("no music", f"{kind}: music said", collection, np.where(holds, told, np.nan)))
+                of_music = predicted[:, music].any(axis=1)
+                values.append(share("no music", f"{kind}: music said", collection, np.where(holds, of_music, np.nan)))
                 values.append(share("no music", f"{kind}: said", collection, np.where(holds, said, np.nan)))
     return values
 

@@ -48,7 +48,7 @@ def fetch_music(
     if unknown := [name for name in only if name not in names]:
         raise ConfigError(f"--only {', '.join(unknown)}: unknown; known are {', '.join(names)}")
     if not composer_table.is_file():
-        raise ConfigError(f"{composer_table}: not there; without it, music that is kept apart cannot be told")
+        raise ConfigError(f"{composer_table}: not there; without it, music that is kept apart cannot be recognised")
     titles = ComposerTitles(composer_table)
     failed: list[str] = []
     for source in sources:

@@ -17,7 +17,7 @@ group = lazy_group(
     """Draw what networks learned and where they fail: PNG, SVG, and the numbers behind them as CSV.
 
 Examples:
-  earmark analyze hears runs/mine/checkpoint --out figures
+  earmark analyze layer-responses runs/mine/checkpoint --out figures
   earmark analyze tag-auc results/mine/scores.parquet --out figures
   earmark analyze calibration results/mine/scores.parquet --out figures""",
     (
@@ -28,8 +28,8 @@ Examples:
             _NETWORKS,
         ),
         Entry(
-            "hears",
-            "earmark.cli.analyze.networks:hears",
+            "layer-responses",
+            "earmark.cli.analyze.networks:layer_responses",
             "What the layers of any network respond to: filters, responses to tones, or sounds that excite them most.",
             _NETWORKS,
         ),
@@ -43,7 +43,7 @@ Examples:
             "tag-pairs",
             "earmark.cli.analyze.tags:tag_pairs",
             "How often tags are given together: clips that have both, as a matrix.",
-            _NETWORKS,
+            _SCORES,
         ),
         Entry(
             "clips-per-tag",

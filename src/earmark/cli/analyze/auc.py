@@ -8,14 +8,14 @@ from typing import Annotated
 from earmark.cli.analyze.options import Out
 from earmark.cli.analyze.tables import About, Labels, Scores
 from earmark.cli.commands import Option
-from earmark.cli.options import Groups, Protocol, Resamples, dataset_option, root_option
+from earmark.cli.options import Groups, Protocol, Resamples, dataset_option, metric_option, root_option
 
 
 def tag_auc(
     scores: Scores,
     out: Out,
     labels: Labels = None,
-    metric: Annotated[str, Option("--metric", help="roc_auc or pr_auc.")] = "roc_auc",
+    metric: Annotated[str, metric_option("classification")] = "roc_auc",
     dataset: Annotated[
         str | None,
         dataset_option("Count the training clips of this dataset. Default: the clips scored."),
@@ -40,12 +40,9 @@ def tag_auc(
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
     from earmark.datasets import label_matrix, load_dataset
-    from earmark.metrics import list_metrics
     from earmark.plots.binarize import binarize_labels
     from earmark.plots.tag_auc import draw_tag_aucs, tag_aucs
 
-    if metric not in (known := list_metrics("classification", decisions=False)):
-        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(known)}")
     if (dataset is None) != (root is None):
         raise ConfigError("tag-auc: --dataset and --root belong together")
     table = read_table(scores, labels)

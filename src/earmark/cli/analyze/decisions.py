@@ -40,8 +40,9 @@ def calibration(
 
     require_figures()
     from earmark.cli.analyze.tables import about_scores, read_table
-    from earmark.plots.calibration import draw_calibration, draw_calibration_tags, reliabilities
+    from earmark.plots.calibration import draw_calibration, draw_calibration_tags
     from earmark.plots.calibration_errors import draw_calibration_errors
+    from earmark.plots.reliability import reliabilities
 
     table = read_table(scores, labels)
     for name in tag or ():

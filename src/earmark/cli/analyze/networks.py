@@ -1,4 +1,4 @@
-"""`earmark analyze filters`, `hears` and `excitations`: what the layers of a network respond to."""
+"""`earmark analyze filters`, `layer-responses` and `excitations`: what the layers of a network respond to."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def filters(
         write_drawings([draw_groups(bank, about, low_pass)], out)
 
 
-def hears(
+def layer_responses(
     checkpoint: Checkpoint,
     out: Out,
     by: Annotated[
@@ -77,13 +77,13 @@ def hears(
 ) -> None:
     """What the layers of any network respond to: filters, responses to tones, or sounds that excite them most.
 
-    Writes hears-filters, hears-sweep or hears-ascent; of an ensemble, one for each member, numbered.
+    Writes layer-filters, layer-sweep or layer-ascent; of an ensemble, one for each member, numbered.
 
     \b
     Examples:
-      earmark analyze hears weights/musicnn --out figures
-      earmark analyze hears runs/se-multi/checkpoint --out figures
-      earmark analyze hears runs/se-multi/checkpoint --by ascent --units 16 --out figures
+      earmark analyze layer-responses weights/musicnn --out figures
+      earmark analyze layer-responses runs/se-multi/checkpoint --out figures
+      earmark analyze layer-responses runs/se-multi/checkpoint --by ascent --units 16 --out figures
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
     from earmark.cli.optional_dependencies import exit_on_interrupt
@@ -93,14 +93,14 @@ def hears(
     from rich.console import Console
 
     from earmark.models.checkpoint import load_checkpoint
-    from earmark.plots.layer_responses import draw_hears
+    from earmark.plots.layer_responses import draw_layer_responses
 
     model, card = load_checkpoint(checkpoint)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     bar = progress_bar(messages, quiet=quiet)
     with exit_on_interrupt("nothing was written"), bar as progress:
         task = progress.add_task("computing", total=None)
-        drawings = draw_hears(
+        drawings = draw_layer_responses(
             model,
             card,
             by.value,
@@ -147,7 +147,7 @@ def excitations(
     from earmark.models.checkpoint import load_checkpoint
     from earmark.plots.binarize import binarize_labels
     from earmark.plots.cooccurrence import cooccurrence, unlike
-    from earmark.plots.excitations import by_tag, draw_channels, draw_spread, listen
+    from earmark.plots.excitations import by_tag, draw_channels, draw_spread, measure_excitations
     from earmark.plots.style import about
 
     loaded = load_dataset(dataset, root, protocol)
@@ -165,7 +165,7 @@ def excitations(
         progress_bar(messages, quiet=quiet) as progress,
     ):
         task = progress.add_task("computing", total=len(clips))
-        gates = listen(
+        gates = measure_excitations(
             model,
             card.input,
             [clip.path for clip in clips],

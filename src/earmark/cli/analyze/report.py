@@ -10,8 +10,10 @@ import click
 from earmark.cli.analyze.tables import Labels
 from earmark.cli.commands import Argument, Option
 from earmark.cli.options import (
+    EmbedAudio,
     Seed,
     dataset_option,
+    decision_threshold_option,
     groups_option,
     out_option,
     protocol_option,
@@ -21,13 +23,6 @@ from earmark.cli.options import (
 
 if TYPE_CHECKING:
     from earmark.plots.epochs import RunLog
-
-EmbedAudio = Annotated[
-    bool,
-    Option(
-        "--embed-audio", help="Put the first 45 s of the clips shown into the page, as MP3, in place of links to files."
-    ),
-]
 
 
 def report(
@@ -55,10 +50,7 @@ def report(
         str | None,
         groups_option("What intervals are drawn over: artist, song, clip, or a table clip -> artist or song."),
     ] = None,
-    threshold: Annotated[
-        str | None,
-        Option("--threshold", help="For precision, recall and F1: a number, a card.json, or a scores file."),
-    ] = None,
+    threshold: Annotated[str | None, decision_threshold_option()] = None,
     resamples: Annotated[int, resamples_option(0, "Bootstrap draws for the 95 % intervals; 0 for none.")] = 1000,
     seed: Seed = 0,
 ) -> None:

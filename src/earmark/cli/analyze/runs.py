@@ -9,7 +9,7 @@ import click
 
 from earmark.cli.analyze.options import Out
 from earmark.cli.commands import Argument, Option
-from earmark.cli.options import Groups, Resamples, root_option
+from earmark.cli.options import Groups, Resamples, metric_option, root_option
 
 if TYPE_CHECKING:
     from earmark.plots.epochs import Point
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def epochs(
     runs: Annotated[list[Path], Argument(help="Folders of training runs, with log.csv.")],
     out: Out,
-    metric: Annotated[str, Option("--metric", help="roc_auc, pr_auc or rmse.")] = "roc_auc",
+    metric: Annotated[str, metric_option()] = "roc_auc",
     test: Annotated[
         list[Path] | None,
         Option("--test", help="Results of `earmark evaluate`, one for each run. Default: RUN/test, if there."),
@@ -46,13 +46,10 @@ def epochs(
     import dataclasses
 
     from earmark.core.card import ModelCard
-    from earmark.metrics import list_metrics
     from earmark.plots.axes import telling_names
     from earmark.plots.epochs import draw_epochs, read_log, read_point
     from earmark.plots.style import about_model
 
-    if metric not in (known := list_metrics(decisions=False)):
-        raise ConfigError(f"--metric {metric!r}: must be one of {', '.join(known)}")
     if test and len(test) != len(runs):
         raise ConfigError(f"--test: {len(test)} given for {len(runs)} runs; give one for each")
     logs, names = [], telling_names(runs)
@@ -114,7 +111,7 @@ def training_size(
 def cost(
     results: Annotated[Path, Argument(help="results.json of `earmark reproduce`, its runs beside it.")],
     out: Out,
-    metric: Annotated[str, Option("--metric", help="roc_auc, pr_auc or rmse.")] = "roc_auc",
+    metric: Annotated[str, metric_option()] = "roc_auc",
     song_seconds: Annotated[float, Option("--song-seconds", help="Length of the song that is timed.")] = 29.1,
     repeats: Annotated[int, Option("--repeats", min=1, help="Timings of each network; the fastest counts.")] = 20,
     threads: Annotated[int, Option("--threads", min=1, help="Of PyTorch.")] = 1,

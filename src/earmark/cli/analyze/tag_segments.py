@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -11,6 +11,9 @@ from earmark.cli.analyze.options import Out
 from earmark.cli.commands import Argument, Option
 from earmark.cli.options import jobs_option, quiet_option
 from earmark.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from earmark.tagging.progress import TagProgress
 
 
 def moments(
@@ -59,15 +62,13 @@ def moments(
     tagger = load_tagger() if model is None else load_model(model)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     bar = progress_bar(messages, quiet=quiet)
-    done_seconds = 0.0
 
     with exit_on_interrupt("nothing was written"), bar as progress:
         task = progress.add_task("tagging", total=None)
 
-        def on_progress(seconds: float) -> None:
-            nonlocal done_seconds
-            done_seconds += seconds
-            progress.update(task, description=f"processed {clock(done_seconds)}")
+        def on_progress(tagging: TagProgress) -> None:
+            text = f"processed {clock(tagging.seconds)}"
+            progress.update(task, description=text, completed=tagging.seconds, total=tagging.duration_seconds)
 
         (scores,) = tagger.tag_many([file], jobs=jobs, on_progress=on_progress)
         if isinstance(scores, AudioError):

@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 
 from earmark.cli.commands import Option
-from earmark.cli.console import stderr_console
+from earmark.cli.console import print_json, stderr_console
 from earmark.cli.options import DatasetName, DatasetRoot, Format, Jobs, Protocol, Quiet, TextFormat
 from earmark.cli.progress import progress_bar
 
@@ -65,7 +65,7 @@ def check(
             on_done=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if output is TextFormat.json:
-        click.echo(report.to_json(), nl=False)
+        print_json(report.to_dict())
     else:
         for line in report_lines(report, most=most):
             click.echo(line)

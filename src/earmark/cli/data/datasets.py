@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
+from earmark.cli.console import print_json
 from earmark.cli.options import DatasetName, Format, TextFormat
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def list_data(
 
     infos = [dataset_info(name) for name in list_datasets()]
     if output is TextFormat.json:
-        click.echo(json.dumps([_as_dict(info) for info in infos], indent=2, ensure_ascii=False))
+        print_json([_as_dict(info) for info in infos])
         return
     for place, info in enumerate(infos):
         if place:
@@ -56,7 +56,7 @@ def show(
 
     info = dataset_info(name)
     if output is TextFormat.json:
-        click.echo(json.dumps(_as_dict(info), indent=2, ensure_ascii=False))
+        print_json(_as_dict(info))
         return
     click.echo(f"{info.name}: {info.title}")
     about = (

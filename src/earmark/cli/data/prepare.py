@@ -26,6 +26,7 @@ from earmark.cli.options import (
 )
 from earmark.cli.progress import count_bar
 from earmark.cli.text import counted
+from earmark.core.clock import total_time
 
 if TYPE_CHECKING:
     from earmark.datasets import Dataset
@@ -107,7 +108,7 @@ def summary(out: Path | str, report: PrepareReport) -> None:
     click.echo(f"{header.dataset} ({', '.join(header.protocols)}): {kind}")
     click.echo(
         f"{header.n_clips - header.n_failed:,} of {header.n_clips:,} clips, "
-        f"{header.duration_seconds / 3600:,.2f} h of audio, {_size(header.n_bytes)} in {counted(header.n_shards, 'shard')}"
+        f"{total_time(header.duration_seconds)} of audio, {_size(header.n_bytes)} in {counted(header.n_shards, 'shard')}"
     )
     if report.n_shards_made < header.n_shards:
         click.echo(f"there already, and whole: {counted(header.n_shards - report.n_shards_made, 'shard')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from earmark.core.clock import total_time
 from earmark.datasets.check import CheckReport
 
 
@@ -12,7 +13,7 @@ def report_lines(report: CheckReport, *, most: int) -> Iterator[str]:
     counts = ", ".join(f"{split} {n:,}" for split, n in report.clips.items())
     yield f"{report.dataset} ({report.protocol}): {sum(report.clips.values()):,} clips ({counts})"
     if report.duration_seconds is not None:
-        yield f"  {report.duration_seconds / 3600:.2f} hours of audio"
+        yield f"  {total_time(report.duration_seconds)} of audio"
     if report.exclusions:
         yield f"  {len(report.exclusions)} clips are never used (earmark data show {report.dataset})"
     yield from _fault("missing", [f"{clip}: no file {path}" for clip, path in report.missing.items()], most)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +10,10 @@ from earmark.cli.commands import Option
 from earmark.cli.options import DecodingJobs, IndexFile, Quiet, format_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
     from earmark.library.duplicates.find import DuplicateGroup
 
 
@@ -34,7 +38,7 @@ def duplicates(
         Option(help="audio: the same encoded audio, at once. sound: the same recording in another encoding."),
     ] = None,
     output_format: Annotated[
-        GroupFormat, format_option("table for people; jsonl, one object per group, for programs.")
+        GroupFormat, format_option("table for people; jsonl, or json, one object per group, for programs.")
     ] = GroupFormat.table,
     jobs: DecodingJobs = None,
     quiet: Quiet = False,
@@ -64,6 +68,7 @@ def duplicates(
     from earmark.core.json_records import json_text
     from earmark.library.duplicates.find import find_same_audio, find_same_sound
     from earmark.library.index.track_index import Index
+    from earmark.library.query.index_search import common_folder
     from earmark.library.query.search import Tracks
 
     notes = messages()
@@ -82,12 +87,13 @@ def duplicates(
                     on_note=notes.print,
                     on_progress=lambda done, total: bar.update(task, completed=done, total=total),
                 )
+        root = common_folder(opened)
     with exit_on_broken_pipe():
         if output_format is GroupFormat.jsonl:
             for group in groups:
                 print(json_text(_record(group)))
         else:
-            _print_table(groups)
+            _print_table(groups, root)
     if output_format is GroupFormat.table and not groups:
         notes.print(f"earmark: no duplicates among {len(tracks)} tracks")
 
@@ -117,32 +123,55 @@ def _record(group: DuplicateGroup) -> dict[str, Any]:
     return {"kind": group.kind, "best": copies[0]["path"], "reason": group.reason, "copies": copies}
 
 
-def _print_table(groups: Iterable[DuplicateGroup]) -> None:
-    from rich.markup import escape
-
-    from earmark.cli.console import stdout_console
-    from earmark.cli.text import counted, printable
+def _print_table(groups: Sequence[DuplicateGroup], root: Path) -> None:
+    """On a terminal groups below headings, with paths as seen from ``root``; elsewhere a row a file, groups by number."""
+    from earmark.cli.console import print_row, stdout_console
     from earmark.core.clock import clock
 
     out = stdout_console()
-    heads = {"audio": "same audio", "sound": "same sound in another encoding"}
-    by_kind = {kind: [group for group in groups if group.kind == kind] for kind in heads}
-    for kind, found in by_kind.items():
-        if not found:
-            continue
-        n_spare = sum(len(group.copies) - 1 for group in found)
-        spare = sum(group.spare_bytes for group in found) / 1e6
-        out.print(
-            f"[bold]{heads[kind]}[/bold]: {counted(len(found), 'group')}, {counted(n_spare, 'file')} to spare, {spare:,.1f} MB"
-        )
-        for group in found:
+    kind = None
+    for number, group in enumerate(groups, 1):
+        if out.is_terminal:
+            if group.kind != kind:
+                kind = group.kind
+                out.print(_heading([one for one in groups if one.kind == kind]))
             out.print()
-            for place, copy in enumerate(group.copies):
-                track = copy.track
-                length = "-" if track.duration_seconds is None else clock(track.duration_seconds)
-                share = "    " if track.score is None else f"{track.score:>4.0%}"
-                facts = f"{share}  {copy.encoding!s:<18} {length:>7} {copy.size_bytes / 1e6:>7.1f} MB"
-                mark = "[bold green]best[/bold green]" if place == 0 else "    "
-                reason = f"  [dim]({group.reason})[/dim]" if place == 0 else ""
-                out.print(f"{mark}  {facts}  {escape(printable(track.path))}{reason}")
+        for copy in group.copies:
+            path, seconds = copy.track.path, copy.track.duration_seconds
+            is_best = copy is group.copies[0]
+            cells = (
+                "best" if is_best else "",
+                "" if copy.track.score is None else f"{copy.track.score:.0%}",
+                str(copy.encoding),
+                "-" if seconds is None else clock(seconds),
+                f"{copy.size_bytes / 1e6:.1f} MB",
+            )
+            reason = group.reason if is_best else ""
+            if out.is_terminal:
+                _print_line(out, cells, path.relative_to(root) if path.is_relative_to(root) else path, reason)
+            else:
+                print_row([str(number), group.kind, *cells, str(path), reason])
+    if out.is_terminal and groups:
         out.print()
+
+
+def _heading(groups: Sequence[DuplicateGroup]) -> str:
+    from earmark.cli.text import counted
+
+    what = {"audio": "same audio", "sound": "same sound in another encoding"}[groups[0].kind]
+    n_spare = sum(len(group.copies) - 1 for group in groups)
+    spare = sum(group.spare_bytes for group in groups) / 1e6
+    return (
+        f"\n[bold]{what}[/bold]: {counted(len(groups), 'group')}, {counted(n_spare, 'file')} to spare, {spare:,.1f} MB"
+    )
+
+
+def _print_line(out: Console, cells: tuple[str, ...], path: Path, reason: str) -> None:
+    from rich.markup import escape
+
+    from earmark.cli.text import printable
+
+    best, share, encoding, length, size = cells
+    facts = f"{share:>4}  {encoding:<18} {length:>7} {size:>10}"
+    note = f"  [dim]({reason})[/dim]" if reason else ""
+    out.print(f"[bold green]{best:<4}[/bold green]  {facts}  {escape(printable(path))}{note}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from earmark.cli.commands import Option
+from earmark.cli.console import print_json
 from earmark.cli.options import Format, IndexFile, TextFormat
-from earmark.core.json_records import json_text
+from earmark.core.clock import total_time
 
 
 def info(
@@ -22,8 +23,6 @@ def info(
 
       earmark library info --failed
     """
-    import sys
-
     from earmark.cli.text import printable
     from earmark.library.index.schema import SCHEMA_VERSION
     from earmark.library.index.track_index import Index
@@ -67,14 +66,14 @@ def info(
             **({"failed": [{"path": str(path), "error": error} for path, error in broken]} if failed else {}),
         }
     if output_format is TextFormat.json:
-        sys.stdout.write(json_text(record) + "\n")
+        print_json(record)
         return
     print(f"index    {printable(opened.path)} ({size / 1e6:.1f} MB, version {SCHEMA_VERSION})")
     without_sound = f", {len(silent)} videos without sound" if silent else ""
     print(
         f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing{without_sound}"
     )
-    print(f"music    {seconds / 3600:.1f} hours")
+    print(f"music    {total_time(seconds)}")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
         windows = f", {model.windows} windows of each" if model.windows else ""

@@ -42,7 +42,7 @@ def map_(
     read, 2 wrong usage, or FILE exists.
     """
     from earmark.cli.library.output import messages
-    from earmark.cli.library.search import print_notes, query_text
+    from earmark.cli.library.search import print_notes, print_nothing_found, query_text
     from earmark.cli.optional_dependencies import exit_on_interrupt
     from earmark.cli.text import printable
     from earmark.library.export import file_to_write
@@ -50,6 +50,7 @@ def map_(
     from earmark.library.map.page import map_page
     from earmark.library.map.projection import project
     from earmark.library.query.search import Tracks
+    from earmark.library.query.suggestion import suggest_bound
     from earmark.library.similar import track_vectors
 
     text = query_text(query, context)
@@ -59,7 +60,7 @@ def map_(
         vectors = track_vectors(opened, tracks)[found.rows]
     print_notes(found)
     if not len(found):
-        messages().print(f"earmark: nothing found among {len(tracks)} tracks; no map was written")
+        print_nothing_found(len(set(tracks.keys)), suggest_bound(tracks, found.query), "; no map was written")
         return
     if len(found) > _LARGE:
         messages().print(f"note: placing {len(found):,} tracks takes a minute or more")

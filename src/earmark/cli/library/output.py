@@ -9,17 +9,19 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from earmark.cli.commands import Option
-from earmark.cli.console import exit_on_broken_pipe, stderr_console, stdout_console
+from earmark.cli.console import exit_on_broken_pipe, print_row, stderr_console, stdout_console
 from earmark.cli.options import at_least, format_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from earmark.library.query.search import Hit
 
 TABLE_ROWS = 50
 _TABLE_TAGS = 4
-_PATH_COLUMNS = 60
+_LEAST_PATH_COLUMNS = 12
 
 
 class RowFormat(StrEnum):
@@ -33,7 +35,7 @@ class RowFormat(StrEnum):
 
 FormatOption = Annotated[
     RowFormat,
-    format_option("table for people; jsonl, csv and paths (one path per line) for programs."),
+    format_option("table for people; jsonl, or json, (one object a line), csv and paths for programs."),
 ]
 Print0Option = Annotated[
     bool, Option("--print0", help="Paths with a zero byte after each, for xargs -0; means --format paths.")
@@ -50,7 +52,13 @@ def messages() -> Console:
 
 
 def print_hits(
-    hits: Iterable[Hit], row_format: RowFormat, *, print0: bool, score_name: str, tags_first: tuple[str, ...] = ()
+    hits: Iterable[Hit],
+    row_format: RowFormat,
+    *,
+    print0: bool,
+    score_name: str,
+    root: Path,
+    tags_first: tuple[str, ...] = (),
 ) -> None:
     """Print tracks to stdout.
 
@@ -59,6 +67,7 @@ def print_hits(
         row_format: see RowFormat.
         print0: paths, with a zero byte after each.
         score_name: what the score of a hit is called: "score" or "likeness".
+        root: the table shows paths as seen from this folder.
         tags_first: tags and degrees that the table shows before others; other degrees it leaves out.
     """
     with exit_on_broken_pipe():
@@ -75,20 +84,15 @@ def print_hits(
         elif row_format is RowFormat.csv:
             from earmark.library.export import csv_line
 
-            print(
-                csv_line(
-                    ["path", score_name, "duration_seconds", "title", "artist", "album", "genre", "tags", "degrees"]
-                ),
-                end="",
-            )
+            columns = ("path", score_name, "duration_seconds", "title", "artist", "album", "genre")
+            print(csv_line([*columns, "tags", "degrees", "n_copies"]), end="")
             for hit in hits:
                 record = _record(hit, score_name)
-                tags = "|".join(f"{tag['tag']}:{tag['score']}" for tag in record.pop("tags"))
-                degrees = "|".join(f"{name}:{score}" for name, score in record.pop("degrees").items())
-                del record["content_key"]
-                print(csv_line([*record.values(), tags, degrees]), end="")
+                tags = "|".join(f"{tag['tag']}:{tag['score']}" for tag in record["tags"])
+                degrees = "|".join(f"{name}:{score}" for name, score in record["degrees"].items())
+                print(csv_line([*(record[column] for column in columns), tags, degrees, len(hit.copies)]), end="")
         else:
-            _print_table(list(hits), tags_first)
+            _print_table(list(hits), tags_first, root)
 
 
 def _record(hit: Hit, score_name: str) -> dict[str, Any]:
@@ -103,27 +107,64 @@ def _record(hit: Hit, score_name: str) -> dict[str, Any]:
         "content_key": hit.content_key,
         "tags": [{"tag": tag, "score": round(score, 4)} for tag, score in hit.tags],
         "degrees": {name: round(score, 4) for name, score in hit.degrees},
+        "copies": [str(path) for path in hit.copies],
     }
 
 
-def _print_table(hits: list[Hit], tags_first: tuple[str, ...]) -> None:
+def _print_table(hits: list[Hit], tags_first: tuple[str, ...], root: Path) -> None:
+    """Score, length, name, tags, path, copies. On a terminal paths are as seen from ``root``, and a row is cut to a line."""
     from rich.cells import cell_len
     from rich.markup import escape
 
-    from earmark.cli.text import printable
-    from earmark.core.clock import clock
+    from earmark.cli.text import fit, printable
 
     out = stdout_console()
-    longest = max((cell_len(printable(hit.path)) for hit in hits), default=0)
-    columns = min(longest, _PATH_COLUMNS) if out.is_terminal else longest
-    for hit in hits:
-        name = printable(hit.path)
-        while cell_len(name) > columns:
-            name = "..." + name[4:]
-        padding = " " * (columns - cell_len(name))
-        score = "    " if hit.score is None else f"{hit.score:.2f}"
-        length = "-" if hit.duration_seconds is None else clock(hit.duration_seconds)
-        asked = [pair for pair in hit.degrees if pair[0] in tags_first]
-        ordered = [*asked, *sorted(hit.tags, key=lambda pair: pair[0] not in tags_first)[:_TABLE_TAGS]]
-        tags = "  ".join(f"[bold]{escape(tag)}[/bold] {value:.2f}" for tag, value in ordered)
-        out.print(f"{score}  {length:>7}  {escape(name)}{padding}  {tags}")
+    rows = [_cells(hit, tags_first, root if out.is_terminal else None) for hit in hits]
+    if not rows or not out.is_terminal:
+        for row in rows:
+            print_row(row)
+        return
+    columns = [list(map(printable, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in columns]
+    length, name, tags, path = 1, 2, 3, 4
+
+    def room_for(column: int) -> int:
+        return out.width - sum(wide + 2 for i, wide in enumerate(widths) if wide and i != column)
+
+    widest_path = widths[path]
+    widths[name], widths[path] = (min(widths[column], out.width // 3) for column in (name, path))
+    columns[tags] = [_whole_tags(text, room_for(tags)) for text in columns[tags]]
+    widths[tags] = max(map(cell_len, columns[tags]))
+    room = room_for(path)
+    widths[path] = min(widest_path, room) if room >= min(widest_path, _LEAST_PATH_COLUMNS) else 0
+    for row in zip(*columns, strict=True):
+        cells = []
+        for i, (cell, wide) in enumerate(zip(row, widths, strict=True)):
+            text = fit(cell, wide, keep_end=i == path)
+            space = " " * (wide - cell_len(text))
+            cells.append(escape(space + text if i == length else text + space))
+        cells[path] = f"[dim]{cells[path]}[/dim]"
+        out.print("  ".join(cell for cell, wide in zip(cells, widths, strict=True) if wide).rstrip())
+
+
+def _whole_tags(text: str, columns: int) -> str:
+    """As many tags as fit, one at least."""
+    while len(text) > columns and "  " in text:
+        text = text.rpartition("  ")[0]
+    return text
+
+
+def _cells(hit: Hit, tags_first: tuple[str, ...], root: Path | None) -> tuple[str, ...]:
+    from earmark.core.clock import clock
+
+    asked = [pair for pair in hit.degrees if pair[0] in tags_first]
+    tags = [*asked, *sorted(hit.tags, key=lambda pair: pair[0] not in tags_first)[:_TABLE_TAGS]]
+    n = len(hit.copies)
+    return (
+        "" if hit.score is None else f"{hit.score:.2f}",
+        "-" if hit.duration_seconds is None else clock(hit.duration_seconds),
+        hit.name,
+        "  ".join(f"{tag} {value:.2f}" for tag, value in tags),
+        str(hit.path.relative_to(root) if root is not None and hit.path.is_relative_to(root) else hit.path),
+        f"+{n} {'copy' if n == 1 else 'copies'}" if n else "",
+    )

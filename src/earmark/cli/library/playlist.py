@@ -9,6 +9,7 @@ from typing import Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
+from earmark.cli.library.pick import Pick, find_picked
 from earmark.cli.library.search import QUERY_HELP
 from earmark.cli.options import Force, IndexFile, at_least
 
@@ -50,6 +51,7 @@ def playlist(
         int | None,
         Option(callback=at_least(2), metavar="N", help="Its number of tracks, both ends included.", show_default="12"),
     ] = None,
+    pick: Pick = None,
     relative: Annotated[
         bool, Option("--relative", help="Paths as seen from the playlist's folder, instead of absolute ones.")
     ] = False,
@@ -78,38 +80,40 @@ def playlist(
     read, 2 wrong usage, or FILE exists.
     """
     from earmark.cli.library.output import messages
-    from earmark.cli.library.search import print_notes, query_text
+    from earmark.cli.library.search import print_notes, print_nothing_found, query_text
     from earmark.cli.text import printable
     from earmark.core.clock import clock
     from earmark.core.errors import ConfigError
     from earmark.library.index.track_index import Index
     from earmark.library.playlist import arrange, find_path, write_playlist
     from earmark.library.query.search import Tracks
+    from earmark.library.query.suggestion import suggest_bound
     from earmark.library.similar import track_vectors
 
     text = query_text(query, context)
-    is_path = start is not None or end is not None
-    if is_path and (start is None or end is None):
+    ends = [name for name in (start, end) if name is not None]
+    if len(ends) == 1:
         raise ConfigError("--from and --to go together: a path has two ends")
-    if is_path and (order is not PlaylistOrder.score or shuffle or limit is not None or seed is not None):
+    if ends and (order is not PlaylistOrder.score or shuffle or limit is not None or seed is not None):
         raise ConfigError(
             "--order, --shuffle, --seed and --limit are not for a path (--from, --to): --count says its length"
         )
-    if count is not None and not is_path:
+    if count is not None and not ends:
         raise ConfigError("--count is the length of a path: give --from and --to, or --limit instead")
     with Index.open(index) as opened, opened.snapshot():
         tracks = Tracks.load(opened)
         found = tracks.search(text)
-        vectors = track_vectors(opened, tracks) if is_path or order is PlaylistOrder.similar else None
+        vectors = track_vectors(opened, tracks) if ends or order is PlaylistOrder.similar else None
     print_notes(found)
-    if start is not None and end is not None and vectors is not None:
-        chosen = find_path(found, vectors, start, end, count or _PATH_TRACKS)
-        if len(chosen) < (count or _PATH_TRACKS):
+    if ends and vectors is not None:
+        length, between = count or _PATH_TRACKS, vectors
+        chosen = find_picked(ends, pick, lambda names: find_path(found, between, names[0], names[1], length))
+        if len(chosen) < length:
             messages().print(f"note: only {len(chosen) - 2} tracks lie between the two")
     else:
         chosen = arrange(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
     if not len(chosen):
-        messages().print(f"earmark: nothing found among {len(tracks)} tracks; no playlist was written")
+        print_nothing_found(len(set(tracks.keys)), suggest_bound(tracks, found.query), "; no playlist was written")
         return
     hits = list(chosen)
     n = write_playlist(hits, out, relative=relative, force=force)

@@ -43,7 +43,7 @@ def scan(
         bool, Option("--watch", help="Stay, and scan again whenever something changes. Ends with Ctrl-C.")
     ] = False,
     output_format: Annotated[
-        TextFormat, format_option("The summary: text for people, json for programs.")
+        TextFormat, format_option("The summary: text for people; json, or jsonl, on one line, for programs.")
     ] = TextFormat.text,
     quiet: QuietSummary = False,
 ) -> None:

@@ -13,18 +13,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from earmark.cli.console import stderr_console
+from earmark.cli.console import print_json, stderr_console
 from earmark.cli.exit_codes import EXIT_INTERRUPTED
 from earmark.cli.progress import audio_bar
 from earmark.cli.text import printable
 from earmark.core.clock import clock
 from earmark.core.errors import IndexInUseError
-from earmark.core.json_records import json_text
 from earmark.library.index.schema import default_index
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
 from earmark.library.scan.scan import Scan
 from earmark.library.scan.summary import OUTCOMES, ScanProgress, ScanSummary
+from earmark.tagging.progress import TagProgress
 
 _PROBLEMS_TOLD = 20
 _EXAMPLES = 3
@@ -52,6 +52,7 @@ class ScanRun:
         self.jobs, self.retry, self.prune = jobs, retry, prune
         self.as_json, self.quiet = as_json, quiet
         self.messages = stderr_console()
+        self.noted: set[str] = set()  # a note of one scan is not repeated by the next
         self.tagger = LazyTagger(model, damaged=damaged, windows=windows)
 
     def once(self) -> int:
@@ -69,11 +70,16 @@ class ScanRun:
 
     def watch(self) -> int:
         """A scan now, and one after each change, until Ctrl-C."""
-        from earmark.library.scan.watch import watch_folders
+        from earmark.library.scan.watch import POLL_SECONDS, watch_folders
+
+        def on_polling(reason: str) -> None:
+            if not self.quiet:
+                text = f"{reason}: files are compared every {POLL_SECONDS:.0f} s, since not all changes are reported"
+                self.messages.print(f"[yellow]note[/yellow] {escape(printable(Path(text)))}")
 
         first = True
         try:
-            for _ in watch_folders(self.folders, self.index):
+            for _ in watch_folders(self.folders, self.index, on_polling=on_polling):
                 summary, interrupted = self._scan() if first else self._scan_when_free()
                 if first or summary.did_something:
                     self._print(summary)
@@ -113,14 +119,14 @@ class ScanRun:
     @contextmanager
     def _progress(self) -> Iterator[_Shown]:
         if self.quiet or not self.messages.is_terminal:
-            yield _Shown(self.messages, None, quiet=self.quiet)
+            yield _Shown(self.messages, None, self.noted, quiet=self.quiet)
             return
         with audio_bar(self.messages, now=True) as progress:
-            yield _Shown(self.messages, progress)
+            yield _Shown(self.messages, progress, self.noted)
 
     def _print(self, summary: ScanSummary) -> None:
         if self.as_json:
-            sys.stdout.write(json_text({"index": str(self.index), **summary.to_record()}) + "\n")
+            print_json({"index": str(self.index), **summary.to_record()})
         elif not self.quiet:
             sys.stdout.write("".join(f"{line}\n" for line in _lines(summary, self.index)))
         sys.stdout.flush()
@@ -155,8 +161,8 @@ def _lines(summary: ScanSummary, index: Path) -> Iterator[str]:
 class _Shown(ScanProgress):
     """Progress on a terminal, and problems on stderr. Time left follows bytes, since files differ in length."""
 
-    def __init__(self, messages: Console, progress: Progress | None, *, quiet: bool = False) -> None:
-        self.messages, self.progress, self.quiet = messages, progress, quiet
+    def __init__(self, messages: Console, progress: Progress | None, noted: set[str], *, quiet: bool = False) -> None:
+        self.messages, self.progress, self.noted, self.quiet = messages, progress, noted, quiet
         self.n_todo = self.n_done = self.n_problems = 0
         self.seconds = 0.0
         self.started = time.monotonic()
@@ -189,14 +195,18 @@ class _Shown(ScanProgress):
                 now=escape(printable(Path(path.name))),
             )
 
-    def on_tagged(self, seconds: float) -> None:
-        self.seconds += seconds
+    def on_tagged(self, tagging: TagProgress) -> None:
+        seconds = self.seconds + tagging.seconds
+        if tagging.finished:
+            self.seconds = seconds
         if self.progress:
-            self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
+            self.progress.update(self.task, speed=seconds / max(time.monotonic() - self.started, 1e-6))
 
     def on_note(self, path: Path, note: str) -> None:
-        if not self.quiet:
-            self.messages.print(f"[yellow]note[/yellow] {escape(printable(path))}: {escape(note)}")
+        text = f"{escape(printable(path))}: {escape(note)}"
+        if not self.quiet and text not in self.noted:
+            self.noted.add(text)
+            self.messages.print(f"[yellow]note[/yellow] {text}")
 
     def on_problem(self, text: str) -> None:
         self.n_problems += 1

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from earmark.cli.commands import Argument, Option
 from earmark.cli.library.output import TABLE_ROWS, FormatOption, Print0Option, RowFormat, limit_check
+from earmark.cli.library.pick import Pick, find_picked
 from earmark.cli.options import IndexFile, model_option
 
 if TYPE_CHECKING:
-    from earmark.library.query.search import SearchResult
+    from earmark.library.query.search import Hit, SearchResult
 
+_NEAR_SHOWN = 3
 QUERY_HELP = "What to look for, see below; in quotes for the shell."
 
 
@@ -32,6 +35,9 @@ def print_notes(found: SearchResult) -> None:
     from earmark.cli.library.output import messages
     from earmark.library.query.nodes import DEFAULT_BOUND
 
+    for word, (tag, *others) in found.query.read_as:
+        near = f"; near it: {', '.join(others[:_NEAR_SHOWN])}" if others else ""
+        messages().print(f"note: {word}: searched as {tag}{near}")
     if guessed := found.guessed_bounds():
         messages().print(
             f"note: the model's card gives no threshold for {', '.join(guessed)}: {DEFAULT_BOUND} was taken; "
@@ -42,6 +48,14 @@ def print_notes(found: SearchResult) -> None:
             f"note: {found.tracks.n_waiting} files are not yet tagged by model {found.tracks.model.name}, and were "
             "left out: earmark library scan"
         )
+
+
+def print_nothing_found(n_tracks: int, suggestion: str, consequence: str = "") -> None:
+    """Say on stderr that a query finds nothing, and what would find something."""
+    from earmark.cli.library.output import messages
+
+    why = f"; {suggestion}" if suggestion else ""
+    messages().print(f"earmark: nothing found among {n_tracks} tracks{why}{consequence}")
 
 
 def search(
@@ -59,6 +73,9 @@ def search(
             show_default=f"table: {TABLE_ROWS}, others: 0",
         ),
     ] = None,
+    copies: Annotated[
+        bool, Option("--copies", help="Also list copies and links of a track, which are otherwise only counted.")
+    ] = False,
 ) -> None:
     """Find tracks by what they sound like, how long they last, and what is written in them.
 
@@ -76,8 +93,15 @@ def search(
                             album: file-genre: path:
       artist:"Miles Davis"  quotes around what has spaces or ( ) < > = : in it
 
-    Upper and lower case are alike. Without a bound, a tag's threshold in the model's card counts (0.5
-    where it has none). The highest mean score of the wanted tags comes first. An empty query finds all.
+    Upper and lower case are alike, and so are hip-hop, hiphop and "hip hop". Other words stand for the tag that means
+    them, which a note says: rap, dnb, r&b, singer, chill, upbeat, epic, sax, sixties. Without a bound, a tag's threshold
+    in the model's card counts (0.5 where it has none). The highest mean score of the wanted tags comes first. An empty
+    query finds all. Where nothing is found, the bound that would find something is named.
+
+    Files with the same audio, copies and links, are one track ("+1 copy"); jsonl has all their paths.
+
+    On a terminal, rows are cut to its width; elsewhere their cells have tabs between, and nothing is cut: score,
+    length, name, tags, path, copies.
 
     Examples
 
@@ -87,23 +111,26 @@ def search(
 
       earmark library search 'happy artist:björk' --print0 | xargs -0 mpv
 
+      earmark library search rock | cut -f 3
+
     Exit code: 0 also when nothing is found (stderr says so), 1 the index cannot be read, 2 wrong usage.
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
-    from earmark.library.query.search import search_index
+    from earmark.library.query.index_search import common_folder, search_index
 
     text = query_text(query, context)
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
     with Index.open(index) as opened:
-        answer = search_index(opened, text, limit or None)
+        answer = search_index(opened, text, limit or None, without_copies=not copies)
+        root = common_folder(opened)
     shown = answer.best
     print_notes(shown)
     wanted = tuple(tag.tag for tag in shown.query.tags())
-    print_hits(shown, output_format, print0=print0, score_name="score", tags_first=wanted)
+    print_hits(shown, output_format, print0=print0, score_name="score", root=root, tags_first=wanted)
     if not answer.n_found:
-        messages().print(f"earmark: nothing found among {answer.n_tracks} tracks")
+        print_nothing_found(answer.n_tracks, answer.suggestion)
     elif table and len(shown) < answer.n_found:
         messages().print(f"earmark: {len(shown)} of {answer.n_found} tracks shown; --limit 0 shows all")
     elif table:
@@ -133,6 +160,7 @@ def similar(
         str | None,
         model_option("Where the index's model is, for a file outside the library.", "by the name in the index"),
     ] = None,
+    pick: Pick = None,
 ) -> None:
     """Find tracks that sound like another one.
 
@@ -141,6 +169,9 @@ def similar(
     Copies of the track itself are left out. Libraries of more than 50,000 tracks get a file of neighbours
     beside the index, made at the first question after a scan; it needs the library extra, and finds at
     least nine in ten of what --exact finds.
+
+    A TEXT that is a whole title, or artist and title, means that track. Where it may be several, a terminal
+    asks which; elsewhere they are listed with numbers for --pick, and nothing is searched.
 
     Tracks can be added and subtracted, with + and - as words of their own: A + B - C is what A and B have in common,
     without what C has. A name that has such words, or several words, goes in quotes.
@@ -153,17 +184,24 @@ def similar(
 
       earmark library similar song.mp3 + 'blue in green' - other.mp3
 
-    Exit code: 0 done, 1 the file or the index cannot be read, 2 wrong usage, or no such track.
+      earmark library similar blue --pick 2
+
+    Exit code: 0 done, 1 the file or the index cannot be read, 2 wrong usage, or no such track, or several.
     """
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
+    from earmark.library.query.index_search import common_folder
     from earmark.library.similar import find_similar
 
     notes = messages()
     with Index.open(index) as opened:
-        hits = find_similar(opened, track, limit=limit, exact=exact, among=among, model=model, on_note=notes.print)
-    print_hits(hits, output_format, print0=print0, score_name="likeness")
+
+        def find(words: Sequence[str]) -> list[Hit]:
+            return find_similar(opened, words, limit=limit, exact=exact, among=among, model=model, on_note=notes.print)
+
+        hits = find_picked(track, pick, find)
+        root = common_folder(opened)
+    print_hits(hits, output_format, print0=print0, score_name="likeness", root=root)
     if not hits:
-        notes.print(
-            "earmark: nothing found: the library holds no other track" + (" that the query finds" if among else "")
-        )
+        which = " that the query finds" if among else ""
+        notes.print(f"earmark: nothing found: the library holds no other track{which}")

@@ -38,9 +38,7 @@ def stats(
 
     Exit code: 0 done, 1 the index cannot be read, 2 wrong usage.
     """
-    import json
-
-    from earmark.cli.console import exit_on_broken_pipe
+    from earmark.cli.console import exit_on_broken_pipe, print_json
     from earmark.cli.library.output import messages
     from earmark.cli.optional_dependencies import require_extra
     from earmark.cli.text import printable
@@ -53,8 +51,7 @@ def stats(
         found = library_stats(opened)
     with exit_on_broken_pipe():
         if output_format is TextFormat.json:
-            # ASCII: a path need not be UTF-8
-            print(json.dumps(found.to_record(), indent=2, allow_nan=False))
+            print_json(found.to_record())
         else:
             _print(found)
     if plot is not None:
@@ -67,7 +64,8 @@ def _print(found: Stats) -> None:
     from rich.markup import escape
 
     from earmark.cli.console import stdout_console
-    from earmark.cli.text import printable
+    from earmark.cli.text import counted, printable
+    from earmark.core.clock import total_time
     from earmark.library.stats import bar, duration_name
 
     out = stdout_console()
@@ -75,7 +73,7 @@ def _print(found: Stats) -> None:
     out.print(f"[bold]{escape(printable(Path(found.index)))}[/bold], model {escape(found.model)}")
     copies = f", {found.n_copies} of them copies" if found.n_copies else ""
     waiting = f"; {found.n_waiting} files wait for this model" if found.n_waiting else ""
-    out.print(f"{n} tracks, {found.total_seconds / 3600:.1f} hours{copies}{waiting}")
+    out.print(f"{counted(n, 'track')}, {total_time(found.total_seconds)}{copies}{waiting}")
     if not n:
         out.print("no tracks are tagged yet; do it with: earmark library scan FOLDER")
     names = max(

@@ -215,6 +215,7 @@ def mapping(
 
 def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Path, str]]]:
     """Files that are meant, with key and scores; and paths that were named and cannot be written to, with the reason."""
+    from earmark.cli.library.search import print_notes
     from earmark.core.errors import ConfigError
     from earmark.library.query.search import Tracks
 
@@ -224,7 +225,9 @@ def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Pa
     if not what:
         rows = list(range(len(tracks)))
     elif not paths:
-        rows = [int(row) for row in tracks.search(" ".join(what)).rows]
+        answer = tracks.search(" ".join(what))
+        print_notes(answer)
+        rows = [int(row) for row in answer.rows]
     elif len(paths) < len(what):
         wrong = ", ".join(text for text in what if not _is_path(text))
         raise ConfigError(f"{wrong}: no such file or folder; a query and paths cannot be mixed")

@@ -11,7 +11,7 @@ group = lazy_group(
         Entry(
             "list",
             "earmark.cli.models.list:list_models",
-            "List the models that `earmark tag --model` takes by name, or all architectures.",
+            "List the models that `earmark tag --model` takes by name, and those that `earmark models pull` can fetch.",
             no_args_is_help=False,
         ),
         Entry(

@@ -189,4 +189,6 @@ def _options(options: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={_value(item)}" for key, item in value.items())
+    if value is None:
+        return "none"
     return ", ".join(map(_value, value)) if isinstance(value, list | tuple) else str(value)

@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.console import print_table, stderr_console
+from earmark.cli.console import stderr_console
 from earmark.cli.progress import download_bar
 
 TRAIN_MODULES = ("h5py", "onnx", "onnxscript", "safetensors", "torch")
@@ -51,7 +51,9 @@ def pull(
     from earmark.core.published_weights import find_published
 
     if name is None:
-        _list_published()
+        from earmark.cli.models.list import print_models, published_records
+
+        print_models(published_records())
         return
     published = find_published(name)
 
@@ -77,21 +79,3 @@ def pull(
     click.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
     click.echo(f"{report.path}: PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
     click.echo(f"earmark tag --model {card.name} PATH...")
-
-
-def _list_published() -> None:
-    from earmark.core.published_weights import PUBLISHED
-    from earmark.tagging.runtime import user_models_folder
-
-    folder = user_models_folder()
-    rows = [
-        (
-            published.name,
-            "yes" if (folder / f"{published.name}.onnx").is_file() else "",
-            f"{published.total_bytes / 1e6:.1f} MB",
-            published.licence,
-            published.description,
-        )
-        for published in PUBLISHED
-    ]
-    print_table(("name", "fetched", "size", "licence", "what it is"), rows)

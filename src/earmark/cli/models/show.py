@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import click
 
 from earmark.cli.commands import Argument, Option
+from earmark.cli.console import print_json
+from earmark.cli.options import Format, TextFormat
 
 
 def show(
     name: Annotated[
         str | None, Argument(metavar="[NAME|FILE]", help="A model's name, or an .onnx file. Default: the bundled one.")
     ] = None,
-    as_json: Annotated[bool, Option("--json", help="The card as JSON, for programs.")] = False,
+    output_format: Format = TextFormat.text,
+    as_json: Annotated[bool, Option("--json", help="The card as JSON, indented.")] = False,
 ) -> None:
     """Show a model's card: tags, thresholds, training data, measured quality, licence, limits.
 
@@ -28,6 +32,8 @@ def show(
     card = read_card(find_model(name))
     if as_json:
         click.echo(card.to_json(), nl=False)
+    elif output_format is TextFormat.json:
+        print_json(json.loads(card.to_json()))
     else:
         from earmark.cli.models.card_text import print_card
 

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.markup import escape
+from rich.text import Text
 
 from earmark.audio.file_discovery import AudioFile
-from earmark.cli.text import printable
+from earmark.cli.console import print_row
+from earmark.cli.text import fit, printable
 from earmark.core.clock import clock
 from earmark.core.json_records import failed_record, json_text
 from earmark.core.vocabulary import CATEGORIES
-from earmark.tagging.tagger import TagScore, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.top_tags import TagScore
 
 if TYPE_CHECKING:
     from earmark.cli.tag.run import TagRun
@@ -30,32 +33,58 @@ _DEGREES_OF_FILES = 12
 
 
 class _Table:
-    """One line per file, for people; of few files a second one with their degrees, where the model has some."""
+    """One line per file, for people.
+
+    On a terminal in columns, and of few files with a second line of their degrees, where the model has some. Elsewhere with
+    tabs between path, length, tags and degrees; parts of a file are lines of their own, with its path.
+    """
 
     def __init__(self, run: TagRun, found: list[AudioFile]) -> None:
         self.run = run
-        self.with_degrees = len(found) <= _DEGREES_OF_FILES
         self.out = run.rows
-        longest = max(cell_len(printable(item.path)) for item in found)
-        self.columns = min(longest, _PATH_COLUMNS) if self.out.is_terminal else longest
+        self.with_degrees = len(found) <= _DEGREES_OF_FILES
+        self.columns = min(max(cell_len(printable(item.path)) for item in found), _PATH_COLUMNS)
         self.begin = self.columns + 11  # with the length and the spaces
 
     def tagged(self, scores: TagScores) -> None:
+        path = scores.path or Path()
+        lines = self._tags_of_file(scores)
+        degrees = ", ".join(f"{name} {score:.0%}" for name, score in scores.degrees.items())
+        segments = self.run.segments_of(scores) or ()
+        parts = [(f"{clock(part.start_seconds)}-{clock(part.end_seconds)}", self._tags_of(part)) for part in segments]
+        if not self.out.is_terminal:
+            tags = Text.from_markup(" | ".join(lines)).plain
+            print_row(
+                [str(path), clock(scores.duration_seconds), tags, *([degrees] if self._model_has_degrees else [])]
+            )
+            for span, text in parts:
+                print_row([str(path), span, Text.from_markup(text).plain])
+            return
+        text = f"\n{' ' * self.begin}".join(lines)
+        name = fit(printable(path), self.columns, keep_end=True)
+        padding = " " * (self.columns - cell_len(name))
+        self.out.print(f"{escape(name)}{padding}  {clock(scores.duration_seconds):>7}  {text}")
+        if self.with_degrees and degrees:
+            self.out.print(f"{' ' * self.begin}[dim]degrees: {escape(degrees)}[/dim]")
+        for span, text in parts:
+            self.out.print(f"  {span}  {text}")
+
+    @property
+    def _model_has_degrees(self) -> bool:
+        return bool(self.run.tagger.card.degrees)
+
+    def _tags_of_file(self, scores: TagScores) -> list[str]:
+        """Its tags with their scores, in lines that fit a terminal; elsewhere in one."""
         run = self.run
         tags = scores.top_per_category(run.threshold) if run.top is None else scores.top(run.top, run.threshold)
         groups = [[tag for tag in tags if tag.category == category] for category in CATEGORIES]
+        room = max(self.out.width - self.begin, 40) if self.out.is_terminal else None
+        if lines := _lines([group for group in groups if group], room):
+            return lines
+        if scores.silent:
+            return ["[dim]silent: no tags[/dim]"]
         nearest = " ".join(f"{tag.tag} {tag.score:.2f} " for tag in scores.top(NEAREST)).rstrip()
-        none = (
-            "[dim]silent: no tags[/dim]"
-            if scores.silent
-            else f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"
-        )
-        self._line(scores.path or Path(), clock(scores.duration_seconds), [group for group in groups if group], none)
-        if self.with_degrees and (degrees := scores.degrees):
-            named = ", ".join(f"{escape(name)} {score:.0%}" for name, score in degrees.items())
-            self.out.print(f"{' ' * self.begin}[dim]degrees: {named}[/dim]")
-        for segment in run.segments_of(scores) or ():
-            self.out.print(f"  {clock(segment.start_seconds)}-{clock(segment.end_seconds)}  {self._tags_of(segment)}")
+        return [f"[dim]nothing over its threshold; highest: {escape(nearest)}[/dim]"]
 
     def _tags_of(self, segment: Segment) -> str:
         """The same tags as of a file, without scores."""
@@ -66,15 +95,6 @@ class _Table:
 
     def failed(self, path: Path, reason: str) -> None:
         """Reported on stderr already, where the person sees it in order."""
-
-    def _line(self, path: Path, length: str, groups: list[list[TagScore]], none: str) -> None:
-        name = printable(path)
-        while cell_len(name) > self.columns:
-            name = "..." + name[4:]
-        padding = " " * (self.columns - cell_len(name))
-        room = max(self.out.width - self.begin, 40) if self.out.is_terminal else None
-        text = f"\n{' ' * self.begin}".join(_lines(groups, room)) or none
-        self.out.print(f"{escape(name)}{padding}  {length:>7}  {text}")
 
 
 def _lines(groups: list[list[TagScore]], room: int | None) -> list[str]:
@@ -103,6 +123,8 @@ class _JsonLines:
         record = scores.to_record(self.run.top or 0, self.run.threshold)
         if (segments := self.run.segments_of(scores)) is not None:
             record["segments"] = [segment.to_record(self.run.top or 0) for segment in segments]
+        if self.run.writing is not None:
+            record["values"] = self.run.writing.values(scores.scores)
         self._line(record)
 
     def failed(self, path: Path, reason: str) -> None:

@@ -20,14 +20,17 @@ from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.tag.printers import PRINTERS
 from earmark.cli.tag.write import WriteOptions, WriteRun
 from earmark.cli.text import printable
-from earmark.core.audio_formats import has_video_suffix
+from earmark.core.audio_formats import audio_suffixes, has_video_suffix
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
-from earmark.tagging.tagger import Tagger, TagScores, Threshold, load_tagger
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger, load_tagger
+from earmark.tagging.top_tags import Threshold
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from earmark.tagging.progress import TagProgress
     from earmark.tagging.segments import Segment
 
 _NAME_BYTES = 200  # of a taggram's name; file systems allow 255 with the endings
@@ -98,11 +101,11 @@ class TagRun:
             for path, note in self.left_out.notes:
                 self._tell("note", note, path)
         if not found:
-            passed_over = self.left_out.summary()
-            self.messages.print(
-                "earmark: no audio files found there (files are taken by their ending; see --help)"
-                + (f"; {escape(printable(passed_over))}" if passed_over and not self.quiet else "")
-            )
+            text = "no audio files found there"
+            if (passed_over := self.left_out.summary()) and not self.quiet:
+                text += f"; {printable(passed_over)}. In folders, files are taken by their ending: "
+                text += f"{' '.join(audio_suffixes())}; a file that is named, whatever it ends in"
+            self.messages.print(f"earmark: {text}", markup=False)
             return 1
         printer = PRINTERS[self.output_format](self, found)
         try:
@@ -140,7 +143,7 @@ class TagRun:
     def _results(self, found: list[AudioFile], advance: _Advance) -> Iterator[tuple[AudioFile, TagScores | AudioError]]:
         """Every found item with its result, in order; what discovery refused never reaches the tagger."""
         good = (self._source(item) for item in found if item.error is None)
-        results = iter(self.tagger.tag_many(good, jobs=self.jobs, errors="return", on_progress=advance.audio_done))
+        results = iter(self.tagger.tag_many(good, jobs=self.jobs, errors="return", on_progress=advance.audio))
         for item in found:
             result = item.error if item.error is not None else next(results)
             if self._source(item) != item.path and not isinstance(result, AudioError):
@@ -219,10 +222,12 @@ class _Advance:
                 "tagging", total=sum(self.bytes.values()), files=f"0/{self.n_files} files", speed=0.0
             )
 
-    def audio_done(self, seconds: float) -> None:
-        self.seconds += seconds
+    def audio(self, tagging: TagProgress) -> None:
+        seconds = self.seconds + tagging.seconds
+        if tagging.finished:
+            self.seconds = seconds
         if self.progress:
-            self.progress.update(self.task, speed=self.seconds / max(time.monotonic() - self.started, 1e-6))
+            self.progress.update(self.task, speed=seconds / max(time.monotonic() - self.started, 1e-6))
 
     def file_done(self, item: AudioFile) -> None:
         self.n_done += 1

@@ -37,10 +37,7 @@ from earmark.cli.tag.write import (
 from earmark.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from earmark.tagging.tagger import Threshold
-
-
-STEP_SECONDS = 2.0
+    from earmark.tagging.top_tags import Threshold
 
 
 class OutputFormat(StrEnum):
@@ -72,7 +69,7 @@ def tag(
     model: Model = None,
     output_format: Annotated[
         OutputFormat,
-        format_option("table for people; jsonl (one JSON object per file) and csv for programs."),
+        format_option("table for people; jsonl, or json, (one object per file and line) and csv for programs."),
     ] = OutputFormat.table,
     top: Annotated[
         int | None,
@@ -166,6 +163,7 @@ def tag(
     Exit code: 0 all tagged, 1 some file failed or nothing was found, 2 wrong usage, 130 stopped by Ctrl-C.
     """
     from earmark.cli.tag.run import SegmentOptions, TagRun
+    from earmark.tagging.options import FINE_STEP_SECONDS
     from earmark.tagging.segments import MIN_SECONDS
 
     limit = _threshold_value(threshold or ("auto" if output_format is OutputFormat.table else "none"))
@@ -186,7 +184,7 @@ def tag(
     _check_segments(segments, output_format, windows, step, {name: x for name, x in given.items() if x is not None})
     parts = SegmentOptions(min_segment or MIN_SECONDS, smoothing or 1.0) if segments else None
     if step is None and windows is None and (segments or taggram is not None):
-        step = STEP_SECONDS
+        step = FINE_STEP_SECONDS
     run = TagRun(
         model=model,
         output_format=output_format.value,
@@ -217,7 +215,7 @@ def _check_segments(
     segments: bool, output_format: OutputFormat, windows: int | None, step: float | None, options: dict[str, float]
 ) -> None:
     """Refuse what makes no sense together, before hours of tagging."""
-    from earmark.tagging.tagger import LEAST_STEP_SECONDS
+    from earmark.tagging.options import LEAST_STEP_SECONDS
 
     problems = []
     if windows is not None and (segments or step is not None):

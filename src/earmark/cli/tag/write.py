@@ -12,11 +12,14 @@ from earmark.cli.commands import Option
 from earmark.core.errors import ConfigError, FileTagsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
     from rich.console import Console
 
     from earmark.core.card import ModelCard
     from earmark.library.tagfiles.changes import Mode, Plan, WritePolicy
+    from earmark.library.tagfiles.formats.base import Field, Values
     from earmark.library.tagfiles.index_sync import IndexSync
     from earmark.library.tagfiles.undo_log import UndoLog
 
@@ -141,12 +144,18 @@ class WriteRun:
         self.tally = Tally(options.apply, out, messages)
         self.log: UndoLog | None = None
         self._own_writes: IndexSync | None = None
+        self._ours: Mapping[Path | str, Mapping[Field, frozenset[str]]] = {}  # what earlier runs wrote
+        self._shown: dict[
+            Path, Mapping[Field, Values]
+        ] = {}  # what a file would hold that is only shown, links followed
         self._stack = ExitStack()
 
     def __enter__(self) -> WriteRun:
+        from earmark.library.tagfiles.undo_log import UndoLog, own_values, read_log
+
+        self._ours = own_values(read_log(self.log_path))
         if self.options.apply:
             from earmark.library.tagfiles.index_sync import IndexSync
-            from earmark.library.tagfiles.undo_log import UndoLog
 
             self.log = self._stack.enter_context(UndoLog(self.log_path))
             self._own_writes = self._stack.enter_context(IndexSync(self.index, self.tally.note))
@@ -159,6 +168,14 @@ class WriteRun:
             self.log.finish()
         self._stack.close()
 
+    def values(self, scores: npt.ArrayLike) -> dict[str, list[str]]:
+        """What the fields genre and mood of a file with these scores would be given, whatever they have already."""
+        from earmark.library.tagfiles.changes import wanted_values
+        from earmark.library.tagfiles.formats.base import SHARED_FIELDS
+
+        wanted = wanted_values(self.card, scores, self.policy)
+        return {field: list(wanted[field]) for field in SHARED_FIELDS}
+
     def file(self, path: Path, scores: npt.ArrayLike, content_key: str | None = None) -> None:
         """One file, with its scores ``(n_tags,)`` and, where they are of an earlier scan, the key of its audio."""
         from earmark.library.tagfiles.changes import plan, wanted_values
@@ -166,10 +183,14 @@ class WriteRun:
 
         try:
             state = read_state(path)
-            made = plan(state.values, wanted_values(self.card, scores, self.policy), self.policy.mode)
+            values = self._shown.get(state.path, state.values)
+            ours = self._ours.get(state.path, self._ours.get(content_key or "", {}))
+            made = plan(values, wanted_values(self.card, scores, self.policy), self.policy.mode, ours)
             if made and state.not_writable:
                 raise FileTagsError(state.not_writable, path)
             self.tally.show(path, made, state.kind, state.notes)
+            if not self.options.apply:
+                self._shown[state.path] = {**values, **{change.field: change.after for change in made.changes}}
             if made and self.log is not None and self._own_writes is not None:
                 targets = {change.field: Target(change.after) for change in made.changes}
                 expected = {change.field: change.before for change in made.changes}

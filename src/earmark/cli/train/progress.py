@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,7 +9,8 @@ from rich.markup import escape
 from rich.progress import TaskID
 
 from earmark.cli.console import stderr_console
-from earmark.cli.progress import count_bar
+from earmark.cli.progress import BarWatcher
+from earmark.metrics import metric_label
 from earmark.training.callbacks import LogRow
 from earmark.training.run import TrainingResult
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from earmark.cluster.train import ClusterTrainingResult
 
 
-class TerminalWatcher:
+class TerminalWatcher(BarWatcher):
     """A :class:`earmark.training.callbacks.TrainingProgress` for people.
 
     Args:
@@ -29,19 +29,9 @@ class TerminalWatcher:
 
     def __init__(self, n_epochs: int, *, quiet: bool = False, console: Console | None = None) -> None:
         self.n_epochs = n_epochs
-        self.console = console or stderr_console(quiet=quiet)
-        self.progress = count_bar(self.console, note=True, quiet=quiet)
+        super().__init__(console or stderr_console(quiet=quiet), quiet=quiet)
         self._tasks: dict[str, TaskID] = {}
         self._last = ""
-
-    def __enter__(self) -> TerminalWatcher:
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.progress.stop()
 
     def decoding(self, done: int, total: int) -> None:
         """Files decoded so far."""
@@ -57,17 +47,14 @@ class TerminalWatcher:
     def epoch(self, row: LogRow) -> None:
         """An epoch is done: one line that stays."""
         parts = [f"epoch {row['epoch']:>3}/{self.n_epochs}", f"loss {row['train_loss']:.4f}"]
-        for name, said in (
-            ("validation_loss", "val"),
-            ("roc_auc", "ROC-AUC"),
-            ("rmse", "RMSE"),
-            ("selection", "skill"),
-        ):
+        shown = ("roc_auc", "rmse")
+        labels = {"validation_loss": "val", **{name: metric_label(name) for name in shown}, "selection": "skill"}
+        for name, label in labels.items():
             value = row[name]
             if value is not None:
-                parts.append(f"{said} {value:.4f}")
+                parts.append(f"{label} {value:.4f}")
         if row["roc_auc"] is not None:  # not every epoch need be validated
-            self._last = f"  ROC-AUC {row['roc_auc']:.4f}"
+            self._last = f"  {labels['roc_auc']} {row['roc_auc']:.4f}"
         if row["best"]:
             parts.append("[green]best[/green]")
         self.console.print("  ".join(parts))

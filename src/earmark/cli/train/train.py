@@ -9,6 +9,7 @@ from earmark.cli.commands import Option
 from earmark.cli.options import (
     DecodingJobs,
     Device,
+    KeepAudio,
     ListRecipes,
     MeasureTraining,
     Override,
@@ -53,9 +54,7 @@ def train(
             help="Processes that read ahead. Default: none; with shards above 2 GB of audio one per core, 8 at most.",
         ),
     ] = None,
-    keep_audio: Annotated[
-        Path | None, Option("--keep-audio", help="Keep decoded audio in this folder for further runs.")
-    ] = None,
+    keep_audio: KeepAudio = None,
     jobs: DecodingJobs = None,
     tensorboard: TensorBoard = True,
     measure_training: MeasureTraining = 0,

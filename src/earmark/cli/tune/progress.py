@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
-import click
 from rich.markup import escape
 from rich.progress import TaskID
 
 from earmark.cli.console import stderr_console
-from earmark.cli.progress import count_bar
+from earmark.cli.progress import BarWatcher
 from earmark.training.callbacks import LogRow
 from earmark.training.config import Recipe
 from earmark.tuning.trial_runner import TuningProgress
 from earmark.tuning.trials import Proposal, Trial, best_of, short
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Cells in columns, on stdout; nothing is folded or cut."""
-    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
-    for row in [columns, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-class TerminalTuningWatcher(TuningProgress):
+class TerminalTuningWatcher(BarWatcher, TuningProgress):
     """A :class:`earmark.tuning.trial_runner.TuningProgress` for people.
 
     Args:
@@ -33,21 +24,11 @@ class TerminalTuningWatcher(TuningProgress):
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = stderr_console(quiet=quiet)
-        self.progress = count_bar(self.console, note=True, quiet=quiet)
+        super().__init__(stderr_console(quiet=quiet), quiet=quiet)
         self._bar: TaskID | None = None
         self._what = ""
         self._n_epochs = 1
         self._began = 0.0
-
-    def __enter__(self) -> TerminalTuningWatcher:
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.progress.stop()
 
     def search_resumed(self, trials: Sequence[Trial], total: int) -> None:
         """How far it had come."""

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.options import DecodingJobs, Device, Override, Quiet, RecipeRoot, Shards, out_option, with_root
+from earmark.cli.options import (
+    DecodingJobs,
+    Device,
+    KeepAudio,
+    Override,
+    Quiet,
+    RecipeRoot,
+    Shards,
+    out_option,
+    with_root,
+)
 
 if TYPE_CHECKING:
     from earmark.tuning.run import TuningResult
@@ -23,7 +33,7 @@ def _list(wanted: bool) -> None:
 
     require_extra("train", "`earmark tune`", "torch", "lightning", "optuna", "yaml")
 
-    from earmark.cli.tune.progress import print_table
+    from earmark.cli.console import print_table
     from earmark.tuning.search import list_searches, load_search
 
     searches = {name: load_search(name) for name in list_searches()}
@@ -45,12 +55,7 @@ def tune(
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Continue the search in --out.")] = False,
     device: Device = "auto",
-    keep_audio: Annotated[
-        Path | None,
-        Option(
-            "--keep-audio", help="Keep decoded audio in this folder, so that each file is decoded once for all trials."
-        ),
-    ] = None,
+    keep_audio: KeepAudio = None,
     shards: Shards = None,
     jobs: DecodingJobs = None,
     quiet: Quiet = False,
@@ -115,7 +120,7 @@ def tune(
 
 
 def _print_result(search: Search, result: TuningResult) -> None:
-    from earmark.cli.tune.progress import print_table
+    from earmark.cli.console import print_table
     from earmark.tuning.trials import table
 
     columns, rows = table(search.seeds, result.trials, places=4)

@@ -10,7 +10,8 @@ Options, under ``data.options`` of a recipe:
     parts        cut each training example into so many equal parts (default 1)
     hours        learn from so much of the set "train" only, rounded up to whole shards (default all)
     known_share  how much the known labels of a song count beside the teachers, 0..1, in training examples made of that
-                 song only (default 0.5). Where no teacher knows the tag, they count alone, in validation, too.
+                 song only (default 0.5); the table of music may say otherwise for a song. Where no teacher knows the
+                 tag, they count alone, in validation, too.
     vocabulary_weights  how much the teachers of a vocabulary count, ``{mtat-50: 2}``, or for which tags,
                  ``{mtat-50: {vocals: 3, "*": 2}}`` ("*": all others); default 1
 """
@@ -40,7 +41,9 @@ SILENT_PEAK = 1e-3
 _PEAK_STEP = 16
 _ALL_OTHERS = "*"
 _LEAST_KNOWN, _MOST_KNOWN = 0.02, 0.98
-"""Of known labels that count alone: a certain one has an infinite logit."""
+"""Of known labels of tags that no teacher knows: a certain one has an infinite logit."""
+_SUREST = 0.01
+"""Quantile of the teachers' labels that stands for a certain 0, and 1 minus it for a certain 1: as sure as they ever are."""
 
 VocabularyWeights = Mapping[str, float | Mapping[str, float]]
 
@@ -127,16 +130,28 @@ def add_known_labels(
         labelled: the same set.
         songs: with their known labels.
         vocabulary: the tags.
-        share: how much known labels count beside soft ones, 0..1. Where there is no soft label (NaN), they count alone.
+        share: how much known labels count beside soft ones, 0..1, unless the song says so itself. Where there is no soft
+            label (NaN), they count alone.
     """
-    known = {song.song_id: song.labels for song in songs if song.labels}
-    for row, recipe in enumerate(labelled.recipes):
-        values = known.get(recipe["parts"][0]["song"])
-        if values and len(recipe["parts"]) == 1:
-            places = [vocabulary.index(tag) for tag in values]
-            own, soft = np.array([*values.values()], np.float32), labels[row, places]
-            alone = own.clip(_LEAST_KNOWN, _MOST_KNOWN)
-            labels[row, places] = np.where(np.isnan(soft), alone, (1 - share) * soft + share * own)
+    known = {song.song_id: song for song in songs if song.labels}
+    single = [
+        (row, known[song])
+        for row, recipe in enumerate(labelled.recipes)
+        if len(recipe["parts"]) == 1 and (song := recipe["parts"][0]["song"]) in known
+    ]
+    surest = None
+    if any(song.known_share == 1 for _, song in single):
+        answered = ~np.isnan(labels).all(axis=0)
+        surest = np.full((2, labels.shape[1]), np.nan, np.float32)
+        surest[:, answered] = np.nanquantile(labels[:, answered], (_SUREST, 1 - _SUREST), axis=0)
+    for row, song in single:
+        places = [vocabulary.index(tag) for tag in song.labels]
+        own, soft = np.array([*song.labels.values()], np.float32), labels[row, places]
+        counts = share if song.known_share is None else song.known_share
+        blended = (1 - counts) * soft + counts * own
+        if counts == 1 and surest is not None:
+            blended = blended.clip(surest[0, places], surest[1, places])
+        labels[row, places] = np.where(np.isnan(soft), own.clip(_LEAST_KNOWN, _MOST_KNOWN), blended)
 
 
 def training_fusion(

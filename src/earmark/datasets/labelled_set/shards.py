@@ -83,8 +83,8 @@ class LabelledSet:
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
         if not isinstance(document, dict) or document.get("format") != FORMAT:
-            document = document if isinstance(document, dict) else {}
-            raise DataError(f"{path}: format {document.get('format')!r} is not the one known here ({FORMAT})")
+            found = document.get("format", "none") if isinstance(document, dict) else "none"
+            raise DataError(f"{path}: format {found} is not the one known here ({FORMAT})")
         shards = tuple(sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name.isdigit()))
         if not shards:
             raise DataError(f"{folder}: has no finished shard yet")

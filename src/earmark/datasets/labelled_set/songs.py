@@ -10,6 +10,8 @@ Columns
     weight          how often a song is drawn for training, relative to the others. Without this column a group counts by
                     the square root of its length, so that large ones do not dominate, and a song in it by its length.
     unchanged_set   for training songs: name of a further set in which they are labelled once without augmentation.
+    known_share     how much the known values of this song count beside the teachers, 0..1; that of the dataset's option where it
+                    is empty. 1 is for what is certain: a recording of rain has no guitar.
     any other column    is a tag whose true value is known: 0..1, empty where it is not, as for most songs it may be. Columns whose name begins with
                     ``#`` are ignored.
 """
@@ -30,7 +32,7 @@ from earmark.datasets.base import raise_problems
 from earmark.datasets.table import Row, read_table
 
 SONG_SPLITS = ("train", "validation", "heldout", "test")
-_COLUMNS = ("song_id", "path", "split", "group", "duration_seconds", "weight", "unchanged_set")
+_COLUMNS = ("song_id", "path", "split", "group", "duration_seconds", "weight", "unchanged_set", "known_share")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Song:
         weight: how often it is drawn for training; None for by length, see :func:`shares`.
         unchanged_set: the further set in which it is labelled unchanged; None for none.
         labels: tag -> true value in 0..1, where known.
+        known_share: how much ``labels`` count beside the teachers, 0..1; None for as much as those of other songs.
     """
 
     song_id: str
@@ -56,6 +59,7 @@ class Song:
     weight: float | None = None
     unchanged_set: str | None = None
     labels: dict[str, float] = field(default_factory=dict)
+    known_share: float | None = None
 
 
 def read_songs(path: str | Path, *, check_files: bool = True) -> tuple[Song, ...]:
@@ -118,6 +122,7 @@ def _song(row: Row, folder: Path, tags: Sequence[str], problems: list[str]) -> S
         number("weight", most=math.inf, above=False),
         extra or None,
         {tag: value for tag, value in known.items() if value is not None},
+        number("known_share", most=1.0, above=False),
     )
 
 
@@ -140,6 +145,7 @@ def songs_csv(songs: Sequence[Song]) -> str:
                 duration,
                 weight,
                 song.unchanged_set or "",
+                "" if song.known_share is None else song.known_share,
                 *values,
             ]
         )
@@ -187,9 +193,12 @@ def shares_by_group(training: Sequence[tuple[Song, str]], whole: float = 1.0) ->
 
 
 def known_tags(songs: Iterable[Song]) -> tuple[str, ...]:
-    """Tags with known values that are all 0 or 1, in the order of the table."""
+    """Tags with known values that are all 0 or 1, in the order of the table.
+
+    Songs with a ``known_share`` of their own do not count: what is certain of them says nothing about how well others are known.
+    """
     values: dict[str, set[float]] = {}
     for song in songs:
-        for tag, value in song.labels.items():
+        for tag, value in song.labels.items() if song.known_share is None else ():
             values.setdefault(tag, set()).add(value)
     return tuple(tag for tag, found in values.items() if found <= {0.0, 1.0})

@@ -20,7 +20,7 @@ from earmark.library.duplicates.copies import Copy, read_copies, unchanged_files
 from earmark.library.duplicates.fingerprints import Fingerprints, OnNote, OnProgress
 from earmark.library.index.track_index import Index
 from earmark.library.neighbours import Floats, unit_vectors
-from earmark.library.query.search import Tracks
+from earmark.library.query.search import Tracks, group_places
 from earmark.library.similar import track_vectors
 
 Kind = Literal["audio", "sound"]
@@ -71,7 +71,7 @@ def find_same_audio(index: Index, tracks: Tracks, *, on_note: OnNote = lambda _:
     Returns:
         Groups of two or more files, those first that take most space.
     """
-    several = [rows for rows in _rows_by_audio(tracks).values() if len(rows) > 1]
+    several = [rows for rows in group_places(tracks.keys).values() if len(rows) > 1]
     files = unchanged_files(index, tracks, [row for rows in several for row in rows], on_note)
     copies = read_copies(tracks, files, on_note)
     there = ([copies[row] for row in rows if row in copies] for rows in several)
@@ -107,7 +107,7 @@ def find_same_sound(
     if jobs is not None and jobs < 1:
         raise ConfigError(f"jobs {jobs}: must be at least 1")
     pairs = candidate_pairs(tracks, track_vectors(index, tracks)).tolist()
-    by_audio = _rows_by_audio(tracks)
+    by_audio = group_places(tracks.keys)
     same_audio = {row: by_audio[tracks.keys[row]] for pair in pairs for row in pair}
     files = unchanged_files(index, tracks, [file for rows in same_audio.values() for file in rows], on_note)
     readable = {row: next((file for file in rows if file in files), None) for row, rows in same_audio.items()}
@@ -171,13 +171,6 @@ def candidate_pairs(tracks: Tracks, vectors: Floats) -> npt.NDArray[np.int64]:
         is_pair = (other > one) & (start + other < ends[start + one])
         found.append(start + np.stack([one, other], axis=1)[is_pair])
     return rows[np.concatenate(found)]
-
-
-def _rows_by_audio(tracks: Tracks) -> dict[str, list[int]]:
-    rows: dict[str, list[int]] = {}
-    for row, key in enumerate(tracks.keys):
-        rows.setdefault(key, []).append(row)
-    return rows
 
 
 def _best_copies(same_audio: Mapping[int, Iterable[int]], copies: Mapping[int, Copy]) -> dict[int, Copy]:

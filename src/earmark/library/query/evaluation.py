@@ -7,6 +7,7 @@ track, the highest rank counts. A query without wanted tags ranks nothing.
 from __future__ import annotations
 
 import operator
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +46,10 @@ class Columns(Protocol):
     """``(n_tracks,)`` in seconds, NaN where not known."""
 
     @property
+    def keys(self) -> Sequence[Hashable]:
+        """``(n_tracks,)``: equal for tracks with the same audio."""
+
+    @property
     def kept(self) -> Mask:
         """``(n_tags, n_tracks)``: which tags apply, see :func:`kept_tags`."""
 
@@ -70,8 +75,15 @@ def kept_tags(model: ModelRow, scores: Floats) -> Mask:
     return model.card.rules.keep(scores >= limits, scores, model.vocabulary.names) & np.isfinite(limits)
 
 
-def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
+def rank_tracks(
+    tracks: Columns, query: Query, assumed: Mapping[Node, bool] | None = None
+) -> tuple[Rows, Floats | None]:
     """Tracks for which a query holds, highest rank first, equal ones in the order of the columns.
+
+    Args:
+        tracks: the columns that the query uses.
+        query: the query.
+        assumed: parts of it that are taken to hold, or not, for all tracks.
 
     Returns:
         Their positions in the columns ``(n,)``, and their ranks ``(n,)``, 0..1; None where the query has no wanted tags.
@@ -79,7 +91,7 @@ def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
     Raises:
         ConfigError: a query of another vocabulary.
     """
-    mask, rank = _Evaluation(tracks, query).of(query.node)
+    mask, rank = _Evaluation(tracks, query, assumed or {}).of(query.node)
     rows = np.flatnonzero(mask)
     if rank is None:
         return rows, None
@@ -90,12 +102,14 @@ def rank_tracks(tracks: Columns, query: Query) -> tuple[Rows, Floats | None]:
 class _Evaluation:
     """One query over all tracks: for every node a mask, and a rank where it has wanted tags."""
 
-    def __init__(self, tracks: Columns, query: Query) -> None:
-        self.tracks, self.query = tracks, query
+    def __init__(self, tracks: Columns, query: Query, assumed: Mapping[Node, bool]) -> None:
+        self.tracks, self.query, self.assumed = tracks, query, assumed
         self.position = {name: i for i, name in enumerate(tracks.model.vocabulary.names)}
 
     def of(self, node: Node) -> tuple[Mask, Floats | None]:
         """For which tracks a part of the query holds ``(n_tracks,)``, and their ranks, 0..1, where it has wanted tags."""
+        if node in self.assumed:
+            return np.full(len(self.tracks), self.assumed[node]), None
         match node:
             case HasTag():
                 return self._tag(node)

@@ -6,9 +6,10 @@ canonical, with every name in quotes, and read back as the same tree.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal, TypeAlias, get_args
 
@@ -107,10 +108,13 @@ class Query:
     Attributes:
         node: what must hold.
         score: the bound of all tags of the query that have none of their own, or None.
+        read_as: each word that is no tag and was read as one (:mod:`earmark.core.tag_words`), with that tag and others that
+            are near; not compared.
     """
 
     node: Node
     score: Bound | None = None
+    read_as: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         if self.score is None:
@@ -122,13 +126,26 @@ class Query:
         """All tags in it, in order."""
         return tuple(node for node in _walk(self.node) if isinstance(node, HasTag))
 
+    def texts(self) -> tuple[HasText, ...]:
+        """All texts in it, in order."""
+        return tuple(node for node in _walk(self.node) if isinstance(node, HasText))
+
     def fields(self) -> frozenset[str]:
         """The files' own fields that it uses."""
-        return frozenset(node.field for node in _walk(self.node) if isinstance(node, HasText))
+        return frozenset(node.field for node in self.texts())
 
     def uses_durations(self) -> bool:
         """Whether it bounds the duration."""
         return any(isinstance(node, DurationBound) for node in _walk(self.node))
+
+    def bounded(self) -> tuple[HasTag | DurationBound, ...]:
+        """Its different tags and bounds of the duration, in order."""
+        found = (node for node in _walk(self.node) if isinstance(node, HasTag | DurationBound))
+        return tuple(dict.fromkeys(found))
+
+    def with_node(self, old: Node, new: Node) -> Query:
+        """The query with another node in place of one, wherever it stands."""
+        return replace(self, node=_replaced(self.node, old, new))
 
 
 def all_of(parts: Iterable[Node]) -> Node:
@@ -160,10 +177,25 @@ def _walk(node: Node) -> Iterator[Node]:
             yield from _walk(part)
 
 
+def _replaced(node: Node, old: Node, new: Node) -> Node:
+    if node == old:
+        return new
+    if isinstance(node, Not):
+        return Not(_replaced(node.inside, old, new))
+    if isinstance(node, AllOf | AnyOf):
+        return type(node)(tuple(_replaced(part, old, new) for part in node.parts))
+    return node
+
+
 def quoted(text: str) -> str:
     """The text in double quotes, as a query writes it: ``\\"`` for a quote and ``\\\\`` for a backslash."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def quote_if_needed(text: str) -> str:
+    """A name as people write it in a query: in quotes where it has spaces or a character with a meaning."""
+    return quoted(text) if re.search(r'[\s()<>=:"]', text) else text
 
 
 def format_number(value: float) -> str:

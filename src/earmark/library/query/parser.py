@@ -13,7 +13,8 @@ A degree (energy: how much, never whether) is named as a tag is, and always has 
 
 A NAME or WORD with spaces or with one of ``( ) < > = : "`` in it is written in double quotes. Names of several
 words that the model knows need none: the longest name that fits is taken, so that ``slow female vocals``
-means the two tags slow and female vocals where the model has both.
+means the two tags slow and female vocals where the model has both. A NAME that is no tag may be another word for one
+(:mod:`earmark.core.tag_words`).
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def parse_query(text: str, vocabulary: Vocabulary, degrees: Collection[str] = ()
     Args:
         text: see the module docstring; an empty text matches everything.
         vocabulary: the tags that may be named, upper and lower case alike. Names of the form
-            ``genre---jazz`` (MTG-Jamendo) are known as ``jazz``, too.
+            ``genre---jazz`` (MTG-Jamendo) are known as ``jazz``, too, and tags by the words of
+            :mod:`earmark.core.tag_words`, see :attr:`Query.read_as`.
         degrees: those of the tags that never hold by themselves, :attr:`earmark.ModelCard.degrees`: they need a bound.
 
     Raises:
@@ -79,6 +81,7 @@ class _Parser(Scanner):
         self.names = TagNames(vocabulary)
         self.degrees = degrees
         self.unbounded: list[Problem] = []
+        self.read_as: dict[str, tuple[str, ...]] = {}
         self.depth = 0
         self.score: Bound | None = None
 
@@ -86,7 +89,7 @@ class _Parser(Scanner):
         node = self._sides(empty_allowed=True)
         if self.at < len(self.text):  # only a closing parenthesis ends the sides early
             self.fail("this parenthesis closes nothing", self.at, self.at + 1)
-        found = Query(node, self.score)
+        found = Query(node, self.score, tuple(self.read_as.items()))
         if self.score is not None and not found.tags():
             self.problems.append(Problem("score bounds the tags of a query, and here is none", 0, len(self.text)))
         if self.score is None and self.unbounded:
@@ -219,7 +222,7 @@ class _Parser(Scanner):
             space = SPACE.match(self.text, word.end())
             at = space.end() if space else word.end()
         for n in range(len(words), 0, -1):
-            if self.names.find(" ".join(words[:n]), category):
+            if self._is_tag(words[:n], category):
                 self.at = ends[n - 1]
                 return self._tag(" ".join(words[:n]), start, self.at, category)
         self.at = ends[0]
@@ -230,10 +233,18 @@ class _Parser(Scanner):
             self.fail(f"{words[0].casefold()} is compared, as in {example}", start, self.at)
         return self._tag(words[0], start, self.at, category, joined=" ".join(words[:2]))
 
+    def _is_tag(self, words: list[str], category: str | None) -> bool:
+        """Whether words together mean a tag; words that are tags themselves mean these, unless a tag is called so."""
+        name = " ".join(words)
+        apart = len(words) > 1 and all(self.names.find_name(word, category) for word in words)
+        return bool(self.names.find_name(name, category) if apart else self.names.find(name, category))
+
     def _tag(self, name: str, start: int, end: int, category: str | None, joined: str = "") -> Node:
         found = self.names.find(name, category)
         if len(found) != 1:
             self.problems.append(Problem(self.names.describe_failure(name, category, joined), start, end))
+        elif self.names.is_another_word(name, found[0]):
+            self.read_as[name] = tuple(self.names.meant(name, category))
         comparison = self.comparison()
         bound = None if comparison is None else Bound(comparison, self.number())
         if bound is None and len(found) == 1 and found[0] in self.degrees:

@@ -1,19 +1,18 @@
-"""Search a library.
+"""Search a library any number of times.
 
 :class:`Tracks` keeps all columns of an index in memory, scores as one row per tag: a query is a few array operations, and
-100,000 tracks take milliseconds. :func:`search_index` is for a program that searches once, as the command line does: it
-reads only what the query uses, and all columns only of the tracks that are shown.
+100,000 tracks take milliseconds. For a program that searches once there is :mod:`earmark.library.query.index_search`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +24,9 @@ from earmark.library.query.nodes import Query
 from earmark.library.query.parser import parse_query
 from earmark.library.query.tag_names import fold_case
 
-COLUMNS = {"title": "title", "artist": "artist", "album": "album", "file-genre": "genre", "path": "path"}
-"""The files' own fields, and the columns of the index that hold them."""
-
 _OWN = ("title", "artist", "album", "file-genre")
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,7 @@ class Hit:
         tags: (tag, score) of those that apply by the card's thresholds and rules, highest first.
         degrees: (degree, how much of it, 0..1) of the model's degrees, see :meth:`earmark.Vocabulary.degrees`; none of a
             silent track.
+        copies: other files with the same audio that were found, too: copies, links.
     """
 
     path: Path
@@ -56,6 +55,12 @@ class Hit:
     score: float | None
     tags: tuple[tuple[str, float], ...]
     degrees: tuple[tuple[str, float], ...] = ()
+    copies: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people call it: "Artist - Title", or its title alone, or its file's name without the ending."""
+        return f"{self.artist} - {self.title}" if self.artist and self.title else self.title or self.path.stem
 
 
 class Tracks:
@@ -156,7 +161,15 @@ class Tracks:
         """The title in a track's own metadata."""
         return self._own[0][row]
 
-    def hit(self, row: int, score: float | None = None) -> Hit:
+    def copies(self, row: int) -> tuple[Path, ...]:
+        """All other files with a track's audio, by path."""
+        return tuple(self.path(other) for other in self._rows_of_key[self.keys[row]] if other != row)
+
+    @cached_property
+    def _rows_of_key(self) -> dict[str, list[int]]:
+        return group_places(self.keys)
+
+    def hit(self, row: int, score: float | None = None, copies: tuple[Path, ...] = ()) -> Hit:
         """A track with all its columns."""
         scores = self.scores[:, row]
         names = self.model.vocabulary.names
@@ -175,6 +188,7 @@ class Tracks:
             score=None if score is None else float(score),
             tags=tuple((names[i], float(scores[i])) for i in over),
             degrees=tuple((names[i], float(scores[i])) for i in self.degree_rows) if scores.any() else (),
+            copies=copies,
         )
 
     def search(self, query: Query | str) -> SearchResult:
@@ -198,35 +212,36 @@ class SearchResult:
         query: the query.
         rows: ``(n,)`` numbers of the tracks, highest rank first.
         ranks: ``(n,)`` float32, 0..1, or None where the query has no wanted tags.
+        copies: of each of them the files that stand behind it, see :meth:`without_copies`; empty before that.
     """
 
     tracks: Tracks
     query: Query
     rows: Rows
     ranks: Floats | None
+    copies: tuple[tuple[Path, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Hit]:
         for i, row in enumerate(self.rows):
-            yield self.tracks.hit(int(row), None if self.ranks is None else float(self.ranks[i]))
+            rank = None if self.ranks is None else float(self.ranks[i])
+            yield self.tracks.hit(int(row), rank, self.copies[i] if self.copies else ())
 
-    def take(self, positions: npt.NDArray[Any] | slice) -> SearchResult:
+    def take(self, positions: npt.NDArray[np.int64] | slice) -> SearchResult:
         """A part of the result, or another order, by positions in this one."""
-        ranks = None if self.ranks is None else self.ranks[positions]
-        return SearchResult(self.tracks, self.query, self.rows[positions], ranks)
+        places = np.arange(len(self))[positions]
+        ranks = None if self.ranks is None else self.ranks[places]
+        copies = tuple(self.copies[place] for place in places) if self.copies else ()
+        return SearchResult(self.tracks, self.query, self.rows[places], ranks, copies)
 
     def without_copies(self) -> SearchResult:
-        """Each audio content once: of several files with the same audio, the first in this order."""
-        seen: set[str] = set()
-        kept = []
-        for i, row in enumerate(self.rows):
-            key = self.tracks.keys[row]
-            if key not in seen:
-                seen.add(key)
-                kept.append(i)
-        return self.take(np.array(kept, np.int64))
+        """Each audio content once: of several files with the same audio the first in this order, the others as its copies."""
+        groups = list(group_places([self.tracks.keys[row] for row in self.rows]).values())
+        kept = self.take(np.array([first for first, *_ in groups], np.int64))
+        copies = tuple(tuple(self.tracks.path(int(self.rows[place])) for place in others) for _, *others in groups)
+        return replace(kept, copies=copies)
 
     def guessed_bounds(self) -> tuple[str, ...]:
         """Tags of the query for which neither it nor the card gives a bound, so that DEFAULT_BOUND was used."""
@@ -238,78 +253,14 @@ class SearchResult:
         return tuple(dict.fromkeys(names))
 
 
-@dataclass(frozen=True, eq=False)
-class TopResults:
-    """The result of :func:`search_index`.
+def group_places(keys: Iterable[K]) -> dict[K, list[int]]:
+    """The places of each key, in the order in which the keys come first.
 
-    Attributes:
-        best: the best tracks, as many as requested; its ``tracks`` are these alone.
-        n_found: number of tracks for which the query holds.
-        n_tracks: number of tracks that were searched.
+    Example:
+        >>> group_places("abac")
+        {'a': [0, 2], 'b': [1], 'c': [3]}
     """
-
-    best: SearchResult
-    n_found: int
-    n_tracks: int
-
-
-def search_index(index: Index, query: str, limit: int | None = None) -> TopResults:
-    """Search an index once, without loading all of it.
-
-    Args:
-        index: an open index.
-        query: see :mod:`earmark.library.query.parser`.
-        limit: most tracks to return; None for all.
-
-    Raises:
-        QueryError: a text that is no query.
-        DataError: nothing was scanned yet, or the index cannot be read.
-    """
-    with index.snapshot():
-        model = index.current_model()
-        parsed = parse_query(query, model.vocabulary, model.card.degrees)
-        columns = _QueryColumns(index, model, parsed)
-        rows, ranks = rank_tracks(columns, parsed)
-        best = rows[:limit]
-        tracks = Tracks.load(index, only=None if len(best) == len(columns) else [columns.row_ids[row] for row in best])
-    tracks.n_waiting += len(tracks) - len(columns)  # tracks that are not shown do not wait
-    shown = np.array([tracks.rows_by_path[columns.paths[row]] for row in best], np.int64)
-    result = SearchResult(tracks, parsed, shown, None if ranks is None else ranks[:limit])
-    return TopResults(result, len(rows), len(columns))
-
-
-class _QueryColumns:
-    """The columns that one query uses, tracks by path."""
-
-    def __init__(self, index: Index, model: ModelRow, query: Query) -> None:
-        self.model = model
-        fields = sorted(query.fields())
-        columns = ["f.path", "f.rowid", *(f"f.{COLUMNS[field]}" for field in fields)]
-        columns += ["a.duration_seconds"] if query.uses_durations() else []
-        columns += ["r.scores"] if query.tags() else []
-        statement = (
-            f"SELECT {', '.join(columns)} FROM files f "
-            "JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
-            f"{'LEFT JOIN audio a ON a.content_key = f.content_key ' if query.uses_durations() else ''}"
-            "WHERE f.status = 'ok'"
-        )
-        rows = sorted(index.rows(statement, (model.model_id,)))  # here, and not by SQLite: see Tracks.load
-        read = list(zip(*rows, strict=True)) or [()] * len(columns)
-        self.paths: Sequence[bytes] = read.pop(0)
-        self.row_ids: Sequence[int] = read.pop(0)
-        self._texts = {field: read.pop(0) for field in fields}
-        self.durations: npt.NDArray[np.float64] = seconds_of(read.pop(0) if query.uses_durations() else ())
-        blobs = read.pop(0) if query.tags() else ()
-        self.scores: Floats = vectors_of(blobs, len(blobs), len(model.vocabulary)).T
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @cached_property
-    def kept(self) -> Mask:
-        """As :attr:`Tracks.kept`."""
-        return kept_tags(self.model, np.ascontiguousarray(self.scores))
-
-    def texts(self, field: str) -> list[str]:
-        """As :meth:`Tracks.texts`."""
-        return [fold_case(os.fsdecode(text or "")) for text in self._texts[field]]
+    places: dict[K, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    return places

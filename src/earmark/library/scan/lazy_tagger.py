@@ -11,9 +11,10 @@ from typing import Literal, Protocol
 from earmark.core.card import ModelCard
 from earmark.core.errors import AudioError, ModelError
 from earmark.library.index.rows import weights_id
-from earmark.tagging.pipeline import Progress
+from earmark.tagging.progress import OnProgress
 from earmark.tagging.runtime import find_model, read_card
-from earmark.tagging.tagger import Tagger, TagScores
+from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tagger import Tagger
 
 
 class ScanTagger(Protocol):
@@ -36,7 +37,12 @@ class ScanTagger(Protocol):
         """What it does with truncated files."""
 
     def tag_many(
-        self, paths: Iterable[str | Path], *, jobs: int | None, errors: Literal["return"], on_progress: Progress | None
+        self,
+        paths: Iterable[str | Path],
+        *,
+        jobs: int | None,
+        errors: Literal["return"],
+        on_progress: OnProgress | None,
     ) -> Iterator[TagScores | AudioError]:
         """As :meth:`earmark.tagging.tagger.Tagger.tag_many`."""
 
@@ -74,7 +80,12 @@ class LazyTagger:
         self.embedding_dims: int | None = self.card.embedding_dims
 
     def tag_many(
-        self, paths: Iterable[str | Path], *, jobs: int | None, errors: Literal["return"], on_progress: Progress | None
+        self,
+        paths: Iterable[str | Path],
+        *,
+        jobs: int | None,
+        errors: Literal["return"],
+        on_progress: OnProgress | None,
     ) -> Iterator[TagScores | AudioError]:
         """As :meth:`earmark.tagging.tagger.Tagger.tag_many`. Raises ModelError where the model cannot be loaded."""
         paths = iter(paths)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index, signed_inode, to_blob
 from earmark.library.scan.walk import IndexedFile, PendingFile
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.tag_scores import TagScores
 
 _ROWS_TOGETHER = 500
 _SECONDS_TOGETHER = 0.5

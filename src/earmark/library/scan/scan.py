@@ -23,7 +23,8 @@ from earmark.library.scan.recorder import Recorder, same_inode
 from earmark.library.scan.summary import Outcome, ScanProgress, ScanSummary
 from earmark.library.scan.threads import prefetch_content, set_on_interrupt
 from earmark.library.scan.walk import Difference, IndexedFile, PendingFile, compare
-from earmark.tagging.tagger import TagScores
+from earmark.tagging.progress import TagProgress
+from earmark.tagging.tag_scores import TagScores
 
 CHANGED_MEANWHILE = "changed while it was being read; the next scan reads it again"
 
@@ -67,9 +68,7 @@ class Scan:
         self._recorder = Recorder(index, self.model)
         self._lock = threading.Lock()  # guards what follows, and the decision whether audio is known
         self._tagging: deque[PendingFile] = deque()  # in the order in which the tagger got them
-        self._waiting: dict[
-            str, list[PendingFile]
-        ] = {}  # content key of audio being tagged -> other files with the same
+        self._waiting: dict[str, list[PendingFile]] = {}  # content key of audio being tagged -> other files with it
         self._retry_alone: list[PendingFile] = []
         self._missing: dict[str, list[tuple[bytes, float]]] = {}  # content key -> missing files: path, first_seen
         self._newly_gone: set[bytes] = set()
@@ -180,9 +179,9 @@ class Scan:
                 if isinstance(results, Generator):
                     results.close()
 
-    def _tagged(self, seconds: float) -> None:
+    def _tagged(self, tagging: TagProgress) -> None:
         self._recorder.flush_if_due()
-        self.progress.on_tagged(seconds)
+        self.progress.on_tagged(tagging)
 
     def _unknown(self, pool: ThreadPoolExecutor, pending: list[PendingFile], share: bool) -> Iterator[Path]:
         """Paths of files to be tagged; all others are recorded on the way. Run by the tagger's threads."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from earmark.audio.file_discovery import LeftOut
+from earmark.tagging.progress import TagProgress
 
 Outcome = Literal[
     "unchanged",
@@ -140,8 +141,8 @@ class ScanProgress:
     def on_done(self, path: Path, n_bytes: int) -> None:
         """One of these files has been processed."""
 
-    def on_tagged(self, seconds: float) -> None:
-        """Seconds of audio that were tagged since the last call."""
+    def on_tagged(self, tagging: TagProgress) -> None:
+        """How far tagging has come."""
 
     def on_note(self, path: Path, note: str) -> None:
         """Something was left out that is no error."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.tag_words import loose_key, written_name
 from earmark.library.tagfiles.formats.base import FIELDS, OWN_FIELDS, SHARED_FIELDS, Field, Values
 from earmark.library.tagfiles.mapping import TagMapping
 
@@ -93,7 +94,7 @@ def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: WritePolicy) -
     """Values for each field from the scores ``(n_tags,)`` of a file, highest scores first; empty where no tag reaches them.
 
     With the thresholds of the card, its rules apply, too: values never contradict each other, and what they imply is
-    among them.
+    among them: a genre brings the wider one that it belongs to, as a value of its own behind it.
     """
     values = np.asarray(scores, np.float64)
     names = card.vocabulary.names
@@ -104,7 +105,9 @@ def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: WritePolicy) -
     holding = [names[i] for i in np.argsort(-values, kind="stable") if reached[i] and policy.mapping.allows(names[i])]
     wanted: dict[Field, Values] = {}
     for field in SHARED_FIELDS:
-        words = dict.fromkeys(word for tag in holding for word in policy.mapping.words_for(field, tag))
+        words = dict.fromkeys(
+            word for tag in _with_wider(holding, card) for word in policy.mapping.words_for(field, tag)
+        )
         wanted[field] = tuple(words)[: policy.max_values(field)]
     score = dict(zip(names, values, strict=True))
     wanted["scores"] = tuple(f"{tag}={score[tag]:.3f}" for tag in holding) if policy.scores else ()
@@ -112,34 +115,69 @@ def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: WritePolicy) -
     return wanted
 
 
+def _with_wider(holding: Sequence[str], card: ModelCard) -> list[str]:
+    """Each tag with those that it implies behind it, the highest of several, at the first place where one comes."""
+
+    def chain(tag: str) -> Iterator[str]:
+        yield tag
+        wider = card.rules.parents.get(tag, ())
+        if (best := next((each for each in holding if each in wider), None)) is not None:
+            yield from chain(best)
+
+    return list(dict.fromkeys(each for tag in holding for each in chain(tag)))
+
+
 def _threshold(tag: str, card: ModelCard, policy: WritePolicy) -> float:
     return card.thresholds.get(tag, np.inf) if policy.threshold is None else policy.threshold
 
 
-def plan(current: Mapping[Field, Values], wanted: Mapping[Field, Values], mode: Mode) -> Plan:
-    """The changes from current to wanted values that a mode allows."""
+def plan(
+    current: Mapping[Field, Values],
+    wanted: Mapping[Field, Values],
+    mode: Mode,
+    ours: Mapping[Field, Collection[str]] | None = None,
+) -> Plan:
+    """The changes from current to wanted values that a mode allows.
+
+    Args:
+        current: what the file holds.
+        wanted: what it should hold, see :func:`wanted_values`.
+        mode: see :data:`Mode`.
+        ours: values that earmark wrote into the file, see :func:`earmark.library.tagfiles.undo_log.own_values`. Those that
+            are wanted in another spelling ("Rnb" is "R&B" today) get it, whatever the mode.
+    """
     changes, kept = [], []
     for field in FIELDS:
         before, want = current.get(field, ()), wanted.get(field, ())
         if not want:
             continue
-        new = tuple(value for value in want if value.casefold() not in _present(before))
+        spelled = {_name_key(value): value for value in want}
+        own = (ours or {}).get(field, ())
+        respelled = tuple(
+            dict.fromkeys(spelled.get(_name_key(value), value) if value in own else value for value in before)
+        )
+        new = tuple(value for value in want if _name_key(value) not in _present(before))
         if field in OWN_FIELDS or mode == "overwrite" or not before:
             after = want
         elif mode == "merge":
-            after = before + new
+            after = respelled + new
         else:
-            after = before
+            after = respelled
             if new:
-                kept.append(Kept(field, before, want))
+                kept.append(Kept(field, respelled, want))
         if after != before:
             changes.append(Change(field, before, after))
     return Plan(tuple(changes), tuple(kept))
 
 
 def _present(values: Values) -> set[str]:
-    """Values that a field has already, also as parts of "a; b", folded."""
-    return {part.strip().casefold() for value in values for part in (value, *value.split(";"))}
+    """Values that a field has already, also as parts of "a; b", by their keys."""
+    return {_name_key(part) for value in values for part in (value, *value.split(";"))}
+
+
+def _name_key(value: str) -> str:
+    """Equal for spellings of one name: R&B, Rnb, r'n'b."""
+    return loose_key(written_name(value.strip()))
 
 
 def diff_lines(plan: Plan) -> list[str]:

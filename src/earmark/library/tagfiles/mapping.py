@@ -1,7 +1,7 @@
 """Map a model's tags to the user's words: which tags are written, into which field, and as what.
 
-Without a file, tags of the categories genre and mood are written under their own names. A mapping file lists everything
-that may be written::
+Without a file, tags of the categories genre and mood are written under their own names, spelled as people do
+(:func:`earmark.core.tag_words.written_name`). A mapping file lists everything that may be written::
 
     [genre]
     "rock" = "Rock"
@@ -20,17 +20,15 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from string import capwords
 from typing import Any
-
-from mutagen.id3 import TCON
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
-from earmark.core.vocabulary import Vocabulary
+from earmark.core.tag_words import written_name
+from earmark.core.vocabulary import CATEGORIES, Vocabulary
 from earmark.library.tagfiles.formats.base import SHARED_FIELDS, Field
 
-_KNOWN_GENRES: dict[str, str] = {name.casefold(): name for name in TCON.GENRES}
+_LABELS = frozenset({*CATEGORIES, "mood/theme"})  # as MTG-Jamendo has them
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,13 @@ class TagMapping:
 
 
 def default_mapping(vocabulary: Vocabulary) -> TagMapping:
-    """Tags of the categories genre and mood under their own names, spelled as players do."""
+    """Tags of the categories genre and mood under their own names, spelled as people do.
+
+    A name that has its wider genre in it ("Electronic---House") is two values, the narrower first.
+    """
     return TagMapping(
         {
-            field: {tag.name: (_spell(tag.name),) for tag in vocabulary if tag.category == field}
+            field: {tag.name: _written(tag.name) for tag in vocabulary if tag.category == field}
             for field in SHARED_FIELDS
         }
     )
@@ -135,7 +136,9 @@ def mapping_template(card: ModelCard) -> str:
 
 def _line(name: str, card: ModelCard) -> str:
     quiet = "" if name in card.thresholds else "  # no threshold of its own: written with --threshold only"
-    return f"{_quoted(name)} = {_quoted(_spell(name))}{quiet}"
+    first, *others = map(_quoted, _written(name))
+    text = "[" + ", ".join((first, *others)) + "]" if others else first
+    return f"{_quoted(name)} = {text}{quiet}"
 
 
 def _quoted(text: str) -> str:
@@ -143,9 +146,11 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _spell(tag: str) -> str:
-    """ "hip-hop" as ID3's list of genres spells it ("Hip-Hop"), other names with capitals."""
-    return _KNOWN_GENRES.get(tag.casefold(), capwords(tag))
+def _written(tag: str) -> tuple[str, ...]:
+    """The values for a tag: its name, and before it "---" a wider one, which is no value where it names a category."""
+    *wider, name = tag.split("---")
+    names = (name, *(each for each in reversed(wider) if each and each not in _LABELS))
+    return tuple(dict.fromkeys(map(written_name, names)))
 
 
 def _words(value: Any) -> tuple[str, ...] | None:

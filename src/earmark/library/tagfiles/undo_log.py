@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,6 +137,30 @@ def _apply(log: Path, event: dict[str, Any], runs: dict[str, Run]) -> None:
             entry.outcome = outcome
         case "end":
             run.finished = True
+
+
+def own_values(runs: Iterable[Run]) -> dict[Path | str, dict[Field, frozenset[str]]]:
+    """The values that earmark itself added to the fields of each file, and did not take back since.
+
+    Args:
+        runs: of a log, oldest first.
+
+    Returns:
+        By the file's path, and by the key of its audio, for files that were renamed.
+    """
+    own: dict[Path | str, dict[Field, frozenset[str]]] = {}
+    for run in runs:
+        for entry in run.entries:
+            if entry.outcome == "failed":
+                continue
+            for name, change in entry.fields.items():
+                after = frozenset(change.after)
+                for key in (entry.path, entry.content_key):
+                    before = own.setdefault(key, {}).get(name, frozenset())
+                    own[key][name] = (
+                        before & after if run.kind == "undo" else (before & after) | after - {*change.before}
+                    )
+    return own
 
 
 class UndoLog:

@@ -1,19 +1,16 @@
-"""Mixing of channels and silence; what follows for tags is in tests/tagging/test_conditioning.py."""
+"""Mixing of channels; what follows for tags is in tests/tagging/test_conditioning.py."""
 
 import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.audio import conditioning
-from earmark.audio.chunker import SHORT_WINDOWS
-from earmark.audio.conditioning import Mixer, SilenceMeter, downmix_shares, lost_share, trim_silence
-from earmark.core.card import Conditioning, InputSpec
-from earmark.core.errors import ConfigError
+from earmark.audio import mixer as mixer_module
+from earmark.audio.mixer import Mixer, downmix_shares, lost_share
+from earmark.core.input_spec import Conditioning
 from tests.helpers import sounds
 
 RATE_HZ = 16_000
 HALF = np.array([0.5, 0.5], np.float32)
-SPEC = InputSpec(RATE_HZ, 16_000, 16_000, conditioning=Conditioning())
 
 
 def noise(seconds: float = 4.0, seed: int = 0) -> np.ndarray:
@@ -100,60 +97,6 @@ def test_without_conditioning_channels_are_averaged(tmp_path) -> None:
     np.testing.assert_allclose(audio.load(path, RATE_HZ, Conditioning()), a, atol=1e-6)
 
 
-@pytest.mark.parametrize("block", [1, 700, 1600, 100_000])
-def test_silence_is_measured_in_blocks_of_any_length(block: int) -> None:
-    samples = np.concatenate([noise(2.0), np.zeros(RATE_HZ, np.float32), noise(1.05)])
-    meter = SilenceMeter(SPEC)
-    for i in range(0, len(samples), block):
-        meter.add(samples[i : i + block])
-    assert meter.silent_seconds() == pytest.approx(1.0)
-    weights = meter.weights(audio.window_starts(len(samples), SPEC))
-    assert weights is not None
-    assert weights.tolist() == pytest.approx([1, 1, 0, 1, 0.05], abs=1e-6)  # the last window is moved back
-    assert meter.warnings() == ["silent for 1.0 of 4.0 s, which do not count"]
-
-
-def test_silence_does_not_depend_on_level_or_offset() -> None:
-    samples = np.concatenate([noise(1.0), 0.0001 * noise(1.0), 0.01 * noise(1.0)])
-    for gain in (0.01, 1.0, 4.0):
-        for offset in (0.0, 0.1):
-            meter = SilenceMeter(SPEC)
-            meter.add((gain * samples + offset).astype(np.float32))
-            assert meter.silent_seconds() == pytest.approx(1.0)
-
-
-def test_what_is_all_silent() -> None:
-    for samples in (np.zeros(20_000), np.full(20_000, 0.1), 1e-4 * noise(2.0)):
-        meter = SilenceMeter(SPEC)
-        meter.add(samples.astype(np.float32))
-        assert not meter.audible().any()
-        assert meter.warnings() == ["silent: nothing above -80 dBFS, so it has no tags"]
-
-
-def test_silent_ends_are_trimmed() -> None:
-    a = noise(0.5)
-    padded = np.concatenate([np.zeros(400, np.float32), a, np.zeros(900, np.float32)])
-    np.testing.assert_array_equal(trim_silence(padded, Conditioning()), a)
-    assert len(trim_silence(np.zeros(5, np.float32), Conditioning())) == 5
-
-
-def test_short_audio_is_repeated_and_only_with_conditioning() -> None:
-    a = noise(0.4)
-    cuts = audio.cut(a, SPEC)
-    assert len(cuts) == len(audio.window_starts(len(a), SPEC)) == SHORT_WINDOWS
-    np.testing.assert_array_equal(cuts[0], np.resize(a, 16_000))
-    (padded,) = audio.cut(a, InputSpec(RATE_HZ, 16_000, 16_000))
-    assert not padded[len(a) :].any()
-
-
-def test_settings_out_of_range_are_refused() -> None:
-    with pytest.raises(ConfigError) as caught:
-        Conditioning(level_dbfs=3, silence_range_db=0, cancelled_share=2)
-    assert all(name in str(caught.value) for name in ("level_dbfs 3", "silence_range_db 0", "cancelled_share 2"))
-    with pytest.raises(ConfigError, match="lead_samples"):
-        InputSpec(RATE_HZ, 100, 100, lead_samples=5, conditioning=Conditioning())
-
-
 @pytest.mark.parametrize("first", ["inverted", "independent"])
 def test_what_a_mix_loses_is_measured_again_where_it_changes(first: str) -> None:
     """Half a minute of one kind, then of the other: in the very next frame the other way is taken."""
@@ -180,7 +123,7 @@ def test_what_a_mix_loses_is_measured_seldom(late_samples: int, monkeypatch: pyt
     left = 0.1 * rng.standard_normal(RATE_HZ * 120).astype(np.float32)
     both = np.stack([left, -np.roll(left, late_samples)])
     calls = []
-    monkeypatch.setattr(conditioning, "lost_share", lambda *given: calls.append(1) or lost_share(*given))
+    monkeypatch.setattr(mixer_module, "lost_share", lambda *given: calls.append(1) or lost_share(*given))
     mixer = Mixer(Conditioning())
     for start in range(0, both.shape[1], RATE_HZ):
         mixer.mix(both[:, start : start + RATE_HZ], 1.0, RATE_HZ)

@@ -1,0 +1,1 @@
+"""What benchmarks/messy_library.py is made of."""

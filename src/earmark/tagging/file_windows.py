@@ -1,0 +1,180 @@
+"""The windows of one file or waveform, and what is known of its audio once they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import audio
+from earmark.audio import AudioBytes
+from earmark.audio.mixer import Mixer
+from earmark.audio.seeking import SILENT_IN_WINDOWS, CannotSeekError, Segments
+from earmark.audio.silence import SilenceMeter
+from earmark.core.errors import AudioError, TruncatedAudioError
+from earmark.core.input_spec import InputSpec
+
+Window = npt.NDArray[np.float32]
+Watch = Callable[[Path, float], None]
+"""Called from the thread that decodes a file, with its path (:data:`UNNAMED` for bytes without a name) and the seconds
+decoded so far. An exception ends the file: an AudioError becomes its result, any other is raised to the caller."""
+
+UNNAMED = Path("<bytes>")
+
+
+@dataclass(frozen=True)
+class AudioSummary:
+    """What is known of a file's audio once its windows are read.
+
+    Attributes:
+        n_samples: length at the model's rate.
+        duration_seconds: length as it was decoded.
+        warnings: one line each.
+        starts: first sample of each window, at the model's rate, where only some windows were read; None for all.
+        weights: ``(n_windows,)``, 0..1: what each window counts for, without those between; None for models without
+            conditioning.
+        silent_seconds: how much of what was read is silent; 0 for models without conditioning.
+        silences_seconds: ``(n, 2)``, begin and end of silent parts of at least a second; none where only some windows
+            were read.
+    """
+
+    n_samples: int
+    duration_seconds: float
+    warnings: tuple[str, ...]
+    starts: npt.NDArray[np.int64] | None = None
+    weights: npt.NDArray[np.float32] | None = None
+    silent_seconds: float = 0.0
+    silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+
+
+class FileWindows:
+    """The windows of one file, ``(window_samples,)`` each, decoded as they are iterated over, once.
+
+    Args:
+        source: the file.
+        spec: rate and windows.
+        damaged: what a file that is known to lack audio is: an "error", or to "tag" with a warning.
+        watch: called with how far the file has been decoded; may end it, see :data:`Watch`.
+        sparse_windows: read only so many windows, by seeking, where that is possible; None for all.
+        steps: windows for each one of the spec, see :func:`earmark.audio.windows`; 1 with ``sparse_windows``.
+
+    Attributes:
+        path: of the file, or its name in memory; None without a name.
+        audio: what is known of the audio, once all windows are read.
+        decoded_seconds: how much is decoded so far.
+        declared_seconds: length that the file declares; None where it does not, and before it is opened.
+
+    Raises:
+        AudioError: while iterating: the file cannot be decoded, or lacks audio.
+    """
+
+    audio: AudioSummary
+
+    def __init__(
+        self,
+        source: Path | AudioBytes,
+        spec: InputSpec,
+        *,
+        damaged: Literal["error", "tag"],
+        watch: Watch | None = None,
+        sparse_windows: int | None = None,
+        steps: int = 1,
+    ) -> None:
+        self.source, self.spec, self.damaged, self.watch = source, spec, damaged, watch
+        self.sparse_windows, self.steps = sparse_windows, steps
+        self.path = source.path if isinstance(source, AudioBytes) else source
+        self.decoded_seconds = 0.0
+        self.declared_seconds: float | None = None
+
+    def __iter__(self) -> Iterator[Window]:
+        found, notes = None, []
+        if self.sparse_windows is not None:
+            try:
+                found = audio.sparse_windows(self.source, self.spec, self.sparse_windows)
+            except CannotSeekError as error:
+                notes.append(f"read in full: {error}")
+        return self._all(notes) if found is None else self._some(found)
+
+    def _some(self, found: Segments) -> Iterator[Window]:
+        self.declared_seconds = found.duration_seconds
+        self._report(found.duration_seconds)
+        meter = SilenceMeter(self.spec)
+        for window in found.samples:
+            meter.add(window)
+        yield from found.samples
+        self.audio = AudioSummary(
+            n_samples=round(found.duration_seconds * self.spec.sample_rate_hz),
+            duration_seconds=found.duration_seconds,
+            warnings=(*found.warnings, *meter.warnings()),
+            starts=np.array(found.starts, np.int64),
+            weights=meter.weights(None),
+            silent_seconds=meter.silent_seconds(),
+        )
+
+    def _all(self, notes: list[str]) -> Iterator[Window]:
+        stream = audio.stream(self.source, self.spec.sample_rate_hz, self.spec.conditioning)
+        meter = SilenceMeter(self.spec)
+        n_samples = 0
+
+        def blocks() -> Iterator[Window]:
+            nonlocal n_samples
+            try:
+                for block in stream:
+                    n_samples += len(block)
+                    meter.add(block)
+                    self.declared_seconds = stream.declared_seconds
+                    self._report(stream.duration_seconds)
+                    yield block
+            except TruncatedAudioError as error:
+                if self.damaged == "error" or not stream.duration_seconds:
+                    raise
+                notes.append(error.reason)
+
+        yield from audio.windows(blocks(), self.spec, self.steps)
+        if not n_samples:
+            raise AudioError(f"holds less audio than one sample at {self.spec.sample_rate_hz} Hz", self.path)
+        self.audio = AudioSummary(
+            n_samples=n_samples,
+            duration_seconds=stream.duration_seconds,
+            warnings=(*notes, *stream.warnings, *meter.warnings()),
+            weights=meter.weights(audio.window_starts(n_samples, self.spec)),
+            silent_seconds=meter.silent_seconds(),
+            silences_seconds=meter.silences_seconds(),
+        )
+
+    def _report(self, seconds: float) -> None:
+        self.decoded_seconds = seconds
+        if self.watch is not None:
+            self.watch(self.path or UNNAMED, seconds)
+
+
+def waveform_windows(
+    samples: npt.ArrayLike, sample_rate_hz: int, spec: InputSpec, sparse_windows: int | None = None, steps: int = 1
+) -> tuple[Iterator[Window], AudioSummary]:
+    """The same of samples in memory, see :meth:`earmark.Tagger.tag_waveform`. Raises AudioError as that does."""
+    mixer, meter = Mixer(spec.conditioning), SilenceMeter(spec)
+    mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz, mixer)
+    starts: npt.NDArray[np.int64] | None = None
+    if sparse_windows is not None and len(chosen := audio.sparse_starts(len(mono), spec, sparse_windows)):
+        starts = chosen
+    used, cuts = mono, audio.windows([mono], spec, steps)
+    if starts is not None:
+        used = mono[starts[:, None] + np.arange(spec.window_samples)]
+        cuts = iter(used)
+    meter.add(used.ravel())
+    warnings = [*mixer.warnings(), *meter.warnings()]
+    if spec.conditioning is None and np.abs(used).max() < audio.SILENCE_PEAK:
+        warnings.append(audio.SILENT if starts is None else SILENT_IN_WINDOWS)
+    return cuts, AudioSummary(
+        n_samples=len(mono),
+        duration_seconds=len(mono) / spec.sample_rate_hz,
+        warnings=tuple(warnings),
+        starts=starts,
+        weights=meter.weights(audio.window_starts(len(mono), spec) if starts is None else None),
+        silent_seconds=meter.silent_seconds(),
+        silences_seconds=meter.silences_seconds() if starts is None else np.zeros((0, 2)),
+    )

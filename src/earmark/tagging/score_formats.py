@@ -1,0 +1,46 @@
+"""The scores of a file as a JSON record, and as HTML for notebooks."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.tagging.tag_scores import TagScores
+    from earmark.tagging.top_tags import TagScore
+
+_HTML_TAGS = 10
+
+
+def score_record(scores: TagScores, tags: list[TagScore]) -> dict[str, Any]:
+    """See :meth:`earmark.TagScores.to_record`; ``tags`` are those that are listed."""
+    return {
+        "path": None if scores.path is None else str(scores.path),
+        "status": "ok",
+        "error": None,
+        "duration_seconds": round(scores.duration_seconds, 3),
+        "windows": len(scores.taggram) if scores.n_windows is None else scores.n_windows,
+        "heard_seconds": round(scores.heard_seconds, 3),
+        "silent_seconds": round(scores.silent_seconds, 3),
+        "model": scores.model,
+        "abstained": not tags,
+        "tags": [{"tag": t.tag, "score": round(t.score, 4), "kind": t.kind, "category": t.category} for t in tags],
+        "degrees": {name: round(score, 4) for name, score in scores.degrees.items()},
+        "warnings": list(scores.warnings),
+    }
+
+
+def score_html(scores: TagScores) -> str:
+    """A small table of the highest scores."""
+    name = "waveform" if scores.path is None else scores.path.name.encode("utf-8", "replace").decode()
+    rows = "".join(
+        f"<tr><td>{escape(tag.tag)}</td><td>{escape(tag.category)}</td><td>{tag.score:.2f}</td>"
+        f'<td><meter value="{tag.score:.3f}"></meter></td></tr>'
+        for tag in scores.top(_HTML_TAGS)
+    )
+    warnings = "".join(f"<p>{escape(warning)}</p>" for warning in scores.warnings)
+    return (
+        f"<p><strong>{escape(name)}</strong>, {scores.duration_seconds:.1f} s, model {escape(scores.model)}</p>"
+        "<table><thead><tr><th>tag</th><th>category</th><th>score</th><th></th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>{warnings}"
+    )

@@ -1,0 +1,33 @@
+"""Tags of earmark written into files, and taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from earmark.library.tagfiles.undo import plan_undo, undo_file
+from earmark.library.tagfiles.undo_log import UndoLog, read_log
+from earmark.library.tagfiles.write import Request, Target, write_tags
+
+VALUES = {
+    "genre": ("Chanson française", "Rock"),
+    "mood": ("Calm", "夜"),
+    "scores": ("rock=0.912", "calm=0.500"),
+    "model": ("first 1",),
+}
+TARGETS = {name: Target(values) for name, values in VALUES.items()}
+
+
+def write(path: Path, targets: dict[str, Target] = TARGETS, **options: object) -> Path:
+    """Write, with a log beside; returns the log."""
+    log = path.with_name("log.jsonl")
+    with UndoLog(log) as open_log:
+        write_tags(path, Request(targets, **options), open_log)
+    return log
+
+
+def take_back(log: Path) -> None:
+    (entry,) = read_log(log)[-1].entries
+    undo = plan_undo(entry)
+    assert not undo.conflicts
+    with UndoLog(log, "undo", read_log(log)[-1].name) as open_log:
+        undo_file(undo, open_log)
