@@ -1,10 +1,10 @@
 """How well `earmark library duplicates` tells the same recording in another encoding from other music.
 
-    python benchmarks/duplicates.py --songs FOLDER --out docs/results/duplicates.md
+    python benchmarks/duplicates.py --songs tracks.csv --out docs/results/duplicates.md
 
-Some songs of a folder, and those of examples/clips, are encoded in many ways (--encoded of them); all other songs of the folder are
-there as well, and nothing but the encodings of a song is the same. Where the folder has a tracks.csv with path, artist and title
-(as Emotify's), songs with the same artist and title are the same song. The last rows are of made-up embeddings.
+The table has path (as seen from it), artist, title and duration_s of songs. The library is made of excerpts of one minute, as FLAC, so
+that all have about the same duration; some are there in many encodings as well, and in other versions, which are no duplicates. Songs
+with the same artist and title count as the same. The last row is of made-up embeddings.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import av
 import numpy as np
 import soundfile
 from machine import cpu_name
+from scipy.signal import butter, sosfilt
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -31,7 +33,6 @@ sys.path.insert(0, str(ROOT))
 from tests.helpers.libraries import scanned  # noqa: E402
 from tests.helpers.made_library import make_large_index  # noqa: E402
 
-from earmark import audio  # noqa: E402
 from earmark.audio.fingerprint import agreement, fingerprint  # noqa: E402
 from earmark.core.cpu import available_cores  # noqa: E402
 from earmark.library.duplicates import find  # noqa: E402
@@ -40,103 +41,175 @@ from earmark.library.neighbours import unit_vectors  # noqa: E402
 from earmark.library.query.search import Tracks  # noqa: E402
 from earmark.library.similar import track_vectors  # noqa: E402
 
-RATE_HZ = 48_000
+RATE_HZ = 44_100
+EXCERPT_SECONDS = 60
+SKIPPED_SECONDS = 20
 CLIPS = ROOT / "examples" / "clips"
+ITSELF = "the song itself"
 
-# name, ending, encoder, kbit/s, gain in dB, seconds cut off at the beginning and at the end
+# name, ending, encoder, kbit/s, sample rate, gain in dB, seconds cut off at the beginning and at the end
 ENCODINGS = (
-    ("MP3 64 kbit/s", "mp3", "libmp3lame", 64, 0, 0, 0),
-    ("MP3 128 kbit/s", "mp3", "libmp3lame", 128, 0, 0, 0),
-    ("MP3 320 kbit/s", "mp3", "libmp3lame", 320, 0, 0, 0),
-    ("Ogg Vorbis", "ogg", "soundfile", None, 0, 0, 0),
-    ("Opus 48 kbit/s", "opus", "libopus", 48, 0, 0, 0),
-    ("AAC 96 kbit/s", "m4a", "aac", 96, 0, 0, 0),
-    ("WMA 96 kbit/s", "wma", "wmav2", 96, 0, 0, 0),
-    ("FLAC", "flac", "flac", None, 0, 0, 0),
-    ("MP3 128 kbit/s, -20 dB", "mp3", "libmp3lame", 128, -20, 0, 0),
-    ("Opus 96 kbit/s, +6 dB, clipped", "opus", "libopus", 96, 6, 0, 0),
-    ("AAC 128 kbit/s, first second cut off", "m4a", "aac", 128, 0, 1, 0),
-    ("MP3 192 kbit/s, last two seconds cut off", "mp3", "libmp3lame", 192, 0, 0, 2),
+    ("MP3 64 kbit/s", "mp3", "libmp3lame", 64, 44_100, 0, 0, 0),
+    ("MP3 128 kbit/s", "mp3", "libmp3lame", 128, 44_100, 0, 0, 0),
+    ("MP3 320 kbit/s", "mp3", "libmp3lame", 320, 44_100, 0, 0, 0),
+    ("MP3 32 kbit/s, mono, 22 kHz", "mp3", "libmp3lame", 32, 22_050, 0, 0, 0),
+    ("Ogg Vorbis", "ogg", "soundfile", None, 44_100, 0, 0, 0),
+    ("Opus 48 kbit/s", "opus", "libopus", 48, 48_000, 0, 0, 0),
+    ("AAC 96 kbit/s", "m4a", "aac", 96, 44_100, 0, 0, 0),
+    ("WMA 96 kbit/s", "wma", "wmav2", 96, 44_100, 0, 0, 0),
+    ("FLAC, 96 kHz", "flac", "flac", None, 96_000, 0, 0, 0),
+    ("MP3 128 kbit/s, -20 dB", "mp3", "libmp3lame", 128, 44_100, -20, 0, 0),
+    ("Opus 96 kbit/s, +6 dB, clipped", "opus", "libopus", 96, 48_000, 6, 0, 0),
+    ("AAC 128 kbit/s, first second cut off", "m4a", "aac", 128, 44_100, 0, 1, 0),
+    ("MP3 192 kbit/s, last two seconds cut off", "mp3", "libmp3lame", 192, 44_100, 0, 0, 2),
 )
 
 
-def encode(samples: np.ndarray, path: Path, encoder: str, kbps: int | None) -> None:
-    """A mono waveform as a stereo file."""
-    stereo = np.ascontiguousarray(np.stack([samples, samples]).clip(-1, 1), np.float32)
+def equalised(samples: np.ndarray, _other: np.ndarray) -> np.ndarray:
+    """+3 dB below 200 Hz and above 4 kHz."""
+    for kind, edge_hz in (("low", 200), ("high", 4_000)):
+        samples = samples + 0.41 * sosfilt(butter(1, edge_hz, kind, fs=RATE_HZ, output="sos"), samples)
+    return samples
+
+
+def compressed(samples: np.ndarray, _other: np.ndarray) -> np.ndarray:
+    """2:1 above -30 dB of full scale, within 0.15 s."""
+    power = sosfilt(butter(1, 1, "low", fs=RATE_HZ, output="sos"), (samples**2).mean(axis=0)).clip(1e-12)
+    return samples * np.minimum(1, 10 ** ((-30 - 10 * np.log10(power)) / 40))
+
+
+def with_another_voice(samples: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Another song on top, 9 dB below this one, as a voice is on top of an instrumental version."""
+    voice = np.resize(other[0], samples.shape[1])
+    return samples + voice * np.sqrt((samples**2).mean() / max(1e-12, (voice**2).mean())) * 10 ** (-9 / 20)
+
+
+def faster(samples: np.ndarray, _other: np.ndarray) -> np.ndarray:
+    """By one percent, and higher."""
+    places = np.arange(0, samples.shape[1] - 1, 1.01)
+    return np.stack([np.interp(places, np.arange(len(channel)), channel) for channel in samples])
+
+
+VERSIONS = (
+    ("another master: equalised", equalised),
+    ("another master: compressed", compressed),
+    ("another song 9 dB below it on top", with_another_voice),
+    ("one percent faster", faster),
+)
+
+
+def excerpt(song: Path) -> np.ndarray:
+    """``(2, n)``, peak 0.8."""
+    resampler, blocks, n = av.AudioResampler("fltp", "stereo", RATE_HZ), [], 0
+    with av.open(str(song), metadata_errors="replace") as container:
+        for frame in container.decode(audio=0):
+            for block in resampler.resample(frame):
+                blocks.append(block.to_ndarray())
+                n += block.samples
+            if n > (SKIPPED_SECONDS + EXCERPT_SECONDS) * RATE_HZ:
+                break
+    samples = np.concatenate(blocks, axis=1)
+    if n > (SKIPPED_SECONDS + 30) * RATE_HZ:
+        samples = samples[:, SKIPPED_SECONDS * RATE_HZ :]
+    samples = samples[:, : EXCERPT_SECONDS * RATE_HZ].astype(np.float64)
+    return samples / max(1e-6, float(np.abs(samples).max())) * 0.8
+
+
+def encode(samples: np.ndarray, path: Path, encoder: str, kbps: int | None, rate_hz: int = RATE_HZ) -> None:
+    """``(2, n)`` samples as a file; as mono at 22 kHz."""
+    layout = "mono" if rate_hz == 22_050 else "stereo"
+    samples = np.ascontiguousarray(samples.clip(-1, 1), np.float32)
     if encoder == "soundfile":  # PyAV's FFmpeg has no good Vorbis encoder
-        with soundfile.SoundFile(path, "w", RATE_HZ, 2, format="OGG", subtype="VORBIS") as file:
-            for start in range(0, stereo.shape[1], 4096):
-                file.write(stereo[:, start : start + 4096].T)
+        with soundfile.SoundFile(path, "w", rate_hz, 2, format="OGG", subtype="VORBIS") as file:
+            for start in range(0, samples.shape[1], 4096):
+                file.write(samples[:, start : start + 4096].T)
         return
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(encoder, rate=RATE_HZ, layout="stereo")
+        stream = container.add_stream(encoder, rate=rate_hz, layout=layout)
         if kbps:
             stream.bit_rate = kbps * 1000
-        frame = av.AudioFrame.from_ndarray(stereo, format="fltp", layout="stereo")
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
         frame.sample_rate = RATE_HZ
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def make_library(songs: list[Path], n_encoded: int, folder: Path) -> dict[Path, tuple[str, str]]:
-    """Links to all songs, and the encodings of some; song and encoding of each file."""
+@dataclass(frozen=True)
+class Song:
+    """A song of the library; `name` is that of its files, `same_as` is equal for the same artist and title."""
+
+    path: Path
+    name: str
+    same_as: tuple[str, str]
+
+
+def read_songs(table: Path, n_songs: int) -> list[Song]:
+    """The clips of examples, and some of the songs in a table that are long enough."""
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if float(row["duration_s"] or 0) >= EXCERPT_SECONDS]
+    rows = random.Random(0).sample(rows, min(n_songs, len(rows)))
+    clips = [Song(path, path.stem, ("", path.stem)) for path in sorted(CLIPS.iterdir())]
+    return clips + [
+        Song(table.parent / row["path"], f"{number:03d} {Path(row['path']).stem}", (row["artist"], row["title"]))
+        for number, row in enumerate(rows)
+    ]
+
+
+def make_library(songs: list[Song], n_encoded: int, folder: Path) -> dict[Path, tuple[Song, str]]:
+    """Excerpts of all songs, and the encodings and versions of the first ones; song and kind of each file."""
     labels = {}
-    chosen = [*sorted(CLIPS.iterdir()), *random.Random(0).sample(songs, min(n_encoded, len(songs)))]
-    for song in [*songs, *sorted(CLIPS.iterdir())]:
-        link = folder / f"{song.stem}{song.suffix}"
-        if not link.is_symlink():
-            link.symlink_to(song)
-        labels[link] = (song.stem, "the song itself")
-    for song in chosen:
-        samples = audio.load(song, RATE_HZ)
-        samples = samples / max(1e-6, float(np.abs(samples).max())) * 0.8
-        for number, (name, ending, encoder, kbps, gain_db, first, last) in enumerate(ENCODINGS):
-            path = folder / f"{song.stem}.{number}.{ending}"
-            labels[path] = (song.stem, name)
-            if not path.exists():
-                end = len(samples) - last * RATE_HZ
-                encode(samples[first * RATE_HZ : end] * 10 ** (gain_db / 20), path, encoder, kbps)
+    other = np.zeros((2, RATE_HZ))
+    for number, song in enumerate(songs):
+        variants = [(ITSELF, "flac")]
+        if number < n_encoded:
+            variants += [(one[0], one[1]) for one in ENCODINGS] + [(one[0], "flac") for one in VERSIONS]
+        paths = [folder / f"{song.name}.{k:02d}.{ending}" for k, (_, ending) in enumerate(variants)]
+        labels.update({path: (song, kind) for path, (kind, _) in zip(paths, variants, strict=True)})
+        if all(path.exists() for path in paths):
+            continue
+        samples = excerpt(song.path)
+        encode(samples, paths[0], "flac", None)
+        if number < n_encoded:
+            for path, (_, _, encoder, kbps, rate_hz, gain_db, first, last) in zip(paths[1:], ENCODINGS, strict=False):
+                kept = samples[:, first * RATE_HZ : samples.shape[1] - last * RATE_HZ]
+                encode(kept * 10 ** (gain_db / 20), path, encoder, kbps, rate_hz)
+            for path, (_, version) in zip(paths[1 + len(ENCODINGS) :], VERSIONS, strict=True):
+                made = version(samples, other)
+                encode(made / max(1e-6, float(np.abs(made).max())) * 0.8, path, "flac", None)
+        other = samples
     return labels
-
-
-def same_songs(songs: list[Path]) -> dict[str, str]:
-    """Of each song the name of the first with the same artist and title, as tracks.csv says."""
-    table = songs[0].parent.parent / "tracks.csv"
-    if not table.exists():
-        return {}
-    first: dict[tuple[str, str], str] = {}
-    rows = list(csv.DictReader(table.open(encoding="utf-8")))
-    return {
-        Path(row["path"]).stem: first.setdefault((row["artist"], row["title"]), Path(row["path"]).stem) for row in rows
-    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--songs", type=Path, required=True, help="a folder of different songs")
-    parser.add_argument("--encoded", type=int, default=24, help="songs to encode, beside the clips (default: 24)")
+    parser.add_argument("--songs", type=Path, required=True, help="a table of songs")
+    parser.add_argument(
+        "--library", type=int, default=200, help="songs of the library, beside the clips (default: 200)"
+    )
+    parser.add_argument("--encoded", type=int, default=20, help="of these, songs to encode (default: 20)")
     parser.add_argument("--tracks", type=int, default=100_000, help="of the made-up library (default: 100,000)")
     parser.add_argument(
         "--work", type=Path, help="keep the encoded files and the index there, and use those that are there"
     )
     parser.add_argument("--out", type=Path, help="write the page there as well")
     options = parser.parse_args()
-    songs = sorted(path for path in options.songs.resolve().iterdir() if path.is_file())
+    songs = read_songs(options.songs.resolve(), options.library)
     with tempfile.TemporaryDirectory() as name:
         work = options.work or Path(name)
         (work / "Music").mkdir(parents=True, exist_ok=True)
         labels = make_library(songs, options.encoded, work / "Music")
         index_path = work / "library.sqlite"
         scanned(index_path, work / "Music")
-        lines = measure(index_path, labels, same_songs(songs)) + scale(work, options.tracks)
+        lines = measure(index_path, labels) + scale(work, options.tracks)
     text = "\n".join(
         [
             "# Duplicates",
             "",
-            "Written by `python benchmarks/duplicates.py --songs FOLDER --out docs/results/duplicates.md`, with the "
-            f"{len(songs)} Emotify songs of one minute as FOLDER, whose artists often have several songs. Of "
-            f"{len({song for song, name in labels.values() if name == ENCODINGS[0][0]})} songs, the six of examples/clips "
-            f"among them, there are {len(ENCODINGS)} encodings as well, {len(labels)} files in all. "
+            f"Written by `python benchmarks/duplicates.py --songs tracks.csv --library {options.library} --encoded "
+            f"{options.encoded} --out docs/results/duplicates.md`, with a table of free music. The library: {len(songs)} songs, "
+            f"six of them those of examples/clips, by {len({song.same_as[0] for song in songs})} artists, as excerpts of up to a "
+            f"minute, in stereo; {options.encoded} of them in {len(ENCODINGS)} encodings and {len(VERSIONS)} other versions as "
+            f"well; {len(labels)} files in all. "
             "Machine: "
             f"{cpu_name()}, {available_cores()} cores, {platform.system()}, Python {platform.python_version()}, "
             f"PyAV {av.__version__}, NumPy {np.__version__}; load: {os.getloadavg()[0]:.1f}.",
@@ -150,7 +223,7 @@ def main() -> None:
         options.out.write_text(text, encoding="utf-8")
 
 
-def measure(index_path: Path, labels: dict[Path, tuple[str, str]], canonical: dict[str, str]) -> list[str]:
+def measure(index_path: Path, labels: dict[Path, tuple[Song, str]]) -> list[str]:
     """Pairs of files that are the same song, and those that are found to be."""
     with Index.open(index_path) as index:
         tracks = Tracks.load(index)
@@ -160,7 +233,8 @@ def measure(index_path: Path, labels: dict[Path, tuple[str, str]], canonical: di
         groups = find.find_same_sound(index, tracks)
         cpu = time.process_time() - cpu
     rows = {tracks.path(row): row for row in range(len(tracks))}
-    song = {row: canonical.get(labels[path][0], labels[path][0]) for path, row in rows.items()}
+    versions = {name for name, _ in VERSIONS}
+    song = {row: (*labels[path][0].same_as, labels[path][1] in versions and path) for path, row in rows.items()}
     found = {
         tuple(sorted((rows[a.track.path], rows[b.track.path])))
         for group in groups
@@ -178,12 +252,12 @@ def measure(index_path: Path, labels: dict[Path, tuple[str, str]], canonical: di
         pair: agreement(prints[pair[0]], prints[pair[1]], find.DURATION_TOLERANCE_SECONDS) for pair in candidates | same
     }
     others = [share[pair] for pair in candidates - same]
-    n_wrong = sum(one >= find.LEAST_AGREEMENT for one in others)
-    unit = unit_vectors(vectors - vectors.mean(axis=0))
+    unit = unit_vectors(vectors - (vectors.mean(axis=0) if len(tracks) >= find.CENTRED_FROM else 0))
     cosine = [float(unit[a] @ unit[b]) for a, b in same]
-    seconds = sum(tracks.durations[at] for at in prints)
+    made = {at for pair in candidates for at in pair}
+    seconds = sum(tracks.durations[at] for at in made)
     lines = [
-        f"{len(same):,} of the {len(everything):,} pairs of files are the same song.",
+        f"{len(same):,} of the {len(everything):,} pairs of files are the same master of the same recording.",
         "",
         "| pairs that count as the same | pairs | precision | recall |",
         "|---|---|---|---|",
@@ -196,28 +270,40 @@ def measure(index_path: Path, labels: dict[Path, tuple[str, str]], canonical: di
         "",
         "| pairs | measured |",
         "|---|---|",
-        f"| same song: cosine of their embeddings, lowest, 1st percentile, median | {min(cosine):.4f}, "
-        f"{np.quantile(cosine, 0.01):.4f}, {np.median(cosine):.4f} |",
-        f"| same song: share of windows that agree, lowest, 1st percentile, median | "
-        f"{min(share[pair] for pair in same):.0%}, {np.quantile([share[pair] for pair in same], 0.01):.0%}, "
-        f"{np.median([share[pair] for pair in same]):.0%} |",
-        f"| candidates that are different songs: number, and the highest share of windows that agree | {len(others)}, "
-        f"{max(others, default=0):.0%} |",
-        f"| different songs that would count as the same | {n_wrong} |",
-        f"| CPU time of reading and comparing {len(prints)} files, {seconds / 3600:.1f} hours of music | {cpu:.0f} s |",
+        f"| the same: cosine of their embeddings, lowest, 1st percentile, median | {spread(cosine)} |",
+        f"| the same: share of windows that agree, lowest, 1st percentile, median | "
+        f"{spread([share[pair] for pair in same])} |",
+        f"| candidates that are not: number, highest and median share of windows that agree | {len(others)}, "
+        f"{max(others, default=0):.0%}, {np.median(others or [0]):.0%} |",
+        f"| CPU time of reading and comparing {len(made)} files, {seconds / 3600:.1f} hours of music | {cpu:.0f} s |",
         "",
         "| encoding | found with the song itself |",
         "|---|---|",
     ]
-    for name, *_ in ENCODINGS:
-        mine = [at for path, at in rows.items() if labels[path][1] == name]
-        originals = {song[at]: at for path, at in rows.items() if labels[path][1] == "the song itself"}
-        n_found = sum(tuple(sorted((at, originals[song[at]]))) in found for at in mine)
-        lines.append(f"| {name} | {n_found} of {len(mine)} |")
-    wrong = sorted(found - same)
+    originals = {labels[path][0]: row for path, row in rows.items() if labels[path][1] == ITSELF}
+
+    def found_with_itself(kind: str) -> str:
+        mine = [row for path, row in rows.items() if labels[path][1] == kind]
+        with_it = [tuple(sorted((row, originals[labels[tracks.path(row)][0]]))) for row in mine]
+        are_candidates = sum(pair in candidates for pair in with_it)
+        missed = f"; {are_candidates} were candidates" if are_candidates < len(mine) else ""
+        return f"| {kind} | {sum(pair in found for pair in with_it)} of {len(mine)}{missed} |"
+
+    lines += [found_with_itself(name) for name, *_ in ENCODINGS]
+    lines += ["", "| version, which is no duplicate | found with the song itself |", "|---|---|"]
+    lines += [found_with_itself(name) for name, _ in VERSIONS]
+    wrong = [(a, b) for a, b in sorted(found - same) if labels[tracks.path(a)][0] != labels[tracks.path(b)][0]]
     lines += ["", "Pairs that are found and have other names:", ""] if wrong else []
-    lines += [f"- {tracks.path(a).name} and {tracks.path(b).name}" for a, b in wrong]
+    lines += [
+        f"- {' - '.join(labels[tracks.path(a)][0].same_as)}, and {' - '.join(labels[tracks.path(b)][0].same_as)}"
+        for a, b in wrong
+    ]
     return lines
+
+
+def spread(values: list[float]) -> str:
+    """Lowest, 1st percentile, median."""
+    return ", ".join(f"{value:.4f}" for value in np.quantile(values, [0, 0.01, 0.5]))
 
 
 def scale(work: Path, n_tracks: int) -> list[str]:

@@ -57,6 +57,9 @@ def names(hits: list[Hit]) -> list[str]:
         (["One - Alpha", "-", "Gamma"], "a-c"),
         (["/m/ab.mp3", "-", "/m/b.mp3"], "a"),
         (["Simon + Garfunkel"], "b"),  # one name
+        (["One", "-", "Alpha"], "ab"),  # so are words that are together a whole name
+        (["one", "ALPHA"], "ab"),
+        (["Alpha", "+", "Beta"], "b"),
         (["Delta - live", "-", "/m/c.mp3"], "a"),
     ],
 )
@@ -87,8 +90,8 @@ def test_lengths_of_embeddings_do_not_count_in_a_sum(index: Index) -> None:
         (["+", "Beta"], "'+': goes between two tracks"),
         (["Gamma", "-"], "'Gamma -': a track is missing at its end"),
         (["Gamma", "+", "-", "x"], "'-': goes between two tracks"),
-        (["One", "Beta"], "'One' 'Beta': + or - goes between two tracks, and quotes around a name of several words"),
-        (["/m/a.mp3", "-", "/m/copy of a.mp3"], "'/m/a.mp3' - '/m/copy of a.mp3': the tracks cancel each other"),
+        (["One", "Bet"], "'One' 'Bet': + or - goes between two tracks, and quotes around a name of several words"),
+        (["/m/a.mp3", "-", "/m/copy of a.mp3"], "'One - Alpha' - 'One - Alpha': the tracks cancel each other"),
         (["Gamma", "+", "nothing"], "'nothing': no such file, and no track"),
     ],
 )
@@ -112,9 +115,15 @@ def test_similar_on_the_command_line(index_path: Path) -> None:
         done = earmark_here("library", "similar", *words, "--index", index_path, "--format", "paths")
         return done.returncode, done.stdout, done.stderr
 
-    assert similar("/m/a.mp3", "+", "/m/b.mp3", "--limit", "1") == (0, "/m/ab.mp3\n", "")
-    assert similar("--limit", "1", "One - Alpha", "-", "Gamma", "--among", "slow") == (0, "/m/a-c.mp3\n", "")
-    assert similar("Gamma", "+", "Alph", "-", "a", "--pick", "1", "--pick", "5", "--limit", "1")[:2] == (0, "/m/ac.mp3\n")
+    note = "note: 'One - Alpha' + 'One - Beta'\n"
+    assert similar("/m/a.mp3", "+", "/m/b.mp3", "--limit", "1") == (0, "/m/ab.mp3\n", note)
+    note = "note: 'One - Alpha' - 'Two - Gamma'\n"
+    assert similar("--limit", "1", "One - Alpha", "-", "Gamma", "--among", "slow") == (0, "/m/a-c.mp3\n", note)
+    assert similar("One", "-", "Alpha", "--limit", "1") == (0, "/m/ab.mp3\n", "")
+    assert similar("Gamma", "+", "Alph", "-", "a", "--pick", "1", "--pick", "5", "--limit", "1")[:2] == (
+        0,
+        "/m/ac.mp3\n",
+    )
     code, out, error = similar("Gamma", "+", "Alph", "-", "a", "--pick", "1")
     assert (code, out) == (2, "")
     assert "'a' may be any of" in error
@@ -124,6 +133,19 @@ def test_similar_on_the_command_line(index_path: Path) -> None:
     code, out, error = similar("Gamma", "--among", "slow fast")
     assert (code, out) == (0, "")
     assert "no other track that the query finds" in error
+
+
+def test_of_several_tracks_of_one_whole_name_one_is_picked(tmp_path: Path) -> None:
+    rows = [Row(f"/m/{i}.mp3", embedding=(i, 1), title="Alpha", artist="One", key=f"audio {i}") for i in (1, 2)] + [
+        Row("/m/3.mp3", embedding=(3, 1), title="Alpha and more", artist="One")
+    ]
+    index = make_index(tmp_path / "i.sqlite", rows, embedding_dims=2)
+    for words in (["One", "-", "Alpha"], ["One - Alpha"], ["alpha"]):
+        done = earmark_here("library", "similar", *words, "--index", index)
+        assert done.returncode == 2
+        assert "may be any of 2 tracks" in done.stderr  # not the one that only begins so
+        done = earmark_here("library", "similar", *words, "--pick", "2", "--format", "paths", "--index", index)
+        assert (done.returncode, done.stdout) == (0, "/m/3.mp3\n/m/1.mp3\n")
 
 
 # Paths ----------------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
-"""Fingerprints of audio: whether two files hold the same recording, whatever they are encoded with.
+"""Fingerprints of audio: whether two files hold the same recording in the same master, whatever they are encoded with.
 
-After Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System" (ISMIR 2002): the energy of 33 bands from 300 to
-2000 Hz, and of each pair of neighbouring bands and frames one bit, whether their difference grows. Loudness and equalisers
-hardly change the bits; another performance changes half of them. Frames are further apart than in the paper (43 ms instead of 12),
-since files are aligned frame by frame here, and not looked up in a database of bits.
+Two things are kept of each frame. Which performance it is, say the bits of Haitsma and Kalker, "A Highly Robust Audio
+Fingerprinting System" (ISMIR 2002): of 33 bands from 300 to 2000 Hz, whether the difference of each pair of neighbours grows.
+Noise of codecs changes few of them, another performance half of them. But equalisers, compressors, and a quiet voice on top change
+few as well; so the levels of four bands are kept, too. From one encoding to another they differ by a constant gain.
+
+Frames are further apart than in the paper (43 ms instead of 12), since files are aligned frame by frame here, and not looked up in
+a database of bits.
 """
 
 from __future__ import annotations
@@ -13,23 +16,30 @@ import numpy.typing as npt
 
 from earmark.audio.chunker import stream
 from earmark.audio.source import AudioSource
-from earmark.core.card import Conditioning
 from earmark.core.errors import TruncatedAudioError
 
-Fingerprint = npt.NDArray[np.uint32]
-"""``(n_frames,)``: 32 bits per frame; 0 for silence."""
+FRAME = np.dtype([("bits", "<u4"), ("levels", "u1", (4,))])
+"""Of a frame: the bits, and the levels of four bands in half decibels."""
+
+Fingerprint = npt.NDArray[np.void]
+"""``(n_frames,)`` of FRAME."""
 
 RATE_HZ = 6_000
 HOP_SAMPLES = 256
 FRAMES_PER_SECOND = RATE_HZ / HOP_SAMPLES
 
 _FRAME_SAMPLES = 2_048
-_EDGES_HZ = np.geomspace(300, 2_000, 34)
-_SILENCE = 1e-6  # of the energy of the loudest frame: -60 dB
-_WINDOW_FRAMES = round(3 * FRAMES_PER_SECOND)
-_LEAST_FRAMES = round(FRAMES_PER_SECOND)
-_MOST_BIT_ERRORS = 0.35
-"""Share of bits that differ, above which two windows of 3 s are not the same (section 4.1 of the paper)."""
+_BLOCK_SAMPLES = 30 * RATE_HZ
+_BIT_EDGES_HZ = np.geomspace(300, 2_000, 34)
+_LEVEL_EDGES_HZ = np.array([60, 200, 600, 1_500, 2_800])
+
+_SECOND_FRAMES = round(FRAMES_PER_SECOND)
+_WINDOW_SECONDS = 3
+_AUDIBLE_HALF_DB = 2 * 60  # below the loudest
+_LEVEL_COUNTS_DB = 40
+_MOST_BIT_ERRORS = 0.25  # this and the next: docs/results/duplicates.md
+_MOST_LEVEL_DIFFERENCE_DB = 0.4
+_SET_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
 
 def fingerprint(source: AudioSource) -> Fingerprint:
@@ -38,21 +48,26 @@ def fingerprint(source: AudioSource) -> Fingerprint:
     Raises:
         AudioError: the file cannot be read.
     """
-    energies = [np.empty((0, len(_EDGES_HZ) - 1), np.float32)]
+    parts: list[Fingerprint] = []
     kept = np.empty(0, np.float32)
     try:
-        for block in stream(source, RATE_HZ, Conditioning()):
+        for block in stream(
+            source, RATE_HZ
+        ):  # the mean of channels, since a choice between them may depend on the encoding
             kept = np.concatenate([kept, block])
-            if len(kept) >= _FRAME_SAMPLES:
-                energies.append(_band_energies(kept))
-                kept = kept[len(energies[-1]) * HOP_SAMPLES :]
+            if len(kept) >= _BLOCK_SAMPLES:
+                parts.append(_frames(kept))
+                kept = kept[len(parts[-1]) * HOP_SAMPLES :]
     except TruncatedAudioError:
         pass
-    return _bits(np.concatenate(energies))
+    return np.concatenate([*parts, _frames(kept)])
 
 
 def agreement(one: Fingerprint, other: Fingerprint, most_offset_seconds: float) -> float:
     """How far two recordings are the same: the share of their windows of 3 s that agree where they fit best.
+
+    In windows that agree at most a quarter of the bits differs, and levels but for the gain by at most 0.4 dB (the root of the
+    mean square, over seconds and bands).
 
     Args:
         one, other: of :func:`fingerprint`.
@@ -62,48 +77,80 @@ def agreement(one: Fingerprint, other: Fingerprint, most_offset_seconds: float) 
         0..1, over the time that both last. Windows that are silent in either do not count; 0 where none counts, as in sounds
         of less than a second.
     """
-    if min(len(one), len(other)) < _LEAST_FRAMES:
-        return 0.0
     offset = _best_offset(one, other, round(most_offset_seconds * FRAMES_PER_SECOND))
+    if offset is None:
+        return 0.0
     one, other = one[max(0, offset) :], other[max(0, -offset) :]
-    n_frames = min(len(one), len(other))
-    size = min(_WINDOW_FRAMES, n_frames)
-    one, other = (bits[: n_frames // size * size].reshape(-1, size) for bits in (one, other))
-    audible = (one != 0) & (other != 0)
-    errors = np.unpackbits((one ^ other).view(np.uint8), axis=1).reshape(*one.shape, 32).sum(axis=2)
-    n_audible = audible.sum(axis=1)
-    counted = n_audible >= max(_LEAST_FRAMES, size // 2)
+    n_seconds = min(len(one), len(other)) // _SECOND_FRAMES
+    window = min(_WINDOW_SECONDS, n_seconds)
+    one, other = (
+        frames[: n_seconds // window * window * _SECOND_FRAMES].reshape(-1, window, _SECOND_FRAMES)
+        for frames in (one, other)
+    )
+    audible = _audible(one) & _audible(other)
+    n_audible = audible.sum(axis=(1, 2))
+    counted = n_audible >= max(_SECOND_FRAMES, window * _SECOND_FRAMES // 2)
     if not counted.any():
         return 0.0
-    shares = (errors * audible).sum(axis=1)[counted] / (32 * n_audible[counted])
-    return float((shares <= _MOST_BIT_ERRORS).mean())
+    bit_errors = (_bit_errors(one, other) * audible).sum(axis=(1, 2))[counted] / (32 * n_audible[counted])
+    agrees = (bit_errors <= _MOST_BIT_ERRORS) & (
+        _level_differences_db(one, other)[counted] <= _MOST_LEVEL_DIFFERENCE_DB
+    )
+    return float(agrees.mean())
 
 
-def _band_energies(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """``(n_frames, 33)``: energies of the whole frames in a block."""
+def _frames(samples: npt.NDArray[np.float32]) -> Fingerprint:
+    """Of all whole frames but the first, which the bits of the second need."""
+    if len(samples) < _FRAME_SAMPLES + HOP_SAMPLES:
+        return np.empty(0, FRAME)
     frames = np.lib.stride_tricks.sliding_window_view(samples, _FRAME_SAMPLES)[::HOP_SAMPLES]
     spectra = np.abs(np.fft.rfft(frames * np.hanning(_FRAME_SAMPLES).astype(np.float32), axis=1)) ** 2
-    edges = np.round(_EDGES_HZ * _FRAME_SAMPLES / RATE_HZ).astype(int)
-    return np.add.reduceat(spectra[:, : edges[-1]], edges[:-1], axis=1).astype(np.float32)
+    rises = np.diff(np.diff(_band_energies(spectra, _BIT_EDGES_HZ), axis=1), axis=0) > 0
+    found = np.empty(len(rises), FRAME)
+    found["bits"] = np.packbits(rises, axis=1).view("<u4")[:, 0]
+    levels_db = 10 * np.log10(_band_energies(spectra[1:], _LEVEL_EDGES_HZ) + 1e-10)  # 58 for a sine of full scale
+    found["levels"] = np.round(2 * (levels_db + 60)).clip(0, 255)
+    return found
 
 
-def _bits(energies: npt.NDArray[np.float32]) -> Fingerprint:
-    if len(energies) < 2:
-        return np.empty(0, np.uint32)
-    rises = np.diff(np.diff(energies, axis=1), axis=0) > 0
-    bits: Fingerprint = np.packbits(rises, axis=1).view(np.uint32)[:, 0]
-    loudness = energies[1:].sum(axis=1)
-    bits[loudness <= _SILENCE * loudness.max()] = 0
-    return bits
+def _band_energies(spectra: npt.NDArray[np.floating], edges_hz: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """``(n_frames, n_bands)``"""
+    edges = np.round(edges_hz * _FRAME_SAMPLES / RATE_HZ).astype(int)
+    return np.add.reduceat(spectra[:, : edges[-1]], edges[:-1], axis=1)
 
 
-def _best_offset(one: Fingerprint, other: Fingerprint, most: int) -> int:
-    """Frames that ``one`` is later than ``other`` where most bits agree, by cross-correlation."""
-    n = 1 << (len(one) + len(other)).bit_length()
-    spectrum = np.zeros(n // 2 + 1, np.complex64)
-    for bit in range(32):
-        a, b = (np.where(bits == 0, 0, (bits >> bit & 1) * 2.0 - 1).astype(np.float32) for bits in (one, other))
-        spectrum += np.fft.rfft(a, n) * np.conj(np.fft.rfft(b, n))
-    correlation = np.fft.irfft(spectrum, n)
-    offsets = np.arange(-most, most + 1)
-    return int(offsets[np.argmax(correlation[offsets])])
+def _audible(frames: Fingerprint) -> npt.NDArray[np.bool_]:
+    loudest = frames["levels"].max(axis=-1)
+    return loudest > max(0, int(loudest.max()) - _AUDIBLE_HALF_DB)
+
+
+def _bit_errors(one: Fingerprint, other: Fingerprint) -> npt.NDArray[np.int64]:
+    """Of each frame, how many bits differ."""
+    differ = one["bits"] ^ other["bits"]
+    return _SET_BITS[differ.view(np.uint8)].reshape(*differ.shape, 4).sum(axis=-1)
+
+
+def _best_offset(one: Fingerprint, other: Fingerprint, most: int) -> int | None:
+    """Frames that ``one`` is later than ``other`` where fewest bits differ; None where they do not overlap by a second."""
+    bits, other_bits = (np.ascontiguousarray(frames["bits"]) for frames in (one, other))
+    best, fewest = None, np.inf
+    for offset in sorted(range(-most, most + 1), key=abs):
+        here, there = bits[max(0, offset) :], other_bits[max(0, -offset) :]
+        n = min(len(here), len(there))
+        if n >= _SECOND_FRAMES and (errors := _SET_BITS[(here[:n] ^ there[:n]).view(np.uint8)].mean()) < fewest:
+            best, fewest = offset, errors
+    return best
+
+
+def _level_differences_db(one: Fingerprint, other: Fingerprint) -> npt.NDArray[np.floating]:
+    """``(n_windows,)`` root of the mean square over seconds and bands, without the gain between the two.
+
+    Args:
+        one, other: ``(n_windows, n_seconds, n_frames)``.
+    """
+    levels = [10 * np.log10((10 ** (frames["levels"] / 20.0)).mean(axis=2)) for frames in (one, other)]
+    counts = np.logical_and(*(db > db.max() - _LEVEL_COUNTS_DB for db in levels))
+    difference = levels[0] - levels[1]
+    difference -= np.median(difference[counts]) if counts.any() else 0
+    squares = np.where(counts, difference**2, 0).sum(axis=(1, 2))
+    return np.sqrt(squares / np.maximum(1, counts.sum(axis=(1, 2))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,8 @@ def find_similar(
     Args:
         index: an open index.
         wanted: an audio file, in the library or not, or a part of one track's path, or of its artist and title. Several of
-            these with "+" or "-" between them, as in ``["A", "+", "B", "-", "C"]``, are added and subtracted as unit vectors.
+            these with "+" or "-" between them, as in ``["A", "+", "B", "-", "C"]``, are added and subtracted as unit vectors;
+            but words that are together a track's whole name, as in ``["Artist", "-", "Title"]``, are that track.
         limit: number of tracks; 0 for all.
         exact: compare all tracks.
         among: only tracks that this query finds, see :mod:`earmark.library.query.parser`.
@@ -72,8 +73,8 @@ def find_similar(
         ModelError: the index's model is not installed, or another one has its name.
         DataError: the index holds no tracks.
     """
-    terms = _terms([wanted] if isinstance(wanted, str) else wanted)
     tracks = Tracks.load(index)
+    terms = _terms(tracks, [wanted] if isinstance(wanted, str) else wanted)
     allowed = {tracks.keys[row] for row in tracks.search(among).rows} if among.strip() else set(tracks.keys)
     vector, own_keys = _combined(index, tracks, terms, model, on_note)
     neighbours = Neighbours.open(
@@ -118,8 +119,10 @@ def find_track(tracks: Tracks, wanted: str) -> int:
     return _row_by_text(tracks, wanted) if row is None else row
 
 
-def _terms(words: Sequence[str]) -> list[tuple[float, str]]:
+def _terms(tracks: Tracks, words: Sequence[str]) -> list[tuple[float, str]]:
     """Sign and name of each track in a sum."""
+    if len(words) > 1 and _rows_by_name(tracks, name := " ".join(words)):
+        return [(1.0, name)]
     terms: list[tuple[float, str]] = []
     sign: float | None = 1.0
     for word in words:
@@ -149,10 +152,18 @@ def _combined(
     vectors = unit_vectors(np.stack([vector for vector, _ in found]))
     signs = np.array([sign for sign, _ in terms], np.float32)
     vector: Floats = signs @ vectors
-    if np.linalg.norm(vector) < _LEAST_LENGTH:
-        text = " ".join(f"{'+' if sign > 0 else '-'} {name!r}" for sign, name in terms).removeprefix("+ ")
-        raise ConfigError(f"{text}: the tracks cancel each other; a name with + or - in it goes in quotes")
-    return vector, {key for _, key in found if key is not None}
+    keys = [key for _, key in found]
+    if len(terms) > 1:
+        names = (
+            Path(name).name if key is None else tracks.hit(tracks.rows_by_key[key]).name
+            for key, (_, name) in zip(keys, terms, strict=True)
+        )
+        text = " ".join(f"{'+' if sign > 0 else '-'} {name!r}" for sign, name in zip(signs, names, strict=True))
+        text = text.removeprefix("+ ")
+        if np.linalg.norm(vector) < _LEAST_LENGTH:
+            raise ConfigError(f"{text}: the tracks cancel each other; a name with + or - in it goes in quotes")
+        on_note(f"note: {text}")
+    return vector, {key for key in keys if key is not None}
 
 
 def _vector(
@@ -179,26 +190,49 @@ def _row_by_path(tracks: Tracks, wanted: str) -> int | None:
 
 
 def _row_by_text(tracks: Tracks, wanted: str) -> int:
-    text = " ".join(fold_case(wanted).split())
-    whole: dict[str, int] = {}  # first track of each content that is called so
-    parts: dict[str, int] = {}
-    for row, (path, artist, title) in enumerate(
-        zip(tracks.texts("path"), tracks.texts("artist"), tracks.texts("title"), strict=True)
-    ):
-        names = (f"{artist} {title}", f"{artist} - {title}")
-        if text in (title, *names):
-            whole.setdefault(tracks.keys[row], row)
-        if text in path or any(text in name for name in names):
-            parts.setdefault(tracks.keys[row], row)
-    for found in (whole, parts):
-        if len(found) == 1 and text:
-            return next(iter(found.values()))
-    if not parts or not text:
+    found = _rows_by_name(tracks, wanted) or _rows_by_part(tracks, wanted)
+    if not found:
         raise ConfigError(
             f"{wanted!r}: no such file, and no track of the library has that in its path, artist or title"
         )
-    shown = [tracks.hit(row) for row in list(parts.values())[:_CHOICES_SHOWN]]
-    raise AmbiguousTrackError(wanted, shown, len(parts))
+    if len(found) > 1:
+        raise AmbiguousTrackError(wanted, [tracks.hit(row) for row in found[:_CHOICES_SHOWN]], len(found))
+    return found[0]
+
+
+def _rows_by_name(tracks: Tracks, wanted: str) -> list[int]:
+    """Tracks whose whole title, or artist and title, this is."""
+    text = _folded(wanted)
+    names = zip(tracks.texts("artist"), tracks.texts("title"), strict=True)
+    return _one_per_content(
+        tracks,
+        (row for row, (by, title) in enumerate(names) if title and text in (title, f"{by} {title}", f"{by} - {title}")),
+    )
+
+
+def _rows_by_part(tracks: Tracks, wanted: str) -> list[int]:
+    """Tracks that have this in their path, or in their artist and title."""
+    text = _folded(wanted)
+    names = zip(tracks.texts("path"), tracks.texts("artist"), tracks.texts("title"), strict=True)
+    return _one_per_content(
+        tracks,
+        (
+            row
+            for row, (path, by, title) in enumerate(names)
+            if text and any(text in name for name in (path, f"{by} {title}", f"{by} - {title}"))
+        ),
+    )
+
+
+def _one_per_content(tracks: Tracks, rows: Iterable[int]) -> list[int]:
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(tracks.keys[row], row)
+    return list(first.values())
+
+
+def _folded(text: str) -> str:
+    return " ".join(fold_case(text).split())
 
 
 def _tag_outside(tracks: Tracks, path: Path, model: str | Path | None, on_note: OnNote) -> Floats:

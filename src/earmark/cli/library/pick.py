@@ -47,7 +47,10 @@ def find_picked(names: Sequence[str], picks: Sequence[int] | None, find: Callabl
             return find(names)
         except AmbiguousTrackError as error:
             path = str(_picked(error, left.pop(0) if left else None).path)
-            names = [path if name == error.wanted else name for name in names]
+            if error.wanted in names:
+                names = [path if name == error.wanted else name for name in names]
+            else:  # all of them together are one name
+                names = [path]
 
 
 def _picked(error: AmbiguousTrackError, number: int | None) -> Hit:

@@ -173,8 +173,9 @@ def similar(
     A TEXT that is a whole title, or artist and title, means that track. Where it may be several, a terminal
     asks which; elsewhere they are listed with numbers for --pick, and nothing is searched.
 
-    Tracks can be added and subtracted, with + and - as words of their own: A + B - C is what A and B have in common,
-    without what C has. A name that has such words, or several words, goes in quotes.
+    Tracks can be added and subtracted, with + and - as words of their own: A + B - C is near A and B, and away from C. A
+    name of several words goes in quotes, as does one with such a sign in it: 'Artist - Title'. Without quotes, words that
+    are together the whole name of a track are that track. A note says which tracks were added and subtracted.
 
     Examples
 

@@ -34,7 +34,7 @@ LEAST_SIMILARITY = 0.985
 LEAST_AGREEMENT = 0.8
 """Share of windows that agree, from which two tracks are the same recording."""
 
-_CENTRED_FROM = 500  # tracks; the mean of fewer is too near to each of them
+CENTRED_FROM = 500  # tracks; the mean of fewer is too near to each of them
 _BLOCK_ROWS = 256
 
 
@@ -162,7 +162,7 @@ def candidate_pairs(tracks: Tracks, vectors: Floats) -> npt.NDArray[np.int64]:
     rows = rows[tracks.scores[:, rows].any(axis=0) & ~np.isnan(tracks.durations[rows])]
     rows = rows[np.argsort(tracks.durations[rows], kind="stable")]
     seconds, kept = tracks.durations[rows], vectors[rows]
-    unit = unit_vectors(kept - kept.mean(axis=0) if len(rows) >= _CENTRED_FROM else kept)
+    unit = unit_vectors(kept - kept.mean(axis=0) if len(rows) >= CENTRED_FROM else kept)
     ends = np.searchsorted(seconds, seconds + DURATION_TOLERANCE_SECONDS, side="right")
     found = [np.empty((0, 2), np.int64)]
     for start in range(0, len(rows), _BLOCK_ROWS):

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from earmark.audio.fingerprint import Fingerprint, agreement, fingerprint
+from earmark.audio.fingerprint import FRAME, Fingerprint, agreement, fingerprint
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import AudioError
 from earmark.library.index.track_index import Index
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 OnNote = Callable[[str], None]
 OnProgress = Callable[[int, int], None]
 
-_SUFFIX = ".1"  # of this kind of fingerprint
+_SUFFIX = ".2"  # of this kind of fingerprint
 _IN_MEMORY = 1024
 
 
@@ -65,7 +65,7 @@ class Fingerprints:
         if key in self._unsaved:
             return self._unsaved[key]
         try:
-            return np.frombuffer((self.folder / f"{key}{_SUFFIX}").read_bytes(), "<u4")
+            return np.frombuffer((self.folder / f"{key}{_SUFFIX}").read_bytes(), FRAME)
         except (OSError, ValueError):  # removed meanwhile, or damaged
             return self._make(row)
 
@@ -75,11 +75,11 @@ class Fingerprints:
             made = fingerprint(path)
         except AudioError as error:
             self._on_note(f"note: cannot be compared: {error}")
-            self._unsaved[key] = made = np.empty(0, np.uint32)
+            self._unsaved[key] = made = np.empty(0, FRAME)
             return made
         try:
             self.folder.mkdir(exist_ok=True)
-            write_atomic(self.folder / f"{key}{_SUFFIX}", made.astype("<u4").tobytes())
+            write_atomic(self.folder / f"{key}{_SUFFIX}", made.tobytes())
         except OSError as error:
             if not self._unsaved:
                 logger.warning("fingerprints cannot be kept beside the index (%s): they will be made again", error)
