@@ -226,6 +226,24 @@ def test_a_file_that_is_another_now_is_not_compared_and_one_that_cannot_be_read_
         find_same_sound(opened, Tracks.load(opened), jobs=0)
 
 
+def test_silence_and_very_short_sounds_are_no_duplicates(music: Path) -> None:
+    for suffix in (".flac", ".mp3", ".ogg"):
+        sounds.write(music / f"silence{suffix}", np.zeros((2, SECONDS * RATE_HZ)), RATE_HZ)
+        sounds.write(music / f"blip{suffix}", sounds.music(0.2, RATE_HZ), RATE_HZ)
+    notes: list[str] = []
+    assert same_sound(index_of(music), notes) == []
+    assert notes == []
+
+
+def test_another_master_of_a_recording_is_no_duplicate(encodings: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "Music"
+    shutil.copytree(encodings, folder)
+    samples = sounds.music(SECONDS, RATE_HZ, 2)
+    sounds.write(folder / "remaster.flac", np.diff(samples, axis=1, append=0) * 3, RATE_HZ)  # +6 dB an octave
+    (group,) = same_sound(index_of(folder))
+    assert sorted(names(group)) == ["a.flac", "a.m4a", "a.mp3", "a.ogg"]
+
+
 @pytest.mark.parametrize("n", [40, 700])  # few, and so many that their mean is subtracted
 def test_candidates_are_those_of_a_loop_over_all_pairs(tmp_path: Path, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find, "_BLOCK_ROWS", 17)

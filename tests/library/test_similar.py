@@ -57,8 +57,8 @@ def names(hits: list[Hit]) -> list[str]:
         (["One - Alpha", "-", "Gamma"], "a-c"),
         (["/m/ab.mp3", "-", "/m/b.mp3"], "a"),
         (["Simon + Garfunkel"], "b"),  # one name
-        (["One", "-", "Alpha"], "ab"),  # so are words that are together a whole name
-        (["one", "ALPHA"], "ab"),
+        (["One", "-", "Alpha"], "a-c"),  # so are words that are together a whole name
+        (["one", "ALPHA"], "a-c"),
         (["Alpha", "+", "Beta"], "b"),
         (["Delta - live", "-", "/m/c.mp3"], "a"),
     ],
@@ -119,7 +119,7 @@ def test_similar_on_the_command_line(index_path: Path) -> None:
     assert similar("/m/a.mp3", "+", "/m/b.mp3", "--limit", "1") == (0, "/m/ab.mp3\n", note)
     note = "note: 'One - Alpha' - 'Two - Gamma'\n"
     assert similar("--limit", "1", "One - Alpha", "-", "Gamma", "--among", "slow") == (0, "/m/a-c.mp3\n", note)
-    assert similar("One", "-", "Alpha", "--limit", "1") == (0, "/m/ab.mp3\n", "")
+    assert similar("One", "-", "Alpha", "--limit", "1") == (0, "/m/a-c.mp3\n", "")
     assert similar("Gamma", "+", "Alph", "-", "a", "--pick", "1", "--pick", "5", "--limit", "1")[:2] == (
         0,
         "/m/ac.mp3\n",

@@ -33,8 +33,8 @@ _BLOCK_SAMPLES = 30 * RATE_HZ
 _BIT_EDGES_HZ = np.geomspace(300, 2_000, 34)
 _LEVEL_EDGES_HZ = np.array([60, 200, 600, 1_500, 2_800])
 
-_SECOND_FRAMES = round(FRAMES_PER_SECOND)
-_WINDOW_SECONDS = 3
+_WINDOW_FRAMES = round(3 * FRAMES_PER_SECOND)
+_LEAST_FRAMES = round(FRAMES_PER_SECOND)
 _AUDIBLE_HALF_DB = 2 * 60  # below the loudest
 _LEVEL_COUNTS_DB = 40
 _MOST_BIT_ERRORS = 0.25  # this and the next: docs/results/duplicates.md
@@ -67,7 +67,7 @@ def agreement(one: Fingerprint, other: Fingerprint, most_offset_seconds: float) 
     """How far two recordings are the same: the share of their windows of 3 s that agree where they fit best.
 
     In windows that agree at most a quarter of the bits differs, and levels but for the gain by at most 0.4 dB (the root of the
-    mean square, over seconds and bands).
+    mean square, over bands and parts of the window).
 
     Args:
         one, other: of :func:`fingerprint`.
@@ -81,22 +81,17 @@ def agreement(one: Fingerprint, other: Fingerprint, most_offset_seconds: float) 
     if offset is None:
         return 0.0
     one, other = one[max(0, offset) :], other[max(0, -offset) :]
-    n_seconds = min(len(one), len(other)) // _SECOND_FRAMES
-    window = min(_WINDOW_SECONDS, n_seconds)
-    one, other = (
-        frames[: n_seconds // window * window * _SECOND_FRAMES].reshape(-1, window, _SECOND_FRAMES)
-        for frames in (one, other)
-    )
+    n_frames = min(len(one), len(other))
+    size = min(_WINDOW_FRAMES, n_frames)
+    one, other = (frames[: n_frames // size * size].reshape(-1, size) for frames in (one, other))
     audible = _audible(one) & _audible(other)
-    n_audible = audible.sum(axis=(1, 2))
-    counted = n_audible >= max(_SECOND_FRAMES, window * _SECOND_FRAMES // 2)
+    n_audible = audible.sum(axis=1)
+    counted = n_audible >= max(_LEAST_FRAMES, size // 2)
     if not counted.any():
         return 0.0
-    bit_errors = (_bit_errors(one, other) * audible).sum(axis=(1, 2))[counted] / (32 * n_audible[counted])
-    agrees = (bit_errors <= _MOST_BIT_ERRORS) & (
-        _level_differences_db(one, other)[counted] <= _MOST_LEVEL_DIFFERENCE_DB
-    )
-    return float(agrees.mean())
+    bit_errors = (_bit_errors(one, other) * audible).sum(axis=1) / (32 * np.maximum(1, n_audible))
+    agree = (bit_errors <= _MOST_BIT_ERRORS) & (_level_differences_db(one, other) <= _MOST_LEVEL_DIFFERENCE_DB)
+    return float(agree[counted].mean())
 
 
 def _frames(samples: npt.NDArray[np.float32]) -> Fingerprint:
@@ -137,20 +132,23 @@ def _best_offset(one: Fingerprint, other: Fingerprint, most: int) -> int | None:
     for offset in sorted(range(-most, most + 1), key=abs):
         here, there = bits[max(0, offset) :], other_bits[max(0, -offset) :]
         n = min(len(here), len(there))
-        if n >= _SECOND_FRAMES and (errors := _SET_BITS[(here[:n] ^ there[:n]).view(np.uint8)].mean()) < fewest:
+        if n >= _LEAST_FRAMES and (errors := _SET_BITS[(here[:n] ^ there[:n]).view(np.uint8)].mean()) < fewest:
             best, fewest = offset, errors
     return best
 
 
 def _level_differences_db(one: Fingerprint, other: Fingerprint) -> npt.NDArray[np.floating]:
-    """``(n_windows,)`` root of the mean square over seconds and bands, without the gain between the two.
+    """``(n_windows,)`` of ``(n_windows, n_frames)``: the root of the mean square, without the gain between the two.
 
-    Args:
-        one, other: ``(n_windows, n_seconds, n_frames)``.
+    Over four bands and three parts of a window. Parts overlap and fade in and out, so that half a frame of offset matters little.
     """
-    levels = [10 * np.log10((10 ** (frames["levels"] / 20.0)).mean(axis=2)) for frames in (one, other)]
+    n_frames = one.shape[1]
+    fade = np.hanning(2 * n_frames // 3)
+    parts = np.zeros((3, n_frames))
+    for part, row in enumerate(parts):
+        row[part * n_frames // 6 :][: len(fade)] = fade / fade.sum()
+    levels = [10 * np.log10(parts @ 10 ** (frames["levels"] / 20)) for frames in (one, other)]
     counts = np.logical_and(*(db > db.max() - _LEVEL_COUNTS_DB for db in levels))
     difference = levels[0] - levels[1]
     difference -= np.median(difference[counts]) if counts.any() else 0
-    squares = np.where(counts, difference**2, 0).sum(axis=(1, 2))
-    return np.sqrt(squares / np.maximum(1, counts.sum(axis=(1, 2))))
+    return np.sqrt((difference**2 * counts).sum(axis=(1, 2)) / np.maximum(1, counts.sum(axis=(1, 2))))
