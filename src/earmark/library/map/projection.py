@@ -23,7 +23,7 @@ _STEPS = 300
 _STEP = 0.1
 _MOMENTUM = 0.8
 _FARTHEST_MOVE = 2.0
-_BLOCK_ROWS = 512
+_BLOCK_ROWS = 128
 
 
 def project(vectors: Floats, *, seed: int = 0) -> Floats:

@@ -185,7 +185,7 @@ class View {
       const densest = [...cells.values()].reduce((a, b) => (b.length > a.length ? b : a));
       const mean = (at) => densest.reduce((sum, i) => sum + at(i), 0) / densest.length;
       const name = state.colours.classes[k].name, wide = c.measureText(name).width / 2 + 6;
-      const px = Math.max(wide, Math.min(this.width - wide, mean((i) => this.px(i)))), py = Math.max(14, mean((i) => this.py(i)));
+      const px = Math.max(wide, Math.min(this.width - wide, mean((i) => this.px(i)))), py = Math.max(14, mean((i) => this.py(i)) - 14); // above it
       if (taken.some(([x, y, w]) => Math.abs(x - px) < w + wide && Math.abs(y - py) < 20)) continue;
       taken.push([px, py, wide]);
       this.text(name, px, py, ink, halo);
