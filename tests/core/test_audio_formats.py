@@ -55,7 +55,6 @@ def test_the_page_takes_its_part_of_the_table() -> None:
     written = json.loads(PAGE.read_text(encoding="utf-8"))
     assert written == page_formats(), "write it again: python web/tests/from_python.py"
     assert [one.name for one in FORMATS if one.in_page and one.magic] == []  # who reads a format needs no magic
-    assert [one.name for one in FORMATS if one.suffixes and not (one.in_page or one.magic)] == []
 
 
 def begins_like(content: bytes) -> list[str]:

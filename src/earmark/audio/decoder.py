@@ -242,14 +242,16 @@ def declared_seconds(source: AudioSource) -> float | None:
         source: the file: path, bytes, binary file object or :class:`AudioBytes`.
 
     Returns:
-        Seconds; None where it declares no length or only an estimate, or cannot be opened.
+        Seconds; None where it declares no length or only an estimate, or cannot be opened or decoded.
     """
     stream = AudioStream(source, MIN_RATE_HZ)
     try:
         with stream.open_container() as container:
             best, names, log = best_stream(container), container.format.name, PacketLog()
             seconds = None if best is None else _container_seconds(container, best)
-            if seconds is None or (names == "ogg" and len(find_links(stream.open_bytes)) > 1):
+            if best is None or seconds is None or best.rate < MIN_RATE_HZ:
+                return None
+            if names == "ogg" and len(find_links(stream.open_bytes)) > 1:
                 return None
             if first := next(container.demux(best), None):
                 log.add(first, ok=True)
