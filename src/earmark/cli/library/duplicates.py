@@ -47,8 +47,8 @@ def duplicates(
 
     First files with the same encoded audio, whatever their names and tags. Then, apart, the same recording in other
     encodings: formats, bit rates, levels, up to three seconds cut off at an end. For these, tracks that sound alike are
-    decoded and compared; what that gives is kept beside the index, so that it is done once. Other performances, remixes and
-    edits are no duplicates.
+    decoded and compared; what that gives is kept beside the index, so that it is done once. Other performances, remasters,
+    remixes and edits are no duplicates. The percentage says how much of a track agrees with the best.
 
     The best is lossless, else has the higher bit rate, is the longer, has more of title, artist, album and genre, or the shorter
     path: the first of these that tells. A lossless file can be made from a lossy one; that is not seen.

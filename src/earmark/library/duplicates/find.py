@@ -32,7 +32,7 @@ LEAST_SIMILARITY = 0.985
 """Cosine of two embeddings from which their tracks are candidates."""
 
 LEAST_AGREEMENT = 0.8
-"""Share of windows that agree, from which two tracks are the same recording."""
+"""Share of windows that agree, from which two tracks are the same master of a recording."""
 
 CENTRED_FROM = 500  # tracks; the mean of fewer is too near to each of them
 _BLOCK_ROWS = 256
