@@ -1,9 +1,9 @@
 """Fingerprints of audio: whether two files hold the same recording in the same master, whatever they are encoded with.
 
-Two things are kept of each frame. Which performance it is, say the bits of Haitsma and Kalker, "A Highly Robust Audio
-Fingerprinting System" (ISMIR 2002): of 33 bands from 300 to 2000 Hz, whether the difference of each pair of neighbours grows.
-Noise of codecs changes few of them, another performance half of them. But equalisers, compressors, and a quiet voice on top change
-few as well; so the levels of four bands are kept, too. From one encoding to another they differ by a constant gain.
+Two things are kept of each frame. The bits of Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System" (ISMIR 2002), tell
+performances apart: of 33 bands from 300 to 2000 Hz, whether the difference of each pair of neighbours grows. The noise of a codec
+changes few of them, another performance half of them. But equalisers, compressors and a quiet voice on top change few as well; so
+the levels of four bands are kept, too. From one encoding to another they differ by a constant gain.
 
 Frames are further apart than in the paper (43 ms instead of 12), since files are aligned frame by frame here, and not looked up in
 a database of bits.
@@ -51,9 +51,8 @@ def fingerprint(source: AudioSource) -> Fingerprint:
     parts: list[Fingerprint] = []
     kept = np.empty(0, np.float32)
     try:
-        for block in stream(
-            source, RATE_HZ
-        ):  # the mean of channels, since a choice between them may depend on the encoding
+        # Channels are averaged: the tagger's mixer chooses between them by what they lose, which changes with the encoding.
+        for block in stream(source, RATE_HZ):
             kept = np.concatenate([kept, block])
             if len(kept) >= _BLOCK_SAMPLES:
                 parts.append(_frames(kept))
@@ -66,8 +65,8 @@ def fingerprint(source: AudioSource) -> Fingerprint:
 def agreement(one: Fingerprint, other: Fingerprint, most_offset_seconds: float) -> float:
     """How far two recordings are the same: the share of their windows of 3 s that agree where they fit best.
 
-    In windows that agree at most a quarter of the bits differs, and levels but for the gain by at most 0.4 dB (the root of the
-    mean square, over bands and parts of the window).
+    A window agrees if at most a quarter of its bits differ, and its levels, without the gain, by at most 0.4 dB (root mean square
+    over bands and parts of the window).
 
     Args:
         one, other: of :func:`fingerprint`.
@@ -116,13 +115,17 @@ def _band_energies(spectra: npt.NDArray[np.floating], edges_hz: npt.NDArray[np.f
 
 def _audible(frames: Fingerprint) -> npt.NDArray[np.bool_]:
     loudest = frames["levels"].max(axis=-1)
-    return loudest > max(0, int(loudest.max()) - _AUDIBLE_HALF_DB)
+    audible: npt.NDArray[np.bool_] = loudest > max(0, int(loudest.max()) - _AUDIBLE_HALF_DB)
+    return audible
 
 
 def _bit_errors(one: Fingerprint, other: Fingerprint) -> npt.NDArray[np.int64]:
     """Of each frame, how many bits differ."""
     differ = one["bits"] ^ other["bits"]
-    return _SET_BITS[differ.view(np.uint8)].reshape(*differ.shape, 4).sum(axis=-1)
+    errors: npt.NDArray[np.int64] = (
+        _SET_BITS[differ.view(np.uint8)].reshape(*differ.shape, 4).sum(axis=-1, dtype=np.int64)
+    )
+    return errors
 
 
 def _best_offset(one: Fingerprint, other: Fingerprint, most: int) -> int | None:
@@ -151,4 +154,6 @@ def _level_differences_db(one: Fingerprint, other: Fingerprint) -> npt.NDArray[n
     counts = np.logical_and(*(db > db.max() - _LEVEL_COUNTS_DB for db in levels))
     difference = levels[0] - levels[1]
     difference -= np.median(difference[counts]) if counts.any() else 0
-    return np.sqrt((difference**2 * counts).sum(axis=(1, 2)) / np.maximum(1, counts.sum(axis=(1, 2))))
+    squares = (difference**2 * counts).sum(axis=(1, 2)) / np.maximum(1, counts.sum(axis=(1, 2)))
+    found: npt.NDArray[np.floating] = np.sqrt(squares)
+    return found

@@ -47,10 +47,8 @@ def find_picked(names: Sequence[str], picks: Sequence[int] | None, find: Callabl
             return find(names)
         except AmbiguousTrackError as error:
             path = str(_picked(error, left.pop(0) if left else None).path)
-            if error.wanted in names:
-                names = [path if name == error.wanted else name for name in names]
-            else:  # all of them together are one name
-                names = [path]
+            together = error.wanted not in names  # all of them are one name
+            names = [path] if together else [path if name == error.wanted else name for name in names]
 
 
 def _picked(error: AmbiguousTrackError, number: int | None) -> Hit:
