@@ -247,13 +247,16 @@ def measure(index_path: Path, labels: dict[Path, tuple[Song, str]]) -> list[str]
         hits = len(pairs & same)
         return f"| {what} | {len(pairs):,} | {hits / max(1, len(pairs)):.1%} | {hits / len(same):.1%} |"
 
-    prints = {at: fingerprint(tracks.path(at)) for pair in candidates | same for at in pair}
+    prints = {at: fingerprint(tracks.path(at)) for at in {at for pair in candidates | same for at in pair}}
     share = {
         pair: agreement(prints[pair[0]], prints[pair[1]], find.DURATION_TOLERANCE_SECONDS) for pair in candidates | same
     }
     others = [share[pair] for pair in candidates - same]
     unit = unit_vectors(vectors - (vectors.mean(axis=0) if len(tracks) >= find.CENTRED_FROM else 0))
     cosine = [float(unit[a] @ unit[b]) for a, b in same]
+    firsts = [row for path, row in rows.items() if labels[path][1] == ITSELF]
+    of_different = (unit[firsts] @ unit[firsts].T)[np.triu_indices(len(firsts), 1)]
+    n_similar, n_different = int((of_different >= find.LEAST_SIMILARITY).sum()), len(of_different)
     made = {at for pair in candidates for at in pair}
     seconds = sum(tracks.durations[at] for at in made)
     lines = [
@@ -270,6 +273,7 @@ def measure(index_path: Path, labels: dict[Path, tuple[Song, str]]) -> list[str]
         "",
         "| pairs | measured |",
         "|---|---|",
+        f"| different songs: pairs with a cosine of {find.LEAST_SIMILARITY} or more | {n_similar:,} of {n_different:,} |",
         f"| the same: cosine of their embeddings, lowest, 1st percentile, median | {spread(cosine)} |",
         f"| the same: share of windows that agree, lowest, 1st percentile, median | "
         f"{spread([share[pair] for pair in same])} |",

@@ -266,7 +266,7 @@ def test_candidates_are_those_of_a_loop_over_all_pairs(tmp_path: Path, n: int, m
         (a, b)
         for k, a in enumerate(there)
         for b in there[k + 1 :]
-        if abs(seconds[a] - seconds[b]) <= 3 and unit[a] @ unit[b] >= 0.985
+        if abs(seconds[a] - seconds[b]) <= 3 and unit[a] @ unit[b] >= find.LEAST_SIMILARITY
     }
     found = candidate_pairs(tracks, vectors)
     assert len(expected) > n // 4

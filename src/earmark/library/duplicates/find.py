@@ -1,7 +1,7 @@
 """Groups of duplicates: the same encoded audio, and the same sound in another encoding.
 
 The same audio has the same content key, so the index knows it. For the same sound, pairs of about equal durations and
-nearly equal embeddings are candidates, many of them other songs by the same artist; fingerprints decide
+similar embeddings are candidates, many of them other songs by the same artist; fingerprints decide
 (:mod:`earmark.audio.fingerprint`). How well: docs/results/duplicates.md.
 """
 
@@ -28,8 +28,9 @@ Kind = Literal["audio", "sound"]
 DURATION_TOLERANCE_SECONDS = 3.0
 """How much longer one encoding of a recording may be than another: padding, silence, a beginning that was cut off."""
 
-LEAST_SIMILARITY = 0.985
-"""Cosine of two embeddings from which their tracks are candidates."""
+LEAST_SIMILARITY = 0.93
+"""Cosine of two embeddings from which their tracks are candidates. A higher one misses encodings at low bit rates, a lower one has
+more of a library decoded: docs/results/duplicates.md."""
 
 LEAST_AGREEMENT = 0.8
 """Share of windows that agree, from which two tracks are the same master of a recording."""
@@ -146,7 +147,7 @@ def _agreement(prints: Fingerprints, one: int, other: int) -> float:
 
 
 def candidate_pairs(tracks: Tracks, vectors: Floats) -> npt.NDArray[np.int64]:
-    """Pairs of tracks that may be the same sound: nearly equal embeddings, and about equal durations.
+    """Pairs of tracks that may be the same sound: similar embeddings, and about equal durations.
 
     All pairs within the tolerance of duration are compared, which takes seconds for 100,000 tracks and needs no graph of
     neighbours.
