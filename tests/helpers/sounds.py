@@ -21,6 +21,7 @@ ENCODERS = {
     ".wav": "pcm_s16le",
     ".aiff": "pcm_s16be",
     ".mka": "flac",
+    ".wv": "wavpack",
 }
 SUFFIXES = (*ENCODERS, ".ogg")
 QUICK = {".mp3": {"compression_level": "7"}, ".opus": {"compression_level": "0"}, ".m4a": {"aac_coder": "fast"}}

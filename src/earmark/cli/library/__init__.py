@@ -67,7 +67,7 @@ group = lazy_group(
         ),
         Entry(
             "undo",
-            "earmark.cli.library.write:undo",
+            "earmark.cli.library.undo:undo",
             "Take back what `earmark library write` or `earmark tag --write` wrote into files.",
             no_args_is_help=False,
         ),
