@@ -46,7 +46,7 @@ ITSELF = "the song itself"
 
 @dataclass(frozen=True)
 class Song:
-    """A song of the library; `name` is that of its files, `same_as` is equal for the same artist and title."""
+    """A song of the library; `name` is that of its files, `same_as` is equal for the same known artist and title."""
 
     path: Path
     name: str
@@ -60,7 +60,11 @@ def read_songs(table: Path, n_songs: int) -> list[Song]:
     rows = random.Random(0).sample(rows, min(n_songs, len(rows)))
     clips = [Song(path, path.stem, ("", path.stem)) for path in sorted(CLIPS.iterdir())]
     return clips + [
-        Song(table.parent / row["path"], f"{number:03d} {Path(row['path']).stem}", (row["artist"], row["title"]))
+        Song(
+            table.parent / row["path"],
+            f"{number:03d} {Path(row['path']).stem}",
+            (row["artist"], row["title"] if row["artist"] else row["path"]),
+        )
         for number, row in enumerate(rows)
     ]
 
@@ -117,7 +121,7 @@ def main() -> None:
             "",
             f"Written by `python benchmarks/duplicates.py --songs tracks.csv --library {options.library} --encoded "
             f"{options.encoded} --out docs/results/duplicates.md`, with a table of free music. The library: {len(songs)} songs, "
-            f"six of them those of examples/clips, by {len({song.same_as[0] for song in songs})} artists, as excerpts of up to a "
+            f"six of them those of examples/clips, by {len({song.same_as[0] for song in songs} - {''})} known artists and others, as excerpts of up to a "
             f"minute, in stereo; {options.encoded} of them in {len(ENCODINGS)} encodings and {len(VERSIONS)} other versions as "
             f"well; {len(labels)} files in all. "
             "Machine: "
