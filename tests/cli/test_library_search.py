@@ -250,7 +250,7 @@ def test_on_a_terminal_it_is_asked_which_track_is_meant(blues: Path, answer: byt
         os.write(terminal_end, answer)
         while True:
             # Python misses a Ctrl-C that comes while readline begins to wait: as a person would, press it again.
-            while not select.select([terminal_end], [], [], 5)[0]:
+            while not select.select([terminal_end], [], [], 2)[0]:
                 os.write(terminal_end, answer)
             part = os.read(terminal_end, 10_000)
             if not part:
