@@ -111,14 +111,14 @@ def packets(path: Path) -> str:
 
 def _opened(path: Path) -> Any:
     """With FFmpeg, as a file whatever its name is; lists of addresses are not followed."""
-    return av.open(f"file:{path}", options=_OPTIONS)
+    return av.open(f"file:{path}", metadata_errors="ignore", options=_OPTIONS)
 
 
 def _opened_sound(path: Path) -> Any:
     """The same, without an APEv2 tag, of which FFmpeg would take parts for sound."""
     if path.suffix not in tagged.APE_FORMATS:
         return _opened(path)
-    return av.open(io.BytesIO(tagged.without_ape_tag(path.read_bytes())), options=_OPTIONS)
+    return av.open(io.BytesIO(tagged.without_ape_tag(path.read_bytes())), metadata_errors="ignore", options=_OPTIONS)
 
 
 def _values(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
