@@ -2,7 +2,7 @@
 
     python benchmarks/messy_library.py --out docs/results/messy_library.md
 
-Makes a folder of short songs in 16 formats, with tags as several programs write them, odd names, links that go in circles or
+Makes a folder of short songs in 18 formats, with tags as several programs write them, odd names, links that go in circles or
 out of the folder, and damaged files. Scans it (killed in the middle, and again), writes (dry, killed, and again), lets other
 programs change files, undoes, renames and watches. After each step all files are read without earmark's code and compared: audio
 packets, tags of others, ours, everything outside. A line per check; exits with 1 if any failed.
@@ -40,7 +40,7 @@ def report(checks: Checks, notes: list[str], n_songs: int, n_damaged: int) -> st
 {platform.python_version()}, PyAV {av.__version__}, mutagen {mutagen.version_string}.
 
 {n_songs} songs and {n_damaged} damaged files and links, in formats, with names and tags as `benchmarks/messy/` makes them. Contents are
-read by PyAV and mutagen, and byte by byte in MP3, FLAC, WAV and AIFF; "tags of others" is all that is not genre, mood or earmark's own.
+read by PyAV and mutagen, and byte by byte in MP3, FLAC, WAV, AIFF and files with APEv2 tags; "tags of others" is all that is not genre, mood or earmark's own.
 
 **{n_held} of {len(checks.done)} checks held.** {" ".join(notes)}
 

@@ -1,4 +1,5 @@
-"""Small valid audio files of every container and codec for which PyAV has an encoder; signatures of the others."""
+"""Small valid audio files of every container and codec for which PyAV has an encoder, and of some that it has none for;
+signatures of the others."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from tests.helpers import hand_built
 
 ENCODED: tuple[tuple[str, str, str, int, str, dict[str, str]], ...] = (
     # ending, muxer, codec, rate, layout, options
@@ -60,9 +62,6 @@ ENCODED: tuple[tuple[str, str, str, int, str, dict[str, str]], ...] = (
 )
 
 SIGNATURES: tuple[tuple[str, bytes], ...] = (
-    (".ape", b"MAC \x96\x0f\0\0" + struct.pack("<11I", 52, 24, 44, 1, 0, 0, 0, 0, 2000 << 16, 73_728, 0)),
-    (".mpc", b"MPCKSH\x0f\0\0\0\0\x08\x80\x80\x00\x1b\x10"),
-    (".mpc", b"MP+\x07" + bytes(24)),
     (".tak", b"tBaK\x01\x0a\0\0"),
     (".dts", b"\x7f\xfe\x80\x01\xfc\x3c\x3f\xf1\xb5\xe0"),
     (".oma", b"ea3\x03\0\0\0\0\0\0EA3\0\x60" + bytes(28)),
@@ -73,7 +72,7 @@ SIGNATURES: tuple[tuple[str, bytes], ...] = (
     ),
     (".loas", b"\x56\xe0\x40\x20"),
 )
-"""Containers without an encoder, by what their files begin with; the rest is random. They reach little more than the
+"""Other containers without an encoder, by what their files begin with; the rest is random. They reach little more than the
 demuxers' headers."""
 
 
@@ -108,8 +107,13 @@ def encode(muxer: str, codec: str, rate_hz: int, layout: str, options: dict[str,
 
 
 def encoded_files(seconds: float, suffixes: Iterable[str] | None = None) -> list[tuple[str, bytes]]:
-    """(ending, content) of the formats in ENCODED, less those for which this FFmpeg has no encoder."""
-    made = []
+    """(ending, content) of the formats in ENCODED, less those for which this FFmpeg has no encoder, and of those built by hand."""
+    built = [
+        (".ape", hand_built.monkeys_audio(seconds)),
+        (".mpc", hand_built.musepack_8(seconds)),
+        (".mpc", hand_built.musepack_7(seconds)),
+    ]
+    made = [one for one in built if suffixes is None or one[0] in suffixes]
     for suffix, muxer, codec, rate_hz, layout, options in ENCODED:
         if suffixes is not None and suffix not in suffixes:
             continue

@@ -58,6 +58,9 @@ def untouched(before: Snapshot, after: Snapshot) -> Iterator[str]:
             yield shown(path, "other bytes")
 
 
+_COPIED_FROM_V1 = {"TIT2 1", "TPE1 1", "TALB 1"}
+
+
 def other_audio(before: Snapshot, after: Snapshot) -> Iterator[str]:
     """Files whose packets changed; damaged ones, whose bytes did."""
     for path, was, now in _pairs(before, after):
@@ -69,11 +72,16 @@ def other_tags(before: Snapshot, after: Snapshot) -> Iterator[str]:
     """Files in which something of others changed, went, or came."""
     for path, was, now in _pairs(before, after):
         new = set(now.foreign) - set(was.foreign)
-        if not any(name[:2] in ("TI", "TP", "TX") for name in was.foreign) and path.suffix == ".mp3":
-            new -= {"TIT2 1", "TPE1 1"}  # from ID3v1, as documented
-        changed = [name for name, body in was.foreign.items() if now.foreign.get(name) != body]
+        changed = {name for name, body in was.foreign.items() if now.foreign.get(name) != body}
+        if "ID3v1 genre" in was.ours:  # copied from there into a new ID3v2 tag, as documented, and removed with it
+            new -= set() if _has_texts(was) else _COPIED_FROM_V1
+            changed -= set() if _has_texts(now) else _COPIED_FROM_V1
         if new or changed:
-            yield shown(path, f"{sorted(new)} new, {changed} changed")
+            yield shown(path, f"{sorted(new)} new, {sorted(changed)} changed")
+
+
+def _has_texts(one: Contents) -> bool:
+    return any(name[:2] in ("TI", "TP", "TX") for name in one.foreign)
 
 
 def other_values(before: Snapshot, after: Snapshot) -> Iterator[str]:

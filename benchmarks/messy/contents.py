@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from typing import Any
 
 import av
 import mutagen
+from mutagen.apev2 import APETextValue
 from mutagen.asf import ASF
 from mutagen.id3 import ID3, ID3NoHeaderError
+from tests.helpers import tagged
 
 from earmark.core.audio_formats import format_whitelist
 
@@ -23,6 +26,7 @@ OURS = {
     *("\xa9gen", "----:com.apple.itunes:mood", "----:com.earmark:earmark_scores", "----:com.earmark:earmark_model"),
     *("wm/genre", "wm/mood", "earmark/scores", "earmark/model"),
 }
+_OPTIONS = {"format_whitelist": format_whitelist()}
 _GENRE_BYTE = 127
 _V1_BYTES = 128
 
@@ -34,7 +38,8 @@ class Contents:
     Attributes:
         sha256: of all bytes.
         packets: hash of the encoded audio as FFmpeg demuxes it; empty where it cannot.
-        foreign: parts that are not earmark's, by name: bytes as in the file in MP3, FLAC, WAV and AIFF, values elsewhere.
+        foreign: parts that are not earmark's, by name: bytes as in the file in MP3, FLAC, WAV, AIFF and those with APEv2 tags,
+            values elsewhere.
         ours: genre, mood and earmark's own fields.
     """
 
@@ -96,7 +101,7 @@ def packets(path: Path) -> str:
     """Hash of the encoded audio, packet by packet."""
     digest = hashlib.sha256()
     try:
-        with _opened(path) as container:
+        with _opened_sound(path) as container:
             for packet in container.demux(audio=0):
                 digest.update(f"{packet.pts} {packet.size}".encode() + bytes(packet))
     except (av.error.FFmpegError, IndexError):
@@ -106,7 +111,14 @@ def packets(path: Path) -> str:
 
 def _opened(path: Path) -> Any:
     """With FFmpeg, as a file whatever its name is; lists of addresses are not followed."""
-    return av.open(f"file:{path}", options={"format_whitelist": format_whitelist()})
+    return av.open(f"file:{path}", metadata_errors="ignore", options=_OPTIONS)
+
+
+def _opened_sound(path: Path) -> Any:
+    """The same, without an APEv2 tag, of which FFmpeg would take parts for sound."""
+    if path.suffix not in tagged.APE_FORMATS:
+        return _opened(path)
+    return av.open(io.BytesIO(tagged.without_ape_tag(path.read_bytes())), metadata_errors="ignore", options=_OPTIONS)
 
 
 def _values(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -129,7 +141,7 @@ def _values(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield name, tuple(map(str, getattr(frame, "text", [repr(frame)])))
     elif tags is not None:
         for name in dict.fromkeys(map(str, tags.keys())):
-            value = tags[name]
+            value = list(tags[name]) if isinstance(tags[name], APETextValue) else tags[name]
             yield (
                 name,
                 tuple(map(repr if isinstance(value, bytes) else str, value if isinstance(value, list) else [value])),
@@ -146,7 +158,7 @@ def _values(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _exact(path: Path, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The parts of MP3, FLAC, WAV and AIFF that are not earmark's, as bytes. Nothing for other formats."""
+    """The parts that are not earmark's, as bytes, of MP3, FLAC, WAV, AIFF and APEv2. Nothing for other formats."""
     if path.suffix == ".mp3":
         end = 0
         if content[:3] == b"ID3":
@@ -156,6 +168,11 @@ def _exact(path: Path, content: bytes) -> Iterator[tuple[str, bytes]]:
         if tail[-_V1_BYTES:][:3] == b"TAG":
             tail[-1] = 0
         yield "all after ID3v2", bytes(tail)
+    elif path.suffix in tagged.APE_FORMATS:
+        bare = tagged.without_ape_tag(content)
+        yield "sound", bare
+        items = tagged.ape_items(content) if len(content) > len(bare) else []
+        yield from _numbered((name, item) for name, item in _named(items) if name.lower() not in OURS)
     elif content[:4] == b"fLaC":
         yield from _blocks(content)
     elif content[:4] in (b"RIFF", b"FORM"):
@@ -168,6 +185,11 @@ def _numbered(parts: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]
     for name, body in parts:
         seen[name] = seen.get(name, 0) + 1
         yield f"{name} {seen[name]}", body
+
+
+def _named(items: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Items of APEv2 with their keys."""
+    return ((item[8 : item.index(b"\0", 8)].decode("latin-1"), item) for item in items)
 
 
 def _frames(tag: bytes) -> Iterator[tuple[str, bytes]]:

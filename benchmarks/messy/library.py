@@ -57,6 +57,9 @@ class Library:
 def make(root: Path, n_files: int, seed: int) -> Library:
     """Make a library of so many files, links and damaged ones among them."""
     library = Library(root / "music", root / "outside", root / "separate")
+    library.notes.append(
+        "Monkey's Audio and Musepack have no free encoder in FFmpeg: their files are silent, so nothing is written."
+    )
     for folder in (library.music, library.outside, library.separate):
         folder.mkdir(parents=True)
     music = Music(seed)

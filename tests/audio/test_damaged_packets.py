@@ -160,7 +160,8 @@ def test_every_error_of_a_decoder_is_a_damaged_packet(tmp_path: Path, error: Exc
     path = sounds.write(tmp_path / "a.flac", sounds.music(6, 44_100), 44_100)
     log = PacketLog()
     with av.open(str(path)) as container:
-        n = sum(one.samples for one in joined_frames(Refusing(container, error, **where), None, log, lambda: container))  # type: ignore[arg-type]
+        refusing: Any = Refusing(container, error, **where)
+        n = sum(one.samples for one in joined_frames(refusing, None, log, lambda: path.open("rb"), lambda: container))
     assert n > 5 * 44_100
     assert log.n_damaged == (log.n_packets // 10 if "every" in where else 0)
 

@@ -83,7 +83,10 @@ def test_good_files_are_read_by_the_graph(
 def test_frames_are_joined(tmp_path: Path) -> None:
     path = song(tmp_path / "a.mp3")
     with av.open(str(path)) as container:
-        sizes = [frame.samples for frame in frames.joined_frames(container, path, PacketLog(), fail)]
+        sizes = [
+            frame.samples
+            for frame in frames.joined_frames(container, str(path), PacketLog(), lambda: path.open("rb"), fail)
+        ]
     assert sizes[:-1] == [frames.JOINED_SAMPLES] * (len(sizes) - 1)
     assert sum(sizes) == pytest.approx(6 * 44_100, abs=3000)
 
@@ -249,4 +252,4 @@ def test_a_stream_that_appears_later(tmp_path: Path) -> None:
 
     path = song(tmp_path / "a.flac")
     with av.open(str(path)) as container, pytest.raises(OSError, match="a stream appears"):
-        list(frames.joined_frames(Growing(container), None, PacketLog(), fail))  # type: ignore[arg-type]
+        list(frames.joined_frames(Growing(container), None, PacketLog(), fail, fail))  # type: ignore[arg-type]

@@ -62,6 +62,7 @@ def test_tempo_of_a_click_track(bpm: float) -> None:
     assert found["percussive_share.mean"] > 0.5
 
 
+@pytest.mark.slow
 def test_timbre_and_loudness_of_a_sine_and_of_noise() -> None:
     low, high = named(sine(1000)), named(sine(4000))
     assert low["centroid_hz.p90"] == pytest.approx(1000, rel=0.02)

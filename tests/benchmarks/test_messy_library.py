@@ -34,7 +34,20 @@ def test_changes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     music = songs.Music(0)
     paths = {}
-    for label in ("MP3", "FLAC", "Opus", "AAC in M4A", "WAV", "AIFF", "WMA", "WavPack", "Matroska"):
+    for label in (
+        "MP3",
+        "FLAC",
+        "Opus",
+        "AAC in M4A",
+        "WAV",
+        "AIFF",
+        "WMA",
+        "WavPack",
+        "Matroska",
+        "AAC",
+        "Monkey's Audio",
+        "Musepack",
+    ):
         kind = songs.FORMATS[label]
         paths[label] = tmp_path / f"{label}{kind.suffix}"
         music.song(paths[label], kind, songs.STYLES["plain"], "Title")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_every_format_option_takes_both_names() -> None:
                 assert option.type.convert("json", option, None) is option.type.convert("jsonl", option, None)
     assert with_a_format == {  # a new one belongs into the tests below, too
         *("tag", "models list", "models show", "score", "compare", "data list", "data show", "data check"),
-        *(f"library {name}" for name in ("scan", "search", "similar", "stats", "info", "export")),
+        *(f"library {name}" for name in ("scan", "search", "similar", "duplicates", "stats", "info", "export")),
     }
 
 
@@ -45,6 +46,10 @@ def test_every_format_option_takes_both_names() -> None:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("formats")
     sounds.write_int_wav(folder / "a.wav", sounds.music(2, 16_000)[0], 16_000)
+    (folder / "copies").mkdir()
+    for name in ("1.wav", "2.wav"):
+        shutil.copy(folder / "a.wav", folder / "copies" / name)
+    assert earmark_here("library", "scan", "copies", "--index", "copies.sqlite", cwd=folder).returncode == 0
     make_index(folder / "i.sqlite", [Row("/m/a.mp3", {"slow": 0.9}), Row("/m/b.mp3", {"slow": 0.8})])
     return folder
 
@@ -55,6 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("tag a.wav a.wav", 2),
         ("library search slow --index i.sqlite", 2),
         ("library similar a.mp3 --index i.sqlite", 1),
+        ("library duplicates --index copies.sqlite", 1),
         ("library stats --index i.sqlite", 1),
         ("library info --index i.sqlite", 1),
         ("library export --index i.sqlite", 2),

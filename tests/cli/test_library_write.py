@@ -226,6 +226,9 @@ def test_one_bad_file_does_not_stop_the_rest(earmark: Earmark, library: Path) ->
     assert "song.flac: is read-only: left as it is" in done.stderr
     assert "song.m4a: holds other audio than was scanned" in done.stderr
     assert "1 file changed, 0 without a change, 2 failed" in done.stderr
+    with closing(sqlite3.connect(library.with_name("library.sqlite"))) as index:  # so that a scan reads it again
+        changed = index.execute("SELECT path FROM files WHERE mtime_ns = -1").fetchall()
+    assert [Path(os.fsdecode(path)).name for (path,) in changed] == ["song.m4a"]
     assert read_state(library / "song.mp3").values["genre"] == ("Rock", "Jazz")
 
 
@@ -271,6 +274,43 @@ def test_values_that_an_earlier_version_wrote_are_spelled_anew_and_undone(
     (library / "renamed.mp3").rename(library / "song.mp3")
     assert earmark("library", "undo", "--apply", index=index).returncode == 0
     assert genres(library) == [("Drum And Bass",), (), ()]
+
+
+def test_undo_says_beforehand_what_it_gives_back(earmark: Earmark, library: Path) -> None:
+    index, before = library.with_name("library.sqlite"), contents(library)
+    earmark("library", "write", "--apply", index=index)
+    whole = ", to the byte, with the former modification time"
+    shown = earmark("library", "undo", index=index)
+    assert f"earmark: 3 of them as before{whole}\n" in shown.stderr
+    assert "not given back" not in shown.stdout + shown.stderr
+    os.utime(library / "song.mp3")
+    shown = earmark("library", "undo", index=index)
+    losses = "the modification time of 1 file (changed since), perhaps some bytes of 1 file (changed since)"
+    assert f"earmark: 2 of them as before{whole}; not given back: {losses}\n" in shown.stderr
+    assert "  not given back: the modification time (changed since)\n" in shown.stdout
+    assert earmark("library", "undo", "--quiet", index=index).stderr == ""
+    undone = earmark("library", "undo", "--apply", index=index)
+    assert f"earmark: 2 of them as before{whole}; not given back: {losses}\n" in undone.stderr
+    after = contents(library)
+    assert after.pop("song.mp3")[1] > before.pop("song.mp3")[1]
+    assert after == before
+
+
+def test_undo_with_other_modification_times(earmark: Earmark, library: Path) -> None:
+    index = library.with_name("library.sqlite")
+    former = {name: mtime_ns for name, (_, mtime_ns) in contents(library).items()}
+    both = earmark("library", "undo", "--keep-mtime", "--touch", index=index)
+    assert both.returncode == 2
+    assert "--keep-mtime and --touch contradict each other" in both.stderr
+    for option in ("--touch", "--keep-mtime"):
+        earmark("library", "write", "--apply", index=index)
+        written = {name: mtime_ns for name, (_, mtime_ns) in contents(library).items()}
+        done = earmark("library", "undo", "--apply", option, index=index)
+        assert "3 of them as before, to the byte\n" in done.stderr
+        undone = {name: mtime_ns for name, (_, mtime_ns) in contents(library).items()}
+        assert all(former[name] < written[name] for name in former)
+        assert all(written[name] == undone[name] for name in former) == (option == "--keep-mtime")
+        assert all(written[name] <= undone[name] for name in former)
 
 
 def test_mapping_of_the_index_or_of_a_model(earmark: Earmark, library: Path, tmp_path: Path) -> None:

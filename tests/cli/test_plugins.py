@@ -80,6 +80,7 @@ def tags(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
     return {tag["tag"]: tag["score"] for tag in json.loads(line)["tags"]}
 
 
+@pytest.mark.slow
 def test_a_model_and_a_dataset_from_outside_train_evaluate_export_and_tag(folder: Path, trained: Path) -> None:
     assert json.loads((trained / "card.json").read_text())["architecture"] == "mean_of_bands"
     done = earmark(

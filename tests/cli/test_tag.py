@@ -18,14 +18,7 @@ import pytest
 
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model, read_card
 from tests.helpers import sounds
-from tests.helpers.command import COMMAND, earmark_here
-
-
-def earmark(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        command, capture_output=True, encoding="utf-8", errors="surrogateescape", timeout=120, **options
-    )
+from tests.helpers.command import COMMAND, earmark, earmark_here
 
 
 def records(done: subprocess.CompletedProcess[str]) -> list[dict]:
@@ -265,7 +258,7 @@ def test_where_matplotlib_is_missing_taggram_asks_for_it_by_name(album: Path, tm
         "        if name.split('.')[0] == 'matplotlib': raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Block())\n"
     )
-    done = earmark("tag", album, "--taggram", tmp_path / "p", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    done = earmark("tag", album, "--taggram", tmp_path / "p", environment={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
     assert "pip install 'earmark[plot]'" in done.stderr
     assert done.stdout == ""
@@ -367,7 +360,7 @@ def test_help_shows_defaults_examples_and_exit_codes() -> None:
 
 @pytest.mark.slow
 def test_models_list_and_show() -> None:
-    listed = earmark("models", "list", env={**os.environ, "COLUMNS": "160"}).stdout
+    listed = earmark("models", "list", environment={"COLUMNS": "160"}).stdout
     assert f"{DEFAULT_MODEL} (default)" in listed
     shown = earmark_here("models", "show", DEFAULT_MODEL, environment={"COLUMNS": "160"})
     assert shown.returncode == 0

@@ -241,7 +241,7 @@ def test_the_command_says_what_is_wrong_and_lists_searches(place: Path, tmp_path
     assert "Traceback" not in done.stderr
     listed = earmark_here("tune", "--list")
     assert listed.returncode == 0
-    assert "bristol " in listed.stdout
+    assert "bristol\t" in listed.stdout
 
 
 def test_a_search_in_which_all_fails_ends_with_1(place: Path, tmp_path: Path) -> None:

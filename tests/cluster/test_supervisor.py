@@ -92,6 +92,7 @@ def test_it_ends_with_whoever_asked_and_takes_what_was_fetched_with_it(tmp_path:
     assert not (tmp_path / "scratch").exists()
 
 
+@pytest.mark.slow
 def test_killed_from_outside_all_is_tagged_all_the_same(tmp_path: Path) -> None:
     names = [f"{k}.wav" for k in range(12)]
     for k, name in enumerate(names):

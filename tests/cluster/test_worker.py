@@ -71,6 +71,7 @@ def ask(worker: ShardWorker, plan: Plan) -> list[Report]:
     return [Report(**json.loads(text)) for text in worker({"todo": todo})["report"]]
 
 
+@pytest.mark.slow
 def test_tracks_from_everywhere_come_out_as_from_one_machine(tmp_path: Path, web: str, bucket: str) -> None:
     here = [
         sounds.write(tmp_path / f"{k}{end}", sounds.music(5, 44_100, seed=k), 44_100)

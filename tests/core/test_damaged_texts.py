@@ -158,6 +158,10 @@ def test_undo_log(tmp_path: Path) -> None:
     path.write_text(RUN + intent(fields="[]"))
     with pytest.raises(DataError, match="damaged"):
         read_log(path)
+    for stamp in ('"mtime_ns":1', '"bytes":-1,"mtime_ns":1', f'"bytes":1,"mtime_ns":{10**20}', '"links":"x"'):
+        path.write_text(RUN + intent().replace('"number":1,', f'"number":1,{stamp},'))
+        with pytest.raises(DataError, match="damaged"):
+            read_log(path)
     path.write_text(RUN + intent(path="a\\u0000b"))
     with UndoLog(path):  # deletes temporary files of interrupted changes
         pass

@@ -204,6 +204,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     return emotify, sets, folder / "checkpoint"
 
 
+@pytest.mark.slow
 def test_from_a_student_to_earmark_2_and_its_page(made: tuple[Path, Path, Path], tmp_path: Path) -> None:
     emotify, sets, checkpoint = made
     out, judged = tmp_path / "model", tmp_path / "judged"

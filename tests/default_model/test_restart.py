@@ -85,6 +85,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
     return sets, recipe, root / "small.onnx"
 
 
+@pytest.mark.slow
 def test_the_checkpoint_answers_as_the_file_and_learns_as_before(
     folders: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:

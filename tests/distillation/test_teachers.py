@@ -41,6 +41,7 @@ def test_at_32_khz_an_example_keeps_its_band_and_gets_a_mirror_image_that_falls_
     np.testing.assert_array_equal(resample_example(tone, RATE_HZ), tone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_hz", [32000, 22050])
 def test_a_teacher_of_another_rate_gets_the_example_resampled(tmp_path: Path, rate_hz: int) -> None:
     torch.manual_seed(0)

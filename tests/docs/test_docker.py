@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import venv
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -92,6 +93,39 @@ def test_the_health_check_tells_a_running_service_from_none(tmp_path: Path) -> N
         env = {**os.environ, "EARMARK_SERVE_PORT": port}
         assert subprocess.run(command, env=env).returncode == 0
     assert subprocess.run(command, env=env, capture_output=True).returncode != 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="its steps are those of a shell")
+def test_its_steps_install_earmark(tmp_path: Path) -> None:
+    """Without dependencies, which tests/cli/test_light_install.py installs."""
+    context, place = tmp_path / "context", tmp_path / "opt" / "earmark"
+    context.mkdir()
+    for word, rest in stages()["source"]:
+        if word == "COPY":
+            *sources, _ = shlex.split(rest)
+            for source in sources:
+                copy(source, context)
+    venv.create(place, with_pip=True)
+    (run,) = (rest for word, rest in stages()["tag-install"] if word == "RUN")
+    steps = run.replace("/opt/earmark", str(place))
+    asked = ["sh", "-c", steps.replace(str(place / "bin" / "pip"), "echo")]
+    for extras, requirement in (("", "."), ("library,plot", ".[library,plot]")):
+        env = {**os.environ, "EXTRAS": extras}
+        said = subprocess.run(asked, env=env, capture_output=True, text=True, check=True).stdout
+        assert said.split()[-1] == requirement
+    done = subprocess.run(
+        ["sh", "-c", f"{steps} --no-deps --quiet"],
+        cwd=context,
+        env={**os.environ, "EXTRAS": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (packages,) = place.glob("lib/python*/site-packages")
+    for part in ("earmark/tagging/bundled", "beetsplug/earmark/options.py", "picardplugin/earmark/MANIFEST.toml"):
+        assert (packages / part).exists(), part
+    assert [*packages.glob("earmark/tagging/bundled/*.onnx")]
 
 
 def copy(source: str, context: Path) -> None:

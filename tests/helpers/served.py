@@ -42,7 +42,8 @@ class Served:
     @property
     def kept(self) -> list[str]:
         """Files and folders of uploads that are on the disk now."""
-        return sorted(path.name for path in self.work.scratch.folder.rglob("*") if path.name != "service.lock")
+        walk = os.walk(self.work.scratch.folder)  # which, unlike rglob, is at ease with folders that vanish
+        return sorted(name for _, folders, files in walk for name in folders + files if name != "service.lock")
 
     def tag(self, *files: tuple[str | None, bytes] | Path, **query: Any) -> httpx.Response:
         pairs = [(file.name, file.read_bytes()) if isinstance(file, Path) else file for file in files]

@@ -21,6 +21,7 @@ ENCODERS = {
     ".wav": "pcm_s16le",
     ".aiff": "pcm_s16be",
     ".mka": "flac",
+    ".wv": "wavpack",
 }
 SUFFIXES = (*ENCODERS, ".ogg")
 ENCODERS[".webm"] = "libopus"
@@ -54,8 +55,15 @@ def _music(seconds: float, rate_hz: int, n_channels: int, seed: int) -> np.ndarr
     return (0.5 * out / max(np.abs(out).max(), 1e-9)).astype(np.float32)
 
 
-def write(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
-    """Encode (n_channels, n) or (n,) float samples into the format that the name's ending asks for."""
+def write(path: Path, samples: np.ndarray, rate_hz: int, kbps: int = 128) -> Path:
+    """Encode (n_channels, n) or (n,) float samples into the format that the name's ending asks for.
+
+    Args:
+        path: the file.
+        samples: full scale -1..1.
+        rate_hz: their sample rate.
+        kbps: of MP3, AAC, WMA and Opus.
+    """
     samples = np.atleast_2d(samples).astype(np.float32)
     if path.suffix == ".ogg":  # PyAV's FFmpeg has no Vorbis encoder
         with soundfile.SoundFile(path, "w", rate_hz, len(samples), format="OGG", subtype="VORBIS") as file:
@@ -67,8 +75,8 @@ def write(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
         stream = container.add_stream(
             ENCODERS[path.suffix], rate=rate_hz, layout=layout, options=QUICK.get(path.suffix, {})
         )
-        if path.suffix in (".mp3", ".m4a", ".aac", ".wma"):
-            stream.bit_rate = 128_000
+        if path.suffix in (".mp3", ".m4a", ".aac", ".wma", ".opus"):
+            stream.bit_rate = 1000 * kbps
         for start in range(0, max(samples.shape[1], 1), 4096):
             part = np.ascontiguousarray(samples[:, start : start + 4096])
             frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)

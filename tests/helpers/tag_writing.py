@@ -25,9 +25,14 @@ def write(path: Path, targets: dict[str, Target] = TARGETS, **options: object) -
     return log
 
 
-def take_back(log: Path) -> None:
-    (entry,) = read_log(log)[-1].entries
+def take_back(log: Path) -> bool:
+    """Undo the last run; returns whether the log says that every byte comes back."""
+    run = read_log(log)[-1]
+    (entry,) = run.entries
     undo = plan_undo(entry)
     assert not undo.conflicts
-    with UndoLog(log, "undo", read_log(log)[-1].name) as open_log:
+    assert bool(undo.losses) != entry.is_exact
+    with UndoLog(log, "undo", run.name) as open_log:
         undo_file(undo, open_log)
+    assert entry.is_exact is not None
+    return entry.is_exact

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import struct
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, COMM, ID3, POPM, PRIV, TALB, TIT2, TPE1, TXXX, UFID
 from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
 
-from tests.helpers import sounds
+from tests.helpers import hand_built, sounds
 
-FORMATS = (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aiff", ".wav", ".wma")
+APE_FORMATS = (".wv", ".ape", ".mpc", ".aac")
+FORMATS = (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aiff", ".wav", ".wma", *APE_FORMATS)
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40 + b"\xff\xe0\xff\x00\x00"
 TITLE = "Ænglisc Lied 東京"
 OUR_NAMES = {
@@ -29,6 +31,9 @@ OUR_NAMES = {
 
 def make(path: Path, seconds: float = 0.5, seed: int = 0) -> Path:
     """A song of the format that the name's ending asks for."""
+    if path.suffix in hand_built.MAKERS:
+        path.write_bytes(hand_built.MAKERS[path.suffix](seconds))
+        return path
     rate_hz = 48_000 if path.suffix == ".opus" else 44_100
     return sounds.write(path, sounds.music(seconds, rate_hz, 2, seed), rate_hz)
 
@@ -57,6 +62,9 @@ def decorate(path: Path, version: int = 4) -> None:
         for frame in frames():
             tags.add(frame)
         tags.save(path, v2_version=version, v23_sep=None)
+        return
+    if path.suffix in APE_FORMATS:
+        decorate_ape(path)
         return
     file = mutagen.File(path)
     if path.suffix in (".aiff", ".wav"):
@@ -93,8 +101,64 @@ def decorate(path: Path, version: int = 4) -> None:
     file.save()
 
 
+def ape_item(key: str, value: bytes, flags: int = 0) -> bytes:
+    """An item of an APEv2 tag."""
+    return struct.pack("<2I", len(value), flags) + key.encode("latin-1") + b"\0" + value
+
+
+def ape_tag(
+    *items: bytes, header: bool = True, flags: int = 0, n_items: int | None = None, version: int = 2000
+) -> bytes:
+    """An APEv2 tag of items that are bytes already."""
+    body = b"".join(items)
+    flags |= header << 31
+    fields = version, len(body) + 32, len(items) if n_items is None else n_items
+    footer = struct.pack("<8s4I8x", b"APETAGEX", *fields, flags)
+    return (struct.pack("<8s4I8x", b"APETAGEX", *fields, flags | 1 << 29) if header else b"") + body + footer
+
+
+BINARY, LINK, READ_ONLY = 0b010, 0b100, 0b001
+
+
+def decorate_ape(path: Path) -> None:
+    """An APEv2 tag as no library would write it: not sorted, with keys that differ in case only, and flags."""
+    tag = ape_tag(
+        ape_item("Cover Art (Front)", b"front.png\0" + PICTURE, BINARY),
+        ape_item("Title", TITLE.encode()),
+        ape_item("Artist", b"Somebody\0Somebody Else"),
+        ape_item("ARTIST", b"In capitals"),
+        ape_item("Year", b"1999", READ_ONLY),
+        ape_item("Related", b"https://example.org/", LINK),
+        ape_item("REPLAYGAIN_TRACK_GAIN", b"-3.20 dB"),
+    )
+    path.write_bytes(without_ape_tag(path.read_bytes()) + tag)
+
+
+def without_ape_tag(content: bytes) -> bytes:
+    """A file without the APEv2 tag at its end."""
+    if not content[-32:].startswith(b"APETAGEX"):
+        return content
+    return content[: -int.from_bytes(content[-20:-16], "little") - 32 * (content[-9] >> 7)]
+
+
+def ape_items(content: bytes) -> list[bytes]:
+    """The items of the APEv2 tag at the end of a file."""
+    n_bytes, n_items = struct.unpack("<2I", content[-20:-12])
+    place, found = len(content) - n_bytes, []
+    for _ in range(n_items):
+        end = content.index(b"\0", place + 8) + 1 + int.from_bytes(content[place : place + 4], "little")
+        found.append(content[place:end])
+        place = end
+    assert place == len(content) - 32
+    return found
+
+
 def foreign(path: Path) -> object:
-    """All that mutagen reads in a file, but for our fields; with pictures."""
+    """All that a file holds but our fields and the sound, as mutagen reads it; of APEv2 the bytes of the items."""
+    if path.suffix in APE_FORMATS:
+        content = path.read_bytes()
+        items = ape_items(content) if content[-32:].startswith(b"APETAGEX") else []
+        return [item for item in items if item[8 : item.index(b"\0", 8)].decode("latin-1").lower() not in OUR_NAMES]
     file = mutagen.File(path)
     if isinstance(file, ASF):
         return sorted((name, value.TYPE, bytes(value)) for name, value in file.tags if name not in OUR_NAMES)
@@ -114,7 +178,7 @@ def foreign(path: Path) -> object:
 def packets(path: Path) -> str:
     """Hash of the encoded audio, packet by packet, with times."""
     digest = hashlib.sha256()
-    with av.open(f"file:{path}") as container:
+    with _open_sound(path) as container:
         for packet in container.demux(audio=0):
             digest.update(f"{packet.pts} {packet.size}".encode() + bytes(packet))
     return digest.hexdigest()
@@ -123,10 +187,17 @@ def packets(path: Path) -> str:
 def decoded(path: Path) -> str:
     """Hash of all samples."""
     digest = hashlib.sha256()
-    with av.open(f"file:{path}") as container:
+    with _open_sound(path) as container:
         for frame in container.decode(audio=0):
             digest.update(frame.to_ndarray().tobytes())
     return digest.hexdigest()
+
+
+def _open_sound(path: Path) -> av.container.InputContainer:
+    """The file without its APEv2 tag, where FFmpeg would take that for sound."""
+    if path.suffix not in (".ape", ".aac"):
+        return av.open(f"file:{path}")
+    return av.open(io.BytesIO(without_ape_tag(path.read_bytes())), format=path.suffix[1:])
 
 
 def ffmpeg_metadata(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from mutagen.mp4 import MP4Cover
 
 from earmark.core.errors import AudioError
 from earmark.library.scan.content import Content, read_content
-from tests.helpers import sounds
+from tests.helpers import sounds, tagged
 
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 400
 SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aiff", ".wav", ".wma")
@@ -165,6 +165,13 @@ def test_what_is_no_audio_has_a_key_of_its_bytes(tmp_path: Path) -> None:
     keys = [read_content(tmp_path / f"{name}.mp3").key for name in "abc"]
     assert keys[0].startswith("bytes-")
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_labels_that_are_no_text_are_left_out(tmp_path: Path) -> None:
+    path = tagged.make(tmp_path / "song.mpc", 0.2)
+    items = tagged.ape_item("Genre", b"\0\1", tagged.BINARY), tagged.ape_item("Title", b"t")
+    path.write_bytes(path.read_bytes() + tagged.ape_tag(*items))
+    assert read_content(path).key.startswith("audio-")
 
 
 @pytest.mark.parametrize("song", SUFFIXES, indirect=True)

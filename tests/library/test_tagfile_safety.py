@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import signal
 from collections import namedtuple
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from mutagen.id3 import ID3
@@ -18,7 +20,7 @@ from mutagen.id3 import ID3
 from earmark.core.errors import ConfigError, DataError, FileTagsError
 from earmark.library.tagfiles import write as writing
 from earmark.library.tagfiles.formats import probe_format
-from earmark.library.tagfiles.undo import pick_run, plan_undo, undo_file, undone_by
+from earmark.library.tagfiles.undo import FileUndo, pick_run, plan_undo, undo_file, undone_by
 from earmark.library.tagfiles.undo_log import UndoLog, default_undo_log, read_log
 from earmark.library.tagfiles.write import Request, Target, read_state, write_tags
 from tests.helpers import sounds, tagged
@@ -290,11 +292,171 @@ def test_undo_leaves_alone_what_was_changed_since(song: Path) -> None:
     tags.save(song)
     undo = plan_undo(read_log(log)[0].entries[0])
     assert [item.field for item in undo.plan.changes] == ["mood"]
+    assert {loss.why for loss in undo.losses} == {"changed since"}
     assert undo.conflicts == ("its genre holds ['Mine'] by now, not ['Rock']: left as it is",)
     with UndoLog(log, "undo", read_log(log)[0].name) as open_log:
         undo_file(undo, open_log)
     assert read_state(song).values["genre"] == ("Mine",)
     assert read_state(song).values["mood"] == ()
+
+
+def log_and_undo(path: Path, **how: Any) -> tuple[FileUndo, Path]:
+    """Write, with the time of long ago before; returns the plan of its undo, and the log."""
+    os.utime(path, ns=(LONG_AGO_NS, LONG_AGO_NS))
+    log = write(path)
+    assert path.stat().st_mtime_ns > LONG_AGO_NS
+    return plan_undo(read_log(log)[-1].entries[0], **how), log
+
+
+def carry_out(undo: FileUndo, log: Path) -> None:
+    with UndoLog(log, "undo", "x") as open_log:
+        undo_file(undo, open_log)
+        open_log.finish()
+
+
+LONG_AGO_NS = 1_000_000_000_123_456_700
+
+
+def test_undo_gives_back_the_modification_time_and_every_byte(song: Path) -> None:
+    content = song.read_bytes()
+    undo, log = log_and_undo(song)
+    assert undo.losses == ()
+    written = song.stat()
+    carry_out(undo, log)
+    assert song.read_bytes() == content
+    assert song.stat().st_mtime_ns == LONG_AGO_NS
+    carry_out(plan_undo(read_log(log)[-1].entries[0]), log)  # and the undo of the undo, those of the file as written
+    assert (song.stat().st_size, song.stat().st_mtime_ns) == (written.st_size, written.st_mtime_ns)
+
+
+@pytest.mark.parametrize("mtime", ["present", "now"])
+def test_undo_gives_another_modification_time_where_that_is_wanted(song: Path, mtime: str) -> None:
+    undo, log = log_and_undo(song, mtime=mtime)
+    assert undo.losses == ()
+    written_ns = song.stat().st_mtime_ns
+    carry_out(undo, log)
+    now_ns = song.stat().st_mtime_ns
+    assert now_ns == written_ns if mtime == "present" else now_ns > written_ns
+
+
+def test_a_file_that_kept_its_modification_time_keeps_it(song: Path) -> None:
+    os.utime(song, ns=(LONG_AGO_NS, LONG_AGO_NS))
+    log = write(song, keep_mtime=True)
+    carry_out(plan_undo(read_log(log)[0].entries[0]), log)
+    assert song.stat().st_mtime_ns == LONG_AGO_NS
+
+
+@pytest.mark.parametrize("how", ["tags", "time"])
+def test_undo_of_a_file_that_was_changed_since_says_what_it_does_not_give_back(song: Path, how: str) -> None:
+    _, log = log_and_undo(song)
+    if how == "tags":
+        tags = ID3(song)
+        tags["TIT2"].text = ["Another title"]
+        tags.save(song)
+    os.utime(song)
+    undo = plan_undo(read_log(log)[0].entries[0])
+    assert [(loss.what, loss.why) for loss in undo.losses] == [
+        ("the modification time", "changed since"),
+        ("perhaps some bytes", "changed since"),
+    ]
+    before_ns = song.stat().st_mtime_ns
+    carry_out(undo, log)
+    assert song.stat().st_mtime_ns > before_ns  # so that other programs see the change
+    assert read_state(song).values["genre"] == ()
+
+
+def test_undo_by_an_old_log_says_what_it_does_not_give_back(song: Path) -> None:
+    undo, log = log_and_undo(song)
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    new = {"intent": ("bytes", "mtime_ns", "links"), "done": ("bytes", "mtime_ns", "exact")}
+    for event in events:
+        for key in new.get(event["event"], ()):
+            del event[key]
+    log.write_text("".join(json.dumps(event) + "\n" for event in events))
+    undo = plan_undo(read_log(log)[0].entries[0])
+    assert {loss.what for loss in undo.losses} == {"the modification time", "perhaps some bytes"}
+    assert {loss.why for loss in undo.losses} == {"written by an earmark before 0.3.0"}
+    carry_out(undo, log)
+    assert read_state(song).values["genre"] == ()
+    assert song.stat().st_mtime_ns > LONG_AGO_NS
+
+
+def test_undo_says_which_files_get_back_other_bytes_and_which_lost_a_hard_link(tmp_path: Path) -> None:
+    path = tagged.make(tmp_path / "song.wma", 0.3)  # mutagen never removes the object for free space that it adds
+    content = path.read_bytes()
+    (tmp_path / "second name.wma").hardlink_to(path)
+    undo, log = log_and_undo(path)
+    assert [(loss.what, loss.why) for loss in undo.losses] == [
+        ("some bytes", "free space beside the tags"),
+        ("the hard links", "its other names are other files now"),
+    ]
+    carry_out(undo, log)
+    assert path.read_bytes() != content
+    assert path.stat().st_mtime_ns == LONG_AGO_NS
+
+
+def test_undo_of_what_was_interrupted(song: Path) -> None:
+    _, log = log_and_undo(song)
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:2]))
+    undo = plan_undo(read_log(log)[0].entries[0])
+    assert [loss.what for loss in undo.losses] == ["perhaps some bytes"]
+    carry_out(undo, log)
+    assert song.stat().st_mtime_ns == LONG_AGO_NS
+
+
+def test_where_undo_cannot_be_tried_the_file_is_written_all_the_same(
+    song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "scratch_copy", _full_disk)
+    undo, log = log_and_undo(song)
+    assert read_log(log)[0].entries[0].is_exact is None
+    assert [loss.what for loss in undo.losses] == ["perhaps some bytes"]
+    assert read_state(song).values["genre"] == ("Rock",)
+
+
+def test_ctrl_c_in_the_moment_of_replacing_can_be_undone(song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = song.read_bytes()
+    replace = os.replace
+
+    def replace_and_press(source: Path, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace_and_press)
+        with pytest.raises(KeyboardInterrupt):
+            write(song)
+    log = song.with_name("log.jsonl")
+    (entry,) = read_log(log)[0].entries
+    assert entry.outcome == "interrupted"
+    assert read_state(song).values["genre"] == ("Rock",)
+    carry_out(plan_undo(entry), log)
+    assert song.read_bytes() == content
+
+
+def test_a_change_meanwhile_that_keeps_length_and_modification_time_is_kept(
+    song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tag editor wrote into free space, and was asked to keep the time."""
+    check = writing._check
+
+    def edited_meanwhile(*args: Any) -> Any:
+        status = song.stat()
+        with song.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"\x11")
+        os.utime(song, ns=(status.st_atime_ns, status.st_mtime_ns))
+        return check(*args)
+
+    monkeypatch.setattr(writing, "_check", edited_meanwhile)
+    with pytest.raises(FileTagsError, match="changed by another program meanwhile"):
+        write(song)
+    assert song.read_bytes()[-1] == 0x11
+
+
+def _full_disk(_: Path) -> NoReturn:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_undo_where_another_program_changed_the_version_of_the_tag(song: Path) -> None:

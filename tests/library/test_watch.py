@@ -66,6 +66,7 @@ def write(*parts: Path | str | bytes) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_audio_counts_and_nothing_else(tmp_path: Path) -> None:
     music = tmp_path / "music"
     album = write(tmp_path, "album", "b.mp3").parent
@@ -91,6 +92,7 @@ def test_audio_counts_and_nothing_else(tmp_path: Path) -> None:
     assert not follower.reasons
 
 
+@pytest.mark.slow
 def test_what_changes_while_a_scan_runs_is_not_lost(tmp_path: Path) -> None:
     changes = watch_folders([tmp_path], tmp_path / "library.sqlite", quiet_seconds=0.05, poll_seconds=NEVER)
     next(changes)
@@ -99,6 +101,7 @@ def test_what_changes_while_a_scan_runs_is_not_lost(tmp_path: Path) -> None:
         next(changes)
 
 
+@pytest.mark.slow
 def test_a_file_and_a_playlist(tmp_path: Path) -> None:
     song, named = write(tmp_path, "song.mp3"), write(tmp_path, "named.raw")
     playlist = tmp_path / "party.m3u8"
@@ -209,6 +212,7 @@ def test_a_limit_of_the_system(tmp_path: Path, name: str, limit: int, cure: str)
     assert len(reasons.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_replaced_and_a_link_that_comes_later(tmp_path: Path) -> None:
     music, elsewhere = tmp_path / "music", tmp_path / "elsewhere"
     write(music, "song.mp3")

@@ -64,9 +64,10 @@ def all_events(served: Served, *files: Path | tuple[str, bytes], **query: Any) -
         return parsed(answer.read().decode())
 
 
-def test_progress_of_a_long_file(tmp_path: Path, ten_minutes: Path) -> None:
-    with serving(tmp_path) as served:
-        *progress, (last, result) = all_events(served, ten_minutes, step=1)
+def test_progress_of_a_long_file(tmp_path: Path, ten_minutes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "EVERY_SECONDS", 0.05)
+    with serving(tmp_path, timeout_seconds=2000) as served:
+        *progress, (last, result) = all_events(served, ten_minutes, step=2)
         assert (last, {name for name, _ in progress}) == ("result", {"progress"})
         for name in ("seconds", "windows"):
             values = [data[name] for _, data in progress]
@@ -119,7 +120,7 @@ def test_too_much_time_is_an_event_and_the_work_is_cancelled(tmp_path: Path, son
     with serving(tmp_path, timeout_seconds=2, workers=1) as served:
         last, problem = all_events(served, ten_minutes, ten_minutes, step=0.1)[-1]
         assert (last, problem["status"], problem["type"]) == ("error", 504, "urn:earmark:problem:timed-out")
-        wait_until(lambda: not served.kept and served.work.n_in_flight == 0, 20)
+        wait_until(lambda: not served.kept and served.work.n_in_flight == 0)
         assert "earmark_files_waiting 0.0" in served.client.get("/metrics").text
 
 
@@ -154,7 +155,7 @@ def test_who_leaves_ends_the_work(tmp_path: Path, song: Path, ten_minutes: Path)
             for text in answer.iter_text():
                 if "progress" in text:
                     break
-        wait_until(lambda: not served.kept and served.work.n_in_flight == 0, 20)
+        wait_until(lambda: not served.kept and served.work.n_in_flight == 0)
         assert 'status="499"' in served.client.get("/metrics").text
         assert all_events(served, song)[-1][0] == "result"  # the one worker is free again
         wait_until(lambda: not served.kept)

@@ -10,8 +10,6 @@ import pytest
 
 from tests.helpers.page import CLIPS, Visit
 
-pytestmark = pytest.mark.browser
-
 KEPT = """async () => {
     const [{ name }] = await indexedDB.databases();
     const db = await new Promise((done) => { indexedDB.open(name).onsuccess = (event) => done(event.target.result); });

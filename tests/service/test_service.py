@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from earmark.cli.main import app as command_line
 from earmark.core.errors import ModelError
 from earmark.core.tag_constraints import TagConstraints
 from earmark.service.app import create_app
+from earmark.service.page import how_to_build
 from earmark.service.problems import TITLES
 from earmark.service.schemas import EXAMPLE_RECORD
 from earmark.service.settings import Settings
@@ -411,17 +413,17 @@ def test_a_key_is_required(tmp_path: Path, songs: list[Path]) -> None:
         assert document["paths"]["/v1/tag"]["post"]["security"]
 
 
-def test_the_page_or_how_to_build_it(served: Served, tmp_path: Path) -> None:
-    plain = served.client.get("/")
-    assert plain.status_code == 200
-    assert "make web" in plain.text
+def test_the_page_that_is_built_while_the_service_runs_or_how_to_build_it(tmp_path: Path) -> None:
     page, uploads = tmp_path / "page", tmp_path / "uploads"
-    (page / "assets").mkdir(parents=True)
     uploads.mkdir()
-    (page / "index.html").write_text("<title>built</title>")
-    (page / "assets" / "a.wasm").write_bytes(b"\0asm")
-    (page / "headers.json").write_text('{"Cross-Origin-Opener-Policy": "same-origin"}')
     with serving(uploads, page=page) as built:
+        plain = built.client.get("/")
+        assert plain.status_code == 200
+        assert html.escape(how_to_build(page)) in plain.text
+        (page / "assets").mkdir(parents=True)
+        (page / "assets" / "a.wasm").write_bytes(b"\0asm")
+        (page / "headers.json").write_text('{"Cross-Origin-Opener-Policy": "same-origin"}')
+        (page / "index.html").write_text("<title>built</title>")
         index = built.client.get("/")
         assert "built" in index.text
         assert index.headers["cross-origin-opener-policy"] == "same-origin"
@@ -432,3 +434,25 @@ def test_the_page_or_how_to_build_it(served: Served, tmp_path: Path) -> None:
         for address in ("/nothing.js", "/../settings.py", "/%2e%2e/settings.py", "/assets/../../settings.py"):
             assert built.client.get(address).status_code == 404
         assert built.client.get("/v1/models").status_code == 200
+
+
+def test_how_to_build_the_page_goes_by_the_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, installed = tmp_path / "my earmark", tmp_path / "site-packages"
+    (sources / "web").mkdir(parents=True)
+    (sources / "web" / "package.json").touch()
+    editable = sources / "src" / "earmark" / "service" / "page"
+    assert how_to_build(editable).startswith(f"make -C '{sources}' web ")
+    assert "pip" not in how_to_build(editable)
+
+    info = installed / "earmark-9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: earmark\nVersion: 9\n")
+    monkeypatch.syspath_prepend(installed)
+    folder = installed / "earmark" / "service" / "page"
+    for url in ("", "https://example.org/earmark.whl", (tmp_path / "gone").as_uri()):
+        (info / "direct_url.json").write_text(json.dumps({"url": url, "dir_info": {}}) if url else "{}")
+        assert "make -C SOURCES web" in how_to_build(folder)
+    (info / "direct_url.json").write_text(json.dumps({"url": sources.as_uri(), "dir_info": {}}))
+    make, install = how_to_build(folder).splitlines()
+    assert make.startswith(f"make -C '{sources}' web ")
+    assert f" -m pip install --force-reinstall --no-deps '{sources}' " in install

@@ -248,6 +248,7 @@ def test_change_points_are_the_best(n: int, seed: int, least: int, penalty: floa
     assert cost(tuple(change_points(values, edges, least, penalty))) == pytest.approx(min(map(cost, every)))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     """But for the taggram itself."""
     tagger = Tagger(Loudness(InputSpec(8_000, 80_000, 80_000)), step_seconds=2)

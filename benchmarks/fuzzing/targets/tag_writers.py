@@ -12,6 +12,7 @@ import mutagen
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, COMM, ID3, TCON, TIT2, TXXX
 from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
+from tests.helpers import tagged
 
 from earmark.core.errors import FileTagsError
 from earmark.library.tagfiles.formats import open_tags, probe_format
@@ -24,13 +25,17 @@ from fuzzing.audio_files import encoded_files
 from fuzzing.mutation import mutate
 from fuzzing.target import Case, Target, WrongResultError
 
-SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".oga", ".m4a", ".aiff", ".aifc", ".wav", ".wma")
+APE_SUFFIXES = (".wv", ".ape", ".mpc", ".aac")
+SUFFIXES = (".mp3", ".flac", ".ogg", ".opus", ".oga", ".m4a", ".aiff", ".aifc", ".wav", ".wma", *APE_SUFFIXES)
+V1 = b"TAG" + b"Loose".ljust(124, b"\0") + b"\x11"
 SECONDS = 0.15
 WORDS = ("Rock", "Chanson française", "夜", "a; b", "x/y", "(17)", "=", "rock=0.912", "R&B\u0301", "\U0001f3b5", "a\nb")
 
 
 def decorated(suffix: str, content: bytes, version: int) -> bytes:
     """The file with tags of other programs."""
+    if suffix in APE_SUFFIXES:
+        return tagged.without_ape_tag(content) + ape_tag(version)
     file = io.BytesIO(content)
     picture = b"\x89PNG\r\n\x1a\n" + bytes(range(100))
     read = mutagen.File(file)
@@ -73,6 +78,18 @@ def decorated(suffix: str, content: bytes, version: int) -> bytes:
     return file.getvalue()
 
 
+def ape_tag(version: int) -> bytes:
+    """An APEv2 tag with items of every kind; of "version" 3 without a header, and with an ID3v1 tag behind it."""
+    items = [
+        tagged.ape_item("Genre", b"Tango\0S\xc3\xb6ul"),
+        tagged.ape_item("Title", b"t"),
+        tagged.ape_item("GENRE", b"again"),
+        tagged.ape_item("Year", b"1999", tagged.READ_ONLY),
+        tagged.ape_item("Cover Art (Front)", b"x.png\0" + bytes(range(100)), tagged.BINARY),
+    ]
+    return tagged.ape_tag(*items) if version == 4 else tagged.ape_tag(*items, header=False) + V1
+
+
 def own_values(path: Path) -> dict[str, tuple[str, ...]]:
     """The values that earmark reads itself; FFmpeg may read more, once a damaged tag is written anew."""
     with path.open("rb") as file:
@@ -91,8 +108,11 @@ class TagWriters(Target):
         self.files = []
         for suffix, content in encoded_files(SECONDS, SUFFIXES):
             self.files += [(suffix, content), (suffix, decorated(suffix, content, 4))]
-            if suffix in (".mp3", ".wav", ".aiff"):
+            if suffix in (".mp3", ".wav", ".aiff", *APE_SUFFIXES):
                 self.files.append((suffix, decorated(suffix, content, 3)))
+            if suffix == ".aac":
+                title = tagged.id3_frame(b"TIT2", b"\3From ID3", 4)
+                self.files.append((suffix, tagged.id3_tag(4, title) + content))
         self.contents = [content for _, content in self.files]
 
     def generate(self, rng: Random) -> Case:
@@ -114,6 +134,7 @@ class TagWriters(Target):
         except FileTagsError:
             self._unchanged(path, case.content, "read")
             return "refused to read"
+        mtime_ns = path.stat().st_mtime_ns
         log = folder / "log.jsonl"
         try:
             with UndoLog(log) as opened:
@@ -134,6 +155,10 @@ class TagWriters(Target):
             raise WrongResultError("a conflict right after writing", undo.conflicts[0])
         with UndoLog(log, "undo", read_log(log)[-1].name) as opened:
             undo_file(undo, opened)
+        if entry.is_exact and path.read_bytes() != case.content:
+            raise WrongResultError("other bytes after undo than the log promises")
+        if path.stat().st_mtime_ns != mtime_ns:
+            raise WrongResultError("another modification time after undo")
         again = own_values(path)
         if again != before:
             raise WrongResultError("other values after undo", f"{before} {again}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
 import numpy.typing as npt
 import soxr
 
+from earmark.audio.ape_tag import tags_start
 from earmark.audio.chunks import PatchedFile, header_patches
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
 from earmark.audio.integrity import PacketLog, declares_length, is_too_damaged, missing_audio, riff_problem
@@ -80,6 +81,7 @@ class AudioStream:
         self.warnings: list[str] = []
         self._scale = ScaleMeter()
         self._log = PacketLog()
+        self._end: int | None = None  # of what FFmpeg may read; None for all
 
     def __iter__(self) -> Iterator[Samples]:
         try:
@@ -99,25 +101,39 @@ class AudioStream:
                 raise AudioError(cause(error), self.path) from error
 
     def open_container(self) -> av.container.InputContainer:
-        """Open the file with FFmpeg's demuxer. The caller closes it, and :func:`cause` describes PyAV's errors."""
+        """Open the file with FFmpeg, without tags that it would take for sound.
+
+        The caller closes it, and :func:`cause` describes PyAV's errors.
+        """
         if isinstance(self.source, AudioBytes):
             check_size(len(self.source.content), self.path)
-            file: str | io.IOBase = NamedBytes(self.source)
         else:
             check_file(self.source)
-            file = file_url(self.source)
         if reason := riff_problem(self.open_bytes):
             raise AudioError(reason, self.path)
         # The system says whether it may be read: FFmpeg's errors may mean other things.
         with self.open_bytes() as content:
             patches = header_patches(content)
-        if patches:
+        container = self._open(patches)
+        if self._end is None and (form := find_format(container.format.name)) and form.tags_as_sound:
+            with self.open_bytes() as content:
+                self._end = tags_start(content, container.format.name)
+            if self._end is not None:
+                container.close()
+                container = self._open(patches)
+        return container
+
+    def _open(self, patches: list[tuple[int, bytes]]) -> av.container.InputContainer:
+        file: str | io.IOBase
+        file = NamedBytes(self.source) if isinstance(self.source, AudioBytes) else file_url(self.source, self._end)
+        if patches or (isinstance(file, NamedBytes) and self._end is not None):
             file = PatchedFile(self.open_bytes(), patches, name=ffmpeg_name(self.path))
         return av.open(file, "r", metadata_errors="ignore", options=dict(demuxer_options()))
 
     def open_bytes(self) -> BinaryIO:
-        """The file's own bytes, for checks that FFmpeg does not make."""
-        return io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.source.open("rb")
+        """The file's own bytes, for checks that FFmpeg does not make; once it is open, those that FFmpeg may read."""
+        file = io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.source.open("rb")
+        return file if self._end is None else cast("BinaryIO", PatchedFile(file, end=self._end))
 
     def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
         source, names = best_stream(container), container.format.name
@@ -130,11 +146,11 @@ class AudioStream:
             raise AudioError(f"cannot be read (no decoder for its codec, {names})", self.path)
         self._scale.is_lossy = not codec.codec.lossless
         self.declared_seconds = _container_seconds(container, source)
-        path = None if isinstance(self.source, AudioBytes) else self.source
+        url = None if isinstance(self.source, AudioBytes) else file_url(self.source, self._end)
         log = self._log
         resampler: soxr.ResampleStream | None = None
         rate_hz: int | None = None
-        frames = joined_frames(container, path, log, self.open_container)
+        frames = joined_frames(container, url, log, self.open_bytes, self.open_container)
         links = find_links(self.open_bytes) if names == "ogg" else []
         if any(link.formats != links[0].formats for link in links):
             frames = linked_frames(links, self.open_bytes, log)
@@ -242,14 +258,16 @@ def declared_seconds(source: AudioSource) -> float | None:
         source: the file: path, bytes, binary file object or :class:`AudioBytes`.
 
     Returns:
-        Seconds; None where it declares no length or only an estimate, or cannot be opened.
+        Seconds; None where it declares no length or only an estimate, or cannot be opened or decoded.
     """
     stream = AudioStream(source, MIN_RATE_HZ)
     try:
         with stream.open_container() as container:
             best, names, log = best_stream(container), container.format.name, PacketLog()
             seconds = None if best is None else _container_seconds(container, best)
-            if seconds is None or (names == "ogg" and len(find_links(stream.open_bytes)) > 1):
+            if best is None or seconds is None or best.rate < MIN_RATE_HZ:
+                return None
+            if names == "ogg" and len(find_links(stream.open_bytes)) > 1:
                 return None
             if first := next(container.demux(best), None):
                 log.add(first, ok=True)

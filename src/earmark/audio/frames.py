@@ -19,7 +19,7 @@ from typing import Any
 
 import av
 
-from earmark.audio.chunks import TOLERANCE_SECONDS
+from earmark.audio.chunks import TOLERANCE_SECONDS, Opener
 from earmark.audio.integrity import PacketLog
 from earmark.core.audio_formats import format_whitelist
 
@@ -33,8 +33,9 @@ _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
 
 def joined_frames(
     container: av.container.InputContainer,
-    path: Path | None,
+    url: str | None,
     log: PacketLog,
+    opener: Opener,
     reopen: Callable[[], av.container.InputContainer],
 ) -> Iterator[av.AudioFrame]:
     """Frames of a file's best audio stream, of ``JOINED_SAMPLES`` or a little more.
@@ -43,9 +44,10 @@ def joined_frames(
 
     Args:
         container: the file, opened and not yet read; it has an audio stream.
-        path: the file; None for one in memory.
+        url: of the file, as of :func:`file_url`; None for one in memory.
         log: filled with its packets by the end of the iteration; for an undamaged MP3, with the first and the last.
-        reopen: opens the file again.
+        opener: opens the file's bytes.
+        reopen: opens the file again with FFmpeg.
 
     Raises (while iterating):
         av.FFmpegError, OSError: the file cannot be read.
@@ -53,16 +55,16 @@ def joined_frames(
     source = best_stream(container)
     assert source is not None
     n_given, seconds = 0, 0.0
-    if path is not None and _codec(source) in _SMALL_FRAMES:
+    if url is not None and _codec(source) in _SMALL_FRAMES:
         try:
-            for frame in _by_graph(file_url(path), container.format.name, source.index, log):
+            for frame in _by_graph(url, container.format.name, source.index, log):
                 n_given += frame.samples
                 seconds += frame.samples / frame.sample_rate
                 yield frame
         except (av.FFmpegError, ValueError):
             log.forget()  # the sample format changes, the name is not UTF-8, or FFmpeg lacks this filter
         else:
-            if _read_whole(container, path, log, seconds):
+            if _read_whole(container, opener, log, seconds):
                 return
             log.forget()
             with reopen() as again:
@@ -107,7 +109,7 @@ def _codec(source: av.AudioStream) -> str | None:
     return None if context is None else context.codec.canonical_name
 
 
-def _read_whole(container: av.container.InputContainer, path: Path, log: PacketLog, seconds: float) -> bool:
+def _read_whole(container: av.container.InputContainer, opener: Opener, log: PacketLog, seconds: float) -> bool:
     """Was that the whole file? The graph treats a read error or a demuxer's error as the end of the file.
 
     Demuxing once more raises such errors. An MP3 can only have read errors, so reading its bytes is enough.
@@ -116,7 +118,7 @@ def _read_whole(container: av.container.InputContainer, path: Path, log: PacketL
     assert source is not None
     base = source.time_base or 0
     as_declared = source.duration is not None and seconds > source.duration * base - TOLERANCE_SECONDS
-    if names == "mp3" and as_declared and not log.n_damaged and log.add_mp3_ends(container, lambda: path.open("rb")):
+    if names == "mp3" and as_declared and not log.n_damaged and log.add_mp3_ends(container, opener):
         return True
     if log.n_damaged and names != "mp3":  # it may matter which packets, and demuxers may raise errors of their own
         return False
@@ -145,9 +147,17 @@ def _packets(container: av.container.InputContainer, source: av.AudioStream) -> 
             return
 
 
-def file_url(path: Path) -> str:
-    """FFmpeg's URL of a file: "file:" keeps names such as "http:song.mp3" from being read as addresses."""
-    return f"file:{path}"
+def file_url(path: Path, end: int | None = None) -> str:
+    """FFmpeg's URL of a file: "file:" keeps names such as "http:song.mp3" from being read as addresses.
+
+    Args:
+        path: the file.
+        end: how many of its bytes FFmpeg may read; None for all.
+
+    >>> file_url(Path("a,b.mp3"), 1000)
+    'subfile,,start,0,end,1000,,:file:a,b.mp3'
+    """
+    return f"file:{path}" if end is None else f"subfile,,start,0,end,{end},,:file:{path}"
 
 
 def _by_graph(url: str, formats: str, index: int, log: PacketLog) -> Iterator[av.AudioFrame]:

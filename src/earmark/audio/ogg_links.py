@@ -93,7 +93,7 @@ def linked_frames(links: list[Link], opener: Opener, log: PacketLog) -> Iterator
                 if best_stream(container) is None:
                     log.notes.append(f"chained: {name} holds no audio")
                     continue
-                yield from joined_frames(container, None, log, reopen)
+                yield from joined_frames(container, None, log, opener, reopen)
         except av.FFmpegError:
             log.notes.append(f"chained: {name} cannot be read to its end")
 

@@ -1,4 +1,4 @@
-"""Audio formats, as data: endings, FFmpeg's names, how each is sought and checked.
+"""Audio formats, as data: endings, FFmpeg's names, how each is sought and checked, which tags are written into it.
 
 A new format is one entry in :data:`FORMATS`. The browser page has its part of it from `web/src/audio_formats.json`, which
 `python web/tests/from_python.py` writes.
@@ -39,6 +39,10 @@ class AudioFormat:
         in_page: the browser page reads the container. (Which codecs, depends on the browser.)
         magic: of formats that the page does not read, how files begin, ``?`` for any byte: by this it tells them from
             damaged files.
+        tags_as_sound: FFmpeg takes tags behind the sound for sound, or stumbles over them: see
+            :mod:`earmark.audio.ape_tag`.
+        tag_writer: module of :mod:`earmark.library.tagfiles.formats` that writes its tags; empty where none does.
+        why_no_tags: why none does, where that needs a reason.
     """
 
     name: str
@@ -51,6 +55,9 @@ class AudioFormat:
     one_length: bool = False
     in_page: bool = False
     magic: tuple[bytes, ...] = ()
+    tags_as_sound: bool = False
+    tag_writer: str = ""
+    why_no_tags: str = ""
 
 
 # Playlists, network streams and picture formats are left out on purpose: FFmpeg would follow addresses in a text file
@@ -64,6 +71,8 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="mp3",
         in_page=True,
+        tags_as_sound=True,
+        tag_writer="id3",
     ),
     AudioFormat(
         "WAV",
@@ -73,6 +82,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="size",
         in_page=True,
+        tag_writer="id3",
     ),
     AudioFormat(
         "FLAC",
@@ -82,6 +92,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="header",
         in_page=True,
+        tag_writer="vorbis",
     ),
     AudioFormat(
         "Ogg (Vorbis, Opus, FLAC, Speex)",
@@ -92,6 +103,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="ogg",
         in_page=True,
+        tag_writer="vorbis",
     ),
     AudioFormat(
         "M4A",
@@ -102,6 +114,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="header",
         in_page=True,
+        tag_writer="mp4",
     ),
     AudioFormat(
         "AIFF",
@@ -110,6 +123,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="size",
         in_page=True,
+        tag_writer="id3",
     ),
     AudioFormat(
         "WMA",
@@ -119,8 +133,17 @@ FORMATS: tuple[AudioFormat, ...] = (
         length="header",
         one_length=True,
         magic=(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),),
+        tag_writer="asf",
     ),
-    AudioFormat("AAC", demuxers=("aac",), suffixes=(".aac",), length="adts", in_page=True),
+    AudioFormat(
+        "AAC",
+        demuxers=("aac",),
+        suffixes=(".aac",),
+        length="adts",
+        in_page=True,
+        tags_as_sound=True,
+        tag_writer="apev2",
+    ),
     AudioFormat(
         "Matroska",
         demuxers=("matroska",),
@@ -128,10 +151,36 @@ FORMATS: tuple[AudioFormat, ...] = (
         video_suffixes=(".webm", ".mkv"),
         length="header",
         in_page=True,
+        why_no_tags="no library for Python keeps all else in such a file (attachments, chapters, tags of single tracks); "
+        "mkvpropedit can write them",
     ),
-    AudioFormat("Monkey's Audio", demuxers=("ape",), suffixes=(".ape",), length="header", magic=(b"MAC ", b"MACF")),
-    AudioFormat("WavPack", demuxers=("wv",), suffixes=(".wv",), length="header", magic=(b"wvpk",)),
-    AudioFormat("Musepack", demuxers=("mpc", "mpc8"), suffixes=(".mpc",), length="header", magic=(b"MPCK", b"MP+")),
+    AudioFormat(
+        "Monkey's Audio",
+        demuxers=("ape",),
+        suffixes=(".ape",),
+        length="header",
+        magic=(b"MAC ", b"MACF"),
+        tags_as_sound=True,
+        tag_writer="apev2",
+    ),
+    AudioFormat(
+        "WavPack",
+        demuxers=("wv",),
+        suffixes=(".wv",),
+        length="header",
+        magic=(b"wvpk",),
+        tags_as_sound=True,
+        tag_writer="apev2",
+    ),
+    AudioFormat(
+        "Musepack",
+        demuxers=("mpc", "mpc8"),
+        suffixes=(".mpc",),
+        length="header",
+        magic=(b"MPCK", b"MP+"),
+        tags_as_sound=True,
+        tag_writer="apev2",
+    ),
     AudioFormat("True Audio", demuxers=("tta",), suffixes=(".tta",), length="header", magic=(b"TTA1", b"TTA2")),
     AudioFormat("TAK", demuxers=("tak",), suffixes=(".tak",), length="header", magic=(b"tBaK",)),
     AudioFormat("DSF", demuxers=("dsf",), suffixes=(".dsf",), length="header", magic=(b"DSD ",)),

@@ -99,6 +99,10 @@ class FileTagsError(DataError):
         super().__init__(f"{path}: {reason}")
 
 
+class OtherAudioError(FileTagsError):
+    """A file holds other audio than was scanned."""
+
+
 class ConfigError(EarmarkError):
     """Options are unknown, out of range or contradict each other.
 

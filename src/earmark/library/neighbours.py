@@ -94,14 +94,14 @@ class Neighbours:
         if not exact and not usearch_is_installed():
             raise MissingExtraError("a graph of neighbours", "library")
         if exact:
-            keys, vectors = _vectors(index, model, kind)
+            keys, vectors = load_vectors(index, model, kind)
             return cls(model, kind, keys, _Exact(vectors), True)
         fingerprint = _fingerprint(model, kind, n, newest)
         graph = _Graph.find(index.path, fingerprint)
         if graph is None:
             if on_build is not None:
                 on_build(n)
-            graph = _Graph.build(index.path, fingerprint, *_vectors(index, model, kind))
+            graph = _Graph.build(index.path, fingerprint, *load_vectors(index, model, kind))
         return cls(model, kind, graph.keys, graph, False)
 
     def __len__(self) -> int:
@@ -119,7 +119,7 @@ class Neighbours:
         dims = len(self.model.vocabulary) if self.kind == "scores" else self.model.embedding_dims
         if wanted.shape != (dims,):
             raise ConfigError(f"a vector of shape {wanted.shape}: model {self.model.name} has ({dims},)")
-        found = self._searcher.nearest(_unit(wanted[None])[0], min(n, len(self)))
+        found = self._searcher.nearest(unit_vectors(wanted[None])[0], min(n, len(self)))
         return [Neighbour(self.keys[row].decode(), similarity) for row, similarity in found]
 
 
@@ -144,7 +144,7 @@ class _Exact:
     """All vectors compared."""
 
     def __init__(self, vectors: Floats) -> None:
-        self.vectors = _unit(vectors)
+        self.vectors = unit_vectors(vectors)
 
     def nearest(self, vector: Floats, n: int) -> Iterator[tuple[int, float]]:
         similarity = self.vectors @ vector
@@ -190,7 +190,7 @@ class _Graph:
             expansion_add=_EXPANSION_ADD,
             expansion_search=_EXPANSION_SEARCH,
         )
-        graph.add(np.arange(len(keys), dtype=np.uint64), _unit(vectors))
+        graph.add(np.arange(len(keys), dtype=np.uint64), unit_vectors(vectors))
         graph_path, keys_path = _files(index_path, fingerprint)
         beside = [path.with_name(f".{path.name}.{os.getpid()}.part") for path in (graph_path, keys_path)]
         try:
@@ -233,8 +233,8 @@ def _fingerprint(model: ModelRow, kind: Kind, n: int, newest: float) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _vectors(index: Index, model: ModelRow, kind: Kind) -> tuple[npt.NDArray[np.bytes_], Floats]:
-    """Keys ``(n,)`` and vectors ``(n, n_dims)`` of all audio with results of the current model."""
+def load_vectors(index: Index, model: ModelRow, kind: Kind) -> tuple[npt.NDArray[np.bytes_], Floats]:
+    """Content keys ``(n,)`` and vectors ``(n, n_dims)`` of all audio with results of the current model."""
     column = "embedding" if kind == "embedding" else "scores"
     keys, blobs = [], []
     for key, blob in index.rows(
@@ -246,8 +246,8 @@ def _vectors(index: Index, model: ModelRow, kind: Kind) -> tuple[npt.NDArray[np.
     return np.array(keys, np.bytes_), vectors_of(blobs, len(keys))
 
 
-def _unit(vectors: Floats) -> Floats:
-    """Vectors scaled to length one; zeros stay zeros."""
+def unit_vectors(vectors: Floats) -> Floats:
+    """Vectors ``(n, n_dims)`` scaled to length one; zeros stay zeros."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     scaled: Floats = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return scaled

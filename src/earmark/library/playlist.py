@@ -15,12 +15,15 @@ from earmark.core.atomic_files import refuse_existing, write_atomic
 from earmark.core.errors import ConfigError
 from earmark.library.query.search import Hit, SearchResult
 from earmark.library.query.tag_names import fold_case
+from earmark.library.similar import find_track
 
 Order = Literal["score", "title", "path", "similar"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 MOST_SIMILAR = 2000
-"""Most tracks for the order "similar", which compares every pair of them."""
+"""Most tracks for the order "similar", which compares every pair of them, and most that a path may choose from."""
+
+_GAP_POWER = 4
 
 
 def arrange(
@@ -80,8 +83,7 @@ def arrange(
 
 def _chain(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
     """Order: from the first on, always to the most similar one that is left, by cosine."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(lengths > 0, lengths, 1)
+    unit = _unit(vectors)
     left = np.ones(len(unit), np.bool_)
     places: list[int] = []
     place = 0
@@ -90,6 +92,85 @@ def _chain(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
         left[place] = False
         place = int(np.argmax(np.where(left, unit @ unit[place], -np.inf)))
     return np.array(places, np.int64)
+
+
+def find_path(
+    found: SearchResult, vectors: npt.NDArray[np.floating[Any]], start: str, end: str, count: int
+) -> SearchResult:
+    """A path of songs from one track to another, see :func:`path_between`.
+
+    Args:
+        found: the result of a search: tracks that may be between the two, each audio once.
+        vectors: ``(n_tracks, n_dims)``, one for every track of ``found.tracks``.
+        start, end: the tracks at its ends, as :func:`earmark.library.similar.find_track` takes them.
+        count: tracks of the path, with both ends.
+
+    Raises:
+        ConfigError: no such track, several, or two that sound the same; a count below 2.
+    """
+    tracks = found.tracks
+    ends = [find_track(tracks, wanted) for wanted in (start, end)]
+    own = {tracks.keys[row] for row in ends}
+    between = [int(row) for row in found.without_copies().rows if tracks.keys[row] not in own]
+    rows = np.array([ends[0], *between, ends[1]], np.int64)
+    places = path_between(vectors[rows], 0, len(rows) - 1, count)
+    return SearchResult(tracks, found.query, rows[places], None)
+
+
+def path_between(vectors: npt.NDArray[np.floating[Any]], first: int, last: int, count: int) -> npt.NDArray[np.int64]:
+    """A path of tracks from one to another in even steps: the largest step is as small as can be, almost.
+
+    Each step leads on along the arc from the first track to the last, so no track comes twice. Of many tracks, the
+    MOST_SIMILAR that are nearest to the arc are taken.
+
+    Args:
+        vectors: ``(n_tracks, n_dims)``; their directions count.
+        first, last: rows at the ends.
+        count: tracks of the path, with both ends.
+
+    Returns:
+        ``(n,)`` rows from ``first`` to ``last``; fewer than ``count`` where no more lie between them.
+
+    Raises:
+        ConfigError: a count below 2, or ends that are equal.
+
+    Example:
+        >>> angles = np.radians([0, 90, 29, 61, 45, 200])
+        >>> path_between(np.stack([np.cos(angles), np.sin(angles)], axis=1), 0, 1, 4).tolist()
+        [0, 2, 3, 1]
+    """
+    if count < 2:
+        raise ConfigError(f"count {count}: must be at least 2, the first track and the last")
+    unit = _unit(vectors)
+    cosine = float(unit[first] @ unit[last])
+    across = unit[last] - cosine * unit[first]
+    if np.linalg.norm(across) < 1e-4:
+        raise ConfigError("the first track and the last sound the same: there is no way between them")
+    along, aside = unit @ unit[first], unit @ (across / np.linalg.norm(across))
+    angle, nearness = np.arctan2(aside, along), np.hypot(aside, along)  # along the arc, and to its plane
+    between = np.flatnonzero((angle > 0) & (angle < np.arccos(cosine)))
+    between = between[~np.isin(between, (first, last))]
+    between = between[np.argsort(-nearness[between], kind="stable")[:MOST_SIMILAR]]
+    rows = np.array([first, *between[np.argsort(angle[between], kind="stable")], last])
+    n_steps = min(count, len(rows)) - 1
+    # The sum of a high power of steps is least where the largest step is small; plain squares leave one wide gap.
+    costs = np.maximum(1 - unit[rows] @ unit[rows].T, 0) ** _GAP_POWER
+    costs[np.tril_indices(len(rows))] = np.inf  # only on along the arc
+    least = np.where(np.arange(len(rows)) == 0, 0.0, np.inf)  # of all paths that end at a track, after so many steps
+    before = np.zeros((n_steps, len(rows)), np.int64)
+    for step in range(n_steps):
+        sums = least[:, None] + costs
+        before[step] = np.argmin(sums, axis=0)
+        least = sums[before[step], np.arange(len(rows))]
+    places = [len(rows) - 1]
+    for step in reversed(range(n_steps)):
+        places.append(int(before[step, places[-1]]))
+    return rows[places[::-1]]
+
+
+def _unit(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def m3u8(hits: Iterable[Hit], relative_to: Path | None = None) -> bytes:

@@ -99,6 +99,8 @@ class Job:
 
         def on_progress(progress: TagProgress) -> None:
             self._progress[index] = progress
+            if self._given_up.is_set():  # while the network is at many windows of one block
+                raise _GivenUpError
 
         self._work.metrics.files_waiting.dec()
         try:

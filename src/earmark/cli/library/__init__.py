@@ -30,6 +30,18 @@ group = lazy_group(
             settings=QUERY_SETTINGS,
         ),
         Entry(
+            "map",
+            "earmark.cli.library.map:map_",
+            "Draw the library as a map: an HTML page in which songs that sound alike are near each other.",
+            settings=QUERY_SETTINGS,
+        ),
+        Entry(
+            "duplicates",
+            "earmark.cli.library.duplicates:duplicates",
+            "Find what the library holds more than once, and say which copy is best. Nothing is deleted.",
+            no_args_is_help=False,
+        ),
+        Entry(
             "stats",
             "earmark.cli.library.stats:stats",
             "Show what the library holds: tags by category, durations, typical tracks, files that failed.",
@@ -55,7 +67,7 @@ group = lazy_group(
         ),
         Entry(
             "undo",
-            "earmark.cli.library.write:undo",
+            "earmark.cli.library.undo:undo",
             "Take back what `earmark library write` or `earmark tag --write` wrote into files.",
             no_args_is_help=False,
         ),

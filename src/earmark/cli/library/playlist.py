@@ -9,8 +9,11 @@ from typing import Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
+from earmark.cli.library.pick import Pick, find_picked
 from earmark.cli.library.search import QUERY_HELP
-from earmark.cli.options import Force, IndexFile
+from earmark.cli.options import Force, IndexFile, at_least
+
+_PATH_TRACKS = 12
 
 
 class PlaylistOrder(Enum):
@@ -36,6 +39,19 @@ def playlist(
     seed: Annotated[
         int | None, Option(metavar="N", help="Of --shuffle: the same number gives the same playlist.")
     ] = None,
+    start: Annotated[
+        str | None,
+        Option("--from", metavar="FILE|TEXT", help="A path of songs: its first track. With --to.", show_default=False),
+    ] = None,
+    end: Annotated[
+        str | None,
+        Option("--to", metavar="FILE|TEXT", help="Its last track; named as for similar.", show_default=False),
+    ] = None,
+    count: Annotated[
+        int | None,
+        Option(callback=at_least(2), metavar="N", help="Its number of tracks, both ends included.", show_default="12"),
+    ] = None,
+    pick: Pick = None,
     relative: Annotated[
         bool, Option("--relative", help="Paths as seen from the playlist's folder, instead of absolute ones.")
     ] = False,
@@ -46,6 +62,10 @@ def playlist(
     The query is that of earmark library search; see its --help. Of several files with the same
     audio one is taken. The file is written whole or not at all, and none is replaced without --force.
 
+    With --from and --to it is a path from one track to another, in steps that are as even as the library allows:
+    each track is on the way from the first to the last, and none comes twice. The query then says which tracks may be
+    between them.
+
     Examples
 
       earmark library playlist 'slow guitar -vocals' --out calm.m3u8
@@ -54,6 +74,8 @@ def playlist(
 
       earmark library playlist --shuffle --limit 100 --out anything.m3u8
 
+      earmark library playlist --from 'blue in green' --to ~/Music/song.mp3 --count 20 --out path.m3u8
+
     Exit code: 0 also when nothing is found (stderr says so, and nothing is written), 1 the index cannot be
     read, 2 wrong usage, or FILE exists.
     """
@@ -61,19 +83,35 @@ def playlist(
     from earmark.cli.library.search import print_notes, print_nothing_found, query_text
     from earmark.cli.text import printable
     from earmark.core.clock import clock
+    from earmark.core.errors import ConfigError
     from earmark.library.index.track_index import Index
-    from earmark.library.playlist import arrange, write_playlist
+    from earmark.library.playlist import arrange, find_path, write_playlist
     from earmark.library.query.search import Tracks
     from earmark.library.query.suggestion import suggest_bound
     from earmark.library.similar import track_vectors
 
     text = query_text(query, context)
-    with Index.open(index) as opened:
+    ends = [name for name in (start, end) if name is not None]
+    if len(ends) == 1:
+        raise ConfigError("--from and --to go together: a path has two ends")
+    if ends and (order is not PlaylistOrder.score or shuffle or limit is not None or seed is not None):
+        raise ConfigError(
+            "--order, --shuffle, --seed and --limit are not for a path (--from, --to): --count says its length"
+        )
+    if count is not None and not ends:
+        raise ConfigError("--count is the length of a path: give --from and --to, or --limit instead")
+    with Index.open(index) as opened, opened.snapshot():
         tracks = Tracks.load(opened)
         found = tracks.search(text)
-        vectors = track_vectors(opened, tracks) if order is PlaylistOrder.similar else None
+        vectors = track_vectors(opened, tracks) if ends or order is PlaylistOrder.similar else None
     print_notes(found)
-    chosen = arrange(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
+    if ends and vectors is not None:
+        length, between = count or _PATH_TRACKS, vectors
+        chosen = find_picked(ends, pick, lambda names: find_path(found, between, names[0], names[1], length))
+        if len(chosen) < length:
+            messages().print(f"note: only {len(chosen) - 2} tracks lie between the two")
+    else:
+        chosen = arrange(found, order=order.value, limit=limit, shuffle=shuffle, seed=seed, vectors=vectors)
     if not len(chosen):
         print_nothing_found(len(set(tracks.keys)), suggest_bound(tracks, found.query), "; no playlist was written")
         return

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.exit_codes import EXIT_INTERRUPTED
 from earmark.cli.library.output import TABLE_ROWS, FormatOption, Print0Option, RowFormat, limit_check
-from earmark.cli.options import IndexFile, at_least, model_option
+from earmark.cli.library.pick import Pick, find_picked
+from earmark.cli.options import IndexFile, model_option
 
 if TYPE_CHECKING:
     from earmark.library.query.search import Hit, SearchResult
-    from earmark.library.similar import AmbiguousTrackError
 
 _NEAR_SHOWN = 3
 QUERY_HELP = "What to look for, see below; in quotes for the shell."
@@ -140,9 +139,9 @@ def search(
 
 def similar(
     track: Annotated[
-        str,
+        list[str],
         Argument(
-            metavar="FILE|TEXT",
+            metavar="FILE|TEXT [+|- FILE|TEXT]...",
             help="An audio file, in the library or not; or a part of a track's path, artist or title.",
             show_default=False,
         ),
@@ -151,6 +150,9 @@ def similar(
     output_format: FormatOption = RowFormat.table,
     print0: Print0Option = False,
     limit: Annotated[int, Option(callback=limit_check, metavar="N", help="Tracks at most, most alike first.")] = 20,
+    among: Annotated[
+        str, Option("--among", metavar="QUERY", help="Only tracks that this query finds.", show_default="all")
+    ] = "",
     exact: Annotated[
         bool, Option("--exact", help="Compare every track, also in a large library: slower, misses none.")
     ] = False,
@@ -158,16 +160,7 @@ def similar(
         str | None,
         model_option("Where the index's model is, for a file outside the library.", "by the name in the index"),
     ] = None,
-    pick: Annotated[
-        int | None,
-        Option(
-            "--pick",
-            callback=at_least(1),
-            metavar="N",
-            help="Where TEXT may be several tracks: the Nth of those that are listed.",
-            show_default="a terminal asks",
-        ),
-    ] = None,
+    pick: Pick = None,
 ) -> None:
     """Find tracks that sound like another one.
 
@@ -180,11 +173,17 @@ def similar(
     A TEXT that is a whole title, or artist and title, means that track. Where it may be several, a terminal
     asks which; elsewhere they are listed with numbers for --pick, and nothing is searched.
 
+    Tracks can be added and subtracted, with + and - as words of their own: A + B - C is near A and B, and away from C. A
+    name of several words goes in quotes, as does one with such a sign in it: 'Artist - Title'. Without quotes, words that
+    are together the whole name of a track are that track. A note says which tracks were added and subtracted.
+
     Examples
 
       earmark library similar ~/Music/song.mp3
 
-      earmark library similar 'blue in green' --limit 5
+      earmark library similar 'blue in green' --limit 5 --among 'genre:jazz -vocals'
+
+      earmark library similar song.mp3 + 'blue in green' - other.mp3
 
       earmark library similar blue --pick 2
 
@@ -193,38 +192,17 @@ def similar(
     from earmark.cli.library.output import messages, print_hits
     from earmark.library.index.track_index import Index
     from earmark.library.query.index_search import common_folder
-    from earmark.library.similar import AmbiguousTrackError, find_similar
+    from earmark.library.similar import find_similar
 
     notes = messages()
     with Index.open(index) as opened:
 
-        def find(wanted: str) -> list[Hit]:
-            return find_similar(opened, wanted, limit=limit, exact=exact, model=model, on_note=notes.print)
+        def find(words: Sequence[str]) -> list[Hit]:
+            return find_similar(opened, words, limit=limit, exact=exact, among=among, model=model, on_note=notes.print)
 
-        try:
-            hits = find(track)
-        except AmbiguousTrackError as error:
-            hits = find(str(_picked(error, pick).path))
+        hits = find_picked(track, pick, find)
         root = common_folder(opened)
     print_hits(hits, output_format, print0=print0, score_name="likeness", root=root)
     if not hits:
-        notes.print("earmark: nothing found: the library holds no other track")
-
-
-def _picked(error: AmbiguousTrackError, number: int | None) -> Hit:
-    """One of the tracks that a text may mean: by its number, or as the person at the terminal answers."""
-    from earmark.core.errors import ConfigError
-
-    if number is None:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise error
-        for line in str(error).splitlines():
-            click.echo(line, err=True)
-        try:
-            number = click.prompt("which one", type=click.IntRange(1, len(error.tracks)), err=True)
-        except click.Abort:
-            click.echo(err=True)
-            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
-    if number > len(error.tracks):
-        raise ConfigError([f"--pick {number}: must be from 1 to {len(error.tracks)}", *error.problems])
-    return error.tracks[number - 1]
+        which = " that the query finds" if among else ""
+        notes.print(f"earmark: nothing found: the library holds no other track{which}")

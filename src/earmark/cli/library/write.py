@@ -1,10 +1,9 @@
-"""`earmark library write`, `undo` and `mapping`."""
+"""`earmark library write` and `mapping`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,10 +22,8 @@ from earmark.cli.tag.write import (
     Merge,
     Overwrite,
     Scores,
-    Tally,
     UndoLogFile,
     WriteOptions,
-    files,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
 
     from earmark.library.index.track_index import Index
     from earmark.library.query.search import Tracks
-    from earmark.library.tagfiles.undo_log import Run
 
     _Heard = tuple[Path, str, npt.NDArray[np.float32]]
 
@@ -111,76 +107,6 @@ def write(
     elif not quiet:
         messages.print(f"earmark: {run.summary()}", markup=False)
     if run.tally.n_failed or not found:
-        raise click.exceptions.Exit(1)
-
-
-def undo(
-    run_name: Annotated[
-        str | None,
-        Argument(metavar="[RUN]", help="Which one, as --list shows.", show_default="the last that wrote"),
-    ] = None,
-    list_runs: Annotated[bool, Option("--list", help="Show what can be undone.")] = False,
-    apply: Apply = False,
-    keep_mtime: KeepMtime = False,
-    index: IndexFile = None,
-    undo_log: UndoLogFile = None,
-    quiet: Quiet = False,
-) -> None:
-    """Take back what `earmark library write` or `earmark tag --write` wrote into files.
-
-    Every field goes back to its former state, where the file still has what we
-    wrote; what was changed since is reported and left alone. Nothing is done without
-    --apply. An undoing can itself be undone, by its name.
-
-    \b
-    Examples:
-      earmark library undo --list
-      earmark library undo
-      earmark library undo 20260102-030405 --apply
-
-    Exit code: 0 all done, 1 some file failed or nothing was found, 2 wrong usage.
-    """
-    from earmark.cli.optional_dependencies import exit_on_interrupt
-    from earmark.core.errors import ConfigError, FileTagsError
-    from earmark.library.index.schema import default_index
-    from earmark.library.tagfiles.index_sync import IndexSync
-    from earmark.library.tagfiles.undo import pick_run, plan_undo, undo_file
-    from earmark.library.tagfiles.undo_log import UndoLog, default_undo_log, read_log
-
-    messages = stderr_console()
-    out = stdout_console(quiet=quiet)
-    place = undo_log or default_undo_log(index or default_index())
-    if list_runs:
-        if run_name or apply:
-            raise ConfigError("--list shows runs and does nothing else: leave out RUN and --apply")
-        _list(read_log(place), place)
-        return
-    chosen = pick_run(read_log(place), run_name, place)
-    tally = Tally(apply, out, messages)
-    with exit_on_interrupt("files are whole; run the same command again for the rest"), ExitStack() as stack:
-        log = own_writes = None
-        if apply:
-            log = stack.enter_context(UndoLog(place, "undo", chosen.name))
-            own_writes = stack.enter_context(IndexSync(index or default_index(), tally.note))
-        for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
-            try:
-                made = plan_undo(entry, keep_mtime=keep_mtime)
-                tally.show(entry.path, made.plan, notes=made.notes)
-                if made.plan and log is not None and own_writes is not None:
-                    own_writes.record(undo_file(made, log))
-            except FileTagsError as error:
-                tally.failed(entry.path, error.reason)
-                continue
-            for conflict in made.conflicts:
-                tally.failed(entry.path, conflict)
-            if made.plan or not made.conflicts:
-                tally.count(bool(made.plan))
-        if log is not None:
-            log.finish()
-    if not quiet:
-        text = tally.summary("bring it back with", None if log is None else log.run)
-        messages.print(f"earmark: {text}", markup=False)
-    if tally.n_failed:
         raise click.exceptions.Exit(1)
 
 
@@ -269,18 +195,3 @@ def _watched(found: list[_Heard], messages: Console, *, quiet: bool) -> Iterator
     """The files, with a progress bar where somebody looks at it."""
     with count_bar(messages, quiet=quiet) as progress:
         yield from progress.track(found, description="writing")
-
-
-def _list(runs: list[Run], place: Path) -> None:
-    from earmark.library.tagfiles.undo import undone_by
-
-    if not runs:
-        click.echo(f"{place}: nothing was written yet")
-    for run in runs:
-        by = undone_by(runs, run)
-        text = f"{run.name}  {run.kind:<5}  {files(run.n_changed)}"
-        if run.undoes:
-            text += f", undid {run.undoes}"
-        if by is not None:
-            text += f", undone by {by.name}"
-        click.echo(text)

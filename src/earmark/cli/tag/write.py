@@ -59,7 +59,14 @@ Scores = Annotated[
         help="Also write scores and the model's name, into custom fields.",
     ),
 ]
-KeepMtime = Annotated[bool, Option("--keep-mtime", panel=_PANEL, help="Leave files' time of change as it was.")]
+KeepMtime = Annotated[
+    bool,
+    Option(
+        "--keep-mtime",
+        panel=_PANEL,
+        help="Leave files' modification time as it is. Players and backups that go by it do not see the change.",
+    ),
+]
 UndoLogFile = Annotated[
     Path | None,
     Option(
@@ -151,7 +158,8 @@ class WriteRun:
         self._stack = ExitStack()
 
     def __enter__(self) -> WriteRun:
-        from earmark.library.tagfiles.undo_log import UndoLog, own_values, read_log
+        from earmark.library.tagfiles.undo import own_values
+        from earmark.library.tagfiles.undo_log import UndoLog, read_log
 
         self._ours = own_values(read_log(self.log_path))
         if self.options.apply:
@@ -178,6 +186,7 @@ class WriteRun:
 
     def file(self, path: Path, scores: npt.ArrayLike, content_key: str | None = None) -> None:
         """One file, with its scores ``(n_tags,)`` and, where they are of an earlier scan, the key of its audio."""
+        from earmark.core.errors import OtherAudioError
         from earmark.library.tagfiles.changes import plan, wanted_values
         from earmark.library.tagfiles.write import Request, Target, read_state, write_tags
 
@@ -198,6 +207,8 @@ class WriteRun:
                 self._own_writes.record(write_tags(path, request, self.log))
         except FileTagsError as error:
             self.tally.failed(path, error.reason)
+            if isinstance(error, OtherAudioError) and self._own_writes is not None:
+                self._own_writes.mark_changed(path)
         else:
             self.tally.count(bool(made))
 
@@ -219,8 +230,10 @@ class Tally:
         self.apply, self.out, self.messages = apply, out, messages
         self.n_changed = self.n_same = self.n_failed = 0
 
-    def show(self, path: Path, made: Plan, kind: str = "", notes: tuple[str, ...] = ()) -> None:
-        """A file's diff. Files that stay as they are only appear where nothing is done anyway."""
+    def show(
+        self, path: Path, made: Plan, kind: str = "", notes: tuple[str, ...] = (), losses: tuple[str, ...] = ()
+    ) -> None:
+        """A file's diff, and what it loses. Files that stay as they are only appear where nothing is done anyway."""
         from rich.markup import escape
 
         from earmark.cli.text import printable
@@ -230,7 +243,7 @@ class Tally:
         if not lines or (self.apply and not made):
             return
         self.out.print(f"[bold]{escape(printable(path))}[/bold]" + (f"  [dim]{kind}[/dim]" if kind else ""))
-        for line in lines:
+        for line in (*lines, *losses):
             self.out.print(f"  {escape(line)}")
         for note in notes if made else ():
             self.note(f"{printable(path)}: {note}")

@@ -14,15 +14,15 @@ from typing import Any, BinaryIO
 
 import av
 import mutagen
-from mutagen.apev2 import APEv2
 from mutagen.asf import ASFTags
 from mutagen.id3 import ID3, TCON
-from mutagen.mp3 import MP3
 from mutagen.mp4 import MP4Tags
 
+from earmark.audio.ape_tag import ape_texts
 from earmark.audio.decoder import AudioStream
 from earmark.audio.frames import best_stream
 from earmark.audio.source import cause
+from earmark.core.audio_formats import find_format
 from earmark.core.errors import AudioError
 
 LABELS = {
@@ -91,8 +91,9 @@ def _demuxed(path: Path) -> Content | None:
         if not n_bytes:
             return None
         metadata = {**_lowered(container.metadata), **_lowered(stream.metadata)}
+        form = container.format.name
     # FFmpeg gives only the first of several genres, so mutagen's value takes precedence.
-    labels = {name: metadata[name] for name in LABELS if name in metadata} | _labels(path)
+    labels = {name: metadata[name] for name in LABELS if name in metadata} | _labels(path, form)
     return Content(f"audio-{digest.hexdigest()}", **labels)
 
 
@@ -100,23 +101,27 @@ def _lowered(metadata: Mapping[str, str]) -> dict[str, str]:
     return {key.lower(): value.strip() for key, value in metadata.items() if value.strip()}
 
 
-def _labels(path: Path) -> dict[str, str]:
-    """Title, artist, album and genre as mutagen reads them; what it does not find is left out."""
+def _labels(path: Path, form: str) -> dict[str, str]:
+    """Title, artist, album and genre; what is not found is left out.
+
+    Of files that have both ID3v2 and APEv2 tags, programs prefer the former in MP3, and mostly the latter in others; to ID3v1
+    they prefer both.
+    """
     try:
         with path.open("rb") as file:
+            if (known := find_format(form)) is not None and known.tags_as_sound:
+                labels = _id3(file, load_v1=True) | _labels_in(ape_texts(file) or {})
+                return labels | _id3(file, load_v1=False) if form == "mp3" else labels
             tagged = mutagen.File(file)
-            ape = _ape(file) if isinstance(tagged, MP3) else {}
+            return _labels_in(tagged.tags) if tagged is not None and tagged.tags else {}
     except Exception:  # noqa: BLE001  damaged metadata end mutagen in many ways, and are no reason not to tag
         return {}
-    tags = None if tagged is None else tagged.tags
-    return ape | (_labels_in(tags) if tags else {})
 
 
-def _ape(file: BinaryIO) -> dict[str, str]:
-    """Labels of the APEv2 tag that some MP3s have, besides an ID3 tag or in its place."""
+def _id3(file: BinaryIO, *, load_v1: bool) -> dict[str, str]:
     file.seek(0)
     try:
-        return _labels_in(APEv2(file))
+        return _labels_in(ID3(file, load_v1=load_v1))
     except mutagen.MutagenError:  # there is none
         return {}
 

@@ -10,7 +10,11 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from earmark.audio.source import cause
 from earmark.core.errors import FileTagsError
@@ -20,6 +24,8 @@ from earmark.library.tagfiles.undo_log import TEMPORARY_PREFIX
 _SPARE_BYTES = 1 << 20  # of disk space, beyond the copy: tags grow
 _SUFFIX_CHARACTERS = 12
 _TRIES = 100
+_BLOCK_BYTES = 1 << 20
+_MOST_IN_MEMORY_BYTES = 1 << 26  # most songs, lossless ones, too
 
 
 def resolve_file(path: Path) -> tuple[Path, os.stat_result, tuple[str, ...]]:
@@ -56,6 +62,24 @@ def why_not_writable(real: Path, status: os.stat_result) -> str:
     return ""
 
 
+@contextmanager
+def scratch_copy(path: Path) -> Iterator[BinaryIO]:
+    """A copy of a file to try something on: in memory, or of a large file in the system's folder for such files."""
+    with path.open("rb") as source, tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY_BYTES) as copy:
+        shutil.copyfileobj(source, copy, _BLOCK_BYTES)
+        yield cast("BinaryIO", copy)
+
+
+def same_bytes(path: Path, file: BinaryIO) -> bool:
+    """Whether an open file has the content of another."""
+    file.seek(0)
+    with path.open("rb") as other:
+        while block := other.read(_BLOCK_BYTES):
+            if file.read(len(block)) != block:
+                return False
+    return not file.read(1)
+
+
 def temporary_path(real: Path) -> Path:
     """An unused hidden name beside the file, with the same ending."""
     suffix = real.suffix if len(real.suffix) <= _SUFFIX_CHARACTERS else ""
@@ -76,8 +100,8 @@ def check_space(real: Path, n_bytes: int) -> None:
         )
 
 
-def copy_metadata(real: Path, temporary: Path, status: os.stat_result, *, keep_mtime: bool) -> None:
-    """Give the copy owner, permissions, extended attributes and, with ``keep_mtime``, times of the old file.
+def copy_metadata(real: Path, temporary: Path, status: os.stat_result, mtime_ns: int | None) -> None:
+    """Give the copy owner, permissions and extended attributes of the old file, and a modification time: None for now.
 
     Raises:
         TagsError: the file belongs to another user, and the process may not change the owner of the copy.
@@ -92,15 +116,21 @@ def copy_metadata(real: Path, temporary: Path, status: os.stat_result, *, keep_m
                     "belongs to another user or group, to whom only an administrator can give the new file: left as it is"
                 ) from error
     shutil.copystat(real, temporary)
-    if not keep_mtime:
+    if mtime_ns is None:
         os.utime(temporary)
+    else:
+        os.utime(temporary, ns=(status.st_atime_ns, mtime_ns))
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def file_signature(status: os.stat_result) -> tuple[int, int, int]:
-    """Inode, size and time of change: they differ between files, and after any change of one."""
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def file_signature(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Inode, size and times: they differ between files, and after any change of one.
+
+    A tag editor may write into free space and put the modification time back, but not the time of the last change of the
+    inode, which Windows does not have.
+    """
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def sync_folder(folder: Path) -> None:

@@ -143,7 +143,7 @@ def plan(
         current: what the file holds.
         wanted: what it should hold, see :func:`wanted_values`.
         mode: see :data:`Mode`.
-        ours: values that earmark wrote into the file, see :func:`earmark.library.tagfiles.undo_log.own_values`. Those that
+        ours: values that earmark wrote into the file, see :func:`earmark.library.tagfiles.undo.own_values`. Those that
             are wanted in another spelling ("Rnb" is "R&B" today) get it, whatever the mode.
     """
     changes, kept = [], []

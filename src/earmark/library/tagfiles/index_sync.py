@@ -16,6 +16,7 @@ from earmark.core.errors import DataError
 from earmark.library.index.track_index import Index, signed_inode
 from earmark.library.tagfiles.write import Written
 
+_CHANGED = "UPDATE files SET mtime_ns = -1 WHERE path = ?"
 _REWRITTEN = (
     "UPDATE files SET size = ?, mtime_ns = ?, inode = ?, title = ?, artist = ?, album = ?, genre = ?, last_seen = ? "
     "WHERE path = ?"
@@ -65,6 +66,14 @@ class IndexSync:
                 self._index.executemany(_REWRITTEN, ((*now, *labels, time.time(), name) for name in names))
         except DataError as error:
             self._give_up(error)
+
+    def mark_changed(self, path: Path) -> None:
+        """Let the next scan read a file again, though it has the length and time that the index knows."""
+        if self._index is not None:
+            try:
+                self._index.execute(_CHANGED, (os.fsencode(path),))
+            except DataError as error:
+                self._give_up(error)
 
     def _give_up(self, error: DataError) -> None:
         self._close()

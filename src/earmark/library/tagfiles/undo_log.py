@@ -1,19 +1,19 @@
 """The undo log: every change of a file's tags, logged before it is made. JSON Lines, only ever appended to.
 
-Each line is an event: ``run``; for each file ``intent`` (before it is replaced, with the former state of every field) and
-``done`` or ``failed``; then ``end``. An intent without either was interrupted, and only the file shows whether the change
-was made. An incomplete line is skipped: what it would have announced had not begun.
+Each line is an event: ``run``; for each file ``intent`` (before it is replaced, with the former state of every field, and the
+file's length and time) and ``done`` (with the new ones) or ``failed``; then ``end``. An intent without either was
+interrupted, and only the file shows whether the change was made. An incomplete line is skipped: what it would have
+announced had not begun.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Literal
 
 from earmark.core.errors import DataError
@@ -39,9 +39,19 @@ class FieldChange:
     after: Values
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """Length and modification time of a file, by which a later change of it shows."""
+
+    n_bytes: int
+    mtime_ns: int
+
+
 @dataclass
 class Entry:
     """One file's change.
+
+    What versions before 0.3.0 did not log is None.
 
     Attributes:
         number: within its run, from 1.
@@ -49,6 +59,9 @@ class Entry:
         content_key: of its audio.
         fields: what changed.
         temporary: name of the copy beside it.
+        before, after: the file before and after the change; after is None for one that was interrupted, too.
+        n_links: names that the file had (hard links).
+        is_exact: whether undo gives back every byte, as was tried when it was written; None where it was not tried.
         outcome: "done", "failed" (the file is unchanged), or "interrupted" (only the file shows whether it was changed).
     """
 
@@ -57,6 +70,10 @@ class Entry:
     content_key: str
     fields: Mapping[Field, FieldChange]
     temporary: str
+    before: Stamp | None = None
+    after: Stamp | None = None
+    n_links: int = 1
+    is_exact: bool | None = None
     outcome: Literal["done", "failed", "interrupted"] = "interrupted"
 
 
@@ -130,37 +147,23 @@ def _apply(log: Path, event: dict[str, Any], runs: dict[str, Run]) -> None:
                 name: FieldChange(tuple(item["before"]), tuple(item["before_raw"]), tuple(item["after"]))
                 for name, item in event["fields"].items()
             }
-            path, key = Path(event["path"]), event["content_key"]
-            run.entries.append(Entry(event["number"], path, key, fields, event["temporary"]))
+            path, key, n_links = Path(event["path"]), event["content_key"], int(event.get("links", 1))
+            entry = Entry(event["number"], path, key, fields, event["temporary"], _stamp(event), n_links=n_links)
+            run.entries.append(entry)
         case "done" | "failed" as outcome:
             entry = next(each for each in reversed(run.entries) if each.number == event["number"])
-            entry.outcome = outcome
+            entry.outcome, entry.after, entry.is_exact = outcome, _stamp(event), event.get("exact")
         case "end":
             run.finished = True
 
 
-def own_values(runs: Iterable[Run]) -> dict[Path | str, dict[Field, frozenset[str]]]:
-    """The values that earmark itself added to the fields of each file, and did not take back since.
-
-    Args:
-        runs: of a log, oldest first.
-
-    Returns:
-        By the file's path, and by the key of its audio, for files that were renamed.
-    """
-    own: dict[Path | str, dict[Field, frozenset[str]]] = {}
-    for run in runs:
-        for entry in run.entries:
-            if entry.outcome == "failed":
-                continue
-            for name, change in entry.fields.items():
-                after = frozenset(change.after)
-                for key in (entry.path, entry.content_key):
-                    before = own.setdefault(key, {}).get(name, frozenset())
-                    own[key][name] = (
-                        before & after if run.kind == "undo" else (before & after) | after - {*change.before}
-                    )
-    return own
+def _stamp(event: Mapping[str, Any]) -> Stamp | None:
+    if "mtime_ns" not in event:
+        return None
+    stamp = Stamp(int(event["bytes"]), int(event["mtime_ns"]))
+    if not (0 <= stamp.n_bytes < 1 << 63 and abs(stamp.mtime_ns) < 1 << 63):
+        raise ValueError("no length or time of a file")
+    return stamp
 
 
 class UndoLog:
@@ -196,18 +199,15 @@ class UndoLog:
             if self._file.seek(0, os.SEEK_END):
                 self._file.seek(-1, os.SEEK_END)
                 self._line_open = self._file.read(1) != b"\n"
-        except BaseException as error:
+        except OSError as error:
             self._close()
-            if isinstance(error, OSError):
-                raise DataError(
-                    f"{self.path}: the undo log cannot be written to ({error.strerror or error})"
-                ) from error
+            raise DataError(f"{self.path}: the undo log cannot be written to ({error.strerror or error})") from error
+        except BaseException:
+            self._close()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def _close(self) -> None:
@@ -216,7 +216,13 @@ class UndoLog:
         self._lock.release()
 
     def intend(
-        self, path: Path, temporary: str, content_key: str, kind: str, fields: Mapping[Field, FieldChange]
+        self,
+        path: Path,
+        status: os.stat_result,
+        temporary: str,
+        key: str,
+        kind: str,
+        fields: Mapping[Field, FieldChange],
     ) -> int:
         """Log a change before it is made. Returns its number, for :meth:`done` or :meth:`failed`."""
         if self.run is None:
@@ -225,11 +231,14 @@ class UndoLog:
         self._append(
             event="intent",
             number=self._n,
-            time=_now(),
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
             path=str(path),
             temporary=temporary,
-            content_key=content_key,
+            content_key=key,
             format=kind,
+            bytes=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+            links=status.st_nlink,
             fields={name: asdict(change) for name, change in fields.items()},
         )
         return self._n
@@ -239,9 +248,9 @@ class UndoLog:
         assert self._file is not None
         os.fsync(self._file.fileno())
 
-    def done(self, number: int) -> None:
-        """The file was replaced."""
-        self._append(event="done", number=number)
+    def done(self, number: int, status: os.stat_result, *, is_exact: bool | None) -> None:
+        """The file was replaced by one of this status. For ``is_exact`` see :class:`Entry`."""
+        self._append(event="done", number=number, bytes=status.st_size, mtime_ns=status.st_mtime_ns, exact=is_exact)
 
     def failed(self, number: int, reason: str) -> None:
         """The file is unchanged."""
@@ -255,12 +264,15 @@ class UndoLog:
             self._append(event="end")
 
     def _begin(self) -> None:
-        name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        now = datetime.now(UTC).replace(microsecond=0)
+        name = now.strftime("%Y%m%d-%H%M%S")
         self.run, n = name, 1
         while self.run in self._names:
             n += 1
             self.run = f"{name}-{n}"
-        self._append(event="run", format=_FORMAT, time=_now(), kind=self.kind, undoes=self.undoes, earmark=__version__)
+        self._append(
+            "run", format=_FORMAT, time=now.isoformat(), kind=self.kind, undoes=self.undoes, earmark=__version__
+        )
 
     def _append(self, event: str, **rest: Any) -> None:
         assert self._file is not None
@@ -284,7 +296,3 @@ def _delete_temporary_files(runs: list[Run]) -> None:
                     entry.path.with_name(Path(entry.temporary).name).unlink(missing_ok=True)
                 except (OSError, ValueError):
                     continue  # the folder is gone, or read-only by now; or the log is damaged
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from earmark.audio.source import cause
-from earmark.core.errors import AudioError, FileTagsError
+from earmark.core.errors import AudioError, FileTagsError, OtherAudioError
 from earmark.library.scan.content import Content, read_content
 from earmark.library.tagfiles.atomic_replace import (
     check_space,
@@ -22,6 +23,8 @@ from earmark.library.tagfiles.atomic_replace import (
     describe_os_error,
     file_signature,
     resolve_file,
+    same_bytes,
+    scratch_copy,
     sync_folder,
     temporary_path,
     why_not_writable,
@@ -95,13 +98,18 @@ class Request:
         targets: new content of fields; other fields stay.
         expected: values as :func:`read_state` gave them; the file is left alone where they have changed since.
         content_key: the key of the audio that the scores belong to; None where it was tagged just now.
-        keep_mtime: keep the time of the last change.
+        keep_mtime: keep the modification time.
+        mtime_ns: the modification time that the file gets, if it is not kept; None for the present time.
+        former_bytes: its length when it was as it is to be again, where that is known: free space in it is chosen so that
+            it has that length again.
     """
 
     targets: Mapping[Field, Target]
     expected: Mapping[Field, Values] = field(default_factory=dict)
     content_key: str | None = None
     keep_mtime: bool = False
+    mtime_ns: int | None = None
+    former_bytes: int | None = None
 
 
 def read_state(path: Path) -> FileState:
@@ -129,13 +137,16 @@ def write_tags(path: Path, request: Request, log: UndoLog) -> Written:
         The file as it is now.
 
     Raises:
-        FileTagsError: nothing was written, and the file is unchanged.
+        FileTagsError: nothing was written, and the file is unchanged; OtherAudioError where it holds other audio than
+            ``content_key`` says.
     """
     real, status, _ = resolve_file(path)
     if reason := why_not_writable(real, status):
         raise FileTagsError(reason, path)
     try:
         before = _read_before(real, status)
+        if request.content_key not in (None, before.key):
+            raise OtherAudioError("holds other audio than was scanned: run `earmark library scan` again", path)
         _check_expected(before, request)
         check_space(real, status.st_size)
         return _write(real, before, request, log)
@@ -151,6 +162,7 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
     temporary = temporary_path(real)
     number = log.intend(
         real,
+        before.status,
         temporary.name,
         before.key,
         before.kind,
@@ -159,11 +171,18 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
             for name, target in request.targets.items()
         },
     )
+    status = None  # of the new file
     try:
         shutil.copyfile(real, temporary)
-        _change(temporary, before, request)
+        with temporary.open("r+b") as file:
+            _change(file, before, request.targets, request.former_bytes)
+            file.flush()
+            os.fsync(file.fileno())
         content = _check(temporary, before, request)
-        copy_metadata(real, temporary, before.status, keep_mtime=request.keep_mtime)
+        is_exact = _try_undo(real, temporary, before, request)
+        copy_metadata(
+            real, temporary, before.status, before.status.st_mtime_ns if request.keep_mtime else request.mtime_ns
+        )
         now = real.stat()
         if file_signature(now) != file_signature(before.status):
             raise TagsError("it was changed by another program meanwhile: left as it is, try again")
@@ -171,11 +190,12 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
         log.sync()
         temporary.replace(real)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        log.failed(number, str(error) or type(error).__name__)
+        if status is None or temporary.exists():  # else it was interrupted (Ctrl-C) when it had replaced the file
+            temporary.unlink(missing_ok=True)
+            log.failed(number, str(error) or type(error).__name__)
         raise
     sync_folder(real.parent)
-    log.done(number)
+    log.done(number, status, is_exact=is_exact)
     return Written(real, content, status)
 
 
@@ -217,8 +237,6 @@ def _all_values(tags: FileTags, info: FormatInfo) -> dict[Field, Values]:
 def _check_expected(before: _Before, request: Request) -> None:
     if not before.key.startswith("audio-"):
         raise TagsError("its audio cannot be separated from its tags")
-    if request.content_key is not None and request.content_key != before.key:
-        raise TagsError("holds other audio than was scanned: run `earmark library scan` again")
     for name, values in request.expected.items():
         if before.values[name] != values:
             raise TagsError(f"its {name} was changed by another program meanwhile: left as it is, try again")
@@ -227,22 +245,39 @@ def _check_expected(before: _Before, request: Request) -> None:
 # The copy -------------------------------------------------------------------------------------------------
 
 
-def _change(temporary: Path, before: _Before, request: Request) -> None:
-    with temporary.open("r+b") as file:
-        try:
-            tags = open_tags(file, before.info)
-            for name, target in request.targets.items():
-                if target.raw is None or not tags.restore(name, target.raw):
-                    tags.set(name, target.values)
-            tags.save(file)
-        except (TagsError, OSError):
-            raise
-        except Exception as error:
-            if isinstance(error.__cause__ or error.__context__, OSError):
-                raise (error.__cause__ or error.__context__) from error  # type: ignore[misc]
-            raise TagsError(f"its tags cannot be written ({type(error).__name__}: {error})") from error
-        file.flush()
-        os.fsync(file.fileno())
+def _change(file: BinaryIO, before: _Before, targets: Mapping[Field, Target], former_bytes: int | None) -> None:
+    """Write fields into an open copy of the file."""
+    try:
+        tags = open_tags(file, before.info)
+        tags.former_bytes = former_bytes
+        for name, target in targets.items():
+            restored = target.raw is not None and tags.restore(name, target.raw)
+            if not (restored and _holds(tags, name, target)):  # what held it (an ID3v1 tag, say) may be gone since
+                tags.set(name, target.values)
+        tags.save(file)
+    except (TagsError, OSError):
+        raise
+    except Exception as error:
+        if isinstance(error.__cause__ or error.__context__, OSError):
+            raise (error.__cause__ or error.__context__) from error  # type: ignore[misc]
+        raise TagsError(f"its tags cannot be written ({type(error).__name__}: {error})") from error
+
+
+def _holds(tags: FileTags, name: Field, target: Target) -> bool:
+    return tags.raw(name) == target.raw or tags.values(name) == target.values
+
+
+def _try_undo(real: Path, temporary: Path, before: _Before, request: Request) -> bool | None:
+    """Whether undoing the change would give back every byte, tried on a copy; None where that fails."""
+    back = {name: Target(before.values[name], before.raw[name]) for name in request.targets}
+    try:
+        with scratch_copy(temporary) as file:
+            _change(file, before, back, before.status.st_size)
+            return same_bytes(real, file)
+    except TagsError:
+        return False
+    except OSError:
+        return None
 
 
 def _check(temporary: Path, before: _Before, request: Request) -> Content:
@@ -255,9 +290,7 @@ def _check(temporary: Path, before: _Before, request: Request) -> Content:
                     raise TagsError(f"its {name} would not survive: left as it is")
                 continue
             target = request.targets[name]
-            if target.raw is not None and tags.raw(name) == target.raw:
-                continue
-            if tags.values(name) != target.values:
+            if not _holds(tags, name, target):
                 raise TagsError(f"{name} {target.values!r} would be read back as {tags.values(name)!r}: left as it is")
         if tags.foreign(file) != before.foreign:
             raise TagsError("other tags of it, or its structure, would not survive unchanged: left as it is")

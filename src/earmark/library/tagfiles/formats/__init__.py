@@ -1,10 +1,11 @@
 """Tags of a file in any format, behind one interface: :class:`earmark.library.tagfiles.formats.base.FileTags`.
 
-A new format is a new module in this package, and its name in the import of adapters below.
+A new format is a new module in this package, and its name in the table of audio formats (``tag_writer``).
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,13 +15,14 @@ import mutagen
 from earmark.audio.decoder import AudioStream
 from earmark.audio.frames import best_stream
 from earmark.audio.source import cause
+from earmark.core.audio_formats import FORMATS
 from earmark.core.errors import AudioError
 from earmark.library.tagfiles.formats.base import FileTags, FormatInfo, TagsError, find_tag_format
 
-# Importing an adapter registers it; messages list the formats in this order.
-from earmark.library.tagfiles.formats import id3, vorbis, mp4, asf  # noqa: F401  # isort: skip
-
 __all__ = ["FileTags", "FormatInfo", "TagsError", "open_tags", "probe_format"]
+
+for _name in dict.fromkeys(form.tag_writer for form in FORMATS if form.tag_writer):
+    import_module(f"{__name__}.{_name}")  # registers it; messages list the formats in this order
 
 _ANY_RATE_HZ = 16_000  # nothing is decoded, so the rate does not matter
 
@@ -59,6 +61,6 @@ def open_tags(file: BinaryIO, info: FormatInfo) -> FileTags:
     """
     adapter = find_tag_format(info.container)
     try:
-        return adapter(file, info)
+        return adapter.open(file, info)
     except mutagen.MutagenError as error:
         raise TagsError(f"its tags cannot be read: they are damaged, or the file is cut off ({error})") from error

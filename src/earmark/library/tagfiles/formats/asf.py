@@ -62,7 +62,6 @@ _HEADER_BYTES, _EXTENSION_BYTES = 30, 22  # before the first object in each
 class AsfTags(FileTags):
     """Tags in attributes. A field keeps its place."""
 
-    label = "WMA"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("WM/Genre",),
         "mood": ("WM/Mood",),
@@ -106,7 +105,7 @@ class AsfTags(FileTags):
 
     def save(self, file: BinaryIO) -> None:
         file.seek(0)
-        self._file.save(file)
+        self._file.save(file, padding=self.padding(file))
 
     def foreign(self, file: BinaryIO, /) -> str:
         digest = Digest()

@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, ClassVar, Literal, TypeVar, get_args
 
+from mutagen import PaddingInfo
+
+from earmark.core.audio_formats import find_format
 from earmark.core.errors import ConfigError
 from earmark.core.registry import Registry
 
@@ -29,6 +32,7 @@ OWN_FIELDS: tuple[Field, ...] = ("scores", "model")
 """Fields of our own, always updated to the latest scores. No player shows them in place of something else."""
 
 _BLOCK_BYTES = 1 << 20
+_MOST_PADDING_BYTES = 1 << 24
 
 
 class TagsError(Exception):
@@ -61,19 +65,24 @@ class FileTags(ABC):
         info: what FFmpeg reports about it.
 
     Attributes:
-        label: the formats that it serves, for people, e.g. "MP3, WAV, AIFF".
         names: what each field is called in this format; the first name is written, all are read.
         kind: the format for people, e.g. "MP3 (ID3v2.3)".
         notes: what a user should know about writing to this file, one line each.
+        former_bytes: what undo sets before it restores: the length that the file had; None where that is unknown.
 
     Raises:
         TagsError: the tags are damaged, or of a kind that cannot be written without loss.
     """
 
-    label: ClassVar[str]
     names: ClassVar[Mapping[Field, tuple[str, ...]]]
     kind: str
     notes: tuple[str, ...] = ()
+    former_bytes: int | None = None
+
+    @classmethod
+    def open(cls, file: BinaryIO, info: FormatInfo) -> FileTags:
+        """The tags of a file. An adapter of a format with two kinds of tags chooses here."""
+        return cls(file, info)
 
     @abstractmethod
     def __init__(self, file: BinaryIO, info: FormatInfo) -> None: ...
@@ -101,6 +110,15 @@ class FileTags(ABC):
     @abstractmethod
     def foreign(self, file: BinaryIO, /) -> str:
         """A digest of everything in the file that is not ours: other fields, pictures, other chunks, and the audio."""
+
+    def padding(self, file: BinaryIO) -> Callable[[PaddingInfo], int] | None:
+        """For mutagen: so much free space that the file gets its former length; None for mutagen's own choice."""
+        if self.former_bytes is None:
+            return None
+        place = file.tell()
+        more = self.former_bytes - size_of(file)
+        file.seek(place)
+        return lambda info: min(max(0, info.padding + more), _MOST_PADDING_BYTES)
 
     def all_values(self) -> dict[Field, Values]:
         """Every field's values."""
@@ -142,12 +160,16 @@ def find_tag_format(container: str) -> type[FileTags]:
     """The adapter for a container.
 
     Raises:
-        TagsError: no adapter serves it; the message lists the formats that can be written.
+        TagsError: no adapter serves it; the message says why, or lists the formats that can be written.
     """
     try:
         return TAG_FORMATS.get(container.split(",")[0])
     except TagFormatError as error:
-        labels = dict.fromkeys(adapter.label for _, adapter in TAG_FORMATS.items())
+        form = find_format(container)
+        if form is not None and form.why_no_tags:
+            raise TagsError(f"tags are not written into {form.name}: {form.why_no_tags}") from error
+        forms = {name: find_format(name) for name, _ in TAG_FORMATS.items()}
+        labels = dict.fromkeys(name if form is None else form.name for name, form in forms.items())
         raise TagsError(
             f"tags are not written into this format ({container}), only into {', '.join(labels)}"
         ) from error
@@ -171,14 +193,16 @@ class Digest:
         """Add parts whose order has no meaning."""
         self.add(*sorted(parts))
 
-    def add_span(self, file: BinaryIO, start: int, end: int) -> None:
-        """Add the bytes ``start`` to ``end`` of a file."""
-        self._hash.update(max(end - start, 0).to_bytes(8, "little"))
-        file.seek(start)
-        left = end - start
-        while left > 0 and (block := file.read(min(left, _BLOCK_BYTES))):
-            self._hash.update(block)
-            left -= len(block)
+    def add_span(self, file: BinaryIO, start: int, end: int, *, without: tuple[int, int] | None = None) -> None:
+        """Add the bytes ``start`` to ``end`` of a file, without a part of them."""
+        parts = [(start, end)] if without is None else [(start, without[0]), (without[1], end)]
+        self._hash.update(sum(max(end - start, 0) for start, end in parts).to_bytes(8, "little"))
+        for place, end in parts:
+            file.seek(place)
+            left = end - place
+            while left > 0 and (block := file.read(min(left, _BLOCK_BYTES))):
+                self._hash.update(block)
+                left -= len(block)
 
     def text(self) -> str:
         """The hash, hexadecimal."""

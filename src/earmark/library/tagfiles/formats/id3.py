@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar, NoReturn
 
 from mutagen.aiff import AIFF
-from mutagen.id3 import ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, ParseID3v1, TextFrame
+from mutagen.id3 import ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, TextFrame
 from mutagen.wave import WAVE
 
+from earmark.audio.ape_tag import ape_texts
 from earmark.library.tagfiles.formats.base import (
+    SHARED_FIELDS,
     Digest,
     Field,
     FileTags,
@@ -26,19 +28,15 @@ from earmark.library.tagfiles.formats.base import (
     size_of,
 )
 from earmark.library.tagfiles.formats.id3_parts import (
-    GENRES,
-    NO_GENRE,
+    ID3v1,
     decode_unsynchronised,
     is_latin1,
     parse_frame,
-    read_ape,
     render_frame,
     synchsafe,
-    v1_number,
 )
 from earmark.library.tagfiles.formats.riff_info import InfoList, check_writable, riff_chunks
 
-_V1_BYTES = 128
 _UNSYNCHRONISED, _HAS_LENGTH, _PACKED = 0x0002, 0x0001, 0x004C  # flags of an ID3v2.4 frame; compressed and so on
 _LENGTH_BYTES = 4
 _HEADER_BYTES = 10  # of a frame
@@ -68,7 +66,6 @@ class ID3Tags(FileTags):
     A WAV that has a LIST INFO chunk gets the first genre there, too: FFmpeg and players built on it read that one.
     """
 
-    label = "MP3, WAV, AIFF"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("TCON",),
         "mood": ("TMOO", "TXXX:MOOD"),
@@ -78,8 +75,9 @@ class ID3Tags(FileTags):
 
     def __init__(self, file: BinaryIO, info: FormatInfo) -> None:
         self._container = container = info.container
+        self._in_front = container in ("mp3", "aac")  # of the sound, and not in a chunk
         self._was_there = True
-        if container != "mp3":
+        if not self._in_front:
             check_writable(file)
         self._tags: Any = self._load(file)
         major = self._tags.version[1] if self._was_there else 4
@@ -91,17 +89,17 @@ class ID3Tags(FileTags):
         self._major = major
         self.kind = f"{container.upper()} (ID3v2.{major})"
         self._frames: list[bytes] = [self._repaired(frame) for frame in self._tags.unknown_frames]
-        self._tags_end = self._tags.size if self._was_there and container == "mp3" else 0
-        self._v1 = self._find_v1(file) if container == "mp3" else None
-        self._v1_genre: int | None = None if self._v1 is None else self._v1[-1]
+        self._tags_end = self._tags.size if self._was_there and self._in_front else 0
+        self._bare_bytes = size_of(file) - self._tags_end
+        self._v1 = ID3v1.read(file) if self._in_front else None
         # Many programs ignore ID3v1 where there is an ID3v2, so what it holds is copied there.
-        self._from_v1 = self._rendered_v1() if self._v1 is not None and major == 4 else []
+        v1_frames = self._v1.frames() if self._v1 is not None and major == 4 else []
+        self._from_v1 = [render_frame(frame, 4) for frame in v1_frames]
         if self._v1 is not None and not self._was_there:
             self.notes = ("an ID3v2.4 tag is added, with title, artist and so on as the ID3v1 tag has them",)
-        self._ape = read_ape(file) if container == "mp3" else None
+        self._ape = ape_texts(file) if self._in_front else None
         if self._ape is not None:
             self.notes += ("its APEv2 tag stays as it is; players that prefer that one do not show what is written",)
-
         self._info = self._find_info(file) if container == "wav" else None
 
     def _find_info(self, file: BinaryIO) -> InfoList | None:
@@ -114,7 +112,7 @@ class ID3Tags(FileTags):
     def _load(self, file: BinaryIO) -> Any:
         """The tags, or new ones where the file has none."""
         file.seek(0)
-        if self._container == "mp3":
+        if self._in_front:
             try:
                 return ID3(file, **_LOADING)
             except ID3NoHeaderError:
@@ -145,14 +143,6 @@ class ID3Tags(FileTags):
                 body = body[:n] + decode_unsynchronised(body[n:])
         return struct.pack(">4s4sH", name, synchsafe(len(body)), flags) + body
 
-    @staticmethod
-    def _find_v1(file: BinaryIO) -> bytes | None:
-        if size_of(file) < _V1_BYTES:
-            return None
-        file.seek(-_V1_BYTES, 2)
-        tail = file.read(_V1_BYTES)
-        return tail if tail.startswith(b"TAG") else None
-
     # Our frames ---------------------------------------------------------------------------------------
 
     def _found(self, place: str) -> Iterator[tuple[bytes, TextFrame]]:
@@ -178,19 +168,19 @@ class ID3Tags(FileTags):
         for _, frame in self._found(self._place(field)):
             texts = frame.genres if isinstance(frame, TCON) else frame.text
             found += [text for text in map(str, texts) if text.strip()]
-        if not found and field == "genre" and self._v1_genre is not None and self._v1_genre < len(GENRES):
-            found = [GENRES[self._v1_genre]]
+        if not found and self._ape is not None and field in SHARED_FIELDS:
+            found = list(self._ape.get(field, ()))
+        if not found and field == "genre" and self._v1 is not None:
+            found = self._v1.genres()
         if not found and field == "genre" and self._info is not None:
             found = self._info.genres()
-        if not found and self._ape is not None:
-            found = list(self._ape.get(field, ()))
         return tuple(found)
 
     def raw(self, field: Field) -> Values:
         frames = [frame for place in self.names[field] for frame, _ in self._found(place)]
         raw = [f"id3v2.{self._major}:{base64.b64encode(frame).decode()}" for frame in frames]
-        if field == "genre" and self._v1_genre is not None:
-            raw.append(f"id3v1:{self._v1_genre}")
+        if field == "genre" and self._v1 is not None:
+            raw.append(self._v1.raw())
         if field == "genre" and self._info is not None:
             raw.append(self._info.raw())
         return tuple(raw)
@@ -202,23 +192,25 @@ class ID3Tags(FileTags):
             if not self._frames:
                 self._frames += self._from_v1
             self._frames.append(self._rendered(place, values))
-        if field == "genre" and self._v1_genre is not None:
-            self._v1_genre = v1_number(values[0]) if values else NO_GENRE
+        if field == "genre" and self._v1 is not None:
+            self._v1.set_genre(values[0] if values else None)
         if field == "genre" and self._info is not None:
             self._info.set_genre(values[0] if values else None)
 
     def restore(self, field: Field, raw: Sequence[str]) -> bool:
         version = f"id3v2.{self._major}:"
-        if any(text.startswith("id3v2.") and not text.startswith(version) for text in raw):
-            return False  # another program changed the tag's version
+        if not all(text.startswith((version, "id3v1:", "info:")) for text in raw):
+            return False  # another program changed the tag's version or kind
         for place in self.names[field]:
             self._remove(place)
-        self._frames += [base64.b64decode(text.removeprefix(version)) for text in raw if text.startswith(version)]
-        if all(frame in self._from_v1 for frame in self._frames):
+        frames = [base64.b64decode(text.removeprefix(version)) for text in raw if text.startswith(version)]
+        if frames and not self._frames:
+            self._frames += self._from_v1
+        self._frames += frames
+        if self._frames == self._from_v1 and self.former_bytes in (None, self._bare_bytes):
             self._frames = []
-        numbers = [int(text.partition(":")[2]) for text in raw if text.startswith("id3v1:")]
-        if numbers and self._v1_genre is not None:
-            self._v1_genre = numbers[0]
+        if self._v1 is not None:
+            self._v1.restore(raw)
         for text in raw:
             if text.startswith("info:") and self._info is not None:
                 self._info.restore(text)
@@ -236,31 +228,26 @@ class ID3Tags(FileTags):
         options = {"desc": description} if name == "TXXX" else {}
         return render_frame(Frames[name](encoding=encoding, text=list(values), **options), self._major)
 
-    def _rendered_v1(self) -> list[bytes]:
-        read = ParseID3v1(self._v1, 4) or {}
-        return [render_frame(frame, 4) for name, frame in read.items() if name != "TCON"]
-
     # The file -----------------------------------------------------------------------------------------
 
     def save(self, file: BinaryIO) -> None:
+        if self._info is not None:
+            self._info.save(file)
         self._tags.unknown_frames = self._frames
         file.seek(0)
         if not self._frames:
             if self._was_there:
                 self._delete(file)
-        elif self._container == "mp3":
-            self._tags.save(file, v1=1, v2_version=self._major, v23_sep=None)
+        elif self._in_front:
+            self._tags.save(file, v1=1, v2_version=self._major, v23_sep=None, padding=self.padding(file))
         else:
-            self._tags.save(file, v2_version=self._major, v23_sep=None)
-        if self._info is not None:
-            self._info.save(file)
-        if self._v1 is not None and self._v1_genre is not None:
-            file.seek(-_V1_BYTES, 2)
-            file.write(self._v1[:-1] + bytes([self._v1_genre]))
+            self._tags.save(file, v2_version=self._major, v23_sep=None, padding=self.padding(file))
+        if self._v1 is not None:
+            self._v1.save(file)
 
     def _delete(self, file: BinaryIO) -> None:
         """Remove a tag in which no frame is left."""
-        if self._container == "mp3":
+        if self._in_front:
             self._tags.delete(file, delete_v1=False)
         else:
             self._tags.delete(file)
@@ -269,8 +256,8 @@ class ID3Tags(FileTags):
         digest = Digest()
         ours = [frame for places in self.names.values() for place in places for frame, _ in self._found(place)]
         foreign = [frame for frame in self._frames if not any(frame is each for each in ours)]
-        digest.add(*(frame for frame in foreign if frame not in self._from_v1))
-        if self._container == "mp3":
+        digest.add(*(foreign if foreign != self._from_v1 else ()))
+        if self._in_front:
             # All after the tag, except the one byte of ID3v1 that is ours.
             digest.add_span(file, self._tags_end, size_of(file) - (1 if self._v1 is not None else 0))
         else:

@@ -1,23 +1,20 @@
-"""The parts of ID3 tags, and what is beside them in a file: frames, numbers, genres, APEv2."""
+"""The parts of ID3 tags: frames, numbers, genres, ID3v1."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from mutagen.apev2 import APENoHeaderError, APEv2
-from mutagen.id3 import ID3, TCON
+from mutagen.id3 import ID3, TCON, ParseID3v1
 
-from earmark.library.tagfiles.formats.base import Field, Values
+from earmark.audio.ape_tag import find_id3v1
 
 GENRES = tuple(TCON.GENRES)
 """Names of the genres that ID3v1 has numbers for."""
 
-NO_GENRE = 255
-"""ID3v1's number for none of them."""
-
-
+_NO_GENRE = 255  # ID3v1's number for none of them
 _NOT_UNSYNCHRONISED = re.compile(rb"\xff(?:[\xe0-\xff]|\Z)")
 _TAG_HEADER_BYTES = 10
 
@@ -69,23 +66,50 @@ def is_latin1(text: str) -> bool:
     return True
 
 
-def v1_number(genre: str) -> int:
-    """ID3v1's number of a genre."""
-    folded = [name.casefold() for name in GENRES]
-    return folded.index(genre.casefold()) if genre.casefold() in folded else NO_GENRE
+class ID3v1:
+    """The ID3v1 tag at the end of a file. Only its genre, the last byte, is ever changed."""
 
+    N_BYTES = 128
+    _PREFIX = "id3v1:"
 
-def read_ape(file: BinaryIO) -> dict[Field, Values] | None:
-    """Genre and mood of an APEv2 tag at the end of an MP3; None where there is none. It is read, never written."""
-    file.seek(0)
-    try:
-        ape = APEv2(file)
-    except APENoHeaderError:
-        return None
-    except Exception:  # noqa: BLE001  damaged, and not ours to repair
-        return None
-    found: dict[Field, Values] = {}
-    for field in ("genre", "mood"):
-        if field in ape:
-            found[field] = tuple(str(text) for text in ape[field] if str(text).strip())
-    return found
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._genre = content[-1]
+
+    @classmethod
+    def read(cls, file: BinaryIO) -> ID3v1 | None:
+        """The tag of a file; None where it has none."""
+        start = find_id3v1(file)
+        if start is None:
+            return None
+        file.seek(start)
+        return cls(file.read(cls.N_BYTES))
+
+    def frames(self) -> list[Any]:
+        """Title, artist and so on, but not the genre, as frames of ID3v2.4."""
+        return [frame for name, frame in (ParseID3v1(self._content, 4) or {}).items() if name != "TCON"]
+
+    def genres(self) -> list[str]:
+        """The genre's name; empty where there is none."""
+        return [GENRES[self._genre]] if self._genre < len(GENRES) else []
+
+    def set_genre(self, genre: str | None) -> None:
+        """Set the number of a genre: that of none for a genre that has no number."""
+        folded = [name.casefold() for name in GENRES]
+        known = genre is not None and genre.casefold() in folded
+        self._genre = folded.index(genre.casefold()) if genre is not None and known else _NO_GENRE
+
+    def raw(self) -> str:
+        """The genre as stored, as text for :meth:`restore`."""
+        return f"{self._PREFIX}{self._genre}"
+
+    def restore(self, raw: Sequence[str]) -> None:
+        """Put back the genre where :meth:`raw`'s text is among these."""
+        for text in raw:
+            if text.startswith(self._PREFIX):
+                self._genre = int(text.removeprefix(self._PREFIX))
+
+    def save(self, file: BinaryIO) -> None:
+        """Write it over the last bytes of the file."""
+        file.seek(-self.N_BYTES, 2)
+        file.write(self._content[:-1] + bytes([self._genre]))

@@ -49,7 +49,6 @@ class Mp4Tags(FileTags):
     ``gnre``, the genre as a number, is read; ``©gen`` takes its place when a genre is written.
     """
 
-    label = "M4A"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("\xa9gen", "gnre"),
         "mood": ("----:com.apple.iTunes:MOOD",),
@@ -114,7 +113,7 @@ class Mp4Tags(FileTags):
 
     def save(self, file: BinaryIO) -> None:
         file.seek(0)
-        self._file.save(file)
+        self._file.save(file, padding=self.padding(file))
 
     def foreign(self, file: BinaryIO, /) -> str:
         digest = Digest()

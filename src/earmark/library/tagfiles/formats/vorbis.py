@@ -20,7 +20,10 @@ from earmark.library.tagfiles.formats.base import (
     TagsError,
     Values,
     register_tag_format,
+    size_of,
 )
+
+_MOST_SAVES = 3
 
 _OGG = {
     "vorbis": ("Ogg Vorbis", OggVorbis),
@@ -34,7 +37,6 @@ _OGG = {
 class VorbisTags(FileTags):
     """Tags in Vorbis comments. A field keeps its place and the case of its key."""
 
-    label = "FLAC, Ogg (Vorbis, Opus, FLAC, Speex)"
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("GENRE",),
         "mood": ("MOOD",),
@@ -96,8 +98,11 @@ class VorbisTags(FileTags):
         list.__setitem__(self._comments, slice(None), before[:place] + list(pairs) + before[place:])
 
     def save(self, file: BinaryIO) -> None:
-        file.seek(0)
-        self._file.save(file)
+        for _ in range(_MOST_SAVES):
+            file.seek(0)
+            self._file.save(file, padding=self.padding(file))
+            if self.former_bytes in (None, size_of(file)):
+                break  # else the padding has changed the number of Ogg's pages, each of which has a header
 
     def foreign(self, _: BinaryIO, /) -> str:
         digest = Digest()

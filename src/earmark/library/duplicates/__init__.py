@@ -1,0 +1,1 @@
+"""Tracks that a library holds more than once."""

@@ -1,0 +1,1 @@
+"""A library as a map: one HTML file."""
