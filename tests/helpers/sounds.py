@@ -55,6 +55,11 @@ def _music(seconds: float, rate_hz: int, n_channels: int, seed: int) -> np.ndarr
     return (0.5 * out / max(np.abs(out).max(), 1e-9)).astype(np.float32)
 
 
+def hum(seconds: float, rate_hz: int) -> np.ndarray:
+    """A sine, ``(1, n)``: of lossless formats a small file, in which nothing is silent."""
+    return 0.2 * np.sin(2 * np.pi * 100 / rate_hz * np.arange(round(seconds * rate_hz)))[None]
+
+
 def write(path: Path, samples: np.ndarray, rate_hz: int, kbps: int = 128) -> Path:
     """Encode (n_channels, n) or (n,) float samples into the format that the name's ending asks for.
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from earmark import ModelCard
@@ -31,7 +30,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ten_minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With a small step, the network takes seconds to minutes."""
-    return sounds.write(tmp_path_factory.mktemp("long") / "long.flac", np.zeros(600 * 8000), 8000)
+    return sounds.write(tmp_path_factory.mktemp("long") / "long.flac", sounds.hum(600, 8000), 8000)
 
 
 @contextmanager

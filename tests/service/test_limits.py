@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from earmark.tagging.tagger import Tagger
@@ -30,7 +29,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Audio that takes many seconds to tag, in a small file."""
-    return sounds.write(tmp_path_factory.mktemp("hours") / "a.flac", np.zeros(3600 * 8000), 8000)
+    return sounds.write(tmp_path_factory.mktemp("hours") / "a.flac", sounds.hum(3600, 8000), 8000)
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:

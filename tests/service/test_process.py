@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 
 from earmark.core.errors import ConfigError
@@ -24,7 +23,7 @@ from tests.helpers.waiting import wait_until
 
 @pytest.mark.slow
 def test_sigterm_finishes_what_runs_and_the_log_has_no_names(tmp_path: Path) -> None:
-    long = sounds.write(tmp_path / "secret name.flac", np.zeros(1800 * 8000), 8000)
+    long = sounds.write(tmp_path / "secret name.flac", sounds.hum(1800, 8000), 8000)
     (tmp_path / "uploads").mkdir()
     service = Process("--host", "0.0.0.0", "--temporary-folder", str(tmp_path / "uploads"))
     warning = next(line for line in service.lines if line["level"] == "warning")

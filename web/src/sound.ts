@@ -188,7 +188,7 @@ class Splitter {
       const end = Math.round(END_SECONDS * this.rateHz);
       const inner = samples.subarray(end);
       const at = inner.length ? this.nSilent(inner, inner[0]!) : 0;
-      return at >= Math.round(LEAST_LEVEL_SECONDS * this.rateHz) ? end + at : this.nSilent(samples, 0);
+      return at >= Math.max(4, Math.round(LEAST_LEVEL_SECONDS * this.rateHz)) ? end + at : this.nSilent(samples, 0);
     }
     const at = samples.findIndex((sample) => Math.abs(sample - offset) >= this.least);
     if (at <= 0) return 0;

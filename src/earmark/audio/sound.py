@@ -169,7 +169,7 @@ class _Splitter:
     def __init__(self, sample_rate_hz: int) -> None:
         self.longest_pause = round(_LONGEST_PAUSE_SECONDS * sample_rate_hz)
         self.end = round(_END_SECONDS * sample_rate_hz)
-        self.least_level = round(_LEAST_LEVEL_SECONDS * sample_rate_hz)
+        self.least_level = max(4, round(_LEAST_LEVEL_SECONDS * sample_rate_hz))
         self.onset = round(_ONSET_SECONDS * sample_rate_hz)
         self.left_out: list[tuple[int, int]] = []
         self._position = 0
