@@ -396,6 +396,14 @@ def test_a_stopped_scan_continues(music: Path, index: Path) -> None:
     assert happened(scanned(index, music)) == {"unchanged": 12 - n_left, "new": n_left, "tagged": n_left}
 
 
+def interrupt() -> None:
+    """A Ctrl-C, which comes to the main thread, as a terminal's does."""
+    if os.name == "posix":
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_ctrl_c_stops_a_scan_of_known_files(music: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(60):
         shutil.copy(clip(music / "a.wav", seed=1), music / f"{i}.wav")
@@ -410,7 +418,7 @@ def test_ctrl_c_stops_a_scan_of_known_files(music: Path, index: Path, monkeypatc
         nonlocal n_read
         n_read += 1
         if n_read == 5:
-            signal.raise_signal(signal.SIGINT)
+            interrupt()
             assert interrupted.wait(60)
         return read_content(path)
 

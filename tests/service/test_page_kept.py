@@ -53,6 +53,7 @@ def test_results_survive_a_reload_without_the_audio_and_can_be_cleared(serve: An
     fields = ["added", "error", "fingerprint", "key", "model", "modified", "path", "result", "size", "version"]
     numbers = [
         "durationSeconds",
+        "leftOutSeconds",
         "outline",
         "scores",
         "silent",
