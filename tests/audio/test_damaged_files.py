@@ -17,7 +17,7 @@ from earmark.audio.seeking import CannotSeekError
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec
 from earmark.library.scan.content import read_content
-from tests.helpers import sounds
+from tests.helpers import hand_built, sounds
 from tests.helpers.ogg import ogg_checksum
 
 
@@ -280,3 +280,30 @@ def test_a_length_of_years(tmp_path: Path, suffix: str, n_pages: int, added: int
         assert tracemalloc.get_traced_memory()[1] < 200e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("n_samples", [2**21 + 1, 2**27, 2**32 - 1])
+def test_frames_that_claim_too_many_samples_are_not_allocated(tmp_path: Path, n_samples: int) -> None:
+    """Of Monkey's Audio FFmpeg allocates whole frames: 134 million samples took 3 GB."""
+    content = bytearray(hand_built.monkeys_audio(1.0))
+    at = int.from_bytes(content[8:12], "little") + 4
+    assert list(audio.AudioStream(audio.AudioBytes(bytes(content), "a.ape"), 16_000))
+    content[at : at + 4] = n_samples.to_bytes(4, "little")
+    path = tmp_path / "a.ape"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=f"damaged: its header claims frames of {n_samples} samples"):
+        list(audio.AudioStream(path, 16_000))
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_integers_of_64_bits_are_read(tmp_path: Path, n_channels: int) -> None:
+    expected = sounds.music(1, 16_000, n_channels).astype(np.float64)
+    path = tmp_path / "a.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s64le", rate=16_000, layout={1: "mono", 2: "stereo"}[n_channels])
+        frame = av.AudioFrame.from_ndarray(expected.T.reshape(1, -1), format="dbl", layout=stream.layout.name)
+        frame.sample_rate = 16_000
+        for converted in [*av.AudioResampler("s64", stream.layout, 16_000).resample(frame), None]:
+            container.mux(stream.encode(converted))
+    read = np.concatenate(list(audio.AudioStream(path, 16_000)))
+    np.testing.assert_allclose(read, expected.mean(axis=0), atol=1e-6)

@@ -15,7 +15,7 @@ import soxr
 from earmark.audio.ape_tag import tags_start
 from earmark.audio.chunks import PatchedFile, header_patches
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
-from earmark.audio.integrity import PacketLog, declares_length, is_too_damaged, missing_audio, riff_problem
+from earmark.audio.integrity import PacketLog, declares_length, header_problem, is_too_damaged, missing_audio
 from earmark.audio.mixer import Mixer
 from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
 from earmark.audio.protection import is_protected
@@ -42,7 +42,7 @@ SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean 
 _MANY_CHANNELS = 8
 
 _NO_SAMPLES = np.empty(0, np.float32)
-_INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31, np.dtype(np.int64): 1 / 2**63}
+_INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31}
 
 
 class AudioStream:
@@ -109,7 +109,7 @@ class AudioStream:
             check_size(len(self.source.content), self.path)
         else:
             check_file(self.source)
-        if reason := riff_problem(self.open_bytes):
+        if reason := header_problem(self.open_bytes):
             raise AudioError(reason, self.path)
         # The system says whether it may be read: FFmpeg's errors may mean other things.
         with self.open_bytes() as content:
@@ -174,8 +174,10 @@ class AudioStream:
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
         n_channels = frame.layout.nb_channels
-        if frame.format.is_planar and n_channels >= _MANY_CHANNELS:
-            frame = _packed(frame)
+        if frame.format.packed.name == "s64":  # PyAV makes no array of it
+            frame = _converted(frame, "dblp")
+        elif frame.format.is_planar and n_channels >= _MANY_CHANNELS:  # it reads beyond the planes of eight or more
+            frame = _converted(frame, frame.format.packed.name)
         samples = _channels(frame)
         dtype = samples[0].dtype
         scale = _INTEGER_SCALE.get(dtype, 1.0)
@@ -190,8 +192,7 @@ class AudioStream:
         if mono.size:
             peak = float(max(mono.max(), -mono.min()))
             if not np.isfinite(peak):
-                first = int(np.argmin(np.isfinite(mono)))
-                at = self.duration_seconds + first / frame.sample_rate
+                at = self.duration_seconds + int(np.argmin(np.isfinite(mono))) / frame.sample_rate
                 raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s", self.path)
             if self._scale.is_lossy and peak > MAX_PEAK:
                 self._scale.add(mono, frame.sample_rate)
@@ -294,7 +295,6 @@ def _channels(frame: av.AudioFrame) -> npt.NDArray[Any] | list[npt.NDArray[Any]]
     return array if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels).T
 
 
-def _packed(frame: av.AudioFrame) -> av.AudioFrame:
-    """The frame with its channels interleaved: PyAV reads beyond the planes of a frame with eight or more."""
-    (packed,) = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate).resample(frame)
-    return packed
+def _converted(frame: av.AudioFrame, sample_format: str) -> av.AudioFrame:
+    (converted,) = av.AudioResampler(sample_format, frame.layout, frame.sample_rate).resample(frame)
+    return converted

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any
+import struct
+from typing import Any, BinaryIO
 
 import av
 
@@ -21,6 +22,8 @@ _DAMAGED_SHARE = 0.01
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
 _LONGEST_TEXT_BYTES = 16_777_216
+_APE_DESCRIPTOR_VERSION = 3980
+_MOST_APE_SAMPLES = 2**21  # encoders write 16 x 73,728 at most
 _MOST_CHUNKS = 10_000
 
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
@@ -233,29 +236,43 @@ def _mp3_ends_inside_a_frame(opener: Opener, log: PacketLog) -> bool:
     return rest[:2] == content[:2] and wanted is not None and len(rest) < wanted
 
 
-def riff_problem(opener: Opener) -> str | None:
-    """Why a RIFF file must not be opened.
-
-    FFmpeg reads big-endian samples as little-endian ones, and allocates what an entry of an INFO list claims, up to 2 GB.
-    """
+def header_problem(opener: Opener) -> str | None:
+    """Why a file must not be opened by FFmpeg, which allocates what some headers claim, and misreads others."""
     with opener() as file:
         magic = file.read(4)
         if magic == b"RIFX":
             return "a big-endian WAV (RIFX), which is not read; convert it, e.g. with: sox FILE -L NEW.wav"
-        if magic not in (b"RIFF", b"RF64", b"BW64"):
+        if magic in (b"RIFF", b"RF64", b"BW64"):
+            return _info_problem(file)
+        return _ape_problem(file) if magic == b"MAC " else None
+
+
+def _info_problem(file: BinaryIO) -> str | None:
+    """Of a RIFF file: FFmpeg allocates what an entry of an INFO list claims, up to 2 GB."""
+    n_bytes = file.seek(0, os.SEEK_END)
+    at, list_end = 12, 0
+    for _ in range(_MOST_CHUNKS):
+        file.seek(at)
+        head = file.read(12)
+        size = int.from_bytes(head[4:8], "little")
+        if len(head) < 8 or (head[:4] == b"data" and size == 0):  # a stream: all that follows is sound
             return None
-        n_bytes = file.seek(0, os.SEEK_END)
-        at, list_end = 12, 0
-        for _ in range(_MOST_CHUNKS):
-            file.seek(at)
-            head = file.read(12)
-            size = int.from_bytes(head[4:8], "little")
-            if len(head) < 8 or (head[:4] == b"data" and size == 0):  # a stream: all that follows is sound
-                return None
-            if at < list_end and size > max(n_bytes, _LONGEST_TEXT_BYTES):
-                return f"damaged: a text in its INFO list claims {size} bytes, the file has {n_bytes}"
-            if head[:4] == b"LIST" and head[8:] == b"INFO":
-                at, list_end = at + 12, at + 8 + size
-            else:
-                at += 8 + size + size % 2
+        if at < list_end and size > max(n_bytes, _LONGEST_TEXT_BYTES):
+            return f"damaged: a text in its INFO list claims {size} bytes, the file has {n_bytes}"
+        if head[:4] == b"LIST" and head[8:] == b"INFO":
+            at, list_end = at + 12, at + 8 + size
+        else:
+            at += 8 + size + size % 2
     return None
+
+
+def _ape_problem(file: BinaryIO) -> str | None:
+    """Of Monkey's Audio from version 3.98 on: FFmpeg allocates a frame of as many samples as the header claims."""
+    version, _, descriptor_bytes = struct.unpack("<HHI", file.read(8).ljust(8, b"\0"))
+    if version < _APE_DESCRIPTOR_VERSION:
+        return None
+    file.seek(descriptor_bytes + 4)
+    n_samples = int.from_bytes(file.read(4), "little")
+    if n_samples <= _MOST_APE_SAMPLES:
+        return None
+    return f"damaged: its header claims frames of {n_samples} samples"
