@@ -307,3 +307,12 @@ def test_integers_of_64_bits_are_read(tmp_path: Path, n_channels: int) -> None:
             container.mux(stream.encode(converted))
     read = np.concatenate(list(audio.AudioStream(path, 16_000)))
     np.testing.assert_allclose(read, expected.mean(axis=0), atol=1e-6)
+
+
+def test_samples_whose_sums_are_infinite_are_refused_and_given_as_finite(tmp_path: Path) -> None:
+    samples = sounds.music(1, 16_000).astype(np.float32)
+    samples[0, 100:200] = 3.3e38
+    stream = audio.AudioStream(sounds.write_float_wav(tmp_path / "a.wav", samples, 16_000), 44_100)
+    with pytest.raises(AudioError, match=r"samples up to 3.3e\+38"):
+        for block in stream:
+            assert np.isfinite(block).all()

@@ -194,8 +194,9 @@ class AudioStream:
             if not np.isfinite(peak):
                 at = self.duration_seconds + int(np.argmin(np.isfinite(mono))) / frame.sample_rate
                 raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s", self.path)
-            if self._scale.is_lossy and peak > MAX_PEAK:
-                self._scale.add(mono, frame.sample_rate)
+            if peak > MAX_PEAK:  # clipped also where the file will be refused: its sums could be infinite
+                if self._scale.is_lossy:
+                    self._scale.add(mono, frame.sample_rate)
                 mono, peak = np.clip(mono, -1, 1), 1.0
             self.peak = max(self.peak, peak)
         self.duration_seconds += mono.size / frame.sample_rate
@@ -296,5 +297,4 @@ def _channels(frame: av.AudioFrame) -> npt.NDArray[Any] | list[npt.NDArray[Any]]
 
 
 def _converted(frame: av.AudioFrame, sample_format: str) -> av.AudioFrame:
-    (converted,) = av.AudioResampler(sample_format, frame.layout, frame.sample_rate).resample(frame)
-    return converted
+    return av.AudioResampler(sample_format, frame.layout, frame.sample_rate).resample(frame)[0]
