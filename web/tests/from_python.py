@@ -18,7 +18,7 @@ import numpy as np
 
 from earmark import audio
 from earmark.audio.chunks import _read_header, header_patches, shortfall
-from earmark.audio.integrity import riff_problem
+from earmark.audio.integrity import header_problem
 from earmark.audio.mixer import Mixer, downmix_shares, lost_share
 from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
@@ -242,7 +242,7 @@ def numbers() -> dict[str, Any]:
         "calibrated": _calibrated(),
         "ranked": _ranked(),
         "held": _held(),
-        "rifx": riff_problem(lambda: io.BytesIO(b"RIFX" + bytes(40))),
+        "rifx": header_problem(lambda: io.BytesIO(b"RIFX" + bytes(40))),
         "heads": {name: _head(*case) for name, case in HEADS.items()},
         "mp4s": [_mp4(entries) for entries in ENTRIES],
         "asfs": [_asf(guid) for guid in ENCRYPTIONS],
