@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from earmark.audio import declared_seconds
+from earmark import audio
+from earmark.audio import AudioBytes, declared_seconds
+from earmark.core.errors import AudioError
 from tests.helpers import sounds
 
 SECONDS = 3.0
@@ -44,3 +47,14 @@ def test_none_of_what_cannot_be_opened(tmp_path: Path, music: np.ndarray) -> Non
     chained = song.read_bytes() * 2  # its last page counts from the beginning of the last part
     for source in (chained, tmp_path / "none.mp3", tmp_path, b"", b"no audio" * 100, song.read_bytes()[:60]):
         assert declared_seconds(source) is None
+
+
+@pytest.mark.parametrize(("codec", "rate_hz"), [(0x1234, 16_000), (1, 1), (1, 999), (1, 0)])
+def test_none_where_it_cannot_be_decoded(codec: int, rate_hz: int) -> None:
+    """A codec that nobody knows, and rates at which no sound is stored."""
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, codec, 1, rate_hz, 2 * rate_hz, 2, 16)
+    body = b"WAVE" + fmt + struct.pack("<4sI", b"data", 32_000) + bytes(32_000)
+    content = b"RIFF" + struct.pack("<I", len(body)) + body
+    assert declared_seconds(content) is None
+    with pytest.raises(AudioError):
+        audio.load(AudioBytes(content), 16_000)

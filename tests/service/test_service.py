@@ -193,6 +193,7 @@ def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
     mp3 = sounds.write(folder / "whole.mp3", sounds.music(6, 44_100), 44_100)
     nan, infinite = sounds.music(2, 44_100), sounds.music(2, 44_100)
     nan[0, 1000], infinite[0, 1000] = np.nan, np.inf
+    unknown = sounds.write_int_wav(folder / "unknown.wav", sounds.music(1, 16_000)[0], 16_000).read_bytes()
     return {
         "empty.mp3": (b"", "empty"),
         "letter.mp3": (b"dear friend\n" * 100, "not audio"),
@@ -204,6 +205,7 @@ def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
         "nothing.wav": (sounds.write_float_wav(folder / "a.wav", np.zeros((1, 0)), 44_100).read_bytes(), "no audio"),
         "slow.wav": (sounds.write_float_wav(folder / "a.wav", sounds.music(3, 16_000), 1).read_bytes(), "of 1 Hz"),
         "fast.wav": (sounds.write_float_wav(folder / "a.wav", np.ones((1, 9)), 500_000_000).read_bytes(), "less audio"),
+        "unknown.wav": (unknown[:20] + b"\x34\x12" + unknown[22:], "no decoder"),  # of the codec 0x1234
         "list.mp3": (b"#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/a.aac\n", "not audio"),
     }
 

@@ -266,15 +266,15 @@ def declared_seconds(source: AudioSource) -> float | None:
     try:
         with stream.open_container() as container:
             best, names, log = best_stream(container), container.format.name, PacketLog()
-            seconds = None if best is None else _container_seconds(container, best)
-            if best is None or seconds is None or best.rate < MIN_RATE_HZ:
+            codec = None if best is None else best.codec_context  # None, too, where there is no decoder
+            if best is None or codec is None or codec.sample_rate < MIN_RATE_HZ:
                 return None
-            if names == "ogg" and len(find_links(stream.open_bytes)) > 1:
+            seconds = _container_seconds(container, best)
+            if seconds is None or (names == "ogg" and len(find_links(stream.open_bytes)) > 1):
                 return None
-            if first := next(container.demux(best), None):
-                log.add(first, ok=True)
+            log.add(next(container.demux(best)), ok=True)
             return seconds if declares_length(stream.open_bytes, names, log) else None
-    except (AudioError, av.FFmpegError, OSError, ValueError, IndexError):
+    except (AudioError, av.FFmpegError, OSError, ValueError, IndexError, StopIteration):
         return None
 
 
