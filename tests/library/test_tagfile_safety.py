@@ -547,3 +547,31 @@ def test_a_header_of_wma_that_claims_any_size(tmp_path: Path, size: int) -> None
     with contextlib.suppress(FileTagsError), UndoLog(tmp_path / "undo.jsonl") as log:
         write_tags(path, Request({"genre": Target(("Rock",))}), log)
     assert path.read_bytes()[16:24] == size.to_bytes(8, "little") or probe_format(path).genre == "Rock"
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".aiff"])
+def test_what_undo_could_not_take_back_is_not_written(tmp_path: Path, suffix: str) -> None:
+    """Sizes of the last chunk that do not fit the file: some can be written into once, and never again."""
+    whole = tagged.make(tmp_path / f"whole{suffix}")
+    write(whole)
+    content = whole.read_bytes()
+    at = content.rindex(b"id3 " if suffix == ".wav" else b"ID3 ") + 4
+    order = "little" if suffix == ".wav" else "big"
+    size, n_refused = int.from_bytes(content[at : at + 4], order), 0
+    for claimed in [size - 100, size - 1, *(size + n for n in (2, 100, 1_000, 1_288, 4_000, 100_000, 2**31))]:
+        path = tmp_path / f"{claimed}{suffix}"
+        path.write_bytes(content[:at] + claimed.to_bytes(4, order) + content[at + 4 :])
+        before, former = path.read_bytes(), read_state(path).values["genre"]
+        log = tmp_path / f"{claimed}.jsonl"
+        with UndoLog(log) as open_log:
+            try:
+                write_tags(path, Request({"genre": Target(("Polka", "Jazz"))}), open_log)
+            except FileTagsError:
+                n_refused += 1
+                assert path.read_bytes() == before
+                continue
+        (run,) = read_log(log)
+        with UndoLog(log, "undo", run.name) as open_log:
+            undo_file(plan_undo(run.entries[0]), open_log)
+        assert read_state(path).values["genre"] == former
+    assert n_refused

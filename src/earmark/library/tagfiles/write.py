@@ -100,8 +100,7 @@ class Request:
         content_key: the key of the audio that the scores belong to; None where it was tagged just now.
         keep_mtime: keep the modification time.
         mtime_ns: the modification time that the file gets, if it is not kept; None for the present time.
-        former_bytes: its length when it was as it is to be again, where that is known: free space in it is chosen so that
-            it has that length again.
+        former_bytes: the length that free space in it is to give it again; None where that is unknown.
     """
 
     targets: Mapping[Field, Target]
@@ -179,7 +178,7 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
             file.flush()
             os.fsync(file.fileno())
         content = _check(temporary, before, request)
-        is_exact = _try_undo(real, temporary, before, request)
+        is_exact = _try_undo(real, temporary, before, request, log.kind)
         copy_metadata(
             real, temporary, before.status, before.status.st_mtime_ns if request.keep_mtime else request.mtime_ns
         )
@@ -197,9 +196,6 @@ def _write(real: Path, before: _Before, request: Request, log: UndoLog) -> Writt
     sync_folder(real.parent)
     log.done(number, status, is_exact=is_exact)
     return Written(real, content, status)
-
-
-# Before ---------------------------------------------------------------------------------------------------
 
 
 def _read_before(real: Path, status: os.stat_result) -> _Before:
@@ -242,9 +238,6 @@ def _check_expected(before: _Before, request: Request) -> None:
             raise TagsError(f"its {name} was changed by another program meanwhile: left as it is, try again")
 
 
-# The copy -------------------------------------------------------------------------------------------------
-
-
 def _change(file: BinaryIO, before: _Before, targets: Mapping[Field, Target], former_bytes: int | None) -> None:
     """Write fields into an open copy of the file."""
     try:
@@ -267,34 +260,41 @@ def _holds(tags: FileTags, name: Field, target: Target) -> bool:
     return tags.raw(name) == target.raw or tags.values(name) == target.values
 
 
-def _try_undo(real: Path, temporary: Path, before: _Before, request: Request) -> bool | None:
-    """Whether undoing the change would give back every byte, tried on a copy; None where that fails."""
+def _try_undo(real: Path, temporary: Path, before: _Before, request: Request, kind: str) -> bool | None:
+    """Whether undoing would give back every byte, tried on a copy; None if that cannot be. TagsError if nothing undoes it."""
     back = {name: Target(before.values[name], before.raw[name]) for name in request.targets}
     try:
         with scratch_copy(temporary) as file:
             _change(file, before, back, before.status.st_size)
-            return same_bytes(real, file)
-    except TagsError:
-        return False
+            if same_bytes(real, file):
+                return True
+            _check_tags(file, before, back)
+            return False
+    except TagsError as error:
+        if kind == "undo":  # which is never kept from anybody
+            return False
+        raise TagsError(f"could not be taken back afterwards, so it is left as it is: {error}") from error
     except OSError:
         return None
 
 
 def _check(temporary: Path, before: _Before, request: Request) -> Content:
     """Check that the copy differs from the file only where it was to be changed. Returns its content."""
-    with temporary.open("rb") as file, _damage_named():
-        tags = open_tags(file, before.info)
-        for name in FIELDS:
-            if name not in request.targets:
-                if tags.raw(name) != before.raw[name]:
-                    raise TagsError(f"its {name} would not survive: left as it is")
-                continue
-            target = request.targets[name]
-            if not _holds(tags, name, target):
-                raise TagsError(f"{name} {target.values!r} would be read back as {tags.values(name)!r}: left as it is")
-        if tags.foreign(file) != before.foreign:
-            raise TagsError("other tags of it, or its structure, would not survive unchanged: left as it is")
+    with temporary.open("rb") as file:
+        _check_tags(file, before, request.targets)
     content = read_content(temporary)
     if content.key != before.key:
         raise TagsError("its audio would not be found as it was: left as it is")
     return content
+
+
+def _check_tags(file: BinaryIO, before: _Before, targets: Mapping[Field, Target]) -> None:
+    with _damage_named():
+        tags = open_tags(file, before.info)
+        for name in FIELDS:
+            if name not in targets and tags.raw(name) != before.raw[name]:
+                raise TagsError(f"its {name} would not survive: left as it is")
+            if name in targets and not _holds(tags, name, wanted := targets[name]):
+                raise TagsError(f"{name} {wanted.values!r} would be read back as {tags.values(name)!r}: left as it is")
+        if tags.foreign(file) != before.foreign:
+            raise TagsError("other tags of it, or its structure, would not survive unchanged: left as it is")
