@@ -100,10 +100,10 @@ class KeyEstimate:
         """
         key = self.key
         return {
-            "key": key and key.id3,
-            "name": key and key.name,
-            "camelot": key and key.camelot,
-            "open_key": key and key.open_key,
+            "key": None if key is None else key.id3,
+            "name": None if key is None else key.name,
+            "camelot": None if key is None else key.camelot,
+            "open_key": None if key is None else key.open_key,
             "confidence": round(self.confidence, 4),
             "tuning_hz": round(self.tuning_hz, 1),
         }
