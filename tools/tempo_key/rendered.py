@@ -17,7 +17,7 @@ from tools.tempo_key.feature_files import FeatureSet, Track, features_of
 from tools.tempo_key.pieces import make_piece
 from tools.tempo_key.render import Synthesizer
 
-SHARD = 200
+SHARD = 100
 SECONDS = 26.0
 
 
