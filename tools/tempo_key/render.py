@@ -13,8 +13,9 @@ import soxr
 
 from tools.tempo_key.pieces import DRUM_CHANNEL, Piece
 
-RATE_HZ = 32_000
+RATE_HZ = 22_050
 _BLOCK = 64
+_LINEAR = 1  # the cheaper interpolation: rendering takes most of the time
 
 
 class Synthesizer:
@@ -38,8 +39,9 @@ class Synthesizer:
         lib.fluid_settings_setnum(self._settings, b"synth.sample-rate", ctypes.c_double(RATE_HZ))
         lib.fluid_settings_setnum(self._settings, b"synth.gain", ctypes.c_double(0.35))
         lib.fluid_settings_setint(self._settings, b"synth.chorus.active", 0)
-        lib.fluid_settings_setint(self._settings, b"synth.polyphony", 96)
+        lib.fluid_settings_setint(self._settings, b"synth.polyphony", 64)
         self._synth = ctypes.c_void_p(lib.new_fluid_synth(self._settings))
+        lib.fluid_synth_set_interp_method(self._synth, -1, _LINEAR)
         if lib.fluid_synth_sfload(self._synth, str(font).encode(), 1) < 0:
             raise OSError(f"{font}: not a sound font that FluidSynth can read")
 

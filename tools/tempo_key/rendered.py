@@ -1,4 +1,4 @@
-"""Features of rendered pieces, in shards: whatever is there is not made again.
+"""Features of rendered pieces, in shards: what is there is not made again.
 
 python -m tools.tempo_key.rendered --out DIR [--fonts /usr/share/sounds] [--only train validation test]
 """
@@ -63,13 +63,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/sounds"))
     parser.add_argument("--only", nargs="*", default=[split.name for split in SPLITS])
+    parser.add_argument("--every", type=int, default=1, help="of so many processes side by side")
+    parser.add_argument("--nth", type=int, default=0, help="this is the nth, from 0")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         if split.name not in args.only:
             continue
         fonts: dict[str, Synthesizer] = {}
-        for number in range(split.n_pieces // SHARD):
+        for number in range(args.nth, split.n_pieces // SHARD, args.every):
             path = args.out / f"{split.name}-{number:03d}.npz"
             if path.exists():
                 continue
