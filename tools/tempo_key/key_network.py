@@ -39,7 +39,7 @@ class KeyNetwork(nn.Module):
         self.register_buffer("fold", folding())
         self.register_buffer("rotations", (torch.arange(12)[:, None] + torch.arange(12)[None]) % 12)
         n = 12 * len(REGISTERS)
-        self.first = nn.Conv1d(2 * n, width, 3, padding=1)
+        self.first = nn.Conv1d(2 * n, width, 1)
         self.second = nn.Conv1d(width, width, 3, padding=1)
         self.attention = nn.Conv1d(width, 1, 1)
         self.third = nn.Linear(2 * width + n, width)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from earmark.tagging.tempo_key.pitch_features import N_SEMITONES, tuned_pitches, tuning_cents
-from tools.tempo_key.feature_files import FeatureSet, Features, Track
+from tools.tempo_key.feature_files import Features, FeatureSet, Track
 from tools.tempo_key.key_network import KeyNetwork
 from tools.tempo_key.tempo_training import rendered
 

@@ -18,7 +18,7 @@ class TempoNetwork(nn.Module):
     """Looks at each tempo's multiples and fractions with the same weights, then at its place on the scale.
 
     As Bittner et al. ("Deep salience representations for f0 estimation", ISMIR 2017) stack harmonics of a pitch, the
-    tempograms are stacked at simple ratios of each tempo. Windows are averaged within the network, so any number goes in.
+    tempograms are stacked at simple ratios of each tempo. Segments are averaged within the network, so any number goes in.
 
     Args:
         n_bands: of the onset strength; there are two tempograms of each.
@@ -43,13 +43,13 @@ class TempoNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, grams: Tensor) -> Tensor:
-        """``(n, n_windows, 2 * n_bands, 161)`` -> logits ``(n, 81)``: of the tempi, and of no clear beat."""
-        n, n_windows = grams.shape[:2]
+        """``(n, n_segments, 2 * n_bands, 161)`` -> logits ``(n, 81)``: of the tempi, and of no clear beat."""
+        n, n_segments = grams.shape[:2]
         x = torch.relu(self.smooth(grams.flatten(0, 1)))
         x = nn.functional.pad(x, (self.margin, self.end_margin))
         x = torch.cat([x[..., begin : begin + N_TEMPI] for begin in self.begins], dim=1)
         x = torch.relu(self.second(self.dropout(torch.relu(self.first(x)))))
-        x = x.view(n, n_windows, -1, N_TEMPI).mean(dim=1)
+        x = x.view(n, n_segments, -1, N_TEMPI).mean(dim=1)
         x = torch.cat([x, self.place.expand(n, -1, -1)], dim=1)
         x = self.dropout(torch.relu(self.third(x)))
         none = self.none(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1))

@@ -1,11 +1,12 @@
 """Train the network for the tempo, and judge it on titles that were left out.
 
-python -m tools.tempo_key.tempo_training --features DIR --rendered DIR --out DIR [--folds]
+python -m tools.tempo_key.tempo_training --features DIR --rendered DIR --out DIR [--folds 0 1 2 3 4]
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earmark.tagging.tempo_key.tempogram import LOWEST_BPM, bin_bpm, refine_bpm, tempograms
-from earmark.tagging.tempo_key.tempogram import BINS_PER_OCTAVE
+from earmark.core.atomic_files import write_together
+from earmark.tagging.tempo_key.tempogram import BINS_PER_OCTAVE, LOWEST_BPM, bin_bpm, refine_bpm, tempograms
 from tools.default_model.music.kept_apart import hash_share
 from tools.tempo_key.feature_files import FeatureSet, Track
 from tools.tempo_key.tempo_network import FIRST_BIN, N_TEMPI, TempoNetwork
 
 STRETCHES = (0.84, 0.92, 1.0, 1.09, 1.19)
 N_FOLDS = 5
-N_WINDOWS = 6
+N_SEGMENTS = 2
 MOST_SHIFT = 3
 
 
@@ -71,6 +72,23 @@ def examples(tracks: list[Track], *, is_real: bool) -> list[Example]:
     return found
 
 
+def cached_examples(cache: Path, tracks: list[Track], *, is_real: bool) -> list[Example]:
+    """The same, kept in a file beside the results; it is made again when tracks were added."""
+    if cache.exists():
+        with np.load(cache) as data:
+            if int(data["n_tracks"]) == len(tracks):
+                grams = np.split(data["grams"], np.cumsum(data["n"])[:-1])
+                return [Example(*values, is_real) for values in zip(grams, data["bpm"].tolist(), data["fold"].tolist(), strict=True)]
+    found = examples(tracks, is_real=is_real)
+    content = io.BytesIO()
+    np.savez(
+        content, grams=np.concatenate([example.grams for example in found]), n=[len(example.grams) for example in found],
+        bpm=[example.bpm for example in found], fold=[example.fold for example in found], n_tracks=len(tracks),
+    )  # fmt: skip
+    write_together({cache: content.getvalue()})
+    return found
+
+
 def target(bpm: float) -> npt.NDArray[np.float32]:
     """Probabilities ``(81,)``: a bell around the tempo, or no clear beat."""
     out = np.zeros(N_TEMPI + 1, np.float32)
@@ -83,12 +101,12 @@ def target(bpm: float) -> npt.NDArray[np.float32]:
 
 
 def batch(rng: np.random.Generator, chosen: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Some windows of each example, moved along the scale of tempo by a little."""
+    """Some segments of each example, moved along the scale of tempo by a little."""
     grams, targets = [], []
     for example in chosen:
         n = len(example.grams)
-        begin = rng.integers(0, max(1, n - N_WINDOWS + 1))
-        some = example.grams[(begin + np.arange(N_WINDOWS)) % n].astype(np.float32)
+        begin = rng.integers(0, max(1, n - N_SEGMENTS + 1))
+        some = example.grams[(begin + np.arange(N_SEGMENTS)) % n].astype(np.float32)
         shift = int(rng.integers(-MOST_SHIFT, MOST_SHIFT + 1))
         some = np.take(some, np.clip(np.arange(some.shape[-1]) - shift, 0, some.shape[-1] - 1), axis=-1)
         n_bands = some.shape[1] // 2
@@ -161,30 +179,34 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--real-share", type=float, default=0.5)
-    parser.add_argument("--folds", action="store_true", help="train without each fold, and judge on it")
+    parser.add_argument("--cache", type=Path, help="folder for tempograms (default: the one of the results)")
+    parser.add_argument("--folds", type=int, nargs="*", default=[], help="train without each of these folds, and judge on them")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    args.cache = args.cache or args.out
     torch.set_num_threads(1)
     tracks = composer(args.features, "train")
-    real, made = examples(tracks, is_real=True), examples(rendered(args.rendered, "train"), is_real=False)
-    held = rendered(args.rendered, "validation")[:300]
+    made_tracks = rendered(args.rendered, "train")
+    real = cached_examples(args.cache / "real.npz", tracks, is_real=True)
+    made = cached_examples(args.cache / "made.npz", made_tracks, is_real=False)
     print(len(tracks), "titles,", len(made), "rendered", flush=True)
+    options = {"steps": args.steps, "real_share": args.real_share}
+    for fold in args.folds:
+        rest = [example for example in real if example.fold != fold]
+        networks = [train(rest, made, seed=seed, **options) for seed in args.seeds]
+        answers = {track.name: probabilities(networks, track).tolist() for track in tracks if fold_of(track) == fold}
+        (args.out / f"fold-{fold}.json").write_text(json.dumps(answers))
     if args.folds:
-        answers: dict[str, npt.NDArray[np.float64]] = {}
-        for fold in range(N_FOLDS):
-            rest = [example for example in real if example.fold != fold]
-            networks = [train(rest, made, seed=seed, steps=args.steps, real_share=args.real_share) for seed in args.seeds]
-            for track in tracks:
-                if fold_of(track) == fold:
-                    answers[track.name] = probabilities(networks, track)
-            if fold == 0:
-                print("rendered", judge(held, [probabilities(networks, track) for track in held]), flush=True)
-        print("folds", judge(tracks, [answers[track.name] for track in tracks]), flush=True)
-        (args.out / "tempo_folds.json").write_text(json.dumps({name: answer.tolist() for name, answer in answers.items()}))
+        files = sorted(args.out.glob("fold-*.json"))
+        found = {name: np.array(answer) for file in files for name, answer in json.loads(file.read_text()).items()}
+        print("folds so far", judge([t for t in tracks if t.name in found], [found[t.name] for t in tracks if t.name in found]))
         return
+    networks = []
     for seed in args.seeds:
-        network = train(real, made, seed=seed, steps=args.steps, real_share=args.real_share)
-        torch.save(network.state_dict(), args.out / f"tempo-{seed}.pt")
+        networks.append(train(real, made, seed=seed, **options))
+        torch.save(networks[-1].state_dict(), args.out / f"tempo-{seed}.pt")
+    if held := rendered(args.rendered, "validation"):
+        print("rendered", judge(held, [probabilities(networks, track) for track in held]))
 
 
 if __name__ == "__main__":
