@@ -37,7 +37,7 @@ from tools.tempo_key.rendered import SECONDS, SPLITS  # noqa: E402
 
 from earmark.core.cpu import available_cores  # noqa: E402
 
-N_RENDERED = 150
+N_RENDERED = 100
 RATIOS = {"exact": 1.0, "half": 1 / 2, "double": 2.0, "a third": 1 / 3, "triple": 3.0, "2/3": 2 / 3, "3/2": 3 / 2}
 WITH_OCTAVES = ("exact", "half", "double", "a third", "triple")
 MIREX = {"exact": 1.0, "fifth": 0.5, "relative": 0.3, "parallel": 0.2, "other": 0.0}

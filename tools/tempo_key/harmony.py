@@ -81,12 +81,21 @@ def make_chord(rng: random.Random, name: str, beats: float, tonic: int, mode: st
     return Chord(beats, tuple(classes), tuple(sorted(scale)))
 
 
+def is_clear(names: str) -> bool:
+    """Whether the tonic of a loop is not a matter of taste: it begins on it, and has more than two chords or only one.
+
+    >>> [is_clear(names) for names in ("I V vi IV", "VI VII i i", "I IV I IV", "i i i i")]
+    [True, False, False, True]
+    """
+    chords = names.split()
+    return chords[0] in ("I", "i") and len(set(chords)) != 2
+
+
 def loop(
-    rng: random.Random, tonic: int, mode: str, n_beats: float, beats_per_chord: float, sevenths: float
+    rng: random.Random, names: str, tonic: int, mode: str, n_beats: float, beats_per_chord: float, sevenths: float
 ) -> list[Chord]:
     """A short progression over and over, as in popular music."""
-    names = rng.choice(LOOPS[mode]).split()
-    chords = [make_chord(rng, name, beats_per_chord, tonic, mode, sevenths) for name in names]
+    chords = [make_chord(rng, name, beats_per_chord, tonic, mode, sevenths) for name in names.split()]
     return [chords[i % len(chords)] for i in range(int(n_beats // beats_per_chord) + 1)]
 
 

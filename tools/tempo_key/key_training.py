@@ -130,15 +130,24 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    made = [Example(pitches_of(track.features), key_number(track)) for track in rendered(args.rendered, "train")]
-    made = [example for example in made if len(example.pitches)]
-    held, pieces = rendered(args.rendered, "validation"), titled(args.features, "validation")
+    made = [
+        Example(pitches_of(track.features), key_number(track))
+        for track in rendered(args.rendered, "train")
+        if track.labels["is_clear"] and len(track.features.steps)
+    ]
+    held = [track for track in rendered(args.rendered, "validation") if track.labels["is_clear"]]
+    pieces = titled(args.features, "validation")
     print(len(made), "rendered", flush=True)
     networks = []
     for seed in args.seeds:
         networks.append(train(made, seed=seed, steps=args.steps))
         torch.save(networks[-1].state_dict(), args.out / f"key-{seed}.pt")
-        for name, some, used in (("one", networks[-1:], held), ("all", networks, held), ("one", networks[-1:], pieces), ("all", networks, pieces)):
+        for name, some, used in (
+            ("one", networks[-1:], held),
+            ("all", networks, held),
+            ("one", networks[-1:], pieces),
+            ("all", networks, pieces),
+        ):
             print(seed, name, judge(used, [probabilities(some, track) for track in used]), flush=True)
 
 

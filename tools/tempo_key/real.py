@@ -46,7 +46,11 @@ def composer_tracks(music: Path, composer_table: Path) -> Iterator[tuple[Path, s
     for row in rows:
         labels: dict[str, Any] = {"artist": row["artist"], "title": row["title"], "group": row["group"]}
         if row["artist"] == "Kevin MacLeod":
-            labels |= {"bpm": bpm[normalize(row["title"])], "split": composer_split(row["group"]), "genre": row["genre"]}
+            labels |= {
+                "bpm": bpm[normalize(row["title"])],
+                "split": composer_split(row["group"]),
+                "genre": row["genre"],
+            }
         yield music / row["path"], "music_" + row["path"].removesuffix(".mp3").replace("/", "_")[6:], labels
 
 

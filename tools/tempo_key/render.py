@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from tools.tempo_key.pieces import DRUM_CHANNEL, Piece
+from tools.tempo_key.parts import DRUM_CHANNEL
+from tools.tempo_key.pieces import Piece
 
 RATE_HZ = 22_050
 _BLOCK = 64
@@ -58,7 +59,7 @@ class Synthesizer:
             lib.fluid_synth_cc(synth, channel, 7, rng.randint(70, 120))
         lib.fluid_synth_cc(synth, DRUM_CHANNEL, 7, rng.randint(70, 125))
         lib.fluid_synth_program_change(synth, DRUM_CHANNEL, rng.choice([0, 0, 8, 16, 24, 25, 32]))
-        n_blocks = int(seconds * RATE_HZ) // _BLOCK
+        n_blocks = int(seconds * RATE_HZ) // _BLOCK + 1
         events = sorted(
             event
             for note in piece.notes
@@ -79,7 +80,7 @@ class Synthesizer:
                 lib.fluid_synth_noteon(synth, channel, pitch, velocity)
             else:
                 lib.fluid_synth_noteoff(synth, channel, pitch)
-        return soxr.resample((left + right) / 2, RATE_HZ, 16_000)
+        return soxr.resample((left + right) / 2, RATE_HZ, 16_000)[: round(seconds * 16_000)]
 
     def _write(self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], begin: int, end: int) -> None:
         n = (end - begin) * _BLOCK

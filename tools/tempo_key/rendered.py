@@ -52,7 +52,14 @@ def render_shard(split: Split, number: int, fonts: dict[str, Synthesizer]) -> Fe
             )
         meter = TempoKeyMeter(16_000)
         meter.add(samples)
-        label = {"bpm": piece.bpm or 0.0, "tonic": piece.tonic, "mode": piece.mode, "style": piece.style, "font": font}
+        label = {
+            "bpm": piece.bpm or 0.0,
+            "tonic": piece.tonic,
+            "mode": piece.mode,
+            "style": piece.style,
+            "font": font,
+            "is_clear": piece.is_clear,
+        }
         tracks.append(Track(f"{split.name}-{seed}", features_of(meter), label))
     return FeatureSet(tracks)
 

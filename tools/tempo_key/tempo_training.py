@@ -1,6 +1,8 @@
-"""Train the network for the tempo, and judge it on titles that were left out.
+"""Train the networks for the tempo: one for each fifth of the titles, which is left out and judges it.
 
-python -m tools.tempo_key.tempo_training --features DIR --rendered DIR --out DIR [--folds 0 1 2 3 4]
+python -m tools.tempo_key.tempo_training --features DIR --rendered DIR --out DIR
+
+The model that is shipped is all five together.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +81,10 @@ def cached_examples(cache: Path, tracks: list[Track], *, is_real: bool) -> list[
         with np.load(cache) as data:
             if int(data["n_tracks"]) == len(tracks):
                 grams = np.split(data["grams"], np.cumsum(data["n"])[:-1])
-                return [Example(*values, is_real) for values in zip(grams, data["bpm"].tolist(), data["fold"].tolist(), strict=True)]
+                return [
+                    Example(*values, is_real)
+                    for values in zip(grams, data["bpm"].tolist(), data["fold"].tolist(), strict=True)
+                ]
     found = examples(tracks, is_real=is_real)
     content = io.BytesIO()
     np.savez(
@@ -120,7 +126,14 @@ def batch(rng: np.random.Generator, chosen: list[Example]) -> tuple[torch.Tensor
 
 
 def train(
-    real: list[Example], made: list[Example], *, seed: int, steps: int, real_share: float = 0.5, size: int = 32, lr: float = 4e-3
+    real: list[Example],
+    made: list[Example],
+    *,
+    seed: int,
+    steps: int,
+    real_share: float = 0.5,
+    size: int = 32,
+    lr: float = 4e-3,
 ) -> TempoNetwork:
     """A network from examples of real and rendered music."""
     torch.manual_seed(seed)
@@ -130,7 +143,9 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
     n_real = round(size * real_share)
     for step in range(steps):
-        chosen = [real[i] for i in rng.integers(len(real), size=n_real)] + [made[i] for i in rng.integers(len(made), size=size - n_real)]
+        chosen = [real[i] for i in rng.integers(len(real), size=n_real)] + [
+            made[i] for i in rng.integers(len(made), size=size - n_real)
+        ]
         grams, targets = batch(rng, chosen)
         loss = -(targets * torch.log_softmax(network(grams), dim=1)).sum(dim=1).mean()
         optimizer.zero_grad()
@@ -141,6 +156,19 @@ def train(
         if step % 250 == 249:
             print(f"step {step + 1}: loss {loss.item():.3f}", flush=True)
     return network.eval()
+
+
+def trained(path: Path, real: list[Example], made: list[Example], *, seed: int, **options: Any) -> TempoNetwork:
+    """The network whose weights are in the file, or else a new one, which is put there."""
+    if path.exists():
+        network = TempoNetwork()
+        network.load_state_dict(torch.load(path, weights_only=True))
+        return network.eval()
+    network = train(real, made, seed=seed, **options)
+    content = io.BytesIO()
+    torch.save(network.state_dict(), content)
+    write_together({path: content.getvalue()})
+    return network
 
 
 @torch.no_grad()
@@ -171,7 +199,7 @@ def judge(tracks: list[Track], answers: list[npt.NDArray[np.float64]]) -> dict[s
 
 
 def main() -> None:
-    """Train, with cross-validation first where it is asked for."""
+    """Train without each fold, and judge on it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--rendered", type=Path, required=True)
@@ -180,7 +208,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--real-share", type=float, default=0.5)
     parser.add_argument("--cache", type=Path, help="folder for tempograms (default: the one of the results)")
-    parser.add_argument("--folds", type=int, nargs="*", default=[], help="train without each of these folds, and judge on them")
+    parser.add_argument("--folds", type=int, nargs="+", default=list(range(N_FOLDS)), help="only these (default: all)")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     args.cache = args.cache or args.out
@@ -193,18 +221,15 @@ def main() -> None:
     options = {"steps": args.steps, "real_share": args.real_share}
     for fold in args.folds:
         rest = [example for example in real if example.fold != fold]
-        networks = [train(rest, made, seed=seed, **options) for seed in args.seeds]
+        networks = [
+            trained(args.out / f"tempo-{fold}-{seed}.pt", rest, made, seed=seed, **options) for seed in args.seeds
+        ]
         answers = {track.name: probabilities(networks, track).tolist() for track in tracks if fold_of(track) == fold}
         (args.out / f"fold-{fold}.json").write_text(json.dumps(answers))
-    if args.folds:
-        files = sorted(args.out.glob("fold-*.json"))
-        found = {name: np.array(answer) for file in files for name, answer in json.loads(file.read_text()).items()}
-        print("folds so far", judge([t for t in tracks if t.name in found], [found[t.name] for t in tracks if t.name in found]))
-        return
-    networks = []
-    for seed in args.seeds:
-        networks.append(train(real, made, seed=seed, **options))
-        torch.save(networks[-1].state_dict(), args.out / f"tempo-{seed}.pt")
+    files = sorted(args.out.glob("fold-*.json"))
+    found = {name: np.array(answer) for file in files for name, answer in json.loads(file.read_text()).items()}
+    judged = [track for track in tracks if track.name in found]
+    print("left out of training", judge(judged, [found[track.name] for track in judged]), flush=True)
     if held := rendered(args.rendered, "validation"):
         print("rendered", judge(held, [probabilities(networks, track) for track in held]))
 
