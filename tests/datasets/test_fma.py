@@ -17,7 +17,7 @@ def test_sizes_hold_the_smaller_ones(tmp_path: Path) -> None:
     small, medium, large = (load_dataset("fma", root, size) for size in ("small", "medium", "large"))
     assert [len(dataset.clips) for dataset in (small, medium, large)] == [6, 7, 8]
     assert (small.vocabulary.names, large.vocabulary.names) == (("Hip-Hop", "Rock"), ("Hip-Hop", "Punk", "Rock"))
-    assert (small.exclusive, large.exclusive) == ((("Hip-Hop", "Rock"),), ())
+    assert (small.exclusive, large.exclusive) == (("Hip-Hop", "Rock"), ())
     assert next(clip for clip in large.clips if clip.clip_id == "000200").labels.tolist() == [1, 1, 1]
     clip = next(clip for clip in small.clips if clip.clip_id == "000005")
     assert (clip.split, clip.labels.tolist(), clip.artist) == ("train", [0, 1], "2")

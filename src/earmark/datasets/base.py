@@ -137,8 +137,7 @@ class Dataset:
         info: citation, licence and so on.
         notes: what a reader of scores must know about the files that were found, a sentence each: clips that the
             published split has and these files do not, for instance.
-        exclusive: groups of classification tags that exclude each other: a clip has exactly one of a group, or is not
-            labelled for any of it.
+        exclusive: classification tags that exclude each other: a clip has exactly one, or is not labelled for any of them.
 
     Raises:
         DataError: no clips, a clip id twice, an unknown split, or labels that are not as :class:`Clip` says or break
@@ -152,14 +151,14 @@ class Dataset:
     clips: tuple[Clip, ...] = field(repr=False)
     info: DatasetInfo = field(repr=False)
     notes: tuple[str, ...] = ()
-    exclusive: tuple[tuple[str, ...], ...] = ()
+    exclusive: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [] if self.clips else ["it has no clips"]
         twice = [clip_id for clip_id, n in Counter(clip.clip_id for clip in self.clips).items() if n > 1]
         problems += [f"clip {clip_id!r}: the id is there more than once" for clip_id in twice]
         binary = np.array(self.vocabulary.indices("classification"), dtype=np.int64)
-        groups = [(names, [self.vocabulary.index(name) for name in names]) for names in self.exclusive]
+        classes = np.array([self.vocabulary.index(name) for name in self.exclusive], dtype=np.int64)
         for clip in self.clips:
             if clip.split not in SPLITS:
                 problems.append(f"clip {clip.clip_id!r}: split {clip.split!r} must be one of {', '.join(SPLITS)}")
@@ -174,11 +173,9 @@ class Dataset:
                 problems.append(f"clip {clip.clip_id!r}: labels must be in 0..1")
             elif not np.isin(clip.labels[binary], (0, 1)).all(where=~np.isnan(clip.labels[binary])):
                 problems.append(f"clip {clip.clip_id!r}: labels of classification tags must be 0 or 1")
-            problems += [
-                f"clip {clip.clip_id!r}: must have exactly one of {', '.join(names)}, has {clip.labels[group].sum():g}"
-                for names, group in groups
-                if not (np.isnan(clip.labels[group]).all() or clip.labels[group].sum() == 1)
-            ]
+            of_clip = clip.labels[classes]
+            if len(classes) and not (np.isnan(of_clip).all() or of_clip.sum() == 1):
+                problems.append(f"clip {clip.clip_id!r}: must have exactly one of {', '.join(self.exclusive)}")
         raise_problems(f"dataset {self.name}", problems)
 
     def split(self, name: str) -> tuple[Clip, ...]:

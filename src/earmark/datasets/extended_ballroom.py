@@ -81,7 +81,7 @@ def extended_ballroom(root: Path, protocol: str | None = None) -> Dataset:
         for dance, song in songs
     )
     vocabulary = Vocabulary.of(names, category="genre")
-    return Dataset("extended_ballroom", protocol or ARTIST_DISJOINT.name, vocabulary, clips, INFO, exclusive=(names,))
+    return Dataset("extended_ballroom", protocol or ARTIST_DISJOINT.name, vocabulary, clips, INFO, exclusive=names)
 
 
 def _songs(path: Path) -> list[tuple[str, ElementTree.Element]]:

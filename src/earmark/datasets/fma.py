@@ -101,7 +101,7 @@ def fma(root: Path, protocol: str | None = None) -> Dataset:
         labels[[places[genre] for genre in track.genres]] = 1
         name = f"{track.number:06d}"
         clips.append(Clip(name, folder / _audio(track.number), track.split, labels, track.artist, name))
-    exclusive = () if protocol == "large" or len(names) < 2 else (names,)
+    exclusive = () if protocol == "large" else names
     return Dataset("fma", protocol, Vocabulary.of(names, category="genre"), tuple(clips), INFO, exclusive=exclusive)
 
 

@@ -87,7 +87,7 @@ def gtzan(root: Path, protocol: str | None = None) -> Dataset:
         (f"{len(missing)} of the {len(clips) + len(missing)} clips of {protocol} are not there.",) if missing else ()
     )
     vocabulary = Vocabulary.of(GENRES, category="genre")
-    return Dataset("gtzan", protocol, vocabulary, tuple(clips), INFO, notes, (GENRES,))
+    return Dataset("gtzan", protocol, vocabulary, tuple(clips), INFO, notes, GENRES)
 
 
 def split_of_clips(protocol: str) -> list[tuple[str, str, int]]:

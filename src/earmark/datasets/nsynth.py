@@ -88,7 +88,7 @@ def nsynth(root: Path, protocol: str | None = None) -> Dataset:
     raise_problems(str(root), problems)
     category = "other" if protocol == "qualities" else "instrument"
     names = tuple(tag.replace("_", " ") for tag in tags)
-    exclusive = () if protocol == "qualities" else (names,)
+    exclusive = () if protocol == "qualities" else names
     vocabulary = Vocabulary.of(names, category=category)
     return Dataset("nsynth", protocol, vocabulary, tuple(clips), INFO, exclusive=exclusive)
 
