@@ -21,7 +21,7 @@ from earmark.training.loss import TagLoss
 from earmark.training.run import train
 from earmark.training.sections import LossSection
 from earmark.training.selection import Validator
-from tests.helpers.dataset_folders import write_gtzan
+from tests.helpers.dataset_folders import sound, table, write_gtzan
 
 TAGS = Vocabulary((Tag("rock"), Tag("live"), Tag("jazz"), Tag("calm", "regression"), Tag("folk")))
 CLASSES = ("rock", "jazz", "folk")
@@ -121,8 +121,6 @@ def test_the_card_says_that_classes_exclude_each_other(tmp_path: Path) -> None:
 
 
 def _two_tags(folder: Path) -> Path:
-    from tests.helpers.dataset_folders import sound, table
-
     rows = [(f"{i}.wav", split, i % 2, 1) for i, split in enumerate(("train", "train", "validation", "validation"))]
     for name, *_ in rows:
         sound(folder / name)
