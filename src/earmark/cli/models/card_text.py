@@ -154,6 +154,8 @@ def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
         tag = card.vocabulary.tags[i]
         none = "degree" if tag.name in degrees else "-"
         threshold = f"{card.thresholds[tag.name]:.2f}" if tag.name in card.thresholds else none
+        if tag.name in card.softmax:
+            threshold = "highest"
         figures = [found.get((tag.name, *key)) for key in measured]
         table.add_row(
             tag.category if tag.category != before else "",
