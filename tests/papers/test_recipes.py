@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from earmark.audio import window_starts
 from earmark.core.errors import ConfigError
 from earmark.core.input_spec import InputSpec
 from earmark.models import create_model
@@ -252,7 +253,11 @@ def test_what_the_papers_give_stands_in_the_recipes() -> None:
         5,
         True,
     )
-    assert (kim.optimiser.weight_decay, decayed.optimiser.weight_decay) == (0, 1e-4)
+    assert (kim.optimiser.weight_decay, decayed.optimiser.weight_decay) == (0, 2e-4), "l2(1e-4) in Keras"
+    assert (kim.data.trim_seconds, kim.input.last_window) == (29, "drop")
+    for n_seconds in (29.12, 30.0):  # of MTAT, of MSD
+        n_samples = min(round(n_seconds * 22050), round(kim.data.trim_seconds * 22050))
+        assert len(window_starts(n_samples, InputSpec(22050, 59049, 59049, kim.input.last_window))) == 10
     assert decayed.optimiser.weight_decay_of == "convolutions"
     pons = load_recipe("pons2017/spectrogram-500k")
     assert (pons.loss.classification, pons.loss.regression, pons.training.batch_size) == ("mse", "mse", 16)
@@ -367,7 +372,7 @@ def test_changes_for_a_dataset() -> None:
     assert row_changes("dieleman2014", "raw-256-256", "magnatagatune") == {}
     assert row_changes("kim2018", "msd-se", "msd") == {}
     all_rows = row_changes("kim2018", "msd-se", "emotify")
-    assert all_rows["data"] == {"dataset": "emotify", "protocol": "artist-disjoint"}
+    assert all_rows["data"] == {"dataset": "emotify", "protocol": "artist-disjoint", "trim_seconds": None}
     assert row_changes("bristol", "samplecnn", "emotify")["model"]["options"]["width"] < 1
     assert "model" not in row_changes("dieleman2014", "raw-256-256", "emotify")
     epochs = [

@@ -13,7 +13,7 @@ import pytest
 
 from earmark.audio import load
 from earmark.core.errors import DataError
-from earmark.training.audio_store import AudioStore, KeptAudio
+from earmark.training.audio_store import AudioStore, KeptAudio, PackedAudio, TrimmedAudio
 from tests.helpers.sounds import write
 
 RATE_HZ = 8000
@@ -129,3 +129,16 @@ def test_a_file_that_becomes_shorter_or_goes_is_named(folder: Path, tmp_path: Pa
     kept.path.unlink()
     with pytest.raises(DataError, match=r"cannot be read \(No such file"):
         kept.read()
+
+
+def test_the_beginning_of_a_waveform() -> None:
+    whole = PackedAudio.pack(np.random.default_rng(0).uniform(-0.9, 0.9, 100).astype(np.float32))
+    part = TrimmedAudio(whole, 60)
+    assert len(part) == 60
+    assert np.array_equal(part.read(), whole.read()[:60])
+    assert np.array_equal(part.read(50, 20), np.pad(whole.read(50, 10), (0, 10))), "nothing beyond its end"
+    row = np.full(20, np.nan, np.float32)
+    part.read_into(row, 50)
+    assert np.array_equal(row, part.read(50, 20))
+    assert not part.read(70, 5).any()
+    assert len(TrimmedAudio(whole, 200)) == 100

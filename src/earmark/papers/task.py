@@ -128,6 +128,7 @@ def _network(task: Task) -> dict[str, Any]:
 
     import torch
 
+    from earmark.datasets.subset import trimmed
     from earmark.evaluation import evaluate
     from earmark.training.data_setup import chosen_clips
     from earmark.training.run import train
@@ -143,7 +144,8 @@ def _network(task: Task) -> dict[str, Any]:
         jobs=task.threads,
         loaded=(chosen_clips(dataset, recipe), None),
     )
-    evaluate(result.checkpoint, dataset, task.folder / TEST_FOLDER, jobs=task.threads)
+    measured = trimmed(dataset, recipe.data.trim_seconds)
+    evaluate(result.checkpoint, measured, task.folder / TEST_FOLDER, jobs=task.threads)
     return {
         "best_epoch": result.best_epoch,
         "epochs": len(result.history),

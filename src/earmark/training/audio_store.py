@@ -128,6 +128,27 @@ class KeptAudio(SixteenBitAudio):
         return values
 
 
+@dataclass(frozen=True, eq=False)
+class TrimmedAudio:
+    """The beginning of a waveform: ``most_samples`` of it, or all where it has fewer."""
+
+    whole: Waveform
+    most_samples: int
+
+    def __len__(self) -> int:
+        return min(len(self.whole), self.most_samples)
+
+    def read(self, start: int = 0, length: int | None = None) -> Samples:
+        """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
+        inside = max(0, min(len(self) - start, len(self) if length is None else length))
+        part = self.whole.read(start, inside)
+        return part if length is None else np.pad(part, (0, length - inside))
+
+    def read_into(self, out: Samples, start: int) -> None:
+        """The same, into an existing row (n,)."""
+        out[:] = self.read(start, len(out))
+
+
 class AudioStore:
     """Decodes files once; keeps them in memory, or in a folder for the next run.
 
