@@ -261,6 +261,7 @@ def test_what_the_papers_give_stands_in_the_recipes() -> None:
     assert decayed.optimiser.weight_decay_of == "convolutions"
     pons = load_recipe("pons2017/spectrogram-500k")
     assert (pons.loss.classification, pons.loss.regression, pons.training.batch_size) == ("mse", "mse", 16)
+    assert pons.loss.regression_weight == "by_tags"
     assert [load_recipe(f"pons2017/waveform-{size}").data.train_share for size in ("1m", "500k", "100k")] == [
         1,
         0.5,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from earmark.core.input_spec import LastWindow
 from earmark.training.config_schema import Listed, Section
@@ -147,15 +148,26 @@ class LossSection(Section):
 
     Attributes:
         classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs.
-        regression_weight: the loss is that of the classification tags plus this times that of the regression tags.
+        regression_weight: the loss is that of the classification tags plus this times that of the regression tags; or
+            "by_tags": one mean over all labelled pairs, of whichever kind, so that each kind counts by its number of tags
+            (pons2017, whose error is that of all tags jointly).
         cross_entropy: with "logits", this many times the cross-entropy is added: errors of likely tags then count more
             than those of unlikely ones.
     """
 
     classification: Literal["bce", "mse"] = "bce"
     regression: Literal["bce", "mse", "logits"] = "mse"
-    regression_weight: float = Field(default=1.0, ge=0)
+    regression_weight: float | Literal["by_tags"] = 1.0
     cross_entropy: float = Field(default=0.0, ge=0)
+
+    @field_validator("regression_weight", mode="plain")
+    @classmethod
+    def _weight_or_word(cls, value: Any) -> float | str:
+        if value == "by_tags":
+            return "by_tags"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"is {value!r}, must be a number of at least 0, or by_tags")
+        return float(value)
 
 
 class AugmentationSection(Section):
