@@ -244,7 +244,9 @@ def test_what_the_papers_give_stands_in_the_recipes() -> None:
         10,
         30,
     )
+    assert {key: load_tables(key).seeds for key in PAPERS} == {**dict.fromkeys(PAPERS, 3), "bristol": 5}
     samplecnn = load_recipe("bristol/samplecnn")
+    assert samplecnn.model.options["dropout"] == 0.5
     assert (samplecnn.optimiser.schedule, samplecnn.optimiser.plateau_patience) == ("plateau", 3)
     kim, decayed = load_recipe("kim2018/se-multi"), load_recipe("kim2018/rese2-single")
     assert (kim.training.sampling, kim.training.batch_size, kim.training.select) == ("segments", 23, "validation_loss")
