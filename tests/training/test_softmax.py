@@ -100,6 +100,12 @@ def test_a_softmax_needs_classes(tmp_path: Path) -> None:
         train(recipe_from(document), tmp_path / "run", device="cpu")
 
 
+def test_classes_are_not_weighed_by_tags() -> None:
+    loss = {"classification": "softmax", "regression_weight": "by_tags"}
+    with pytest.raises(ConfigError, match=r"loss\.regression_weight by_tags: counts tags"):
+        recipe_from({**RECIPE, "loss": loss})
+
+
 def test_the_card_says_that_classes_exclude_each_other(tmp_path: Path) -> None:
     root = write_gtzan(tmp_path / "gtzan", each=1)
     document = {**RECIPE, "data": {"dataset": "gtzan", "root": str(root)}}
