@@ -11,12 +11,18 @@ import torch
 from earmark.models.checkpoint import load_checkpoint
 from earmark.models.registry import model_options
 from earmark.papers.tables import list_papers, load_tables
-from earmark.training.config import load_recipe
+from earmark.training.config import list_recipes, load_recipe
 from earmark.training.run import train
 from tests.helpers.sounds import write
 
 RATE_HZ = 16_000
-ROWS = [(key, row.row) for key in list_papers() for row in load_tables(key).rows.values() if row.kind == "recipe"]
+ROWS = [
+    tables.recipe_name(row.row)
+    for tables in map(load_tables, list_papers())
+    for row in tables.rows.values()
+    if row.kind == "recipe"
+]
+COMPARATORS = [name for name in list_recipes() if name.startswith("comparators/")]
 pytestmark = pytest.mark.slow
 
 
@@ -36,9 +42,8 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("paper", "row"), ROWS)
-def test_a_row_trains_for_a_few_steps(paper: str, row: str, songs: Path, tmp_path: Path) -> None:
-    name = load_tables(paper).recipe_name(row)
+@pytest.mark.parametrize("name", [*ROWS, *COMPARATORS])
+def test_a_row_trains_for_a_few_steps(name: str, songs: Path, tmp_path: Path) -> None:
     changes: dict[str, object] = {
         "data": {"dataset": "manifest", "protocol": None, "root": str(songs), "train_share": 1.0},
         "training": {"epochs": 1, "batch_size": 2, "validate_every": 1, "accumulate_batches": 1},
@@ -52,7 +57,7 @@ def test_a_row_trains_for_a_few_steps(paper: str, row: str, songs: Path, tmp_pat
     assert np.isfinite(result.history[-1]["train_loss"])
     model, card = load_checkpoint(result.checkpoint)
     assert card.architecture == recipe.model.name
-    if "dataset" in row:
+    if name.endswith("-dataset"):
         options = {**card.architecture_options, **(card.architecture_options.get("frontend") or {})}
         assert options["standardise"] == "dataset"
         assert (options["mean"], options["std"]) != (0.0, 1.0), "computed from the training clips"

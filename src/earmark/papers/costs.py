@@ -39,7 +39,9 @@ class Costs:
             if name == "relative_training_time":
                 measured[name] = _relative_times(table, runs)
             else:
-                measured[name] = {row: min(found) for row, of in runs.items() if (found := [x[name] for x in of if name in x])}
+                measured[name] = {
+                    row: min(found) for row, of in runs.items() if (found := [x[name] for x in of if name in x])
+                }
         if measured.get("seconds_per_1000_songs"):
             said = {run["timed"] for of in runs.values() for run in of if "timed" in run}
             notes.append(f"Seconds for 1000 songs: {'; '.join(sorted(said))}.")
@@ -51,7 +53,9 @@ class Costs:
     def columns(self) -> list[str]:
         """Heads: ours, where there are any, and the paper's."""
         return [
-            head for name in self.names for head in ([LABELS[name]] if self.measured[name] else []) + [f"paper's {LABELS[name]}"]
+            head
+            for name in self.names
+            for head in ([LABELS[name]] if self.measured[name] else []) + [f"paper's {LABELS[name]}"]
         ]
 
     def cells(self, row: Row) -> list[str]:
@@ -78,9 +82,7 @@ def measure(checkpoint: Any, device: str) -> dict[str, Any]:
     from earmark.training.lightning_setup import checked_accelerator
 
     name = checked_accelerator(device, 1, 1, "32")
-    (cost,) = measure_costs(
-        [checkpoint], song_seconds=SONG_SECONDS, repeats=3, batch_songs=BATCH_SONGS, device=name
-    )
+    (cost,) = measure_costs([checkpoint], song_seconds=SONG_SECONDS, repeats=3, batch_songs=BATCH_SONGS, device=name)
     return {
         "size_mb": round(cost.megabytes, 4),
         "seconds_per_1000_songs": round(cost.seconds_per_1000_songs, 4),
@@ -93,7 +95,11 @@ def _relative_times(table: Table, runs: Mapping[str, Sequence[Mapping[str, Any]]
     seconds = {
         row: sum(found) / len(found)
         for row, of in runs.items()
-        if (found := [run["training_seconds"] / run["epochs"] for run in of if run.get("epochs")])
+        if (
+            found := [
+                run["training_seconds"] / run["epochs"] for run in of if {"training_seconds", "epochs"} <= run.keys()
+            ]
+        )
     }
     unit = next((row.row for row in table.rows if row.reported.get("relative_training_time") == 1), None)
     if unit not in seconds or not seconds[unit]:

@@ -120,28 +120,27 @@ def _about_runs(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _differences(results: Results, table: Table, metrics: Sequence[str]) -> dict[str, Any] | None:
-    """Columns and rows of the differences that the paper shows, where some claim is about them."""
-    known = {
-        (pair, found.metric): estimate
-        for found in results.figures.claims
-        if found.claim.kind == "order"
-        for pair, estimate in zip(found.claim.pairs, found.pairs, strict=True)
-    }
-    shown = [metric for metric in metrics if any((pair, metric) in known for pair in table.differences)]
+    """Columns and rows of the differences that the paper shows, of the rows that were run."""
+    known = {pair: found for pair, found in results.figures.differences.items() if pair in table.differences}
+    shown = [metric for metric in metrics if any(metric in found for found in known.values())]
     if not shown:
         return None
     labels = {row.row: row for row in table.rows}
     rows = []
-    for better, worse in table.differences:
-        if all(((better, worse), metric) not in known for metric in shown):
-            continue
+    for (better, worse), found in known.items():
         cells = [cell(f"{labels[better].label} over {labels[worse].label}")]
         for metric in shown:
             paper = [labels[row].reported.get(metric) for row in (better, worse)]
             gain = None if None in paper else metric_info(metric).gain(*paper)  # type: ignore[arg-type]
-            cells += [_estimate(known.get(((better, worse), metric)), signed=True), "" if gain is None else f"{gain:+.4f}"]
+            cells += [
+                _estimate(found.get(metric), signed=True),
+                "" if gain is None else f"{gain:+.4f}",
+            ]
         rows.append(cells)
-    return {"columns": ["difference", *(x for m in shown for x in (metric_label(m), f"paper's {metric_label(m)}"))], "rows": rows}
+    return {
+        "columns": ["difference", *(x for m in shown for x in (metric_label(m), f"paper's {metric_label(m)}"))],
+        "rows": rows,
+    }
 
 
 def _claim_cells(found: ClaimStatistics) -> list[str]:

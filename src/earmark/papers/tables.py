@@ -59,14 +59,8 @@ class Row(Section):
 
 
 class Table(Section):
-    """A table of a paper.
-
-    Attributes:
-        id: unique in the paper.
-        title: with the table's number, or the section.
-        rows: as the paper has them.
-        dataset, protocol: where they are not the paper's usual ones.
-        differences: pairs of rows, better and worse, of which the paper shows by how much they differ.
+    """A table of a paper. ``dataset`` and ``protocol`` are given where they are not the paper's usual ones, ``differences`` are
+    pairs of rows, better and worse, of which the paper shows by how much they differ.
     """
 
     id: str

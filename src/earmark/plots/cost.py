@@ -205,9 +205,7 @@ def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed
     return Drawing("cost", figure, table)
 
 
-def timing_words(
-    song_seconds: float, repeats: int, machine: str, *, batch_songs: int = 1, device: str = "cpu"
-) -> str:
+def timing_words(song_seconds: float, repeats: int, machine: str, *, batch_songs: int = 1, device: str = "cpu") -> str:
     """One line: how and on what machine :func:`measure_costs` timed."""
     threads = torch.get_num_threads()
     how = f"{threads} threads" if threads > 1 else "CPU time of 1 thread"

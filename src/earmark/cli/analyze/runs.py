@@ -147,12 +147,8 @@ def cost(
         torch.set_num_threads(threads)
         try:
             name = checked_accelerator(device, 1, 1, "32")
-            table = cost_table(
-                models, song_seconds=song_seconds, repeats=repeats, batch_songs=batch_songs, device=name
-            )
-            words = timing_words(
-                song_seconds, repeats, machine().split(",")[0], batch_songs=batch_songs, device=name
-            )
+            table = cost_table(models, song_seconds=song_seconds, repeats=repeats, batch_songs=batch_songs, device=name)
+            words = timing_words(song_seconds, repeats, machine().split(",")[0], batch_songs=batch_songs, device=name)
         finally:
             torch.set_num_threads(before)
     for model in models:
