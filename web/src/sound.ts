@@ -8,6 +8,7 @@ const LONGEST_PAUSE_SECONDS = 0.5;
 const LEAST_LEVEL_SECONDS = 0.00125;
 const END_SECONDS = 0.005;
 const EDGE_SHARE = 0.01;
+const FAINT_SHARE = 0.1;
 const FORECAST_SECONDS = 0.00625;
 const FORECAST_DEGREE = 3;
 const LEAST_FORECAST = 10; // samples
@@ -121,11 +122,13 @@ export class SoundStream {
   private judge(nLeft: number): Step[] {
     const { silence_range_db, silence_dbfs } = this.conditioning!;
     const found: Step[] = [];
-    while (this.nAhead > nLeft) {
-      const step = this.ahead.shift()!;
-      this.nAhead -= step.samples.length;
+    while (this.ahead.length) {
+      const step = this.ahead[0]!;
       const isSilent =
         this.loudest < 10 ** (silence_dbfs / 10) || step.energy < this.loudest * 10 ** (-silence_range_db / 10);
+      if (this.nAhead <= (this.splitter.inSilence && !isSilent ? 2 * nLeft : nLeft)) break;
+      this.ahead.shift();
+      this.nAhead -= step.samples.length;
       found.push(...this.splitter.add(step, isSilent, Math.sqrt(this.loudest) * EDGE_SHARE));
     }
     return found;
@@ -138,6 +141,7 @@ class Splitter {
   private position = 0;
   private held: Step | null = null;
   private pause: Step[] = [];
+  private faint: Step[] = []; // steps behind a silence that may belong to it
   private silentFrom: number | null = 0; // where the silence begins that is being left out
   private before: Float32Array | null = null; // the last silent step
   private least = 0;
@@ -145,27 +149,44 @@ class Splitter {
   constructor(private readonly rateHz: number) {}
 
   add(step: Step, isSilent: boolean, least: number): Step[] {
-    const begin = this.position;
+    let begin = this.position;
     this.position += step.samples.length;
     this.least = least;
+    const longestPause = Math.round(LONGEST_PAUSE_SECONDS * this.rateHz);
     if (isSilent) {
       this.before = step.samples;
+      this.faint = [];
       if (this.silentFrom !== null) return [];
       this.pause.push(step);
-      return this.pauseSamples() >= Math.round(LONGEST_PAUSE_SECONDS * this.rateHz) ? this.endSound() : [];
+      return nSamples(this.pause) >= longestPause ? this.endSound() : [];
     }
     let found: Step[] = [];
     if (this.silentFrom === null) {
       found = [...(this.held ? [this.held] : []), ...this.pause];
       this.held = step;
     } else {
-      const edge = this.nSilent(step.samples, this.before);
+      let edge = this.nSilent(step.samples, this.faint.at(-1)?.samples ?? this.before, least);
+      let steps = [step];
+      if (edge === null) {
+        this.faint.push(step);
+        steps = this.faint;
+        begin = this.position - nSamples(steps);
+        if (this.position - begin < longestPause) return [];
+        edge = this.nSilent(steps[0]!.samples, this.before, least * FAINT_SHARE) ?? 0;
+      }
       if (begin + edge > this.silentFrom) this.leftOut.push([this.silentFrom, begin + edge]);
       this.silentFrom = null;
-      this.held = { samples: step.samples.subarray(edge), energy: step.energy };
+      found = [{ samples: steps[0]!.samples.subarray(edge), energy: steps[0]!.energy }, ...steps.slice(1)];
+      this.held = found.pop()!;
     }
     this.pause = [];
+    this.faint = [];
     return found;
+  }
+
+  /** Does the next step follow what is left out? */
+  get inSilence(): boolean {
+    return this.silentFrom !== null;
   }
 
   finish(): Step[] {
@@ -179,38 +200,40 @@ class Splitter {
   private endSound(): Step[] {
     const { samples, energy } = this.held!;
     const behind = this.pause.length ? this.pause[0]!.samples.slice().reverse() : null;
-    const end = samples.length - this.nSilent(samples.slice().reverse(), behind);
-    this.silentFrom = this.position - this.pauseSamples() - (samples.length - end);
+    const end = samples.length - (this.nSilent(samples.slice().reverse(), behind, this.least) ?? 0);
+    this.silentFrom = this.position - nSamples(this.pause) - (samples.length - end);
     this.held = null;
     this.pause = [];
     return [{ samples: samples.subarray(0, end), energy }];
   }
 
-  private pauseSamples(): number {
-    return this.pause.reduce((n, step) => n + step.samples.length, 0);
-  }
-
-  /** How many samples at the beginning go on as the silence before; 0 if all do. */
-  private nSilent(samples: Float32Array, before: Float32Array | null): number {
+  /** How many samples at the beginning go on as the silence before; null if all do. */
+  private nSilent(samples: Float32Array, before: Float32Array | null, least: number): number | null {
     const most = Math.max(LEAST_FORECAST, Math.round(FORECAST_SECONDS * this.rateHz));
-    if (before) return this.edge(forecastErrors(samples, before.subarray(Math.max(0, before.length - most)), most));
+    if (before) {
+      return this.edge(forecastErrors(samples, before.subarray(Math.max(0, before.length - most)), most), least);
+    }
     const leastLevel = Math.max(LEAST_FORECAST + 4, Math.round(LEAST_LEVEL_SECONDS * this.rateHz));
     for (const start of [Math.round(END_SECONDS * this.rateHz), 0]) {
-      const at = this.edge(forecastErrors(samples.subarray(start), new Float32Array(0), most));
-      if (at >= leastLevel) return start + at;
+      const at = this.edge(forecastErrors(samples.subarray(start), new Float32Array(0), most), least);
+      if (at !== null && at >= leastLevel) return start + at;
     }
-    return this.edge(samples);
+    return this.edge(samples, least);
   }
 
-  /** The first sample of sound; 0 if there is none. */
-  private edge(samples: Float32Array | Float64Array): number {
+  /** The first sample of sound; null if there is none. */
+  private edge(samples: Float32Array | Float64Array, least: number): number | null {
     const sizes = Float64Array.from(samples, Math.abs);
-    const at = sizes.findIndex((size) => size >= this.least);
-    if (at <= 0) return 0;
+    const at = sizes.findIndex((size) => size >= least);
+    if (at <= 0) return at ? null : 0;
     const near = sizes.subarray(at, at + Math.round(ONSET_SECONDS * this.rateHz));
     const most = near.reduce((a, b) => Math.max(a, b), 0);
     return at + near.findIndex((size) => size >= ONSET_SHARE * most);
   }
+}
+
+function nSamples(steps: readonly Step[]): number {
+  return steps.reduce((n, step) => n + step.samples.length, 0);
 }
 
 /** How far each sample is from the cubic through those before it. */
