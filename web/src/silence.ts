@@ -100,7 +100,10 @@ export class SilenceMeter {
       return new Float32Array(starts.length).fill(share);
     }
     const coveredAt = (at: number): number => {
-      const step = Math.max(0, edges.findLastIndex((edge) => edge < at));
+      const step = Math.max(
+        0,
+        edges.findLastIndex((edge) => edge < at),
+      );
       return covered[step]! + (audible[step] ? at - edges[step]! : 0);
     };
     let before = 0;
@@ -156,7 +159,8 @@ function takeAway(x: Float64Array, direction: Float64Array, size: number): void 
 
 const fits = new Map<number, Float64Array[]>();
 
-function fitsOf(size: number): Float64Array[] {
+/** The polynomials up to degree 5. */
+export function fitsOf(size: number): Float64Array[] {
   if (!fits.has(size)) fits.set(size, polynomials(size, FIT_DEGREE));
   return fits.get(size)!;
 }

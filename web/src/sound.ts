@@ -200,11 +200,12 @@ class Splitter {
   private endSound(): Step[] {
     const { samples, energy } = this.held!;
     const behind = this.pause.length ? this.pause[0]!.samples.slice().reverse() : null;
-    const end = samples.length - (this.nSilent(samples.slice().reverse(), behind, this.least) ?? 0);
+    const nSilent = this.nSilent(samples.slice().reverse(), behind, this.least);
+    const end = nSilent === null ? 0 : samples.length - nSilent;
     this.silentFrom = this.position - nSamples(this.pause) - (samples.length - end);
     this.held = null;
     this.pause = [];
-    return [{ samples: samples.subarray(0, end), energy }];
+    return end ? [{ samples: samples.subarray(0, end), energy }] : [];
   }
 
   /** How many samples at the beginning go on as the silence before; null if all do. */
@@ -214,11 +215,12 @@ class Splitter {
       return this.edge(forecastErrors(samples, before.subarray(Math.max(0, before.length - most)), most), least);
     }
     const leastLevel = Math.max(LEAST_FORECAST + 4, Math.round(LEAST_LEVEL_SECONDS * this.rateHz));
+    let at: number | null = null;
     for (const start of [Math.round(END_SECONDS * this.rateHz), 0]) {
-      const at = this.edge(forecastErrors(samples.subarray(start), new Float32Array(0), most), least);
+      at = this.edge(forecastErrors(samples.subarray(start), new Float32Array(0), most), least);
       if (at !== null && at >= leastLevel) return start + at;
     }
-    return this.edge(samples, least);
+    return at === null ? null : this.edge(samples, least);
   }
 
   /** The first sample of sound; null if there is none. */

@@ -146,8 +146,8 @@ def energies_of(steps: Floats, size: int) -> Floats:
     Returns:
         ``(n_steps,)`` float32.
     """
-    parts, polynomials = steps.reshape(-1, size), _polynomials(size)
-    sound = (parts @ polynomials) @ polynomials.T
+    parts, fits = steps.reshape(-1, size), polynomials(size)
+    sound = (parts @ fits) @ fits.T
     np.subtract(parts, sound, out=sound)
     squares = sound[:, None, :] @ sound[:, :, None]  # quicker than sums
     out: Floats = squares.reshape(steps.shape[0], steps.shape[1] // size).sum(axis=1) / np.float32(steps.shape[1])
@@ -163,8 +163,8 @@ def energy_of(samples: Floats, sample_rate_hz: int) -> float:
 
 
 @lru_cache(maxsize=16)
-def _polynomials(size: int) -> Floats:
-    """Orthonormal, ``(size, at most 6)``."""
+def polynomials(size: int) -> Floats:
+    """Orthonormal polynomials up to degree 5, as columns: ``(size, at most 6)``."""
     powers = np.polynomial.legendre.legvander(np.linspace(-1, 1, size), min(_FIT_DEGREE, size - 1))
     out: Floats = np.linalg.qr(powers)[0].astype(np.float32)
     return out

@@ -93,10 +93,11 @@ class Splitter:
         assert self._held is not None
         samples, energy = self._held
         behind = self._pause[0][0][::-1] if self._pause else None
-        end = len(samples) - (self._n_silent(samples[::-1], behind, self._least) or 0)
+        n_silent = self._n_silent(samples[::-1], behind, self._least)
+        end = 0 if n_silent is None else len(samples) - n_silent
         self._silent_from = self._position - _n_samples(self._pause) - (len(samples) - end)
         self._held, self._pause = None, []
-        return [(samples[:end], energy)]
+        return [(samples[:end], energy)] if end else []
 
     def _n_silent(self, samples: Floats, before: Floats | None, least: float) -> int | None:
         """How many samples at the beginning go on as the silence before; None if all do.
@@ -110,7 +111,7 @@ class Splitter:
             at = self._edge(_forecast_errors(samples[start:], samples[:0], self.forecast), least)
             if at is not None and at >= self.least_level:
                 return start + at
-        return self._edge(samples, least)
+        return None if at is None else self._edge(samples, least)
 
     def _edge(self, samples: npt.NDArray[np.floating], least: float) -> int | None:
         """The first sample of sound; None if there is none."""
