@@ -82,7 +82,7 @@ def _by_score(tracks: Tracks, by: str) -> Callable[[Tracks, int], float | None]:
         there = ", ".join(_names(tracks))
         raise ConfigError(f"sort by {by!r}: must be one of {there}, or a tag of model {tracks.model.name}")
     scores = tracks.scores[tracks.model.vocabulary.index(names[0])]
-    audible = tracks.scores.any(axis=0)
+    audible = np.asarray(tracks.scores.any(axis=0), np.bool_)
     return lambda _, row: -float(scores[row]) if audible[row] else None
 
 
