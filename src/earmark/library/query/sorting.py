@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from earmark.core.errors import ConfigError
-from earmark.core.musical_key import KEYS
+from earmark.core.musical_key import KEYS, MusicalKey
 from earmark.library.index.measures import NO_KEY
 from earmark.library.query.search import SearchResult, Tracks
 from earmark.library.query.tag_names import TagNames, fold_case
 
-_WHEEL = {place: (int(key.camelot[:-1]), key.camelot[-1]) for place, key in enumerate(KEYS)}
+
+def wheel_place(key: MusicalKey) -> tuple[int, str]:
+    """Sorts keys round the wheel: 1A, 1B, 2A and so on."""
+    return int(key.camelot[:-1]), key.camelot[-1]
 
 
 def _title(tracks: Tracks, row: int) -> str:
@@ -26,7 +29,7 @@ def _number(value: float) -> float | None:
 
 def _key(tracks: Tracks, row: int) -> tuple[int, str] | None:
     place = int(tracks.measures.key_places[row])
-    return None if place == NO_KEY else _WHEEL[place]
+    return None if place == NO_KEY else wheel_place(KEYS[place])
 
 
 _KEYS: dict[str, Callable[[Tracks, int], Any]] = {
