@@ -341,7 +341,10 @@ def test_broken_files_are_told_and_the_rest_goes_on(beet: Beet, music: Path, tmp
         ({"moods": {"max": -1, "threshold": 0}}, "max_moods -1"),
         ({"atuo": False}, "atuo: no such option; did you mean auto?"),
         ({"moods": {"treshold": 1}, "color": 1}, "moods: treshold: no such option; did you mean threshold?"),
-        ({"color": 1}, "color: no such option; there are: auto, model, mapping, write, genres, moods"),
+        (
+            {"color": 1},
+            "color: no such option; there are: auto, model, mapping, write, genres, moods, bpm, initial_key",
+        ),
         ({"write": "sometimes"}, "write 'sometimes': must be auto, yes or no"),
         ({"auto": "maybe"}, "auto 'maybe': must be yes or no"),
     ],

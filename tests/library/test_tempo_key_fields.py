@@ -27,7 +27,7 @@ from tests.helpers import tagged
 from tests.helpers.tag_writing import take_back, write
 
 F_SHARP_MINOR = KeyEstimate(MusicalKey.parse("F#m"), 0.9)
-FIELDS = {"bpm": "124", "key": "F#m", "tempo": "123.6", "energy": "66", "comment": "11A - 7"}
+FIELDS = {"bpm": "124", "key": "F#m", "tempo": "123.6", "energy": "66", "comment": "11A - Energy 7"}
 
 
 @pytest.fixture(scope="module")
@@ -202,27 +202,34 @@ def test_what_earmark_wrote_follows_a_new_estimate() -> None:
 @pytest.mark.parametrize(
     ("before", "fill", "overwrite"),
     [
-        ((), "11A - 7", "11A - 7"),
-        (("great intro",), "11A - 7 - great intro", "11A - 7 - great intro"),
-        (("8A - 5",), "8A - 5", "11A - 7"),
-        (("8A - 5 - great intro",), "8A - 5 - great intro", "11A - 7 - great intro"),
-        (("8A - Energy 5",), "8A - Energy 5", "11A - 7"),
-        (("8A",), "8A", "11A - 7"),
-        (("11A - 7 - x",), "11A - 7 - x", "11A - 7 - x"),
-        (("8Ave Maria",), "11A - 7 - 8Ave Maria", "11A - 7 - 8Ave Maria"),
-        (("two\nlines",), "11A - 7 - two\nlines", "11A - 7 - two\nlines"),
+        ((), "11A - Energy 7", "11A - Energy 7"),
+        (("great intro",), "11A - Energy 7 - great intro", "11A - Energy 7 - great intro"),
+        (("8A - 5",), "8A - 5", "11A - Energy 7"),
+        (("8A - 5 - great intro",), "8A - 5 - great intro", "11A - Energy 7 - great intro"),
+        (("8A - Energy 5",), "8A - Energy 5", "11A - Energy 7"),
+        (("8A",), "8A", "11A - Energy 7"),
+        (("11A - Energy 7 - x",), "11A - Energy 7 - x", "11A - Energy 7 - x"),
+        (("8Ave Maria",), "11A - Energy 7 - 8Ave Maria", "11A - Energy 7 - 8Ave Maria"),
+        (("two\nlines",), "11A - Energy 7 - two\nlines", "11A - Energy 7 - two\nlines"),
     ],
 )
 def test_a_comment_is_kept_behind_key_and_energy(before: tuple[str, ...], fill: str, overwrite: str) -> None:
     for mode, after in (("fill", fill), ("merge", fill), ("overwrite", overwrite)):
-        made = plan({"comment": before}, {"comment": ("11A - 7",)}, mode)  # type: ignore[arg-type]
+        made = plan({"comment": before}, {"comment": ("11A - Energy 7",)}, mode)  # type: ignore[arg-type]
         assert [change.after for change in made.changes] == ([] if before == (after,) else [(after,)])
     assert with_comment(("a", "b"), "8A - 1", replacing=False) == ("8A - 1 - a", "b")
 
 
 @pytest.mark.parametrize(
     ("energy", "text"),
-    [(0.0, "8A - 1"), (0.1, "8A - 1"), (0.101, "8A - 2"), (0.7, "8A - 7"), (1.0, "8A - 10"), (None, "8A")],
+    [
+        (0.0, "8A - Energy 1"),
+        (0.1, "8A - Energy 1"),
+        (0.101, "8A - Energy 2"),
+        (0.7, "8A - Energy 7"),
+        (1.0, "8A - Energy 10"),
+        (None, "8A"),
+    ],
 )
 def test_energy_is_a_level_from_1_to_10(energy: float | None, text: str) -> None:
     assert comment_text(MusicalKey.parse("8A"), energy) == text

@@ -148,7 +148,7 @@ class ShardWorker:
         settings = self._job.settings
         self._supervisor = WorkerSupervisor(
             model,
-            {"damaged": settings.damaged, "embeddings": settings.embeddings, "windows": settings.windows},
+            {name: getattr(settings, name) for name in ("damaged", "embeddings", "windows", "tempo", "key")},
             n_threads=self._job.cores,
             timeout_seconds=self._job.timeout_seconds,
             scratch=scratch,

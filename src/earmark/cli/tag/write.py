@@ -84,7 +84,7 @@ Comment = Annotated[
     Option(
         "--comment",
         panel=_PANEL,
-        help='Also write key and energy in front of the comment, such as "11A - 7", as DJ programs read it.',
+        help='Also write key and energy in front of the comment, such as "11A - Energy 7", as DJ programs read it.',
     ),
 ]
 KeepMtime = Annotated[

@@ -1,4 +1,4 @@
-"""Key and energy in the comment, where DJ programs look: "11A - 7", as Mixed In Key writes it, in front of what is there.
+"""Key and energy in the comment, where DJ programs look: "11A - Energy 7", as Mixed In Key writes it, in front of what is there.
 
 The first part is the Camelot code, the second the energy from 1 to 10.
 """
@@ -19,11 +19,11 @@ def comment_text(key: MusicalKey, energy: float | None) -> str:
     """The text for a key and an energy, 0..1; without one, the key alone.
 
     >>> comment_text(MusicalKey(6, "minor"), 0.66)
-    '11A - 7'
+    '11A - Energy 7'
     """
     if energy is None:
         return key.camelot
-    return f"{key.camelot}{_BETWEEN}{min(_LEVELS, max(1, math.ceil(round(energy * _LEVELS, 6))))}"
+    return f"{key.camelot}{_BETWEEN}Energy {min(_LEVELS, max(1, math.ceil(round(energy * _LEVELS, 6))))}"
 
 
 def with_comment(before: tuple[str, ...], text: str, *, replacing: bool) -> tuple[str, ...]:
@@ -34,10 +34,10 @@ def with_comment(before: tuple[str, ...], text: str, *, replacing: bool) -> tupl
         text: of :func:`comment_text`.
         replacing: whether a key and energy that are there already give way; otherwise they stay.
 
-    >>> with_comment(("great intro",), "11A - 7", replacing=False)
-    ('11A - 7 - great intro',)
-    >>> with_comment(("8A - 5 - great intro",), "11A - 7", replacing=True)
-    ('11A - 7 - great intro',)
+    >>> with_comment(("great intro",), "11A - Energy 7", replacing=False)
+    ('11A - Energy 7 - great intro',)
+    >>> with_comment(("8A - Energy 5 - great intro",), "11A - Energy 7", replacing=True)
+    ('11A - Energy 7 - great intro',)
     """
     if not before:
         return (text,)
