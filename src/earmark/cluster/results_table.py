@@ -103,7 +103,7 @@ def shard_table(rows: Sequence[Row], results: Sequence[TrackScores], tags: Seque
         "warnings": [list(one.warnings) for one in results],
     }
     measures = [tempo_cells(one.tempo) | key_cells(one.key) for one in results]
-    for name in (*(TEMPO_COLUMNS if settings.tempo else ()), *(KEY_COLUMNS if settings.key else ())):
+    for name in (*(TEMPO_COLUMNS if settings.with_tempo else ()), *(KEY_COLUMNS if settings.with_key else ())):
         types[name] = text if name in ("key", "camelot") else pa.float64()
         columns[name] = [cells[name] for cells in measures]
     for k, name in enumerate(tag_columns(tags)):
