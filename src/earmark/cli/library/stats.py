@@ -106,12 +106,10 @@ def _print(found: Stats) -> None:
             out.print(
                 f"  {duration_name(each):<{names}}  {each.n_tracks:>6}  {each.n_tracks / n:>4.0%}{f'  [cyan]{drawn}[/cyan]' if drawn else ''}"
             )
-    measured = [(tempo_name(each), each.n_tracks) for each in found.tempos]
-    _print_counts(out, "tempo", measured, n, names)
-    _print_counts(out, "key", [(f"{each.camelot:<3} {each.key}", each.n_tracks) for each in found.keys], n, names)
-    for text, n_without in (("no clear beat", found.n_no_beat), ("no clear key", found.n_no_key)):
-        if n_without:
-            out.print(f"  {text:<{names}}  {n_without:>6}  {n_without / n:>4.0%}")
+    tempos = [(tempo_name(each), each.n_tracks) for each in found.tempos]
+    keys = [(f"{each.camelot:<3} {each.key}", each.n_tracks) for each in found.keys]
+    _print_counts(out, "tempo", tempos, ("no clear beat", found.n_no_beat), n, names)
+    _print_counts(out, "key", keys, ("no clear key", found.n_no_key), n, names)
     if n and found.n_unmeasured:
         out.print(f"\n{found.n_unmeasured} tracks without tempo or key yet: earmark library scan --complete")
     if found.n_files["missing"]:
@@ -126,18 +124,18 @@ def _print(found: Stats) -> None:
             out.print("          [dim]all of them: earmark library info --failed[/dim]")
 
 
-def _print_counts(out: Console, title: str, counts: list[tuple[str, int]], n: int, names: int) -> None:
-    """A histogram without the empty classes; nothing where all are."""
+def _print_counts(
+    out: Console, title: str, counts: list[tuple[str, int]], without: tuple[str, int], n: int, names: int
+) -> None:
+    """A histogram without its empty classes, and at its end how many tracks are in none; nothing where all are 0."""
     from rich.markup import escape
 
     from earmark.library.stats import bar
 
+    rows = [(name, count) for name, count in (*counts, without) if count]
     most = max((count for _, count in counts), default=0)
-    if not most:
-        return
-    out.print(f"\n[bold]{title}[/bold]")
-    for name, count in counts:
-        if count:
-            out.print(
-                f"  {escape(name):<{names}}  {count:>6}  {count / n:>4.0%}  [cyan]{bar(count, most, _BAR_COLUMNS)}[/cyan]"
-            )
+    if rows:
+        out.print(f"\n[bold]{title}[/bold]")
+    for name, count in rows:
+        drawn = "" if (name, count) == without else f"  [cyan]{bar(count, most, _BAR_COLUMNS)}[/cyan]"
+        out.print(f"  {escape(name):<{names}}  {count:>6}  {count / n:>4.0%}{drawn}")
