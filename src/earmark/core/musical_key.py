@@ -90,8 +90,15 @@ class MusicalKey:
     def transposed(self, semitones: int) -> MusicalKey:
         """This key, so many semitones higher.
 
-        >>> MusicalKey(9, "minor").transposed(-3).id3
-        'F#m'
+        Args:
+            semitones: below 0 for lower.
+
+        Returns:
+            The key.
+
+        Examples:
+            >>> MusicalKey(9, "minor").transposed(-3).id3
+            'F#m'
         """
         return MusicalKey((self.tonic + semitones) % 12, self.mode)
 
@@ -99,8 +106,9 @@ class MusicalKey:
     def relative(self) -> MusicalKey:
         """The key of the other mode with the same notes.
 
-        >>> MusicalKey(0, "major").relative.name
-        'A minor'
+        Examples:
+            >>> MusicalKey(0, "major").relative.name
+            'A minor'
         """
         if self.mode == "major":
             return MusicalKey((self.tonic - _RELATIVE) % 12, "minor")
@@ -109,16 +117,24 @@ class MusicalKey:
     def neighbours(self) -> tuple[MusicalKey, ...]:
         """The keys that mix with this one: itself, a fifth up and down, the relative key.
 
-        >>> [key.camelot for key in MusicalKey(9, "minor").neighbours()]
-        ['8A', '9A', '7A', '8B']
+        Examples:
+            >>> [key.camelot for key in MusicalKey(9, "minor").neighbours()]
+            ['8A', '9A', '7A', '8B']
         """
         return self, self.transposed(_FIFTH), self.transposed(-_FIFTH), self.relative
 
     def steps_to(self, other: MusicalKey) -> int:
-        """Steps on the wheel: fifths, and one for another mode; 0..7, at most 1 for neighbours.
+        """Steps on the wheel: fifths, and one for another mode.
 
-        >>> MusicalKey.parse("8A").steps_to(MusicalKey.parse("10B"))
-        3
+        Args:
+            other: another key.
+
+        Returns:
+            0 for the same key, 1 for the others of :meth:`neighbours`, at most 7.
+
+        Examples:
+            >>> MusicalKey.parse("8A").steps_to(MusicalKey.parse("10B"))
+            3
         """
         apart = abs(self._fifths - other._fifths)
         return min(apart, 12 - apart) + (self.mode != other.mode)

@@ -59,8 +59,9 @@ class Tempo:
     def record(self) -> TempoRecord:
         """For JSON.
 
-        >>> Tempo(123.4, 0.93).record()
-        {'bpm': 123.4, 'confidence': 0.93}
+        Examples:
+            >>> Tempo(123.4, 0.93).record()
+            {'bpm': 123.4, 'confidence': 0.93}
         """
         return {"bpm": self.bpm, "confidence": round(self.confidence, 4)}
 
@@ -95,8 +96,9 @@ class KeyEstimate:
     def record(self) -> KeyRecord:
         """For JSON.
 
-        >>> KeyEstimate(MusicalKey(6, "minor"), 0.8, 440.2).record()["camelot"]
-        '11A'
+        Examples:
+            >>> KeyEstimate(MusicalKey(6, "minor"), 0.8, 440.2).record()["camelot"]
+            '11A'
         """
         key = self.key
         return {
