@@ -193,7 +193,7 @@ def train(
         windows = data.make_windows(0, world_size)
         if needs_statistics(recipe.model.options):
             standardise_by(model, windows.waveforms, card.input)
-            frontend = None if model.frontend is None else model.frontend.config
+            frontend = None if model.frontend is None else model.frontend.config.to_dict()
             card = card.replace(architecture_options=model.architecture_options, frontend=frontend)
         n_batches = len(windows)
         module = TaggingModule(
