@@ -8,7 +8,7 @@ from earmark.core.errors import ConfigError
 from earmark.core.musical_key import KEYS, MusicalKey
 
 # Camelot, Open Key, ID3, and other names of the same key.
-WHEEL = """
+_WHEEL = """
     1A 6m G#m Abm G#min     1B 6d B Cb Bmajor
     2A 7m Ebm D#m Eb_minor  2B 7d F# Gb GbM
     3A 8m Bbm A#m B♭minor   3B 8d Db C# dbmaj
@@ -21,7 +21,8 @@ WHEEL = """
     10A 3m Bm Cbm b-minor   10B 3d D Dmajor d
     11A 4m F#m Gbm f♯m      11B 4d A A:maj a
     12A 5m C#m Dbm C-sharp-minor 12B 5d E Fb e
-""".split()
+"""
+WHEEL = _WHEEL.split()
 ROWS = [tuple(WHEEL[start : start + 5]) for start in range(0, len(WHEEL), 5)]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from earmark.models.activation import softmax_places, to_scores
 from earmark.models.checkpoint import load_checkpoint
 
 
@@ -27,11 +28,11 @@ class TorchModel:
 
     def __init__(self, folder: str | Path) -> None:
         self.network, self.card = load_checkpoint(folder)
+        self._softmax = softmax_places(self.card)
 
     def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities (n, n_tags), 0..1, of windows (n, window_samples)."""
         with torch.inference_mode():
-            scores: npt.NDArray[np.float32] = (
-                self.network(torch.from_numpy(np.ascontiguousarray(batch))).sigmoid().numpy()
-            )
+            logits = self.network(torch.from_numpy(np.ascontiguousarray(batch)))
+            scores: npt.NDArray[np.float32] = to_scores(logits, self._softmax).numpy()
         return scores

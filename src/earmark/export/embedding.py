@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from earmark.models import TaggingModel
+from earmark.models.activation import to_scores
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class WithEmbedding(nn.Module):
-    """A model followed by the sigmoid, with its embedding as a second output.
+    """A model followed by the sigmoid or softmax, with its embedding as a second output.
 
     (B, N) -> probabilities (B, n_tags) in 0..1 and, where the model has one, embedding (B, embedding_dims): what goes
     into its last dense or convolutional layer, as a mean over the time and frequency that are left there. "Last" is by
@@ -19,14 +22,16 @@ class WithEmbedding(nn.Module):
 
     Args:
         model: in eval mode; it gets a hook, so give a copy.
+        softmax: positions of the tags that get a softmax, see :func:`earmark.models.activation.to_scores`.
 
     Attributes:
         embedding_dims: length of the embedding; None for a network without such a layer.
     """
 
-    def __init__(self, model: TaggingModel) -> None:
+    def __init__(self, model: TaggingModel, softmax: Sequence[int] = ()) -> None:
         super().__init__()
         self.model = model
+        self.softmax = tuple(softmax)
         self.layer, self.embedding_dims = _last_layer(model)
         self._inputs: list[Tensor] = []
         if self.layer is not None:
@@ -35,10 +40,10 @@ class WithEmbedding(nn.Module):
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
         logits: Tensor = self.model(waveform)
         if self.layer is None:
-            return (logits.sigmoid(),)
+            return (to_scores(logits, self.softmax),)
         embedding = _mean_over_rest(self.layer, self._inputs[-1])
         self._inputs.clear()
-        return logits.sigmoid(), embedding
+        return to_scores(logits, self.softmax), embedding
 
 
 def _last_layer(model: TaggingModel) -> tuple[nn.Module | None, int | None]:

@@ -52,6 +52,7 @@ from earmark.training.provenance import filled_card, fingerprint, first_card
 from earmark.training.schedule import Plateau
 from earmark.training.sections import Recipe
 from earmark.training.selection import Validator
+from earmark.training.statistics import needs_statistics, standardise_by
 
 __all__ = ["DEVICES", "TrainingResult", "train"]
 
@@ -165,13 +166,15 @@ def train(
             begun = load_weights(model, card, begin)
             start = {"name": begun.name, "weights_sha256": begun.weights_sha256}
             card, members = card.replace(training={**card.training, "begun_with": start}), (*members, begun)
-        validator = Validator(
-            dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
-        )
         labels = label_matrix(dataset.split("train"))
+        validator = Validator(
+            dataset.vocabulary, label_matrix(dataset.split("validation")), labels, softmax=card.softmax
+        )
         measured = np.unique(np.linspace(0, len(labels) - 1, min(measure_training, len(labels))).astype(int)).tolist()
         train_validator = (
-            Validator(dataset.vocabulary, labels[measured], labels, "training clips measured") if measured else None
+            Validator(dataset.vocabulary, labels[measured], labels, "training clips measured", card.softmax)
+            if measured
+            else None
         )
         if is_first:
             _claim(folder)
@@ -187,7 +190,12 @@ def train(
             progress=progress if is_first else None,
             measured=measured,
         )
-        n_batches = len(data.make_windows(0, world_size))
+        windows = data.make_windows(0, world_size)
+        if needs_statistics(recipe.model.options):
+            standardise_by(model, windows.waveforms, card.input)
+            frontend = None if model.frontend is None else model.frontend.config
+            card = card.replace(architecture_options=model.architecture_options, frontend=frontend)
+        n_batches = len(windows)
         module = TaggingModule(
             model,
             recipe,
@@ -197,6 +205,7 @@ def train(
             train_validator,
             complete=not np.isnan(labels).any(),
             spreads=logit_spreads(labels) if recipe.loss.regression == "logits" else None,
+            exclusive=card.softmax,
         )
         checkpoints = CheckpointCallback(
             folder,

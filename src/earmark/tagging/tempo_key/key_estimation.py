@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from earmark.core.musical_key import MusicalKey
-from earmark.tagging.tempo_key.pitch_features import LOWEST_MIDI, N_SEMITONES, Floats
+from earmark.tagging.tempo_key.pitch_features import LOWEST_MIDI, N_SEMITONES, tuned_pitches, tuning_cents
 from earmark.tagging.tempo_key.result import KeyEstimate
 
 # Albrecht and Shanahan, "The use of large corpora to train a new type of key-finding algorithm", Music Perception 2013.
@@ -13,9 +14,11 @@ _MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 
 _MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
 
 
-def estimate_key(pitches: Floats, tuning_cents: float) -> KeyEstimate:
-    """The key of pitches ``(n_steps, 66)``, see :class:`.pitch_features.PitchFeatures`."""
-    tuning_hz = 440 * 2 ** (tuning_cents / 1200)
+def estimate_key(steps: npt.NDArray[np.float16], cents: npt.NDArray[np.float64]) -> KeyEstimate:
+    """The key of what :class:`.pitch_features.PitchFeatures` measured."""
+    tuning = tuning_cents(cents)
+    tuning_hz = 440 * 2 ** (tuning / 1200)
+    pitches = tuned_pitches(steps, tuning)
     if not len(pitches) or not pitches.any():
         return KeyEstimate(None, 0.0, tuning_hz)
     classes = (np.arange(N_SEMITONES) + LOWEST_MIDI) % 12

@@ -8,8 +8,8 @@ import soxr
 
 from earmark.core.errors import ConfigError
 from earmark.tagging.tempo_key.key_estimation import estimate_key
-from earmark.tagging.tempo_key.onset_features import SAMPLE_RATE_HZ, OnsetFeatures
 from earmark.tagging.tempo_key.onset_features import HOP_SAMPLES as ONSET_HOP_SAMPLES
+from earmark.tagging.tempo_key.onset_features import SAMPLE_RATE_HZ, OnsetFeatures
 from earmark.tagging.tempo_key.pitch_features import SAMPLE_RATE_HZ as PITCH_RATE_HZ
 from earmark.tagging.tempo_key.pitch_features import PitchFeatures
 from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
@@ -17,7 +17,7 @@ from earmark.tagging.tempo_key.tempo_estimation import estimate_tempo
 
 Floats = npt.NDArray[np.float32]
 
-_CHUNK_SAMPLES = 64 * ONSET_HOP_SAMPLES  # about a second: larger arrays are slower, as they are not kept in the cache
+_CHUNK_SAMPLES = 60 * ONSET_HOP_SAMPLES  # about a second: for arrays above 128 KiB malloc asks the system each time
 
 
 class TempoKeyMeter:
@@ -30,6 +30,9 @@ class TempoKeyMeter:
         sample_rate_hz: of the blocks; other rates than 16 kHz are resampled.
         tempo: whether the tempo is asked for.
         key: whether the key is asked for.
+
+    Attributes:
+        onset_features, pitch_features: what is measured so far; None where it is not asked for.
 
     Raises:
         ConfigError: a rate that is not positive.
@@ -45,8 +48,8 @@ class TempoKeyMeter:
     def __init__(self, sample_rate_hz: int, *, tempo: bool = True, key: bool = True) -> None:
         if sample_rate_hz <= 0:
             raise ConfigError(f"sample rate {sample_rate_hz} Hz: must be positive")
-        self._onsets = OnsetFeatures() if tempo else None
-        self._pitches = PitchFeatures() if key else None
+        self.onset_features = OnsetFeatures() if tempo else None
+        self.pitch_features = PitchFeatures() if key else None
         self._resampler = None if sample_rate_hz == SAMPLE_RATE_HZ else _resampler(sample_rate_hz, SAMPLE_RATE_HZ, "HQ")
         self._decimator = _resampler(SAMPLE_RATE_HZ, PITCH_RATE_HZ, "LQ")
         self._waiting: list[Floats] = []
@@ -59,19 +62,24 @@ class TempoKeyMeter:
             block = self._resampler.resample_chunk(block)
         self._wait(block)
 
-    def finish(self) -> tuple[Tempo | None, KeyEstimate | None]:
-        """The estimates, at the end of the audio; None for what was not asked for."""
+    def flush(self) -> None:
+        """Analyse what is waiting: the audio has ended."""
         if self._resampler is not None:
             self._wait(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         rest = np.concatenate([*self._waiting, np.zeros(0, np.float32)])
+        self._waiting, self._n_waiting = [], 0
         if len(rest):
             self._analyse(np.pad(rest, (0, -len(rest) % ONSET_HOP_SAMPLES)))
-        tempo = key = None
-        if self._onsets is not None:
-            tempo = estimate_tempo(self._onsets.onsets())
-        if self._pitches is not None:
-            self._pitches.add(self._decimator.resample_chunk(np.zeros(0, np.float32), last=True))
-            key = estimate_key(self._pitches.pitches(), self._pitches.tuning_cents())
+        if self.pitch_features is not None:
+            self.pitch_features.add(self._decimator.resample_chunk(np.zeros(0, np.float32), last=True))
+            self.pitch_features.finish()
+
+    def finish(self) -> tuple[Tempo | None, KeyEstimate | None]:
+        """The estimates, at the end of the audio; None for what was not asked for. Call it once."""
+        self.flush()
+        onsets, pitches = self.onset_features, self.pitch_features
+        tempo = None if onsets is None else estimate_tempo(onsets.onsets())
+        key = None if pitches is None else estimate_key(pitches.steps(), pitches.cents)
         return tempo, key
 
     def _wait(self, block: Floats) -> None:
@@ -86,10 +94,10 @@ class TempoKeyMeter:
         self._waiting, self._n_waiting = [joined[n_whole:]], len(joined) - n_whole
 
     def _analyse(self, samples: Floats) -> None:
-        if self._onsets is not None:
-            self._onsets.add(samples)
-        if self._pitches is not None:
-            self._pitches.add(self._decimator.resample_chunk(samples))
+        if self.onset_features is not None:
+            self.onset_features.add(samples)
+        if self.pitch_features is not None:
+            self.pitch_features.add(self._decimator.resample_chunk(samples))
 
 
 def _resampler(from_hz: int, to_hz: int, quality: str) -> soxr.ResampleStream:

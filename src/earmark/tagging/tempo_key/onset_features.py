@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,7 +44,7 @@ class OnsetFeatures:
     def __init__(self) -> None:
         edges = _sub_band_edges()
         bands = np.zeros((WINDOW_SAMPLES // 2 + 1, len(edges) - 1), np.float32)
-        for band, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for band, (begin, end) in enumerate(pairwise(edges)):
             bands[begin:end, band] = 1 / (end - begin)
         self._sub_bands = bands
         centres_hz = (edges[:-1] + edges[1:] - 1) / 2 * SAMPLE_RATE_HZ / WINDOW_SAMPLES
@@ -60,8 +62,10 @@ class OnsetFeatures:
         """Samples at 16 kHz, ``(n,)``, n a multiple of the hop."""
         joined = np.concatenate([self._tail, samples])
         self._tail = joined[len(samples) :]
-        frames = np.lib.stride_tricks.sliding_window_view(joined, WINDOW_SAMPLES)[::HOP_SAMPLES]
-        spectrum = np.fft.rfft(frames * self._window)
+        hops = joined.reshape(-1, HOP_SAMPLES)
+        frames = np.concatenate([hops[:-1], hops[1:]], axis=1)
+        frames *= self._window
+        spectrum = np.fft.rfft(frames)
         power = spectrum.real**2
         power += spectrum.imag**2
         level = np.log(power @ self._sub_bands + np.float32(1e-30))

@@ -21,6 +21,7 @@ N_BINS = 161
 
 _FFT_SIZE = 1536
 _REFINE_FRAMES = 1875  # 30 seconds
+_REFINE_FFT_SIZE = 16_384
 _REFINE_STEP = 5e-4
 _REFINE_REACH = 0.03
 _MULTIPLES = (1, 2, 3, 4, 6, 8)
@@ -82,21 +83,18 @@ def refine_bpm(onsets: Floats, bpm: float) -> float:
 
     Powers of Fourier transforms are added up over windows of half a minute, so a tempo that wanders does not matter.
     """
-    signal = onsets.sum(axis=1) / (onsets.std() + 1e-6)
-    signal = signal - signal.mean()
+    signal = onsets.sum(axis=1)
     size = min(len(signal), _REFINE_FRAMES)
     starts = np.arange(0, len(signal) - size + 1, max(size // 2, 1))
-    taper = np.hanning(size + 2)[1:-1]
-    windows = np.stack([signal[begin : begin + size] for begin in starts]) * taper
+    windows = np.stack([signal[begin : begin + size] for begin in starts])
+    windows = (windows - windows.mean(axis=1, keepdims=True)) * np.hanning(size + 2)[1:-1].astype(np.float32)
+    power = sum(np.abs(np.fft.rfft(window, _REFINE_FFT_SIZE)) ** 2 for window in windows)
     factors = np.exp(np.arange(-_REFINE_REACH, _REFINE_REACH + _REFINE_STEP / 2, _REFINE_STEP))
-    seconds = np.arange(size) / FRAMES_PER_SECOND
     score = np.zeros(len(factors))
     for multiple in _MULTIPLES:
-        hz = bpm * factors * multiple / 60
-        if hz.max() > FRAMES_PER_SECOND / 2 - 1:
-            break
-        waves = np.exp(-2j * np.pi * seconds[:, None] * hz)
-        score += np.sum(np.abs(windows @ waves) ** 2, axis=0)
+        bins = bpm * factors * multiple / 60 / FRAMES_PER_SECOND * _REFINE_FFT_SIZE
+        if bins[-1] < _REFINE_FFT_SIZE // 2:
+            score += np.interp(bins, np.arange(len(power)), power)
     at = int(np.argmax(score))
     if not 0 < at < len(score) - 1:
         return bpm
