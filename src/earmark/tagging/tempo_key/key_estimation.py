@@ -6,27 +6,39 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.musical_key import MusicalKey
-from earmark.tagging.tempo_key.pitch_features import LOWEST_MIDI, N_SEMITONES, tuned_pitches, tuning_cents
+from earmark.tagging.tempo_key.networks import key_probabilities
+from earmark.tagging.tempo_key.pitch_features import Floats, tuned_pitches, tuning_cents
 from earmark.tagging.tempo_key.result import KeyEstimate
 
-# Albrecht and Shanahan, "The use of large corpora to train a new type of key-finding algorithm", Music Perception 2013.
-_MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
-_MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
+_LEAST = 0.15
+"""A key that is less likely is not clear."""
+
+_MOST_STEPS = 300
+"""Ten minutes; of longer recordings, steps are averaged, so that memory stays small."""
 
 
 def estimate_key(steps: npt.NDArray[np.float16], cents: npt.NDArray[np.float64]) -> KeyEstimate:
-    """The key of what :class:`.pitch_features.PitchFeatures` measured."""
+    """The key of a recording, by the network; the confidence is the probability that it gives.
+
+    Args:
+        steps: :meth:`.pitch_features.PitchFeatures.steps`.
+        cents: :attr:`.pitch_features.PitchFeatures.cents`.
+    """
     tuning = tuning_cents(cents)
     tuning_hz = 440 * 2 ** (tuning / 1200)
     pitches = tuned_pitches(steps, tuning)
-    if not len(pitches) or not pitches.any():
+    if not pitches.any():
         return KeyEstimate(None, 0.0, tuning_hz)
-    classes = (np.arange(N_SEMITONES) + LOWEST_MIDI) % 12
-    chroma = np.bincount(classes, pitches.mean(axis=0), 12)
-    scores = np.array(
-        [np.corrcoef(np.roll(profile, tonic), chroma)[0, 1] for profile in (_MAJOR, _MINOR) for tonic in range(12)]
-    )
-    shares = np.exp(10 * (scores - scores.max()))
-    best = int(np.argmax(scores))
-    key = MusicalKey(best % 12, "major" if best < 12 else "minor")
-    return KeyEstimate(key, float(shares[best] / shares.sum()), tuning_hz)
+    probabilities = key_probabilities(_at_most(pitches, _MOST_STEPS))
+    best = int(np.argmax(probabilities))
+    confidence = float(probabilities[best])
+    key = MusicalKey(best % 12, "major" if best < 12 else "minor") if confidence >= _LEAST else None
+    return KeyEstimate(key, confidence, tuning_hz)
+
+
+def _at_most(pitches: Floats, n_steps: int) -> Floats:
+    if len(pitches) <= n_steps:
+        return pitches
+    starts = np.round(np.linspace(0, len(pitches), n_steps, endpoint=False)).astype(np.int64)
+    means: Floats = np.add.reduceat(pitches, starts) / np.diff(starts, append=len(pitches))[:, None].astype(np.float32)
+    return means

@@ -14,6 +14,9 @@ Floats = npt.NDArray[np.float32]
 WINDOW_FRAMES = 750
 """12 seconds."""
 HOP_FRAMES = 375
+MOST_WINDOWS = 64
+WINDOWS_PER_SEGMENT = 4
+"""Tempograms of so many windows, 30 seconds, are averaged."""
 LOWEST_BPM = 20.0
 BINS_PER_OCTAVE = 30
 N_BINS = 161
@@ -42,10 +45,14 @@ def _fourier_basis() -> npt.NDArray[np.complex64]:
 
 
 def windows_of(onsets: Floats) -> Floats:
-    """Windows of 12 seconds, half of them overlapping, ``(n_windows, 750, n_bands)``; short audio is padded with zeros."""
+    """Windows of 12 seconds, overlapping by half or, at most 64, spread evenly: ``(n_windows, 750, n_bands)``.
+
+    Short audio is padded with zeros.
+    """
     if len(onsets) < WINDOW_FRAMES:
         onsets = np.pad(onsets, ((0, WINDOW_FRAMES - len(onsets)), (0, 0)))
-    starts = np.arange(0, len(onsets) - WINDOW_FRAMES + 1, HOP_FRAMES)
+    last = len(onsets) - WINDOW_FRAMES
+    starts = np.round(np.linspace(0, last, min(MOST_WINDOWS, last // HOP_FRAMES + 1))).astype(np.int64)
     return np.stack([onsets[begin : begin + WINDOW_FRAMES] for begin in starts])
 
 
@@ -59,8 +66,8 @@ def tempograms(onsets: Floats) -> Floats:
         onsets: ``(n_frames, n_bands)``, 62.5 frames a second.
 
     Returns:
-        ``(n_windows, 2 * n_bands, 161)``: Fourier magnitudes of each band, then autocorrelations; of onsets divided by
-        their standard deviation.
+        ``(n_segments, 2 * n_bands, 161)``, means over four windows each: Fourier magnitudes of each band, then
+        autocorrelations; of onsets divided by their standard deviation.
     """
     windows = windows_of(onsets)
     windows = windows - windows.mean(axis=1, keepdims=True)
@@ -75,7 +82,9 @@ def tempograms(onsets: Floats) -> Floats:
     whole = np.floor(lags).astype(np.int64)
     part = lags - whole
     at_lags = (1 - part) * correlation[..., whole] + part * correlation[..., whole + 1]
-    return np.concatenate([2 * fourier, at_lags], axis=1).astype(np.float32)
+    grams = np.concatenate([2 * fourier, at_lags], axis=1).astype(np.float32)
+    n_segments = max(1, round(len(grams) / WINDOWS_PER_SEGMENT))
+    return np.stack([part.mean(axis=0) for part in np.array_split(grams, n_segments)])
 
 
 def refine_bpm(onsets: Floats, bpm: float) -> float:
@@ -85,7 +94,8 @@ def refine_bpm(onsets: Floats, bpm: float) -> float:
     """
     signal = onsets.sum(axis=1)
     size = min(len(signal), _REFINE_FRAMES)
-    starts = np.arange(0, len(signal) - size + 1, max(size // 2, 1))
+    last = len(signal) - size
+    starts = np.round(np.linspace(0, last, min(MOST_WINDOWS, last // max(size // 2, 1) + 1))).astype(np.int64)
     windows = np.stack([signal[begin : begin + size] for begin in starts])
     windows = (windows - windows.mean(axis=1, keepdims=True)) * np.hanning(size + 2)[1:-1].astype(np.float32)
     power = sum(np.abs(np.fft.rfft(window, _REFINE_FFT_SIZE)) ** 2 for window in windows)
