@@ -1,10 +1,13 @@
-"""Embeddings: the input of a network's last layer with weights."""
+"""Embeddings: the input of a network's last layer with weights, or what another layer gives."""
 
 from __future__ import annotations
+
+import threading
 
 import torch
 from torch import Tensor, nn
 
+from earmark.core.errors import ConfigError
 from earmark.models import TaggingModel
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -19,29 +22,76 @@ class WithEmbedding(nn.Module):
 
     Args:
         model: in eval mode; it gets a hook, so give a copy.
+        layer: name of a module, see :func:`layer_names`: its output, as it is, is the second output instead (of a
+            recurrent layer, the sequence).
 
     Attributes:
-        embedding_dims: length of the embedding; None for a network without such a layer.
+        embedding_dims: length of the embedding; None for a network without such a layer, and with ``layer``.
+
+    Raises:
+        ConfigError: no such layer.
     """
 
-    def __init__(self, model: TaggingModel) -> None:
+    def __init__(self, model: TaggingModel, layer: str | None = None) -> None:
         super().__init__()
         self.model = model
-        self.layer, self.embedding_dims = _last_layer(model)
-        self._inputs: list[Tensor] = []
-        if self.layer is not None:
-            self.layer.register_forward_pre_hook(lambda _, inputs: self._inputs.append(inputs[0]))
+        self._values: dict[int, Tensor] = {}  # by thread
+        self.embedding_dims: int | None = None
+        self.layer: nn.Module | None
+        if layer is None:
+            self.layer, self.embedding_dims = last_layer(model)
+            if self.layer is not None:
+                self.layer.register_forward_pre_hook(
+                    lambda layer, inputs: self._keep(_mean_over_rest(layer, inputs[0]))
+                )
+            return
+        if layer not in (names := layer_names(model)):
+            raise ConfigError(f"no layer {layer!r} in {model.architecture}; it has {', '.join(names)}")
+        self.layer = model.get_submodule(layer)
+        self.layer.register_forward_hook(
+            lambda _, __, output: self._keep(output[0] if isinstance(output, tuple) else output)
+        )
+
+    def _keep(self, values: Tensor) -> None:
+        self._values[threading.get_ident()] = values
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
         logits: Tensor = self.model(waveform)
         if self.layer is None:
             return (logits.sigmoid(),)
-        embedding = _mean_over_rest(self.layer, self._inputs[-1])
-        self._inputs.clear()
-        return logits.sigmoid(), embedding
+        return logits.sigmoid(), self._values.pop(threading.get_ident())
 
 
-def _last_layer(model: TaggingModel) -> tuple[nn.Module | None, int | None]:
+def layer_names(model: nn.Module) -> list[str]:
+    """Names of a network's modules, in the order in which they were made: what may be a layer."""
+    return [name for name, _ in model.named_modules() if name]
+
+
+def layer_shapes(model: TaggingModel) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Name, class and shape of values without the batch, of all modules that give values for every window, in the order of execution."""
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    n_windows = 2
+
+    def note(name: str, module: nn.Module, output: object) -> None:
+        values = output[0] if isinstance(output, tuple) else output
+        if isinstance(values, Tensor) and values.ndim > 1 and len(values) == n_windows:
+            found[name] = type(module).__name__, tuple(values.shape[1:])
+
+    hooks = [
+        module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
+        for name, module in model.named_modules()
+        if name
+    ]
+    try:
+        with torch.inference_mode():
+            model(torch.zeros(n_windows, model.window_samples))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [(name, kind, shape) for name, (kind, shape) in found.items()]
+
+
+def last_layer(model: TaggingModel) -> tuple[nn.Module | None, int | None]:
     """The layer that is run last of all with weights, and how many values describe a window in front of it."""
     calls: list[tuple[nn.Module, Tensor]] = []
     hooks = [

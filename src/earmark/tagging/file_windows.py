@@ -18,6 +18,7 @@ from earmark.audio.silence import SilenceMeter
 from earmark.audio.sound import SoundStream, silence_before
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec
+from earmark.tagging.time_axis import seconds_with
 
 Window = npt.NDArray[np.float32]
 Watch = Callable[[Path, float], None]
@@ -52,6 +53,13 @@ class AudioSummary:
     silent_seconds: float = 0.0
     silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     left_out: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+
+    def window_starts_seconds(self, spec: InputSpec, steps: int = 1) -> npt.NDArray[np.float64]:
+        """Where each window begins in the file, ``(n_windows,)``; ``steps`` as in :func:`earmark.audio.windows`."""
+        if self.starts is not None:
+            return self.starts / spec.sample_rate_hz
+        starts = audio.window_starts(self.n_samples, spec, steps).clip(0)
+        return seconds_with(self.left_out, starts) / spec.sample_rate_hz
 
 
 class FileWindows:
