@@ -78,6 +78,7 @@ def score_dataset(
         split,
         tagger.card.name,
         tuple(warnings),
+        dataset.exclusive if set(dataset.exclusive) <= set(vocabulary.names) else (),
     )
 
 

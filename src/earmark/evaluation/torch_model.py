@@ -10,6 +10,7 @@ import torch
 
 from earmark.core.errors import ModelError
 from earmark.export.embedding import WithEmbedding
+from earmark.models.activation import softmax_places
 from earmark.models.checkpoint import load_checkpoint
 from earmark.tagging.runtime import EMBEDDING_LAYER
 
@@ -35,7 +36,8 @@ class TorchModel:
 
     def __init__(self, folder: str | Path, *, layer: str | None = None) -> None:
         self.network, self.card = load_checkpoint(folder)
-        self._hooked = WithEmbedding(self.network, None if layer == EMBEDDING_LAYER else layer).eval()
+        layer = None if layer == EMBEDDING_LAYER else layer
+        self._hooked = WithEmbedding(self.network, softmax_places(self.card), layer).eval()
         self.embedding_dims = self._hooked.embedding_dims
 
     def __call__(self, batch: Floats) -> Floats:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from earmark.core.errors import ConfigError
 from earmark.models import TaggingModel
+from earmark.models.activation import to_scores
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class WithEmbedding(nn.Module):
-    """A model followed by the sigmoid, with its embedding as a second output.
+    """A model followed by the sigmoid or softmax, with its embedding as a second output.
 
     (B, N) -> probabilities (B, n_tags) in 0..1 and, where the model has one, embedding (B, embedding_dims): what goes
     into its last dense or convolutional layer, as a mean over the time and frequency that are left there. "Last" is by
@@ -22,6 +24,7 @@ class WithEmbedding(nn.Module):
 
     Args:
         model: in eval mode; it gets a hook, so give a copy.
+        softmax: positions of the tags that get a softmax, see :func:`earmark.models.activation.to_scores`.
         layer: name of a module, see :func:`layer_names`: its output, as it is, is the second output instead (of a
             recurrent layer, the sequence).
 
@@ -32,9 +35,10 @@ class WithEmbedding(nn.Module):
         ConfigError: no such layer.
     """
 
-    def __init__(self, model: TaggingModel, layer: str | None = None) -> None:
+    def __init__(self, model: TaggingModel, softmax: Sequence[int] = (), layer: str | None = None) -> None:
         super().__init__()
         self.model = model
+        self.softmax = tuple(softmax)
         self._values: dict[int, Tensor] = {}  # by thread
         self.embedding_dims: int | None = None
         self.layer: nn.Module | None
@@ -58,8 +62,8 @@ class WithEmbedding(nn.Module):
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
         logits: Tensor = self.model(waveform)
         if self.layer is None:
-            return (logits.sigmoid(),)
-        return logits.sigmoid(), self._values.pop(threading.get_ident())
+            return (to_scores(logits, self.softmax),)
+        return to_scores(logits, self.softmax), self._values.pop(threading.get_ident())
 
 
 def layer_names(model: nn.Module) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
 from earmark.training.sections import LossSection
 
@@ -31,12 +32,22 @@ class TagLoss(nn.Module):
         config: the loss of each kind.
         complete: no label is ever NaN, so that none has to be looked for: same loss, a few hundred microseconds faster.
         spreads: (n_tags,) of the loss "logits", see :func:`logit_spreads`; None for 1.
+        exclusive: classification tags of which every labelled clip has one, for the loss "softmax".
+
+    Raises:
+        ConfigError: "softmax" without such tags.
     """
 
     spreads: Tensor
 
     def __init__(
-        self, vocabulary: Vocabulary, config: LossSection, *, complete: bool = False, spreads: Floats | None = None
+        self,
+        vocabulary: Vocabulary,
+        config: LossSection,
+        *,
+        complete: bool = False,
+        spreads: Floats | None = None,
+        exclusive: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.complete = complete
@@ -47,16 +58,22 @@ class TagLoss(nn.Module):
             (_run_or_list(vocabulary.indices("classification")), config.classification, 1.0),
             (_run_or_list(vocabulary.indices("regression")), config.regression, config.regression_weight),
         ]
+        if require_classes(config, exclusive):
+            classes = [vocabulary.index(tag) for tag in exclusive]
+            others = [i for i in vocabulary.indices("classification") if i not in classes]
+            self.kinds[:1] = [(_run_or_list(classes), "softmax", 1.0), (_run_or_list(others), "bce", 1.0)]
 
     def n_known(self, labels: Tensor) -> Tensor:
-        """Labelled pairs of each kind of tag, (2,) float32."""
-        return torch.stack([(~torch.isnan(labels[:, tags])).sum() for tags, _, _ in self.kinds]).float()
+        """Labelled pairs (of "softmax", clips) of each part of the loss, (n_parts,) float32."""
+        known = [~torch.isnan(labels[:, tags]) for tags, _, _ in self.kinds]
+        counted = zip(known, self.kinds, strict=True)
+        return torch.stack([(k.any(dim=1) if kind == "softmax" else k).sum() for k, (_, kind, _) in counted]).float()
 
     def forward(self, logits: Tensor, labels: Tensor, n_known: Tensor | None = None) -> Tensor:
         """The loss; zero, with a gradient of zero, where nothing is labelled.
 
-        ``n_known`` (2,) is the number of labelled pairs of each kind: where several devices divide a batch,
-        the mean over devices, so that the mean of their losses is the loss of the whole batch.
+        ``n_known`` (n_parts,) is what :meth:`n_known` gives: where several devices divide a batch, the mean over
+        devices, so that the mean of their losses is the loss of the whole batch.
         """
         parts = []
         for place, (tags, kind, weight) in enumerate(self.kinds):
@@ -64,13 +81,18 @@ class TagLoss(nn.Module):
                 continue
             answer, wanted = _columns(logits, tags).float(), _columns(labels, tags)
             known: Tensor | None = None
-            number: Tensor | float = wanted.numel() if n_known is None else n_known[place]
+            n_all = len(wanted) if kind == "softmax" else wanted.numel()
+            number: Tensor | float = n_all if n_known is None else n_known[place]
             if not self.complete:
                 known = (~torch.isnan(wanted)).float()
                 wanted = wanted.nan_to_num(0.0)
-                labelled = known.sum() if n_known is None else n_known[place]
+                labelled = (
+                    (known.amax(dim=1) if kind == "softmax" else known).sum() if n_known is None else n_known[place]
+                )
                 number = torch.where(labelled > 0, labelled, 1.0)
-            if kind == "bce":
+            if kind == "softmax":  # clips that are not labelled have weights of 0
+                losses = -(wanted * answer.log_softmax(dim=1)).sum()
+            elif kind == "bce":
                 losses = F.binary_cross_entropy_with_logits(answer, wanted, known, reduction="sum")
             else:
                 if kind == "logits":
@@ -83,6 +105,15 @@ class TagLoss(nn.Module):
                     losses = losses + self.cross_entropy * entropies
             parts.append(weight * losses / number)
         return sum(parts[1:], parts[0])
+
+
+def require_classes(config: LossSection, exclusive: Sequence[str]) -> bool:
+    """Whether the loss is a softmax over classes. Raises ConfigError where it should be, and none exclude each other."""
+    if config.classification != "softmax":
+        return False
+    if not exclusive:
+        raise ConfigError("loss.classification softmax: no tags of this dataset exclude each other; use bce")
+    return True
 
 
 def logit_spreads(labels: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from earmark.core.errors import ConfigError
 from earmark.core.vocabulary import Vocabulary
 from earmark.models import TaggingModel
+from earmark.models.activation import to_scores
 from earmark.models.blocks import average_subclips
 from earmark.tagging.aggregation import aggregate
 from earmark.training.data import Batch, Group
@@ -70,6 +71,7 @@ class TaggingModule(pl.LightningModule):
         complete: no training label is NaN.
         spreads: (n_tags,) of the logits of the training labels, for a loss that needs them.
         train_validator: measures training clips that are scored after the validation clips; None where there are none.
+        exclusive: tags of which every labelled clip has one, for the loss "softmax".
 
     Attributes:
         average: the moving average of the weights; None where the recipe wants none.
@@ -89,6 +91,7 @@ class TaggingModule(pl.LightningModule):
         train_validator: Validator | None = None,
         complete: bool = False,
         spreads: Floats | None = None,
+        exclusive: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # several steps for each call of Lightning
@@ -98,8 +101,10 @@ class TaggingModule(pl.LightningModule):
         # Compiled code shares the weights; kept in a list, so that it is no submodule.
         self._learner = [torch.compile(model) if recipe.training.compile else model]
         self.recipe = recipe
-        self.loss = TagLoss(vocabulary, recipe.loss, spreads=spreads)
-        self.training_loss = TagLoss(vocabulary, recipe.loss, complete=complete, spreads=spreads)
+        self.loss = TagLoss(vocabulary, recipe.loss, spreads=spreads, exclusive=exclusive)
+        self.training_loss = TagLoss(vocabulary, recipe.loss, complete=complete, spreads=spreads, exclusive=exclusive)
+        is_softmax = recipe.loss.classification == "softmax"
+        self._softmax = [vocabulary.index(tag) for tag in exclusive] if is_softmax else []
         self.validator = validator
         self.n_batches = n_batches
         self.after_batch: Callable[[int, Tensor, int], None] = lambda *_: None
@@ -184,7 +189,7 @@ class TaggingModule(pl.LightningModule):
         size = self.recipe.training.batch_size
         logits = torch.cat([self.scored_model(windows[i : i + size]) for i in range(0, len(windows), size)]).float()
         self._scores[int(place)] = aggregate(
-            logits.sigmoid().cpu().numpy(), None if weights is None else weights.cpu().numpy()
+            to_scores(logits, self._softmax).cpu().numpy(), None if weights is None else weights.cpu().numpy()
         )
         labels = torch.from_numpy(self._labels[int(place)]).to(logits)
         self._losses[int(place)] = float(self.loss(logits, labels.expand_as(logits)))

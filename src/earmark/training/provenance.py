@@ -12,21 +12,30 @@ import numpy as np
 import torch
 
 from earmark.core.card import ModelCard
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.version import __version__
 from earmark.datasets import Dataset
 from earmark.models.checkpoint import make_card
+from earmark.training.loss import require_classes
 from earmark.training.sections import Recipe
 from earmark.training.selection import Validation
 
 
 def first_card(recipe: Recipe, dataset: Dataset, model: Any, members: tuple[ModelCard, ...] = ()) -> ModelCard:
-    """The card as far as it is known before training. Raises ConfigError where hop and window contradict."""
+    """The card as far as it is known before training.
+
+    Raises:
+        ConfigError: hop and window contradict each other, or a softmax over tags that do not exclude each other.
+    """
     hop_seconds = recipe.input.hop_seconds
+    softmax = dataset.exclusive if require_classes(recipe.loss, dataset.exclusive) else ()
     info = dataset.info
     return make_card(
         model,
         name=recipe.name,
         vocabulary=dataset.vocabulary,
+        softmax=softmax,
+        rules=TagConstraints(exclusive=(softmax,) if softmax else ()),
         hop_samples=None if hop_seconds is None else round(hop_seconds * model.sample_rate_hz),
         last_window=recipe.input.last_window,
         description=recipe.card.description,
@@ -57,7 +66,7 @@ def filled_card(card: ModelCard, dataset: Dataset, found: Validation, epoch: int
     """The card with what a validation found."""
     n_clips = len(dataset.split("validation"))
     return card.replace(
-        thresholds=found.card_thresholds(dataset.vocabulary),
+        thresholds={**found.card_thresholds(dataset.vocabulary), **dict.fromkeys(card.softmax, 0.0)},
         metrics=found.card_metrics(dataset.vocabulary, dataset.name, dataset.protocol, n_clips),
         training={**card.training, "best_epoch": epoch, "selection": round(found.selection, 6)},
     )

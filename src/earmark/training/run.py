@@ -197,6 +197,7 @@ def train(
             train_validator,
             complete=not np.isnan(labels).any(),
             spreads=logit_spreads(labels) if recipe.loss.regression == "logits" else None,
+            exclusive=dataset.exclusive,
         )
         checkpoints = CheckpointCallback(
             folder,

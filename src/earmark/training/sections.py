@@ -138,18 +138,23 @@ class OptimiserSection(Section):
 class LossSection(Section):
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
+    Classification tags that exclude each other, as the dataset says, may be learned as "softmax": the cross-entropy of
+    the softmax over them. The model then gives probabilities of classes that sum to 1, and other classification tags
+    are learned by "bce".
+
     Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
     for the tag in the training labels. Another network's scores of rare tags are between .001 and .05, where the other
     losses are nearly flat; so every tag counts alike (Ba and Caruana 2014 learn logits).
 
     Attributes:
-        classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs.
+        classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs; "softmax" over
+            labelled clips.
         regression_weight: the loss is that of the classification tags plus this times that of the regression tags.
         cross_entropy: with "logits", this many times the cross-entropy is added: errors of likely tags then count more
             than those of unlikely ones.
     """
 
-    classification: Literal["bce", "mse"] = "bce"
+    classification: Literal["bce", "mse", "softmax"] = "bce"
     regression: Literal["bce", "mse", "logits"] = "mse"
     regression_weight: float = Field(default=1.0, ge=0)
     cross_entropy: float = Field(default=0.0, ge=0)
