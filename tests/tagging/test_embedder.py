@@ -10,7 +10,8 @@ import onnx
 import pytest
 
 from earmark.core.errors import AudioError, ConfigError, ModelError
-from earmark.tagging.embedder import Embedding, Pool, Unit, channels_last, load_embedder, pooled
+from earmark.tagging.embedder import Embedding, load_embedder
+from earmark.tagging.layer_pooling import Pool, Unit, channels_last, pooled
 from earmark.tagging.onnx_layers import layer_operators, layer_shapes, with_output
 from earmark.tagging.runtime import OnnxModel, find_model
 from earmark.tagging.tagger import load_tagger

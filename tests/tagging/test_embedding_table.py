@@ -19,7 +19,7 @@ PATHS = [Path("a.mp3"), Path(os.fsdecode(b"b\xff.mp3")), Path("c é.mp3")]
 
 def embedding(n_rows: int, seed: int) -> Embedding:
     values = np.random.default_rng(seed).normal(size=(n_rows, 3)).astype(np.float32)
-    return Embedding(None, values, np.arange(n_rows) * 0.5, 10.0 + seed)
+    return Embedding(None, values, np.arange(n_rows) * 0.5, np.full(n_rows, 0.5, np.float32), 10.0 + seed)
 
 
 RESULTS = [embedding(2, 0), AudioError("no such file", "b.mp3"), embedding(1, 2)]
@@ -39,6 +39,7 @@ def test_rows_come_back(tmp_path: Path, suffix: str) -> None:
     assert table.errors == ("", "", "no such file", "")
     np.testing.assert_array_equal(table.durations_seconds, [10, 10, np.nan, 12])
     assert table.starts_seconds[[0, 1, 3]].tolist() == [0, 0.5, 0]
+    assert table.weights[[0, 1, 3]].tolist() == [0.5] * 3
     first, last = RESULTS[0], RESULTS[2]
     assert isinstance(first, Embedding)
     assert isinstance(last, Embedding)

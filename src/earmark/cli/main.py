@@ -41,6 +41,12 @@ COMMANDS = (
         "Write embeddings of music: a table of the values of one layer of a model.",
         _RESEARCH,
     ),
+    Entry(
+        "probe",
+        "earmark.cli.probe:probe",
+        "Make a tagger of a table of labels: a head on the frozen embeddings of a trained model.",
+        _RESEARCH,
+    ),
     Entry("data", "earmark.cli.data:group", "Datasets: list them, check the files on disk, prepare it.", _RESEARCH),
     Entry("distill", "earmark.cli.distill:group", "Make a small network from the labels of trained ones.", _RESEARCH),
     Entry("train", "earmark.cli.train.train:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),

@@ -27,6 +27,7 @@ class TorchModel:
     Attributes:
         network: gives logits; in eval mode.
         card: the model's card.
+        layer: as given, or "embedding".
         embedding_dims: length of the embeddings; None for a network without them, and with ``layer``.
 
     Raises:
@@ -36,8 +37,9 @@ class TorchModel:
 
     def __init__(self, folder: str | Path, *, layer: str | None = None) -> None:
         self.network, self.card = load_checkpoint(folder)
-        layer = None if layer == EMBEDDING_LAYER else layer
-        self._hooked = WithEmbedding(self.network, softmax_places(self.card), layer).eval()
+        self.layer = layer or EMBEDDING_LAYER
+        chosen = None if self.layer == EMBEDDING_LAYER else self.layer
+        self._hooked = WithEmbedding(self.network, softmax_places(self.card), chosen).eval()
         self.embedding_dims = self._hooked.embedding_dims
 
     def __call__(self, batch: Floats) -> Floats:

@@ -17,18 +17,14 @@ from earmark.audio import AudioSource
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError
+from earmark.core.version import __version__
 from earmark.tagging.file_scores import WindowScores
 from earmark.tagging.file_windows import waveform_windows
+from earmark.tagging.layer_pooling import Pool, Unit, Within, channels_last, pool_frames, pooled
 from earmark.tagging.options import EmbedderOptions, option_problems
 from earmark.tagging.pipeline import run_pipeline
 from earmark.tagging.progress import OnProgress
 from earmark.tagging.runtime import LayerModel, OnnxModel, find_model
-
-Pool = Literal["mean", "mean+std", "max", "none"]
-"""What is left of the time axis: one vector for a file, or all of it."""
-
-Unit = Literal["window", "frame"]
-"""What has a vector: a window of the model, or a frame of its layer."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -43,6 +39,8 @@ class Embedding:
         path: the file, or the name of one in memory; None without a name.
         values: ``(n_rows, n_dims)`` float32; one row where they are pooled over time.
         starts_seconds: ``(n_rows,)``, where each row's window or frame begins in the file; 0 for the row of a whole file.
+        weights: ``(n_rows,)``, what each row counts for in the pooled ones, 0 to 1: its share that is not silent or, in the last
+            window of a file, in no other.
         duration_seconds: length of the file.
         warnings: one line each.
     """
@@ -50,6 +48,7 @@ class Embedding:
     path: Path | None
     values: Floats
     starts_seconds: npt.NDArray[np.float64]
+    weights: Floats
     duration_seconds: float
     warnings: tuple[str, ...] = ()
 
@@ -65,7 +64,8 @@ class Embedder:
         model: the model with its layer; :func:`load_embedder` finds one by name.
         pool: over time: "mean"; "mean+std", twice as many values; "max"; "none" for a row per unit. Windows count by
             their share that is not silent, as in the scores of a file.
-        unit: "window": frames are averaged within each window first; "frame": each frame of the layer.
+        unit: "window": frames are pooled within each window first; "frame": each frame of the layer.
+        within: how they are pooled within a window: "mean", "mean+std" or "max".
         time_axis: of the layer's values, from 1; None for the last of three or more.
         options: batch_windows, damaged, windows and step_seconds as in :class:`earmark.Tagger`; steps with pool "none"
             only.
@@ -87,19 +87,27 @@ class Embedder:
         *,
         pool: Pool = "mean",
         unit: Unit = "window",
+        within: Within = "mean",
         time_axis: int | None = None,
         **options: Unpack[EmbedderOptions],
     ) -> None:
         problems = option_problems(options)
-        for name, value, allowed in (("pool", pool, get_args(Pool)), ("unit", unit, get_args(Unit))):
+        for name, value, allowed in (
+            ("pool", pool, get_args(Pool)),
+            ("unit", unit, get_args(Unit)),
+            ("within", within, get_args(Within)),
+        ):
             if value not in allowed:
                 problems.append(f"{name} {value!r}: must be {' or '.join(allowed)}")
+        if unit == "frame" and within != "mean":
+            problems.append(f"within {within!r} with unit 'frame': only with unit window")
         step_seconds = options.get("step_seconds")
         if step_seconds is not None and pool != "none":
             problems.append(f"step_seconds {step_seconds:g} with pool {pool!r}: only with pool none, which keeps time")
         if problems:
             raise ConfigError(problems)
-        self.model, self.pool, self.unit, self.time_axis, self.options = model, pool, unit, time_axis, options
+        self.model, self.pool, self.unit, self.time_axis = model, pool, unit, time_axis
+        self.within = within
         self._damaged = options.get("damaged", "error")
         self._windows = options.get("windows")
         self._steps = audio.steps_per_window(self.card.input, step_seconds)
@@ -113,9 +121,35 @@ class Embedder:
         return self.model.card
 
     @property
+    def n_frames(self) -> int:
+        """Frames of a window; 1 with unit "window"."""
+        return int(self._shape[0])
+
+    @property
     def n_dims(self) -> int:
         """Length of a row."""
         return int(self._shape[1]) * (2 if self.pool == "mean+std" else 1)
+
+    def about(self) -> dict[str, Any]:
+        """What all embeddings depend on, as JSON values: part of tables of them."""
+        card = self.card
+        return {
+            "earmark": __version__,
+            "model": card.name,
+            "model_version": card.version,
+            "weights_sha256": card.weights_sha256,
+            "layer": self.model.layer,
+            "time_axis": self.time_axis,
+            "pool": self.pool,
+            "unit": self.unit,
+            "within": self.within,
+            "n_frames": self.n_frames,
+            "n_dims": self.n_dims,
+            "window_seconds": card.input.window_seconds,
+            "damaged": self._damaged,
+            "windows": self._windows,
+            "steps": self._steps,
+        }
 
     def embed(self, path: AudioSource) -> Embedding:
         """Embed one file. Arguments and errors as of :meth:`embed_many`."""
@@ -180,7 +214,7 @@ class Embedder:
     def _of_windows(self, batch: Floats) -> Floats:
         """Windows (n, window_samples) -> (n, n_frames, n_channels)."""
         values = channels_last(self.model.layer_values(batch), self.time_axis, frames=self.unit == "frame")
-        return values if self.unit == "frame" else values.mean(axis=1, keepdims=True)
+        return values if self.unit == "frame" else pool_frames(values, self.within)
 
     def _flat(self, batch: Floats) -> Floats:
         return self._of_windows(batch).reshape(len(batch), -1)
@@ -191,67 +225,13 @@ class Embedder:
         starts = summary.window_starts_seconds(self.card.input, self._steps)
         frame_seconds = self.card.input.window_seconds / n_frames
         starts = (starts[:, None] + frame_seconds * np.arange(n_frames)).ravel()
+        weights = np.ones(len(values), np.float32)
+        if summary.weights is not None and self._steps == 1:
+            weights = np.repeat(summary.weights, n_frames)
         if self.pool != "none":
-            weights = None if summary.weights is None else np.repeat(summary.weights, n_frames)
             values, starts = pooled(values, self.pool, weights)[None], np.zeros(1)
-        return Embedding(windows.path, values, starts, summary.duration_seconds, summary.warnings)
-
-
-def channels_last(values: Floats, time_axis: int | None, *, frames: bool = False) -> Floats:
-    """A layer's values ``(n, ...)`` as ``(n, n_frames, n_channels)``; see :class:`Embedder`.
-
-    Args:
-        values: of n windows.
-        time_axis: see :class:`Embedder`.
-        frames: refuse values without a time axis, of which there is one frame otherwise.
-
-    Raises:
-        ConfigError: no such axis.
-
-    Example:
-        >>> channels_last(np.ones((2, 64, 8, 100), np.float32), None).shape  # (batch, channels, frequency, time)
-        (2, 100, 64)
-    """
-    if values.ndim < 2:
-        raise ConfigError(f"a layer with values of shape {values.shape}: has no value for each window")
-    if time_axis is None and values.ndim == 2:
-        if frames:
-            raise ConfigError(
-                "unit 'frame': this layer has one vector per window; choose another layer, or unit window"
-            )
-        return values[:, None]
-    time = values.ndim - 1 if time_axis is None else time_axis
-    if not 1 <= time < values.ndim or values.ndim < 3:
-        raise ConfigError(f"time_axis {time}: the layer's values have the shape (batch, {str(values.shape[1:])[1:]}")
-    channels = 1 if time != 1 else values.ndim - 1
-    rest = tuple(axis for axis in range(1, values.ndim) if axis not in (time, channels))
-    means = values.mean(axis=rest) if rest else values
-    return np.ascontiguousarray(means if time < channels else np.swapaxes(means, 1, 2))
-
-
-def pooled(values: Floats, pool: Pool, weights: npt.NDArray[np.floating[Any]] | None = None) -> Floats:
-    """Rows ``(n, n_channels)`` as one vector.
-
-    Args:
-        values: of windows or frames.
-        pool: not "none".
-        weights: ``(n,)``, 0 or more: what each row counts for; None, or all 0, for all alike. For "max", rows of 0 are
-            left out.
-
-    Example:
-        >>> pooled(np.array([[0.0, 2.0], [4.0, 2.0]], np.float32), "mean+std").tolist()
-        [2.0, 2.0, 2.0, 0.0]
-    """
-    if weights is not None and not weights.any():
-        weights = None
-    rows = values.astype(np.float64)
-    if pool == "max":
-        return np.asarray((rows if weights is None else rows[weights > 0]).max(axis=0), np.float32)
-    mean = np.average(rows, axis=0, weights=weights)
-    if pool == "mean":
-        return np.asarray(mean, np.float32)
-    deviation = np.sqrt(np.average((rows - mean) ** 2, axis=0, weights=weights))
-    return np.concatenate([mean, deviation]).astype(np.float32)
+            weights = np.ones(1, np.float32)
+        return Embedding(windows.path, values, starts, weights, summary.duration_seconds, summary.warnings)
 
 
 def load_embedder(
@@ -260,6 +240,7 @@ def load_embedder(
     layer: str | None = None,
     pool: Pool = "mean",
     unit: Unit = "window",
+    within: Within = "mean",
     time_axis: int | None = None,
     **options: Unpack[EmbedderOptions],
 ) -> Embedder:
@@ -268,7 +249,7 @@ def load_embedder(
     Args:
         model: a name that ``earmark models list`` shows, the path of an .onnx file, or None for the bundled model.
         layer: a value of its graph, which ``earmark embed --layers`` lists; None for its embedding.
-        pool, unit, time_axis, options: see :class:`Embedder`.
+        pool, unit, within, time_axis, options: see :class:`Embedder`.
 
     Returns:
         The embedder.
@@ -282,4 +263,4 @@ def load_embedder(
         True
     """
     found = OnnxModel(find_model(model), layer=layer)
-    return Embedder(found, pool=pool, unit=unit, time_axis=time_axis, **options)
+    return Embedder(found, pool=pool, unit=unit, within=within, time_axis=time_axis, **options)

@@ -7,6 +7,7 @@ Columns, in Parquet and as arrays of an .npz file:
     status, error       "ok", or "error" and the reason
     duration_seconds    float64, null (NaN) for failed files
     start_seconds       float64: where the row's window or frame begins; 0 for a whole file
+    weight              float32: what the row counts for in the mean over the file, 0 to 1: its share that is not silent
     embedding           float32 (n_dims,): a list of fixed size in Parquet, null (NaN) for failed files
 
 What made them stands in the metadata of Parquet under ``earmark``, in NumPy in the array ``about``, as JSON.
@@ -39,7 +40,7 @@ class EmbeddingTable:
     Attributes:
         about: what made it: model, weights_sha256, layer, pool, unit, n_dims and more.
         paths, clips, errors: (n_rows,), "" where there is none.
-        durations_seconds, starts_seconds: (n_rows,).
+        durations_seconds, starts_seconds, weights: (n_rows,).
         values: (n_rows, n_dims) float32; NaN for files that failed.
     """
 
@@ -49,6 +50,7 @@ class EmbeddingTable:
     errors: tuple[str, ...]
     durations_seconds: npt.NDArray[np.float64]
     starts_seconds: npt.NDArray[np.float64]
+    weights: Floats
     values: Floats
 
 
@@ -69,8 +71,8 @@ def read_embeddings(path: str | Path) -> EmbeddingTable:
 def _read_numpy(path: Path) -> EmbeddingTable:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         paths, clips, errors = (tuple(map(str, arrays[name])) for name in ("path", "clip", "error"))
-        about, values = parse_json(str(arrays["about"])), arrays["embedding"]
-        return EmbeddingTable(about, paths, clips, errors, arrays["duration_seconds"], arrays["start_seconds"], values)
+        numbers = [arrays[name] for name in ("duration_seconds", "start_seconds", "weight", "embedding")]
+        return EmbeddingTable(parse_json(str(arrays["about"])), paths, clips, errors, *numbers)
 
 
 def _read_parquet(path: Path) -> EmbeddingTable:
@@ -84,8 +86,9 @@ def _read_parquet(path: Path) -> EmbeddingTable:
     known = ~np.asarray(column.is_null().to_numpy(zero_copy_only=False), bool)
     flat = column.flatten().to_numpy(zero_copy_only=False)  # without the rows that are null
     values[known] = flat.reshape(-1, about["n_dims"])
-    numbers = [np.array(table[name].to_numpy(), np.float64) for name in ("duration_seconds", "start_seconds")]
-    return EmbeddingTable(about, paths, clips, errors, numbers[0], numbers[1], values)
+    durations, starts = (np.array(table[name].to_numpy(), np.float64) for name in ("duration_seconds", "start_seconds"))
+    weights = np.array(table["weight"].to_numpy(), np.float32)
+    return EmbeddingTable(about, paths, clips, errors, durations, starts, weights, values)
 
 
 def require_pyarrow() -> tuple[Any, Any]:

@@ -36,6 +36,7 @@ class _Part:
     durations: npt.NDArray[np.float64]
     bounds: npt.NDArray[np.int64]
     starts: npt.NDArray[np.float64]
+    weights: Floats
     values: Floats
 
 
@@ -141,6 +142,7 @@ class EmbeddingWriter:
             durations=np.array([np.nan if e is None else e.duration_seconds for e in found], np.float64),
             bounds=np.cumsum([0, *(0 if e is None else len(e.values) for e in found)]),
             starts=np.concatenate([np.zeros(0), *(e.starts_seconds for e in found if e is not None)]),
+            weights=np.concatenate([np.zeros(0, np.float32), *(e.weights for e in found if e is not None)]),
             values=np.concatenate([empty, *(e.values for e in found if e is not None)]),
         )
         number = max((int(path.stem) for path in self.folder.glob("*.npz")), default=0) + 1
@@ -155,7 +157,7 @@ class EmbeddingWriter:
     @staticmethod
     def _read_part(path: Path) -> _Part:
         with np.load(path, allow_pickle=False) as arrays:
-            return _Part(*(arrays[name] for name in ("errors", "durations", "bounds", "starts", "values")))
+            return _Part(*(arrays[name] for name in ("errors", "durations", "bounds", "starts", "weights", "values")))
 
     def finish(self) -> None:
         """Write the table and remove the parts. Raises DataError where the disk is full."""
@@ -172,40 +174,36 @@ class EmbeddingWriter:
 
     def _columns(self) -> Iterator[dict[str, Any]]:
         """The columns, some thousand rows at a time, in the order of the files."""
-        rows: list[tuple[int, str, float, npt.NDArray[np.float64], Floats]] = []
+        rows: list[dict[str, Any]] = []
         n_rows = 0
-        missing = np.full((1, self.about["n_dims"]), np.nan, np.float32)
         for place in range(len(self.paths)):
-            path, at = self.places[place]
-            part = self._read(path)
-            span = slice(int(part.bounds[at]), int(part.bounds[at + 1]))
-            failed = bool(part.errors[at])
-            starts, values = (np.zeros(1), missing) if failed else (part.starts[span], part.values[span])
-            rows.append((place, str(part.errors[at]), float(part.durations[at]), starts, values))
-            n_rows += len(starts)
-            if n_rows >= _ROWS_AT_ONCE:
-                yield self._stacked(rows)
+            rows.append(self._rows_of(place))
+            n_rows += len(rows[-1]["path"])
+            if n_rows >= _ROWS_AT_ONCE or place + 1 == len(self.paths):
+                yield {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
                 rows, n_rows = [], 0
-        if rows:
-            yield self._stacked(rows)
 
-    def _stacked(self, rows: list[tuple[int, str, float, npt.NDArray[np.float64], Floats]]) -> dict[str, Any]:
-        each = [row for row in rows for _ in row[3]]
+    def _rows_of(self, place: int) -> dict[str, Any]:
+        """The columns of one file."""
+        path, at = self.places[place]
+        part = self._read(path)
+        failed = bool(part.errors[at])
+        span = slice(int(part.bounds[at]), int(part.bounds[at + 1]))
+        n_rows = 1 if failed else span.stop - span.start
+        missing = np.full((1, self.about["n_dims"]), np.nan, np.float32)
         return {
-            "path": [str(self.paths[row[0]]) for row in each],
-            "clip": [self._clip(row[0]) for row in each],
-            "error": [row[1] for row in each],
-            "duration_seconds": np.array([row[2] for row in each]),
-            "start_seconds": np.concatenate([row[3] for row in rows]),
-            "embedding": np.concatenate([row[4] for row in rows]),
+            "path": np.full(n_rows, str(self.paths[place])),
+            "clip": np.full(n_rows, self._clip(place)),
+            "error": np.full(n_rows, str(part.errors[at])),
+            "duration_seconds": np.full(n_rows, float(part.durations[at])),
+            "start_seconds": np.zeros(1) if failed else part.starts[span],
+            "weight": np.zeros(1, np.float32) if failed else part.weights[span],
+            "embedding": missing if failed else part.values[span],
         }
 
     def _write_numpy(self, beside: Path) -> None:
         parts = list(self._columns())
-        arrays: dict[str, Any] = {}
-        for name in parts[0] if parts else ():
-            values = [part[name] for part in parts]
-            arrays[name] = np.concatenate(values) if name != "embedding" or len(values) > 1 else values[0]
+        arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         arrays["status"] = np.where(arrays["error"] == "", "ok", "error")
         with beside.open("wb") as file:
             np.savez(file, about=np.array(json.dumps(self.about)), **arrays)
@@ -215,6 +213,7 @@ class EmbeddingWriter:
         n_dims = self.about["n_dims"]
         fields = {"path": pa.string(), "path_bytes": pa.binary(), "clip": pa.string(), "status": pa.string()}
         fields |= {"error": pa.string(), "duration_seconds": pa.float64(), "start_seconds": pa.float64()}
+        fields["weight"] = pa.float32()
         fields["embedding"] = pa.list_(pa.float32(), n_dims)
         schema = pa.schema(list(fields.items()), metadata={ABOUT_KEY: json.dumps(self.about)})
         with beside.open("wb") as file, pq.ParquetWriter(file, schema) as writer:
@@ -229,6 +228,7 @@ class EmbeddingWriter:
                     pa.array([error or None for error in part["error"]], pa.string()),
                     pa.array(part["duration_seconds"], pa.float64(), mask=failed),
                     pa.array(part["start_seconds"], pa.float64(), mask=failed),
+                    pa.array(part["weight"], pa.float32(), mask=failed),
                     pa.FixedSizeListArray.from_arrays(
                         pa.array(part["embedding"].ravel(), pa.float32()), n_dims, mask=pa.array(failed)
                     ),

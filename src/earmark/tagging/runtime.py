@@ -58,6 +58,10 @@ class LayerModel(Protocol):
     def card(self) -> ModelCard:
         """Card of the model."""
 
+    @property
+    def layer(self) -> str:
+        """Name of the layer."""
+
     def layer_values(self, batch: Floats) -> Floats:
         """Windows ``(n, window_samples)`` -> the layer's values ``(n, ...)``."""
 
@@ -78,6 +82,7 @@ class OnnxModel:
 
     Attributes:
         card: the model's card.
+        layer: as given, or "embedding".
         embedding_dims: length of its embeddings; None for a model without embeddings.
 
     Raises:
@@ -87,10 +92,10 @@ class OnnxModel:
     def __init__(self, path: str | Path, *, layer: str | None = None) -> None:
         import onnxruntime as ort  # takes 60 ms, so only when a model is loaded
 
-        self.path, self._layer = Path(path), layer
+        self.path, self.layer = Path(path), layer or EMBEDDING_LAYER
         if not self.path.is_file():
             raise ModelError(f"{path}: no such model file")
-        network = str(self.path) if layer in (None, EMBEDDING_LAYER) else self._with_layer(str(layer))
+        network = str(self.path) if self.layer == EMBEDDING_LAYER else self._with_layer(self.layer)
         options = ort.SessionOptions()
         # One thread per call: the Tagger makes several calls in parallel.
         options.intra_op_num_threads = 1
@@ -137,9 +142,9 @@ class OnnxModel:
         if problems:
             raise ModelError("\n".join(f"{self.path}: {problem}" for problem in problems))
 
-    def __reduce__(self) -> tuple[Callable[[str, str | None], OnnxModel], tuple[str, str | None]]:
+    def __reduce__(self) -> tuple[Callable[[str, str], OnnxModel], tuple[str, str]]:
         bundled = self.path.resolve().parent == _bundled_folder().resolve()
-        return _reload, (self.path.stem if bundled else str(self.path.absolute()), self._layer)
+        return _reload, (self.path.stem if bundled else str(self.path.absolute()), self.layer)
 
     def __call__(self, batch: Floats) -> Floats:
         """Probabilities ``(n, n_tags)``, 0..1, of windows ``(n, window_samples)`` at the card's rate."""
@@ -166,9 +171,9 @@ class OnnxModel:
         Raises:
             ModelError: windows of another shape, or no layer was chosen and the model gives no embeddings.
         """
-        if self._layer in (None, EMBEDDING_LAYER):
+        if self.layer == EMBEDDING_LAYER:
             return self.with_embedding(batch)[1]
-        (values,) = self._run([str(self._layer)], batch)
+        (values,) = self._run([self.layer], batch)
         return values
 
     def _run(self, outputs: list[str], batch: Floats) -> list[Floats]:
@@ -179,7 +184,7 @@ class OnnxModel:
         return answers
 
 
-def _reload(name_or_path: str, layer: str | None = None) -> OnnxModel:
+def _reload(name_or_path: str, layer: str = EMBEDDING_LAYER) -> OnnxModel:
     return OnnxModel(find_model(name_or_path), layer=layer)
 
 

@@ -35,6 +35,14 @@ class PoolChoice(StrEnum):
     none = "none"
 
 
+class WithinChoice(StrEnum):
+    """``--within``."""
+
+    mean = "mean"
+    mean_std = "mean+std"
+    max = "max"
+
+
 class UnitChoice(StrEnum):
     """``--unit``."""
 
@@ -73,6 +81,9 @@ def embed(
     unit: Annotated[
         UnitChoice, Option(help="What is pooled, or has a row: the model's windows, or the layer's own frames.")
     ] = UnitChoice.window,
+    within: Annotated[
+        WithinChoice, Option(help="How the layer's frames are pooled within a window; with --unit window.")
+    ] = WithinChoice.mean,
     time_axis: Annotated[
         int | None,
         Option(
@@ -151,12 +162,13 @@ def embed(
         layer_model(model, layer),
         pool=pool.value,
         unit=unit.value,
+        within=within.value,
         time_axis=time_axis,
         damaged=damaged.value,
         windows=windows,
         step_seconds=step,
     )
-    run = EmbedRun(embedder, layer, out, jobs=jobs, quiet=quiet, anew=force)
+    run = EmbedRun(embedder, out, jobs=jobs, quiet=quiet, anew=force)
     with sources(paths or [], manifest, dataset, root, protocol, split, run.left_out) as found:
         code = run.over(found)
     if code:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
@@ -19,11 +19,10 @@ from earmark.cli.progress import count_bar
 from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.text import counted, printable
 from earmark.core.clock import clock
-from earmark.core.errors import AudioError, DataError
-from earmark.core.version import __version__
+from earmark.core.errors import AudioError
 from earmark.tagging.embedder import Embedder, Embedding
 from earmark.tagging.embedding_writer import EmbeddingWriter
-from earmark.tagging.runtime import EMBEDDING_LAYER, LayerModel, OnnxModel, find_model, list_installed
+from earmark.tagging.runtime import LayerModel, OnnxModel, find_model, list_installed
 
 if TYPE_CHECKING:
     from earmark.datasets.base import Clip
@@ -124,40 +123,20 @@ class EmbedRun:
 
     Args:
         embedder: gives the embeddings.
-        layer: its layer; None for the embedding.
         out: the table.
         jobs: files read side by side; None for one per core.
         quiet: no progress, notes and summary.
         anew: do not continue a run with other settings or files, but begin again.
     """
 
-    def __init__(
-        self, embedder: Embedder, layer: str | None, out: Path, *, jobs: int | None, quiet: bool, anew: bool = False
-    ) -> None:
+    def __init__(self, embedder: Embedder, out: Path, *, jobs: int | None, quiet: bool, anew: bool = False) -> None:
         self.anew = anew
-        self.embedder, self.layer, self.out, self.jobs, self.quiet = embedder, layer, out, jobs, quiet
+        self.embedder, self.out, self.jobs, self.quiet = embedder, out, jobs, quiet
         self.messages = stderr_console()
         self.left_out = LeftOut()
         self.n_failed = self.n_done = 0
         self.audio_seconds = 0.0
         self.started = time.monotonic()
-
-    def about(self) -> dict[str, Any]:
-        """What all rows depend on; part of the table."""
-        card = self.embedder.card
-        return {
-            "earmark": __version__,
-            "model": card.name,
-            "model_version": card.version,
-            "weights_sha256": card.weights_sha256,
-            "layer": self.layer or EMBEDDING_LAYER,
-            "time_axis": self.embedder.time_axis,
-            "pool": self.embedder.pool,
-            "unit": self.embedder.unit,
-            "n_dims": self.embedder.n_dims,
-            "window_seconds": card.input.window_seconds,
-            **self.embedder.options,
-        }
 
     def over(self, found: Sequence[Source]) -> int:
         """Embed everything; returns the exit code."""
@@ -169,7 +148,7 @@ class EmbedRun:
         self.out.absolute().parent.mkdir(parents=True, exist_ok=True)
         clips = None if found[0].clip is None else [item.clip.clip_id for item in found if item.clip is not None]
         names = [str(item.name or item.path) for item in found]
-        writer = EmbeddingWriter(self.out, [Path(name) for name in names], self.about(), clips, anew=self.anew)
+        writer = EmbeddingWriter(self.out, [Path(name) for name in names], self.embedder.about(), clips, anew=self.anew)
         if writer.n_done and not self.quiet:
             self.messages.print(f"earmark: {counted(writer.n_done, 'file')} embedded before; continuing", markup=False)
         try:
@@ -193,8 +172,10 @@ class EmbedRun:
 
     def _results(self, found: Sequence[Source], todo: Sequence[int]) -> Iterator[tuple[int, Embedding | AudioError]]:
         """Each place of ``todo`` with its result, in order."""
-        if any(item.clip is not None and item.clip.stored is not None for item in found):
-            yield from self._of_stored(found, todo)
+        if clips := [item.clip for item in found if item.clip is not None]:
+            from earmark.datasets.embedded import embed_clips
+
+            yield from embed_clips(self.embedder, clips, todo, self.jobs)
             return
         readable = [place for place in todo if found[place].error is None]
         results = self.embedder.embed_many((found[place].path for place in readable), jobs=self.jobs, errors="return")
@@ -202,21 +183,6 @@ class EmbedRun:
             for place in todo:
                 error = found[place].error
                 yield place, next(results) if error is None else error
-
-    def _of_stored(self, found: Sequence[Source], todo: Sequence[int]) -> Iterator[tuple[int, Embedding]]:
-        import numpy as np
-
-        from earmark.datasets.stored_audio import FULL_SCALE, open_stored
-
-        clips = [item.clip for item in found if item.clip is not None]
-        samples = open_stored(clips)
-        for place in todo:
-            stored = clips[place].stored
-            if stored is None:
-                raise DataError(
-                    f"{clips[place].path}: some clips of this dataset keep decoded audio, this one does not"
-                )
-            yield place, self.embedder.embed_waveform(samples[place] / np.float32(FULL_SCALE), stored.sample_rate_hz)
 
     def _note(self, item: Source, result: Embedding | AudioError) -> None:
         name = item.name or item.path
