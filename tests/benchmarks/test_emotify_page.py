@@ -48,7 +48,7 @@ def write_paper(out: Path, key: str, dataset: str = "emotify") -> None:
     done = [{"cpu_seconds": 1200.0, "epochs": 6 + run, "n_parameters": 1000} for run in range(3)]
     figures = compute_statistics(tables, runs, n_resamples=100)
     results = Results(tables, dataset, "artist-disjoint", figures, dict.fromkeys(runs, done), "a small machine")
-    write_results(results, out / key)
+    write_results([results], out / key)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from earmark.core.errors import DataError
 from earmark.datasets import load_dataset
-from earmark.datasets.gtzan import GENRES, split_of_clips
+from earmark.datasets.gtzan import GENRES, TAGS, split_of_clips
 from tests.helpers.dataset_folders import sound, write_gtzan
 
 
@@ -34,7 +34,7 @@ def test_clips_that_are_absent_are_left_out_and_counted(tmp_path: Path) -> None:
     assert dataset.notes == ("870 of the 930 clips of fault-filtered are not there.",)
     first = dataset.clips[0]
     assert (first.clip_id, first.split, first.labels.tolist()) == ("blues.00029", "train", [1.0] + [0.0] * 9)
-    assert dataset.exclusive == GENRES
+    assert dataset.exclusive == TAGS == dataset.vocabulary.names
 
 
 @pytest.mark.parametrize("folder", ["", "genres", "genres_original", "Data/genres_original"])

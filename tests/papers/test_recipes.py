@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from earmark.audio import window_starts
 from earmark.core.errors import ConfigError
 from earmark.core.input_spec import InputSpec
 from earmark.models import create_model
@@ -243,7 +244,9 @@ def test_what_the_papers_give_stands_in_the_recipes() -> None:
         10,
         30,
     )
+    assert {key: load_tables(key).seeds for key in PAPERS} == {**dict.fromkeys(PAPERS, 3), "bristol": 5}
     samplecnn = load_recipe("bristol/samplecnn")
+    assert samplecnn.model.options["dropout"] == 0.5
     assert (samplecnn.optimiser.schedule, samplecnn.optimiser.plateau_patience) == ("plateau", 3)
     kim, decayed = load_recipe("kim2018/se-multi"), load_recipe("kim2018/rese2-single")
     assert (kim.training.sampling, kim.training.batch_size, kim.training.select) == ("segments", 23, "validation_loss")
@@ -252,10 +255,15 @@ def test_what_the_papers_give_stands_in_the_recipes() -> None:
         5,
         True,
     )
-    assert (kim.optimiser.weight_decay, decayed.optimiser.weight_decay) == (0, 1e-4)
+    assert (kim.optimiser.weight_decay, decayed.optimiser.weight_decay) == (0, 2e-4), "l2(1e-4) in Keras"
+    assert (kim.data.trim_seconds, kim.input.last_window) == (29, "drop")
+    for n_seconds in (29.12, 30.0):  # of MTAT, of MSD
+        n_samples = min(round(n_seconds * 22050), round(kim.data.trim_seconds * 22050))
+        assert len(window_starts(n_samples, InputSpec(22050, 59049, 59049, kim.input.last_window))) == 10
     assert decayed.optimiser.weight_decay_of == "convolutions"
     pons = load_recipe("pons2017/spectrogram-500k")
     assert (pons.loss.classification, pons.loss.regression, pons.training.batch_size) == ("mse", "mse", 16)
+    assert pons.loss.regression_weight == "by_tags"
     assert [load_recipe(f"pons2017/waveform-{size}").data.train_share for size in ("1m", "500k", "100k")] == [
         1,
         0.5,
@@ -367,7 +375,7 @@ def test_changes_for_a_dataset() -> None:
     assert row_changes("dieleman2014", "raw-256-256", "magnatagatune") == {}
     assert row_changes("kim2018", "msd-se", "msd") == {}
     all_rows = row_changes("kim2018", "msd-se", "emotify")
-    assert all_rows["data"] == {"dataset": "emotify", "protocol": "artist-disjoint"}
+    assert all_rows["data"] == {"dataset": "emotify", "protocol": "artist-disjoint", "trim_seconds": None}
     assert row_changes("bristol", "samplecnn", "emotify")["model"]["options"]["width"] < 1
     assert "model" not in row_changes("dieleman2014", "raw-256-256", "emotify")
     epochs = [
@@ -382,9 +390,9 @@ def test_changes_for_a_dataset() -> None:
     [
         ("kim", "se-multi", "emotify", "no paper 'kim'; did you mean kim2018"),
         ("kim2018", "se-mult", "emotify", "no row 'se-mult'; did you mean se-multi"),
-        ("kim2018", "se-multi", "gtzan", r"no budget for dataset 'gtzan'; .* \(magnatagatune\) and emotify"),
-        ("kim2018", "se-multi", "base", "no budget for dataset 'base'"),
-        ("kim2018", "se-multi", "tables", "no budget for dataset 'tables'"),
+        ("kim2018", "se-multi", "gtzna", "no dataset 'gtzna'"),
+        ("kim2018", "se-multi", "base", "no dataset 'base'"),
+        ("kim2018", "se-multi", "tables", "no dataset 'tables'"),
         ("pons2017", "gbt", "emotify", "boosted trees"),
     ],
 )
@@ -395,7 +403,9 @@ def test_changes_that_are_not_there(paper: str, row: str, dataset: str, says: st
 
 def test_changes_name_recipes_of_the_paper() -> None:
     for key in PAPERS:
-        assert set(dataset_changes(load_tables(key), "emotify")) == {"all", "rows"}
+        assert set(dataset_changes(load_tables(key), "emotify")["all"]) >= {"data", "training", "card"}
+        own = {"all": {"data": {"dataset": "mtg_jamendo", "protocol": None}}, "rows": {}}
+        assert dataset_changes(load_tables(key), "mtg_jamendo") == own, "no file: the paper's recipe on other data"
 
 
 def test_all_problems_of_a_file_of_tables_at_once() -> None:

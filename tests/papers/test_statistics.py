@@ -274,7 +274,7 @@ def test_files_say_the_same_and_are_read_back(shipped: PaperTables, tmp_path: Pa
         shipped, {"gbt": runs(0.5, 0), "waveform-100k": runs(0.2, 9), "spectrogram-100k": runs(0.2, 5)}
     )
     results.runs["gbt"] = [{"seed": 0, "cpu_seconds": 7.0}]  # trees have neither epochs nor weights
-    write_results(results, tmp_path)
+    write_results([results], tmp_path)
     assert read_results(tmp_path / "results.json") == results
     page = (tmp_path / "results.md").read_text(encoding="utf-8")
     value = results.figures.rows["gbt"].metrics["roc_auc"]
@@ -285,7 +285,8 @@ def test_files_say_the_same_and_are_read_back(shipped: PaperTables, tmp_path: Pa
     assert "| 12,345 | 3 | 2 | 3 |" in page
     assert "| +0.0197 | " in page
     assert "| 2 / 0 / 0 | holds |" in page
-    assert "spectrogram-1m" not in page
+    assert "\n\nNot run: waveform-1m, spectrogram-1m, waveform-500k, spectrogram-500k.\n" in page
+    assert "on the paper's own data: other clips" in page
 
 
 def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables, tmp_path: Path) -> None:
@@ -303,12 +304,12 @@ def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables
     assert "rmse" not in figures.rows["gbt"].metrics
     results = dataclasses.replace(results_of(shipped, rows), figures=figures)
     assert {one.overall.verdict for one in figures.claims if one.metric == "roc_auc"} == {"cannot be told apart"}
-    write_results(results, tmp_path)
+    write_results([results], tmp_path)
     text = (tmp_path / "results.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["rows"]["gbt"]["metrics"]["roc_auc"]["low"] is None
     assert math.isnan(read_results(tmp_path / "results.json").figures.rows["gbt"].metrics["roc_auc"].low)
-    page = to_markdown(results)
+    page = to_markdown([results])
     assert "nan" not in page
     assert "| paper's RMSE |" in page
     assert "| RMSE |" not in page
@@ -317,8 +318,8 @@ def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables
     none = results_of(shipped, {"gbt": [dataclasses.replace(table, labels=nothing) for table in few[:1]]})
     assert none.figures.rows["gbt"].metrics == {}
     assert none.figures.claims == ()
-    assert "Which orders hold" not in to_markdown(none)
-    write_results(none, tmp_path)
+    assert "Which orders hold" not in to_markdown([none])
+    write_results([none], tmp_path)
     assert read_results(tmp_path / "results.json") == none
 
 
@@ -328,7 +329,7 @@ def test_a_label_with_a_bar_keeps_its_cell() -> None:
         {"id": "two", "title": "Two", "rows": [{"row": "waveform-1m", "label": "raw", "reported": {}}]},
     ]
     tables = tables_from(document(tables=made, claims=[]), "pons2017")
-    page = to_markdown(results_of(tables, {"gbt": runs(0.4, 0)}))
+    page = to_markdown([results_of(tables, {"gbt": runs(0.4, 0)})])
     assert "| log \\|x\\| |" in page
     assert "## Two" not in page, "a table of which no row was run"
 

@@ -45,7 +45,7 @@ def runs(tmp_path_factory):
     results = Results(
         load_tables("ensemble"), "emotify", "artist-disjoint", figures, {name: [RUN] for name in rows}, "x"
     )
-    write_results(results, folder)
+    write_results([results], folder)
     return folder, models
 
 

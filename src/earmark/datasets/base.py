@@ -56,6 +56,7 @@ class Clip:
             regression tags, NaN where the clip is not labelled for a tag.
         artist, song: if the dataset has them; clips of one song share ``song``.
         stored: its decoded audio, if ``path`` is not an audio file.
+        seconds: only so much of the beginning of the file is the clip; None for all of it.
     """
 
     clip_id: str
@@ -65,6 +66,7 @@ class Clip:
     artist: str | None = None
     song: str | None = None
     stored: StoredAudio | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol
 from earmark.datasets.registry import register_dataset
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+TAGS = tuple(genre.replace("hiphop", "hip hop") for genre in GENRES)
 SUFFIXES = (".wav", ".au", ".mp3", ".flac", ".ogg")
 _FOLDERS = ("genres", "genres_original", "Data/genres_original", "")
 
@@ -56,7 +57,7 @@ INFO = DatasetInfo(
             md5="5b3d6dddb579ab49814ab86dba69e7c7",
         ),
     ),
-    tags=GENRES,
+    tags=TAGS,
 )
 
 
@@ -86,8 +87,8 @@ def gtzan(root: Path, protocol: str | None = None) -> Dataset:
     notes = (
         (f"{len(missing)} of the {len(clips) + len(missing)} clips of {protocol} are not there.",) if missing else ()
     )
-    vocabulary = Vocabulary.of(GENRES, category="genre")
-    return Dataset("gtzan", protocol, vocabulary, tuple(clips), INFO, notes, GENRES)
+    vocabulary = Vocabulary.of(TAGS, category="genre")
+    return Dataset("gtzan", protocol, vocabulary, tuple(clips), INFO, notes, TAGS)
 
 
 def split_of_clips(protocol: str) -> list[tuple[str, str, int]]:

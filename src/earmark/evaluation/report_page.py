@@ -58,12 +58,8 @@ def to_lines(report: Report, *, per_tag: bool = False) -> list[str]:
             lines.append(" ".join([f"{tag:<{width}}", *cells, f"  {held}"]))
         lines.append("")
     lines += [f"undefined {metric_label(name)}: {', '.join(tags)}" for name, tags in report.undefined.items() if tags]
-    if report.thresholds:
+    if report.thresholds or report.classes:
         lines.append(f"thresholds of precision, recall and F1: {_threshold_words(report)}")
-    elif report.classes:
-        lines.append(
-            f"precision, recall and F1: of the highest of {len(report.classes)} classes that exclude each other"
-        )
     return lines
 
 
@@ -121,8 +117,8 @@ def _count(report: Report, tag: str) -> str:
 def _threshold_words(report: Report) -> str:
     lacking = [tag for tag in _tags(report, "roc_auc") if tag not in (*report.thresholds, *report.classes)]
     words = [
+        *([f"the {len(report.classes)} classes that exclude each other: the highest"] if report.classes else []),
         *([report.thresholds_from] if report.thresholds else []),
-        *(["the highest of the classes that exclude each other"] if report.classes else []),
         *([f"none, and so left out: {', '.join(lacking)}"] if lacking else []),
     ]
     return "; ".join(words)

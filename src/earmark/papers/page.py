@@ -16,17 +16,35 @@ CLAIM_COLUMNS = ("order", "by", "paper", "here", "pairs better / worse / open", 
 _TEMPLATES = Path(__file__).parent
 
 
-def to_markdown(results: Results) -> str:
-    """A page: the paper's tables with its numbers and ours, then its claims."""
+def to_markdown(results: Sequence[Results]) -> str:
+    """A page: for each dataset the paper's tables with its numbers and ours, then its claims."""
+    run = {row for one in results for row in one.runs}
     return render_markdown(
         "results.md.j2",
         _TEMPLATES,
-        results=results,
-        heading="##",
-        tables=_tables(results),
+        paper=results[0].tables,
+        machine=results[0].machine,
+        datasets=[_of_dataset(one) for one in results],
+        heading="##" if len(results) == 1 else "###",
         claim_columns=CLAIM_COLUMNS,
-        claims=claim_rows(results),
+        not_run=[row for row in results[0].tables.rows if row not in run],
     )
+
+
+def _of_dataset(results: Results) -> dict[str, Any]:
+    tables = [table for table in results.tables.tables if _rows(results, table)]
+    own = {(table.dataset or results.tables.dataset, table.protocol or results.tables.protocol) for table in tables}
+    return {
+        "name": results.dataset,
+        "protocol": results.protocol,
+        "figures": results.figures,
+        "of_the_paper": [
+            f"{name} ({protocol})" if protocol else "the paper's own data" for name, protocol in sorted(own, key=str)
+        ],
+        "same_data": own == {(results.dataset, results.protocol)},
+        "tables": _tables(results),
+        "claims": claim_rows(results),
+    }
 
 
 def tables_markdown(results: Results, heading: str = "##") -> str:

@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pydantic import Strict, field_validator
+from pydantic import Field, Strict, field_validator
 from pydantic_core import PydanticKnownError
 
 from earmark.core.errors import ConfigError
+from earmark.datasets.registry import dataset_info
 from earmark.metrics import list_metrics, metric_info
 from earmark.training.config import list_recipes, merged, recipe_document
 from earmark.training.config_schema import Listed, Section, read_yaml
@@ -102,6 +103,7 @@ class PaperTables(Section):
         dataset, protocol: what its numbers were measured on; the protocol is None where the data bring their own.
         tables: as the paper has them.
         claims: what it finds.
+        seeds: runs of each row, where the paper says how many; else three.
         key: its folder in earmark/recipes.
     """
 
@@ -111,6 +113,7 @@ class PaperTables(Section):
     tables: Listed[Table]
     claims: Listed[Claim]
     protocol: str | None = None
+    seeds: int = Field(default=3, ge=1)
     key: str = ""
 
     @field_validator("key")
@@ -177,11 +180,12 @@ def tables_from(document: Any, key: str) -> PaperTables:
 def row_changes(key: str, row: str, dataset: str) -> dict[str, Any]:
     """What is merged into a row's recipe for a dataset, as ``changes`` of :func:`earmark.training.config.load_recipe`.
 
-    It is empty for the dataset of the row's own recipe.
+    It is empty for the dataset of the row's own recipe. Where the paper has no file for a dataset, the recipe stays the
+    paper's, and only the data change.
 
     Raises:
-        ConfigError: no such paper or row, a row without a recipe, no changes for that dataset, or a file of changes
-            with problems, all at once.
+        ConfigError: no such paper, row or dataset, a row without a recipe, or a file of changes with problems, all at
+            once.
     """
     tables = load_tables(key)
     if recipe_document(tables.recipe_name(row))["data"]["dataset"] == dataset:
@@ -191,19 +195,17 @@ def row_changes(key: str, row: str, dataset: str) -> dict[str, Any]:
 
 
 def dataset_changes(tables: PaperTables, dataset: str) -> dict[str, dict[str, Any]]:
-    """The sections ``all`` and ``rows`` of a paper's changes for a dataset.
+    """The sections ``all`` and ``rows`` of a paper's changes for a dataset: of its file, or the data alone.
 
     Raises:
-        ConfigError: there are none for it, or the file has problems, all at once.
+        ConfigError: no such dataset, or the file has problems, all at once.
     """
     where = f"{tables.key}/_{dataset}"
     files = [entry.name for entry in (resources.files("earmark.papers") / "recipes" / tables.key).iterdir()]
-    ready = sorted(name[1:].removesuffix(".yaml") for name in files if _is_changes(tables.key, name))
-    if dataset not in ready:
-        raise ConfigError(
-            f"{tables.key}: there is no budget for dataset {dataset!r}; it is ready for the paper's own "
-            f"({tables.dataset})" + "".join(f" and {name}" for name in ready)
-        )
+    if not any(_is_changes(tables.key, name) for name in files if name == f"_{dataset}.yaml"):
+        dataset_info(dataset)  # an unknown name is an error
+        protocol = tables.protocol if dataset == tables.dataset else None
+        return {"all": {"data": {"dataset": dataset, "protocol": protocol}}, "rows": {}}
     document = read_yaml(_text(tables.key, f"_{dataset}.yaml"), where)
     result = {"all": document.get("all") or {}, "rows": document.get("rows") or {}}
     problems = [f"{name}: unknown key; keys are: all, rows" for name in document if name not in result]

@@ -25,7 +25,7 @@ _LEAST_SPREAD = 0.05
 class TagLoss(nn.Module):
     """Loss of logits (B, n_tags) against labels (B, n_tags), NaN where not labelled; a scalar.
 
-    The mean over labelled pairs of each kind of tag; see :class:`earmark.training.config.LossSection`.
+    The mean over labelled pairs of each kind of tag, or of both; see :class:`earmark.training.config.LossSection`.
 
     Args:
         vocabulary: tags in the order of the logits.
@@ -54,9 +54,11 @@ class TagLoss(nn.Module):
         self.cross_entropy = config.cross_entropy
         known = np.ones(len(vocabulary), np.float32) if spreads is None else np.asarray(spreads, np.float32)
         self.register_buffer("spreads", torch.from_numpy(known), persistent=False)
+        self.jointly = config.regression_weight == "by_tags"
+        weight = 1.0 if config.regression_weight == "by_tags" else config.regression_weight
         self.kinds = [
             (_run_or_list(vocabulary.indices("classification")), config.classification, 1.0),
-            (_run_or_list(vocabulary.indices("regression")), config.regression, config.regression_weight),
+            (_run_or_list(vocabulary.indices("regression")), config.regression, weight),
         ]
         if require_classes(config, exclusive):
             classes = [vocabulary.index(tag) for tag in exclusive]
@@ -75,7 +77,7 @@ class TagLoss(nn.Module):
         ``n_known`` (n_parts,) is what :meth:`n_known` gives: where several devices divide a batch, the mean over
         devices, so that the mean of their losses is the loss of the whole batch.
         """
-        parts = []
+        parts: list[tuple[Tensor, Tensor | float]] = []  # the weighted sum of a kind's losses, and its labelled pairs
         for place, (tags, kind, weight) in enumerate(self.kinds):
             if not tags:
                 continue
@@ -86,10 +88,8 @@ class TagLoss(nn.Module):
             if not self.complete:
                 known = (~torch.isnan(wanted)).float()
                 wanted = wanted.nan_to_num(0.0)
-                labelled = (
-                    (known.amax(dim=1) if kind == "softmax" else known).sum() if n_known is None else n_known[place]
-                )
-                number = torch.where(labelled > 0, labelled, 1.0)
+                if n_known is None:
+                    number = (known.amax(dim=1) if kind == "softmax" else known).sum()
             if kind == "softmax":  # clips that are not labelled have weights of 0
                 losses = -(wanted * answer.log_softmax(dim=1)).sum()
             elif kind == "bce":
@@ -103,8 +103,17 @@ class TagLoss(nn.Module):
                 if kind == "logits" and self.cross_entropy:
                     entropies = F.binary_cross_entropy_with_logits(answer, wanted, known, reduction="sum")
                     losses = losses + self.cross_entropy * entropies
-            parts.append(weight * losses / number)
-        return sum(parts[1:], parts[0])
+            parts.append((weight * losses, number))
+        if self.jointly:
+            parts = [(sum((losses for losses, _ in parts[1:]), parts[0][0]), sum(number for _, number in parts))]
+        means = [losses / (number if self.complete else _at_least_one(number)) for losses, number in parts]
+        return sum(means[1:], means[0])
+
+
+def _at_least_one(number: Tensor | float) -> Tensor:
+    """A number of labelled pairs to divide by; 1 in place of none."""
+    found = torch.as_tensor(number)
+    return torch.where(found > 0, found, 1.0)
 
 
 def require_classes(config: LossSection, exclusive: Sequence[str]) -> bool:

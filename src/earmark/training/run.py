@@ -165,13 +165,15 @@ def train(
             begun = load_weights(model, card, begin)
             start = {"name": begun.name, "weights_sha256": begun.weights_sha256}
             card, members = card.replace(training={**card.training, "begun_with": start}), (*members, begun)
-        validator = Validator(
-            dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
-        )
         labels = label_matrix(dataset.split("train"))
+        validator = Validator(
+            dataset.vocabulary, label_matrix(dataset.split("validation")), labels, softmax=card.softmax
+        )
         measured = np.unique(np.linspace(0, len(labels) - 1, min(measure_training, len(labels))).astype(int)).tolist()
         train_validator = (
-            Validator(dataset.vocabulary, labels[measured], labels, "training clips measured") if measured else None
+            Validator(dataset.vocabulary, labels[measured], labels, "training clips measured", card.softmax)
+            if measured
+            else None
         )
         if is_first:
             _claim(folder)
@@ -197,7 +199,7 @@ def train(
             train_validator,
             complete=not np.isnan(labels).any(),
             spreads=logit_spreads(labels) if recipe.loss.regression == "logits" else None,
-            exclusive=dataset.exclusive,
+            exclusive=card.softmax,
         )
         checkpoints = CheckpointCallback(
             folder,

@@ -75,8 +75,9 @@ def averaged_weights(model: nn.Module, decay: float) -> AveragedModel:
 class Plateau:
     """Lowers the learning rate where the validation loss no longer falls, if the recipe's schedule requires it.
 
-    With "plateau_restart" each stage begins with the best weights so far and a fresh optimiser, and the run is over
-    when the last stage is (Kim et al. 2018, 3.2). Its state is part of the state file.
+    With "plateau_restart" each stage begins with the best weights of the stage before, a fresh optimiser and no loss to
+    beat, and the run is over when the last stage is (Kim et al. 2018, 3.2, in whose code every stage is a program run of
+    its own). Its state is part of the state file.
 
     Attributes:
         stage: from 1.
@@ -116,6 +117,7 @@ class Plateau:
         if self.restarts and self._best_weights:
             model.load_state_dict(self._best_weights)
             optimiser.state.clear()
+            self.best_loss = math.inf
 
     def state_dict(self) -> dict[str, Any]:
         """For the state file."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from earmark.core.input_spec import LastWindow
 from earmark.training.config_schema import Listed, Section
@@ -27,6 +28,8 @@ class DataSection(Section):
         train_split: the split that is learned from. "validation", for a combiner of members that have memorised the
             training clips: two thirds of the validation clips, by artist, are learned from, and the rest validates.
         options: of the dataset's reader, where it has any.
+        trim_seconds: only so much of the beginning of every clip is learned from, validated on and, in `earmark
+            reproduce`, measured on (kim2018: 29 s); None for whole clips.
     """
 
     dataset: str
@@ -35,6 +38,7 @@ class DataSection(Section):
     train_share: float = Field(default=1.0, gt=0, le=1)
     train_split: Literal["train", "validation"] = "train"
     options: dict[str, Any] = Field(default_factory=dict)
+    trim_seconds: float | None = Field(default=None, gt=0)
 
 
 class ModelSection(Section):
@@ -114,8 +118,8 @@ class OptimiserSection(Section):
             kernels of convolutions alone (kim2018).
         schedule: "none"; "cosine" down to zero at the last step; "plateau": the rate is multiplied by
             ``plateau_factor`` whenever the validation loss has not fallen for ``plateau_patience`` validations;
-            "plateau_restart": the same, and each stage begins with the best weights so far and a fresh optimiser; after
-            ``plateau_stages`` stages the run is over (kim2018).
+            "plateau_restart": the same in stages; each begins with the best weights of the one before, a fresh optimiser
+            and no loss to beat, and after ``plateau_stages`` stages the run is over (kim2018).
         plateau_factor, plateau_patience, plateau_stages: see ``schedule``.
         warmup_epochs: epochs in which the rate rises from zero, in a straight line; not with a plateau.
         gradient_clip: largest norm of the gradient of a batch; None for no limit.
@@ -149,15 +153,26 @@ class LossSection(Section):
     Attributes:
         classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs; "softmax" over
             labelled clips.
-        regression_weight: the loss is that of the classification tags plus this times that of the regression tags.
+        regression_weight: the loss is that of the classification tags plus this times that of the regression tags; or
+            "by_tags": one mean over all labelled pairs, of whichever kind, so that each kind counts by its number of tags
+            (pons2017, whose error is that of all tags jointly).
         cross_entropy: with "logits", this many times the cross-entropy is added: errors of likely tags then count more
             than those of unlikely ones.
     """
 
     classification: Literal["bce", "mse", "softmax"] = "bce"
     regression: Literal["bce", "mse", "logits"] = "mse"
-    regression_weight: float = Field(default=1.0, ge=0)
+    regression_weight: float | Literal["by_tags"] = 1.0
     cross_entropy: float = Field(default=0.0, ge=0)
+
+    @field_validator("regression_weight", mode="plain")
+    @classmethod
+    def _weight_or_word(cls, value: Any) -> float | str:
+        if value == "by_tags":
+            return "by_tags"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"is {value!r}, must be a number of at least 0, or by_tags")
+        return float(value)
 
 
 class AugmentationSection(Section):
@@ -208,6 +223,8 @@ class Recipe(Section):
         document = self.model_dump(mode="json")
         if not self.data.options:  # as before there were any: runs and cards stay comparable
             del document["data"]["options"]
+        if self.data.trim_seconds is None:
+            del document["data"]["trim_seconds"]
         if self.training.ema_decay is None:
             del document["training"]["ema_decay"]
         if not with_root:
@@ -240,7 +257,7 @@ class Recipe(Section):
             yield f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must be 0 with a plateau schedule"
         if optimiser.schedule == "plateau_restart" and training.ema_decay is not None:
             yield (
-                f"training.ema_decay {training.ema_decay}: not with plateau_restart, whose stages begin again with the best "
+                f"training.ema_decay {training.ema_decay}: not with plateau_restart, whose stages begin with the best "
                 "weights"
             )
         if optimiser.warmup_epochs > training.epochs:
