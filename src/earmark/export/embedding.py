@@ -71,6 +71,16 @@ def layer_names(model: nn.Module) -> list[str]:
     return [name for name, _ in model.named_modules() if name]
 
 
+def run_once(model: TaggingModel, n_windows: int = 2) -> None:
+    """Run a network on silence, as in validation, for the hooks of its modules; it stays as it was."""
+    was_training = model.training
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(n_windows, model.window_samples, device=next(model.parameters()).device))
+    finally:
+        model.train(was_training)
+
+
 def layer_shapes(model: TaggingModel) -> list[tuple[str, str, tuple[int, ...]]]:
     """Name, class and shape of values without the batch, of all modules that give values for every window, in the order of execution."""
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
@@ -87,8 +97,7 @@ def layer_shapes(model: TaggingModel) -> list[tuple[str, str, tuple[int, ...]]]:
         if name
     ]
     try:
-        with torch.inference_mode():
-            model(torch.zeros(n_windows, model.window_samples))
+        run_once(model, n_windows)
     finally:
         for hook in hooks:
             hook.remove()
@@ -103,10 +112,8 @@ def last_layer(model: TaggingModel) -> tuple[nn.Module | None, int | None]:
         for layer in model.modules()
         if isinstance(layer, LAYERS)
     ]
-    device = next(model.parameters()).device
     try:
-        with torch.inference_mode():
-            model(torch.zeros(2, model.window_samples, device=device))
+        run_once(model)
     finally:
         for hook in hooks:
             hook.remove()

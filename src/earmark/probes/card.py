@@ -76,7 +76,7 @@ def first_card(
             "dataset_licence": info.licence,
             "dataset_sha256": dataset.fingerprint,
             "clips": dataset.counts,
-            "also_learned_from": learned_by(trunk),
+            "also_learned_from": trunk.learned_from,
             "trunk_training": trunk.training,
             "versions": {"earmark": __version__},
         },
@@ -92,17 +92,10 @@ def first_card(
     return card.replace(thresholds={**card.thresholds, **dict.fromkeys(classes, 0.0)}), table, notes
 
 
-def learned_by(card: ModelCard) -> dict[str, str | None]:
-    """Datasets that a model learned from -> their protocols, as far as its card says."""
-    named = card.training.get("dataset")
-    own = {} if named is None else {str(named): card.training.get("protocol")}
-    return {**own, **card.training.get("also_learned_from", {})}
-
-
 def probe_warnings(trunk: ModelCard, dataset: Dataset, choice: Choice, config: HeadConfig) -> tuple[str, ...]:
     """Why scores are too high, and what was odd about the choice; one line each."""
     warnings = [*leak_warnings(dataset), *dataset.notes]
-    learned = learned_by(trunk)
+    learned = trunk.learned_from
     if dataset.name in learned:
         same = learned[dataset.name] == dataset.protocol and "test" in dataset.counts
         which = "so that its embeddings fit the clips of the folds too well: what was chosen on them is too confident"
