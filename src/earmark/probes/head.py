@@ -129,8 +129,8 @@ def _minimise(layers: list[tuple[Tensor, Tensor]], loss_of: object) -> None:
     optimiser = torch.optim.LBFGS(
         [value for layer in layers for value in layer],
         max_iter=_MOST_STEPS,
-        tolerance_grad=1e-6,
-        tolerance_change=1e-9,
+        tolerance_grad=1e-5,
+        tolerance_change=1e-7,
         line_search_fn="strong_wolfe",
     )
 

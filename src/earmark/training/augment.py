@@ -189,7 +189,7 @@ def biquad(shape: str, hz: float, db: float = 0.0, *, rate_hz: int) -> npt.NDArr
 
     Example:
         >>> biquad("low_shelf", 200.0, rate_hz=16_000).round(6).tolist()[0][:3]  # of 0 dB: what goes in comes out
-        [1.0, -1.8891, 0.894874]
+        [1.0, -1.889033, 0.894874]
     """
     turn = 2 * math.pi * hz / rate_hz
     cos, alpha = math.cos(turn), math.sin(turn) / math.sqrt(2)

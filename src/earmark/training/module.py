@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import lightning.pytorch as pl
 import numpy as np
@@ -128,7 +128,7 @@ class TaggingModule(pl.LightningModule):
                 )
             model.frontend.register_forward_hook(SpectrumMask(augmentation))
 
-    def train(self, mode: bool = True) -> TaggingModule:
+    def train(self, mode: bool = True) -> Self:
         """As of every module; what is frozen stays as in validation."""
         super().train(mode)
         for module in self._frozen:
