@@ -62,7 +62,9 @@ def songs_of(music: Path, shared: Path, work: Path, fonts: Path) -> list[Song]:
             found.append(Song(path, "composer", bpm=labels["bpm"]))
     for path, _, labels in emotify_tracks(shared / "data" / "emotify"):
         if "tonic" in labels:
-            found.append(Song(path, f"titles, {labels['split']}", key=labels["tonic"] + 12 * (labels["mode"] == "minor")))
+            found.append(
+                Song(path, f"titles, {labels['split']}", key=labels["tonic"] + 12 * (labels["mode"] == "minor"))
+            )
     split = next(split for split in SPLITS if split.name == "test")
     folder = work / "rendered"
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,13 +109,20 @@ def tempo_relation(found: float | None, truth: float) -> str:
 
 def methods(songs: list[Song], what: str) -> list[tuple[str, str]]:
     """System and method of all answers."""
-    return list(dict.fromkeys((system, name) for song in songs for system, answer in song.answers.items() for name in answer[what]))
+    return list(
+        dict.fromkeys(
+            (system, name) for song in songs for system, answer in song.answers.items() for name in answer[what]
+        )
+    )
 
 
 def tempo_table(songs: list[Song]) -> list[str]:
     """Accuracy 1 and 2, and what the mistakes are."""
     songs = [song for song in songs if song.bpm]
-    lines = [f"| tempo, {len(songs)} tracks | within 4 % | with halves, thirds, doubles, triples | mistakes |", "|---|---|---|---|"]
+    lines = [
+        f"| tempo, {len(songs)} tracks | within 4 % | with halves, thirds, doubles, triples | mistakes |",
+        "|---|---|---|---|",
+    ]
     for system, name in methods(songs, "tempo"):
         kinds = [tempo_relation(song.answers[system]["tempo"][name], song.bpm or 0) for song in songs]
         wrong = ", ".join(f"{kind} {n}" for kind, n in Counter(kinds).most_common() if kind != "exact")
@@ -141,7 +150,9 @@ def calibration_table(pairs: list[tuple[float, bool]], title: str) -> list[str]:
         inside = [(confidence, right) for confidence, right in pairs if low <= confidence < high]
         if inside:
             mean = np.mean([confidence for confidence, _ in inside])
-            lines.append(f"| {low} to {min(high, 1)} | {len(inside)} | {mean:.2f} | {np.mean([right for _, right in inside]):.2f} |")
+            lines.append(
+                f"| {low} to {min(high, 1)} | {len(inside)} | {mean:.2f} | {np.mean([right for _, right in inside]):.2f} |"
+            )
     error = abs(np.mean([confidence for confidence, _ in pairs]) - np.mean([right for _, right in pairs]))
     return [*lines, "", f"Mean confidence and share of right answers differ by {error:.2f}.", ""]
 
@@ -154,8 +165,13 @@ def confidences(songs: list[Song], what: str, is_right: Callable[[Song], bool]) 
 
 def no_beat_lines(songs: list[Song]) -> list[str]:
     """How often "no clear beat" is right."""
-    answers = [(song.bpm == 0, song.answers["earmark"]["tempo"]["earmark"] is None) for song in songs if song.bpm is not None]
-    without, with_beat = [none for is_none, none in answers if is_none], [none for is_none, none in answers if not is_none]
+    answers = [
+        (song.bpm == 0, song.answers["earmark"]["tempo"]["earmark"] is None) for song in songs if song.bpm is not None
+    ]
+    without, with_beat = (
+        [none for is_none, none in answers if is_none],
+        [none for is_none, none in answers if not is_none],
+    )
     return [
         f"earmark reports no clear beat in {sum(without)} of {len(without)} tracks without one, and in {sum(with_beat)} of "
         f"{len(with_beat)} with one.",
@@ -165,7 +181,10 @@ def no_beat_lines(songs: list[Song]) -> list[str]:
 
 def time_table(songs: list[Song]) -> list[str]:
     """CPU time of each system."""
-    lines = ["| CPU seconds per track, with decoding | the composer's tracks: tempo | titled pieces of a minute: key |", "|---|---|---|"]
+    lines = [
+        "| CPU seconds per track, with decoding | the composer's tracks: tempo | titled pieces of a minute: key |",
+        "|---|---|---|",
+    ]
     for system in songs[0].answers:
         means = [
             np.mean([song.answers[system]["cpu_seconds"] for song in songs if song.subset.startswith(subset)])

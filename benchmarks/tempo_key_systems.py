@@ -123,7 +123,21 @@ def essentia_system() -> Callable[[str, bool, bool], Answer]:
     import essentia.standard as standard
 
     essentia.log.infoActive = essentia.log.warningActive = False
-    names = {"C": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "F": 5, "F#": 6, "Gb": 6, "G": 7, "G#": 8, "Ab": 8}
+    names = {
+        "C": 0,
+        "C#": 1,
+        "Db": 1,
+        "D": 2,
+        "D#": 3,
+        "Eb": 3,
+        "E": 4,
+        "F": 5,
+        "F#": 6,
+        "Gb": 6,
+        "G": 7,
+        "G#": 8,
+        "Ab": 8,
+    }
     names |= {"A": 9, "A#": 10, "Bb": 10, "B": 11}
 
     def answer(path: str, tempo: bool, key: bool) -> Answer:

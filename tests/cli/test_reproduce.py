@@ -238,7 +238,9 @@ def test_lists(tmp_path: Path) -> None:
     first = f"model1, seed 0: {tmp_path / 'o' / 'ensemble' / 'model1' / 'seed-0'}"
     assert "  training.validate_every: 2" in lines[: lines.index(first)], "shared by all rows"
     assert lines[lines.index(first) + 1] == "  name: ensemble-model1"
-    assert sum(", seed 0: " in line for line in lines) == sum(row.kind != "reported" for row in load_tables("ensemble").rows.values())
+    assert sum(", seed 0: " in line for line in lines) == sum(
+        row.kind != "reported" for row in load_tables("ensemble").rows.values()
+    )
     assert not (tmp_path / "o").exists()
 
 

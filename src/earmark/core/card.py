@@ -131,6 +131,13 @@ class ModelCard:
         """Tags that say how much and never hold, see :meth:`earmark.Vocabulary.degrees`."""
         return self.vocabulary.degrees(self.thresholds)
 
+    @property
+    def learned_from(self) -> dict[str, str | None]:
+        """Datasets that the weights learned from, directly or by what they were begun with -> their protocols."""
+        named = self.training.get("dataset")
+        own = {} if named is None else {str(named): self.training.get("protocol")}
+        return {**own, **self.training.get("also_learned_from", {})}
+
     def rivals_in_words(self) -> dict[str, str]:
         """Tag -> the tags that it silences, for people."""
         tags = set(self.vocabulary.names) - set(self.degrees)

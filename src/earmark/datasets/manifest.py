@@ -84,6 +84,13 @@ def load_manifest(path: str | Path, *, kinds: Mapping[str, TagKind] | None = Non
     path = Path(path)
     table = read_table(path)
     table.require("path", "split", where=str(path))
+    return manifest_of(path, table, kinds=kinds, check_files=check_files)
+
+
+def manifest_of(
+    path: Path, table: Table, *, kinds: Mapping[str, TagKind] | None = None, check_files: bool = True
+) -> Dataset:
+    """The dataset of a table that has been read from ``path``; arguments and errors as of :func:`load_manifest`."""
     reading = _Reading(path, table, dict(kinds or {}), check_files)
     clips = reading.clips()
     raise_problems(str(path), reading.problems)

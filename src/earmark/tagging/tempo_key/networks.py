@@ -44,5 +44,7 @@ def key_probabilities(pitches: Floats) -> Floats:
 
 
 def _probabilities(name: str, input_name: str, features: Floats) -> Floats:
-    found: Floats = _session(name).run(["probabilities"], {input_name: features[None].astype(np.float32, copy=False)})[0][0]
+    found: Floats = _session(name).run(["probabilities"], {input_name: features[None].astype(np.float32, copy=False)})[
+        0
+    ][0]
     return found
