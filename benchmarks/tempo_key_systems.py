@@ -2,8 +2,8 @@
 
     python benchmarks/tempo_key_systems.py earmark|librosa|essentia LIST.json ANSWERS.jsonl
 
-The list has path, tempo and key (whether each is asked for). Files that are in the answers are left out. An answer has path, tempo
-and key (by method), and seconds of CPU (decoding and all) by method. Keys are 0..11 for major from C, 12..23 for minor.
+The list has name, path, excerpt (begin and end in seconds, or null), tempo and key (whether each is asked for). Names that are in the
+answers are left out. An answer has name, tempo and key (by method), and seconds of CPU, decoding and all. Keys are 0..11 for major from C, 12..23 for minor.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 Answer = dict[str, Any]
+Excerpt = list[float] | None
 
 # Krumhansl and Kessler, "Tracing the dynamic changes in perceived tonal organization", Psychological Review 1982.
 _KRUMHANSL = (
@@ -63,7 +64,7 @@ def _classical(meter: Any) -> Answer:
     return found
 
 
-def earmark_system() -> Callable[[str, bool, bool], Answer]:
+def earmark_system() -> Callable[[str, Excerpt, bool, bool], Answer]:
     """Tempo and key as `earmark tag --tempo --key` estimates them; only what they need is computed."""
     from earmark import audio
     from earmark.audio.sound import SoundStream
@@ -72,10 +73,15 @@ def earmark_system() -> Callable[[str, bool, bool], Answer]:
 
     spec = read_card(find_model()).input
 
-    def answer(path: str, tempo: bool, key: bool) -> Answer:
+    def answer(path: str, excerpt: Excerpt, tempo: bool, key: bool) -> Answer:
         meter = TempoKeyMeter(spec.sample_rate_hz, tempo=tempo, key=key)
+        begin, end = (round(seconds * spec.sample_rate_hz) for seconds in excerpt or (0, 1e6))
+        at = 0
         for block in SoundStream(audio.stream(Path(path), spec.sample_rate_hz, spec.conditioning), spec):
-            meter.add(block)
+            meter.add(block[max(0, begin - at) : max(0, end - at)])
+            at += len(block)
+            if at >= end:
+                break
         beat, tonality = meter.finish()
         found: Answer = {"tempo": {}, "key": {}}
         if beat is not None:
@@ -95,7 +101,7 @@ def earmark_system() -> Callable[[str, bool, bool], Answer]:
     return answer
 
 
-def librosa_system() -> Callable[[str, bool, bool], Answer]:
+def librosa_system() -> Callable[[str, Excerpt, bool, bool], Answer]:
     """librosa: tempo by beat.beat_track, key by the mean of chroma_cqt and profiles of Krumhansl and Kessler."""
     import librosa
     import numpy as np
@@ -104,8 +110,9 @@ def librosa_system() -> Callable[[str, bool, bool], Answer]:
         chroma = librosa.feature.chroma_cqt(y=samples, sr=rate_hz).mean(axis=1)
         return _best_profile(chroma, _KRUMHANSL)
 
-    def answer(path: str, tempo: bool, key: bool) -> Answer:
-        samples, rate_hz = librosa.load(path, sr=22_050)
+    def answer(path: str, excerpt: Excerpt, tempo: bool, key: bool) -> Answer:
+        begin, end = excerpt or (0, None)
+        samples, rate_hz = librosa.load(path, sr=22_050, offset=begin, duration=None if end is None else end - begin)
         found: Answer = {"tempo": {}, "key": {}}
         if tempo:
             bpm, _ = librosa.beat.beat_track(y=samples, sr=rate_hz)
@@ -117,7 +124,7 @@ def librosa_system() -> Callable[[str, bool, bool], Answer]:
     return answer
 
 
-def essentia_system() -> Callable[[str, bool, bool], Answer]:
+def essentia_system() -> Callable[[str, Excerpt, bool, bool], Answer]:
     """Essentia: tempo by RhythmExtractor2013, key by KeyExtractor with several profiles."""
     import essentia
     import essentia.standard as standard
@@ -140,8 +147,11 @@ def essentia_system() -> Callable[[str, bool, bool], Answer]:
     }
     names |= {"A": 9, "A#": 10, "Bb": 10, "B": 11}
 
-    def answer(path: str, tempo: bool, key: bool) -> Answer:
-        samples = standard.MonoLoader(filename=path, sampleRate=44_100)()
+    def answer(path: str, excerpt: Excerpt, tempo: bool, key: bool) -> Answer:
+        begin, end = excerpt or (0, 1e6)
+        samples = standard.EasyLoader(
+            filename=path, sampleRate=44_100, startTime=begin, endTime=end, replayGain=-6
+        )()  # 0 dB
         found: Answer = {"tempo": {}, "key": {}}
         if tempo:
             bpm = standard.RhythmExtractor2013(method="multifeature")(samples)[0]
@@ -162,17 +172,17 @@ SYSTEMS = {"earmark": earmark_system, "librosa": librosa_system, "essentia": ess
 
 def main() -> None:
     system, listed, answers = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    done = {json.loads(line)["path"] for line in answers.read_text().splitlines()} if answers.exists() else set()
-    rows = [row for row in json.loads(listed.read_text()) if row["path"] not in done]
+    done = {json.loads(line)["name"] for line in answers.read_text().splitlines()} if answers.exists() else set()
+    rows = [row for row in json.loads(listed.read_text()) if row["name"] not in done]
     answer = SYSTEMS[system]()
     if rows:
-        answer(rows[0]["path"], True, True)  # what is compiled and loaded once
+        answer(rows[0]["path"], [0, 20], True, True)  # what is compiled and loaded once
     with answers.open("a") as file:
         for row in rows:
             begin = time.process_time()
-            found = answer(row["path"], row["tempo"], row["key"])
+            found = answer(row["path"], row["excerpt"], row["tempo"], row["key"])
             seconds = time.process_time() - begin - found.pop("too_many_seconds", 0.0)
-            print(json.dumps({"path": row["path"], "cpu_seconds": seconds, **found}), file=file, flush=True)
+            print(json.dumps({"name": row["name"], "cpu_seconds": seconds, **found}), file=file, flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tools.tempo_key.feature_files import Features, FeatureSet, Track
 from tools.tempo_key.key_network import KeyNetwork
 from tools.tempo_key.tempo_training import rendered
 
-N_STEPS = 10
+N_STEPS = 12
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,41 @@ def moved(pitches: npt.NDArray[np.float32], semitones: int) -> npt.NDArray[np.fl
     return out
 
 
-def augmented(rng: np.random.Generator, example: Example) -> tuple[npt.NDArray[np.float32], int]:
+def augmented(rng: np.random.Generator, example: Example, strength: float) -> tuple[npt.NDArray[np.float32], int]:
     """Some steps, transposed, with another timbre, tuning and noise; and the key of that."""
     n, semitones = len(example.pitches), int(rng.integers(-6, 7))
     begin = int(rng.integers(0, max(1, n - N_STEPS + 1)))
     x = moved(example.pitches[(begin + np.arange(N_STEPS)) % n], semitones)
     for overtone in (12, 19, 24, 28):
-        x = x + np.float32(rng.random() ** 2 * 0.4) * moved(x, overtone)
-    leak = np.float32(rng.random() ** 2 * 0.25)
+        x = x + np.float32(rng.random() ** 2 * strength * 0.4) * moved(x, overtone)
+    leak = np.float32(rng.random() ** 2 * strength * 0.25)
     x = (1 - leak) * x + leak * moved(x, int(rng.choice([-1, 1])))
-    gains = np.interp(np.arange(N_SEMITONES), np.linspace(0, N_SEMITONES - 1, 6), rng.normal(0, 0.5, 6))
+    gains = np.interp(np.arange(N_SEMITONES), np.linspace(0, N_SEMITONES - 1, 6), rng.normal(0, strength * 0.5, 6))
     x = x * np.exp(gains).astype(np.float32)
-    x = x + np.float32(rng.random() ** 2 * 1.5) * x.mean() * rng.random(x.shape, np.float32) ** 2
+    x = x + np.float32(rng.random() ** 2 * strength * 1.5) * x.mean() * rng.random(x.shape, np.float32) ** 2
     return x.astype(np.float32), (example.key + semitones) % 12 + example.key // 12 * 12
 
 
-def train(made: list[Example], *, seed: int, steps: int, size: int = 48, lr: float = 3e-3) -> KeyNetwork:
-    """A network from examples."""
+def train(
+    made: list[Example],
+    *,
+    seed: int,
+    steps: int,
+    start: Path | None = None,
+    strength: float = 1.0,
+    size: int = 48,
+    lr: float = 3e-3,
+) -> KeyNetwork:
+    """A network from examples; ``start`` has the weights to begin with, ``strength`` is that of the augmentation."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = KeyNetwork()
+    if start is not None:
+        network.load_state_dict(torch.load(start, weights_only=True))
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
     for step in range(steps):
-        x, keys = zip(*[augmented(rng, made[i]) for i in rng.integers(len(made), size=size)], strict=True)
+        x, keys = zip(*[augmented(rng, made[i], strength) for i in rng.integers(len(made), size=size)], strict=True)
         logits = network(torch.from_numpy(np.stack(x)))
         loss = nn.functional.cross_entropy(logits, torch.tensor(keys), label_smoothing=0.02)
         optimizer.zero_grad()
@@ -126,6 +137,8 @@ def main() -> None:
     parser.add_argument("--rendered", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--start", type=Path, help="folder of networks of the same seeds to go on from")
+    parser.add_argument("--strength", type=float, default=1.0, help="of the augmentation")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -140,7 +153,15 @@ def main() -> None:
     print(len(made), "rendered", flush=True)
     networks = []
     for seed in args.seeds:
-        networks.append(train(made, seed=seed, steps=args.steps))
+        networks.append(
+            train(
+                made,
+                seed=seed,
+                steps=args.steps,
+                start=args.start and args.start / f"key-{seed}.pt",
+                strength=args.strength,
+            )
+        )
         torch.save(networks[-1].state_dict(), args.out / f"key-{seed}.pt")
         for name, some, used in (
             ("one", networks[-1:], held),

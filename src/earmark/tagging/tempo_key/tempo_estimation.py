@@ -14,6 +14,9 @@ FIRST_BIN = 30
 
 _SHORTEST_SECONDS = 3.0
 _NO_BEAT = 0.5
+_STEADY = 0.25
+"""Nepers: sounds whose onset strength varies less in all bands are held. In music it varies by 0.38 and more."""
+
 _NEAR = np.ones(5, np.float32)  # bins within 4.6 % count as the same tempo
 
 
@@ -24,9 +27,10 @@ def estimate_tempo(onsets: Floats) -> Tempo:
         onsets: :meth:`.onset_features.OnsetFeatures.onsets`, ``(n_frames, 6)``.
 
     Returns:
-        The tempo; the confidence is the probability that the network gives to tempi within 4 %, or to no clear beat.
+        The tempo, or no clear beat; without confidence if the audio is silent, held or too short. The confidence is
+        the probability that the network gives to tempi within 4 %, or to no clear beat.
     """
-    if len(onsets) < _SHORTEST_SECONDS * FRAMES_PER_SECOND or onsets.max() <= 0:
+    if len(onsets) < _SHORTEST_SECONDS * FRAMES_PER_SECOND or onsets.std(axis=0).max() < _STEADY:
         return Tempo(None, 0.0)
     *shares, no_beat = tempo_probabilities(tempograms(onsets))
     if no_beat > _NO_BEAT:
