@@ -1,6 +1,6 @@
 """Fuzz what reads data from others: files, queries, weights, pickles, uploads, tables.
 
-    python benchmarks/fuzz.py TARGET|all --minutes N [--seed S] [--work FOLDER] [--out docs/results/fuzz.md]
+    python benchmarks/fuzz.py TARGET|all --minutes N [--cpu-minutes N] [--seed S] [--work FOLDER] [--out docs/results/fuzz.md]
     python benchmarks/fuzz.py TARGET --replay FILE
 
 Byte formats are mutated from valid files made here; queries, tables and pickles come from Hypothesis. Every input runs in
@@ -13,6 +13,7 @@ writes the report from these.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import traceback
 import warnings
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 1 where the report has open findings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=[*TARGETS, "all"])
-    parser.add_argument("--minutes", type=float, default=0.0, help="for each target; 0 only writes the report")
+    parser.add_argument("--minutes", type=float, default=0.0, help="for each target; none only writes the report")
+    parser.add_argument("--cpu-minutes", type=float, help="end once all runs of the target have so much CPU time")
     parser.add_argument("--executions", type=int, help="end after so many inputs, or batches of 200 from Hypothesis")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -45,10 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
         if given.target == "all":
             parser.error("--replay: name the target")
         return replay(given.target, given.replay)
+    minutes = given.minutes if given.cpu_minutes is None else given.minutes or math.inf
     for name in TARGETS if given.target == "all" else [given.target]:
-        if given.minutes > 0:
+        if minutes > 0:
             state = State(given.work, name)
-            rate = fuzz(given.minutes, given.seed, state, given.executions)
+            rate = fuzz(minutes, given.seed, state, given.executions, given.cpu_minutes)
             print(f"{name}: {state.executions} executions so far, {rate:.1f} per second", flush=True)
     if given.out is None:
         return 0

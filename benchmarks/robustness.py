@@ -70,6 +70,10 @@ def _rumble(hz: float) -> Callable[[Samples], Samples]:
     return lambda song: song + (0.14 * np.sin(2 * np.pi * hz / RATE_HZ * np.arange(song.shape[1]))).astype(np.float32)
 
 
+def _both(first: Callable[[Samples], Samples], second: Callable[[Samples], Samples]) -> Callable[[Samples], Samples]:
+    return lambda song: second(first(song))
+
+
 def _live(n_channels: int, live: int) -> Callable[[Samples], Samples]:
     def change(song: Samples) -> Samples:
         out = np.zeros((n_channels, song.shape[1]), np.float32)
@@ -108,7 +112,11 @@ FORMS = [
     *[Form("gain", f"{db:+d} dB", _gain(db)) for db in (-40, -30, -18, -8, 6, 12)],
     Form("gain", "-40 dB in 16 bits", _gain(-40), codec="pcm_s16le"),
     *[Form("offset of the waveform", f"{level:.0%}", _offset(level)) for level in (0.0, 0.02, 0.05, 0.1)],
-    *[Form("rumble at -20 dBFS", f"{hz} Hz", _rumble(hz)) for hz in (2, 5, 10)],
+    *[Form("rumble at -20 dBFS", f"{hz} Hz", _rumble(hz)) for hz in (2, 5, 10, 15)],
+    *[
+        Form("rumble at -20 dBFS", f"5 Hz, and 10 s of silence {name}", _both(_silence(*parts), _rumble(5)))
+        for name, parts in (("before", (10, 0, 0)), ("within", (0, 10, 0)), ("after", (0, 0, 10)))
+    ],
     Form("channels", "inverted polarity", lambda song: -song),
     *[Form("channels", f"one live of {n}", _live(n, n // 2 if n != 6 else 2)) for n in (2, 4, 6, 8)],
     Form("channels", "right = -left", _against(-1.0)),

@@ -39,6 +39,11 @@ class State:
         return self.data["executions"]
 
     @property
+    def cpu_seconds(self) -> float:
+        """CPU time of all runs."""
+        return self.data["cpu_seconds"]
+
+    @property
     def signatures(self) -> set[str]:
         """Findings that are known."""
         return set(self.data["findings"])

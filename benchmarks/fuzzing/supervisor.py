@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -17,11 +18,12 @@ import psutil
 from fuzzing import worker
 from fuzzing.state import State
 from fuzzing.target import Case, make_scratch, signature_of_dump
+from fuzzing.worker import Limits
 
 HANG_CPU_SECONDS = 30.0
-HANG_WALL_SECONDS = 180.0
+HANG_WALL_SECONDS = 3600.0  # of what waits for ever: on a busy machine, at idle priority, an input may wait for long
 MAX_MEGABYTES = 4000.0
-_START_SECONDS = 300.0
+_START_SECONDS = 3600.0
 _POLL_SECONDS = 0.2
 _ABORT = getattr(signal, "SIGABRT", signal.SIGTERM)
 
@@ -34,27 +36,34 @@ class _Progress:
         self.counted = 0
 
 
-def fuzz(minutes: float, seed: int, state: State, most: int | None = None) -> float:
+def fuzz(minutes: float, seed: int, state: State, most: int | None = None, cpu_minutes: float | None = None) -> float:
     """Run one target for some minutes, in a process of its own. Returns executions per second.
 
     Args:
-        minutes: how long.
+        minutes: how long, at most.
         seed: with the same seed, a target continues where its last run ended.
         state: of the target; gets executions, time and findings.
         most: end after so many inputs (batches of 200 for targets that use Hypothesis).
+        cpu_minutes: end once all runs of the target have this much CPU time together.
 
     Raises:
         SystemExit: the fuzzer itself failed.
     """
     started, n_before = time.monotonic(), state.executions
     deadline, last = started + minutes * 60, None if most is None else state.next_index(seed) + most
-    while time.monotonic() < deadline and (last is None or state.next_index(seed) < last):
+    cpu_seconds = math.inf if cpu_minutes is None else 60 * cpu_minutes
+    while (
+        time.monotonic() < deadline
+        and (last is None or state.next_index(seed) < last)
+        and state.cpu_seconds < cpu_seconds
+    ):
         left = None if last is None else last - state.next_index(seed)
-        _run_worker((deadline - time.monotonic()) / 60, seed, state, left)
+        limits = Limits((deadline - time.monotonic()) / 60, cpu_seconds - state.cpu_seconds, left)
+        _run_worker(limits, seed, state)
     return (state.executions - n_before) / max(time.monotonic() - started, 1e-9)
 
 
-def _run_worker(minutes: float, seed: int, state: State, most: int | None) -> None:
+def _run_worker(limits: Limits, seed: int, state: State) -> None:
     context = multiprocessing.get_context("spawn")
     clock = context.RawArray("d", [0, 0, 0, time.monotonic()])
     receiving, sending = context.Pipe(duplex=False)
@@ -69,8 +78,7 @@ def _run_worker(minutes: float, seed: int, state: State, most: int | None) -> No
             state.kept(),
             seed,
             state.next_index(seed),
-            minutes,
-            most,
+            limits,
         )
         process = context.Process(target=worker.main, args=given, daemon=True)
         process.start()
@@ -92,7 +100,7 @@ def _watch(process: BaseProcess, pipe: Connection, clock: Any, seed: int, state:
             break
         if reason is None and (reason := _overdue(process.pid, clock, progress.ready, started)):
             os.kill(process.pid or 0, _ABORT)  # faulthandler writes where it was
-            process.join(20)
+            process.join(120)
             if process.is_alive():
                 process.kill()
     _receive(pipe, progress, clock, seed, state)

@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -25,6 +26,21 @@ _KEPT_SHARE = 0.03
 _MINIMIZE_SECONDS = 20.0
 
 CURRENT_NAME, CURRENT_CONTENT, STACK = "current-name", "current-content", "stack"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a process ends.
+
+    Attributes:
+        minutes: of wall time.
+        cpu_seconds: of CPU time; infinite for none.
+        inputs: or batches of Hypothesis; None for any number.
+    """
+
+    minutes: float
+    cpu_seconds: float
+    inputs: int | None
 
 
 class _NewFindingError(Exception):
@@ -54,11 +70,16 @@ class Worker:
         self._reported, self._cpu_seconds = time.monotonic(), time.process_time()
         self._failure: tuple[Case, BaseException] | None = None
 
-    def run(self, seed: int, first: int, deadline: float, most: int | None) -> None:
-        """Until a time (:func:`time.monotonic`), or so many indexes."""
+    def run(self, seed: int, first: int, limits: Limits) -> None:
+        """From an index until a limit is reached."""
         strategy = self.target.strategy()
         index = first
-        while time.monotonic() < deadline and (most is None or index < first + most):
+        deadline, cpu_deadline = time.monotonic() + 60 * limits.minutes, time.process_time() + limits.cpu_seconds
+        while (
+            time.monotonic() < deadline
+            and time.process_time() < cpu_deadline
+            and (limits.inputs is None or index < first + limits.inputs)
+        ):
             self.clock[1] = index
             if strategy is None:
                 self._run_one(self._generate(Random(f"{self.target.name} {seed} {index}")), index)
@@ -112,10 +133,10 @@ class Worker:
             self._send(self._smaller(case, name), error, index)
 
     def _smaller(self, case: Case, name: str) -> Case:
-        end = time.monotonic() + _MINIMIZE_SECONDS
+        end = time.process_time() + _MINIMIZE_SECONDS
 
         def fails(content: bytes) -> bool:
-            if time.monotonic() > end:
+            if time.process_time() > end:
                 return False
             try:
                 self.execute(Case(case.name, content))
@@ -184,8 +205,7 @@ def main(
     kept: list[Case],
     seed: int,
     first: int,
-    minutes: float,
-    most: int | None,
+    limits: Limits,
 ) -> None:
     """Entry point of the process."""
     from fuzzing.targets import load_target
@@ -200,6 +220,6 @@ def main(
     worker = Worker(target, Path(desk), clock, pipe, set(known), kept)
     clock[2], clock[3] = time.process_time(), time.monotonic()
     pipe.send(("ready",))
-    worker.run(seed, first, time.monotonic() + minutes * 60, most)
+    worker.run(seed, first, limits)
     pipe.send(("end",))
     stack.close()

@@ -75,6 +75,96 @@ def test_silences_are_left_out_to_the_sample(block: int, offset: float) -> None:
     assert len(stream.silences_seconds()) == 3
 
 
+def tone(n_samples: int, hz: float, dbfs: float = -20.0) -> np.ndarray:
+    return np.sqrt(2) * 10 ** (dbfs / 20) * np.sin(2 * np.pi * hz * np.arange(n_samples) / RATE_HZ + 0.4)
+
+
+UNHEARD = {
+    **{f"{hz} Hz": lambda n, hz=hz: tone(n, hz) for hz in (0.3, 2, 5, 10, 15, 20)},
+    "two tones": lambda n: tone(n, 7) + tone(n, 17.3),
+    "drift": lambda n: np.linspace(-0.3, 0.2, n),
+    "hum": lambda n: tone(n, 50, -65),
+    "hiss": lambda n: 3e-5 * np.random.default_rng(2).standard_normal(n),
+    "steps of the offset": lambda n: 0.05 * np.searchsorted([20_000, 95_000, 130_000], np.arange(n)),
+}
+"""What may be in a whole file, its silences too."""
+
+
+@pytest.mark.parametrize("name", UNHEARD)
+@pytest.mark.parametrize("n_within", [20_001, 60_000])
+def test_silences_are_the_same_under_what_is_not_heard(name: str, n_within: int) -> None:
+    """To the sample; a step of the offset is a click, of which next to nothing is left."""
+    a, b = noise(1.33) + 0.05, noise(2.5)[::-1] - 0.05
+    parts = [np.zeros(40_123), a, np.zeros(4_800), b, np.zeros(n_within), a, np.zeros(17_777)]
+    samples = np.concatenate(parts).astype(np.float32)
+    _, plain = sound_of(samples)
+    _, stream = sound_of((samples + UNHEARD[name](len(samples))).astype(np.float32))
+    left_out = stream.left_out()
+    if len(left_out) > len(plain.left_out()):
+        is_click = np.append(False, left_out[1:, 0] - left_out[:-1, 1] <= 3)
+        left_out = np.stack([left_out[~is_click, 0], left_out[np.append(~is_click[1:], True), 1]], axis=1)
+    assert len(left_out) == len(plain.left_out()) == 3
+    assert np.abs(left_out - plain.left_out()).max() <= 3
+    assert stream.silent_seconds() == pytest.approx(plain.silent_seconds(), abs=0.11)
+
+
+@pytest.mark.parametrize("name", ["10 Hz", "drift"])
+@pytest.mark.parametrize("n_zeros", [0, 25, 60, 100, 178, 400, 1_000, 1_601, 16_000])
+def test_short_silence_at_both_ends(name: str, n_zeros: int) -> None:
+    """Less than a millisecond is no matter."""
+    zeros, a = np.zeros(n_zeros), noise(3.0) + 0.05
+    samples = np.concatenate([zeros, a, zeros])
+    _, stream = sound_of((samples + UNHEARD[name](len(samples))).astype(np.float32))
+    edges = stream.left_out().ravel() if n_zeros else np.zeros(0)
+    assert edges == pytest.approx([0, n_zeros, n_zeros + len(a), len(samples)] if n_zeros else [], abs=3)
+
+
+KICK = np.sin(2 * np.pi * np.cumsum(50 + 100 * np.exp(-np.arange(8_000) / 400)) / RATE_HZ) * np.exp(
+    -np.arange(8_000) / 2_000
+)
+BASS = {
+    **{f"{hz} Hz": lambda n, hz=hz: tone(n, hz, -18) for hz in (40, 45, 50, 60)},
+    "an organ's C": lambda n: sum(tone(n, 32.7 * k, -20 - 6 * k) for k in range(1, 5)),
+    "a kick drum": lambda n: 0.3 * np.resize(KICK, n),
+}
+
+
+@pytest.mark.parametrize("gain_db", [0, -20])
+@pytest.mark.parametrize("name", BASS)
+def test_bass_is_sound(name: str, gain_db: float) -> None:
+    """Alone, and as a solo in loud music."""
+    bass, loud = BASS[name](3 * RATE_HZ), 2 * noise(2.0)
+    for parts in ([bass], [loud, bass, loud], [bass, loud]):
+        samples = (10 ** (gain_db / 20) * np.concatenate(parts)).astype(np.float32)
+        sound, stream = sound_of(samples)
+        assert len(sound) >= len(samples) - 2_000  # a tone begins and ends near zero, a drum ends faintly
+        assert stream.silent_seconds() <= 0.13
+        assert stream.meter.audible().all()
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 2.0])
+@pytest.mark.parametrize("unheard", [None, "5 Hz"])
+def test_what_begins_softly_begins_at_the_same_sample(seconds: float, unheard: str | None) -> None:
+    fade = noise(4.0) * np.minimum(1, np.arange(4 * RATE_HZ) / (seconds * RATE_HZ)) ** 2
+    begins = []
+    for n_zeros in (0, 113, 400, 16_037, 50_000):
+        samples = np.concatenate([np.zeros(n_zeros), fade])
+        if unheard:
+            samples += UNHEARD[unheard](len(samples))
+        _, stream = sound_of(samples.astype(np.float32))
+        begins.append(int(stream.at(0)) - n_zeros)
+    assert np.ptp(begins) <= (16 if seconds < 1 else 800)
+
+
+def test_what_begins_softly_behind_rumble_is_compared_with_what_comes_later() -> None:
+    """When only its first tenth of a second is known, the rumble in the silence is hardly softer."""
+    music = np.concatenate([1e-4 * noise(0.2), noise(3.0)])
+    samples = np.concatenate([np.zeros(3 * RATE_HZ), music])
+    _, stream = sound_of((samples + tone(len(samples), 18)).astype(np.float32), 1600)
+    assert stream.left_out()[0, 1] == pytest.approx(3.2 * RATE_HZ, abs=3)
+    assert len(stream.left_out()) == 1
+
+
 def test_faint_noise_before_music_is_silence() -> None:
     """Dither of 16 bits, which is not far below itself."""
     dither = (3e-5 * np.random.default_rng(1).standard_normal(50_000)).astype(np.float32)

@@ -39,7 +39,7 @@ def test_every_target_runs_and_a_second_run_continues(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_finding_is_kept_and_a_crash_is_one(tmp_path: Path) -> None:
+def test_a_finding_is_kept_and_crashes_and_hangs_are_some(tmp_path: Path) -> None:
     """A target with known faults, in place of the query's."""
     script = tmp_path / "run.py"
     script.write_text(
@@ -47,8 +47,9 @@ def test_a_finding_is_kept_and_a_crash_is_one(tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(SCRIPT.parent)!r})
 import os
+import time
 from pathlib import Path
-from fuzzing import targets
+from fuzzing import supervisor, targets
 from fuzzing.state import State
 from fuzzing.supervisor import fuzz
 from fuzzing.target import Case, Target
@@ -56,24 +57,32 @@ from fuzzing.target import Case, Target
 class Faulty(Target):
     name = "query"
     def generate(self, rng):
-        return Case("a.bin", rng.randbytes(40) + rng.choice((b"",) * 6 + (b"raise", b"abort")))
+        return Case("a.bin", rng.randbytes(40) + rng.choice((b"",) * 6 + (b"raise", b"abort", b"block")))
     def check(self, case):
         if case.content.endswith(b"abort"):
             os.abort()
         if b"rais" in case.content:
             raise KeyError(1)
+        if case.content.endswith(b"block"):  # waits as on a busy machine: no hang
+            time.sleep(0.3)
+        while case.content.endswith(b"block") and case.content[0] < 128:
+            pass
         return "fine"
 
 targets.load_target = lambda name: Faulty()
+supervisor.HANG_CPU_SECONDS = 1.0
 if __name__ == "__main__":
     fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 60)
+    n = State(Path({str(tmp_path)!r}), "query").executions
+    fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 60, cpu_minutes=0)
+    assert State(Path({str(tmp_path)!r}), "query").executions == n
 """
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     state = json.loads((tmp_path / "query.json").read_text())
     assert state["next_index"] == {"3": 60}
-    assert sorted(state["findings"]) == ["KeyError in run.py:check", "crash (SIGABRT)"]
+    assert sorted(state["findings"]) == ["KeyError in run.py:check", "crash (SIGABRT)", "hang"]
     assert state["outcomes"]["fine"] >= 1
     (kept,) = state["findings"]["KeyError in run.py:check"]["files"]
     assert (tmp_path / kept).read_bytes() == b"rais", "made smaller"

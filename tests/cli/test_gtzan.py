@@ -6,13 +6,15 @@ import json
 import shutil
 from pathlib import Path
 
+import mutagen
+import numpy as np
 import onnxruntime
 import pytest
 
 from earmark.core.card import ModelCard
 from earmark.datasets.gtzan import GENRES, TAGS
 from tests.helpers.command import earmark_here
-from tests.helpers.dataset_folders import write_gtzan
+from tests.helpers.dataset_folders import tone, write_gtzan
 from tests.helpers.sounds import write
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -85,8 +87,6 @@ def test_the_file_gives_probabilities_that_sum_to_one(folder: Path) -> None:
     session = onnxruntime.InferenceSession(folder / "genres.onnx", providers=["CPUExecutionProvider"])
     card = ModelCard.read(folder / "genres.json")
     assert card.softmax == TAGS
-    import numpy as np
-
     windows = np.random.default_rng(0).normal(0, 0.1, (4, card.input.window_samples)).astype(np.float32)
     scores = session.run(["probabilities"], {"waveform": windows})[0]
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
@@ -108,14 +108,10 @@ def test_tagging_names_one_class(folder: Path) -> None:
 
 
 def test_the_class_is_written_into_files_and_found(folder: Path, tmp_path: Path) -> None:
-    from tests.helpers.dataset_folders import tone
-
     song = write(tmp_path / "song.flac", tone(110 * 2 ** (TAGS.index("rock") / 2), 1.0), 8000)
     shutil.copy(folder / "genres.onnx", tmp_path)
     shutil.copy(folder / "genres.json", tmp_path)
     words = ("tag", song, "--model", tmp_path / "genres.onnx", "--write", "--apply")
     done = earmark_here(*words, environment={"EARMARK_INDEX": str(tmp_path / "library.sqlite")})
     assert done.returncode == 0, done.stderr
-    import mutagen
-
     assert mutagen.File(song)["genre"] == ["Rock"]

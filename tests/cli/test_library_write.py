@@ -297,7 +297,7 @@ def test_tag_writes_without_an_index(originals: list[Path], tmp_path: Path) -> N
     before, index = contents(music), tmp_path / "library.sqlite"
     shown = earmark("tag", music, "--write", "--threshold", "0", index=index)
     assert shown.returncode == 0, shown.stderr
-    assert "  genre   (none) -> " in shown.stdout
+    assert "  genre            (none) -> " in shown.stdout
     assert "add --apply to do it" in shown.stderr
     assert contents(music) == before
     done = earmark("tag", music, "--write", "--apply", "--threshold", "0", "--format", "jsonl", index=index)

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from earmark import metrics
-from earmark.core.errors import DataError
+from earmark.core.card import ModelCard
+from earmark.core.errors import ConfigError, DataError
+from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag
 from earmark.evaluation import read_scores
 from earmark.evaluation.compare import compare
-from earmark.evaluation.report import best_thresholds, make_report, read_report
+from earmark.evaluation.platt import calibrated_card
+from earmark.evaluation.report import make_report, read_report
 from earmark.evaluation.report_page import to_lines, to_markdown
 from earmark.evaluation.run import write_results
 from earmark.evaluation.scores import ScoreTable
@@ -109,5 +112,17 @@ def test_models_are_compared_by_accuracy() -> None:
     assert [one.tag for one in found.gaps if one.metric == "accuracy"] == [None]
 
 
-def test_thresholds_are_not_fitted_for_classes() -> None:
-    assert set(best_thresholds(classes())) == {"live"}
+def test_classes_of_a_softmax_are_not_calibrated() -> None:
+    table = classes()
+    card = ModelCard("net", "none", InputSpec(8000, 8000, 8000), table.vocabulary, softmax=CLASSES)
+    card = card.replace(thresholds={**dict.fromkeys(CLASSES, 0.0), "live": 0.5})
+    found, _ = calibrated_card(card, table, refit_thresholds=True)
+    assert set(found.calibration) == {"live"}
+    assert [found.thresholds[tag] for tag in CLASSES] == [0, 0, 0]
+    assert ModelCard.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize("softmax", [("rock",), ("rock", "rock"), ("rock", "opera")])
+def test_cards_with_impossible_classes_are_refused(softmax: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="softmax"):
+        ModelCard("net", "none", InputSpec(8000, 8000, 8000), classes().vocabulary, softmax=softmax)

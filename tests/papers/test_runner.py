@@ -43,7 +43,7 @@ def mark_done(task: Task, **changes: Any) -> None:
 def test_every_row_and_seed_is_one_run_in_a_folder_that_any_system_can_make(key: str, tmp_path: Path) -> None:
     seeds = 2 if key == "ensemble" else 1
     tasks = plan(key, tmp_path, tmp_path / "out", dataset="emotify", seeds=seeds)
-    rows = load_tables(key).rows
+    rows = [name for name, row in load_tables(key).rows.items() if row.kind != "reported"]
     assert names(tasks) == [f"{row}, seed {seed}" for row in rows for seed in range(seeds)]
     places: dict[str, int] = {}
     for place, task in enumerate(tasks):

@@ -21,7 +21,7 @@ from earmark.training.loss import TagLoss
 from earmark.training.run import train
 from earmark.training.sections import LossSection
 from earmark.training.selection import Validator
-from tests.helpers.dataset_folders import write_gtzan
+from tests.helpers.dataset_folders import sound, table, write_gtzan
 
 TAGS = Vocabulary((Tag("rock"), Tag("live"), Tag("jazz"), Tag("calm", "regression"), Tag("folk")))
 CLASSES = ("rock", "jazz", "folk")
@@ -100,6 +100,12 @@ def test_a_softmax_needs_classes(tmp_path: Path) -> None:
         train(recipe_from(document), tmp_path / "run", device="cpu")
 
 
+def test_classes_are_not_weighed_by_tags() -> None:
+    loss = {"classification": "softmax", "regression_weight": "by_tags"}
+    with pytest.raises(ConfigError, match=r"loss\.regression_weight by_tags: counts tags"):
+        recipe_from({**RECIPE, "loss": loss})
+
+
 def test_the_card_says_that_classes_exclude_each_other(tmp_path: Path) -> None:
     root = write_gtzan(tmp_path / "gtzan", each=1)
     document = {**RECIPE, "data": {"dataset": "gtzan", "root": str(root)}}
@@ -121,8 +127,6 @@ def test_the_card_says_that_classes_exclude_each_other(tmp_path: Path) -> None:
 
 
 def _two_tags(folder: Path) -> Path:
-    from tests.helpers.dataset_folders import sound, table
-
     rows = [(f"{i}.wav", split, i % 2, 1) for i, split in enumerate(("train", "train", "validation", "validation"))]
     for name, *_ in rows:
         sound(folder / name)

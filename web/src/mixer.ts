@@ -4,7 +4,7 @@
  */
 
 import type { Conditioning } from "./card";
-import { fixed } from "./silence";
+import { fitsOf, fixed } from "./silence";
 
 /** Samples of a channel that are mixed at a time; as in src/earmark/audio/frames.py. */
 export const FRAME_SAMPLES = 65_536;
@@ -12,7 +12,8 @@ export const FRAME_SAMPLES = 65_536;
 const SURELY_IN_PHASE = 0.6;
 const FFT_SECONDS = 0.08;
 const MOST_SEGMENTS = 32;
-const FIRST_BIN = 2;
+const FIRST_BIN = 4;
+const FITS_PER_SECOND = 20;
 const FADE_SAMPLES = 1024;
 const AS_LOUD = 0.99;
 const RELEASE = 0.6;
@@ -75,7 +76,7 @@ export class Mixer {
       return weightedSum(new Float32Array(nChannels).fill(1 / nChannels), samples);
     }
     let shares = downmixShares(nChannels, this.channels);
-    const gram = covariances(samples);
+    const gram = covariances(samples, Math.max(1, Math.floor(sampleRateHz / FITS_PER_SECOND)));
     if (this.energies.length !== nChannels) {
       this.energies = new Float64Array(nChannels);
       this.last = null;
@@ -179,28 +180,33 @@ function weightedSum(shares: Float32Array, samples: readonly Float32Array[]): Fl
   return mono;
 }
 
-/** Sums of products of each two channels without their means: an offset is no sound. */
-function covariances(samples: readonly Float32Array[]): Float64Array[] {
-  const n = samples[0]!.length;
-  const means = samples.map((channel) => sum(channel) / n);
+/** Sums of products of each two channels without offset and rumble, which is taken away in parts of `size` samples. */
+function covariances(samples: readonly Float32Array[], size: number): Float64Array[] {
+  const length = Math.min(size, samples[0]!.length);
+  const n = Math.floor(samples[0]!.length / length) * length;
+  const rumble = samples.map((channel) => {
+    const shares: number[] = [];
+    for (let from = 0; from < n; from += length) {
+      for (const polynomial of fitsOf(length)) {
+        let share = 0;
+        for (let k = 0; k < length; k++) share += channel[from + k]! * polynomial[k]!;
+        shares.push(share);
+      }
+    }
+    return shares;
+  });
   const out = samples.map(() => new Float64Array(samples.length));
   samples.forEach((a, i) => {
     for (let j = 0; j <= i; j++) {
       const b = samples[j]!;
       let products = 0;
       for (let k = 0; k < n; k++) products += a[k]! * b[k]!;
-      const value = products - n * means[i]! * means[j]!;
+      const value = rumble[i]!.reduce((rest, share, k) => rest - share * rumble[j]![k]!, products);
       out[i]![j] = i === j ? Math.max(0, value) : value;
       out[j]![i] = out[i]![j]!;
     }
   });
   return out;
-}
-
-function sum(samples: Float32Array): number {
-  let total = 0;
-  for (let i = 0; i < samples.length; i++) total += samples[i]!;
-  return total;
 }
 
 /** Share, 0..1, of the sound that a mix of channels loses because they differ in phase, from their cross-spectra. */

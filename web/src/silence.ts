@@ -1,48 +1,57 @@
 /** Which parts of the audio are silent; as `SilenceMeter` in src/earmark/audio/silence.py. */
 
+import { join } from "./bytes";
 import { type Conditioning, type InputSpec, repeats } from "./card";
 
-export const STEP_SECONDS = 0.1;
+const FITS_PER_SECOND = 40;
+const FIT_DEGREE = 5;
+const FITS_PER_STEP = 4;
+const LEAST_FIT_SAMPLES = 2 * FIT_DEGREE;
 const REPORTED_SHARE = 0.1;
 
 /** Energy of the audio in steps of 0.1 s, from which follows what of it is silent. Nothing is without conditioning. */
 export class SilenceMeter {
-  nSamples = 0;
+  /** Length of a step. */
+  readonly stepSamples: number;
   private readonly conditioning: Conditioning | null;
-  private readonly stepSamples: number;
+  private nMeasured = 0;
+  private readonly lengths: number[] = [];
   private readonly energies: number[] = [];
-  // Of the step that is not complete.
-  private filled = 0;
-  private total = 0;
-  private squares = 0;
+  private rest = new Float32Array(0);
 
   constructor(private readonly spec: InputSpec) {
     this.conditioning = spec.conditioning ?? null;
-    this.stepSamples = Math.max(1, Math.round(spec.sample_rate_hz * STEP_SECONDS));
+    this.stepSamples = FITS_PER_STEP * fitSamples(spec.sample_rate_hz);
+  }
+
+  /** Length of the audio so far. */
+  get nSamples(): number {
+    return this.nMeasured + this.rest.length;
   }
 
   /** The next samples, mono, at the model's rate. */
   add(samples: Float32Array): void {
     if (!this.conditioning) return;
-    this.nSamples += samples.length;
-    for (let i = 0; i < samples.length; i++) {
-      const sample = samples[i]!;
-      this.total += sample;
-      this.squares += sample * sample;
-      this.filled += 1;
-      if (this.filled === this.stepSamples) {
-        this.energies.push(this.energy());
-        this.filled = 0;
-        this.total = 0;
-        this.squares = 0;
-      }
+    const whole = join(this.rest, samples);
+    let at = 0;
+    for (; at + this.stepSamples <= whole.length; at += this.stepSamples) {
+      this.addStep(this.stepSamples, energyOf(whole.subarray(at, at + this.stepSamples), this.spec.sample_rate_hz));
     }
+    this.rest = whole.slice(at);
+  }
+
+  /** The next step, which is measured already; it may be shorter. Not to be mixed with `add`. */
+  addStep(nSamples: number, energy: number): void {
+    this.nMeasured += nSamples;
+    this.lengths.push(nSamples);
+    this.energies.push(energy);
   }
 
   /** Of each step of 0.1 s, whether it is not silent; the last may be shorter. */
   audible(): boolean[] {
     if (!this.conditioning || !this.nSamples) return [];
-    const energies = this.filled ? [...this.energies, this.energy()] : this.energies;
+    const last = this.rest.length ? [energyOf(this.rest, this.spec.sample_rate_hz)] : [];
+    const energies = [...this.energies, ...last];
     const loudest = energies.reduce((a, b) => Math.max(a, b), 0);
     if (loudest < 10 ** (this.conditioning.silence_dbfs / 10)) return energies.map(() => false);
     const least = loudest * 10 ** (-this.conditioning.silence_range_db / 10);
@@ -51,11 +60,8 @@ export class SilenceMeter {
 
   /** Length of the silent parts. */
   silentSeconds(): number {
-    const audible = this.audible();
-    let silent = 0;
-    audible.forEach((is, step) => {
-      if (!is) silent += Math.min(this.stepSamples, this.nSamples - step * this.stepSamples);
-    });
+    const edges = this.edges();
+    const silent = this.audible().reduce((sum, is, step) => sum + (is ? 0 : edges[step + 1]! - edges[step]!), 0);
     return silent / this.spec.sample_rate_hz;
   }
 
@@ -83,10 +89,10 @@ export class SilenceMeter {
   weights(starts: readonly number[]): Float32Array | null {
     if (!this.conditioning) return null;
     const audible = this.audible();
+    const edges = this.edges();
     const covered = [0]; // samples that are not silent, up to each step
     audible.forEach((is, step) => {
-      const end = Math.min((step + 1) * this.stepSamples, this.nSamples);
-      covered.push(covered[step]! + (is ? end - step * this.stepSamples : 0));
+      covered.push(covered[step]! + (is ? edges[step + 1]! - edges[step]! : 0));
     });
     const size = this.spec.window_samples;
     if (repeats(this.nSamples, this.spec)) {
@@ -94,8 +100,11 @@ export class SilenceMeter {
       return new Float32Array(starts.length).fill(share);
     }
     const coveredAt = (at: number): number => {
-      const step = Math.min(audible.length - 1, Math.floor(at / this.stepSamples));
-      return covered[step]! + (audible[step] ? at - step * this.stepSamples : 0);
+      const step = Math.max(
+        0,
+        edges.findLastIndex((edge) => edge < at),
+      );
+      return covered[step]! + (audible[step] ? at - edges[step]! : 0);
     };
     let before = 0;
     return Float32Array.from(starts, (start) => {
@@ -106,10 +115,67 @@ export class SilenceMeter {
     });
   }
 
-  /** Mean square of the step that is not complete, without its mean. */
-  private energy(): number {
-    return Math.max(0, this.squares / this.filled - (this.total / this.filled) ** 2);
+  /** Where the steps begin, and where the last one ends, in samples. */
+  private edges(): number[] {
+    const edges = [0];
+    for (const n of this.lengths) edges.push(edges.at(-1)! + n);
+    if (this.rest.length) edges.push(edges.at(-1)! + this.rest.length);
+    return edges;
   }
+}
+
+/** Samples of the parts in which rumble is estimated. */
+export function fitSamples(rateHz: number): number {
+  return Math.max(LEAST_FIT_SAMPLES, Math.floor(rateHz / FITS_PER_SECOND));
+}
+
+/** Mean square of samples, of any number but 0, without offset and rumble; the last part is moved back. */
+export function energyOf(samples: Float32Array, rateHz: number): number {
+  const size = Math.min(fitSamples(rateHz), samples.length);
+  const nParts = Math.ceil(samples.length / size);
+  let squares = 0;
+  for (let part = 0; part < nParts; part++) {
+    const from = Math.min(part * size, samples.length - size);
+    squares += squaresOf(samples.subarray(from, from + size));
+  }
+  return squares / (nParts * size);
+}
+
+/** Sum of squares without the nearest polynomial of degree 5. */
+function squaresOf(part: Float32Array): number {
+  const rest = Float64Array.from(part);
+  for (const polynomial of fitsOf(part.length)) takeAway(rest, polynomial, part.length);
+  let squares = 0;
+  for (let i = 0; i < rest.length; i++) squares += rest[i]! ** 2;
+  return squares;
+}
+
+/** Takes from `x` what of its first `size` is along `direction`, which is of length 1. */
+function takeAway(x: Float64Array, direction: Float64Array, size: number): void {
+  let share = 0;
+  for (let i = 0; i < size; i++) share += x[i]! * direction[i]!;
+  for (let i = 0; i < x.length; i++) x[i]! -= share * direction[i]!;
+}
+
+const fits = new Map<number, Float64Array[]>();
+
+/** The polynomials up to degree 5. */
+export function fitsOf(size: number): Float64Array[] {
+  if (!fits.has(size)) fits.set(size, polynomials(size, FIT_DEGREE));
+  return fits.get(size)!;
+}
+
+/** Orthonormal over `size` places, and their values at the place behind. */
+export function polynomials(size: number, degree: number): Float64Array[] {
+  const found: Float64Array[] = [];
+  for (let n = 0; n <= Math.min(degree, size - 1); n++) {
+    const last = found.at(-1);
+    const next = Float64Array.from({ length: size + 1 }, (_, i) => (last ? last[i]! * ((2 * i) / (size - 1) - 1) : 1));
+    for (const other of found) takeAway(next, other, size); // Gram and Schmidt
+    const norm = Math.sqrt(next.subarray(0, size).reduce((sum, x) => sum + x * x, 0));
+    found.push(next.map((x) => x / norm));
+  }
+  return found;
 }
 
 /** A number with so many decimals, halves to the even digit, as Python prints it. */

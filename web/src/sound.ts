@@ -2,14 +2,23 @@
 
 import { join } from "./bytes";
 import type { Conditioning, InputSpec } from "./card";
-import { SilenceMeter, STEP_SECONDS } from "./silence";
+import { energyOf, fitSamples, polynomials, SilenceMeter } from "./silence";
 
 const LONGEST_PAUSE_SECONDS = 0.5;
-const LEAST_LEVEL_SECONDS = 0.001;
+const LEAST_LEVEL_SECONDS = 0.00125;
 const END_SECONDS = 0.005;
 const EDGE_SHARE = 0.01;
+const FAINT_SHARE = 0.1;
+const FORECAST_SECONDS = 0.00625;
+const FORECAST_DEGREE = 3;
+const LEAST_FORECAST = 10; // samples
 const ONSET_SHARE = 0.03;
 const ONSET_SECONDS = 0.015;
+
+interface Step {
+  samples: Float32Array;
+  energy: number;
+}
 
 /** Takes samples block by block, returns the sound as soon as it is known what of it is silent. */
 export class SoundStream {
@@ -20,10 +29,9 @@ export class SoundStream {
   readonly meter: SilenceMeter;
   private readonly conditioning: Conditioning | null;
   private readonly splitter: Splitter;
-  private readonly stepSamples: number;
   private readonly endSamples: number;
   private rest = new Float32Array(0);
-  private ahead: { samples: Float32Array; energy: number }[] = [];
+  private ahead: Step[] = [];
   private nAhead = 0;
   private loudest = 0;
   private isFirst = true;
@@ -33,23 +41,24 @@ export class SoundStream {
     this.conditioning = spec.conditioning ?? null;
     this.meter = new SilenceMeter(spec);
     this.splitter = new Splitter(spec.sample_rate_hz);
-    this.endSamples = Math.round(spec.sample_rate_hz * END_SECONDS);
-    this.stepSamples = Math.max(1, Math.round(spec.sample_rate_hz * STEP_SECONDS));
+    this.endSamples = fitSamples(spec.sample_rate_hz);
   }
 
   push(block: Float32Array): Float32Array {
     if (!this.conditioning) {
       this.nSamples += block.length;
-      return this.given([block]);
+      this.nGiven += block.length;
+      return block;
     }
     if (this.nSamples < this.spec.window_samples) this.beginning.push(block);
     this.nSamples += block.length;
     const samples = join(this.rest, block);
-    const nWhole = Math.floor(samples.length / this.stepSamples) * this.stepSamples;
+    const size = this.meter.stepSamples;
+    const nWhole = Math.floor(samples.length / size) * size;
     this.rest = samples.slice(nWhole);
-    const parts: Float32Array[] = [];
-    for (let at = 0; at < nWhole; at += this.stepSamples) {
-      const step = samples.subarray(at, at + this.stepSamples);
+    const parts: Step[] = [];
+    for (let at = 0; at < nWhole; at += size) {
+      const step = samples.subarray(at, at + size);
       parts.push(...this.add(step, this.isFirst ? step.subarray(this.endSamples) : step));
       this.isFirst = false;
     }
@@ -63,16 +72,16 @@ export class SoundStream {
     if (last) this.nAhead -= last.samples.length;
     const rest = last ? join(last.samples, this.rest) : this.rest;
     const first = this.isFirst ? this.endSamples : 0;
-    const isLong = rest.length > 2 * this.endSamples;
-    const inner = isLong ? rest.subarray(first, Math.max(first + 1, rest.length - this.endSamples)) : rest;
+    const inner = rest.length > 2 * this.endSamples ? rest.subarray(first, rest.length - this.endSamples) : rest;
     const parts = rest.length ? this.add(rest, inner) : [];
-    parts.push(...this.judge(0), ...this.splitter.finish());
+    const sound = this.given([...parts, ...this.judge(0), ...this.splitter.finish()]);
     this.leftOut = this.splitter.leftOut;
-    const nSound = parts.reduce((n, part) => n + part.length, this.nGiven);
-    if (nSound > 0) return this.given(parts);
+    if (this.nGiven > 0) return sound;
     const beginning = join(...this.beginning).subarray(0, this.spec.window_samples);
     this.leftOut = beginning.length < this.nSamples ? [[beginning.length, this.nSamples]] : [];
-    return this.given([beginning]);
+    this.nGiven = beginning.length;
+    this.meter.add(beginning);
+    return beginning;
   }
 
   /** Where a sample of the sound is in the audio; one on a joint behind the silence. */
@@ -94,31 +103,33 @@ export class SoundStream {
     return this.leftOut.reduce((sum, [begin, end]) => sum + end - begin, 0) / this.spec.sample_rate_hz;
   }
 
-  private given(parts: Float32Array[]): Float32Array {
-    const sound = parts.length === 1 ? parts[0]! : join(...parts);
-    this.meter.add(sound);
+  private given(parts: Step[]): Float32Array {
+    for (const { samples, energy } of parts) this.meter.addStep(samples.length, energy);
+    const sound = join(...parts.map((part) => part.samples));
     this.nGiven += sound.length;
     return sound;
   }
 
   /** The next step, and that of it of which the energy counts. */
-  private add(samples: Float32Array, inner: Float32Array): Float32Array[] {
-    const energy = meanSquare(inner);
+  private add(samples: Float32Array, inner: Float32Array): Step[] {
+    const energy = energyOf(inner, this.spec.sample_rate_hz);
     this.ahead.push({ samples, energy });
     this.nAhead += samples.length;
     this.loudest = Math.max(this.loudest, energy);
     return this.judge(this.spec.window_samples);
   }
 
-  private judge(nLeft: number): Float32Array[] {
+  private judge(nLeft: number): Step[] {
     const { silence_range_db, silence_dbfs } = this.conditioning!;
-    const found: Float32Array[] = [];
-    while (this.nAhead > nLeft) {
-      const { samples, energy } = this.ahead.shift()!;
-      this.nAhead -= samples.length;
+    const found: Step[] = [];
+    while (this.ahead.length) {
+      const step = this.ahead[0]!;
       const isSilent =
-        this.loudest < 10 ** (silence_dbfs / 10) || energy < this.loudest * 10 ** (-silence_range_db / 10);
-      found.push(...this.splitter.add(samples, isSilent, Math.sqrt(this.loudest) * EDGE_SHARE));
+        this.loudest < 10 ** (silence_dbfs / 10) || step.energy < this.loudest * 10 ** (-silence_range_db / 10);
+      if (this.nAhead <= (this.splitter.inSilence && !isSilent ? 2 * nLeft : nLeft)) break;
+      this.ahead.shift();
+      this.nAhead -= step.samples.length;
+      found.push(...this.splitter.add(step, isSilent, Math.sqrt(this.loudest) * EDGE_SHARE));
     }
     return found;
   }
@@ -128,39 +139,57 @@ export class SoundStream {
 class Splitter {
   leftOut: [begin: number, end: number][] = [];
   private position = 0;
-  private held: Float32Array | null = null;
-  private pause: Float32Array[] = [];
+  private held: Step | null = null;
+  private pause: Step[] = [];
+  private faint: Step[] = []; // steps behind a silence that may belong to it
   private silentFrom: number | null = 0; // where the silence begins that is being left out
-  private offset: number | null = null; // of the last silent step
+  private before: Float32Array | null = null; // the last silent step
   private least = 0;
 
   constructor(private readonly rateHz: number) {}
 
-  add(samples: Float32Array, isSilent: boolean, least: number): Float32Array[] {
-    const begin = this.position;
-    this.position += samples.length;
+  add(step: Step, isSilent: boolean, least: number): Step[] {
+    let begin = this.position;
+    this.position += step.samples.length;
     this.least = least;
+    const longestPause = Math.round(LONGEST_PAUSE_SECONDS * this.rateHz);
     if (isSilent) {
-      this.offset = mean(samples);
+      this.before = step.samples;
+      this.faint = [];
       if (this.silentFrom !== null) return [];
-      this.pause.push(samples);
-      return this.pauseSamples() >= Math.round(LONGEST_PAUSE_SECONDS * this.rateHz) ? this.endSound() : [];
+      this.pause.push(step);
+      return nSamples(this.pause) >= longestPause ? this.endSound() : [];
     }
-    let found: Float32Array[] = [];
+    let found: Step[] = [];
     if (this.silentFrom === null) {
       found = [...(this.held ? [this.held] : []), ...this.pause];
-      this.held = samples;
+      this.held = step;
     } else {
-      const edge = this.nSilent(samples, this.offset);
+      let edge = this.nSilent(step.samples, this.faint.at(-1)?.samples ?? this.before, least);
+      let steps = [step];
+      if (edge === null) {
+        this.faint.push(step);
+        steps = this.faint;
+        begin = this.position - nSamples(steps);
+        if (this.position - begin < longestPause) return [];
+        edge = this.nSilent(steps[0]!.samples, this.before, least * FAINT_SHARE) ?? 0;
+      }
       if (begin + edge > this.silentFrom) this.leftOut.push([this.silentFrom, begin + edge]);
       this.silentFrom = null;
-      this.held = samples.subarray(edge);
+      found = [{ samples: steps[0]!.samples.subarray(edge), energy: steps[0]!.energy }, ...steps.slice(1)];
+      this.held = found.pop()!;
     }
     this.pause = [];
+    this.faint = [];
     return found;
   }
 
-  finish(): Float32Array[] {
+  /** Does the next step follow what is left out? */
+  get inSilence(): boolean {
+    return this.silentFrom !== null;
+  }
+
+  finish(): Step[] {
     const found = this.held ? this.endSound() : [];
     if (this.silentFrom !== null && this.position > this.silentFrom) {
       this.leftOut.push([this.silentFrom, this.position]);
@@ -168,42 +197,79 @@ class Splitter {
     return found;
   }
 
-  private endSound(): Float32Array[] {
-    const held = this.held!;
-    const offset = this.pause.length ? mean(this.pause[0]!) : null;
-    const end = held.length - this.nSilent(held.slice().reverse(), offset);
-    this.silentFrom = this.position - this.pauseSamples() - (held.length - end);
+  private endSound(): Step[] {
+    const { samples, energy } = this.held!;
+    const behind = this.pause.length ? this.pause[0]!.samples.slice().reverse() : null;
+    const reversed = samples.slice().reverse();
+    const nSilent =
+      this.nSilent(reversed, behind, this.least) ?? this.nSilent(reversed, behind, this.least * FAINT_SHARE);
+    const end = nSilent === null ? 0 : samples.length - nSilent;
+    this.silentFrom = this.position - nSamples(this.pause) - (samples.length - end);
     this.held = null;
     this.pause = [];
-    return [held.subarray(0, end)];
+    return end ? [{ samples: samples.subarray(0, end), energy }] : [];
   }
 
-  private pauseSamples(): number {
-    return this.pause.reduce((n, step) => n + step.length, 0);
-  }
-
-  /** How many samples at the beginning are no further from the offset than the least; 0 if all are. */
-  private nSilent(samples: Float32Array, offset: number | null): number {
-    if (offset === null) {
-      const end = Math.round(END_SECONDS * this.rateHz);
-      const inner = samples.subarray(end);
-      const at = inner.length ? this.nSilent(inner, inner[0]!) : 0;
-      return at >= Math.max(4, Math.round(LEAST_LEVEL_SECONDS * this.rateHz)) ? end + at : this.nSilent(samples, 0);
+  /** How many samples at the beginning go on as the silence before; null if all do. */
+  private nSilent(samples: Float32Array, before: Float32Array | null, least: number): number | null {
+    const most = Math.max(LEAST_FORECAST, Math.round(FORECAST_SECONDS * this.rateHz));
+    if (before) {
+      return this.edge(forecastErrors(samples, before.subarray(Math.max(0, before.length - most)), most), least);
     }
-    const at = samples.findIndex((sample) => Math.abs(sample - offset) >= this.least);
-    if (at <= 0) return 0;
-    const near = samples.subarray(at, at + Math.round(ONSET_SECONDS * this.rateHz));
-    const most = near.reduce((peak, sample) => Math.max(peak, Math.abs(sample - offset)), 0);
-    return at + near.findIndex((sample) => Math.abs(sample - offset) >= ONSET_SHARE * most);
+    const leastLevel = Math.max(LEAST_FORECAST + 4, Math.round(LEAST_LEVEL_SECONDS * this.rateHz));
+    for (const start of [Math.round(END_SECONDS * this.rateHz), 0]) {
+      const at = this.edge(forecastErrors(samples.subarray(start), new Float32Array(0), most), least);
+      if (at === null || at >= leastLevel) return at === null ? null : start + at;
+    }
+    return this.edge(samples, least);
+  }
+
+  /** The first sample of sound; null if there is none. */
+  private edge(samples: Float32Array | Float64Array, least: number): number | null {
+    const sizes = Float64Array.from(samples, Math.abs);
+    const at = sizes.findIndex((size) => size >= least);
+    if (at <= 0) return at ? null : 0;
+    const near = sizes.subarray(at, at + Math.round(ONSET_SECONDS * this.rateHz));
+    const most = near.reduce((a, b) => Math.max(a, b), 0);
+    return at + near.findIndex((size) => size >= ONSET_SHARE * most);
   }
 }
 
-function mean(samples: Float32Array): number {
-  return samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
+function nSamples(steps: readonly Step[]): number {
+  return steps.reduce((n, step) => n + step.samples.length, 0);
 }
 
-/** Mean square without the mean. */
-function meanSquare(samples: Float32Array): number {
-  const offset = mean(samples);
-  return samples.reduce((sum, sample) => sum + (sample - offset) ** 2, 0) / samples.length;
+/** How far each sample is from the cubic through those before it. */
+function forecastErrors(samples: Float32Array, before: Float32Array, most: number): Float64Array {
+  const whole = join(before, samples);
+  const errors = new Float64Array(whole.length);
+  const first = Math.max(LEAST_FORECAST, Math.min(before.length, most));
+  // Through as many as there are, but only of as many kinds as there are doublings.
+  for (let from = first; from < whole.length; ) {
+    const size = Math.min(from, most);
+    const end = size === most ? whole.length : Math.min(2 * from, whole.length);
+    const filter = forecastFilter(size);
+    for (let i = from; i < end; i++) {
+      let error = whole[i]!;
+      for (let k = 0; k < size; k++) error -= filter[k]! * whole[i - size + k]!;
+      errors[i] = error;
+    }
+    from = end;
+  }
+  return errors.subarray(before.length);
+}
+
+const filters = new Map<number, Float64Array>();
+
+/** What of each of `size` samples is in the value that the nearest cubic has behind them. */
+function forecastFilter(size: number): Float64Array {
+  let filter = filters.get(size);
+  if (!filter) {
+    const behind = polynomials(size, FORECAST_DEGREE);
+    filter = Float64Array.from({ length: size }, (_, i) =>
+      behind.reduce((sum, polynomial) => sum + polynomial[i]! * polynomial[size]!, 0),
+    );
+    filters.set(size, filter);
+  }
+  return filter;
 }

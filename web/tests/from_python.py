@@ -45,15 +45,18 @@ EVERY = 7  # of the resampled samples, so many are kept
 SHORT = ((3, 8), (1, 8), (4, 4), (7, 8), (8, 8), (9, 8), (90, 80))
 """Samples, and the length of a window."""
 
-SOUND: tuple[tuple[list[tuple[int, float]], float], ...] = (
-    ([(1_234, 0.0), (4_000, 0.3), (2_001, 0.0), (2_400, 0.1), (500, 0.0), (1_700, 0.3), (777, 0.0)], 0.0),
-    ([(40, 0.0), (3_000, 0.3), (900, 1e-5), (20, 0.3), (1_200, 0.0), (2_000, 0.3)], 0.0),
-    ([(1_000, 0.0), (4_000, 0.3), (3_000, 0.0), (4_000, 0.2)], 0.1),
-    ([(9_000, 1e-5), (4_000, 0.3)], 0.0),
-    ([(5_000, 0.0)], 0.0),
-    ([(900, 0.0)], 0.1),
+SOUND: tuple[tuple[list[tuple[int, float]], float, float], ...] = (
+    ([(1_234, 0.0), (4_000, 0.3), (2_001, 0.0), (2_400, 0.1), (500, 0.0), (1_700, 0.3), (777, 0.0)], 0.0, 0.0),
+    ([(40, 0.0), (3_000, 0.3), (900, 1e-5), (20, 0.3), (1_200, 0.0), (2_000, 0.3)], 0.0, 0.0),
+    ([(1_000, 0.0), (4_000, 0.3), (3_000, 0.0), (4_000, 0.2)], 0.1, 0.0),
+    ([(9_000, 1e-5), (4_000, 0.3)], 0.0, 0.0),
+    ([(5_000, 0.0)], 0.0, 0.0),
+    ([(900, 0.0)], 0.1, 0.0),
+    ([(1_000, 0.0), (4_000, 0.3), (3_000, 0.0), (4_000, 0.2), (1_111, 0.0)], -0.02, 10.0),
+    ([(1_234, 0.0), (300, 0.002), (4_000, 0.3), (2_000, 0.0), (2_400, 0.002), (4_000, 0.3)], 0.0, 5.0),
+    ([(5_000, 0.0)], 0.0, 3.0),
 )
-"""Samples and level of parts of noise, and the offset of all."""
+"""Samples and level of parts of noise, the offset of all, and the rate in Hz of rumble in all."""
 
 SHARES: tuple[tuple[int, list[str]], ...] = (
     (2, []),
@@ -275,14 +278,17 @@ def _short(n: int, size: int) -> dict[str, Any]:
     }
 
 
-def _sound(parts: list[tuple[int, float]], offset: float) -> dict[str, Any]:
+def _sound(parts: list[tuple[int, float]], offset: float, rumble_hz: float) -> dict[str, Any]:
     spec = InputSpec(1_600, 1_600, 1_600, conditioning=Conditioning())
     waves = [level * np.array(noise(n, 3)) for n, level in parts]
-    stream = SoundStream([(np.concatenate(waves) + offset).astype(np.float32)], spec)
+    whole = np.concatenate(waves) + offset
+    whole += 0.1 * np.sin(2 * np.pi * rumble_hz / 1_600 * np.arange(len(whole)))
+    stream = SoundStream([whole.astype(np.float32)], spec)
     given = np.concatenate(list(stream))
     return {
         "parts": parts,
         "offset": offset,
+        "rumble_hz": rumble_hz,
         "left_out": stream.left_out().tolist(),
         "n_given": len(given),
         "begins": [round(float(x), 5) for x in given[:5]],

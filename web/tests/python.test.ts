@@ -171,8 +171,14 @@ describe("silence", () => {
       expect(weight).toBeCloseTo(expected.weights[i]!, 6);
     });
   });
-  it.each(numbers.sound)("$parts with offset $offset is left out as in Python", ({ parts, offset, ...expected }) => {
-    const samples = Float32Array.from(parts.flatMap(([n, level]) => [...noise(n!, 3)].map((x) => level! * x + offset)));
+  it.each(numbers.sound)("$parts, offset $offset, rumble $rumble_hz Hz, as in Python", ({
+    parts,
+    offset,
+    rumble_hz,
+    ...expected
+  }) => {
+    const waves = parts.flatMap(([n, level]) => [...noise(n!, 3)].map((x) => level! * x + offset));
+    const samples = Float32Array.from(waves, (x, i) => x + 0.1 * Math.sin((2 * Math.PI * rumble_hz * i) / 1600));
     for (const size of [333, 50_000]) {
       const stream = new SoundStream(spec);
       const given = [...pieces(samples, size)].flatMap((piece) => [...stream.push(piece)]);

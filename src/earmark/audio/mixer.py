@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from earmark.audio.silence import polynomials
 from earmark.core.input_spec import Conditioning
 
 Floats = npt.NDArray[np.float32]
@@ -35,6 +36,8 @@ _AS_LOUD = 0.99
 _RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to and fro
 _MEASURED_SECONDS = (10.0, 60.0)  # a recording's phases are those of its making: they rarely change
 _SILENT_CHANNEL_DB = 60.0
+_FITS_PER_SECOND = 20  # polynomials over 50 ms are rumble: -45 dB are left of 15 Hz, all above 50 Hz
+_FIRST_BIN = 4  # of the spectra; what is below 40 Hz is in phase, be it rumble or bass
 
 
 class Mixer:
@@ -92,8 +95,7 @@ class Mixer:
         # Every eighth sample is enough to compare channels, and a quarter of the time.
         step = _STEP if n_samples > _FADE_SAMPLES * _STEP else 1
         few: Floats = np.stack([channel[::step] for channel in samples])
-        few -= (few.sum(axis=1) / np.float32(few.shape[1]))[:, None]  # an offset is no sound
-        gram: list[list[float]] = (few @ few.T).tolist()
+        gram = _covariances(few, max(1, sample_rate_hz // (_FITS_PER_SECOND * step)))
         for i in range(n_channels):
             self._energies[i] += gram[i][i] * step * scale * scale
         self._choose(samples, gram, sample_rate_hz)
@@ -174,6 +176,18 @@ class Mixer:
         return lost
 
 
+def _covariances(samples: Floats, size: int) -> list[list[float]]:
+    """Sums of products of each two channels without offset and rumble, which is taken away in parts of ``size`` samples."""
+    n_channels, n_samples = samples.shape
+    size = min(size, n_samples)
+    parts = samples[:, : n_samples // size * size]
+    shares = (parts.reshape(n_channels, -1, size) @ polynomials(size)).reshape(n_channels, -1)
+    gram: list[list[float]] = (parts @ parts.T - shares @ shares.T).tolist()
+    for i, row in enumerate(gram):
+        row[i] = max(0.0, row[i])
+    return gram
+
+
 def _weighted_sum(weights: Floats, samples: Channels) -> Floats:
     """Sum of the channels, each multiplied by its weight."""
     if isinstance(samples, np.ndarray) and not samples.flags.c_contiguous:  # interleaved
@@ -227,7 +241,7 @@ def lost_share(samples: Floats, shares: Floats, sample_rate_hz: int) -> float:
     segments = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[used[:, None], starts]
     segments = segments * (shares[used, None, None] * np.hanning(size).astype(np.float32))
     spectra = np.fft.rfft(segments)
-    spectra[..., :2] = 0
+    spectra[..., :_FIRST_BIN] = 0
     lost = total = 0.0
     for i in range(len(used)):
         total += float(np.vdot(spectra[i], spectra[i]).real)

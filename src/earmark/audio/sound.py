@@ -9,24 +9,19 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from earmark.audio.silence import Floats, SilenceMeter, energies_of
+from earmark.audio.silence import Floats, SilenceMeter, energies_of, energy_of, fit_samples
+from earmark.audio.splitter import Splitter, Step
 from earmark.core.input_spec import Conditioning, InputSpec
 
-_LONGEST_PAUSE_SECONDS = 0.5
-_LEAST_LEVEL_SECONDS = 0.001
-_END_SECONDS = 0.005  # at both ends of a file, where resampling makes a click of an offset
 _EDGE_SHARE = 0.01  # of the loudest step's RMS
-# What resampling and encoders put before a beginning is softer than this, of the largest sample so soon behind it.
-_ONSET_SHARE = 0.03
-_ONSET_SECONDS = 0.015
 
 
 class SoundStream:
     """Audio without its silences, so that windows are the same wherever silence is.
 
     Left out are silences (see :class:`earmark.core.input_spec.Conditioning`) at the beginning and the end, and those of
-    half a second and more within, to the sample: up to where the waveform leaves the level of the silence. What is silent is
-    known from the audio so far and one window ahead; so memory does not grow with the length of the file. Of audio that
+    half a second and more within, to the sample: up to where the waveform leaves the course of the silence, which may
+    have an offset and rumble. What is silent is known from the audio so far and one window ahead; so memory does not grow with the length of the file. Of audio that
     is all silent its beginning is given, up to one window.
 
     Args:
@@ -54,7 +49,6 @@ class SoundStream:
 
     def __iter__(self) -> Iterator[Floats]:
         for block in self._counted() if self.spec.conditioning is None else self._sound(self.spec.conditioning):
-            self.meter.add(block)
             self.n_given += len(block)
             yield block
 
@@ -95,30 +89,34 @@ class SoundStream:
             yield block
 
     def _sound(self, conditioning: Conditioning) -> Iterator[Floats]:
-        step = self.meter.block_samples
+        rate, step = self.spec.sample_rate_hz, self.meter.block_samples
         silent_share = 10 ** (-conditioning.silence_range_db / 10)
         faintest = 10 ** (conditioning.silence_dbfs / 10)
-        ahead: deque[tuple[Floats, float]] = deque()
+        ahead: deque[Step] = deque()
         n_ahead = 0
         loudest = 0.0
-        splitter = _Splitter(self.spec.sample_rate_hz)
+        splitter = Splitter(rate)
         beginning: list[Floats] = []
         rest = np.zeros(0, np.float32)
-        is_first, end = True, round(_END_SECONDS * self.spec.sample_rate_hz)
+        is_first, end = True, fit_samples(rate)  # what resampling makes of an offset at both ends does not count
 
-        def judge(n_left: int) -> list[Floats]:
+        def judge(n_left: int) -> list[Step]:
             nonlocal n_ahead
-            found: list[Floats] = []
-            while n_ahead > n_left:
-                samples, energy = ahead.popleft()
-                n_ahead -= len(samples)
+            found: list[Step] = []
+            while ahead:
+                samples, energy = ahead[0]
                 is_silent = loudest < faintest or energy < loudest * silent_share
-                found += splitter.add(samples, is_silent, math.sqrt(loudest) * _EDGE_SHARE)
+                # What begins softly is compared with what comes later, or what is in the silence would be as loud as it.
+                if n_ahead <= (2 * n_left if splitter.in_silence and not is_silent else n_left):
+                    break
+                ahead.popleft()
+                n_ahead -= len(samples)
+                found += splitter.add((samples, energy), is_silent, math.sqrt(loudest) * _EDGE_SHARE)
             return found
 
-        def add(steps: Floats, energies: Floats) -> list[Floats]:
+        def add(steps: Floats, energies: Floats) -> list[Step]:
             nonlocal n_ahead, loudest
-            found: list[Floats] = []
+            found: list[Step] = []
             for samples, energy in zip(steps, energies.tolist(), strict=True):
                 ahead.append((samples, energy))
                 n_ahead += len(samples)
@@ -132,105 +130,34 @@ class SoundStream:
             rest = np.concatenate([rest, block])
             n_whole = len(rest) // step * step
             steps = rest[:n_whole].reshape(-1, step)
-            energies = energies_of(steps)
+            energies = energies_of(steps, end)
             if n_whole and is_first:
-                energies[0], is_first = energies_of(steps[:1, end:])[0], False
-            parts = add(steps, energies)
+                energies[0], is_first = energies_of(steps[:1, end:], end)[0], False
             rest = rest[n_whole:]
-            if parts:
-                yield np.concatenate(parts)
+            yield from self._measured(add(steps, energies))
         if ahead:
             samples, _ = ahead.pop()
             n_ahead -= len(samples)
             rest = np.concatenate([samples, rest])
+        parts: list[Step] = []
         if len(rest):
             first = end if is_first else 0
-            inner = rest[first : max(first + 1, len(rest) - end)] if len(rest) > 2 * end else rest
-            parts = add(rest[None], energies_of(inner[None]))
-        else:
-            parts = []
-        parts += [*judge(0), *splitter.finish()]
+            inner = rest[first : len(rest) - end] if len(rest) > 2 * end else rest
+            parts = add(rest[None], np.array([energy_of(inner, rate)], np.float32))
+        yield from self._measured([*parts, *judge(0), *splitter.finish()])
         self._left_out = splitter.left_out
-        if parts:
-            yield np.concatenate(parts)
-        elif not self.n_given and beginning:
+        if not self.n_given and beginning:
             given = np.concatenate(beginning)[: self.spec.window_samples]
             self._left_out = [(len(given), self.n_samples)] if len(given) < self.n_samples else []
+            self.meter.add(given)
             yield given
 
-
-class _Splitter:
-    """Takes steps in order, and gives back what is not left out; holds the last step of the sound, and pauses.
-
-    Args:
-        sample_rate_hz: of the samples.
-    """
-
-    def __init__(self, sample_rate_hz: int) -> None:
-        self.longest_pause = round(_LONGEST_PAUSE_SECONDS * sample_rate_hz)
-        self.end = round(_END_SECONDS * sample_rate_hz)
-        self.least_level = max(4, round(_LEAST_LEVEL_SECONDS * sample_rate_hz))
-        self.onset = round(_ONSET_SECONDS * sample_rate_hz)
-        self.left_out: list[tuple[int, int]] = []
-        self._position = 0
-        self._held: Floats | None = None
-        self._pause: list[Floats] = []
-        self._silent_from: int | None = 0  # where the silence begins that is being left out
-        self._offset: float | None = None  # of the last silent step
-        self._least = 0.0
-
-    def add(self, samples: Floats, is_silent: bool, least: float) -> list[Floats]:
-        """The next step, whether it is silent, and the least distance from a silence that is sound."""
-        begin, self._least = self._position, least
-        self._position += len(samples)
-        if is_silent:
-            self._offset = float(samples.mean())
-            if self._silent_from is not None:
-                return []
-            self._pause.append(samples)
-            return self._end_sound() if sum(map(len, self._pause)) >= self.longest_pause else []
-        if self._silent_from is None:
-            found = [*([] if self._held is None else [self._held]), *self._pause]
-        else:
-            found = []
-            edge = self._n_silent(samples, self._offset)
-            if begin + edge > self._silent_from:
-                self.left_out.append((self._silent_from, begin + edge))
-            self._silent_from = None
-            samples = samples[edge:]
-        self._held, self._pause = samples, []
-        return found
-
-    def finish(self) -> list[Floats]:
-        """The end of the audio."""
-        found = [] if self._held is None else self._end_sound()
-        if self._silent_from is not None and self._position > self._silent_from:
-            self.left_out.append((self._silent_from, self._position))
-        return found
-
-    def _end_sound(self) -> list[Floats]:
-        """The held step, up to where it is silent; what is held behind it is dropped."""
-        assert self._held is not None
-        offset = float(self._pause[0].mean()) if self._pause else None
-        end = len(self._held) - self._n_silent(self._held[::-1], offset)
-        self._silent_from = self._position - sum(map(len, self._pause)) - (len(self._held) - end)
-        found = [self._held[:end]]
-        self._held, self._pause = None, []
-        return found
-
-    def _n_silent(self, samples: Floats, offset: float | None) -> int:
-        """How many samples at the beginning are no further from the offset than the least; 0 if all are.
-
-        Without a silent step before, at an end of the file, the offset is where the waveform stays for a while, or 0.
-        """
-        if offset is None:
-            inner = samples[self.end :]
-            at = self._n_silent(inner, float(inner[0])) if len(inner) else 0
-            return self.end + at if at >= self.least_level else self._n_silent(samples, 0.0)
-        sizes = np.abs(samples - np.float32(offset))
-        at = int(np.argmax(sizes >= self._least))
-        near = sizes[at : at + self.onset]
-        return at + int(np.argmax(near >= _ONSET_SHARE * near.max())) if at else 0
+    def _measured(self, parts: list[Step]) -> Iterator[Floats]:
+        """The parts in one; none where there are none."""
+        for samples, energy in parts:
+            self.meter.add_step(len(samples), energy)
+        if parts:
+            yield np.concatenate([samples for samples, _ in parts])
 
 
 def silence_before(beginning: Iterable[Floats], spec: InputSpec) -> int | None:

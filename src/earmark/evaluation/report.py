@@ -230,7 +230,7 @@ def best_thresholds(table: ScoreTable) -> dict[str, float]:
 
     Make them of validation scores: thresholds chosen on the measured clips give results that are too good.
     """
-    places = [i for i in table.vocabulary.indices("classification") if table.vocabulary.names[i] not in table.exclusive]
+    places = list(table.vocabulary.indices("classification"))
     if not places:
         return {}
     limits, _ = metrics.best_f1_thresholds(table.labels[:, places], table.scores[:, places])

@@ -8,8 +8,8 @@ Where the paper is silent:
 - Spectrogram: it gives 128 bands and 592 frames for 29.1 s. Here 16 kHz (its rate for Model 3), hop 787, which gives
   592 centred frames, n_fft 1024, Slaney mel bands of power, log10(1 + 10000 x).
 - It subtracts the mean and divides by the standard deviation, not saying of what: here of each window
-  (``standardise="clip"``). ``frontend={"standardise": "dataset", "mean": ..., "std": ...}`` takes the training set's.
-  The same holds for Model 3's samples, which have options of these names.
+  (``standardise="clip"``). ``frontend={"standardise": "dataset", "mean": ..., "std": ...}`` takes the training set's, which
+  a training computes where they are not given. The same holds for Model 3's samples, which have options of these names.
 - Model 3: its text gives 465,000 samples, its Table 3 465,600, which is 29.1 s at 16 kHz and used here.
 - Initial weights: Keras' defaults, as it uses Keras.
 """
@@ -82,7 +82,10 @@ def ensemble_model1(
 ) -> TaggingModel:
     """Model 1 of the ensemble paper (Table 1): convolutions over time, the first spanning all mel bands.
 
-    At 29.1 s and 50 tags it has 2,151,858 weights (the paper reports 13.59 MB).
+    At 29.1 s and 50 tags it has 2,151,858 weights: 8.61 MB of 32-bit numbers, where the paper reports 13.59 MB. The sizes of
+    Models 2 and 3 and of the combiner are those of their tables' weights, so that of Model 1 is not a matter of units. Without
+    its third pooling the last convolution would span 142 frames, and the weights be 3,515,058, 14.06 MB or 13.41 MiB: the
+    reported size is probably that of such a network.
 
     Args:
         n_tags: outputs.

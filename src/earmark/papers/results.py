@@ -108,6 +108,10 @@ def to_document(results: Results) -> dict[str, Any]:
             }
             for name, row in figures.rows.items()
         },
+        "differences": [
+            {"better": better, "worse": worse, "metrics": {metric: _estimate(value) for metric, value in found.items()}}
+            for (better, worse), found in figures.differences.items()
+        ],
         "claims": [
             {
                 "id": found.claim.id,
@@ -165,11 +169,15 @@ def _from_document(document: dict[str, Any]) -> Results:
         for claim in document["claims"]
     )
     drawn = document["bootstrap"]
+    differences = {
+        (pair["better"], pair["worse"]): {metric: _read_estimate(value) for metric, value in pair["metrics"].items()}
+        for pair in document.get("differences", ())  # earlier versions have none
+    }
     return Results(
         tables,
         document["dataset"],
         document["protocol"],
-        Statistics(rows, found, drawn["over"], drawn["n_clips"], drawn["n_groups"], drawn["n_resamples"]),
+        Statistics(rows, found, drawn["over"], drawn["n_clips"], drawn["n_groups"], drawn["n_resamples"], differences),
         {name: row["runs"] for name, row in document["rows"].items()},
         document["machine"],
     )

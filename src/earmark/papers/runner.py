@@ -119,8 +119,8 @@ def dataset_of(tables: PaperTables, row: str, dataset: str | None = None) -> str
 
 
 def _chosen(tables: PaperTables, patterns: Sequence[str]) -> list[Row]:
-    """Rows that a pattern fits, and the members they need, in the tables' order."""
-    known = tables.rows
+    """Rows that a pattern fits, and the members they need, in the tables' order; none that are only reported."""
+    known = {name: row for name, row in tables.rows.items() if row.kind != "reported"}
     unknown = [pattern for pattern in patterns if not fnmatch.filter(known, pattern)]
     if unknown:
         raise ConfigError([f"{tables.key}: no row fits {p!r}; rows are: {', '.join(known)}" for p in unknown])

@@ -130,6 +130,7 @@ def _network(task: Task) -> dict[str, Any]:
 
     from earmark.datasets.subset import trimmed
     from earmark.evaluation import evaluate
+    from earmark.papers.costs import measure
     from earmark.training.data_setup import chosen_clips
     from earmark.training.run import train
 
@@ -152,6 +153,7 @@ def _network(task: Task) -> dict[str, Any]:
         "steps": result.history[-1]["step"],
         "training_seconds": round(sum(float(row["seconds"] or 0) for row in result.history), 2),
         "n_parameters": _n_weights(result.checkpoint),
+        **measure(result.checkpoint, task.device),
     }
 
 

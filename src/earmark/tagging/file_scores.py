@@ -75,6 +75,8 @@ def file_scores(windows: WindowScores, card: ModelCard, *, steps: int, embedding
         left_out_seconds=audio.left_out / spec.sample_rate_hz,
         uncalibrated=np.ascontiguousarray(taggram),
         calibration=dict(maps),
+        tempo=audio.tempo,
+        key=audio.key,
     )
     if steps > 1:  # a moment is silent, or not; windows around it may be longer
         window_scores[result.audible_seconds() == 0] = 0

@@ -53,6 +53,7 @@ from earmark.training.provenance import filled_card, fingerprint, first_card
 from earmark.training.schedule import Plateau
 from earmark.training.sections import Recipe
 from earmark.training.selection import Validator
+from earmark.training.statistics import needs_statistics, standardise_by
 from earmark.training.transfer import begin_with
 
 __all__ = ["DEVICES", "TrainingResult", "train"]
@@ -193,7 +194,12 @@ def train(
             progress=progress if is_first else None,
             measured=measured,
         )
-        n_batches = len(data.make_windows(0, world_size))
+        windows = data.make_windows(0, world_size)
+        if needs_statistics(recipe.model.options):
+            standardise_by(model, windows.waveforms, card.input)
+            frontend = None if model.frontend is None else model.frontend.config.to_dict()
+            card = card.replace(architecture_options=model.architecture_options, frontend=frontend)
+        n_batches = len(windows)
         kind = TaggingModule if recipe.contrastive.temperature is None else ContrastiveModule
         module = kind(
             model,

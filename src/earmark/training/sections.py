@@ -233,6 +233,8 @@ class Recipe(Section):
         training, optimiser = self.training, self.optimiser
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
             yield f"name {self.name!r}: must be of a-z, 0-9, '.', '_' and '-', because files are named after it"
+        if self.loss.classification == "softmax" and self.loss.regression_weight == "by_tags":
+            yield "loss.regression_weight by_tags: counts tags, and a softmax has none; give a number"
         if self.model.members and self.model.name != "ensemble_combiner":
             yield f"model.members: only ensemble_combiner has members, not {self.model.name}"
         if training.sampling == "segments" and training.windows_per_clip != 1:
