@@ -92,7 +92,7 @@ def test_steps_keep_length_and_place_at_any_rate(step: dict[str, Any], rate_hz: 
     assert np.isfinite(out).all()
     n = rate_hz // 100
     envelopes = [np.abs(x[: len(x) // n * n]).reshape(-1, n).mean(axis=1) for x in (sound, out)]
-    assert np.corrcoef(*envelopes)[0, 1] > 0.8
+    assert np.corrcoef(*envelopes)[0, 1] > (0.7 if step["kind"] == "pitch" else 0.8)
     assert np.abs(out - sound).max() > 1e-3
 
 

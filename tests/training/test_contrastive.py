@@ -54,12 +54,12 @@ def test_a_run_learns_without_labels_and_gives_a_trunk(tmp_path: Path) -> None:
     result = train(wanted, tmp_path / "run", device="cpu")
     losses = [row["validation_loss"] for row in result.history]
     assert min(losses[1:]) < losses[0]  # type: ignore[type-var]
-    _, card = load_checkpoint(result.checkpoint)
+    model, card = load_checkpoint(result.checkpoint)
     assert UNTRAINED in card.limits
     assert card.metrics == ()
     assert card.thresholds == {}
     trunk = TorchModel(result.checkpoint)
-    assert trunk.embedding_dims == 32
+    assert trunk.embedding_dims == model.head.dense2.in_features
     turned = table.read_text().replace(",0\n", ",2\n").replace(",1\n", ",0\n").replace(",2\n", ",1\n")
     table.write_text(turned)  # other labels, the same weights
     again = train(wanted, tmp_path / "again", device="cpu").checkpoint

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from earmark.core.atomic_files import refuse_existing, write_together
 from earmark.core.card import ModelCard
-from earmark.metrics import metric_label
+from earmark.metrics import list_metrics, metric_label
 
 CONFIG_NAME, README_NAME, ONNX_NAME, WEIGHTS_NAME = "config.json", "README.md", "model.onnx", "model.safetensors"
 CARD_KEY = "earmark_card"
@@ -100,11 +100,16 @@ def metadata(card: ModelCard) -> dict[str, Any]:
         "pipeline_tag": TASK,
         "tags": ["music", "audio", "music-tagging", "onnx", card.architecture],
     }
+    known = {*list_metrics(), *list_metrics(of_classes=True)}
     results: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for metric in card.metrics:
         if metric.tag is None and metric.value is not None:
             where = (metric.dataset, metric.protocol, metric.split)
-            entry = {"type": metric.name, "name": metric_label(metric.name), "value": metric.value}
+            entry = {
+                "type": metric.name,
+                "name": metric_label(metric.name) if metric.name in known else metric.name,
+                "value": metric.value,
+            }
             if metric.low is not None:
                 entry["args"] = {"interval_95": [metric.low, metric.high], "resampled": metric.resampled}
             results.setdefault(where, []).append(entry)

@@ -69,7 +69,7 @@ def pull_hub_model(
         ModelError: config.json is none of earmark's.
         DownloadError: a file is not there, or another one.
     """
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository) or not re.fullmatch(r"[\w./-]+", revision):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository) or not re.fullmatch(r"[\w./-]+", revision):
         raise ConfigError(f"{repository}, revision {revision}: must be OWNER/NAME, and a branch, tag or commit")
     if urllib.parse.urlsplit(endpoint).scheme not in ("http", "https"):
         raise ConfigError(f"{endpoint}: must be http://HOST or https://HOST")

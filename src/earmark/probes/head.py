@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,7 @@ def fit_heads(
     layers = _fresh(sizes, seed)
     for strength in sorted(strengths, reverse=True):  # each linear head begins where the last one ended
         layers = _fresh(sizes, seed) if hidden else layers
-        _minimise(layers, lambda layers=layers, strength=strength: loss_of(layers, strength))  # type: ignore[misc]
+        _minimise(layers, partial(loss_of, layers, strength))
         found = [(matrix.detach(), bias.detach()) for matrix, bias in layers]
         first = found[0][0] / spread
         found[0] = (first, found[0][1] - first @ centre)
@@ -125,7 +126,7 @@ def _fresh(sizes: Sequence[int], seed: int) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def _minimise(layers: list[tuple[Tensor, Tensor]], loss_of: object) -> None:
+def _minimise(layers: list[tuple[Tensor, Tensor]], loss_of: Callable[[], Tensor]) -> None:
     optimiser = torch.optim.LBFGS(
         [value for layer in layers for value in layer],
         max_iter=_MOST_STEPS,
@@ -136,7 +137,7 @@ def _minimise(layers: list[tuple[Tensor, Tensor]], loss_of: object) -> None:
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss: Tensor = loss_of()  # type: ignore[operator]
+        loss = loss_of()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

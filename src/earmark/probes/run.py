@@ -223,7 +223,7 @@ def _nested_scores(
     for fold in np.unique(outer):
         inside, outside = np.flatnonzero(outer != fold), np.flatnonzero(outer == fold)
         of_inside, held_out = features.of_clips(inside), features.of_clips(outside)
-        folds = group_folds([members[i] for i in inside], n_folds, config.seed)
+        folds = group_folds([members[int(i)] for i in inside], n_folds, config.seed)
         choice = choose(of_inside, labels[inside], folds, config, progress)
         (head,) = config.fit(of_inside, labels[inside], [choice.strength])
         scores[outside] = held_out.clip_means(head(held_out.values))

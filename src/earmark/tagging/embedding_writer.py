@@ -203,7 +203,7 @@ class EmbeddingWriter:
 
     def _write_numpy(self, beside: Path) -> None:
         parts = list(self._columns())
-        arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         arrays["status"] = np.where(arrays["error"] == "", "ok", "error")
         with beside.open("wb") as file:
             np.savez(file, about=np.array(json.dumps(self.about)), **arrays)

@@ -74,8 +74,8 @@ class ContrastiveModule(TaggingModule):
         if self.trainer.world_size > 1:
             raise ConfigError("devices: a contrastive loss compares the windows of one device; use one")
         waveforms, _ = batch
-        vectors = self._project(waveforms.flatten(0, 1)).unflatten(0, waveforms.shape[:2])
-        return nt_xent(vectors[:, 0], vectors[:, 1], self.temperature)
+        vectors = self._project(waveforms.flatten(0, 1))  # pair by pair
+        return nt_xent(vectors[0::2], vectors[1::2], self.temperature)
 
     def optimised(self) -> nn.Module:
         """The model and the layers behind it."""

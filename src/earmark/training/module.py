@@ -104,6 +104,7 @@ class TaggingModule(pl.LightningModule):
         self._learner = [torch.compile(model) if recipe.training.compile else model]
         self.recipe = recipe
         self._frozen = frozen_modules(model, recipe.transfer)
+        self.train(model.training)  # Lightning leaves modes as they are
         self.loss = TagLoss(vocabulary, recipe.loss, spreads=spreads, exclusive=exclusive)
         self.training_loss = TagLoss(vocabulary, recipe.loss, complete=complete, spreads=spreads, exclusive=exclusive)
         is_softmax = recipe.loss.classification == "softmax"

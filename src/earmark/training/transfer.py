@@ -58,7 +58,8 @@ def head_of(model: TaggingModel) -> str:
     layer, _ = last_layer(model)
     if layer is None:
         raise ConfigError(f"{model.architecture}: has no last layer that could be replaced for other tags")
-    return next(name for name, module in model.named_modules() if module is layer)
+    names: list[str] = [name for name, module in model.named_modules() if module is layer]
+    return names[0]
 
 
 def frozen_modules(model: TaggingModel, config: TransferSection) -> list[nn.Module]:
