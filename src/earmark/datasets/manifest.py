@@ -279,9 +279,7 @@ class _Reading:
         for row, label in zip(self.table.rows, labels, strict=True):
             text = {name: self._text(row, name) for name in ("path", "split", "id", "artist", "song")}
             if text["split"] not in SPLITS:
-                self.problems.append(
-                    f"{row.where}: split {row.values.get('split')!r} must be one of {', '.join(SPLITS)}"
-                )
+                self.problems.append(f"{row.where}: split {text['split']!r} must be one of {', '.join(SPLITS)}")
             if text["path"] is None:
                 self.problems.append(f"{row.where}: no path")
                 continue

@@ -1,7 +1,6 @@
 """The light networks of the ensemble paper: Models 1 and 2 on a mel spectrogram (Tables 1, 2), Model 3 on raw audio.
 
-Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Tables 1 to 3). The network that combines
-them is in :mod:`earmark.models.ensemble_combiner`.
+Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Tables 1 to 3); see also :mod:`earmark.models.ensemble_combiner`.
 
 Where the paper is silent:
 
