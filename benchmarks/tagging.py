@@ -5,7 +5,7 @@
 Makes three-minute MP3s (44.1 kHz stereo, 192 kbit/s) and one of two hours from the example clips, or from
 the audio under --music, and measures with the operating system's own accounting (wait4): CPU time, wall time, peak
 memory. Tagging and bare decoding take turns, so that a machine that slows down slows both.
-Nothing but earmark's light install is needed; --install-size also makes a fresh environment to weigh it.
+Nothing but earmark's light install is needed. What that takes on disk: benchmarks/install_size.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -115,21 +114,11 @@ def median(values: list[float]) -> float:
     return statistics.median(values)
 
 
-def install_megabytes(folder: Path) -> float:
-    """A fresh environment with the light install, all of it."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", ROOT], check=True)
-    run([str(folder / "bin" / "earmark"), "--help"])  # compiled modules count
-    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*")) / 1e6
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--music", type=Path, default=ROOT / "examples" / "clips")
     parser.add_argument("--files", type=int, default=40, help="three-minute songs (default: 40)")
     parser.add_argument("--repeats", type=int, default=5, help="counted runs of each (default: 5)")
-    parser.add_argument("--install-size", action="store_true", help="weigh a fresh light install, too")
     parser.add_argument("--out", type=Path, help="write the table there as well")
     options = parser.parse_args()
     cores = available_cores()
@@ -177,17 +166,9 @@ def main() -> None:
             (f"peak memory, {len(songs)} three-minute MP3s", f"{max(r.peak_mb for r in tags):.0f} MB", "<= 250 MB"),
             ("two-hour MP3", f"{7200 / median([r.wall_seconds for r in long]):,.0f}x real time", ""),
         ]
-        if options.install_size:
-            rows.append(
-                (
-                    "light install on disk, environment and pip included",
-                    f"{install_megabytes(folder / 'env'):.0f} MB",
-                    "<= 320 MB",
-                )
-            )
     card = earmark.load_tagger().card
     lines = [
-        "# Speed, memory and size of tagging",
+        "# Speed and memory of tagging",
         "",
         f"Written by `python {' '.join(['benchmarks/tagging.py', *sys.argv[1:]])}`. Model {card.name}; "
         f"{len(songs)} MP3s of {SONG_SECONDS} s (44.1 kHz stereo, 192 kbit/s) made from {options.music.resolve().relative_to(ROOT) if options.music.resolve().is_relative_to(ROOT) else options.music.name}; "

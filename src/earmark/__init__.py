@@ -18,6 +18,7 @@ from earmark.core.version import __version__
 if TYPE_CHECKING:
     from earmark.core.card import ModelCard
     from earmark.core.errors import AudioError, EarmarkError
+    from earmark.core.musical_key import MusicalKey
     from earmark.core.vocabulary import Tag, Vocabulary
     from earmark.tagging.data_frames import to_frame
     from earmark.tagging.progress import TagProgress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from earmark.tagging.tag_scores import TagScores
     from earmark.tagging.tagger import Tagger, load_tagger
     from earmark.tagging.taggram import draw_taggram
+    from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
     from earmark.tagging.top_tags import TagScore
 
 # Nothing leaves the machine: ONNX Runtime's packages (1.32) send reports of their use to Microsoft, and keep an identifier in
@@ -34,13 +36,16 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 _MODULES = {
     "AudioError": "core.errors",
     "EarmarkError": "core.errors",
+    "KeyEstimate": "tagging.tempo_key.result",
     "ModelCard": "core.card",
+    "MusicalKey": "core.musical_key",
     "Segment": "tagging.segments",
     "Tag": "core.vocabulary",
     "TagProgress": "tagging.progress",
     "TagScore": "tagging.top_tags",
     "TagScores": "tagging.tag_scores",
     "Tagger": "tagging.tagger",
+    "Tempo": "tagging.tempo_key.result",
     "Vocabulary": "core.vocabulary",
     "draw_taggram": "tagging.taggram",
     "load_tagger": "tagging.tagger",
@@ -50,13 +55,16 @@ _MODULES = {
 __all__ = [
     "AudioError",
     "EarmarkError",
+    "KeyEstimate",
     "ModelCard",
+    "MusicalKey",
     "Segment",
     "Tag",
     "TagProgress",
     "TagScore",
     "TagScores",
     "Tagger",
+    "Tempo",
     "Vocabulary",
     "__version__",
     "draw_taggram",

@@ -250,11 +250,13 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     n=st.integers(0, 400),
     size=st.integers(1, 60),
     hop_back=st.integers(0, 59),
-    last=st.sampled_from(["pad", "overlap"]),
+    last=st.sampled_from(["pad", "overlap", "drop"]),
     lead=st.integers(0, 59),
     blocks=st.lists(st.integers(0, 90), max_size=12),
 )
-def test_every_sample_is_in_a_window(n: int, size: int, hop_back: int, last: str, lead: int, blocks: list[int]) -> None:
+def test_every_sample_is_in_a_window_or_dropped_at_the_end(
+    n: int, size: int, hop_back: int, last: str, lead: int, blocks: list[int]
+) -> None:
     spec = InputSpec(100, size, max(1, size - hop_back), last, min(lead, size - 1))
     samples = np.arange(1, n + 1, dtype=np.float32)
     parts, at = [], 0
@@ -272,7 +274,12 @@ def test_every_sample_is_in_a_window(n: int, size: int, hop_back: int, last: str
         padded = np.pad(led[start : start + size], (0, size - len(led[start : start + size])))
         np.testing.assert_array_equal(window, padded)
     given = set(np.concatenate(cuts).tolist()) - {0.0} if cuts else set()
-    assert given == set(samples.tolist())
+    if last == "drop" and n + lead >= size:
+        end = int(starts[-1]) + lead + size
+        assert n + lead - end < spec.hop_samples, "only what does not fill a window is dropped"
+        assert given == set(led[:end].tolist())
+    else:
+        assert given == set(samples.tolist())
     if last == "overlap" and n + lead >= size:
         assert all(0 not in window for window in cuts)
     np.testing.assert_array_equal(audio.cut(samples, spec), np.array(cuts, np.float32).reshape(-1, size))
@@ -297,7 +304,7 @@ def test_waveforms_that_are_refused(samples: np.ndarray, message: str) -> None:
     n=st.integers(0, 600),
     size=st.integers(1, 60),
     hop_back=st.integers(0, 59),
-    last=st.sampled_from(["pad", "overlap"]),
+    last=st.sampled_from(["pad", "overlap", "drop"]),
     lead=st.integers(0, 59),
     n_windows=st.integers(1, 10),
 )

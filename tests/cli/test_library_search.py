@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 from pathlib import Path
@@ -46,8 +47,8 @@ def test_a_search_prints_a_table_and_what_was_left_out(index: Path) -> None:
     done = library("search", "slow guitar duration<2h", "--index", index)
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode() == (
-        "0.80\t1:06:40\tcaf\\udce9\tguitar 0.90  slow 0.70\t/music/caf\\udce9.mp3\t\n"
-        "0.75\t3:20\tMiles - Blue\tslow 0.90  guitar 0.60  female vocals 0.80\t/music/a [b]\\x1b.mp3\t\n"
+        "0.80\t1:06:40\tcaf\\udce9\tguitar 0.90  slow 0.70\t/music/caf\\udce9.mp3\t\t\t\n"
+        "0.75\t3:20\tMiles - Blue\tslow 0.90  guitar 0.60  female vocals 0.80\t/music/a [b]\\x1b.mp3\t\t\t\n"
     )
     assert b"2 of 3 tracks" in done.stderr
     assert b"1 files are not yet tagged by model made" in done.stderr
@@ -77,7 +78,7 @@ def test_copies_are_one_track_unless_they_are_to_be_listed(tmp_path: Path) -> No
     rows = [Row(f"/music/{name}.mp3", {"slow": 0.9}, key="one") for name in "abc"]
     index = make_index(tmp_path / "i.sqlite", [*rows, Row("/music/d.mp3", {"slow": 0.8})])
     done = library("search", "slow", "--index", index)
-    assert [line.split(b"\t")[4:] for line in done.stdout.splitlines()] == [
+    assert [line.split(b"\t")[4:6] for line in done.stdout.splitlines()] == [
         [b"/music/a.mp3", b"+2 copies"],
         [b"/music/d.mp3", b""],
     ]
@@ -294,3 +295,57 @@ def test_similar_listens_to_a_file_outside_the_library(tmp_path: Path) -> None:
     done = library("similar", tmp_path / "1.flac", "--index", stale)
     assert done.returncode == 2
     assert b"is not the one of the index" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tracks with tempo and key, one without either, and one of an earlier scan."""
+    rows = [
+        Row("/music/a.mp3", {"slow": 0.9}, bpm=123.4, musical_key="F#m"),
+        Row("/music/b.mp3", {"slow": 0.9}, bpm=128.0, musical_key="F#m"),
+        Row("/music/c.mp3", {"slow": 0.9}, bpm=65.0, musical_key="C"),
+        Row("/music/d.mp3", {"slow": 0.9}, measured=True),
+        Row("/music/e.mp3", {"slow": 0.9}),
+    ]
+    return make_index(tmp_path_factory.mktemp("measured") / "library.sqlite", rows)
+
+
+def test_stats_have_histograms_of_tempo_and_key(measured: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "x.png"
+    done = library("stats", "--index", measured, "--plot", picture)
+    text = done.stdout.decode()
+    assert re.search(r"\ntempo \(BPM\)\n  below 70 BPM +1 +20%  █+\n  120-129 BPM +2 +40%  █+\n", text)
+    assert re.search(r"\nkey\n  8B  C +1 +20%  █+\n  11A F#m +2 +40%  █+\n", text)
+    assert re.search(r"█\n  no clear beat +1 +20%\n\nkey\n", text)
+    assert re.search(r"█\n  no clear key +1 +20%\n\n", text)
+    assert "1 tracks without tempo or key yet: earmark library scan --complete" in text
+    found = json.loads(library("stats", "--format", "json", "--index", measured).stdout)
+    assert sum(each["n_tracks"] for each in found["tempos"]) == sum(each["n_tracks"] for each in found["keys"]) == 3
+    assert len(found["keys"]) == 24
+    assert (found["n_no_beat"], found["n_no_key"], found["n_unmeasured"]) == (1, 1, 1)
+    without = tmp_path / "without.png"
+    plain = make_index(tmp_path / "i.sqlite", [Row("/music/a.mp3", {"slow": 0.9})])
+    assert b"(BPM)" not in library("stats", "--index", plain, "--plot", without).stdout
+    heights = [int.from_bytes(path.read_bytes()[20:24], "big") for path in (without, picture)]
+    assert heights[0] < heights[1]  # two more histograms
+
+
+def test_export_has_tempo_and_key(measured: Path, tmp_path: Path) -> None:
+    one, *_, unclear, never = csv.DictReader(library("export", "--index", measured).stdout.decode().splitlines())
+    assert (one["bpm"], one["tempo_confidence"], one["key"], one["camelot"]) == ("123.4", "0.9", "F#m", "11A")
+    assert (one["key_confidence"], one["tuning_hz"]) == ("0.8", "440.5")
+    assert (unclear["bpm"], unclear["tempo_confidence"], unclear["key"]) == ("", "0.9", "")
+    assert (never["bpm"], never["tempo_confidence"], never["tuning_hz"]) == ("", "", "")
+    lines = library("export", "--format", "jsonl", "--index", measured).stdout.splitlines()
+    first, *_, last = map(json.loads, lines)
+    assert (first["tempo"]["bpm"], first["key"]["open_key"]) == (123.4, "4m")
+    assert (last["tempo"], last["key"]) == (None, None)
+    library("export", "--out", tmp_path / "x.parquet", "--index", measured)
+    parquet = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "x.parquet").to_pylist()
+    assert (parquet[0]["bpm"], parquet[0]["camelot"], parquet[-1]["bpm"]) == (123.4, "11A", None)
+
+
+def test_info_says_how_many_have_tempo_and_key(measured: Path) -> None:
+    text = library("info", "--index", measured).stdout.decode()
+    assert "measured tempo and key of 4 files; for the others: earmark library scan --complete" in text
+    assert json.loads(library("info", "--format", "json", "--index", measured).stdout)["with_tempo_and_key"] == 4

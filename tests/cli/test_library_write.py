@@ -9,55 +9,25 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import taglib
 
-from earmark.cli import main
 from earmark.library.scan.content import read_content
 from earmark.library.tagfiles.write import read_state
 from earmark.tagging.runtime import find_model, read_card
 from tests.helpers import tagged
+from tests.helpers.command import COMMAND, earmark_here
 from tests.helpers.made_library import Row, make_index
 
-COMMAND = [sys.executable, "-m", "earmark.cli.main"]
 SCORES = {"rock": 0.9, "jazz": 0.7, "drum and bass": 0.6, "slow": 0.8, "happy": 0.9}
 
 
-@dataclass
-class Done:
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Earmark = Callable[..., Done]
-
-
-@pytest.fixture
-def earmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Earmark:
-    """The command, in this process: one of its own takes a second to start."""
-
-    def run(*arguments: str | Path, index: Path, cwd: Path | None = None) -> Done:
-        monkeypatch.setenv("EARMARK_INDEX", str(index))
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(sys, "argv", ["earmark", *map(str, arguments)])
-        if cwd is not None:
-            monkeypatch.chdir(cwd)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as raised:
-            main.run()
-        code = raised.value.code
-        return Done(0 if code is None else int(code), *capsys.readouterr())
-
-    return run
+def earmark(*arguments: str | Path, index: Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return earmark_here(*arguments, environment={"EARMARK_INDEX": str(index)}, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +78,7 @@ def test_a_dry_run_shows_and_changes_nothing(library: Path) -> None:
     assert not index.with_name("library.undo.jsonl").exists()
 
 
-def test_written_read_by_others_and_undone(earmark: Earmark, library: Path) -> None:
+def test_written_read_by_others_and_undone(library: Path) -> None:
     index = library.with_name("library.sqlite")
     audio = {path: tagged.packets(path) for path in library.iterdir()}
     done = earmark("library", "write", library, "--apply", index=index)
@@ -136,7 +106,7 @@ def test_written_read_by_others_and_undone(earmark: Earmark, library: Path) -> N
     assert {path: tagged.packets(path) for path in library.iterdir()} == audio
 
 
-def test_a_dry_run_counts_files_and_not_names(earmark: Earmark, library: Path) -> None:
+def test_a_dry_run_counts_files_and_not_names(library: Path) -> None:
     """What is shown is what is done: a link is its file; another hard link is separated, and a file of its own then."""
     index = library.with_name("library.sqlite")
     song = library / "song.mp3"
@@ -156,7 +126,7 @@ def test_a_dry_run_counts_files_and_not_names(earmark: Earmark, library: Path) -
         assert [found and found.groups() for found in counts] == [("4", "2")] * 2
 
 
-def test_modes_threshold_mapping_and_limits(earmark: Earmark, library: Path, tmp_path: Path) -> None:
+def test_modes_threshold_mapping_and_limits(library: Path, tmp_path: Path) -> None:
     index = library.with_name("library.sqlite")
     earmark("library", "write", "--apply", "--max-genres", "1", "--no-scores", index=index)
     assert genres(library) == [("Rock",)] * 3
@@ -174,7 +144,7 @@ def test_modes_threshold_mapping_and_limits(earmark: Earmark, library: Path, tmp
     assert read_state(library / "song.m4a").values["scores"] == ("slow=0.800", "jazz=0.700")
 
 
-def test_queries_and_paths(earmark: Earmark, library: Path) -> None:
+def test_queries_and_paths(library: Path) -> None:
     index = library.with_name("library.sqlite")
 
     def shown(*what: str | Path) -> list[str]:
@@ -206,9 +176,7 @@ def test_queries_and_paths(earmark: Earmark, library: Path) -> None:
         (["drum and bass -rock"], 1, "no files found there"),
     ],
 )
-def test_mistakes_are_reported_with_their_exit_code(
-    earmark: Earmark, library: Path, arguments: list[str], code: int, words: str
-) -> None:
+def test_mistakes_are_reported_with_their_exit_code(library: Path, arguments: list[str], code: int, words: str) -> None:
     shutil.copy(library / "song.mp3", library / "new.mp3")
     before = contents(library)
     done = earmark("library", "write", *arguments, "--apply", index=library.with_name("library.sqlite"), cwd=library)
@@ -218,7 +186,7 @@ def test_mistakes_are_reported_with_their_exit_code(
     assert contents(library) == before
 
 
-def test_one_bad_file_does_not_stop_the_rest(earmark: Earmark, library: Path) -> None:
+def test_one_bad_file_does_not_stop_the_rest(library: Path) -> None:
     (library / "song.flac").chmod(0o444)
     shutil.copy(tagged.make(library.parent / "other.m4a", 0.4, seed=9), library / "song.m4a")
     done = earmark("library", "write", "--apply", index=library.with_name("library.sqlite"))
@@ -232,7 +200,7 @@ def test_one_bad_file_does_not_stop_the_rest(earmark: Earmark, library: Path) ->
     assert read_state(library / "song.mp3").values["genre"] == ("Rock", "Jazz")
 
 
-def test_undo_tells_of_what_was_changed_since(earmark: Earmark, library: Path) -> None:
+def test_undo_tells_of_what_was_changed_since(library: Path) -> None:
     index = library.with_name("library.sqlite")
     earmark("library", "write", "--apply", index=index)
     with taglib.File(str(library / "song.mp3"), save_on_exit=True) as file:
@@ -248,9 +216,7 @@ def test_undo_tells_of_what_was_changed_since(earmark: Earmark, library: Path) -
     assert earmark("library", "undo", "nobody", index=index).returncode == 2
 
 
-def test_values_that_an_earlier_version_wrote_are_spelled_anew_and_undone(
-    earmark: Earmark, library: Path, tmp_path: Path
-) -> None:
+def test_values_that_an_earlier_version_wrote_are_spelled_anew_and_undone(library: Path, tmp_path: Path) -> None:
     index = library.with_name("library.sqlite")
     old = tmp_path / "old.toml"
     old.write_text('[genre]\nrock = "Rock"\njazz = "Jazz"\n"drum and bass" = "Drum And Bass"\n', "utf-8")
@@ -276,7 +242,7 @@ def test_values_that_an_earlier_version_wrote_are_spelled_anew_and_undone(
     assert genres(library) == [("Drum And Bass",), (), ()]
 
 
-def test_undo_says_beforehand_what_it_gives_back(earmark: Earmark, library: Path) -> None:
+def test_undo_says_beforehand_what_it_gives_back(library: Path) -> None:
     index, before = library.with_name("library.sqlite"), contents(library)
     earmark("library", "write", "--apply", index=index)
     whole = ", to the byte, with the former modification time"
@@ -296,7 +262,7 @@ def test_undo_says_beforehand_what_it_gives_back(earmark: Earmark, library: Path
     assert after == before
 
 
-def test_undo_with_other_modification_times(earmark: Earmark, library: Path) -> None:
+def test_undo_with_other_modification_times(library: Path) -> None:
     index = library.with_name("library.sqlite")
     former = {name: mtime_ns for name, (_, mtime_ns) in contents(library).items()}
     both = earmark("library", "undo", "--keep-mtime", "--touch", index=index)
@@ -313,7 +279,7 @@ def test_undo_with_other_modification_times(earmark: Earmark, library: Path) -> 
         assert all(written[name] <= undone[name] for name in former)
 
 
-def test_mapping_of_the_index_or_of_a_model(earmark: Earmark, library: Path, tmp_path: Path) -> None:
+def test_mapping_of_the_index_or_of_a_model(library: Path, tmp_path: Path) -> None:
     done = earmark("library", "mapping", index=library.with_name("library.sqlite"))
     assert '"drum and bass" = "Drum and Bass"' in done.stdout
     bundled = earmark("library", "mapping", index=tmp_path / "none.sqlite")
@@ -323,7 +289,7 @@ def test_mapping_of_the_index_or_of_a_model(earmark: Earmark, library: Path, tmp
     assert all(f'"{word}" = ' in bundled.stdout for word in words)
 
 
-def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tmp_path: Path) -> None:
+def test_tag_writes_without_an_index(originals: list[Path], tmp_path: Path) -> None:
     music = tmp_path / "music"
     music.mkdir()
     for song in originals:
@@ -331,7 +297,7 @@ def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tm
     before, index = contents(music), tmp_path / "library.sqlite"
     shown = earmark("tag", music, "--write", "--threshold", "0", index=index)
     assert shown.returncode == 0, shown.stderr
-    assert "  genre   (none) -> " in shown.stdout
+    assert "  genre            (none) -> " in shown.stdout
     assert "add --apply to do it" in shown.stderr
     assert contents(music) == before
     done = earmark("tag", music, "--write", "--apply", "--threshold", "0", "--format", "jsonl", index=index)
@@ -347,7 +313,7 @@ def test_tag_writes_without_an_index(earmark: Earmark, originals: list[Path], tm
     assert "--threshold none" in earmark("tag", music, "--write", "--threshold", "none", index=index).stderr
 
 
-def test_a_full_disk(earmark: Earmark, originals: list[Path], tmp_path: Path) -> None:
+def test_a_full_disk(originals: list[Path], tmp_path: Path) -> None:
     """A file system of its own, with room for the files and no more."""
     place = tmp_path / "small"
     place.mkdir()
@@ -396,7 +362,7 @@ def test_killed_fifty_times(originals: list[Path], tmp_path: Path) -> None:
         assert {path for (path,) in index.execute("SELECT path FROM files")} == {os.fsencode(path) for path in audio}
 
 
-def test_scores_of_the_index_are_what_is_written(earmark: Earmark, library: Path) -> None:
+def test_scores_of_the_index_are_what_is_written(library: Path) -> None:
     index = library.with_name("library.sqlite")
     earmark("library", "write", "--apply", index=index)
     with taglib.File(str(library / "song.mp3")) as file:

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from earmark.datasets import load_dataset
+from earmark.papers.tables import load_tables
+from earmark.shards.prepare import prepare
 from tests.helpers.command import earmark_here
 from tests.helpers.emotify import write_emotify
 from tests.helpers.waiting import wait_until
@@ -67,7 +70,7 @@ def figures(out: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((out / KEY / "results.json").read_text())
     for row in document["rows"].values():
         for run in row["runs"]:
-            for name in ("seconds", "cpu_seconds", "training_seconds"):
+            for name in ("seconds", "cpu_seconds", "training_seconds", "seconds_per_1000_songs"):
                 del run[name]
     return document
 
@@ -123,6 +126,8 @@ def test_what_it_comes_to(whole: Path) -> None:
     assert document["bootstrap"] == {"over": "artist", "n_clips": 8, "n_groups": 8, "n_resamples": 50}
     for name, row in document["rows"].items():
         assert (row["runs"][0]["row"], row["runs"][0]["epochs"]) == (name, 2)
+        assert 0.2 < row["runs"][0]["size_mb"] < 0.4, "65,000 weights"
+        assert row["runs"][0]["timed"].startswith("networks alone, 10 songs of 29.1 s at a time")
         assert 0 <= row["metrics"]["roc_auc"]["low"] <= row["metrics"]["roc_auc"]["high"] <= 1
         run = whole / KEY / name / "seed-0"
         for file in ("recipe.yaml", "log.csv", "checkpoint/card.json", "test/scores.parquet", "done.json"):
@@ -146,6 +151,26 @@ def test_killed_with_all_its_processes_it_goes_on(emotify: Path, whole: Path, tm
     again = say(*options(emotify, tmp_path), "--quiet")
     assert (again.returncode, again.stderr) == (0, "")
     assert [path.read_text() for path in finished] == before, "what is done is not run again"
+
+
+@posix
+def test_results_are_written_after_each_row_and_shards_give_the_same(
+    emotify: Path, whole: Path, tmp_path: Path
+) -> None:
+    shards = tmp_path / "shards"
+    prepare(load_dataset("emotify", emotify), shards, sample_rate_hz=16_000)
+    place = tmp_path / KEY / "results.md"  # the last file that is written
+    with begun([*options(emotify, tmp_path), "--jobs", "1", "--shards", shards]) as process:
+        wait_while_running(place.is_file, process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    first = figures(tmp_path)["rows"]
+    assert list(first) == [ROWS[0]]
+    expected = figures(whole)["rows"][ROWS[0]]["of_runs"]
+    for metric, values in first[ROWS[0]]["of_runs"].items():
+        assert values == pytest.approx(expected[metric], abs=1e-3), "the same, but for rounding to 16 bits"
+    assert not list((tmp_path / "audio").glob("*.npy")), "read from shards"
+    assert "Not run: spectrogram-1024-1024, " in place.read_text()
 
 
 @posix
@@ -209,9 +234,30 @@ def test_lists(tmp_path: Path) -> None:
         "ensemble", "--dataset", "emotify", "--root", ".", "--out", tmp_path / "o", "--seeds", "1", "--dry-run"
     )
     assert planned.returncode == 0
-    assert planned.stdout.splitlines()[0] == f"model1, seed 0: {tmp_path / 'o' / 'ensemble' / 'model1' / 'seed-0'}"
-    assert len(planned.stdout.splitlines()) == 7
+    lines = planned.stdout.splitlines()
+    first = f"model1, seed 0: {tmp_path / 'o' / 'ensemble' / 'model1' / 'seed-0'}"
+    assert "  training.validate_every: 2" in lines[: lines.index(first)], "shared by all rows"
+    assert lines[lines.index(first) + 1] == "  name: ensemble-model1"
+    assert sum(", seed 0: " in line for line in lines) == sum(
+        row.kind != "reported" for row in load_tables("ensemble").rows.values()
+    )
     assert not (tmp_path / "o").exists()
+
+
+def test_rows_without_data_are_named(tmp_path: Path) -> None:
+    at = ["kim2018", "--out", tmp_path / "o", "--seeds", "1", "--dry-run"]
+    done = here(*at, "--root", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "left out, for want of --root msd=DIR: msd-se, msd-rese\n")
+    assert "basic-multi, seed 0" in done.stdout
+    assert "msd-se, seed 0" not in done.stdout
+    both = here(*at, "--root", f"magnatagatune={tmp_path}", "--root", f"msd={tmp_path}")
+    assert (both.returncode, both.stderr) == (0, "")
+    assert "msd-se, seed 0" in both.stdout
+    alone = here(*at, "--rows", "msd-*", "--root", tmp_path)
+    assert (alone.returncode, alone.stderr) == (0, ""), "a folder alone is that of the rows' dataset"
+    wrong = here(*at, "--root", f"mds={tmp_path}")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "no row is trained on 'mds'; the rows' datasets: magnatagatune, msd" in wrong.stderr
 
 
 def test_wrong_usage(tmp_path: Path) -> None:
@@ -222,6 +268,7 @@ def test_wrong_usage(tmp_path: Path) -> None:
         (["ensemble", *at, "--dataset", "emotify", "--rows", "model9"], 2, "no row fits 'model9'; rows are: model1"),
         (["ensemble", *at, "--dataset", "emotify", "--device", "gpu"], 2, "device 'gpu': must be one of auto, cpu"),
         (["ensemble", *at, "--dataset", "emotify"], 1, "neither tracks.csv nor data.csv"),
+        (["ensemble", *at, "--dataset", "emotfy"], 2, "no dataset 'emotfy'; did you mean emotify?"),
     ):
         done = here(*arguments)
         assert (done.returncode, done.stdout) == (code, "")

@@ -371,3 +371,35 @@ def test_models_list_and_show() -> None:
     assert json.loads(earmark_here("models", "show", DEFAULT_MODEL, "--json").stdout)["name"] == DEFAULT_MODEL
     assert json.loads(earmark_here("models", "show", "--json").stdout)["name"] == DEFAULT_MODEL
     assert earmark_here("models", "show", "nothing").returncode == 2
+
+
+@pytest.mark.slow
+def test_tempo_and_key_in_every_format(album: Path) -> None:
+    song = album / "2 second.flac"
+    (record,) = records(earmark_here("tag", song, "--tempo", "--key", "--format", "jsonl"))
+    bpm, key = record["tempo"]["bpm"], record["key"]["key"]
+    (row,) = csv.DictReader(io.StringIO(earmark_here("tag", song, "--tempo", "--key", "--format", "csv").stdout))
+    assert row["bpm"] == ("" if bpm is None else str(bpm))
+    assert row["key"] == (key or "")
+    assert row["tuning_hz"] == str(record["key"]["tuning_hz"])
+    table = earmark_here("tag", song, "--tempo", "--key").stdout.rstrip("\n").split("\t")
+    assert table[-2] == ("no clear beat" if bpm is None else f"{bpm:.1f} BPM")
+    assert table[-1] == ("no clear key" if key is None else f"{record['key']['name']} ({record['key']['camelot']})")
+    (only_tempo,) = records(earmark_here("tag", song, "--tempo", "--format", "jsonl"))
+    assert only_tempo["tempo"] == record["tempo"]
+    assert "key" not in only_tempo
+    (neither,) = records(earmark_here("tag", song, "--format", "jsonl"))
+    assert not {"tempo", "key"} & neither.keys()
+
+
+def test_tempo_and_key_need_the_whole_file(album: Path) -> None:
+    done = earmark_here("tag", album, "--windows", "3", "--tempo", "--key")
+    assert done.returncode == 2
+    assert "--windows with --tempo and --key: tempo and key are estimated from all of a file" in done.stderr
+    comment = earmark_here("tag", album, "--write", "--comment")
+    assert (comment.returncode, "give --key, too" in comment.stderr) == (2, True)
+    scan = earmark_here("library", "scan", album, "--windows", "3", "--key", "--index", album / "none.sqlite")
+    assert (scan.returncode, "--windows 3 with --key" in scan.stderr) == (2, True)
+    nothing = earmark_here("library", "scan", album, "--complete", "--no-tempo", "--no-key")
+    assert (nothing.returncode, "--complete adds tempo and key" in nothing.stderr) == (2, True)
+    assert not (album / "none.sqlite").exists()

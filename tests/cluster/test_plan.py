@@ -7,19 +7,24 @@ import importlib
 import json
 import socket
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from earmark.cluster.addresses import fetch
 from earmark.cluster.manifest import Row, read_manifest
+from earmark.cluster.plan import SETTINGS as SETTINGS_FILE
 from earmark.cluster.plan import Settings, check_settings, cut_rows, is_shard, make_plan, read_plan, shard_names
 from earmark.cluster.ray_session import connected
 from earmark.cluster.results_table import TrackScores, read_shard, shard_counts, shard_table, tag_columns
 from earmark.core.errors import AudioError, ConfigError, DataError
+from earmark.core.musical_key import MusicalKey
 from earmark.core.storage import Store
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 
 SETTINGS = Settings("first", "0" * 64, None, "error", True, 20)
 ROWS = [Row(f"id-{k}", f"{k}.mp3", f"/music/{k}.mp3") for k in range(1000)]
@@ -179,3 +184,34 @@ def test_addresses_that_lead_nowhere(tmp_path: Path) -> None:
         fetch("ftp://example.org/a.mp3", tmp_path / "a", 1)
     with pytest.raises(AudioError, match=r"cannot be fetched|took longer"):
         fetch("http://127.0.0.1:9/a.mp3", tmp_path / "a", 0.2)
+
+
+def test_tempo_and_key_are_columns_where_they_are_wanted(tmp_path: Path) -> None:
+    found = TrackScores(
+        scores=np.array([0.5], np.float32), tempo=Tempo(123.4, 0.9), key=KeyEstimate(MusicalKey(6, "minor"), 0.8, 441.0)
+    )
+    unclear = TrackScores(scores=np.array([0.5], np.float32), tempo=Tempo(None, 0.1), key=KeyEstimate(None, 0.2, 440.0))
+    settings = replace(SETTINGS, embeddings=False, with_tempo=True, with_key=True)
+    results = [found, unclear, TrackScores(error="x")]
+    Store(tmp_path).write("one.parquet", shard_table(ROWS[:3], results, ["key"], settings))
+    rows = read_shard(Store(tmp_path), "one.parquet").to_pylist()
+    columns = ("bpm", "tempo_confidence", "key", "camelot", "key_confidence", "tuning_hz")
+    assert [tuple(row[name] for name in columns) for row in rows] == [
+        (123.4, 0.9, "F#m", "11A", 0.8, 441.0),
+        (None, 0.1, None, None, 0.2, 440.0),
+        (None,) * 6,
+    ]
+    assert [row["tag:key"] for row in rows] == [0.5, 0.5, None]
+    Store(tmp_path).write("two.parquet", shard_table(ROWS[:3], results, ["rock"], replace(settings, with_key=False)))
+    assert not {"key", "camelot"} & set(read_shard(Store(tmp_path), "two.parquet").column_names)
+
+
+def test_settings_of_before_tempo_and_key_are_the_same_settings(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    old = {name: value for name, value in asdict(SETTINGS).items() if not name.startswith("with_")}
+    store.write(SETTINGS_FILE, json.dumps(old).encode())
+    store.write(names_of(ROWS[:5])[0], b"")
+    check_settings(store, SETTINGS)
+    with pytest.raises(ConfigError, match="with tempo: no there, yes now"):
+        check_settings(store, replace(SETTINGS, with_tempo=True))
+    assert set(names_of(ROWS)) & set(names_of(ROWS, replace(SETTINGS, with_key=True))) == set()

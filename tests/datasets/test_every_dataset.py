@@ -6,15 +6,18 @@ import re
 import urllib.parse
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from earmark.core.errors import ConfigError, DataError
-from earmark.datasets import dataset_info, list_datasets, load_dataset
+from earmark.datasets import Dataset, dataset_info, label_matrix, list_datasets, load_dataset
+from earmark.datasets.check import check_dataset
+from tests.helpers.dataset_folders import FOLDERS
 
 OWN_DATA = ("labelled_set", "manifest")
 """Data of a user's own: nobody to cite, nothing to fetch, splits of their own."""
 
-HTTP_ALONE = ("www2.projects.science.uu.nl",)
+HTTP_ALONE = ("www2.projects.science.uu.nl", "anasynth.ircam.fr", "cvml.unige.ch", "opihi.cs.uvic.ca")
 """Hosts whose published addresses are not https."""
 
 PUBLISHED = [name for name in list_datasets() if name not in OWN_DATA]
@@ -49,6 +52,7 @@ def test_downloads_are_safe_to_fetch(name: str) -> None:
         assert download.url.startswith("https://") or host in HTTP_ALONE, download.url
         assert download.what.strip()
         assert download.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", download.sha256)
+        assert download.sha1 is None or re.fullmatch(r"[0-9a-f]{40}", download.sha1)
         assert download.md5 is None or re.fullmatch(r"[0-9a-f]{32}", download.md5)
         assert download.n_bytes is None or download.n_bytes > 0
 
@@ -86,3 +90,51 @@ def test_an_unknown_dataset_lists_near_ones() -> None:
         dataset_info("jamendo_mtg")
     with pytest.raises(ConfigError, match="did you mean msd"):
         dataset_info("msdd")
+
+
+ELSEWHERE = ("labelled_set", "msd")
+"""Datasets whose small copies are in tests of their own: one that earmark itself writes, and one of pickles."""
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Dataset]]:
+    """Dataset -> its small copy, as each protocol reads it."""
+    found = {}
+    for name, write in FOLDERS.items():
+        root = write(tmp_path_factory.mktemp(name))
+        protocols = [protocol.name for protocol in dataset_info(name).protocols] or [None]
+        found[name] = [load_dataset(name, root, protocol) for protocol in protocols]
+    return found
+
+
+def test_every_dataset_has_a_small_copy() -> None:
+    assert sorted([*FOLDERS, *ELSEWHERE]) == list_datasets()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_protocol_gives_clips_of_all_splits_with_labels(name: str, copies: dict[str, list[Dataset]]) -> None:
+    info = dataset_info(name)
+    for dataset in copies[name]:
+        assert dataset.info == info
+        assert list(dataset.counts) == ["train", "validation", "test"], dataset.protocol
+        assert not info.tags or dataset.vocabulary.names == info.tags
+        labels = label_matrix(dataset.clips)
+        assert not np.isnan(labels).all(axis=1).any(), "a clip without any label"
+        assert (np.nan_to_num(labels) > 0).any()
+        if dataset.exclusive:
+            of_classes = labels[:, [dataset.vocabulary.index(tag) for tag in dataset.exclusive]]
+            assert (of_classes.sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_small_copy_passes_the_check(name: str, copies: dict[str, list[Dataset]]) -> None:
+    report = check_dataset(copies[name][0])
+    assert report.ok, report
+    assert report.clips == copies[name][0].counts
+    assert report.duration_seconds is not None
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_protocols_are_read_alike_each_time_and_differ(name: str, copies: dict[str, list[Dataset]]) -> None:
+    seen = {(dataset.protocol, dataset.fingerprint) for dataset in copies[name]}
+    assert len({protocol for protocol, _ in seen}) == len(copies[name])

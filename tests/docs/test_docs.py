@@ -95,8 +95,10 @@ def test_commands_parse_as_written(command: str) -> None:
 
 
 def test_recipes_load(tmp_path: Path) -> None:
-    (text,) = blocks("docs/training.md", "yaml")
-    (tmp_path / "my.yaml").write_text(text)
+    mine, genres = blocks("docs/training.md", "yaml")
+    (tmp_path / "my.yaml").write_text(mine)
+    (tmp_path / "genres.yaml").write_text(genres)
+    assert load_recipe(tmp_path / "genres.yaml").loss.classification == "softmax"
     recipe = load_recipe(tmp_path / "my.yaml")
     assert (recipe.data.dataset, recipe.training.epochs, recipe.optimiser.learning_rate) == ("manifest", 20, 0.02)
 

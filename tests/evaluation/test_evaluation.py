@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score, f1_score, precision_score, 
 from earmark.core.errors import ConfigError, DataError, ModelError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.manifest import load_manifest
+from earmark.datasets.subset import trimmed
 from earmark.evaluation import ScoreTable, evaluate, load_model, read_scores, score_dataset
 from earmark.evaluation.report import best_thresholds, make_report
 from earmark.evaluation.report_page import to_markdown
@@ -222,6 +223,22 @@ def test_scores_do_not_depend_on_batches_workers_or_order(music: Path, overlappi
                 assert (places != sorted(places)) == (data is not dataset)
                 np.testing.assert_allclose(again.scores[places], whole.scores, atol=1e-6)
                 assert np.array_equal(again.labels[places], whole.labels, equal_nan=True)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_of_trimmed_clips_only_the_beginning_is_measured(music: Path, overlapping: Path, jobs: int) -> None:
+    dataset = load_manifest(music / "music.csv")
+    tagger = Tagger(TorchModel(overlapping))
+    made = score_dataset(tagger, trimmed(dataset, 0.75), jobs=jobs)
+    assert made.clips == score_dataset(tagger, dataset).clips
+    for clip, scores in zip(made.clips, made.scores, strict=True):
+        samples, rate_hz = soundfile.read(music / clip, dtype="float32")
+        np.testing.assert_allclose(scores, tagger.tag_waveform(samples[:6000], rate_hz).scores[:2], atol=1e-6)
+    broken = dataset.replace(
+        clips=(*dataset.clips[:-1], dataclasses.replace(dataset.clips[-1], path=music / "music.csv"))
+    )
+    with pytest.raises(DataError, match="1 of 6 files cannot be read"):
+        score_dataset(tagger, trimmed(broken, 0.75), jobs=jobs)
 
 
 def test_a_clips_score_is_the_mean_over_the_cards_windows(music: Path, overlapping: Path) -> None:

@@ -47,6 +47,10 @@ class Row:
     key: str | None = None
     embedding: tuple[float, ...] | None = None
     tagged: bool = True
+    bpm: float | None = None
+    musical_key: str | None = None
+    measured: bool = False
+    """Tempo and key were estimated, though they may not be clear."""
 
 
 def card(vocabulary: Vocabulary = TAGS, **changes: object) -> ModelCard:
@@ -87,6 +91,9 @@ def make_index(
                     "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, '[]', ?)",
                     (key, number, to_blob(scores), vector, tagged_at),
                 )
+                if row.measured or row.bpm or row.musical_key:
+                    index.execute("INSERT OR REPLACE INTO tempos VALUES (?, ?, ?)", (key, row.bpm, 0.9))
+                    index.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, 0.8, 440.5)", (key, row.musical_key))
     return path
 
 

@@ -21,11 +21,13 @@ APE_FORMATS = (".wv", ".ape", ".mpc", ".aac")
 FORMATS = (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aiff", ".wav", ".wma", *APE_FORMATS)
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40 + b"\xff\xe0\xff\x00\x00"
 TITLE = "Ænglisc Lied 東京"
+OWN = ("SCORES", "MODEL", "BPM", "ENERGY", "VALENCE", "DANCEABILITY", "ACOUSTICNESS", "INSTRUMENTALNESS")
 OUR_NAMES = {
-    *("TCON", "TMOO", "TXXX:EARMARK_SCORES", "TXXX:EARMARK_MODEL"),
-    *("genre", "mood", "earmark_scores", "earmark_model"),
-    *("\xa9gen", "----:com.apple.iTunes:MOOD", "----:com.earmark:EARMARK_SCORES", "----:com.earmark:EARMARK_MODEL"),
-    *("WM/Genre", "WM/Mood", "EARMARK/SCORES", "EARMARK/MODEL"),
+    *("TCON", "TMOO", "TBPM", "TKEY", *(f"TXXX:EARMARK_{name}" for name in OWN)),
+    *("genre", "mood", "bpm", "initialkey", *(f"earmark_{name.lower()}" for name in OWN)),
+    *("\xa9gen", "----:com.apple.iTunes:MOOD", "tmpo", "----:com.apple.iTunes:initialkey"),
+    *(f"----:com.earmark:EARMARK_{name}" for name in OWN),
+    *("WM/Genre", "WM/Mood", "WM/BeatsPerMinute", "WM/InitialKey", *(f"EARMARK/{name}" for name in OWN)),
 }
 
 

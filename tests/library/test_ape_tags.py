@@ -236,7 +236,7 @@ def test_only_genre_and_mood_of_an_mp3s_apev2_tag_are_ours_to_read(tmp_path: Pat
     )
     path.write_bytes(path.read_bytes() + ape_tag(*items))
     state = read_state(path)
-    assert state.values == {"genre": ("Tango", "Waltz"), "mood": (), "scores": (), "model": ()}
+    assert {field: values for field, values in state.values.items() if values} == {"genre": ("Tango", "Waltz")}
     assert any("its APEv2 tag stays as it is" in note for note in state.notes)
     assert back_and_forth(path).endswith(ape_tag(*items))
     path.write_bytes(path.read_bytes() + V1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import mutagen
 import pytest
 import yaml
 
+from earmark.core.musical_key import MusicalKey
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model, read_card
 from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.tagger import load_tagger
@@ -341,7 +343,10 @@ def test_broken_files_are_told_and_the_rest_goes_on(beet: Beet, music: Path, tmp
         ({"moods": {"max": -1, "threshold": 0}}, "max_moods -1"),
         ({"atuo": False}, "atuo: no such option; did you mean auto?"),
         ({"moods": {"treshold": 1}, "color": 1}, "moods: treshold: no such option; did you mean threshold?"),
-        ({"color": 1}, "color: no such option; there are: auto, model, mapping, write, genres, moods"),
+        (
+            {"color": 1},
+            "color: no such option; there are: auto, model, mapping, write, genres, moods, bpm, initial_key",
+        ),
         ({"write": "sometimes"}, "write 'sometimes': must be auto, yes or no"),
         ({"auto": "maybe"}, "auto 'maybe': must be yes or no"),
     ],
@@ -371,3 +376,28 @@ def test_moods_go_into_every_format_and_out_again(tmp_path: Path, suffix: str) -
     left = repr(mutagen.File(path).tags or "").lower()
     assert "mood" not in left
     assert "tmoo" not in left
+
+
+def test_tempo_and_key_go_into_the_fields_of_beets(beet: Beet, music: Path, tmp_path: Path) -> None:
+    options = {"genres": {"max": 0}, "moods": {"max": 0}, "bpm": True, "initial_key": True, "write": True}
+    beet("import", "-q", music, options=options)
+    rows = beet("list", "-f", "$title/$bpm/$initial_key/$earmark_bpm/$earmark_initial_key").stdout.splitlines()
+    tagger = load_tagger(tempo=True, key=True)
+    for name, bpm, key, found_bpm, found_key in (row.split("/") for row in rows):
+        scores = tagger.tag(CLIPS / name)
+        assert scores.tempo.bpm is not None
+        assert scores.key.key is not None
+        assert int(bpm) == int(found_bpm) == math.floor(scores.tempo.bpm + 0.5)
+        assert MusicalKey.parse(key) == MusicalKey.parse(found_key) == scores.key.key
+        assert mediafile.MediaFile(next((tmp_path / "library").rglob(f"*{Path(name).suffix}"))).bpm == int(bpm)
+    assert not listens(beet, "earmark", options=options)
+    beet("modify", "-y", "bpm=99", "initial_key=c", options=options)
+    beet("earmark", options=options)
+    assert {row.split("/")[1] for row in beet("list", "-f", "$title/$bpm").stdout.splitlines()} == {"99"}
+    beet("earmark", "--force", options=options)
+    assert beet("list", "-f", "$title/$bpm").stdout.splitlines() == ["/".join(row.split("/")[:2]) for row in rows]
+
+
+@pytest.mark.parametrize("option", ["bpm", "initial_key"])
+def test_switches_are_yes_or_no(beet: Beet, music: Path, option: str) -> None:
+    assert f"{option} 'fast': must be yes or no" in beet("import", music, options={option: "fast"}, code=1).stderr

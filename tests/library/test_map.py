@@ -197,3 +197,10 @@ def test_the_command_writes_what_a_query_finds_each_audio_once(tmp_path: Path) -
     assert "no map was written" in done.stderr
     assert not (tmp_path / "none.html").exists()
     assert earmark_here("library", "map", "--out", out, "--index", tmp_path / "none.sqlite").returncode == 1
+
+
+def test_tempo_and_key_are_on_the_page(tmp_path: Path) -> None:
+    rows = (Row("/m/a", bpm=123.4, musical_key="F#m"), Row("/m/b", measured=True), Row("/m/c"))
+    library = library_of(page_of(tmp_path, *rows))
+    assert library["bpm"] == [123.4, None, None]
+    assert library["key"] == ["11A", None, None]

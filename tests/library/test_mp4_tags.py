@@ -16,7 +16,7 @@ from earmark.audio import load
 from earmark.core.errors import FileTagsError
 from earmark.library.tagfiles.write import Target, read_state
 from tests.helpers import sounds
-from tests.helpers.tag_writing import VALUES, take_back, write
+from tests.helpers.tag_writing import VALUES, ours, take_back, write
 
 
 def test_the_old_numeric_genre_of_mp4_gives_way_and_comes_back(songs: dict[str, Path], tmp_path: Path) -> None:
@@ -104,14 +104,14 @@ def test_shapes_of_mp4_and_sound_beside_pictures(tmp_path: Path, name: str, opti
     assert len(before[1]) == (3 if options.get("chapters") else 0)
     assert len(samples) / 16_000 == pytest.approx(3, abs=0.1)
     log = write(path)
-    assert read_state(path).values == VALUES
+    assert ours(path) == VALUES
     for _ in range(2):
         assert streams(path) == before
         np.testing.assert_array_equal(load(path, 16_000), samples)
         if log is not None:
             take_back(log)
             log = None
-    assert set(read_state(path).values.values()) == {()}
+    assert set(ours(path).values()) == {()}
 
 
 def test_fragments_whose_offsets_would_be_wrong_are_left_alone(tmp_path: Path) -> None:

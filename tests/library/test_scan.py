@@ -508,3 +508,58 @@ def test_a_copy_under_the_other_form_of_its_name(music: Path, index: Path) -> No
     shutil.copy(path, music / unicodedata.normalize("NFD", "Rosé.wav"))
     path.unlink()
     assert happened(scanned(index, music, tagger=Unwanted())) == {"moved": 1}
+
+
+# Tempo and key ---------------------------------------------------------------------------------------------
+
+
+def measures(index: Path) -> dict[str, tuple[bool, bool]]:
+    """Of each file, whether tempo and key were estimated."""
+    return {name: (track.tempo is not None, track.key is not None) for name, track in tracks(index).items()}
+
+
+def test_tempo_and_key_are_kept_as_the_tagger_gives_them(music: Path, index: Path) -> None:
+    clips(music, 2)
+    scanned(index, music, tagger=LazyTagger(tempo=True, key=True))
+    alone = load_tagger(tempo=True, key=True)
+    for name, track in tracks(index).items():
+        scores = alone.tag(music / name)
+        assert (track.tempo, track.key) == (scores.tempo, scores.key)
+        assert scores.tempo is not None
+
+
+def test_complete_adds_what_an_earlier_scan_left_out(music: Path, index: Path) -> None:
+    first, second = clips(music, 2)
+    scanned(index, music)
+    both = LazyTagger(tempo=True, key=True)
+    assert happened(scanned(index, music, tagger=both)) == {"unchanged": 2}
+    assert set(measures(index).values()) == {(False, False)}
+    clip(music / "0.wav", seed=9)  # a file that changes gets them
+    assert happened(scanned(index, music, tagger=both)) == {"unchanged": 1, "changed": 1, "tagged": 1}
+    assert measures(index) == {"0.wav": (True, True), "1.wav": (False, False)}
+    assert happened(scanned(index, music, tagger=both, complete=True)) == {"unchanged": 1, "retagged": 1, "tagged": 1}
+    assert set(measures(index).values()) == {(True, True)}
+    assert happened(scanned(index, music, tagger=both, complete=True)) == {"unchanged": 2}
+    assert first.exists()
+    assert second.exists()
+
+
+def test_complete_asks_for_what_the_tagger_estimates(music: Path, index: Path) -> None:
+    clips(music, 1)
+    scanned(index, music, tagger=LazyTagger(tempo=True))
+    assert measures(index) == {"0.wav": (True, False)}
+    only_tempo = Unwanted(tempo=True)
+    assert happened(scanned(index, music, tagger=only_tempo, complete=True)) == {"unchanged": 1}
+    scanned(index, music, tagger=LazyTagger(key=True), complete=True)
+    assert measures(index) == {"0.wav": (True, True)}  # the tempo of the first scan stays
+
+
+def test_pruning_forgets_tempo_and_key(music: Path, index: Path) -> None:
+    (path,) = clips(music, 1)
+    clip(music / "other.wav", seed=5)
+    scanned(index, music, tagger=LazyTagger(tempo=True, key=True))
+    path.unlink()
+    scanned(index, music, prune=True)
+    with Index.open(index) as opened:
+        for table in ("tempos", "keys"):
+            assert opened.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)

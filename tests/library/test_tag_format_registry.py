@@ -88,7 +88,10 @@ def test_a_new_format_is_written_and_undone(registry: None, tmp_path: Path) -> N
     renamed = Path(shutil.move(song, tmp_path / "song.data"))  # the ending has no say
     with UndoLog(log_path) as log:
         write_tags(renamed, Request({"genre": Target(("Rock", "Pop")), "model": Target(("m 1",))}), log)
-    assert read_state(renamed).values == {"genre": ("Rock", "Pop"), "mood": (), "scores": (), "model": ("m 1",)}
+    assert {field: values for field, values in read_state(renamed).values.items() if values} == {
+        "genre": ("Rock", "Pop"),
+        "model": ("m 1",),
+    }
     (run,) = read_log(log_path)
     with UndoLog(log_path, "undo", run.name) as log:
         undo_file(plan_undo(run.entries[0]), log)

@@ -16,10 +16,14 @@ from click.testing import CliRunner
 from earmark.cli.main import app
 from earmark.core.card import ModelCard
 from earmark.core.errors import DataError, EarmarkError, IndexInUseError
+from earmark.core.musical_key import MusicalKey
 from earmark.library.index.schema import SCHEMA_VERSION, default_index
 from earmark.library.index.track_index import Index, to_blob
+from earmark.library.query.search import Tracks
 from earmark.tagging.runtime import find_model, read_card
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 from tests.helpers.libraries import as_nobody, clips, scanned
+from tests.helpers.made_library import Row, make_index
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +223,56 @@ def test_values_that_are_damaged(tmp_path: Path, change: str) -> None:
     for command in (["search", "rock>0 duration<5m"], ["stats"], ["info"], ["similar", song]):
         result = CliRunner().invoke(app, ["library", *command, "--index", str(index)])
         assert result.exception is None or isinstance(result.exception, SystemExit | EarmarkError), result.exception
+
+
+# Tempo and key, and an index of version 1, which has neither -----------------------------------------------
+
+
+def as_version_1(path: Path) -> Path:
+    """The index as it was before tempo and key."""
+    with sqlite3.connect(path) as raw:
+        raw.executescript("DROP TABLE tempos; DROP TABLE keys; PRAGMA user_version = 1; PRAGMA journal_mode = DELETE")
+    raw.close()
+    return path
+
+
+def test_tempo_and_key_are_read(tmp_path: Path) -> None:
+    rows = [Row("/m/a", bpm=123.4, musical_key="F#m"), Row("/m/b", measured=True), Row("/m/c")]
+    with Index.open(make_index(tmp_path / "i.sqlite", rows)) as index:
+        one, two, three = index.tracks()
+        hits = [Tracks.load(index).hit(row) for row in range(3)]
+    assert one.tempo == Tempo(123.4, 0.9)
+    assert one.key == KeyEstimate(MusicalKey(6, "minor"), 0.8, 440.5)
+    assert (two.tempo, two.key) == (Tempo(None, 0.9), KeyEstimate(None, 0.8, 440.5))
+    assert (three.tempo, three.key) == (None, None)
+    assert [(hit.tempo, hit.key) for hit in hits] == [(track.tempo, track.key) for track in (one, two, three)]
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_an_index_without_tempo_and_key_is_used_as_it_is(tmp_path: Path, write: bool) -> None:
+    path = as_version_1(make_index(tmp_path / "i.sqlite", [Row("/m/a", {"slow": 0.9}, bpm=100.0)]))
+    before = path.read_bytes()
+    with Index.open(path, write=write) as index:
+        (track,) = index.tracks()
+        assert (track.tempo, track.key) == (None, None)
+        assert len(Tracks.load(index).search("slow")) == 1
+        assert len(Tracks.load(index).search("bpm>0")) == 0
+    if write:
+        with sqlite3.connect(path) as raw:
+            assert raw.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+            assert raw.execute("SELECT count(*) FROM tempos").fetchone() == (0,)
+        raw.close()
+    else:
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage", ["UPDATE keys SET key = 'Q'", "UPDATE tempos SET bpm = -1", "UPDATE tempos SET bpm = 'x'"]
+)
+def test_damaged_measures_are_reported(tmp_path: Path, damage: str) -> None:
+    path = make_index(tmp_path / "i.sqlite", [Row("/m/a", bpm=100.0, musical_key="C")])
+    with sqlite3.connect(path) as raw:
+        raw.execute(damage)
+    raw.close()
+    with Index.open(path) as index, pytest.raises(DataError, match="the index is damaged"):
+        list(index.tracks())

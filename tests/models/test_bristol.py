@@ -67,6 +67,10 @@ def test_group_normalisation_has_8_groups_of_4_channels():
     layers = create_model("bristol_raw", 50).layers
     groups = [getattr(layers, name).num_groups for name in ("strided_norm", "norm1", "norm2", "norm3")]
     assert groups == [8, 8, 8, 5]
+    for n, of_units in ((2, 2), (4, 4), (16, 10)):  # that the paper tried, too
+        layers = create_model("bristol_raw", 50, n_groups=n).layers
+        groups = [getattr(layers, name).num_groups for name in ("strided_norm", "norm1", "norm2", "norm3")]
+        assert groups == [n, n, n, of_units]
     groups = create_model("bristol_raw", 50, normalisation="layer").layers
     assert [getattr(groups, name).num_groups for name in ("strided_norm", "norm1", "norm2", "norm3")] == [1] * 4
 
@@ -154,6 +158,8 @@ def test_average_refuses_other_shapes(shape):
         ({"input_normalisation": "minmax"}, "'minmax'.*min-max"),
         ({"normalisation": "instance"}, "'instance'.*group"),
         ({"n_filters": 20}, "20 channels.*8 groups"),
+        ({"n_groups": 5}, "32 channels.*5 groups"),
+        ({"n_groups": 0}, "32 channels.*0 groups"),
         ({"dropout": -0.1}, "dropout"),
         ({"window_seconds": 0.3}, "at least 0.342"),
         ({"feature_pooling": "l2", "pool_filters": 5}, "pool_filters 5"),

@@ -63,6 +63,10 @@ SMALL_OPTIONS: dict[str, list[dict]] = {
     ],
     "fcn4": [{"window_seconds": 20.5, "width": 0.1}],
     "harmonic_cnn": [{"width": 0.1, "n_harmonics": 2, "filters_per_semitone": 2}],
+    "multi_level_multi_scale": [
+        {"window_seconds": 2.0, "width": 0.1, "segment_frames": [18, 54]},
+        {"window_seconds": 1.0, "width": 0.1, "segment_frames": [27], "dropout": 0.0, "frontend": {"n_mels": 32}},
+    ],
     "musicnn": [
         {"window_seconds": 1.0, "width": 0.1},
         {"window_seconds": 1.0, "width": 0.1, "variant": "won2020"},
@@ -74,6 +78,7 @@ SMALL_OPTIONS: dict[str, list[dict]] = {
         {"window_seconds": 2.0, "k": 2, "n_mels": 32, "width": 0.1, "published_batchnorm": True},
     ],
     "pons2017_waveform": [{"window_seconds": 2.0, "width": 0.1}],
+    "timbre_cnn": [{"window_seconds": 1.0, "width": 0.2}, {"window_seconds": 0.3, "width": 0.2, "dropout": 0.5}],
     "samplecnn_basic": [
         {"n_samples": 729, "width": 0.1},
         {"n_samples": 800, "n_blocks": 4, "width": 0.1, "normalisation": "group", "multi": False},

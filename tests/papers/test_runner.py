@@ -15,10 +15,15 @@ from typing import Any
 
 import pytest
 
-from earmark.core.errors import ConfigError
-from earmark.papers.runner import Finished, plan, run
+from earmark.core.errors import ConfigError, DataError
+from earmark.datasets import load_dataset
+from earmark.papers.places import check_data, folders_by_dataset
+from earmark.papers.plan_text import plan_lines
+from earmark.papers.runner import Finished, plan, rows_by_dataset, run
 from earmark.papers.tables import list_papers, load_tables
 from earmark.papers.task import Task
+from earmark.shards.prepare import prepare
+from tests.helpers.emotify import write_emotify
 from tests.helpers.waiting import wait_until
 
 EMOTIFY: dict[str, Any] = {"dataset": "emotify", "seeds": 1}
@@ -38,7 +43,7 @@ def mark_done(task: Task, **changes: Any) -> None:
 def test_every_row_and_seed_is_one_run_in_a_folder_that_any_system_can_make(key: str, tmp_path: Path) -> None:
     seeds = 2 if key == "ensemble" else 1
     tasks = plan(key, tmp_path, tmp_path / "out", dataset="emotify", seeds=seeds)
-    rows = load_tables(key).rows
+    rows = [name for name, row in load_tables(key).rows.items() if row.kind != "reported"]
     assert names(tasks) == [f"{row}, seed {seed}" for row in rows for seed in range(seeds)]
     places: dict[str, int] = {}
     for place, task in enumerate(tasks):
@@ -75,8 +80,8 @@ def test_wrong_names_are_reported_with_near_ones(tmp_path: Path) -> None:
         plan("ensemble", tmp_path, tmp_path, rows=["model4", "1-*", "x*"], **EMOTIFY)
     assert len(caught.value.problems) == 2
     assert caught.value.problems[0].startswith("ensemble: no row fits 'model4'; rows are: model1, model2")
-    with pytest.raises(ConfigError, match=r"no budget for dataset 'msd'; .*magnatagatune.* and emotify"):
-        plan("ensemble", tmp_path, tmp_path, dataset="msd")
+    with pytest.raises(ConfigError, match=r"dataset 'manifset'.*manifest"):
+        plan("ensemble", tmp_path, tmp_path, dataset="manifset")
     with pytest.raises(ConfigError, match="seeds 0: must be at least 1"):
         plan("ensemble", tmp_path, tmp_path, seeds=0)
     with pytest.raises(ConfigError, match=r"training\.epoch"):
@@ -102,6 +107,82 @@ def test_the_papers_own_dataset_and_overrides(tmp_path: Path) -> None:
     assert small.fingerprint != own.fingerprint
     elsewhere = dataclasses.replace(small, root="/elsewhere", folder=tmp_path / "b", device="cpu", threads=4)
     assert elsewhere.fingerprint == small.fingerprint, "where and on what it is run is no other budget"
+
+
+def test_on_a_dataset_without_a_budget_of_its_own_the_recipe_is_the_papers(tmp_path: Path) -> None:
+    for key in list_papers():
+        own = {task.row: task.document for task in plan(key, tmp_path, tmp_path, seeds=1)}
+        for task in plan(key, tmp_path, tmp_path, dataset="mtg_jamendo", seeds=1):
+            if task.kind == "gbt":
+                assert task.document == {"dataset": "mtg_jamendo", "protocol": None}
+                continue
+            data = {**own[task.row]["data"], "dataset": "mtg_jamendo", "protocol": None}
+            assert task.document == {**own[task.row], "data": data}
+    (task,) = plan("bristol", tmp_path, tmp_path, dataset="magnatagatune", rows=["group"], seeds=1)
+    assert task.document["data"]["protocol"] == "mtat-bristol", "the paper's own dataset is the paper's own protocol"
+
+
+def test_rows_of_datasets_without_a_folder_are_left_out(tmp_path: Path) -> None:
+    datasets = rows_by_dataset("kim2018")
+    assert {name: len(rows) for name, rows in datasets.items()} == {"magnatagatune": 12, "msd": 2}
+    assert rows_by_dataset("kim2018", ["msd-*"], "manifest") == {"manifest": ["msd-se", "msd-rese"]}
+    assert list(rows_by_dataset("pons2017", ["gbt"])) == ["manifest"]
+    roots = {"magnatagatune": tmp_path / "a", "msd": tmp_path / "b"}
+    both = plan("kim2018", roots, tmp_path, seeds=1, shards={"msd": tmp_path / "s"})
+    assert {(task.dataset, task.root, task.shards) for task in both} == {
+        ("magnatagatune", str(tmp_path / "a"), None),
+        ("msd", str(tmp_path / "b"), str(tmp_path / "s")),
+    }
+    one = plan("kim2018", {"msd": tmp_path}, tmp_path, seeds=1)
+    assert [task.row for task in one] == datasets["msd"]
+
+
+def test_folders_are_named_by_dataset(tmp_path: Path) -> None:
+    def folders(*values: str) -> dict[str, Path]:
+        return folders_by_dataset(values, ("magnatagatune", "msd"), "magnatagatune", "--root")
+
+    assert folders(str(tmp_path), "msd=b=c") == {"magnatagatune": tmp_path, "msd": Path("b=c")}
+    with pytest.raises(ConfigError) as caught:
+        folders("a", "magnatagatune=b", "mds=c")
+    assert caught.value.problems == [
+        "--root magnatagatune=b: magnatagatune is already at a",
+        "--root mds=c: no row is trained on 'mds'; the rows' datasets: magnatagatune, msd",
+    ]
+
+
+def test_all_datasets_are_checked_before_anything_runs(tmp_path: Path) -> None:
+    roots = {"magnatagatune": tmp_path / "mtat", "msd": tmp_path / "msd"}
+    with pytest.raises(DataError) as caught:
+        check_data(plan("kim2018", roots, tmp_path, seeds=2))
+    assert str(caught.value).count("does not exist") == 2, "each dataset once"
+    songs = write_emotify(tmp_path / "emotify")
+    tasks = plan("ensemble", songs, tmp_path, **EMOTIFY)
+    check_data(tasks)
+    with pytest.raises(DataError, match="no shards here"):
+        check_data(plan("ensemble", songs, tmp_path, shards={"emotify": tmp_path / "none"}, **EMOTIFY))
+    shards = tmp_path / "shards"
+    dataset = load_dataset("emotify", songs)
+    few = dataset.replace(clips=tuple(clip for clip in dataset.clips if clip.split != "validation"))
+    prepare(few, shards, sample_rate_hz=16_000)
+    with pytest.raises(DataError, match="training and validation clips of emotify are not in these shards"):
+        check_data(plan("ensemble", songs, tmp_path, shards={"emotify": shards}, **EMOTIFY))
+    dataset.clips[0].path.unlink()
+    with pytest.raises(DataError, match=r"1 of \d+ audio files are missing"):
+        check_data(tasks)
+
+
+def test_the_plan_names_every_value_of_every_row(tmp_path: Path) -> None:
+    tasks = plan("pons2017", tmp_path, tmp_path / "out", seeds=2)
+    lines = list(plan_lines(tasks))
+    start = lines.index(f"waveform-100k, seed 1: {tmp_path / 'out' / 'pons2017' / 'waveform-100k' / 'seed-1'}")
+    own = lines[start + 1 : lines.index(f"spectrogram-100k, seed 0: {tmp_path}/out/pons2017/spectrogram-100k/seed-0")]
+    assert own == ["  name: pons2017-waveform-100k", "  data.train_share: 0.1", "  model.name: pons2017_waveform"]
+    shared = lines[1 : lines.index(f"gbt, seed 0: {tmp_path / 'out' / 'pons2017' / 'gbt' / 'seed-0'}")]
+    recipe = next(task for task in tasks if task.row == "waveform-100k").document
+    values = dict(line.strip().split(": ", 1) for line in shared + own)
+    assert values["training.epochs"] == str(recipe["training"]["epochs"])
+    assert values["optimiser.learning_rate"] == "0.001"
+    assert len(values) == sum(len(x) if isinstance(x, dict) else 1 for x in recipe.values()) - 1 + 1, "all but the seed"
 
 
 def test_trees_learn_from_the_data_of_the_networks(tmp_path: Path) -> None:

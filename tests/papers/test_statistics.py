@@ -274,7 +274,7 @@ def test_files_say_the_same_and_are_read_back(shipped: PaperTables, tmp_path: Pa
         shipped, {"gbt": runs(0.5, 0), "waveform-100k": runs(0.2, 9), "spectrogram-100k": runs(0.2, 5)}
     )
     results.runs["gbt"] = [{"seed": 0, "cpu_seconds": 7.0}]  # trees have neither epochs nor weights
-    write_results(results, tmp_path)
+    write_results([results], tmp_path)
     assert read_results(tmp_path / "results.json") == results
     page = (tmp_path / "results.md").read_text(encoding="utf-8")
     value = results.figures.rows["gbt"].metrics["roc_auc"]
@@ -285,7 +285,111 @@ def test_files_say_the_same_and_are_read_back(shipped: PaperTables, tmp_path: Pa
     assert "| 12,345 | 3 | 2 | 3 |" in page
     assert "| +0.0197 | " in page
     assert "| 2 / 0 / 0 | holds |" in page
-    assert "spectrogram-1m" not in page
+    assert "\n\nNot run: waveform-1m, spectrogram-1m, waveform-500k, spectrogram-500k.\n" in page
+    assert "on the paper's own data: other clips" in page
+
+
+def table_of(page: str, title: str) -> list[list[str]]:
+    """Cells of all table rows under a heading, head first."""
+    part = page.split(f"## {title}\n", 1)[1].split("\n#", 1)[0]
+    return [line[2:-2].split(" | ") for line in part.splitlines() if line.startswith("| ")]
+
+
+def test_differences_between_front_ends_stand_under_their_table(shipped: PaperTables) -> None:
+    results = results_of(shipped, {"waveform-100k": runs(0.2, 9), "spectrogram-100k": runs(0.5, 5)})
+    rows = table_of(to_markdown([results]), "Table 1: baseline and front-ends by number of training tracks")
+    place = next(i for i, row in enumerate(rows) if row[0] == "difference")
+    assert rows[place][1:] == ["ROC-AUC", "paper's ROC-AUC", "PR-AUC", "paper's PR-AUC", "RMSE", "paper's RMSE"]
+    (found,) = rows[place + 1 :]  # the other sizes were not run
+    assert found[0] == "spectrogram, 100k over waveform, 100k"
+    assert [found[i] for i in (2, 4, 6)] == ["+0.0097", "+0.0283", "+0.0049"], "the paper's last columns"
+    metrics = results.figures.rows["spectrogram-100k"].metrics, results.figures.rows["waveform-100k"].metrics
+    differences = results.figures.differences["spectrogram-100k", "waveform-100k"]
+    assert differences["roc_auc"].value == pytest.approx(metrics[0]["roc_auc"].value - metrics[1]["roc_auc"].value)
+    assert differences["rmse"].value == pytest.approx(metrics[1]["rmse"].value - metrics[0]["rmse"].value)
+    assert found[1].startswith(f"{differences['roc_auc'].value:+.3f} [")
+    assert found[5].startswith(f"{differences['rmse'].value:+.3f} [")
+
+
+def with_costs(results: Results, of_rows: Mapping[str, Mapping[str, Any]]) -> Results:
+    return dataclasses.replace(
+        results, runs={row: [{**run, **of_rows[row]} for run in of_row] for row, of_row in results.runs.items()}
+    )
+
+
+def test_size_and_seconds_stand_beside_the_papers() -> None:
+    tables = load_tables("ensemble")
+    results = with_costs(
+        results_of(tables, {"model1": runs(0.4, 0), "1-2-3": runs(0.5, 9)}),
+        {
+            "model1": {"size_mb": 8.6126, "seconds_per_1000_songs": 0.31, "timed": "timed on a GPU"},
+            "1-2-3": {"size_mb": 21.03, "seconds_per_1000_songs": 12.0, "timed": "timed on a GPU"},
+        },
+    )
+    page = to_markdown([results])
+    head, first, last = table_of(page, "Table 5: models alone and combined")
+    columns = {name: (a, b) for name, a, b in zip(head, first, last, strict=True)}
+    assert columns["MB"] == ("8.61", "21.03")
+    assert columns["paper's MB"] == ("13.59", "25.60")
+    assert columns["s for 1000 songs"] == ("0.31", "12.00")
+    assert columns["paper's s for 1000 songs"] == ("0.48", "10.61")
+    assert "Seconds for 1000 songs: timed on a GPU.\n" in page
+    assert "Model 1: the layers of Table 1 have 8.61 MB" in page
+    others = table_of(page, "Table 6: other methods")
+    assert [row[0] for row in others[1:]] == [
+        "Dieleman and Schrauwen (2014) (reported)",
+        "Liu and Yang (2016) (reported)",
+        "FCN-4 (Choi et al., 2016) (reported)",
+        "Multi-D CNN (Pons et al., 2017) (reported)",
+        "Sample-level CNN (Lee et al., 2017) (reported)",
+        "ReSE-2-multisample (Kim et al., 2018) (reported)",
+        "Models 1 + 2 + 3",
+    ]
+    assert all(len(row) == len(others[0]) for row in others)
+    assert "Methods: what the text leaves open" not in page, "a table of which nothing was run"
+    without = table_of(
+        to_markdown([results_of(tables, {"model1": runs(0.4, 0)})]), "Table 5: models alone and combined"
+    )
+    assert "MB" not in without[0], "runs of earlier versions were not measured"
+    assert "paper's MB" in without[0]
+
+
+def test_training_time_is_that_of_an_epoch_against_the_basic_block() -> None:
+    tables = load_tables("kim2018")
+    rows = {row: runs(0.4, place) for place, row in enumerate(("basic-multi", "se-multi", "res1-multi"))}
+    seconds = {"basic-multi": 30.0, "se-multi": 36.0, "res1-multi": 45.0}
+    results = with_costs(
+        results_of(tables, rows), {row: {"training_seconds": x, "epochs": 3} for row, x in seconds.items()}
+    )
+    head, *found = table_of(to_markdown([results]), "Table 1: blocks with and without multi-level features, MTAT")
+    times = {row[0]: (row[head.index("training time")], row[head.index("paper's training time")]) for row in found}
+    assert times == {"Basic, multi": ("1.00x", "1.00x"), "SE, multi": ("1.20x", "1.08x"), "Res-1, multi": ("1.50x", "")}
+    alone = with_costs(
+        results_of(tables, {"se-multi": rows["se-multi"]}), {"se-multi": {"training_seconds": 3, "epochs": 3}}
+    )
+    (head, _) = table_of(to_markdown([alone]), "Table 1: blocks with and without multi-level features, MTAT")
+    assert "training time" not in head, "without the row that it is compared with"
+
+
+def test_a_page_of_two_datasets_has_a_section_for_each(tmp_path: Path) -> None:
+    tables = load_tables("kim2018")
+    mtat = results_of(tables, {"se-multi": [scores(0.4, 0, dataset="magnatagatune", protocol="mtat-lee")]})
+    msd = results_of(tables, {"msd-se": [scores(0.5, 1, dataset="msd", protocol="msd-lee")]})
+    mtat = dataclasses.replace(mtat, dataset="magnatagatune", protocol="mtat-lee")
+    msd = dataclasses.replace(msd, dataset="msd", protocol="msd-lee")
+    write_results([mtat, msd], tmp_path, "magnatagatune")
+    page = (tmp_path / "results.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## magnatagatune (mtat-lee)",
+        "## msd (msd-lee)",
+    ]
+    assert page.count("are the paper's own, on the same dataset and protocol.") == 2
+    assert "### Table 2: state of the art, MSD" in page.split("## msd (msd-lee)")[1]
+    assert "SE, multi, no regularisation" not in page.split("## msd (msd-lee)")[0]
+    assert read_results(tmp_path / "results.json") == mtat
+    assert read_results(tmp_path / "results-msd.json") == msd
+    write_results([msd], tmp_path / "alone", "magnatagatune")
+    assert [path.name for path in sorted((tmp_path / "alone").iterdir())] == ["results-msd.json", "results.md"]
 
 
 def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables, tmp_path: Path) -> None:
@@ -303,12 +407,12 @@ def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables
     assert "rmse" not in figures.rows["gbt"].metrics
     results = dataclasses.replace(results_of(shipped, rows), figures=figures)
     assert {one.overall.verdict for one in figures.claims if one.metric == "roc_auc"} == {"cannot be told apart"}
-    write_results(results, tmp_path)
+    write_results([results], tmp_path)
     text = (tmp_path / "results.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["rows"]["gbt"]["metrics"]["roc_auc"]["low"] is None
     assert math.isnan(read_results(tmp_path / "results.json").figures.rows["gbt"].metrics["roc_auc"].low)
-    page = to_markdown(results)
+    page = to_markdown([results])
     assert "nan" not in page
     assert "| paper's RMSE |" in page
     assert "| RMSE |" not in page
@@ -317,8 +421,8 @@ def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables
     none = results_of(shipped, {"gbt": [dataclasses.replace(table, labels=nothing) for table in few[:1]]})
     assert none.figures.rows["gbt"].metrics == {}
     assert none.figures.claims == ()
-    assert "Which orders hold" not in to_markdown(none)
-    write_results(none, tmp_path)
+    assert "Which orders hold" not in to_markdown([none])
+    write_results([none], tmp_path)
     assert read_results(tmp_path / "results.json") == none
 
 
@@ -328,7 +432,7 @@ def test_a_label_with_a_bar_keeps_its_cell() -> None:
         {"id": "two", "title": "Two", "rows": [{"row": "waveform-1m", "label": "raw", "reported": {}}]},
     ]
     tables = tables_from(document(tables=made, claims=[]), "pons2017")
-    page = to_markdown(results_of(tables, {"gbt": runs(0.4, 0)}))
+    page = to_markdown([results_of(tables, {"gbt": runs(0.4, 0)})])
     assert "| log \\|x\\| |" in page
     assert "## Two" not in page, "a table of which no row was run"
 

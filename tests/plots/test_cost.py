@@ -45,7 +45,7 @@ def runs(tmp_path_factory):
     results = Results(
         load_tables("ensemble"), "emotify", "artist-disjoint", figures, {name: [RUN] for name in rows}, "x"
     )
-    write_results(results, folder)
+    write_results([results], folder)
     return folder, models
 
 
@@ -101,6 +101,30 @@ def test_a_network_that_takes_longer_is_found_to(runs, monkeypatch):
     by_row = dict(zip(AUCS, (one.seconds_per_1000_songs for one in found), strict=True))
     assert by_row["model3"] >= 50
     assert by_row["model1"] < by_row["model3"]
+
+
+def test_songs_in_a_batch_are_counted(runs, monkeypatch):
+    folder, _ = runs
+    seen = []
+    load = cost.load_checkpoint
+
+    def watched(path):
+        model, card = load(path)
+        model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+        model.register_forward_hook(lambda *_: work(0.05))
+        return model, card
+
+    monkeypatch.setattr(cost, "load_checkpoint", watched)
+    place = [folder / "model1/seed-0/checkpoint"]
+    (alone,) = measure_costs(place, song_seconds=2, repeats=1)
+    n_windows = seen[0]
+    (batched,) = measure_costs(place, song_seconds=2, repeats=1, batch_songs=5)
+    assert seen == [n_windows] * 2 + [5 * n_windows] * 2
+    assert alone.seconds_per_1000_songs >= 50
+    assert 10 <= batched.seconds_per_1000_songs < 50, "5 songs share the planted 0.05 s"
+    assert batched.megabytes == alone.megabytes
+    with pytest.raises(ConfigError, match="0 in a batch"):
+        measure_costs(place, batch_songs=0)
 
 
 def test_points_that_no_other_beats():

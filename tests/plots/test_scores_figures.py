@@ -28,6 +28,7 @@ from earmark.plots.exclusive import draw_exclusive, exclusive_table, find_pairs
 from earmark.plots.label_placement import name_points
 from earmark.plots.style import new_figure
 from earmark.plots.tag_auc import draw_tag_aucs, tag_aucs
+from earmark.plots.tag_auc_bars import draw_tag_auc_bars
 from earmark.plots.tag_counts import tag_counts
 from earmark.plots.top_tags import Answer, answer_of, draw_top_tags, top_tags
 from earmark.plots.training_size import draw_training_size, size_tables
@@ -96,6 +97,23 @@ def test_tags_come_worst_first_with_their_clips_and_names():
     assert "bad 0.20" in written
     assert "best 1.00" in written
     assert drawing.figure.axes[0].get_xlabel() == "training clips with the tag"
+
+
+def test_bars_name_every_tag_with_the_most_clips_first():
+    values, labels = ranked([0.8, 0.2, 1.0, 0.6])
+    labels[:, 3] = 0
+    found = tag_aucs(
+        scores(values, labels, ["good", "bad", "best", "never"]), counts={"bad": 7, "best": 900}, n_resamples=20
+    )
+    drawing = draw_tag_auc_bars(found, "model", counted="training")
+    bars, points = drawing.figure.axes
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["best", "bad", "good", "never"]
+    assert [patch.get_width() for patch in bars.patches] == [900, 7, 0, 0]
+    (dots, _mean) = points.lines
+    assert dots.get_xdata()[:3].tolist() == pytest.approx([1.0, 0.2, 0.8])
+    assert math.isnan(dots.get_xdata()[3]), "an undefined AUC has no point"
+    assert bars.get_xlabel() == "training clips with the tag"
+    assert drawing.hints["tags"][0] == "best: 1.000, 900 clips"
 
 
 def test_an_undefined_tag_comes_last_and_is_not_drawn():
@@ -239,7 +257,7 @@ def test_points_of_a_paper_are_read_from_its_results_and_runs(tmp_path):
     rows = {row: RowStatistics({}, {}) for row in aucs}
     figures = Statistics(rows, (), "artist", 10, 10, 100)
     runs = {row: [{"cpu_seconds": 1.0}] for row in aucs}
-    write_results(Results(load_tables("pons2017"), "made", "by-hand", figures, runs, "x"), tmp_path)
+    write_results([Results(load_tables("pons2017"), "made", "by-hand", figures, runs, "x")], tmp_path)
     points = points_of([str(tmp_path / "results.json")])
     assert {key: len(of_key) for key, of_key in points.items()} == {
         ("waveform", 16): 1,
@@ -317,7 +335,13 @@ def test_commands_read_tables_of_others(tmp_path):
         assert result.exit_code == 0, result.output
     top = ["analyze", "top-tags", "--scores", files[0], *files[1:], "--clip", "clip 3"]
     assert runner.invoke(app, top, catch_exceptions=False).exit_code == 0
-    assert {path.stem for path in (tmp_path / "out").iterdir()} == {"tag-auc", "clip-auc", "exclusive-tags", "top-tags"}
+    assert {path.stem for path in (tmp_path / "out").iterdir()} == {
+        "tag-auc",
+        "tag-auc-bars",
+        "clip-auc",
+        "exclusive-tags",
+        "top-tags",
+    }
     assert pd.read_csv(tmp_path / "out/tag-auc.csv").tag.tolist() == ["slow", "rock", "fast"]
     for command, message in (
         (["tag-auc", *files, "--metric", "rmse"], "--metric 'rmse'"),

@@ -140,6 +140,8 @@ def test_windows_and_segments_are_those_of_the_command_line(
         ({"smoothing": "nan", "segments": "true"}, ["smoothing", "above 0"]),
         ({"segments": "perhaps"}, ["true or false"]),
         ({"windows": 4, "segments": "true"}, ["windows with segments"]),
+        ({"windows": 4, "tempo": "true", "key": "true"}, ["windows with tempo", "windows with key"]),
+        ({"key": "F#m"}, ["key 'F#m'", "true or false"]),
         ({"windows": 4, "step": 1, "min_segment": 3}, ["windows with step", "min_segment: only with segments=true"]),
     ],
 )
@@ -149,6 +151,27 @@ def test_wrong_windows_and_segments_are_refused(
     refused = served.tag(songs[0], **query)
     assert (refused.status_code, refused.json()["type"]) == (422, "urn:earmark:problem:wrong-values")
     assert all(word in refused.json()["detail"] for word in words)
+
+
+def test_tempo_and_key_are_those_of_the_command_line(
+    served: Served, songs: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for query, flags in (
+        ({}, []),
+        ({"tempo": "true"}, ["--tempo"]),
+        ({"key": "true"}, ["--key"]),
+        ({"tempo": 1, "key": 1}, ["--tempo", "--key"]),
+    ):
+        (ours,) = served.tag(songs[0], **query).json()["results"]
+        command_line(["tag", str(songs[0]), "--format", "jsonl", "--quiet", *flags], standalone_mode=False)
+        theirs = json.loads(capsys.readouterr().out)
+        assert list(ours) == list(theirs)
+        assert {name: ours.get(name) for name in ("tempo", "key")} == {
+            name: theirs.get(name) for name in ("tempo", "key")
+        }
+        assert {"tempo", "key"} & ours.keys() == set(query)
+    assert ours["tempo"].keys() == {"bpm", "confidence"}
+    assert ours["key"].keys() == {"key", "name", "camelot", "open_key", "confidence", "tuning_hz"}
 
 
 def test_rules_of_a_card_hold_in_the_service_as_elsewhere(tmp_path: Path) -> None:

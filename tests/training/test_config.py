@@ -178,3 +178,14 @@ def test_unknown_keys_do_not_hide_values_out_of_range() -> None:
     with pytest.raises(ConfigError) as caught:
         load_recipe("first", ["training.epoch=3", "optimiser.learning_rate=-1", "training.batch_size=0"])
     assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("value", ["-1", "by_tag", ".nan", ".inf", "true", "'2'"])
+def test_the_weight_of_regression_tags_is_a_number_or_by_tags(value: str) -> None:
+    assert load_recipe("first", ["loss.regression_weight=by_tags"]).loss.regression_weight == "by_tags"
+    assert load_recipe("first", ["loss.regression_weight=2"]).loss.regression_weight == 2.0
+    with pytest.raises(ConfigError) as caught:
+        load_recipe("first", [f"loss.regression_weight={value}"])
+    (problem,) = caught.value.problems
+    assert problem.startswith("first: loss.regression_weight: is ")
+    assert problem.endswith(", must be a number of at least 0, or by_tags")

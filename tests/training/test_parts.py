@@ -171,6 +171,14 @@ def test_the_loss_is_that_of_the_labelled_entries_of_each_kind() -> None:
     assert logits.grad[1, 2] == 0
     assert torch.isfinite(logits.grad).all()
 
+    jointly = TagLoss(BOTH, LossSection(classification="mse", regression_weight="by_tags"))
+    known = ~labels.isnan()
+    assert jointly(logits, labels).item() == pytest.approx(F.mse_loss(logits.sigmoid()[known], labels[known]).item())
+    full = labels.nan_to_num(1.0)
+    complete = TagLoss(BOTH, LossSection(classification="mse", regression_weight="by_tags"), complete=True)
+    assert complete(logits, full).item() == pytest.approx(F.mse_loss(logits.sigmoid(), full).item())
+    assert jointly(logits, torch.full((6, 3), math.nan)).item() == 0
+
     soft = TagLoss(BOTH, LossSection(regression="bce"))
     binary = F.binary_cross_entropy_with_logits(logits[rows, columns], labels[rows, columns])
     graded = F.binary_cross_entropy_with_logits(logits[others, 2], labels[others, 2])

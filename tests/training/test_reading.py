@@ -87,6 +87,20 @@ def test_small_shards_are_kept_in_memory_and_sound_the_same(
     assert 1 <= workers <= 8
 
 
+@pytest.mark.parametrize("source", ["files", "shards"])
+def test_clips_are_trimmed_in_training_validation_and_measuring(music: tuple[Dataset, Path], source: str) -> None:
+    dataset, folder = music
+    recipe = small_recipe(folder / "music.csv")
+    short = recipe_from(
+        {**recipe.to_document(), "data": {**recipe.to_document()["data"], "trim_seconds": 0.5}}, "short"
+    )
+    assert "trim_seconds" not in recipe.to_document()["data"], "runs from before it was there stay comparable"
+    shards = folder / "shards" if source == "shards" else None
+    data = data_setup.load_training_data(recipe, data_setup.chosen_clips(dataset, short), SPEC, shards=shards)
+    assert {len(waveform) for waveform in data.make_windows(0, 1).waveforms} == {4000}
+    assert {len(data.validation[i][0]) for i in range(2)} == {4}, "windows of 1,000 samples"
+
+
 def test_decoding_shards_is_reported(music: tuple[Dataset, Path]) -> None:
     dataset, folder = music
     reported: list[tuple[int, int]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,11 +121,12 @@ def test_devices_divide_the_batches_of_one(sampling: str) -> None:
         windows_of(lengths, spec, 9, 0, sampling=sampling, windows_per_clip=one.training.windows_per_clip)
 
 
-def test_the_loss_of_a_divided_batch_is_the_mean_over_devices() -> None:
+@pytest.mark.parametrize("weight", [2.0, "by_tags"])
+def test_the_loss_of_a_divided_batch_is_the_mean_over_devices(weight: Any) -> None:
     """With unlike numbers of labels on each."""
     torch.manual_seed(0)
     vocabulary = Vocabulary((Tag("a"), Tag("b"), Tag("r", "regression")))
-    loss = TagLoss(vocabulary, LossSection(regression_weight=2.0))
+    loss = TagLoss(vocabulary, LossSection(regression_weight=weight))
     logits, labels = torch.randn(7, 3), torch.rand(7, 3).round()
     labels[0, 0] = labels[2, 1] = labels[2, 2] = labels[4, 2] = math.nan
     parts = [slice(0, None, 2), slice(1, None, 2)]

@@ -55,20 +55,21 @@ def sgd(**values: Any) -> OptimiserSection:
 
 
 def test_a_plateau_with_restarts_goes_back_to_the_best_weights() -> None:
-    #        best       best             new stage       best       stage            finished
-    losses = [1.0, 1.1, 0.9, 0.95, 0.92, 0.94, 0.91, 0.8, 0.85, 0.8, 0.81, 0.82]
+    #        best       best             stage best       stage best       stage best          finished
+    losses = [1.0, 1.1, 0.9, 0.95, 0.92, 0.94, 0.95, 0.94, 0.8, 0.85, 0.8, 0.82, 0.83, 0.84]
     plateau, seen = planted(sgd(schedule="plateau_restart", plateau_stages=4), losses)
-    assert [row["stage"] for row in seen] == [1, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4]
-    assert [row["rate"] for row in seen] == [1, 1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125, 0.125, 0.125]
-    # The weight after epoch n is n; behind epochs 5 and 7 it is that of epoch 3, behind epoch 10 that of epoch 8.
-    assert [row["weight"] for row in seen] == [1, 2, 3, 4, 3, 6, 3, 8, 9, 8, 11, 12]
-    assert [row["momentum"] for row in seen] == [1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 1]
-    assert [row["finished"] for row in seen] == [0] * 11 + [1]
+    assert [row["stage"] for row in seen] == [1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4]
+    assert [row["rate"] for row in seen] == [1] * 4 + [0.5] * 3 + [0.25] * 3 + [0.125] * 4
+    # The weight after epoch n is n. Behind epoch 5 it is that of epoch 3; behind epoch 8 that of epoch 6, the best of the
+    # second stage, which is worse than the best of the first; behind epoch 11 that of epoch 9.
+    assert [row["weight"] for row in seen] == [1, 2, 3, 4, 3, 6, 7, 6, 9, 10, 9, 12, 13, 14]
+    assert [row["momentum"] for row in seen] == [1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1]
+    assert [row["finished"] for row in seen] == [0] * 13 + [1]
 
     other = Plateau(plateau.config)
     other.load_state_dict(plateau.state_dict())
-    assert (other.stage, other.finished, other.stale, other.best_loss) == (4, True, 0, 0.8)
-    assert other.state_dict()["best_weights"]["weight"].item() == 8
+    assert (other.stage, other.finished, other.stale, other.best_loss) == (4, True, 0, 0.82)
+    assert other.state_dict()["best_weights"]["weight"].item() == 12
 
 
 def test_a_plain_plateau_lowers_the_rate_alone_and_never_ends() -> None:

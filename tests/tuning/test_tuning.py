@@ -213,9 +213,24 @@ def test_the_papers_search_is_there_in_its_order() -> None:
     assert wanted.method == "one-at-a-time"
     assert [key.rpartition(".")[2] for key in wanted.keys] == [
         *("input_normalisation", "n_filters", "learning_rate", "momentum"),
-        *("filter_samples", "stride_samples", "normalisation", "dropout", "epochs"),
+        *("filter_samples", "stride_samples", "normalisation", "n_groups", "dropout", "epochs"),
     ]
-    assert wanted.n_planned == 3 + 3 + 5 + 3 + 10 + 7 + 4 + 6 + 2
+    assert wanted.n_planned == 3 + 5 + 5 + 3 + 10 + 7 + 4 + 4 + 6 + 2
+    values = {parameter.name: parameter.values for parameter in wanted.parameters}
+    assert values["model.options.n_filters"] == (8, 16, 32, 64, 128)
+    assert values["model.options.n_groups"] == (2, 4, 8, 16)
+    trials = carried_out(wanted, one_at_a_time.propose, lambda settings: settings["model.options.n_filters"] / 1000)
+    filters = [trial.settings["model.options.n_filters"] for trial in trials]
+    assert filters == [16] * 3 + [8, 16, 32, 64, 128] + [32] * 41, "fixed, though more were better"
+    assert best_of(trials, wanted.fixed) is trials[5], "of those with 32 filters"
+    assert best_of(trials) is trials[7]
+    assert best_of(trials[:3], wanted.fixed) is trials[0], "as long as there are none, of all"
+
+
+def test_the_grid_of_kim2018() -> None:
+    wanted = load_search("kim2018-alpha")
+    trials = carried_out(wanted, propose_grid, lambda settings: 0.0)
+    assert [trial.settings["model.options.alpha"] for trial in trials] == [2.0**k for k in range(-3, 7)]
 
 
 def problems_of(document: Any) -> list[str]:
@@ -288,6 +303,10 @@ def test_all_problems_of_a_file_at_once() -> None:
         ({"method": "tpe"}, "trials: tpe needs a number of trials, here or with --trials"),
         ({"method": "grid"}, "optimiser.learning_rate: is in 'optimiser.learning_rate' and again in 'fine'"),
         ({"method": "grid"}, "shape: start is for one-at-a-time alone"),
+        (
+            {"method": "grid", "parameters": {"model.options.dropout": {"values": [0.1, 0.2], "fixed": 0.1}}},
+            "model.options.dropout: fixed is for one-at-a-time alone",
+        ),
         ({"parameters": {}}, "parameters: must name at least one"),
         ({"parameters": ["a.b"]}, "must be a mapping of recipe keys to their values"),
         ({"parameters": {"a.b": {"low": 0, "high": 1}}}, "needs a list of values, or a range with a step"),

@@ -12,7 +12,7 @@ export interface InputSpec {
   sample_rate_hz: number;
   window_samples: number;
   hop_samples: number;
-  last_window: "pad" | "overlap";
+  last_window: "pad" | "overlap" | "drop";
   lead_samples: number;
   /** None for networks that take audio as it is. */
   conditioning?: Conditioning | null;

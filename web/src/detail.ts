@@ -2,7 +2,7 @@
 
 import { byCategory, type Card, isDegree } from "./card";
 import { clock } from "./clock";
-import { find, make, setText, shown } from "./dom";
+import { find, make, percent, setText, shown } from "./dom";
 import type { Result } from "./messages";
 import { held, heldFirst, reaching } from "./scores";
 import { Taggram } from "./taggram";
@@ -135,7 +135,7 @@ export class Detail {
     });
     if (this.degrees.length) {
       const rows = this.degrees.map((tag) => this.bar(scores[tag]!, tag, null));
-      const head = make("h3", {}, "degrees", make("small", {}, "how much"));
+      const head = make("h3", {}, "degrees", make("small", {}, "0 to 100"));
       boxes.push(make("section", { class: "category", "data-category": "degrees" }, head, make("ul", {}, ...rows)));
     }
     find("tags").replaceChildren(...boxes);
@@ -147,7 +147,7 @@ export class Detail {
     const threshold = this.card.thresholds[name];
     const track = make("span", { class: "bar-track", "aria-hidden": "true" }, make("i"));
     (track.firstElementChild as HTMLElement).style.inlineSize = `${100 * score}%`;
-    const row = make("li", {}, make("span", { class: "bar-name" }, name), track, make("b", {}, shown(score)));
+    const row = make("li", {}, make("span", { class: "bar-name" }, name), track, make("b", {}, said ? shown(score) : percent(score)));
     if (!said) return row;
     const holds = said.holds[tag]!;
     const reaches = said.reaches[tag]!;

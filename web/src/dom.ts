@@ -26,6 +26,11 @@ export function shown(score: number): string {
   return score.toFixed(2);
 }
 
+/** A degree as people read it: 0 to 100. */
+export function percent(degree: number): string {
+  return (100 * degree).toFixed(0);
+}
+
 export function save(name: string, type: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));
   make("a", { href: url, download: name }).click();

@@ -18,7 +18,8 @@ export function windowStarts(nSamples: number, spec: InputSpec): number[] {
   const nWhole = Math.max(0, Math.floor((nAll - size) / hop) + 1);
   const starts = Array.from({ length: nWhole }, (_, i) => i * hop);
   const covered = nWhole > 0 ? (nWhole - 1) * hop + size : 0;
-  if (covered < nAll) starts.push(nWhole > 0 && spec.last_window === "overlap" ? nAll - size : nWhole * hop);
+  const dropped = nWhole > 0 && spec.last_window === "drop";
+  if (covered < nAll && !dropped) starts.push(nWhole > 0 && spec.last_window === "overlap" ? nAll - size : nWhole * hop);
   return starts.map((start) => start - lead);
 }
 
@@ -49,7 +50,7 @@ export class WindowCutter {
     if (this.nGiven === 0 && repeats(this.kept.length, this.spec)) return repeated(this.kept, this.spec);
     const { window_samples: size, hop_samples: hop, last_window: last } = this.spec;
     const uncovered = this.kept.length - this.behind - (this.nGiven > 0 ? size - hop : 0);
-    if (uncovered <= 0) return given;
+    if (uncovered <= 0 || (this.nGiven > 0 && last === "drop")) return given;
     if (this.nGiven > 0 && last === "overlap") {
       given.push(this.kept.slice(this.kept.length - size));
     } else {

@@ -232,7 +232,7 @@ LOUD: tuple[tuple[list[list[float]], bool], ...] = (
 def numbers() -> dict[str, Any]:
     """Windows, resampled samples, means, ranks and lengths; sizes in headers, encryption, pages, and samples too large."""
     return {
-        "windows": [_windows(*case) for case in product((8, 5, 3), ("overlap", "pad"), (0, 3, 7))],
+        "windows": [_windows(*case) for case in product((8, 5, 3), ("overlap", "pad", "drop"), (0, 3, 7))],
         "short": [_short(*case) for case in SHORT],
         "sound": [_sound(*case) for case in SOUND],
         "shares": [_shares(*case) for case in SHARES],

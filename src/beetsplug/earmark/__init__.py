@@ -1,4 +1,4 @@
-"""A plugin for beets: genre and mood from the sound, on import and by ``beet earmark``.
+"""A plugin for beets: genre, mood, tempo and key from the sound, on import and by ``beet earmark``.
 
 In beets' config.yaml::
 
@@ -17,12 +17,14 @@ In beets' config.yaml::
             max: 3
             threshold: auto
             mode: fill
+        bpm: no             # yes: also the tempo of tracks that have none
+        initial_key: no     # yes: also the key of tracks that have none
 
 Needs beets 2.7 or newer, whose tracks have several genres. beets has no field for moods, so ``mood`` is added, a list like
 ``genres``, and stored in files where players look for it.
 
-A track is listened to once: what the model says of it is kept in the library, in ``earmark_genres`` and ``earmark_moods``,
-and used again until the model, the options that decide on values, or the audio change.
+A track is listened to once: what the model says of it is kept in the library, in ``earmark_genres``, ``earmark_moods``,
+``earmark_bpm`` and ``earmark_initial_key``, and used again until the model, the options that decide on values, or the audio change.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from beets.plugins import BeetsPlugin
 
 from beetsplug.earmark.mood_field import mood_field
 from beetsplug.earmark.options import DEFAULTS, Options
+from beetsplug.earmark.values import as_beets_has_it, values_of
 from earmark.cli.console import stderr_console
 from earmark.cli.progress import count_bar
 from earmark.core.errors import AudioError, EarmarkError
@@ -56,10 +59,15 @@ if TYPE_CHECKING:
     from beets.library import Album, Library
     from rich.progress import Progress
 
-ATTRIBUTES: dict[Field, str] = {"genre": "genres", "mood": "mood"}
+ATTRIBUTES: dict[Field, str] = {"genre": "genres", "mood": "mood", "bpm": "bpm", "key": "initial_key"}
 """beets' names of the fields."""
 
-FOUND: dict[Field, str] = {"genre": "earmark_genres", "mood": "earmark_moods"}
+FOUND: dict[Field, str] = {
+    "genre": "earmark_genres",
+    "mood": "earmark_moods",
+    "bpm": "earmark_bpm",
+    "key": "earmark_initial_key",
+}
 """The attributes of a track that keep what the model says of it, whether or not it was written anywhere."""
 
 COUNTED = ("tagged", "changed", "written into files", "not readable")
@@ -70,7 +78,7 @@ Found = Mapping[Field, Sequence[str]]
 
 
 class EarmarkPlugin(BeetsPlugin):
-    """Fills genre and mood of tracks that have none, and of others on request."""
+    """Fills genre, mood, tempo and key of tracks that have none, and of others on request."""
 
     item_types: ClassVar[dict[str, types.Type]] = dict.fromkeys(("mood", *FOUND.values()), types.MULTI_VALUE_DSV)
 
@@ -90,9 +98,9 @@ class EarmarkPlugin(BeetsPlugin):
 
     def commands(self) -> list[ui.Subcommand]:
         """``beet earmark``."""
-        command = ui.Subcommand("earmark", help="fill genre and mood from the sound")
+        command = ui.Subcommand("earmark", help="fill genre, mood, tempo and key from the sound")
         add = command.parser.add_option
-        add("-f", "--force", action="store_true", default=False, help="replace genres and moods that are there")
+        add("-f", "--force", action="store_true", default=False, help="replace what is there")
         add("-p", "--pretend", action="store_true", default=False, help="show what would change, and change nothing")
         add("-w", "--write", action="store_true", default=None, help="write into files, too")
         add("-W", "--nowrite", action="store_false", dest="write", help="change the library only, no files")
@@ -141,7 +149,7 @@ class EarmarkPlugin(BeetsPlugin):
             if fills:
                 changed.add(item.id)
                 with _interrupted(progress):
-                    ui.show_model_changes(item, fields=ATTRIBUTES.values())
+                    ui.show_model_changes(item, fields=self._attributes)
             if pretend:
                 continue
             if fills and write:
@@ -158,7 +166,7 @@ class EarmarkPlugin(BeetsPlugin):
                 self._counts["not readable"] += 1
                 self._log.warning("{}", error)
                 continue
-            if ui.show_model_changes(item, file, fields=ATTRIBUTES.values()) and not pretend:
+            if ui.show_model_changes(item, file, fields=self._attributes) and not pretend:
                 self._counts["written into files"] += item.try_write()
                 item.store()
 
@@ -206,7 +214,7 @@ class EarmarkPlugin(BeetsPlugin):
 
     def _found(self, scores: TagScores) -> dict[Field, Sequence[str]]:
         return {
-            field: wanted_values(self.options.card, scores.scores, policy)[field]
+            field: wanted_values(self.options.card, scores.scores, policy, scores.tempo, scores.key)[field]
             for field, policy in self.options.policies.items()
         }
 
@@ -214,11 +222,11 @@ class EarmarkPlugin(BeetsPlugin):
         """Sets the fields of a track. Returns whether one changed."""
         changes: list[Change] = []
         for field, policy in self.options.policies.items():
-            current = {field: tuple(item.get(ATTRIBUTES[field]) or ())}
+            current = {field: values_of(item, ATTRIBUTES[field])}
             wanted = {field: tuple(found.get(field, ()))}
             changes += plan(current, wanted, "overwrite" if force else policy.mode).changes
         for change in changes:
-            item[ATTRIBUTES[change.field]] = list(change.after)
+            item[ATTRIBUTES[change.field]] = as_beets_has_it(change)
         self._counts["changed"] += bool(changes)
         return bool(changes)
 
@@ -241,10 +249,16 @@ class EarmarkPlugin(BeetsPlugin):
     @cached_property
     def tagger(self) -> Tagger:
         """The model, loaded when the first track is to be tagged."""
-        return Tagger.from_file(self.options.model)
+        policies = self.options.policies
+        return Tagger.from_file(self.options.model, tempo="bpm" in policies, key="key" in policies)
+
+    @property
+    def _attributes(self) -> list[str]:
+        """The fields that may be filled, as beets calls them."""
+        return [ATTRIBUTES[field] for field in self.options.policies]
 
     def _describe(self, item: Item) -> str:
-        return ", ".join(f"{name}: {' | '.join(item.get(name) or ['none'])}" for name in ATTRIBUTES.values())
+        return ", ".join(f"{name}: {' | '.join(values_of(item, name)) or 'none'}" for name in self._attributes)
 
     def _summarize(self, **_: Any) -> None:
         """One line on what was done, as a message of beets: after an import with ``beet -v`` only."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SECTIONS: dict[Field, str] = {"genre": "genres", "mood": "moods"}
 """The sections with the options of each field."""
 
+SWITCHES: dict[Field, str] = {"bpm": "bpm", "key": "initial_key"}
+"""The options that say whether a field is filled at all."""
+
 DEFAULTS: dict[str, Any] = {
     "auto": True,
     "model": None,
@@ -31,6 +34,8 @@ DEFAULTS: dict[str, Any] = {
     "write": "auto",
     "genres": {"max": 2, "threshold": "auto", "mode": "fill"},
     "moods": {"max": 3, "threshold": "auto", "mode": "fill"},
+    "bpm": False,
+    "initial_key": False,
 }
 """All options, see the plugin's docstring."""
 
@@ -56,8 +61,9 @@ class Options:
             unknown += _unknown_names(self._config[section], DEFAULTS[section], f"{section}: ")
         if unknown:
             raise ConfigError(unknown)
-        if not isinstance(auto := self._config["auto"].get(), bool):
-            raise ConfigError(f"auto {auto!r}: must be yes or no")
+        for name in ("auto", *SWITCHES.values()):
+            if not isinstance(value := self._config[name].get(), bool):
+                raise ConfigError(f"{name} {value!r}: must be yes or no")
         _ = self.policies, self.may_write
 
     @property
@@ -85,7 +91,9 @@ class Options:
     def policies(self) -> dict[Field, WritePolicy]:
         """The policy of each field that can be filled. Raises ConfigError for wrong options."""
         policies = {field: self._policy(field) for field in SHARED_FIELDS}
-        return {field: policy for field, policy in policies.items() if self._can_hold(field, policy)}
+        policies = {field: policy for field, policy in policies.items() if self._can_hold(field, policy)}
+        wanted = [field for field, name in SWITCHES.items() if self._config[name].get() is True]
+        return policies | {field: WritePolicy(self._mapping, scores=False) for field in wanted}
 
     def key(self, item: Item) -> str:
         """Stands for all that decides on what is found in a track: the model, the options, and the audio."""
@@ -98,7 +106,8 @@ class Options:
         policies = {
             field: [policy.mapping.words[field], policy.threshold, policy.max_values(field)]
             for field, policy in self.policies.items()
-        }
+            if field in SECTIONS
+        } | {field: True for field in SWITCHES if field in self.policies}
         card = json.loads(self.card.to_json())
         return [{name: card.get(name) for name in DECISIVE_OF_CARD}, policies]
 

@@ -108,7 +108,7 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
 def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Iterator[Samples]:
     """Cut a stream of mono blocks at the spec's rate into windows, each ``(window_samples,)``.
 
-    Every sample is in at least one window. Samples left over at the end get a window as ``spec.last_window`` says. A
+    Samples left over at the end get a window, or none, as ``spec.last_window`` says; all others are in at least one. A
     stream shorter than a window is padded with zeros. With conditioning, one of less than 1.25 windows is repeated to fill
     :data:`SHORT_WINDOWS` of them (:func:`repeated`). An empty stream gives no window. Window k starts at sample
     ``window_starts(n_samples, spec, steps)[k]``. With ``spec.lead_samples`` the first one starts before the stream, in
@@ -151,6 +151,8 @@ def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Itera
     n_whole = -(-n_given // steps)  # of the spec's own windows
     n_all = next_start + len(kept) - behind
     if n_all <= ((n_whole - 1) * hop + size if n_given else 0):
+        return
+    if n_given and spec.last_window == "drop":
         return
     if n_given and spec.last_window == "overlap":
         if n_all > _step_start(n_given - 1, hop, steps) + size:
@@ -210,7 +212,7 @@ def window_starts(n_samples: int, spec: InputSpec, steps: int = 1) -> npt.NDArra
     starts = index // steps * spec.hop_samples + index % steps * spec.hop_samples // steps
     starts = starts[starts + spec.window_samples <= n_all]
     covered = (n_whole - 1) * spec.hop_samples + spec.window_samples if n_whole else 0
-    if covered < n_all:
+    if covered < n_all and not (n_whole and spec.last_window == "drop"):
         overlap = n_whole and spec.last_window == "overlap"
         last = n_all - spec.window_samples if overlap else n_whole * spec.hop_samples
         starts = np.append(starts[starts < last], last)

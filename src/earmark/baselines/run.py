@@ -115,6 +115,7 @@ def run_baseline(
         split=split,
         model=MODEL_NAME,
         warnings=tuple(line for line in warnings if line.partition(":")[0] in measured_ids),
+        exclusive=dataset.exclusive,
     )
     about = {
         **_recipe(dataset, seed, config, train_share),

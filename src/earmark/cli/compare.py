@@ -56,7 +56,7 @@ def compare(
 
     from earmark.evaluation import compare as run_comparison
     from earmark.evaluation.tables import read_score_table
-    from earmark.metrics import metric_label
+    from earmark.metrics import metric_info, metric_label
 
     with exit_on_interrupt("nothing was compared"):
         sides = [[read_score_table(Path(name)) for name in model.split(",") if name] for model in models]
@@ -76,7 +76,8 @@ def compare(
         for gap in one.gaps:
             if gap.tag is not None and not per_tag:
                 continue
-            name = f"{metric_label(gap.metric)}, {gap.tag or 'macro'}"
+            of_tags = "" if metric_info(gap.metric).of_classes else f", {gap.tag or 'macro'}"
+            name = f"{metric_label(gap.metric)}{of_tags}"
             both = "" if gap.a is None or gap.b is None else f"  A {gap.a:.4f}  B {gap.b:.4f}"
             click.echo(f"  {name:<24}{both}  {one.sentence(gap.metric, gap.tag)}")
         for metric, tags in one.undefined.items():

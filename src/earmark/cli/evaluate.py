@@ -100,13 +100,15 @@ def evaluate(
 
 def print_averages(report: Report, out: Path) -> None:
     """The means over tags, tags without one, and where the report is, on stdout."""
-    from earmark.metrics import metric_label
+    from earmark.metrics import metric_info, metric_label
 
     for metric in report.metrics:
         if metric.tag is None:
+            name = metric_label(metric.name)
+            name = name if metric_info(metric.name).of_classes else f"macro {name}"
             value = "undefined" if metric.value is None else f"{metric.value:.4f}"
             ends = "" if metric.low is None else f"  ({metric.low:.4f} to {metric.high:.4f})"
-            click.echo(f"{'macro ' + metric_label(metric.name):<16} {value}{ends}")
+            click.echo(f"{name:<16} {value}{ends}")
     for name, tags in report.undefined.items():
         if tags:
             click.echo(f"undefined {metric_label(name)}: {', '.join(tags)}")

@@ -45,6 +45,7 @@ class Settings:
         damaged: the same.
         embeddings: whether embeddings are kept.
         shard_rows: rows of a shard, about.
+        with_tempo, with_key: whether they are estimated.
     """
 
     model: str
@@ -53,6 +54,8 @@ class Settings:
     damaged: Literal["error", "tag"]
     embeddings: bool
     shard_rows: int
+    with_tempo: bool = False
+    with_key: bool = False
 
     def __post_init__(self) -> None:
         if self.shard_rows < 1:
@@ -60,7 +63,11 @@ class Settings:
 
     def key(self) -> bytes:
         """The part of shard names that depends on the settings, without the number of rows per shard."""
-        return json.dumps([_FORMAT, self.weights_sha256, self.windows, self.damaged, self.embeddings]).encode()
+        measures = [
+            name for name in ("with_tempo", "with_key") if getattr(self, name)
+        ]  # none: as before there were any
+        parts = [_FORMAT, self.weights_sha256, self.windows, self.damaged, self.embeddings, *measures]
+        return json.dumps(parts).encode()
 
 
 @dataclass(frozen=True)
@@ -214,6 +221,7 @@ def check_settings(store: Store, settings: Settings) -> None:
     try:
         before = parse_json(found)
         now = asdict(settings)
+        before = {"with_tempo": False, "with_key": False} | before  # which earlier versions did not record
         differing = [name for name in now if before.get(name) != now[name]]
     except (ValueError, AttributeError) as error:
         raise DataError(

@@ -15,6 +15,8 @@ from earmark.cluster.manifest import Row
 from earmark.cluster.plan import Settings
 from earmark.core.json_records import parse_json
 from earmark.core.storage import Store
+from earmark.tagging.data_frames import KEY_COLUMNS, TEMPO_COLUMNS, key_cells, tempo_cells
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 
 HEAD = (
     "id",
@@ -46,6 +48,7 @@ class TrackScores:
         embedding: ``(n_dims,)`` float32, or None.
         duration_seconds, windows, heard_seconds, silent_seconds, warnings: as in a record of `earmark tag --format jsonl`.
         error: why it failed; None for one that did not.
+        tempo, key: None where they were not wanted.
     """
 
     scores: npt.NDArray[np.float32] | None = None
@@ -56,6 +59,8 @@ class TrackScores:
     silent_seconds: float | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    tempo: Tempo | None = None
+    key: KeyEstimate | None = None
 
 
 def tag_columns(tags: Sequence[str]) -> list[str]:
@@ -64,7 +69,7 @@ def tag_columns(tags: Sequence[str]) -> list[str]:
     >>> tag_columns(["rock", "id"])
     ['rock', 'tag:id']
     """
-    taken = {*HEAD, EMBEDDING}
+    taken = {*HEAD, *TEMPO_COLUMNS, *KEY_COLUMNS, EMBEDDING}
     return [f"tag:{name}" if name in taken else name for name in tags]
 
 
@@ -97,6 +102,10 @@ def shard_table(rows: Sequence[Row], results: Sequence[TrackScores], tags: Seque
         "weights_sha256": [settings.weights_sha256] * len(rows),
         "warnings": [list(one.warnings) for one in results],
     }
+    measures = [tempo_cells(one.tempo) | key_cells(one.key) for one in results]
+    for name in (*(TEMPO_COLUMNS if settings.with_tempo else ()), *(KEY_COLUMNS if settings.with_key else ())):
+        types[name] = text if name in ("key", "camelot") else pa.float64()
+        columns[name] = [cells[name] for cells in measures]
     for k, name in enumerate(tag_columns(tags)):
         types[name] = number
         columns[name] = [None if one.scores is None else one.scores[k] for one in results]

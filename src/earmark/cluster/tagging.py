@@ -101,7 +101,7 @@ class TagJob:
         out: folder for the shards: a path that all machines see, or an address of an object store.
         model: as for :func:`earmark.tagging.tagger.load_tagger`.
         address: as for :func:`earmark.cluster.ray_session.connected`.
-        windows, damaged, embeddings: as for :class:`earmark.tagging.tagger.Tagger`.
+        windows, damaged, embeddings, tempo, key: as for :class:`earmark.tagging.tagger.Tagger`.
         shard_rows: tracks of a shard, about.
         timeout_seconds: a track that takes longer, to fetch or to tag, is cut off.
         workers: at most; None for as many as the cluster can run.
@@ -119,6 +119,8 @@ class TagJob:
     windows: int | None = None
     damaged: Literal["error", "tag"] = "error"
     embeddings: bool = True
+    tempo: bool = False
+    key: bool = False
     shard_rows: int = 200
     timeout_seconds: float = 600.0
     workers: int | None = None
@@ -133,7 +135,9 @@ class TagJob:
         ]
         if not (math.isfinite(self.timeout_seconds) and self.timeout_seconds > 0):
             problems.append(f"timeout_seconds {self.timeout_seconds:g}: must be above 0")
-        problems += option_problems({"windows": self.windows, "damaged": self.damaged})
+        problems += option_problems(
+            {"windows": self.windows, "damaged": self.damaged, "tempo": self.tempo, "key": self.key}
+        )
         if problems:
             raise ConfigError(problems)
 
@@ -188,7 +192,9 @@ def _settings(job: TagJob, path: Path) -> tuple[Settings, tuple[str, ...]]:
     with path.open("rb") as file:
         weights_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     embeddings = job.embeddings and model.embedding_dims is not None
-    settings = Settings(model.card.name, weights_sha256, job.windows, job.damaged, embeddings, job.shard_rows)
+    settings = Settings(
+        model.card.name, weights_sha256, job.windows, job.damaged, embeddings, job.shard_rows, job.tempo, job.key
+    )
     return settings, tuple(model.card.vocabulary.names)
 
 

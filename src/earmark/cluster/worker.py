@@ -148,7 +148,13 @@ class ShardWorker:
         settings = self._job.settings
         self._supervisor = WorkerSupervisor(
             model,
-            {"damaged": settings.damaged, "embeddings": settings.embeddings, "windows": settings.windows},
+            {
+                "damaged": settings.damaged,
+                "embeddings": settings.embeddings,
+                "windows": settings.windows,
+                "tempo": settings.with_tempo,
+                "key": settings.with_key,
+            },
             n_threads=self._job.cores,
             timeout_seconds=self._job.timeout_seconds,
             scratch=scratch,

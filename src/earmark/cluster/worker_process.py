@@ -99,6 +99,8 @@ def _answer(result: TagScores | AudioError) -> dict[str, Any]:
         "heard_seconds": round(result.heard_seconds, 3),
         "silent_seconds": round(result.silent_seconds, 3),
         "warnings": result.warnings,
+        "tempo": result.tempo,
+        "key": result.key,
     }
 
 

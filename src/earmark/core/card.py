@@ -75,6 +75,8 @@ class ModelCard:
         weights_sha256: of the weights file next to the card; empty in a card without one.
         embedding_dims: length of the embedding that an exported model gives with its scores; None where it gives
             none, and in the card of a checkpoint.
+        softmax: tags whose scores are a softmax: probabilities of classes of which a file has exactly one, which sum to 1.
+            Their thresholds are 0, and ``rules.exclusive`` keeps the highest. Empty: every tag has a score of its own.
 
     Raises:
         ConfigError: thresholds, calibration or rules for unknown tags, or values out of range. All at once.
@@ -106,6 +108,7 @@ class ModelCard:
     citations: tuple[str, ...] = ()
     weights_sha256: str = ""
     embedding_dims: int | None = None
+    softmax: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = frozenset(self.vocabulary.names)
@@ -115,6 +118,9 @@ class ModelCard:
         ]
         problems += [f"calibration of {tag!r}: no such tag" for tag in self.calibration if tag not in names]
         problems += self.rules.problems(names)
+        problems += [f"softmax: no tag {tag!r}" for tag in self.softmax if tag not in names]
+        if len(set(self.softmax)) != len(self.softmax) or len(self.softmax) == 1:
+            problems.append(f"softmax {list(self.softmax)}: must be two or more different tags, or none")
         if self.embedding_dims is not None and (type(self.embedding_dims) is not int or self.embedding_dims < 1):
             problems.append(f"embedding_dims {self.embedding_dims}: must be at least 1, or null for none")
         if problems:
@@ -124,6 +130,13 @@ class ModelCard:
     def degrees(self) -> tuple[str, ...]:
         """Tags that say how much and never hold, see :meth:`earmark.Vocabulary.degrees`."""
         return self.vocabulary.degrees(self.thresholds)
+
+    @property
+    def learned_from(self) -> dict[str, str | None]:
+        """Datasets that the weights learned from, directly or by what they were begun with -> their protocols."""
+        named = self.training.get("dataset")
+        own = {} if named is None else {str(named): self.training.get("protocol")}
+        return {**own, **self.training.get("also_learned_from", {})}
 
     def rivals_in_words(self) -> dict[str, str]:
         """Tag -> the tags that it silences, for people."""
@@ -152,6 +165,8 @@ class ModelCard:
         document: dict[str, Any] = {"format": CARD_FORMAT}
         for item in dataclasses.fields(self):
             document[item.name] = _plain(getattr(self, item.name))
+        if not self.softmax:  # so that earlier versions read all other cards
+            del document["softmax"]
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -176,9 +191,7 @@ class ModelCard:
             raise ModelError(f"{where}: must be a JSON object, is a {type(document).__name__}")
         number = document.pop("format", None)
         if number != CARD_FORMAT:
-            raise ModelError(
-                f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer earmark"
-            )
+            raise ModelError(f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer one")
         try:
             document["input"] = _input_spec(document["input"])
             document["vocabulary"] = Vocabulary(tuple(_build(Tag, tag) for tag in document["vocabulary"]))
@@ -187,7 +200,7 @@ class ModelCard:
                 tag: _build(Platt, values) for tag, values in document.get("calibration", {}).items()
             }
             document["rules"] = _rules(document.get("rules", {}))
-            for name in ("limits", "citations"):
+            for name in ("limits", "citations", "softmax"):
                 document[name] = tuple(document.get(name, ()))
             _check_texts(document)
             return _build(cls, document)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from earmark.core.errors import ConfigError
 
-LastWindow = Literal["pad", "overlap"]
+LastWindow = Literal["pad", "overlap", "drop"]
 
 _REPEATED_WINDOWS = 1.25
 
@@ -59,8 +59,8 @@ class InputSpec:
         window_samples: length of one window.
         hop_samples: distance of window starts; ``window_samples`` for windows without overlap.
         last_window: samples left over at the end of a file get another window, either padded with zeros ("pad") or
-            moved back so that it ends with the file ("overlap"). A file shorter than one window is padded with zeros;
-            with conditioning it is repeated, see :meth:`repeats`.
+            moved back so that it ends with the file ("overlap"); or they are left out ("drop"). A file shorter than
+            one window is padded with zeros in any case; with conditioning it is repeated, see :meth:`repeats`.
         lead_samples: mirrored samples that are put in front of the file, for networks whose windows were cut from a
             spectrogram with such padding.
         conditioning: see :class:`Conditioning`; None for networks that take audio as it is.
@@ -92,8 +92,8 @@ class InputSpec:
             )
         if not 0 <= self.lead_samples < self.window_samples:
             problems.append(f"lead_samples {self.lead_samples}: must be 0 or more, and less than window_samples")
-        if self.last_window not in ("pad", "overlap"):
-            problems.append(f"last_window {self.last_window!r}: must be pad or overlap")
+        if self.last_window not in get_args(LastWindow):
+            problems.append(f"last_window {self.last_window!r}: must be one of {', '.join(get_args(LastWindow))}")
         if self.conditioning is not None and self.lead_samples:
             problems.append("lead_samples: must be 0 with conditioning")
         if problems:

@@ -1,6 +1,20 @@
 """Labelled music: one module per dataset, and one type for all of them. Never imports models."""
 
-from earmark.datasets import emotify, labelled_set, magnatagatune, manifest, msd, mtg_jamendo
+from earmark.datasets import (
+    emomusic,
+    emotify,
+    extended_ballroom,
+    fma,
+    fsd50k_music,
+    gtzan,
+    labelled_set,
+    magnatagatune,
+    manifest,
+    msd,
+    mtg_jamendo,
+    nsynth,
+    openmic,
+)
 from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, StoredAudio, label_matrix
 from earmark.datasets.registry import dataset_info, list_datasets, load_dataset, register_dataset
 
@@ -13,7 +27,12 @@ __all__ = [
     "Protocol",
     "StoredAudio",
     "dataset_info",
+    "emomusic",
     "emotify",
+    "extended_ballroom",
+    "fma",
+    "fsd50k_music",
+    "gtzan",
     "label_matrix",
     "labelled_set",
     "list_datasets",
@@ -22,5 +41,7 @@ __all__ = [
     "manifest",
     "msd",
     "mtg_jamendo",
+    "nsynth",
+    "openmic",
     "register_dataset",
 ]

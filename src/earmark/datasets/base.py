@@ -56,6 +56,7 @@ class Clip:
             regression tags, NaN where the clip is not labelled for a tag.
         artist, song: if the dataset has them; clips of one song share ``song``.
         stored: its decoded audio, if ``path`` is not an audio file.
+        seconds: only so much of the beginning of the file is the clip; None for all of it.
     """
 
     clip_id: str
@@ -65,6 +66,7 @@ class Clip:
     artist: str | None = None
     song: str | None = None
     stored: StoredAudio | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Download:
     Attributes:
         url: where it was published.
         what: what is in it.
-        sha256, md5: hexadecimal, as published or from an independent index; None if not known.
+        sha256, md5, sha1: hexadecimal, as published or from an independent index; None if not known.
         n_bytes: its size; None if not known.
     """
 
@@ -91,6 +93,7 @@ class Download:
     sha256: str | None = None
     md5: str | None = None
     n_bytes: int | None = None
+    sha1: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,10 +139,12 @@ class Dataset:
         info: citation, licence and so on.
         notes: what a reader of scores must know about the files that were found, a sentence each: clips that the
             published split has and these files do not, for instance.
+        exclusive: classification tags that exclude each other: a clip has exactly one, or is not labelled for any of them.
 
     Raises:
-        DataError: no clips, a clip id twice, an unknown split, or labels that are not as :class:`Clip` says; all
-            problems at once.
+        DataError: no clips, a clip id twice, an unknown split, or labels that are not as :class:`Clip` says or break
+            ``exclusive``; all problems at once.
+        ConfigError: a tag in ``exclusive`` that is not in the vocabulary.
     """
 
     name: str
@@ -148,12 +153,14 @@ class Dataset:
     clips: tuple[Clip, ...] = field(repr=False)
     info: DatasetInfo = field(repr=False)
     notes: tuple[str, ...] = ()
+    exclusive: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [] if self.clips else ["it has no clips"]
         twice = [clip_id for clip_id, n in Counter(clip.clip_id for clip in self.clips).items() if n > 1]
         problems += [f"clip {clip_id!r}: the id is there more than once" for clip_id in twice]
         binary = np.array(self.vocabulary.indices("classification"), dtype=np.int64)
+        classes = np.array([self.vocabulary.index(name) for name in self.exclusive], dtype=np.int64)
         for clip in self.clips:
             if clip.split not in SPLITS:
                 problems.append(f"clip {clip.clip_id!r}: split {clip.split!r} must be one of {', '.join(SPLITS)}")
@@ -168,6 +175,9 @@ class Dataset:
                 problems.append(f"clip {clip.clip_id!r}: labels must be in 0..1")
             elif not np.isin(clip.labels[binary], (0, 1)).all(where=~np.isnan(clip.labels[binary])):
                 problems.append(f"clip {clip.clip_id!r}: labels of classification tags must be 0 or 1")
+            of_clip = clip.labels[classes]
+            if len(classes) and not (np.isnan(of_clip).all() or of_clip.sum() == 1):
+                problems.append(f"clip {clip.clip_id!r}: must have exactly one of {', '.join(self.exclusive)}")
         raise_problems(f"dataset {self.name}", problems)
 
     def split(self, name: str) -> tuple[Clip, ...]:
@@ -220,6 +230,17 @@ def owner_of(clip: Clip, by: Literal["artist", "song"]) -> tuple[str | None, str
     if by == "artist":
         return None if clip.artist is None else (None, clip.artist)
     return None if clip.song is None else (clip.artist, clip.song)
+
+
+def one_hot(place: int, n_tags: int) -> Labels:
+    """Labels (n_tags,) of a clip that has one tag alone.
+
+    >>> one_hot(1, 3)
+    array([0., 1., 0.], dtype=float32)
+    """
+    labels = np.zeros(n_tags, np.float32)
+    labels[place] = 1
+    return labels
 
 
 def label_matrix(clips: Iterable[Clip]) -> Labels:

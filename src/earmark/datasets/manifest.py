@@ -7,6 +7,8 @@ Columns
             them. Empty: none of them holds. null: the clip is not labelled for these tags. Text that is a list of
             another form ("rock, fast", "rock|fast", "['rock', 'fast']") is refused, so that it does not become one tag.
             A comma may be part of a name in a list, or beside a ``;`` ("Stage, Screen;"); "/" always is (r&b/soul).
+    class   in place of ``tags``: the one class that a clip has, of classes that exclude each other. Empty or null: the
+            clip is not labelled.
     id, artist, song                    optional; the id is the path where it is not given.
     title, album, duration_seconds      and every column whose name begins with ``#``: for people, not read.
     any other column                    is a tag: its values are 0, 1, a number between, true or false; empty or null
@@ -25,6 +27,7 @@ All problems of a table are reported at once, each with its line.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,18 +43,18 @@ from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import Row, Table, read_table
 from earmark.datasets.tag_text import other_list, without_brackets
 
-RESERVED = ("path", "split", "tags", "id", "artist", "song")
+RESERVED = ("path", "split", "tags", "class", "id", "artist", "song")
 IGNORED = ("title", "album", "duration_seconds")
 
 INFO = DatasetInfo(
     name="manifest",
     title="Your own music",
-    description="a table (CSV, TSV, JSON Lines, Parquet) with the columns path, split and tags",
+    description="a table (CSV, TSV, JSON Lines, Parquet) with the columns path, split, and tags or class",
     citation="",
     licence="your own",
     url="",
     protocols=(),
-    tags_from="the table's column tags, and a column for each further tag",
+    tags_from="the table's column tags or class, and a column for each further tag",
 )
 
 _BRACKETS = re.compile(r"^(?P<name>.*\S)\s*\[(?P<words>[^\[\]]*)\]$")
@@ -82,11 +85,19 @@ def load_manifest(path: str | Path, *, kinds: Mapping[str, TagKind] | None = Non
     path = Path(path)
     table = read_table(path)
     table.require("path", "split", where=str(path))
+    return manifest_of(path, table, kinds=kinds, check_files=check_files)
+
+
+def manifest_of(
+    path: Path, table: Table, *, kinds: Mapping[str, TagKind] | None = None, check_files: bool = True
+) -> Dataset:
+    """The dataset of a table that has been read from ``path``; arguments and errors as of :func:`load_manifest`."""
     reading = _Reading(path, table, dict(kinds or {}), check_files)
     clips = reading.clips()
     raise_problems(str(path), reading.problems)
     vocabulary = Vocabulary(tuple(_tag(tag) for tag in reading.tags))
-    return Dataset(path.stem, "manifest", vocabulary, tuple(clips), INFO)
+    exclusive = tuple(tag.name for tag in reading.tags[: reading.n_classes])
+    return Dataset(path.stem, "manifest", vocabulary, tuple(clips), INFO, exclusive=exclusive)
 
 
 @dataclass
@@ -112,12 +123,18 @@ class _Reading:
     check_files: bool
     problems: list[str] = field(default_factory=list)
     tags: list[_Declared] = field(default_factory=list)
+    n_classes: int = 0  # how many of the first tags exclude each other
 
     def clips(self) -> list[Clip]:
         if not self.table.rows:
             self.problems.append("it has a header, but no rows")
         columns = [c for c in self.table.columns if c not in (*RESERVED, *IGNORED) and not c.startswith("#")]
-        listed, sets = self._lists() if "tags" in self.table.columns else ([], [])
+        of_lists = [column for column in ("tags", "class") if column in self.table.columns]
+        listed, sets = self._lists(of_lists[0]) if of_lists else ([], [])
+        if "class" in of_lists:
+            self.n_classes = len(listed)
+            if len(of_lists) > 1 or len(listed) < 2:
+                self.problems.append("column 'class': must name two or more classes, and not be beside a column tags")
         declared = [self._declare(column, f"column {column!r}") for column in columns]
         values = np.array([[self._number(row, c) for c in columns] for row in self.table.rows], dtype=np.float32)
         self.tags = listed + declared
@@ -132,13 +149,15 @@ class _Reading:
         labels = np.hstack([part if part.size else empty for part in (holds, values)])
         return self._clips(labels)
 
-    def _lists(self) -> tuple[list[_Declared], list[set[str] | None]]:
-        """The tags of the tag lists, by name, and which hold for each row (None: not labelled)."""
+    def _lists(self, column: str) -> tuple[list[_Declared], list[set[str] | None]]:
+        """The tags of the tag lists (or classes), by name, and which hold for each row (None: not labelled)."""
         found: dict[str, _Declared] = {}
         sets: list[set[str] | None] = []
         with_comma: list[tuple[str, str]] = []
         for row in self.table.rows:
-            cell = row.values.get("tags")
+            cell = row.values.get(column)
+            if column == "class" and cell is not None:  # a name, whatever is in it
+                cell = [str(cell)] if str(cell).strip() else None
             if cell is None:
                 sets.append(None)
                 continue
@@ -260,8 +279,7 @@ class _Reading:
         for row, label in zip(self.table.rows, labels, strict=True):
             text = {name: self._text(row, name) for name in ("path", "split", "id", "artist", "song")}
             if text["split"] not in SPLITS:
-                said = row.values.get("split")
-                self.problems.append(f"{row.where}: split {said!r} must be one of {', '.join(SPLITS)}")
+                self.problems.append(f"{row.where}: split {text['split']!r} must be one of {', '.join(SPLITS)}")
             if text["path"] is None:
                 self.problems.append(f"{row.where}: no path")
                 continue
@@ -271,7 +289,7 @@ class _Reading:
                 if name in seen:
                     self.problems.append(f"{row.where}: {name} is there already, in {seen[name]}")
                 seen[name] = row.where
-            if self.check_files and not _is_file(file):
+            if self.check_files and not os.path.isfile(file):  # noqa: PTH113  a name too long is no error there
                 self.problems.append(f"{row.where}: no file {file}")
             clips.append(Clip(clip_id, file, text["split"] or "", label, text["artist"], text["song"]))
         return clips
@@ -280,10 +298,3 @@ class _Reading:
         """A cell as text without white space around it; None where it is empty."""
         cell = row.values.get(column)
         return None if cell is None else str(cell).strip() or None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # the name is too long, or a folder may not be looked into
-        return False

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from earmark.core.array_files import ARRAY_FILE_ERRORS
+from earmark.core.array_files import ARRAY_FILE_ERRORS, problem_of
 from earmark.core.errors import DataError
 from earmark.datasets.base import SPLITS, Labels, raise_problems
 from earmark.datasets.restricted_unpickle import read_plain_pickle
@@ -109,7 +109,7 @@ def read_array(path: Path | None) -> np.ndarray[Any, np.dtype[Any]]:
     try:
         array = np.load(path, allow_pickle=False)
     except ARRAY_FILE_ERRORS as error:
-        raise DataError(f"{path}: not an array of numbers or text that can be read ({error})") from error
+        raise DataError(f"{path}: not an array of numbers or text that can be read: {problem_of(error)}") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: holds several arrays (.npz); one is wanted")
     return array

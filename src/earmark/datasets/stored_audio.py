@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.array_files import ARRAY_FILE_ERRORS
+from earmark.core.array_files import ARRAY_FILE_ERRORS, problem_of
 from earmark.core.errors import DataError
 from earmark.datasets.base import Clip
 
@@ -31,6 +31,6 @@ def open_stored(clips: Sequence[Clip]) -> list[npt.NDArray[np.int16]]:
             try:
                 arrays[stored.path] = np.load(stored.path, mmap_mode="r", allow_pickle=False)
             except ARRAY_FILE_ERRORS as error:
-                raise DataError(f"{stored.path}: cannot be read ({error})") from error
+                raise DataError(f"{stored.path}: {problem_of(error)}") from error
         samples.append(arrays[stored.path][stored.row, stored.start : stored.stop])
     return samples

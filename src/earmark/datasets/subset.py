@@ -1,4 +1,4 @@
-"""Changes to the training split: a smaller one, or one made of validation clips."""
+"""Changes to a dataset: fewer training clips, validation clips to learn from, shorter clips."""
 
 from __future__ import annotations
 
@@ -61,6 +61,13 @@ def learning_from_validation(dataset: Dataset, seed: int = 0) -> Dataset:
         if clip.split != "train"
     )
     return dataset.replace(clips=moved)
+
+
+def trimmed(dataset: Dataset, seconds: float | None) -> Dataset:
+    """The dataset with no more than the first seconds of each clip; None for whole clips."""
+    if seconds is None:
+        return dataset
+    return dataset.replace(clips=tuple(dataclasses.replace(clip, seconds=seconds) for clip in dataset.clips))
 
 
 def _place(seed: int, clip_id: str) -> bytes:

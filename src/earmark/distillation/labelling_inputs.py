@@ -23,7 +23,7 @@ from earmark.datasets.labelled_set.songs import Song, read_songs, songs_csv
 from earmark.datasets.labelled_set.tag_union import TagUnion, read_tag_union, tag_names
 from earmark.distillation.plan import LabellingPlan
 from earmark.distillation.teachers import Teacher, check_names, load_teacher, prepare_teacher, vocabularies_of
-from earmark.training.audio_store import AudioStore, PackedAudio
+from earmark.training.audio_store import AudioStore, Waveform
 
 CANCELLED_SHARE = "cancelled_share"
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
@@ -44,7 +44,7 @@ class LabellingInputs:
     """
 
     songs: tuple[Song, ...]
-    waveforms: dict[str, PackedAudio]
+    waveforms: dict[str, Waveform]
     teachers: tuple[Teacher, ...]
     train_teachers: tuple[str, ...]
     union: TagUnion | None = None

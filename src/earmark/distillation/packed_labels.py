@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.array_files import ARRAY_FILE_ERRORS
+from earmark.core.array_files import ARRAY_FILE_ERRORS, problem_of
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import DataError
 from earmark.core.json_records import parse_json
@@ -46,7 +46,7 @@ from earmark.distillation.label import Shard, write_shard
 from earmark.distillation.labelling_inputs import CANCELLED_SHARE, conditioning_of
 from earmark.distillation.plan import LabellingPlan
 from earmark.distillation.windows import make_example
-from earmark.training.audio_store import AudioStore, PackedAudio, Waveform
+from earmark.training.audio_store import AudioStore, Waveform
 
 PARTS = 3
 FITTED_ON = ("validation", "heldout")
@@ -99,7 +99,8 @@ class PackedSet:
             names = {name: tuple(tags) for name, tags in document["vocabularies"].items()}
             return cls(path.stem, labels, checksums, recipes, document["set"], names)
         except (*ARRAY_FILE_ERRORS, LookupError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}: no packed labels ({error}); make them with `earmark distill pack`") from error
+            reason = problem_of(error, "make them with `earmark distill pack`")
+            raise DataError(f"{path}: no packed labels: {reason}") from error
 
     def shards(self) -> list[Shard]:
         """Its examples in shards."""
@@ -209,7 +210,7 @@ def continue_training(before: Mapping[str, PackedSet], after: Mapping[str, Packe
     )
 
 
-def prepare(packed: Sequence[PackedSet], plan: LabellingPlan, songs: Path, out: Path) -> dict[str, PackedAudio]:
+def prepare(packed: Sequence[PackedSet], plan: LabellingPlan, songs: Path, out: Path) -> dict[str, Waveform]:
     """Write the tables of tags and music, and decode the songs. Returns song -> its audio at 16 kHz.
 
     Args:

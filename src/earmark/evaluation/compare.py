@@ -26,7 +26,7 @@ class Gap:
 
     Attributes:
         metric: one of those of scores, see :func:`earmark.metrics.list_metrics`.
-        tag: a tag's name, or None for the macro mean over the tags where both are defined.
+        tag: a tag's name, or None for the macro mean over the tags where both are defined (of accuracy, the accuracy).
         a, b: the metric, mean over runs; None where undefined.
         difference: b minus a; see :func:`earmark.metrics.metric_info` for whether more is better.
         low, high: ends of its interval; None where undefined.
@@ -152,9 +152,11 @@ def compare(
 
     gaps: list[Gap] = []
     undefined: dict[str, tuple[str, ...]] = {}
-    for metric in metrics.list_metrics(decisions=False):
-        places = list(first.vocabulary.indices(metrics.metric_info(metric).kind))
-        tags = [first.vocabulary.names[i] for i in places]
+    classes = [first.vocabulary.index(tag) for tag in first.exclusive]
+    for metric in (*metrics.list_metrics(decisions=False), *(metrics.list_metrics(of_classes=True) if classes else ())):
+        info = metrics.metric_info(metric)
+        places = classes if info.of_classes else list(first.vocabulary.indices(info.kind))
+        tags = [] if info.of_classes else [first.vocabulary.names[i] for i in places]
         if not places or not _any_defined(metric, first.labels[:, places]):
             if places:
                 undefined[metric] = tuple(tags)
@@ -171,9 +173,10 @@ def compare(
             level=level,
         )
         rows = [(None, found.macro_a, found.macro_b, found.macro_difference, found.macro_low, found.macro_high)]
-        rows += zip(tags, found.a, found.b, found.difference, found.low, found.high, strict=True)
+        if tags:
+            rows += zip(tags, found.a, found.b, found.difference, found.low, found.high, strict=True)
         gaps += [Gap(metric, tag, *(known(value) for value in values)) for tag, *values in rows]
-        undefined[metric] = tuple(tag for tag, x in zip(tags, found.difference, strict=True) if math.isnan(x))
+        undefined[metric] = tuple(tag for tag, x in zip(tags, found.difference, strict=bool(tags)) if math.isnan(x))
     return Comparison(
         *names,
         n_runs_a=len(a),

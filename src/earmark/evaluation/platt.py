@@ -146,7 +146,7 @@ def fit_calibration(table: ScoreTable, *, least_clips: int = LEAST_CLIPS) -> Cal
 def calibrated_card(
     card: ModelCard, table: ScoreTable, *, refit_thresholds: bool = False, least_clips: int = LEAST_CLIPS
 ) -> tuple[ModelCard, tuple[str, ...]]:
-    """A card with calibrated scores, and notes on the fit, one line each.
+    """A card with calibrated scores, and notes on the fit, one line each. Classes of a softmax stay as they are.
 
     Args:
         card: of the model; where it is calibrated already, the new maps come after the old ones.
@@ -159,7 +159,8 @@ def calibrated_card(
         DataError: the table has no tag of the card that can be calibrated.
     """
     fitted = fit_calibration(table, least_clips=least_clips)
-    maps = {name: platt for name, platt in fitted.maps.items() if name in card.vocabulary.names}
+    names = set(card.vocabulary.names) - set(card.softmax)
+    maps = {name: platt for name, platt in fitted.maps.items() if name in names}
     if not maps:
         raise DataError(
             "no tag of the model can be calibrated with this table: " + "; ".join(fitted.notes or ("no tag is shared",))
@@ -168,7 +169,7 @@ def calibrated_card(
     if refit_thresholds:
         moved = ScoreTable(**{**vars(table), "scores": calibrated(table.scores, table.vocabulary.names, fitted.maps)})
         found = best_thresholds(moved)
-        thresholds |= {name: limit for name, limit in found.items() if name in card.vocabulary.names}
+        thresholds |= {name: limit for name, limit in found.items() if name in names}
     before = card.calibration
     both = before | {name: platt.after(before[name]) if name in before else platt for name, platt in maps.items()}
     return card.replace(calibration=both, thresholds=thresholds), fitted.notes

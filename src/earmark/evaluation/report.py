@@ -1,7 +1,7 @@
 """Metrics of a scores table, with intervals, as data and as JSON; :mod:`earmark.evaluation.report_page` makes a page of them.
 
 For classification tags ROC-AUC and PR-AUC, and with thresholds precision, recall and F1; for regression tags RMSE, the
-square root of the mean squared error. Of each: every tag, the macro mean over tags, the mean weighted by positives,
+square root of the mean squared error; for classes that exclude each other also accuracy. Of each: every tag, the macro mean over tags, the mean weighted by positives,
 micro (over all clip-tag pairs) and the mean over clips. A tag with one class only is undefined: it is listed, and left out of
 all means.
 """
@@ -31,7 +31,7 @@ from earmark.evaluation.metric_values import (
     clip_values,
     tag_values,
 )
-from earmark.evaluation.scores import ScoreTable
+from earmark.evaluation.scores import Floats, ScoreTable
 
 REPORT_FORMAT = 1
 
@@ -41,9 +41,10 @@ class Report:
     """What was measured.
 
     Attributes:
-        metrics: macro means (tag None) and single tags, each with its interval. Names: roc_auc, pr_auc, rmse, and
-            with thresholds precision, recall, f1.
-        averages: metric name -> "macro", "micro", "weighted" (by positives), "clip" (over clips) -> figure.
+        metrics: macro means (tag None) and single tags, each with its interval. Names: roc_auc, pr_auc, rmse, with
+            thresholds precision, recall, f1, and of classes that exclude each other accuracy (tag None alone).
+        averages: metric name -> "macro", "micro", "weighted" (by positives), "clip" (over clips) or, of classes as a whole,
+            "classes" -> figure.
         clips: for roc_auc and pr_auc the clips whose tags are ranked best and worst.
         baselines: the same figures for knowing nothing: ROC-AUC 0.5, PR-AUC the share of positives, RMSE that of each
             tag's mean over the training clips (absent without training clips). Key: metric name, then tag ("" = macro).
@@ -57,6 +58,7 @@ class Report:
         thin: tags with one class only in some resamples, and in how many; these do not count in the interval.
         about: model, dataset and versions, as the run gives them.
         warnings: what a reader must know, one line each.
+        classes: tags that exclude each other. Of these the one that scores highest is predicted, whatever the thresholds.
     """
 
     metrics: tuple[Metric, ...]
@@ -76,6 +78,7 @@ class Report:
     thin: dict[str, int]
     about: dict[str, Any]
     warnings: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
     def find(self, name: str, tag: str | None = None) -> Metric:
         """One figure. Raises KeyError where it was not measured."""
@@ -110,7 +113,7 @@ def read_report(path: str | Path) -> Report:
             for name, ends in document["clips"].items()
         }
         document["undefined"] = {name: tuple(tags) for name, tags in document["undefined"].items()}
-        document["warnings"] = tuple(document["warnings"])
+        document["warnings"], document["classes"] = tuple(document["warnings"]), tuple(document.get("classes", ()))
         return Report(**document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a report that can be read ({error!r})") from error
@@ -152,42 +155,39 @@ def make_report(
     baselines: dict[str, dict[str, float]] = {}
     undefined: dict[str, tuple[str, ...]] = {}
     thin: dict[str, int] = {}
-    limits = {tag: x for tag, x in (thresholds or {}).items() if tag in table.vocabulary.names}
+    classes = table.exclusive
+    limits = {tag: x for tag, x in (thresholds or {}).items() if tag in table.vocabulary.names and tag not in classes}
     for name in metrics.list_metrics():
         info = metrics.metric_info(name)
         places = list(table.vocabulary.indices(info.kind))
         if info.decisions:
-            places = [i for i in places if table.vocabulary.names[i] in limits]
+            places = [i for i in places if table.vocabulary.names[i] in (*limits, *classes)]
         if not places:
             continue
         names = [table.vocabulary.names[i] for i in places]
         labels, scores = table.labels[:, places], table.scores[:, places]
         if info.decisions:
-            scores = metrics.decide(scores, [limits[tag] for tag in names])
+            scores = _decisions(names, scores, limits, classes)
         values = tag_values(name, labels, scores, draw)
         averages[name] = averages_of(name, labels, scores, values, draw)
         undefined[name] = tuple(names[i] for i in values.undefined)
         thin |= {names[i]: n for i, n in values.thin.items() if not info.decisions}
         for tag, figure in [(None, averages[name]["macro"]), *zip(names, values.figures, strict=True)]:
-            measured.append(
-                Metric(
-                    name,
-                    figure.value,
-                    table.dataset,
-                    table.protocol,
-                    table.split,
-                    tag,
-                    figure.low,
-                    figure.high,
-                    resampled if draw else None,
-                    len(table.clips),
-                )
-            )
+            measured.append(_metric(name, tag, figure, table, resampled if draw else None))
         if info.kind == "classification" and not info.decisions and len(places) > 1:
             averages[name]["clip"], clips[name] = clip_values(name, table.clips, labels, scores, draw)
         if not info.decisions:
             of_train = None if train_labels is None else train_labels[:, places]
             baselines[name] = baselines_of(name, names, labels, of_train)
+    of_classes = [table.vocabulary.index(tag) for tag in classes]
+    for name in metrics.list_metrics(of_classes=True) if classes else ():
+        labels, scores = table.labels[:, of_classes], table.scores[:, of_classes]
+        (figure,) = tag_values(name, labels, scores, draw).figures
+        averages[name], undefined[name] = {"classes": figure}, ()
+        measured.append(_metric(name, None, figure, table, resampled if draw else None))
+        of_train = None if train_labels is None else train_labels[:, of_classes]
+        if (chance := metrics.metric_info(name).chance_levels(labels, of_train)) is not None:
+            baselines[name] = {"": float(chance[0])}
     return Report(
         metrics=tuple(measured),
         averages=averages,
@@ -206,7 +206,23 @@ def make_report(
         thin=thin,
         about={**_about(table), **(about or {})},
         warnings=warnings + tuple(table.warnings),
+        classes=classes,
     )
+
+
+def _metric(name: str, tag: str | None, figure: Interval, table: ScoreTable, resampled: str | None) -> Metric:
+    of = (table.dataset, table.protocol, table.split, tag)
+    return Metric(name, figure.value, *of, figure.low, figure.high, resampled, len(table.clips))
+
+
+def _decisions(
+    names: Sequence[str], scores: Floats, limits: Mapping[str, float], classes: Sequence[str]
+) -> metrics.FloatArray:
+    """Which tags (n_clips, n_tags) are predicted: those that reach their thresholds, and the highest of classes."""
+    decisions = metrics.decide(scores, [limits.get(tag, 0.0) for tag in names])
+    if places := [names.index(tag) for tag in classes]:
+        decisions[:, places] = metrics.decide_class(scores[:, places])
+    return decisions
 
 
 def best_thresholds(table: ScoreTable) -> dict[str, float]:

@@ -12,7 +12,8 @@ from earmark.evaluation.metric_values import Interval
 from earmark.evaluation.report import Report
 from earmark.metrics import list_metrics, metric_info, metric_label
 
-_OF = {"macro": "macro", "micro": "micro", "weighted": "weighted", "clip": "per clip"}
+_OF = {"macro": "macro", "micro": "micro", "weighted": "weighted", "clip": "per clip", "classes": ""}
+"""What an average is called in front of its metric; accuracy is one number, and needs no word."""
 
 
 def to_markdown(report: Report) -> str:
@@ -43,7 +44,7 @@ def to_lines(report: Report, *, per_tag: bool = False) -> list[str]:
         for key, figure in averages.items():
             ends = _ends(figure, 4)
             lines.append(
-                f"{_OF[key] + ' ' + metric_label(name):<20} {_number(figure.value, 4)}{f'  ({ends})' if ends else ''}"
+                f"{f'{_OF[key]} {metric_label(name)}'.strip():<20} {_number(figure.value, 4)}{f'  ({ends})' if ends else ''}"
             )
     if per_tag:
         tags = [metric.tag for metric in report.metrics if metric.tag is not None]
@@ -57,7 +58,7 @@ def to_lines(report: Report, *, per_tag: bool = False) -> list[str]:
             lines.append(" ".join([f"{tag:<{width}}", *cells, f"  {held}"]))
         lines.append("")
     lines += [f"undefined {metric_label(name)}: {', '.join(tags)}" for name, tags in report.undefined.items() if tags]
-    if report.thresholds:
+    if report.thresholds or report.classes:
         lines.append(f"thresholds of precision, recall and F1: {_threshold_words(report)}")
     return lines
 
@@ -102,7 +103,8 @@ def _tag_table(report: Report, kind: TagKind, decisions: bool) -> dict[str, Any]
         columns += ["knowing nothing"] if name in with_chance else []
     rows = []
     for tag in _tags(report, names[0]):
-        count = f"{report.thresholds[tag]:.3f}" if decisions else _count(report, tag)
+        limit = f"{report.thresholds[tag]:.3f}" if tag in report.thresholds else "highest"
+        count = limit if decisions else _count(report, tag)
         rows.append((tag, count, {name: report.find(name, tag) for name in names}))
     return {"kind": kind, "decisions": decisions, "columns": columns, "with_chance": with_chance, "rows": rows}
 
@@ -113,9 +115,13 @@ def _count(report: Report, tag: str) -> str:
 
 
 def _threshold_words(report: Report) -> str:
-    lacking = [tag for tag in _tags(report, "roc_auc") if tag not in report.thresholds]
-    without = f"; none, and so left out: {', '.join(lacking)}" if lacking else ""
-    return f"{report.thresholds_from}{without}"
+    lacking = [tag for tag in _tags(report, "roc_auc") if tag not in (*report.thresholds, *report.classes)]
+    words = [
+        *([f"the {len(report.classes)} classes that exclude each other: the highest"] if report.classes else []),
+        *([report.thresholds_from] if report.thresholds else []),
+        *([f"none, and so left out: {', '.join(lacking)}"] if lacking else []),
+    ]
+    return "; ".join(words)
 
 
 def _tags(report: Report, name: str) -> list[str]:

@@ -83,7 +83,7 @@ def evaluate(
     report = make_report(
         table,
         train_labels=train_labels,
-        thresholds=tagger.card.thresholds if thresholds is None else thresholds,
+        thresholds=_own_thresholds(tagger.card) if thresholds is None else thresholds,
         thresholds_from="the model's card" if thresholds is None else thresholds_from or "given",
         groups=groups,
         n_resamples=n_resamples,
@@ -101,6 +101,11 @@ def write_results(table: ScoreTable, report: Report, folder: Path) -> None:
     table.write(folder / SCORES_NAME)
     for name, text in ((JSON_NAME, report.to_json()), (PAGE_NAME, to_markdown(report))):
         write_atomic(folder / name, text.encode())
+
+
+def _own_thresholds(card: ModelCard) -> dict[str, float]:
+    """Those of tags with scores of their own; classes of a softmax have none."""
+    return {tag: x for tag, x in card.thresholds.items() if tag not in card.softmax}
 
 
 def _about(card: ModelCard, dataset: Dataset, table: ScoreTable, seconds: float) -> dict[str, Any]:
@@ -129,8 +134,7 @@ def _warnings(card: ModelCard, dataset: Dataset, split: str) -> tuple[str, ...]:
     elif split == "validation":
         warnings.append("These are validation clips: if the model was chosen on them, the scores flatter.")
     warnings += [*leak_warnings(dataset), *dataset.notes]
-    trained = card.training
-    protocols = {trained.get("dataset"): trained.get("protocol"), **trained.get("also_learned_from", {})}
+    protocols = card.learned_from
     if protocols.get(dataset.name, dataset.protocol) != dataset.protocol:
         warnings.append(
             f"The model was trained under another protocol of this dataset ({protocols[dataset.name] or 'which one, its card does not say'}): its training "

@@ -8,6 +8,7 @@
     label                   float32, 0..1; null where the clip is not labelled for the tag
     score                   float32, 0..1: the mean over windows
     split, protocol, dataset, model     text
+    exclusive               bool: the tag is one of those that exclude each other; the column is absent where none do
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ COLUMNS = (
 )
 NEEDED = ("clip", "tag", "label", "score")
 _NUMBERS = ("label", "score")
+_EXCLUSIVE = "exclusive"
 _CONSTANT = ("dataset", "protocol", "split", "model")
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -60,6 +62,7 @@ class ScoreTable:
         scores: (n_clips, n_tags), 0..1 from our own models; any finite numbers in other programs' tables.
         dataset, protocol, split, model: names; empty where another program's table does not say.
         warnings: the Tagger's warnings about single files, one line each; not kept in the file.
+        exclusive: tags that exclude each other: a clip has exactly one of them, or is not labelled for any.
     """
 
     vocabulary: Vocabulary
@@ -73,6 +76,7 @@ class ScoreTable:
     split: str
     model: str
     warnings: tuple[str, ...] = ()
+    exclusive: tuple[str, ...] = ()
 
     def groups(self, by: str | None = None) -> tuple[str, tuple[str, ...]]:
         """What a bootstrap should draw, and the group of each clip.
@@ -107,6 +111,9 @@ class ScoreTable:
         for name in _CONSTANT:
             columns[name] = pa.repeat(pa.scalar(getattr(self, name), pa.string()), n_clips * n_tags)
         schema = pa.schema([(name, pa.float32() if name in _NUMBERS else pa.string()) for name in COLUMNS])
+        if self.exclusive:
+            columns[_EXCLUSIVE] = pa.array([name in self.exclusive for name in self.vocabulary.names]).take(tags_of_row)
+            schema = schema.append(pa.field(_EXCLUSIVE, pa.bool_()))
         beside = path.with_name(f".{path.name}.part")
         pq.write_table(pa.table(columns, schema=schema), beside)
         beside.replace(path)
@@ -157,6 +164,9 @@ def score_table(table: Any, where: str) -> ScoreTable:
     dataset, protocol, split, model = (grid.constant(name) for name in _CONSTANT)
     kinds, categories = grid.of_tags("kind"), grid.of_tags("category")
     artists, songs = grid.of_clips("artist"), grid.of_clips("song")
+    exclusive = tuple(
+        tag for tag, word in zip(grid.tags, grid.of_tags(_EXCLUSIVE), strict=True) if (word or "").lower() == "true"
+    )
     labels, scores = (grid.numbers(name) for name in _NUMBERS)
     raise_problems(where, grid.problems)
     try:
@@ -167,8 +177,31 @@ def score_table(table: Any, where: str) -> ScoreTable:
         vocabulary = Vocabulary(tuple(tags))
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from error
-    raise_problems(where, value_problems(vocabulary, grid.clips, labels, scores))
-    return ScoreTable(vocabulary, grid.clips, artists, songs, labels, scores, dataset, protocol, split, model)
+    problems = value_problems(vocabulary, grid.clips, labels, scores)
+    raise_problems(where, problems or class_problems(vocabulary, grid.clips, labels, exclusive))
+    return ScoreTable(
+        vocabulary,
+        grid.clips,
+        artists,
+        songs,
+        labels,
+        scores,
+        dataset,
+        protocol,
+        split,
+        model,
+        exclusive=exclusive,
+    )
+
+
+def class_problems(vocabulary: Vocabulary, clips: Sequence[str], labels: Floats, exclusive: Sequence[str]) -> list[str]:
+    """What is wrong with the labels of tags that exclude each other."""
+    if not exclusive:
+        return []
+    of_classes = labels[:, [vocabulary.index(tag) for tag in exclusive]]
+    wrong = ~np.isnan(of_classes).all(axis=1) & ~(of_classes.sum(axis=1) == 1)
+    words = f"not labelled with exactly one of {', '.join(exclusive)}, which exclude each other"
+    return [f"{int(wrong.sum())} clips are {words}, e.g. {clips[int(np.argmax(wrong))]!r}"] if wrong.any() else []
 
 
 def value_problems(vocabulary: Vocabulary, clips: Sequence[str], labels: Floats, scores: Floats) -> list[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from earmark import audio
+from earmark.audio import Samples
+from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, DataError
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.base import Clip, Dataset, label_matrix, raise_problems
@@ -78,15 +82,42 @@ def score_dataset(
         split,
         tagger.card.name,
         tuple(warnings),
+        dataset.exclusive if set(dataset.exclusive) <= set(vocabulary.names) else (),
     )
 
 
 def _results(tagger: Tagger, clips: Sequence[Clip], jobs: int | None) -> Iterable[TagScores | AudioError]:
     """Scores of clips, in order, from their files or from the decoded audio that the dataset keeps."""
     if any(clip.stored is None for clip in clips):
+        if any(clip.seconds is not None for clip in clips):
+            return _trimmed_results(tagger, clips, jobs or available_cores())
         return tagger.tag_many([clip.path for clip in clips], jobs=jobs, errors="return")
     return (
-        tagger.tag_waveform(samples / np.float32(FULL_SCALE), clip.stored.sample_rate_hz)
+        tagger.tag_waveform(
+            samples[: _n_samples(clip, clip.stored.sample_rate_hz)] / np.float32(FULL_SCALE), clip.stored.sample_rate_hz
+        )
         for clip, samples in zip(clips, open_stored(clips), strict=True)
         if clip.stored is not None
     )
+
+
+def _trimmed_results(tagger: Tagger, clips: Sequence[Clip], jobs: int) -> Iterator[TagScores | AudioError]:
+    """Scores of the beginnings of clips, as far as the dataset takes them to be the clip."""
+    spec = tagger.card.input
+
+    def decoded(clip: Clip) -> Samples | AudioError:
+        try:
+            samples = audio.load(clip.path, spec.sample_rate_hz, spec.conditioning)
+        except AudioError as error:
+            return error
+        return samples[: _n_samples(clip, spec.sample_rate_hz)]
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="earmark-decode") as pool:
+        for start in range(0, len(clips), 4 * jobs):  # no more are in memory at once
+            for samples in pool.map(decoded, clips[start : start + 4 * jobs]):
+                yield samples if isinstance(samples, AudioError) else tagger.tag_waveform(samples, spec.sample_rate_hz)
+
+
+def _n_samples(clip: Clip, sample_rate_hz: int) -> int | None:
+    """Samples of a trimmed clip; None for a whole one."""
+    return None if clip.seconds is None else round(clip.seconds * sample_rate_hz)

@@ -22,6 +22,7 @@ from earmark.core.input_spec import InputSpec
 from earmark.export.embedding import WithEmbedding
 from earmark.export.precision import Weights, clear_subnormals, with_weights
 from earmark.models import TaggingModel
+from earmark.models.activation import softmax_places
 from earmark.models.checkpoint import check_card
 
 OPSET = 18
@@ -100,7 +101,7 @@ def export_onnx(
     window_samples = card.input.window_samples
     if check_windows.ndim != 2 or check_windows.shape[1] != window_samples or len(check_windows) < 1:
         raise ConfigError(f"check_windows of shape {check_windows.shape}: must be (1 or more, {window_samples})")
-    module = WithEmbedding(copy.deepcopy(model).cpu().eval())
+    module = WithEmbedding(copy.deepcopy(model).cpu().eval(), softmax_places(card))
     card = card.replace(embedding_dims=module.embedding_dims)
     graph = with_weights(export_graph(module, window_samples, _outputs(module)), weights)
     tolerance, embedding_tolerance = TOLERANCES[weights]

@@ -23,12 +23,15 @@ from earmark.core.json_records import json_text
 from earmark.core.vocabulary import Vocabulary
 from earmark.library.index.rows import Track
 from earmark.library.index.track_index import Index
+from earmark.tagging.data_frames import KEY_COLUMNS, TEMPO_COLUMNS, key_cells, tempo_cells
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
 _OWN = ("title", "artist", "album", "genre")
-_HEAD = ("path", "status", "error", "duration_seconds", "model", "content_key", *_OWN)
+_MEASURES = (*TEMPO_COLUMNS, *KEY_COLUMNS)
+_HEAD = ("path", "status", "error", "duration_seconds", "model", "content_key", *_OWN, *_MEASURES)
+_NUMBERS = {"duration_seconds", *_MEASURES} - {"key", "camelot"}
 _ROWS_AT_ONCE = 2000
 
 
@@ -51,7 +54,7 @@ def export_tracks(
 ) -> int:
     """Write every file of the index, those that failed or are missing too, by path.
 
-    CSV and Parquet have one column per tag, empty where the file has no scores of the current model. A tag that is
+    CSV and Parquet have columns of tempo and key, empty where no scan has estimated them, and one per tag, empty where the file has no scores of the current model. A tag that is
     named like another column gets ``tag:`` in front. JSON Lines have the objects of ``earmark tag --format
     jsonl`` and the file's own fields; degrees are apart there, as they are there. In Parquet, bytes of a path that are not UTF-8 are shown as ``\\xNN``,
     and ``path_bytes`` has them as they are.
@@ -131,7 +134,11 @@ def _head(track: Track) -> list[Any]:
     seconds = None if track.duration_seconds is None else round(track.duration_seconds, 3)
     model = None if track.model is None else track.model.name
     own = (track.title, track.artist, track.album, track.genre)
-    return [str(track.path), track.status, track.error, seconds, model, track.content_key, *own]
+    return [str(track.path), track.status, track.error, seconds, model, track.content_key, *own, *_measures(track)]
+
+
+def _measures(track: Track) -> list[Any]:
+    return [*tempo_cells(track.tempo).values(), *key_cells(track.key).values()]
 
 
 Write = Callable[[list[Track]], None]
@@ -157,6 +164,10 @@ def _json_lines(out: IO[bytes], card: ModelCard, embeddings: bool) -> Iterator[W
 
     def record(track: Track) -> dict[str, Any]:
         found: dict[str, Any] = dict(zip(_HEAD, _head(track), strict=True))
+        for name in _MEASURES:
+            del found[name]
+        found["tempo"] = None if track.tempo is None else track.tempo.record()
+        found["key"] = None if track.key is None else track.key.record()
         scores = () if track.scores is None else track.scores
         pairs = sorted(zip(card.vocabulary.tags, scores, strict=False), key=lambda pair: -pair[1])
         found["tags"] = [
@@ -188,7 +199,7 @@ def _parquet(out: IO[bytes], card: ModelCard, embeddings: bool) -> Iterator[Writ
         raise MissingExtraError("export to Parquet", "train") from error
 
     text, number = pa.string(), pa.float32()
-    types = {name: pa.float64() if name == "duration_seconds" else text for name in _HEAD}
+    types = {name: pa.float64() if name in _NUMBERS else text for name in _HEAD}
     types["path_bytes"] = pa.binary()
     names = tag_columns(card.vocabulary)
     types.update(dict.fromkeys(names, number))

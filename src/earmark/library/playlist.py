@@ -6,22 +6,23 @@ import os
 import random
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.core.atomic_files import refuse_existing, write_atomic
 from earmark.core.errors import ConfigError
+from earmark.library.mix import mix_order
 from earmark.library.query.search import Hit, SearchResult
-from earmark.library.query.tag_names import fold_case
+from earmark.library.query.sorting import SORTS, check_sort, sort_result
 from earmark.library.similar import find_track
 
-Order = Literal["score", "title", "path", "similar"]
-ORDERS: tuple[Order, ...] = get_args(Order)
+ORDERS = (*SORTS, "similar", "mix")
+"""Orders of a playlist, beside tags and degrees of the model."""
 
 MOST_SIMILAR = 2000
-"""Most tracks for the order "similar", which compares every pair of them, and most that a path may choose from."""
+"""Most tracks for the orders "similar" and "mix", which compare every pair of them, and most that a path may choose from."""
 
 _GAP_POWER = 4
 
@@ -29,7 +30,7 @@ _GAP_POWER = 4
 def arrange(
     found: SearchResult,
     *,
-    order: Order = "score",
+    order: str = "score",
     limit: int | None = None,
     shuffle: bool = False,
     seed: int | None = None,
@@ -39,8 +40,9 @@ def arrange(
 
     Args:
         found: the result of a search.
-        order: "score": highest rank first; "title"; "path"; "similar": begins with the highest rank and continues
-            to the track that is most similar to the last one.
+        order: as :func:`earmark.library.query.sorting.sort_result` takes it ("score": highest rank first); or "similar": begins
+            with the highest rank and continues to the track that is most similar to the last one; or "mix":
+            neighbouring keys and near tempi, see :func:`earmark.library.mix.mix_order`.
         limit: most tracks: those of the highest rank, or any with ``shuffle``; None for all.
         shuffle: draw them at random instead.
         seed: of the random draw; None for another one each time.
@@ -48,13 +50,17 @@ def arrange(
 
     Raises:
         ConfigError: a limit below 1, an unknown order, a seed without shuffle, or too many tracks
-            for "similar".
+            for "similar" or "mix".
     """
     problems = []
     if limit is not None and limit < 1:
         problems.append(f"limit {limit}: must be at least 1")
     if order not in ORDERS:
-        problems.append(f"order {order!r}: must be one of {', '.join(ORDERS)}")
+        try:
+            check_sort(found.tracks, order)
+        except ConfigError:
+            there = ", ".join((*ORDERS, *found.tracks.model.card.degrees))
+            problems.append(f"order {order!r}: must be one of {there}, or a tag of the model")
     if seed is not None and not shuffle:
         problems.append(f"seed {seed}: belongs to shuffle, which is not chosen")
     if shuffle and order != "score":
@@ -67,18 +73,19 @@ def arrange(
         random.Random(seed).shuffle(places)
         return found.take(np.array(places[:limit], np.int64))
     found = found.take(slice(limit))
+    if order in ("similar", "mix") and len(found) > MOST_SIMILAR:
+        raise ConfigError(f"order {order}: {len(found)} tracks are too many; limit them to {MOST_SIMILAR}")
     if order == "similar":
-        if len(found) > MOST_SIMILAR:
-            raise ConfigError(f"order similar: {len(found)} tracks are too many; limit them to {MOST_SIMILAR}")
         return found.take(_chain((found.tracks.scores.T if vectors is None else vectors)[found.rows]))
-    if order == "score":
-        return found
-    tracks = found.tracks
-    if order == "title":
-        keys = [(fold_case(tracks.title(int(row)) or tracks.path(int(row)).stem), int(row)) for row in found.rows]
-    else:
-        keys = [("", int(row)) for row in found.rows]  # tracks are sorted by path
-    return found.take(np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64))
+    if order == "mix":
+        return found.take(mix_order(*tempo_and_key(found)))
+    return sort_result(found, order)
+
+
+def tempo_and_key(found: SearchResult) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Tempo and key of tracks in their order, as :func:`earmark.library.mix.mix_order` takes them."""
+    measures = found.tracks.measures
+    return measures.bpm[found.rows], measures.key_places[found.rows]
 
 
 def _chain(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:

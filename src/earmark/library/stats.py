@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from earmark.core.musical_key import KEYS
 from earmark.core.vocabulary import CATEGORIES
+from earmark.library.index.measures import NO_KEY
 from earmark.library.index.track_index import Index
 from earmark.library.query.search import Tracks
+from earmark.library.query.sorting import wheel_place
 
 DURATION_ENDS_SECONDS = (60, 120, 180, 240, 300, 360, 480, 600, 900, 1800)
 """Where the classes of durations end; the last class has no end."""
+
+BPM_ENDS = (70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170, 180)
+"""Where the classes of tempi end; the last class has no end."""
 
 _FAILURES_LISTED = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -67,6 +73,24 @@ class DurationClass:
 
 
 @dataclass(frozen=True)
+class TempoClass:
+    """Tracks from ``from_bpm`` up to, but not including, ``to_bpm`` (None: without end)."""
+
+    from_bpm: float
+    to_bpm: float | None
+    n_tracks: int
+
+
+@dataclass(frozen=True)
+class KeyCount:
+    """How many tracks are in a key, by its names; the keys go round the wheel of DJ programs."""
+
+    key: str
+    camelot: str
+    n_tracks: int
+
+
+@dataclass(frozen=True)
 class Stats:
     """Everything that ``earmark library stats`` reports.
 
@@ -82,6 +106,10 @@ class Stats:
         tags: every tag, by category, the most frequent first; without degrees.
         degrees: every degree of the model, in the order of its vocabulary.
         durations: see DURATION_ENDS_SECONDS.
+        tempos: see BPM_ENDS.
+        keys: all 24, 1A, 1B, 2A and so on.
+        n_no_beat, n_no_key: tracks in which no beat, or no key, is clear.
+        n_unmeasured: tracks of which no scan has estimated tempo or key.
         reasons: why files failed, with their number, the most frequent first.
         failures: (path, reason) of the first failed files, by path.
     """
@@ -97,6 +125,11 @@ class Stats:
     tags: tuple[TagCount, ...]
     degrees: tuple[DegreeSummary, ...]
     durations: tuple[DurationClass, ...]
+    tempos: tuple[TempoClass, ...]
+    keys: tuple[KeyCount, ...]
+    n_no_beat: int
+    n_no_key: int
+    n_unmeasured: int
     reasons: tuple[tuple[str, int], ...]
     failures: tuple[tuple[str, str], ...]
 
@@ -125,6 +158,11 @@ def library_stats(index: Index, tracks: Tracks | None = None) -> Stats:
         tags=_tags(tracks),
         degrees=_degrees(tracks),
         durations=_durations(tracks),
+        tempos=_tempos(tracks),
+        keys=_keys(tracks),
+        n_no_beat=sum(row[0] is None and row[1] is not None for row in tracks.measures.rows),
+        n_no_key=sum(row[2] is None and row[3] is not None for row in tracks.measures.rows),
+        n_unmeasured=sum(row[1] is None or row[3] is None for row in tracks.measures.rows),
         reasons=tuple(Counter(reason for _, reason in failures).most_common()),
         failures=tuple((str(path), reason) for path, reason in failures[:_FAILURES_LISTED]),
     )
@@ -164,6 +202,20 @@ def _durations(tracks: Tracks) -> tuple[DurationClass, ...]:
     return tuple(DurationClass(edges[i], ends[i], int(counts[i])) for i in range(len(ends)))
 
 
+def _tempos(tracks: Tracks) -> tuple[TempoClass, ...]:
+    known = tracks.measures.bpm[~np.isnan(tracks.measures.bpm)]
+    edges = [0, *BPM_ENDS, np.inf]
+    counts = np.histogram(known, edges)[0]
+    return tuple(TempoClass(edges[i], end, int(counts[i])) for i, end in enumerate((*BPM_ENDS, None)))
+
+
+def _keys(tracks: Tracks) -> tuple[KeyCount, ...]:
+    places = tracks.measures.key_places
+    counts = np.bincount(places[places != NO_KEY], minlength=len(KEYS))
+    order = sorted(range(len(KEYS)), key=lambda place: wheel_place(KEYS[place]))
+    return tuple(KeyCount(KEYS[place].id3, KEYS[place].camelot, int(counts[place])) for place in order)
+
+
 def bar(value: float, most: float, columns: int) -> str:
     """A bar of blocks, ``columns`` wide for the highest value, in steps of an eighth; never empty above zero.
 
@@ -182,3 +234,10 @@ def duration_name(found: DurationClass) -> str:
     """A class of durations as text, e.g. ``"3-4 min"``."""
     start = f"{found.from_seconds / 60:g}"
     return f"{start} min and more" if found.to_seconds is None else f"{start}-{found.to_seconds / 60:g} min"
+
+
+def tempo_name(found: TempoClass) -> str:
+    """A class of tempi as text, e.g. ``"120-129 BPM"``; tempi have one decimal, so it ends before 130."""
+    if found.to_bpm is None:
+        return f"{found.from_bpm:g} BPM and more"
+    return f"{found.from_bpm:g}-{found.to_bpm - 1:g} BPM" if found.from_bpm else f"below {found.to_bpm:g} BPM"

@@ -10,6 +10,8 @@ Conventions
 Metrics
     roc_auc, pr_auc, rmse           one value per tag, NaN where it is undefined
     f1, precision, recall           the same, of decisions; see decide
+    accuracy                        of classes that exclude each other: one value, (1,)
+    decide_class                    decisions for such classes: the one that scores highest
     macro, weighted                 the mean over the tags where it is defined, with a list of the others
     micro                           one value over all (clip, tag) pairs
     per_clip                        one value per clip, over its tags
@@ -22,6 +24,7 @@ A tag whose labels are all 0 or all 1 has no ROC-AUC and no PR-AUC: its value is
 It is never counted as 0 and never dropped silently.
 """
 
+from earmark.metrics.classes import accuracy, decide_class
 from earmark.metrics.means import Macro, macro, micro, per_clip, weighted
 from earmark.metrics.paired import Differences, paired_bootstrap
 from earmark.metrics.resampling import Intervals, bootstrap, bootstrap_mean
@@ -43,10 +46,12 @@ __all__ = [
     "Intervals",
     "Macro",
     "MetricInfo",
+    "accuracy",
     "best_f1_thresholds",
     "bootstrap",
     "bootstrap_mean",
     "decide",
+    "decide_class",
     "f1",
     "list_metrics",
     "macro",

@@ -35,6 +35,14 @@ def checked(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[
         return y, s
     if (odd := known[(known != 0) & (known != 1)]).size:
         raise DataError(f"{metric}: labels must be 0, 1 or NaN, found {odd[0]:g}; for degrees in 0..1 use rmse")
+    if info.of_classes:
+        there = ~np.isnan(y)
+        whole = there.all(axis=1)
+        if y.shape[1] < 2 or (there.any(axis=1) != whole).any() or (y[whole].sum(axis=1) != 1).any():
+            raise DataError(
+                f"{metric}: every labelled clip must have exactly one of two or more classes, a single 1 in its row of "
+                "labels; clips that are not labelled have NaN in all of it"
+            )
     if info.decisions and (odd := s[(s != 0) & (s != 1)]).size:
         raise DataError(
             f"{metric}: needs decisions, 0 or 1, found {odd[0]:g}; make them with decide(scores, thresholds)"

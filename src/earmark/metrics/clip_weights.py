@@ -11,23 +11,35 @@ import numpy as np
 from earmark.metrics.table import FloatArray, Kernel, metric_info
 
 
+def tag_kernels(metric: str, labels: FloatArray, scores: FloatArray) -> list[Kernel]:
+    """The kernel of every tag; of a metric of classes the one of all of them. Labels and scores (n_clips, n_tags)."""
+    if metric_info(metric).of_classes:
+        return [kernel(metric, labels, scores)]
+    return [kernel(metric, labels[:, tag], scores[:, tag]) for tag in range(labels.shape[1])]
+
+
 def kernel(metric: str, labels: FloatArray, scores: FloatArray) -> Kernel:
-    """The metric of one tag; labels and scores (n_clips,) as :func:`earmark.metrics.arrays.checked` leaves them."""
+    """The metric of one tag, or of classes; labels and scores as :func:`earmark.metrics.arrays.checked` leaves them.
+
+    Args:
+        metric: its name.
+        labels, scores: (n_clips,), or (n_clips, n_classes).
+    """
     info = metric_info(metric)
     if info.kernel is not None:
         return info.kernel(labels, scores)
 
     def repeated(weights: FloatArray) -> FloatArray:
         drawn = [np.repeat(np.arange(len(labels)), row.astype(np.int64)) for row in weights]
-        return np.array([info.function(labels[i, None], scores[i, None])[0] if len(i) else np.nan for i in drawn])
+        pairs = [(labels[i].reshape(len(i), -1), scores[i].reshape(len(i), -1)) for i in drawn]
+        return np.array([info.function(*pair)[0] if len(pair[0]) else np.nan for pair in pairs])
 
     return repeated
 
 
 def all_tags(metric: str, labels: FloatArray, scores: FloatArray, weights: FloatArray) -> FloatArray:
     """(n_resamples, n_tags): the metric with each clip counted as often as weights (n_resamples, n_clips) say."""
-    n_tags = labels.shape[1]
-    return np.stack([kernel(metric, labels[:, t], scores[:, t])(weights) for t in range(n_tags)], axis=1)
+    return np.stack([of_tag(weights) for of_tag in tag_kernels(metric, labels, scores)], axis=1)
 
 
 def ratio(above: FloatArray, below: FloatArray) -> FloatArray:

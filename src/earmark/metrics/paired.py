@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from earmark.core.errors import DataError
 from earmark.metrics.arrays import checked_runs, group_members
+from earmark.metrics.clip_weights import tag_kernels
 from earmark.metrics.resampling import (
     check_draws,
     ends_of,
@@ -18,7 +19,6 @@ from earmark.metrics.resampling import (
     mean_of_tags,
     resamples,
     run_shares,
-    tag_kernels,
 )
 from earmark.metrics.table import FloatArray, Kernel
 
@@ -100,16 +100,14 @@ def paired_bootstrap(
         run_shares(len(runs), n_resamples, np.random.default_rng([seed, stream]))
         for stream, runs in enumerate((runs_a, runs_b), start=1)
     ]
-    a, b = (_observed(kernels, len(y)) for kernels in sides)
+    a, b = (_observed(side, len(y)) for side in sides)
     both = ~np.isnan(b - a)
     if not both.any():
         raise DataError(f"{metric}: undefined for every tag, there is nothing to compare")
 
-    drawn = np.empty((n_resamples, y.shape[1]))
+    drawn = np.empty((n_resamples, len(a)))
     for part, weights in resamples(member, n_groups, n_resamples, np.random.default_rng(seed)):
-        value_a, value_b = (
-            mean_of_runs(kernels, weights, share[part]) for kernels, share in zip(sides, shares, strict=True)
-        )
+        value_a, value_b = (mean_of_runs(side, weights, share[part]) for side, share in zip(sides, shares, strict=True))
         drawn[part] = value_b - value_a
     low, high = ends_of(drawn, level)
     macro_low, macro_high = ends_of(mean_of_tags(drawn), level)
@@ -133,8 +131,8 @@ def paired_bootstrap(
     )
 
 
-def _observed(kernels: list[list[Kernel]], n_clips: int) -> FloatArray:
+def _observed(runs: list[list[Kernel]], n_clips: int) -> FloatArray:
     """(n_tags,) on the clips as they are, mean over all runs."""
-    even = np.full((1, len(kernels)), 1 / len(kernels))
-    values: FloatArray = mean_of_runs(kernels, np.ones((1, n_clips)), even)[0]
+    even = np.full((1, len(runs)), 1 / len(runs))
+    values: FloatArray = mean_of_runs(runs, np.ones((1, n_clips)), even)[0]
     return values

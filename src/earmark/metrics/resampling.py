@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from earmark.core.errors import ConfigError
 from earmark.metrics.arrays import checked_runs, group_members
-from earmark.metrics.clip_weights import kernel, ratio
+from earmark.metrics.clip_weights import ratio, tag_kernels
 from earmark.metrics.table import FloatArray, Kernel, metric_info
 
 _MAX_WEIGHTS = 200_000
@@ -23,9 +23,9 @@ class Intervals:
     """Percentile intervals of a metric from a bootstrap over groups.
 
     Attributes:
-        low, high: (n_tags,) ends of each tag's interval; NaN where the metric is undefined.
+        low, high: (n_tags,) ends of each tag's interval, (1,) of a metric of classes; NaN where it is undefined.
         macro_low, macro_high: ends of the interval of the macro mean.
-        weighted_low, weighted_high: the same for the mean weighted by positives; NaN for RMSE.
+        weighted_low, weighted_high: the same for the mean weighted by positives; NaN for RMSE and metrics of classes.
         level: the share of resamples between the ends, e.g. 0.95.
         n_groups: how many groups were drawn from.
         n_resamples: how many resamples were drawn.
@@ -81,20 +81,21 @@ def bootstrap(
     y, runs = checked_runs(metric, labels, scores)
     check_draws(n_resamples, level)
     member, n_groups = group_members(groups, len(y))
-    kernels = [tag_kernels(metric, y, run) for run in runs]
+    of_runs = [tag_kernels(metric, y, run) for run in runs]
+    n_values = len(of_runs[0])
     shares = run_shares(len(runs), n_resamples, np.random.default_rng([seed, 1]))
     held = np.nan_to_num(y)
 
-    drawn, positives = np.empty((n_resamples, y.shape[1])), np.empty((n_resamples, y.shape[1]))
+    drawn, positives = np.empty((n_resamples, n_values)), np.empty((n_resamples, y.shape[1]))
     for part, weights in resamples(member, n_groups, n_resamples, np.random.default_rng(seed)):
-        drawn[part] = mean_of_runs(kernels, weights, shares[part])
+        drawn[part] = mean_of_runs(of_runs, weights, shares[part])
         positives[part] = weights @ held
 
     low, high = ends_of(drawn, level)
     macro_low, macro_high = ends_of(mean_of_tags(drawn), level)
-    heavy = (
-        mean_of_tags(drawn, positives) if metric_info(metric).kind == "classification" else np.full(n_resamples, np.nan)
-    )
+    info = metric_info(metric)
+    by_positives = info.kind == "classification" and not info.of_classes
+    heavy = mean_of_tags(drawn, positives) if by_positives else np.full(n_resamples, np.nan)
     weighted_low, weighted_high = ends_of(heavy, level)
     return Intervals(
         low=low,
@@ -149,11 +150,6 @@ def check_draws(n_resamples: int, level: float) -> None:
         problems.append(f"level {level}: must be above 0 and below 1, e.g. 0.95")
     if problems:
         raise ConfigError(problems)
-
-
-def tag_kernels(metric: str, labels: FloatArray, scores: FloatArray) -> list[Kernel]:
-    """The kernel of every tag."""
-    return [kernel(metric, labels[:, tag], scores[:, tag]) for tag in range(labels.shape[1])]
 
 
 def resamples(

@@ -40,6 +40,8 @@ class MetricInfo:
         chance: value without any knowledge of the clips: a number, "positives" (the share of clips that have the tag),
             "train_mean" (the metric of always answering each tag's mean over the training clips), or None.
         decisions: it takes decisions (0 or 1) and not scores.
+        of_classes: it is about classes that exclude each other, as a whole: ``function`` gives one value, (1,), for all of
+            them, and the kernel takes labels and scores (n_clips, n_classes).
         function: computes it.
         kernel: labels and scores (n_clips,) of one tag -> :data:`Kernel`, for a fast bootstrap; None to call
             ``function`` on the clips of each resample.
@@ -56,6 +58,7 @@ class MetricInfo:
     decisions: bool
     function: MetricFunction
     kernel: Callable[[FloatArray, FloatArray], Kernel] | None
+    of_classes: bool = False
 
     @property
     def direction(self) -> str:
@@ -104,6 +107,7 @@ def register_metric(
     chance: float | Literal["positives", "train_mean"] | None = None,
     decisions: bool = False,
     kernel: Callable[[FloatArray, FloatArray], Kernel] | None = None,
+    of_classes: bool = False,
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Decorator: put a function into the table of metrics under its own name. Arguments as in :class:`MetricInfo`.
 
@@ -137,6 +141,7 @@ def register_metric(
             decisions=decisions,
             function=function,
             kernel=kernel,
+            of_classes=of_classes,
         )
         return function
 
@@ -149,20 +154,23 @@ def unregister_metric(name: str) -> None:
     del _TABLE[name]
 
 
-def list_metrics(kind: TagKind | None = None, *, decisions: bool | None = None) -> tuple[str, ...]:
+def list_metrics(
+    kind: TagKind | None = None, *, decisions: bool | None = None, of_classes: bool = False
+) -> tuple[str, ...]:
     """Names of the metrics in the order of the table.
 
     Args:
         kind: only those of this kind of tag.
         decisions: True for only those of decisions, False for only those of scores.
+        of_classes: those of classes that exclude each other, as a whole, instead of those of single tags.
 
-    >>> list_metrics(decisions=False)
-    ('roc_auc', 'pr_auc', 'rmse')
+    >>> list_metrics(decisions=False), list_metrics(of_classes=True)
+    (('roc_auc', 'pr_auc', 'rmse'), ('accuracy',))
     """
     return tuple(
         name
         for name, info in _TABLE.items()
-        if kind in (None, info.kind) and (decisions is None or decisions == info.decisions)
+        if kind in (None, info.kind) and decisions in (None, info.decisions) and of_classes == info.of_classes
     )
 
 

@@ -14,7 +14,8 @@ Where this paper is also silent:
 - Input normalisation: of each subclip by its own mean and deviation, or minimum and range, so that the network needs only
   a waveform. A deviation or range below 1e-5 counts as 1e-5: silence becomes zeros.
 - Layer normalisation is over channels and time of a subclip, with a gain and an offset for every channel.
-- Group normalisation of the dense layer: its 100 units do not divide into 8 groups; they are in 5, the most up to 8.
+- Group normalisation of the dense layer: its 100 units do not divide into 8 groups; they are in 5, the most up to 8 (2, 4
+  and 16 groups, which the paper tried, too: 2, 4 and 10).
 - Dropout: on the inputs of every layer but the strided convolution.
 - Initial weights: PyTorch's own.
 """
@@ -81,6 +82,7 @@ def bristol_raw(
     n_filters: int = 32,
     input_normalisation: InputKind = "min-max",
     normalisation: Normalisation = "group",
+    n_groups: int = 8,
     dropout: float = 0.2,
     nonlinearity: Nonlinearity = "relu",
     feature_pooling: FeaturePooling = "none",
@@ -94,10 +96,11 @@ def bristol_raw(
         n_tags: outputs.
         filter_samples, stride_samples: length and stride of the strided convolution; Table I has 1024/1024,
             1024/512, 512/512, 512/256, 256/256, 256/128 and 128/128.
-        n_filters: filters of the strided convolution; a multiple of 8 for "group".
+        n_filters: filters of the strided convolution; a multiple of ``n_groups`` for "group".
         input_normalisation: "none", "standardise" or "min-max", of each subclip by itself.
-        normalisation: "none", "batch", "layer" or "group" (8 groups), after every convolution and dense layer but
-            the last, before the activation.
+        normalisation: "none", "batch", "layer" or "group", after every convolution and dense layer but the last, before the
+            activation.
+        n_groups: of "group"; the paper tried 2, 4, 8 and 16 (VIII-A).
         dropout: share dropped in training.
         nonlinearity, feature_pooling, pool_filters: of the strided convolution, as in ``dieleman2014_raw``.
         window_seconds: length of a subclip; 34,950 samples.
@@ -115,6 +118,7 @@ def bristol_raw(
         feature_pooling=feature_pooling,
         pool_filters=pool_filters,
         normalisation=normalisation,
+        n_groups=n_groups,
     )
     window_samples = window_length(window_seconds, sample_rate_hz)
     n_frames = frames_inside(window_samples, filter_samples, stride_samples, sample_rate_hz)
@@ -125,6 +129,7 @@ def bristol_raw(
         dense_dropout=dropout,
         conv_dropout=dropout,
         normalisation=normalisation,
+        n_groups=n_groups,
     )
     return DielemanCNN(
         n_tags=n_tags,

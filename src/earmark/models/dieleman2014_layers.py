@@ -64,6 +64,7 @@ def strided_layers(
     feature_pooling: FeaturePooling = "none",
     pool_filters: int = 1,
     normalisation: Normalisation = "none",
+    n_groups: int = 8,
 ) -> OrderedDict[str, nn.Module]:
     """The layers before the trunk on raw audio: (B, 1, N) -> (B, n_filters / pool_filters, T).
 
@@ -104,7 +105,7 @@ def strided_layers(
     }
     return OrderedDict(  #                                       256/256, 3 s: (B, 1, 48000)
         strided=nn.Conv1d(1, n_filters, filter_samples, stride_samples),  # (B, 32, 187)
-        strided_norm=normalisation_layer(normalisation, n_filters),
+        strided_norm=normalisation_layer(normalisation, n_filters, groups=n_groups),
         feature_pool=pool,  #                                               (B, 32, 187); pools of 4: (B, 8, 187)
         strided_activation=activation[nonlinearity],
     )
@@ -118,6 +119,7 @@ def trunk_layers(
     dense_dropout: float = 0.0,
     conv_dropout: float = 0.0,
     normalisation: Normalisation = "none",
+    n_groups: int = 8,
 ) -> OrderedDict[str, nn.Module]:
     """The trunk: (B, channels, n_frames) -> logits (B, n_tags).
 
@@ -127,22 +129,25 @@ def trunk_layers(
         n_tags: outputs.
         dense_dropout: share of the dense layers' inputs dropped in training.
         conv_dropout: share of the convolutions' inputs dropped in training.
-        normalisation: before the activation of every layer but the last. For "group" the number of groups of the dense layer
-            is the largest divisor of its units up to 8: 5 for 100.
+        normalisation: before the activation of every layer but the last.
+        n_groups: of "group"; in the dense layer the largest divisor of its units up to that: for 8 groups, 5 of 20 units.
+
+    Raises:
+        ConfigError: an unknown normalisation, or channels that do not divide into the groups.
     """
-    dense_groups = max(groups for groups in range(1, 9) if HIDDEN_UNITS % groups == 0)
+    dense_groups = max((groups for groups in range(1, n_groups + 1) if HIDDEN_UNITS % groups == 0), default=1)
     left = n_frames // 4 // 4
     return OrderedDict(  #                                             256/256, 3 s: (B, channels, 187)
         drop1=dropout_layer(conv_dropout),
         pad1=nn.ZeroPad1d((3, 4)),  #                                  (B, channels, 194)
         conv1=nn.Conv1d(channels, TRUNK_FILTERS, 8),  #                (B, 32, 187)
-        norm1=normalisation_layer(normalisation, TRUNK_FILTERS),
+        norm1=normalisation_layer(normalisation, TRUNK_FILTERS, groups=n_groups),
         relu1=nn.ReLU(),
         pool1=nn.MaxPool1d(4),  #                                      (B, 32, 46)
         drop2=dropout_layer(conv_dropout),
         pad2=nn.ZeroPad1d((3, 4)),  #                                  (B, 32, 53)
         conv2=nn.Conv1d(TRUNK_FILTERS, TRUNK_FILTERS, 8),  #           (B, 32, 46)
-        norm2=normalisation_layer(normalisation, TRUNK_FILTERS),
+        norm2=normalisation_layer(normalisation, TRUNK_FILTERS, groups=n_groups),
         relu2=nn.ReLU(),
         pool2=nn.MaxPool1d(4),  #                                      (B, 32, 11)
         flat=nn.Flatten(),  #                                          (B, 352)

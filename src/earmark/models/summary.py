@@ -85,6 +85,19 @@ _WON_SMC = Paper(
     "Evaluation of CNN-based automatic music tagging models",
     "SMC 2020",
 )
+_TIMBRE = Paper(
+    "Pons 2017b",
+    "Pons, Slizovskaia, Gong, Gomez, Serra",
+    "Timbre analysis of music audio signals with convolutional neural networks",
+    "EUSIPCO 2017",
+)
+_LEE_NAM = Paper(
+    "Lee 2017",
+    "Lee, Nam",
+    "Multi-level and multi-scale feature aggregation using pre-trained convolutional neural networks for music "
+    "auto-tagging",
+    "IEEE Signal Processing Letters 24, 2017",
+)
 _SCHMID = Paper(
     "Schmid 2023",
     "Schmid, Koutini, Widmer",
@@ -114,6 +127,7 @@ PAPERS: dict[str, Paper] = {
     "ensemble_model3": _ENSEMBLE,
     "fcn4": _CHOI_2016,
     "harmonic_cnn": _WON_ICASSP,
+    "multi_level_multi_scale": _LEE_NAM,
     "musicnn": _MUSICNN,
     "musicnn_vgg": _MUSICNN,
     "pons2017_spectrogram": _PONS,
@@ -125,6 +139,7 @@ PAPERS: dict[str, Paper] = {
     "samplecnn_rese2": _KIM,
     "samplecnn_se": _KIM,
     "short_chunk_cnn": _WON_SMC,
+    "timbre_cnn": _TIMBRE,
 }
 """Architecture -> its paper. The files of :mod:`earmark.models` say more."""
 

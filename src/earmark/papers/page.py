@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from earmark.core.markdown import cell, render_markdown
-from earmark.metrics import list_metrics, metric_label
+from earmark.metrics import list_metrics, metric_info, metric_label
+from earmark.papers.costs import Costs
 from earmark.papers.statistics import ClaimStatistics, Estimate, Results
 from earmark.papers.tables import Row, Table
 
@@ -16,17 +17,35 @@ CLAIM_COLUMNS = ("order", "by", "paper", "here", "pairs better / worse / open", 
 _TEMPLATES = Path(__file__).parent
 
 
-def to_markdown(results: Results) -> str:
-    """A page: the paper's tables with its numbers and ours, then its claims."""
+def to_markdown(results: Sequence[Results]) -> str:
+    """A page: for each dataset the paper's tables with its numbers and ours, then its claims."""
+    run = {row for one in results for row in one.runs}
     return render_markdown(
         "results.md.j2",
         _TEMPLATES,
-        results=results,
-        heading="##",
-        tables=_tables(results),
+        paper=results[0].tables,
+        machine=results[0].machine,
+        datasets=[_of_dataset(one) for one in results],
+        heading="##" if len(results) == 1 else "###",
         claim_columns=CLAIM_COLUMNS,
-        claims=claim_rows(results),
+        not_run=[name for name, row in results[0].tables.rows.items() if row.kind != "reported" and name not in run],
     )
+
+
+def _of_dataset(results: Results) -> dict[str, Any]:
+    tables = _shown(results)
+    own = {(table.dataset or results.tables.dataset, table.protocol or results.tables.protocol) for table in tables}
+    return {
+        "name": results.dataset,
+        "protocol": results.protocol,
+        "figures": results.figures,
+        "of_the_paper": [
+            f"{name} ({protocol})" if protocol else "the paper's own data" for name, protocol in sorted(own, key=str)
+        ],
+        "same_data": own == {(results.dataset, results.protocol)},
+        "tables": _tables(results),
+        "claims": claim_rows(results),
+    }
 
 
 def tables_markdown(results: Results, heading: str = "##") -> str:
@@ -39,45 +58,89 @@ def claim_rows(results: Results) -> list[list[str]]:
     return [_claim_cells(found) for found in results.figures.claims]
 
 
+def _shown(results: Results) -> list[Table]:
+    """The tables of which some row was run."""
+    return [table for table in results.tables.tables if any(row.row in results.runs for row in table.rows)]
+
+
 def _tables(results: Results) -> list[dict[str, Any]]:
-    """Title, columns and rows of each table; without the tables of which no row was run."""
-    return [_table(results, table) for table in results.tables.tables if _rows(results, table)]
-
-
-def _rows(results: Results, table: Table) -> list[Row]:
-    return [row for row in table.rows if row.row in results.figures.rows]
+    """Title, columns, rows, differences and notes of each table; without the tables of which no row was run."""
+    return [_table(results, table) for table in _shown(results)]
 
 
 def _table(results: Results, table: Table) -> dict[str, Any]:
-    rows, names = _rows(results, table), list_metrics(decisions=False)
-    metrics = [name for name in names if any(name in results.figures.rows[row.row].metrics for row in rows)]
+    rows = [row for row in table.rows if row.row in results.runs or row.kind == "reported"]
+    names = list_metrics(decisions=False)
+    run = [row.row for row in rows if row.row in results.runs]
+    metrics = [name for name in names if any(name in results.figures.rows[row].metrics for row in run)]
     reported = [name for name in names if any(name in row.reported for row in rows)]
+    costs = Costs.of(results, table)
     columns = [
         "row",
         *(metric_label(name) for name in metrics),
         *(f"paper's {metric_label(name)}" for name in reported),
-        "weights",
-        "epochs",
-        "CPU s",
-        "runs",
+        *costs.columns,
+        *("weights", "epochs", "CPU s", "runs"),
     ]
-    cells = [_cells(results, row, metrics, reported) for row in rows]
-    return {"title": table.title, "columns": columns, "rows": cells}
+    return {
+        "title": table.title,
+        "columns": columns,
+        "rows": [
+            [
+                cell(row.label + (" (reported)" if row.kind == "reported" else "")),
+                *(_estimate(_metrics(results, row).get(name)) for name in metrics),
+                *(f"{row.reported[name]:.4f}" if name in row.reported else "" for name in reported),
+                *costs.cells(row),
+                *_about_runs(results.runs.get(row.row, [])),
+            ]
+            for row in rows
+        ],
+        "differences": _differences(results, table, metrics),
+        "notes": [f"{row.label}: {row.note}." for row in rows if row.note],
+        "cost_notes": costs.notes,
+    }
 
 
-def _cells(results: Results, row: Row, metrics: Sequence[str], reported: Sequence[str]) -> list[str]:
-    figures, runs = results.figures.rows[row.row], results.runs[row.row]
+def _metrics(results: Results, row: Row) -> dict[str, Estimate]:
+    found = results.figures.rows.get(row.row)
+    return {} if found is None else found.metrics
+
+
+def _about_runs(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Weights, epochs, CPU seconds and number of runs."""
+    if not runs:
+        return ["", "", "", ""]
     weights = runs[0].get("n_parameters")
-    epochs = [run["epochs"] for run in runs if "epochs" in run]
     return [
-        cell(row.label),
-        *(_estimate(figures.metrics.get(name)) for name in metrics),
-        *(f"{row.reported[name]:.4f}" if name in row.reported else "" for name in reported),
         f"{weights:,}" if weights is not None else "",
-        _range(epochs),
+        _range([run["epochs"] for run in runs if "epochs" in run]),
         f"{sum(run['cpu_seconds'] for run in runs) / len(runs):.0f}",
         str(len(runs)),
     ]
+
+
+def _differences(results: Results, table: Table, metrics: Sequence[str]) -> dict[str, Any] | None:
+    """Columns and rows of the differences that the paper shows, of the rows that were run."""
+    known = {pair: found for pair, found in results.figures.differences.items() if pair in table.differences}
+    shown = [metric for metric in metrics if any(metric in found for found in known.values())]
+    if not shown:
+        return None
+    labels = {row.row: row for row in table.rows}
+    rows = []
+    for (better, worse), found in known.items():
+        cells = [cell(f"{labels[better].label} over {labels[worse].label}")]
+        for metric in shown:
+            paper = [labels[row].reported.get(metric) for row in (better, worse)]
+            gain = None if None in paper else metric_info(metric).gain(*paper)  # type: ignore[arg-type]
+            cells += [
+                _estimate(found.get(metric), signed=True),
+                "" if gain is None else f"{gain:+.4f}",
+            ]
+        rows.append(cells)
+    return {
+        "columns": ["difference", *(x for m in shown for x in (metric_label(m), f"paper's {metric_label(m)}"))],
+        "rows": rows,
+    }
 
 
 def _claim_cells(found: ClaimStatistics) -> list[str]:

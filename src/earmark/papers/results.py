@@ -1,4 +1,7 @@
-"""The results of a paper's rows as files: results.json for programs, results.md for people (:mod:`earmark.papers.page`)."""
+"""The results of a paper's rows as files: results.json for programs, results.md for people (:mod:`earmark.papers.page`).
+
+Rows of another dataset than the paper's main one have a file of their own, results-DATASET.json; the page has them all.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +28,27 @@ JSON_NAME, PAGE_NAME = "results.json", "results.md"
 RESULTS_FORMAT = 1
 
 
-def collect(tables: PaperTables, tasks: Sequence[Task], *, n_resamples: int = 2000) -> Results:
-    """Results of the tasks that are done; rows of which none is done are left out.
+def collect(tables: PaperTables, tasks: Sequence[Task], *, n_resamples: int = 2000) -> list[Results]:
+    """Results of the tasks that are done, one for each dataset; rows of which none is done are left out.
 
     Raises:
-        DataError: none is done, or their scores are of different clips.
+        DataError: none is done, or scores on one dataset are of different clips.
     """
+    done: dict[str, list[tuple[Task, dict[str, Any]]]] = {}
+    for task in tasks:
+        if (document := task.done()) is not None:
+            done.setdefault(task.dataset, []).append((task, document))
+    if not done:
+        raise DataError(f"{tables.key}: no row has been run yet")
+    return [_collected(tables, found, n_resamples) for found in done.values()]
+
+
+def _collected(tables: PaperTables, done: Sequence[tuple[Task, dict[str, Any]]], n_resamples: int) -> Results:
     scores: dict[str, list[ScoreTable]] = {}
     runs: dict[str, list[dict[str, Any]]] = {}
-    for task in tasks:
-        document = task.done()
-        if document is not None:
-            scores.setdefault(task.row, []).append(read_scores(task.folder / TEST_FOLDER / "scores.parquet"))
-            runs.setdefault(task.row, []).append(document)
+    for task, document in done:
+        scores.setdefault(task.row, []).append(read_scores(task.folder / TEST_FOLDER / "scores.parquet"))
+        runs.setdefault(task.row, []).append(document)
     figures = compute_statistics(tables, scores, n_resamples=n_resamples)
     first = next(iter(scores.values()))[0]
     return Results(tables, first.dataset, first.protocol, figures, runs, machine())
@@ -54,11 +65,21 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
-def write_results(results: Results, folder: Path) -> None:
-    """results.json and results.md into a folder."""
+def write_results(results: Sequence[Results], folder: Path, dataset: str | None = None) -> None:
+    """results.json and results.md into a folder.
+
+    Args:
+        results: of :func:`collect`.
+        folder: made where missing.
+        dataset: whose results are results.json; None for the first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(to_document(results), indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomic(folder / JSON_NAME, f"{text}\n".encode())
+    main = dataset or results[0].dataset
+    for one in results:
+        text = json.dumps(to_document(one), indent=2, ensure_ascii=False, allow_nan=False)
+        write_atomic(
+            folder / (JSON_NAME if one.dataset == main else f"results-{one.dataset}.json"), f"{text}\n".encode()
+        )
     write_atomic(folder / PAGE_NAME, to_markdown(results).encode())
 
 
@@ -87,6 +108,10 @@ def to_document(results: Results) -> dict[str, Any]:
             }
             for name, row in figures.rows.items()
         },
+        "differences": [
+            {"better": better, "worse": worse, "metrics": {metric: _estimate(value) for metric, value in found.items()}}
+            for (better, worse), found in figures.differences.items()
+        ],
         "claims": [
             {
                 "id": found.claim.id,
@@ -144,11 +169,15 @@ def _from_document(document: dict[str, Any]) -> Results:
         for claim in document["claims"]
     )
     drawn = document["bootstrap"]
+    differences = {
+        (pair["better"], pair["worse"]): {metric: _read_estimate(value) for metric, value in pair["metrics"].items()}
+        for pair in document.get("differences", ())  # earlier versions have none
+    }
     return Results(
         tables,
         document["dataset"],
         document["protocol"],
-        Statistics(rows, found, drawn["over"], drawn["n_clips"], drawn["n_groups"], drawn["n_resamples"]),
+        Statistics(rows, found, drawn["over"], drawn["n_clips"], drawn["n_groups"], drawn["n_resamples"], differences),
         {name: row["runs"] for name, row in document["rows"].items()},
         document["machine"],
     )

@@ -12,7 +12,7 @@ from earmark.core.errors import ConfigError
 from earmark.papers.processes import TaskProcess, end_all, wait_for_any
 from earmark.papers.tables import PaperTables, Row, load_tables, row_changes
 from earmark.papers.task import CHECKPOINT_FOLDER, Task, task_name
-from earmark.training.config import load_recipe
+from earmark.training.config import load_recipe, recipe_document
 
 
 @dataclass(frozen=True)
@@ -34,33 +34,35 @@ class Finished:
 
 def plan(
     key: str,
-    root: str | Path,
+    root: str | Path | Mapping[str, str | Path],
     out: str | Path,
     *,
     dataset: str | None = None,
     rows: Sequence[str] = (),
-    seeds: int = 3,
+    seeds: int | None = None,
     overrides: Iterable[str] = (),
     device: str = "auto",
     threads: int = 1,
     keep_audio: str | Path | None = None,
+    shards: Mapping[str, str | Path] | None = None,
 ) -> list[Task]:
     """The tasks of a paper: every row (once, where several tables have it) with every seed, members before combiners.
 
     Args:
         key: one of :func:`earmark.papers.tables.list_papers`.
-        root: the dataset's folder.
+        root: the folder of all datasets, or dataset -> folder; rows of datasets that are not in it are left out.
         out: folder of all papers' runs.
-        dataset: name of the dataset; None for the paper's own.
+        dataset: name of the dataset for all rows; None for the paper's own.
         rows: patterns of rows, e.g. ``raw-*``; members of a combiner come along. Empty for all.
-        seeds: how many; 0, 1, ...
+        seeds: how many; 0, 1, ...; None for as many as the paper says, or three.
         overrides: ``section.key=value``, for all recipes.
         device, threads, keep_audio: see :class:`earmark.papers.task.Task`.
+        shards: dataset -> folder of its audio in shards.
 
     Raises:
         ConfigError: no such paper, row or dataset, or a recipe with problems.
     """
-    if seeds < 1:
+    if seeds is not None and seeds < 1:
         raise ConfigError(f"seeds {seeds}: must be at least 1")
     tables = load_tables(key)
     chosen = _chosen(tables, rows)
@@ -68,7 +70,11 @@ def plan(
     place = Path(out).expanduser() / key
     tasks = []
     for row in chosen:
-        for seed in range(seeds):
+        own = dataset_of(tables, row.row, dataset)
+        if isinstance(root, Mapping) and own not in root:
+            continue
+        folder_of_data = root[own] if isinstance(root, Mapping) else root
+        for seed in range(tables.seeds if seeds is None else seeds):
             folder = place / row.row / f"seed-{seed}"
             members = [place / member / f"seed-{seed}" / CHECKPOINT_FOLDER for member in row.members]
             tasks.append(
@@ -77,21 +83,44 @@ def plan(
                     seed=seed,
                     kind=row.kind,
                     document=_document(tables, row, dataset, seed, overrides),
-                    root=str(Path(root).expanduser().resolve()),
+                    root=str(Path(folder_of_data).expanduser().resolve()),
                     folder=folder,
                     members=tuple(str(member) for member in members),
                     keep_audio=None if keep_audio is None else Path(keep_audio).expanduser(),
                     device=device,
                     threads=threads,
+                    shards=str(shards[own]) if shards and own in shards else None,
                     needs=tuple(task_name(member, seed) for member in row.members),
                 )
             )
     return tasks
 
 
+def rows_by_dataset(key: str, rows: Sequence[str] = (), dataset: str | None = None) -> dict[str, list[str]]:
+    """Dataset -> the rows that are trained and measured on it; arguments as for :func:`plan`.
+
+    Raises:
+        ConfigError: no such paper or row.
+    """
+    tables = load_tables(key)
+    found: dict[str, list[str]] = {}
+    for row in _chosen(tables, rows):
+        found.setdefault(dataset_of(tables, row.row, dataset), []).append(row.row)
+    return found
+
+
+def dataset_of(tables: PaperTables, row: str, dataset: str | None = None) -> str:
+    """The dataset of a row: ``dataset`` for all, or the one of its recipe."""
+    if dataset is not None:
+        return dataset
+    if tables.rows[row].kind == "gbt":
+        return tables.dataset
+    return str(recipe_document(tables.recipe_name(row))["data"]["dataset"])
+
+
 def _chosen(tables: PaperTables, patterns: Sequence[str]) -> list[Row]:
-    """Rows that a pattern fits, and the members they need, in the tables' order."""
-    known = tables.rows
+    """Rows that a pattern fits, and the members they need, in the tables' order; none that are only reported."""
+    known = {name: row for name, row in tables.rows.items() if row.kind != "reported"}
     unknown = [pattern for pattern in patterns if not fnmatch.filter(known, pattern)]
     if unknown:
         raise ConfigError([f"{tables.key}: no row fits {p!r}; rows are: {', '.join(known)}" for p in unknown])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -19,13 +19,13 @@ from earmark.evaluation.compare import differences
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import FloatArray, list_metrics, metric_info
 from earmark.metrics.arrays import checked_runs, group_members
+from earmark.metrics.clip_weights import tag_kernels
 from earmark.metrics.resampling import (
     ends_of,
     mean_of_runs,
     mean_of_tags,
     resamples,
     run_shares,
-    tag_kernels,
 )
 from earmark.papers.tables import Claim, PaperTables
 
@@ -91,6 +91,8 @@ class Statistics:
         claims: of the claims whose rows were all run.
         resampled: what the bootstrap drew: "artist", "song" or "clip"; runs are drawn in any case.
         n_clips, n_groups, n_resamples: of the bootstrap.
+        differences: (better row, worse row) -> metric -> advantage, of the pairs of which a table shows by how much they
+            differ, where both were run.
     """
 
     rows: dict[str, RowStatistics]
@@ -99,6 +101,7 @@ class Statistics:
     n_clips: int
     n_groups: int
     n_resamples: int
+    differences: dict[tuple[str, str], dict[str, Estimate]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,17 @@ def compute_statistics(
         for metric in _metrics_for(tables, claim)
         if all((row, metric) in drawn for pair in claim.pairs for row in pair)
     )
-    return Statistics(rows, claims, resampled, len(first.clips), len(set(members)), n_resamples)
+    wanted = [pair for table in tables.tables for pair in table.differences]
+    differing = {
+        pair: {
+            metric: _advantage(pair, metric, rows, drawn)[0]
+            for row, metric in drawn
+            if row == pair[0] and (pair[1], metric) in drawn
+        }
+        for pair in wanted
+        if all(row in rows for row in pair)
+    }
+    return Statistics(rows, claims, resampled, len(first.clips), len(set(members)), n_resamples, differing)
 
 
 def _macros(
@@ -220,11 +233,9 @@ def _claim(
     rows: Mapping[str, RowStatistics],
     drawn: Mapping[tuple[str, str], FloatArray],
 ) -> ClaimStatistics:
-    sign = 1.0 if metric_info(metric).higher_is_better else -1.0
-    values = [sign * (rows[a].metrics[metric].value - rows[b].metrics[metric].value) for a, b in claim.pairs]
-    draws = np.stack([sign * (drawn[a, metric] - drawn[b, metric]) for a, b in claim.pairs], axis=1)
-    low, high = ends_of(draws, LEVEL)
-    pairs = tuple(Estimate(float(v), float(x), float(y)) for v, x, y in zip(values, low, high, strict=True))
+    found = [_advantage(pair, metric, rows, drawn) for pair in claim.pairs]
+    pairs = tuple(estimate for estimate, _ in found)
+    values, draws = [pair.value for pair in pairs], np.stack([of_pair for _, of_pair in found], axis=1)
     if claim.kind == "shrinking_gap":
         value, total = values[0] - values[-1], draws[:, 0] - draws[:, -1]
     else:
@@ -237,3 +248,18 @@ def _claim(
             paper = said[0] - said[-1] if claim.kind == "shrinking_gap" else sum(said) / len(said)
     overall = Estimate(float(value), float(overall_low), float(overall_high))
     return ClaimStatistics(claim, metric, pairs, overall, paper)
+
+
+def _advantage(
+    pair: tuple[str, str],
+    metric: str,
+    rows: Mapping[str, RowStatistics],
+    drawn: Mapping[tuple[str, str], FloatArray],
+) -> tuple[Estimate, FloatArray]:
+    """How much better the first row is by a metric that both have, above 0 where it is; and (n_draws,) of the resamples."""
+    better, worse = pair
+    sign = 1.0 if metric_info(metric).higher_is_better else -1.0
+    value = sign * (rows[better].metrics[metric].value - rows[worse].metrics[metric].value)
+    draws: FloatArray = sign * (drawn[better, metric] - drawn[worse, metric])
+    low, high = ends_of(draws, LEVEL)
+    return Estimate(float(value), float(low), float(high)), draws

@@ -16,16 +16,20 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pydantic import Strict, field_validator
+from pydantic import Field, Strict, field_validator
 from pydantic_core import PydanticKnownError
 
 from earmark.core.errors import ConfigError
+from earmark.datasets.registry import dataset_info
 from earmark.metrics import list_metrics, metric_info
 from earmark.training.config import list_recipes, merged, recipe_document
 from earmark.training.config_schema import Listed, Section, read_yaml
 
 COSTS = ("seconds_per_1000_songs", "size_mb", "relative_training_time")
 """What papers report of rows besides metrics; 0 or more. The last is 1 for the row that others are compared with."""
+
+
+Pair = Annotated[tuple[str, str], Strict(False)]
 
 
 class Row(Section):
@@ -36,7 +40,7 @@ class Row(Section):
         label: what the table calls it.
         reported: the paper's numbers, by names of metrics and those in :data:`COSTS`.
         kind: "recipe": trained by a recipe. "combiner": the same, on top of trained members. "gbt": boosted trees on
-            hand-made features; it has no recipe.
+            hand-made features; it has no recipe. "reported": another system, of which the paper only quotes numbers.
         members: rows that a combiner combines.
         note: what a reader of the reported numbers must know.
     """
@@ -44,19 +48,31 @@ class Row(Section):
     row: str
     label: str
     reported: dict[str, float]
-    kind: Literal["recipe", "gbt", "combiner"] = "recipe"
+    kind: Literal["recipe", "gbt", "combiner", "reported"] = "recipe"
     members: Listed[str] = ()
     note: str | None = None
 
+    @property
+    def has_recipe(self) -> bool:
+        """Whether it is trained by a recipe of its name."""
+        return self.kind in ("recipe", "combiner")
+
 
 class Table(Section):
-    """A table of a paper. ``dataset`` and ``protocol`` are given where they are not the paper's usual ones."""
+    """A table. ``dataset`` and ``protocol``: where not the paper's usual ones; ``differences``: pairs shown by how much they differ."""
 
     id: str
     title: str
     rows: Listed[Row]
     dataset: str | None = None
     protocol: str | None = None
+    differences: Listed[Pair] = ()
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Those of :data:`COSTS` that it is about: reported of several rows, relative times of one with 1 among them."""
+        found = {name: [row.reported[name] for row in self.rows if name in row.reported] for name in COSTS}
+        return tuple(name for name, of in found.items() if len(of) > 1 and (name != COSTS[-1] or 1 in of))
 
 
 class Claim(Section):
@@ -74,7 +90,7 @@ class Claim(Section):
     id: str
     text: str
     metric: str
-    pairs: Listed[Annotated[tuple[str, str], Strict(False)]]
+    pairs: Listed[Pair]
     kind: Literal["order", "shrinking_gap"] = "order"
 
     @field_validator("metric")
@@ -102,6 +118,7 @@ class PaperTables(Section):
         dataset, protocol: what its numbers were measured on; the protocol is None where the data bring their own.
         tables: as the paper has them.
         claims: what it finds.
+        seeds: runs of each row, where the paper says how many; else three.
         key: its folder in earmark/recipes.
     """
 
@@ -111,6 +128,7 @@ class PaperTables(Section):
     tables: Listed[Table]
     claims: Listed[Claim]
     protocol: str | None = None
+    seeds: int = Field(default=3, ge=1)
     key: str = ""
 
     @field_validator("key")
@@ -130,8 +148,9 @@ class PaperTables(Section):
             ConfigError: no such row, or one without a recipe.
         """
         found = self._row(row)
-        if found.kind == "gbt":
-            raise ConfigError(f"{self.key}: row {row!r} is boosted trees and has no recipe")
+        if not found.has_recipe:
+            what = "boosted trees" if found.kind == "gbt" else "only reported by the paper"
+            raise ConfigError(f"{self.key}: row {row!r} is {what} and has no recipe")
         return f"{self.key}/{row}"
 
     def paper_advantages(self, claim: Claim) -> tuple[float | None, ...]:
@@ -177,11 +196,12 @@ def tables_from(document: Any, key: str) -> PaperTables:
 def row_changes(key: str, row: str, dataset: str) -> dict[str, Any]:
     """What is merged into a row's recipe for a dataset, as ``changes`` of :func:`earmark.training.config.load_recipe`.
 
-    It is empty for the dataset of the row's own recipe.
+    It is empty for the dataset of the row's own recipe. Where the paper has no file for a dataset, the recipe stays the
+    paper's, and only the data change.
 
     Raises:
-        ConfigError: no such paper or row, a row without a recipe, no changes for that dataset, or a file of changes
-            with problems, all at once.
+        ConfigError: no such paper, row or dataset, a row without a recipe, or a file of changes with problems, all at
+            once.
     """
     tables = load_tables(key)
     if recipe_document(tables.recipe_name(row))["data"]["dataset"] == dataset:
@@ -191,25 +211,23 @@ def row_changes(key: str, row: str, dataset: str) -> dict[str, Any]:
 
 
 def dataset_changes(tables: PaperTables, dataset: str) -> dict[str, dict[str, Any]]:
-    """The sections ``all`` and ``rows`` of a paper's changes for a dataset.
+    """The sections ``all`` and ``rows`` of a paper's changes for a dataset: of its file, or the data alone.
 
     Raises:
-        ConfigError: there are none for it, or the file has problems, all at once.
+        ConfigError: no such dataset, or the file has problems, all at once.
     """
     where = f"{tables.key}/_{dataset}"
     files = [entry.name for entry in (resources.files("earmark.papers") / "recipes" / tables.key).iterdir()]
-    ready = sorted(name[1:].removesuffix(".yaml") for name in files if _is_changes(tables.key, name))
-    if dataset not in ready:
-        raise ConfigError(
-            f"{tables.key}: there is no budget for dataset {dataset!r}; it is ready for the paper's own "
-            f"({tables.dataset})" + "".join(f" and {name}" for name in ready)
-        )
+    if not any(_is_changes(tables.key, name) for name in files if name == f"_{dataset}.yaml"):
+        dataset_info(dataset)  # an unknown name is an error
+        protocol = tables.protocol if dataset == tables.dataset else None
+        return {"all": {"data": {"dataset": dataset, "protocol": protocol}}, "rows": {}}
     document = read_yaml(_text(tables.key, f"_{dataset}.yaml"), where)
     result = {"all": document.get("all") or {}, "rows": document.get("rows") or {}}
     problems = [f"{name}: unknown key; keys are: all, rows" for name in document if name not in result]
     problems += [f"{name}: must be a section with keys" for name, x in result.items() if not isinstance(x, Mapping)]
     if not problems:
-        known = {row.row for row in tables.rows.values() if row.kind != "gbt"}
+        known = {row.row for row in tables.rows.values() if row.has_recipe}
         problems += [f"rows.{name}: no row of this paper with a recipe" for name in result["rows"] if name not in known]
     if problems:
         raise ConfigError([f"{where}: {problem}" for problem in problems])
@@ -243,8 +261,10 @@ def _problems(tables: PaperTables) -> list[str]:
         problems += [f"{where}: row {name!r} is there twice" for name in _twice([row.row for row in table.rows])]
         for row in table.rows:
             problems += [f"{where}, row {row.row!r}: {problem}" for problem in _row_problems(row, rows)]
-            if row.kind != "gbt" and (name := f"{tables.key}/{row.row}") not in recipes:
+            if row.has_recipe and (name := f"{tables.key}/{row.row}") not in recipes:
                 problems.append(f"{where}, row {row.row!r}: no recipe {name}")
+        named = {row for pair in table.differences for row in pair}
+        problems += [f"{where}: differences: no row {row!r}" for row in sorted(named - {row.row for row in table.rows})]
     for claim in tables.claims:
         problems += [] if claim.pairs else [f"claim {claim.id!r}: has no pairs"]
         named = {row for pair in claim.pairs for row in pair}

@@ -42,6 +42,7 @@ class Task:
         keep_audio: folder for decoded audio and features that runs share.
         device: as of :func:`earmark.training.run.train`.
         threads: of PyTorch, and files decoded side by side.
+        shards: folder of shards that training and validation clips are read from, in place of files.
         needs: names of the tasks that must be done before.
     """
 
@@ -55,12 +56,18 @@ class Task:
     keep_audio: Path | None = None
     device: str = "auto"
     threads: int = 1
+    shards: str | None = None
     needs: tuple[str, ...] = field(default=())
 
     @property
     def name(self) -> str:
         """Row and seed."""
         return task_name(self.row, self.seed)
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset that it is trained and measured on."""
+        return str(self.document.get("data", self.document)["dataset"])
 
     @property
     def fingerprint(self) -> str:
@@ -121,7 +128,9 @@ def _network(task: Task) -> dict[str, Any]:
 
     import torch
 
+    from earmark.datasets.subset import trimmed
     from earmark.evaluation import evaluate
+    from earmark.papers.costs import measure
     from earmark.training.data_setup import chosen_clips
     from earmark.training.run import train
 
@@ -132,16 +141,19 @@ def _network(task: Task) -> dict[str, Any]:
         resume=(task.folder / RECIPE_NAME).exists(),
         device=task.device,
         keep_audio=task.keep_audio,
+        shards=task.shards,
         jobs=task.threads,
         loaded=(chosen_clips(dataset, recipe), None),
     )
-    evaluate(result.checkpoint, dataset, task.folder / TEST_FOLDER, jobs=task.threads)
+    measured = trimmed(dataset, recipe.data.trim_seconds)
+    evaluate(result.checkpoint, measured, task.folder / TEST_FOLDER, jobs=task.threads)
     return {
         "best_epoch": result.best_epoch,
         "epochs": len(result.history),
         "steps": result.history[-1]["step"],
         "training_seconds": round(sum(float(row["seconds"] or 0) for row in result.history), 2),
         "n_parameters": _n_weights(result.checkpoint),
+        **measure(result.checkpoint, task.device),
     }
 
 

@@ -52,38 +52,55 @@ class Cost:
     n_parameters: int
 
 
-def measure_costs(checkpoints: Sequence[str | Path], *, song_seconds: float = 29.1, repeats: int = 20) -> list[Cost]:
-    """Time the networks of checkpoints on the CPU, with as many threads as PyTorch is set to use.
+def measure_costs(
+    checkpoints: Sequence[str | Path],
+    *,
+    song_seconds: float = 29.1,
+    repeats: int = 20,
+    batch_songs: int = 1,
+    device: str = "cpu",
+) -> list[Cost]:
+    """Time the networks of checkpoints, on the CPU with as many threads as PyTorch is set to use.
 
-    A song is noise of ``song_seconds``, cut into windows as the card says; all its windows are one batch. The
-    networks take turns, so that other load on the machine affects all of them, and the fastest of the repeats counts:
-    other load makes a network slower, never faster. With one thread CPU time is measured, which does not include waiting; with more, wall time. A first round is not timed.
+    A song is noise of ``song_seconds``, cut into windows as the card says; all windows of ``batch_songs`` songs are one batch,
+    which is on the device beforehand. The networks take turns, so that other load on the machine affects all of them, and the
+    fastest of the repeats counts: other load makes a network slower, never faster. On the CPU with one thread CPU time is
+    measured, which does not include waiting; otherwise wall time, until the device is done. A first round is not timed.
+
+    Args:
+        checkpoints: folders.
+        song_seconds: length of a song, above 0 and at most 3600.
+        repeats: rounds that are timed.
+        batch_songs: songs in a batch.
+        device: "cpu", "cuda" or "mps".
 
     Raises:
-        ConfigError: song_seconds or repeats out of range.
+        ConfigError: values out of range.
         ModelError: not a checkpoint.
     """
-    if not 0 < song_seconds <= 3600 or repeats < 1:
+    if not 0 < song_seconds <= 3600 or repeats < 1 or batch_songs < 1:
         raise ConfigError(
-            f"song of {song_seconds:g} s, {repeats} repeats: must be above 0 and at most 3600 s, and 1 or more"
+            f"song of {song_seconds:g} s, {batch_songs} in a batch, {repeats} repeats: must be above 0 and at most 3600 s, and "
+            "1 or more"
         )
     networks = []
     for checkpoint in checkpoints:
         model, card = load_checkpoint(checkpoint)
         noise = np.random.default_rng(0).standard_normal(round(song_seconds * card.input.sample_rate_hz))
-        networks.append((model, torch.from_numpy(audio.cut((0.1 * noise).astype(np.float32), card.input))))
-    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+        windows = torch.from_numpy(audio.cut((0.1 * noise).astype(np.float32), card.input))
+        networks.append((model.to(device), windows.repeat(batch_songs, 1).to(device)))
+    clock = time.thread_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     seconds = np.empty((repeats + 1, len(networks)))
     with torch.inference_mode():
         for turn in seconds:
             for i, (model, windows) in enumerate(networks):
                 started = clock()
-                model(windows).sigmoid()
+                model(windows).sigmoid().cpu()  # waits for the device
                 turn[i] = clock() - started
     costs = []
     for (model, _), fastest in zip(networks, seconds[1:].min(axis=0), strict=True):
         n_bytes = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-        costs.append(Cost(1000 * float(fastest), n_bytes / 1e6, model.n_parameters))
+        costs.append(Cost(1000 / batch_songs * float(fastest), n_bytes / 1e6, model.n_parameters))
     return costs
 
 
@@ -108,12 +125,19 @@ class TrainedModel:
     high: float
 
 
-def cost_table(models: Sequence[TrainedModel], *, song_seconds: float = 29.1, repeats: int = 20) -> pd.DataFrame:
+def cost_table(
+    models: Sequence[TrainedModel],
+    *,
+    song_seconds: float = 29.1,
+    repeats: int = 20,
+    batch_songs: int = 1,
+    device: str = "cpu",
+) -> pd.DataFrame:
     """Accuracy and cost of each model that has a checkpoint.
 
     Args:
         models: with their accuracies, all of the same metric.
-        song_seconds, repeats: see :func:`measure_costs`.
+        song_seconds, repeats, batch_songs, device: see :func:`measure_costs`.
 
     Returns:
         A table with the columns :data:`COLUMNS`, fastest first; members are joined by " + ".
@@ -125,7 +149,9 @@ def cost_table(models: Sequence[TrainedModel], *, song_seconds: float = 29.1, re
     if not timed:
         raise DataError("cost: no row has a checkpoint with that metric, so there is nothing to time")
     checkpoints = [model.checkpoint for model in timed if model.checkpoint is not None]
-    costs = measure_costs(checkpoints, song_seconds=song_seconds, repeats=repeats)
+    costs = measure_costs(
+        checkpoints, song_seconds=song_seconds, repeats=repeats, batch_songs=batch_songs, device=device
+    )
     rows = [
         (
             *(model.row, model.label, " + ".join(model.members), model.value, model.low, model.high),
@@ -179,11 +205,14 @@ def draw_cost(table: pd.DataFrame, about: str, *, metric: str = "roc_auc", timed
     return Drawing("cost", figure, table)
 
 
-def timing_words(song_seconds: float, repeats: int, machine: str) -> str:
+def timing_words(song_seconds: float, repeats: int, machine: str, *, batch_songs: int = 1, device: str = "cpu") -> str:
     """One line: how and on what machine :func:`measure_costs` timed."""
     threads = torch.get_num_threads()
     how = f"{threads} threads" if threads > 1 else "CPU time of 1 thread"
-    return f"networks alone, a song of {song_seconds:g} s at a time, fastest of {repeats}, {how}, {machine}"
+    if device != "cpu":
+        how = torch.cuda.get_device_name() if device == "cuda" else device
+    songs = f"a song of {song_seconds:g} s" if batch_songs == 1 else f"{batch_songs} songs of {song_seconds:g} s"
+    return f"networks alone, {songs} at a time, fastest of {repeats}, {how}, {machine}"
 
 
 def _panel(axes: Axes, table: pd.DataFrame, column: str, name: str, metric: str) -> None:

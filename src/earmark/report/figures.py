@@ -13,6 +13,7 @@ from earmark.evaluation.report import Report
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import list_metrics, metric_label
 from earmark.plots.calibration import draw_calibration
+from earmark.plots.class_confusion import ClassConfusion, class_confusion, draw_class_confusion
 from earmark.plots.clips import ClipList, clip_list, draw_clip_values
 from earmark.plots.confusion import Confusion, confusion, draw_confusion
 from earmark.plots.drawing import Drawing
@@ -33,6 +34,7 @@ class RunResults:
     curves: list[ThresholdCurve]
     confusion: Confusion | None
     clips: ClipList | None
+    classes: ClassConfusion | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def compute_results(table: ScoreTable, report: Report, n_clips: int) -> RunResul
         clips = clip_list(table, n=n_clips)
     except DataError:
         clips = None
-    return RunResults(calibration, threshold_curves(table, report.thresholds), confused, clips)
+    classes = class_confusion(table) if table.exclusive and not np.isnan(table.labels).all() else None
+    return RunResults(calibration, threshold_curves(table, report.thresholds), confused, clips, classes)
 
 
 def run_figures(report: Report, results: RunResults, log: RunLog | None) -> list[Figure]:
@@ -100,6 +103,13 @@ def run_figures(report: Report, results: RunResults, log: RunLog | None) -> list
             draw_thresholds(results.curves, "", most=_MOST_THRESHOLDS),
             f"Dots: the highest F1 on these clips. Grey: F1 within 5 % of it.{in_use} Thresholds chosen on the clips that "
             "are measured look better than they are.",
+        )
+    if results.classes is not None:
+        add(
+            "Confusion of classes",
+            draw_class_confusion(results.classes, ""),
+            "Rows: classes that exclude each other, with their clips. Columns: what is predicted. Shares of a row.",
+            wide=len(results.classes.classes) > 6,
         )
     if results.confusion is not None and results.confusion.worst(least_clips=1):
         n = len(results.confusion.tags)

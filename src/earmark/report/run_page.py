@@ -36,6 +36,7 @@ _AVERAGES = {
     "micro": "all clip-tag pairs as one",
     "weighted": "weighted by positives",
     "clip": "mean over clips",
+    "classes": "of all clips",
 }
 
 
@@ -177,10 +178,11 @@ def number(value: float | None, places: int = 3) -> str:
 
 def _cards(report: Report) -> list[_Card]:
     cards = []
-    for name in list_metrics():
+    for name in (*list_metrics(of_classes=True), *list_metrics()):
         meaning = metric_info(name).description
         if name in report.averages and meaning:
-            macro, base = report.averages[name]["macro"], report.baselines.get(name, {}).get("")
+            averages = report.averages[name]
+            macro, base = averages.get("macro") or averages["classes"], report.baselines.get(name, {}).get("")
             scale = RMSE_SCALE if name == "rmse" else 1.0
             cards.append(_Card(metric_label(name), meaning, Bar(macro.value, macro.low, macro.high, base, scale)))
     return cards
@@ -211,6 +213,11 @@ def _notes(report: Report, results: RunResults) -> Sequence[str]:
     ]
     if report.thresholds:
         lines.append(f"Thresholds in use: {report.thresholds_from}.")
+    if report.classes:
+        lines.append(
+            f"{len(report.classes)} tags exclude each other: the one that scores highest is predicted. Accuracy, knowing "
+            "nothing: always the most frequent class of the training clips, where these are known."
+        )
     if not results.calibration:
         lines.append("No calibration: scores are not in 0..1.")
     return lines

@@ -124,7 +124,8 @@ def tag_tables(report: Report, vocabulary: Vocabulary, results: TagResults) -> l
     tables = []
     error = (Column("Calibration error"),) if results.calibration else ()
     if places := vocabulary.indices("classification"):
-        decided = (*map(_column, _DECISIONS), Column("Threshold")) if report.thresholds else ()
+        limits = (Column("Threshold"),) if report.thresholds else ()
+        decided = (*map(_column, _DECISIONS), *limits) if report.thresholds or report.classes else ()
         columns = (
             *(Column("Clips with it"), _column("roc_auc"), Column("95 %", numeric=False), _column("pr_auc")),
             *(_column("pr_auc", ", knowing nothing"), *decided, *error),
@@ -157,9 +158,10 @@ def _row(place: int, tag: Tag, cells_of: _CellsOf, report: Report, results: TagR
 def _classification_cells(report: Report, tag: str) -> tuple[Cell, ...]:
     roc, pr, count = report.find("roc_auc", tag), report.find("pr_auc", tag), report.counts[tag]
     decided: list[Cell] = []
+    if report.thresholds or report.classes:
+        is_decided = tag in report.thresholds or tag in report.classes
+        decided += [Cell(report.find(name, tag).value if is_decided else None) for name in _DECISIONS]
     if report.thresholds:
-        has_threshold = tag in report.thresholds
-        decided += [Cell(report.find(name, tag).value if has_threshold else None) for name in _DECISIONS]
         decided.append(Cell(report.thresholds.get(tag)))
     return (
         Cell(count=count["positives"], of=count["clips"]),

@@ -48,6 +48,27 @@ class SegmentAnswer(BaseModel):
     tags: Annotated[list[SegmentTagAnswer], Field(description="Highest score first.")]
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TempoAnswer(BaseModel):
+    """The tempo of a file."""
+
+    bpm: Annotated[float | None, Field(description="Beats per minute, to 0.1; null: no beat is clear.")]
+    confidence: Share
+
+
+class KeyAnswer(BaseModel):
+    """The key of a file, in the notations of musicians and DJ programs; null: no key is clear."""
+
+    key: Annotated[str | None, Field(description='As ID3 has it: "F#m", "Bb".')]
+    name: Annotated[str | None, Field(description='"F# minor".')]
+    camelot: Annotated[str | None, Field(description='"11A".')]
+    open_key: Annotated[str | None, Field(description='"4m".')]
+    confidence: Share
+    tuning_hz: Annotated[float, Field(description="Frequency of A4.")]
+
+
 class RecordAnswer(BaseModel):
     """One file, as `earmark tag --format jsonl` prints it."""
 
@@ -71,6 +92,8 @@ class RecordAnswer(BaseModel):
         ),
     ]
     warnings: list[str]
+    tempo: Annotated[TempoAnswer, Field(description="If requested, and the file could be tagged.")] = None  # type: ignore[assignment]
+    key: Annotated[KeyAnswer, Field(description="If requested, and the file could be tagged.")] = None  # type: ignore[assignment]
     segments: Annotated[
         list[SegmentAnswer],
         Field(description="If requested, and the file could be tagged: its parts in order of time, without gaps."),

@@ -38,6 +38,8 @@ class TagQuery(BaseModel):
             description="Only so many windows of each file, spread over it; all by default.",
         ),
     ] = None
+    tempo: Annotated[bool, Field(description="Also estimate the tempo. Not with windows.")] = False
+    key: Annotated[bool, Field(description="Also estimate the key. Not with windows.")] = False
     segments: Annotated[bool, Field(description="Also say which tags hold when. Not with windows.")] = False
     min_segment: Annotated[
         float | None,
@@ -68,7 +70,7 @@ class TagQuery(BaseModel):
     def contradictions(self) -> list[str]:
         """Values that do not go together, one line each, as `earmark tag` refuses them."""
         problems = []
-        for name in ("segments", "step"):
+        for name in ("segments", "step", "tempo", "key"):
             if self.windows is not None and getattr(self, name):
                 problems.append(f"windows with {name}: this needs all windows of a file")
         for name in ("min_segment", "smoothing"):
@@ -88,6 +90,8 @@ ALLOWED = {
     "taggram": "true or false",
     "damaged": "error or tag",
     "windows": f"a whole number from 1 to {MOST_SPARSE_WINDOWS}",
+    "tempo": "true or false",
+    "key": "true or false",
     "segments": "true or false",
     "min_segment": "a number of seconds above 0",
     "smoothing": "a number above 0",

@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from earmark.core.errors import AudioError, MissingExtraError
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 from earmark.tagging.top_tags import TagScore
 
 if TYPE_CHECKING:
@@ -15,6 +16,29 @@ if TYPE_CHECKING:
     from earmark.tagging.tag_scores import TagScores
 
 FILE_COLUMNS = ("path", "status", "error", "duration_seconds", "model")
+TEMPO_COLUMNS = ("bpm", "tempo_confidence")
+KEY_COLUMNS = ("key", "camelot", "key_confidence", "tuning_hz")
+"""Columns of tempo and key, in tables of all kinds; those that were not wanted are not there."""
+
+
+Cells = dict[str, str | float | None]
+
+
+def tempo_cells(tempo: Tempo | None) -> Cells:
+    """A tempo in TEMPO_COLUMNS; all of None is None."""
+    if tempo is None:
+        return dict.fromkeys(TEMPO_COLUMNS)
+    record = tempo.record()
+    return dict(zip(TEMPO_COLUMNS, (record["bpm"], record["confidence"]), strict=True))
+
+
+def key_cells(key: KeyEstimate | None) -> Cells:
+    """A key in KEY_COLUMNS; all of None is None."""
+    if key is None:
+        return dict.fromkeys(KEY_COLUMNS)
+    record = key.record()
+    cells = (record["key"], record["camelot"], record["confidence"], record["tuning_hz"])
+    return dict(zip(KEY_COLUMNS, cells, strict=True))
 
 
 def _pandas() -> Any:
@@ -33,8 +57,9 @@ def to_frame(results: Iterable[TagScores | AudioError]) -> pd.DataFrame:
 
     Returns:
         One row for each result, in their order. Columns: path (str, missing without one), status ("ok" or "error"), error
-        (the reason), duration_seconds, model, and one of each tag and degree with its score, 0..1, which is NaN where
-        a file is silent, could not be tagged, or has another model without the tag.
+        (the reason), duration_seconds, model; bpm, tempo_confidence, key, camelot, key_confidence and tuning_hz, where
+        the tagger estimated them; and one of each tag and degree with its score, 0..1, which is NaN where a file is
+        silent, could not be tagged, or has another model without the tag.
 
     Raises:
         MissingExtraError: pandas is not installed.
@@ -53,6 +78,7 @@ def to_frame(results: Iterable[TagScores | AudioError]) -> pd.DataFrame:
     """
     pandas = _pandas()
     rows: list[dict[str, Any]] = []
+    measures: dict[str, None] = {}
     tags: dict[str, None] = {}
     for result in results:
         path = None if result.path is None else str(result.path)
@@ -60,9 +86,12 @@ def to_frame(results: Iterable[TagScores | AudioError]) -> pd.DataFrame:
             rows.append({"path": path, "status": "error", "error": result.reason})
         else:
             known = {"path": path, "status": "ok", "duration_seconds": result.duration_seconds, "model": result.model}
-            rows.append(known if result.silent else known | dict(result))
+            tempo = {} if result.tempo is None else tempo_cells(result.tempo)
+            key = {} if result.key is None else key_cells(result.key)
+            rows.append(({} if result.silent else dict(result)) | known | tempo | key)
+            measures |= dict.fromkeys((*tempo, *key))
             tags |= dict.fromkeys(result.tags)
-    return pandas.DataFrame(rows, columns=[*FILE_COLUMNS, *tags])
+    return pandas.DataFrame(rows, columns=[*FILE_COLUMNS, *measures, *tags])
 
 
 def tag_frame(tags: list[TagScore]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,11 @@ from earmark.audio.silence import SilenceMeter
 from earmark.audio.sound import SoundStream, silence_before
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
+from earmark.tagging.time_axis import seconds_with
+
+if TYPE_CHECKING:
+    from earmark.tagging.tempo_key.meter import TempoKeyMeter
 
 Window = npt.NDArray[np.float32]
 Watch = Callable[[Path, float], None]
@@ -25,6 +30,25 @@ Watch = Callable[[Path, float], None]
 decoded so far. An exception ends the file: an AudioError becomes its result, any other is raised to the caller."""
 
 UNNAMED = Path("<bytes>")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is estimated of a file's sound beside its tags."""
+
+    tempo: bool = False
+    key: bool = False
+
+    def meter(self, sample_rate_hz: int) -> TempoKeyMeter | None:
+        """A meter for one file; None where nothing is wanted."""
+        if not (self.tempo or self.key):
+            return None
+        from earmark.tagging.tempo_key.meter import TempoKeyMeter
+
+        return TempoKeyMeter(sample_rate_hz, tempo=self.tempo, key=self.key)
+
+
+NO_MEASURES = Measures()
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,7 @@ class AudioSummary:
         silences_seconds: ``(n, 2)``, begin and end of silent parts of at least half a second, and of those at both ends; none
             where only some windows were read.
         left_out: ``(n, 2)``, those of them that were left out before windows were cut, in samples at the model's rate.
+        tempo, key: as they were estimated; None where they were not wanted.
     """
 
     n_samples: int
@@ -52,6 +77,15 @@ class AudioSummary:
     silent_seconds: float = 0.0
     silences_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     left_out: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    tempo: Tempo | None = None
+    key: KeyEstimate | None = None
+
+    def window_starts_seconds(self, spec: InputSpec, steps: int = 1) -> npt.NDArray[np.float64]:
+        """Where each window begins in the file, ``(n_windows,)``; ``steps`` as in :func:`earmark.audio.windows`."""
+        if self.starts is not None:
+            return self.starts / spec.sample_rate_hz
+        starts = audio.window_starts(self.n_samples, spec, steps).clip(0)
+        return seconds_with(self.left_out, starts) / spec.sample_rate_hz
 
 
 class FileWindows:
@@ -64,6 +98,7 @@ class FileWindows:
         watch: called with how far the file has been decoded; may end it, see :data:`Watch`.
         sparse_windows: read only so many windows, by seeking, where that is possible; None for all.
         steps: windows for each one of the spec, see :func:`earmark.audio.windows`; 1 with ``sparse_windows``.
+        measures: what else is estimated; nothing with ``sparse_windows``.
 
     Attributes:
         path: of the file, or its name in memory; None without a name.
@@ -86,9 +121,10 @@ class FileWindows:
         watch: Watch | None = None,
         sparse_windows: int | None = None,
         steps: int = 1,
+        measures: Measures = NO_MEASURES,
     ) -> None:
         self.source, self.spec, self.damaged, self.watch = source, spec, damaged, watch
-        self.sparse_windows, self.steps = sparse_windows, steps
+        self.sparse_windows, self.steps, self.measures = sparse_windows, steps, measures
         self.path = source.path if isinstance(source, AudioBytes) else source
         self.decoded_seconds = 0.0
         self.declared_seconds: float | None = None
@@ -133,13 +169,14 @@ class FileWindows:
                 notes.append(error.reason)
 
         sound = SoundStream(blocks(), self.spec)
-        yield from audio.windows(sound, self.spec, self.steps)
+        meter = self.measures.meter(self.spec.sample_rate_hz)
+        yield from audio.windows(_metered(sound, meter), self.spec, self.steps)
         if not sound.n_samples:
             raise AudioError(f"holds less audio than one sample at {self.spec.sample_rate_hz} Hz", self.path)
         self.audio = AudioSummary(
             duration_seconds=stream.duration_seconds,
             warnings=(*notes, *stream.warnings, *sound.warnings()),
-            **_of_sound(sound, self.spec),
+            **_of_sound(sound, self.spec, meter),
         )
 
     def _report(self, seconds: float) -> None:
@@ -148,9 +185,20 @@ class FileWindows:
             self.watch(self.path or UNNAMED, seconds)
 
 
-def _of_sound(sound: SoundStream, spec: InputSpec) -> dict[str, Any]:
+def _metered(sound: SoundStream, meter: TempoKeyMeter | None) -> Iterator[Window]:
+    """The blocks of a stream, each after the meter has had it."""
+    for block in sound:
+        if meter is not None:
+            meter.add(block)
+        yield block
+
+
+def _of_sound(sound: SoundStream, spec: InputSpec, meter: TempoKeyMeter | None) -> dict[str, Any]:
     """Fields of a summary, once the stream has ended."""
+    tempo, key = (None, None) if meter is None else meter.finish()
     return {
+        "tempo": tempo,
+        "key": key,
         "n_samples": sound.n_given,
         "weights": sound.meter.weights(audio.window_starts(sound.n_given, spec)),
         "silent_seconds": sound.silent_seconds(),
@@ -160,7 +208,12 @@ def _of_sound(sound: SoundStream, spec: InputSpec) -> dict[str, Any]:
 
 
 def waveform_windows(
-    samples: npt.ArrayLike, sample_rate_hz: int, spec: InputSpec, sparse_windows: int | None = None, steps: int = 1
+    samples: npt.ArrayLike,
+    sample_rate_hz: int,
+    spec: InputSpec,
+    sparse_windows: int | None = None,
+    steps: int = 1,
+    measures: Measures = NO_MEASURES,
 ) -> tuple[Iterator[Window], AudioSummary]:
     """The same of samples in memory, see :meth:`earmark.Tagger.tag_waveform`. Raises AudioError as that does."""
     mixer = Mixer(spec.conditioning)
@@ -176,12 +229,13 @@ def waveform_windows(
         starts = begin + audio.sparse_starts(len(mono) - begin, spec, sparse_windows)
     if not len(starts):
         stream = SoundStream([mono], spec)
-        sound = np.concatenate(list(stream))
+        tempo_key = measures.meter(spec.sample_rate_hz)
+        sound = np.concatenate(list(_metered(stream, tempo_key)))
         warnings = [*mixer.warnings(), *stream.warnings()]
         if spec.conditioning is None and np.abs(mono).max() < audio.SILENCE_PEAK:
             warnings.append(audio.SILENT)
         return audio.windows([sound], spec, steps), AudioSummary(
-            duration_seconds=duration_seconds, warnings=tuple(warnings), **_of_sound(stream, spec)
+            duration_seconds=duration_seconds, warnings=tuple(warnings), **_of_sound(stream, spec, tempo_key)
         )
     used = mono[starts[:, None] + np.arange(spec.window_samples)]
     meter = SilenceMeter(spec)

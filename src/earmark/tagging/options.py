@@ -1,9 +1,13 @@
-"""The options of a :class:`earmark.Tagger`."""
+"""The options of a :class:`earmark.Tagger`, and of an embedder."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal, TypedDict
+from os import PathLike
+from typing import Any, Literal, TypedDict
+
+from earmark.audio import AudioBytes
+from earmark.core.errors import ConfigError
 
 MOST_SPARSE_WINDOWS = 64
 """With ``windows``, all windows of a file are in memory before the network runs."""
@@ -14,17 +18,24 @@ FINE_STEP_SECONDS = 2.0
 """Of taggrams and segments where nothing else is asked for: commands and the service."""
 
 
-class TaggerOptions(TypedDict, total=False):
-    """Keyword arguments of :class:`earmark.Tagger`."""
+class EmbedderOptions(TypedDict, total=False):
+    """How audio is read: keyword arguments of :class:`earmark.tagging.embedder.Embedder` and :class:`earmark.Tagger`."""
 
     batch_windows: int | None
     damaged: Literal["error", "tag"]
-    embeddings: bool
     windows: int | None
     step_seconds: float | None
+    tempo: bool
+    key: bool
 
 
-def option_problems(options: TaggerOptions) -> list[str]:
+class TaggerOptions(EmbedderOptions, total=False):
+    """Keyword arguments of :class:`earmark.Tagger`."""
+
+    embeddings: bool
+
+
+def option_problems(options: EmbedderOptions) -> list[str]:
     """What is out of range, or does not go together: one line each.
 
     >>> option_problems({"windows": 65, "damaged": "error"})
@@ -45,4 +56,20 @@ def option_problems(options: TaggerOptions) -> list[str]:
         problems.append(
             f"windows {windows} with step_seconds {step_seconds}: give one of them, steps need all windows of a file"
         )
+    problems += [
+        f"windows {windows} with {name}: leave one of them out, since the {name} is estimated from all of a file"
+        for name, wanted in (("tempo", options.get("tempo")), ("key", options.get("key")))
+        if wanted and windows is not None
+    ]
     return problems
+
+
+def check_call(paths: Any, jobs: int | None, errors: str) -> None:
+    """Check the arguments of :meth:`earmark.Tagger.tag_many`. Raises ConfigError."""
+    if isinstance(paths, str | PathLike | bytes | AudioBytes) or hasattr(paths, "read"):
+        shown = repr(paths) if isinstance(paths, str | PathLike) else f"one {type(paths).__name__}"
+        raise ConfigError(f"tag_many takes several files, not {shown}: use tag(...), or put it into a list")
+    if errors not in ("raise", "return"):
+        raise ConfigError(f"errors {errors!r}: must be raise or return")
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"jobs {jobs}: must be at least 1")

@@ -25,7 +25,15 @@ from earmark.audio.source import as_source
 from earmark.core.errors import AudioError
 from earmark.core.input_spec import InputSpec
 from earmark.tagging.file_scores import WindowScores
-from earmark.tagging.file_windows import UNNAMED, AudioSummary, FileWindows, Watch, Window
+from earmark.tagging.file_windows import (
+    NO_MEASURES,
+    UNNAMED,
+    AudioSummary,
+    FileWindows,
+    Measures,
+    Watch,
+    Window,
+)
 from earmark.tagging.progress import OnProgress, TagProgress
 
 logger = logging.getLogger(__name__)
@@ -242,6 +250,7 @@ def run_pipeline(
     watch: Watch | None = None,
     sparse_windows: int | None = None,
     steps: int = 1,
+    measures: Measures = NO_MEASURES,
 ) -> Generator[WindowScores | AudioError, None, None]:
     """Window scores of every file, in the order of the paths. A caller that does not read to the end must close it.
 
@@ -256,9 +265,18 @@ def run_pipeline(
         watch: called with how far each file has been decoded; may end it, see :data:`earmark.tagging.file_windows.Watch`.
         sparse_windows: read only so many windows of a file, by seeking, where that is possible; None for all.
         steps: windows for each one of the spec, see :func:`earmark.audio.windows`; 1 with ``sparse_windows``.
+        measures: what else is estimated of each file; nothing with ``sparse_windows``.
 
     Yields:
         :class:`WindowScores`, or the AudioError of a file that cannot be decoded. Any other failure is raised.
     """
-    read = partial(FileWindows, spec=spec, damaged=damaged, watch=watch, sparse_windows=sparse_windows, steps=steps)
+    read = partial(
+        FileWindows,
+        spec=spec,
+        damaged=damaged,
+        watch=watch,
+        sparse_windows=sparse_windows,
+        steps=steps,
+        measures=measures,
+    )
     return _Pipeline(paths, network, read, jobs, batch_windows, on_progress).results()

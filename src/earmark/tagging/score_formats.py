@@ -5,16 +5,18 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
+
 if TYPE_CHECKING:
     from earmark.tagging.tag_scores import TagScores
     from earmark.tagging.top_tags import TagScore
 
-_HTML_TAGS = 10
+_HTML_TAGS, _TEXT_TAGS = 10, 3
 
 
 def score_record(scores: TagScores, tags: list[TagScore]) -> dict[str, Any]:
     """See :meth:`earmark.TagScores.to_record`; ``tags`` are those that are listed."""
-    return {
+    record = {
         "path": None if scores.path is None else str(scores.path),
         "status": "ok",
         "error": None,
@@ -28,6 +30,27 @@ def score_record(scores: TagScores, tags: list[TagScore]) -> dict[str, Any]:
         "degrees": {name: round(score, 4) for name, score in scores.degrees.items()},
         "warnings": list(scores.warnings),
     }
+    return record | measure_record(scores.tempo, scores.key)
+
+
+def measure_record(tempo: Tempo | None, key: KeyEstimate | None) -> dict[str, Any]:
+    """The parts of a record that are there where they were estimated."""
+    return {
+        **({} if tempo is None else {"tempo": tempo.record()}),
+        **({} if key is None else {"key": key.record()}),
+    }
+
+
+def score_text(scores: TagScores) -> str:
+    """One line with what is highest."""
+    best = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in scores.top(_TEXT_TAGS))
+    name = "waveform" if scores.path is None else scores.path.name
+    head = f"{scores.duration_seconds:.1f} s{_measured(scores)}, model {scores.model}"
+    return f"<TagScores of {name}: {head}, {len(scores)} tags: {best}>"
+
+
+def _measured(scores: TagScores) -> str:
+    return "".join(f", {measure}" for measure in (scores.tempo, scores.key) if measure is not None)
 
 
 def score_html(scores: TagScores) -> str:
@@ -38,9 +61,12 @@ def score_html(scores: TagScores) -> str:
         f'<td><meter value="{tag.score:.3f}"></meter></td></tr>'
         for tag in scores.top(_HTML_TAGS)
     )
-    warnings = "".join(f"<p>{escape(warning)}</p>" for warning in scores.warnings)
+    degrees = ", ".join(f"{escape(name)} {100 * score:.0f}" for name, score in scores.degrees.items())
+    warnings = f"<p>{degrees}</p>" if degrees else ""
+    warnings += "".join(f"<p>{escape(warning)}</p>" for warning in scores.warnings)
     return (
-        f"<p><strong>{escape(name)}</strong>, {scores.duration_seconds:.1f} s, model {escape(scores.model)}</p>"
+        f"<p><strong>{escape(name)}</strong>, {scores.duration_seconds:.1f} s{escape(_measured(scores))}, "
+        f"model {escape(scores.model)}</p>"
         "<table><thead><tr><th>tag</th><th>category</th><th>score</th><th></th></tr></thead>"
         f"<tbody>{rows}</tbody></table>{warnings}"
     )

@@ -15,8 +15,9 @@ from earmark.core.calibration import Platt
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Vocabulary
 from earmark.tagging.data_frames import tag_frame, taggram_frame
-from earmark.tagging.score_formats import score_html, score_record
+from earmark.tagging.score_formats import score_html, score_record, score_text
 from earmark.tagging.segments import MIN_SECONDS, Segment, find_segments
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 from earmark.tagging.time_axis import seconds_with, seconds_without
 from earmark.tagging.top_tags import TagScore, Threshold, top_per_category, top_tags
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Scores = npt.NDArray[np.float32]
-
-_REPR_TAGS = 3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,6 +60,7 @@ class TagScores:
             begins before one goes on behind it.
         uncalibrated: ``(n_rows, n_tags)`` float32, the taggram as the network gives it; None where it is not kept.
         calibration: tag name -> map from the network's score to the calibrated one.
+        tempo, key: None unless the tagger was made with ``tempo=True`` or ``key=True``.
 
     Examples:
         >>> import earmark, numpy as np
@@ -94,6 +94,8 @@ class TagScores:
     left_out_seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     uncalibrated: Scores | None = None
     calibration: dict[str, Platt] = field(default_factory=dict)
+    tempo: Tempo | None = None
+    key: KeyEstimate | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -215,9 +217,7 @@ class TagScores:
         return list(zip(self.keys(), self.values(), strict=True))
 
     def __repr__(self) -> str:
-        best = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in self.top(_REPR_TAGS))
-        name = "waveform" if self.path is None else self.path.name
-        return f"<TagScores of {name}: {self.duration_seconds:.1f} s, model {self.model}, {len(self)} tags: {best}>"
+        return score_text(self)
 
     def _repr_html_(self) -> str:
         """A small table, for notebooks."""

@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import islice
-from os import PathLike
 from pathlib import Path
 from typing import Literal, Unpack, overload
 
@@ -14,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
-from earmark.audio import AudioBytes, AudioSource
+from earmark.audio import AudioSource
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError
 from earmark.tagging.file_scores import WindowScores, file_scores
-from earmark.tagging.file_windows import Watch, waveform_windows
-from earmark.tagging.options import TaggerOptions, option_problems
+from earmark.tagging.file_windows import Measures, Watch, waveform_windows
+from earmark.tagging.options import TaggerOptions, check_call, option_problems
 from earmark.tagging.pipeline import Network, run_pipeline
 from earmark.tagging.progress import OnProgress
 from earmark.tagging.runtime import EmbeddingModel, OnnxModel, WindowModel, find_model
@@ -48,9 +47,10 @@ class Tagger:
         step_seconds: the taggram has a row at least every so many seconds, 0.1 or more, from windows that overlap: the
             network takes that many times longer (2 s with windows of 9.7 s: five times). The file's scores stay those
             of the windows side by side. None for windows side by side. Not together with ``windows``.
+        tempo, key: also estimate the tempo, and the key; see :attr:`TagScores.tempo`. Not together with ``windows``.
 
     Raises:
-        ConfigError: batch_windows, damaged, windows or step_seconds out of range; windows and step_seconds together.
+        ConfigError: a value out of range; windows together with step_seconds, tempo or key.
 
     Examples:
         >>> import earmark, numpy as np
@@ -69,6 +69,8 @@ class Tagger:
         embeddings: bool = False,
         windows: int | None = None,
         step_seconds: float | None = None,
+        tempo: bool = False,
+        key: bool = False,
     ) -> None:
         self._options: TaggerOptions = {
             "batch_windows": batch_windows,
@@ -76,14 +78,15 @@ class Tagger:
             "embeddings": embeddings,
             "windows": windows,
             "step_seconds": step_seconds,
+            "tempo": tempo,
+            "key": key,
         }
         if problems := option_problems(self._options):
             raise ConfigError(problems)
         if batch_windows is None:
             batch_windows = max(1, min(_MAX_WINDOWS_PER_RUN, int(_SECONDS_PER_RUN / model.card.input.window_seconds)))
-        self._windows = windows
+        self._model, self._windows, self._measures = model, windows, Measures(tempo, key)
         self._steps = audio.steps_per_window(model.card.input, step_seconds)
-        self._model = model
         self._batch_windows = batch_windows
         self._damaged: Literal["error", "tag"] = damaged
         self._network: Network = model
@@ -214,13 +217,7 @@ class Tagger:
             >>> [result.reason for result in tagger.tag_many(["missing.mp3", b""], errors="return")]
             ['no such file', 'the file is empty (0 bytes)']
         """
-        if isinstance(paths, str | PathLike | bytes | AudioBytes) or hasattr(paths, "read"):
-            shown = repr(paths) if isinstance(paths, str | PathLike) else f"one {type(paths).__name__}"
-            raise ConfigError(f"tag_many takes several files, not {shown}: use tag(...), or put it into a list")
-        if errors not in ("raise", "return"):
-            raise ConfigError(f"errors {errors!r}: must be raise or return")
-        if jobs is not None and jobs < 1:
-            raise ConfigError(f"jobs {jobs}: must be at least 1")
+        check_call(paths, jobs, errors)
         results = run_pipeline(
             paths,
             self._network,
@@ -232,6 +229,7 @@ class Tagger:
             watch=watch,
             sparse_windows=self._windows,
             steps=self._steps,
+            measures=self._measures,
         )
         return self._finish(results, raising=errors == "raise")
 
@@ -268,7 +266,9 @@ class Tagger:
             >>> scores.scores.shape == (len(scores.tags),), scores.scores.dtype
             (True, dtype('float32'))
         """
-        windows, summary = waveform_windows(samples, sample_rate_hz, self.card.input, self._windows, self._steps)
+        windows, summary = waveform_windows(
+            samples, sample_rate_hz, self.card.input, self._windows, self._steps, self._measures
+        )
         batches = iter(lambda: list(islice(windows, self._batch_windows)), [])
         taggram = np.concatenate([self._network(np.stack(batch)) for batch in batches])
         return self._scores(WindowScores(None, taggram, summary))
@@ -282,7 +282,7 @@ def load_tagger(model: str | Path | None = None, **options: Unpack[TaggerOptions
 
     Args:
         model: a name that ``earmark models list`` shows, the path of an .onnx file, or None for the bundled model.
-        options: keyword arguments of :class:`Tagger`: batch_windows, damaged, embeddings, windows, step_seconds.
+        options: keyword arguments of :class:`Tagger`.
 
     Returns:
         The tagger; loading takes some tenths of a second, so keep it for all files.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio
-from earmark.core.array_files import ARRAY_FILE_ERRORS
+from earmark.core.array_files import ARRAY_FILE_ERRORS, problem_of
 from earmark.core.atomic_files import remove_leftovers, write_atomic
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, DataError
@@ -40,8 +41,35 @@ class Waveform(Protocol):
         """The same, into an existing row (n,)."""
 
 
+class SixteenBitAudio(ABC):
+    """A waveform of which 16 bits per sample are kept, scaled to its own peak."""
+
+    scale: float
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Samples."""
+
+    @abstractmethod
+    def integers(self, start: int, stop: int) -> npt.NDArray[np.int16]:
+        """Values of the samples from ``start`` to ``stop``, or to the end; times ``scale`` they are in -1..1."""
+
+    def read(self, start: int = 0, length: int | None = None) -> Samples:
+        """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
+        part = self.integers(start, len(self) if length is None else start + length).astype(np.float32)
+        part *= np.float32(self.scale)
+        return part if length is None else np.pad(part, (0, length - len(part)))
+
+    def read_into(self, out: Samples, start: int) -> None:
+        """The same, into an existing row (n,)."""
+        part = self.integers(start, start + len(out))
+        out[: len(part)] = part
+        out[: len(part)] *= np.float32(self.scale)
+        out[len(part) :] = 0.0
+
+
 @dataclass(frozen=True, eq=False)
-class PackedAudio:
+class PackedAudio(SixteenBitAudio):
     """A waveform in 16 bits, scaled to its own peak: noise at -96 dB of the peak or lower, nothing clipped.
 
     Attributes:
@@ -62,18 +90,63 @@ class PackedAudio:
     def __len__(self) -> int:
         return len(self.values)
 
+    def integers(self, start: int, stop: int) -> npt.NDArray[np.int16]:
+        """Values of the samples from ``start`` to ``stop``."""
+        return self.values[start:stop]
+
+
+@dataclass(frozen=True, eq=False)
+class KeptAudio(SixteenBitAudio):
+    """A waveform in a file of its own, which is open only while it is read.
+
+    A file that stays mapped holds a descriptor, and a process may have 1,024 of them: fewer than most datasets have clips.
+
+    Attributes:
+        path: an array of int16.
+        n_samples: of the waveform.
+        first_byte: where it begins in the file.
+        scale: what to multiply the values with; full scale is -1..1.
+    """
+
+    path: Path
+    n_samples: int
+    first_byte: int
+    scale: float
+
+    def __len__(self) -> int:
+        return self.n_samples
+
+    def integers(self, start: int, stop: int) -> npt.NDArray[np.int16]:
+        """Values of the samples from ``start`` to ``stop``, read from the file. Raises DataError."""
+        count = max(0, min(stop, self.n_samples) - start)
+        try:
+            values = np.fromfile(self.path, np.int16, count, offset=self.first_byte + 2 * start)
+        except OSError as error:
+            raise DataError(f"{self.path}: {problem_of(error)}") from error
+        if len(values) < count:
+            raise DataError(f"{self.path}: has become shorter; delete it, it will be made again")
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class TrimmedAudio:
+    """The beginning of a waveform: ``most_samples`` of it, or all where it has fewer."""
+
+    whole: Waveform
+    most_samples: int
+
+    def __len__(self) -> int:
+        return min(len(self.whole), self.most_samples)
+
     def read(self, start: int = 0, length: int | None = None) -> Samples:
         """Samples from ``start`` on, float32; filled up with zeros where ``length`` reaches beyond the end."""
-        stop = len(self) if length is None else start + length
-        part = self.values[start:stop].astype(np.float32) * np.float32(self.scale)
-        return part if length is None else np.pad(part, (0, length - len(part)))
+        inside = max(0, min(len(self) - start, len(self) if length is None else length))
+        part = self.whole.read(start, inside)
+        return part if length is None else np.pad(part, (0, length - inside))
 
     def read_into(self, out: Samples, start: int) -> None:
         """The same, into an existing row (n,)."""
-        part = self.values[start : start + len(out)]
-        out[: len(part)] = part
-        out[: len(part)] *= np.float32(self.scale)
-        out[len(part) :] = 0.0
+        out[:] = self.read(start, len(out))
 
 
 class AudioStore:
@@ -94,7 +167,7 @@ class AudioStore:
 
     def load(
         self, paths: Sequence[Path], *, jobs: int | None = None, on_done: Callable[[int, int], None] | None = None
-    ) -> list[PackedAudio]:
+    ) -> list[Waveform]:
         """All files, decoded side by side, in the order of the paths.
 
         Args:
@@ -108,7 +181,7 @@ class AudioStore:
         jobs = jobs or available_cores()
         if self.folder is not None:
             remove_leftovers(self.folder, older_than_seconds=_LEFTOVER_SECONDS)
-        packed: list[PackedAudio] = []
+        packed: list[Waveform] = []
         problems = []
         with ThreadPoolExecutor(jobs, thread_name_prefix="earmark-decode") as pool:
             for done, result in enumerate(pool.map(self._one, paths), start=1):
@@ -121,7 +194,7 @@ class AudioStore:
         raise_problems(f"{len(problems)} of {len(paths)} files cannot be read", problems)
         return packed
 
-    def _one(self, path: Path) -> PackedAudio | AudioError:
+    def _one(self, path: Path) -> SixteenBitAudio | AudioError:
         try:
             if self.folder is None:
                 return PackedAudio.pack(audio.load(path, self.sample_rate_hz, self.conditioning))
@@ -129,7 +202,7 @@ class AudioStore:
         except AudioError as error:
             return error
 
-    def _from_folder(self, path: Path, folder: Path) -> PackedAudio:
+    def _from_folder(self, path: Path, folder: Path) -> KeptAudio:
         """Kept as one array of int16 whose first two values are the scale, a float32."""
         try:
             with path.open("rb") as file:
@@ -154,7 +227,8 @@ class AudioStore:
         try:
             values = np.load(kept, mmap_mode="r", allow_pickle=False)
         except ARRAY_FILE_ERRORS as error:
-            raise DataError(f"{kept}: damaged ({error}); delete it, it will be made again") from error
+            raise DataError(f"{kept}: {problem_of(error, 'delete it, it will be made again')}") from error
         if values.dtype != np.int16 or values.ndim != 1 or len(values) < 2:
             raise DataError(f"{kept}: not one of earmark's kept waveforms; delete it, it will be made again")
-        return PackedAudio(values[2:], float(values[:2].view(np.float32)[0]))
+        scale = float(values[:2].view(np.float32)[0])
+        return KeptAudio(kept, len(values) - 2, values.offset + 4, scale)

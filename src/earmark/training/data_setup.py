@@ -15,12 +15,12 @@ from earmark.core.input_spec import InputSpec
 from earmark.datasets import Clip, Dataset, label_matrix
 from earmark.datasets.base import raise_problems
 from earmark.datasets.stored_audio import FULL_SCALE, open_stored
-from earmark.datasets.subset import learning_from_validation, training_subset
+from earmark.datasets.subset import learning_from_validation, training_subset, trimmed
 from earmark.models import TaggingModel, create_model
 from earmark.models.checkpoint import load_checkpoint
 from earmark.models.ensemble_combiner import combine
 from earmark.shards import ShardAudio
-from earmark.training.audio_store import AudioStore, PackedAudio, Waveform
+from earmark.training.audio_store import AudioStore, PackedAudio, TrimmedAudio, Waveform
 from earmark.training.callbacks import TrainingProgress
 from earmark.training.data import TrainingData, TrainingWindows, ValidationClips
 from earmark.training.sections import Recipe
@@ -31,14 +31,14 @@ SHARD_MEMORY_BYTES = 2 * 2**30
 
 
 def chosen_clips(dataset: Dataset, recipe: Recipe) -> Dataset:
-    """The clips that the recipe learns from and validates on.
+    """The clips that the recipe learns from and validates on, trimmed as it says.
 
     Raises:
         DataError: classification tags that no training clip has: nothing could be learned about them.
     """
     if recipe.data.train_split == "validation":
         dataset = learning_from_validation(dataset, recipe.training.seed)
-    dataset = training_subset(dataset, recipe.data.train_share, recipe.training.seed)
+    dataset = trimmed(training_subset(dataset, recipe.data.train_share, recipe.training.seed), recipe.data.trim_seconds)
     labels = label_matrix(dataset.split("train"))
     missing = [
         f"tag {dataset.vocabulary.names[i]!r}: no training clip has it; leave it out, or train on more clips"
@@ -71,27 +71,6 @@ def build_model(recipe: Recipe, dataset: Dataset) -> tuple[TaggingModel, tuple[M
     except TypeError as error:
         raise ConfigError(f"model.options: {error}; a combiner of members has width and dropout") from error
     return model, tuple(card for _, card in loaded)
-
-
-def load_weights(model: TaggingModel, card: ModelCard, folder: str | Path) -> ModelCard:
-    """Give a fresh model the weights of a checkpoint; the checkpoint's card.
-
-    Raises:
-        ConfigError: a checkpoint of another network, or of other tags.
-        ModelError: no checkpoint.
-    """
-    source, begun = load_checkpoint(folder)
-    problems = []
-    if (begun.architecture, begun.architecture_options) != (card.architecture, card.architecture_options):
-        problems.append(
-            f"{folder}: {begun.architecture} with other options than those of the recipe, or another network"
-        )
-    if begun.vocabulary.names != card.vocabulary.names:
-        problems.append(f"{folder}: its tags are not those of the dataset in the same order")
-    if problems:
-        raise ConfigError(problems)
-    model.load_state_dict(source.state_dict())
-    return begun
 
 
 def load_training_data(
@@ -128,6 +107,11 @@ def load_training_data(
         workers = workers or 0
     else:
         audio, workers = _from_shards(shards, clips, spec, workers, jobs, progress, shard_memory_bytes)
+
+    audio = [
+        waveform if clip.seconds is None else TrimmedAudio(waveform, round(clip.seconds * spec.sample_rate_hz))
+        for clip, waveform in zip(clips, audio, strict=True)
+    ]
 
     def make_windows(rank: int, world_size: int) -> TrainingWindows:
         return TrainingWindows(

@@ -12,27 +12,38 @@ import numpy as np
 import torch
 
 from earmark.core.card import ModelCard
+from earmark.core.tag_constraints import TagConstraints
 from earmark.core.version import __version__
 from earmark.datasets import Dataset
 from earmark.models.checkpoint import make_card
+from earmark.training.loss import require_classes
 from earmark.training.sections import Recipe
 from earmark.training.selection import Validation
 
+UNTRAINED = "Its tags were not trained: it is a trunk, for `earmark probe` and `earmark train --begin`."
+
 
 def first_card(recipe: Recipe, dataset: Dataset, model: Any, members: tuple[ModelCard, ...] = ()) -> ModelCard:
-    """The card as far as it is known before training. Raises ConfigError where hop and window contradict."""
+    """The card as far as it is known before training.
+
+    Raises:
+        ConfigError: hop and window contradict each other, or a softmax over tags that do not exclude each other.
+    """
     hop_seconds = recipe.input.hop_seconds
+    softmax = dataset.exclusive if require_classes(recipe.loss, dataset.exclusive) else ()
     info = dataset.info
     return make_card(
         model,
         name=recipe.name,
         vocabulary=dataset.vocabulary,
+        softmax=softmax,
+        rules=TagConstraints(exclusive=(softmax,) if softmax else ()),
         hop_samples=None if hop_seconds is None else round(hop_seconds * model.sample_rate_hz),
         last_window=recipe.input.last_window,
         description=recipe.card.description,
         version=recipe.card.version,
         licence=recipe.card.licence,
-        limits=recipe.card.limits,
+        limits=(*recipe.card.limits, *([UNTRAINED] if recipe.contrastive.temperature is not None else [])),
         citations=(info.citation,) if info.citation else (),
         training={
             "dataset": dataset.name,
@@ -57,8 +68,10 @@ def filled_card(card: ModelCard, dataset: Dataset, found: Validation, epoch: int
     """The card with what a validation found."""
     n_clips = len(dataset.split("validation"))
     return card.replace(
-        thresholds=found.card_thresholds(dataset.vocabulary),
-        metrics=found.card_metrics(dataset.vocabulary, dataset.name, dataset.protocol, n_clips),
+        thresholds={**found.card_thresholds(dataset.vocabulary), **dict.fromkeys(card.softmax, 0.0)},
+        metrics=found.card_metrics(dataset.vocabulary, dataset.name, dataset.protocol, n_clips)
+        if found.macros()
+        else (),
         training={**card.training, "best_epoch": epoch, "selection": round(found.selection, 6)},
     )
 

@@ -35,7 +35,8 @@ from earmark.training.checkpoint_callback import (
     CheckpointCallback,
     checkpoint_writer,
 )
-from earmark.training.data_setup import build_model, chosen_clips, load_training_data, load_weights
+from earmark.training.contrastive import ContrastiveModule
+from earmark.training.data_setup import build_model, chosen_clips, load_training_data
 from earmark.training.lightning_setup import (
     DEVICES,
     DistributedContext,
@@ -52,6 +53,8 @@ from earmark.training.provenance import filled_card, fingerprint, first_card
 from earmark.training.schedule import Plateau
 from earmark.training.sections import Recipe
 from earmark.training.selection import Validator
+from earmark.training.statistics import needs_statistics, standardise_by
+from earmark.training.transfer import begin_with
 
 __all__ = ["DEVICES", "TrainingResult", "train"]
 
@@ -123,7 +126,8 @@ def train(
         progress: called after every batch and epoch.
         loaded: a dataset that is loaded already, instead of the recipe's, and the audio of its training and validation
             clips, in this order; None for the audio where it is to be read from files or shards.
-        begin: checkpoint whose weights training begins with, instead of fresh ones: of the same network and tags.
+        begin: checkpoint whose weights training begins with, instead of fresh ones: of the same network. For other tags
+            the last layer is replaced; ``recipe.transfer`` freezes the rest, or lets it learn more slowly.
         distributed: the rank of this process, where something other than Lightning and torchrun has started it; ``devices`` and ``nodes`` are 1 then.
 
     Raises:
@@ -135,6 +139,8 @@ def train(
     folder = Path(out)
     state = folder / STATE_NAME
     resume = resume or is_restarted()
+    if recipe.transfer.freeze == "trunk" and begin is None:
+        raise ConfigError("transfer.freeze trunk: needs a checkpoint to begin with (--begin); fresh weights must learn")
     if recipe.data.root is None and loaded is None:
         raise ConfigError("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
     accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
@@ -162,16 +168,17 @@ def train(
         model, members = build_model(recipe, dataset)
         card = first_card(recipe, dataset, model, members)
         if begin is not None:
-            begun = load_weights(model, card, begin)
-            start = {"name": begun.name, "weights_sha256": begun.weights_sha256}
-            card, members = card.replace(training={**card.training, "begun_with": start}), (*members, begun)
-        validator = Validator(
-            dataset.vocabulary, label_matrix(dataset.split("validation")), label_matrix(dataset.split("train"))
-        )
+            card, begun = begin_with(model, card, begin)
+            members = (*members, begun)
         labels = label_matrix(dataset.split("train"))
+        validator = Validator(
+            dataset.vocabulary, label_matrix(dataset.split("validation")), labels, softmax=card.softmax
+        )
         measured = np.unique(np.linspace(0, len(labels) - 1, min(measure_training, len(labels))).astype(int)).tolist()
         train_validator = (
-            Validator(dataset.vocabulary, labels[measured], labels, "training clips measured") if measured else None
+            Validator(dataset.vocabulary, labels[measured], labels, "training clips measured", card.softmax)
+            if measured
+            else None
         )
         if is_first:
             _claim(folder)
@@ -187,8 +194,14 @@ def train(
             progress=progress if is_first else None,
             measured=measured,
         )
-        n_batches = len(data.make_windows(0, world_size))
-        module = TaggingModule(
+        windows = data.make_windows(0, world_size)
+        if needs_statistics(recipe.model.options):
+            standardise_by(model, windows.waveforms, card.input)
+            frontend = None if model.frontend is None else model.frontend.config.to_dict()
+            card = card.replace(architecture_options=model.architecture_options, frontend=frontend)
+        n_batches = len(windows)
+        kind = TaggingModule if recipe.contrastive.temperature is None else ContrastiveModule
+        module = kind(
             model,
             recipe,
             dataset.vocabulary,
@@ -197,6 +210,7 @@ def train(
             train_validator,
             complete=not np.isnan(labels).any(),
             spreads=logit_spreads(labels) if recipe.loss.regression == "logits" else None,
+            exclusive=card.softmax,
         )
         checkpoints = CheckpointCallback(
             folder,

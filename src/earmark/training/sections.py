@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from earmark.core.input_spec import LastWindow
+from earmark.training.augmentation_section import AugmentationSection
 from earmark.training.config_schema import Listed, Section
+from earmark.training.start_sections import ContrastiveSection, TransferSection
 
 Precision = Literal["32", "16-mixed", "bf16-mixed"]
 
@@ -27,6 +30,8 @@ class DataSection(Section):
         train_split: the split that is learned from. "validation", for a combiner of members that have memorised the
             training clips: two thirds of the validation clips, by artist, are learned from, and the rest validates.
         options: of the dataset's reader, where it has any.
+        trim_seconds: only so much of the beginning of every clip is learned from, validated on and, in `earmark
+            reproduce`, measured on (kim2018: 29 s); None for whole clips.
     """
 
     dataset: str
@@ -35,6 +40,7 @@ class DataSection(Section):
     train_share: float = Field(default=1.0, gt=0, le=1)
     train_split: Literal["train", "validation"] = "train"
     options: dict[str, Any] = Field(default_factory=dict)
+    trim_seconds: float | None = Field(default=None, gt=0)
 
 
 class ModelSection(Section):
@@ -74,7 +80,8 @@ class TrainingSection(Section):
         sampling: what an example is. "random": a random window; an epoch has ``windows_per_clip`` of every clip.
             "segments": a window at its place in the file; an epoch has all of them, as tagging cuts them (kim2018).
             "subclips": ``windows_per_clip`` windows of a clip, side by side, whose logits are averaged before the loss
-            (bristol); a clip with more of them begins at a random place. An epoch has every clip once.
+            (bristol); a clip with more of them begins at a random place. An epoch has every clip once. "pairs": two random
+            windows of a clip, for the contrastive loss; an epoch has ``windows_per_clip`` pairs of every clip.
         windows_per_clip: see ``sampling``; 1 for "segments".
         patience: epochs without a better selection after which to stop; None never stops early.
         validate_every: epochs between validations; must divide ``epochs``, so that the last one is validated.
@@ -89,7 +96,7 @@ class TrainingSection(Section):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(default=32, ge=1)
-    sampling: Literal["random", "segments", "subclips"] = "random"
+    sampling: Literal["random", "segments", "subclips", "pairs"] = "random"
     windows_per_clip: int = Field(default=1, ge=1)
     patience: int | None = Field(default=None, ge=1)
     validate_every: int = Field(default=1, ge=1)
@@ -114,8 +121,8 @@ class OptimiserSection(Section):
             kernels of convolutions alone (kim2018).
         schedule: "none"; "cosine" down to zero at the last step; "plateau": the rate is multiplied by
             ``plateau_factor`` whenever the validation loss has not fallen for ``plateau_patience`` validations;
-            "plateau_restart": the same, and each stage begins with the best weights so far and a fresh optimiser; after
-            ``plateau_stages`` stages the run is over (kim2018).
+            "plateau_restart": the same in stages; each begins with the best weights of the one before, a fresh optimiser
+            and no loss to beat, and after ``plateau_stages`` stages the run is over (kim2018).
         plateau_factor, plateau_patience, plateau_stages: see ``schedule``.
         warmup_epochs: epochs in which the rate rises from zero, in a straight line; not with a plateau.
         gradient_clip: largest norm of the gradient of a batch; None for no limit.
@@ -138,40 +145,37 @@ class OptimiserSection(Section):
 class LossSection(Section):
     """What is minimised, for each kind of tag: "bce" (cross-entropy, also of degrees in 0..1) or "mse".
 
+    Classification tags that exclude each other, as the dataset says, may be learned as "softmax": the cross-entropy of
+    the softmax over them. The model then gives probabilities of classes that sum to 1, and other classification tags
+    are learned by "bce".
+
     Degrees may also be learned as "logits": squared differences of log(p / (1 - p)), over the variance that these have
     for the tag in the training labels. Another network's scores of rare tags are between .001 and .05, where the other
     losses are nearly flat; so every tag counts alike (Ba and Caruana 2014 learn logits).
 
     Attributes:
-        classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs.
-        regression_weight: the loss is that of the classification tags plus this times that of the regression tags.
+        classification, regression: the loss of that kind, averaged over labelled (clip, tag) pairs; "softmax" over
+            labelled clips.
+        regression_weight: the loss is that of the classification tags plus this times that of the regression tags; or
+            "by_tags": one mean over all labelled pairs, of whichever kind, so that each kind counts by its number of tags
+            (pons2017, whose error is that of all tags jointly).
         cross_entropy: with "logits", this many times the cross-entropy is added: errors of likely tags then count more
             than those of unlikely ones.
     """
 
-    classification: Literal["bce", "mse"] = "bce"
+    classification: Literal["bce", "mse", "softmax"] = "bce"
     regression: Literal["bce", "mse", "logits"] = "mse"
-    regression_weight: float = Field(default=1.0, ge=0)
+    regression_weight: float | Literal["by_tags"] = 1.0
     cross_entropy: float = Field(default=0.0, ge=0)
 
-
-class AugmentationSection(Section):
-    """Changes to training windows; all off by default.
-
-    Attributes:
-        gain_db: each window is made louder or softer by up to this.
-        mixup_alpha: each window is mixed with another of its batch, labels too, in shares drawn from
-            Beta(alpha, alpha); 0 for none (Zhang et al. 2018).
-        mask_bands, mask_frames: widest run of mel bands, longest run of frames, that is masked (SpecAugment,
-            Park et al. 2019); 0 for none.
-        masks: how many runs of each.
-    """
-
-    gain_db: float = Field(default=0.0, ge=0)
-    mixup_alpha: float = Field(default=0.0, ge=0)
-    mask_bands: int = Field(default=0, ge=0)
-    mask_frames: int = Field(default=0, ge=0)
-    masks: int = Field(default=1, ge=1)
+    @field_validator("regression_weight", mode="plain")
+    @classmethod
+    def _weight_or_word(cls, value: Any) -> float | str:
+        if value == "by_tags":
+            return "by_tags"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"is {value!r}, must be a number of at least 0, or by_tags")
+        return float(value)
 
 
 class CardSection(Section):
@@ -193,7 +197,9 @@ class Recipe(Section):
     input: InputSection = InputSection()
     optimiser: OptimiserSection = OptimiserSection()
     loss: LossSection = LossSection()
+    contrastive: ContrastiveSection = ContrastiveSection()
     augmentation: AugmentationSection = AugmentationSection()
+    transfer: TransferSection = TransferSection()
     card: CardSection = CardSection()
 
     def to_document(self, *, with_root: bool = True) -> dict[str, Any]:
@@ -203,6 +209,15 @@ class Recipe(Section):
         document = self.model_dump(mode="json")
         if not self.data.options:  # as before there were any: runs and cards stay comparable
             del document["data"]["options"]
+        if self.data.trim_seconds is None:
+            del document["data"]["trim_seconds"]
+        for name in ("pitch_semitones", "stretch", "filter_share", "noise_share", "codec_share"):
+            if not getattr(self.augmentation, name):
+                del document["augmentation"][name]
+        if self.contrastive == ContrastiveSection():
+            del document["contrastive"]
+        if self.transfer == TransferSection():
+            del document["transfer"]
         if self.training.ema_decay is None:
             del document["training"]["ema_decay"]
         if not with_root:
@@ -218,6 +233,8 @@ class Recipe(Section):
         training, optimiser = self.training, self.optimiser
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
             yield f"name {self.name!r}: must be of a-z, 0-9, '.', '_' and '-', because files are named after it"
+        if self.loss.classification == "softmax" and self.loss.regression_weight == "by_tags":
+            yield "loss.regression_weight by_tags: counts tags, and a softmax has none; give a number"
         if self.model.members and self.model.name != "ensemble_combiner":
             yield f"model.members: only ensemble_combiner has members, not {self.model.name}"
         if training.sampling == "segments" and training.windows_per_clip != 1:
@@ -235,9 +252,21 @@ class Recipe(Section):
             yield f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must be 0 with a plateau schedule"
         if optimiser.schedule == "plateau_restart" and training.ema_decay is not None:
             yield (
-                f"training.ema_decay {training.ema_decay}: not with plateau_restart, whose stages begin again with the best "
+                f"training.ema_decay {training.ema_decay}: not with plateau_restart, whose stages begin with the best "
                 "weights"
             )
+        contrasts = self.contrastive.temperature is not None
+        if contrasts != (training.sampling == "pairs"):
+            yield f"training.sampling {training.sampling}: pairs are what contrastive.temperature needs, and nothing else does"
+        if contrasts and training.select != "validation_loss":
+            yield f"training.select {training.select}: must be validation_loss with contrastive.temperature"
+        if contrasts and self.augmentation.mixup_alpha:
+            yield "augmentation.mixup_alpha: must be 0 with contrastive.temperature"
+        if contrasts and self.transfer != TransferSection():
+            yield "transfer: not with contrastive.temperature, which trains the trunk as a whole"
+        transfer = self.transfer
+        if transfer.freeze == "trunk" and (transfer.trunk_rate, transfer.layer_decay) != (1, 1):
+            yield "transfer.freeze trunk: trunk_rate and layer_decay must be 1, since nothing but the last layer learns"
         if optimiser.warmup_epochs > training.epochs:
             yield f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must not exceed the {training.epochs} epochs"
         if training.validate_every >= 1 and training.epochs % training.validate_every:

@@ -42,4 +42,6 @@ def propose(search: Search, trials: Sequence[Trial]) -> Proposal | None:
             _log.warning("%s: all its values failed; it stays as it was", parameter.name)
         else:
             fixed = best.choice
+        if parameter.fixed is not None:
+            fixed = {**fixed, parameter.name: parameter.fixed}
     return None

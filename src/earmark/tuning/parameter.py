@@ -34,6 +34,7 @@ class Parameter(Section):
         joint_keys: several keys that each value sets (``keys`` in the file).
         listed_values: in the order of the file (``values`` in the file). With ``joint_keys``, lists of as many values.
         start: value until its turn comes; None for the recipe's.
+        fixed: value once its turn is over, whichever was the best; None for the best.
         low, high: ends of a range, both included.
         log: drawn evenly in the logarithm; needs ``low`` above 0 and no step.
         step: between two values of the range, counted from ``low``; None for any.
@@ -50,6 +51,7 @@ class Parameter(Section):
     whole: bool = Field(default=False, alias="int")
     listed_values: Listed[Any] = Field(default=(), alias="values", min_length=1)
     start: Any = None
+    fixed: Any = None
 
     @classmethod
     def read(cls, name: str, entry: Any) -> Self:
@@ -114,8 +116,9 @@ class Parameter(Section):
             yield f"{', '.join(ranged)}: not together with values"
         else:
             yield from self._problems_of_range()
-        if self.start is not None:
-            yield from self._problems_of_value("start", self.start)
+        for name, value in (("start", self.start), ("fixed", self.fixed)):
+            if value is not None:
+                yield from self._problems_of_value(name, value)
 
     def _problems_of_values(self) -> Iterator[str]:
         problems = [problem for value in self.listed_values for problem in self._problems_of_value("value", value)]

@@ -108,8 +108,8 @@ def tune(
             return error
 
     def keep() -> None:
-        write_trials(folder, _title(search, recipe), search.seeds, fingerprint, trials)
-        best = best_of(trials)
+        write_trials(folder, _title(search, recipe), search.seeds, fingerprint, trials, search.fixed)
+        best = best_of(trials, search.fixed)
         if best is not None:
             found = recipe_of(best.choice)
             assert isinstance(found, Recipe)
@@ -140,7 +140,7 @@ def tune(
         keep()
         if progress is not None:
             progress.trial_ends(trials, search.n_planned)
-    best = best_of(trials)
+    best = best_of(trials, search.fixed)
     return TuningResult(tuple(trials), best, None if best is None else folder / BEST_NAME)
 
 

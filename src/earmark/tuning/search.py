@@ -15,7 +15,8 @@
         values: [[1024, 1024], [512, 256]]
       fine learning rate: {key: optimiser.learning_rate, values: [0.005, 0.01], start: 0.01}
 
-``start`` is the value until the parameter's turn comes, for one-at-a-time alone; without it the recipe's value is used.
+``start`` is the value until the parameter's turn comes, and ``fixed`` the value after it, both for one-at-a-time alone; without
+them the recipe's value and the best one are used.
 For one-at-a-time a key may also come again, for a finer look. Whether the recipe has such keys is checked in
 :mod:`earmark.tuning.validation`.
 """
@@ -77,6 +78,11 @@ class Search(Section):
         return tuple(dict.fromkeys(key for parameter in self.parameters for key in parameter.keys))
 
     @property
+    def fixed(self) -> dict[str, Any]:
+        """Parameter name -> the value that it has in the end, of those whose value is not a matter of the search."""
+        return {parameter.name: parameter.fixed for parameter in self.parameters if parameter.fixed is not None}
+
+    @property
     def n_planned(self) -> int:
         """Number of trials of the whole search."""
         sizes = [len(parameter.values) for parameter in self.parameters]
@@ -120,8 +126,9 @@ class Search(Section):
                     yield f"parameters: {key}: cannot be searched; {_INCOMPARABLE[key]}"
         seen: dict[str, str] = {}
         for parameter in self.parameters if self.method != "one-at-a-time" else ():
-            if parameter.start is not None:
-                yield f"parameters: {parameter.name}: start is for one-at-a-time alone"
+            for name, value in (("start", parameter.start), ("fixed", parameter.fixed)):
+                if value is not None:
+                    yield f"parameters: {parameter.name}: {name} is for one-at-a-time alone"
             for key in parameter.keys:
                 if key in seen:
                     yield f"parameters: {key}: is in {seen[key]!r} and again in {parameter.name!r}"

@@ -11,7 +11,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,14 @@ class Trial:
     same_as: int | None = None
 
 
-def best_of(trials: Iterable[Trial]) -> Trial | None:
-    """The trial with the highest selection, the first of equals; None where none succeeded."""
+def best_of(trials: Iterable[Trial], fixed: Mapping[str, Any] | None = None) -> Trial | None:
+    """The trial with the highest selection, the first of equals; None where none succeeded.
+
+    ``fixed``: only trials with these values of parameters count, where there are any.
+    """
     finished = [(trial.selection, trial) for trial in trials if trial.selection is not None]
+    wanted = dict(fixed or {}).items()
+    finished = [pair for pair in finished if wanted <= pair[1].choice.items()] or finished
     return max(finished, key=lambda pair: pair[0])[1] if finished else None
 
 
@@ -92,26 +97,39 @@ def read_trials(folder: Path) -> tuple[str, list[Trial]]:
         raise DataError(f"{path}: not a list of trials ({error}); remove it to start the search over") from error
 
 
-def write_trials(folder: Path, title: str, seeds: Sequence[int], dataset_sha256: str, trials: Sequence[Trial]) -> None:
-    """All three files, each whole or not at all; the one that a search resumes from comes first."""
+def write_trials(
+    folder: Path,
+    title: str,
+    seeds: Sequence[int],
+    dataset_sha256: str,
+    trials: Sequence[Trial],
+    fixed: Mapping[str, Any] | None = None,
+) -> None:
+    """All three files, each whole or not at all; the one that a search resumes from comes first.
+
+    ``fixed`` is that of :func:`best_of`.
+    """
     document = {"dataset_sha256": dataset_sha256, "trials": [dataclasses.asdict(trial) for trial in trials]}
     write_atomic(folder / TRIALS_NAME, (json.dumps(document, indent=1) + "\n").encode())
-    columns, rows = table(seeds, trials)
+    best = best_of(trials, fixed)
+    columns, rows = table(seeds, trials, best=best)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
     write_atomic(folder / "trials.csv", text.getvalue().encode())
-    write_atomic(folder / "trials.md", _page(title, columns, rows, trials).encode())
+    write_atomic(folder / "trials.md", _page(title, columns, rows, best).encode())
 
 
-def table(seeds: Sequence[int], trials: Sequence[Trial], *, places: int = 6) -> tuple[list[str], list[list[str]]]:
+def table(
+    seeds: Sequence[int], trials: Sequence[Trial], *, places: int = 6, best: Trial | None = None
+) -> tuple[list[str], list[list[str]]]:
     """Names of the columns, and a row of cells for each trial; the best has "best" in its second last cell."""
     staged = any(trial.about for trial in trials)
     keys = list(trials[0].settings) if trials else []
     measures = ["selection", *(f"seed {seed}" for seed in seeds if len(seeds) > 1), "roc_auc", "rmse"]
     columns = ["trial", *(["tried"] if staged else []), *keys, *measures, "seconds", "best", "note"]
-    best = best_of(trials)
+    best = best or best_of(trials)
     rows = []
     for trial in trials:
         seeded = (trial.per_seed or (None,) * len(seeds)) if len(seeds) > 1 else ()
@@ -143,7 +161,7 @@ def short(value: Any) -> str:
     return value if isinstance(value, str) else text_of(value)
 
 
-def _page(title: str, columns: list[str], rows: list[list[str]], trials: Sequence[Trial]) -> str:
+def _page(title: str, columns: list[str], rows: list[list[str]], best: Trial | None) -> str:
     shown = [[f"**{text}**" if text and row[-2] else text for text in row] for row in rows]
     folder = Path(__file__).parent
-    return render_markdown("trials.md.j2", folder, title=title, best=best_of(trials), columns=columns, rows=shown)
+    return render_markdown("trials.md.j2", folder, title=title, best=best, columns=columns, rows=shown)

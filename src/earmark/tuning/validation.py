@@ -75,7 +75,7 @@ def _values_to_check(parameter: Parameter) -> list[Any]:
     """All values; of a range, its ends and one value between."""
     low, high = parameter.low, parameter.high
     if low is None or high is None:
-        return [*parameter.values, *([] if parameter.start is None else [parameter.start])]
+        return [*parameter.values, *(value for value in (parameter.start, parameter.fixed) if value is not None)]
     if parameter.values:
         return list(
             dict.fromkeys((parameter.values[0], parameter.values[len(parameter.values) // 2], parameter.values[-1]))

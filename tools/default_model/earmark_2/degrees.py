@@ -24,7 +24,7 @@ from earmark.datasets.base import raise_problems
 from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.datasets.labelled_set.songs import Song
 from earmark.datasets.table import read_table
-from earmark.training.audio_store import AudioStore, PackedAudio
+from earmark.training.audio_store import AudioStore, Waveform
 
 DEGREES = ("energy", "valence", "danceability", "acousticness", "instrumentalness")
 """Those of VibeNet's numbers that are tags; the others are liveness and speechiness."""
@@ -91,7 +91,7 @@ def estimate_degrees(
             on_songs(len(found), len(songs))
 
 
-def _degrees_of(songs: Mapping[str, PackedAudio], program: Path) -> dict[str, dict[str, float]]:
+def _degrees_of(songs: Mapping[str, Waveform], program: Path) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         song_of = {}
         for number, (song_id, waveform) in enumerate(songs.items()):

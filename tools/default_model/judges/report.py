@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import DataError
+from earmark.core.markdown import render_markdown
 from tools.default_model.judges.measures import Value
 
 DASH = "–"
+_FOLDER = Path(__file__).parent
 
 
 class Results(NamedTuple):
@@ -50,39 +52,31 @@ def write_page(folder: Path, split: str) -> Path:
     """Write FOLDER/SPLIT.md about all models with results there, those measured first at the top."""
     paths = sorted(folder.glob(f"*.{split}.json"), key=lambda path: path.stat().st_mtime)
     results = {found.model: found.values for found in map(read_results, paths)}
-    tables = {
+    extra = {
         "The composer's instruments: ROC-AUC": ("the composer's instruments", "ROC-AUC"),
         "Listeners' emotions: rank correlation": ("listeners' emotions", "rank correlation"),
     }
-    text = markdown(split, results)
-    for title, (judge, measure) in tables.items():
-        if any(value.judge == judge for values in results.values() for value in values):
-            text += f"\n## {title}\n\n{label_table(judge, measure, results)}"
+    tables = [
+        (title, label_table(judge, measure, results))
+        for title, (judge, measure) in extra.items()
+        if any(value.judge == judge for values in results.values() for value in values)
+    ]
     page = folder / f"{split}.md"
-    write_atomic(page, text.encode())
+    write_atomic(page, markdown(split, results, tables).encode())
     return page
 
 
-def markdown(split: str, results: Mapping[str, Sequence[Value]]) -> str:
+def markdown(split: str, results: Mapping[str, Sequence[Value]], tables: Iterable[tuple[str, str]] = ()) -> str:
     """A table for each judge: a row per model, a column per measure, each value with its interval.
 
     Args:
         split: of the songs.
         results: model -> values.
+        tables: titles and tables to follow.
     """
-    lines = [
-        f"# Models and people's labels: {split} songs",
-        "",
-        "Written by `python -m tools.default_model judge`. In brackets",
-    ]
-    lines[-1] += " 95 % intervals, drawing artists (titles of the composer; files elsewhere). A dash: not measured."
-    lines += [
-        "“Labels it knows” is the mean over those; otherwise a label that a model does not know counts as chance."
-    ]
-    every = [value for values in results.values() for value in values]
-    for judge in dict.fromkeys(value.judge for value in every):
-        lines += ["", f"## {judge[0].upper()}{judge[1:]}", "", judge_table(judge, results).rstrip()]
-    return "\n".join(lines) + "\n"
+    judges = dict.fromkeys(value.judge for values in results.values() for value in values)
+    own = [(judge[0].upper() + judge[1:], judge_table(judge, results)) for judge in judges]
+    return render_markdown("results.md.j2", _FOLDER, split=split, tables=[*own, *tables])
 
 
 def judge_table(judge: str, results: Mapping[str, Sequence[Value]], without: str | None = None) -> str:
@@ -94,20 +88,19 @@ def judge_table(judge: str, results: Mapping[str, Sequence[Value]], without: str
         without: leave out measures that begin so.
     """
     chosen = {
-        model: {
-            _column(value): value
-            for value in values
-            if value.judge == judge and not (without and value.measure.startswith(without))
-        }
+        model: [
+            value for value in values if value.judge == judge and not (without and value.measure.startswith(without))
+        ]
         for model, values in results.items()
     }
-    here = [value for found in chosen.values() for value in found.values()]
+    here = [value for values in chosen.values() for value in values]
     measures = list(dict.fromkeys(map(_column, here)))
-    lines = [_numbers(here), "", f"| model | {' | '.join(measures)} |", f"|{' --- |' * (len(measures) + 1)}"]
-    for model, found in chosen.items():
-        if found:
-            lines.append(f"| {model} | {' | '.join(value_cell(found.get(name)) for name in measures)} |")
-    return "\n".join(lines) + "\n"
+    models = [
+        (model, {_column(value): value_cell(value) for value in values}) for model, values in chosen.items() if values
+    ]
+    return render_markdown(
+        "judge_table.md.j2", _FOLDER, songs=_numbers(here), measures=measures, models=models, dash=DASH
+    )
 
 
 def label_table(judge: str, measure: str, results: Mapping[str, Sequence[Value]]) -> str:
@@ -117,14 +110,11 @@ def label_table(judge: str, measure: str, results: Mapping[str, Sequence[Value]]
         for model, values in results.items()
     }
     found = {model: labels for model, labels in found.items() if labels}
-    names = list(dict.fromkeys(label for labels in found.values() for label in labels))
-    lines = [f"| | {' | '.join(found)} |", f"|{' --- |' * (len(found) + 1)}"]
-    for name in names:
-        row = [labels.get(name) for labels in found.values()]
-        best = max((value for value in row if value is not None), default=None)
-        cells = [DASH if v is None else f"**{v:.2f}**" if v == best else f"{v:.2f}" for v in row]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    rows = []
+    for name in dict.fromkeys(label for labels in found.values() for label in labels):
+        values = [labels.get(name) for labels in found.values()]
+        rows.append((name, max((value for value in values if value is not None), default=None), values))
+    return render_markdown("label_table.md.j2", _FOLDER, models=list(found), rows=rows, dash=DASH)
 
 
 def _column(value: Value) -> str:

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from earmark.core.markdown import render_markdown
 from earmark.datasets.labelled_set.songs import Song
 from tools.default_model.music.kept_apart import COMPOSER, hash_share, normalize
 from tools.default_model.music.listing import FINGERPRINT_BANDS, File, Listing
 from tools.default_model.music.sources import Source
 
+SPLITS = ("train", "validation", "test", "heldout", "measure-only")
 VALIDATION_SHARE = TEST_SHARE = 0.1
 SPLIT_SALT = "earmark music 1959"
 """Goes into the hash. The number is the first with which both have about a tenth of the hours, and songs with voices."""
@@ -188,24 +190,26 @@ def songs(tracks: Iterable[Track], folder: Path) -> list[Song]:
 def summary(tracks: Sequence[Track], left_out: Counter[tuple[str, str]], licences: dict[str, str]) -> str:
     """Markdown: hours by source and licence, by split, and what was left out."""
     music = [track for track in tracks if track.content == "music"]
-    lines = ["| source | licence | use | tracks | hours |", "|---|---|---|---:|---:|"]
-    for source in dict.fromkeys(track.source for track in tracks):
-        own = [track for track in tracks if track.source == source]
-        lines.append(f"| {source} | {licences[source]} | {_use(own[0])} | {len(own)} | {_hours(own)} |")
-    lines += ["", "| split | tracks | groups | hours |", "|---|---:|---:|---:|"]
-    for split in ("train", "validation", "test", "heldout", "measure-only"):
-        own = [track for track in music if track.split == split]
-        lines.append(f"| {split} | {len(own)} | {len({track.group for track in own})} | {_hours(own)} |")
-    lines.append(f"| all | {len(music)} | {len({track.group for track in music})} | {_hours(music)} |")
-    lines += ["", "| licence | tracks | hours |", "|---|---:|---:|"]
-    for licence in sorted({track.licence for track in music}):
-        own = [track for track in music if track.licence == licence]
-        lines.append(f"| {licence} | {len(own)} | {_hours(own)} |")
-    lines += ["", "| left out | source | files |", "|---|---|---:|"]
-    lines += [
-        f"| {reason} | {name} | {n} |" for (name, reason), n in sorted(left_out.items(), key=lambda x: x[0][::-1])
-    ]
-    return "\n".join(lines) + "\n"
+
+    def group_by(name: str, among: Iterable[Track]) -> dict[str, list[Track]]:
+        groups: dict[str, list[Track]] = {}
+        for track in among:
+            groups.setdefault(getattr(track, name), []).append(track)
+        return groups
+
+    splits = group_by("split", music)
+    every = [*((split, splits.get(split, [])) for split in SPLITS), ("all", music)]
+    return render_markdown(
+        "summary.md.j2",
+        Path(__file__).parent,
+        sources=[
+            (source, licences[source], _use(own[0]), len(own), _hours(own))
+            for source, own in group_by("source", tracks).items()
+        ],
+        splits=[(split, len(own), len({track.group for track in own}), _hours(own)) for split, own in every],
+        licences=[(licence, len(own), _hours(own)) for licence, own in sorted(group_by("licence", music).items())],
+        left_out=sorted(((reason, name, n) for (name, reason), n in left_out.items())),
+    )
 
 
 def _use(track: Track) -> str:

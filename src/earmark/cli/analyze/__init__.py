@@ -88,6 +88,13 @@ Examples:
             _SCORES,
         ),
         Entry(
+            "class-confusion",
+            "earmark.plots.class_confusion:class_confusion_of",
+            "The confusion matrix of classes that exclude each other: which one is predicted for clips of which.",
+            _SCORES,
+            wrap=FIGURE_OF_SCORES,
+        ),
+        Entry(
             "training-size",
             "earmark.cli.analyze.runs:training_size",
             "Metrics over the number of training clips, and the difference between two front-ends.",

@@ -27,7 +27,7 @@ def tag_auc(
     groups: Groups = None,
     resamples: Resamples = 1000,
 ) -> None:
-    """AUC of each tag over its number of clips; the worst and the best by name.
+    """AUC of each tag over its number of clips; the worst and the best by name. And all by name, beside bars of clips.
 
     \b
     Examples:
@@ -42,6 +42,7 @@ def tag_auc(
     from earmark.datasets import label_matrix, load_dataset
     from earmark.plots.binarize import binarize_labels
     from earmark.plots.tag_auc import draw_tag_aucs, tag_aucs
+    from earmark.plots.tag_auc_bars import draw_tag_auc_bars
 
     if (dataset is None) != (root is None):
         raise ConfigError("tag-auc: --dataset and --root belong together")
@@ -53,8 +54,9 @@ def tag_auc(
         counts = dict(zip(loaded.vocabulary.names, holds.sum(axis=0).tolist(), strict=True))
     found = tag_aucs(table, metric=metric, counts=counts, groups=groups, n_resamples=resamples)
     counted = "training" if counts is not None else table.split
-    drawing = draw_tag_aucs(found, about or about_scores(table), metric=metric, counted=counted, named=named)
-    write_drawings([drawing], out)
+    line = about or about_scores(table)
+    drawing = draw_tag_aucs(found, line, metric=metric, counted=counted, named=named)
+    write_drawings([drawing, draw_tag_auc_bars(found, line, metric=metric, counted=counted)], out)
 
 
 def clip_auc(

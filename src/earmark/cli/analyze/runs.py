@@ -9,7 +9,7 @@ import click
 
 from earmark.cli.analyze.options import Out
 from earmark.cli.commands import Argument, Option
-from earmark.cli.options import Groups, Resamples, metric_option, root_option
+from earmark.cli.options import Device, Groups, Resamples, metric_option, root_option
 
 if TYPE_CHECKING:
     from earmark.plots.epochs import Point
@@ -115,6 +115,8 @@ def cost(
     song_seconds: Annotated[float, Option("--song-seconds", help="Length of the song that is timed.")] = 29.1,
     repeats: Annotated[int, Option("--repeats", min=1, help="Timings of each network; the fastest counts.")] = 20,
     threads: Annotated[int, Option("--threads", min=1, help="Of PyTorch.")] = 1,
+    batch_songs: Annotated[int, Option("--batch-songs", min=1, help="Songs at a time, as one batch.")] = 1,
+    device: Device = "cpu",
 ) -> None:
     """Accuracy over seconds for 1000 songs and over size, of models and every combination of them.
 
@@ -122,8 +124,9 @@ def cost(
     Examples:
       earmark analyze cost results/ensemble/results.json --out figures
       earmark analyze cost results/kim2018/results.json --metric pr_auc --threads 4 --out figures
+      earmark analyze cost results/ensemble/results.json --device cuda --batch-songs 100 --out figures
 
-    Each network is timed here and now, on the CPU: noise in, scores out, without reading and decoding files.
+    Each network is timed here and now: noise in, scores out, without reading and decoding files.
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
     from earmark.cli.optional_dependencies import exit_on_interrupt
@@ -135,6 +138,7 @@ def cost(
     from earmark.papers.results import machine
     from earmark.plots.cost import cost_table, draw_cost, timing_words
     from earmark.plots.style import about
+    from earmark.training.lightning_setup import checked_accelerator
 
     found, folder = read_runs(results)
     models = trained_models(found, folder, metric)
@@ -142,8 +146,9 @@ def cost(
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
-            table = cost_table(models, song_seconds=song_seconds, repeats=repeats)
-            words = timing_words(song_seconds, repeats, machine().split(",")[0])
+            name = checked_accelerator(device, 1, 1, "32")
+            table = cost_table(models, song_seconds=song_seconds, repeats=repeats, batch_songs=batch_songs, device=name)
+            words = timing_words(song_seconds, repeats, machine().split(",")[0], batch_songs=batch_songs, device=name)
         finally:
             torch.set_num_threads(before)
     for model in models:

@@ -56,6 +56,8 @@ def tag(
     embeddings: Annotated[
         bool, Option("--embeddings/--no-embeddings", help="Keep each track's embedding, too.")
     ] = True,
+    tempo: Annotated[bool, Option("--tempo", help="Also estimate each track's tempo; not with --windows.")] = False,
+    key: Annotated[bool, Option("--key", help="Also estimate each track's key; not with --windows.")] = False,
     shard_rows: Annotated[int, Option(callback=at_least(1), metavar="N", help="Tracks of a shard, about.")] = 200,
     timeout_seconds: Annotated[
         float, Option(metavar="S", help="A track that takes longer to fetch or to decode and tag is given up.")
@@ -101,6 +103,8 @@ def tag(
         windows=windows,
         damaged=damaged.value,
         embeddings=embeddings,
+        tempo=tempo,
+        key=key,
         shard_rows=shard_rows,
         timeout_seconds=timeout_seconds,
         workers=workers,

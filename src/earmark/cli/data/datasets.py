@@ -76,7 +76,8 @@ def show(
     if info.downloads:
         click.echo("  downloads:")
     for download in info.downloads:
-        sums = [f"{kind} {value}" for kind, value in (("SHA-256", download.sha256), ("MD5", download.md5)) if value]
+        known = (("SHA-256", download.sha256), ("SHA-1", download.sha1), ("MD5", download.md5))
+        sums = [f"{kind} {value}" for kind, value in known if value]
         size = [f"{download.n_bytes:,} bytes"] if download.n_bytes is not None else []
         click.echo(f"    {download.url}")
         click.echo(f"      {'; '.join([download.what, *size, *sums])}")

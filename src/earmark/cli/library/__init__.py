@@ -44,7 +44,7 @@ group = lazy_group(
         Entry(
             "stats",
             "earmark.cli.library.stats:stats",
-            "Show what the library holds: tags by category, durations, typical tracks, files that failed.",
+            "Show what the library holds: tags by category, durations, tempi, keys, typical tracks, files that failed.",
             no_args_is_help=False,
         ),
         Entry(
@@ -62,7 +62,7 @@ group = lazy_group(
         Entry(
             "write",
             "earmark.cli.library.write:write",
-            "Write results into the files' own tags: genre, mood, and scores in custom fields.",
+            "Write results into the files' own tags: genre, mood, tempo, key, and scores in custom fields.",
             no_args_is_help=False,
         ),
         Entry(

@@ -24,6 +24,7 @@ def info(
       earmark library info --failed
     """
     from earmark.cli.text import printable
+    from earmark.library.index.measures import count_unmeasured
     from earmark.library.index.schema import SCHEMA_VERSION
     from earmark.library.index.track_index import Index
 
@@ -37,6 +38,7 @@ def info(
             "SELECT coalesce(sum(a.duration_seconds), 0) FROM files f JOIN audio a USING (content_key) "
             "WHERE f.status = 'ok'"
         ).fetchone()[0]
+        measured = counts["ok"] - count_unmeasured(opened)
         broken = failures if failed else []
         size = sum(
             part.stat().st_size
@@ -50,6 +52,7 @@ def info(
             "files": counts,
             "without_sound": len(silent),
             "audio_seconds": round(seconds, 3),
+            "with_tempo_and_key": measured,
             "model": None if current is None else current.name,
             "models": [
                 {
@@ -74,6 +77,9 @@ def info(
         f"files    {counts['ok']} tagged, {counts['error']} that cannot be, {counts['missing']} missing{without_sound}"
     )
     print(f"music    {total_time(seconds)}")
+    if counts["ok"]:
+        rest = "" if measured == counts["ok"] else "; for the others: earmark library scan --complete"
+        print(f"measured tempo and key of {measured} files{rest}")
     for model in models:
         embeddings = f"embeddings of {model.embedding_dims} numbers" if model.embedding_dims else "no embeddings"
         windows = f", {model.windows} windows of each" if model.windows else ""

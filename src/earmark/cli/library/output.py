@@ -83,14 +83,16 @@ def print_hits(
                 print(json_text(_record(hit, score_name)))
         elif row_format is RowFormat.csv:
             from earmark.library.export import csv_line
+            from earmark.tagging.data_frames import KEY_COLUMNS, TEMPO_COLUMNS, key_cells, tempo_cells
 
             columns = ("path", score_name, "duration_seconds", "title", "artist", "album", "genre")
-            print(csv_line([*columns, "tags", "degrees", "n_copies"]), end="")
+            print(csv_line([*columns, "tags", "degrees", "n_copies", *TEMPO_COLUMNS, *KEY_COLUMNS]), end="")
             for hit in hits:
                 record = _record(hit, score_name)
                 tags = "|".join(f"{tag['tag']}:{tag['score']}" for tag in record["tags"])
                 degrees = "|".join(f"{name}:{score}" for name, score in record["degrees"].items())
-                print(csv_line([*(record[column] for column in columns), tags, degrees, len(hit.copies)]), end="")
+                own = [*(record[column] for column in columns), tags, degrees, len(hit.copies)]
+                print(csv_line([*own, *tempo_cells(hit.tempo).values(), *key_cells(hit.key).values()]), end="")
         else:
             _print_table(list(hits), tags_first, root)
 
@@ -108,11 +110,15 @@ def _record(hit: Hit, score_name: str) -> dict[str, Any]:
         "tags": [{"tag": tag, "score": round(score, 4)} for tag, score in hit.tags],
         "degrees": {name: round(score, 4) for name, score in hit.degrees},
         "copies": [str(path) for path in hit.copies],
+        "tempo": None if hit.tempo is None else hit.tempo.record(),
+        "key": None if hit.key is None else hit.key.record(),
     }
 
 
 def _print_table(hits: list[Hit], tags_first: tuple[str, ...], root: Path) -> None:
-    """Score, length, name, tags, path, copies. On a terminal paths are as seen from ``root``, and a row is cut to a line."""
+    """Score, length, name, tags, path, copies, tempo, key. On a terminal tempo and key come behind the length, paths are as
+    seen from ``root``, and a row is cut to a line.
+    """
     from rich.cells import cell_len
     from rich.markup import escape
 
@@ -124,9 +130,10 @@ def _print_table(hits: list[Hit], tags_first: tuple[str, ...], root: Path) -> No
         for row in rows:
             print_row(row)
         return
+    rows = [(*row[:2], *row[6:], *row[2:6]) for row in rows]
     columns = [list(map(printable, column)) for column in zip(*rows, strict=True)]
     widths = [max(map(cell_len, column)) for column in columns]
-    length, name, tags, path = 1, 2, 3, 4
+    numbers, name, tags, path = (1, 2), 4, 5, 6
 
     def room_for(column: int) -> int:
         return out.width - sum(wide + 2 for i, wide in enumerate(widths) if wide and i != column)
@@ -142,7 +149,7 @@ def _print_table(hits: list[Hit], tags_first: tuple[str, ...], root: Path) -> No
         for i, (cell, wide) in enumerate(zip(row, widths, strict=True)):
             text = fit(cell, wide, keep_end=i == path)
             space = " " * (wide - cell_len(text))
-            cells.append(escape(space + text if i == length else text + space))
+            cells.append(escape(space + text if i in numbers else text + space))
         cells[path] = f"[dim]{cells[path]}[/dim]"
         out.print("  ".join(cell for cell, wide in zip(cells, widths, strict=True) if wide).rstrip())
 
@@ -157,14 +164,16 @@ def _whole_tags(text: str, columns: int) -> str:
 def _cells(hit: Hit, tags_first: tuple[str, ...], root: Path | None) -> tuple[str, ...]:
     from earmark.core.clock import clock
 
-    asked = [pair for pair in hit.degrees if pair[0] in tags_first]
-    tags = [*asked, *sorted(hit.tags, key=lambda pair: pair[0] not in tags_first)[:_TABLE_TAGS]]
+    asked = [f"{name} {100 * value:.0f}" for name, value in hit.degrees if name in tags_first]
+    tags = sorted(hit.tags, key=lambda pair: pair[0] not in tags_first)[:_TABLE_TAGS]
     n = len(hit.copies)
     return (
         "" if hit.score is None else f"{hit.score:.2f}",
         "-" if hit.duration_seconds is None else clock(hit.duration_seconds),
         hit.name,
-        "  ".join(f"{tag} {value:.2f}" for tag, value in tags),
+        "  ".join([*asked, *(f"{tag} {value:.2f}" for tag, value in tags)]),
         str(hit.path.relative_to(root) if root is not None and hit.path.is_relative_to(root) else hit.path),
         f"+{n} {'copy' if n == 1 else 'copies'}" if n else "",
+        "" if hit.tempo is None or hit.tempo.bpm is None else f"{hit.tempo.bpm:.1f}",
+        "" if hit.key is None or hit.key.key is None else hit.key.key.camelot,
     )

@@ -33,6 +33,17 @@ def scan(
     windows: Annotated[
         int | None, windows_option("Only N windows of each file; kept apart from results of whole files.")
     ] = None,
+    tempo: Annotated[
+        bool | None,
+        Option("--tempo/--no-tempo", help="Estimate each file's tempo.", show_default="yes; not with --windows"),
+    ] = None,
+    key: Annotated[
+        bool | None,
+        Option("--key/--no-key", help="Estimate each file's key.", show_default="yes; not with --windows"),
+    ] = None,
+    complete: Annotated[
+        bool, Option("--complete", help="Tag files again that were scanned without tempo or key.")
+    ] = False,
     retry: Annotated[
         bool, Option("--retry", help="Try files again that failed before, though they did not change.")
     ] = False,
@@ -58,6 +69,9 @@ def scan(
     Files that are gone stay in the index as missing until --prune. Another model (--model) tags everything again;
     the results of the first are kept.
 
+    Tempo and key are estimated of what is tagged. Files of an index that was made without them get them when they
+    change, or all at once with --complete. --windows reads parts of files only, which is too little for either.
+
     Examples
 
       earmark library scan ~/Music
@@ -82,6 +96,8 @@ def scan(
     if watch and any(folder == STDIN or folder.suffix.lower() in SUFFIXES for folder in folders):
         raise ConfigError("--watch takes folders and files: playlists and lists on stdin are read once")
 
+    _check_measures(windows, complete, {"--tempo": tempo, "--key": key})
+
     def note(path: Path, text: str) -> None:
         if not quiet:
             click.echo(f"note {printable(path)}: {text}", err=True)
@@ -96,6 +112,9 @@ def scan(
         jobs=jobs,
         damaged=damaged.value,
         windows=windows,
+        tempo=windows is None if tempo is None else tempo,
+        key=windows is None if key is None else key,
+        complete=complete,
         retry=retry,
         prune=prune,
         as_json=output_format is TextFormat.json,
@@ -104,3 +123,19 @@ def scan(
     code = run.watch() if watch else run.once()
     if code:
         raise click.exceptions.Exit(code)
+
+
+def _check_measures(windows: int | None, complete: bool, given: dict[str, bool | None]) -> None:
+    """Refuse what makes no sense together, before a scan begins."""
+    from earmark.core.errors import ConfigError
+
+    wanted = [name for name, value in given.items() if value]
+    problems = []
+    if windows is not None and wanted:
+        problems.append(
+            f"--windows {windows} with {' and '.join(wanted)}: tempo and key are estimated from all of a file"
+        )
+    if complete and (windows is not None or all(value is False for value in given.values())):
+        problems.append("--complete adds tempo and key: not with --windows, nor with --no-tempo and --no-key")
+    if problems:
+        raise ConfigError(problems)

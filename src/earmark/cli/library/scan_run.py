@@ -43,17 +43,20 @@ class ScanRun:
         jobs: int | None,
         damaged: Literal["error", "tag"],
         windows: int | None = None,
+        tempo: bool = False,
+        key: bool = False,
+        complete: bool = False,
         retry: bool,
         prune: bool,
         as_json: bool,
         quiet: bool,
     ) -> None:
         self.folders, self.index = folders, (index or default_index()).expanduser()
-        self.jobs, self.retry, self.prune = jobs, retry, prune
+        self.jobs, self.retry, self.prune, self.complete = jobs, retry, prune, complete
         self.as_json, self.quiet = as_json, quiet
         self.messages = stderr_console()
         self.noted: set[str] = set()  # a note of one scan is not repeated by the next
-        self.tagger = LazyTagger(model, damaged=damaged, windows=windows)
+        self.tagger = LazyTagger(model, damaged=damaged, windows=windows, tempo=tempo, key=key)
 
     def once(self) -> int:
         """One scan; returns the exit code."""
@@ -98,7 +101,14 @@ class ScanRun:
         """The summary, and whether Ctrl-C stopped it."""
         with Index.open(self.index, write=True) as index, self._progress() as watcher:
             scan = Scan(
-                index, self.folders, self.tagger, jobs=self.jobs, retry=self.retry, prune=self.prune, progress=watcher
+                index,
+                self.folders,
+                self.tagger,
+                jobs=self.jobs,
+                retry=self.retry,
+                prune=self.prune,
+                complete=self.complete,
+                progress=watcher,
             )
             try:
                 return scan.run(), False

@@ -13,6 +13,7 @@ from earmark.cli.library.pick import Pick, find_picked
 from earmark.cli.options import IndexFile, model_option
 
 if TYPE_CHECKING:
+    from earmark.library.index.track_index import Index
     from earmark.library.query.search import Hit, SearchResult
 
 _NEAR_SHOWN = 3
@@ -50,6 +51,17 @@ def print_notes(found: SearchResult) -> None:
         )
 
 
+def print_unmeasured(index: Index) -> None:
+    """Say on stderr that some tracks have no tempo or key yet, for what asks for these."""
+    from earmark.cli.library.output import messages
+    from earmark.library.index.measures import count_unmeasured
+
+    if n := count_unmeasured(index):
+        messages().print(
+            f"note: of {n} files tempo or key was never estimated, so none is known: earmark library scan --complete"
+        )
+
+
 def print_nothing_found(n_tracks: int, suggestion: str, consequence: str = "") -> None:
     """Say on stderr that a query finds nothing, and what would find something."""
     from earmark.cli.library.output import messages
@@ -69,10 +81,20 @@ def search(
         Option(
             callback=limit_check,
             metavar="N",
-            help="Tracks at most, best first; 0 for all.",
+            help="Tracks at most, the first ones; 0 for all.",
             show_default=f"table: {TABLE_ROWS}, others: 0",
         ),
     ] = None,
+    sort: Annotated[
+        str,
+        Option(
+            "--sort",
+            metavar="BY",
+            help="score, title, artist, path, duration, bpm, key, or a tag or degree, such as energy. Scores and degrees: highest "
+            "first; all else: lowest first. Keys go round the wheel. What is not known comes last.",
+        ),
+    ] = "score",
+    reverse: Annotated[bool, Option("--reverse", help="The other way round.")] = False,
     copies: Annotated[
         bool, Option("--copies", help="Also list copies and links of a track, which are otherwise only counted.")
     ] = False,
@@ -86,8 +108,13 @@ def search(
       -vocals               not this tag; also before parentheses
       genre:jazz            a tag of this category: genre, instrument, mood, ...
       guitar>0.6            a bound of its own, 0 to 1: < <= > >=
-      energy>0.7            a degree, of a model that has some: always with a bound
+      energy>70             a degree, 0 to 100, of a model that has some: always with
+                            a bound
       score>0.6             the bound of all tags that have none of their own
+      bpm:120-130           the tempo; also bpm:124 and bpm>=120
+      bpm~124               a tempo within 4 % of it, or of its half or double
+      key:8A                the key, in any notation: F#m, 11A, 4m, "F# minor"
+      key~8A                this key, and those that mix with it
       duration<5m           90s, 5m, 1.5h, 3:30 or 1:02:03; < <= > >=
       title:love            a part of what is written in the file; also artist:
                             album: file-genre: path:
@@ -101,7 +128,7 @@ def search(
     Files with the same audio, copies and links, are one track ("+1 copy"); jsonl has all their paths.
 
     On a terminal, rows are cut to its width; elsewhere their cells have tabs between, and nothing is cut: score,
-    length, name, tags, path, copies.
+    length, name, tags, path, copies, tempo, key.
 
     Examples
 
@@ -110,6 +137,8 @@ def search(
       earmark library search '(piano or strings) -drums' --format paths
 
       earmark library search 'happy artist:björk' --print0 | xargs -0 mpv
+
+      earmark library search 'bpm~124 key~8A energy>70' --sort bpm
 
       earmark library search rock | cut -f 3
 
@@ -123,11 +152,13 @@ def search(
     table = output_format is RowFormat.table and not print0
     limit = limit if limit is not None else (TABLE_ROWS if table else 0)
     with Index.open(index) as opened:
-        answer = search_index(opened, text, limit or None, without_copies=not copies)
+        answer = search_index(opened, text, limit or None, without_copies=not copies, sort=sort, reverse=reverse)
         root = common_folder(opened)
+        if answer.best.query.uses_measures() or sort in ("bpm", "key"):
+            print_unmeasured(opened)
     shown = answer.best
     print_notes(shown)
-    wanted = tuple(tag.tag for tag in shown.query.tags())
+    wanted = (*(tag.tag for tag in shown.query.tags()), sort)
     print_hits(shown, output_format, print0=print0, score_name="score", root=root, tags_first=wanted)
     if not answer.n_found:
         print_nothing_found(answer.n_tracks, answer.suggestion)

@@ -9,6 +9,8 @@ from earmark.cli.commands import Option
 from earmark.cli.options import Format, IndexFile, TextFormat
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from earmark.library.stats import Stats
 
 _BAR_COLUMNS = 30
@@ -22,7 +24,7 @@ def stats(
         Option(metavar="FILE.png", help="Also draw it. Needs the plot extra.", show_default=False),
     ] = None,
 ) -> None:
-    """Show what the library holds: tags by category, durations, typical tracks, files that failed.
+    """Show what the library holds: tags by category, durations, tempi, keys, typical tracks, files that failed.
 
     A tag counts for a track where its score reaches the threshold in the model's card (0.5 for a tag that has
     none there). The typical track of a tag is the one with its highest score. Degrees, such as energy, which are
@@ -66,7 +68,7 @@ def _print(found: Stats) -> None:
     from earmark.cli.console import stdout_console
     from earmark.cli.text import counted, printable
     from earmark.core.clock import total_time
-    from earmark.library.stats import bar, duration_name
+    from earmark.library.stats import bar, duration_name, tempo_name
 
     out = stdout_console()
     n = found.n_tracks
@@ -104,6 +106,12 @@ def _print(found: Stats) -> None:
             out.print(
                 f"  {duration_name(each):<{names}}  {each.n_tracks:>6}  {each.n_tracks / n:>4.0%}{f'  [cyan]{drawn}[/cyan]' if drawn else ''}"
             )
+    tempos = [(tempo_name(each), each.n_tracks) for each in found.tempos]
+    keys = [(f"{each.camelot:<3} {each.key}", each.n_tracks) for each in found.keys]
+    _print_counts(out, "tempo (BPM)", tempos, ("no clear beat", found.n_no_beat), n, names)
+    _print_counts(out, "key", keys, ("no clear key", found.n_no_key), n, names)
+    if n and found.n_unmeasured:
+        out.print(f"\n{found.n_unmeasured} tracks without tempo or key yet: earmark library scan --complete")
     if found.n_files["missing"]:
         out.print(f"\n{found.n_files['missing']} files are missing since an earlier scan")
     if found.n_files["error"]:
@@ -114,3 +122,20 @@ def _print(found: Stats) -> None:
             out.print(f"          [dim]{escape(printable(Path(path)))}[/dim]")
         if found.n_files["error"] > min(10, len(found.failures)):
             out.print("          [dim]all of them: earmark library info --failed[/dim]")
+
+
+def _print_counts(
+    out: Console, title: str, counts: list[tuple[str, int]], without: tuple[str, int], n: int, names: int
+) -> None:
+    """A histogram without its empty classes, and at its end how many tracks are in none; nothing where all are 0."""
+    from rich.markup import escape
+
+    from earmark.library.stats import bar
+
+    rows = [(name, count) for name, count in (*counts, without) if count]
+    most = max((count for _, count in counts), default=0)
+    if rows:
+        out.print(f"\n[bold]{title}[/bold]")
+    for name, count in rows:
+        drawn = "" if (name, count) == without else f"  [cyan]{bar(count, most, _BAR_COLUMNS)}[/cyan]"
+        out.print(f"  {escape(name):<{names}}  {count:>6}  {count / n:>4.0%}{drawn}")

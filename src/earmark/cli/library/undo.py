@@ -13,7 +13,8 @@ from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console, stdout_console
 from earmark.cli.library.write import Quiet
 from earmark.cli.options import IndexFile
-from earmark.cli.tag.write import Apply, Tally, UndoLogFile, files
+from earmark.cli.tag.tally import Tally, files
+from earmark.cli.tag.write import Apply, UndoLogFile
 
 if TYPE_CHECKING:
     from earmark.library.tagfiles.undo_log import Run

@@ -15,7 +15,10 @@ from earmark.cli.options import IndexFile, model_option, quiet_option
 from earmark.cli.progress import count_bar
 from earmark.cli.tag.write import (
     Apply,
+    Comment,
     KeepMtime,
+    KeyAs,
+    KeyNotationName,
     Map,
     MaxGenres,
     MaxMoods,
@@ -23,7 +26,9 @@ from earmark.cli.tag.write import (
     Overwrite,
     Scores,
     UndoLogFile,
+    WriteKey,
     WriteOptions,
+    WriteTempo,
 )
 
 if TYPE_CHECKING:
@@ -31,10 +36,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from rich.console import Console
 
+    from earmark.library.index.measures import TrackMeasures
     from earmark.library.index.track_index import Index
     from earmark.library.query.search import Tracks
 
-    _Heard = tuple[Path, str, npt.NDArray[np.float32]]
+    _Heard = tuple[Path, str, npt.NDArray[np.float32], TrackMeasures]
 
 Quiet = Annotated[bool, quiet_option("No diffs and no summary; errors are still reported.")]
 
@@ -66,11 +72,15 @@ def write(
     max_genres: MaxGenres = 2,
     max_moods: MaxMoods = 3,
     scores: Scores = True,
+    tempo: WriteTempo = True,
+    key: WriteKey = True,
+    key_as: KeyAs = KeyNotationName.note,
+    comment: Comment = False,
     keep_mtime: KeepMtime = False,
     undo_log: UndoLogFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write results into the files' own tags: genre, mood, and scores in custom fields.
+    """Write results into the files' own tags: genre, mood, tempo, key, and scores in custom fields.
 
     Nothing is written without --apply: it is shown what would be. Fields that
     have values stay as they are, unless --merge or --overwrite is given. Audio,
@@ -82,6 +92,7 @@ def write(
       earmark library write ~/Music/new --apply
       earmark library write 'genre:rock score>0.7' --merge --apply
       earmark library mapping > my.toml; earmark library write --map my.toml
+      earmark library write 'genre:electronic' --comment --key-as camelot
       earmark library undo --apply
 
     Exit code: 0 all done, 1 some file failed or nothing was found, 2 wrong usage.
@@ -92,7 +103,21 @@ def write(
     messages = stderr_console()
     out = stdout_console(quiet=quiet)
     options = WriteOptions(
-        apply, merge, overwrite, mapping, threshold, max_genres, max_moods, scores, keep_mtime, undo_log, index
+        apply,
+        merge,
+        overwrite,
+        mapping,
+        threshold,
+        max_genres,
+        max_moods,
+        scores,
+        keep_mtime,
+        undo_log,
+        index,
+        tempo,
+        key,
+        key_as,
+        comment,
     )
     with Index.open(index) as library, exit_on_interrupt("files are whole; what was changed can be undone"):
         card = library.current_model().card
@@ -100,8 +125,8 @@ def write(
             found, missing = _found(library, what or [])
             for path, reason in missing:
                 run.tally.failed(path, reason)
-            for path, key, values in _watched(found, messages, quiet=quiet or not apply):
-                run.file(path, values, key)
+            for path, content_key, values, measures in _watched(found, messages, quiet=quiet or not apply):
+                run.file(path, values, content_key, **measures)
     if not found and not missing:
         messages.print("earmark: no files found there that were tagged", markup=False)
     elif not quiet:
@@ -140,7 +165,7 @@ def mapping(
 
 
 def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Path, str]]]:
-    """Files that are meant, with key and scores; and paths that were named and cannot be written to, with the reason."""
+    """Files that are meant, with key, scores, tempo and key of music; and paths that were named and cannot be written to, with the reason."""
     from earmark.cli.library.search import print_notes
     from earmark.core.errors import ConfigError
     from earmark.library.query.search import Tracks
@@ -167,7 +192,8 @@ def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Pa
             elif not below:
                 missing.append((path, "not in the index: scan it first with `earmark library scan`"))
     rows = [row for row in dict.fromkeys(rows) if not missing or tracks.path(row) not in dict(missing)]
-    return [(tracks.path(row), tracks.keys[row], tracks.scores[:, row]) for row in rows], missing
+    found = [(tracks.path(row), tracks.keys[row], tracks.scores[:, row], tracks.measures.track(row)) for row in rows]
+    return found, missing
 
 
 def _is_path(text: str) -> bool:

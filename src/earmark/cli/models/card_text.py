@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from earmark.core.card import Metric, ModelCard
+from earmark.core.input_spec import LastWindow
 from earmark.core.tag_constraints import by_parents
 from earmark.core.vocabulary import CATEGORIES
 
@@ -20,6 +21,12 @@ HEARD_FROM = "heard_from"
 """Key of `training`: tag -> vocabulary of teachers -> its names there. It is shown in the table of tags."""
 PIPE_COLUMNS = 120
 """Width where the card goes into a pipe or a file."""
+
+_LAST_WINDOWS: dict[LastWindow, str] = {
+    "overlap": "moved back to the end",
+    "pad": "filled up with zeros",
+    "drop": "left out where it is not full",
+}
 
 
 def print_card(card: ModelCard) -> None:
@@ -36,7 +43,7 @@ def print_card(card: ModelCard) -> None:
         (
             "input",
             f"{spec.sample_rate_hz:,} Hz mono, windows of {spec.window_seconds:g} s every {spec.hop_seconds:g} s, "
-            f"last one {'moved back to the end' if spec.last_window == 'overlap' else 'filled up with zeros'}",
+            f"last one {_LAST_WINDOWS[spec.last_window]}",
         ),
         ("licence of the weights", card.licence),
     ]
@@ -154,6 +161,8 @@ def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
         tag = card.vocabulary.tags[i]
         none = "degree" if tag.name in degrees else "-"
         threshold = f"{card.thresholds[tag.name]:.2f}" if tag.name in card.thresholds else none
+        if tag.name in card.softmax:
+            threshold = "highest"
         figures = [found.get((tag.name, *key)) for key in measured]
         table.add_row(
             tag.category if tag.category != before else "",

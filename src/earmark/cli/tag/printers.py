@@ -18,6 +18,7 @@ from earmark.cli.text import fit, printable
 from earmark.core.clock import clock
 from earmark.core.json_records import failed_record, json_text
 from earmark.core.vocabulary import CATEGORIES
+from earmark.tagging.data_frames import KEY_COLUMNS, TEMPO_COLUMNS, key_cells, tempo_cells
 from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.top_tags import TagScore
 
@@ -36,7 +37,7 @@ class _Table:
     """One line per file, for people.
 
     On a terminal in columns, and of few files with a second line of their degrees, where the model has some. Elsewhere with
-    tabs between path, length, tags and degrees; parts of a file are lines of their own, with its path.
+    tabs between path, length, tags, degrees, tempo and key; parts of a file are lines of their own, with its path.
     """
 
     def __init__(self, run: TagRun, found: list[AudioFile]) -> None:
@@ -50,13 +51,13 @@ class _Table:
         path = scores.path or Path()
         lines = self._tags_of_file(scores)
         degrees = ", ".join(f"{name} {score:.0%}" for name, score in scores.degrees.items())
+        measured = [str(measure) for measure in (scores.tempo, scores.key) if measure is not None]
         segments = self.run.segments_of(scores) or ()
         parts = [(f"{clock(part.start_seconds)}-{clock(part.end_seconds)}", self._tags_of(part)) for part in segments]
         if not self.out.is_terminal:
             tags = Text.from_markup(" | ".join(lines)).plain
-            print_row(
-                [str(path), clock(scores.duration_seconds), tags, *([degrees] if self._model_has_degrees else [])]
-            )
+            cells = [str(path), clock(scores.duration_seconds), tags, *([degrees] if self._model_has_degrees else [])]
+            print_row(cells + measured)
             for span, text in parts:
                 print_row([str(path), span, Text.from_markup(text).plain])
             return
@@ -64,6 +65,8 @@ class _Table:
         name = fit(printable(path), self.columns, keep_end=True)
         padding = " " * (self.columns - cell_len(name))
         self.out.print(f"{escape(name)}{padding}  {clock(scores.duration_seconds):>7}  {text}")
+        if measured:
+            self.out.print(f"{' ' * self.begin}{', '.join(measured)}")
         if self.with_degrees and degrees:
             self.out.print(f"{' ' * self.begin}[dim]degrees: {escape(degrees)}[/dim]")
         for span, text in parts:
@@ -124,7 +127,7 @@ class _JsonLines:
         if (segments := self.run.segments_of(scores)) is not None:
             record["segments"] = [segment.to_record(self.run.top or 0) for segment in segments]
         if self.run.writing is not None:
-            record["values"] = self.run.writing.values(scores.scores)
+            record["values"] = self.run.writing.values(scores.scores, scores.tempo, scores.key)
         self._line(record)
 
     def failed(self, path: Path, reason: str) -> None:
@@ -144,16 +147,21 @@ class _Csv:
     def __init__(self, run: TagRun, _found: list[AudioFile]) -> None:
         self.run = run
         self.names = run.tagger.card.vocabulary.names
-        self._row(["path", "status", "error", "duration_seconds", "model", *self.names])
+        self.measures = (*(TEMPO_COLUMNS if run.tempo else ()), *(KEY_COLUMNS if run.key else ()))
+        self._row(["path", "status", "error", "duration_seconds", "model", *self.measures, *self.names])
 
     def tagged(self, scores: TagScores) -> None:
         kept = {t.tag: f"{t.score:.4f}" for t in scores.top(self.run.top or 0, self.run.threshold)}
         kept |= {name: f"{score:.4f}" for name, score in scores.degrees.items()}
         head = [str(scores.path), "ok", "", f"{scores.duration_seconds:.3f}", scores.model]
-        self._row(head + [kept.get(name, "") for name in self.names])
+        measured = tempo_cells(scores.tempo) | key_cells(scores.key)
+        cells = ["" if measured[name] is None else str(measured[name]) for name in self.measures]
+        self._row(head + cells + [kept.get(name, "") for name in self.names])
 
     def failed(self, path: Path, reason: str) -> None:
-        self._row([str(path), "error", reason, "", self.run.tagger.card.name, *[""] * len(self.names)])
+        self._row(
+            [str(path), "error", reason, "", self.run.tagger.card.name, *[""] * (len(self.measures) + len(self.names))]
+        )
 
     def _row(self, cells: list[str]) -> None:
         line = io.StringIO()

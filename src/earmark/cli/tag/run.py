@@ -59,6 +59,8 @@ class TagRun:
         damaged: Literal["error", "tag"],
         windows: int | None = None,
         step_seconds: float | None = None,
+        tempo: bool = False,
+        key: bool = False,
         segments: SegmentOptions | None = None,
         quiet: bool,
         write: WriteOptions | None = None,
@@ -80,7 +82,10 @@ class TagRun:
         self.piped: Path | None = None
         if taggram_dir is not None:
             _require_matplotlib()
-        self.tagger: Tagger = load_tagger(model, damaged=damaged, windows=windows, step_seconds=step_seconds)
+        self.tempo, self.key = tempo, key
+        self.tagger: Tagger = load_tagger(
+            model, damaged=damaged, windows=windows, step_seconds=step_seconds, tempo=tempo, key=key
+        )
         self.writing: WriteRun | None = None
         if write is not None:
             # Diffs are for people: they must not be among the lines that a program reads.
@@ -126,7 +131,7 @@ class TagRun:
                         if self.taggram_dir is not None:
                             self._draw(result, item)
                         if self.writing is not None:
-                            self.writing.file(item.path, result.scores)
+                            self.writing.file(item.path, result.scores, tempo=result.tempo, key=result.key)
                     advance.file_done(item)
         except KeyboardInterrupt:
             self._sum_up(

@@ -23,7 +23,10 @@ from earmark.cli.options import (
 )
 from earmark.cli.tag.write import (
     Apply,
+    Comment,
     KeepMtime,
+    KeyAs,
+    KeyNotationName,
     Map,
     MaxGenres,
     MaxMoods,
@@ -121,6 +124,8 @@ def tag(
             show_default="2 with --taggram or --segments, but not with --windows",
         ),
     ] = None,
+    tempo: Annotated[bool, Option("--tempo", help="Also estimate each file's tempo; not with --windows.")] = False,
+    key: Annotated[bool, Option("--key", help="Also estimate each file's key; not with --windows.")] = False,
     jobs: DecodingJobs = None,
     damaged: DamagedFiles = Damaged.error,
     windows: Annotated[
@@ -135,6 +140,8 @@ def tag(
     max_genres: MaxGenres = 2,
     max_moods: MaxMoods = 3,
     scores: Scores = True,
+    key_as: KeyAs = KeyNotationName.note,
+    comment: Comment = False,
     keep_mtime: KeepMtime = False,
     undo_log: UndoLogFile = None,
 ) -> None:
@@ -155,6 +162,7 @@ def tag(
       earmark tag album/ --top 3 --taggram pictures/
       earmark tag mix.mp3 --segments    what holds when: one line per part
       earmark tag ~/Music --windows 4   4 windows of each file: fast on long ones
+      earmark tag set/ --tempo --key    BPM and key, too
       earmark tag party.m3u8
       find . -newer done -name '*.mp3' | earmark tag -
       ffmpeg -i film.mkv -f flac - | earmark tag -
@@ -178,9 +186,14 @@ def tag(
         scores=scores,
         keep_mtime=keep_mtime,
         undo_log=undo_log,
+        key_notation=key_as,
+        comment=comment,
     )
     _check_writing(write, threshold, options)
     given = {"--min-segment": min_segment, "--smoothing": smoothing}
+    _check_measures(windows, {"--tempo": tempo, "--key": key})
+    if comment and not key:
+        raise ConfigError("--comment writes the key: give --key, too")
     _check_segments(segments, output_format, windows, step, {name: x for name, x in given.items() if x is not None})
     parts = SegmentOptions(min_segment or MIN_SECONDS, smoothing or 1.0) if segments else None
     if step is None and windows is None and (segments or taggram is not None):
@@ -195,6 +208,8 @@ def tag(
         damaged=damaged.value,
         windows=windows,
         step_seconds=step,
+        tempo=tempo,
+        key=key,
         segments=parts,
         quiet=quiet,
         write=options if write else None,
@@ -209,6 +224,11 @@ def _threshold_value(text: str) -> Threshold:
     if text == "auto":
         return "auto"
     return "none" if text == "none" else float(text)
+
+
+def _check_measures(windows: int | None, given: dict[str, bool]) -> None:
+    if windows is not None and (wanted := [name for name, value in given.items() if value]):
+        raise ConfigError(f"--windows with {' and '.join(wanted)}: tempo and key are estimated from all of a file")
 
 
 def _check_segments(
@@ -242,6 +262,7 @@ def _check_writing(write: bool, threshold: str | None, options: WriteOptions) ->
         "--map": options.mapping,
         "--keep-mtime": options.keep_mtime,
         "--undo-log": options.undo_log,
+        "--comment": options.comment,
     }
     if not write and any(given.values()):
         raise ConfigError(f"{', '.join(name for name, value in given.items() if value)}: only with --write")

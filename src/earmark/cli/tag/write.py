@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
 from earmark.cli.commands import Option
+from earmark.cli.tag.tally import Tally
 from earmark.core.errors import ConfigError, FileTagsError
 
 if TYPE_CHECKING:
@@ -18,12 +20,22 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from earmark.core.card import ModelCard
-    from earmark.library.tagfiles.changes import Mode, Plan, WritePolicy
+    from earmark.library.tagfiles.changes import Mode, WritePolicy
     from earmark.library.tagfiles.formats.base import Field, Values
     from earmark.library.tagfiles.index_sync import IndexSync
     from earmark.library.tagfiles.undo_log import UndoLog
+    from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 
 _PANEL = "Writing tags into files"
+
+
+class KeyNotationName(StrEnum):
+    """``--key-as``."""
+
+    note = "note"
+    camelot = "camelot"
+    open_key = "open_key"
+
 
 Write = Annotated[
     bool,
@@ -56,7 +68,23 @@ Scores = Annotated[
     Option(
         "--scores/--no-scores",
         panel=_PANEL,
-        help="Also write scores and the model's name, into custom fields.",
+        help="Also write scores, degrees and the model's name, into custom fields.",
+    ),
+]
+WriteTempo = Annotated[
+    bool, Option("--tempo/--no-tempo", panel=_PANEL, help="Also write the tempo, where it is known.")
+]
+WriteKey = Annotated[bool, Option("--key/--no-key", panel=_PANEL, help="Also write the key, where it is known.")]
+KeyAs = Annotated[
+    KeyNotationName,
+    Option("--key-as", panel=_PANEL, help="Notation of the key that is written: F#m, 11A or 4m."),
+]
+Comment = Annotated[
+    bool,
+    Option(
+        "--comment",
+        panel=_PANEL,
+        help='Also write key and energy in front of the comment, such as "11A - Energy 7", as DJ programs read it.',
     ),
 ]
 KeepMtime = Annotated[
@@ -100,6 +128,10 @@ class WriteOptions:
     keep_mtime: bool
     undo_log: Path | None
     index: Path | None = None
+    tempo: bool = True
+    key: bool = True
+    key_notation: KeyNotationName = KeyNotationName.note
+    comment: bool = False
 
     def policy(self, card: ModelCard) -> WritePolicy:
         """What is to be written of a model's tags. Raises ConfigError with all that is wrong."""
@@ -112,7 +144,18 @@ class WriteOptions:
         if self.mapping is not None:
             words = read_mapping(self.mapping, card.vocabulary, card.degrees)
         mode: Mode = "merge" if self.merge else "overwrite" if self.overwrite else "fill"
-        return WritePolicy(words, mode, self.threshold, self.max_genres, self.max_moods, self.scores)
+        return WritePolicy(
+            words,
+            mode,
+            self.threshold,
+            self.max_genres,
+            self.max_moods,
+            self.scores,
+            self.tempo,
+            self.key,
+            self.key_notation.value,
+            self.comment,
+        )
 
     def run(self, card: ModelCard, out: Console, messages: Console) -> WriteRun:
         """The run that shows what would be done, or does it."""
@@ -176,16 +219,27 @@ class WriteRun:
             self.log.finish()
         self._stack.close()
 
-    def values(self, scores: npt.ArrayLike) -> dict[str, list[str]]:
-        """What the fields genre and mood of a file with these scores would be given, whatever they have already."""
+    def values(
+        self, scores: npt.ArrayLike, tempo: Tempo | None = None, key: KeyEstimate | None = None
+    ) -> dict[str, list[str]]:
+        """What the fields genre, mood, bpm and key would be given, whatever they have already; the latter if they are known."""
         from earmark.library.tagfiles.changes import wanted_values
-        from earmark.library.tagfiles.formats.base import SHARED_FIELDS
+        from earmark.library.tagfiles.formats.base import SHARED_FIELDS, SINGLE_FIELDS
 
-        wanted = wanted_values(self.card, scores, self.policy)
-        return {field: list(wanted[field]) for field in SHARED_FIELDS}
+        wanted = wanted_values(self.card, scores, self.policy, tempo, key)
+        singles = [field for field in SINGLE_FIELDS if wanted[field]]
+        return {field: list(wanted[field]) for field in (*SHARED_FIELDS, *singles)}
 
-    def file(self, path: Path, scores: npt.ArrayLike, content_key: str | None = None) -> None:
-        """One file, with its scores ``(n_tags,)`` and, where they are of an earlier scan, the key of its audio."""
+    def file(
+        self,
+        path: Path,
+        scores: npt.ArrayLike,
+        content_key: str | None = None,
+        *,
+        tempo: Tempo | None = None,
+        key: KeyEstimate | None = None,
+    ) -> None:
+        """One file, with its scores ``(n_tags,)``, tempo and key, and the key of its audio where these are of an earlier scan."""
         from earmark.core.errors import OtherAudioError
         from earmark.library.tagfiles.changes import plan, wanted_values
         from earmark.library.tagfiles.write import Request, Target, read_state, write_tags
@@ -194,7 +248,9 @@ class WriteRun:
             state = read_state(path)
             values = self._shown.get(state.path, state.values)
             ours = self._ours.get(state.path, self._ours.get(content_key or "", {}))
-            made = plan(values, wanted_values(self.card, scores, self.policy), self.policy.mode, ours)
+            wanted = wanted_values(self.card, scores, self.policy, tempo, key)
+            wanted = {field: texts for field, texts in wanted.items() if field in values}  # a plugin may write fewer
+            made = plan(values, wanted, self.policy.mode, ours)
             if made and state.not_writable:
                 raise FileTagsError(state.not_writable, path)
             self.tally.show(path, made, state.kind, state.notes)
@@ -215,68 +271,3 @@ class WriteRun:
     def summary(self) -> str:
         """How it went, and what to do next."""
         return self.tally.summary("take it back with", None if self.log is None else self.log.run)
-
-
-class Tally:
-    """Tells of file after file, and counts them.
-
-    Args:
-        apply: whether changes are made, or only shown.
-        out: where diffs are printed.
-        messages: where errors and notes are.
-    """
-
-    def __init__(self, apply: bool, out: Console, messages: Console) -> None:
-        self.apply, self.out, self.messages = apply, out, messages
-        self.n_changed = self.n_same = self.n_failed = 0
-
-    def show(
-        self, path: Path, made: Plan, kind: str = "", notes: tuple[str, ...] = (), losses: tuple[str, ...] = ()
-    ) -> None:
-        """A file's diff, and what it loses. Files that stay as they are only appear where nothing is done anyway."""
-        from rich.markup import escape
-
-        from earmark.cli.text import printable
-        from earmark.library.tagfiles.changes import diff_lines
-
-        lines = diff_lines(made)
-        if not lines or (self.apply and not made):
-            return
-        self.out.print(f"[bold]{escape(printable(path))}[/bold]" + (f"  [dim]{kind}[/dim]" if kind else ""))
-        for line in (*lines, *losses):
-            self.out.print(f"  {escape(line)}")
-        for note in notes if made else ():
-            self.note(f"{printable(path)}: {note}")
-
-    def note(self, text: str) -> None:
-        """Something to know that is no error."""
-        from rich.markup import escape
-
-        self.messages.print(f"[yellow]note[/yellow] {escape(text)}")
-
-    def count(self, changed: bool) -> None:
-        """A file that went well."""
-        self.n_changed += changed
-        self.n_same += not changed
-
-    def failed(self, path: Path, reason: str) -> None:
-        """A file that did not."""
-        from rich.markup import escape
-
-        from earmark.cli.text import printable
-
-        self.n_failed += 1
-        self.messages.print(f"[red]error[/red] {escape(printable(path))}: {escape(reason)}")
-
-    def summary(self, verb: str, run: str | None) -> str:
-        """How it went, and what to do next."""
-        done = "changed" if self.apply else "would be changed"
-        text = f"{files(self.n_changed)} {done}, {self.n_same} without a change, {self.n_failed} failed"
-        if not self.apply:
-            return text + ("; nothing was written: add --apply to do it" if self.n_changed else "")
-        return f"{text}; {verb}: earmark library undo {run} --apply" if run else text
-
-
-def files(n: int) -> str:
-    """A number of files in words."""
-    return f"{n} file" if n == 1 else f"{n} files"

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.array_files import ARRAY_FILE_ERRORS
+from earmark.core.array_files import ARRAY_FILE_ERRORS, problem_of
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.json_records import parse_json
 from earmark.datasets.labelled_set.songs import Song, extra_sets, known_tags, read_songs
@@ -215,7 +215,7 @@ def _load(path: Path, **options: Any) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False, **options)
     except ARRAY_FILE_ERRORS as error:
-        raise DataError(f"{path}: cannot be read ({error}); delete its folder and {_AGAIN}") from error
+        raise DataError(f"{path}: {problem_of(error, f'delete its folder and {_AGAIN}')}") from error
     return array
 
 

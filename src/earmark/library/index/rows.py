@@ -12,6 +12,7 @@ import numpy.typing as npt
 from earmark.core.audio_formats import has_video_suffix
 from earmark.core.card import ModelCard
 from earmark.core.vocabulary import Vocabulary
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 
 Floats = npt.NDArray[np.float32]
 
@@ -83,6 +84,7 @@ class Track:
         error: why it could not be tagged.
         warnings: of the tagger, one line each.
         title, artist, album, genre: the file's own metadata; several genres are joined with "; ".
+        tempo, key: as a scan estimated them; None where none did.
     """
 
     path: Path
@@ -98,3 +100,5 @@ class Track:
     artist: str | None = None
     album: str | None = None
     genre: str | None = None
+    tempo: Tempo | None = None
+    key: KeyEstimate | None = None

@@ -16,7 +16,7 @@ import platformdirs
 
 from earmark.core.errors import DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Stored in the file as ``PRAGMA user_version``."""
 
 APPLICATION_ID = 0x6561726D
@@ -27,7 +27,23 @@ INDEX_VARIABLE = "EARMARK_INDEX"
 
 _BUSY_SECONDS = 10.0
 
-_TABLES = """
+_TEMPO_KEY_TABLES = """
+CREATE TABLE tempos (
+    content_key TEXT PRIMARY KEY,
+    bpm REAL,                             -- NULL: no beat is clear
+    confidence REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE keys (
+    content_key TEXT PRIMARY KEY,
+    key TEXT,                             -- as ID3 has it, "F#m"; NULL: no key is clear
+    confidence REAL NOT NULL,
+    tuning_hz REAL NOT NULL
+) WITHOUT ROWID;
+"""
+"""Since version 2."""
+
+_TABLES = f"""
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -38,7 +54,7 @@ CREATE TABLE models (
     name TEXT NOT NULL,
     version TEXT NOT NULL,
     weights_sha256 TEXT NOT NULL UNIQUE,  -- of the ONNX file
-    vocabulary_json TEXT NOT NULL,        -- list of {name, kind, category}, in the order of the scores
+    vocabulary_json TEXT NOT NULL,        -- list of {{name, kind, category}}, in the order of the scores
     card_json TEXT NOT NULL,
     embedding_dims INTEGER                -- NULL: the model gives no embeddings
 );
@@ -76,7 +92,11 @@ CREATE TABLE files (
 );
 
 CREATE INDEX files_by_content ON files (content_key);
+{_TEMPO_KEY_TABLES}
 """
+
+_UPGRADES = {1: _TEMPO_KEY_TABLES}
+"""Version -> statements that make the next version of it."""
 
 
 def default_index() -> Path:
@@ -147,6 +167,10 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
                 f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
             )
         _check(path, connection)
+        for version in range(_version(connection), SCHEMA_VERSION):
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {_UPGRADES[version]} PRAGMA user_version = {version + 1}; COMMIT"
+            )
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = NORMAL")  # with WAL: a crash of the machine damages nothing
     except BaseException:
@@ -169,6 +193,8 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
             raise
         connection = _connect(path, "ro&immutable=1")
         _check(path, connection)
+    for version in range(_version(connection), SCHEMA_VERSION):  # what it lacks is empty, and the file stays as it is
+        connection.executescript(_UPGRADES[version].replace("CREATE TABLE", "CREATE TEMP TABLE"))
     return connection
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from earmark.core.card import ModelCard
 from earmark.core.errors import DataError
 from earmark.core.json_records import parse_json
+from earmark.library.index.measures import MEASURE_COLUMNS, MEASURE_JOINS, measures_of
 from earmark.library.index.rows import Floats, ModelRow, Track, is_silent_video
 from earmark.library.index.schema import connect, default_index, translate_errors
 from earmark.library.index.writer_lock import WriterLock
@@ -171,7 +172,7 @@ class Index:
         statement = (
             "SELECT f.path, f.content_key, a.duration_seconds, "
             f"{'r.scores, r.embedding' if vectors else 'NULL, NULL'}, f.status, f.error, r.warnings, "
-            "f.title, f.artist, f.album, f.genre FROM files f "
+            f"f.title, f.artist, f.album, f.genre, {MEASURE_COLUMNS} FROM files f {MEASURE_JOINS} "
             "LEFT JOIN audio a ON a.content_key = f.content_key "
             "LEFT JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
             f"{f'WHERE {where} ' if where else ''}ORDER BY f.path"
@@ -192,6 +193,7 @@ class Index:
                 artist=own[1],
                 album=own[2],
                 genre=own[3],
+                **measures_of(own[4:]),
             )
 
     def scores_matrix(self) -> tuple[list[str], Floats]:

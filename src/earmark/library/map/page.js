@@ -26,6 +26,8 @@ function fillColours() {
   const categories = Object.keys(CATEGORIES).filter((category) => [...counts.keys()].some((tag) => library.names[tag].category === category));
   const groups = [
     ["By", categories.map((category) => [`category:${category}`, CATEGORIES[category]])],
+    ["Tempo and key", [["bpm", "tempo"], ["key", "key"]].filter(([name]) => library[name].some((value) => value !== null))
+      .map(([name, text]) => [`measure:${name}`, text])],
     ["Degrees", Object.keys(library.degrees).map((name) => [`degree:${name}`, name])],
     ...categories.map((category) => [`One of: ${CATEGORIES[category].toLowerCase()}`,
       [...counts].filter(([tag]) => library.names[tag].category === category).sort((a, b) => b[1] - a[1])
@@ -47,11 +49,11 @@ function colour() {
 }
 
 function legend() {
-  const { classes, named, ends } = state.colours;
+  const { classes, named, ends, unit } = state.colours;
   if (!named) {
     const ramp = made("div", "", { className: "ramp" }), bar = made("i");
     bar.style.background = `linear-gradient(90deg, ${RAMP.join(",")})`;
-    ramp.append(made("span", `${ends[0]} %`), bar, made("span", `${ends[1]} %`));
+    ramp.append(made("span", `${ends[0]} ${unit}`), bar, made("span", `${ends[1]} ${unit}`));
     $("legend").replaceChildren(ramp);
     return;
   }
@@ -85,7 +87,7 @@ function row(i) {
   const item = made("li", "", { className: i === state.playing ? "current" : "" });
   item.dataset.song = i;
   const song = made("button", "", { type: "button", className: "song", title: songs.path(i) });
-  const length = library.seconds[i] === null ? "" : clock(library.seconds[i]);
+  const length = [...songs.measures(i), ...(library.seconds[i] === null ? [] : [clock(library.seconds[i])])].join(" \u00b7 ");
   song.append(made("span", songs.title(i)), made("span", length, { className: "length" }), made("span", songs.artist(i), { className: "artist" }));
   song.onclick = () => play(i);
   song.onmouseenter = song.onfocus = () => { state.hovered = i; view.redraw(); };

@@ -82,6 +82,8 @@ def _columns(tracks: Tracks, rows: npt.NDArray[np.int64], places: Floats, relati
         "artist": [hit.artist for hit in hits],
         "album": [hit.album for hit in hits],
         "seconds": [None if hit.duration_seconds is None else round(hit.duration_seconds) for hit in hits],
+        "bpm": [None if hit.tempo is None else hit.tempo.bpm for hit in hits],
+        "key": [None if hit.key is None or hit.key.key is None else hit.key.key.camelot for hit in hits],
         "tags": [[[numbers[tag], round(100 * score)] for tag, score in hit.tags[:_MOST_TAGS]] for hit in hits],
     }
 

@@ -9,6 +9,8 @@ const songs = {
   path: (i) => library.folder + library.path[i],
   title: (i) => library.title[i] || library.path[i].split(library.separator).pop().replace(/\.[^.]*$/, "") || library.path[i],
   artist: (i) => library.artist[i] || "",
+  // tempo and key, where they are known
+  measures: (i) => [library.bpm[i] === null ? null : library.bpm[i].toFixed(1), library.key[i]].filter((text) => text !== null),
   name: (i) => (songs.artist(i) ? `${songs.artist(i)} \u2013 ${songs.title(i)}` : songs.title(i)),
   // [tag, score in percent], highest first
   tags: (i) => library.tags[i].map(([tag, score]) => [library.names[tag].name, score]),
@@ -57,7 +59,7 @@ function search(query) {
   const words = fold(query).split(/\s+/).filter(Boolean);
   if (!words.length) return null;
   folded ??= library.path.map((path, i) =>
-    fold([path, library.artist[i], library.title[i], library.album[i], ...songs.tags(i).map(([name]) => name)].join("\n")));
+    fold([path, library.artist[i], library.title[i], library.album[i], library.key[i], ...songs.tags(i).map(([name]) => name)].join("\n")));
   return Uint8Array.from(folded, (text) => (words.every((word) => text.includes(word)) ? 1 : 0));
 }
 
@@ -92,16 +94,27 @@ function byCategory(category) {
   return { of, named: true, classes: top.map((tag, k) => ({ name: library.names[tag].name, colour: PALETTE[k], n: of.filter((c) => c === k).length })) };
 }
 
-function byScore(scores) {
+// Keys, in the order of the wheel: one hue at each place of it, minor ones darker.
+function byKey(keys) {
+  const place = (key) => 2 * Number.parseInt(key, 10) + (key.endsWith("B") ? 1 : 0);
+  const there = [...new Set(keys.filter((key) => key !== null))].sort((a, b) => place(a) - place(b));
+  const colour = (key) => `hsl(${(Number.parseInt(key, 10) - 1) * 30} 70% ${key.endsWith("B") ? 62 : 45}%)`;
+  const of = Int16Array.from(keys, (key) => there.indexOf(key));
+  return { of, named: true, classes: there.map((key, k) => ({ name: key, colour: colour(key), n: of.filter((c) => c === k).length })) };
+}
+
+function byScore(scores, unit = "%") {
   const known = scores.filter((score) => score >= 0);
-  const least = known.reduce((a, b) => Math.min(a, b), 100), most = known.reduce((a, b) => Math.max(a, b), 0);
+  const least = known.reduce((a, b) => Math.min(a, b), Infinity), most = known.reduce((a, b) => Math.max(a, b), 0);
   const of = Int16Array.from(scores, (score) => (score < 0 ? -1 : Math.min(RAMP.length - 1, Math.floor(((score - least) / (most - least || 1)) * RAMP.length))));
-  return { of, named: false, ends: [least, most], classes: RAMP.map((colour) => ({ name: "", colour, n: 0 })) };
+  return { of, named: false, unit, ends: known.length ? [least, most] : [0, 0], classes: RAMP.map((colour) => ({ name: "", colour, n: 0 })) };
 }
 
 function colouring(choice) {
   const [kind, name] = [choice.slice(0, choice.indexOf(":")), choice.slice(choice.indexOf(":") + 1)];
   if (kind === "category") return byCategory(name);
+  if (choice === "measure:bpm") return byScore(library.bpm.map((bpm) => (bpm === null ? -1 : bpm)), "BPM");
+  if (choice === "measure:key") return byKey(library.key);
   if (kind === "degree") return byScore(library.degrees[name]);
   const wanted = library.names.findIndex((tag) => tag.name === name);
   return byScore(library.tags.map((tags) => (tags.find(([tag]) => tag === wanted) || [0, -1])[1]));

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import ConfigError
+from earmark.core.musical_key import KEYS
+from earmark.library.index.measures import MeasureColumns
 from earmark.library.index.rows import ModelRow
 from earmark.library.query.nodes import (
     DEFAULT_BOUND,
@@ -21,11 +23,14 @@ from earmark.library.query.nodes import (
     AnyOf,
     Bound,
     DurationBound,
+    HasKey,
     HasTag,
     HasText,
     Node,
     Not,
     Query,
+    TempoBound,
+    TempoRange,
 )
 from earmark.library.query.tag_names import fold_case
 
@@ -44,6 +49,8 @@ class Columns(Protocol):
     """``(n_tags, n_tracks)``, 0..1."""
     durations: npt.NDArray[np.float64]
     """``(n_tracks,)`` in seconds, NaN where not known."""
+    measures: MeasureColumns
+    """Tempo and key."""
 
     @property
     def keys(self) -> Sequence[Hashable]:
@@ -118,6 +125,13 @@ class _Evaluation:
                 return np.array([text in each for each in self.tracks.texts(node.field)], np.bool_), None
             case DurationBound():
                 return _compare(self.tracks.durations, node.bound), None
+            case TempoBound():
+                return _compare(self.tracks.measures.bpm, node.bound), None
+            case TempoRange():
+                return _in_range(self.tracks.measures.bpm, node), None
+            case HasKey():
+                places = [KEYS.index(key) for key in node.keys]
+                return np.isin(self.tracks.measures.key_places, places), None
             case Not():
                 return ~self.of(node.inside)[0], None
             case AllOf():
@@ -153,6 +167,14 @@ class _Evaluation:
                 counted = np.where(holds, rank, np.float32(0))
                 highest = counted if highest is None else np.maximum(highest, counted)
         return mask, highest
+
+
+def _in_range(bpm: npt.NDArray[np.float64], node: TempoRange) -> Mask:
+    """Where a tempo is in a range, or with ``folded`` its half or double; NaN never is."""
+    mask = np.zeros(len(bpm), np.bool_)
+    for factor in (1, 2, 0.5) if node.folded else (1,):
+        mask |= (bpm * factor >= node.low) & (bpm * factor <= node.high)
+    return mask
 
 
 def _compare(values: npt.NDArray[Any], bound: Bound) -> Mask:

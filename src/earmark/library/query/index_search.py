@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from earmark.library.index.measures import MEASURE_COLUMNS, MEASURE_JOINS, MeasureColumns
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index, seconds_of, vectors_of
 from earmark.library.query.evaluation import Floats, Mask, kept_tags, rank_tracks
 from earmark.library.query.nodes import Query
 from earmark.library.query.parser import parse_query
 from earmark.library.query.search import SearchResult, Tracks, group_places
+from earmark.library.query.sorting import sort_result
 from earmark.library.query.suggestion import suggest_bound
 from earmark.library.query.tag_names import fold_case
 
@@ -44,7 +46,15 @@ class TopResults:
     suggestion: str = ""
 
 
-def search_index(index: Index, query: str, limit: int | None = None, *, without_copies: bool = False) -> TopResults:
+def search_index(
+    index: Index,
+    query: str,
+    limit: int | None = None,
+    *,
+    without_copies: bool = False,
+    sort: str = "score",
+    reverse: bool = False,
+) -> TopResults:
     """Search an index once, without loading all of it.
 
     Args:
@@ -53,11 +63,21 @@ def search_index(index: Index, query: str, limit: int | None = None, *, without_
         limit: most tracks to return; None for all.
         without_copies: files with the same audio are one track, see :meth:`SearchResult.without_copies`; otherwise each
             is one of its own.
+        sort, reverse: the order, as :func:`earmark.library.query.sorting.sort_result` takes it; the first ones of that are returned.
 
     Raises:
         QueryError: a text that is no query.
+        ConfigError: nothing to sort by.
         DataError: nothing was scanned yet, or the index cannot be read.
     """
+    if sort != "score" or reverse:
+        with index.snapshot():
+            tracks = Tracks.load(index)
+        found = sort_result(tracks.search(query), sort, reverse=reverse)
+        found = found.without_copies() if without_copies else found
+        n_tracks = len(set(tracks.keys)) if without_copies else len(tracks)
+        suggestion = "" if len(found) else suggest_bound(tracks, found.query)
+        return TopResults(found.take(slice(limit)), len(found), n_tracks, suggestion)
     with index.snapshot():
         model = index.current_model()
         parsed = parse_query(query, model.vocabulary, model.card.degrees)
@@ -91,11 +111,12 @@ class _QueryColumns:
         columns = ["f.path", "f.rowid", "r.rowid", *(f"f.{COLUMNS[field]}" for field in fields)]
         columns += ["a.duration_seconds"] if query.uses_durations() else []
         columns += ["r.scores"] if query.tags() else []
+        columns += [MEASURE_COLUMNS] if query.uses_measures() else []
         statement = (
             f"SELECT {', '.join(columns)} FROM files f "
             "JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
             f"{'LEFT JOIN audio a ON a.content_key = f.content_key ' if query.uses_durations() else ''}"
-            "WHERE f.status = 'ok'"
+            f"{MEASURE_JOINS if query.uses_measures() else ''} WHERE f.status = 'ok'"
         )
         rows = sorted(index.rows(statement, (model.model_id,)))  # here, and not by SQLite: see Tracks.load
         read = list(zip(*rows, strict=True)) or [()] * len(columns)
@@ -106,6 +127,7 @@ class _QueryColumns:
         self.durations: npt.NDArray[np.float64] = seconds_of(read.pop(0) if query.uses_durations() else ())
         blobs = read.pop(0) if query.tags() else ()
         self.scores: Floats = vectors_of(blobs, len(blobs), len(model.vocabulary)).T
+        self.measures = MeasureColumns.of(zip(*read, strict=True))
 
     def __len__(self) -> int:
         return len(self.paths)

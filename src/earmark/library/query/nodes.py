@@ -1,4 +1,4 @@
-"""A query as a frozen tree: tags, files' own fields, durations, and how they are combined.
+"""A query as a frozen tree: tags, files' own fields, durations, tempos, keys, and how they are combined.
 
 :func:`earmark.library.query.parser.parse_query` makes the tree from text, ``str`` makes text of the tree:
 canonical, with every name in quotes, and read back as the same tree.
@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias, get_args
 
 from earmark.core.errors import ConfigError
+from earmark.core.musical_key import MusicalKey
 
 Comparison = Literal["<", "<=", ">", ">="]
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
@@ -69,6 +70,44 @@ class DurationBound:
 
 
 @dataclass(frozen=True)
+class TempoBound:
+    """The tempo is within a bound in beats per minute. It does not hold for a tempo that is not known, whatever the bound."""
+
+    bound: Bound
+
+    def __str__(self) -> str:
+        return f"bpm{self.bound}"
+
+
+@dataclass(frozen=True)
+class TempoRange:
+    """The tempo is from ``low`` to ``high`` beats per minute, both included; with ``folded``, so may be half or double of it."""
+
+    low: float
+    high: float
+    folded: bool = False
+
+    def __str__(self) -> str:
+        return f"bpm{'~' if self.folded else ':'}{format_number(self.low)}-{format_number(self.high)}"
+
+
+@dataclass(frozen=True)
+class HasKey:
+    """The key is this one; with ``mixing``, one that mixes with it: :meth:`earmark.MusicalKey.neighbours`."""
+
+    key: MusicalKey
+    mixing: bool = False
+
+    def __str__(self) -> str:
+        return f"key{'~' if self.mixing else ':'}{self.key.camelot}"
+
+    @property
+    def keys(self) -> tuple[MusicalKey, ...]:
+        """All keys for which it holds."""
+        return self.key.neighbours() if self.mixing else (self.key,)
+
+
+@dataclass(frozen=True)
 class Not:
     """What is inside does not hold."""
 
@@ -98,7 +137,9 @@ class AnyOf:
         return " or ".join(map(str, self.parts))
 
 
-Node: TypeAlias = HasTag | HasText | DurationBound | Not | AllOf | AnyOf
+Node: TypeAlias = HasTag | HasText | DurationBound | TempoBound | TempoRange | HasKey | Not | AllOf | AnyOf
+Measured: TypeAlias = HasTag | DurationBound | TempoBound | TempoRange | HasKey
+"""What may find nothing for its value alone, so that another value is suggested."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +179,13 @@ class Query:
         """Whether it bounds the duration."""
         return any(isinstance(node, DurationBound) for node in _walk(self.node))
 
-    def bounded(self) -> tuple[HasTag | DurationBound, ...]:
-        """Its different tags and bounds of the duration, in order."""
-        found = (node for node in _walk(self.node) if isinstance(node, HasTag | DurationBound))
-        return tuple(dict.fromkeys(found))
+    def uses_measures(self) -> bool:
+        """Whether it asks for tempo or key."""
+        return any(isinstance(node, TempoBound | TempoRange | HasKey) for node in _walk(self.node))
+
+    def measured(self) -> tuple[Measured, ...]:
+        """Its different tags, durations, tempos and keys, in order."""
+        return tuple(dict.fromkeys(node for node in _walk(self.node) if isinstance(node, Measured)))
 
     def with_node(self, old: Node, new: Node) -> Query:
         """The query with another node in place of one, wherever it stands."""

@@ -2,14 +2,18 @@
 
     query     = [side ("or" side)*]
     side      = part (["and"] part)*              words side by side must all hold
-    part      = "-" part | "(" query ")" | tag | text | length | bound
+    part      = "-" part | "(" query ")" | tag | text | length | tempo | key | bound
     tag       = [CATEGORY ":"] NAME [COMPARISON 0..1]
     text      = ("title" | "artist" | "album" | "file-genre" | "path") ":" WORD
     length    = "duration" COMPARISON TIME        90s, 5m, 1.5h, 3:30, 1:02:03
+    tempo     = "bpm" COMPARISON BPM | "bpm" (":" | "~") (BPM | BPM "-" BPM)
+    key       = "key" (":" | "~") KEY             8A, 1m, F#m, "F# minor"
     bound     = "score" COMPARISON 0..1           for all tags of the query without one of their own
     COMPARISON = "<" | "<=" | ">" | ">="
 
-A degree (energy: how much, never whether) is named as a tag is, and always has a bound, its own or the query's.
+A degree (energy: how much, never whether) is named as a tag is, and always has a bound, its own (0..100, or 0..1) or the
+query's. ``bpm~`` also finds half and double of a tempo, and ``key~`` the keys that mix with one. A tempo or key that is not
+known is within no bound.
 
 A NAME or WORD with spaces or with one of ``( ) < > = : "`` in it is written in double quotes. Names of several
 words that the model knows need none: the longest name that fits is taken, so that ``slow female vocals``
@@ -29,6 +33,7 @@ from earmark.library.query.nodes import (
     Bound,
     Comparison,
     DurationBound,
+    HasKey,
     HasTag,
     HasText,
     Node,
@@ -36,16 +41,20 @@ from earmark.library.query.nodes import (
     Problem,
     Query,
     QueryError,
+    TempoBound,
+    TempoRange,
     all_of,
     any_of,
 )
-from earmark.library.query.scanner import SPACE, VALUE, WORD, Scanner
+from earmark.library.query.scanner import NEAR, SPACE, VALUE, WORD, Scanner
 from earmark.library.query.tag_names import TagNames
 
 MAX_DEPTH = 40
 """Most parentheses and minus signs inside each other."""
 
 _KEYWORDS = ("or", "and")
+_COMPARED = {"duration": "duration<5m", "score": "score>0.6", "bpm": "bpm>120", "key": "key:8A"}
+"""Words that are no tags, and how they are used."""
 
 
 def parse_query(text: str, vocabulary: Vocabulary, degrees: Collection[str] = ()) -> Query:
@@ -164,12 +173,15 @@ class _Parser(Scanner):
             if self.text[self.at : self.at + 1] == ":":
                 self.fail("the word before a colon must not be quoted", start, self.at)
             return self._tag(name, start, self.at, None)
+        if (near := NEAR.match(self.text, start)) is not None:
+            self.at = near.end()
+            return self._measure(near[1].casefold(), near=True)
         word = WORD.match(self.text, start)
         if word is None:
             self.fail(f"a name is missing before {self.text[start]!r}", start, start + 1)
         if self.text[word.end() : word.end() + 1] == ":":
             return self._keyed(word[0].casefold(), start, word.end())
-        if word[0].casefold() in ("duration", "score"):
+        if word[0].casefold() in _COMPARED:
             self.at = word.end()
             if (comparison := self.comparison()) is not None:
                 return self._measured(word[0].casefold(), comparison, start)
@@ -190,17 +202,28 @@ class _Parser(Scanner):
             if WORD.match(self.text, self.at) is None:
                 self.fail(f"a tag follows {key}: directly, as in genre:jazz", start, colon + 1)
             return self._longest_tag(key)
-        if key in ("duration", "score"):
-            example = "duration<5m" if key == "duration" else "score>0.6"
-            self.fail(f"{key} is compared, as in {example}", start, colon + 1)
-        near = difflib.get_close_matches(key, [*FIELDS, *CATEGORIES], n=3)
-        there = f"there are the fields {', '.join(FIELDS)} and the categories {', '.join(CATEGORIES)}"
+        if key in ("bpm", "key"):
+            return self._measure(key, near=False)
+        if key in _COMPARED:
+            self.fail(f"{key} is compared, as in {_COMPARED[key]}", start, colon + 1)
+        near = difflib.get_close_matches(key, [*FIELDS, *CATEGORIES, "bpm", "key"], n=3)
+        there = f"there are the fields {', '.join(FIELDS)}, bpm and key, and the categories {', '.join(CATEGORIES)}"
         hint = f"did you mean {', '.join(near)}?" if near else there
         return self.fail(f"no field or category {key!r}; {hint}", start, colon + 1)
+
+    def _measure(self, what: str, *, near: bool) -> Node:
+        """A tempo or key behind its colon, or tilde."""
+        if what == "bpm":
+            return TempoRange(*self.tempo_range(near=near), folded=near)
+        return HasKey(self.musical_key(), mixing=near)
 
     def _measured(self, what: str, comparison: Comparison, start: int) -> Node | None:
         if what == "duration":
             return DurationBound(Bound(comparison, self.seconds()))
+        if what == "bpm":
+            return TempoBound(Bound(comparison, self.bpm()))
+        if what == "key":
+            self.fail("key is named, as in key:8A, or key~8A for all keys that mix with it", start, self.at)
         bound = Bound(comparison, self.number())
         if comparison not in (">", ">="):
             self.fail("score is the least score of the query's tags: write score>X or score>=X", start, self.at)
@@ -228,9 +251,9 @@ class _Parser(Scanner):
         self.at = ends[0]
         if words[0].casefold() in _KEYWORDS:
             self.fail(f'nothing to join with {words[0]}; quote a tag of that name: "{words[0]}"', start, at)
-        if words[0].casefold() in ("duration", "score"):
-            example = "duration<5m" if words[0].casefold() == "duration" else "score>0.6"
-            self.fail(f"{words[0].casefold()} is compared, as in {example}", start, self.at)
+        if (example := _COMPARED.get(words[0].casefold())) is not None:
+            how = "named" if words[0].casefold() == "key" else "compared"
+            self.fail(f"{words[0].casefold()} is {how}, as in {example}", start, self.at)
         return self._tag(words[0], start, self.at, category, joined=" ".join(words[:2]))
 
     def _is_tag(self, words: list[str], category: str | None) -> bool:
@@ -246,9 +269,10 @@ class _Parser(Scanner):
         elif self.names.is_another_word(name, found[0]):
             self.read_as[name] = tuple(self.names.meant(name, category))
         comparison = self.comparison()
-        bound = None if comparison is None else Bound(comparison, self.number())
-        if bound is None and len(found) == 1 and found[0] in self.degrees:
+        degree = len(found) == 1 and found[0] in self.degrees
+        bound = None if comparison is None else Bound(comparison, self.number(degree=degree))
+        if bound is None and degree:
             written = self.text[start:end]
-            how = f"say how much, as in {written}>0.7 or {written}<0.3"
+            how = f"say how much, as in {written}>70 or {written}<30"
             self.unbounded.append(Problem(f"{found[0]} is a degree, which every track has: {how}", start, end))
         return HasTag(found[0] if found else name, bound)

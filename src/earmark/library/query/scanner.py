@@ -1,4 +1,4 @@
-"""The tokens of a query's text: words, quotes, numbers, times, comparisons."""
+"""The tokens of a query's text: words, quotes, numbers, times, tempos, keys, comparisons."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import math
 import re
 from typing import NoReturn
 
+from earmark.core.errors import ConfigError
+from earmark.core.musical_key import MusicalKey
 from earmark.library.query.nodes import COMPARISONS, Comparison, Problem, QueryError
 
 WORD = re.compile(r'[^\s()<>=:"]+')
 VALUE = re.compile(r'[^\s()"]+')
 SPACE = re.compile(r"\s*")
+NEAR = re.compile(r"(bpm|key)\s*~\s*", re.IGNORECASE)
+KEY_NAME = re.compile(r'[^\s()"]+(?:\s+(?:min|minor|maj|major)\b)?', re.IGNORECASE)
 _COMPARISON = re.compile(r"[<>=]+")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _LENGTH = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(s|sec|m|min|h)")
 _CLOCK = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-5][0-9](?:\.[0-9]+)?)")
 _SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_TEMPO = re.compile(r"([0-9]+(?:\.[0-9]*)?)(?:[-\N{EN DASH}]([0-9]+(?:\.[0-9]*)?))?")
+_NEAR_SHARE = 0.04
+"""How far a tempo may be from the one that it is near to."""
+TEMPOS = "such as 124, 123.5 or 120-130"
 TIMES = "such as 90s, 5m, 1.5h or 3:30"
 
 
@@ -46,13 +54,53 @@ class Scanner:
         self.at = before
         return None
 
-    def number(self) -> float:
-        """A score."""
-        start, text = self._value("a number from 0 to 1")
-        number = float(text) if _NUMBER.fullmatch(text) else -1.0
+    def number(self, *, degree: bool = False) -> float:
+        """A score, 0..1; of a degree also written as 0 to 100: what is above 1, or has a % behind it."""
+        start, text = self._value("a number from 0 to 100" if degree else "a number from 0 to 1")
+        digits = text.removesuffix("%") if degree else text
+        number = float(digits) if _NUMBER.fullmatch(digits) else -1.0
+        if degree and (number > 1 or digits != text):
+            number /= 100
         if not 0 <= number <= 1:
-            self.fail(f"{text!r} is no score; scores are numbers from 0 to 1", start, self.at)
+            allowed = "degree; degrees are numbers from 0 to 100" if degree else "score; scores are numbers from 0 to 1"
+            self.fail(f"{text!r} is no {allowed}", start, self.at)
         return number
+
+    def bpm(self) -> float:
+        """A tempo to compare with."""
+        start, text = self._value("a tempo such as 124")
+        if not _NUMBER.fullmatch(text):
+            self.fail(f"{text!r} is no tempo; a number of beats per minute is one, such as 124", start, self.at)
+        return float(text)
+
+    def tempo_range(self, *, near: bool) -> tuple[float, float]:
+        """A tempo, or two with a dash between: the least and the most that are meant.
+
+        One tempo alone means what is shown as that number, or with ``near`` what is at most 4 % from it.
+        """
+        start, text = self._value(f"a tempo {TEMPOS}")
+        found = _TEMPO.fullmatch(text)
+        if found is None:
+            self.fail(f"{text!r} is no tempo; tempos are written {TEMPOS}, in beats per minute", start, self.at)
+        low, high = float(found[1]), float(found[2] or found[1])
+        if low > high:
+            self.fail(f"{text!r}: the lower tempo comes first, as in {found[2]}-{found[1]}", start, self.at)
+        if found[2] is not None:
+            return low, high
+        if near:
+            return round(low * (1 - _NEAR_SHARE), 3), round(low * (1 + _NEAR_SHARE), 3)
+        return (low, high) if "." in text else (low - 0.5, low + 0.4)  # tempos have one decimal
+
+    def musical_key(self) -> MusicalKey:
+        """A key in any notation."""
+        start = self.at
+        text = self.quoted() if self.text[self.at : self.at + 1] == '"' else self.match(KEY_NAME)
+        if not text:
+            self.fail("a key is missing here, such as 8A or F#m", start, start + 1)
+        try:
+            return MusicalKey.parse(text)
+        except ConfigError as error:
+            self.fail(str(error), start, self.at)
 
     def seconds(self) -> float:
         """A time, in seconds."""

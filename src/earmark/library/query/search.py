@@ -17,12 +17,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from earmark.library.index.measures import MEASURE_COLUMNS, MEASURE_JOINS, MeasureColumns
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index, seconds_of, vectors_of
 from earmark.library.query.evaluation import Floats, Mask, Rows, kept_tags, rank_tracks, thresholds_of
 from earmark.library.query.nodes import Query
 from earmark.library.query.parser import parse_query
 from earmark.library.query.tag_names import fold_case
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 
 _OWN = ("title", "artist", "album", "file-genre")
 
@@ -43,6 +45,7 @@ class Hit:
         degrees: (degree, how much of it, 0..1) of the model's degrees, see :meth:`earmark.Vocabulary.degrees`; none of a
             silent track.
         copies: other files with the same audio that were found, too: copies, links.
+        tempo, key: as a scan estimated them; None where none did.
     """
 
     path: Path
@@ -56,6 +59,8 @@ class Hit:
     tags: tuple[tuple[str, float], ...]
     degrees: tuple[tuple[str, float], ...] = ()
     copies: tuple[Path, ...] = ()
+    tempo: Tempo | None = None
+    key: KeyEstimate | None = None
 
     @property
     def name(self) -> str:
@@ -72,6 +77,7 @@ class Tracks:
         scores: ``(n_tags, n_tracks)`` float32, 0..1.
         durations: ``(n_tracks,)`` float64 in seconds, NaN where not known.
         n_waiting: existing files that have no scores of the current model yet.
+        measures: tempo and key.
     """
 
     def __init__(
@@ -82,10 +88,11 @@ class Tracks:
         durations: npt.NDArray[np.float64],
         own: list[list[str | None]],
         scores: Floats,
+        measures: MeasureColumns,
         n_waiting: int = 0,
     ) -> None:
         self.model, self.keys, self.durations, self.scores, self.n_waiting = model, keys, durations, scores, n_waiting
-        self._paths, self._own = paths, own
+        self.measures, self._paths, self._own = measures, paths, own
         self._folded: dict[str, list[str]] = {}
 
     @classmethod
@@ -101,19 +108,20 @@ class Tracks:
         """
         model = index.current_model()
         statement = (
-            "SELECT f.path, f.content_key, a.duration_seconds, f.title, f.artist, f.album, f.genre, r.scores "
-            "FROM files f JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
+            "SELECT f.path, f.content_key, a.duration_seconds, f.title, f.artist, f.album, f.genre, "
+            f"{MEASURE_COLUMNS}, r.scores FROM files f {MEASURE_JOINS} JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
             "LEFT JOIN audio a ON a.content_key = f.content_key WHERE f.status = 'ok'"
             f"{'' if only is None else ' AND f.rowid IN (SELECT value FROM json_each(?))'}"
         )
         parameters = (model.model_id,) if only is None else (model.model_id, json.dumps(list(only)))
         # Sorted here: SQLite would read the table in the order of its paths, which takes three times as long.
         rows = sorted(index.rows(statement, parameters))
-        paths, keys, durations, *own, blobs = map(list, zip(*rows, strict=True)) if rows else [[] for _ in range(8)]
+        paths, keys, durations, *own, blobs = map(list, zip(*rows, strict=True)) if rows else [[] for _ in range(13)]
         scores = vectors_of(blobs, len(paths), len(model.vocabulary))
         (n_ok,) = index.execute("SELECT count(*) FROM files WHERE status = 'ok'").fetchone()
         by_tag = np.ascontiguousarray(scores.T, np.float32)
-        return cls(model, paths, keys, seconds_of(durations), own, by_tag, n_ok - len(paths))
+        measures = MeasureColumns.of(zip(*own[4:], strict=True))
+        return cls(model, paths, keys, seconds_of(durations), own[:4], by_tag, measures, n_ok - len(paths))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -189,6 +197,7 @@ class Tracks:
             tags=tuple((names[i], float(scores[i])) for i in over),
             degrees=tuple((names[i], float(scores[i])) for i in self.degree_rows) if scores.any() else (),
             copies=copies,
+            **self.measures.track(row),
         )
 
     def search(self, query: Query | str) -> SearchResult:

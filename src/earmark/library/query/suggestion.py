@@ -9,13 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from earmark.core.clock import clock
+from earmark.core.musical_key import KEYS
+from earmark.library.index.measures import NO_KEY
 from earmark.library.query.evaluation import Columns, rank_tracks, thresholds_of
 from earmark.library.query.nodes import (
     DEFAULT_BOUND,
     Bound,
     DurationBound,
+    HasKey,
     HasTag,
+    Measured,
     Query,
+    TempoBound,
+    TempoRange,
     format_number,
     quote_if_needed,
 )
@@ -23,6 +29,13 @@ from earmark.library.query.nodes import (
 _SCORE_STEPS = (0.1, 0.01)
 _FAINT = 0.4
 """So low a score, as a share of the tag's threshold, is no sign of the tag: no bound down there is advised."""
+
+_BPM_STEPS = (10, 1, 0.1)
+_KEY_STEPS = 7
+"""Between the keys that are farthest from each other."""
+
+_LEAST_PERCENT = 0.01
+"""Up to here the number of a degree would be read as its share of 1."""
 
 _SECOND_STEPS = (3600, 60, 10, 1, 0.1)
 _LEAST_SHARE = 0.75
@@ -32,10 +45,10 @@ _LEAST_SHARE = 0.75
 def suggest_bound(tracks: Columns, query: Query) -> str:
     """What would find something, in words, for a query that finds nothing; empty where no bound alone is to blame.
 
-    Every tag and every bound of the duration is tried by itself: what would be found if it did not matter, and which bound
+    Every tag, duration, tempo and key is tried by itself: what would be found if it did not matter, and which bound
     lets the nearest of these through. The one that has to give way least is named.
     """
-    tried = [found for node in query.bounded() for found in _relaxed(tracks, query, node)]
+    tried = [found for node in query.measured() for found in _relaxed(tracks, query, node)]
     best = min(tried, key=lambda found: found.change, default=None)
     if best is not None and math.isfinite(best.change):
         return best.text
@@ -53,12 +66,50 @@ class _Relaxed:
     change: float
 
 
-def _relaxed(tracks: Columns, query: Query, node: HasTag | DurationBound) -> Iterator[_Relaxed]:
+def _relaxed(tracks: Columns, query: Query, node: Measured) -> Iterator[_Relaxed]:
+    if isinstance(node, TempoRange):
+        return _nearest_tempo(tracks, query, node)
+    return _nearest_key(tracks, query, node) if isinstance(node, HasKey) else _nearest_bound(tracks, query, node)
+
+
+def _nearest_tempo(tracks: Columns, query: Query, node: TempoRange) -> Iterator[_Relaxed]:
+    """The tempo that is nearest to a range, of tracks for which all else holds."""
+    rows, _ = rank_tracks(tracks, query, {node: True})
+    known = tracks.measures.bpm[rows][~np.isnan(tracks.measures.bpm[rows])]
+    if not len(known):
+        return
+    distances = np.maximum(node.low - known, known - node.high)
+    nearest = float(known[np.argmin(distances)])
+    low, high = math.floor(min(node.low, nearest)), math.ceil(max(node.high, nearest))
+    found, _ = rank_tracks(tracks, query.with_node(node, replace(node, low=low, high=high)))
+    text = f"{'~' if node.folded else ':'}{low}-{high}"
+    n = len({tracks.keys[row] for row in found})
+    if n:
+        yield _Relaxed(f"bpm{text} would find {n} (the nearest tempo there is {nearest:g})", distances.min() / nearest)
+
+
+def _nearest_key(tracks: Columns, query: Query, node: HasKey) -> Iterator[_Relaxed]:
+    """Keys that mix with the wanted one, or the nearest key, of tracks for which all else holds."""
+    rows, _ = rank_tracks(tracks, query, {node: True})
+    places = [int(place) for place in tracks.measures.key_places[rows] if place != NO_KEY]
+    if not places:
+        return
+    nearest = min((KEYS[place] for place in places), key=node.key.steps_to)
+    steps = node.key.steps_to(nearest)
+    wanted = HasKey(node.key, mixing=True) if steps == 1 and not node.mixing else HasKey(nearest)
+    found, _ = rank_tracks(tracks, query.with_node(node, wanted))
+    if n := len({tracks.keys[row] for row in found}):
+        yield _Relaxed(f"{wanted} would find {n} (the nearest key there is {nearest.camelot})", steps / _KEY_STEPS)
+
+
+def _nearest_bound(tracks: Columns, query: Query, node: HasTag | DurationBound | TempoBound) -> Iterator[_Relaxed]:
     given = _bound_of(tracks, query, node)
     steps: tuple[float, ...]
     if isinstance(node, HasTag):
         values = tracks.scores[tracks.model.vocabulary.index(node.tag)]
         name, kinds, steps = quote_if_needed(node.tag), ("highest", "lowest"), _SCORE_STEPS
+    elif isinstance(node, TempoBound):
+        values, name, kinds, steps = tracks.measures.bpm, "bpm", ("fastest", "slowest"), _BPM_STEPS
     else:
         values, name, kinds, steps = tracks.durations, "duration", ("longest", "shortest"), _SECOND_STEPS
     for holds in (True, False):
@@ -68,23 +119,23 @@ def _relaxed(tracks: Columns, query: Query, node: HasTag | DurationBound) -> Ite
             continue
         upward = given.comparison.startswith(">") == holds  # must the value be above the bound?
         nearest = round(float(known.max() if upward else known.min()), 6)
-        there = f"{kinds[0] if upward else kinds[1]} there is {_shown(nearest, node)}"
+        there = f"{kinds[0] if upward else kinds[1]} there is {_shown(nearest, node, tracks)}"
         change = abs(nearest - given.value) / (1 if isinstance(node, HasTag) else max(nearest, given.value))
         if isinstance(node, HasTag) and upward and nearest < _FAINT * _threshold(tracks, node):
             yield _Relaxed(f"the highest score of {name} there is {nearest:.2f}", math.inf)
             continue
         for bound in _round_bounds(nearest, given, upward, strict=(len(given.comparison) == 1) == holds, steps=steps):
-            wanted = HasTag(node.tag, bound) if isinstance(node, HasTag) else DurationBound(bound)
+            wanted = replace(node, bound=bound)
             found, _ = rank_tracks(tracks, query.with_node(node, wanted))
             if len(found):
                 n = len({tracks.keys[row] for row in found})
                 minus = "" if holds else "-"
-                yield _Relaxed(f"{minus}{name}{_written(bound, node)} would find {n} (the {there})", change)
+                yield _Relaxed(f"{minus}{name}{_written(bound, node, tracks)} would find {n} (the {there})", change)
                 break
 
 
-def _bound_of(tracks: Columns, query: Query, node: HasTag | DurationBound) -> Bound:
-    if isinstance(node, DurationBound):
+def _bound_of(tracks: Columns, query: Query, node: HasTag | DurationBound | TempoBound) -> Bound:
+    if not isinstance(node, HasTag):
         return node.bound
     return node.bound or query.score or Bound(">", _threshold(tracks, node))
 
@@ -124,13 +175,19 @@ def _lower_for_all(tracks: Columns, query: Query) -> str:
     return ""
 
 
-def _shown(value: float, node: HasTag | DurationBound) -> str:
-    return f"{value:.2f}" if isinstance(node, HasTag) else clock(value)
-
-
-def _written(bound: Bound, node: HasTag | DurationBound) -> str:
+def _shown(value: float, node: HasTag | DurationBound | TempoBound, tracks: Columns) -> str:
     if isinstance(node, HasTag):
+        return f"{100 * value:.0f}" if node.tag in tracks.model.card.degrees else f"{value:.2f}"
+    return clock(value) if isinstance(node, DurationBound) else f"{value:g}"
+
+
+def _written(bound: Bound, node: HasTag | DurationBound | TempoBound, tracks: Columns) -> str:
+    if isinstance(node, HasTag):
+        if node.tag in tracks.model.card.degrees and bound.value > _LEAST_PERCENT:
+            return f"{bound.comparison}{100 * bound.value:g}"
         return str(bound)
+    if isinstance(node, TempoBound):
+        return f"{bound.comparison}{bound.value:g}"
     for unit, seconds in (("h", 3600), ("m", 60)):
         if bound.value % seconds == 0:
             return f"{bound.comparison}{format_number(bound.value / seconds).removesuffix('.0')}{unit}"

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from earmark.core.card import ModelCard
 from earmark.core.errors import AudioError, ModelError
 from earmark.library.index.rows import weights_id
+from earmark.tagging.file_windows import Measures
 from earmark.tagging.progress import OnProgress
 from earmark.tagging.runtime import find_model, read_card
 from earmark.tagging.tag_scores import TagScores
@@ -36,6 +37,10 @@ class ScanTagger(Protocol):
     def damaged(self) -> Literal["error", "tag"]:
         """What it does with truncated files."""
 
+    @property
+    def measures(self) -> Measures:
+        """Whether it estimates tempo and key."""
+
     def tag_many(
         self,
         paths: Iterable[str | Path],
@@ -52,13 +57,14 @@ class LazyTagger:
 
     Args:
         model: as for :func:`earmark.tagging.tagger.load_tagger`.
-        damaged, windows: as for :class:`earmark.tagging.tagger.Tagger`.
+        damaged, windows, tempo, key: as for :class:`earmark.tagging.tagger.Tagger`.
 
     Attributes:
         path: the ONNX file.
         card: its card.
         weights_sha256: of the whole ONNX file, with the number of windows where only some are used.
         embedding_dims: as its card says.
+        measures: whether it estimates tempo and key.
 
     Raises:
         ModelError: there is no such model.
@@ -70,12 +76,14 @@ class LazyTagger:
         *,
         damaged: Literal["error", "tag"] = "error",
         windows: int | None = None,
+        tempo: bool = False,
+        key: bool = False,
     ) -> None:
         self.path = find_model(model)
         self.card: ModelCard = read_card(self.path)
         with self.path.open("rb") as file:
             self.weights_sha256: str = weights_id(hashlib.file_digest(file, "sha256").hexdigest(), windows)
-        self.windows = windows
+        self.windows, self.measures = windows, Measures(tempo, key)
         self.damaged: Literal["error", "tag"] = damaged
         self.embedding_dims: int | None = self.card.embedding_dims
 
@@ -91,7 +99,12 @@ class LazyTagger:
         paths = iter(paths)
         for first in paths:  # the first path shows that there is something to tag
             tagger = Tagger.from_file(
-                self.path, damaged=self.damaged, embeddings=self.embedding_dims is not None, windows=self.windows
+                self.path,
+                damaged=self.damaged,
+                embeddings=self.embedding_dims is not None,
+                windows=self.windows,
+                tempo=self.measures.tempo,
+                key=self.measures.key,
             )
             if tagger.embedding_dims != self.embedding_dims:
                 raise ModelError(

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from earmark.library.index.rows import ModelRow
 from earmark.library.index.track_index import Index, signed_inode, to_blob
 from earmark.library.scan.walk import IndexedFile, PendingFile
+from earmark.tagging.file_windows import Measures
 from earmark.tagging.tag_scores import TagScores
 
 _ROWS_TOGETHER = 500
@@ -43,6 +44,16 @@ class Recorder:
         self._files: list[tuple[object, ...]] = []
         self._removed: list[bytes] = []
         self._last_flush = time.monotonic()
+
+    def has_result(self, content_key: str, complete: Measures) -> bool:
+        """Whether audio has results of the model, and what else it must have."""
+        statement = (
+            "SELECT 1 FROM results WHERE content_key = ? AND model_id = ? AND (embedding IS NOT NULL OR ?) "
+            "AND (NOT ? OR EXISTS (SELECT 1 FROM tempos WHERE content_key = ?)) "
+            "AND (NOT ? OR EXISTS (SELECT 1 FROM keys WHERE content_key = ?))"
+        )
+        model, key = (content_key, self._model.model_id, self._model.embedding_dims is None), content_key
+        return self._index.execute(statement, (*model, complete.tempo, key, complete.key, key)).fetchone() is not None
 
     def file(
         self,
@@ -96,7 +107,21 @@ class Recorder:
                         time.time(),
                     ),
                 )
+                self._write_measures(content.key, scores)
                 self._write_files()
+
+    def _write_measures(self, content_key: str, scores: TagScores) -> None:
+        """Tempo and key, where they were estimated; else those of an earlier scan stay."""
+        if (tempo := scores.tempo) is not None:
+            self._index.execute(
+                "INSERT OR REPLACE INTO tempos (content_key, bpm, confidence) VALUES (?, ?, ?)",
+                (content_key, tempo.bpm, tempo.confidence),
+            )
+        if (key := scores.key) is not None:
+            self._index.execute(
+                "INSERT OR REPLACE INTO keys (content_key, key, confidence, tuning_hz) VALUES (?, ?, ?, ?)",
+                (content_key, key.key and key.key.id3, key.confidence, key.tuning_hz),
+            )
 
     def flush_if_due(self) -> None:
         """Commit the collected rows, if they have waited long enough."""
@@ -174,7 +199,7 @@ class Recorder:
         """Remove files, and the results of audio that no file holds any more."""
         with self._index.transaction():
             self._index.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in paths))
-            for table in ("results", "audio"):
+            for table in ("results", "audio", "tempos", "keys"):
                 self._index.execute(
                     f"DELETE FROM {table} WHERE content_key NOT IN "
                     "(SELECT content_key FROM files WHERE content_key IS NOT NULL)"

@@ -23,6 +23,7 @@ from earmark.library.scan.recorder import Recorder, same_inode
 from earmark.library.scan.summary import Outcome, ScanProgress, ScanSummary
 from earmark.library.scan.threads import prefetch_content, set_on_interrupt
 from earmark.library.scan.walk import Difference, IndexedFile, PendingFile, compare
+from earmark.tagging.file_windows import NO_MEASURES
 from earmark.tagging.progress import TagProgress
 from earmark.tagging.tag_scores import TagScores
 
@@ -39,6 +40,7 @@ class Scan:
         jobs: files read side by side; None for one per core.
         retry: read files again that failed before and did not change.
         prune: remove files that are gone and their results, also under roots that do not exist.
+        complete: tag files again that have no tempo or no key yet, where the tagger estimates it.
         progress: receives the progress.
 
     Attributes:
@@ -54,6 +56,7 @@ class Scan:
         jobs: int | None = None,
         retry: bool = False,
         prune: bool = False,
+        complete: bool = False,
         progress: ScanProgress | None = None,
     ) -> None:
         if not index.writing:
@@ -62,8 +65,8 @@ class Scan:
             raise ConfigError(f"jobs {jobs}: must be at least 1")
         self.index, self.roots, self.tagger = index, list(roots), tagger
         self.jobs, self.retry, self.prune = jobs or available_cores(), retry, prune
-        self.progress = progress or ScanProgress()
-        self.summary = ScanSummary()
+        self.complete = tagger.measures if complete else NO_MEASURES
+        self.progress, self.summary = progress or ScanProgress(), ScanSummary()
         self.model = index.use_model(tagger.card, tagger.weights_sha256, tagger.embedding_dims)
         self._recorder = Recorder(index, self.model)
         self._lock = threading.Lock()  # guards what follows, and the decision whether audio is known
@@ -97,6 +100,7 @@ class Scan:
             retry=self.retry,
             retry_truncated=self.tagger.damaged == "tag",
             prune=self.prune,
+            complete=self.complete,
             on_found=self.progress.on_found,
         )
         self.summary.left_out = difference.left_out
@@ -196,7 +200,7 @@ class Scan:
                 if share and content.key in self._waiting:
                     self._waiting[content.key].append(item)
                     continue
-                known = item.reason != "retry" and self._has_result(content.key)
+                known = item.reason != "retry" and self._recorder.has_result(content.key, self.complete)
                 if not known:
                     self._waiting[content.key] = []
                     self._tagging.append(item)
@@ -206,11 +210,6 @@ class Scan:
                 self._count(item, _outcome(item, content, moved=old is not None))
             else:
                 yield item.path
-
-    def _has_result(self, key: str) -> bool:
-        statement = "SELECT 1 FROM results WHERE content_key = ? AND model_id = ? AND (embedding IS NOT NULL OR ?)"
-        parameters = (key, self.model.model_id, self.model.embedding_dims is None)
-        return self.index.execute(statement, parameters).fetchone() is not None
 
     def _record_result(self, item: PendingFile, result: TagScores | AudioError) -> None:
         """Record one result of the tagger for its file and all files that wait for it."""
@@ -280,6 +279,7 @@ def scan(
     jobs: int | None = None,
     retry: bool = False,
     prune: bool = False,
+    complete: bool = False,
     progress: ScanProgress | None = None,
 ) -> ScanSummary:
     """Bring an index up to date with the files under the roots; see :class:`Scan` for arguments and errors.
@@ -287,7 +287,7 @@ def scan(
     Files that did not change in size and time of change are not opened. Of the others, the audio's key decides: audio
     that was tagged before by the same model, under any name and with any metadata, is not tagged again.
     """
-    return Scan(index, roots, tagger, jobs=jobs, retry=retry, prune=prune, progress=progress).run()
+    return Scan(index, roots, tagger, jobs=jobs, retry=retry, prune=prune, complete=complete, progress=progress).run()
 
 
 def _outcome(item: PendingFile, content: Content, *, moved: bool) -> Outcome:

@@ -31,7 +31,7 @@ OUTCOMES: dict[Outcome, str] = {
     "relabelled": "with other metadata than before, and the same audio",
     "moved": "moved or renamed",
     "returned": "missing before, and found again",
-    "retagged": "tagged again, by another model or by --retry",
+    "retagged": "tagged again, by another model, --retry or --complete",
     "failed": "failed",
     "failed_before": "failed before and not changed since (--retry tries them again)",
     "without_sound": "videos without sound, passed over",

@@ -14,9 +14,10 @@ from earmark.audio.playlist_files import expand_playlists
 from earmark.library.index.rows import ModelRow, is_silent_video
 from earmark.library.index.track_index import Index
 from earmark.library.scan.content import Content
+from earmark.tagging.file_windows import NO_MEASURES, Measures
 
 Reason = Literal["new", "changed", "stale", "retry"]
-"""Why a file is read: "stale" has results of another model only, "retry" failed before."""
+"""Why a file is read: "stale" lacks results of the model, or tempo or key, "retry" failed before."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class IndexedFile:
 
     Attributes:
         labels: title, artist, album, genre.
-        tagged: whether its audio has results of the current model.
+        tagged: whether its audio has results of the current model, and with ``complete`` also tempo and key.
     """
 
     size: int
@@ -112,6 +113,7 @@ def compare(
     retry: bool = False,
     retry_truncated: bool = False,
     prune: bool = False,
+    complete: Measures = NO_MEASURES,
     on_found: Callable[[int], None] | None = None,
 ) -> Difference:
     """Compare the files under the roots with the index.
@@ -122,6 +124,7 @@ def compare(
         model: whose results count.
         retry: read again what failed before.
         retry_truncated: read again what failed for being truncated.
+        complete: which of tempo and key a file must have not to be read again.
         prune: take a root without files for empty; otherwise its files do not count as gone.
         on_found: called now and then with the number of files found so far.
     """
@@ -134,7 +137,7 @@ def compare(
             out.problems.append(str(error))
     known: dict[bytes, IndexedFile] = {}
     for folder in folders:
-        known.update(_rows_under(index, folder, model))
+        known.update(_rows_under(index, folder, model, complete))
     reachable = [folder for folder in folders if _is_searchable(folder, known, prune, out)]
     seen: set[bytes] = set()
     unreadable: list[bytes] = []
@@ -161,17 +164,20 @@ def compare(
     return out
 
 
-def _rows_under(index: Index, folder: Path, model: ModelRow) -> dict[bytes, IndexedFile]:
+def _rows_under(index: Index, folder: Path, model: ModelRow, complete: Measures) -> dict[bytes, IndexedFile]:
     top = os.fsencode(folder)
     below = top.rstrip(os.sep.encode()) + os.sep.encode()
     after = below[:-1] + bytes([below[-1] + 1])
     statement = (
         "SELECT f.path, f.size, f.mtime_ns, f.inode, f.content_key, f.status, f.error, f.truncated, f.first_seen, "
         "f.title, f.artist, f.album, f.genre, r.content_key IS NOT NULL AND (r.embedding IS NOT NULL OR ?) "
+        "AND (t.content_key IS NOT NULL OR NOT ?) AND (k.content_key IS NOT NULL OR NOT ?) "
         "FROM files f LEFT JOIN results r ON r.content_key = f.content_key AND r.model_id = ? "
+        "LEFT JOIN tempos t ON t.content_key = f.content_key LEFT JOIN keys k ON k.content_key = f.content_key "
         "WHERE f.path = ? OR (f.path >= ? AND f.path < ?)"
     )
-    rows = index.rows(statement, (model.embedding_dims is None, model.model_id, top, below, after))
+    parameters = (model.embedding_dims is None, complete.tempo, complete.key, model.model_id, top, below, after)
+    rows = index.rows(statement, parameters)
     known = {}
     for path, size, mtime_ns, inode, key, status, error, truncated, first_seen, *labels, tagged in rows:
         title, artist, album, genre = labels

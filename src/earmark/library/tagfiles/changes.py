@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,12 +12,29 @@ import numpy.typing as npt
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.musical_key import MusicalKey
 from earmark.core.tag_words import loose_key, written_name
-from earmark.library.tagfiles.formats.base import FIELDS, OWN_FIELDS, SHARED_FIELDS, Field, Values
+from earmark.library.tagfiles.comment import comment_text, with_comment
+from earmark.library.tagfiles.formats.base import (
+    DEGREE_FIELDS,
+    FIELDS,
+    OWN_FIELDS,
+    SHARED_FIELDS,
+    SINGLE_FIELDS,
+    Field,
+    Values,
+)
 from earmark.library.tagfiles.mapping import TagMapping
+from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
+
+_LEAST_COLUMNS = 7
 
 Mode = Literal["fill", "merge", "overwrite"]
 """fill: only empty fields. merge: add missing values. overwrite: replace existing values."""
+
+
+KeyNotation = Literal["note", "camelot", "open_key"]
+"""note: "F#m", as ID3 has it. camelot: "11A". open_key: "4m". Programs that show the field as it is show that."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +45,12 @@ class WritePolicy:
         mapping: which tags are written, and as which words.
         mode: see :data:`Mode`. Fields of our own are always updated.
         threshold: lowest score of a tag, 0 to 1; None for each tag's own from the model's card. A tag for which the card
-            has none is then written only where another implies it. Degrees are never written.
+            has none is then written only where another implies it. Degrees are no tags, and have fields of their own.
         max_genres, max_moods: most values written into these fields, highest scores first; 0 writes none.
-        scores: also write scores and the model's name into fields of our own.
+        scores: also write scores, degrees, and the model's name into fields of our own.
+        tempo, key: write them where they are known.
+        key_notation: how the key is written, see :data:`KeyNotation`.
+        comment: also write key and energy in front of the comment, see :mod:`earmark.library.tagfiles.comment`.
     """
 
     mapping: TagMapping
@@ -38,6 +59,10 @@ class WritePolicy:
     max_genres: int = 2
     max_moods: int = 3
     scores: bool = True
+    tempo: bool = True
+    key: bool = True
+    key_notation: KeyNotation = "note"
+    comment: bool = False
 
     def __post_init__(self) -> None:
         problems = []
@@ -45,6 +70,8 @@ class WritePolicy:
             problems.append(f"mode {self.mode!r}: must be one of {', '.join(get_args(Mode))}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             problems.append(f"threshold {self.threshold}: must be a number from 0 to 1")
+        if self.key_notation not in get_args(KeyNotation):
+            problems.append(f"key_notation {self.key_notation!r}: must be one of {', '.join(get_args(KeyNotation))}")
         for name in ("max_genres", "max_moods"):
             if getattr(self, name) < 0:
                 problems.append(f"{name} {getattr(self, name)}: must be 0 or more")
@@ -90,7 +117,13 @@ class Plan:
         return bool(self.changes)
 
 
-def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: WritePolicy) -> dict[Field, Values]:
+def wanted_values(
+    card: ModelCard,
+    scores: npt.ArrayLike,
+    policy: WritePolicy,
+    tempo: Tempo | None = None,
+    key: KeyEstimate | None = None,
+) -> dict[Field, Values]:
     """Values for each field from the scores ``(n_tags,)`` of a file, highest scores first; empty where no tag reaches them.
 
     With the thresholds of the card, its rules apply, too: values never contradict each other, and what they imply is
@@ -111,7 +144,19 @@ def wanted_values(card: ModelCard, scores: npt.ArrayLike, policy: WritePolicy) -
         wanted[field] = tuple(words)[: policy.max_values(field)]
     score = dict(zip(names, values, strict=True))
     wanted["scores"] = tuple(f"{tag}={score[tag]:.3f}" for tag in holding) if policy.scores else ()
-    wanted["model"] = (f"{card.name} {card.version}",) if wanted["scores"] else ()
+    degrees = {name: score[name] for name in card.degrees} if values.any() else {}
+    for degree in DEGREE_FIELDS:
+        wanted[degree] = (f"{100 * degrees[degree]:.0f}",) if policy.scores and degree in degrees else ()
+    has_own = wanted["scores"] or any(wanted[degree] for degree in DEGREE_FIELDS)
+    wanted["model"] = (f"{card.name} {card.version}",) if has_own else ()
+    bpm = tempo.bpm if tempo is not None and policy.tempo else None
+    wanted["bpm"] = () if bpm is None else (f"{math.floor(bpm + 0.5)}",)
+    wanted["tempo"] = () if bpm is None else (f"{bpm:.1f}",)
+    known = key.key if key is not None and policy.key else None
+    names_of_key = {} if known is None else {"note": known.id3, "camelot": known.camelot, "open_key": known.open_key}
+    wanted["key"] = () if known is None else (names_of_key[policy.key_notation],)
+    if policy.comment and key is not None and key.key is not None:
+        wanted["comment"] = (comment_text(key.key, degrees.get("energy")),)
     return wanted
 
 
@@ -151,6 +196,13 @@ def plan(
         before, want = current.get(field, ()), wanted.get(field, ())
         if not want:
             continue
+        if field in SINGLE_FIELDS or field == "comment":
+            after = _single(field, before, want, mode, (ours or {}).get(field, ()))
+            if after == before and not _same(field, before, want):
+                kept.append(Kept(field, before, want))
+            if after != before:
+                changes.append(Change(field, before, after))
+            continue
         spelled = {_name_key(value): value for value in want}
         own = (ours or {}).get(field, ())
         respelled = tuple(
@@ -170,6 +222,33 @@ def plan(
     return Plan(tuple(changes), tuple(kept))
 
 
+def _single(field: Field, before: Values, want: Values, mode: Mode, own: Collection[str]) -> Values:
+    """The new value of a field that has one: what others wrote stays, unless it is to be overwritten."""
+    is_own = set(before) <= {*own}
+    if field == "comment":
+        return with_comment(before, want[0], replacing=mode == "overwrite" or is_own)
+    if _same(field, before, want):
+        return before
+    return want if mode == "overwrite" or is_own or _is_zero(before) else before
+
+
+def _same(field: Field, before: Values, want: Values) -> bool:
+    """Whether a field says already what is wanted: a BPM of "124.00", a key in another notation."""
+    if field == "comment":
+        return with_comment(before, want[0], replacing=True) == before
+    try:
+        if field == "bpm":
+            return [math.floor(float(value) + 0.5) for value in before] == [int(value) for value in want]
+        return [MusicalKey.parse(value) for value in before] == [MusicalKey.parse(value) for value in want]
+    except (ConfigError, ValueError, OverflowError):
+        return before == want
+
+
+def _is_zero(values: Values) -> bool:
+    """Whether a BPM is 0, which iTunes writes where it knows none."""
+    return all(not value.strip("0. ") for value in values)
+
+
 def _present(values: Values) -> set[str]:
     """Values that a field has already, also as parts of "a; b", by their keys."""
     return {_name_key(part) for value in values for part in (value, *value.split(";"))}
@@ -182,9 +261,11 @@ def _name_key(value: str) -> str:
 
 def diff_lines(plan: Plan) -> list[str]:
     """A plan as text, one line per field. ``|`` separates values."""
-    lines = [f"{item.field:<7} {_shown(item.before)} -> {_shown(item.after)}" for item in plan.changes]
+    fields = [*(item.field for item in plan.changes), *(item.field for item in plan.kept)]
+    wide = max(_LEAST_COLUMNS, *map(len, fields), 0)
+    lines = [f"{item.field:<{wide}} {_shown(item.before)} -> {_shown(item.after)}" for item in plan.changes]
     lines += [
-        f"{item.field:<7} {_shown(item.values)} stays (suggested: {_shown(item.suggested)})" for item in plan.kept
+        f"{item.field:<{wide}} {_shown(item.values)} stays (suggested: {_shown(item.suggested)})" for item in plan.kept
     ]
     return lines
 

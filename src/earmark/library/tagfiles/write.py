@@ -30,7 +30,7 @@ from earmark.library.tagfiles.atomic_replace import (
     why_not_writable,
 )
 from earmark.library.tagfiles.formats import FileTags, FormatInfo, TagsError, open_tags, probe_format
-from earmark.library.tagfiles.formats.base import FIELDS, Field, Values
+from earmark.library.tagfiles.formats.base import Field, Values
 from earmark.library.tagfiles.undo_log import FieldChange, UndoLog
 
 
@@ -204,7 +204,7 @@ def _read_before(real: Path, status: os.stat_result) -> _Before:
     with real.open("rb") as file, _damage_named():
         tags = open_tags(file, info)
         foreign = tags.foreign(file)
-        raw = {name: tags.raw(name) for name in FIELDS}
+        raw = {name: tags.raw(name) for name in tags.fields()}
         values = _all_values(tags, info)
     return _Before(info, status, key, values, raw, foreign, tags.kind)
 
@@ -291,7 +291,7 @@ def _check(temporary: Path, before: _Before, request: Request) -> Content:
 def _check_tags(file: BinaryIO, before: _Before, targets: Mapping[Field, Target]) -> None:
     with _damage_named():
         tags = open_tags(file, before.info)
-        for name in FIELDS:
+        for name in tags.fields():
             if name not in targets and tags.raw(name) != before.raw[name]:
                 raise TagsError(f"its {name} would not survive: left as it is")
             if name in targets and not _holds(tags, name, wanted := targets[name]):

@@ -40,7 +40,14 @@ async def tag(request: Request, query: Annotated[TagQuery, Query()]) -> Response
     notes = request.scope["state"]["notes"]
     if problems := query.contradictions():
         raise Problem(422, "wrong-values", "; ".join(problems), errors=problems)
-    tagger = work.tagger(query.model, damaged=query.damaged, windows=query.windows, step_seconds=query.step_seconds)
+    tagger = work.tagger(
+        query.model,
+        damaged=query.damaged,
+        windows=query.windows,
+        step_seconds=query.step_seconds,
+        tempo=query.tempo,
+        key=query.key,
+    )
     boundary = boundary_of(request.headers.get("content-type"))
     check_size(declared_bytes(request.headers.get("content-length", "")), work.settings)
     job = work.admit()

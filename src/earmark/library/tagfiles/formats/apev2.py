@@ -30,6 +30,7 @@ from earmark.library.tagfiles.formats.base import (
     FormatInfo,
     TagsError,
     Values,
+    own_names,
     register_tag_format,
     size_of,
 )
@@ -43,6 +44,8 @@ _NEW_HEADER, _NEW_FOOTER = (
 )
 _V1_KEYS = {"TIT2": "Title", "TPE1": "Artist", "TALB": "Album", "TDRC": "Year", "TRCK": "Track", "COMM": "Comment"}
 _RAW = "ape:"
+_PLACED: tuple[Field, ...] = ("genre", "mood", "scores", "model")
+"""Fields that do not count where it is said how many items come before one: logs hold that, so it stays as it was."""
 
 
 @register_tag_format("wv", "ape", "mpc", "mpc8")
@@ -52,8 +55,10 @@ class ApeTags(FileTags):
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("Genre",),
         "mood": ("Mood",),
-        "scores": ("EARMARK_SCORES",),
-        "model": ("EARMARK_MODEL",),
+        "bpm": ("BPM",),
+        "key": ("INITIALKEY",),
+        "comment": ("Comment",),
+        **own_names("EARMARK_{}"),
     }
 
     def __init__(self, file: BinaryIO, info: FormatInfo) -> None:
@@ -89,35 +94,40 @@ class ApeTags(FileTags):
 
     def _mine(self, field: Field) -> list[int]:
         wanted = self.names[field][0].casefold()
-        return [i for i, item in enumerate(self._items) if item_key(item).casefold() == wanted]
+        return [i for i, item in enumerate(self._shown) if item_key(item).casefold() == wanted]
+
+    @property
+    def _shown(self) -> list[bytes]:
+        """The items; where there are none, those that the ID3v1 tag stands for."""
+        return self._items or self._from_v1
 
     def values(self, field: Field) -> Values:
-        found = [text for i in self._mine(field) for text in item_texts(self._items[i])]
+        found = [text for i in self._mine(field) for text in item_texts(self._shown[i])]
         if not found and field == "genre" and self._v1 is not None:
             found = self._v1.genres()
         return tuple(found)
 
     def raw(self, field: Field) -> Values:
         """Of each item how many foreign ones come before it, and its bytes."""
-        mine = {i for each in FIELDS for i in self._mine(each)}
+        mine = {i for each in _PLACED for i in self._mine(each)}
         raw = []
         for i in self._mine(field):
             n_before = sum(other not in mine for other in range(i))
-            raw.append(f"{_RAW}{n_before}:{base64.b64encode(self._items[i]).decode()}")
+            raw.append(f"{_RAW}{n_before}:{base64.b64encode(self._shown[i]).decode()}")
         if field == "genre" and self._v1 is not None:
             raw.append(self._v1.raw())
         return tuple(raw)
 
     def set(self, field: Field, values: Sequence[str]) -> None:
         there = self._mine(field)
-        for item in (self._items[i] for i in there):
+        for item in (self._shown[i] for i in there):
             if _flags_at(item) & ITEM_KIND:
                 raise TagsError(f"its {item_key(item)} is no text: left as it is")
             if _flags_at(item) & _READ_ONLY:
                 raise TagsError(f"its {item_key(item)} is marked as read-only: left as it is")
         if values and not self._items:
             self._items += self._from_v1
-        key = item_key(self._items[there[0]]) if there else self.names[field][0]
+        key = item_key(self._shown[there[0]]) if there else self.names[field][0]
         place = there[0] if there else len(self._items)
         self._remove(field)
         if values:
@@ -128,10 +138,10 @@ class ApeTags(FileTags):
     def restore(self, field: Field, raw: Sequence[str]) -> bool:
         if not all(text.startswith((_RAW, "id3v1:")) for text in raw):
             return False  # the tag that the file had then was of another kind
-        there = self._mine(field)
-        self._remove(field)
         if not self._items and any(text.startswith(_RAW) for text in raw):
             self._items += self._from_v1
+        there = self._mine(field)
+        self._remove(field)
         for text in raw:
             if text.startswith(_RAW):
                 n_before, _, coded = text.removeprefix(_RAW).partition(":")
@@ -145,12 +155,12 @@ class ApeTags(FileTags):
         return True
 
     def _remove(self, field: Field) -> None:
-        gone = self._mine(field)
+        gone = self._mine(field) if self._items else []
         self._items = [item for i, item in enumerate(self._items) if i not in gone]
 
     def _place(self, n_before: int) -> int:
         """Where an item goes that has so many foreign ones before it: behind the others of ours that have."""
-        mine = {i for field in FIELDS for i in self._mine(field)}
+        mine = {i for field in _PLACED for i in self._mine(field)}
         foreign = [i for i in range(len(self._items)) if i not in mine]
         return foreign[n_before] if n_before < len(foreign) else len(self._items)
 
@@ -176,9 +186,11 @@ class ApeTags(FileTags):
 
     def foreign(self, file: BinaryIO, /) -> str:
         digest = Digest()
-        ours = {i for field in FIELDS for i in self._mine(field)}
-        items = [item for i, item in enumerate(self._items) if i not in ours]
-        if items == self._from_v1:
+        ours = {self.names[field][0].casefold() for field in FIELDS}
+        items, from_v1 = (
+            [item for item in each if item_key(item).casefold() not in ours] for each in (self._items, self._from_v1)
+        )
+        if items == from_v1:
             items = []
         if items or self._rest:  # else the tag may go, with its header and footer
             digest.add(*items, self._rest, *(end[:12] + end[20:] for end in (self._header, self._footer)))

@@ -26,6 +26,7 @@ from earmark.library.tagfiles.formats.base import (
     FileTags,
     FormatInfo,
     Values,
+    own_names,
     register_tag_format,
     size_of,
 )
@@ -65,8 +66,10 @@ class AsfTags(FileTags):
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("WM/Genre",),
         "mood": ("WM/Mood",),
-        "scores": ("EARMARK/SCORES",),
-        "model": ("EARMARK/MODEL",),
+        "bpm": ("WM/BeatsPerMinute",),
+        "key": ("WM/InitialKey",),
+        "comment": ("Description",),
+        **own_names("EARMARK/{}"),
     }
     kind = "ASF"
 

@@ -20,7 +20,11 @@ from earmark.core.registry import Registry
 
 Values = tuple[str, ...]
 
-Field = Literal["genre", "mood", "scores", "model"]
+DegreeField = Literal["energy", "valence", "danceability", "acousticness", "instrumentalness"]
+Field = Literal["genre", "mood", "bpm", "key", "comment", "tempo", DegreeField, "scores", "model"]
+
+DEGREE_FIELDS: tuple[DegreeField, ...] = get_args(DegreeField)
+"""Degrees that have a field, as a whole number from 0 to 100."""
 
 FIELDS: tuple[Field, ...] = get_args(Field)
 """The fields that earmark writes, in the order in which they are shown."""
@@ -28,8 +32,21 @@ FIELDS: tuple[Field, ...] = get_args(Field)
 SHARED_FIELDS: tuple[Field, ...] = ("genre", "mood")
 """Fields that other programs and people write, too. Existing values are only replaced on request."""
 
-OWN_FIELDS: tuple[Field, ...] = ("scores", "model")
+SINGLE_FIELDS: tuple[Field, ...] = ("bpm", "key")
+"""The same, with one value. The BPM is a whole number, as ID3 and MP4 want it: "tempo" has its decimal."""
+
+OWN_FIELDS: tuple[Field, ...] = ("tempo", *DEGREE_FIELDS, "scores", "model")
 """Fields of our own, always updated to the latest scores. No player shows them in place of something else."""
+
+
+def own_names(pattern: str) -> dict[Field, tuple[str, ...]]:
+    """Names of OWN_FIELDS: a pattern in which BPM, ENERGY, SCORES and so on take the place of ``{}``.
+
+    >>> own_names("EARMARK_{}")["energy"]
+    ('EARMARK_ENERGY',)
+    """
+    return {field: (pattern.format("BPM" if field == "tempo" else field.upper()),) for field in OWN_FIELDS}
+
 
 _BLOCK_BYTES = 1 << 20
 _MOST_PADDING_BYTES = 1 << 24
@@ -65,7 +82,8 @@ class FileTags(ABC):
         info: what FFmpeg reports about it.
 
     Attributes:
-        names: what each field is called in this format; the first name is written, all are read.
+        names: what each field is called in this format; the first name is written, all are read. Fields without a name are
+            not written.
         kind: the format for people, e.g. "MP3 (ID3v2.3)".
         notes: what a user should know about writing to this file, one line each.
         former_bytes: what undo sets before it restores: the length that the file had; None where that is unknown.
@@ -86,6 +104,11 @@ class FileTags(ABC):
 
     @abstractmethod
     def __init__(self, file: BinaryIO, info: FormatInfo) -> None: ...
+
+    @classmethod
+    def fields(cls) -> tuple[Field, ...]:
+        """The fields that it has names for."""
+        return tuple(field for field in FIELDS if field in cls.names)
 
     @abstractmethod
     def values(self, field: Field) -> Values:
@@ -122,7 +145,7 @@ class FileTags(ABC):
 
     def all_values(self) -> dict[Field, Values]:
         """Every field's values."""
-        return {field: self.values(field) for field in FIELDS}
+        return {field: self.values(field) for field in self.fields()}
 
 
 # The registry -----------------------------------------------------------------------------------------------

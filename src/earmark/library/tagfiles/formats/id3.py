@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar, NoReturn
 
 from mutagen.aiff import AIFF
-from mutagen.id3 import ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, TextFrame
+from mutagen.id3 import COMM, ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderError, TextFrame
 from mutagen.wave import WAVE
 
 from earmark.audio.ape_tag import ape_texts
@@ -24,6 +24,7 @@ from earmark.library.tagfiles.formats.base import (
     FormatInfo,
     TagsError,
     Values,
+    own_names,
     register_tag_format,
     size_of,
 )
@@ -60,7 +61,7 @@ class ID3Tags(FileTags):
     """Tags in ID3v2, version 2.3 or 2.4 as found; 2.4 where the file has none.
 
     Names are frames; ``TXXX:`` and a description for a user's own. ``TMOO`` belongs to ID3v2.4 but is what programs read
-    in v2.3, too; some write ``TXXX:MOOD`` instead. Several values are separated by NUL, also in v2.3, which defines no
+    in v2.3, too; some write ``TXXX:MOOD`` instead. The comment is the first ``COMM`` without a description. Several values are separated by NUL, also in v2.3, which defines no
     separator: TagLib and mutagen read all of them, strict programs read the first one, and none shows "a; b".
 
     A WAV that has a LIST INFO chunk gets the first genre there, too: FFmpeg and players built on it read that one.
@@ -69,8 +70,10 @@ class ID3Tags(FileTags):
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("TCON",),
         "mood": ("TMOO", "TXXX:MOOD"),
-        "scores": ("TXXX:EARMARK_SCORES",),
-        "model": ("TXXX:EARMARK_MODEL",),
+        "bpm": ("TBPM",),
+        "key": ("TKEY",),
+        "comment": ("COMM",),
+        **own_names("TXXX:EARMARK_{}"),
     }
 
     def __init__(self, file: BinaryIO, info: FormatInfo) -> None:
@@ -154,9 +157,11 @@ class ID3Tags(FileTags):
             read = parse_frame(frame, self._major)
             if read is None:  # damaged: not ours to touch
                 continue
-            if isinstance(read, TXXX) and read.desc.casefold() != place.partition(":")[2].casefold():
+            if isinstance(read, TXXX | COMM) and read.desc.casefold() != place.partition(":")[2].casefold():
                 continue
             yield frame, read
+            if isinstance(read, COMM):  # there may be others, in other languages
+                return
 
     def _place(self, field: Field) -> str:
         """The name under which the file has the field, or the first of its names."""
@@ -187,11 +192,14 @@ class ID3Tags(FileTags):
 
     def set(self, field: Field, values: Sequence[str]) -> None:
         place = self._place(field)
-        self._remove(place)
+        language = next((frame.lang for _, frame in self._found(place) if isinstance(frame, COMM)), "eng")
+        where = self._remove(place)
         if values:
             if not self._frames:
                 self._frames += self._from_v1
-            self._frames.append(self._rendered(place, values))
+                where = None
+            rendered = self._rendered(place, values, language)
+            self._frames.insert(len(self._frames) if where is None or field != "comment" else where, rendered)
         if field == "genre" and self._v1 is not None:
             self._v1.set_genre(values[0] if values else None)
         if field == "genre" and self._info is not None:
@@ -201,12 +209,14 @@ class ID3Tags(FileTags):
         version = f"id3v2.{self._major}:"
         if not all(text.startswith((version, "id3v1:", "info:")) for text in raw):
             return False  # another program changed the tag's version or kind
+        where = None
         for place in self.names[field]:
-            self._remove(place)
+            where = self._remove(place)
         frames = [base64.b64decode(text.removeprefix(version)) for text in raw if text.startswith(version)]
         if frames and not self._frames:
             self._frames += self._from_v1
-        self._frames += frames
+        at = len(self._frames) if where is None or field != "comment" else where
+        self._frames[at:at] = frames
         if self._frames == self._from_v1 and self.former_bytes in (None, self._bare_bytes):
             self._frames = []
         if self._v1 is not None:
@@ -216,16 +226,20 @@ class ID3Tags(FileTags):
                 self._info.restore(text)
         return True
 
-    def _remove(self, place: str) -> None:
+    def _remove(self, place: str) -> int | None:
+        """Where the first of them was; None where there was none."""
         gone = [frame for frame, _ in self._found(place)]
+        where = next((i for i, frame in enumerate(self._frames) if any(frame is each for each in gone)), None)
         self._frames = [frame for frame in self._frames if not any(frame is each for each in gone)]
+        return where
 
-    def _rendered(self, place: str, values: Sequence[str]) -> bytes:
+    def _rendered(self, place: str, values: Sequence[str], language: str) -> bytes:
         name, _, description = place.partition(":")
         text = "".join((description, *values))
         old = Encoding.LATIN1 if is_latin1(text) else Encoding.UTF16
         encoding = Encoding.UTF8 if self._major == 4 else old
-        options = {"desc": description} if name == "TXXX" else {}
+        options = {"desc": description} if name in ("TXXX", "COMM") else {}
+        options |= {"lang": language} if name == "COMM" else {}
         return render_frame(Frames[name](encoding=encoding, text=list(values), **options), self._major)
 
     # The file -----------------------------------------------------------------------------------------

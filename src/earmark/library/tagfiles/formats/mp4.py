@@ -21,12 +21,14 @@ from earmark.library.tagfiles.formats.base import (
     FileTags,
     FormatInfo,
     Values,
+    own_names,
     register_tag_format,
 )
 
 _GENRES = tuple(TCON.GENRES)
 _OFFSETS = (b"stco", b"co64", b"tfhd")  # where the audio is in the file: follows from all the rest
 _FREE = b"free"
+_TEMPO_BYTES = 2
 
 
 class _Atoms(MP4Tags):  # type: ignore[misc]  # mutagen has no types for it
@@ -46,14 +48,16 @@ class _File(MP4):  # type: ignore[misc]
 class Mp4Tags(FileTags):
     """Tags in atoms: a name, or ``----:mean:name`` for a free one.
 
-    ``gnre``, the genre as a number, is read; ``©gen`` takes its place when a genre is written.
+    ``tmpo`` is a number of two bytes, all else that is written is text. ``gnre``, the genre as a number, is read; ``©gen`` takes its place when a genre is written.
     """
 
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("\xa9gen", "gnre"),
         "mood": ("----:com.apple.iTunes:MOOD",),
-        "scores": ("----:com.earmark:EARMARK_SCORES",),
-        "model": ("----:com.earmark:EARMARK_MODEL",),
+        "bpm": ("tmpo",),
+        "key": ("----:com.apple.iTunes:initialkey",),
+        "comment": ("\xa9cmt",),
+        **own_names("----:com.earmark:EARMARK_{}"),
     }
     kind = "MP4"
 
@@ -82,6 +86,8 @@ class Mp4Tags(FileTags):
                 if name == "gnre":
                     number = int.from_bytes(data, "big")
                     found += [_GENRES[number - 1]] if 1 <= number <= len(_GENRES) else []
+                elif name == "tmpo":
+                    found.append(str(int.from_bytes(data, "big")))
                 else:
                     found.append(data.decode("utf-8", "replace"))
         return tuple(text for text in found if text.strip())
@@ -93,7 +99,11 @@ class Mp4Tags(FileTags):
         self._remove(field)
         if not values:
             return
-        data = b"".join(_atom(b"data", struct.pack(">2I", AtomDataType.UTF8, 0) + text.encode()) for text in values)
+        if field == "bpm":
+            number = int(values[0]).to_bytes(_TEMPO_BYTES, "big")
+            data = _atom(b"data", struct.pack(">2I", AtomDataType.INTEGER, 0) + number)
+        else:
+            data = b"".join(_atom(b"data", struct.pack(">2I", AtomDataType.UTF8, 0) + text.encode()) for text in values)
         name, _, rest = self.names[field][0].partition(":")
         if name == "----":
             mean, _, free = rest.partition(":")

@@ -19,6 +19,7 @@ from earmark.library.tagfiles.formats.base import (
     FormatInfo,
     TagsError,
     Values,
+    own_names,
     register_tag_format,
     size_of,
 )
@@ -40,8 +41,10 @@ class VorbisTags(FileTags):
     names: ClassVar[Mapping[Field, tuple[str, ...]]] = {
         "genre": ("GENRE",),
         "mood": ("MOOD",),
-        "scores": ("EARMARK_SCORES",),
-        "model": ("EARMARK_MODEL",),
+        "bpm": ("BPM",),
+        "key": ("INITIALKEY",),
+        "comment": ("COMMENT",),
+        **own_names("EARMARK_{}"),
     }
 
     def __init__(self, file: BinaryIO, info: FormatInfo) -> None:

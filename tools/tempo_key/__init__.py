@@ -1,0 +1,1 @@
+"""How the networks for tempo and key are made; see README.md. Not part of the package that is installed."""
