@@ -138,7 +138,7 @@ def test_bass_is_sound(name: str, gain_db: float) -> None:
         samples = (10 ** (gain_db / 20) * np.concatenate(parts)).astype(np.float32)
         sound, stream = sound_of(samples)
         assert len(sound) >= len(samples) - 2_000  # a tone begins and ends near zero, a drum ends faintly
-        assert stream.silent_seconds() <= 0.03
+        assert stream.silent_seconds() <= 0.13
         assert stream.meter.audible().all()
 
 

@@ -314,7 +314,7 @@ def test_stats_have_histograms_of_tempo_and_key(measured: Path, tmp_path: Path) 
     picture = tmp_path / "x.png"
     done = library("stats", "--index", measured, "--plot", picture)
     text = done.stdout.decode()
-    assert re.search(r"\ntempo\n  below 70 BPM +1 +20%  █+\n  120-129 BPM +2 +40%  █+\n", text)
+    assert re.search(r"\ntempo \(BPM\)\n  below 70 BPM +1 +20%  █+\n  120-129 BPM +2 +40%  █+\n", text)
     assert re.search(r"\nkey\n  8B  C +1 +20%  █+\n  11A F#m +2 +40%  █+\n", text)
     assert re.search(r"█\n  no clear beat +1 +20%\n\nkey\n", text)
     assert re.search(r"█\n  no clear key +1 +20%\n\n", text)
@@ -325,7 +325,7 @@ def test_stats_have_histograms_of_tempo_and_key(measured: Path, tmp_path: Path) 
     assert (found["n_no_beat"], found["n_no_key"], found["n_unmeasured"]) == (1, 1, 1)
     without = tmp_path / "without.png"
     plain = make_index(tmp_path / "i.sqlite", [Row("/music/a.mp3", {"slow": 0.9})])
-    assert b"\ntempo\n" not in library("stats", "--index", plain, "--plot", without).stdout
+    assert b"(BPM)" not in library("stats", "--index", plain, "--plot", without).stdout
     heights = [int.from_bytes(path.read_bytes()[20:24], "big") for path in (without, picture)]
     assert heights[0] < heights[1]  # two more histograms
 

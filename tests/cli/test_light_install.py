@@ -45,6 +45,21 @@ def test_tags_without_the_research_half(light_python: Path, tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tags"]
+    command = [
+        light_python.with_name("earmark"),
+        "embed",
+        song,
+        "--layer",
+        "relu_9",
+        "--unit",
+        "frame",
+        "--pool",
+        "max",
+    ]
+    done = subprocess.run([*command, "--out", "song.npz"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([*command, "--out", "song.parquet"], capture_output=True, text=True, cwd=tmp_path)
+    assert "pip install 'earmark[train]'" in done.stderr
 
 
 def test_the_plugin_of_beets_lies_where_beets_looks_for_it(light_python: Path) -> None:

@@ -138,7 +138,7 @@ def test_errors_say_what_is_wrong_and_where(query: str, message: str, marked: st
     ("query", "text"),
     [
         ("bpm:140-150", "bpm:130-150 would find 1 (the nearest tempo there is 130.5)"),
-        ("bpm:300 slow", "bpm:248-300.4 would find 1 (the nearest tempo there is 248)"),
+        ("bpm:300 slow", "bpm:248-301 would find 1 (the nearest tempo there is 248)"),
         ("bpm>250", "bpm>240 would find 1 (the fastest there is 248)"),
         ("bpm<60", "bpm<70 would find 1 (the slowest there is 62.4)"),
         ("key:7A", "key~7A would find 1 (the nearest key there is 8A)"),

@@ -12,7 +12,8 @@ import torch
 from earmark.core.input_spec import InputSpec
 from earmark.datasets import Clip
 from earmark.training.audio_store import PackedAudio
-from earmark.training.data import Groups, TrainingWindows
+from earmark.training.data import TrainingWindows
+from earmark.training.loading import Groups
 from earmark.training.sections import AugmentationSection, TrainingSection
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from earmark.training.data import ReadAhead
 from earmark.training.lightning_setup import fit
+from earmark.training.loading import ReadAhead
 
 
 class Sampler:

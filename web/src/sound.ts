@@ -200,7 +200,9 @@ class Splitter {
   private endSound(): Step[] {
     const { samples, energy } = this.held!;
     const behind = this.pause.length ? this.pause[0]!.samples.slice().reverse() : null;
-    const nSilent = this.nSilent(samples.slice().reverse(), behind, this.least);
+    const reversed = samples.slice().reverse();
+    const nSilent =
+      this.nSilent(reversed, behind, this.least) ?? this.nSilent(reversed, behind, this.least * FAINT_SHARE);
     const end = nSilent === null ? 0 : samples.length - nSilent;
     this.silentFrom = this.position - nSamples(this.pause) - (samples.length - end);
     this.held = null;
@@ -215,12 +217,11 @@ class Splitter {
       return this.edge(forecastErrors(samples, before.subarray(Math.max(0, before.length - most)), most), least);
     }
     const leastLevel = Math.max(LEAST_FORECAST + 4, Math.round(LEAST_LEVEL_SECONDS * this.rateHz));
-    let at: number | null = null;
     for (const start of [Math.round(END_SECONDS * this.rateHz), 0]) {
-      at = this.edge(forecastErrors(samples.subarray(start), new Float32Array(0), most), least);
-      if (at !== null && at >= leastLevel) return start + at;
+      const at = this.edge(forecastErrors(samples.subarray(start), new Float32Array(0), most), least);
+      if (at === null || at >= leastLevel) return at === null ? null : start + at;
     }
-    return at === null ? null : this.edge(samples, least);
+    return this.edge(samples, least);
   }
 
   /** The first sample of sound; null if there is none. */

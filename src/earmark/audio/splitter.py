@@ -94,6 +94,8 @@ class Splitter:
         samples, energy = self._held
         behind = self._pause[0][0][::-1] if self._pause else None
         n_silent = self._n_silent(samples[::-1], behind, self._least)
+        if n_silent is None:
+            n_silent = self._n_silent(samples[::-1], behind, self._least * _FAINT_SHARE)
         end = 0 if n_silent is None else len(samples) - n_silent
         self._silent_from = self._position - _n_samples(self._pause) - (len(samples) - end)
         self._held, self._pause = None, []
@@ -109,9 +111,9 @@ class Splitter:
             return self._edge(_forecast_errors(samples, before[-self.forecast :], self.forecast), least)
         for start in (self.end, 0):
             at = self._edge(_forecast_errors(samples[start:], samples[:0], self.forecast), least)
-            if at is not None and at >= self.least_level:
-                return start + at
-        return None if at is None else self._edge(samples, least)
+            if at is None or at >= self.least_level:
+                return None if at is None else start + at
+        return self._edge(samples, least)
 
     def _edge(self, samples: npt.NDArray[np.floating], least: float) -> int | None:
         """The first sample of sound; None if there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,25 @@ if TYPE_CHECKING:
 def export(
     checkpoint: Annotated[
         Path,
-        Argument(metavar="CHECKPOINT", help="Folder with model.safetensors and card.json.", show_default=False),
+        Argument(
+            metavar="CHECKPOINT",
+            help="Folder with model.safetensors and card.json; with --hub also an .onnx file.",
+            show_default=False,
+        ),
     ],
-    out: Annotated[Path, Option(metavar="FILE.onnx", help="What to write; its card goes beside it as .json.")],
+    out: Annotated[
+        Path | None,
+        Option(metavar="FILE.onnx", help="What to write; its card goes beside it as .json.", show_default=False),
+    ] = None,
+    hub: Annotated[
+        Path | None,
+        Option(
+            "--hub",
+            metavar="DIR",
+            help="Also, or instead, write a folder as hubs have them: config.json, model.safetensors, model.onnx, README.md.",
+            show_default=False,
+        ),
+    ] = None,
     check_audio: Annotated[
         list[Path] | None,
         Option(
@@ -69,6 +86,8 @@ def export(
     """
     from earmark.core.errors import ConfigError, MissingExtraError
 
+    if out is None and hub is None:
+        raise ConfigError("say what to write: --out FILE.onnx, --hub DIR, or both")
     if weights not in ("float32", "float16", "int8"):
         raise ConfigError(f"--weights {weights!r}: must be float32, float16 or int8")
 
@@ -85,8 +104,13 @@ def export(
     from earmark.core.atomic_files import refuse_existing
     from earmark.core.card import read_rules
     from earmark.export import check_signals, export_onnx
-    from earmark.models.checkpoint import load_checkpoint
+    from earmark.models.checkpoint import WEIGHTS_NAME, load_checkpoint
 
+    if checkpoint.is_file():
+        if hub is None or out is not None or any((check_audio, report_file, calibrate, rules)):
+            raise ConfigError(f"{checkpoint}: is a file: of an ONNX file nothing but --hub can be made")
+        _hub_of_onnx(checkpoint, hub, force=force)
+        return
     model, card = load_checkpoint(checkpoint)
     if report_file is not None:
         card = card.replace(metrics=_metrics(report_file))
@@ -103,7 +127,8 @@ def export(
         card = card.replace(
             rules=default_constraints(card.vocabulary.names) if rules == "usual" else read_rules(Path(rules))
         )
-    refuse_existing([out, out.with_suffix(".json")], force=force)
+    if out is not None:
+        refuse_existing([out, out.with_suffix(".json")], force=force)
     if check_audio:
         spec = card.input
         windows = np.concatenate(
@@ -111,10 +136,29 @@ def export(
         )
     else:
         windows = check_signals(card.input)
-    report = export_onnx(model, card, out, windows, weights)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory(prefix="earmark-") as place:
+        file = Path(place) / "model.onnx" if out is None else out
+        report = export_onnx(model, card, file, windows, weights)  # type: ignore[arg-type]
+        if hub is not None:
+            from earmark.export.hub import write_hub_folder
+
+            content = (checkpoint / WEIGHTS_NAME).read_bytes()
+            write_hub_folder(hub, card, report.path.read_bytes(), content, force=force)
     size = f"{report.size_bytes / 1e6:.1f} MB, {len(card.vocabulary)} tags, card in {report.card_path.name}"
     parity = f"at most {report.max_abs_difference:.1e} from PyTorch on {report.n_windows} windows"
-    click.echo(f"{report.path}: {size}; {parity}")
+    click.echo(f"{hub if out is None else out}: {size}; {parity}")
+    if hub is not None:
+        click.echo(f"{hub}: config.json, model.safetensors, model.onnx, README.md")
+
+
+def _hub_of_onnx(file: Path, hub: Path, *, force: bool) -> None:
+    """A folder as hubs have them, without safetensors."""
+    from earmark.export.hub import write_hub_folder
+    from earmark.tagging.runtime import OnnxModel, read_card
+
+    OnnxModel(file)
+    write_hub_folder(hub, read_card(file), file.read_bytes(), force=force)
+    click.echo(f"{hub}: config.json, model.onnx, README.md")
 
 
 def _metrics(report: Path) -> tuple[Metric, ...]:

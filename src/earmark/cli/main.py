@@ -35,6 +35,18 @@ COMMANDS = (
     Entry("library", "earmark.cli.library:group", "A library of music: scan it once, then search it."),
     Entry("models", "earmark.cli.models:group", "Models: list them, read their cards, fetch published ones."),
     Entry("cluster", "earmark.cli.cluster:group", "A million tracks: tag, prepare and train on a Ray cluster."),
+    Entry(
+        "embed",
+        "earmark.cli.embed.embed:embed",
+        "Write embeddings of music: a table of the values of one layer of a model.",
+        _RESEARCH,
+    ),
+    Entry(
+        "probe",
+        "earmark.cli.probe:probe",
+        "Make a tagger of a table of labels: a head on the frozen embeddings of a trained model.",
+        _RESEARCH,
+    ),
     Entry("data", "earmark.cli.data:group", "Datasets: list them, check the files on disk, prepare it.", _RESEARCH),
     Entry("distill", "earmark.cli.distill:group", "Make a small network from the labels of trained ones.", _RESEARCH),
     Entry("train", "earmark.cli.train.train:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),

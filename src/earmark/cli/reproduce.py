@@ -259,4 +259,5 @@ def _list(key: str | None) -> None:
             click.echo(f"  {table.title}")
             for row in table.rows:
                 said = ", ".join(f"{name} {value:g}" for name, value in row.reported.items())
-                click.echo(f"    {row.row:<28} {row.label:<36} {said}")
+                quoted = " (reported only)" if row.kind == "reported" else ""
+                click.echo(f"    {row.row:<30} {row.label:<36} {said}{quoted}")

@@ -131,6 +131,13 @@ class ModelCard:
         """Tags that say how much and never hold, see :meth:`earmark.Vocabulary.degrees`."""
         return self.vocabulary.degrees(self.thresholds)
 
+    @property
+    def learned_from(self) -> dict[str, str | None]:
+        """Datasets that the weights learned from, directly or by what they were begun with -> their protocols."""
+        named = self.training.get("dataset")
+        own = {} if named is None else {str(named): self.training.get("protocol")}
+        return {**own, **self.training.get("also_learned_from", {})}
+
     def rivals_in_words(self) -> dict[str, str]:
         """Tag -> the tags that it silences, for people."""
         tags = set(self.vocabulary.names) - set(self.degrees)
@@ -184,9 +191,7 @@ class ModelCard:
             raise ModelError(f"{where}: must be a JSON object, is a {type(document).__name__}")
         number = document.pop("format", None)
         if number != CARD_FORMAT:
-            raise ModelError(
-                f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer earmark"
-            )
+            raise ModelError(f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer one")
         try:
             document["input"] = _input_spec(document["input"])
             document["vocabulary"] = Vocabulary(tuple(_build(Tag, tag) for tag in document["vocabulary"]))

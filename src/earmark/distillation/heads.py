@@ -17,6 +17,7 @@ import torch
 from scipy.stats import spearmanr
 
 from earmark.core.errors import ConfigError
+from earmark.datasets.folds import group_folds
 from earmark.models import TaggingModel, create_model
 
 Doubles = npt.NDArray[np.float64]
@@ -76,7 +77,7 @@ def fit_heads(
     few = [f"{tag} ({n})" for tag, n in zip(tags, known.sum(axis=0), strict=True) if n < LEAST_SONGS]
     if few:
         raise ConfigError(f"labels of fewer than {LEAST_SONGS} songs: {', '.join(few)}")
-    folds = _folds(groups, seed)
+    folds = group_folds(groups, N_FOLDS, seed)
     p = y.clip(_LEAST_LABEL, 1 - _LEAST_LABEL)
     targets = np.log(p) - np.log1p(-p)
     found = []
@@ -122,20 +123,6 @@ def add_heads(model: TaggingModel, heads: Heads) -> TaggingModel:
         raise ConfigError(f"{model.architecture}: its last layer is not one of weights and a bias for each tag")
     larger.load_state_dict(weights)
     return larger.eval()
-
-
-def _folds(groups: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
-    """The fold of every song: groups are dealt out at random, the large ones first, each to the smallest fold."""
-    names, places, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    if len(names) < 2:
-        raise ConfigError("heads need songs of two groups or more")
-    order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    totals, fold_of = np.zeros(min(N_FOLDS, len(names))), np.zeros(len(names), np.int64)
-    for group in order:
-        fold_of[group] = int(np.argmin(totals))
-        totals[fold_of[group]] += sizes[group]
-    return fold_of[places]
 
 
 def _ridge(x: Doubles, targets: Doubles, strength: float) -> tuple[Doubles, Doubles]:

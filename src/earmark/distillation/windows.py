@@ -1,7 +1,7 @@
 """Training examples: 29.1 s of music, each a pure function of a seed and its number.
 
 An example is drawn as a recipe, a small JSON document, and made from it: parts of one or two songs, perhaps at another
-speed, mixed, and then augmented by :mod:`earmark.distillation.augment`. Teachers and student get exactly the same 16-bit
+speed, mixed, and then augmented by :mod:`earmark.training.augment`. Teachers and student get exactly the same 16-bit
 samples.
 """
 
@@ -17,8 +17,8 @@ import soxr
 
 from earmark.datasets.labelled_set.shards import EXAMPLE_SAMPLES, RATE_HZ, loudness
 from earmark.datasets.labelled_set.songs import Song, shares
-from earmark.distillation.augment import Samples, apply_step, draw_steps
 from earmark.training.audio_store import Waveform
+from earmark.training.augment import Samples, apply_step, draw_steps
 
 Recipe = dict[str, Any]
 
@@ -104,7 +104,7 @@ def make_example(recipe: Recipe, waveforms: Mapping[str, Waveform]) -> npt.NDArr
     if peak > 1.0:  # mixes and resampled audio are scaled; only a gain clips
         samples = samples / np.float32(peak)
     for step in recipe["steps"]:
-        samples = apply_step(samples, step)
+        samples = apply_step(samples, step, RATE_HZ)
     out: npt.NDArray[np.int16] = np.rint(samples * np.float32(32767)).clip(-32767, 32767).astype(np.int16)
     return out
 

@@ -134,8 +134,7 @@ def _warnings(card: ModelCard, dataset: Dataset, split: str) -> tuple[str, ...]:
     elif split == "validation":
         warnings.append("These are validation clips: if the model was chosen on them, the scores flatter.")
     warnings += [*leak_warnings(dataset), *dataset.notes]
-    trained = card.training
-    protocols = {trained.get("dataset"): trained.get("protocol"), **trained.get("also_learned_from", {})}
+    protocols = card.learned_from
     if protocols.get(dataset.name, dataset.protocol) != dataset.protocol:
         warnings.append(
             f"The model was trained under another protocol of this dataset ({protocols[dataset.name] or 'which one, its card does not say'}): its training "

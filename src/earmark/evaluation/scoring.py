@@ -93,7 +93,9 @@ def _results(tagger: Tagger, clips: Sequence[Clip], jobs: int | None) -> Iterabl
             return _trimmed_results(tagger, clips, jobs or available_cores())
         return tagger.tag_many([clip.path for clip in clips], jobs=jobs, errors="return")
     return (
-        tagger.tag_waveform(samples / np.float32(FULL_SCALE), clip.stored.sample_rate_hz)
+        tagger.tag_waveform(
+            samples[: _n_samples(clip, clip.stored.sample_rate_hz)] / np.float32(FULL_SCALE), clip.stored.sample_rate_hz
+        )
         for clip, samples in zip(clips, open_stored(clips), strict=True)
         if clip.stored is not None
     )
@@ -108,9 +110,14 @@ def _trimmed_results(tagger: Tagger, clips: Sequence[Clip], jobs: int) -> Iterat
             samples = audio.load(clip.path, spec.sample_rate_hz, spec.conditioning)
         except AudioError as error:
             return error
-        return samples if clip.seconds is None else samples[: round(clip.seconds * spec.sample_rate_hz)]
+        return samples[: _n_samples(clip, spec.sample_rate_hz)]
 
     with ThreadPoolExecutor(jobs, thread_name_prefix="earmark-decode") as pool:
         for start in range(0, len(clips), 4 * jobs):  # no more are in memory at once
             for samples in pool.map(decoded, clips[start : start + 4 * jobs]):
                 yield samples if isinstance(samples, AudioError) else tagger.tag_waveform(samples, spec.sample_rate_hz)
+
+
+def _n_samples(clip: Clip, sample_rate_hz: int) -> int | None:
+    """Samples of a trimmed clip; None for a whole one."""
+    return None if clip.seconds is None else round(clip.seconds * sample_rate_hz)

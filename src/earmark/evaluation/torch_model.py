@@ -8,8 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earmark.models.activation import softmax_places, to_scores
+from earmark.core.errors import ModelError
+from earmark.export.embedding import WithEmbedding
+from earmark.models.activation import softmax_places
 from earmark.models.checkpoint import load_checkpoint
+from earmark.tagging.runtime import EMBEDDING_LAYER
+
+Floats = npt.NDArray[np.float32]
 
 
 class TorchModel:
@@ -17,22 +22,45 @@ class TorchModel:
 
     Args:
         folder: what :func:`earmark.models.checkpoint.save_checkpoint` wrote.
+        layer: name of the module whose output :meth:`layer_values` gives; None for the embedding, as exported models have it.
 
     Attributes:
         network: gives logits; in eval mode.
         card: the model's card.
+        layer: as given, or "embedding".
+        embedding_dims: length of the embeddings; None for a network without them, and with ``layer``.
 
     Raises:
         ModelError: not a checkpoint.
+        ConfigError: no such layer.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, layer: str | None = None) -> None:
         self.network, self.card = load_checkpoint(folder)
-        self._softmax = softmax_places(self.card)
+        self.layer = layer or EMBEDDING_LAYER
+        chosen = None if self.layer == EMBEDDING_LAYER else self.layer
+        self._hooked = WithEmbedding(self.network, softmax_places(self.card), chosen).eval()
+        self.embedding_dims = self._hooked.embedding_dims
 
-    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def __call__(self, batch: Floats) -> Floats:
         """Probabilities (n, n_tags), 0..1, of windows (n, window_samples)."""
+        return self._run(batch)[0]
+
+    def with_embedding(self, batch: Floats) -> tuple[Floats, Floats]:
+        """Probabilities (n, n_tags), and embeddings (n, embedding_dims), of windows."""
+        scores, values = self._run(batch)
+        return scores, values
+
+    def layer_values(self, batch: Floats) -> Floats:
+        """Values (n, ...) of the layer, of windows (n, window_samples).
+
+        Raises:
+            ModelError: no layer was chosen, and the network has no embedding.
+        """
+        if self._hooked.layer is None:
+            raise ModelError(f"model {self.card.name} gives no embeddings: choose a layer")
+        return self._run(batch)[1]
+
+    def _run(self, batch: Floats) -> list[Floats]:
         with torch.inference_mode():
-            logits = self.network(torch.from_numpy(np.ascontiguousarray(batch)))
-            scores: npt.NDArray[np.float32] = to_scores(logits, self._softmax).numpy()
-        return scores
+            return [values.numpy() for values in self._hooked(torch.from_numpy(np.ascontiguousarray(batch)))]

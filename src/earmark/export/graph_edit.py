@@ -52,7 +52,7 @@ def add_embedding(path: str | Path, out: str | Path) -> ModelCard:
     _compare(path.read_bytes(), content, inside.input.window_samples, dims, path)
     beside = path.with_suffix(".json")
     card = ModelCard.read(beside) if beside.is_file() else inside
-    return _write(out, content, card.replace(embedding_dims=dims))
+    return write_model(out, content, card.replace(embedding_dims=dims))
 
 
 def add_level(path: str | Path, out: str | Path, conditioning: Conditioning) -> ModelCard:
@@ -136,10 +136,11 @@ def _write_changed(
     entry.value = inside.replace(**changes).to_json()
     beside = path.with_suffix(".json")
     card = ModelCard.read(beside) if beside.is_file() else inside
-    return _write(out, model.SerializeToString(), card.replace(**changes))
+    return write_model(out, model.SerializeToString(), card.replace(**changes))
 
 
-def _write(out: Path, content: bytes, card: ModelCard) -> ModelCard:
+def write_model(out: Path, content: bytes, card: ModelCard) -> ModelCard:
+    """An ONNX file and its card beside it; the card as written, with the hash of the file."""
     card = card.replace(weights_sha256=hashlib.sha256(content).hexdigest())
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, content)
@@ -152,7 +153,7 @@ def _add_output(model: onnx.ModelProto, path: Path) -> int:
     graph = model.graph
     kernel = _last_kernel(graph)
     source = None if kernel is None else kernel.input[0]
-    shapes = _shapes(model)
+    shapes = value_shapes(model)
     shape = [] if source is None else shapes.get(source, [])
     channel = 1 if kernel is not None and kernel.op_type == "Conv" else len(shape) - 1
     dims = shape[channel] if len(shape) >= 2 else None
@@ -200,7 +201,7 @@ def _last_kernel(graph: onnx.GraphProto) -> onnx.NodeProto | None:
     return None
 
 
-def _shapes(model: onnx.ModelProto) -> dict[str, list[int | str]]:
+def value_shapes(model: onnx.ModelProto) -> dict[str, list[int | str]]:
     """Name -> shape of every value whose shape is known; "batch" and its like are names."""
     graph = shape_inference.infer_shapes(model, data_prop=True).graph
     found = {}

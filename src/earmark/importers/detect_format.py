@@ -8,6 +8,7 @@ from pathlib import Path
 from earmark.core.card import ModelCard
 from earmark.core.errors import ModelError
 from earmark.importers import keras_musicnn, pytorch_state_dict, tensorflow_musicnn  # noqa: F401  register their formats
+from earmark.importers.hub import is_hub_folder, read_hub_folder
 from earmark.importers.registry import IMPORTERS, Importer
 from earmark.models import TaggingModel
 
@@ -27,7 +28,8 @@ def import_weights(file: str | Path) -> tuple[TaggingModel, ModelCard]:
 
     Args:
         file: Keras HDF5, PyTorch state dict, frozen TensorFlow graph, model.json of a TensorFlow.js model with its weights
-            beside it or the folder of such a model, or a format of a registered importer.
+            beside it or the folder of such a model, a folder that `earmark export --hub` wrote, or a format of a
+            registered importer.
 
     Returns:
         The network, on the CPU and in eval mode, and its card, ready for :func:`earmark.models.checkpoint.save_checkpoint`.
@@ -37,6 +39,8 @@ def import_weights(file: str | Path) -> tuple[TaggingModel, ModelCard]:
             what was expected and what was found), would run code, or is none of the published ones.
     """
     path = Path(file)
+    if is_hub_folder(path):
+        return read_hub_folder(path)
     if (path / "model.json").is_file():
         path = path / "model.json"
     content = _content(path)

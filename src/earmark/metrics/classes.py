@@ -13,7 +13,7 @@ from earmark.metrics.tags import each_tag
 
 def accuracy_kernel(labels: FloatArray, scores: FloatArray) -> Kernel:
     """Accuracy of labels and scores (n_clips, n_classes)."""
-    known = ~np.isnan(labels).any(axis=1)
+    known: npt.NDArray[np.bool_] = np.asarray(~np.isnan(labels).any(axis=1))
     hits = known & (np.where(known[:, None], labels, 0.0).argmax(axis=1) == scores.argmax(axis=1))
     parts = np.stack([hits, known], axis=1).astype(np.float64)
     return lambda weights: ratio(*np.moveaxis(weights @ parts, 1, 0))

@@ -11,7 +11,7 @@ import numpy as np
 from earmark.metrics.table import FloatArray, Kernel, metric_info
 
 
-def kernels(metric: str, labels: FloatArray, scores: FloatArray) -> list[Kernel]:
+def tag_kernels(metric: str, labels: FloatArray, scores: FloatArray) -> list[Kernel]:
     """The kernel of every tag; of a metric of classes the one of all of them. Labels and scores (n_clips, n_tags)."""
     if metric_info(metric).of_classes:
         return [kernel(metric, labels, scores)]
@@ -39,7 +39,7 @@ def kernel(metric: str, labels: FloatArray, scores: FloatArray) -> Kernel:
 
 def all_tags(metric: str, labels: FloatArray, scores: FloatArray, weights: FloatArray) -> FloatArray:
     """(n_resamples, n_tags): the metric with each clip counted as often as weights (n_resamples, n_clips) say."""
-    return np.stack([of_tag(weights) for of_tag in kernels(metric, labels, scores)], axis=1)
+    return np.stack([of_tag(weights) for of_tag in tag_kernels(metric, labels, scores)], axis=1)
 
 
 def ratio(above: FloatArray, below: FloatArray) -> FloatArray:

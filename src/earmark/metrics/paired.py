@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from earmark.core.errors import DataError
 from earmark.metrics.arrays import checked_runs, group_members
-from earmark.metrics.clip_weights import kernels
+from earmark.metrics.clip_weights import tag_kernels
 from earmark.metrics.resampling import (
     check_draws,
     ends_of,
@@ -94,7 +94,7 @@ def paired_bootstrap(
     _, runs_b = checked_runs(metric, labels, scores_b)
     check_draws(n_resamples, level)
     member, n_groups = group_members(groups, len(y))
-    sides = [[kernels(metric, y, run) for run in runs] for runs in (runs_a, runs_b)]
+    sides = [[tag_kernels(metric, y, run) for run in runs] for runs in (runs_a, runs_b)]
     # Streams of their own: what is drawn of one does not depend on how many there are of another.
     shares = [
         run_shares(len(runs), n_resamples, np.random.default_rng([seed, stream]))

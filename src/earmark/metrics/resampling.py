@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from earmark.core.errors import ConfigError
 from earmark.metrics.arrays import checked_runs, group_members
-from earmark.metrics.clip_weights import kernels, ratio
+from earmark.metrics.clip_weights import ratio, tag_kernels
 from earmark.metrics.table import FloatArray, Kernel, metric_info
 
 _MAX_WEIGHTS = 200_000
@@ -81,7 +81,7 @@ def bootstrap(
     y, runs = checked_runs(metric, labels, scores)
     check_draws(n_resamples, level)
     member, n_groups = group_members(groups, len(y))
-    of_runs = [kernels(metric, y, run) for run in runs]
+    of_runs = [tag_kernels(metric, y, run) for run in runs]
     n_values = len(of_runs[0])
     shares = run_shares(len(runs), n_resamples, np.random.default_rng([seed, 1]))
     held = np.nan_to_num(y)

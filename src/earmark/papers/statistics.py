@@ -19,13 +19,13 @@ from earmark.evaluation.compare import differences
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics import FloatArray, list_metrics, metric_info
 from earmark.metrics.arrays import checked_runs, group_members
+from earmark.metrics.clip_weights import tag_kernels
 from earmark.metrics.resampling import (
     ends_of,
     mean_of_runs,
     mean_of_tags,
     resamples,
     run_shares,
-    tag_kernels,
 )
 from earmark.papers.tables import Claim, PaperTables
 

@@ -59,9 +59,7 @@ class Row(Section):
 
 
 class Table(Section):
-    """A table of a paper. ``dataset`` and ``protocol`` are given where they are not the paper's usual ones, ``differences`` are
-    pairs of rows, better and worse, of which the paper shows by how much they differ.
-    """
+    """A table. ``dataset`` and ``protocol``: where not the paper's usual ones; ``differences``: pairs shown by how much they differ."""
 
     id: str
     title: str
@@ -72,8 +70,9 @@ class Table(Section):
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """Those of :data:`COSTS` that the paper reports of some row."""
-        return tuple(name for name in COSTS if any(name in row.reported for row in self.rows))
+        """Those of :data:`COSTS` that it is about: reported of several rows, relative times of one with 1 among them."""
+        found = {name: [row.reported[name] for row in self.rows if name in row.reported] for name in COSTS}
+        return tuple(name for name, of in found.items() if len(of) > 1 and (name != COSTS[-1] or 1 in of))
 
 
 class Claim(Section):

@@ -14,7 +14,6 @@ from earmark.core.card import ModelCard
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.file_windows import AudioSummary
 from earmark.tagging.tag_scores import TagScores
-from earmark.tagging.time_axis import seconds_with
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,8 @@ def file_scores(windows: WindowScores, card: ModelCard, *, steps: int, embedding
     taggram, embeddings = np.split(windows.taggram, [len(card.vocabulary)], axis=1)
     names, maps = card.vocabulary.names, card.calibration
     side_by_side: slice | npt.NDArray[np.bool_] = slice(None)
-    if audio.starts is not None:
-        starts_seconds = audio.starts / spec.sample_rate_hz
-    else:
-        starts = window_starts(audio.n_samples, spec, steps)
-        starts_seconds = seconds_with(audio.left_out, starts.clip(0)) / spec.sample_rate_hz
-        if steps > 1:
-            side_by_side = np.isin(starts, window_starts(audio.n_samples, spec))
+    if steps > 1:
+        side_by_side = np.isin(window_starts(audio.n_samples, spec, steps), window_starts(audio.n_samples, spec))
     scores = calibrated(aggregate(taggram[side_by_side], audio.weights), names, maps)
     window_scores = np.ascontiguousarray(calibrated(taggram, names, maps))
     silent = audio.weights is not None and not audio.weights.any()
@@ -66,7 +60,7 @@ def file_scores(windows: WindowScores, card: ModelCard, *, steps: int, embedding
         vocabulary=card.vocabulary,
         scores=scores,
         taggram=window_scores,
-        window_starts_seconds=starts_seconds,
+        window_starts_seconds=audio.window_starts_seconds(spec, steps),
         window_seconds=spec.window_seconds,
         duration_seconds=audio.duration_seconds,
         thresholds=dict(card.thresholds),

@@ -19,6 +19,7 @@ from earmark.audio.sound import SoundStream, silence_before
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec
 from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
+from earmark.tagging.time_axis import seconds_with
 
 if TYPE_CHECKING:
     from earmark.tagging.tempo_key.meter import TempoKeyMeter
@@ -78,6 +79,13 @@ class AudioSummary:
     left_out: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     tempo: Tempo | None = None
     key: KeyEstimate | None = None
+
+    def window_starts_seconds(self, spec: InputSpec, steps: int = 1) -> npt.NDArray[np.float64]:
+        """Where each window begins in the file, ``(n_windows,)``; ``steps`` as in :func:`earmark.audio.windows`."""
+        if self.starts is not None:
+            return self.starts / spec.sample_rate_hz
+        starts = audio.window_starts(self.n_samples, spec, steps).clip(0)
+        return seconds_with(self.left_out, starts) / spec.sample_rate_hz
 
 
 class FileWindows:
@@ -221,13 +229,13 @@ def waveform_windows(
         starts = begin + audio.sparse_starts(len(mono) - begin, spec, sparse_windows)
     if not len(starts):
         stream = SoundStream([mono], spec)
-        meter = measures.meter(spec.sample_rate_hz)
-        sound = np.concatenate(list(_metered(stream, meter)))
+        tempo_key = measures.meter(spec.sample_rate_hz)
+        sound = np.concatenate(list(_metered(stream, tempo_key)))
         warnings = [*mixer.warnings(), *stream.warnings()]
         if spec.conditioning is None and np.abs(mono).max() < audio.SILENCE_PEAK:
             warnings.append(audio.SILENT)
         return audio.windows([sound], spec, steps), AudioSummary(
-            duration_seconds=duration_seconds, warnings=tuple(warnings), **_of_sound(stream, spec, meter)
+            duration_seconds=duration_seconds, warnings=tuple(warnings), **_of_sound(stream, spec, tempo_key)
         )
     used = mono[starts[:, None] + np.arange(spec.window_samples)]
     meter = SilenceMeter(spec)

@@ -1,4 +1,4 @@
-"""The options of a :class:`earmark.Tagger`."""
+"""The options of a :class:`earmark.Tagger`, and of an embedder."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ FINE_STEP_SECONDS = 2.0
 """Of taggrams and segments where nothing else is asked for: commands and the service."""
 
 
-class TaggerOptions(TypedDict, total=False):
-    """Keyword arguments of :class:`earmark.Tagger`."""
+class EmbedderOptions(TypedDict, total=False):
+    """How audio is read: keyword arguments of :class:`earmark.tagging.embedder.Embedder` and :class:`earmark.Tagger`."""
 
     batch_windows: int | None
     damaged: Literal["error", "tag"]
-    embeddings: bool
     windows: int | None
     step_seconds: float | None
     tempo: bool
     key: bool
 
 
-def option_problems(options: TaggerOptions) -> list[str]:
+class TaggerOptions(EmbedderOptions, total=False):
+    """Keyword arguments of :class:`earmark.Tagger`."""
+
+    embeddings: bool
+
+
+def option_problems(options: EmbedderOptions) -> list[str]:
     """What is out of range, or does not go together: one line each.
 
     >>> option_problems({"windows": 65, "damaged": "error"})

@@ -51,6 +51,25 @@ class EmbeddingModel(WindowModel, Protocol):
         """Windows ``(n, window_samples)`` -> scores ``(n, n_tags)``, and embeddings ``(n, embedding_dims)``."""
 
 
+class LayerModel(Protocol):
+    """A model that gives the values of one of its layers. Called from several threads."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Card of the model."""
+
+    @property
+    def layer(self) -> str:
+        """Name of the layer."""
+
+    def layer_values(self, batch: Floats) -> Floats:
+        """Windows ``(n, window_samples)`` -> the layer's values ``(n, ...)``."""
+
+
+EMBEDDING_LAYER = "embedding"
+"""The input of a network's last layer, averaged over time and frequency where it has these."""
+
+
 class OnnxModel:
     """An exported model: waveform windows in, probabilities out. Safe to call from several threads.
 
@@ -58,28 +77,32 @@ class OnnxModel:
 
     Args:
         path: an ONNX file written by :func:`earmark.export.export_onnx`, with the card in its metadata.
+        layer: a value of the graph that :meth:`layer_values` gives, one of
+            :func:`earmark.tagging.onnx_layers.layer_operators`; None for its embedding.
 
     Attributes:
         card: the model's card.
+        layer: as given, or "embedding".
         embedding_dims: length of its embeddings; None for a model without embeddings.
 
     Raises:
-        ModelError: no such file, not ONNX, or no card in it.
+        ModelError: no such file, not ONNX, no card in it, or no such layer.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, layer: str | None = None) -> None:
         import onnxruntime as ort  # takes 60 ms, so only when a model is loaded
 
-        self.path = Path(path)
+        self.path, self.layer = Path(path), layer or EMBEDDING_LAYER
         if not self.path.is_file():
             raise ModelError(f"{path}: no such model file")
+        network = str(self.path) if self.layer == EMBEDDING_LAYER else self._with_layer(self.layer)
         options = ort.SessionOptions()
         # One thread per call: the Tagger makes several calls in parallel.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelError(f"{path}: not a model that ONNX Runtime can load ({_first_line(error)})") from error
         metadata: dict[str, Any] = self._session.get_modelmeta().custom_metadata_map
@@ -90,6 +113,18 @@ class OnnxModel:
         outputs = {item.name: item.shape for item in self._session.get_outputs()}
         self.embedding_dims: int | None = outputs["embedding"][1] if "embedding" in outputs else None
         logger.debug("loaded model %s from %s", self.card.name, self.path)
+
+    def _with_layer(self, layer: str) -> bytes | str:
+        """The file with one more output."""
+        from earmark.tagging.onnx_layers import layer_operators, with_output
+
+        content = self.path.read_bytes()
+        known = layer_operators(content)
+        if layer not in known:
+            near = difflib.get_close_matches(layer, known, n=3)
+            hint = f"did you mean {', '.join(near)}?" if near else "`earmark embed --layers` lists them."
+            raise ModelError(f"{self.path}: no layer {layer!r}; {hint}")
+        return str(self.path) if layer == "probabilities" else with_output(content, layer)
 
     def _check_shapes(self) -> None:
         """Raises ModelError where the network is not that of the card: its scores would be those of other tags."""
@@ -107,9 +142,9 @@ class OnnxModel:
         if problems:
             raise ModelError("\n".join(f"{self.path}: {problem}" for problem in problems))
 
-    def __reduce__(self) -> tuple[Callable[[str], OnnxModel], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[[str, str], OnnxModel], tuple[str, str]]:
         bundled = self.path.resolve().parent == _bundled_folder().resolve()
-        return _reload, (self.path.stem if bundled else str(self.path.absolute()),)
+        return _reload, (self.path.stem if bundled else str(self.path.absolute()), self.layer)
 
     def __call__(self, batch: Floats) -> Floats:
         """Probabilities ``(n, n_tags)``, 0..1, of windows ``(n, window_samples)`` at the card's rate."""
@@ -130,6 +165,17 @@ class OnnxModel:
         scores, embeddings = self._run(["probabilities", "embedding"], batch)
         return scores, embeddings
 
+    def layer_values(self, batch: Floats) -> Floats:
+        """Values ``(n, ...)`` of the layer that was chosen, of windows ``(n, window_samples)``.
+
+        Raises:
+            ModelError: windows of another shape, or no layer was chosen and the model gives no embeddings.
+        """
+        if self.layer == EMBEDDING_LAYER:
+            return self.with_embedding(batch)[1]
+        (values,) = self._run([self.layer], batch)
+        return values
+
     def _run(self, outputs: list[str], batch: Floats) -> list[Floats]:
         expected = self.card.input.window_samples
         if batch.ndim != 2 or batch.shape[1] != expected:
@@ -138,8 +184,8 @@ class OnnxModel:
         return answers
 
 
-def _reload(name_or_path: str) -> OnnxModel:
-    return OnnxModel(find_model(name_or_path))
+def _reload(name_or_path: str, layer: str = EMBEDDING_LAYER) -> OnnxModel:
+    return OnnxModel(find_model(name_or_path), layer=layer)
 
 
 def _first_line(error: Exception) -> str:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from earmark.core.errors import ConfigError
+from earmark.training.augmentation_section import AugmentationSection
 from earmark.training.config_schema import read_named_yaml, read_yaml
 from earmark.training.sections import (
-    AugmentationSection,
     CardSection,
     DataSection,
     InputSection,
@@ -31,10 +31,12 @@ from earmark.training.sections import (
     Recipe,
     TrainingSection,
 )
+from earmark.training.start_sections import ContrastiveSection, TransferSection
 
 __all__ = [
     "AugmentationSection",
     "CardSection",
+    "ContrastiveSection",
     "DataSection",
     "InputSection",
     "LossSection",
@@ -42,6 +44,7 @@ __all__ = [
     "OptimiserSection",
     "Recipe",
     "TrainingSection",
+    "TransferSection",
     "apply_overrides",
     "list_recipes",
     "load_recipe",

@@ -6,9 +6,7 @@ and neither workers nor devices change what a batch holds.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from earmark import audio
 from earmark.audio.sound import SoundStream
@@ -24,9 +22,12 @@ from earmark.core.errors import ConfigError
 from earmark.core.input_spec import InputSpec
 from earmark.datasets.base import Clip, label_matrix
 from earmark.training.audio_store import Samples, Waveform
-from earmark.training.sections import AugmentationSection, TrainingSection
+from earmark.training.augment import Step, apply_step, recipe_steps, samples_needed
+from earmark.training.augmentation_section import AugmentationSection
+from earmark.training.loading import EpochSampler, Group, Groups, ReadAhead
+from earmark.training.sections import TrainingSection
 
-_ORDER, _BATCH = 0, 1
+_ORDER, _BATCH, _STEPS = 0, 1, 2
 
 
 class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
@@ -37,7 +38,7 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         waveforms: one for each.
         spec: length of a window, and where segments are. A shorter clip is repeated or filled up with zeros, as in tagging.
         training: what an example is, how many make a batch, and the seed.
-        augmentation: gain and mixup happen here; masks in the module, behind the front-end.
+        augmentation: all but masks happens here; these in the module, behind the front-end.
         rank, world_size: of several devices this one takes every ``world_size``-th example of a batch.
 
     Raises:
@@ -62,6 +63,7 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         self.augmentation = augmentation
         self.rank, self.world_size = rank, world_size
         self._order: tuple[int, npt.NDArray[np.int64]] | None = None  # of one epoch
+        self.pairs = training.sampling == "pairs"
         self.n_subclips = training.windows_per_clip if training.sampling == "subclips" else 0
         self.segments: npt.NDArray[np.int64] | None = None  # (n_examples, 2): clip, start
         if training.sampling == "segments":
@@ -87,27 +89,53 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         return self.n_subclips or 1
 
     def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Batch ``(epoch, index)``: waveforms (B, N), or (B, n_subclips, N), and labels (B, n_tags), float32."""
+        """Batch ``(epoch, index)``: waveforms (B, N), (B, n_subclips, N) or (B, 2, N), and labels (B, n_tags), float32."""
         epoch, index = place
-        seed = self.training.seed
-        rng = np.random.default_rng([seed, epoch, _BATCH, index])
-        places = [self._place(int(example), rng) for example in self._chosen(epoch, index)]
+        rng = np.random.default_rng([self.training.seed, epoch, _BATCH, index])
+        chosen = [int(example) for example in self._chosen(epoch, index)]
+        if self.pairs:
+            return self._pairs(chosen, rng, np.random.default_rng([self.training.seed, epoch, _STEPS, index]))
+        places = [self._place(example, rng) for example in chosen]
         clips = np.array([clip for clip, _ in places])
         mine = np.arange(self.rank, len(places), self.world_size)
-        gain = np.ones((len(places), 1), np.float32)
-        if self.augmentation.gain_db:
-            gain_db = rng.uniform(-self.augmentation.gain_db, self.augmentation.gain_db, gain.shape)
-            gain = (10 ** (gain_db / 20)).astype(np.float32)
-        windows, labels = self._read(places, mine, gain), self.labels[clips[mine]]
+        gain = self._gain(len(places), rng)
+        steps = self._steps(len(places), np.random.default_rng([self.training.seed, epoch, _STEPS, index]))
+        windows, labels = self._read(places, mine, gain, steps), self.labels[clips[mine]]
         if self.augmentation.mixup_alpha:
             alpha = self.augmentation.mixup_alpha
             share = rng.beta(alpha, alpha, (len(places), 1)).astype(np.float32)[mine]
             other = rng.permutation(len(places))[mine]
-            windows = share * windows + (1 - share) * self._read(places, other, gain)
+            windows = share * windows + (1 - share) * self._read(places, other, gain, steps)
             labels = share * labels + (1 - share) * self.labels[clips[other]]  # NaN, not labelled, stays NaN
         if self.n_subclips:
             windows = windows.reshape(len(mine), self.n_subclips, self.spec.window_samples)
         return torch.from_numpy(windows), torch.from_numpy(labels)
+
+    def _pairs(
+        self, chosen: list[int], rng: np.random.Generator, of_steps: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Two windows of each clip (B, 2, N), changed apart from each other, and labels."""
+        mine = np.arange(self.rank, len(chosen), self.world_size)
+        views = []
+        for _ in range(2):
+            places = [self._place(example, rng) for example in chosen]
+            gain = self._gain(len(chosen), rng)
+            views.append(self._read(places, mine, gain, self._steps(len(chosen), of_steps)))
+        clips = np.array([place[0] for place in places])
+        return torch.from_numpy(np.stack(views, axis=1)), torch.from_numpy(self.labels[clips[mine]])
+
+    def _gain(self, n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """Factor of each window of a batch, (n, 1)."""
+        if not self.augmentation.gain_db:
+            return np.ones((n, 1), np.float32)
+        gain_db = rng.uniform(-self.augmentation.gain_db, self.augmentation.gain_db, (n, 1))
+        return (10 ** (gain_db / 20)).astype(np.float32)
+
+    def _steps(self, n: int, rng: np.random.Generator) -> list[list[Step]]:
+        """What is done to the waveform of each window of a batch."""
+        if not self.augmentation.changes_waveforms:
+            return [[]] * n
+        return [recipe_steps(rng, self.augmentation) for _ in range(n)]
 
     def _chosen(self, epoch: int, index: int) -> npt.NDArray[np.int64]:
         """Examples of a batch. The first batches have one more where they cannot all be of one size."""
@@ -127,19 +155,36 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         return clip, int(rng.integers(0, max(0, spare) + 1))
 
     def _read(
-        self, places: Sequence[tuple[int, int]], which: npt.NDArray[np.int64], gain: npt.NDArray[np.float32]
+        self,
+        places: Sequence[tuple[int, int]],
+        which: npt.NDArray[np.int64],
+        gain: npt.NDArray[np.float32],
+        steps: Sequence[list[Step]],
     ) -> Samples:
+        """Windows of some places (n, length), each by its steps and its gain."""
         length = self.spec.window_samples * self.windows_in_example
         windows = np.empty((len(which), length), np.float32)
         for row, i in zip(windows, which, strict=True):
             clip, start = places[i]
-            if self.spec.conditioning is not None and len(self.waveforms[clip]) < self.spec.window_samples:
-                row[:] = np.resize(np.roll(self.waveforms[clip].read(), -start), length)
-            else:
-                self.waveforms[clip].read_into(row, start)
+            if not steps[i]:
+                self._read_into(row, clip, start)
+                continue
+            needed = samples_needed(length, steps[i])
+            samples = np.empty(needed, np.float32)
+            self._read_into(samples, clip, max(0, min(start, len(self.waveforms[clip]) - needed)))
+            for step in steps[i]:
+                samples = apply_step(samples, step, self.spec.sample_rate_hz)
+            row[:] = np.pad(samples[:length], (0, max(0, length - len(samples))))
         if self.augmentation.gain_db:
             windows *= gain[which]
         return windows
+
+    def _read_into(self, row: Samples, clip: int, start: int) -> None:
+        """Samples of a clip from a place on; one that is too short is repeated or filled up, as in tagging."""
+        if self.spec.conditioning is not None and len(self.waveforms[clip]) < self.spec.window_samples:
+            row[:] = np.resize(np.roll(self.waveforms[clip].read(), -start), len(row))
+        else:
+            self.waveforms[clip].read_into(row, start)
 
     def loader(self, workers: int = 0) -> DataLoader[Group]:
         """One item per group of batches; Lightning gives the sampler the epoch."""
@@ -148,83 +193,6 @@ class TrainingWindows(Dataset[tuple[Tensor, Tensor]]):
         if workers:
             return DataLoader(groups, batch_size=None, sampler=sampler, **_workers(workers))
         return ReadAhead(groups, batch_size=None, sampler=sampler)
-
-
-Batch = tuple[Tensor, Tensor]
-Group = tuple[int, list[Batch]]
-"""Consecutive batches of an epoch, and the index of the first of them."""
-
-
-class Groups(Dataset[Group]):
-    """Batches that the trainer is given at once.
-
-    Lightning takes 0.7 ms per item, on any device; a step of a small network takes five.
-
-    Args:
-        windows: makes the batches.
-    """
-
-    MOST = 16
-    MOST_BYTES = 16 << 20
-
-    def __init__(self, windows: TrainingWindows) -> None:
-        self.windows = windows
-        example_bytes = 4 * windows.spec.window_samples * windows.windows_in_example
-        fitting = self.MOST_BYTES // (example_bytes * windows.training.batch_size)
-        self.n_in_group = 1 if windows.world_size > 1 else max(1, min(self.MOST, fitting))
-
-    def __len__(self) -> int:
-        """Groups in an epoch."""
-        return -(-len(self.windows) // self.n_in_group)
-
-    def __getitem__(self, place: tuple[int, int]) -> Group:
-        """Group ``(epoch, index)``: the index of its first batch, and the batches."""
-        epoch, index = place
-        first = index * self.n_in_group
-        last = min(first + self.n_in_group, len(self.windows))
-        return first, [self.windows[epoch, i] for i in range(first, last)]
-
-
-class ReadAhead(DataLoader[Group]):
-    """Makes the next groups in a thread while the network learns from the last one.
-
-    Making a batch is copying, which releases Python's lock; a separate process would copy it twice.
-    """
-
-    N_AHEAD = 1
-
-    def __iter__(self) -> Iterator[Group]:  # type: ignore[override]
-        """The groups, in the sampler's order."""
-        made: deque[Future[Group]] = deque()
-        with ThreadPoolExecutor(1, thread_name_prefix="earmark-batch") as pool:
-            try:
-                for place in self.sampler:
-                    made.append(pool.submit(self.dataset.__getitem__, place))
-                    if len(made) > self.N_AHEAD:
-                        yield made.popleft().result()
-                while made:
-                    yield made.popleft().result()
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Places ``(epoch, index)`` of all items of the epoch last set."""
-
-    def __init__(self, n_items: int) -> None:
-        self.n_items = n_items
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.n_items
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        for index in range(self.n_items):
-            yield self.epoch, index
 
 
 class ValidationClips(Dataset[tuple[Tensor, npt.NDArray[np.float32] | None, int]]):

@@ -73,27 +73,6 @@ def build_model(recipe: Recipe, dataset: Dataset) -> tuple[TaggingModel, tuple[M
     return model, tuple(card for _, card in loaded)
 
 
-def load_weights(model: TaggingModel, card: ModelCard, folder: str | Path) -> ModelCard:
-    """Give a fresh model the weights of a checkpoint; the checkpoint's card.
-
-    Raises:
-        ConfigError: a checkpoint of another network, or of other tags.
-        ModelError: no checkpoint.
-    """
-    source, begun = load_checkpoint(folder)
-    problems = []
-    if (begun.architecture, begun.architecture_options) != (card.architecture, card.architecture_options):
-        problems.append(
-            f"{folder}: {begun.architecture} with other options than those of the recipe, or another network"
-        )
-    if begun.vocabulary.names != card.vocabulary.names:
-        problems.append(f"{folder}: its tags are not those of the dataset in the same order")
-    if problems:
-        raise ConfigError(problems)
-    model.load_state_dict(source.state_dict())
-    return begun
-
-
 def load_training_data(
     recipe: Recipe,
     dataset: Dataset,

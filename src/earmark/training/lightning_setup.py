@@ -25,7 +25,7 @@ from lightning.pytorch.strategies import ParallelStrategy
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, DataError
-from earmark.training.data import ReadAhead
+from earmark.training.loading import ReadAhead
 from earmark.training.sections import Precision
 
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")

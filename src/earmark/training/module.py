@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import lightning.pytorch as pl
 import numpy as np
@@ -22,11 +22,13 @@ from earmark.models import TaggingModel
 from earmark.models.activation import to_scores
 from earmark.models.blocks import average_subclips
 from earmark.tagging.aggregation import aggregate
-from earmark.training.data import Batch, Group
+from earmark.training.augmentation_section import AugmentationSection
+from earmark.training.loading import Batch, Group
 from earmark.training.loss import Floats, TagLoss
 from earmark.training.schedule import averaged_weights, learning_rate_share, make_optimiser
-from earmark.training.sections import AugmentationSection, Recipe
+from earmark.training.sections import Recipe
 from earmark.training.selection import Validation, Validator
+from earmark.training.transfer import frozen_modules, rate_shares
 
 
 class SpectrumMask:
@@ -101,6 +103,8 @@ class TaggingModule(pl.LightningModule):
         # Compiled code shares the weights; kept in a list, so that it is no submodule.
         self._learner = [torch.compile(model) if recipe.training.compile else model]
         self.recipe = recipe
+        self._frozen = frozen_modules(model, recipe.transfer)
+        self.train(model.training)  # Lightning leaves modes as they are
         self.loss = TagLoss(vocabulary, recipe.loss, spreads=spreads, exclusive=exclusive)
         self.training_loss = TagLoss(vocabulary, recipe.loss, complete=complete, spreads=spreads, exclusive=exclusive)
         is_softmax = recipe.loss.classification == "softmax"
@@ -124,6 +128,13 @@ class TaggingModule(pl.LightningModule):
                     f"augmentation.mask_bands, mask_frames: {recipe.model.name} has no spectrogram; set them to 0"
                 )
             model.frontend.register_forward_hook(SpectrumMask(augmentation))
+
+    def train(self, mode: bool = True) -> Self:
+        """As of every module; what is frozen stays as in validation."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     @property
     def scored_model(self) -> TaggingModel:
@@ -222,10 +233,14 @@ class TaggingModule(pl.LightningModule):
         assert isinstance(total, Tensor)
         return total.cpu().numpy()
 
+    def optimised(self) -> nn.Module:
+        """What has the weights that are trained."""
+        return self.model
+
     def configure_optimizers(self) -> Any:
         """The recipe's optimiser, with a learning rate that is a function of the step unless a plateau lowers it."""
         config = self.recipe.optimiser
-        optimiser = make_optimiser(self.model, config)
+        optimiser = make_optimiser(self.optimised(), config, rate_shares(self.model, self.recipe.transfer))
         if config.schedule.startswith("plateau") or (config.schedule == "none" and not config.warmup_epochs):
             return optimiser  # its learning rate is constant
         training = self.recipe.training

@@ -20,6 +20,8 @@ from earmark.training.loss import require_classes
 from earmark.training.sections import Recipe
 from earmark.training.selection import Validation
 
+UNTRAINED = "Its tags were not trained: it is a trunk, for `earmark probe` and `earmark train --begin`."
+
 
 def first_card(recipe: Recipe, dataset: Dataset, model: Any, members: tuple[ModelCard, ...] = ()) -> ModelCard:
     """The card as far as it is known before training.
@@ -41,7 +43,7 @@ def first_card(recipe: Recipe, dataset: Dataset, model: Any, members: tuple[Mode
         description=recipe.card.description,
         version=recipe.card.version,
         licence=recipe.card.licence,
-        limits=recipe.card.limits,
+        limits=(*recipe.card.limits, *([UNTRAINED] if recipe.contrastive.temperature is not None else [])),
         citations=(info.citation,) if info.citation else (),
         training={
             "dataset": dataset.name,
@@ -67,7 +69,9 @@ def filled_card(card: ModelCard, dataset: Dataset, found: Validation, epoch: int
     n_clips = len(dataset.split("validation"))
     return card.replace(
         thresholds={**found.card_thresholds(dataset.vocabulary), **dict.fromkeys(card.softmax, 0.0)},
-        metrics=found.card_metrics(dataset.vocabulary, dataset.name, dataset.protocol, n_clips),
+        metrics=found.card_metrics(dataset.vocabulary, dataset.name, dataset.protocol, n_clips)
+        if found.macros()
+        else (),
         training={**card.training, "best_epoch": epoch, "selection": round(found.selection, 6)},
     )
 

@@ -35,7 +35,8 @@ from earmark.training.checkpoint_callback import (
     CheckpointCallback,
     checkpoint_writer,
 )
-from earmark.training.data_setup import build_model, chosen_clips, load_training_data, load_weights
+from earmark.training.contrastive import ContrastiveModule
+from earmark.training.data_setup import build_model, chosen_clips, load_training_data
 from earmark.training.lightning_setup import (
     DEVICES,
     DistributedContext,
@@ -53,6 +54,7 @@ from earmark.training.schedule import Plateau
 from earmark.training.sections import Recipe
 from earmark.training.selection import Validator
 from earmark.training.statistics import needs_statistics, standardise_by
+from earmark.training.transfer import begin_with
 
 __all__ = ["DEVICES", "TrainingResult", "train"]
 
@@ -124,7 +126,8 @@ def train(
         progress: called after every batch and epoch.
         loaded: a dataset that is loaded already, instead of the recipe's, and the audio of its training and validation
             clips, in this order; None for the audio where it is to be read from files or shards.
-        begin: checkpoint whose weights training begins with, instead of fresh ones: of the same network and tags.
+        begin: checkpoint whose weights training begins with, instead of fresh ones: of the same network. For other tags
+            the last layer is replaced; ``recipe.transfer`` freezes the rest, or lets it learn more slowly.
         distributed: the rank of this process, where something other than Lightning and torchrun has started it; ``devices`` and ``nodes`` are 1 then.
 
     Raises:
@@ -136,6 +139,8 @@ def train(
     folder = Path(out)
     state = folder / STATE_NAME
     resume = resume or is_restarted()
+    if recipe.transfer.freeze == "trunk" and begin is None:
+        raise ConfigError("transfer.freeze trunk: needs a checkpoint to begin with (--begin); fresh weights must learn")
     if recipe.data.root is None and loaded is None:
         raise ConfigError("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
     accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
@@ -163,9 +168,8 @@ def train(
         model, members = build_model(recipe, dataset)
         card = first_card(recipe, dataset, model, members)
         if begin is not None:
-            begun = load_weights(model, card, begin)
-            start = {"name": begun.name, "weights_sha256": begun.weights_sha256}
-            card, members = card.replace(training={**card.training, "begun_with": start}), (*members, begun)
+            card, begun = begin_with(model, card, begin)
+            members = (*members, begun)
         labels = label_matrix(dataset.split("train"))
         validator = Validator(
             dataset.vocabulary, label_matrix(dataset.split("validation")), labels, softmax=card.softmax
@@ -193,10 +197,11 @@ def train(
         windows = data.make_windows(0, world_size)
         if needs_statistics(recipe.model.options):
             standardise_by(model, windows.waveforms, card.input)
-            frontend = None if model.frontend is None else model.frontend.config
+            frontend = None if model.frontend is None else model.frontend.config.to_dict()
             card = card.replace(architecture_options=model.architecture_options, frontend=frontend)
         n_batches = len(windows)
-        module = TaggingModule(
+        kind = TaggingModule if recipe.contrastive.temperature is None else ContrastiveModule
+        module = kind(
             model,
             recipe,
             dataset.vocabulary,

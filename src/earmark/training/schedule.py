@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,18 +17,36 @@ from earmark.training.sections import OptimiserSection
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 
-def make_optimiser(model: nn.Module, config: OptimiserSection) -> Optimizer:
-    """The optimiser of all trainable weights; weight decay goes where the recipe says."""
+def make_optimiser(
+    model: nn.Module, config: OptimiserSection, rate_shares: Mapping[str, float] | None = None
+) -> Optimizer:
+    """The optimiser of all trainable weights; weight decay goes where the recipe says.
+
+    Args:
+        model: that is trained.
+        config: of the recipe.
+        rate_shares: name of a parameter -> what the learning rate is multiplied with for it; 1 for others.
+    """
     movable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     kernels = {f"{name}.weight" for name, layer in model.named_modules() if isinstance(layer, _CONVOLUTIONS)}
     if config.weight_decay_of == "convolutions":
         decayed = {name for name in movable if name in kernels}
     else:
         decayed = {name for name, weight in movable.items() if weight.ndim > 1}
-    groups: list[dict[str, Any]] = [
-        {"params": [w for name, w in movable.items() if name in decayed], "weight_decay": config.weight_decay},
-        {"params": [w for name, w in movable.items() if name not in decayed], "weight_decay": 0.0},
-    ]
+    shares = rate_shares or {}
+    groups: list[dict[str, Any]] = []
+    # The highest rate first: it is the one that the log has.
+    for share in sorted({shares.get(name, 1.0) for name in movable}, reverse=True):
+        of_share = {name: weight for name, weight in movable.items() if shares.get(name, 1.0) == share}
+        rate = {"lr": config.learning_rate * share}
+        groups += [
+            {
+                "params": [w for name, w in of_share.items() if name in decayed],
+                "weight_decay": config.weight_decay,
+                **rate,
+            },
+            {"params": [w for name, w in of_share.items() if name not in decayed], "weight_decay": 0.0, **rate},
+        ]
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
         return SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.nesterov)

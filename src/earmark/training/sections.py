@@ -11,7 +11,9 @@ import yaml
 from pydantic import BeforeValidator, Field, field_validator
 
 from earmark.core.input_spec import LastWindow
+from earmark.training.augmentation_section import AugmentationSection
 from earmark.training.config_schema import Listed, Section
+from earmark.training.start_sections import ContrastiveSection, TransferSection
 
 Precision = Literal["32", "16-mixed", "bf16-mixed"]
 
@@ -78,7 +80,8 @@ class TrainingSection(Section):
         sampling: what an example is. "random": a random window; an epoch has ``windows_per_clip`` of every clip.
             "segments": a window at its place in the file; an epoch has all of them, as tagging cuts them (kim2018).
             "subclips": ``windows_per_clip`` windows of a clip, side by side, whose logits are averaged before the loss
-            (bristol); a clip with more of them begins at a random place. An epoch has every clip once.
+            (bristol); a clip with more of them begins at a random place. An epoch has every clip once. "pairs": two random
+            windows of a clip, for the contrastive loss; an epoch has ``windows_per_clip`` pairs of every clip.
         windows_per_clip: see ``sampling``; 1 for "segments".
         patience: epochs without a better selection after which to stop; None never stops early.
         validate_every: epochs between validations; must divide ``epochs``, so that the last one is validated.
@@ -93,7 +96,7 @@ class TrainingSection(Section):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(default=32, ge=1)
-    sampling: Literal["random", "segments", "subclips"] = "random"
+    sampling: Literal["random", "segments", "subclips", "pairs"] = "random"
     windows_per_clip: int = Field(default=1, ge=1)
     patience: int | None = Field(default=None, ge=1)
     validate_every: int = Field(default=1, ge=1)
@@ -175,25 +178,6 @@ class LossSection(Section):
         return float(value)
 
 
-class AugmentationSection(Section):
-    """Changes to training windows; all off by default.
-
-    Attributes:
-        gain_db: each window is made louder or softer by up to this.
-        mixup_alpha: each window is mixed with another of its batch, labels too, in shares drawn from
-            Beta(alpha, alpha); 0 for none (Zhang et al. 2018).
-        mask_bands, mask_frames: widest run of mel bands, longest run of frames, that is masked (SpecAugment,
-            Park et al. 2019); 0 for none.
-        masks: how many runs of each.
-    """
-
-    gain_db: float = Field(default=0.0, ge=0)
-    mixup_alpha: float = Field(default=0.0, ge=0)
-    mask_bands: int = Field(default=0, ge=0)
-    mask_frames: int = Field(default=0, ge=0)
-    masks: int = Field(default=1, ge=1)
-
-
 class CardSection(Section):
     """What the card states beyond what the run knows."""
 
@@ -213,7 +197,9 @@ class Recipe(Section):
     input: InputSection = InputSection()
     optimiser: OptimiserSection = OptimiserSection()
     loss: LossSection = LossSection()
+    contrastive: ContrastiveSection = ContrastiveSection()
     augmentation: AugmentationSection = AugmentationSection()
+    transfer: TransferSection = TransferSection()
     card: CardSection = CardSection()
 
     def to_document(self, *, with_root: bool = True) -> dict[str, Any]:
@@ -225,6 +211,13 @@ class Recipe(Section):
             del document["data"]["options"]
         if self.data.trim_seconds is None:
             del document["data"]["trim_seconds"]
+        for name in ("pitch_semitones", "stretch", "filter_share", "noise_share", "codec_share"):
+            if not getattr(self.augmentation, name):
+                del document["augmentation"][name]
+        if self.contrastive == ContrastiveSection():
+            del document["contrastive"]
+        if self.transfer == TransferSection():
+            del document["transfer"]
         if self.training.ema_decay is None:
             del document["training"]["ema_decay"]
         if not with_root:
@@ -262,6 +255,18 @@ class Recipe(Section):
                 f"training.ema_decay {training.ema_decay}: not with plateau_restart, whose stages begin with the best "
                 "weights"
             )
+        contrasts = self.contrastive.temperature is not None
+        if contrasts != (training.sampling == "pairs"):
+            yield f"training.sampling {training.sampling}: pairs are what contrastive.temperature needs, and nothing else does"
+        if contrasts and training.select != "validation_loss":
+            yield f"training.select {training.select}: must be validation_loss with contrastive.temperature"
+        if contrasts and self.augmentation.mixup_alpha:
+            yield "augmentation.mixup_alpha: must be 0 with contrastive.temperature"
+        if contrasts and self.transfer != TransferSection():
+            yield "transfer: not with contrastive.temperature, which trains the trunk as a whole"
+        transfer = self.transfer
+        if transfer.freeze == "trunk" and (transfer.trunk_rate, transfer.layer_decay) != (1, 1):
+            yield "transfer.freeze trunk: trunk_rate and layer_decay must be 1, since nothing but the last layer learns"
         if optimiser.warmup_epochs > training.epochs:
             yield f"optimiser.warmup_epochs {optimiser.warmup_epochs}: must not exceed the {training.epochs} epochs"
         if training.validate_every >= 1 and training.epochs % training.validate_every:

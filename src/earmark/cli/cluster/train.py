@@ -62,7 +62,7 @@ def train(
 
     \b
     Examples:
-      earmark cluster train kim2018/se-multi --root ~/mtat --shards s3://bucket/mtat-16k --out s3://bucket/runs/se --workers 4
+      earmark cluster train kim2018/se-multi --root ~/mtat --shards s3://bucket/mtat-22k --out s3://bucket/runs/se --workers 4
       earmark cluster train first --root /nfs/emotify --out /nfs/runs/first --workers 8 --min-workers 2
       earmark cluster train first --root ~/emotify --out runs/first --address local --workers 2
 

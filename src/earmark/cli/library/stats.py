@@ -108,7 +108,7 @@ def _print(found: Stats) -> None:
             )
     tempos = [(tempo_name(each), each.n_tracks) for each in found.tempos]
     keys = [(f"{each.camelot:<3} {each.key}", each.n_tracks) for each in found.keys]
-    _print_counts(out, "tempo", tempos, ("no clear beat", found.n_no_beat), n, names)
+    _print_counts(out, "tempo (BPM)", tempos, ("no clear beat", found.n_no_beat), n, names)
     _print_counts(out, "key", keys, ("no clear key", found.n_no_key), n, names)
     if n and found.n_unmeasured:
         out.print(f"\n{found.n_unmeasured} tracks without tempo or key yet: earmark library scan --complete")

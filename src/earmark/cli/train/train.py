@@ -33,7 +33,7 @@ def train(
         Path | None,
         Option(
             metavar="CHECKPOINT",
-            help="Begin with the weights of another run, of the same network and tags.",
+            help="Begin with the weights of another run of the same network; for other tags with a fresh last layer.",
             show_default="fresh ones",
         ),
     ] = None,
@@ -67,6 +67,7 @@ def train(
     Examples:
       earmark train first --root ~/emotify --out runs/first
       earmark train first --root ~/emotify --out runs/first --resume
+      earmark train my.yaml --root labels.csv --out runs/tuned --begin runs/first/checkpoint -o transfer.freeze=trunk
       earmark train my.yaml --root labels.csv --out runs/mine -o training.epochs=20
       earmark train kim2018/se-multi --root ~/mtat --out runs/se --devices 2
       torchrun --nnodes 2 --nproc-per-node 4 ... -m earmark.cli.main train ... --devices 4 --nodes 2

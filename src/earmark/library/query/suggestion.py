@@ -80,9 +80,9 @@ def _nearest_tempo(tracks: Columns, query: Query, node: TempoRange) -> Iterator[
         return
     distances = np.maximum(node.low - known, known - node.high)
     nearest = float(known[np.argmin(distances)])
-    low, high = min(node.low, math.floor(nearest)), max(node.high, math.ceil(nearest))
+    low, high = math.floor(min(node.low, nearest)), math.ceil(max(node.high, nearest))
     found, _ = rank_tracks(tracks, query.with_node(node, replace(node, low=low, high=high)))
-    text = f"{'~' if node.folded else ':'}{low:g}-{high:g}"
+    text = f"{'~' if node.folded else ':'}{low}-{high}"
     n = len({tracks.keys[row] for row in found})
     if n:
         yield _Relaxed(f"bpm{text} would find {n} (the nearest tempo there is {nearest:g})", distances.min() / nearest)

@@ -1,0 +1,1 @@
+"""Probes: small heads on frozen embeddings of a trained network, and the taggers that they make of it."""
