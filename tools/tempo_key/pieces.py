@@ -100,9 +100,9 @@ def make_piece(seed: int, seconds: float) -> Piece:
         per_chord = float(bar if bpm > 110 or rng.random() < 0.4 else max(1, bar // 2))
         chords = functional(rng, tonic, mode, n_beats, per_chord, rng.choice([4, 8]), sevenths / 2, rng.random() < 0.45)
     else:
-        names = rng.choice(LOOPS[mode])
-        clear, leads = is_clear(names), tonic_leads(names)
-        chords = loop(rng, names, tonic, mode, n_beats, per_chord, sevenths)
+        progression = rng.choice(LOOPS[mode])
+        clear, leads = is_clear(progression), tonic_leads(progression)
+        chords = loop(rng, progression, tonic, mode, n_beats, per_chord, sevenths)
     if style == "counterpoint":
         program = rng.choice([6, 19, 0, 48, 40, 73, 68, 20])
         for around in sorted(rng.sample([45, 52, 57, 62, 67, 72, 76], rng.randint(2, 4))):

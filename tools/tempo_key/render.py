@@ -82,7 +82,8 @@ class Synthesizer:
                 lib.fluid_synth_noteon(synth, channel, pitch, velocity)
             else:
                 lib.fluid_synth_noteoff(synth, channel, pitch)
-        return soxr.resample((left + right) / 2, RATE_HZ, 16_000)[: round(seconds * 16_000)]
+        mono: npt.NDArray[np.float32] = soxr.resample((left + right) / 2, RATE_HZ, 16_000)
+        return mono[: round(seconds * 16_000)]
 
     def _write(self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], begin: int, end: int) -> None:
         n = (end - begin) * _BLOCK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import soxr
@@ -9,6 +11,8 @@ import soxr
 from earmark.core.errors import ConfigError
 from earmark.core.musical_key import MusicalKey
 from earmark.tagging.tempo_key import KeyEstimate, Tempo, TempoKeyMeter
+from earmark.tagging.tempo_key.key_estimation import estimate_key
+from earmark.tagging.tempo_key.tempo_estimation import estimate_tempo
 from tests.helpers.tunes import RATE_HZ, Floats, cadences, clicks, drum_loop
 
 
@@ -140,6 +144,25 @@ def test_memory_is_less_than_a_megabyte_per_ten_minutes() -> None:
     assert meter.pitch_features is not None
     n_bytes = sum(frames.nbytes for frames in meter.onset_features._frames)
     assert n_bytes + meter.pitch_features.steps().nbytes < 1_000_000
+
+
+def test_hours_of_music_cost_no_more_memory_than_minutes() -> None:
+    meter = TempoKeyMeter(RATE_HZ)
+    meter.add(MUSIC)
+    tempo, key = meter.finish()
+    assert meter.onset_features is not None
+    assert meter.pitch_features is not None
+    onsets = np.tile(meter.onset_features.onsets(), (200, 1))
+    steps = np.tile(meter.pitch_features.steps(), (200, 1))
+    tracemalloc.start()
+    long_tempo, long_key = estimate_tempo(onsets), estimate_key(steps, meter.pitch_features.cents)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < onsets.nbytes + 40e6
+    assert tempo is not None
+    assert key is not None
+    assert long_tempo.bpm == pytest.approx(tempo.bpm, abs=0.1)
+    assert long_key.key == key.key
 
 
 @pytest.mark.parametrize("rate_hz", [0, -1])

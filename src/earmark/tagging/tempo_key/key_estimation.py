@@ -40,5 +40,6 @@ def _at_most(pitches: Floats, n_steps: int) -> Floats:
     if len(pitches) <= n_steps:
         return pitches
     starts = np.round(np.linspace(0, len(pitches), n_steps, endpoint=False)).astype(np.int64)
-    means: Floats = np.add.reduceat(pitches, starts) / np.diff(starts, append=len(pitches))[:, None].astype(np.float32)
+    lengths = np.diff(starts, append=len(pitches)).astype(np.float32)
+    means: Floats = (np.add.reduceat(pitches, starts) / lengths[:, None]).astype(np.float32)
     return means

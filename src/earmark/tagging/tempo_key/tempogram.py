@@ -36,12 +36,13 @@ def bin_bpm() -> npt.NDArray[np.float64]:
 
 
 @cache
-def _fourier_basis() -> npt.NDArray[np.complex64]:
-    """``(750, 161)``: a tapered wave of each tempo."""
+def _fourier_basis() -> tuple[Floats, Floats]:
+    """Tapered cosines and sines of each tempo, ``(750, 161)`` each."""
     seconds = np.arange(WINDOW_FRAMES) / FRAMES_PER_SECOND
-    waves = np.exp(-2j * np.pi * seconds[:, None] * bin_bpm() / 60)
-    taper = np.hanning(WINDOW_FRAMES + 2)[1:-1]
-    return (waves * (taper / taper.sum())[:, None]).astype(np.complex64)
+    phases = 2 * np.pi * seconds[:, None] * bin_bpm() / 60
+    taper = np.hanning(WINDOW_FRAMES + 2)[1:-1, None]
+    taper /= taper.sum()
+    return (np.cos(phases) * taper).astype(np.float32), (np.sin(phases) * taper).astype(np.float32)
 
 
 def windows_of(onsets: Floats) -> Floats:
@@ -73,8 +74,8 @@ def tempograms(onsets: Floats) -> Floats:
     windows = windows - windows.mean(axis=1, keepdims=True)
     windows /= windows.std(axis=1, keepdims=True) + np.float32(1e-3)
     bands_first = np.ascontiguousarray(windows.transpose(0, 2, 1))
-    basis = _fourier_basis()
-    fourier = np.hypot(bands_first @ basis.real, bands_first @ basis.imag)
+    cosines, sines = _fourier_basis()
+    fourier = np.hypot(bands_first @ cosines, bands_first @ sines)
     spectrum = np.fft.rfft(bands_first, _FFT_SIZE)
     correlation = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, _FFT_SIZE)[..., :WINDOW_FRAMES]
     correlation /= np.arange(WINDOW_FRAMES, 0, -1)
@@ -98,7 +99,9 @@ def refine_bpm(onsets: Floats, bpm: float) -> float:
     starts = np.round(np.linspace(0, last, min(MOST_WINDOWS, last // max(size // 2, 1) + 1))).astype(np.int64)
     windows = np.stack([signal[begin : begin + size] for begin in starts])
     windows = (windows - windows.mean(axis=1, keepdims=True)) * np.hanning(size + 2)[1:-1].astype(np.float32)
-    power = sum(np.abs(np.fft.rfft(window, _REFINE_FFT_SIZE)) ** 2 for window in windows)
+    power = np.zeros(_REFINE_FFT_SIZE // 2 + 1)
+    for window in windows:
+        power += np.abs(np.fft.rfft(window, _REFINE_FFT_SIZE)) ** 2
     factors = np.exp(np.arange(-_REFINE_REACH, _REFINE_REACH + _REFINE_STEP / 2, _REFINE_STEP))
     score = np.zeros(len(factors))
     for multiple in _MULTIPLES:
