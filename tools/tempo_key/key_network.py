@@ -34,6 +34,9 @@ class KeyNetwork(nn.Module):
         dropout: of the channels.
     """
 
+    fold: Tensor
+    rotations: Tensor
+
     def __init__(self, width: int = 48, dropout: float = 0.15) -> None:
         super().__init__()
         self.register_buffer("fold", folding())
@@ -61,4 +64,5 @@ class KeyNetwork(nn.Module):
         whole = torch.sqrt(overall)[:, 0][..., self.rotations].permute(0, 2, 1, 3).reshape(n * 12, -1)
         x = torch.cat([x.mean(dim=2), (x * weights).sum(dim=2), whole], dim=1)
         x = torch.relu(self.third(self.dropout(x)))
-        return self.modes(x).view(n, 12, 2).transpose(1, 2).reshape(n, 24)
+        logits: Tensor = self.modes(x)
+        return logits.view(n, 12, 2).transpose(1, 2).reshape(n, 24)

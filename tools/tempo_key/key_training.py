@@ -38,7 +38,8 @@ def pitches_of(features: Features) -> npt.NDArray[np.float32]:
 
 def key_number(track: Track) -> int:
     """0..11 major, 12..23 minor."""
-    return int(track.labels["tonic"]) + 12 * (track.labels["mode"] == "minor")
+    tonic: int = track.labels["tonic"]
+    return tonic + (12 if track.labels["mode"] == "minor" else 0)
 
 
 def moved(pitches: npt.NDArray[np.float32], semitones: int) -> npt.NDArray[np.float32]:
@@ -89,7 +90,7 @@ def train(
         logits = network(torch.from_numpy(np.stack(x)))
         loss = nn.functional.cross_entropy(logits, torch.tensor(keys), label_smoothing=0.02)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()

@@ -26,6 +26,8 @@ class TempoNetwork(nn.Module):
         dropout: of the channels.
     """
 
+    place: Tensor
+
     def __init__(self, n_bands: int = 6, width: int = 32, dropout: float = 0.1) -> None:
         super().__init__()
         self.smooth = nn.Conv1d(2 * n_bands, 16, 3, padding=1)

@@ -103,7 +103,8 @@ def target(bpm: float) -> npt.NDArray[np.float32]:
         return out
     place = np.log2(bpm / LOWEST_BPM) * BINS_PER_OCTAVE - FIRST_BIN
     out[:-1] = np.exp(-0.5 * (np.arange(N_TEMPI) - np.clip(place, 0, N_TEMPI - 1)) ** 2)
-    return out / out.sum()
+    out /= out.sum()
+    return out
 
 
 def batch(rng: np.random.Generator, chosen: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,7 +150,7 @@ def train(
         grams, targets = batch(rng, chosen)
         loss = -(targets * torch.log_softmax(network(grams), dim=1)).sum(dim=1).mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
