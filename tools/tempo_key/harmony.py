@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
@@ -89,6 +90,16 @@ def is_clear(names: str) -> bool:
     """
     chords = names.split()
     return chords[0] in ("I", "i") and len(set(chords)) != 2
+
+
+def tonic_leads(names: str) -> bool:
+    """Whether the tonic's chord sounds longer than any other in a loop.
+
+    >>> [tonic_leads(names) for names in ("I IV I V", "I V vi IV", "i i i i")]
+    [True, False, True]
+    """
+    first, *others = sorted(Counter(names.split()).items(), key=lambda item: -item[1])
+    return first[0] in ("I", "i") and all(count < first[1] for _, count in others)
 
 
 def loop(

@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from tools.tempo_key.harmony import LOOPS, functional, is_clear, loop
+from tools.tempo_key.harmony import LOOPS, functional, is_clear, loop, tonic_leads
 from tools.tempo_key.parts import LEADS, PADS, PIANOS, Score, accompaniment, bass, drums_part, melody, near, voicing
 from tools.tempo_key.patterns import DRUMS
 
@@ -28,7 +28,8 @@ class Piece:
 
     Attributes:
         bpm: None without a clear beat.
-        is_clear: whether the key is not a matter of taste, see :func:`.harmony.is_clear`.
+        is_clear: whether the key is not a matter of taste, see :func:`.harmony.is_clear`: such pieces are trained on.
+        tonic_leads: whether the tonic's chord sounds longest, see :func:`.harmony.tonic_leads`; or harmony is functional.
     """
 
     notes: list[Note]
@@ -38,6 +39,7 @@ class Piece:
     mode: str
     style: str
     is_clear: bool = True
+    tonic_leads: bool = True
 
 
 def _ambient(rng: random.Random, seconds: float, tonic: int, mode: str) -> Piece:
@@ -93,13 +95,13 @@ def make_piece(seed: int, seconds: float) -> Piece:
     n_beats = seconds * bpm / 60 * 1.15 + bar
     per_chord = float(bar if rng.random() < 0.75 else rng.choice([bar * 2, bar / 2 if bar % 2 == 0 else bar]))
     sevenths = rng.choice([0, 0, 0.1, 0.8])
-    clear = True
+    clear = leads = True
     if style in ("classical", "counterpoint", "rubato") or rng.random() < 0.15:
         per_chord = float(bar if bpm > 110 or rng.random() < 0.4 else max(1, bar // 2))
         chords = functional(rng, tonic, mode, n_beats, per_chord, rng.choice([4, 8]), sevenths / 2, rng.random() < 0.45)
     else:
         names = rng.choice(LOOPS[mode])
-        clear = is_clear(names)
+        clear, leads = is_clear(names), tonic_leads(names)
         chords = loop(rng, names, tonic, mode, n_beats, per_chord, sevenths)
     if style == "counterpoint":
         program = rng.choice([6, 19, 0, 48, 40, 73, 68, 20])
@@ -141,4 +143,4 @@ def make_piece(seed: int, seconds: float) -> Piece:
         if 0 <= begin_s < seconds:
             notes.append(Note(begin_s, max(begin_s + 0.05, second(begin + beats)), channel, pitch, velocity))
     name = f"{style}: {drums}" if drums else style
-    return Piece(notes, score.programs, None if style == "rubato" else bpm, tonic, mode, name, clear)
+    return Piece(notes, score.programs, None if style == "rubato" else bpm, tonic, mode, name, clear, leads)

@@ -16,6 +16,7 @@ from tools.tempo_key.pieces import Piece
 
 RATE_HZ = 22_050
 _BLOCK = 64
+_FLUSH = 64
 _LINEAR = 1  # the cheaper interpolation: rendering takes most of the time
 
 
@@ -69,6 +70,7 @@ class Synthesizer:
             )
         )
         left, right = (np.zeros(n_blocks * _BLOCK, np.float32) for _ in range(2))
+        self._write(left[: _FLUSH * _BLOCK].copy(), right[: _FLUSH * _BLOCK].copy(), 0, _FLUSH)  # what was sounding
         done = 0
         for block, is_on, channel, pitch, velocity in [*events, (n_blocks, 0, 0, 0, 0)]:
             if (until := min(block, n_blocks)) > done:
