@@ -32,7 +32,7 @@ def test_card_goes_to_json_and_back() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "newer earmark"),
+        ({"format": 99}, "install a newer one"),
         ({"colour": "blue"}, "unknown key 'colour'"),
         ({"input": None}, "must be an object"),
         ({"thresholds": {"jazz": 0.5}}, "'jazz': no such tag"),

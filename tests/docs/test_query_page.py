@@ -50,8 +50,9 @@ def test_words_of_the_page_and_of_the_help_stand_for_tags() -> None:
 
 
 def test_the_columns_of_a_row_are_those_that_the_page_names(tmp_path: object) -> None:
-    index = make_index(tmp_path / "i.sqlite", [Row("/m/a.mp3", {"slow": 0.9}, 61, "Blue", "Miles")])  # type: ignore[operator]
+    track = Row("/m/a.mp3", {"slow": 0.9}, 61, "Blue", "Miles", bpm=123.4, musical_key="F#m")
+    index = make_index(tmp_path / "i.sqlite", [track])  # type: ignore[operator]
     row = earmark_here("library", "search", "slow", "--index", index).stdout.rstrip("\n").split("\t")
-    assert row == ["0.90", "1:01", "Miles - Blue", "slow 0.90", "/m/a.mp3", ""]
+    assert row == ["0.90", "1:01", "Miles - Blue", "slow 0.90", "/m/a.mp3", "", "123.4", "11A"]
     assert "score, length," in PAGE
-    assert "tags, whole path, copies" in PAGE
+    assert "tags, whole path, copies, tempo, key (Camelot):" in PAGE

@@ -173,7 +173,7 @@ def test_a_mapping_names_no_degree(tmp_path: Path) -> None:
     assert "soft" in mapping_template(CARD)
     path = tmp_path / "my.toml"
     path.write_text('[mood]\nenergy = "Energetic"\n')
-    with pytest.raises(ConfigError, match="'energy': is a degree, and never written: leave it out"):
+    with pytest.raises(ConfigError, match="'energy': is a degree, which is no genre or mood: leave it out"):
         read_mapping(path, CARD.vocabulary, CARD.degrees)
     path.write_text('[mood]\nenergy = false\ncalm = "Calm"\n')
     assert read_mapping(path, CARD.vocabulary, CARD.degrees).words_for("mood", "calm") == ("Calm",)

@@ -53,8 +53,9 @@ def test_a_row_trains_for_a_few_steps(name: str, songs: Path, tmp_path: Path) ->
     recipe = load_recipe(name, changes=changes)
     torch.set_num_threads(1)
     result = train(recipe, tmp_path / "run", device="cpu")
-    assert result.history[-1]["step"] >= 2
-    assert np.isfinite(result.history[-1]["train_loss"])
+    last = {name: float(result.history[-1][name] or 0) for name in ("step", "train_loss")}
+    assert last["step"] >= 2
+    assert 0 < last["train_loss"] < np.inf
     model, card = load_checkpoint(result.checkpoint)
     assert card.architecture == recipe.model.name
     if name.endswith("-dataset"):

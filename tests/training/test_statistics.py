@@ -47,6 +47,8 @@ def test_spectrograms_have_mean_0_and_deviation_1_afterwards() -> None:
     assert features.mean().item() == pytest.approx(0, abs=1e-4)
     assert features.std().item() == pytest.approx(1, rel=1e-3)
     again = create_model("ensemble_model1", 2, **model.architecture_options)
+    assert again.frontend is not None
+    assert model.frontend is not None
     assert again.frontend.config == model.frontend.config
 
 

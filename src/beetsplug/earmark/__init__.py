@@ -43,6 +43,7 @@ from beets.plugins import BeetsPlugin
 
 from beetsplug.earmark.mood_field import mood_field
 from beetsplug.earmark.options import DEFAULTS, Options
+from beetsplug.earmark.values import as_beets_has_it, values_of
 from earmark.cli.console import stderr_console
 from earmark.cli.progress import count_bar
 from earmark.core.errors import AudioError, EarmarkError
@@ -221,11 +222,11 @@ class EarmarkPlugin(BeetsPlugin):
         """Sets the fields of a track. Returns whether one changed."""
         changes: list[Change] = []
         for field, policy in self.options.policies.items():
-            current = {field: _values(item, ATTRIBUTES[field])}
+            current = {field: values_of(item, ATTRIBUTES[field])}
             wanted = {field: tuple(found.get(field, ()))}
             changes += plan(current, wanted, "overwrite" if force else policy.mode).changes
         for change in changes:
-            item[ATTRIBUTES[change.field]] = _as_beets_has_it(change)
+            item[ATTRIBUTES[change.field]] = as_beets_has_it(change)
         self._counts["changed"] += bool(changes)
         return bool(changes)
 
@@ -257,7 +258,7 @@ class EarmarkPlugin(BeetsPlugin):
         return [ATTRIBUTES[field] for field in self.options.policies]
 
     def _describe(self, item: Item) -> str:
-        return ", ".join(f"{name}: {' | '.join(_values(item, name)) or 'none'}" for name in self._attributes)
+        return ", ".join(f"{name}: {' | '.join(values_of(item, name)) or 'none'}" for name in self._attributes)
 
     def _summarize(self, **_: Any) -> None:
         """One line on what was done, as a message of beets: after an import with ``beet -v`` only."""
@@ -265,19 +266,6 @@ class EarmarkPlugin(BeetsPlugin):
         n = self._counts["matched"]
         matched = f"{n:,} track{'s' * (n != 1)}: " if "matched" in self._counts else ""
         self._log.info("{}{}", matched, ", ".join(parts) or "nothing to do")
-
-
-def _values(item: Item, name: str) -> tuple[str, ...]:
-    """A field of a track as earmark has values: 0 and nothing are none."""
-    value = item.get(name)
-    return tuple(value) if isinstance(value, list | tuple) else (str(value),) if value else ()
-
-
-def _as_beets_has_it(change: Change) -> list[str] | int | str:
-    """The new value of a field: genres and moods are lists, a BPM is a number."""
-    if change.field == "bpm":
-        return int(change.after[0])
-    return change.after[0] if change.field == "key" else list(change.after)
 
 
 def _may_be_unwritten(item: Item) -> bool:

@@ -191,9 +191,7 @@ class ModelCard:
             raise ModelError(f"{where}: must be a JSON object, is a {type(document).__name__}")
         number = document.pop("format", None)
         if number != CARD_FORMAT:
-            raise ModelError(
-                f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer earmark"
-            )
+            raise ModelError(f"{where}: card format {number!r}, this earmark reads {CARD_FORMAT}: install a newer one")
         try:
             document["input"] = _input_spec(document["input"])
             document["vocabulary"] = Vocabulary(tuple(_build(Tag, tag) for tag in document["vocabulary"]))

@@ -27,6 +27,7 @@ All problems of a table are reported at once, each with its line.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -278,8 +279,7 @@ class _Reading:
         for row, label in zip(self.table.rows, labels, strict=True):
             text = {name: self._text(row, name) for name in ("path", "split", "id", "artist", "song")}
             if text["split"] not in SPLITS:
-                said = row.values.get("split")
-                self.problems.append(f"{row.where}: split {said!r} must be one of {', '.join(SPLITS)}")
+                self.problems.append(f"{row.where}: split {text['split']!r} must be one of {', '.join(SPLITS)}")
             if text["path"] is None:
                 self.problems.append(f"{row.where}: no path")
                 continue
@@ -289,7 +289,7 @@ class _Reading:
                 if name in seen:
                     self.problems.append(f"{row.where}: {name} is there already, in {seen[name]}")
                 seen[name] = row.where
-            if self.check_files and not _is_file(file):
+            if self.check_files and not os.path.isfile(file):  # noqa: PTH113  a name too long is no error there
                 self.problems.append(f"{row.where}: no file {file}")
             clips.append(Clip(clip_id, file, text["split"] or "", label, text["artist"], text["song"]))
         return clips
@@ -298,10 +298,3 @@ class _Reading:
         """A cell as text without white space around it; None where it is empty."""
         cell = row.values.get(column)
         return None if cell is None else str(cell).strip() or None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # the name is too long, or a folder may not be looked into
-        return False

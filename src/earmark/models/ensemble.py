@@ -1,7 +1,6 @@
 """The light networks of the ensemble paper: Models 1 and 2 on a mel spectrogram (Tables 1, 2), Model 3 on raw audio.
 
-Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Tables 1 to 3). The network that combines
-them is in :mod:`earmark.models.ensemble_combiner`.
+Source: "an efficient ensemble of three light CNNs for on-device auto-tagging" (Methods, Tables 1 to 3); see also :mod:`earmark.models.ensemble_combiner`.
 
 Where the paper is silent:
 
@@ -82,10 +81,8 @@ def ensemble_model1(
 ) -> TaggingModel:
     """Model 1 of the ensemble paper (Table 1): convolutions over time, the first spanning all mel bands.
 
-    At 29.1 s and 50 tags it has 2,151,858 weights: 8.61 MB of 32-bit numbers, where the paper reports 13.59 MB. The sizes of
-    Models 2 and 3 and of the combiner are those of their tables' weights, so that of Model 1 is not a matter of units. Without
-    its third pooling the last convolution would span 142 frames, and the weights be 3,515,058, 14.06 MB or 13.41 MiB: the
-    reported size is probably that of such a network.
+    At 29.1 s and 50 tags it has 2,151,858 weights: 8.61 MB in 32 bits, where the paper reports 13.59 MB. That is no matter of units,
+    as its other sizes are those of its tables. Without the third pooling there would be 3,515,058: 13.41 MiB, or 14.06 MB.
 
     Args:
         n_tags: outputs.

@@ -76,14 +76,14 @@ class SegmentCNN(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """(B, n_mels, T) -> (B, n_features): maxima over each segment, means over segments."""
         n_segments = mel.shape[2] // self.frames
-        x = mel[:, :, : n_segments * self.frames].unflatten(2, (n_segments, self.frames))
+        x = mel[:, :, : n_segments * self.frames].reshape(-1, mel.shape[1], n_segments, self.frames)
         x = x.transpose(1, 2).flatten(0, 1)  # (B segments, n_mels, frames)
         levels = []
         for layer in self.layers:
             x = layer(x)
             levels.append(x.amax(dim=2))
         features = torch.cat(levels[-N_LEVELS:], dim=1)
-        return features.unflatten(0, (-1, n_segments)).mean(dim=1)
+        return features.reshape(-1, n_segments, self.n_features).mean(dim=1)
 
 
 class MultiLevelMultiScale(TaggingModel):

@@ -35,7 +35,10 @@ SHAPES = (
     *((0.2, frames, n) for frames, n in ((7, 5), (5, 5), (3, 10), (1, 15))),
 )
 """Share of the bands, frames, and number of filters."""
-BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 class TimbreFilters(nn.Module):
@@ -49,7 +52,7 @@ class TimbreFilters(nn.Module):
                     pad=nn.ZeroPad2d((frames // 2, frames // 2, 0, 0)),
                     conv=nn.Conv2d(1, scaled(n, width), (int(share * n_mels), frames)),
                     relu=nn.ReLU(),
-                    norm=nn.BatchNorm2d(scaled(n, width), **BATCH_NORM),
+                    norm=_batch_norm(scaled(n, width)),
                 )
             )
             for share, frames, n in SHAPES
@@ -79,7 +82,7 @@ class TimbreCNN(TaggingModel):
                 f"n_mels {frontend.n_mels}: the smallest filters span a fifth of them; must be at least 5"
             )
         back, units = scaled(32, width), scaled(100, width)
-        self.norm = nn.BatchNorm2d(1, **BATCH_NORM)
+        self.norm = _batch_norm(1)
         self.filters = TimbreFilters(frontend.n_mels, width)
         self.layers = nn.Sequential(
             OrderedDict[str, nn.Module](  #                          at 187 frames and width 1: (B, 92, 187)

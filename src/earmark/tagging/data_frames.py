@@ -21,12 +21,18 @@ KEY_COLUMNS = ("key", "camelot", "key_confidence", "tuning_hz")
 """Columns of tempo and key, in tables of all kinds; those that were not wanted are not there."""
 
 
-def tempo_cells(tempo: Tempo | None) -> dict[str, float | None]:
+Cells = dict[str, str | float | None]
+
+
+def tempo_cells(tempo: Tempo | None) -> Cells:
     """A tempo in TEMPO_COLUMNS; all of None is None."""
-    return dict(zip(TEMPO_COLUMNS, (None, None) if tempo is None else tempo.record().values(), strict=True))
+    if tempo is None:
+        return dict.fromkeys(TEMPO_COLUMNS)
+    record = tempo.record()
+    return dict(zip(TEMPO_COLUMNS, (record["bpm"], record["confidence"]), strict=True))
 
 
-def key_cells(key: KeyEstimate | None) -> dict[str, str | float | None]:
+def key_cells(key: KeyEstimate | None) -> Cells:
     """A key in KEY_COLUMNS; all of None is None."""
     if key is None:
         return dict.fromkeys(KEY_COLUMNS)

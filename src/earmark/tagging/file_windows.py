@@ -229,13 +229,13 @@ def waveform_windows(
         starts = begin + audio.sparse_starts(len(mono) - begin, spec, sparse_windows)
     if not len(starts):
         stream = SoundStream([mono], spec)
-        meter = measures.meter(spec.sample_rate_hz)
-        sound = np.concatenate(list(_metered(stream, meter)))
+        tempo_key = measures.meter(spec.sample_rate_hz)
+        sound = np.concatenate(list(_metered(stream, tempo_key)))
         warnings = [*mixer.warnings(), *stream.warnings()]
         if spec.conditioning is None and np.abs(mono).max() < audio.SILENCE_PEAK:
             warnings.append(audio.SILENT)
         return audio.windows([sound], spec, steps), AudioSummary(
-            duration_seconds=duration_seconds, warnings=tuple(warnings), **_of_sound(stream, spec, meter)
+            duration_seconds=duration_seconds, warnings=tuple(warnings), **_of_sound(stream, spec, tempo_key)
         )
     used = mono[starts[:, None] + np.arange(spec.window_samples)]
     meter = SilenceMeter(spec)

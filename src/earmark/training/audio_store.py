@@ -167,7 +167,7 @@ class AudioStore:
 
     def load(
         self, paths: Sequence[Path], *, jobs: int | None = None, on_done: Callable[[int, int], None] | None = None
-    ) -> list[SixteenBitAudio]:
+    ) -> list[Waveform]:
         """All files, decoded side by side, in the order of the paths.
 
         Args:
@@ -181,7 +181,7 @@ class AudioStore:
         jobs = jobs or available_cores()
         if self.folder is not None:
             remove_leftovers(self.folder, older_than_seconds=_LEFTOVER_SECONDS)
-        packed: list[SixteenBitAudio] = []
+        packed: list[Waveform] = []
         problems = []
         with ThreadPoolExecutor(jobs, thread_name_prefix="earmark-decode") as pool:
             for done, result in enumerate(pool.map(self._one, paths), start=1):

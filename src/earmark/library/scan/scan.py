@@ -66,8 +66,7 @@ class Scan:
         self.index, self.roots, self.tagger = index, list(roots), tagger
         self.jobs, self.retry, self.prune = jobs or available_cores(), retry, prune
         self.complete = tagger.measures if complete else NO_MEASURES
-        self.progress = progress or ScanProgress()
-        self.summary = ScanSummary()
+        self.progress, self.summary = progress or ScanProgress(), ScanSummary()
         self.model = index.use_model(tagger.card, tagger.weights_sha256, tagger.embedding_dims)
         self._recorder = Recorder(index, self.model)
         self._lock = threading.Lock()  # guards what follows, and the decision whether audio is known

@@ -100,7 +100,7 @@ def read_mapping(path: Path, vocabulary: Vocabulary, degrees: Collection[str] = 
             if tag not in vocabulary.names:
                 problems.append(f"{path}: [{field}]: {_no_such_tag(tag, vocabulary)}")
             elif tag in degrees and value is not False:
-                problems.append(f"{path}: [{field}] {tag!r}: is a degree, and never written: leave it out")
+                problems.append(f"{path}: [{field}] {tag!r}: is a degree, which is no genre or mood: leave it out")
             elif (found := _words(value)) is None:
                 problems.append(f"{path}: [{field}] {tag!r} = {value!r}: must be a text, a list of texts, or false")
             else:
@@ -116,7 +116,7 @@ def read_mapping(path: Path, vocabulary: Vocabulary, degrees: Collection[str] = 
 def mapping_template(card: ModelCard) -> str:
     """A mapping file of all tags of a model, to be edited: the default mapping, and other tags as comments.
 
-    Without degrees, which are never written.
+    Without degrees, which have fields of their own.
     """
     tags = [tag for tag in card.vocabulary if tag.name not in card.degrees]
     lines = [
