@@ -73,7 +73,7 @@ def test_the_page_has_tables_verdicts_and_budget(
     assert "- Machine: a small machine." in page
     assert "120 test clips by 120 artists; a bootstrap of 100 draws of artists and of runs" in page
     assert "| ensemble | 13 | 39 | 3 | 6 to 8 | 1,200 | 13.0 |" in page
-    assert "In all 14.0 CPU hours" in page
+    assert "In all 20.0 CPU hours" in page
     assert "$ earmark reproduce ensemble --dataset emotify --root ~/emotify --out results --seeds 3" in page
     assert "### Table 5: models alone and combined" in page
     row = next(

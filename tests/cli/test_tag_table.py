@@ -84,6 +84,12 @@ def test_a_row_has_two_tags_of_each_category_that_hold(tmp_path: Path, song: Pat
     assert len(re.findall(r" \d\.\d\d", shown("tag", song, "--model", path, "--top", "1"))) == 1
 
 
+def test_rows_stay_on_stdout_where_colours_are_forced(tmp_path: Path, song: Path) -> None:
+    """FORCE_COLOR makes Rich take both outputs for one terminal, which a file with the results is not."""
+    with_progress = shown("tag", song, "--model", model(tmp_path, 0.0), environment=terminal(300))
+    assert song.name in with_progress
+
+
 def test_where_nothing_holds_the_highest_are_named(tmp_path: Path, song: Path) -> None:
     path = model(tmp_path, 1.0)
     scores = load_tagger(path).tag(song)

@@ -27,7 +27,9 @@ def tag_auc(
     groups: Groups = None,
     resamples: Resamples = 1000,
 ) -> None:
-    """AUC of each tag over its number of clips; the worst and the best by name. And all by name, beside bars of clips.
+    """AUC of each tag over its number of clips; the worst and the best by name.
+
+    A second figure has all by name, beside bars of their clips.
 
     \b
     Examples:

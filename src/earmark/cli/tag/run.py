@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -72,7 +73,7 @@ class TagRun:
         self.rows = stdout_console()
         # A bar and rows on one terminal must come from one console, or they write into each other.
         self.bar = self.messages.is_terminal and not quiet
-        if self.rows.is_terminal and self.bar:
+        if self.bar and sys.stdout.isatty():  # Rich calls it a terminal with FORCE_COLOR, too
             self.bar = output_format == "table"
             self.rows = self.messages
         self.n_tagged = self.n_failed = 0
