@@ -147,7 +147,13 @@ export class Detail {
     const threshold = this.card.thresholds[name];
     const track = make("span", { class: "bar-track", "aria-hidden": "true" }, make("i"));
     (track.firstElementChild as HTMLElement).style.inlineSize = `${100 * score}%`;
-    const row = make("li", {}, make("span", { class: "bar-name" }, name), track, make("b", {}, said ? shown(score) : percent(score)));
+    const row = make(
+      "li",
+      {},
+      make("span", { class: "bar-name" }, name),
+      track,
+      make("b", {}, said ? shown(score) : percent(score)),
+    );
     if (!said) return row;
     const holds = said.holds[tag]!;
     const reaches = said.reaches[tag]!;

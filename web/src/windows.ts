@@ -19,7 +19,8 @@ export function windowStarts(nSamples: number, spec: InputSpec): number[] {
   const starts = Array.from({ length: nWhole }, (_, i) => i * hop);
   const covered = nWhole > 0 ? (nWhole - 1) * hop + size : 0;
   const dropped = nWhole > 0 && spec.last_window === "drop";
-  if (covered < nAll && !dropped) starts.push(nWhole > 0 && spec.last_window === "overlap" ? nAll - size : nWhole * hop);
+  if (covered < nAll && !dropped)
+    starts.push(nWhole > 0 && spec.last_window === "overlap" ? nAll - size : nWhole * hop);
   return starts.map((start) => start - lead);
 }
 
