@@ -100,6 +100,10 @@ def librosa_system() -> Callable[[str, bool, bool], Answer]:
     import librosa
     import numpy as np
 
+    from earmark.baselines.features import compile_librosa
+
+    compile_librosa()  # several processes that compile it at once leave files that crash
+
     def key_of(samples: Any, rate_hz: float) -> int:
         chroma = librosa.feature.chroma_cqt(y=samples, sr=rate_hz).mean(axis=1)
         return _best_profile(chroma, _KRUMHANSL)
