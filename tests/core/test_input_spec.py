@@ -8,7 +8,7 @@ from earmark.core.input_spec import Conditioning, InputSpec
 
 def test_input_spec_reports_all_problems_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        InputSpec(0, 10, 20, "drop")  # type: ignore[arg-type]
+        InputSpec(0, 10, 20, "skip")  # type: ignore[arg-type]
     assert len(caught.value.problems) == 3
 
 

@@ -36,7 +36,9 @@ def test_no_list_of_tags_has_them() -> None:
     assert dict(found) == dict(found.items()) == SCORES
     assert "energy" in found
     assert ": rock 0.75, calm 0.62, soft 0.50>" in repr(found)
-    assert "energy" not in found._repr_html_()
+    table, _, below = found._repr_html_().partition("</table>")
+    assert "energy" not in table
+    assert "energy 88, valence 38" in below
 
 
 def test_without_a_tag_that_holds_a_file_abstains_and_has_degrees() -> None:

@@ -26,7 +26,7 @@ def group_folds(groups: Sequence[str], n_folds: int, seed: int = 0) -> npt.NDArr
 
     Example:
         >>> folds = group_folds(["a", "a", "b", "c", "c"], 2)
-        >>> folds[0] == folds[1], sorted(set(folds.tolist()))
+        >>> bool(folds[0] == folds[1]), sorted(set(folds.tolist()))
         (True, [0, 1])
     """
     names, places, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)

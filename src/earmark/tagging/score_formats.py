@@ -62,11 +62,11 @@ def score_html(scores: TagScores) -> str:
         for tag in scores.top(_HTML_TAGS)
     )
     degrees = ", ".join(f"{escape(name)} {100 * score:.0f}" for name, score in scores.degrees.items())
-    warnings = f"<p>{degrees}</p>" if degrees else ""
-    warnings += "".join(f"<p>{escape(warning)}</p>" for warning in scores.warnings)
+    below = [degrees] if degrees else []
+    below += map(escape, scores.warnings)
     return (
         f"<p><strong>{escape(name)}</strong>, {scores.duration_seconds:.1f} s{escape(_measured(scores))}, "
         f"model {escape(scores.model)}</p>"
         "<table><thead><tr><th>tag</th><th>category</th><th>score</th><th></th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>{warnings}"
+        f"<tbody>{rows}</tbody></table>" + "".join(f"<p>{line}</p>" for line in below)
     )
