@@ -85,7 +85,7 @@ def _has_texts(one: Contents) -> bool:
 
 
 def other_values(before: Snapshot, after: Snapshot) -> Iterator[str]:
-    """Files whose genre, mood or own fields are not what they were."""
+    """Files whose genre, mood, BPM, key or own fields are not what they were."""
     for path, was, now in _pairs(before, after):
         if was.ours != now.ours:
             yield shown(path, f"{dict(was.ours)} before, {dict(now.ours)} now")

@@ -20,15 +20,21 @@ from tests.helpers import tagged
 
 from earmark.core.audio_formats import format_whitelist
 
-OURS = {
-    *("tcon", "tmoo", "txxx:earmark_scores", "txxx:earmark_model", "txxx:mood"),
-    *("genre", "mood", "earmark_scores", "earmark_model", "ignr"),
-    *("\xa9gen", "----:com.apple.itunes:mood", "----:com.earmark:earmark_scores", "----:com.earmark:earmark_model"),
-    *("wm/genre", "wm/mood", "earmark/scores", "earmark/model"),
+_SHARED_FIELDS = {
+    *("tcon", "tmoo", "tbpm", "tkey", "txxx:mood"),
+    *("genre", "mood", "bpm", "initialkey", "ignr"),
+    *("\xa9gen", "tmpo", "----:com.apple.itunes:mood", "----:com.apple.itunes:initialkey"),
+    *("wm/genre", "wm/mood", "wm/beatsperminute", "wm/initialkey"),
 }
+_OWN_FIELDS = ("txxx:earmark_", "earmark_", "----:com.earmark:earmark_", "earmark/")
 _OPTIONS = {"format_whitelist": format_whitelist()}
 _GENRE_BYTE = 127
 _V1_BYTES = 128
+
+
+def _is_ours(name: str) -> bool:
+    """Whether earmark writes the field of this name."""
+    return name.lower() in _SHARED_FIELDS or name.lower().startswith(_OWN_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Contents:
         packets: hash of the encoded audio as FFmpeg demuxes it; empty where it cannot.
         foreign: parts that are not earmark's, by name: bytes as in the file in MP3, FLAC, WAV, AIFF and those with APEv2 tags,
             values elsewhere.
-        ours: genre, mood and earmark's own fields.
+        ours: genre, mood, BPM, key and earmark's own fields.
     """
 
     sha256: str
@@ -86,7 +92,7 @@ def contents(path: Path, sha256: str) -> Contents:
     except Exception:  # noqa: BLE001  damaged: mutagen ends in many ways
         values = {}
     for name, value in values.items():
-        if name.lower() in OURS:
+        if _is_ours(name):
             ours[name.lower()] = value
         else:
             foreign[name] = "\0".join(value).encode("utf-8", "surrogateescape")
@@ -172,7 +178,7 @@ def _exact(path: Path, content: bytes) -> Iterator[tuple[str, bytes]]:
         bare = tagged.without_ape_tag(content)
         yield "sound", bare
         items = tagged.ape_items(content) if len(content) > len(bare) else []
-        yield from _numbered((name, item) for name, item in _named(items) if name.lower() not in OURS)
+        yield from _numbered((name, item) for name, item in _named(items) if not _is_ours(name))
     elif content[:4] == b"fLaC":
         yield from _blocks(content)
     elif content[:4] in (b"RIFF", b"FORM"):
@@ -202,12 +208,10 @@ def _frames(tag: bytes) -> Iterator[tuple[str, bytes]]:
             end = at + 10 + (_synchsafe(size) if tag[3] == 4 else int.from_bytes(size, "big"))
             frame = tag[at:end]
             name = frame[:4].decode("latin-1")
-            encoded = [
-                text.encode(code)
-                for text in ("EARMARK_SCORES", "EARMARK_MODEL", "MOOD")
-                for code in ("latin-1", "utf-16-le")
-            ]
-            own = name in ("TCON", "TMOO") or (name == "TXXX" and any(text in frame[11:45] for text in encoded))
+            encoded = [text.encode(code) for text in ("EARMARK_", "MOOD") for code in ("latin-1", "utf-16-le")]
+            own = name in ("TCON", "TMOO", "TBPM", "TKEY") or (
+                name == "TXXX" and any(text in frame[11:45] for text in encoded)
+            )
             if not own:
                 yield name, frame
             at = end
@@ -240,7 +244,7 @@ def _comments(body: bytes) -> Iterator[tuple[str, bytes]]:
     comments = []
     for _ in range(n):
         comment, at = item(at)
-        if comment.partition(b"=")[0].decode().lower() not in OURS:
+        if not _is_ours(comment.partition(b"=")[0].decode()):
             comments.append(comment)
     yield "comments", b"\0".join(comments)
 
@@ -257,7 +261,7 @@ def _chunks(content: bytes) -> Iterator[tuple[str, bytes]]:
                 yield from _frames(body)
             elif body[:4] == b"INFO" and name == "LIST":
                 yield from parts(at + 12, at + 8 + n)
-            elif name.lower() not in OURS:
+            elif not _is_ours(name):
                 yield name, body
             at += 8 + n + n % 2
 

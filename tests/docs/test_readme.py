@@ -55,6 +55,8 @@ ELSEWHERE = {
     "earmark analyze layer-responses runs/first/checkpoint --out figures": "tests/plots/test_layer_responses.py",
     "earmark models pull musicnn-mtt && earmark tag --model musicnn-mtt song.mp3": "tests/cli/test_models_pull.py",
     "earmark import-weights MTT_musicnn.h5 --out models/": "tests/importers/test_importers.py",
+    "earmark probe labels.csv --out probes/mine": "tests/probes/test_run.py",
+    "earmark tag song.mp3 --model probes/mine/mine.onnx": "tests/probes/test_run.py",
 }
 """Commands that need data, a network or a server, as they stand in the README, and the tests that run their like."""
 
