@@ -1,6 +1,6 @@
 """Features of real music with what is known of it: the composer's tempi, keys in titles, and music without labels.
 
-python -m tools.tempo_key.real --out DIR --music MUSIC --shared /work/shared
+python -m tools.tempo_key.real --out DIR --music MUSIC --shared ../shared
 
 MUSIC is made by ``python -m tools.default_model fetch-music --out MUSIC --composer macleod.csv --only hudebni --only cars24``.
 Features of a track that are there are not made again.
