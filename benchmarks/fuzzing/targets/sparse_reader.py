@@ -8,6 +8,7 @@ from random import Random
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from earmark import audio
 from earmark.audio.chunker import sparse_starts, sparse_windows
@@ -18,11 +19,14 @@ from fuzzing.audio_files import encoded_files
 from fuzzing.mutation import mutate, repair_ogg_checksums
 from fuzzing.target import Case, Target, WrongResultError
 
+Floats = npt.NDArray[np.float32]
+
 SPEC = InputSpec(sample_rate_hz=16_000, window_samples=6_000, hop_samples=6_000)
 N_WINDOWS = 3
 SECONDS = 4.0
 TOLERANCE = 1e-4
-NOISY, NOISY_SHARE = (".m4a", ".mov"), 0.3
+AAC_SUFFIXES = (".m4a", ".mov")
+AAC_FRAME_SAMPLES = -(-1024 * SPEC.sample_rate_hz // 44_100)
 SUFFIXES = (".mp3", ".wav", ".rf64", ".flac", ".ogg", ".opus", ".oga", ".m4a", ".mov", ".aiff", ".aifc")
 
 
@@ -98,12 +102,18 @@ class SparseReader(Target):
             if part.shape != whole.shape or not np.allclose(
                 part, whole, rtol=0, atol=TOLERANCE * max(1.0, stream.peak)
             ):
-                if (
-                    part.shape == whole.shape
-                    and case.name.endswith(NOISY)
-                    and np.mean(np.abs(part - whole) > TOLERANCE) < NOISY_SHARE
-                ):
-                    return "noise of a few AAC frames"  # a damaged frame with noise bands: drawn anew by each decoding
+                if part.shape == whole.shape and path.suffix in AAC_SUFFIXES and _in_one_frame(part, whole):
+                    return "one damaged AAC frame"
                 apart = float(np.abs(part - whole).max()) if part.shape == whole.shape else float("nan")
                 raise WrongResultError(f"other samples than of a full read ({path.suffix})", f"apart by {apart:.3g}")
         return "equal"
+
+
+def _in_one_frame(part: Floats, whole: Floats) -> bool:
+    """Whether two windows differ within one frame of AAC and its overlap with the next alone.
+
+    FFmpeg answers some damaged frames in one way in a filter graph, as in a full read of a file on disk, and in another packet
+    by packet, as in memory and sparsely: each always the same. Why is not known.
+    """
+    apart = np.flatnonzero(np.abs(part - whole) > TOLERANCE)
+    return bool(np.ptp(apart) < 2 * AAC_FRAME_SAMPLES)

@@ -136,8 +136,8 @@ def energies_of(steps: Floats, size: int) -> Floats:
     """Mean squares of rows, without offset and rumble.
 
     Rumble is the polynomial of degree 5 that is nearest to the waveform, in every part of 25 ms for itself. So nothing of
-    it depends on what comes before or behind, as with a filter that rings. What is left of a tone is -70 dB at 20 Hz, -50 dB at 30 Hz,
-    -37 dB at 40 Hz, -17 dB at 60 Hz and all above 100 Hz: rumble as loud as music is silent, and a bass alone is not.
+    it depends on what comes before or behind, as with a filter that rings. Rumble as loud as music is silent, and a bass alone is
+    not; what is left of tones: docs/design.md.
 
     Args:
         steps: ``(n_steps, n_samples)``, of whole parts.

@@ -71,9 +71,14 @@ def quiet_option(help_text: str) -> Any:
     return Option("--quiet", "-q", help=help_text)
 
 
-def model_option(help_text: str, show_default: str = "the bundled one") -> Any:
-    """``--model NAME|FILE``, for a parameter of type ``str | None``."""
-    return Option("--model", metavar="NAME|FILE", help=help_text, show_default=show_default)
+def model_option(help_text: str, show_default: str = "the bundled one", *, metavar: str = "NAME|FILE") -> Any:
+    """``--model``, for a parameter of type ``str | None``."""
+    return Option("--model", metavar=metavar, help=help_text, show_default=show_default)
+
+
+def layer_option(help_text: str) -> Any:
+    """``--layer NAME``, for a parameter of type ``str | None``."""
+    return Option("--layer", metavar="NAME", help=help_text, show_default="what goes into the last layer")
 
 
 def windows_option(help_text: str) -> Any:

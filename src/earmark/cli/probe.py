@@ -19,6 +19,8 @@ from earmark.cli.options import (
     Quiet,
     Resamples,
     dataset_option,
+    layer_option,
+    model_option,
     out_option,
     root_option,
     seed_option,
@@ -47,19 +49,14 @@ def probe(
     out: Annotated[Path | None, out_option("Folder for the tagger, scores and report.", show_default=False)] = None,
     model: Annotated[
         str | None,
-        Option(
+        model_option(
+            "The trunk: a name from `earmark models list`, an .onnx file, or a checkpoint folder.",
             metavar="NAME|FILE|DIR",
-            help="The trunk: a name from `earmark models list`, an .onnx file, or a checkpoint folder.",
-            show_default="the bundled one",
         ),
     ] = None,
     layer: Annotated[
         str | None,
-        Option(
-            metavar="NAME",
-            help="Its layer, as `earmark embed --layers` lists them.",
-            show_default="what goes into the last layer",
-        ),
+        layer_option("Its layer, as `earmark embed --layers` lists them."),
     ] = None,
     within: Annotated[Within, Option(help="How the layer's frames are pooled within a window.")] = Within.mean,
     time_axis: Annotated[

@@ -27,7 +27,7 @@ from earmark.models.checkpoint import check_card
 
 OPSET = 18
 """ONNX operator set of the files: known to ONNX Runtime from 1.15 on, in the browser too."""
-TOLERANCE = 2e-4
+TOLERANCE = 1e-4
 """Largest difference of a probability between PyTorch and ONNX Runtime that an export may have."""
 EMBEDDING_TOLERANCE = 1e-3
 """Largest difference of a value of an embedding, as a share of the largest value of all (or of 1, if that is less)."""
@@ -91,7 +91,7 @@ def export_onnx(
     Raises:
         ConfigError: the card is of another model, ``out`` has another ending, or the windows another shape.
         ModelError: the graph holds operators that are not standard, or ONNX Runtime's probabilities differ from
-            PyTorch's by 2e-4 or more, or its embeddings by more than 1e-3 of their largest value (more with narrow
+            PyTorch's by 1e-4 or more, or its embeddings by more than 1e-3 of their largest value (more with narrow
             weights). No file is written then.
     """
     path = Path(out)
@@ -202,7 +202,8 @@ def check_signals(spec: InputSpec, seed: int = 0) -> NDArray[np.float32]:
 
     Returns:
         (6, window_samples) float32 in -1..1: white noise, a sweep over all frequencies, a decaying chord, clicks,
-        noise at -100 dB, and silence that ends in a tone.
+        noise at -100 dB, and silence that ends in a tone. Sounds have noise at -100 dB, too: beside a purer tone, or between
+        its clicks, a spectrogram in decibels holds rounding errors, in which any two runtimes differ.
     """
     n, rate = spec.window_samples, spec.sample_rate_hz
     rng = np.random.default_rng(seed)
@@ -212,4 +213,7 @@ def check_signals(spec: InputSpec, seed: int = 0) -> NDArray[np.float32]:
     clicks = np.where(np.arange(n) % max(1, rate // 3) == 0, 0.9, 0.0)
     tone = np.where(np.arange(n) < n // 2, 0.0, 0.3 * np.sin(2 * np.pi * 440.0 * time_s))
     noise = rng.standard_normal((2, n)) * 0.2
-    return np.stack([noise[0], sweep, chord, clicks, noise[1] * 5e-5, tone]).clip(-1, 1).astype(np.float32)
+    signals = np.stack([noise[0], sweep, chord, clicks, noise[1] * 5e-5, tone])
+    signals[:5] += rng.standard_normal((5, n)) * 1e-5
+    signals[5, n // 2 :] += rng.standard_normal(n - n // 2) * 1e-5
+    return signals.clip(-1, 1).astype(np.float32)

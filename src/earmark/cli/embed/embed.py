@@ -18,6 +18,8 @@ from earmark.cli.options import (
     Protocol,
     QuietSummary,
     dataset_option,
+    layer_option,
+    model_option,
     out_option,
     root_option,
     split_option,
@@ -60,19 +62,14 @@ def embed(
     ] = None,
     model: Annotated[
         str | None,
-        Option(
+        model_option(
+            "Which model: a name from `earmark models list`, an .onnx file, or a checkpoint folder.",
             metavar="NAME|FILE|DIR",
-            help="Which model: a name from `earmark models list`, an .onnx file, or a checkpoint folder.",
-            show_default="the bundled one",
         ),
     ] = None,
     layer: Annotated[
         str | None,
-        Option(
-            metavar="NAME",
-            help="Whose values: of an ONNX model a value of its graph, of a checkpoint a module.",
-            show_default="what goes into the last layer",
-        ),
+        layer_option("Whose values: of an ONNX model a value of its graph, of a checkpoint a module."),
     ] = None,
     layers: Annotated[bool, Option("--layers", help="List the model's layers with their shapes, and stop.")] = False,
     pool: Annotated[
