@@ -75,6 +75,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     # With noise substitution, the decoder itself draws the noise: no two readings of a stretch are then alike.
     made["m4a"] = encode(folder / "plain.m4a", "aac", 44_100, bit_rate=128_000, aac_pns="0")
     made["m4a noise"] = encode(folder / "noise.m4a", "aac", 44_100, bit_rate=128_000)
+    made["flac in ogg"] = encode(folder / "flac.oga", "flac", 16_000, {"page_duration": "1000000"})
     made["mka"] = sounds.write(folder / "coarse.mka", song(44_100, 1), 44_100)
     made["aac"] = sounds.write(folder / "stream.aac", song(44_100, 1), 44_100)
     return made
@@ -136,7 +137,8 @@ def test_seeking_in_memory_gives_the_same(files: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("mp3 bare", "declare its length"), ("mka", "not exact"), ("aac", "not exact")]
+    ("name", "why"),
+    [("mp3 bare", "declare its length"), ("mka", "not exact"), ("aac", "not exact"), ("flac in ogg", "are guessed")],
 )
 def test_files_without_exact_seeking_are_read_in_full_with_a_warning(
     files: dict[str, Path], name: str, why: str, model: Path

@@ -32,6 +32,10 @@ _PREROLL_SECONDS = 0.5  # decoders need what came before: MP3's bit reservoir, O
 _MIN_PREROLL_SECONDS = 0.2  # where seeking goes a little too far
 _CONTEXT_SAMPLES = 512  # on both sides, at the lower of the two rates: longer than soxr's filter
 _TAIL_SECONDS = 1.0
+_TIMED_IN_OGG = (
+    "vorbis",
+    "opus",
+)  # of other packets FFmpeg knows the place at the end of a page; up to there, after seeking, it guesses
 _FIRST_FRAMES = 12
 _AGREEING_SHARE = 0.8  # of the frames must be where their time stamps say; FFmpeg's for Vorbis are wrong at some pages
 
@@ -114,6 +118,8 @@ class _Seeker:
             raise CannotSeekError("its beginning cannot be decoded")
         if form.name == "WAV" and not self.source.codec_context.name.startswith("pcm_"):
             raise CannotSeekError("positions in compressed WAV follow from a bit rate in its header")
+        if form.name.startswith("Ogg") and self.source.codec_context.name not in _TIMED_IN_OGG:
+            raise CannotSeekError("positions in this kind of Ogg are guessed up to the end of a page")
         self.rate_hz, self.form = frames[0].sample_rate, _form(frames[0])
         if self.rate_hz < MIN_RATE_HZ:
             raise CannotSeekError("its sample rate is that of no sound")
