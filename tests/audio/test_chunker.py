@@ -141,6 +141,7 @@ def bad_file(tmp_path: Path, what: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", sorted(BAD))
 def test_errors_of_bad_files_give_the_reason(tmp_path: Path, what: str) -> None:
     path = bad_file(tmp_path, what)
@@ -231,6 +232,7 @@ def test_odd_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -
     assert len(audio.load(name, RATE_HZ)) == 8000
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     def peak_bytes(seconds: float) -> int:
         path = tmp_path / f"{seconds}.flac"
@@ -246,6 +248,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     assert peak_bytes(600) < 1.3 * peak_bytes(60)
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(0, 400),
     size=st.integers(1, 60),

@@ -213,6 +213,7 @@ def test_files_of_pyav_have_sizes_that_are_read(tmp_path: Path) -> None:
             decoded(path.read_bytes()[:-100_000])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "video_seconds", "sound_seconds"),
     [(".wmv", 14, 8), (".wmv", 4, 8), (".wmv", 8, 8), (".mp4", 14, 8), (".mkv", 14, 8), (".avi", 14, 8)],
@@ -227,6 +228,7 @@ def test_sound_may_be_shorter_than_the_picture(
         assert warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("video_seconds", [0, 4, 14])
 @pytest.mark.parametrize("share", [0.4, 0.9])
 def test_cut_asf_is_reported(tmp_path: Path, video_seconds: float, share: float) -> None:

@@ -102,6 +102,7 @@ def test_windows_of_a_file_at_a_very_low_rate_equal_those_of_a_full_read(tmp_pat
         np.testing.assert_allclose(part, whole[start : start + 6_000], atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "layout", "n_channels"),
     [
@@ -143,6 +144,7 @@ def test_seeking_is_refused_where_positions_in_an_ogg_contradict_its_length(tmp_
         audio.sparse_windows(path, InputSpec(16_000, 6_000, 6_000), 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("from_second", "to_second"), [(7, 20), (0, 12), (7, 12)])
 def test_a_flac_that_was_cut_without_its_header_is_shorter_than_it_declares(
     tmp_path: Path, from_second: float, to_second: float
@@ -242,6 +244,7 @@ def test_au_whose_sound_begins_behind_its_end(tmp_path: Path, start: int) -> Non
     assert read_content(path).key.startswith("bytes-")
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_refused_is_refused_in_windows_too(tmp_path: Path) -> None:
     """At 1 Hz, a window is some samples, and resampling them to 16 kHz would take any memory."""
     form = struct.pack("<HHIIHH", 1, 1, 1, 2, 2, 16)
@@ -256,6 +259,7 @@ def test_a_rate_that_is_refused_is_refused_in_windows_too(tmp_path: Path) -> Non
         audio.sparse_windows(path, InputSpec(16_000, 100, 100), 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".ogg", ".opus"])
 @pytest.mark.parametrize("n_pages", [1, 3])
 @pytest.mark.parametrize("added", [2**45, 2**60])

@@ -83,6 +83,7 @@ def test_one_bad_byte_costs_no_more_than_its_packet(tmp_path: Path, codec: str, 
         assert all("damaged" in warning or "cut off" in warning for warning in stream.warnings), stream.warnings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "suffix", "form"), [CODECS[0], CODECS[1], ("ac3", "mka", "fltp")])
 def test_one_bad_packet_is_noted_and_many_are_an_error(tmp_path: Path, codec: str, suffix: str, form: str) -> None:
     path = encode(tmp_path / f"whole.{suffix}", codec, form, rate_hz=48_000)
@@ -204,6 +205,7 @@ def test_a_file_that_ffmpeg_does_not_know_is_not_about_permission(
         audio.load(path, RATE_HZ)
 
 
+@pytest.mark.slow
 def test_sparse_reading_reads_a_damaged_file_in_full(tmp_path: Path) -> None:
     from earmark.audio.seeking import CannotSeekError
 

@@ -49,6 +49,7 @@ def test_none_of_what_cannot_be_opened(tmp_path: Path, music: np.ndarray) -> Non
         assert declared_seconds(source) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "rate_hz"), [(0x1234, 16_000), (1, 1), (1, 999), (1, 0)])
 def test_none_where_it_cannot_be_decoded(codec: int, rate_hz: int) -> None:
     """A codec that nobody knows, and rates at which no sound is stored."""

@@ -85,6 +85,7 @@ def deep(tmp_path: Path) -> Iterator[Path]:
         (tmp_path / "old").rmdir()
 
 
+@pytest.mark.slow
 def test_folders_deeper_than_python_recurs_and_than_the_system_names(deep: Path) -> None:
     left_out = LeftOut()
     found = list(find_audio([deep], left_out))

@@ -63,6 +63,7 @@ def test_a_frame_is_32_bits_and_four_levels_every_43_milliseconds(original: Path
     assert fall == 40  # half decibels
 
 
+@pytest.mark.slow
 def test_long_files_are_read_in_blocks_that_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = sounds.write(tmp_path / "a.flac", sounds.music(70, 8000), 8000)
     in_blocks = fingerprint(path)
@@ -85,6 +86,7 @@ ENCODINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_encodings_agree(
     songs: dict[str, np.ndarray], prints: dict[str, Fingerprint], encoding: str, tmp_path: Path
@@ -95,6 +97,7 @@ def test_encodings_agree(
         assert agreement(prints[song], fingerprint(path), 3) >= SAME, song
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".flac", ".mp3", ".opus"])
 @pytest.mark.parametrize(
     "change",
@@ -143,6 +146,7 @@ OTHERS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_masters_takes_and_songs_do_not_agree(
     songs: dict[str, np.ndarray], prints: dict[str, Fingerprint], kind: str, tmp_path: Path
@@ -200,6 +204,7 @@ def test_a_truncated_file_has_the_fingerprint_of_what_is_there(original: Path, t
         fingerprint(tmp_path / "none.flac")
 
 
+@pytest.mark.slow
 def test_a_file_whose_damage_is_short_agrees(
     songs: dict[str, np.ndarray], prints: dict[str, Fingerprint], tmp_path: Path
 ) -> None:

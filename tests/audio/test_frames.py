@@ -67,6 +67,7 @@ def packet_by_packet(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return n_given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SMALL_FRAMES)
 @pytest.mark.parametrize("n_channels", [1, 2])
 def test_good_files_are_read_by_the_graph(
@@ -120,6 +121,7 @@ def test_damage_is_reported_as_packet_by_packet(tmp_path: Path, suffix: str, pac
         assert any(packet_by_packet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [(48_000, 2), (44_100, 1)])
 def test_a_stream_that_changes_its_format(tmp_path: Path, second: tuple[int, int], packet_by_packet: list[int]) -> None:
     path = tmp_path / "both.mp3"
@@ -171,6 +173,7 @@ def test_an_unknown_codec(tmp_path: Path) -> None:
     assert "cannot be read" in assert_same_both_ways(path)
 
 
+@pytest.mark.slow
 def test_the_first_of_several_streams(tmp_path: Path, packet_by_packet: list[int]) -> None:
     path = tmp_path / "a.mka"
     with av.open(str(path), "w") as container:
@@ -185,12 +188,14 @@ def test_the_first_of_several_streams(tmp_path: Path, packet_by_packet: list[int
     assert len(packet_by_packet) == 1  # of the file in memory
 
 
+@pytest.mark.slow
 def test_many_channels(tmp_path: Path) -> None:
     path = song(tmp_path / "a.opus", n_channels=6)
     by_packet = decode(audio.AudioBytes.read(path))[0]  # another length of blocks: sums of six are rounded otherwise
     np.testing.assert_allclose(decode(path)[0], by_packet, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_the_graph_takes_for_the_end_is_no_end(
     tmp_path: Path, packet_by_packet: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def links(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, fl
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -161,6 +162,7 @@ def long_links(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 CODECS = ["vorbis", "opus", "flac"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS)
 def test_pages_are_counted(long_links: dict[str, bytes], codec: str) -> None:
     content = long_links[codec]
@@ -171,6 +173,7 @@ def test_pages_are_counted(long_links: dict[str, bytes], codec: str) -> None:
     assert not may_be_cut_off(lambda: io.BytesIO(content + b"TAG, and OggS\0 " + bytes(112)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("byte", [0, 4, 5, 14, 18, 22, 26, 27, 28, -1], ids=lambda byte: f"byte {byte}")
 def test_one_bad_byte_costs_a_page_and_is_reported(

@@ -136,6 +136,7 @@ def test_what_is_no_playlist(tmp_path: Path) -> None:
     assert [item.path.name for item in find_audio([tmp_path / "folder.m3u"])] == ["1.mp3"]
 
 
+@pytest.mark.slow
 def test_a_playlist_of_millions_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a.m3u"
     path.write_bytes(b"a\n" * 1_000_001)

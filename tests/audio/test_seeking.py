@@ -128,6 +128,7 @@ def test_aac_with_noise_substitution_is_at_the_right_place(files: dict[str, Path
         assert float(np.square(samples - shifted).mean()) > 2 * float(np.square(samples - there).mean())
 
 
+@pytest.mark.slow
 def test_seeking_in_memory_gives_the_same(files: dict[str, Path]) -> None:
     on_disk = audio.sparse_windows(files["mp3"], SPEC, 3)
     in_memory = audio.sparse_windows(AudioBytes.read(files["mp3"]), SPEC, 3)
@@ -152,6 +153,7 @@ def test_files_without_exact_seeking_are_read_in_full_with_a_warning(
     assert sparse.to_record()["heard_seconds"] == full.to_record()["duration_seconds"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["flac", "wav", "aiff", "mp3", "mp3 vbr", "m4a"])
 @pytest.mark.parametrize("share", [0.5, 0.96])
 def test_cut_files_are_refused_as_by_a_full_read(
@@ -225,6 +227,7 @@ def test_windows_are_spread_evenly(n_samples: int, n: int) -> None:
     assert set(starts) <= set(audio.window_starts(n_samples, SPEC))
 
 
+@pytest.mark.slow
 def test_many_files_with_others_between_them_come_in_order(files: dict[str, Path], tmp_path: Path, model: Path) -> None:
     paths = [files[name] for name in ("flac", "mka", "opus", "mp3", "aac", "wav")]
     result = list(load_tagger(model, windows=3).tag_many(paths, jobs=3))
@@ -238,6 +241,7 @@ def test_invalid_numbers_are_refused(windows: int, model: Path) -> None:
         load_tagger(model, windows=windows)
 
 
+@pytest.mark.slow
 def test_the_taggram_shows_windows_where_they_are_and_grey_between(
     files: dict[str, Path], tmp_path: Path, model: Path
 ) -> None:
@@ -255,6 +259,7 @@ def test_the_taggram_shows_windows_where_they_are_and_grey_between(
     np.testing.assert_allclose(seconds, scores.window_starts_seconds + 1, atol=0.2)
 
 
+@pytest.mark.slow
 def test_scans_keep_sparse_results_apart(files: dict[str, Path], tmp_path: Path, model: Path) -> None:
     path = tmp_path / "index.sqlite"
     song = files["flac"]
@@ -269,6 +274,7 @@ def test_scans_keep_sparse_results_apart(files: dict[str, Path], tmp_path: Path,
             np.testing.assert_allclose(track.scores, expected.scores, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_command(files: dict[str, Path], model: Path) -> None:
     command = [sys.executable, "-m", "earmark.cli.main", "tag", "--model", str(model), "--windows"]
     done = subprocess.run(

@@ -19,6 +19,7 @@ def noise(seconds: float) -> np.ndarray:
     return (0.1 * np.random.default_rng(0).standard_normal(round(seconds * RATE_HZ))).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [1, 700, 1600, 100_000])
 def test_silence_is_measured_in_blocks_of_any_length(block: int) -> None:
     samples = np.concatenate([noise(2.0), np.zeros(RATE_HZ, np.float32), noise(1.05)])
@@ -172,6 +173,7 @@ def test_faint_noise_before_music_is_silence() -> None:
     assert stream.left_out()[0] == pytest.approx([0, 50_000], abs=3)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_silence() -> None:
     blocks = (np.zeros(16_000, np.float32) for _ in range(3_000))
     tracemalloc.start()

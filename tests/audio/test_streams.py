@@ -44,6 +44,7 @@ def two_streams(path: Path, default: int, codec: str = "aac", seconds: float = 8
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "codec"), [("mka", "aac"), ("mp4", "aac"), ("mka", "flac"), ("mp4", "alac")])
 @pytest.mark.parametrize("default", [0, 1])
 def test_the_default_stream_is_read(tmp_path: Path, suffix: str, codec: str, default: int) -> None:
@@ -58,6 +59,7 @@ def test_the_default_stream_is_read(tmp_path: Path, suffix: str, codec: str, def
             assert bool(np.abs(found.samples).max() > 0.1) == (default == 1)
 
 
+@pytest.mark.slow
 def test_the_key_of_a_file_is_that_of_the_stream_that_is_read(tmp_path: Path) -> None:
     keys = {read_content(two_streams(tmp_path / f"{default}.mka", default)).key for default in (0, 1)}
     assert len(keys) == 2
@@ -180,6 +182,7 @@ def test_covers_are_not_decoded(tmp_path: Path) -> None:
     assert int(done.stdout) < 60_000  # kilobytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a", ".ogg"])
 def test_covers_change_no_sample(tmp_path: Path, suffix: str) -> None:
     plain = audio.load(sounds.write(tmp_path / f"plain{suffix}", sounds.music(8, 44_100), 44_100), RATE_HZ)
@@ -196,6 +199,7 @@ def test_decoders_of_sound_are_all_allowed() -> None:
     assert not {"png", "mjpeg", "h264", "bmp", "gif", "webp", "tiff"} & allowed
 
 
+@pytest.mark.slow
 def test_samples_beyond_the_scale_are_refused(tmp_path: Path) -> None:
     music = sounds.music(20, RATE_HZ, 2)
     music /= np.abs(music).max()
@@ -257,6 +261,7 @@ def plain_mp3(tmp_path: Path) -> bytes:
     return content[10 + content[8] * 128 + content[9] :]
 
 
+@pytest.mark.slow
 def test_mp3s_as_they_are_found(tmp_path: Path) -> None:
     """A tag at the end with a footer, Lyrics3, zeros behind a tag, sound in RIFF, junk in the middle."""
     plain = plain_mp3(tmp_path)
@@ -290,6 +295,7 @@ def test_mp3s_as_they_are_found(tmp_path: Path) -> None:
                 assert stream.warnings == [], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".aac", ".mp3"])
 @pytest.mark.parametrize("n_bytes", [0, 300, 5_000])
 def test_tags_at_the_end_are_no_damage(tmp_path: Path, suffix: str, n_bytes: int) -> None:

@@ -77,6 +77,7 @@ def test_timbre_and_loudness_of_a_sine_and_of_noise() -> None:
     assert noise["centroid_hz.mean"] == pytest.approx(RATE / 4, rel=0.03)
 
 
+@pytest.mark.slow
 def test_harmony_of_tones() -> None:
     a = named(sine(440))
     chroma = {pitch: a[f"chroma_{pitch}.mean"] for pitch in PITCHES}
@@ -118,6 +119,7 @@ def test_what_is_no_sound_is_refused() -> None:
         waveform_features(np.array([0.1, np.nan], np.float32), RATE)
 
 
+@pytest.mark.slow
 def test_long_files_are_read_evenly_and_in_bounded_memory() -> None:
     stretch = STRETCH_SECONDS * RATE
 
@@ -155,6 +157,7 @@ def test_a_file_and_its_waveform_agree_at_any_rate(files: list[Path], tmp_path: 
     assert np.median(np.abs(vector - expected) / (np.abs(expected) + 1e-3)) < 1e-3
 
 
+@pytest.mark.slow
 def test_kept_features_are_not_computed_again(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +219,7 @@ def _die() -> None:
     os._exit(9)
 
 
+@pytest.mark.slow
 def test_librosa_is_compiled_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Numba's cache of two processes that compile at once crashes whoever loads it.
     monkeypatch.setattr(features_module, "compile_lock_path", lambda: tmp_path / "new" / "librosa.lock")

@@ -59,6 +59,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_the_page_has_tables_verdicts_and_budget(
     program: ModuleType, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,7 @@ def page(benchmarks: Path) -> ModuleType:
     return importlib.import_module("peers_page")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_that_of_the_whole_tree(benchmarks: Path) -> None:
     measure = importlib.import_module("process_tree").measure

@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_evaluate_writes_a_page_with_players(folder: Path) -> None:
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("<audio") == 8
@@ -70,6 +71,7 @@ def test_wrong_use_is_reported_at_once(folder: Path) -> None:
     assert isinstance(done.exception, DataError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "names"),
     [
@@ -88,6 +90,7 @@ def test_figures_of_a_scores_file(folder: Path, command: str, names: set[str]) -
     assert {path.suffix for path in paths} == {".png", ".svg", ".csv"}
 
 
+@pytest.mark.slow
 def test_moments_of_a_file_are_printed_and_written(folder: Path) -> None:
     done = earmark("analyze", "moments", folder / "0.wav", "--out", folder / "moments", "--tags", "3", "--quiet")
     assert done.exit_code == 0, done.exception

@@ -24,6 +24,7 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_prepare_again_and_after_repair(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "shards"
     first = earmark("data", "prepare", "manifest", "--root", table, "--out", out, "--shard-mb", "0.00001")

@@ -41,6 +41,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder(music: Path, tmp_path: Path) -> None:
     out = tmp_path / "x" / "all.npz"
     done = earmark_here("embed", music, "--out", out)
@@ -54,6 +55,7 @@ def test_a_folder(music: Path, tmp_path: Path) -> None:
     assert list(out.parent.iterdir()) == [out]
 
 
+@pytest.mark.slow
 def test_a_table_of_files(music: Path, tmp_path: Path) -> None:
     with (music / "list.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["path", "anything"], ["album/2.wav", 1], ["album/0.wav", 2]])
@@ -62,6 +64,7 @@ def test_a_table_of_files(music: Path, tmp_path: Path) -> None:
     assert [Path(path).name for path in read_embeddings(tmp_path / "t.parquet").paths] == ["2.wav", "0.wav"]
 
 
+@pytest.mark.slow
 def test_clips_of_a_dataset_with_a_layer_of_a_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
     root = tones(tmp_path / "tones", 8)
     out = tmp_path / "t.npz"
@@ -100,6 +103,7 @@ def test_layers_are_listed(checkpoint: Path) -> None:
     assert "no layer 'nothing'" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_run_continues(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "t.npz"
     command = ("embed", music / "album", "--out", out)

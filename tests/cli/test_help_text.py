@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from earmark.cli.commands import Option, make_command
@@ -43,6 +44,7 @@ def full_lines(command: tuple[str, ...]) -> int:
     return n_full
 
 
+@pytest.mark.slow
 def test_prose_fills_the_lines() -> None:
     commands = list(all_commands())
     assert len(commands) > 30

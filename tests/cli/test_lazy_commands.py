@@ -71,6 +71,7 @@ def test_a_groups_help_imports_none_of_its_commands() -> None:
     assert {name for name in loaded if name.startswith("earmark.cli.library.")} == set()
 
 
+@pytest.mark.slow
 def test_tagging_imports_no_other_command(tmp_path: Path) -> None:
     song = sounds.write_int_wav(tmp_path / "a.wav", sounds.music(3, 16_000)[0], 16_000)
     for loaded in (imported("tag", "--help"), imported("tag", song, "--quiet")):
@@ -81,6 +82,7 @@ def test_tagging_imports_no_other_command(tmp_path: Path) -> None:
         assert not {"torch", "pandas", "yaml", "matplotlib", "scipy", "pydantic", "rich.progress"} & loaded
 
 
+@pytest.mark.slow
 def test_shells_complete_names_and_options() -> None:
     def complete(words: str) -> set[str]:
         environment = {

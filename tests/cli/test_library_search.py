@@ -152,6 +152,7 @@ def test_without_an_index_the_scan_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_ends_it_quietly(tmp_path: Path) -> None:
     path = make_index(tmp_path / "i.sqlite", [Row(f"/music/{i:05d}.mp3") for i in range(20_000)])
     with subprocess.Popen(
@@ -185,6 +186,7 @@ def test_playlist(index: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["slow.m3u8"]
 
 
+@pytest.mark.slow
 def test_stats(index: Path, tmp_path: Path) -> None:
     done = library("stats", "--index", index, "--plot", tmp_path / "x.png")
     assert done.returncode == 0, done.stderr
@@ -236,6 +238,7 @@ def test_a_text_that_may_be_several_tracks_lists_them_and_takes_a_number(blues: 
     assert b"--pick 21: must be from 1 to 20" in library("similar", "blue", "--pick", "21", "--index", blues).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code"), [(b"x\n99\n3\n", 0), (b"\x04", 130), (b"\x03", 130)])
 def test_on_a_terminal_it_is_asked_which_track_is_meant(blues: Path, answer: bytes, code: int) -> None:
     pid, terminal_end = pty.fork()
@@ -266,6 +269,7 @@ def test_on_a_terminal_it_is_asked_which_track_is_meant(blues: Path, answer: byt
     ) is not bool(code)
 
 
+@pytest.mark.slow
 def test_similar_listens_to_a_file_outside_the_library(tmp_path: Path) -> None:
     tagger = LazyTagger(DEFAULT_MODEL)
     for seed in range(3):
@@ -310,6 +314,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_index(tmp_path_factory.mktemp("measured") / "library.sqlite", rows)
 
 
+@pytest.mark.slow
 def test_stats_have_histograms_of_tempo_and_key(measured: Path, tmp_path: Path) -> None:
     picture = tmp_path / "x.png"
     done = library("stats", "--index", measured, "--plot", picture)

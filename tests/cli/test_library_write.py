@@ -60,6 +60,7 @@ def contents(music: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in music.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_and_changes_nothing(library: Path) -> None:
     index, before = library.with_name("library.sqlite"), contents(library)
     environment = {**os.environ, "EARMARK_INDEX": str(index)}
@@ -78,6 +79,7 @@ def test_a_dry_run_shows_and_changes_nothing(library: Path) -> None:
     assert not index.with_name("library.undo.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_written_read_by_others_and_undone(library: Path) -> None:
     index = library.with_name("library.sqlite")
     audio = {path: tagged.packets(path) for path in library.iterdir()}
@@ -106,6 +108,7 @@ def test_written_read_by_others_and_undone(library: Path) -> None:
     assert {path: tagged.packets(path) for path in library.iterdir()} == audio
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_files_and_not_names(library: Path) -> None:
     """What is shown is what is done: a link is its file; another hard link is separated, and a file of its own then."""
     index = library.with_name("library.sqlite")
@@ -126,6 +129,7 @@ def test_a_dry_run_counts_files_and_not_names(library: Path) -> None:
         assert [found and found.groups() for found in counts] == [("4", "2")] * 2
 
 
+@pytest.mark.slow
 def test_modes_threshold_mapping_and_limits(library: Path, tmp_path: Path) -> None:
     index = library.with_name("library.sqlite")
     earmark("library", "write", "--apply", "--max-genres", "1", "--no-scores", index=index)
@@ -200,6 +204,7 @@ def test_one_bad_file_does_not_stop_the_rest(library: Path) -> None:
     assert read_state(library / "song.mp3").values["genre"] == ("Rock", "Jazz")
 
 
+@pytest.mark.slow
 def test_undo_tells_of_what_was_changed_since(library: Path) -> None:
     index = library.with_name("library.sqlite")
     earmark("library", "write", "--apply", index=index)
@@ -216,6 +221,7 @@ def test_undo_tells_of_what_was_changed_since(library: Path) -> None:
     assert earmark("library", "undo", "nobody", index=index).returncode == 2
 
 
+@pytest.mark.slow
 def test_values_that_an_earlier_version_wrote_are_spelled_anew_and_undone(library: Path, tmp_path: Path) -> None:
     index = library.with_name("library.sqlite")
     old = tmp_path / "old.toml"
@@ -242,6 +248,7 @@ def test_values_that_an_earlier_version_wrote_are_spelled_anew_and_undone(librar
     assert genres(library) == [("Drum And Bass",), (), ()]
 
 
+@pytest.mark.slow
 def test_undo_says_beforehand_what_it_gives_back(library: Path) -> None:
     index, before = library.with_name("library.sqlite"), contents(library)
     earmark("library", "write", "--apply", index=index)
@@ -262,6 +269,7 @@ def test_undo_says_beforehand_what_it_gives_back(library: Path) -> None:
     assert after == before
 
 
+@pytest.mark.slow
 def test_undo_with_other_modification_times(library: Path) -> None:
     index = library.with_name("library.sqlite")
     former = {name: mtime_ns for name, (_, mtime_ns) in contents(library).items()}
@@ -289,6 +297,7 @@ def test_mapping_of_the_index_or_of_a_model(library: Path, tmp_path: Path) -> No
     assert all(f'"{word}" = ' in bundled.stdout for word in words)
 
 
+@pytest.mark.slow
 def test_tag_writes_without_an_index(originals: list[Path], tmp_path: Path) -> None:
     music = tmp_path / "music"
     music.mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from click.testing import CliRunner
 
 from earmark.cli.main import app
@@ -21,6 +22,7 @@ def test_a_damaged_model_does_not_hide_the_others(tmp_path, monkeypatch):
     assert "broken.onnx: not a model that ONNX Runtime can load" in done.stderr
 
 
+@pytest.mark.slow
 def test_architectures_are_listed(monkeypatch):
     runner, few = CliRunner(), ["dieleman2014_raw", "samplecnn_basic"]
     monkeypatch.setattr(summary, "list_models", lambda: few)

@@ -95,6 +95,7 @@ def test_a_model_and_a_dataset_from_outside_train_evaluate_export_and_tag(folder
     assert set(tags(earmark(tag, folder))) == {"high", "low", "steady"}, "no plugin is needed to tag"
 
 
+@pytest.mark.slow
 def test_without_its_plugin_a_model_is_unknown_and_the_error_says_so(folder: Path, trained: Path) -> None:
     done = earmark(["export", trained, "--out", "x.onnx"], folder)
     assert done.returncode == 2
@@ -102,6 +103,7 @@ def test_without_its_plugin_a_model_is_unknown_and_the_error_says_so(folder: Pat
     assert "--plugin" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_importer_from_outside_reads_its_format(folder: Path, trained: Path) -> None:
     weights = load_file(trained / "model.safetensors")
     names = [tag["name"] for tag in json.loads((trained / "card.json").read_text())["vocabulary"]]
@@ -138,6 +140,7 @@ def installed(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))}
 
 
+@pytest.mark.slow
 def test_an_installed_distribution_needs_no_option(installed: dict[str, str]) -> None:
     done = command.earmark("data", "show", "my_songs", environment=installed)
     assert done.returncode == 0, done.stderr

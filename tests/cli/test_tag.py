@@ -102,6 +102,7 @@ def test_top_and_threshold(album: Path) -> None:
     assert records(earmark_here("tag", song, "--format", "jsonl", "--threshold", "1"))[0]["tags"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -123,6 +124,7 @@ def test_wrong_usage_names_the_value_and_what_is_allowed(album: Path, arguments:
         assert word in done.stderr
 
 
+@pytest.mark.slow
 def test_one_bad_file_does_not_stop_the_rest(album: Path, tmp_path: Path) -> None:
     flac = sounds.write(tmp_path / "whole.flac", sounds.music(12, 44_100), 44_100)
     mp3 = sounds.write(tmp_path / "whole.mp3", sounds.music(12, 44_100), 44_100)
@@ -166,6 +168,7 @@ def test_one_bad_file_does_not_stop_the_rest(album: Path, tmp_path: Path) -> Non
     assert "truncated" in rescued["warnings"][0]
 
 
+@pytest.mark.slow
 def test_silence_has_no_tags_and_is_reported(tmp_path: Path) -> None:
     path = sounds.write(tmp_path / "still.wav", np.zeros((2, 48_000)), 16_000)
     done = earmark_here("tag", path, "--format", "jsonl")
@@ -249,6 +252,7 @@ def test_taggrams_are_drawn_one_a_file(album: Path, tmp_path: Path) -> None:
     assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20
 
 
+@pytest.mark.slow
 def test_where_matplotlib_is_missing_taggram_asks_for_it_by_name(album: Path, tmp_path: Path) -> None:
     blocker = tmp_path / "sitecustomize.py"
     blocker.write_text(

@@ -31,6 +31,7 @@ def parts(mix: Path) -> list[Segment]:
     return load_tagger(step_seconds=2).tag(mix).segments()
 
 
+@pytest.mark.slow
 def test_lines_below_the_tags(mix: Path, parts: list[Segment]) -> None:
     def on_a_terminal(*options: str | int) -> list[str]:
         done = earmark("tag", mix, "--quiet", *options, environment=terminal(300))
@@ -52,6 +53,7 @@ def test_lines_below_the_tags(mix: Path, parts: list[Segment]) -> None:
     assert len(top) <= len(without) + 2
 
 
+@pytest.mark.slow
 def test_in_json(mix: Path, parts: list[Segment]) -> None:
     plain, record = (
         json.loads(earmark("tag", mix, "--format", "jsonl", *more).stdout) for more in ([], ["--segments"])

@@ -97,6 +97,7 @@ def test_where_nothing_holds_the_highest_are_named(tmp_path: Path, song: Path) -
     assert shown("tag", song, "--model", path).endswith(f"nothing over its threshold; highest: {highest}\n")
 
 
+@pytest.mark.slow
 def test_degrees_have_a_line_of_their_own_where_files_are_few(tmp_path: Path, song: Path) -> None:
     path = tiny(tmp_path / "graded.onnx", GRADED)
     degrees = load_tagger(path).tag(song).degrees
@@ -119,6 +120,7 @@ def test_degrees_have_a_line_of_their_own_where_files_are_few(tmp_path: Path, so
     assert on_a_terminal(many).count("degrees: energy") == 12
 
 
+@pytest.mark.slow
 def test_in_a_pipe_a_row_is_a_line_with_tabs(tmp_path: Path, song: Path) -> None:
     path = tiny(tmp_path / "graded.onnx", GRADED)
     folder = tmp_path / "folder"

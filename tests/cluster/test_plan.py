@@ -168,6 +168,7 @@ def test_places_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         Store("ftp://127.0.0.1:9/tags")
 
 
+@pytest.mark.slow
 def test_a_cluster_where_nobody_answers_is_reported_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]  # closed again: nobody listens there
@@ -179,6 +180,7 @@ def test_a_cluster_where_nobody_answers_is_reported_at_once() -> None:
         assert time.monotonic() - started < 20
 
 
+@pytest.mark.slow
 def test_addresses_that_lead_nowhere(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="begins with ftp://: must be a path or one of s3"):
         fetch("ftp://example.org/a.mp3", tmp_path / "a", 1)

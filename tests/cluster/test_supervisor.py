@@ -78,6 +78,7 @@ def test_every_harm_is_one_tracks_own(tmp_path: Path) -> None:
     assert one.cpu_seconds > 0
 
 
+@pytest.mark.slow
 def test_it_ends_with_whoever_asked_and_takes_what_was_fetched_with_it(tmp_path: Path) -> None:
     one = supervisor(tmp_path, "earmark.cluster.worker_process")
     assert one.tag(Folder(tmp_path, ["missing.wav"]), 1)[0].error == "no such file"
@@ -111,6 +112,7 @@ def test_killed_from_outside_all_is_tagged_all_the_same(tmp_path: Path) -> None:
     assert all(found.scores is not None for found in results)
 
 
+@pytest.mark.slow
 def test_what_cannot_start_says_so(tmp_path: Path) -> None:
     one = supervisor(tmp_path, "tests.no_such_module")
     with pytest.raises(DataError, match=r"cannot be started: it ended the decoder \(exit code 1\)"):

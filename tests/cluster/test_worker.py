@@ -173,6 +173,7 @@ def test_a_store_is_asked_once_a_track_and_a_few_times_a_shard(
     assert n_shards < of_shards <= 6 * n_shards + 4  # 4: job, model
 
 
+@pytest.mark.slow
 def test_tagged_sparsely_and_without_embeddings(tmp_path: Path) -> None:
     song = sounds.write(tmp_path / "long.flac", sounds.music(40, 16_000), 16_000)
     (tmp_path / "m.csv").write_text("uri\nlong.flac\n")

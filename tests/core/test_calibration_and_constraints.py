@@ -43,6 +43,7 @@ def scores_of(scores: list[float], thresholds: dict[str, float]) -> TagScores:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(score, min_size=8, max_size=8), st.lists(score, min_size=8, max_size=8), st.integers(0, 8))
 @settings(max_examples=300, deadline=None)
 def test_printed_tags_never_contradict_each_other(scores: list[float], limits: list[float], n: int) -> None:
@@ -82,6 +83,7 @@ def test_rules_by_example() -> None:
     assert said(fast=0.7, slow=0.7) == {"fast"}
 
 
+@pytest.mark.slow
 @given(platt, st.lists(score, min_size=2, max_size=20), platt)
 @settings(max_examples=300, deadline=None)
 def test_calibration_is_monotone_and_stays_in_bounds(first: Platt, scores: list[float], second: Platt) -> None:

@@ -58,6 +58,7 @@ def test_json_of_any_depth_and_with_any_number(tmp_path: Path, read: Callable[[P
         read(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [DEEP, DIGITS], ids=["deep", "digits"])
 def test_toml_and_yaml_too(tmp_path: Path, value: str) -> None:
     path = tmp_path / "a.toml"

@@ -52,6 +52,7 @@ def likeliest_parent(tag: str, score: dict[str, float], rules: TagConstraints) -
     return max(rules.parents.get(tag, ()), key=lambda name: score[name], default=None)
 
 
+@pytest.mark.slow
 @given(vectors, vectors, st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_what_is_kept_is_closed_and_without_contradictions(
@@ -86,6 +87,7 @@ def lineage(tag: str | None, score: dict[str, float], rules: TagConstraints) -> 
     return line
 
 
+@pytest.mark.slow
 @given(st.lists(vectors, min_size=1, max_size=5), vectors)
 @settings(max_examples=200, deadline=None)
 def test_many_files_at_once_are_as_each_alone_and_nothing_is_changed(scores: list[list[float]], limits: list) -> None:
@@ -102,6 +104,7 @@ def test_many_files_at_once_are_as_each_alone_and_nothing_is_changed(scores: lis
     assert RULES.keep(reached[:, :0], table[:, :0], NAMES).shape == (len(NAMES), 0)
 
 
+@pytest.mark.slow
 @given(vectors, vectors)
 @example([0.5] * len(NAMES), [0.5] * len(NAMES))
 @settings(max_examples=200, deadline=None)

@@ -53,6 +53,7 @@ def test_public_layout_takes_the_mean_over_listeners(tmp_path: Path) -> None:
         dataset.require_files()
 
 
+@pytest.mark.slow
 def test_public_layout_in_full_is_split_by_genre(tmp_path: Path) -> None:
     rows = [listener(100 * block + n, genre, set()) for block, genre in enumerate(GENRES) for n in range(1, 101)]
     dataset = load_dataset("emotify", public(tmp_path, rows))

@@ -111,6 +111,7 @@ def test_every_dataset_has_a_small_copy() -> None:
     assert sorted([*FOLDERS, *ELSEWHERE]) == list_datasets()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_protocol_gives_clips_of_all_splits_with_labels(name: str, copies: dict[str, list[Dataset]]) -> None:
     info = dataset_info(name)

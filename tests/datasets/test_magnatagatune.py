@@ -316,6 +316,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, shared_dir: Path) -> Whole:
     return Whole(root, mtat, clips, read_annotations(root / "annotations_final.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_rules_give_the_published_lists(whole: Whole) -> None:
     lee, notes = whole.splits("mtat-lee")
@@ -351,6 +352,7 @@ def test_labels_agree_with_those_published_with_scores(whole: Whole) -> None:
         np.testing.assert_array_equal(ours[path][order], np.array(values, np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_published_lists_are_read_and_count(tmp_path: Path, whole: Whole) -> None:
     (tmp_path / "splits").mkdir()

@@ -107,6 +107,7 @@ def test_published_pickles_with_names_and_songs(tmp_path: Path, caplog: pytest.L
     assert "names no artist for 1 tracks" in said
 
 
+@pytest.mark.slow
 def test_the_train_list_is_cut_where_the_authors_cut_it() -> None:
     entries = lee_split([track(n) for n in range(LEE_TRAIN_TRACKS + 3)], "filtered_list_train.cP")
     assert LEE_TRAIN_TRACKS == 201_680

@@ -54,6 +54,7 @@ def test_for_the_bundled_model_nothing_changes_so_the_examples_are_true(checkout
     assert contents(checkout) == before
 
 
+@pytest.mark.slow
 def test_another_model_takes_its_place(checkout: Path, tmp_path: Path) -> None:
     model = finished(tmp_path / "made")
     before = contents(checkout)

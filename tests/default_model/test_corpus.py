@@ -36,6 +36,7 @@ def test_a_corpus_that_cannot_be_split_by_source_is_refused() -> None:
         held_out_sources([("a", 10.0), ("b", 10.0)])
 
 
+@pytest.mark.slow
 def test_a_table_with_groups_and_splits_is_taken_as_it_is(tmp_path: Path) -> None:
     emotify, corpus = write_collections(tmp_path)
     lines = (corpus / "tracks.csv").read_text().splitlines()
@@ -49,6 +50,7 @@ def test_a_table_with_groups_and_splits_is_taken_as_it_is(tmp_path: Path) -> Non
         read_collections(emotify, corpus)
 
 
+@pytest.mark.slow
 def test_songs_and_their_roles(folders: tuple[Path, Path]) -> None:
     songs = read_collections(*folders)
     roles = Counter(song.split for song in songs)

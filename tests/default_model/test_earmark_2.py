@@ -116,6 +116,7 @@ def test_speech_and_noise_have_nothing_of_music(tmp_path: Path) -> None:
     assert found["wesnoth/a"].known_share is None
 
 
+@pytest.mark.slow
 def test_known_labels_are_of_several_kinds(tmp_path: Path) -> None:
     emotify = write_emotify(tmp_path / "emotify")
     folder = write_music(tmp_path / "music", [*ROWS, ("hudebni/f", "composer", "train", 60.0)], [])
@@ -149,6 +150,7 @@ def test_without_music_to_train_on(tmp_path: Path) -> None:
         songs(emotify, write_music(tmp_path / "music", ROWS[2:], []))
 
 
+@pytest.mark.slow
 def test_the_command_lists_one_collection(tmp_path: Path) -> None:
     emotify = write_emotify(tmp_path / "emotify")
     folder = write_music(tmp_path / "music", ROWS, NO_MUSIC)
@@ -184,6 +186,7 @@ def write_program(path: Path, rule: str = "") -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_degrees_are_those_of_excerpts_and_known_before(tmp_path: Path) -> None:
     found = []
     for name, seconds, level in (("short", 5, 0.25), ("long", 70, 0.5)):
@@ -247,6 +250,7 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         estimate_degrees([song], tmp_path / "decoded", tmp_path / "nowhere", tmp_path / "out.csv")
 
 
+@pytest.mark.slow
 def test_the_packed_labels_are_of_the_listed_songs_and_of_none_that_is_measured_on() -> None:
     packed = {name: PackedSet.read(FOLDER / "labels" / f"{name}.npz") for name in ("train", "heldout", "validation")}
     songs = {

@@ -86,6 +86,7 @@ def rows(tmp_path: Path, table: str = "tracks.csv") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(subprocess.run(["which", "dpkg-deb"], capture_output=True).returncode != 0, reason="no dpkg-deb")
 def test_a_package_gives_its_music_also_from_zip_files_and_no_sounds(tmp_path: Path, composer: Path) -> None:
     tree = tmp_path / "tree"
@@ -111,6 +112,7 @@ def test_a_package_gives_its_music_also_from_zip_files_and_no_sounds(tmp_path: P
     assert read_tracks(tmp_path / "out/tracks.csv")[0].duration_s == pytest.approx(21.0)
 
 
+@pytest.mark.slow
 def test_what_is_kept_apart_is_never_written(tmp_path: Path, composer: Path) -> None:
     work = tmp_path / "work"
     song(work / "music/Kevin MacLeod - Named He.flac", 1, title="Unlisted")
@@ -147,6 +149,7 @@ def test_a_file_that_the_table_names_counts_whatever_it_is_called(composer: Path
     assert titles.find("elsewhere/songs", "Cafe del Sol.mp3", "Kevin MacLeod - Café Del Sol") is not None
 
 
+@pytest.mark.slow
 def test_a_source_whose_credits_name_kept_apart_music_waits_for_a_look(tmp_path: Path, composer: Path) -> None:
     for name, credit in (("one", "Music: Kevin Mac Leod"), ("two", "Music: Someone")):
         song(tmp_path / name / "a.flac", len(name) + len(credit))
@@ -159,6 +162,7 @@ def test_a_source_whose_credits_name_kept_apart_music_waits_for_a_look(tmp_path:
     assert [row["source"] for row in rows(tmp_path)] == ["one", "two"]
 
 
+@pytest.mark.slow
 def test_duplicates_are_dropped(tmp_path: Path, composer: Path) -> None:
     song(tmp_path / "one/a.flac", 1, artist="Ann", title="First Song")
     song(tmp_path / "one/same bytes.flac", 1, artist="Ann", title="First Song")
@@ -177,6 +181,7 @@ def test_duplicates_are_dropped(tmp_path: Path, composer: Path) -> None:
         assert reason in text
 
 
+@pytest.mark.slow
 def test_splits_follow_the_group_and_packages_with_a_common_artist_are_one(tmp_path: Path, composer: Path) -> None:
     song(tmp_path / "one/a.flac", 1, artist="Ann", title="A")
     song(tmp_path / "two/b.flac", 2, artist="ANN", title="B")
@@ -222,6 +227,7 @@ def test_no_music_has_a_table_of_its_own(tmp_path: Path, composer: Path) -> None
     assert [row["content"] for row in rows(tmp_path, "no_music.csv")] == ["speech"]
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(tmp_path: Path, composer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for k, name in enumerate(("one", "two")):
         song(tmp_path / name / "a.flac", k)
@@ -245,6 +251,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, composer: Path, monkeypa
     assert len(rows(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_names_may_end_with_the_artist(tmp_path: Path, composer: Path) -> None:
     song(tmp_path / "one/Restless - Heart - Jimena.flac", 1)
     song(tmp_path / "one/plain.flac", 2)
@@ -253,6 +260,7 @@ def test_names_may_end_with_the_artist(tmp_path: Path, composer: Path) -> None:
     assert [(row["artist"], row["title"]) for row in rows(tmp_path)] == [("Jimena", "Restless - Heart"), ("", "plain")]
 
 
+@pytest.mark.slow
 def test_a_file_that_the_copy_lacks_is_counted(tmp_path: Path, composer: Path) -> None:
     song(tmp_path / "one/a.flac", 1)
     song(tmp_path / "one/b.flac", 2)

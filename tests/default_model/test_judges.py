@@ -254,6 +254,7 @@ def test_a_song_has_the_tags_of_any_of_its_clips_and_only_songs_of_emotify_are_j
     assert tagged(more) == {"emotify-001": {"guitar": 1, "piano": 1}}
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_no_song_of_emotify_has_labels_in_the_published_validation_and_test_parts(shared_dir: Path) -> None:
     """They are of the songs that are kept apart; so this judge needs the labels of the training part."""
@@ -278,6 +279,7 @@ def test_labels_that_a_model_does_not_know_count_as_chance() -> None:
     assert unknown[1].value == 0.5
 
 
+@pytest.mark.slow
 def test_correlations_count_unknown_degrees_as_none() -> None:
     made = songs({"sad": [0.1, 0.2, 0.3, 0.4], "calm": [0.4, 0.1, 0.3, 0.2]})
     scores = np.array([[1.0, np.nan], [2.0, np.nan], [3.0, np.nan], [4.0, np.nan]])
@@ -334,6 +336,7 @@ def test_predicted_tags_are_those_that_the_tagger_prints(tmp_path: Path) -> None
         assert {tag.tag for tag in result.top(0, "auto")} == {TAGS[i] for i in np.flatnonzero(row)}
 
 
+@pytest.mark.slow
 def test_scores_are_stored_and_not_computed_again(tmp_path: Path) -> None:
     write_sounds(tmp_path, "one.wav", "other.wav")
     made = [LabelledSong(name, tmp_path / name, name, "test") for name in ("one.wav", "other.wav")]
@@ -387,6 +390,7 @@ def test_models_are_found_by_name_or_file(tmp_path: Path) -> None:
 # the whole
 
 
+@pytest.mark.slow
 def test_a_model_is_measured_on_all_that_is_there(tmp_path: Path) -> None:
     emotify = write_emotify(tmp_path / "emotify", seconds=1.0)
     (tmp_path / "mtat").mkdir()

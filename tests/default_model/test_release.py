@@ -52,6 +52,7 @@ def test_sounds_that_are_no_music_are_sounds() -> None:
     assert sum(float(np.abs(sound).max()) == 0 for sound in sounds.values()) == 1
 
 
+@pytest.mark.slow
 def test_the_bundled_card_has_the_rules_of_the_tables_inside_and_beside_the_file(tmp_path: Path) -> None:
     bundled = find_model()
     beside = ModelCard.read(bundled.with_suffix(".json"))

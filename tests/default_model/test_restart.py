@@ -121,6 +121,7 @@ def test_the_checkpoint_answers_as_the_file_and_learns_as_before(
         torch.testing.assert_close(found[name].running_var, variance, rtol=0.02, atol=0.01, msg=name)
 
 
+@pytest.mark.slow
 def test_a_file_of_another_network_is_refused(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     sets, _recipe, file = folders
     other = tmp_path / "other.yaml"

@@ -119,6 +119,7 @@ def test_missing_collections_are_named(tmp_path: Path) -> None:
         steps(tmp_path, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_named_and_what_is_there_is_not_made_again(tmp_path: Path) -> None:
     wrong = ("earmark", "models", "show", "no-such-model")
     with pytest.raises(EarmarkError, match="earmark models show no-such-model` ended with exit code"):
@@ -126,6 +127,7 @@ def test_a_command_that_fails_is_named_and_what_is_there_is_not_made_again(tmp_p
     run(Step("show", (wrong,), done=Path(sys.executable)))  # there already: not run
 
 
+@pytest.mark.slow
 def test_the_command_of_earmark_finds_the_tool_in_a_checkout(root: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "earmark.cli.main", "reproduce", "default", "--root", str(root), "--out", "o"]
     done = subprocess.run(

@@ -102,6 +102,7 @@ def test_a_student_is_finished_for_people(student: tuple[Path, Path], tmp_path: 
     assert sizes[0] > sizes[1] > sizes[2]
 
 
+@pytest.mark.slow
 def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
     student: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ def test_tags_that_only_people_know_are_calibrated_to_their_labels(tmp_path: Pat
     assert after[:, 3] == pytest.approx(scores["heldout"][:, 4], abs=1e-5)  # a degree stays as it is
 
 
+@pytest.mark.slow
 def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) -> None:
     sets, checkpoint = student
     with pytest.raises(ConfigError, match="no tag can be distinguished from noise"):
@@ -184,6 +186,7 @@ def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) ->
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_a_card_says_that_it_also_learned_from_a_dataset(student: tuple[Path, Path], tmp_path: Path) -> None:
     """Else a split of Emotify with training songs among its test songs would flatter it without a word."""
     sets, checkpoint = student

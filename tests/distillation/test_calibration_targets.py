@@ -36,6 +36,7 @@ def test_calibrated_scores_mean_what_they_say() -> None:
         assert abs(one.mean_score - one.share) < 0.1
 
 
+@pytest.mark.slow
 def test_a_tag_that_hardly_ever_holds_keeps_to_the_map_of_all() -> None:
     holds, scores, limits, songs = made_up_scores()
     holds[:, 0] = False
@@ -94,6 +95,7 @@ def test_people_leave_out_much_when_they_tag() -> None:
     )
 
 
+@pytest.mark.slow
 def test_where_the_reference_is_not_known_nothing_is_fitted() -> None:
     holds, scores, limits, songs = made_up_scores()
     partly = holds.astype(np.float64)

@@ -62,6 +62,7 @@ def test_an_artist_is_never_on_both_sides() -> None:
         fit_heads(embeddings, labels, ["one"] * 120, ["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["compact_1d", "musicnn"])
 def test_heads_become_outputs(architecture: str) -> None:
     torch.manual_seed(0)

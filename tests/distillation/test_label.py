@@ -25,6 +25,7 @@ from earmark.tagging.tagger import Tagger
 from tests.helpers.sounds import music
 
 
+@pytest.mark.slow
 def test_a_set_can_be_stopped_and_gone_on_with(inputs: LabellingInputs, tmp_path: Path) -> None:
     shards = plan_shards(inputs, hours=0, seed=0)
     assert Counter(shard.set_name for shard in shards) == dict.fromkeys(unchanged_sets(inputs.songs), 1)
@@ -48,6 +49,7 @@ def test_a_set_can_be_stopped_and_gone_on_with(inputs: LabellingInputs, tmp_path
     assert labelled.audible.all()
 
 
+@pytest.mark.slow
 def test_a_set_of_another_seed_is_refused(inputs: LabellingInputs, tmp_path: Path) -> None:
     examples = Examples(inputs.songs, inputs.seconds, seed=0)
     shards = [Shard("train", 0, tuple(examples.recipe(k) for k in range(2)))]
@@ -58,6 +60,7 @@ def test_a_set_of_another_seed_is_refused(inputs: LabellingInputs, tmp_path: Pat
         list(label(shards, inputs, tmp_path, 0, part=(3, 2)))
 
 
+@pytest.mark.slow
 def test_a_part_is_labelled_by_the_windows_in_it(inputs: LabellingInputs, tmp_path: Path) -> None:
     list(label(plan_shards(inputs, 0, 0), inputs, tmp_path, seed=0))
     labelled = LabelledSet.open(tmp_path / "validation")
@@ -106,6 +109,7 @@ def test_own_music_is_labelled_by_an_own_teacher(tmp_path: Path) -> None:
     assert set(dataset.counts) == {"train", "validation"}
 
 
+@pytest.mark.slow
 def test_a_slow_teacher_labels_a_share_and_another_is_added_later(inputs: LabellingInputs, tmp_path: Path) -> None:
     (teacher,) = inputs.teachers
     recipe = {"parts": [{"song": inputs.songs[0].song_id, "start_seconds": 0.0, "semitones": 0.0}], "steps": []}

@@ -19,6 +19,7 @@ from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import Tagger
 
 
+@pytest.mark.slow
 def test_the_train_set_is_labelled_by_the_teachers_named_for_it_alone(inputs: LabellingInputs) -> None:
     other = dataclasses.replace(inputs.teachers[0], name="another")
     both = dataclasses.replace(inputs, teachers=(other, *inputs.teachers))

@@ -238,6 +238,7 @@ def test_what_nobody_labelled_is_masked(partly: Path) -> None:
     assert labels["validation 3"][rock] == plain["validation 3"][rock]  # judged by the teachers, where there are any
 
 
+@pytest.mark.slow
 def test_teachers_and_students_are_compared_where_labels_are_known(partly: Path, tmp_path: Path) -> None:
     options = [
         "data.options.parts=1",
@@ -274,6 +275,7 @@ def test_teachers_and_students_are_compared_where_labels_are_known(partly: Path,
     assert np.isfinite(agreement.intervals(n_resamples=10)).all()
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_masked_labels(partly: Path, tmp_path: Path) -> None:
     options = [
         "data.options.parts=1",
@@ -289,6 +291,7 @@ def test_a_student_learns_from_masked_labels(partly: Path, tmp_path: Path) -> No
     assert {metric.tag: metric.value for metric in card.metrics}["nostalgic"] is not None
 
 
+@pytest.mark.slow
 def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
     recipe = load_recipe(
         "default/compact-1d",
@@ -312,6 +315,7 @@ def test_a_small_student_learns_from_them(sets: Path, tmp_path: Path) -> None:
     assert table.labels.shape == (3, len(dataset.vocabulary))
 
 
+@pytest.mark.slow
 def test_a_run_begins_where_another_ended(sets: Path, tmp_path: Path) -> None:
     options = [
         f"data.root={sets}",
@@ -343,6 +347,7 @@ def test_clips_know_their_audio_by_place_and_can_be_sent_to_other_processes(sets
     assert dataclasses.astuple(clip.stored)[1:] == (1, 0, EXAMPLE_SAMPLES, 16_000)
 
 
+@pytest.mark.slow
 def test_the_one_command_for_training_takes_labelled_sets(sets: Path, tmp_path: Path) -> None:
     overrides = ["training.epochs=1", "training.batch_size=4", "model.options={width: 0.1, hidden: 8}"]
     changed = [word for text in overrides for word in ("-o", text)]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from tools.default_model.corpus import read_collections
 
@@ -32,6 +33,7 @@ def write_set(folder: Path, songs: list[str], outputs: np.ndarray) -> None:
     (shard / "recipes.jsonl").write_text("\n".join(lines))
 
 
+@pytest.mark.slow
 def test_the_page_on_teachers_tells_a_good_one(folders: tuple[Path, Path], tmp_path: Path) -> None:
     songs = {
         "emotify": [f"emotify-{100 * genre + number:03d}" for genre in range(4) for number in (1, 2, 3)],

@@ -124,6 +124,7 @@ def test_dataset_architecture_metric_and_plot(place: Path) -> None:
     assert "score-spread" in run(place, "analyze", "--help")
 
 
+@pytest.mark.slow
 def test_formats_and_command(place: Path) -> None:
     assert "song.sf" in shown(place, 5)
     shown(place, 6)
@@ -132,6 +133,7 @@ def test_formats_and_command(place: Path) -> None:
     assert " level " in run(place, "--help")
 
 
+@pytest.mark.slow
 def test_endpoint(place: Path) -> None:
     code = (
         "from fastapi.testclient import TestClient\n"

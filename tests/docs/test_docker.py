@@ -84,6 +84,7 @@ def test_the_command_line_is_the_default() -> None:
     assert json.loads(whole("serve")["CMD"]) == ["serve"]
 
 
+@pytest.mark.slow
 def test_the_health_check_tells_a_running_service_from_none(tmp_path: Path) -> None:
     words = json.loads(whole("serve")["HEALTHCHECK"].partition("CMD ")[2])
     assert words[0] == "python"

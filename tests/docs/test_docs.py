@@ -57,6 +57,7 @@ def parse(command: str) -> tuple[list[str], dict[str, object]]:
         return names, {}
 
 
+@pytest.mark.slow
 def test_there_are_commands_to_check() -> None:
     shown = commands()
     assert len(shown) > 40

@@ -35,6 +35,7 @@ def test_the_example_in_earmark(tmp_path: Path) -> None:
     assert run(f"{IN_EARMARK}\nprint(embedding.shape, -1 < similarity < 1)", tmp_path) == "(768,) True\n"
 
 
+@pytest.mark.slow
 def test_ten_lines_of_onnx_runtime_give_earmarks_scores(tmp_path: Path) -> None:
     tagger = load_tagger()
     spec = tagger.card.input

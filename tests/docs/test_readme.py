@@ -99,6 +99,7 @@ def test_commands_for_a_library_work_one_after_the_other(home: Path) -> None:
     assert (home / "party.m3u8").read_text().count("#EXTINF") > 0
 
 
+@pytest.mark.slow
 def test_python_works_as_written(home: Path) -> None:
     (code,) = blocks("python")
     done = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True)

@@ -150,6 +150,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_tags_are_matched_by_name_and_the_rest_is_said(music: Path) -> None:
     tagger = load_model(music / "checkpoint")
     dataset = load_manifest(music / "music.csv")
@@ -208,6 +209,7 @@ def overlapping(music: Path) -> Path:
     return music / "overlapping"
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_batches_workers_or_order(music: Path, overlapping: Path) -> None:
     dataset = load_manifest(music / "music.csv")
     clips = list(dataset.clips)
@@ -225,6 +227,7 @@ def test_scores_do_not_depend_on_batches_workers_or_order(music: Path, overlappi
                 assert np.array_equal(again.labels[places], whole.labels, equal_nan=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_of_trimmed_clips_only_the_beginning_is_measured(music: Path, overlapping: Path, jobs: int) -> None:
     dataset = load_manifest(music / "music.csv")
@@ -241,6 +244,7 @@ def test_of_trimmed_clips_only_the_beginning_is_measured(music: Path, overlappin
         score_dataset(tagger, trimmed(broken, 0.75), jobs=jobs)
 
 
+@pytest.mark.slow
 def test_a_clips_score_is_the_mean_over_the_cards_windows(music: Path, overlapping: Path) -> None:
     """Cut by hand: 4000 samples, a start every 1000, and one window moved back to end with the file."""
     model = TorchModel(overlapping)

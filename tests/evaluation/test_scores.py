@@ -32,6 +32,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return arrow(table(n_clips=9), tmp_path_factory.mktemp("rows"))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_rows_may_be_in_any_order(rows: Any, random: Any) -> None:

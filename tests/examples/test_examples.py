@@ -158,6 +158,7 @@ def test_limiter_holds_the_ceiling_and_leaves_the_soft_part_alone():
     np.testing.assert_allclose(result[:, :7_000], samples[:, :7_000])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which("fluidsynth") is None or not render.SOUNDFONT.is_file(),
     reason="needs the program fluidsynth and the Fluid (R3) SoundFont",

@@ -37,6 +37,7 @@ def head_for(n_dims: int, hidden: int, softmax: tuple[int, ...]) -> Head:
     return Head(tuple(layers), softmax)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "within", "hidden", "softmax"),
     [
@@ -114,6 +115,7 @@ def test_a_checkpoint_is_a_trunk(tmp_path: Path, layer: str | None) -> None:
     np.testing.assert_allclose(OnnxModel(tmp_path / "new.onnx")(windows), expected(windows), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_wrong_ones_are_not_written(tmp_path: Path) -> None:
     content, card = find_model().read_bytes(), OnnxModel(find_model()).card
     new = card.replace(vocabulary=TAGS, thresholds={}, calibration={}, rules=TagConstraints())

@@ -154,6 +154,7 @@ def test_what_is_not_there_or_another_is_refused(hub: tuple[str, Path], tmp_path
         pull_hub_model(address, "someone/damaged", tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_an_onnx_file_alone(tmp_path: Path) -> None:
     done = earmark_here("export", find_model(), "--hub", tmp_path / "x")
     assert done.returncode == 0, done.stderr

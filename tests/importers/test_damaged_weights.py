@@ -18,6 +18,7 @@ from earmark.importers.pytorch_state_dict import _layouts, pytorch_state_dict
 from earmark.models.blocks import WON_FRONTEND
 
 
+@pytest.mark.slow
 def test_a_size_beyond_all_bounds_is_damage(tmp_path: Path) -> None:
     file = io.BytesIO()
     with h5py.File(file, "w") as h5:

@@ -65,12 +65,14 @@ def test_a_file_that_is_cut_off_is_completed(server, out, length):
     ]
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_left_and_the_file_completed(server, out):
     fetch(server, out, cut(100_000, stall=True), whole(), timeout_seconds=0.3)
     assert out.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=100000-"]
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_silent_is_told(server, out):
     with pytest.raises(DownloadError) as caught:
         fetch(server, out, cut(1000, stall=True), timeout_seconds=0.2)

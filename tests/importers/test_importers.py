@@ -115,6 +115,7 @@ def answers(model):
         return model(torch.randn(2, model.window_samples, generator=generator) * 0.1)
 
 
+@pytest.mark.slow
 def test_keras_weights_come_over_into_network_and_card(tmp_path, monkeypatch, vgg, arrays):
     path = write_keras(tmp_path / "any name.bin", arrays)
     publish(monkeypatch, path, "vgg-mtt")
@@ -140,6 +141,7 @@ def test_pytorch_weights_come_over_into_network_and_card(tmp_path, monkeypatch, 
     assert card.input.window_samples == card.input.hop_samples == 464000
 
 
+@pytest.mark.slow
 def test_weights_of_efficientat_come_over_into_network_and_card(tmp_path, monkeypatch):
     torch.manual_seed(0)
     mn04 = create_model("efficientat_mn", 527, width=0.4).eval()
@@ -224,6 +226,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, state):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_whole_pickled_network_is_refused(tmp_path, crnn):
     assert "would run code" in refusal(write_torch(tmp_path / "x.pth", crnn))
 
@@ -245,6 +248,7 @@ def test_a_keras_file_that_is_cut_short_is_refused(tmp_path, arrays):
         assert "cut short" in refusal(path)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_refused(tmp_path, arrays, state):
     rng = np.random.default_rng(0)
     for name, content in (

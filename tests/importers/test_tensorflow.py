@@ -144,6 +144,7 @@ def answers(model):
         return model(torch.randn(2, model.window_samples, generator=generator) * 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "output"), [("essentia-happy", 0), ("essentia-relaxed", 1)])
 def test_a_frozen_graph_becomes_network_and_card(tmp_path, monkeypatch, classifier, arrays, name, output):
     """Of a pair of opposites the positive one is kept: the first or the second, as the file has it."""
@@ -160,6 +161,7 @@ def test_a_frozen_graph_becomes_network_and_card(tmp_path, monkeypatch, classifi
     assert card.training["source_sha256"] == hashlib.sha256(graph(arrays)).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_tfjs_model_is_read_by_its_folder_or_by_its_json(tmp_path, monkeypatch, classifier, folded):
     content, shard = tfjs(folded)
     folder = write_folder(tmp_path / "model", content, shard)
@@ -171,6 +173,7 @@ def test_a_tfjs_model_is_read_by_its_folder_or_by_its_json(tmp_path, monkeypatch
         assert card.training["source_shards"] == {"group1-shard1of1.bin": hashlib.sha256(shard).hexdigest()}
 
 
+@pytest.mark.slow
 def test_a_classifier_of_more_classes_keeps_all(tmp_path, monkeypatch):
     torch.manual_seed(1)
     genres = create_model("musicnn", 8, head_units=100, frontend={"periodic_window": False}).eval()
@@ -223,6 +226,7 @@ def test_cut_short_anywhere_it_is_refused(tmp_path, monkeypatch, arrays, folded)
         assert "cut short" in refusal(folder)
 
 
+@pytest.mark.slow
 def test_damage_anywhere_is_refused(tmp_path, arrays, folded):
     rng = np.random.default_rng(0)
     small = graph({name: values[:1] for name, values in list(arrays.items())[:12]})

@@ -143,6 +143,7 @@ def test_tags_as_some_programs_leave_them(song: Song) -> None:
     assert APEv2(too_few)["Title"] == "t"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", tagged.APE_FORMATS)
 def test_id3v1_is_kept_and_only_its_genre_follows(song: Song, suffix: str) -> None:
     lyrics = b"LYRICSBEGIN" + b"IND0000200" + b"LYR00009[00:01]la"
@@ -168,6 +169,7 @@ def test_a_file_with_id3v1_alone_keeps_its_title_for_all_players(song: Song, suf
         assert file.tags["GENRE"] == ["Jazz", "Rock"]
 
 
+@pytest.mark.slow
 def test_a_new_tag_stands_before_lyrics3_which_stands_before_id3v1(song: Song) -> None:
     lyrics = b"LYRICSBEGIN" + b"IND0000200" + b"LYR00009[00:01]la"
     lyrics += b"%06dLYRICS200" % len(lyrics)
@@ -204,6 +206,7 @@ def test_a_tag_without_items(song: Song) -> None:
             assert others is None or tagged.without_ape_tag(path.read_bytes()) == others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", tagged.APE_FORMATS)
 def test_a_picture_of_megabytes(song: Song, suffix: str) -> None:
     picture = ape_item("Cover Art (Front)", b"front.jpg\0" + bytes(range(256)) * 12_000, BINARY)
@@ -226,6 +229,7 @@ def test_three_letters_in_an_apev2_tag_are_no_id3v1_tag(song: Song, suffix: str)
     assert mp3.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_only_genre_and_mood_of_an_mp3s_apev2_tag_are_ours_to_read(tmp_path: Path) -> None:
     path = tagged.make(tmp_path / "song.mp3", 0.3)
     items = (
@@ -255,6 +259,7 @@ def test_a_tag_that_says_the_same_as_id3v1_is_not_taken_for_ours(song: Song) -> 
     back_and_forth(song(ape_tag(*copies), V1))
 
 
+@pytest.mark.slow
 def test_an_id3_tag_that_says_the_same_as_id3v1_is_not_taken_for_ours(tmp_path: Path) -> None:
     tags = ID3()
     for name, frame in ParseID3v1(V1, 4).items():

@@ -107,6 +107,7 @@ def test_all_kinds_of_tags_of_an_mp3(song: Path) -> None:
         assert read_content(song).title == f"version {version}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("song", [".flac"], indirect=True)
 def test_padding_of_a_flac(song: Path) -> None:
     key = read_content(song).key
@@ -144,6 +145,7 @@ def test_index_of_an_m4a_at_the_front(song: Path, tmp_path: Path) -> None:
     assert read_content(moved).key == read_content(song).key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".aac", ".mka"])
 def test_other_audio_has_another_key(originals: Path, tmp_path: Path, suffix: str) -> None:
     samples = sounds.music(4, 44_100, 2)

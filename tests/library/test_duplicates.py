@@ -126,6 +126,7 @@ def test_names_of_one_file_are_one_file(music: Path) -> None:
     assert group.reason == "shorter path"
 
 
+@pytest.mark.slow
 def test_files_that_changed_or_are_gone_are_left_out_with_a_note(music: Path) -> None:
     for name in "abcd":
         shutil.copy(song(music / "first.flac"), music / f"{name}.flac")
@@ -144,6 +145,7 @@ def test_files_that_changed_or_are_gone_are_left_out_with_a_note(music: Path) ->
 # The same sound -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_encodings_of_a_recording_are_one_group_and_music_with_the_same_embedding_is_not_in_it(encodings: Path) -> None:
     index = index_of(encodings)  # all six have the same embedding and about the same duration
     assert same_audio(index) == []
@@ -155,6 +157,7 @@ def test_encodings_of_a_recording_are_one_group_and_music_with_the_same_embeddin
     assert group.copies[0].encoding == Encoding("flac", True, RATE_HZ, 2, 16, group.copies[0].encoding.bit_rate_bps)
 
 
+@pytest.mark.slow
 def test_tracks_with_other_embeddings_or_durations_are_not_compared(encodings: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Music"
     shutil.copytree(encodings, folder)
@@ -169,6 +172,7 @@ def test_tracks_with_other_embeddings_or_durations_are_not_compared(encodings: P
     assert same_sound(index) == []
 
 
+@pytest.mark.slow
 def test_fingerprints_are_made_once_and_forgotten_with_their_audio(encodings: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Music"
     shutil.copytree(encodings, folder)
@@ -204,6 +208,7 @@ def test_of_copies_with_the_same_audio_the_best_stands_for_all(encodings: Path, 
     assert names(group) == ["y.flac", "a.mp3"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_another_now_is_not_compared_and_one_that_cannot_be_read_is_like_nothing(
     encodings: Path, tmp_path: Path
 ) -> None:
@@ -226,6 +231,7 @@ def test_a_file_that_is_another_now_is_not_compared_and_one_that_cannot_be_read_
         find_same_sound(opened, Tracks.load(opened), jobs=0)
 
 
+@pytest.mark.slow
 def test_silence_and_very_short_sounds_are_no_duplicates(music: Path) -> None:
     for suffix in (".flac", ".mp3", ".ogg"):
         sounds.write(music / f"silence{suffix}", np.zeros((2, SECONDS * RATE_HZ)), RATE_HZ)
@@ -235,6 +241,7 @@ def test_silence_and_very_short_sounds_are_no_duplicates(music: Path) -> None:
     assert notes == []
 
 
+@pytest.mark.slow
 def test_another_master_of_a_recording_is_no_duplicate(encodings: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Music"
     shutil.copytree(encodings, folder)
@@ -318,6 +325,7 @@ def test_encodings_are_read_from_files(encodings: Path, tmp_path: Path) -> None:
 # The command -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_prints_groups_for_people_and_programs_and_deletes_nothing(encodings: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Music"
     shutil.copytree(encodings, folder)

@@ -206,6 +206,7 @@ def found(name: str, song: bytes) -> bytes:
     }[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "name"),
     [

@@ -68,6 +68,7 @@ def unchanged(index: Path, music: Path) -> bool:
     return happened(summary) == {"unchanged": n_files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_mtime", [False, True])
 def test_what_is_written_is_known_at_once(music: Path, index: Path, notes: list[str], keep_mtime: bool) -> None:
     songs = [path for path in music.iterdir() if path.name not in ("copy.mp3", "link.flac")]
@@ -82,6 +83,7 @@ def test_what_is_written_is_known_at_once(music: Path, index: Path, notes: list[
     assert not notes
 
 
+@pytest.mark.slow
 def test_undoing_is_known_at_once(music: Path, index: Path, notes: list[str]) -> None:
     before = {path: row[5:9] for path, row in content(index).items()}
     write_into([music / "link.flac", music / "a.mp3"], index, notes)
@@ -94,6 +96,7 @@ def test_undoing_is_known_at_once(music: Path, index: Path, notes: list[str]) ->
     assert unchanged(index, music)
 
 
+@pytest.mark.slow
 def test_a_file_that_was_changed_afterwards_is_no_longer_known(music: Path, index: Path, notes: list[str]) -> None:
     """The index gets the file as it was written, not as it is by the time of recording."""
     with UndoLog(index.with_name("log.jsonl")) as log, IndexSync(index, notes.append) as own:
@@ -104,6 +107,7 @@ def test_a_file_that_was_changed_afterwards_is_no_longer_known(music: Path, inde
     assert summary.outcomes["changed"] == 1
 
 
+@pytest.mark.slow
 def test_while_another_writes_to_the_index_files_are_written_all_the_same(
     music: Path, index: Path, notes: list[str]
 ) -> None:
@@ -117,6 +121,7 @@ def test_while_another_writes_to_the_index_files_are_written_all_the_same(
     assert genre(index, music / "a.mp3") == "Rock; Jazz"
 
 
+@pytest.mark.slow
 def test_the_index_has_one_writer_meanwhile(index: Path, notes: list[str]) -> None:
     with IndexSync(index, notes.append), IndexSync(index, notes.append):
         pass
@@ -124,12 +129,14 @@ def test_the_index_has_one_writer_meanwhile(index: Path, notes: list[str]) -> No
     Index.open(index, write=True).close()
 
 
+@pytest.mark.slow
 def test_an_index_that_is_not_there_is_not_made(music: Path, tmp_path: Path, notes: list[str]) -> None:
     write_into([music / "a.mp3"], tmp_path / "none.sqlite", notes)
     assert not (tmp_path / "none.sqlite").exists()
     assert not notes
 
 
+@pytest.mark.slow
 def test_an_index_that_fails_meanwhile_is_reported_once(music: Path, index: Path, notes: list[str]) -> None:
     with UndoLog(index.with_name("log.jsonl")) as log, IndexSync(index, notes.append) as own:
         assert own._index is not None
@@ -140,6 +147,7 @@ def test_an_index_that_fails_meanwhile_is_reported_once(music: Path, index: Path
     assert "no such table" in notes[0]
 
 
+@pytest.mark.slow
 def test_ape_tags_of_an_mp3_are_known_before_and_after(tmp_path: Path, notes: list[str]) -> None:
     (tmp_path / "music").mkdir()
     song, index = tagged.make(tmp_path / "music" / "ape.mp3", 0.3), tmp_path / "library.sqlite"

@@ -69,6 +69,7 @@ def clusters(n: int, dims: int, n_clusters: int) -> tuple[np.ndarray, np.ndarray
     return (centres[of] + draw.normal(scale=1.0, size=(n, dims))).astype(np.float32), of
 
 
+@pytest.mark.slow
 def test_near_vectors_are_near_each_other_and_clusters_apart() -> None:
     vectors, cluster = clusters(600, 40, 12)
     places = project(vectors)
@@ -85,12 +86,14 @@ def test_near_vectors_are_near_each_other_and_clusters_apart() -> None:
     np.testing.assert_allclose(places.max(axis=0), -places.min(axis=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_vectors_give_the_same_map() -> None:
     vectors, _ = clusters(60, 8, 3)
     np.testing.assert_array_equal(project(vectors), project(vectors))
     assert not np.array_equal(project(vectors), project(vectors, seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 20])
 def test_few_tracks_and_equal_ones_have_places(n: int) -> None:
     for vectors in (clusters(n, 5, 2)[0], np.ones((n, 5), np.float32), np.zeros((n, 5), np.float32)):

@@ -83,6 +83,7 @@ def streams(path: Path) -> tuple[list[tuple[int, int | None, bytes]], list[tuple
         return [(one.stream_index, one.pts, bytes(one)) for one in container.demux() if one.size], chapters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -43,6 +43,7 @@ def program() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_it_tags_as_earmark_writes(program: ModuleType, tmp_path: Path) -> None:
     """The same values, whatever the names of the files are; and a reason for each file without."""
     names = ["a\nb 'c' \"d\".mp3", "-q.mp3", "ü\udcff.mp3" if os.name == "posix" else "ü.mp3"]
@@ -64,6 +65,7 @@ def test_it_tags_as_earmark_writes(program: ModuleType, tmp_path: Path) -> None:
     assert [path.read_bytes() for path in tmp_path.glob("*.mp3")].count((CLIPS / "03-rock.mp3").read_bytes()) == 3
 
 
+@pytest.mark.slow
 def test_options_go_to_earmark_tag(program: ModuleType) -> None:
     run = program.Program(EARMARK, "--max-genres 1 --max-moods 0")
     (result,) = dict(run.results([str(CLIPS / "03-rock.mp3")])).values()
@@ -71,6 +73,7 @@ def test_options_go_to_earmark_tag(program: ModuleType) -> None:
     assert result["mood"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "options", "message"),
     [
@@ -87,6 +90,7 @@ def test_what_stops_the_program_is_said(program: ModuleType, command: str, optio
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 def test_it_can_be_stopped(program: ModuleType, tmp_path: Path) -> None:
     long = sounds.write_float_wav(tmp_path / "long.wav", np.tile(sounds.music(30, 16_000), (1, 80)), 16_000)
     run = program.Program(EARMARK)

@@ -225,6 +225,7 @@ def test_all_unknown_tags_are_reported_at_once() -> None:
     assert "female vocals" in error.found[2].message
 
 
+@pytest.mark.slow
 def test_depth_is_limited_with_a_message() -> None:
     assert parsed("(" * MAX_DEPTH + "slow" + ")" * MAX_DEPTH).node == HasTag("slow")
     for text in ("(" * 100_000, "-" * 100_000 + "slow", "-(" * 50_000):
@@ -283,6 +284,7 @@ others = [
 pieces = st.sampled_from([*ALL.names, *others, "0.5", "5m", "3:30", "\x00", "\ud800", "夜"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=40) | st.lists(pieces, max_size=12).map("".join) | st.lists(pieces, max_size=12).map(" ".join))
 @example("rap music -drum'n'bass")

@@ -61,6 +61,7 @@ class Unwanted(LazyTagger):
         yield from ()
 
 
+@pytest.mark.slow
 def test_a_scan_stores_the_results_of_the_tagger(music: Path, index: Path) -> None:
     clips(music, 2)
     sounds.write(music / "third.flac", sounds.music(3, 44_100, 2, seed=7), 44_100)
@@ -76,6 +77,7 @@ def test_a_scan_stores_the_results_of_the_tagger(music: Path, index: Path) -> No
         assert track.status == "ok"
 
 
+@pytest.mark.slow
 def test_what_did_not_change_is_not_opened(music: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips(music, 3)
     (music / "broken.mp3").write_bytes(b"no music")
@@ -91,6 +93,7 @@ def test_what_did_not_change_is_not_opened(music: Path, index: Path, monkeypatch
     assert content(index) == before
 
 
+@pytest.mark.slow
 def test_moved_copied_and_relabelled_files_are_recognised(music: Path, index: Path) -> None:
     a, b, c, d = clips(music, 4)
     scanned(index, music)
@@ -120,6 +123,7 @@ def first_seens(index: Path) -> dict[str, float]:
         return {Path(os.fsdecode(path)).name: seen for path, seen in opened.rows("SELECT path, first_seen FROM files")}
 
 
+@pytest.mark.slow
 def test_changed_audio_is_tagged_again(music: Path, index: Path) -> None:
     path, _ = clips(music, 2)
     scanned(index, music)
@@ -132,6 +136,7 @@ def test_changed_audio_is_tagged_again(music: Path, index: Path) -> None:
     assert after["1.wav"].scores.tolist() == before["1.wav"].scores.tolist()  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_copies_are_tagged_once(music: Path, index: Path) -> None:
     original = clip(music / "a.wav", seed=1)
     for i in range(20):
@@ -151,6 +156,7 @@ def test_copies_of_what_fails_fail_each_by_itself(music: Path, index: Path) -> N
     assert sorted(path.name for path in paths) == ["0.mp3", "1.mp3", "2.mp3", "3.mp3", "4.mp3", "a.mp3"]
 
 
+@pytest.mark.slow
 def test_gone_files_are_missing_until_they_are_pruned(music: Path, index: Path) -> None:
     a, *_ = clips(music, 3)
     scanned(index, music)
@@ -169,6 +175,7 @@ def test_gone_files_are_missing_until_they_are_pruned(music: Path, index: Path) 
         assert opened.execute("SELECT count(*) FROM results").fetchone() == (2,)
 
 
+@pytest.mark.slow
 def test_only_files_below_the_scanned_folders_can_be_gone(music: Path, index: Path) -> None:
     clip(music / "a" / "1.wav", seed=1)
     clip(music / "ab" / "2.wav", seed=2)
@@ -178,6 +185,7 @@ def test_only_files_below_the_scanned_folders_can_be_gone(music: Path, index: Pa
     assert tracks(index)["2.wav"].status == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["gone", "empty"])
 def test_a_drive_that_is_not_connected_deletes_nothing(music: Path, index: Path, how: str) -> None:
     clips(music / "drive", 3)
@@ -206,6 +214,7 @@ def test_a_folder_that_was_never_there(music: Path, index: Path) -> None:
     assert summary.problems == [f"{music / 'none'}: no such file or folder"]
 
 
+@pytest.mark.slow
 def test_a_folder_without_permission_loses_nothing(music: Path, index: Path) -> None:
     clip(music / "open" / "1.wav", seed=1)
     clip(music / "shut" / "2.wav", seed=2)
@@ -230,6 +239,7 @@ def test_a_folder_without_permission_loses_nothing(music: Path, index: Path) -> 
     }
 
 
+@pytest.mark.slow
 def test_failures_are_tried_again_only_when_asked_or_changed(music: Path, index: Path) -> None:
     bad = music / "bad.mp3"
     bad.write_bytes(b"no music")
@@ -242,6 +252,7 @@ def test_failures_are_tried_again_only_when_asked_or_changed(music: Path, index:
     assert tracks(index)["empty.mp3"].error == "the file is empty (0 bytes)"
 
 
+@pytest.mark.slow
 def test_truncated_files_are_tried_again_when_they_may_be_tagged(music: Path, index: Path) -> None:
     whole = sounds.write(music / "whole.flac", sounds.music(8, 44_100), 44_100)
     sounds.shorten(whole, 0.5, music / "cut.flac")
@@ -261,6 +272,7 @@ def other_model(out: Path) -> LazyTagger:
     return LazyTagger(out)
 
 
+@pytest.mark.slow
 def test_another_model_tags_what_it_does_not_know_and_no_more(music: Path, index: Path, tmp_path: Path) -> None:
     a, _ = clips(music, 2)
     file: Any = mutagen.File(a)
@@ -279,6 +291,7 @@ def test_another_model_tags_what_it_does_not_know_and_no_more(music: Path, index
     assert happened(scanned(index, music, tagger=Unwanted())) == {"unchanged": 2, "failed_before": 1}  # kept
 
 
+@pytest.mark.slow
 def test_a_file_that_vanishes_before_it_is_read(music: Path, index: Path) -> None:
     a, *_ = clips(music, 3)
 
@@ -305,6 +318,7 @@ class Meddling(LazyTagger):
             yield result
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_while_it_is_read(music: Path, index: Path) -> None:
     a, _ = clips(music, 2)
     summary = scanned(index, music, tagger=Meddling(a, lambda path: clip(path, seed=60)))
@@ -316,12 +330,14 @@ def test_a_file_that_changes_while_it_is_read(music: Path, index: Path) -> None:
     assert_same_content(index, fresh)
 
 
+@pytest.mark.slow
 def test_a_file_that_vanishes_while_it_is_read(music: Path, index: Path) -> None:
     a, _ = clips(music, 2)
     assert happened(scanned(index, music, tagger=Meddling(a, Path.unlink))) == {"new": 1, "vanished": 1, "tagged": 1}
     assert set(tracks(index)) == {"1.wav"}
 
 
+@pytest.mark.slow
 def test_names_that_are_no_text(music: Path, index: Path) -> None:
     names = [os.fsdecode(b"caf\xe9\xff.wav"), "песня 曲 🎵.wav", "a\nb.wav", "-x.wav"]
     for i, name in enumerate(names):
@@ -331,6 +347,7 @@ def test_names_that_are_no_text(music: Path, index: Path) -> None:
     assert happened(scanned(index, music, tagger=Unwanted())) == {"unchanged": 4}
 
 
+@pytest.mark.slow
 def test_links_are_followed_and_broken_ones_reported(music: Path, index: Path) -> None:
     clip(music / "real" / "1.wav", seed=1)
     (music / "link").symlink_to(music / "real")
@@ -350,6 +367,7 @@ def test_links_are_followed_and_broken_ones_reported(music: Path, index: Path) -
     assert tracks(index)["dangling.wav"].scores is not None
 
 
+@pytest.mark.slow
 def test_a_relative_folder_named_twice(music: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips(music / "album", 2)
     monkeypatch.chdir(music)
@@ -357,6 +375,7 @@ def test_a_relative_folder_named_twice(music: Path, index: Path, monkeypatch: py
     assert {track.path for track in tracks(index).values()} == {music / "album" / "0.wav", music / "album" / "1.wav"}
 
 
+@pytest.mark.slow
 def test_swapped_names(music: Path, index: Path) -> None:
     a, b = clips(music, 2)
     scanned(index, music)
@@ -372,6 +391,7 @@ def test_swapped_names(music: Path, index: Path) -> None:
     assert tracks(index)["1.wav"].content_key == before["0.wav"].content_key
 
 
+@pytest.mark.slow
 def test_a_stopped_scan_continues(music: Path, index: Path) -> None:
     clips(music, 12)
 
@@ -404,6 +424,7 @@ def interrupt() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_scan_of_known_files(music: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(60):
         shutil.copy(clip(music / "a.wav", seed=1), music / f"{i}.wav")
@@ -466,6 +487,7 @@ def test_a_hundred_thousand_empty_files(music: Path, index: Path) -> None:
     shutil.rmtree(music)  # pytest would keep them for three more runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_names_with_accents_in_another_form(music: Path, index: Path, before: Any, after: Any) -> None:
     """A library that came by way of another file system: composed letters become letters with marks, or the reverse."""
@@ -493,6 +515,7 @@ def test_names_with_accents_in_another_form(music: Path, index: Path, before: An
             assert [found.best.tracks.path(int(row)) for row in found.best.rows] == [named(after)[0]]
 
 
+@pytest.mark.slow
 def test_both_forms_of_a_name_are_two_files(music: Path, index: Path) -> None:
     for number, form in enumerate(("NFC", "NFD")):
         clip(music / unicodedata.normalize(form, "Rosé.wav"), seed=number)
@@ -518,6 +541,7 @@ def measures(index: Path) -> dict[str, tuple[bool, bool]]:
     return {name: (track.tempo is not None, track.key is not None) for name, track in tracks(index).items()}
 
 
+@pytest.mark.slow
 def test_tempo_and_key_are_kept_as_the_tagger_gives_them(music: Path, index: Path) -> None:
     clips(music, 2)
     scanned(index, music, tagger=LazyTagger(tempo=True, key=True))
@@ -528,6 +552,7 @@ def test_tempo_and_key_are_kept_as_the_tagger_gives_them(music: Path, index: Pat
         assert scores.tempo is not None
 
 
+@pytest.mark.slow
 def test_complete_adds_what_an_earlier_scan_left_out(music: Path, index: Path) -> None:
     first, second = clips(music, 2)
     scanned(index, music)
@@ -544,6 +569,7 @@ def test_complete_adds_what_an_earlier_scan_left_out(music: Path, index: Path) -
     assert second.exists()
 
 
+@pytest.mark.slow
 def test_complete_asks_for_what_the_tagger_estimates(music: Path, index: Path) -> None:
     clips(music, 1)
     scanned(index, music, tagger=LazyTagger(tempo=True))
@@ -554,6 +580,7 @@ def test_complete_asks_for_what_the_tagger_estimates(music: Path, index: Path) -
     assert measures(index) == {"0.wav": (True, True)}  # the tempo of the first scan stays
 
 
+@pytest.mark.slow
 def test_pruning_forgets_tempo_and_key(music: Path, index: Path) -> None:
     (path,) = clips(music, 1)
     clip(music / "other.wav", seed=5)

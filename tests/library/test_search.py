@@ -117,6 +117,7 @@ def test_a_hit_has_the_file_s_own_fields_and_the_tags_over_threshold(tracks: Tra
     assert unknown.duration_seconds is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [None, 1, 3, 100])
 @pytest.mark.parametrize(
     "query",
@@ -228,6 +229,7 @@ def test_agrees_with_plain_loops_on_many_tracks(tmp_path: Path) -> None:
     assert [str(hit.path) for hit in found] == [row.path for row in expected]
 
 
+@pytest.mark.slow
 def test_empty_index_and_index_without_a_scan(tmp_path: Path) -> None:
     with Index.open(make_index(tmp_path / "empty.sqlite", [])) as index:
         tracks = Tracks.load(index)
@@ -309,6 +311,7 @@ def clusters(n: int, dims: int, seed: int = 0) -> list[Row]:
     return [Row(f"/m/{i:05d}.mp3", embedding=tuple(vectors[i])) for i in range(n)]
 
 
+@pytest.mark.slow
 def test_the_graph_finds_what_comparing_all_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_index(tmp_path / "i.sqlite", clusters(2000, 24), embedding_dims=24)
     monkeypatch.setattr(neighbours, "EXACT_UP_TO", 100)
@@ -512,6 +515,7 @@ def test_counts(index_path: Path) -> None:
     json.dumps(stats.to_record(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_picture_is_a_png_of_the_most_frequent_tags(index_path: Path, tmp_path: Path) -> None:
     with Index.open(index_path) as index:
         stats = library_stats(index)

@@ -18,6 +18,7 @@ from tests.helpers import sounds, tagged
 from tests.helpers.tag_writing import VALUES, ours, take_back, write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", tagged.FORMATS)
 @pytest.mark.parametrize("decorated", [False, True], ids=["bare", "decorated"])
 def test_all_else_stays_and_other_programs_read_it(

@@ -154,6 +154,7 @@ def test_what_is_no_song(tmp_path: Path, original: Path) -> None:
     refused(only_tags, "not audio|holds no audio")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", tagged.FORMATS)
 def test_truncated_and_damaged_files_stay_or_keep_their_audio(tmp_path: Path, suffix: str) -> None:
     """Wherever a file is cut or damaged: it is written with all its audio, or it is left as it is. Never anything else."""
@@ -469,6 +470,7 @@ def test_undo_where_another_program_changed_the_version_of_the_tag(song: Path) -
     assert read_state(song).values["genre"] == ("Old", "Older")
 
 
+@pytest.mark.slow
 def test_an_undo_can_be_undone_and_runs_are_distinguished(song: Path) -> None:
     write(song)
     log = write(song, {"genre": Target(("Jazz",))})
@@ -549,6 +551,7 @@ def test_a_header_of_wma_that_claims_any_size(tmp_path: Path, size: int) -> None
     assert path.read_bytes()[16:24] == size.to_bytes(8, "little") or probe_format(path).genre == "Rock"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".wav", ".aiff"])
 def test_what_undo_could_not_take_back_is_not_written(tmp_path: Path, suffix: str) -> None:
     """Sizes of the last chunk that do not fit the file: some can be written into once, and never again."""

@@ -60,6 +60,7 @@ def read(path: Path) -> dict[str, Any]:
     return dict(zip(FIELDS, (str(tags[name][0]) for name in names), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", tagged.FORMATS)
 def test_mutagen_reads_them_and_undo_takes_them_back(songs: dict[str, Path], tmp_path: Path, suffix: str) -> None:
     path = Path(shutil.copy(songs[suffix], tmp_path))

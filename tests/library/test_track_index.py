@@ -97,6 +97,7 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
         assert index.meta("colour") == "red"
 
 
+@pytest.mark.slow
 def test_one_writer_and_many_readers(tmp_path: Path, card: ModelCard) -> None:
     path = tmp_path / "i.sqlite"
     code = f"from earmark.library.index.track_index import Index; Index.open({str(path)!r}, write=True)"
@@ -196,6 +197,7 @@ def test_where_the_index_lies_by_default(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert default_index().parts[-2:] == ("earmark", "library.sqlite")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

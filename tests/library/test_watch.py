@@ -118,6 +118,7 @@ def test_a_file_and_a_playlist(tmp_path: Path) -> None:
         follower.wait_for_report()
 
 
+@pytest.mark.slow
 @BYTES_IN_NAMES
 def test_a_name_that_is_not_utf_8_does_not_end_it(tmp_path: Path) -> None:
     follower = Follower(tmp_path, poll_seconds=0.05)
@@ -127,6 +128,7 @@ def test_a_name_that_is_not_utf_8_does_not_end_it(tmp_path: Path) -> None:
     assert [reason.endswith("not UTF-8") for reason in follower.reasons] == [True]
 
 
+@pytest.mark.slow
 @BYTES_IN_NAMES
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("song", ["song.mp3", "notes.txt"])
@@ -144,6 +146,7 @@ def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path, linked: bool, song: st
     assert [reason.endswith("not UTF-8") for reason in follower.reasons] == [True]
 
 
+@pytest.mark.slow
 @BYTES_IN_NAMES
 def test_a_root_whose_name_is_not_utf_8(tmp_path: Path) -> None:
     root = write(tmp_path, b"caf\xe9", "notes.txt").parent

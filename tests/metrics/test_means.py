@@ -41,6 +41,7 @@ def test_means_agree_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> N
         assert metrics.per_clip(name, labels, scores).mean() == pytest.approx(other(labels, scores, average="samples"))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(tagged(), st.sampled_from([0.1, 0.3, 0.5, 1.0]))
 def test_decisions_agree_with_scikit_learn(case: tuple[np.ndarray, np.ndarray], threshold: float) -> None:

@@ -29,6 +29,7 @@ def tagged(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return labels, scores, weights
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(tagged())
 def test_roc_and_pr_auc_agree_with_scikit_learn(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:

@@ -62,6 +62,7 @@ def test_sides_are_scikit_learns() -> None:
     assert result.macro_b == pytest.approx(roc_auc_score(labels, b[0]))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 3), st.integers(1, 3))
 def test_equal_sides_do_not_differ_and_swapped_sides_mirror(seed: int, n_a: int, n_b: int) -> None:
@@ -98,6 +99,7 @@ def test_pairing_is_narrower_than_two_intervals() -> None:
     assert paired.macro_high - paired.macro_low < 0.3 * (single.macro_high - single.macro_low)
 
 
+@pytest.mark.slow
 def test_runs_that_scatter_widen_the_interval_as_much_as_theory_says() -> None:
     """Runs shifted by known amounts, on so many clips that these alone matter: sd of a mean of n runs, s / sqrt(n)."""
     rng = np.random.default_rng(0)
@@ -111,6 +113,7 @@ def test_runs_that_scatter_widen_the_interval_as_much_as_theory_says() -> None:
     assert alone.macro_high - alone.macro_low < 0.2 * (result.macro_high - result.macro_low)
 
 
+@pytest.mark.slow
 def test_weighted_ends_are_those_of_the_weighted_mean() -> None:
     labels, scores, groups = made(n_tags=4)
     labels[:, 2] = 0
@@ -166,6 +169,7 @@ def test_bad_input_is_refused() -> None:
         metrics.paired_bootstrap("roc_auc", labels, a, a, groups[:3], seed=0)
 
 
+@pytest.mark.slow
 def test_a_paired_bootstrap_of_a_published_test_split_takes_seconds() -> None:
     rng = np.random.default_rng(6)
     labels = (rng.random((2000, 20)) < 0.1).astype(float)

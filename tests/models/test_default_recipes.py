@@ -20,6 +20,7 @@ def test_there_is_a_choice() -> None:
     assert {"default/compact-1d-large", "default/compact-2d-large"} <= {*RECIPES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_student_is_within_its_limits(name: str) -> None:
     recipe = load_recipe(name)

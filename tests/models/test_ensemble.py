@@ -66,6 +66,7 @@ def test_model_1_has_its_layers_in_the_order_of_table_1():
     assert [type(layer).__name__ for layer in model.layers] == [*first, *second, *third, "Dropout", "Conv1d"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("separable", "parameters"), [("spatial", 2_124_466), ("depthwise", 441_916)])
 def test_model_2_is_table_2(separable, parameters):
     model = create_model("ensemble_model2", 50, separable=separable)

@@ -59,6 +59,7 @@ def state(model) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
+@pytest.mark.slow
 def test_model_3_is_table_3():
     model = create_model("ensemble_model3", 50).eval()
     assert (model.window_samples, model.sample_rate_hz) == (465_600, 16_000)

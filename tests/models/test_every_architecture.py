@@ -125,6 +125,7 @@ def test_small_options_name_registered_models():
     assert CASES
 
 
+@pytest.mark.slow
 def test_description_has_the_input(model):
     assert model.sample_rate_hz >= 1
     assert 1 <= model.min_samples <= model.window_samples
@@ -149,6 +150,7 @@ def test_output_is_logits_of_every_tag(model):
     assert answer.isfinite().all()
 
 
+@pytest.mark.slow
 def test_every_parameter_that_is_not_frozen_gets_a_gradient(model):
     torch.manual_seed(0)
     model.train()
@@ -166,6 +168,7 @@ def test_every_parameter_that_is_not_frozen_gets_a_gradient(model):
         model.eval()
 
 
+@pytest.mark.slow
 def test_answer_does_not_depend_on_the_rest_of_the_batch(model):
     waveform = noise(model, 3)
     waveform[1] *= 10
@@ -174,6 +177,7 @@ def test_answer_does_not_depend_on_the_rest_of_the_batch(model):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_output_depends_on_the_input(model):
     answer = logits(model, torch.from_numpy(check_signals(make_card(model, name="x", vocabulary=TAGS).input)))
     assert (answer[:-1] - answer[1:]).abs().amax(dim=1).gt(1e-6).all()
@@ -202,6 +206,7 @@ def test_other_shapes_and_types_are_refused(model):
             model(waveform)
 
 
+@pytest.mark.slow
 def test_silent_and_half_empty_input_is_finite(model):
     n = model.window_samples
     waveform = noise(model, 5).clamp(-1, 1)
@@ -220,6 +225,7 @@ def test_silent_and_half_empty_input_is_finite(model):
         model.eval()
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_it_answers_the_same(model, tmp_path):
     save_checkpoint(tmp_path, model, make_card(model, name="x", vocabulary=TAGS))
     loaded, _ = load_checkpoint(tmp_path)

@@ -68,6 +68,7 @@ def layer(config: LogMelConfig, waveform: np.ndarray) -> np.ndarray:
         return LogMel(config)(torch.from_numpy(waveform[None])).numpy()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize(
     "ours", [layer, lambda config, waveform: log_mel(waveform[None], config)[0]], ids=["torch", "numpy"]

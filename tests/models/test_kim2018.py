@@ -52,6 +52,7 @@ def test_counts_of_the_authors_code_and_layers_of_figure_1(name, multi):
             assert seen[f"blocks.block{i}.se.excitation"] == (channels,)
 
 
+@pytest.mark.slow
 def test_one_convolution_counts_follow_from_the_published_ones():
     """Res-1 is basic with the skips; ReSE-1 adds to Res-1 what SE adds to basic."""
     skips = (128 * 256 + 256 + 4 * 256) + (256 * 512 + 512 + 4 * 512)

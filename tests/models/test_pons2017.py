@@ -98,6 +98,7 @@ def test_weights_are_those_of_the_authors(name, authors, trained, by_channel):
     assert all_weights(own) - authors == 2 * (512 - 1) * 4  # two batch norms of 512 channels instead of one
 
 
+@pytest.mark.slow
 def test_timbral_and_temporal_filters_are_the_papers():
     front = create_model("pons2017_spectrogram", 5).front
     timbral = [filters[0].kernel_size for filters in front.timbral]
@@ -122,6 +123,7 @@ def test_temporal_filters_are_padded_as_same_has_it(index, length):
     torch.testing.assert_close(answer[0, 0, : 200 - length // 2], line[0, 0, length // 2 :])
 
 
+@pytest.mark.slow
 def test_batch_norm_stands_behind_the_relu():
     model = create_model("pons2017_waveform", 5)
     kinds = [type(layer).__name__ for layer in model.front.layers]
@@ -193,6 +195,7 @@ def test_the_shortest_input_is_what_the_back_end_needs(name):
     assert model.min_samples == (19_680 if name == "pons2017_waveform" else 7 * 256)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

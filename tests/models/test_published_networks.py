@@ -43,6 +43,7 @@ def shapes(model, layers):
     return seen
 
 
+@pytest.mark.slow
 def test_shapes_of_fcn4():
     model = create_model("fcn4", 50)
     assert shapes(model, model.layers) == [
@@ -50,6 +51,7 @@ def test_shapes_of_fcn4():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_shapes_of_crnn():
     model = create_model("crnn", 50)
     assert shapes(model, model.layers) == [(1, 64, 48, 906), (1, 128, 16, 302), (1, 128, 4, 75), (1, 128, 1, 18)]

@@ -125,6 +125,7 @@ def test_options_count():
     assert summarise("samplecnn_basic", 10, n_samples=729).n_tags == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text"),
     [

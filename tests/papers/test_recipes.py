@@ -253,6 +253,7 @@ def test_every_recipe_of_a_paper_is_a_row_and_every_row_has_one() -> None:
     assert len(wanted) == 18 + 20 + 14 + 6 + 13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("paper", "table"), ABOUT)
 def test_rows_differ_in_what_their_table_is_about_and_in_nothing_else(paper: str, table: str) -> None:
     about = ABOUT[paper, table][1]
@@ -270,6 +271,7 @@ def test_on_emotify_all_rows_of_a_table_have_the_same_budget(paper: str, table: 
     assert _differing(recipes) == (ABOUT[paper, table][1] - same_there) | ON_EMOTIFY.get((paper, table), set())
 
 
+@pytest.mark.slow
 def test_single_steps_change_single_keys() -> None:
     def between(paper: str, *rows: str) -> set[str]:
         return _differing([load_recipe(f"{paper}/{row}") for row in rows])
@@ -375,6 +377,7 @@ def test_reported_numbers_are_the_papers(paper: str) -> None:
         assert found == FURTHER[paper, metric]
 
 
+@pytest.mark.slow
 def test_the_orderings_that_are_asked_for_are_among_the_claims() -> None:
     claims = {(key, claim.id): claim for key in PAPERS for claim in load_tables(key).claims}
     pairs = {key: len(claim.pairs) for key, claim in claims.items()}
@@ -432,6 +435,7 @@ def test_rows_know_their_recipes() -> None:
         load_tables("pons2017").recipe_name("gbt")
 
 
+@pytest.mark.slow
 def test_changes_for_a_dataset() -> None:
     assert row_changes("dieleman2014", "raw-256-256", "magnatagatune") == {}
     assert row_changes("kim2018", "msd-se", "msd") == {}

@@ -39,6 +39,7 @@ def mark_done(task: Task, **changes: Any) -> None:
     (task.folder / "done.json").write_text(json.dumps(document))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", list_papers())
 def test_every_row_and_seed_is_one_run_in_a_folder_that_any_system_can_make(key: str, tmp_path: Path) -> None:
     seeds = 2 if key == "ensemble" else 1
@@ -109,6 +110,7 @@ def test_the_papers_own_dataset_and_overrides(tmp_path: Path) -> None:
     assert elsewhere.fingerprint == small.fingerprint, "where and on what it is run is no other budget"
 
 
+@pytest.mark.slow
 def test_on_a_dataset_without_a_budget_of_its_own_the_recipe_is_the_papers(tmp_path: Path) -> None:
     for key in list_papers():
         own = {task.row: task.document for task in plan(key, tmp_path, tmp_path, seeds=1)}
@@ -122,6 +124,7 @@ def test_on_a_dataset_without_a_budget_of_its_own_the_recipe_is_the_papers(tmp_p
     assert task.document["data"]["protocol"] == "mtat-bristol", "the paper's own dataset is the paper's own protocol"
 
 
+@pytest.mark.slow
 def test_rows_of_datasets_without_a_folder_are_left_out(tmp_path: Path) -> None:
     datasets = rows_by_dataset("kim2018")
     assert {name: len(rows) for name, rows in datasets.items()} == {"magnatagatune": 12, "msd": 2}
@@ -150,6 +153,7 @@ def test_folders_are_named_by_dataset(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_all_datasets_are_checked_before_anything_runs(tmp_path: Path) -> None:
     roots = {"magnatagatune": tmp_path / "mtat", "msd": tmp_path / "msd"}
     with pytest.raises(DataError) as caught:
@@ -171,6 +175,7 @@ def test_all_datasets_are_checked_before_anything_runs(tmp_path: Path) -> None:
         check_data(tasks)
 
 
+@pytest.mark.slow
 def test_the_plan_names_every_value_of_every_row(tmp_path: Path) -> None:
     tasks = plan("pons2017", tmp_path, tmp_path / "out", seeds=2)
     lines = list(plan_lines(tasks))

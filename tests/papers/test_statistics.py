@@ -182,6 +182,7 @@ def test_intervals_are_those_of_the_bootstrap(tables: PaperTables, metric: str) 
         assert got.value == pytest.approx(np.mean(each))
 
 
+@pytest.mark.slow
 def test_differences_agree_with_compare(tables: PaperTables) -> None:
     """Both draw clips for both sides alike and runs for each on its own, from other streams: within 7 % of the width."""
     rows = {"spectrogram-1m": runs(0.33, 0, spread=0.04), "gbt": runs(0.3, 50, spread=0.04)}

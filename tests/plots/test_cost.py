@@ -58,6 +58,7 @@ def _combined(members):
     )
 
 
+@pytest.mark.slow
 def test_accuracy_size_and_members_of_every_row(runs, tmp_path):
     folder, models = runs
     result = CliRunner().invoke(
@@ -85,6 +86,7 @@ def work(seconds: float) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_network_that_takes_longer_is_found_to(runs, monkeypatch):
     """Work planted in one network comes out as the seconds it takes for 1000 songs."""
     folder, _ = runs
@@ -132,6 +134,7 @@ def test_points_that_no_other_beats():
     assert frontier([1, 2], [0.1, 0.2], higher_is_better=False) == [0]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_is_reported(runs, tmp_path):
     folder, _ = runs
     results, where = read_runs(folder / "results.json")

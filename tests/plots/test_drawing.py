@@ -25,6 +25,7 @@ def draw(title: str = "A title", about: str = "a model, a dataset (a protocol)")
     return Drawing("curve", figure, pd.DataFrame({"time_s": [0, 1, 2], "value": [1.0, 2.0, 1 / 3]}))
 
 
+@pytest.mark.slow
 def test_three_files_with_the_same_bytes_every_time(tmp_path: Path) -> None:
     first, second = save(draw(), tmp_path / "made" / "a"), save(draw(), tmp_path / "b")
     assert [path.name for path in first] == ["curve.png", "curve.svg", "curve.csv"]
@@ -35,6 +36,7 @@ def test_three_files_with_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert "<svg" in first[1].read_text()
 
 
+@pytest.mark.slow
 def test_a_users_own_settings_change_nothing_and_come_back(tmp_path: Path) -> None:
     plain = save(draw(), tmp_path / "plain")
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 17, "svg.hashsalt": "x"}):
@@ -43,6 +45,7 @@ def test_a_users_own_settings_change_nothing_and_come_back(tmp_path: Path) -> No
     assert [path.read_bytes() for path in plain] == [path.read_bytes() for path in styled]
 
 
+@pytest.mark.slow
 def test_a_long_title_is_wrapped_and_stays_inside_and_above_the_axes() -> None:
     drawing = draw("Very many words that say what the figure shows, " * 3, "a $model$ with dollars, " * 6)
     figure = drawing.figure
@@ -56,6 +59,7 @@ def test_a_long_title_is_wrapped_and_stays_inside_and_above_the_axes() -> None:
         assert figure.axes[0].get_tightbbox().y1 <= min(box.y0 for box in boxes)
 
 
+@pytest.mark.slow
 def test_colours_are_few_but_right(tmp_path: Path) -> None:
     with house_style():
         figure = new_figure("Map")
@@ -70,6 +74,7 @@ def test_colours_are_few_but_right(tmp_path: Path) -> None:
     assert off.mean() < 1.5
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="file: figures cannot be written there"):

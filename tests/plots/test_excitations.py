@@ -87,6 +87,7 @@ def clips(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_planted_excitation_is_found_in_its_block_and_channel(checkpoint, clips):
     _, model, gates = checkpoint
     spec = make_card(model, name="planted", vocabulary=Vocabulary.of(TAGS)).input

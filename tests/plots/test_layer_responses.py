@@ -136,6 +136,7 @@ def test_ways_that_do_not_fit_are_refused(planted: TaggingModel) -> None:
         draw_layer_responses(mel, make_card(mel, name="m", vocabulary=TAGS), "ear")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_commands_write_and_print_their_files(planted: TaggingModel, tmp_path: Path) -> None:
     from click.testing import CliRunner
 

@@ -162,6 +162,7 @@ def run(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_epochs_have_what_was_measured_and_the_test_stands_at_the_kept_one(run, tmp_path):
     log = read_log(run, "run")
     assert log.kept_epoch == 2
@@ -209,6 +210,7 @@ def test_a_log_without_the_metric_or_no_log_at_all(run):
     assert draw_epochs([read_log(run, "run")], "roc_auc", "").name == "epochs"
 
 
+@pytest.mark.slow
 def test_sizes_and_the_difference_of_two_series(tmp_path):
     labels = ranked([0.5])[1]
     aucs = {("mel", 100): 0.8, ("mel", 1000): 1.0, ("raw", 100): 0.6, ("raw", 1000): 0.88, ("trees", 1000): 0.72}
@@ -353,6 +355,7 @@ def test_commands_read_tables_of_others(tmp_path):
             runner.invoke(app, ["analyze", *command], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_names_hide_neither_each_other_nor_points():
     figure = new_figure("Names", height_inches=3)
     axes = figure.add_subplot()

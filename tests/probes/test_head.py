@@ -77,6 +77,7 @@ def test_stronger_regularisation_shrinks(clips: tuple[WindowFeatures, np.ndarray
     assert norms[0] > norms[2] > norms[1]
 
 
+@pytest.mark.slow
 def test_a_hidden_layer_learns_what_a_linear_head_cannot() -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(size=(300, 2)).astype(np.float32)
@@ -99,6 +100,7 @@ def test_scores_of_a_clip_are_the_mean_of_its_windows() -> None:
     assert features.of_clips(np.array([1])).values.tolist() == [[5.0]]
 
 
+@pytest.mark.slow
 def test_the_choice_is_made_on_clips_that_were_held_out() -> None:
     """Labels are drawn by lot: whatever is learned is wrong, so the strongest regularisation is the best."""
     rng = np.random.default_rng(2)

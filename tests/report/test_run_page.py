@@ -77,6 +77,7 @@ def evil_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Page]:
     return written(tmp_path_factory.mktemp("page"), two_tags(), n_clips=4)
 
 
+@pytest.mark.slow
 def test_names_are_text_wherever_they_stand(evil_page: tuple[str, Page]) -> None:
     text, page = evil_page
     assert len(page.all("script")) == 1
@@ -189,6 +190,7 @@ def test_clips_are_found_in_a_folder_by_path_stem_and_name(tmp_path: Path) -> No
     }
 
 
+@pytest.mark.slow
 def test_scores_out_of_range_and_single_tags_leave_figures_out(tmp_path: Path) -> None:
     made = table(20)
     places = [0, 3]
@@ -232,6 +234,7 @@ def marked(title: str) -> Drawing:
     return Drawing("marked", figure, pd.DataFrame(), {"dots": ["one", "<two>", "three"]})
 
 
+@pytest.mark.slow
 def test_figures_follow_the_style_of_the_page() -> None:
     drawn = inline_svg(marked("Title & more"), "figure-0")
     svg = Page(drawn)
@@ -248,6 +251,7 @@ def test_figures_follow_the_style_of_the_page() -> None:
     assert drawn == inline_svg(marked("Title & more"), "figure-0")
 
 
+@pytest.mark.slow
 def test_ids_of_figures_are_unique_and_all_references_lead_somewhere() -> None:
     page = Page(inline_svg(marked("a"), "figure-0") + inline_svg(marked("b"), "figure-1"))
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]

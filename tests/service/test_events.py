@@ -63,6 +63,7 @@ def all_events(served: Served, *files: Path | tuple[str, bytes], **query: Any) -
         return parsed(answer.read().decode())
 
 
+@pytest.mark.slow
 def test_progress_of_a_long_file(tmp_path: Path, ten_minutes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "EVERY_SECONDS", 0.05)
     with serving(tmp_path, timeout_seconds=2000) as served:
@@ -81,6 +82,7 @@ def test_progress_of_a_long_file(tmp_path: Path, ten_minutes: Path, monkeypatch:
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_the_last_event_is_the_plain_answer(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path) as served:
         query = {"top": 2, "taggram": "true", "segments": "true"}
@@ -88,6 +90,7 @@ def test_the_last_event_is_the_plain_answer(tmp_path: Path, song: Path) -> None:
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_files_are_told_apart_and_faults_are_reported(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path) as served:
         *progress, (last, result) = all_events(served, song, ("a.flac", b"no audio"), song)
@@ -103,6 +106,7 @@ def test_files_are_told_apart_and_faults_are_reported(tmp_path: Path, song: Path
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_what_is_refused_before_tagging_has_its_status(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path, max_files=1) as served:
         for files, query, status in (([song], {"top": -1}, 422), ([song, song], {}, 413), ([], {}, 415)):
@@ -115,6 +119,7 @@ def test_what_is_refused_before_tagging_has_its_status(tmp_path: Path, song: Pat
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_too_much_time_is_an_event_and_the_work_is_cancelled(tmp_path: Path, song: Path, ten_minutes: Path) -> None:
     with serving(tmp_path, timeout_seconds=2, workers=1) as served:
         last, problem = all_events(served, ten_minutes, ten_minutes, step=0.1)[-1]
@@ -133,6 +138,7 @@ class Broken:
         raise KeyError(len(batch))
 
 
+@pytest.mark.slow
 def test_a_mistake_of_the_service_is_an_event(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path) as served:
         served.work.pool.shutdown()  # as one that runs out of threads
@@ -148,6 +154,7 @@ def test_a_mistake_of_the_service_is_an_event(tmp_path: Path, song: Path) -> Non
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_who_leaves_ends_the_work(tmp_path: Path, song: Path, ten_minutes: Path) -> None:
     with serving(tmp_path, workers=1) as served:
         with streamed(served, ten_minutes, step=0.1) as answer:  # a network that takes minutes
@@ -160,6 +167,7 @@ def test_who_leaves_ends_the_work(tmp_path: Path, song: Path, ten_minutes: Path)
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_who_waits_in_the_queue_is_kept_alive(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "KEEP_ALIVE_SECONDS", 0.1)
     with serving(tmp_path, workers=1) as served:
@@ -173,6 +181,7 @@ def test_who_waits_in_the_queue_is_kept_alive(tmp_path: Path, song: Path, monkey
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_a_service_that_stops_finishes_a_stream(tmp_path: Path, ten_minutes: Path) -> None:
     with serving(tmp_path) as served:
         with streamed(served, ten_minutes) as answer:

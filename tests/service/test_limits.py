@@ -60,6 +60,7 @@ def read_answer(connection: socket.socket) -> bytes:
     return answer
 
 
+@pytest.mark.slow
 def test_too_large_whether_declared_or_not(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path, max_megabytes=0.2) as served:
         assert served.tag(song).status_code == 200
@@ -79,6 +80,7 @@ def test_too_large_whether_declared_or_not(tmp_path: Path, song: Path) -> None:
         assert served.tag(song).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_client_that_asks_first_is_refused_before_it_sends(tmp_path: Path) -> None:
     with serving(tmp_path, max_megabytes=0.2) as served:
         connection = socket.create_connection(("127.0.0.1", served.port))
@@ -91,6 +93,7 @@ def test_a_client_that_asks_first_is_refused_before_it_sends(tmp_path: Path) -> 
         connection.close()
 
 
+@pytest.mark.slow
 def test_too_many_files_and_too_long_ones(tmp_path: Path, song: Path, hours: Path) -> None:
     with serving(tmp_path, max_files=2, max_minutes=0.1) as served:
         assert refusal(served.tag(song, song, song)) == (413, "too-many-files")
@@ -106,6 +109,7 @@ def test_too_many_files_and_too_long_ones(tmp_path: Path, song: Path, hours: Pat
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_a_file_that_declares_too_much_is_refused_before_it_is_decoded(tmp_path: Path, song: Path) -> None:
     """A second of music whose header declares three hours; and too much music that declares no length."""
     music, uploads = sounds.music(1, 16_000), tmp_path / "uploads"
@@ -126,6 +130,7 @@ def test_a_file_that_declares_too_much_is_refused_before_it_is_decoded(tmp_path:
         assert served.tag(song).status_code == 200
 
 
+@pytest.mark.slow
 def test_time_for_tagging_is_limited_and_the_work_is_cancelled(tmp_path: Path, song: Path, hours: Path) -> None:
     with serving(tmp_path, timeout_seconds=1, max_minutes=1000, workers=1) as served:
         started = time.monotonic()
@@ -137,6 +142,7 @@ def test_time_for_tagging_is_limited_and_the_work_is_cancelled(tmp_path: Path, s
         assert "earmark_files_waiting 0.0" in served.client.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_time_for_the_upload_is_limited(tmp_path: Path) -> None:
     with serving(tmp_path, timeout_seconds=0.5) as served:
         connection = half_an_upload(served)
@@ -147,6 +153,7 @@ def test_time_for_the_upload_is_limited(tmp_path: Path) -> None:
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_requests_in_flight_are_limited_and_refused_ones_know_when_to_return(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path, max_in_flight=2) as served:
         connections = [half_an_upload(served) for _ in range(2)]
@@ -161,6 +168,7 @@ def test_requests_in_flight_are_limited_and_refused_ones_know_when_to_return(tmp
         wait_until(lambda: not served.kept)
 
 
+@pytest.mark.slow
 def test_a_service_that_stops_says_so_and_finishes_what_runs(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path) as served:
         body = PART.replace(b"abc", song.read_bytes()) + b"\r\n--x--\r\n"
@@ -177,6 +185,7 @@ def test_a_service_that_stops_says_so_and_finishes_what_runs(tmp_path: Path, son
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported(tmp_path: Path, song: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with serving(tmp_path) as served:
@@ -190,6 +199,7 @@ def test_a_full_disk_is_reported(tmp_path: Path, song: Path) -> None:
         assert served.tag(song).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_cleared_away_is_made_again_or_reported(tmp_path: Path, song: Path) -> None:
     uploads = tmp_path / "uploads"
     uploads.mkdir()
@@ -206,6 +216,7 @@ def test_a_folder_that_was_cleared_away_is_made_again_or_reported(tmp_path: Path
         assert served.tag(song).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["upload", "tagging"])
 def test_a_dropped_connection_leaves_nothing(
     tmp_path: Path, song: Path, hours: Path, where: str, monkeypatch: pytest.MonkeyPatch

@@ -61,6 +61,7 @@ def draw(served: Served, method: str, path: str, mode: GenerationMode, then: Cal
     run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda word: word)
 def test_answers_are_as_the_document_says(served: Served, method: str, path: str) -> None:
     # That bytes are no music is not to be seen from the document.
@@ -75,6 +76,7 @@ def test_answers_are_as_the_document_says(served: Served, method: str, path: str
     )
 
 
+@pytest.mark.slow
 def test_what_the_document_allows_is_tagged(served: Served, tmp_path: Path) -> None:
     song = sounds.write_int_wav(tmp_path / "a.wav", sounds.music(1, 16_000)[0], 16_000).read_bytes()
 
@@ -89,6 +91,7 @@ def test_what_the_document_allows_is_tagged(served: Served, tmp_path: Path) -> N
     draw(served, "POST", "/v1/tag", GenerationMode.POSITIVE, with_music)
 
 
+@pytest.mark.slow
 def test_what_it_does_not_allow_is_refused(served: Served) -> None:
     draw(
         served,

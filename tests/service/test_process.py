@@ -136,6 +136,7 @@ def test_who_is_exposed(host: str, key: str | None, exposed: bool) -> None:
     assert Settings(host=host, api_key=key).is_exposed is exposed
 
 
+@pytest.mark.slow
 def test_it_needs_nothing_of_the_research_half() -> None:
     heavy = ("torch", "lightning", "pandas", "librosa", "sklearn", "matplotlib", "onnx", "scipy", "yaml", "pyarrow")
     code = (
@@ -148,6 +149,7 @@ def test_it_needs_nothing_of_the_research_half() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_an_address_in_use_is_reported(tmp_path: Path) -> None:
     import socket
 

@@ -51,6 +51,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
+@pytest.mark.slow
 def test_records_are_those_of_the_command_line(
     served: Served, songs: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +83,7 @@ def test_the_docs_name_every_refusal_flag_and_setting() -> None:
     assert [word for word in sorted(words - {"not-ready"}) if f"`{word}`" not in page] == []
 
 
+@pytest.mark.slow
 def test_top_threshold_and_taggram(served: Served, songs: list[Path]) -> None:
     (everything,) = served.tag(songs[0]).json()["results"]
     (record,) = served.tag(songs[0], top=2, taggram="true").json()["results"]
@@ -99,6 +101,7 @@ def test_top_threshold_and_taggram(served: Served, songs: list[Path]) -> None:
     assert auto["abstained"] is (not auto["tags"])
 
 
+@pytest.mark.slow
 def test_windows_and_segments_are_those_of_the_command_line(
     served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +156,7 @@ def test_wrong_windows_and_segments_are_refused(
     assert all(word in refused.json()["detail"] for word in words)
 
 
+@pytest.mark.slow
 def test_tempo_and_key_are_those_of_the_command_line(
     served: Served, songs: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +178,7 @@ def test_tempo_and_key_are_those_of_the_command_line(
     assert ours["key"].keys() == {"key", "name", "camelot", "open_key", "confidence", "tuning_hz"}
 
 
+@pytest.mark.slow
 def test_rules_of_a_card_hold_in_the_service_as_elsewhere(tmp_path: Path) -> None:
     clip = ROOT / "examples" / "clips" / "01-piano.flac"
     ranked = [tag for tag in earmark.load_tagger().tag(clip).top(0) if tag.kind == "classification"]
@@ -196,6 +201,7 @@ def test_rules_of_a_card_hold_in_the_service_as_elsewhere(tmp_path: Path) -> Non
     assert card["rules"]["rivals"] == {first: [rival]}
 
 
+@pytest.mark.slow
 def test_degrees_of_a_model_are_beside_its_tags(tmp_path: Path) -> None:
     clip = ROOT / "examples" / "clips" / "01-piano.flac"
     model = tiny(tmp_path / "graded.onnx", GRADED)
@@ -259,6 +265,7 @@ def test_bad_audio_is_reported_next_to_good_and_refused_alone(
     assert "truncated" in cut.json()["results"][0]["warnings"][0]
 
 
+@pytest.mark.slow
 def test_silence_and_unusual_audio_are_tagged(served: Served, tmp_path: Path) -> None:
     still = sounds.write(tmp_path / "still.wav", np.zeros((2, 32_000)), 16_000)
     shapes = [(0.2, 44_100, 1), (3, 8_000, 8), (3, 192_000, 2), (1 / 8_000, 8_000, 1)]
@@ -272,6 +279,7 @@ def test_silence_and_unusual_audio_are_tagged(served: Served, tmp_path: Path) ->
         assert all(0 <= tag["score"] <= 1 for tag in record["tags"])
 
 
+@pytest.mark.slow
 def test_odd_names_come_back_as_they_were(served: Served, tmp_path: Path) -> None:
     content = sounds.write_int_wav(tmp_path / "a.wav", sounds.music(1, 16_000)[0], 16_000).read_bytes()
     names = ["песня 曲 🎵.wav", "../../etc/passwd", "-q.wav", "a" * 300 + ".wav", "it's $2.wav", "a.exe", "no ending"]
@@ -329,6 +337,7 @@ def test_models_and_their_cards(served: Served) -> None:
     assert (missing.status_code, missing.json()["detail"]) == (404, f"model 'earmrak': served are {DEFAULT_MODEL}")
 
 
+@pytest.mark.slow
 def test_several_models_the_first_is_the_default(tmp_path: Path, songs: list[Path]) -> None:
     second = with_card(tmp_path / "a file.onnx", name="second", licence="none")
     (tmp_path / "uploads").mkdir()
@@ -344,6 +353,7 @@ def test_several_models_the_first_is_the_default(tmp_path: Path, songs: list[Pat
         create_app(Settings(models=(DEFAULT_MODEL[:-1],)))
 
 
+@pytest.mark.slow
 def test_health_and_metrics(served: Served, songs: list[Path]) -> None:
     assert served.client.get("/healthz").json() == {"status": "ok"}
     assert served.client.get("/readyz").status_code == served.client.head("/readyz").status_code == 200
@@ -422,6 +432,7 @@ def test_bodies_that_are_not_files(
     assert not served.client.get("/metrics").text.count('status="500"')
 
 
+@pytest.mark.slow
 def test_a_key_is_required(tmp_path: Path, songs: list[Path]) -> None:
     with serving(tmp_path, api_key="open sesame") as served:
         for headers in ({}, {"Authorization": "Bearer open"}, {"Authorization": "Basic open sesame"}):
@@ -438,6 +449,7 @@ def test_a_key_is_required(tmp_path: Path, songs: list[Path]) -> None:
         assert document["paths"]["/v1/tag"]["post"]["security"]
 
 
+@pytest.mark.slow
 def test_the_page_that_is_built_while_the_service_runs_or_how_to_build_it(tmp_path: Path) -> None:
     page, uploads = tmp_path / "page", tmp_path / "uploads"
     uploads.mkdir()

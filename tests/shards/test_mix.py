@@ -83,6 +83,7 @@ def read_by_tagger(path: Path, spec: InputSpec) -> np.ndarray:
     return np.stack(listener.windows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [CONDITIONED, PLAIN], ids=["conditioned", "plain"])
 @pytest.mark.parametrize("source", ["files", "kept", "flac", "original", "windows of flac"])
 def test_training_gets_what_tagging_gets(music: Path, tmp_path: Path, spec: InputSpec, source: str) -> None:
@@ -118,6 +119,7 @@ def test_training_gets_what_tagging_gets(music: Path, tmp_path: Path, spec: Inpu
         np.testing.assert_allclose(windows, expected, atol=0.51 * peak / 32767, err_msg=clip.clip_id)
 
 
+@pytest.mark.slow
 def test_without_conditioning_it_is_to_the_bit_what_it_was(music: Path) -> None:
     shards = ShardAudio(music / "flac")
     for clip in load_dataset("manifest", music / "music.csv").clips:
@@ -145,6 +147,7 @@ def test_the_mean_is_stored_only_where_it_differs(music: Path) -> None:
     assert flac16.decode(io.BytesIO(members[f"{key}.flac"])).any()
 
 
+@pytest.mark.slow
 def test_shards_are_written_again_with_both(music: Path, tmp_path: Path) -> None:
     """A shard that lacks a clip is made again, and its other clips are copied."""
     good = [
@@ -167,6 +170,7 @@ def test_shards_are_written_again_with_both(music: Path, tmp_path: Path) -> None
         assert (tmp_path / "shards" / name).read_bytes() == (tmp_path / "at-once" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_shards_of_an_earlier_version(music: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """They are continued in their way, read as they are, and distinguished."""
     dataset = load_dataset("manifest", music / "music.csv")

@@ -53,6 +53,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_same_bytes_with_any_number_of_threads_and_any_order(
     dataset: Dataset, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_same_bytes_with_any_number_of_threads_and_any_order(
     assert contents(tmp_path) == whole
 
 
+@pytest.mark.slow
 def test_finished_shards_are_kept(dataset: Dataset, whole: dict[str, bytes], tmp_path: Path) -> None:
     prepare(dataset, tmp_path, clips_per_shard=3)
     times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tar")}
@@ -89,6 +91,7 @@ def test_progress_and_estimate(dataset: Dataset, tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.glob("*.tar")) == report.header.n_bytes
 
 
+@pytest.mark.slow
 def test_size_of_shards(dataset: Dataset, tmp_path: Path) -> None:
     report = prepare(dataset, tmp_path, shard_megabytes=0.2)
     sizes = report.header.sizes[:-1]
@@ -193,6 +196,7 @@ def broken(folder: Path) -> list[Clip]:
     return [clip_of(folder / name, clip_id=name) for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flac", "original"])
 def test_broken_files_are_listed_and_the_rest_goes_on(dataset: Dataset, kind: str, tmp_path: Path) -> None:
     bad = broken(tmp_path)
@@ -311,6 +315,7 @@ def test_wrong_options_are_reported_together(dataset: Dataset, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_two_runs_into_one_folder(dataset: Dataset, tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
 

@@ -104,6 +104,7 @@ def test_sixteen_bit_audio_is_not_changed_and_peaks_are_not_clipped() -> None:
         assert packed[0] * flac16.scale_of(gain) == pytest.approx(sample, abs=2**-16)
 
 
+@pytest.mark.slow
 def test_reader_gives_the_audio_of_every_clip(dataset: Dataset, flac_folder: Path) -> None:
     shards = ShardAudio(flac_folder)
     assert set(shards.clips) == {clip.clip_id for clip in dataset.clips}
@@ -122,6 +123,7 @@ def test_reader_gives_the_audio_of_every_clip(dataset: Dataset, flac_folder: Pat
     assert (flac16.scale_of(1) == np.array([shards.packed(c, RATE_HZ)[1] for c in shards.clips])).sum() == len(IDS) + 5
 
 
+@pytest.mark.slow
 def test_windows_are_parts_of_the_whole(flac_folder: Path, original_folder: Path) -> None:
     rng = np.random.default_rng(0)
     for shards in (ShardAudio(flac_folder), ShardAudio(original_folder)):
@@ -137,6 +139,7 @@ def test_windows_are_parts_of_the_whole(flac_folder: Path, original_folder: Path
                     assert np.array_equal(part, np.pad(there, (0, 3000 - len(there))))
 
 
+@pytest.mark.slow
 def test_threads_and_processes(flac_folder: Path) -> None:
     shards = ShardAudio(flac_folder)
     expected = [shards.load(clip_id, RATE_HZ) for clip_id in shards.clips]
@@ -153,6 +156,7 @@ def test_threads_and_processes(flac_folder: Path) -> None:
         assert all(np.array_equal(got, want) for got, want in zip(loaded, expected, strict=True))
 
 
+@pytest.mark.slow
 def test_originals_are_the_files(dataset: Dataset, original_folder: Path) -> None:
     shards = ShardAudio(original_folder)
     assert shards.sample_rate_hz is None

@@ -36,6 +36,7 @@ def test_gain(tagger: Tagger, song: np.ndarray, gain_db: float) -> None:
     assert largest_change(tagger, song, song * np.float32(10 ** (gain_db / 20))) < 0.005
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain_db", [-30, -18])
 def test_quiet_files(tagger: Tagger, song: np.ndarray, gain_db: float, tmp_path: Path) -> None:
     """In 16 bits: what is left of the softest parts is the rounding."""
@@ -49,6 +50,7 @@ def test_offset(tagger: Tagger, song: np.ndarray, offset: float) -> None:
     assert largest_change(tagger, song, song + np.float32(offset)) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.03, 0.08, 0.3, 5])
 def test_offset_of_silence_around_the_music(tagger: Tagger, song: np.ndarray, seconds: float) -> None:
     """At 44.1 kHz: resampling makes a click of the offset, at both ends."""
@@ -67,6 +69,7 @@ def test_rumble(tagger: Tagger, song: np.ndarray, hz: float) -> None:
     assert largest_change(tagger, song, song + rumble) < (0.03 if hz < 15 else 0.06)  # of 15 Hz the network gets some
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.02, 1.3, 12])
 def test_rumble_in_silence(tagger: Tagger, song: np.ndarray, seconds: float) -> None:
     """Windows are cut where they are without."""
@@ -83,6 +86,7 @@ def test_polarity(tagger: Tagger, song: np.ndarray) -> None:
     assert largest_change(tagger, song, -song) < 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [-1.0, -0.97, 0.0])
 def test_channels_that_cancel_and_silent_ones(tagger: Tagger, song: np.ndarray, factor: float, tmp_path: Path) -> None:
     one = sounds.write(tmp_path / "one.wav", song, RATE_HZ)
@@ -96,6 +100,7 @@ def test_a_late_channel(tagger: Tagger, song: np.ndarray) -> None:
     assert largest_change(tagger, song[48:], late) < 0.06  # where it goes over from the mix to one channel, they differ
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("live", [0, 2, 4])
 def test_one_live_channel_of_six(tagger: Tagger, song: np.ndarray, live: int, tmp_path: Path) -> None:
     channels = np.zeros((6, len(song)), np.float32)
@@ -104,6 +109,7 @@ def test_one_live_channel_of_six(tagger: Tagger, song: np.ndarray, live: int, tm
     assert largest_change(tagger, one, sounds.write(tmp_path / "six.wav", channels, RATE_HZ)) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1, 10, 60])
 def test_silence_around_and_within_the_music(tagger: Tagger, song: np.ndarray, seconds: int) -> None:
     silence, half = np.zeros(seconds * RATE_HZ, np.float32), len(song) // 2
@@ -135,6 +141,7 @@ def test_a_hidden_track(tagger: Tagger, song: np.ndarray) -> None:
     assert np.abs(whole - twice).max() < 0.15
 
 
+@pytest.mark.slow
 def test_what_is_all_silent_has_no_tags(tagger: Tagger, tmp_path: Path) -> None:
     silence = sounds.write(tmp_path / "silence.flac", np.zeros(20 * RATE_HZ), RATE_HZ)
     result = tagger.tag(silence)
@@ -148,6 +155,7 @@ def test_what_is_all_silent_has_no_tags(tagger: Tagger, tmp_path: Path) -> None:
         assert load_tagger(windows=windows).tag_waveform(np.zeros(60 * RATE_HZ), RATE_HZ).silent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.5, 1, 2, 6, 9.7, 11, 15])
 @pytest.mark.parametrize("later_ms", [1, 25, 200])
 def test_a_short_clip_later(tagger: Tagger, song: np.ndarray, seconds: float, later_ms: int) -> None:
@@ -158,11 +166,13 @@ def test_a_short_clip_later(tagger: Tagger, song: np.ndarray, seconds: float, la
     assert any(note.startswith("short: ") for note in notes) == (seconds < 9)
 
 
+@pytest.mark.slow
 def test_a_clip_says_the_same_three_times(tagger: Tagger, song: np.ndarray) -> None:
     clip = song[: 3 * RATE_HZ]
     assert largest_change(tagger, clip, np.tile(clip, 3)) < 0.05
 
 
+@pytest.mark.slow
 def test_few_windows_are_those_of_a_full_read(song: np.ndarray, tmp_path: Path) -> None:
     """Silence and channels are treated alike where only some windows are read."""
     stereo = np.stack([np.tile(song, 4), -np.tile(song, 4)])
@@ -174,6 +184,7 @@ def test_few_windows_are_those_of_a_full_read(song: np.ndarray, tmp_path: Path) 
     np.testing.assert_allclose(few.taggram, full.taggram[places], atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain_db", [-18, -30, 6])
 def test_gain_in_the_header_of_opus(tagger: Tagger, song: np.ndarray, gain_db: float, tmp_path: Path) -> None:
     """RFC 7845, section 5.1: decoders apply it."""

@@ -28,6 +28,7 @@ def scores(tagger: earmark.Tagger) -> earmark.TagScores:
     return tagger.tag(CLIP)
 
 
+@pytest.mark.slow
 def test_many_results_are_one_table(tagger: earmark.Tagger, scores: earmark.TagScores, tmp_path: Path) -> None:
     other = earmark.load_tagger(tiny(tmp_path / "graded.onnx", GRADED)).tag(CLIP)
     silent = tagger.tag_waveform(np.zeros(16_000), 16_000)
@@ -60,6 +61,7 @@ def test_a_taggram_is_a_table_by_time(scores: earmark.TagScores) -> None:
     np.testing.assert_array_equal(table["rock"], scores.taggram[:, scores.tags.index("rock")])
 
 
+@pytest.mark.slow
 def test_without_pandas_the_extra_is_named() -> None:
     code = (
         "import sys; sys.modules['pandas'] = None\n"

@@ -29,6 +29,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sounds.write(tmp_path_factory.mktemp("songs") / "song.flac", np.hstack(parts), RATE)
 
 
+@pytest.mark.slow
 def test_the_mean_is_the_embedding_beside_the_scores(song: Path) -> None:
     expected = load_tagger(embeddings=True).tag(song)
     found = load_embedder().embed(song)
@@ -46,6 +47,7 @@ def test_rows_are_windows_with_their_place_in_the_file(song: Path) -> None:
     np.testing.assert_allclose(found.values, scores.uncalibrated, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_steps_give_more_rows_and_keep_those_of_the_card(song: Path) -> None:
     plain = load_embedder(pool="none").embed(song)
     fine = load_embedder(pool="none", step_seconds=2).embed(song)
@@ -55,6 +57,7 @@ def test_steps_give_more_rows_and_keep_those_of_the_card(song: Path) -> None:
     np.testing.assert_allclose(fine.values[of_card], plain.values, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_frames_of_a_layer_follow_each_other_within_a_window(song: Path) -> None:
     n_channels, n_frames = layer_shapes(find_model().read_bytes())[LAYER]
     embedder = load_embedder(layer=LAYER, unit="frame", pool="none")

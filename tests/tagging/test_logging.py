@@ -31,6 +31,7 @@ except earmark.EarmarkError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", ["error", "tag"])
 def test_nothing_is_printed(damaged: str, tmp_path: Path) -> None:
     whole = [

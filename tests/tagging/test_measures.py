@@ -49,6 +49,7 @@ def test_a_plain_beat_and_chord_are_found(scores: TagScores) -> None:
     assert scores.key.key in earmark.MusicalKey.parse("Am").neighbours()
 
 
+@pytest.mark.slow
 def test_every_way_of_tagging_gives_the_same(tagger: Tagger, song: Path, scores: TagScores) -> None:
     content = song.read_bytes()
     ways = [
@@ -64,6 +65,7 @@ def test_every_way_of_tagging_gives_the_same(tagger: Tagger, song: Path, scores:
     assert (waveform.tempo, waveform.key) == (scores.tempo, scores.key)
 
 
+@pytest.mark.slow
 def test_only_what_was_asked_for_is_there(song: Path, scores: TagScores) -> None:
     assert (found := earmark.load_tagger(tempo=True).tag(song)).key is None
     assert found.tempo == scores.tempo
@@ -114,6 +116,7 @@ def test_tables_have_them_where_they_were_asked_for(scores: TagScores) -> None:
     assert "bpm" not in earmark.to_frame([replace(scores, tempo=None, key=None)]).columns
 
 
+@pytest.mark.slow
 def test_damaged_files_are_measured_as_far_as_they_go(song: Path, tmp_path: Path) -> None:
     cut = sounds.shorten(
         sounds.write(tmp_path / "a.mp3", load(song, RATE_HZ)[None], RATE_HZ), 0.7, tmp_path / "cut.mp3"

@@ -12,6 +12,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "web/tests"
 
 
+@pytest.mark.slow
 def test_the_expected_values_of_the_page_are_those_of_python() -> None:
     today = runpy.run_path(str(FOLDER / "from_python.py"))["numbers"]()
     written: dict[str, Any] = json.loads((FOLDER / "numbers.json").read_text())

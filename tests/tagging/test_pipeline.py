@@ -40,6 +40,7 @@ def run(paths: object, network: object = means, jobs: int = 2, batch: int = 4) -
     return run_pipeline(paths, network, SPEC, jobs=jobs, batch_windows=batch, damaged="error")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("jobs", "batch"), [(1, 1), (1, 4), (2, 4), (5, 3), (4, 64)])
 def test_results_come_in_order_and_do_not_depend_on_jobs_or_batch(files: list[Path], jobs: int, batch: int) -> None:
     results = list(run(files, jobs=jobs, batch=batch))
@@ -49,6 +50,7 @@ def test_results_come_in_order_and_do_not_depend_on_jobs_or_batch(files: list[Pa
         np.testing.assert_allclose(item.taggram[:, 1], (i + 1) / 50, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_batches_hold_windows_of_several_files(files: list[Path]) -> None:
     sizes: list[int] = []
     levels: list[int] = []
@@ -90,6 +92,7 @@ def test_a_failing_list_of_paths_is_raised_after_what_came_before(files: list[Pa
         next(results)
 
 
+@pytest.mark.slow
 def test_paths_are_read_only_as_far_as_needed_and_leaving_early_stops_all_threads(files: list[Path]) -> None:
     n_before = threading.active_count()
     too_many = threading.Event()

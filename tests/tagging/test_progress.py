@@ -29,6 +29,7 @@ def half_an_hour(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sounds.write(tmp_path_factory.mktemp("long") / "long.flac", noise, 8000)
 
 
+@pytest.mark.slow
 def test_every_file_is_reported_once_done_with_what_is_known_of_it(tagger: Tagger, song: Path, tmp_path: Path) -> None:
     missing = tmp_path / "missing.mp3"
     given: list[TagProgress] = []
@@ -42,6 +43,7 @@ def test_every_file_is_reported_once_done_with_what_is_known_of_it(tagger: Tagge
     assert [one.done for one in given] == sorted(one.done for one in given)
 
 
+@pytest.mark.slow
 def test_a_progress_comes_before_the_result_it_is_about(tagger: Tagger, song: Path) -> None:
     given: list[TagProgress] = []
     for n, _ in enumerate(tagger.tag_many(iter([song, song]), on_progress=given.append), 1):
@@ -49,6 +51,7 @@ def test_a_progress_comes_before_the_result_it_is_about(tagger: Tagger, song: Pa
         assert (last.done, last.total, last.path, last.finished) == (n, None, song, True)
 
 
+@pytest.mark.slow
 def test_a_long_file_is_followed_in_the_callers_thread(tagger: Tagger, half_an_hour: Path) -> None:
     given: list[TagProgress] = []
     threads = set()

@@ -136,6 +136,7 @@ def test_one_file_instead_of_several_is_refused_with_the_cure(tagger: Tagger, on
         tagger.tag_many(one)
 
 
+@pytest.mark.slow
 def test_bytes_and_file_objects_score_as_their_file_does(tagger: Tagger, song: Path, scores: TagScores) -> None:
     content = song.read_bytes()
     with song.open("rb") as file, song.open("rb") as unbuffered:
@@ -212,6 +213,7 @@ def test_the_notebook_view_is_escaped(scores: TagScores) -> None:
     assert f"<td>{scores.top(1)[0].tag}</td>" in html
 
 
+@pytest.mark.slow
 def test_a_tagger_is_pickled_without_its_weights(song: Path, scores: TagScores, tmp_path: Path) -> None:
     text = pickle.dumps(load_tagger(embeddings=True, batch_windows=2))
     assert len(text) < 1000
@@ -221,6 +223,7 @@ def test_a_tagger_is_pickled_without_its_weights(song: Path, scores: TagScores, 
     np.testing.assert_allclose(again.tag(song).scores, scores.scores, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_pickled_tagger_of_a_file_needs_the_file(
     song: Path, scores: TagScores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ class Loudness:
         return np.stack([level, 1 - level], axis=1).astype(np.float32)
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(0, 400),
     size=st.integers(1, 60),
@@ -83,6 +84,7 @@ def test_windows_between_leave_the_others_as_they_are(
         assert max(np.diff(starts[: len(starts) - padded]), default=0) <= -(-hop // steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [3, 9.7, 10, 11.64, 34])
 def test_scores_do_not_depend_on_steps(seconds: float) -> None:
     samples = sounds.music(seconds, RATE_HZ)[0]
@@ -102,6 +104,7 @@ def test_scores_do_not_depend_on_steps(seconds: float) -> None:
     assert len(edges) == len(finer.taggram) + 1
 
 
+@pytest.mark.slow
 def test_files_score_alike_with_steps(coarse: Tagger, fine: Tagger) -> None:
     files = [path for path in sorted(CLIPS.iterdir()) if path.suffix != ".md"]
     for one, other in zip(coarse.tag_many(files), fine.tag_many(files, jobs=2), strict=True):
@@ -123,6 +126,7 @@ def test_windows_of_three_seconds(spec: InputSpec) -> None:
     assert loud.end_seconds == pytest.approx(10, abs=0.5)
 
 
+@pytest.mark.slow
 def test_steps_and_few_windows_contradict_each_other(coarse: Tagger) -> None:
     with pytest.raises(ConfigError, match="give one of them"):
         load_tagger(windows=3, step_seconds=2)
@@ -140,6 +144,7 @@ def test_steps_and_few_windows_contradict_each_other(coarse: Tagger) -> None:
         scores.segments(threshold="none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 0, 2, 1), (2, 3, 1, 0)])
 def test_a_mix_falls_into_its_parts(fine: Tagger, clips: list[np.ndarray], order: tuple[int, ...]) -> None:
     parts = [clips[i][: 23 * RATE_HZ] for i in order]  # the rock fades out
@@ -152,6 +157,7 @@ def test_a_mix_falls_into_its_parts(fine: Tagger, clips: list[np.ndarray], order
     assert both >= 0.75 * sum(len(a | b) for a, b in zip(alone, found, strict=True))
 
 
+@pytest.mark.slow
 def test_silence_and_nothing_said_are_segments(fine: Tagger, clips: list[np.ndarray], tmp_path: Path) -> None:
     by_tag = fine.card.vocabulary.indices("classification")
     of_dance, of_folk = (fine.tag_waveform(clips[i], RATE_HZ).scores for i in (3, 5))
@@ -178,6 +184,7 @@ def test_silence_and_nothing_said_are_segments(fine: Tagger, clips: list[np.ndar
     assert (nothing.silent, nothing.start_seconds, nothing.end_seconds) == (True, 0, 30)
 
 
+@pytest.mark.slow
 def test_one_segment_has_the_tags_of_the_file(coarse: Tagger, fine: Tagger, clips: list[np.ndarray]) -> None:
     for tagger in (coarse, fine):
         scores = tagger.tag_waveform(clips[2], RATE_HZ)
@@ -186,6 +193,7 @@ def test_one_segment_has_the_tags_of_the_file(coarse: Tagger, fine: Tagger, clip
         assert list(segment.summary) == scores.top_per_category("auto")
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(1, 60),
     seed=st.integers(0, 1000),
@@ -227,6 +235,7 @@ def test_segments_cover_the_file_once(
             assert not {"fast", "slow"} <= {tag.tag for tag in segment.tags}
 
 
+@pytest.mark.slow
 @given(n=st.integers(1, 9), seed=st.integers(0, 300), least=st.integers(1, 4), penalty=st.floats(0.01, 3))
 @settings(deadline=None)
 def test_change_points_are_the_best(n: int, seed: int, least: int, penalty: float) -> None:

@@ -36,6 +36,7 @@ def scores(tagger: Tagger, song: Path) -> TagScores:
     return tagger.tag(song)
 
 
+@pytest.mark.slow
 def test_file_scores_are_the_mean_over_windows(scores: TagScores) -> None:
     n_windows = int(np.ceil(34 / scores.window_seconds))
     assert scores.taggram.shape == (n_windows, len(scores.tags))
@@ -58,6 +59,7 @@ def test_a_window_scores_as_it_would_without_those_before(tagger: Tagger, song: 
     np.testing.assert_allclose(two.taggram, scores.taggram[1:3], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_windows", [1, 3, 16])
 def test_batch_size_and_jobs_do_not_change_scores(song: Path, scores: TagScores, batch_windows: int) -> None:
     for jobs in (1, 3):
@@ -73,6 +75,7 @@ def test_a_waveform_scores_as_its_file_does(tagger: Tagger, song: Path, scores: 
     assert at_once.duration_seconds == pytest.approx(scores.duration_seconds, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_waveforms_may_have_channels_and_silence_gives_a_warning(tagger: Tagger) -> None:
     stereo = sounds.music(12, 22_050, 2)
     np.testing.assert_allclose(
@@ -110,6 +113,7 @@ def test_top_refuses_invalid_values(scores: TagScores, n: int, threshold: object
         scores.top(n, threshold)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_errors_are_raised_or_returned(tagger: Tagger, song: Path, tmp_path: Path) -> None:
     missing = tmp_path / "none.mp3"
     with pytest.raises(AudioError, match="no such file"):
@@ -154,6 +158,7 @@ def test_a_foreign_onnx_file_is_refused(tmp_path: Path) -> None:
         load_tagger(tmp_path / "x.onnx")
 
 
+@pytest.mark.slow
 def test_embeddings_are_optional_and_change_no_score(tagger: Tagger, song: Path, scores: TagScores) -> None:
     asked = load_tagger(embeddings=True, batch_windows=3)
     dims = asked.card.embedding_dims
@@ -175,6 +180,7 @@ def test_embeddings_are_optional_and_change_no_score(tagger: Tagger, song: Path,
     np.testing.assert_allclose(in_memory, result.embedding, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_song_lies_closer_to_its_other_half_than_to_another(song: Path, tmp_path: Path) -> None:
     clips = Path(__file__).parents[2] / "examples" / "clips"
     asked = load_tagger(embeddings=True)
@@ -201,6 +207,7 @@ def test_a_model_without_embeddings_can_tag(tagger: Tagger, song: Path) -> None:
     assert plain.tag(song).embedding is None
 
 
+@pytest.mark.slow
 def test_a_file_that_is_refused_leaves_no_thread_behind(tagger: Tagger, song: Path, tmp_path: Path) -> None:
     """Left to the garbage collector, threads are joined wherever it happens to run, and once that was a deadlock."""
     (tmp_path / "letter.mp3").write_text("dear friend")
@@ -211,6 +218,7 @@ def test_a_file_that_is_refused_leaves_no_thread_behind(tagger: Tagger, song: Pa
         assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("earmark-")]
 
 
+@pytest.mark.slow
 def test_watch_is_given_progress_and_may_end_a_file(tagger: Tagger, song: Path, tmp_path: Path) -> None:
     short = sounds.write(tmp_path / "short.flac", sounds.music(3, 44_100), 44_100)
     decoded: list[float] = []

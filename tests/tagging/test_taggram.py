@@ -73,6 +73,7 @@ def test_only_tags_that_matter_somewhere_are_drawn() -> None:
     assert sorted(_rows(scores, 1)) == [3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_any_script_are_drawn_without_warnings(
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
@@ -85,6 +86,7 @@ def test_names_of_any_script_are_drawn_without_warnings(
     assert picture.shape[1] == 1100
 
 
+@pytest.mark.slow
 def test_it_is_drawn_into_axes_of_a_figure(tmp_path: Path) -> None:
     figure = Figure(figsize=(12, 9), layout="constrained")
     (left, right), others = figure.subplots(2, 2)
@@ -107,6 +109,7 @@ def test_a_figure_is_not_kept_by_pyplot() -> None:
     assert pyplot.get_fignums() == []
 
 
+@pytest.mark.slow
 def test_nothing_on_stderr(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tests.tagging.test_taggram import made, NAMES\n"

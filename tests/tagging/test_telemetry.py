@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_no_identifier_and_no_reports_are_stored(tmp_path: Path) -> None:
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
     variables |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}

@@ -27,6 +27,7 @@ def test_a_piece_follows_from_its_seed() -> None:
     assert make_piece(7, 20.0) != make_piece(8, 20.0)
 
 
+@pytest.mark.slow
 def test_pieces_are_of_many_kinds_and_playable() -> None:
     pieces = [make_piece(seed, 20.0) for seed in range(150)]
     assert {piece.style.split(":")[0] for piece in pieces} == {

@@ -98,6 +98,7 @@ def test_two_thousand_clips_with_256_descriptors(folder: Path) -> None:
     assert limited(EPOCH, folder, N_DESCRIPTORS) == f"{N_CLIPS} {N_CLIPS} True"
 
 
+@pytest.mark.slow
 def test_too_many_open_files_are_reported_as_that(folder: Path) -> None:
     *said, _ = limited(NO_DESCRIPTOR_LEFT, folder, N_DESCRIPTORS).splitlines()
     assert len(said) == 2

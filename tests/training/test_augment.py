@@ -63,6 +63,7 @@ def test_codecs_change_the_sound_but_not_its_place(container: str, kbps: int) ->
     assert np.abs(heard - sound).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_drawn_steps_can_be_carried_out() -> None:
     rng = np.random.default_rng(0)
     drawn = [step for _ in range(60) for step in draw_steps(rng)]
@@ -137,6 +138,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: next(iter(changes)))
 @pytest.mark.parametrize("sampling", ["random", "segments", "subclips", "pairs"])
 def test_every_change_of_a_recipe_is_a_function_of_epoch_and_batch(changes: dict[str, float], sampling: str) -> None:

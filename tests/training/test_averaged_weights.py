@@ -52,6 +52,7 @@ def test_weights_and_statistics_are_averaged_over_steps() -> None:
     assert not any(weight.requires_grad for weight in average.parameters())
 
 
+@pytest.mark.slow
 def test_the_average_is_validated_and_kept(root: Path, tmp_path: Path) -> None:
     result = train(averaging(root), tmp_path / "run", device="cpu")
     plain = train(averaging(root, ema_decay=None), tmp_path / "plain", device="cpu")
@@ -70,6 +71,7 @@ def test_the_average_is_validated_and_kept(root: Path, tmp_path: Path) -> None:
     assert any(name.endswith("weight") for name in differing)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_with_average_rate_and_order(root: Path, tmp_path: Path) -> None:
     class Stop:
         def decoding(self, done: int, total: int) -> None:

@@ -22,6 +22,7 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_is_read_and_names_what_exists(name: str) -> None:
     recipe = load_recipe(name)

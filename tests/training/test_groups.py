@@ -30,6 +30,7 @@ def make_windows(window_samples: int = 50, n_clips: int = 30, world_size: int = 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_gives_every_batch_of_its_epoch_in_order(workers: int) -> None:
     windows = make_windows()
@@ -46,6 +47,7 @@ def test_a_loader_gives_every_batch_of_its_epoch_in_order(workers: int) -> None:
             assert torch.equal(labels, their_labels)
 
 
+@pytest.mark.slow
 def test_large_batches_and_several_devices_come_one_by_one() -> None:
     assert Groups(make_windows()).n_in_group == 16
     assert Groups(make_windows(window_samples=200_000, n_clips=4)).n_in_group == 5  # 3.2 MB each

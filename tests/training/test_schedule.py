@@ -131,6 +131,7 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_tensorboard_has_what_the_log_has_once(run: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -155,6 +156,7 @@ def test_the_seed_is_in_card_and_recipe(run: Path) -> None:
     assert "root" not in load_checkpoint(run / "checkpoint")[1].training["recipe"]["data"]
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_loss_auc_speed_and_time_left(root: Path, tmp_path: Path) -> None:
     watcher = TerminalWatcher(2)
     screen = io.StringIO()
@@ -189,6 +191,7 @@ def test_a_terminal_shows_loss_auc_speed_and_time_left(root: Path, tmp_path: Pat
     assert f"best epoch {result.best_epoch}, skill" in screen.getvalue()
 
 
+@pytest.mark.slow
 def test_a_combiner_learns_on_frozen_members(root: Path, tmp_path: Path) -> None:
     path = tones(tmp_path / "tones", 64)
     members = []

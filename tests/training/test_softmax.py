@@ -106,6 +106,7 @@ def test_classes_are_not_weighed_by_tags() -> None:
         recipe_from({**RECIPE, "loss": loss})
 
 
+@pytest.mark.slow
 def test_the_card_says_that_classes_exclude_each_other(tmp_path: Path) -> None:
     root = write_gtzan(tmp_path / "gtzan", each=1)
     document = {**RECIPE, "data": {"dataset": "gtzan", "root": str(root)}}

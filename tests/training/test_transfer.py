@@ -64,6 +64,7 @@ def test_another_network_is_refused(checkpoint: Path) -> None:
         begin_with(model, make_card(model, name="new", vocabulary=Vocabulary.of("abc")), checkpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["samplecnn_basic", "crnn", "short_chunk_cnn", "compact_1d"])
 def test_rates_fall_from_the_last_layer_to_the_first(name: str) -> None:
     model = create_model(name, 4, **(OPTIONS if name == "samplecnn_basic" else {}))

@@ -137,6 +137,7 @@ def hill(settings: dict[str, Any]) -> float | None:
     return -abs(math.log10(settings["optimiser.learning_rate"]) + 2) + (settings["model.options.width"] == 0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "random"])
 def test_drawn_searches_go_on_from_any_trial_as_they_would_have(method: str) -> None:
     wanted = search_from({**GENERAL, "method": method})
@@ -154,6 +155,7 @@ def test_drawn_searches_go_on_from_any_trial_as_they_would_have(method: str) -> 
     assert [trial.choice for trial in other] != [trial.choice for trial in whole[:3]]
 
 
+@pytest.mark.slow
 def test_tpe_learns_from_what_it_saw_and_from_failures_and_chance_does_not() -> None:
     """Of the last twenty trials: how many lie near the hill's top (of chance a sixth), how many fail (a quarter)."""
 
@@ -198,6 +200,7 @@ def test_the_grid_has_every_combination_once_in_order() -> None:
     assert carried_out(wanted, propose_grid, lambda settings: 0.0, trials[:7]) == trials
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_searches())
 def test_every_shipped_search_fits_its_recipe(name: str, tmp_path: Path) -> None:
     wanted = load_search(name)

@@ -31,6 +31,7 @@ def test_shares_favour_small_groups_and_weights_override_them() -> None:
         shares(songs[-1:])
 
 
+@pytest.mark.slow
 def test_a_table_of_music_reads_back_the_same(tmp_path: Path) -> None:
     songs = read_collections(*write_collections(tmp_path))
     (tmp_path / "songs.csv").write_text(songs_csv(songs))

@@ -50,6 +50,7 @@ def test_clicks_at_the_tempo_or_its_double_or_half(bpm: float) -> None:
     assert min(abs(tempo.bpm / bpm / factor - 1) for factor in (0.5, 1, 2)) < 0.005
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["major", "minor"])
 @pytest.mark.parametrize("tonic", range(12))
 def test_cadences_in_all_keys(tonic: int, mode: str) -> None:
@@ -60,6 +61,7 @@ def test_cadences_in_all_keys(tonic: int, mode: str) -> None:
     assert key.tuning_hz == pytest.approx(440, abs=1.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cents", [-30.0, -12.0, 30.0, 45.0])
 def test_tuning_within_five_cents_and_the_key_beside_it(cents: float) -> None:
     _, key = measured(cadences(2, "major", cents=cents))
@@ -113,6 +115,7 @@ def test_polarity_and_offset_do_not_matter() -> None:
     assert_close(measured(MUSIC + np.float32(0.05)), measured(MUSIC), 0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_faster_music_has_a_higher_tempo(factor: float) -> None:
     tempo, _ = measured(drum_loop(117.0 * factor, 32.0) + cadences(9, "minor"))
@@ -136,6 +139,7 @@ def test_only_what_is_asked_for() -> None:
         assert meter.finish() == (both[0] if tempo else None, both[1] if key else None)
 
 
+@pytest.mark.slow
 def test_memory_is_less_than_a_megabyte_per_ten_minutes() -> None:
     meter = TempoKeyMeter(RATE_HZ)
     for _ in range(20):
