@@ -25,7 +25,7 @@ BEGIN, END = "<!-- costs: written by benchmarks/cluster.py -->", "<!-- end of co
 COSTS_HEAD = "## What 1.2 million tracks cost"
 MILLION = 1_200_000
 PRICE = 0.04
-"""Dollars a core-hour in the example: a round figure near the list prices of large clouds; put in your own."""
+"""Dollars per core-hour in the example: a round number near the list prices of large clouds; put in your own."""
 
 
 @dataclass

@@ -92,7 +92,7 @@ def overview(found: Mapping[str, Results]) -> list[str]:
 
 def claims_of(found: Mapping[str, Results]) -> list[ClaimStatistics]:
     """Of all papers."""
-    return [claim for results in found.values() for claim in results.figures.claims]
+    return [claim for results in found.values() for claim in results.statistics.claims]
 
 
 def how_it_was_done(found: Mapping[str, Results]) -> list[str]:
@@ -104,7 +104,7 @@ def how_it_was_done(found: Mapping[str, Results]) -> list[str]:
     bootstraps = {
         f"{x.n_clips} test clips by {x.n_groups} {x.resampled}s; a bootstrap of {x.n_resamples} draws of {x.resampled}s "
         "and of runs, the same clips for all rows of a paper"
-        for x in (results.figures for results in found.values())
+        for x in (results.statistics for results in found.values())
     }
     lines += [f"- Intervals: {line}." for line in sorted(bootstraps)]
     lines += [f"- Machine: {machine}." for machine in sorted({results.machine for results in found.values()})]

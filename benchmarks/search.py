@@ -56,8 +56,8 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 def milliseconds(times: list[tuple[float, float]]) -> str:
     """Median CPU time, median wall time, its 95th percentile."""
     wall, cpu = zip(*times, strict=True)
-    figures = (statistics.median(cpu), statistics.median(wall), float(np.quantile(wall, 0.95)))
-    return " | ".join(f"{figure * 1e3:.1f} ms" for figure in figures)
+    times_s = (statistics.median(cpu), statistics.median(wall), float(np.quantile(wall, 0.95)))
+    return " | ".join(f"{time_s * 1e3:.1f} ms" for time_s in times_s)
 
 
 def child_cpu(command: list[str]) -> tuple[float, float]:
@@ -99,11 +99,11 @@ def main() -> None:
         "",
         "| warm | CPU time, median | wall time, median | wall time, 95th percentile |",
         "|---|---|---|---|",
-        *(f"| {what} | {figure} |" for what, figure in rows if "|" in figure),
+        *(f"| {what} | {result} |" for what, result in rows if "|" in result),
         "",
         "| else | measured |",
         "|---|---|",
-        *(f"| {what} | {figure} |" for what, figure in rows if "|" not in figure),
+        *(f"| {what} | {result} |" for what, result in rows if "|" not in result),
         f"| `earmark library search` from the prompt, median of 3: wall time | {statistics.median(wall):.2f} s |",
         f"| the same: CPU time | {statistics.median(cpu):.2f} s |",
         "",
@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def measure(index: Index, repeats: int) -> list[tuple[str, str]]:
-    """Rows of the tables: what, and its figures."""
+    """Rows of the tables: what, and its results."""
     rows = []
     load = timed(lambda: Tracks.load(index))
     asked = timed(lambda: search_index(index, QUERIES[0], SHOWN))

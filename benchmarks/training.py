@@ -241,7 +241,7 @@ def page(rows: list[Row], repeats: int, load: float) -> str:
         f"Written by `python {' '.join(['benchmarks/training.py', *sys.argv[1:]])}`. {threads} thread(s) of PyTorch on "
         f"{cores} cores; medians of {repeats} epochs.",
         f"Load of the machine before the run: {load:.1f} processes for {cores} cores"
-        + (": other work disturbs the figures by the clock." if load > cores / 2 else "."),
+        + (": other work disturbs the times by the clock." if load > cores / 2 else "."),
         f"Machine: {cpu_name()}, {platform.system()}, Python {platform.python_version()}, "
         f"PyTorch {torch.__version__.split('+')[0]}, Lightning {lightning.__version__}.",
         "",

@@ -46,8 +46,8 @@ def write_paper(out: Path, key: str, dataset: str = "emotify") -> None:
         for place, row in enumerate(name for name, row in tables.rows.items() if row.kind != "reported")
     }
     done = [{"cpu_seconds": 1200.0, "epochs": 6 + run, "n_parameters": 1000} for run in range(3)]
-    figures = compute_statistics(tables, runs, n_resamples=100)
-    results = Results(tables, dataset, "artist-disjoint", figures, dict.fromkeys(runs, done), "a small machine")
+    statistics = compute_statistics(tables, runs, n_resamples=100)
+    results = Results(tables, dataset, "artist-disjoint", statistics, dict.fromkeys(runs, done), "a small machine")
     write_results([results], out / key)
 
 

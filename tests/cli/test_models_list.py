@@ -29,10 +29,10 @@ def test_architectures_are_listed(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     done = runner.invoke(app, ["models", "list", "--architectures", "--json"])
     assert done.exit_code == 0
-    figures = {row["name"]: row for row in json.loads(done.stdout)}
-    assert list(figures) == few
-    assert figures["samplecnn_basic"]["window_samples"] == 59049
-    assert figures["samplecnn_basic"]["weights_total"] == 2_690_354
+    summaries = {row["name"]: row for row in json.loads(done.stdout)}
+    assert list(summaries) == few
+    assert summaries["samplecnn_basic"]["window_samples"] == 59049
+    assert summaries["samplecnn_basic"]["weights_total"] == 2_690_354
     done = runner.invoke(app, ["models", "list", "--architectures"])
     assert "samplecnn_basic" in done.stdout
     assert "2,690,354" in done.stdout

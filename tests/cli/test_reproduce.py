@@ -65,7 +65,7 @@ def whole(emotify: Path) -> Path:
     return out
 
 
-def figures(out: Path) -> dict[str, Any]:
+def results_of(out: Path) -> dict[str, Any]:
     """results.json without the time that it took."""
     document: dict[str, Any] = json.loads((out / KEY / "results.json").read_text())
     for row in document["rows"].values():
@@ -120,7 +120,7 @@ def wait_while_running(condition: Callable[[], bool], process: subprocess.Popen[
 
 
 def test_what_it_comes_to(whole: Path) -> None:
-    document = figures(whole)
+    document = results_of(whole)
     assert (document["paper"], document["dataset"], document["protocol"]) == (KEY, "emotify", "artist-disjoint")
     assert set(document["rows"]) == set(ROWS)
     assert document["bootstrap"] == {"over": "artist", "n_clips": 8, "n_groups": 8, "n_resamples": 50}
@@ -144,7 +144,7 @@ def test_killed_with_all_its_processes_it_goes_on(emotify: Path, whole: Path, tm
     assert not (tmp_path / KEY / "results.json").exists()
     done = say(*options(emotify, tmp_path))
     assert done.returncode == 0, done.stderr
-    assert figures(tmp_path) == figures(whole)
+    assert results_of(tmp_path) == results_of(whole)
 
     finished = [tmp_path / KEY / row / "seed-0" / "done.json" for row in ROWS]
     before = [path.read_text() for path in finished]
@@ -164,9 +164,9 @@ def test_results_are_written_after_each_row_and_shards_give_the_same(
         wait_while_running(place.is_file, process)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    first = figures(tmp_path)["rows"]
+    first = results_of(tmp_path)["rows"]
     assert list(first) == [ROWS[0]]
-    expected = figures(whole)["rows"][ROWS[0]]["of_runs"]
+    expected = results_of(whole)["rows"][ROWS[0]]["of_runs"]
     for metric, values in first[ROWS[0]]["of_runs"].items():
         assert values == pytest.approx(expected[metric], abs=1e-3), "the same, but for rounding to 16 bits"
     assert not list((tmp_path / "audio").glob("*.npy")), "read from shards"
@@ -199,8 +199,8 @@ def test_ctrl_c_a_killed_run_and_a_killed_parent(emotify: Path, whole: Path, tmp
     assert f"{ROWS[1]}, seed 0: failed: " in done.stderr, "reported with --quiet, too"
     assert "damaged; delete it" in done.stderr
     assert "Traceback" not in done.stderr
-    document = figures(tmp_path)
-    assert document["rows"] == {ROWS[0]: figures(whole)["rows"][ROWS[0]]}, "the others went on"
+    document = results_of(tmp_path)
+    assert document["rows"] == {ROWS[0]: results_of(whole)["rows"][ROWS[0]]}, "the others went on"
     tables, _, not_run = (tmp_path / KEY / "results.md").read_text().partition("Not run: ")
     assert ROWS[1] not in tables
     assert ROWS[1] in not_run

@@ -197,7 +197,7 @@ def test_compare_refuses_what_does_not_belong_together(folder: Path) -> None:
 
 
 @pytest.mark.shared
-def test_the_published_figures_from_the_command_line(shared_dir: Path) -> None:
+def test_the_published_metrics_from_the_command_line(shared_dir: Path) -> None:
     folder = shared_dir / "data" / "mtat"
     files = folder / "published_scores.csv", folder / "published_labels.csv"
     done = earmark("score", *files, "--format", "json", "--resamples", "20")

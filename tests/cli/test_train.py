@@ -101,9 +101,9 @@ def weights_of(out: Path) -> dict[str, torch.Tensor]:
 def test_it_learns(whole: Path) -> None:
     model, card = load_checkpoint(whole / "checkpoint")
     assert model.n_tags == 4
-    figures = {(metric.name, metric.tag): metric.value for metric in card.metrics}
-    assert figures[("roc_auc", None)] > 0.9
-    assert figures[("rmse", None)] < 0.25, "always answering the mean gives about 0.3"
+    measured = {(metric.name, metric.tag): metric.value for metric in card.metrics}
+    assert measured[("roc_auc", None)] > 0.9
+    assert measured[("rmse", None)] < 0.25, "always answering the mean gives about 0.3"
     assert set(card.thresholds) == {"high", "low", "whistle"}
     rows = log_of(whole)
     assert float(rows[-1]["train_loss"]) < 0.7 * float(rows[0]["train_loss"])

@@ -86,7 +86,7 @@ def together(yaml: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def close(one: Path, other: Path, most: float = 1e-5) -> None:
-    """Assert that two runs did the same but for rounding: losses, validation figures, weights."""
+    """Assert that two runs did the same but for rounding: losses, validation metrics, weights."""
     rows = [log_of(out) for out in (one, other)]
     assert len(rows[0]) == len(rows[1])
     for a, b in zip(*rows, strict=True):

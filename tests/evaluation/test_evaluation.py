@@ -72,7 +72,7 @@ def test_other_tables_are_refused(tmp_path: Path) -> None:
         read_scores(tmp_path / "c.parquet")
 
 
-def test_figures_are_scikit_learns() -> None:
+def test_metrics_are_scikit_learns() -> None:
     made = table()
     report = make_report(made, n_resamples=100)
     known = ~np.isnan(made.labels[:, 0])
@@ -273,9 +273,9 @@ def test_means_are_scikit_learns_and_have_intervals() -> None:
     report = make_report(made, n_resamples=200)
     for name, other in (("roc_auc", roc_auc_score), ("pr_auc", average_precision_score)):
         for average in ("macro", "micro", "weighted"):
-            figure = report.averages[name][average]
-            assert figure.value == pytest.approx(other(labels, scores, average=average))
-            assert figure.low < figure.value < figure.high
+            interval = report.averages[name][average]
+            assert interval.value == pytest.approx(other(labels, scores, average=average))
+            assert interval.low < interval.value < interval.high
     one_class = (labels.sum(axis=1) == 0) | (labels.sum(axis=1) == 2)
     expected = roc_auc_score(labels[~one_class], scores[~one_class], average="samples")
     assert report.averages["roc_auc"]["clip"].value == pytest.approx(expected)

@@ -48,15 +48,15 @@ def test_rows_may_be_in_any_order(rows: Any, random: Any) -> None:
         assert np.array_equal(scores, whole.scores[i, columns])
 
 
-def test_the_order_of_clips_and_tags_changes_no_figure() -> None:
+def test_the_order_of_clips_and_tags_changes_no_metric() -> None:
     one, other = (make_report(made, n_resamples=50) for made in (table(), shuffled(table())))
     for metric in one.metrics:
         again = other.find(metric.name, metric.tag)
         for field in ("value", "low", "high"):
             assert getattr(again, field) == pytest.approx(getattr(metric, field), abs=1e-9), metric
     for name, averages in one.averages.items():
-        for key, figure in averages.items():
-            mine, theirs = dataclasses.astuple(figure), dataclasses.astuple(other.averages[name][key])
+        for key, interval in averages.items():
+            mine, theirs = dataclasses.astuple(interval), dataclasses.astuple(other.averages[name][key])
             assert theirs == pytest.approx(mine, abs=1e-9), (name, key)
 
 

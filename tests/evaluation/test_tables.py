@@ -174,7 +174,7 @@ def test_thresholds_come_from_a_number_a_card_or_other_clips(tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.shared
-def test_published_scores_give_the_published_figures(shared_dir: Path) -> None:
+def test_published_scores_give_the_published_metrics(shared_dir: Path) -> None:
     folder = shared_dir / "data" / "mtat"
     files = (folder / "published_scores.csv", "score"), (folder / "published_labels.csv", "label")
     table, notes = match(*(read_matrix(path, what) for path, what in files))  # type: ignore[arg-type]

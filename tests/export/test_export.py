@@ -306,14 +306,14 @@ def test_command_replaces_no_model_without_force(model, card, tmp_path):
     assert out.read_bytes() != b"another model"
 
 
-def test_measured_figures_go_into_the_card(model, card, tmp_path):
+def test_measured_metrics_go_into_the_card(model, card, tmp_path):
     save_checkpoint(tmp_path / "checkpoint", model, card)
     report = tmp_path / "report.json"
-    figure = {"name": "roc_auc", "value": 0.75, "dataset": "emotify", "protocol": "artist-disjoint", "split": "test"}
-    report.write_text(json.dumps({"metrics": [figure]}))
+    metric = {"name": "roc_auc", "value": 0.75, "dataset": "emotify", "protocol": "artist-disjoint", "split": "test"}
+    report.write_text(json.dumps({"metrics": [metric]}))
     out = tmp_path / "a.onnx"
     arguments = ["export", str(tmp_path / "checkpoint"), "--out", str(out), "--report", str(report)]
     assert CliRunner().invoke(app, arguments).exit_code == 0
-    assert ModelCard.read(tmp_path / "a.json").metrics == (Metric(**figure),)
+    assert ModelCard.read(tmp_path / "a.json").metrics == (Metric(**metric),)
     report.write_text("{}")
     assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)

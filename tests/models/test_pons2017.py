@@ -89,7 +89,7 @@ def test_layers_have_the_papers_shapes(name, layers, published):
     ],
 )
 def test_weights_are_those_of_the_authors(name, authors, trained, by_channel):
-    """The authors' figures count running statistics, and the batch norm as their code has it."""
+    """The authors' numbers count running statistics, and the batch norm as their code has it."""
     published = create_model(name, 139, published_batchnorm=True)
     assert all_weights(published) == authors
     assert published.n_parameters == trained

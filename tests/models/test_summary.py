@@ -1,4 +1,4 @@
-"""Figures of architectures: counted multiplications and weights against counts by hand, and the page made of them."""
+"""Numbers of architectures: counted multiplications and weights against counts by hand, and the page made of them."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_every_architecture_has_a_paper(everything):
 
 
 @pytest.mark.slow
-def test_figures_are_json(everything):
+def test_summaries_are_json(everything):
     for summary in everything:
         values = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
         assert isinstance(values["macs_window"], int)

@@ -1,4 +1,4 @@
-"""Figures of planted scores: orders that are there are found, and those that are not are not."""
+"""Statistics of planted scores: orders that are there are found, and those that are not are not."""
 
 from __future__ import annotations
 
@@ -229,8 +229,8 @@ def test_order_of_clips_and_tags_does_not_matter(tables: PaperTables) -> None:
         compute_statistics(tables, {"gbt": [first], "waveform-1m": [x]}, n_resamples=50) for x in (other, mixed)
     )
     assert one.n_clips == two.n_clips
-    for row, figures in one.rows.items():
-        for metric, value in figures.metrics.items():
+    for row, statistics in one.rows.items():
+        for metric, value in statistics.metrics.items():
             other_value = dataclasses.astuple(two.rows[row].metrics[metric])
             assert dataclasses.astuple(value) == pytest.approx(other_value, abs=1e-12)
 
@@ -258,13 +258,13 @@ def test_runs_on_other_clips_are_refused_with_all_differences(tables: PaperTable
 
 
 def results_of(tables: PaperTables, rows: Mapping[str, Sequence[ScoreTable]], n_resamples: int = 50) -> Results:
-    figures = compute_statistics(tables, rows, n_resamples=n_resamples)
+    statistics = compute_statistics(tables, rows, n_resamples=n_resamples)
     about = {"seconds": 2.0, "cpu_seconds": 1.5, "epochs": 3, "n_parameters": 12_345}
     return Results(
         tables,
         "emotify",
         "artist-disjoint",
-        figures,
+        statistics,
         {row: [{"row": row, "seed": i, **about} for i in range(len(of_row))] for row, of_row in rows.items()},
         "a machine",
     )
@@ -278,7 +278,7 @@ def test_files_say_the_same_and_are_read_back(shipped: PaperTables, tmp_path: Pa
     write_results([results], tmp_path)
     assert read_results(tmp_path / "results.json") == results
     page = (tmp_path / "results.md").read_text(encoding="utf-8")
-    value = results.figures.rows["gbt"].metrics["roc_auc"]
+    value = results.statistics.rows["gbt"].metrics["roc_auc"]
     assert (
         f"| boosted trees on hand-made features, 1.2M | {value.value:.3f} [{value.low:.3f}, {value.high:.3f}] |" in page
     )
@@ -304,8 +304,8 @@ def test_differences_between_front_ends_stand_under_their_table(shipped: PaperTa
     (found,) = rows[place + 1 :]  # the other sizes were not run
     assert found[0] == "spectrogram, 100k over waveform, 100k"
     assert [found[i] for i in (2, 4, 6)] == ["+0.0097", "+0.0283", "+0.0049"], "the paper's last columns"
-    metrics = results.figures.rows["spectrogram-100k"].metrics, results.figures.rows["waveform-100k"].metrics
-    differences = results.figures.differences["spectrogram-100k", "waveform-100k"]
+    metrics = results.statistics.rows["spectrogram-100k"].metrics, results.statistics.rows["waveform-100k"].metrics
+    differences = results.statistics.differences["spectrogram-100k", "waveform-100k"]
     assert differences["roc_auc"].value == pytest.approx(metrics[0]["roc_auc"].value - metrics[1]["roc_auc"].value)
     assert differences["rmse"].value == pytest.approx(metrics[1]["rmse"].value - metrics[0]["rmse"].value)
     assert found[1].startswith(f"{differences['roc_auc'].value:+.3f} [")
@@ -404,15 +404,15 @@ def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables
     ]
     rows = {"gbt": few[:1], "spectrogram-1m": few[1:]}
     drawn = (compute_statistics(shipped, rows, n_resamples=1, seed=seed) for seed in range(100))
-    figures = next(one for one in drawn if math.isnan(one.rows["gbt"].metrics["roc_auc"].low))
-    assert "rmse" not in figures.rows["gbt"].metrics
-    results = dataclasses.replace(results_of(shipped, rows), figures=figures)
-    assert {one.overall.verdict for one in figures.claims if one.metric == "roc_auc"} == {"cannot be told apart"}
+    statistics = next(one for one in drawn if math.isnan(one.rows["gbt"].metrics["roc_auc"].low))
+    assert "rmse" not in statistics.rows["gbt"].metrics
+    results = dataclasses.replace(results_of(shipped, rows), statistics=statistics)
+    assert {one.overall.verdict for one in statistics.claims if one.metric == "roc_auc"} == {"cannot be told apart"}
     write_results([results], tmp_path)
     text = (tmp_path / "results.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["rows"]["gbt"]["metrics"]["roc_auc"]["low"] is None
-    assert math.isnan(read_results(tmp_path / "results.json").figures.rows["gbt"].metrics["roc_auc"].low)
+    assert math.isnan(read_results(tmp_path / "results.json").statistics.rows["gbt"].metrics["roc_auc"].low)
     page = to_markdown([results])
     assert "nan" not in page
     assert "| paper's RMSE |" in page
@@ -420,8 +420,8 @@ def test_what_is_undefined_is_null_and_left_out_of_the_page(shipped: PaperTables
 
     nothing = np.zeros_like(labels)
     none = results_of(shipped, {"gbt": [dataclasses.replace(table, labels=nothing) for table in few[:1]]})
-    assert none.figures.rows["gbt"].metrics == {}
-    assert none.figures.claims == ()
+    assert none.statistics.rows["gbt"].metrics == {}
+    assert none.statistics.claims == ()
     assert "Which orders hold" not in to_markdown([none])
     write_results([none], tmp_path)
     assert read_results(tmp_path / "results.json") == none

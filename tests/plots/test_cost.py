@@ -41,9 +41,9 @@ def runs(tmp_path_factory):
         name: RowStatistics({"roc_auc": Estimate(auc, auc - 0.1, auc + 0.1)}, {"roc_auc": (auc,)})
         for name, auc in {**AUCS, "model2": 0.5}.items()  # model2 has no checkpoint
     }
-    figures = Statistics(rows, (), "artist", 10, 5, 100)
+    statistics = Statistics(rows, (), "artist", 10, 5, 100)
     results = Results(
-        load_tables("ensemble"), "emotify", "artist-disjoint", figures, {name: [RUN] for name in rows}, "x"
+        load_tables("ensemble"), "emotify", "artist-disjoint", statistics, {name: [RUN] for name in rows}, "x"
     )
     write_results([results], folder)
     return folder, models

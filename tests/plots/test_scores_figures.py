@@ -257,9 +257,9 @@ def test_points_of_a_paper_are_read_from_its_results_and_runs(tmp_path):
             (folder / "checkpoint/card.json").write_text(card.to_json())
     (tmp_path / "waveform-100k/seed-1").mkdir()  # not done yet
     rows = {row: RowStatistics({}, {}) for row in aucs}
-    figures = Statistics(rows, (), "artist", 10, 10, 100)
+    statistics = Statistics(rows, (), "artist", 10, 10, 100)
     runs = {row: [{"cpu_seconds": 1.0}] for row in aucs}
-    write_results([Results(load_tables("pons2017"), "made", "by-hand", figures, runs, "x")], tmp_path)
+    write_results([Results(load_tables("pons2017"), "made", "by-hand", statistics, runs, "x")], tmp_path)
     points = points_of([str(tmp_path / "results.json")])
     assert {key: len(of_key) for key, of_key in points.items()} == {
         ("waveform", 16): 1,

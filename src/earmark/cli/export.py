@@ -57,7 +57,7 @@ def export(
         Option(
             "--report",
             metavar="report.json",
-            help="What `earmark evaluate` measured for this checkpoint; its figures go into the card.",
+            help="What `earmark evaluate` measured for this checkpoint; its metrics go into the card.",
             show_default=False,
         ),
     ] = None,
@@ -162,7 +162,7 @@ def _hub_of_onnx(file: Path, hub: Path, *, force: bool) -> None:
 
 
 def _metrics(report: Path) -> tuple[Metric, ...]:
-    """The figures in a report that `earmark evaluate` wrote. Raises DataError for any other file."""
+    """The metrics in a report that `earmark evaluate` wrote. Raises DataError for any other file."""
 
     from earmark.core.card import Metric
     from earmark.core.errors import DataError

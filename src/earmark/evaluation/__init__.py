@@ -1,4 +1,4 @@
-"""Evaluate a model on a dataset: scores, figures and a report. It uses the Tagger, so the scores are those that users get."""
+"""Evaluate a model on a dataset: scores, metrics and a report. It uses the Tagger, so the scores are those that users get."""
 
 from earmark.evaluation.compare import Comparison, compare
 from earmark.evaluation.report import Report

@@ -41,17 +41,17 @@ class TagValues:
 
     Attributes:
         values: (n_tags,) NaN where undefined.
-        figures: the same with intervals.
+        intervals: the same with their intervals.
         undefined: positions of the tags that are.
         thin: position of a tag -> resamples in which it is undefined, of the tags that are defined on all clips.
-        intervals: what the bootstrap found; None without one.
+        bootstrap: what it found; None without one.
     """
 
     values: metrics.FloatArray
-    figures: tuple[Interval, ...]
+    intervals: tuple[Interval, ...]
     undefined: tuple[int, ...]
     thin: dict[int, int]
-    intervals: metrics.Intervals | None
+    bootstrap: metrics.Intervals | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ClipValues:
 
     Attributes:
         n_clips: clips where it is defined: those with some but not all of the tags.
-        best, worst: up to ten clips with their figures, from the end; ties in the order of the clips.
+        best, worst: up to ten clips with their values, from the end; ties in the order of the clips.
     """
 
     n_clips: int
@@ -77,18 +77,18 @@ def tag_values(name: str, labels: Floats, scores: Floats, draw: Bootstrap | None
     drawn = metrics.bootstrap(
         name, labels, scores, draw.groups, seed=draw.seed, n_resamples=draw.n_resamples, level=draw.level
     )
-    figures = tuple(_figure(*ends) for ends in zip(values, drawn.low, drawn.high, strict=True))
+    intervals = tuple(_interval(*ends) for ends in zip(values, drawn.low, drawn.high, strict=True))
     thin = {i: int(n) for i, n in enumerate(drawn.n_undefined) if n and i not in undefined}
-    return TagValues(values, figures, undefined, thin, drawn)
+    return TagValues(values, intervals, undefined, thin, drawn)
 
 
 def averages_of(
     name: str, labels: Floats, scores: Floats, of_tags: TagValues, draw: Bootstrap | None
 ) -> dict[str, Interval]:
     """Macro, micro and, except for RMSE, weighted by positives."""
-    drawn = of_tags.intervals
+    drawn = of_tags.bootstrap
     macro_ends = (drawn.macro_low, drawn.macro_high) if drawn else (math.nan, math.nan)
-    averages = {"macro": _figure(metrics.macro(of_tags.values).value, *macro_ends)}
+    averages = {"macro": _interval(metrics.macro(of_tags.values).value, *macro_ends)}
     micro_ends = (math.nan, math.nan)
     value = metrics.micro(name, labels, scores)
     if draw is not None and not math.isnan(value):
@@ -103,10 +103,10 @@ def averages_of(
             level=draw.level,
         )
         micro_ends = (pairs.macro_low, pairs.macro_high)
-    averages["micro"] = _figure(value, *micro_ends)
+    averages["micro"] = _interval(value, *micro_ends)
     if metrics.metric_info(name).kind == "classification":
         ends = (drawn.weighted_low, drawn.weighted_high) if drawn else (math.nan, math.nan)
-        averages["weighted"] = _figure(metrics.weighted(of_tags.values, labels).value, *ends)
+        averages["weighted"] = _interval(metrics.weighted(of_tags.values, labels).value, *ends)
     return averages
 
 
@@ -124,7 +124,7 @@ def clip_values(
     falling = [int(i) for i in np.argsort(-values, kind="stable") if not np.isnan(values[i])]
     n = min(_MOST_CLIPS, (len(rising) + 1) // 2)
     best, worst = (tuple((clips[i], float(values[i])) for i in order[:n]) for order in (falling, rising))
-    return _figure(metrics.macro(values).value, *ends), ClipValues(len(rising), best, worst)
+    return _interval(metrics.macro(values).value, *ends), ClipValues(len(rising), best, worst)
 
 
 def baselines_of(
@@ -143,5 +143,5 @@ def known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _figure(value: float, low: float, high: float) -> Interval:
+def _interval(value: float, low: float, high: float) -> Interval:
     return Interval(known(value), known(low), known(high))

@@ -44,9 +44,9 @@ class Report:
         metrics: macro means (tag None) and single tags, each with its interval. Names: roc_auc, pr_auc, rmse, with
             thresholds precision, recall, f1, and of classes that exclude each other accuracy (tag None alone).
         averages: metric name -> "macro", "micro", "weighted" (by positives), "clip" (over clips) or, of classes as a whole,
-            "classes" -> figure.
+            "classes" -> value and interval.
         clips: for roc_auc and pr_auc the clips whose tags are ranked best and worst.
-        baselines: the same figures for knowing nothing: ROC-AUC 0.5, PR-AUC the share of positives, RMSE that of each
+        baselines: the same values for knowing nothing: ROC-AUC 0.5, PR-AUC the share of positives, RMSE that of each
             tag's mean over the training clips (absent without training clips). Key: metric name, then tag ("" = macro).
         undefined: metric name -> tags for which it is undefined.
         counts: tag -> clips labelled for it, and for classification tags how many of them have it.
@@ -81,7 +81,7 @@ class Report:
     classes: tuple[str, ...] = ()
 
     def find(self, name: str, tag: str | None = None) -> Metric:
-        """One figure. Raises KeyError where it was not measured."""
+        """One value, with its interval. Raises KeyError where it was not measured."""
         for metric in self.metrics:
             if (metric.name, metric.tag) == (name, tag):
                 return metric
@@ -105,7 +105,7 @@ def read_report(path: str | Path) -> Report:
             raise DataError(f"{path}: a report of format {kind}; this earmark reads format {REPORT_FORMAT}")
         document["metrics"] = tuple(Metric(**metric) for metric in document["metrics"])
         document["averages"] = {
-            name: {key: Interval(**figure) for key, figure in averages.items()}
+            name: {key: Interval(**ends) for key, ends in averages.items()}
             for name, averages in document["averages"].items()
         }
         document["clips"] = {
@@ -172,8 +172,8 @@ def make_report(
         averages[name] = averages_of(name, labels, scores, values, draw)
         undefined[name] = tuple(names[i] for i in values.undefined)
         thin |= {names[i]: n for i, n in values.thin.items() if not info.decisions}
-        for tag, figure in [(None, averages[name]["macro"]), *zip(names, values.figures, strict=True)]:
-            measured.append(_metric(name, tag, figure, table, resampled if draw else None))
+        for tag, interval in [(None, averages[name]["macro"]), *zip(names, values.intervals, strict=True)]:
+            measured.append(_metric(name, tag, interval, table, resampled if draw else None))
         if info.kind == "classification" and not info.decisions and len(places) > 1:
             averages[name]["clip"], clips[name] = clip_values(name, table.clips, labels, scores, draw)
         if not info.decisions:
@@ -182,9 +182,9 @@ def make_report(
     of_classes = [table.vocabulary.index(tag) for tag in classes]
     for name in metrics.list_metrics(of_classes=True) if classes else ():
         labels, scores = table.labels[:, of_classes], table.scores[:, of_classes]
-        (figure,) = tag_values(name, labels, scores, draw).figures
-        averages[name], undefined[name] = {"classes": figure}, ()
-        measured.append(_metric(name, None, figure, table, resampled if draw else None))
+        (interval,) = tag_values(name, labels, scores, draw).intervals
+        averages[name], undefined[name] = {"classes": interval}, ()
+        measured.append(_metric(name, None, interval, table, resampled if draw else None))
         of_train = None if train_labels is None else train_labels[:, of_classes]
         if (chance := metrics.metric_info(name).chance_levels(labels, of_train)) is not None:
             baselines[name] = {"": float(chance[0])}
@@ -210,9 +210,9 @@ def make_report(
     )
 
 
-def _metric(name: str, tag: str | None, figure: Interval, table: ScoreTable, resampled: str | None) -> Metric:
+def _metric(name: str, tag: str | None, interval: Interval, table: ScoreTable, resampled: str | None) -> Metric:
     of = (table.dataset, table.protocol, table.split, tag)
-    return Metric(name, figure.value, *of, figure.low, figure.high, resampled, len(table.clips))
+    return Metric(name, interval.value, *of, interval.low, interval.high, resampled, len(table.clips))
 
 
 def _decisions(

@@ -41,10 +41,10 @@ def to_lines(report: Report, *, per_tag: bool = False) -> list[str]:
     """The report for a terminal: the means, and each tag if requested."""
     lines = []
     for name, averages in report.averages.items():
-        for key, figure in averages.items():
-            ends = _ends(figure, 4)
+        for key, mean in averages.items():
+            ends = _ends(mean, 4)
             lines.append(
-                f"{f'{_OF[key]} {metric_label(name)}'.strip():<20} {_number(figure.value, 4)}{f'  ({ends})' if ends else ''}"
+                f"{f'{_OF[key]} {metric_label(name)}'.strip():<20} {_number(mean.value, 4)}{f'  ({ends})' if ends else ''}"
             )
     if per_tag:
         tags = [metric.tag for metric in report.metrics if metric.tag is not None]
@@ -52,10 +52,10 @@ def to_lines(report: Report, *, per_tag: bool = False) -> list[str]:
         width = max(map(len, tags))
         lines += ["", " ".join([" " * width, *(f"{metric_label(name):>9}" for name in names), "  clips with it"])]
         for tag in dict.fromkeys(tags):
-            figures = {metric.name: metric for metric in report.metrics if metric.tag == tag}
-            cells = [f"{_number(figures[name].value, 4) if name in figures else '':>9}" for name in names]
-            held = _count(report, tag) + ("" if "positives" in report.counts[tag] else " clips")
-            lines.append(" ".join([f"{tag:<{width}}", *cells, f"  {held}"]))
+            measured = {metric.name: metric for metric in report.metrics if metric.tag == tag}
+            cells = [f"{_number(measured[name].value, 4) if name in measured else '':>9}" for name in names]
+            count = _count(report, tag) + ("" if "positives" in report.counts[tag] else " clips")
+            lines.append(" ".join([f"{tag:<{width}}", *cells, f"  {count}"]))
         lines.append("")
     lines += [f"undefined {metric_label(name)}: {', '.join(tags)}" for name, tags in report.undefined.items() if tags]
     if report.thresholds or report.classes:
@@ -132,5 +132,9 @@ def _number(value: float | None, places: int = 3) -> str:
     return "undefined" if value is None else f"{value:.{places}f}"
 
 
-def _ends(figure: Interval | Metric, places: int = 3) -> str:
-    return "" if figure.low is None or figure.high is None else f"{figure.low:.{places}f} to {figure.high:.{places}f}"
+def _ends(measured: Interval | Metric, places: int = 3) -> str:
+    return (
+        ""
+        if measured.low is None or measured.high is None
+        else f"{measured.low:.{places}f} to {measured.high:.{places}f}"
+    )

@@ -51,7 +51,7 @@ def evaluate(
     jobs: int | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Score one split of a dataset with a model and write scores, figures and report into a folder.
+    """Score one split of a dataset with a model and write scores and reports into a folder.
 
     Args:
         model: what :func:`load_model` takes, or a tagger.

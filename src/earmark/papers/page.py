@@ -38,7 +38,7 @@ def _of_dataset(results: Results) -> dict[str, Any]:
     return {
         "name": results.dataset,
         "protocol": results.protocol,
-        "figures": results.figures,
+        "statistics": results.statistics,
         "of_the_paper": [
             f"{name} ({protocol})" if protocol else "the paper's own data" for name, protocol in sorted(own, key=str)
         ],
@@ -55,7 +55,7 @@ def tables_markdown(results: Results, heading: str = "##") -> str:
 
 def claim_rows(results: Results) -> list[list[str]]:
     """The cells of each claim, under :data:`CLAIM_COLUMNS`."""
-    return [_claim_cells(found) for found in results.figures.claims]
+    return [_claim_cells(found) for found in results.statistics.claims]
 
 
 def _shown(results: Results) -> list[Table]:
@@ -72,7 +72,7 @@ def _table(results: Results, table: Table) -> dict[str, Any]:
     rows = [row for row in table.rows if row.row in results.runs or row.kind == "reported"]
     names = list_metrics(decisions=False)
     run = [row.row for row in rows if row.row in results.runs]
-    metrics = [name for name in names if any(name in results.figures.rows[row].metrics for row in run)]
+    metrics = [name for name in names if any(name in results.statistics.rows[row].metrics for row in run)]
     reported = [name for name in names if any(name in row.reported for row in rows)]
     costs = Costs.of(results, table)
     columns = [
@@ -102,7 +102,7 @@ def _table(results: Results, table: Table) -> dict[str, Any]:
 
 
 def _metrics(results: Results, row: Row) -> dict[str, Estimate]:
-    found = results.figures.rows.get(row.row)
+    found = results.statistics.rows.get(row.row)
     return {} if found is None else found.metrics
 
 
@@ -121,7 +121,7 @@ def _about_runs(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _differences(results: Results, table: Table, metrics: Sequence[str]) -> dict[str, Any] | None:
     """Columns and rows of the differences that the paper shows, of the rows that were run."""
-    known = {pair: found for pair, found in results.figures.differences.items() if pair in table.differences}
+    known = {pair: found for pair, found in results.statistics.differences.items() if pair in table.differences}
     shown = [metric for metric in metrics if any(metric in found for found in known.values())]
     if not shown:
         return None

@@ -49,9 +49,9 @@ def _collected(tables: PaperTables, done: Sequence[tuple[Task, dict[str, Any]]],
     for task, document in done:
         scores.setdefault(task.row, []).append(read_scores(task.folder / TEST_FOLDER / "scores.parquet"))
         runs.setdefault(task.row, []).append(document)
-    figures = compute_statistics(tables, scores, n_resamples=n_resamples)
+    statistics = compute_statistics(tables, scores, n_resamples=n_resamples)
     first = next(iter(scores.values()))[0]
-    return Results(tables, first.dataset, first.protocol, figures, runs, machine())
+    return Results(tables, first.dataset, first.protocol, statistics, runs, machine())
 
 
 def machine() -> str:
@@ -85,7 +85,7 @@ def write_results(results: Sequence[Results], folder: Path, dataset: str | None 
 
 def to_document(results: Results) -> dict[str, Any]:
     """All statistics as JSON: null where one is undefined."""
-    figures = results.figures
+    statistics = results.statistics
     return {
         "format": RESULTS_FORMAT,
         "earmark": __version__,
@@ -94,10 +94,10 @@ def to_document(results: Results) -> dict[str, Any]:
         "dataset": results.dataset,
         "protocol": results.protocol,
         "bootstrap": {
-            "over": figures.resampled,
-            "n_clips": figures.n_clips,
-            "n_groups": figures.n_groups,
-            "n_resamples": figures.n_resamples,
+            "over": statistics.resampled,
+            "n_clips": statistics.n_clips,
+            "n_groups": statistics.n_groups,
+            "n_resamples": statistics.n_resamples,
         },
         "rows": {
             name: {
@@ -106,11 +106,11 @@ def to_document(results: Results) -> dict[str, Any]:
                 "reported": results.tables.rows[name].reported,
                 "runs": results.runs[name],
             }
-            for name, row in figures.rows.items()
+            for name, row in statistics.rows.items()
         },
         "differences": [
             {"better": better, "worse": worse, "metrics": {metric: _estimate(value) for metric, value in found.items()}}
-            for (better, worse), found in figures.differences.items()
+            for (better, worse), found in statistics.differences.items()
         ],
         "claims": [
             {
@@ -125,7 +125,7 @@ def to_document(results: Results) -> dict[str, Any]:
                     for (better, worse), value in zip(found.claim.pairs, found.pairs, strict=True)
                 ],
             }
-            for found in figures.claims
+            for found in statistics.claims
         ],
     }
 

@@ -111,7 +111,7 @@ class Results:
     Attributes:
         tables: of the paper.
         dataset, protocol: what was trained and measured on.
-        figures: metrics and claims.
+        statistics: metrics and claims.
         runs: row -> what the done.json of each of its runs says.
         machine: what it was run on.
     """
@@ -119,7 +119,7 @@ class Results:
     tables: PaperTables
     dataset: str
     protocol: str
-    figures: Statistics
+    statistics: Statistics
     runs: dict[str, list[dict[str, Any]]]
     machine: str
 

@@ -1,4 +1,4 @@
-"""The models and scores of `earmark reproduce`, as the figures need them: its results.json, with the runs beside it."""
+"""The models and scores of `earmark reproduce`, as the plots need them: its results.json, with the runs beside it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def trained_models(results: Results, folder: Path, metric: str) -> list[TrainedM
         raise ConfigError(f"metric {metric!r}: must be one of {', '.join(known)}")
     models = []
     for name, row in results.tables.rows.items():
-        if name in results.figures.rows and metric in results.figures.rows[name].metrics:
-            accuracy = results.figures.rows[name].metrics[metric]
+        if name in results.statistics.rows and metric in results.statistics.rows[name].metrics:
+            accuracy = results.statistics.rows[name].metrics[metric]
             cards = sorted(folder.joinpath(name).glob("seed-*/checkpoint/card.json"))
             checkpoint = cards[0].parent if cards else None
             models.append(

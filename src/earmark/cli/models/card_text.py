@@ -17,7 +17,7 @@ from earmark.core.input_spec import LastWindow
 from earmark.core.tag_constraints import by_parents
 from earmark.core.vocabulary import CATEGORIES
 
-HEARD_FROM = "heard_from"
+TAG_SOURCES = "heard_from"
 """Key of `training`: tag -> vocabulary of teachers -> its names there. It is shown in the table of tags."""
 PIPE_COLUMNS = 120
 """Width where the card goes into a pipe or a file."""
@@ -30,7 +30,7 @@ _LAST_WINDOWS: dict[LastWindow, str] = {
 
 
 def print_card(card: ModelCard) -> None:
-    """Print the card to stdout: what it is, what it is bad at, its figures and tags, where it comes from."""
+    """Print the card to stdout: what it is, what it is bad at, its metrics and tags, where it comes from."""
     out = Console(highlight=False)
     if not out.is_terminal and "COLUMNS" not in os.environ:
         out = Console(highlight=False, width=PIPE_COLUMNS)
@@ -69,7 +69,7 @@ def print_card(card: ModelCard) -> None:
         ("front-end", _options(card.frontend).strip(" ()") if card.frontend else "none: the waveform itself"),
     ]
     facts += [
-        (key.replace("_", " "), _shortly(key, value)) for key, value in card.training.items() if key != HEARD_FROM
+        (key.replace("_", " "), _shortly(key, value)) for key, value in card.training.items() if key != TAG_SOURCES
     ]
     out.print("\n[bold]Where it comes from[/bold]")
     _print_facts(out, facts, space=False)
@@ -134,14 +134,14 @@ def _print_averages(out: Console, card: ModelCard) -> None:
     for metric in macro:
         where = f"{metric.dataset}, protocol {metric.protocol}, {metric.split} split"
         over = f", n = {metric.n_clips}" if metric.n_clips else ""
-        out.print(f"  {metric.name} {_figure(metric)}  ({escape(where)}{over})")
+        out.print(f"  {metric.name} {_with_interval(metric)}  ({escape(where)}{over})")
     if any(metric.low is not None for metric in macro):
         drawn = sorted({metric.resampled for metric in macro if metric.resampled})
         out.print(f"  [dim]in brackets: 95 % bootstrap interval over {', '.join(drawn)}s[/dim]")
 
 
 def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
-    """A row a tag, a column for each thing that was measured; a category is named where it begins."""
+    """A row per tag, a column per metric that was measured; a category is named where it begins."""
     measured = list(dict.fromkeys((m.name, m.dataset, m.split) for m in card.metrics if m.tag is not None))
     places = {(dataset, split) for _, dataset, split in measured}
     kinds = {tag.kind for tag in card.vocabulary}
@@ -150,7 +150,7 @@ def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
         table.add_column(column, no_wrap=True)
     for name, dataset, split in measured:
         table.add_column(name if len(places) == 1 else f"{name} ({dataset}, {split})", overflow="fold")
-    sources = card.training.get(HEARD_FROM)
+    sources = card.training.get(TAG_SOURCES)
     sources = sources if isinstance(sources, dict) else {}
     if sources:
         table.add_column("learned from", overflow="fold")
@@ -163,25 +163,25 @@ def _tag_table(card: ModelCard, intervals: bool = True) -> Table:
         threshold = f"{card.thresholds[tag.name]:.2f}" if tag.name in card.thresholds else none
         if tag.name in card.softmax:
             threshold = "highest"
-        figures = [found.get((tag.name, *key)) for key in measured]
+        measured_values = [found.get((tag.name, *key)) for key in measured]
         table.add_row(
             tag.category if tag.category != before else "",
             escape(tag.name),
             *((tag.kind,) if len(kinds) > 1 else ()),
             threshold,
-            *("-" if metric is None else _figure(metric, 2, intervals) for metric in figures),
-            *((_heard_from(sources.get(tag.name)),) if sources else ()),
+            *("-" if metric is None else _with_interval(metric, 2, intervals) for metric in measured_values),
+            *((_source_names(sources.get(tag.name)),) if sources else ()),
         )
         before = tag.category
     return table
 
 
-def _heard_from(vocabularies: Any) -> str:
+def _source_names(vocabularies: Any) -> str:
     """Vocabularies of the teachers that know a tag; a tag may come from known labels alone."""
     return "" if vocabularies is None else escape(", ".join(vocabularies)) or "known labels"
 
 
-def _figure(metric: Metric, places: int = 3, interval: bool = True) -> str:
+def _with_interval(metric: Metric, places: int = 3, interval: bool = True) -> str:
     if metric.value is None:
         return "undefined"
     ends = ""
