@@ -52,7 +52,7 @@ def median(values: list[float]) -> float:
 def costs(tracks_an_hour: dict[str, float], bytes_a_track: float, shard_bytes_a_track: float) -> list[str]:
     """The cost of 1.2 million tracks, for docs/scale.md: a row for each way of reading."""
     lines = [
-        "| | core-seconds a track | core-hours for 1.2 million | at P dollars a core-hour | for P = "
+        "| | core-seconds per track | core-hours for 1.2 million | at P dollars a core-hour | for P = "
         f"{PRICE:.2f} | read | written |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -130,7 +130,7 @@ def page(
         "cluster from the moment when Ray is there to the last shard; starting Python, planning and starting Ray on this "
         "machine is shown by itself, since it does not grow with the tracks.",
         "",
-        "| listening | `earmark tag` | cluster | overhead (aim: at most +10 %) | start, beside | tracks/s |",
+        "| reading | `earmark tag` | cluster | overhead (aim: at most +10 %) | start, beside | tracks/s |",
         "|---|---|---|---|---|---|",
         *rows,
         "",

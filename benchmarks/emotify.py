@@ -110,7 +110,7 @@ def how_it_was_done(found: Mapping[str, Results]) -> list[str]:
     lines += [f"- Machine: {machine}." for machine in sorted({results.machine for results in found.values()})]
     lines += ["- Budget, with the time of training and measuring:", ""]
     lines += [
-        "| paper | rows | runs | runs a row | epochs | CPU s a run | CPU hours |",
+        "| paper | rows | runs | runs per row | epochs | CPU s per run | CPU hours |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     hours = 0.0

@@ -112,7 +112,7 @@ def change_metadata(folder: Path) -> None:
         tags.save()
 
 
-def held(index: Path) -> dict[str, int]:
+def row_counts(index: Path) -> dict[str, int]:
     """How many rows the index has of each kind."""
     with connect(index, write=False) as connection:
         counts = dict(connection.execute("SELECT status, count(*) FROM files GROUP BY status"))
@@ -150,23 +150,25 @@ def main() -> None:
             for path in Path(name).glob("library.sqlite*"):
                 path.unlink()
             first.append(scan(music, index))
-        assert held(index) == {"ok": n, "audio": n}, f"{held(index)}: not all files are different, or some failed"
+        assert row_counts(index) == {"ok": n, "audio": n}, (
+            f"{row_counts(index)}: not all files are different, or some failed"
+        )
         again = [scan(music, index) for _ in range(many)]
         index_mb = sum(path.stat().st_size for path in Path(name).glob("library.sqlite*")) / 1e6
         moved = music.rename(Path(name) / "moved")
         music.mkdir()  # an unmounted drive is not taken for a moved library: the old folder is there, and empty
         relocated = scan(Path(name), index)
-        assert held(index)["ok"] == held(index)["audio"] == n, held(index)
+        assert row_counts(index)["ok"] == row_counts(index)["audio"] == n, row_counts(index)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
             maker.submit(change_metadata, moved).result()
         relabelled = scan(moved, index)
-        assert held(index)["audio"] == n, held(index)
+        assert row_counts(index)["audio"] == n, row_counts(index)
         shutil.rmtree(moved)
         nothing, empty_index = Path(name) / "empty", Path(name) / "empty.sqlite"
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
             maker.submit(make_empty, nothing, options.empty).result()
         walked = scan(nothing, empty_index, allowed=(0, 1))
-        assert held(empty_index)["error"] == options.empty, held(empty_index)
+        assert row_counts(empty_index)["error"] == options.empty, row_counts(empty_index)
         walked_again = [scan(nothing, empty_index, allowed=(0, 1)) for _ in range(many)]
     first_s, again_s = median([r.wall_seconds for r in first]), median([r.wall_seconds for r in again])
     walked_s = median([r.wall_seconds for r in walked_again])
@@ -185,7 +187,7 @@ def main() -> None:
         ("its peak memory", f"{max(r.peak_mb for r in again):.0f} MB", ""),
         ("the whole library moved to another folder", f"{relocated.wall_seconds:.2f} s, nothing tagged again", ""),
         ("metadata changed in every file", f"{relabelled.wall_seconds:.1f} s, nothing tagged again", ""),
-        ("the index", f"{index_mb:.1f} MB, {index_mb * 1e3 / n:.1f} kB a file", ""),
+        ("the index", f"{index_mb:.1f} MB, {index_mb * 1e3 / n:.1f} kB per file", ""),
         (f"{options.empty:,} empty files, first scan", f"{walked.wall_seconds:.1f} s, {walked.peak_mb:.0f} MB", ""),
         (
             f"{options.empty:,} empty files, second scan",

@@ -12,7 +12,7 @@ The ways in which it can be used, from the one its documentation shows to the fa
 - scores: one process, mean scores of all tags, nothing timed. To check that the weights are the right ones.
 
 The report, JSON: seconds until musicnn could be called (importing), and for each file its tags and the seconds
-that went into preparing the network (loading), reading audio and computing the spectrogram (listening), and the
+that went into preparing the network (loading), reading audio and computing the spectrogram (reading), and the
 network itself (network).
 """
 
@@ -45,11 +45,11 @@ class Clock:
         self.marks.append(time.perf_counter())
 
     def parts(self):
-        """Loading, listening and network, of one file."""
+        """Loading, reading and network, of one file."""
         self.mark()
         # musicnn prepares its network, then calls batch_data, then asks the network.
         spans = [after - before for before, after in zip(self.marks, self.marks[1:], strict=False)]
-        return dict(zip(("loading", "listening", "network"), spans, strict=False))
+        return dict(zip(("loading", "reading", "network"), spans, strict=False))
 
 
 def import_musicnn(batch):

@@ -16,7 +16,7 @@ from earmark.core.cpu import available_cores
 
 LEAST_THROUGHPUT, MOST_MEMORY = 14, 0.25
 WAYS = {
-    "command": "`python -m musicnn.tagger FILE`, a process a file",
+    "command": "`python -m musicnn.tagger FILE`, one process per file",
     "api": "`musicnn.tagger.top_tags` for file after file in one process",
     "batched": "the same, its constant BATCH_SIZE raised from 1 to {batch}",
     "workers": "the same in {cores} processes of one thread, files shared out",
@@ -60,7 +60,7 @@ def parts_rows(ways: list[Way]) -> list[str]:
             continue
         files = [record["seconds"] for report in way.reports for record in report["files"]]
         cells = [
-            f"{statistics.median([part[name] for part in files]):.2f} s" for name in ("loading", "listening", "network")
+            f"{statistics.median([part[name] for part in files]):.2f} s" for name in ("loading", "reading", "network")
         ]
         importing = statistics.median([report["importing"] for report in way.reports])
         loading = sum(part["loading"] for part in files) / sum(sum(part.values()) for part in files)
@@ -135,7 +135,7 @@ def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any
         f"Machine: {cpu_name()}, {cores} cores, {platform.system()}, Python {platform.python_version()}, "
         f"PyAV {av.__version__}, NumPy {np.__version__}; load of the machine before: {facts['load']:.1f}.",
         "",
-        "| way | x real time | files/s | CPU s a file | peak memory, MB | throughput of earmark, times this | memory of earmark, of this |",
+        "| way | x real time | files/s | CPU s per file | peak memory, MB | throughput of earmark, times this | memory of earmark, of this |",
         "|---|---|---|---|---|---|---|",
         f"| **`earmark tag`**, model {facts['model']} | {' | '.join(speed_cells(own, n_files, seconds))} | 1 | 1 |",
     ]
@@ -159,11 +159,11 @@ def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any
             "",
             "## Where musicnn's time goes",
             "",
-            "Wall time: importing once a process; medians over the files of building the network with its weights "
-            "(loading), of reading a file, resampling and the spectrogram (listening), and of the network; and which share "
+            "Wall time: importing once per process; medians over the files of building the network with its weights "
+            "(loading), of reading a file, resampling and the spectrogram (reading), and of the network; and which share "
             "of all three loading was.",
             "",
-            "| way | importing | loading a file | listening | network | loading's share |",
+            "| way | importing | loading a file | reading | network | loading's share |",
             "|---|---|---|---|---|---|",
             *rows,
         ]

@@ -196,7 +196,7 @@ def main() -> None:
 
 Written by `{command}`: {options.clips} clips of {CLIP_SECONDS} s cut from {said}, in two forms:
 mono MP3 of 16 kHz and 32 kbit/s, as MagnaTagATune's own files, and stereo FLAC of 44.1 kHz. Shards hold mono FLAC of
-16 kHz and 16 bits, or the files as they are; sizes include the JSON of 50 tags a clip. CPU time of one thread.
+16 kHz and 16 bits, or the files as they are; sizes include the JSON of 50 tags per clip. CPU time of one thread.
 Machine: {cpu_name()}, {platform.system()}, Python {platform.python_version()}, PyAV {av.__version__}, NumPy {np.__version__}.
 
 | files | shards | MB per hour | CPU s to make an hour | ms to read a clip | ms to read 3 s of it | whole MTAT | made on one core in |

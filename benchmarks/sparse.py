@@ -137,7 +137,7 @@ def report(name: str, paths: list[Path], taggers: dict[int | None, Tagger]) -> l
     lines = [
         f"## {name[0].upper()}{name[1:]}: {len(paths)}, {minutes / len(paths):.1f} minutes each on average",
         "",
-        "| windows | read sparsely | correlation, tag over files | correlation, tags of a file | top 5 shared | typical difference | largest | CPU ms a file | files/s | against full |",
+        "| windows | read sparsely | correlation, tag over files | correlation, tags of a file | top 5 shared | typical difference | largest | CPU ms per file | files/s | against full |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for n in taggers:

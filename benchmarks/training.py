@@ -1,4 +1,4 @@
-"""What training costs: windows a second, waits for data, and a step of the trainer against one of a bare loop.
+"""What training costs: windows per second, waits for data, and a step of the trainer against one of a bare loop.
 
     python benchmarks/training.py --out docs/results/training.md
     python benchmarks/training.py --root ~/emotify --models dieleman2014_raw bristol_raw
@@ -186,7 +186,7 @@ def choose_size(name: str, seconds: float, most_step_seconds: float) -> tuple[in
 
 
 def recipe_for(name: str, table: Path, batch: int, steps: int, epochs: int) -> Recipe:
-    """SGD with Nesterov momentum, so many steps an epoch, one validation at the end."""
+    """SGD with Nesterov momentum, so many steps per epoch, one validation at the end."""
     return recipe_from(
         {
             "name": "benchmark",

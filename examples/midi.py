@@ -1,4 +1,4 @@
-"""Plays a `Piece` onto a Standard MIDI File (format 1: a tempo track and one track a part), as a person would.
+"""Plays a `Piece` onto a Standard MIDI File (format 1: a tempo track and one track per part), as a person would.
 
 The player's freedom (timing, touch, strummed chords, swing, pedal) is added here, with a seed, so a piece always
 comes out the same. Format: Standard MIDI Files 1.0, MIDI Manufacturers Association.

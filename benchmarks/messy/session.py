@@ -68,10 +68,10 @@ class Session:
         """A command that must end with this exit code. Returns what it said."""
         process = self.start(*words)
         out, messages = process.communicate(timeout=TIMEOUT_SECONDS)
-        told = messages.strip().splitlines()[-3:]
-        faults = [] if process.returncode == code else [f"{process.returncode}: {' / '.join(told)}"]
+        last_lines = messages.strip().splitlines()[-3:]
+        faults = [] if process.returncode == code else [f"{process.returncode}: {' / '.join(last_lines)}"]
         if "Traceback" in messages:
-            faults.append(f"a traceback: {' / '.join(told)}")
+            faults.append(f"a traceback: {' / '.join(last_lines)}")
         named = " ".join(str(word) if not isinstance(word, Path) else "PATH" for word in words)
         self.check(f"`earmark {named}` ends with {code}", faults)
         return out, messages

@@ -106,9 +106,9 @@ class Trial(Session):
         self.check("--merge keeps genres that were there", lost)
         _, messages = self.earmark(*how, "--apply", code=1)
         self.check("writing again changes nothing", compare.untouched(after, self.now()))
-        heard = self.results()
+        results = self.results()
         summary = self.scan_now()
-        self.check("a scan after writing listens to nothing", summary["tagged"] == 0 and self.results() == heard)
+        self.check("a scan after writing listens to nothing", summary["tagged"] == 0 and self.results() == results)
         self.check(
             "it takes no file for another", not any(summary[name] for name in ("new", "changed", "moved", "failed"))
         )
@@ -128,7 +128,7 @@ class Trial(Session):
         self.deleted.unlink()
         added = self.library.music / "added.ogg"
         self.music.song(added, FORMATS["Ogg Vorbis"], STYLES["plain"], "added")
-        before, heard = self.now(), self.results()
+        before, results = self.now(), self.results()
         summary = self.scan_now()
         counts = {"new": 1, "changed": 1, "moved": 1, "deleted": 1, "relabelled": 2, "tagged": 2}
         self.check(
@@ -136,7 +136,7 @@ class Trial(Session):
             [f"{name}: {summary[name]}, not {n}" for name, n in counts.items() if summary[name] != n],
         )
         now = self.results()
-        self.check("it listens to new audio only", len(now) - len(heard) == 2 and heard.items() <= now.items())
+        self.check("it listens to new audio only", len(now) - len(results) == 2 and results.items() <= now.items())
         self.check("it changes no file", compare.untouched(before, self.now()))
 
     def undo(self) -> None:
@@ -191,8 +191,8 @@ class Trial(Session):
                 if after.files[path].sha256 != others[path].sha256 and "bytes" not in lost.get(printable(path), "")
             ],
         )
-        heard = self.results()
-        self.check("a scan after undo listens to nothing", self.scan_now()["tagged"] == 0 and self.results() == heard)
+        results = self.results()
+        self.check("a scan after undo listens to nothing", self.scan_now()["tagged"] == 0 and self.results() == results)
 
     def title(self, path: Path) -> str:
         return str(ID3(path)["TIT2"])
@@ -202,10 +202,10 @@ class Trial(Session):
         old = self.library.music / "Artist"
         songs = [path for path in self.now().files if old in path.parents]
         old.rename(self.library.music / "Künstler\n2")
-        heard = self.results()
+        results = self.results()
         summary = self.scan_now()
         self.check("songs of a renamed folder are recognised", summary["moved"] == len(songs) and summary["new"] == 0)
-        self.check("they are not listened to again", summary["tagged"] == 0 and self.results() == heard)
+        self.check("they are not listened to again", summary["tagged"] == 0 and self.results() == results)
         self.check("none is missing", summary["deleted"] == 0)
 
     def watch(self) -> None:

@@ -1,4 +1,4 @@
-"""Sparse listening: windows found by seeking are those of the full reading, or the file is read in full and says so."""
+"""Sparse reading: windows found by seeking are those of the full reading, or the file is read in full and says so."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def tone(n_samples: int, hz: float, dbfs: float = -20.0) -> np.ndarray:
     return np.sqrt(2) * 10 ** (dbfs / 20) * np.sin(2 * np.pi * hz * np.arange(n_samples) / RATE_HZ + 0.4)
 
 
-UNHEARD = {
+INAUDIBLE = {
     **{f"{hz} Hz": lambda n, hz=hz: tone(n, hz) for hz in (0.3, 2, 5, 10, 15, 20)},
     "two tones": lambda n: tone(n, 7) + tone(n, 17.3),
     "drift": lambda n: np.linspace(-0.3, 0.2, n),
@@ -91,15 +91,15 @@ UNHEARD = {
 """What may be in a whole file, its silences too."""
 
 
-@pytest.mark.parametrize("name", UNHEARD)
+@pytest.mark.parametrize("name", INAUDIBLE)
 @pytest.mark.parametrize("n_within", [20_001, 60_000])
-def test_silences_are_the_same_under_what_is_not_heard(name: str, n_within: int) -> None:
+def test_silences_are_the_same_under_inaudible_sounds(name: str, n_within: int) -> None:
     """To the sample; a step of the offset is a click, of which next to nothing is left."""
     a, b = noise(1.33) + 0.05, noise(2.5)[::-1] - 0.05
     parts = [np.zeros(40_123), a, np.zeros(4_800), b, np.zeros(n_within), a, np.zeros(17_777)]
     samples = np.concatenate(parts).astype(np.float32)
     _, plain = sound_of(samples)
-    _, stream = sound_of((samples + UNHEARD[name](len(samples))).astype(np.float32))
+    _, stream = sound_of((samples + INAUDIBLE[name](len(samples))).astype(np.float32))
     left_out = stream.left_out()
     if len(left_out) > len(plain.left_out()):
         is_click = np.append(False, left_out[1:, 0] - left_out[:-1, 1] <= 3)
@@ -115,7 +115,7 @@ def test_short_silence_at_both_ends(name: str, n_zeros: int) -> None:
     """Less than a millisecond is no matter."""
     zeros, a = np.zeros(n_zeros), noise(3.0) + 0.05
     samples = np.concatenate([zeros, a, zeros])
-    _, stream = sound_of((samples + UNHEARD[name](len(samples))).astype(np.float32))
+    _, stream = sound_of((samples + INAUDIBLE[name](len(samples))).astype(np.float32))
     edges = stream.left_out().ravel() if n_zeros else np.zeros(0)
     assert edges == pytest.approx([0, n_zeros, n_zeros + len(a), len(samples)] if n_zeros else [], abs=3)
 
@@ -144,14 +144,14 @@ def test_bass_is_sound(name: str, gain_db: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 2.0])
-@pytest.mark.parametrize("unheard", [None, "5 Hz"])
-def test_what_begins_softly_begins_at_the_same_sample(seconds: float, unheard: str | None) -> None:
+@pytest.mark.parametrize("inaudible", [None, "5 Hz"])
+def test_what_begins_softly_begins_at_the_same_sample(seconds: float, inaudible: str | None) -> None:
     fade = noise(4.0) * np.minimum(1, np.arange(4 * RATE_HZ) / (seconds * RATE_HZ)) ** 2
     begins = []
     for n_zeros in (0, 113, 400, 16_037, 50_000):
         samples = np.concatenate([np.zeros(n_zeros), fade])
-        if unheard:
-            samples += UNHEARD[unheard](len(samples))
+        if inaudible:
+            samples += INAUDIBLE[inaudible](len(samples))
         _, stream = sound_of(samples.astype(np.float32))
         begins.append(int(stream.at(0)) - n_zeros)
     assert np.ptp(begins) <= (16 if seconds < 1 else 800)

@@ -58,7 +58,7 @@ def test_each_run_of_the_peer_is_compared_with_those_around_it(page: ModuleType,
     assert "leanest (api): 0.25 of its memory" in through_own
     assert "of all ways (kept): 5.0 times the throughput (aim: at least 14), 0.12 of its memory" in of_all
 
-    parts = {"loading": 1.0, "listening": 0.5, "network": 2.5}
+    parts = {"loading": 1.0, "reading": 0.5, "network": 2.5}
     ways[0].reports = [{"importing": 4.0, "files": [{"path": "a.mp3", "seconds": parts}], "versions": {}}]
     assert page.parts_rows(ways) == ["| api | 4.0 s | 1.00 s | 0.50 s | 2.50 s | 25 % |"]
 

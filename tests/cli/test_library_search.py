@@ -270,7 +270,7 @@ def test_on_a_terminal_it_is_asked_which_track_is_meant(blues: Path, answer: byt
 
 
 @pytest.mark.slow
-def test_similar_listens_to_a_file_outside_the_library(tmp_path: Path) -> None:
+def test_similar_tags_a_file_outside_the_library(tmp_path: Path) -> None:
     tagger = LazyTagger(DEFAULT_MODEL)
     for seed in range(3):
         sounds.write(tmp_path / f"{seed}.flac", sounds.music(6, 16_000, seed=seed), 16_000)

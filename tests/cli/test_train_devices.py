@@ -277,7 +277,7 @@ def test_what_devices_cannot_do(root: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_accumulated_batches_are_one_large_batch(root: Path, tmp_path: Path) -> None:
-    """24 clips: three batches of 8, or six of 4, two a step."""
+    """24 clips: three batches of 8, or six of 4, two per step."""
     one_batch = {"batch_size": 8, "epochs": 2, "windows_per_clip": 9}  # whole clips: nothing is drawn but their order
     two = {**one_batch, "batch_size": 4, "accumulate_batches": 2}
     path = tones(root.parent / "even", 32)  # 24 of 32 are training clips, all labelled

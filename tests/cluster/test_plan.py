@@ -147,7 +147,7 @@ def test_counts_are_found_at_the_end_of_a_wide_shard(tmp_path: Path) -> None:
         shard_counts(Store(tmp_path), "none")
 
 
-def test_a_folder_has_the_results_of_one_way_of_listening(tmp_path: Path) -> None:
+def test_a_folder_has_the_results_of_one_way_of_reading(tmp_path: Path) -> None:
     other = Settings("first", "0" * 64, 8, "error", True, 20)
     check_settings(Store(tmp_path), other)
     check_settings(Store(tmp_path), SETTINGS)  # there are no results yet

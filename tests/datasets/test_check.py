@@ -75,7 +75,7 @@ def test_every_bad_file_is_named_and_none_stops_the_check(bad: Path) -> None:
     assert not report.too_short
 
 
-def test_without_listening_less_is_found(bad: Path) -> None:
+def test_without_decoding_less_is_found(bad: Path) -> None:
     report = check(bad, decode=False)
     assert not report.decoded
     assert list(report.missing) == ["1"]
@@ -103,7 +103,7 @@ def test_too_short_is_what_is_asked_for(good: Path, tmp_path: Path) -> None:
     assert check(root).ok
 
 
-def test_the_same_audio_in_another_file_is_found_by_listening(good: Path, tmp_path: Path) -> None:
+def test_the_same_audio_in_another_file_is_found_by_decoding(good: Path, tmp_path: Path) -> None:
     root = tmp_path / "mtat"
     shutil.copytree(good, root)
     original, copy = root / "mp3" / CLIPS[0].path, root / "mp3" / CLIPS[8].path

@@ -19,7 +19,7 @@ from tests.helpers.labelled_sets import MADE, default_union, made_outputs
 
 
 def write_set(folder: Path, songs: list[str], outputs: np.ndarray) -> None:
-    """A labelled set of two examples a song, whose audio is short; the second example of each song is silent."""
+    """A labelled set of two examples per song, whose audio is short; the second example of each song is silent."""
     shard = folder / "00000"
     shard.mkdir(parents=True)
     teachers = [{"name": f"fcn-{k}", "vocabulary": name, "starts": [0]} for k, name in enumerate(MADE)]

@@ -22,7 +22,7 @@ from earmark.tagging.tagger import Tagger
 from tests.helpers.sounds import music
 
 
-def test_a_missing_teacher_is_told_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_teacher_is_reported_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARMARK_MODELS", str(tmp_path))
     with pytest.raises(ModelError, match=r"mtat_fcn\.pth.*earmark models pull fcn-mtat"):
         prepare_teacher("fcn-mtat", tmp_path, tmp_path)
@@ -73,7 +73,7 @@ def test_a_published_network_hears_an_example_as_a_user_would(
     teacher: Teacher = load_teacher(path, EXAMPLE_SAMPLES)
     examples = Examples(inputs.songs, inputs.seconds, seed=0)
     samples = to_float(make_example(examples.recipe(5), inputs.waveforms))
-    heard = teacher.predict(samples)
-    assert heard.shape == (len(teacher.starts), 50) == (10, 50)
+    scores = teacher.predict(samples)
+    assert scores.shape == (len(teacher.starts), 50) == (10, 50)
     tagger = Tagger(teacher.model)
-    np.testing.assert_allclose(heard.mean(axis=0), tagger.tag_waveform(samples, RATE_HZ).scores, atol=1e-5)
+    np.testing.assert_allclose(scores.mean(axis=0), tagger.tag_waveform(samples, RATE_HZ).scores, atol=1e-5)

@@ -107,7 +107,7 @@ def kill_often(folder: Path, n_kills: int) -> dict[str, int]:
     while n_done < n_kills:
         command = ["write", "--apply"] if writing else ["undo", pick_run(read_log(log), None, log).name, "--apply"]
         n_left = len(songs) - n_tagged if writing else n_tagged
-        # A run begins with a line and has two a file: killed before, between and after any of them.
+        # A run begins with a line and has two per file: killed before, between and after any of them.
         code = run_and_kill(command, log, draw.randrange(2 * n_left + 1), draw.uniform(0, LONGEST_DELAY_SECONDS))
         assert code in (None, 0), f"{command} ended with {code}"
         n_tagged = look(audio, content, log)

@@ -84,7 +84,7 @@ def write_tables(root: Path, clips: Sequence[MtatClip] = CLIPS, *, empty: bool =
 
 
 def write_audio(folder: Path, clips: Sequence[MtatClip] = CLIPS, *, seconds: float = 1.0) -> Path:
-    """An MP3 a clip, 16 kHz and mono as the real ones, and the three that are empty."""
+    """An MP3 per clip, 16 kHz and mono as the real ones, and the three that are empty."""
     for seed, clip in enumerate(clips):
         (folder / clip.folder).mkdir(parents=True, exist_ok=True)
         write(folder / clip.path, music(seconds, 16_000, seed=seed), 16_000)

@@ -58,7 +58,7 @@ BRISTOL: dict[str, Any] = {
 
 
 def tones(folder: Path, n_clips: int = 30) -> Path:
-    """A manifest of clips of 0.05 to 0.25 s: low or high tones, with or without a whistle, by two clips an artist."""
+    """A manifest of clips of 0.05 to 0.25 s: low or high tones, with or without a whistle, by two clips per artist."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []

@@ -73,7 +73,7 @@ def test_a_silent_server_is_left_and_the_file_completed(server, out):
 
 
 @pytest.mark.slow
-def test_a_server_that_stays_silent_is_told(server, out):
+def test_a_server_that_stays_silent_is_reported(server, out):
     with pytest.raises(DownloadError) as caught:
         fetch(server, out, cut(1000, stall=True), timeout_seconds=0.2)
     first, last = str(caught.value).splitlines()
@@ -177,7 +177,7 @@ def test_a_file_without_end_is_not_read_to_its_end(server, out, length):
     assert names(out.parent) == set()
 
 
-def test_a_missing_file_is_told_at_once(server, out):
+def test_a_missing_file_is_reported_at_once(server, out):
     with pytest.raises(DownloadError, match=r"/dir/weights\.h5: the server answered 404 Not Found"):
         fetch(server, out, status(404))
     assert len(server.requests) == 1
@@ -222,7 +222,7 @@ def test_the_next_address_helps(server, out):
     assert not isinstance(caught.value, WrongFileError)
 
 
-def test_an_address_where_nobody_answers_is_told(server, out):
+def test_an_address_where_nobody_answers_is_reported(server, out):
     address = server.address
     server.server_close()
     with pytest.raises(DownloadError, match=r"127\.0\.0\.1:\d+/x: cannot be reached \(.*refused.*\) \(2 attempts\)"):

@@ -38,7 +38,7 @@ from beets import ui
 try:
     ui.main(sys.argv[1:])
 finally:
-    print("listened" if "onnxruntime" in sys.modules else "did not listen")
+    print("loaded" if "onnxruntime" in sys.modules else "not loaded")
 """
 """beets, and whether the model was loaded."""
 
@@ -46,7 +46,7 @@ Beet = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def heard() -> dict[str, TagScores]:
+def scores_by_name() -> dict[str, TagScores]:
     tagger = load_tagger()
     return {path.name: tagger.tag(path) for path in sorted(CLIPS.iterdir())}
 
@@ -120,43 +120,45 @@ def imported(tmp_path: Path, name: str) -> mutagen.FileType:
 
 
 def test_an_import_fills_library_and_files_and_leaves_what_is_there(
-    beet: Beet, music: Path, tmp_path: Path, heard: dict[str, TagScores]
+    beet: Beet, music: Path, tmp_path: Path, scores_by_name: dict[str, TagScores]
 ) -> None:
     beet("import", "-q", music.parent)
     rows = listed(beet)
     assert len(rows) == 3
     for name, (genres, moods) in rows.items():
-        wanted = ["Bebop"] if name == "05-jazz.m4a" else expected(heard[name], "genre", 2)
+        wanted = ["Bebop"] if name == "05-jazz.m4a" else expected(scores_by_name[name], "genre", 2)
         assert genres.split("; ") == wanted
-        assert moods.split("; ") == expected(heard[name], "mood", 3)
+        assert moods.split("; ") == expected(scores_by_name[name], "mood", 3)
     piano, rock, jazz = ("01-piano.flac", "03-rock.mp3", "05-jazz.m4a")
     flac, mp3, m4a = (imported(tmp_path, name) for name in (piano, rock, jazz))
-    assert flac.tags["GENRE"] == expected(heard[piano], "genre", 2)
-    assert flac.tags["MOOD"] == expected(heard[piano], "mood", 3)
-    assert mp3.tags["TCON"].text == expected(heard[rock], "genre", 2)
-    assert mp3.tags["TMOO"].text == expected(heard[rock], "mood", 3)
+    assert flac.tags["GENRE"] == expected(scores_by_name[piano], "genre", 2)
+    assert flac.tags["MOOD"] == expected(scores_by_name[piano], "mood", 3)
+    assert mp3.tags["TCON"].text == expected(scores_by_name[rock], "genre", 2)
+    assert mp3.tags["TMOO"].text == expected(scores_by_name[rock], "mood", 3)
     assert not mp3.tags.getall("TXXX:MOOD")
     assert m4a.tags["\xa9gen"] == ["Bebop"]
-    assert [bytes(v).decode() for v in m4a.tags["----:com.apple.iTunes:MOOD"]] == expected(heard[jazz], "mood", 3)
+    assert [bytes(v).decode() for v in m4a.tags["----:com.apple.iTunes:MOOD"]] == expected(
+        scores_by_name[jazz], "mood", 3
+    )
     (album,) = beet("list", "-a", "-f", "$genres").stdout.splitlines()
     assert album  # the album has genres, too
-    first_mood = expected(heard[rock], "mood", 1)[0]
+    first_mood = expected(scores_by_name[rock], "mood", 1)[0]
     assert rock in listed(beet, f"mood:{first_mood}")
     assert set(listed(beet, f"earmark_model:{DEFAULT_MODEL}")) == set(rows)
 
 
 def test_files_are_written_when_beets_writes_them(
-    beet: Beet, music: Path, tmp_path: Path, heard: dict[str, TagScores]
+    beet: Beet, music: Path, tmp_path: Path, scores_by_name: dict[str, TagScores]
 ) -> None:
     options = {**ALL, "write": "auto"}
     beet("import", "-q", music, options=options)  # as it is: beets leaves the files alone
     mp3 = imported(tmp_path, "03-rock.mp3")
     assert not {"TMOO", "TCON"} & set(mp3.tags)
     beet("write", options=options)
-    assert imported(tmp_path, "03-rock.mp3").tags["TMOO"].text == expected(heard["03-rock.mp3"], "mood", 3)
+    assert imported(tmp_path, "03-rock.mp3").tags["TMOO"].text == expected(scores_by_name["03-rock.mp3"], "mood", 3)
 
 
-def test_an_import_leaves_tracks_alone_where_it_is_told_to(beet: Beet, music: Path, tmp_path: Path) -> None:
+def test_an_import_leaves_tracks_alone_where_it_is_asked_to(beet: Beet, music: Path, tmp_path: Path) -> None:
     beet("import", "-q", music, options={"auto": False})
     assert set(listed(beet).values()) == {("", ""), ("Bebop", "")}
     mp3 = imported(tmp_path, "03-rock.mp3")
@@ -164,19 +166,19 @@ def test_an_import_leaves_tracks_alone_where_it_is_told_to(beet: Beet, music: Pa
 
 
 def test_the_command_shows_fills_and_replaces(
-    beet: Beet, music: Path, tmp_path: Path, heard: dict[str, TagScores]
+    beet: Beet, music: Path, tmp_path: Path, scores_by_name: dict[str, TagScores]
 ) -> None:
     beet("import", "-q", music, options={"auto": False})
     before = listed(beet)
     files = {path: path.read_bytes() for path in (tmp_path / "library").rglob("*.*")}
 
     shown = beet("earmark", "-p").stdout
-    assert expected(heard["03-rock.mp3"], "genre", 2)[0] in shown
+    assert expected(scores_by_name["03-rock.mp3"], "genre", 2)[0] in shown
     assert listed(beet) == before
 
     beet("earmark", "-W", "title:rock")
     after = listed(beet)
-    assert after["03-rock.mp3"][0].split("; ") == expected(heard["03-rock.mp3"], "genre", 2)
+    assert after["03-rock.mp3"][0].split("; ") == expected(scores_by_name["03-rock.mp3"], "genre", 2)
     assert {name: after[name] for name in before if name != "03-rock.mp3"} == {
         name: before[name] for name in before if name != "03-rock.mp3"
     }
@@ -186,15 +188,15 @@ def test_the_command_shows_fills_and_replaces(
     assert again.stdout == ""  # it lacks nothing any more
 
     beet("earmark", "--force", "title:jazz")
-    assert listed(beet)["05-jazz.m4a"][0].split("; ") == expected(heard["05-jazz.m4a"], "genre", 2)
-    assert imported(tmp_path, "05-jazz.m4a").tags["\xa9gen"] == expected(heard["05-jazz.m4a"], "genre", 2)
+    assert listed(beet)["05-jazz.m4a"][0].split("; ") == expected(scores_by_name["05-jazz.m4a"], "genre", 2)
+    assert imported(tmp_path, "05-jazz.m4a").tags["\xa9gen"] == expected(scores_by_name["05-jazz.m4a"], "genre", 2)
 
 
-def listens(beet: Beet, *arguments: object, options: object) -> bool:
+def uses_the_model(beet: Beet, *arguments: object, options: object) -> bool:
     """Whether a run loads the model."""
     said = beet(*arguments, options=options, program=("-c", WATCHED)).stdout.splitlines()[-1]
-    assert said in ("listened", "did not listen")
-    return said == "listened"
+    assert said in ("loaded", "not loaded")
+    return said == "loaded"
 
 
 @pytest.fixture
@@ -223,40 +225,40 @@ def test_a_second_run_does_not_listen(beet: Beet, seconds: Path, quick: dict, mo
         "moods": {"threshold": 1.0, "mode": mode},  # so that none is found
     }
     beet("import", "-q", seconds, options={**options, "auto": False})
-    assert listens(beet, "earmark", options=options)
+    assert uses_the_model(beet, "earmark", options=options)
     filled = listed(beet)
     assert all(genres and not mood for genres, mood in filled.values())
     for again in ((), ("--force", "title:one")):
-        assert not listens(beet, "earmark", *again, options=options)
+        assert not uses_the_model(beet, "earmark", *again, options=options)
     assert listed(beet) == filled
 
 
-def test_the_command_does_not_listen_to_what_import_has_listened_to(beet: Beet, seconds: Path, quick: dict) -> None:
-    assert listens(beet, "import", "-q", seconds, options={**quick, "moods": {"threshold": 1.0}})
-    assert not listens(beet, "earmark", options={**quick, "moods": {"threshold": 1.0}})
+def test_the_command_does_not_tag_again_what_import_has_tagged(beet: Beet, seconds: Path, quick: dict) -> None:
+    assert uses_the_model(beet, "import", "-q", seconds, options={**quick, "moods": {"threshold": 1.0}})
+    assert not uses_the_model(beet, "earmark", options={**quick, "moods": {"threshold": 1.0}})
 
 
-def test_it_listens_again_where_the_answer_may_differ(beet: Beet, seconds: Path, quick: dict, tmp_path: Path) -> None:
+def test_it_tags_again_where_the_answer_may_differ(beet: Beet, seconds: Path, quick: dict, tmp_path: Path) -> None:
     without = {**quick, "moods": {"threshold": 1.0}}
     beet("import", "-q", seconds, options=without)
-    assert listens(beet, "earmark", "title:one", options={**quick, "moods": {"threshold": 0}})
+    assert uses_the_model(beet, "earmark", "title:one", options={**quick, "moods": {"threshold": 0}})
     assert listed(beet)["one.mp3"][1]
-    assert not listens(beet, "earmark", "title:two", options=without)
+    assert not uses_the_model(beet, "earmark", "title:two", options=without)
     (flac,) = (tmp_path / "library").rglob("*.flac")
     sounds.write(flac, sounds.music(3, 16_000), 16_000)  # another recording in its place
     beet("update", "-F", "length", options=without)
-    assert listens(beet, "earmark", options=without)
+    assert uses_the_model(beet, "earmark", options=without)
 
 
-def test_what_was_found_before_is_used_without_listening(beet: Beet, seconds: Path, quick: dict) -> None:
+def test_what_was_found_before_is_used_without_tagging_again(beet: Beet, seconds: Path, quick: dict) -> None:
     options = {**quick, "moods": {"threshold": 0}}
     beet("import", "-q", seconds, options=options)
     moods = listed(beet)["one.mp3"][1]
     assert moods
     beet("modify", "-y", "title:one", "mood=", "genres=Polka", options=options)
-    assert not listens(beet, "earmark", "title:one", options=options)
+    assert not uses_the_model(beet, "earmark", "title:one", options=options)
     assert listed(beet)["one.mp3"] == ("Polka", moods)
-    assert not listens(beet, "earmark", "--force", options=options)
+    assert not uses_the_model(beet, "earmark", "--force", options=options)
     assert {genres for genres, _ in listed(beet).values()} == {"Rock"}
 
 
@@ -321,7 +323,7 @@ def test_with_id3v23_moods_are_kept_in_the_frame_that_it_has(beet: Beet, music: 
     assert listed(beet)["03-rock.mp3"] == shown
 
 
-def test_broken_files_are_told_and_the_rest_goes_on(beet: Beet, music: Path, tmp_path: Path) -> None:
+def test_broken_files_are_reported_and_the_rest_goes_on(beet: Beet, music: Path, tmp_path: Path) -> None:
     beet("import", "-q", music, options={"auto": False})
     (flac,) = (tmp_path / "library").rglob("*.flac")
     flac.unlink()
@@ -390,7 +392,7 @@ def test_tempo_and_key_go_into_the_fields_of_beets(beet: Beet, music: Path, tmp_
         assert int(bpm) == int(found_bpm) == math.floor(scores.tempo.bpm + 0.5)
         assert MusicalKey.parse(key) == MusicalKey.parse(found_key) == scores.key.key
         assert mediafile.MediaFile(next((tmp_path / "library").rglob(f"*{Path(name).suffix}"))).bpm == int(bpm)
-    assert not listens(beet, "earmark", options=options)
+    assert not uses_the_model(beet, "earmark", options=options)
     beet("modify", "-y", "bpm=99", "initial_key=c", options=options)
     beet("earmark", options=options)
     assert {row.split("/")[1] for row in beet("list", "-f", "$title/$bpm").stdout.splitlines()} == {"99"}

@@ -91,7 +91,7 @@ def test_the_last_event_is_the_plain_answer(tmp_path: Path, song: Path) -> None:
 
 
 @pytest.mark.slow
-def test_files_are_told_apart_and_faults_are_reported(tmp_path: Path, song: Path) -> None:
+def test_files_are_distinguished_and_faults_are_reported(tmp_path: Path, song: Path) -> None:
     with serving(tmp_path) as served:
         *progress, (last, result) = all_events(served, song, ("a.flac", b"no audio"), song)
         ends = {data["index"]: data for _, data in progress if data["finished"]}

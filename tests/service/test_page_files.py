@@ -202,7 +202,9 @@ def test_uncompressed_sound_that_browsers_do_not_read_is_tagged_like_on_the_comm
         same(records[name], truth)
 
 
-def test_formats_of_the_command_line_are_told_from_damaged_files(serve: Any, visit: Any, tmp_path: Path) -> None:
+def test_formats_of_the_command_line_are_distinguished_from_damaged_files(
+    serve: Any, visit: Any, tmp_path: Path
+) -> None:
     """By what a file begins with, whatever its name; else by the name."""
     wma = sounds.write(tmp_path / "song.wma", sounds.music(2, 44_100), 44_100).read_bytes()
     aifc = b"FORM\0\0\0\x40AIFCCOMM\0\0\0\x18\0\1\0\0\0\x22\0\x10\x40\x0e\xac\x44" + bytes(6) + b"ima4\0\0"

@@ -55,12 +55,12 @@ def test_noise_has_its_level_and_colour(colour: str) -> None:
 @pytest.mark.parametrize(("container", "kbps"), [("mp3", 24), ("mp3", 64), ("ogg", 12), ("ogg", 32)])
 def test_codecs_change_the_sound_but_not_its_place(container: str, kbps: int) -> None:
     sound = music(5.0, RATE_HZ)[0]
-    heard = apply_step(sound, {"kind": "codec", "container": container, "kbps": kbps}, RATE_HZ)
-    assert heard.shape == sound.shape
-    assert heard.dtype == np.float32
-    envelopes = [np.abs(x).reshape(-1, 80).mean(axis=1) for x in (sound, heard)]
+    encoded = apply_step(sound, {"kind": "codec", "container": container, "kbps": kbps}, RATE_HZ)
+    assert encoded.shape == sound.shape
+    assert encoded.dtype == np.float32
+    envelopes = [np.abs(x).reshape(-1, 80).mean(axis=1) for x in (sound, encoded)]
     assert np.corrcoef(*envelopes)[0, 1] > 0.9
-    assert np.abs(heard - sound).max() > 1e-3
+    assert np.abs(encoded - sound).max() > 1e-3
 
 
 @pytest.mark.slow

@@ -175,12 +175,12 @@ def instrument_rows(tagger: Tagger, folder: Path) -> list[InstrumentRow]:
             paths.setdefault(named[1].strip(), []).append(folder / row["path"])
     out = []
     for instrument, files in sorted(paths.items()):
-        ranks, n_held, tops = [], 0, Counter[str]()
+        ranks, n_applied, tops = [], 0, Counter[str]()
         for result in tagger.tag_many(files):
             assert not isinstance(result, Exception)  # raised
             scores = result.scores[places]
             ranks.append(int((scores > scores[names.index(instrument)]).sum()))
-            n_held += instrument in {tag.tag for tag in result.top(0, "auto")}
+            n_applied += instrument in {tag.tag for tag in result.top(0, "auto")}
             tops[names[int(scores.argmax())]] += 1
         if ranks:
             order = np.array(ranks)
@@ -190,7 +190,7 @@ def instrument_rows(tagger: Tagger, folder: Path) -> list[InstrumentRow]:
                     len(ranks),
                     float((order == 0).mean()),
                     float((order < 3).mean()),
-                    n_held / len(ranks),
+                    n_applied / len(ranks),
                     tops.most_common(1)[0][0],
                 )
             )

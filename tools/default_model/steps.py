@@ -97,7 +97,7 @@ def steps(
     Args:
         root: with the folder emotify and macleod.csv; with mtat and judges, people's labels are compared (README.md says
             what judges holds); with peers, the published weights, else those that `earmark models pull` has downloaded.
-        out: folder of everything that is made: music, sets (115 MB an hour), students, and model.
+        out: folder of everything that is made: music, sets (115 MB per hour), students, and model.
         hours: learn from so much labelled audio; None for all there is.
         label: label the music anew with all teachers, instead of unpacking the labels in this repository.
         jobs: processes that label side by side, and threads that train.
@@ -159,7 +159,7 @@ def steps_1(
     Args:
         root: with the folders emotify and corpus, and peers with the published weights; without peers the teachers are those
             that `earmark models pull` has downloaded; with instruments, single notes are measured at the end.
-        out: folder of everything that is made: sets (115 MB an hour), students, and model.
+        out: folder of everything that is made: sets (115 MB per hour), students, and model.
         hours: of labelled training audio. Fewer are enough to see whether all runs.
         jobs: processes that label side by side, and threads that train.
         compare: also train the other designs on a part of the set, and compare.

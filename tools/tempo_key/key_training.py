@@ -149,7 +149,7 @@ def main() -> None:
         for track in rendered(args.rendered, "train")
         if track.labels["is_clear"] and len(track.features.steps)
     ]
-    held = [track for track in rendered(args.rendered, "validation") if track.labels["is_clear"]]
+    rendered_tracks = [track for track in rendered(args.rendered, "validation") if track.labels["is_clear"]]
     pieces = titled(args.features, "validation")
     print(len(made), "rendered", flush=True)
     networks = []
@@ -165,8 +165,8 @@ def main() -> None:
         )
         torch.save(networks[-1].state_dict(), args.out / f"key-{seed}.pt")
         for name, some, used in (
-            ("one", networks[-1:], held),
-            ("all", networks, held),
+            ("one", networks[-1:], rendered_tracks),
+            ("all", networks, rendered_tracks),
             ("one", networks[-1:], pieces),
             ("all", networks, pieces),
         ):

@@ -231,8 +231,8 @@ def main() -> None:
     found = {name: np.array(answer) for file in files for name, answer in json.loads(file.read_text()).items()}
     judged = [track for track in tracks if track.name in found]
     print("left out of training", judge(judged, [found[track.name] for track in judged]), flush=True)
-    if held := rendered(args.rendered, "validation"):
-        print("rendered", judge(held, [probabilities(networks, track) for track in held]))
+    if rendered_tracks := rendered(args.rendered, "validation"):
+        print("rendered", judge(rendered_tracks, [probabilities(networks, track) for track in rendered_tracks]))
 
 
 if __name__ == "__main__":

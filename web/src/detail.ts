@@ -4,7 +4,7 @@ import { byCategory, type Card, isDegree } from "./card";
 import { clock } from "./clock";
 import { find, make, percent, setText, shown } from "./dom";
 import type { Result } from "./messages";
-import { held, heldFirst, reaching } from "./scores";
+import { displayOrder, reaching, tagApplies } from "./scores";
 import { Taggram } from "./taggram";
 import type { Track } from "./track";
 
@@ -107,12 +107,12 @@ export class Detail {
       find("tags").replaceChildren(make("p", { class: "hint" }, "This file is silent, so it has no tags."));
       return;
     }
-    const said = { reaches: reaching(scores, this.card), holds: held(scores, this.card) };
-    const tags = heldFirst(scores, this.card).map((tag) => ({ tag, category: this.card.vocabulary[tag]!.category }));
+    const said = { reaches: reaching(scores, this.card), applies: tagApplies(scores, this.card) };
+    const tags = displayOrder(scores, this.card).map((tag) => ({ tag, category: this.card.vocabulary[tag]!.category }));
     const boxes = byCategory(tags).map(([category, members]) => {
-      const nHolding = members.filter(({ tag }) => said.holds[tag]).length;
+      const nApplying = members.filter(({ tag }) => said.applies[tag]).length;
       const unfolded = this.unfolded.has(category);
-      const least = Math.max(nHolding, Math.min(BARS, members.length));
+      const least = Math.max(nApplying, Math.min(BARS, members.length));
       const rows = members.slice(0, unfolded ? undefined : least).map(({ tag }) => this.bar(scores[tag]!, tag, said));
       const degree = members.every(({ tag }) => this.card.vocabulary[tag]!.kind === "regression");
       const head = make("h3", {}, category, make("small", {}, degree ? "how much" : "how likely"));
@@ -141,8 +141,8 @@ export class Detail {
     find("tags").replaceChildren(...boxes);
   }
 
-  /** A tag's row; of a degree, which neither holds nor not, with `said` of null. */
-  private bar(score: number, tag: number, said: { reaches: boolean[]; holds: boolean[] } | null): HTMLElement {
+  /** A tag's row; of a degree, which neither applies nor not, with `said` of null. */
+  private bar(score: number, tag: number, said: { reaches: boolean[]; applies: boolean[] } | null): HTMLElement {
     const { name } = this.card.vocabulary[tag]!;
     const threshold = this.card.thresholds[name];
     const track = make("span", { class: "bar-track", "aria-hidden": "true" }, make("i"));
@@ -155,19 +155,19 @@ export class Detail {
       make("b", {}, said ? shown(score) : percent(score)),
     );
     if (!said) return row;
-    const holds = said.holds[tag]!;
+    const applies = said.applies[tag]!;
     const reaches = said.reaches[tag]!;
-    const because = holds ? "implied by another tag" : "left out by the model's rules";
-    row.classList.toggle("below", !holds);
+    const because = applies ? "implied by another tag" : "left out by the model's rules";
+    row.classList.toggle("below", !applies);
     if (threshold !== undefined) {
       const mark = make("u");
       mark.style.insetInlineStart = `${100 * threshold}%`;
       track.append(mark);
       row.title = `${reaches ? "reaches" : "is below"} ${shown(threshold)}, its threshold`;
-      if (reaches !== holds) row.title += `; ${because}`;
+      if (reaches !== applies) row.title += `; ${because}`;
     }
-    const why = reaches !== holds ? because : holds ? "holds" : "below its threshold";
-    if (threshold !== undefined || !holds) row.append(make("span", { class: "unseen" }, ` (${why})`));
+    const why = reaches !== applies ? because : applies ? "holds" : "below its threshold";
+    if (threshold !== undefined || !applies) row.append(make("span", { class: "unseen" }, ` (${why})`));
     return row;
   }
 

@@ -5,7 +5,7 @@ import { decodeWhole } from "./fallback";
 import type { FromWorker, Retry, ToWorker } from "./messages";
 import type { Track } from "./track";
 
-export interface Listener {
+export interface EngineEvents {
   ready(card: Card, threads: number): void;
   notReady(reason: string): void;
   /** Something about this track changed. */
@@ -18,11 +18,11 @@ export class Engine {
   private current: Track | null = null;
   private card: Card | null = null; // once the worker is ready
 
-  constructor(private readonly listener: Listener) {
-    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hear(data);
+  constructor(private readonly events: EngineEvents) {
+    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.onMessage(data);
     this.worker.onerror = (event) => {
       event.preventDefault();
-      if (!this.card) this.listener.notReady(event.message || "the worker does not start");
+      if (!this.card) this.events.notReady(event.message || "the worker does not start");
       else this.fail(`this file stopped the page's worker (${event.message})`);
     };
     const cores = navigator.hardwareConcurrency || 1;
@@ -51,26 +51,26 @@ export class Engine {
     if (!track?.file) return;
     this.current = track;
     track.state = "working";
-    this.listener.changed(track);
+    this.events.changed(track);
     this.post({ type: "tag", id: track.id, file: track.file });
   }
 
-  private hear(message: FromWorker): void {
+  private onMessage(message: FromWorker): void {
     if (message.type === "ready") {
       this.card = message.card;
-      this.listener.ready(message.card, message.threads);
+      this.events.ready(message.card, message.threads);
       this.next();
       return;
     }
     if (message.type === "not-ready") {
-      this.listener.notReady(message.reason);
+      this.events.notReady(message.reason);
       return;
     }
     const track = this.current;
     if (!track || track.id !== message.id) return; // it was cleared meanwhile
     if (message.type === "progress") {
       track.progress = { seconds: message.seconds, ofSeconds: message.ofSeconds };
-      this.listener.changed(track);
+      this.events.changed(track);
     } else if (message.type === "failed") {
       if (message.retry) void this.tryWhole(track, message.reason, message.retry);
       else this.fail(message.reason);
@@ -102,7 +102,7 @@ export class Engine {
 
   private finish(track: Track): void {
     this.current = null;
-    this.listener.changed(track);
+    this.events.changed(track);
     this.next();
   }
 }

@@ -31,7 +31,7 @@ interface Schema extends DBSchema {
 
 type News = { type: "added"; key: string } | { type: "cleared" };
 
-export interface KeptListener {
+export interface KeptEvents {
   /** Another tab has tagged a file. */
   added(track: KeptTrack): void;
   /** Another tab has removed all. */
@@ -48,12 +48,12 @@ export class Kept {
   private db: IDBPDatabase<Schema> | null = null;
   private failed = false;
 
-  private constructor(private readonly listener: KeptListener) {
+  private constructor(private readonly events: KeptEvents) {
     this.tabs?.addEventListener("message", ({ data }: MessageEvent<News>) => void this.follow(data));
   }
 
-  static async open(listener: KeptListener): Promise<Kept> {
-    const kept = new Kept(listener);
+  static async open(events: KeptEvents): Promise<Kept> {
+    const kept = new Kept(events);
     try {
       kept.db = await openDB<Schema>(NAME, 1, {
         upgrade: (fresh) => void fresh.createObjectStore("tracks", { keyPath: "key" }),
@@ -96,9 +96,9 @@ export class Kept {
   }
 
   private async follow(news: News): Promise<void> {
-    if (news.type === "cleared") return this.listener.cleared();
+    if (news.type === "cleared") return this.events.cleared();
     const track = await this.attempt((db) => db.get("tracks", news.key));
-    if (track) this.listener.added(track);
+    if (track) this.events.added(track);
   }
 
   private async attempt<T>(action: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T | undefined> {
@@ -114,7 +114,7 @@ export class Kept {
 
   /** Says so once. */
   private fail(why: string): void {
-    if (!this.failed) this.listener.failed(why);
+    if (!this.failed) this.events.failed(why);
     this.failed = true;
   }
 }

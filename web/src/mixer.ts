@@ -61,7 +61,7 @@ export class Mixer {
   private last: Float32Array | null = null;
   private alone: number | null = null;
   private seconds = 0;
-  private measured: { lost: number; held: number; seconds: number } | null = null;
+  private measured: { lost: number; energy: number; seconds: number } | null = null;
 
   constructor(
     private readonly conditioning: Conditioning | null | undefined,
@@ -157,16 +157,16 @@ export class Mixer {
   private lostShare(
     samples: readonly Float32Array[],
     shares: Float32Array,
-    held: number,
+    energy: number,
     sampleRateHz: number,
   ): number {
     const then = this.measured;
     const wait = then ? Math.min(MEASURED_SECONDS[1], Math.max(MEASURED_SECONDS[0], then.seconds)) : 0;
-    if (then && this.seconds - then.seconds < wait && Math.abs(held - then.held) < 0.05 + then.held / 2) {
+    if (then && this.seconds - then.seconds < wait && Math.abs(energy - then.energy) < 0.05 + then.energy / 2) {
       return then.lost;
     }
     const lost = lostShare(samples, shares, sampleRateHz);
-    this.measured = { lost, held, seconds: this.seconds };
+    this.measured = { lost, energy, seconds: this.seconds };
     return lost;
   }
 }

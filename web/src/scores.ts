@@ -58,7 +58,10 @@ export function reaching(scores: ArrayLike<number>, card: Pick<Card, "vocabulary
  * For each tag, whether it applies: it reaches its threshold or is implied by one that does, and contradicts no more likely
  * tag. As `TagConstraints.keep` in src/earmark/core/tag_constraints.py, which says how.
  */
-export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | "thresholds" | "rules">): boolean[] {
+export function tagApplies(
+  scores: ArrayLike<number>,
+  card: Pick<Card, "vocabulary" | "thresholds" | "rules">,
+): boolean[] {
   const { exclusive = [], requires = {}, parents = {}, rivals = {}, rival_margin: margin = 0.1 } = card.rules ?? {};
   const place = new Map(card.vocabulary.map(({ name }, i) => [name, i]));
   const places = (names: readonly string[]): number[] => names.flatMap((name) => place.get(name) ?? []);
@@ -108,20 +111,20 @@ export function held(scores: ArrayLike<number>, card: Pick<Card, "vocabulary" | 
 }
 
 /** Tags that apply, highest score first; as `earmark tag --threshold auto` prints them. May be empty. */
-export function holding(scores: ArrayLike<number>, card: Card): TagScore[] {
-  const holds = held(scores, card);
-  const kept = new Set(card.vocabulary.filter((_, i) => holds[i]).map(({ name }) => name));
+export function applicableTags(scores: ArrayLike<number>, card: Card): TagScore[] {
+  const applies = tagApplies(scores, card);
+  const kept = new Set(card.vocabulary.filter((_, i) => applies[i]).map(({ name }) => name));
   return ranked(scores, card).filter(({ tag }) => kept.has(tag));
 }
 
 /** For a table: the highest two tags of each category that apply; as `earmark tag` prints in its table. */
 export function topPerCategory(scores: ArrayLike<number>, card: Card): TagScore[] {
-  return byCategory(holding(scores, card)).flatMap(([, tags]) => tags.slice(0, 2));
+  return byCategory(applicableTags(scores, card)).flatMap(([, tags]) => tags.slice(0, 2));
 }
 
 /** Positions of all tags: first those that apply, then the others, each with the highest score first. Without degrees. */
-export function heldFirst(scores: ArrayLike<number>, card: Card): number[] {
-  const kept = held(scores, card);
+export function displayOrder(scores: ArrayLike<number>, card: Card): number[] {
+  const kept = tagApplies(scores, card);
   const no = isDegree(card);
   const order = card.vocabulary.map((_, i) => i).filter((i) => !no[i]);
   return order.sort((a, b) => Number(kept[b]) - Number(kept[a]) || scores[b]! - scores[a]!);

@@ -139,7 +139,7 @@ export class SoundStream {
 class Splitter {
   leftOut: [begin: number, end: number][] = [];
   private position = 0;
-  private held: Step | null = null;
+  private last: Step | null = null;
   private pause: Step[] = [];
   private faint: Step[] = []; // steps behind a silence that may belong to it
   private silentFrom: number | null = 0; // where the silence begins that is being left out
@@ -162,8 +162,8 @@ class Splitter {
     }
     let found: Step[] = [];
     if (this.silentFrom === null) {
-      found = [...(this.held ? [this.held] : []), ...this.pause];
-      this.held = step;
+      found = [...(this.last ? [this.last] : []), ...this.pause];
+      this.last = step;
     } else {
       let edge = this.nSilent(step.samples, this.faint.at(-1)?.samples ?? this.before, least);
       let steps = [step];
@@ -177,7 +177,7 @@ class Splitter {
       if (begin + edge > this.silentFrom) this.leftOut.push([this.silentFrom, begin + edge]);
       this.silentFrom = null;
       found = [{ samples: steps[0]!.samples.subarray(edge), energy: steps[0]!.energy }, ...steps.slice(1)];
-      this.held = found.pop()!;
+      this.last = found.pop()!;
     }
     this.pause = [];
     this.faint = [];
@@ -190,7 +190,7 @@ class Splitter {
   }
 
   finish(): Step[] {
-    const found = this.held ? this.endSound() : [];
+    const found = this.last ? this.endSound() : [];
     if (this.silentFrom !== null && this.position > this.silentFrom) {
       this.leftOut.push([this.silentFrom, this.position]);
     }
@@ -198,14 +198,14 @@ class Splitter {
   }
 
   private endSound(): Step[] {
-    const { samples, energy } = this.held!;
+    const { samples, energy } = this.last!;
     const behind = this.pause.length ? this.pause[0]!.samples.slice().reverse() : null;
     const reversed = samples.slice().reverse();
     const nSilent =
       this.nSilent(reversed, behind, this.least) ?? this.nSilent(reversed, behind, this.least * FAINT_SHARE);
     const end = nSilent === null ? 0 : samples.length - nSilent;
     this.silentFrom = this.position - nSamples(this.pause) - (samples.length - end);
-    this.held = null;
+    this.last = null;
     this.pause = [];
     return end ? [{ samples: samples.subarray(0, end), energy }] : [];
   }

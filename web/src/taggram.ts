@@ -4,7 +4,7 @@ import { byCategory, type Card, isDegree } from "./card";
 import { clock } from "./clock";
 import { make, shown } from "./dom";
 import type { Result } from "./messages";
-import { heldFirst } from "./scores";
+import { displayOrder } from "./scores";
 
 const WAVE = 68;
 const AXIS = 22;
@@ -16,7 +16,7 @@ type Line = { y: number } & ({ head: string } | { tag: number });
 
 /** Tags to draw, without degrees: at most `most`, first those that apply, then the strongest; grouped by category in that order. */
 export function rowsOf(scores: ArrayLike<number>, card: Card, most: number): [category: string, tags: number[]][] {
-  const best = heldFirst(scores, card).slice(0, most);
+  const best = displayOrder(scores, card).slice(0, most);
   const tags = best.map((tag) => ({ tag, category: card.vocabulary[tag]!.category }));
   return byCategory(tags).map(([category, tags]) => [category, tags.map(({ tag }) => tag)]);
 }

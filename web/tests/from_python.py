@@ -244,7 +244,7 @@ def numbers() -> dict[str, Any]:
         "plain": _plain(),
         "calibrated": _calibrated(),
         "ranked": _ranked(),
-        "held": _held(),
+        "applies": _applies(),
         "rifx": header_problem(lambda: io.BytesIO(b"RIFX" + bytes(40))),
         "heads": {name: _head(*case) for name, case in HEADS.items()},
         "mp4s": [_mp4(entries) for entries in ENTRIES],
@@ -518,27 +518,27 @@ def _ranked() -> dict[str, Any]:
         "silent_record": replace(
             result, scores=0 * scores, taggram=0 * scores[None], silent=True, silent_seconds=1.5, warnings=("silent",)
         ).to_record(),
-        "holding": [t.tag for t in result.top(0, "auto")],
+        "applicable": [t.tag for t in result.top(0, "auto")],
     }
 
 
-def _held() -> list[dict[str, Any]]:
-    """What holds by thresholds and rules, of scores that bring every case: equal scores, chains, words that no tag has, a degree."""
+def _applies() -> list[dict[str, Any]]:
+    """Which tags apply by thresholds and rules, of scores that bring every case: equal scores, chains, words that no tag has, a degree."""
     groups = (("voice", "no voice"), ("slow", "slower", "fast"))
     tree = {"metal": ("rock",), "fusion": ("jazz", "rock"), "swing": ("jazz",), "soprano": ("woman",)}
     rivals = {"classical": ("jazz", "swing"), "rock": ("classical", "no such tag"), "jazz": ("classical",)}
     return [
-        _held_by(TagConstraints(groups, {"soprano": "woman", "woman": "voice"})),
-        _held_by(
+        _applies_by(TagConstraints(groups, {"soprano": "woman", "woman": "voice"})),
+        _applies_by(
             TagConstraints(
                 groups, {"slower": "fusion"}, {**tree, "woman": ("voice",), "fast": ("energy",)}, rivals, 0.125
             )
         ),
-        _held_by(TagConstraints((*groups, ("metal", "swing")), {"metal": "slow"}, tree, {"metal": ("jazz",)})),
+        _applies_by(TagConstraints((*groups, ("metal", "swing")), {"metal": "slow"}, tree, {"metal": ("jazz",)})),
     ]
 
 
-def _held_by(rules: TagConstraints) -> dict[str, Any]:
+def _applies_by(rules: TagConstraints) -> dict[str, Any]:
     names = {"voice": ("voice", "no voice", "woman", "soprano"), "tempo": ("fast", "slow", "slower")}
     names["genre"] = ("rock", "metal", "jazz", "swing", "fusion", "classical")
     tags = tuple(Tag(name, category=category) for category, some in names.items() for name in some)
@@ -553,8 +553,8 @@ def _held_by(rules: TagConstraints) -> dict[str, Any]:
         cases.append(
             {
                 "scores": scores.tolist(),
-                "holding": [tag.tag for tag in result.top(0, "auto")],
-                "few": [tag.tag for tag in result.top_per_category("auto")],
+                "applicable": [tag.tag for tag in result.top(0, "auto")],
+                "top_per_category": [tag.tag for tag in result.top_per_category("auto")],
             }
         )
     return {

@@ -13,7 +13,7 @@ import { plainFrames, readPlain } from "../src/plain";
 import { isProtectedAsf, isProtectedMp4 } from "../src/protection";
 import { Resampler } from "../src/resample";
 import { ScaleMeter } from "../src/scale";
-import { aggregate, calibrated, held, heldFirst, holding, ranked, topPerCategory } from "../src/scores";
+import { aggregate, applicableTags, calibrated, displayOrder, ranked, tagApplies, topPerCategory } from "../src/scores";
 import { fixed, SilenceMeter } from "../src/silence";
 import { SoundStream } from "../src/sound";
 import { newTrack } from "../src/track";
@@ -271,20 +271,20 @@ describe("scores", () => {
   });
   it("are ranked as Python does", () => {
     expect(ranked(scores, card)).toEqual(record.tags);
-    expect(holding(scores, card).map(({ tag }) => tag)).toEqual(numbers.ranked.holding);
+    expect(applicableTags(scores, card).map(({ tag }) => tag)).toEqual(numbers.ranked.applicable);
   });
-  it("hold by thresholds and rules as in Python", () => {
+  it("apply by thresholds and rules as in Python", () => {
     const names = (tags: { tag: string }[]): string[] => tags.map(({ tag }) => tag);
-    for (const { vocabulary, thresholds, rules, cases } of numbers.held) {
+    for (const { vocabulary, thresholds, rules, cases } of numbers.applies) {
       const ruled: Card = { ...card, vocabulary: vocabulary as Tag[], thresholds, rules: rules as Rules };
-      for (const { scores, holding: expected, few: expectedFew } of cases) {
+      for (const { scores, applicable: expected, top_per_category: expectedTop } of cases) {
         const these = Float32Array.from(scores);
-        expect(names(holding(these, ruled))).toEqual(expected);
-        expect(names(topPerCategory(these, ruled))).toEqual(expectedFew);
-        const first = heldFirst(these, ruled).slice(0, expected.length);
+        expect(names(applicableTags(these, ruled))).toEqual(expected);
+        expect(names(topPerCategory(these, ruled))).toEqual(expectedTop);
+        const first = displayOrder(these, ruled).slice(0, expected.length);
         expect(first.map((i) => vocabulary[i]!.name)).toEqual(expected);
       }
-      expect(new Set(cases.map(({ holding }) => holding.length)).size).toBeGreaterThan(3);
+      expect(new Set(cases.map(({ applicable }) => applicable.length)).size).toBeGreaterThan(3);
     }
     const eight = ["voice", "no voice", "woman", "soprano", "fast", "slow", "slower", "rock"];
     const foreign: Card = {
@@ -298,7 +298,7 @@ describe("scores", () => {
         rivals: { fast: ["nothing"], nobody: ["slow"] },
       },
     };
-    expect(held([1, 1, 1, 1, 1, 1, 1, 1], foreign)).toEqual([true, true, true, true, true, true, true, false]);
+    expect(tagApplies([1, 1, 1, 1, 1, 1, 1, 1], foreign)).toEqual([true, true, true, true, true, true, true, false]);
   });
   it("are exported as the record that the command line prints", () => {
     const track = newTrack(1, null, "a.mp3");

@@ -117,9 +117,9 @@ class RestrictedUnpickle(Target):
         super().prepare(folder)
         self.events: list[str] | None = None
         codecs.lookup("raw_unicode_escape")  # of the opcode UNICODE: imported when it is first used
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._record_event)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _record_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.events is not None and event.startswith(FORBIDDEN):
             self.events.append(f"{event} {arguments!r:.200}")
 

@@ -65,7 +65,7 @@ class Mixer:
         self._alone: int | None = None
         self._last: tuple[int | None, float] | None = None  # `_alone` and scale of the last frame
         self._seconds = 0.0
-        self._measured: tuple[float, float, float] | None = None  # lost share, what the mix held, and when
+        self._measured: tuple[float, float, float] | None = None  # lost share, energy of the mix, and when
 
     def mix(self, samples: Channels, scale: float, sample_rate_hz: int, channels: Sequence[str] = ()) -> Floats:
         """The next frame.
@@ -160,19 +160,19 @@ class Mixer:
         else:
             self._alone = None
 
-    def _lost_share(self, samples: Channels, held: float, sample_rate_hz: int) -> float:
+    def _lost_share(self, samples: Channels, energy: float, sample_rate_hz: int) -> float:
         """:func:`lost_share`, measured now and then, and where the mix holds much more or less than it did then.
 
         Args:
-            held: energy of the mix, compared with what it would be if all channels were in phase.
+            energy: energy of the mix, compared with what it would be if all channels were in phase.
         """
         if self._measured is not None:
             lost, then, seconds = self._measured
             least, most = _MEASURED_SECONDS
-            if self._seconds - seconds < min(most, max(least, seconds)) and abs(held - then) < 0.05 + then / 2:
+            if self._seconds - seconds < min(most, max(least, seconds)) and abs(energy - then) < 0.05 + then / 2:
                 return lost
         lost = lost_share(np.asarray(samples), self._shares, sample_rate_hz)
-        self._measured = lost, held, self._seconds
+        self._measured = lost, energy, self._seconds
         return lost
 
 

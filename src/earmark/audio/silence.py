@@ -118,8 +118,8 @@ class SilenceMeter:
         if self.spec.repeats(self.n_samples):  # all windows hold the same
             return np.full(len(starts), covered[-1] / max(1, self.n_samples), np.float32)
         begins = np.maximum(starts, np.append(0, ends[:-1]))
-        heard = np.interp(ends, edges, covered) - np.interp(begins, edges, covered)
-        weights: Floats = (heard / self.spec.window_samples).astype(np.float32)
+        covered_samples = np.interp(ends, edges, covered) - np.interp(begins, edges, covered)
+        weights: Floats = (covered_samples / self.spec.window_samples).astype(np.float32)
         return weights
 
     def _edges(self) -> npt.NDArray[np.int64]:

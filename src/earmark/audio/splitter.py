@@ -39,7 +39,7 @@ class Splitter:
         self.onset = round(_ONSET_SECONDS * sample_rate_hz)
         self.left_out: list[tuple[int, int]] = []
         self._position = 0
-        self._held: Step | None = None
+        self._last: Step | None = None
         self._pause: list[Step] = []
         self._faint: list[Step] = []  # steps behind a silence that may belong to it
         self._silent_from: int | None = 0  # where the silence begins that is being left out
@@ -58,7 +58,7 @@ class Splitter:
             return self._end_sound() if _n_samples(self._pause) >= self.longest_pause else []
         found: list[Step] = []
         if self._silent_from is None:
-            found = [*([] if self._held is None else [self._held]), *self._pause]
+            found = [*([] if self._last is None else [self._last]), *self._pause]
         else:
             edge = self._n_silent(samples, self._faint[-1][0] if self._faint else self._before, least)
             steps = [step]
@@ -73,7 +73,7 @@ class Splitter:
                 self.left_out.append((self._silent_from, begin + edge))
             self._silent_from = None
             *found, step = [(steps[0][0][edge:], steps[0][1]), *steps[1:]]
-        self._held, self._pause, self._faint = step, [], []
+        self._last, self._pause, self._faint = step, [], []
         return found
 
     @property
@@ -83,22 +83,22 @@ class Splitter:
 
     def finish(self) -> list[Step]:
         """The end of the audio."""
-        found = [] if self._held is None else self._end_sound()
+        found = [] if self._last is None else self._end_sound()
         if self._silent_from is not None and self._position > self._silent_from:
             self.left_out.append((self._silent_from, self._position))
         return found
 
     def _end_sound(self) -> list[Step]:
-        """The held step, up to where it is silent; what is held behind it is dropped."""
-        assert self._held is not None
-        samples, energy = self._held
+        """The last step that was not returned yet, up to where it is silent; what waits behind it is dropped."""
+        assert self._last is not None
+        samples, energy = self._last
         behind = self._pause[0][0][::-1] if self._pause else None
         n_silent = self._n_silent(samples[::-1], behind, self._least)
         if n_silent is None:
             n_silent = self._n_silent(samples[::-1], behind, self._least * _FAINT_SHARE)
         end = 0 if n_silent is None else len(samples) - n_silent
         self._silent_from = self._position - _n_samples(self._pause) - (len(samples) - end)
-        self._held, self._pause = None, []
+        self._last, self._pause = None, []
         return [(samples[:end], energy)] if end else []
 
     def _n_silent(self, samples: Floats, before: Floats | None, least: float) -> int | None:

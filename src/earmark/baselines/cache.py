@@ -96,19 +96,19 @@ def files_features(
             owners.append(places)
     if cache is not None and todo:
         cache.mkdir(parents=True, exist_ok=True)
-    _tell(on_done, len(found), len(paths))
+    _report_progress(on_done, len(found), len(paths))
     for number, result in _computed(todo, min(jobs or available_cores(), len(todo))):
         if isinstance(result, str):
             problems.append(result)
         else:
             found |= dict.fromkeys(owners[number], result)
-        _tell(on_done, len(found) + len(problems), len(paths))
+        _report_progress(on_done, len(found) + len(problems), len(paths))
     raise_problems(f"{len(problems)} of {len(paths)} files cannot be read", sorted(problems))
     table = np.stack([found[place][0] for place in range(len(paths))])
     return table, [found[place][1] for place in range(len(paths))]
 
 
-def _tell(on_done: Progress | None, done: int, total: int) -> None:
+def _report_progress(on_done: Progress | None, done: int, total: int) -> None:
     if on_done is not None:
         on_done(done, total)
 

@@ -49,7 +49,7 @@ def score(
 ) -> None:
     """Measure any table of scores against any table of labels, with 95 % intervals.
 
-    A wide table names the clip in its first column and has a column a tag.
+    A wide table names the clip in its first column and has a column per tag.
     A long one has the columns clip, tag and score or label. Labels are 0 or 1,
     or empty where a clip is not labelled; a column "calm [regression]" holds
     degrees in 0..1. Clips are matched by name, in any order.

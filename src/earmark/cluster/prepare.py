@@ -172,7 +172,7 @@ class _Job:
         """Make what is missing. Raises DataError with the shards that could not be made, once all others are."""
         import ray
 
-        self._tell()
+        self._report_progress()
         if not self.todo:
             return
         write_header(self.store, replace(self.header, complete=False))
@@ -220,9 +220,9 @@ class _Job:
         else:
             self.records[number] = record
             self.audio_seconds += sum(entry.duration_seconds for entry in record.entries)
-            self._tell()
+            self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self.on_done is None:
             return
         n_bytes = sum(record.size for record in self.records.values())

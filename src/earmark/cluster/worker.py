@@ -76,7 +76,7 @@ class Report:
         name: of the shard.
         n_rows, n_failed: tracks.
         audio_seconds: length of those that were tagged.
-        core_seconds: time it took, times the cores that were held for it.
+        core_seconds: time it took, times the cores that were reserved for it.
         cpu_seconds: that the decoder and the network used of it.
         bytes_read, bytes_written: tracks, and the shard.
         failures: address and reason of the first tracks that failed.

@@ -122,7 +122,7 @@ class TagConstraints:
         """Problems of these rules with a vocabulary of these names, one line each."""
         return [f"rules: no tag {name!r}" for name in self._mentioned if name not in names]
 
-    def keep(self, holding: Mask, scores: npt.NDArray[Any], names: Sequence[str]) -> Mask:
+    def keep(self, reached: Mask, scores: npt.NDArray[Any], names: Sequence[str]) -> Mask:
         """The tags that apply: those that reach their thresholds and what they imply, without contradictions.
 
         - A tag that is kept brings its parent, and that one its own, whatever their scores are.
@@ -135,21 +135,21 @@ class TagConstraints:
         - With a tag that is dropped go all that imply it.
 
         Args:
-            holding: ``(n_tags,)`` or ``(n_tags, n_files)``, which reach their thresholds.
+            reached: ``(n_tags,)`` or ``(n_tags, n_files)``, which reach their thresholds.
             scores: of the same shape.
             names: of the tags.
 
         Returns:
             Of the same shape: which apply.
         """
-        kept = holding.copy()
+        kept = reached.copy()
         place = {name: i for i, name in enumerate(names)}
         used = [name for name in self._mentioned if name in place]
         if used:
             rows = sorted(place[name] for name in used)
-            reached = holding[rows].reshape(len(rows), -1)
+            shape = (len(rows), -1)
             selection = _Selection(
-                self, reached, np.asarray(scores)[rows].reshape(reached.shape), [names[i] for i in rows]
+                self, reached[rows].reshape(shape), np.asarray(scores)[rows].reshape(shape), [names[i] for i in rows]
             )
             kept[rows] = selection.kept().reshape(kept[rows].shape)
         return kept

@@ -1,6 +1,6 @@
 """What people type and write for tags: synonyms, and how genres are written.
 
-The table is a text file, ``data/tag_words.tsv``: a line a meaning. Queries of a library, the page and the documentation take
+The table is a text file, ``data/tag_words.tsv``: one line per meaning. Queries of a library, the page and the documentation take
 the words from it, and what is written into files its spelling. The page's copy is `web/src/tag_words.json`.
 """
 
@@ -46,7 +46,7 @@ def tag_words() -> tuple[TagWords, ...]:
 
 
 def page_words() -> list[list[str]]:
-    """The table as the page has it: the tag and its words, a list a meaning."""
+    """The table as the page has it: the tag and its words, one list per meaning."""
     return [[row.tag, *row.words] for row in tag_words()]
 
 

@@ -170,7 +170,7 @@ class _Reading:
                 self.problems.append(f"{row.where}: tags {cell!r} {other}")
                 sets.append(set())
                 continue
-            held = set()
+            tags_of_row = set()
             for text in filter(None, (name.strip() for name in names)):
                 if isinstance(cell, str) and "," in without_brackets(text):
                     with_comma.append((row.where, text))
@@ -183,8 +183,8 @@ class _Reading:
                         f"{row.where}: tag {tag.name!r} is of category {tag.category}, further up {known.category}"
                     )
                 known.category = known.category or tag.category
-                held.add(tag.name)
-            sets.append(held)
+                tags_of_row.add(tag.name)
+            sets.append(tags_of_row)
         for where, text in with_comma:
             alone = [part for part in map(str.strip, without_brackets(text).split(",")) if part in found]
             if alone:

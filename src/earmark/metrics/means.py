@@ -77,7 +77,7 @@ def micro(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 def per_clip(metric: str, labels: npt.ArrayLike, scores: npt.ArrayLike) -> FloatArray:
     """A metric of each clip over its tags: are the tags that it has ranked above those that it has not?
 
-    Scores of different tags are compared with each other here, as a listener who reads a clip's first tags does.
+    Scores of different tags are compared with each other here, as a reader of a clip's first tags does.
 
     Args:
         metric: one of :func:`earmark.metrics.list_metrics`.

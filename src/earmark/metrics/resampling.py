@@ -15,7 +15,7 @@ from earmark.metrics.clip_weights import ratio, tag_kernels
 from earmark.metrics.table import FloatArray, Kernel, metric_info
 
 _MAX_WEIGHTS = 200_000
-"""How many weights (resamples x clips) are held at a time: so few that they stay in the cache."""
+"""How many weights (resamples x clips) are computed at a time: so few that they stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def bootstrap(
         scores: (n_clips, n_tags) as for that metric; or (n_runs, n_clips, n_tags) of several trainings of one
             model, which are drawn, too: the intervals are those of the mean over runs, see
             :func:`earmark.metrics.paired_bootstrap`.
-        groups: (n_clips,) the group of each clip, e.g. its artist. One group a clip: the plain bootstrap.
+        groups: (n_clips,) the group of each clip, e.g. its artist. One group per clip: the plain bootstrap.
         seed: the same seed gives the same intervals.
         n_resamples: how often to draw as many groups as there are.
         level: share of the resamples inside the interval, above 0 and below 1.
@@ -84,12 +84,12 @@ def bootstrap(
     of_runs = [tag_kernels(metric, y, run) for run in runs]
     n_values = len(of_runs[0])
     shares = run_shares(len(runs), n_resamples, np.random.default_rng([seed, 1]))
-    held = np.nan_to_num(y)
+    known = np.nan_to_num(y)
 
     drawn, positives = np.empty((n_resamples, n_values)), np.empty((n_resamples, y.shape[1]))
     for part, weights in resamples(member, n_groups, n_resamples, np.random.default_rng(seed)):
         drawn[part] = mean_of_runs(of_runs, weights, shares[part])
-        positives[part] = weights @ held
+        positives[part] = weights @ known
 
     low, high = ends_of(drawn, level)
     macro_low, macro_high = ends_of(mean_of_tags(drawn), level)

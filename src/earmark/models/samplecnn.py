@@ -15,7 +15,7 @@ Where the paper is silent (the first four as in the authors' code):
   first four are left out. The skip is the block's input, through a convolution of length 1 and a normalisation
   where the channels change.
 - Initial weights: He uniform for convolutions of length 3, Glorot uniform for the rest, biases 0.
-- Batch normalisation adds 0.001 to the variance. Its running statistics move by 0.1 a step, PyTorch's default (the
+- Batch normalisation adds 0.001 to the variance. Its running statistics move by 0.1 per step, PyTorch's default (the
   authors' 0.01 is slow on small datasets).
 - Other powers of three: 128, 128, then 256, and 512 in the last block, as at 3^10.
 - Group normalisation (from the Bristol replication, see bristol.py) replaces batch normalisation everywhere, in 8

@@ -14,7 +14,7 @@ def binarize_labels(labels: npt.ArrayLike, *, least_degree: float = LEAST_DEGREE
     """Where a tag applies: a label of 1, or, for a regression tag, a degree of at least ``least_degree``.
 
     Args:
-        labels: (n_clips, n_tags) in 0..1; NaN, not labelled, counts as not holding.
+        labels: (n_clips, n_tags) in 0..1; NaN, not labelled, counts as not applying.
         least_degree: above 0, at most 1. It has no effect on classification tags, which are 0 or 1.
 
     Returns:

@@ -129,15 +129,15 @@ def _row(table: ScoreTable, place: int, value: float, n_tags: int) -> ClipRow:
 
     binary, graded = ([tag(i) for i in table.vocabulary.indices(kind)] for kind in ("classification", "regression"))
     binary.sort(key=lambda one: -one.score)
-    held = sum(one.label == 1 for one in binary)
-    shown = [one for at, one in enumerate(binary) if one.label == 1 or at < max(held, min(n_tags, 4))]
+    n_positive = sum(one.label == 1 for one in binary)
+    shown = [one for at, one in enumerate(binary) if one.label == 1 or at < max(n_positive, min(n_tags, 4))]
     graded.sort(key=lambda one: -abs((one.label if one.label is not None else one.score) - one.score))
     return ClipRow(
         table.clips[place],
         table.artists[place],
         table.songs[place],
         value,
-        tuple(shown[: max(n_tags, held)]),
+        tuple(shown[: max(n_tags, n_positive)]),
         tuple(graded[:n_tags]),
     )
 

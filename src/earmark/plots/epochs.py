@@ -39,7 +39,7 @@ class RunLog:
 
     Attributes:
         name: how it is called in the legend.
-        rows: log.csv, a row an epoch.
+        rows: log.csv, a row per epoch.
         kept_epoch: the epoch whose weights are the checkpoint; None where none was kept yet.
         test: the checkpoint on test clips.
         train: the checkpoint on the training clips.

@@ -91,7 +91,7 @@ def check_options(
     if shard_megabytes is not None and not shard_megabytes > 0:
         problems.append(f"shards of {shard_megabytes:g} MB: must be above 0")
     if clips_per_shard is not None and clips_per_shard < 1:
-        problems.append(f"{clips_per_shard} clips a shard: must be at least 1")
+        problems.append(f"{clips_per_shard} clips per shard: must be at least 1")
     if problems:
         raise ConfigError(problems)
 

@@ -43,10 +43,10 @@ def top_tags(scores: TagScores, n: int, threshold: Threshold) -> list[TagScore]:
     """See :meth:`earmark.TagScores.top`."""
     if n < 0:
         raise ConfigError(f"n {n}: must be 0 (all) or more")
-    holding = (scores.scores >= _minimum(scores, threshold)) & ~scores.is_degree & (not scores.silent)
+    applies = (scores.scores >= _minimum(scores, threshold)) & ~scores.is_degree & (not scores.silent)
     if threshold == "auto":
-        holding = scores.rules.keep(holding, scores.scores, scores.tags) & ~scores.is_degree
-    kept = [int(i) for i in np.argsort(-scores.scores, kind="stable") if holding[i]]
+        applies = scores.rules.keep(applies, scores.scores, scores.tags) & ~scores.is_degree
+    kept = [int(i) for i in np.argsort(-scores.scores, kind="stable") if applies[i]]
     tags = scores.vocabulary.tags
     best = kept[:n] if n else kept
     return [TagScore(tags[i].name, float(scores.scores[i]), tags[i].kind, tags[i].category) for i in best]

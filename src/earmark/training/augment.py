@@ -58,8 +58,7 @@ def draw_steps(rng: np.random.Generator) -> list[Step]:
 def recipe_steps(rng: np.random.Generator, config: AugmentationSection) -> list[Step]:
     """Which changes a training window gets, in the order in which they are made, as a recipe has them.
 
-    What the network hears is: the music stretched and shifted, filtered, with noise, encoded. The level, which needs no
-    step, comes last.
+    In order: time stretch, pitch shift, filter, noise, encoding. The level, which is no step, is set last.
     """
     steps: list[Step] = []
     if config.stretch:

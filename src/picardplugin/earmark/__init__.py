@@ -98,7 +98,7 @@ class Job:
             thread.to_main(self._file, path, result)
 
     def _watch(self) -> None:
-        """End the program when Picard ends, which waits for the threads of its pool before it tells anybody."""
+        """End the program when Picard ends, which waits for the threads of its pool before it sends its signal."""
         while self in running:
             if self.tagger.stopping:
                 self.stop()

@@ -47,7 +47,7 @@ class Recalibrated(Model):
         return SongScores(self.card, scores, predicted_tags(self.card, scores))
 
     def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
-        """See :class:`tools.default_model.judges.models.Listener`."""
+        """See :class:`tools.default_model.judges.models.ScoreSource`."""
         return label_scores(labels, self.card.vocabulary.names, self.output(songs).scores)
 
 

@@ -18,7 +18,7 @@ OnDone = Callable[[str, int, int], None]
 """Collection, songs that are done, all songs."""
 
 
-class Listener(Protocol):
+class ScoreSource(Protocol):
     """Whatever gives labels scores: a model, or the average of several."""
 
     def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
@@ -42,18 +42,18 @@ class Model:
         )
 
     def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
-        """See :class:`Listener`."""
+        """See :class:`ScoreSource`."""
         return label_scores(labels, self.card.vocabulary.names, self.output(songs).scores)
 
 
 class Average:
     """Models averaged on a common scale: the logits of each label's scores, less their mean, over their deviation."""
 
-    def __init__(self, models: Sequence[Listener]) -> None:
+    def __init__(self, models: Sequence[ScoreSource]) -> None:
         self._models = models
 
     def scores(self, songs: Collection, labels: Sequence[str]) -> Doubles:
-        """See :class:`Listener`; a label's average is over the models that know it."""
+        """See :class:`ScoreSource`; a label's average is over the models that know it."""
         total, counts = np.zeros((len(songs.songs), len(labels))), np.zeros(len(labels))
         for model in self._models:
             p = np.clip(model.scores(songs, labels), 1e-9, 1 - 1e-9)

@@ -22,7 +22,7 @@ from tools.default_model.judges.measures import (
     ranking,
     share,
 )
-from tools.default_model.judges.models import Listener, Model
+from tools.default_model.judges.models import Model, ScoreSource
 from tools.default_model.judges.songs import (
     GTZAN_GENRES,
     Collection,
@@ -105,7 +105,7 @@ def instrument_labels(songs: Collection) -> list[str]:
     return frequent_labels(songs, sorted(names - {"a voice"}), LEAST_INSTRUMENT_SONGS)
 
 
-def rankings(model: Listener, songs: Mapping[str, Collection], split: str) -> list[Value]:
+def rankings(model: ScoreSource, songs: Mapping[str, Collection], split: str) -> list[Value]:
     """How well songs with a label are separated from songs without it."""
     there = _of_split(songs, split)
     values: list[Value] = []
@@ -183,7 +183,7 @@ def _labels_of_output(there: Mapping[str, Collection]) -> dict[str, tuple[Collec
     return found
 
 
-def _fixed_threshold(model: Listener, songs: Mapping[str, Collection]) -> float | None:
+def _fixed_threshold(model: ScoreSource, songs: Mapping[str, Collection]) -> float | None:
     """The one threshold with the highest F1 on the training songs: tags or genres of Emotify, and instruments."""
     train = _labels_of_output(_of_split(songs, "train"))
     parts = [(part.matrix(labels), model.scores(part, labels)) for part, labels in train.values()]

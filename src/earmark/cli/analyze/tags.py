@@ -127,7 +127,7 @@ def top_tags(
     from earmark.plots.top_tags import Answer, answer_of, draw_top_tags
     from earmark.plots.top_tags import top_tags as table_of
 
-    answers, held = [], dict.fromkeys(label or (), 1.0)
+    answers, true_labels = [], dict.fromkeys(label or (), 1.0)
     if audio is not None and model and not scores and clip is None:
         for name in model:
             tagged = load_model(name).tag(audio)
@@ -137,7 +137,7 @@ def top_tags(
         for path in scores:
             answer, its = answer_of(read_table(path, labels), clip)
             answers.append(answer)
-            held = {**its, **held}
+            true_labels = {**its, **true_labels}
         song = clip
     else:
         raise ConfigError("top-tags: give either --audio and --model, or --scores and --clip")
@@ -147,10 +147,10 @@ def top_tags(
             Answer(f"{one.model} ({i})" if names.count(one.model) > 1 else one.model, one.tags, one.scores)
             for i, one in enumerate(answers, start=1)
         ]
-    known = bool(held) or bool(scores)
-    named = [tag for tag, value in held.items() if value >= 0.5]
+    known = bool(true_labels) or bool(scores)
+    named = [tag for tag, value in true_labels.items() if value >= 0.5]
     song = about or song + (f"; labels: {', '.join(named)}" if named else "")
-    write_drawings([draw_top_tags(table_of(answers, held, top), song, labels_known=known)], out)
+    write_drawings([draw_top_tags(table_of(answers, true_labels, top), song, labels_known=known)], out)
 
 
 def exclusive(

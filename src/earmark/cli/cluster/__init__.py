@@ -11,7 +11,7 @@ group = lazy_group(
         Entry(
             "tag",
             "earmark.cli.cluster.tag:tag",
-            "Tag a million tracks on a Ray cluster; results are Parquet, a row a track and a column a tag.",
+            "Tag a million tracks on a Ray cluster; results are Parquet, one row per track and one column per tag.",
         ),
         Entry(
             "prepare",

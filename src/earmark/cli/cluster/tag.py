@@ -77,7 +77,7 @@ def tag(
     ] = False,
     quiet: QuietSummary = False,
 ) -> None:
-    """Tag a million tracks on a Ray cluster; results are Parquet, a row a track and a column a tag.
+    """Tag a million tracks on a Ray cluster; results are Parquet, one row per track and one column per tag.
 
     \b
     Examples:

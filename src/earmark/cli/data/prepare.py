@@ -149,12 +149,12 @@ class PrepareWatcher:
             total=progress.n_clips - progress.n_kept,
             note=note,
         )
-        self._tell_estimate(progress)
+        self._print_estimate(progress)
         if not self.console.is_terminal and time.monotonic() - self.last_line > _LINES_EVERY_SECONDS:
             self.last_line = time.monotonic()
             self.console.print(f"{progress.n_done:,} of {progress.n_clips:,} clips, {note}")
 
-    def _tell_estimate(self, progress: PrepareProgress) -> None:
+    def _print_estimate(self, progress: PrepareProgress) -> None:
         """Once, after the first shard."""
         import shutil
 

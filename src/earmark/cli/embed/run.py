@@ -141,7 +141,7 @@ class EmbedRun:
     def over(self, found: Sequence[Source]) -> int:
         """Embed everything; returns the exit code."""
         for path, note in () if self.quiet else self.left_out.notes:
-            self._tell("note", note, path)
+            self._print_message("note", note, path)
         if not found:
             self.messages.print("earmark: no audio files found there", markup=False)
             return EXIT_FAILED
@@ -188,14 +188,14 @@ class EmbedRun:
         name = item.name or item.path
         if isinstance(result, AudioError):
             self.n_failed += 1
-            self._tell("error", result.reason, name)
+            self._print_message("error", result.reason, name)
             return
         self.n_done += 1
         self.audio_seconds += result.duration_seconds
         for warning in () if self.quiet else result.warnings:
-            self._tell("note", warning, name)
+            self._print_message("note", warning, name)
 
-    def _tell(self, word: str, text: str, path: Path) -> None:
+    def _print_message(self, word: str, text: str, path: Path) -> None:
         style = "red" if word == "error" else "yellow"
         self.messages.print(f"[{style}]{word}[/{style}] {escape(printable(path))}: {escape(text)}")
 

@@ -124,7 +124,7 @@ def _record(group: DuplicateGroup) -> dict[str, Any]:
 
 
 def _print_table(groups: Sequence[DuplicateGroup], root: Path) -> None:
-    """On a terminal groups below headings, with paths as seen from ``root``; elsewhere a row a file, groups by number."""
+    """On a terminal groups below headings, with paths as seen from ``root``; elsewhere a row per file, groups by number."""
     from earmark.cli.console import print_row, stdout_console
     from earmark.core.clock import clock
 

@@ -30,7 +30,7 @@ def export(
 ) -> None:
     """Write all files of the library with all their scores, for other programs.
 
-    A row a file, with its status, error, duration, own title, artist, album and genre, tempo, key, and the current
+    A row per file, with its status, error, duration, own title, artist, album and genre, tempo, key, and the current
     model's score of every tag. Parquet needs the train extra.
 
     Examples

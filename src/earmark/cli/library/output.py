@@ -35,7 +35,7 @@ class RowFormat(StrEnum):
 
 FormatOption = Annotated[
     RowFormat,
-    format_option("table for people; jsonl, or json, (one object a line), csv and paths for programs."),
+    format_option("table for people; jsonl, or json, (one object per line), csv and paths for programs."),
 ]
 Print0Option = Annotated[
     bool, Option("--print0", help="Paths with a zero byte after each, for xargs -0; means --format paths.")

@@ -26,7 +26,7 @@ from earmark.library.scan.scan import Scan
 from earmark.library.scan.summary import OUTCOMES, ScanProgress, ScanSummary
 from earmark.tagging.progress import TagProgress
 
-_PROBLEMS_TOLD = 20
+_MAX_PROBLEMS_SHOWN = 20
 _EXAMPLES = 3
 _WAIT_FOR_INDEX_SECONDS = 5.0
 
@@ -220,7 +220,7 @@ class _Shown(ScanProgress):
 
     def on_problem(self, text: str) -> None:
         self.n_problems += 1
-        if self.n_problems <= _PROBLEMS_TOLD:
+        if self.n_problems <= _MAX_PROBLEMS_SHOWN:
             self.messages.print(f"[red]error[/red] {escape(printable(Path(text)))}")
-        elif self.n_problems == _PROBLEMS_TOLD + 1:
+        elif self.n_problems == _MAX_PROBLEMS_SHOWN + 1:
             self.messages.print("[red]error[/red] and more, which the summary counts")

@@ -78,17 +78,17 @@ def undo(
     lost: Counter[Loss] = Counter()
     n_whole = 0
     with exit_on_interrupt("files are whole; run the same command again for the rest"), ExitStack() as stack:
-        log = own_writes = None
+        log = index_sync = None
         if apply:
             log = stack.enter_context(UndoLog(place, "undo", chosen.name))
-            own_writes = stack.enter_context(IndexSync(index or default_index(), tally.note))
+            index_sync = stack.enter_context(IndexSync(index or default_index(), tally.note))
         for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
             try:
                 made = plan_undo(entry, mtime="present" if keep_mtime else "now" if touch else "former")
                 losses = tuple(f"not given back: {loss.what} ({loss.why})" for loss in made.losses)
                 tally.show(entry.path, made.plan, notes=made.notes, losses=losses)
-                if made.plan and log is not None and own_writes is not None:
-                    own_writes.record(undo_file(made, log))
+                if made.plan and log is not None and index_sync is not None:
+                    index_sync.record(undo_file(made, log))
             except FileTagsError as error:
                 tally.failed(entry.path, error.reason)
                 continue

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from earmark.library.index.track_index import Index
     from earmark.library.query.search import Tracks
 
-    _Heard = tuple[Path, str, npt.NDArray[np.float32], TrackMeasures]
+    _IndexedTrack = tuple[Path, str, npt.NDArray[np.float32], TrackMeasures]
 
 Quiet = Annotated[bool, quiet_option("No diffs and no summary; errors are still reported.")]
 
@@ -164,7 +164,7 @@ def mapping(
     click.echo(mapping_template(card), nl=False)
 
 
-def _found(library: Index, what: list[str]) -> tuple[list[_Heard], list[tuple[Path, str]]]:
+def _found(library: Index, what: list[str]) -> tuple[list[_IndexedTrack], list[tuple[Path, str]]]:
     """Files that are meant, with key, scores, tempo and key of music; and paths that were named and cannot be written to, with the reason."""
     from earmark.cli.library.search import print_notes
     from earmark.core.errors import ConfigError
@@ -217,7 +217,7 @@ def _rows_below(tracks: Tracks, path: Path) -> list[int]:
     return []
 
 
-def _watched(found: list[_Heard], messages: Console, *, quiet: bool) -> Iterator[_Heard]:
+def _watched(found: list[_IndexedTrack], messages: Console, *, quiet: bool) -> Iterator[_IndexedTrack]:
     """The files, with a progress bar where somebody looks at it."""
     with count_bar(messages, quiet=quiet) as progress:
         yield from progress.track(found, description="writing")

@@ -152,7 +152,7 @@ def _list_architectures(output_format: TextFormat, as_json: bool) -> None:
 
 
 def _print_wide_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, or, where the terminal is too narrow for it, a short paragraph a row: the first cell, then the rest."""
+    """A table, or, where the terminal is too narrow for it, a short paragraph per row: the first cell, then the rest."""
     from rich.padding import Padding
 
     out = stdout_console()

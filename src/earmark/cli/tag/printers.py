@@ -30,7 +30,7 @@ _PATH_COLUMNS = 44
 NEAREST = 3
 """So many tags are named, as the highest, where none holds."""
 _DEGREES_OF_FILES = 12
-"""Of more files than an album has, the table leaves degrees out, so that it stays one line a file."""
+"""Of more files than an album has, the table leaves degrees out, so that it stays one line per file."""
 
 
 class _Table:
@@ -139,7 +139,7 @@ class _JsonLines:
 
 
 class _Csv:
-    """A row a file, a column a tag; a score that is left out by --top or --threshold is an empty cell.
+    """A row per file, a column per tag; a score that is left out by --top or --threshold is an empty cell.
 
     Degrees, which neither leaves out, are only empty of a silent file.
     """

@@ -105,7 +105,7 @@ class TagRun:
         found = list(find_audio(paths, self.left_out))
         if not self.quiet:
             for path, note in self.left_out.notes:
-                self._tell("note", note, path)
+                self._print_message("note", note, path)
         if not found:
             text = "no audio files found there"
             if (passed_over := self.left_out.summary()) and not self.quiet:
@@ -121,13 +121,13 @@ class TagRun:
                         self.left_out.silent[item.path.suffix.lower()] += 1
                     elif isinstance(result, AudioError):
                         self.n_failed += 1
-                        self._tell("error", result.reason, item.path)
+                        self._print_message("error", result.reason, item.path)
                         printer.failed(item.path, result.reason)
                     else:
                         self.n_tagged += 1
                         self.audio_seconds += result.duration_seconds
                         for warning in result.warnings:
-                            self._tell("note", warning, item.path)
+                            self._print_message("note", warning, item.path)
                         printer.tagged(result)
                         if self.taggram_dir is not None:
                             self._draw(result, item)
@@ -181,11 +181,11 @@ class TagRun:
             draw_taggram(scores, out)
         except ConfigError as error:
             self.n_failed += 1
-            self._tell("error", str(error), item.path)
+            self._print_message("error", str(error), item.path)
         else:
             self.drawn.add(out)
 
-    def _tell(self, word: str, text: str, path: Path) -> None:
+    def _print_message(self, word: str, text: str, path: Path) -> None:
         if word == "note" and self.quiet:
             return
         style = "red" if word == "error" else "yellow"

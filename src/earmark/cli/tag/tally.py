@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Tally:
-    """Tells of file after file, and counts them.
+    """Prints what is done to each file, and counts files.
 
     Args:
         apply: whether changes are made, or only shown.

@@ -193,7 +193,7 @@ class WriteRun:
         self.policy, self.card, self.options, self.log_path, self.index = policy, card, options, log_path, index
         self.tally = Tally(options.apply, out, messages)
         self.log: UndoLog | None = None
-        self._own_writes: IndexSync | None = None
+        self._index_sync: IndexSync | None = None
         self._ours: Mapping[Path | str, Mapping[Field, frozenset[str]]] = {}  # what earlier runs wrote
         self._shown: dict[
             Path, Mapping[Field, Values]
@@ -209,7 +209,7 @@ class WriteRun:
             from earmark.library.tagfiles.index_sync import IndexSync
 
             self.log = self._stack.enter_context(UndoLog(self.log_path))
-            self._own_writes = self._stack.enter_context(IndexSync(self.index, self.tally.note))
+            self._index_sync = self._stack.enter_context(IndexSync(self.index, self.tally.note))
         return self
 
     def __exit__(
@@ -256,15 +256,15 @@ class WriteRun:
             self.tally.show(path, made, state.kind, state.notes)
             if not self.options.apply:
                 self._shown[state.path] = {**values, **{change.field: change.after for change in made.changes}}
-            if made and self.log is not None and self._own_writes is not None:
+            if made and self.log is not None and self._index_sync is not None:
                 targets = {change.field: Target(change.after) for change in made.changes}
                 expected = {change.field: change.before for change in made.changes}
                 request = Request(targets, expected, content_key, self.options.keep_mtime)
-                self._own_writes.record(write_tags(path, request, self.log))
+                self._index_sync.record(write_tags(path, request, self.log))
         except FileTagsError as error:
             self.tally.failed(path, error.reason)
-            if isinstance(error, OtherAudioError) and self._own_writes is not None:
-                self._own_writes.mark_changed(path)
+            if isinstance(error, OtherAudioError) and self._index_sync is not None:
+                self._index_sync.mark_changed(path)
         else:
             self.tally.count(bool(made))
 

@@ -135,15 +135,15 @@ def wanted_values(
     if policy.threshold is None:
         reached = card.rules.keep(reached, values, names)
     reached[[card.vocabulary.index(name) for name in card.degrees]] = False
-    holding = [names[i] for i in np.argsort(-values, kind="stable") if reached[i] and policy.mapping.allows(names[i])]
+    applied = [names[i] for i in np.argsort(-values, kind="stable") if reached[i] and policy.mapping.allows(names[i])]
     wanted: dict[Field, Values] = {}
     for field in SHARED_FIELDS:
         words = dict.fromkeys(
-            word for tag in _with_wider(holding, card) for word in policy.mapping.words_for(field, tag)
+            word for tag in _with_wider(applied, card) for word in policy.mapping.words_for(field, tag)
         )
         wanted[field] = tuple(words)[: policy.max_values(field)]
     score = dict(zip(names, values, strict=True))
-    wanted["scores"] = tuple(f"{tag}={score[tag]:.3f}" for tag in holding) if policy.scores else ()
+    wanted["scores"] = tuple(f"{tag}={score[tag]:.3f}" for tag in applied) if policy.scores else ()
     degrees = {name: score[name] for name in card.degrees} if values.any() else {}
     for degree in DEGREE_FIELDS:
         wanted[degree] = (f"{100 * degrees[degree]:.0f}",) if policy.scores and degree in degrees else ()
@@ -160,16 +160,16 @@ def wanted_values(
     return wanted
 
 
-def _with_wider(holding: Sequence[str], card: ModelCard) -> list[str]:
+def _with_wider(applied: Sequence[str], card: ModelCard) -> list[str]:
     """Each tag with those that it implies behind it, the highest of several, at the first place where one comes."""
 
     def chain(tag: str) -> Iterator[str]:
         yield tag
         wider = card.rules.parents.get(tag, ())
-        if (best := next((each for each in holding if each in wider), None)) is not None:
+        if (best := next((each for each in applied if each in wider), None)) is not None:
             yield from chain(best)
 
-    return list(dict.fromkeys(each for tag in holding for each in chain(tag)))
+    return list(dict.fromkeys(each for tag in applied for each in chain(tag)))
 
 
 def _threshold(tag: str, card: ModelCard, policy: WritePolicy) -> float:

@@ -19,7 +19,7 @@ BAND_EDGES_HZ = (31, 140, 280, 600, 1_400, 3_300, 8_000)
 
 _RANGE = np.float32(np.log(1e4))  # of a band below its loudest, in nepers of energy: 40 dB
 _ALL_RANGE = np.float32(np.log(1e6))  # of any band below the loudest of all: 60 dB
-_RELEASE = np.float32(np.log(10) * 0.3 * HOP_SAMPLES / SAMPLE_RATE_HZ)  # 3 dB a second
+_RELEASE = np.float32(np.log(10) * 0.3 * HOP_SAMPLES / SAMPLE_RATE_HZ)  # 3 dB per second
 
 
 def _sub_band_edges() -> npt.NDArray[np.int64]:
@@ -32,13 +32,13 @@ class OnsetFeatures:
 
     As Dixon's spectral flux ("Onset detection revisited", DAFx 2006) on a logarithmic filterbank (Böck and Widmer,
     "Maximum filter vibrato suppression for onset detection", DAFx 2013). What is 40 dB below the loudest so far in a narrow
-    band, or 60 dB below the loudest of all, counts as silent; the memory of the loudest fades by 3 dB a second. So the
+    band, or 60 dB below the loudest of all, counts as silent; the memory of the loudest fades by 3 dB per second. So the
     level of the recording does not matter.
 
     ``add`` takes blocks of whole hops; the result does not depend on how the audio is cut into them but for rounding.
 
     Attributes:
-        n_frames: frames so far, 62.5 a second.
+        n_frames: frames so far, 62.5 per second.
     """
 
     def __init__(self) -> None:

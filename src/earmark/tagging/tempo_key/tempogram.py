@@ -64,7 +64,7 @@ def tempograms(onsets: Floats) -> Floats:
     time-varying tempo", EURASIP 2007; Grosche and Müller, "Cyclic tempogram", ICASSP 2010).
 
     Args:
-        onsets: ``(n_frames, n_bands)``, 62.5 frames a second.
+        onsets: ``(n_frames, n_bands)``, 62.5 frames per second.
 
     Returns:
         ``(n_segments, 2 * n_bands, 161)``, means over four windows each: Fourier magnitudes of each band, then
