@@ -103,7 +103,7 @@ def drive(settings: dict[str, Any]) -> None:
 
     scale = settings.pop("pretend_seconds", None)
     if scale is not None:
-        tagging.ShardWorker = pretending(worker, scale)
+        tagging.ShardWorker = waiting_worker(worker, scale)
     tally = tag_manifest(TagJob(**settings), Timed())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     report = {
@@ -120,7 +120,7 @@ def drive(settings: dict[str, Any]) -> None:
     print(json.dumps(report))
 
 
-def pretending(worker: Any, seconds: float) -> type:
+def waiting_worker(worker: Any, seconds: float) -> type:
     """A worker that waits instead of tagging; plans, shards and reports are real.
 
     Made by value, so that the cluster's processes need not have this file.

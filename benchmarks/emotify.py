@@ -29,7 +29,7 @@ END = "<!-- ... to here. -->"
 EMPTY_READING = "Not written yet."
 
 
-def kept_reading(page: str) -> str | None:
+def read_commentary(page: str) -> str | None:
     """The text between the markers; None if there are no markers."""
     before, begin, rest = page.partition(BEGIN)
     reading, end, _ = rest.partition(END)
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.reading is not None:
         reading = options.reading.read_text(encoding="utf-8").strip()
     elif options.out is not None and options.out.is_file():
-        reading = kept_reading(options.out.read_text(encoding="utf-8"))
+        reading = read_commentary(options.out.read_text(encoding="utf-8"))
         if reading is None:
             raise SystemExit(f"{options.out}: has no markers, so its text would be lost; give --reading FILE")
     page = make_page(found, reading or EMPTY_READING, options.date or datetime.datetime.now().astimezone().date())

@@ -45,7 +45,7 @@ def install(folder: Path, what: str, *options: str) -> Path:
     return Path(found.stdout.strip())
 
 
-def everything(folder: Path) -> float:
+def total_megabytes(folder: Path) -> float:
     """All of an environment."""
     return megabytes(list(folder.rglob("*")))
 
@@ -66,16 +66,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site = install(folder / "light", str(ROOT))
-        total, packages = everything(folder / "light"), by_package(site)
-        page = everything(site / PAGE)
+        total, packages = total_megabytes(folder / "light"), by_package(site)
+        page = total_megabytes(site / PAGE)
         plain = install(folder / "plain", str(ROOT), "--no-compile")
-        uncompiled = everything(folder / "plain") - megabytes(list(plain.rglob("*.pyc")))
+        uncompiled = total_megabytes(folder / "plain") - megabytes(list(plain.rglob("*.pyc")))
         with_extras = {
-            extra: everything(folder / extra) for extra in EXTRAS if install(folder / extra, f"{ROOT}[{extra}]")
+            extra: total_megabytes(folder / extra) for extra in EXTRAS if install(folder / extra, f"{ROOT}[{extra}]")
         }
         venv.create(folder / "pip", with_pip=True)
         venv.create(folder / "empty", with_pip=False)
-        pip = everything(folder / "pip") - everything(folder / "empty")
+        pip = total_megabytes(folder / "pip") - total_megabytes(folder / "empty")
     small = {name: size for name, size in packages.items() if size < SMALL_MB}
     rows = [
         ("light install, the page included", total),

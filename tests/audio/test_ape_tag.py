@@ -11,7 +11,7 @@ import pytest
 
 from earmark.audio import AudioStream
 from earmark.audio.ape_tag import find_id3v1, old_tags_start, read_ape_tag, tags_start
-from earmark.audio.seeking import read_segments
+from earmark.audio.seeking import read_parts
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds, tagged
 
@@ -60,8 +60,7 @@ def test_parts_are_sought_as_in_the_file_without_it(tmp_path: Path) -> None:
     content = sounds.write(tmp_path / "bare.mp3", sounds.music(8, 44_100), 44_100).read_bytes()
     (tmp_path / "tagged.mp3").write_bytes(content + tag(".mp3"))
     bare, other = (
-        read_segments(tmp_path / f"{name}.mp3", 16_000, 16_000, lambda _: (1_000, 50_000))
-        for name in ("bare", "tagged")
+        read_parts(tmp_path / f"{name}.mp3", 16_000, 16_000, lambda _: (1_000, 50_000)) for name in ("bare", "tagged")
     )
     assert bare is not None
     assert other is not None

@@ -14,7 +14,7 @@ from filelock import FileLock
 from earmark.baselines import FEATURES, files_features, waveform_features
 from earmark.baselines import features as features_module
 from earmark.baselines.descriptors import PITCHES
-from earmark.baselines.features import MOST_STRETCHES, STRETCH_SECONDS, _stretches, file_features
+from earmark.baselines.features import EXCERPT_SECONDS, MAX_EXCERPTS, _excerpts, file_features
 from earmark.core.errors import AudioError, DataError
 from tests.helpers.sounds import music, write, write_float_wav
 
@@ -121,25 +121,25 @@ def test_what_is_no_sound_is_refused() -> None:
 
 @pytest.mark.slow
 def test_long_files_are_read_evenly_and_in_bounded_memory() -> None:
-    stretch = STRETCH_SECONDS * RATE
+    excerpt = EXCERPT_SECONDS * RATE
 
-    def kept_stretches(n_stretches: float) -> list[int]:
-        """The numbers of the stretches that are kept; each is written into its samples."""
-        total = round(n_stretches * stretch)
+    def kept_excerpts(n_excerpts: float) -> list[int]:
+        """The numbers of the excerpts that are kept; each is written into its samples."""
+        total = round(n_excerpts * excerpt)
         blocks = (
-            (np.arange(start, min(start + 65_536, total)) // stretch).astype(np.float32)
+            (np.arange(start, min(start + 65_536, total)) // excerpt).astype(np.float32)
             for start in range(0, total, 65_536)
         )
-        kept = _stretches(blocks)
-        assert all(len(part) <= stretch + RATE for part in kept)
+        kept = _excerpts(blocks)
+        assert all(len(part) <= excerpt + RATE for part in kept)
         return [int(part[0]) for part in kept]
 
-    assert kept_stretches(0.5) == [0]
-    assert kept_stretches(2.5) == [0, 1, 2]
-    assert kept_stretches(2.01) == [0, 1], "0.3 s are added to the stretch before"
-    assert kept_stretches(MOST_STRETCHES) == list(range(16))
-    assert kept_stretches(17) == list(range(0, 17, 2))
-    assert kept_stretches(40) == list(range(0, 40, 4))
+    assert kept_excerpts(0.5) == [0]
+    assert kept_excerpts(2.5) == [0, 1, 2]
+    assert kept_excerpts(2.01) == [0, 1], "0.3 s are added to the excerpt before"
+    assert kept_excerpts(MAX_EXCERPTS) == list(range(16))
+    assert kept_excerpts(17) == list(range(0, 17, 2))
+    assert kept_excerpts(40) == list(range(0, 40, 4))
 
 
 @pytest.fixture

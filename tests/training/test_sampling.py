@@ -17,7 +17,7 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets import Clip, Dataset, dataset_info
-from earmark.datasets.subset import learning_from_validation
+from earmark.datasets.subset import train_on_validation
 from earmark.models.blocks import average_subclips
 from earmark.training.audio_store import PackedAudio
 from earmark.training.config import AugmentationSection, LossSection, TrainingSection
@@ -149,22 +149,22 @@ def dataset_of(artists: list[str | None]) -> Dataset:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_learning_from_validation_keeps_artists_apart(seed: int) -> None:
+def test_train_on_validation_keeps_artists_apart(seed: int) -> None:
     dataset = dataset_of([f"artist {i % 7}" for i in range(30)])
-    moved = learning_from_validation(dataset, seed)
+    moved = train_on_validation(dataset, seed)
     train, validation = moved.split("train"), moved.split("validation")
     assert {c.artist for c in train}.isdisjoint({c.artist for c in validation})
     assert {c.clip_id for c in (*train, *validation)} == {f"v{i}" for i in range(30)}, "and no training clips"
     assert 10 <= len(validation) <= 14, "a third, and what the last artist brings along"
     assert [c.clip_id for c in moved.split("test")] == ["x"]
-    again = learning_from_validation(dataset, seed)
+    again = train_on_validation(dataset, seed)
     assert [(c.clip_id, c.split) for c in again.clips] == [(c.clip_id, c.split) for c in moved.clips]
 
 
-def test_learning_from_validation_without_artists_and_of_a_single_one() -> None:
-    moved = learning_from_validation(dataset_of([None] * 9))
+def test_train_on_validation_without_artists_and_of_a_single_one() -> None:
+    moved = train_on_validation(dataset_of([None] * 9))
     assert (len(moved.split("train")), len(moved.split("validation"))) == (6, 3)
-    two = learning_from_validation(dataset_of(["a"] * 8 + ["b"]))
+    two = train_on_validation(dataset_of(["a"] * 8 + ["b"]))
     assert {len(two.split("train")), len(two.split("validation"))} == {8, 1}
     with pytest.raises(DataError, match="the validation clips are all of one artist and cannot be divided"):
-        learning_from_validation(dataset_of(["only"] * 5))
+        train_on_validation(dataset_of(["only"] * 5))

@@ -12,7 +12,7 @@ REGISTERS = ((28, 50), (45, 64), (58, 76), (70, 94))
 """MIDI pitches of overlapping registers, whose pitch classes are added up."""
 
 
-def folding() -> Tensor:
+def fold_matrix() -> Tensor:
     """``(66, 4 * 12)``: from pitches to the pitch classes of each register; its edges fade over an octave."""
     pitches = np.arange(N_SEMITONES) + LOWEST_MIDI
     matrix = np.zeros((N_SEMITONES, len(REGISTERS), 12), np.float32)
@@ -39,7 +39,7 @@ class KeyNetwork(nn.Module):
 
     def __init__(self, width: int = 48, dropout: float = 0.15) -> None:
         super().__init__()
-        self.register_buffer("fold", folding())
+        self.register_buffer("fold", fold_matrix())
         self.register_buffer("rotations", (torch.arange(12)[:, None] + torch.arange(12)[None]) % 12)
         n = 12 * len(REGISTERS)
         self.first = nn.Conv1d(2 * n, width, 1)

@@ -1,25 +1,25 @@
-/** The outline of a waveform of any length in bounded memory: lowest and highest sample of equal stretches. */
+/** The outline of a waveform of any length in bounded memory: lowest and highest sample of equal bins. */
 
-const MAX_STRETCHES = 4096;
+const MAX_BINS = 4096;
 
 export interface Outline {
   lows: Float32Array;
   highs: Float32Array;
-  /** Samples in a stretch; the last may be shorter. */
-  stretchSamples: number;
+  /** Samples in a bin; the last may be shorter. */
+  binSamples: number;
 }
 
 export class OutlineMaker {
-  private stretch = 64;
-  private n = 0; // stretches begun
+  private binLength = 64;
+  private n = 0; // bins begun
   private filled = 0; // samples in the last of them
-  private readonly lows = new Float32Array(MAX_STRETCHES);
-  private readonly highs = new Float32Array(MAX_STRETCHES);
+  private readonly lows = new Float32Array(MAX_BINS);
+  private readonly highs = new Float32Array(MAX_BINS);
 
   push(samples: Float32Array): void {
     for (const sample of samples) {
       if (this.filled === 0) {
-        if (this.n === MAX_STRETCHES) this.halve();
+        if (this.n === MAX_BINS) this.halve();
         this.lows[this.n] = sample;
         this.highs[this.n] = sample;
         this.n += 1;
@@ -28,20 +28,20 @@ export class OutlineMaker {
         if (sample < this.lows[last]!) this.lows[last] = sample;
         if (sample > this.highs[last]!) this.highs[last] = sample;
       }
-      this.filled = (this.filled + 1) % this.stretch;
+      this.filled = (this.filled + 1) % this.binLength;
     }
   }
 
   outline(): Outline {
-    return { lows: this.lows.slice(0, this.n), highs: this.highs.slice(0, this.n), stretchSamples: this.stretch };
+    return { lows: this.lows.slice(0, this.n), highs: this.highs.slice(0, this.n), binSamples: this.binLength };
   }
 
   private halve(): void {
-    for (let i = 0; i < MAX_STRETCHES / 2; i++) {
+    for (let i = 0; i < MAX_BINS / 2; i++) {
       this.lows[i] = Math.min(this.lows[2 * i]!, this.lows[2 * i + 1]!);
       this.highs[i] = Math.max(this.highs[2 * i]!, this.highs[2 * i + 1]!);
     }
-    this.n = MAX_STRETCHES / 2;
-    this.stretch *= 2;
+    this.n = MAX_BINS / 2;
+    this.binLength *= 2;
   }
 }

@@ -217,8 +217,8 @@ export class Taggram {
     dots: number,
     colour: string,
   ): void {
-    const { lows, highs, stretchSamples } = result.outline;
-    const perSecond = this.card.input.sample_rate_hz / stretchSamples;
+    const { lows, highs, binSamples } = result.outline;
+    const perSecond = this.card.input.sample_rate_hz / binSamples;
     const loudest = Math.max(0.05, ...lows.map(Math.abs), ...highs);
     const middle = WAVE / 2;
     const scale = (middle - 2) / loudest;

@@ -39,7 +39,7 @@ function tagged(path: string, scores: number[]): Track {
     durationSeconds: 61.25,
     silentSeconds: 0,
     silent: false,
-    outline: { lows: new Float32Array(1), highs: new Float32Array(1), stretchSamples: 64 },
+    outline: { lows: new Float32Array(1), highs: new Float32Array(1), binSamples: 64 },
     warnings: ["silent"],
     tookSeconds: 1,
   };
@@ -145,11 +145,11 @@ it("an outline of any length stays small, and holds every peak", () => {
     if (i === 80) block[9_999] = -0.5;
     maker.push(block);
   }
-  const { lows, highs, stretchSamples } = maker.outline();
-  expect(lows.length).toBe(Math.ceil(1_000_000 / stretchSamples));
+  const { lows, highs, binSamples } = maker.outline();
+  expect(lows.length).toBe(Math.ceil(1_000_000 / binSamples));
   expect(lows.length).toBeLessThanOrEqual(4096);
-  expect(highs.indexOf(0.75)).toBe(Math.floor(570_123 / stretchSamples));
-  expect(lows.indexOf(-0.5)).toBe(Math.floor(809_999 / stretchSamples));
+  expect(highs.indexOf(0.75)).toBe(Math.floor(570_123 / binSamples));
+  expect(lows.indexOf(-0.5)).toBe(Math.floor(809_999 / binSamples));
 });
 
 it("audio files in a folder are found by suffix", () => {

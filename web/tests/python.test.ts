@@ -310,7 +310,7 @@ describe("scores", () => {
       durationSeconds: 1.5,
       silentSeconds: 0,
       silent: false,
-      outline: { lows: new Float32Array(1), highs: new Float32Array(1), stretchSamples: 64 },
+      outline: { lows: new Float32Array(1), highs: new Float32Array(1), binSamples: 64 },
       warnings: [],
       tookSeconds: 1,
     };

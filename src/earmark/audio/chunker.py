@@ -16,7 +16,7 @@ from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
 from earmark.audio.frames import JOINED_SAMPLES
 from earmark.audio.mixer import Mixer
 from earmark.audio.scale import MAX_PEAK, scale_error
-from earmark.audio.seeking import CannotSeekError, Segments, read_segments
+from earmark.audio.seeking import CannotSeekError, FileParts, read_parts
 from earmark.audio.sound import silence_before
 from earmark.audio.source import AudioBytes, AudioSource
 from earmark.core.errors import AudioError
@@ -248,7 +248,7 @@ def sparse_starts(n_samples: int, spec: InputSpec, n_windows: int) -> npt.NDArra
     return np.array(spread, np.int64)
 
 
-def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> Segments | None:
+def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> FileParts | None:
     """Read only ``n_windows`` of a file's windows, by seeking; see :func:`sparse_starts`.
 
     They equal the windows that :func:`windows` cuts from the whole file, to within float32 rounding. With conditioning,
@@ -261,7 +261,7 @@ def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> Segm
         CannotSeekError: of :mod:`earmark.audio.seeking`: the file has to be read in full.
     """
     begin = _begin_of_sound(source, spec) if spec.conditioning is not None else 0
-    return read_segments(
+    return read_parts(
         source,
         spec.sample_rate_hz,
         spec.window_samples,

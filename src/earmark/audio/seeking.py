@@ -1,4 +1,4 @@
-"""Read segments of a file by seeking: decode from a little before the wanted sample, and cut exactly there.
+"""Read parts of a file by seeking: decode from a little before the wanted sample, and cut exactly there.
 
 Samples and positions equal those of a full read. Where that is not certain (no declared length, coarse time stamps,
 damage, a file that ends early) :class:`CannotSeekError` requests a full read, which then reports any problem.
@@ -45,7 +45,7 @@ class CannotSeekError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Segments:
+class FileParts:
     """Parts of a file.
 
     Attributes:
@@ -61,13 +61,13 @@ class Segments:
     warnings: tuple[str, ...]
 
 
-def read_segments(
+def read_parts(
     source: AudioSource,
     sample_rate_hz: int,
     length: int,
     starts_of: Callable[[int], Sequence[int]],
     conditioning: Conditioning | None = None,
-) -> Segments | None:
+) -> FileParts | None:
     """Read parts of equal length from one file, by seeking.
 
     The end of the file is read, too, so truncation is found as in a full read. Damage and NaN are found only in the
@@ -137,8 +137,8 @@ class _Seeker:
             raise CannotSeekError("it does not declare its length")
         self.declared_seconds = float(declared * base)
 
-    def read(self, length: int, starts_of: Callable[[int], Sequence[int]]) -> Segments | None:
-        """See :func:`read_segments`."""
+    def read(self, length: int, starts_of: Callable[[int], Sequence[int]]) -> FileParts | None:
+        """See :func:`read_parts`."""
         want_hz = self.stream.sample_rate_hz
         n_native = self._end()
         starts = tuple(starts_of(n_native * want_hz // self.rate_hz))
@@ -150,7 +150,7 @@ class _Seeker:
         if self.container.format.name == "ogg" and may_be_cut_off(self.stream.open_bytes):
             warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
         warnings += self.stream.mixer.warnings()
-        return Segments(starts, parts, n_native / self.rate_hz, tuple(warnings))
+        return FileParts(starts, parts, n_native / self.rate_hz, tuple(warnings))
 
     def _silent(self) -> bool:
         """With conditioning, silence is measured later."""

@@ -1,4 +1,4 @@
-"""Descriptors of a stretch of music: timbre and loudness, harmony, rhythm. Computed by librosa, on frames.
+"""Descriptors of a piece of audio: timbre and loudness, harmony, rhythm. Computed by librosa, on frames.
 
     timbre, loudness    frames of 2048 samples (93 ms), 512 (23 ms) apart
     harmony             frames of 8192 samples (372 ms), 2048 (93 ms) apart: they resolve semitones of low notes
@@ -80,7 +80,7 @@ def harmony_frames(samples: Frames) -> dict[str, Frames]:
     Returns:
         name -> (n_rows, n_frames): chroma (12 rows from C, the strongest pitch of a frame is 1, silence 0), tonnetz
         (6), chroma_entropy (0 a single pitch .. 1 all equal), chroma_change (0 same as the previous frame .. 1
-        nothing in common), tuning_cents (of the whole stretch, -50..50).
+        nothing in common), tuning_cents (of the whole piece, -50..50).
     """
     import librosa
 

@@ -1,7 +1,7 @@
 """One vector of named, hand-made features for a file: timbre, loudness, rhythm and harmony, as statistics over time.
 
 The features are those of a usual descriptor set; pons2017 (section 4) does not name its own. A file is read in
-stretches of 30 seconds: all of them where there are at most 16; of a longer file every second, fourth .. stretch, so
+excerpts of 30 seconds: all of them where there are at most 16; of a longer file every second, fourth .. one, so
 between 4 and 8 minutes spread evenly over it: time and memory do not grow with its length (decoding does).
 """
 
@@ -30,9 +30,9 @@ Group = Literal["timbre", "loudness", "rhythm", "harmony"]
 REVISION = 1
 """Raise it whenever a value changes: features kept on disk are then computed again."""
 
-STRETCH_SECONDS = 30
-MOST_STRETCHES = 16
-_STRETCH_SAMPLES = STRETCH_SECONDS * d.SAMPLE_RATE_HZ
+EXCERPT_SECONDS = 30
+MAX_EXCERPTS = 16
+_EXCERPT_SAMPLES = EXCERPT_SECONDS * d.SAMPLE_RATE_HZ
 
 FULL = ("mean", "std", "skewness", "p10", "p90")
 SPREAD = ("mean", "std")
@@ -123,7 +123,7 @@ def file_features(path: str | Path) -> tuple[Features, tuple[str, ...]]:
     """
     compile_librosa()
     stream = audio.stream(path, d.SAMPLE_RATE_HZ)
-    vector = _features(_stretches(stream))
+    vector = _features(_excerpts(stream))
     return vector, tuple(stream.warnings)
 
 
@@ -141,7 +141,7 @@ def waveform_features(samples: npt.ArrayLike, sample_rate_hz: int) -> Features:
         AudioError: no samples, integers, NaN or infinite samples.
     """
     compile_librosa()
-    return _features(_stretches([audio.resample(samples, sample_rate_hz, d.SAMPLE_RATE_HZ)]))
+    return _features(_excerpts([audio.resample(samples, sample_rate_hz, d.SAMPLE_RATE_HZ)]))
 
 
 @functools.cache
@@ -161,29 +161,29 @@ def compile_lock_path() -> Path:
     return Path(tempfile.gettempdir()) / f"earmark-{user}.lock"
 
 
-def _stretches(blocks: Iterable[Features]) -> list[Features]:
-    """The stretches that are used; never more than 17 in memory."""
+def _excerpts(blocks: Iterable[Features]) -> list[Features]:
+    """The excerpts that are used; never more than 17 in memory."""
     kept: list[Features] = []
     step, n_seen = 1, 0
     waiting: list[Features] = []
     n_waiting = 0
 
-    def take(stretch: Features) -> None:
+    def take(excerpt: Features) -> None:
         nonlocal kept, step, n_seen
         if n_seen % step == 0:
-            kept.append(stretch)
-            if len(kept) > MOST_STRETCHES:
+            kept.append(excerpt)
+            if len(kept) > MAX_EXCERPTS:
                 kept, step = kept[::2], 2 * step
         n_seen += 1
 
     for block in blocks:
         waiting.append(block)
         n_waiting += len(block)
-        if n_waiting >= _STRETCH_SAMPLES:
+        if n_waiting >= _EXCERPT_SAMPLES:
             joined = np.concatenate(waiting)
-            for start in range(0, n_waiting - _STRETCH_SAMPLES + 1, _STRETCH_SAMPLES):
-                take(joined[start : start + _STRETCH_SAMPLES].copy())
-            waiting = [joined[n_waiting - n_waiting % _STRETCH_SAMPLES :].copy()]
+            for start in range(0, n_waiting - _EXCERPT_SAMPLES + 1, _EXCERPT_SAMPLES):
+                take(joined[start : start + _EXCERPT_SAMPLES].copy())
+            waiting = [joined[n_waiting - n_waiting % _EXCERPT_SAMPLES :].copy()]
             n_waiting = len(waiting[0])
     if n_waiting >= d.SAMPLE_RATE_HZ or (n_waiting and not n_seen):
         take(np.concatenate(waiting))
@@ -194,10 +194,10 @@ def _stretches(blocks: Iterable[Features]) -> list[Features]:
     return kept
 
 
-def _features(stretches: list[Features]) -> Features:
+def _features(excerpts: list[Features]) -> Features:
     parts: list[dict[str, Features]] = []
-    for stretch in stretches:
-        padded = np.pad(stretch, (0, max(0, d.HARMONY_FRAME_SAMPLES - len(stretch))))
+    for excerpt in excerpts:
+        padded = np.pad(excerpt, (0, max(0, d.HARMONY_FRAME_SAMPLES - len(excerpt))))
         parts.append(d.timbre_frames(padded) | d.harmony_frames(padded))
     frames = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
     numbers = [
@@ -206,7 +206,7 @@ def _features(stretches: list[Features]) -> Features:
         for values in frames[row.name]
         for value in _statistics(values.astype(np.float64), row.statistics)
     ]
-    peak = max(float(np.abs(stretch).max()) for stretch in stretches)
+    peak = max(float(np.abs(excerpt).max()) for excerpt in excerpts)
     whole = d.loudness_features(frames["rms_db"][0], peak)
     whole |= d.rhythm_features(frames["onset"][0])
     whole |= d.key_features(frames["chroma"])

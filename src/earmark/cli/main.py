@@ -23,7 +23,7 @@ EPILOG = "Start with: earmark tag song.mp3   Exit codes: 0 all done, 1 something
 COMMANDS = (
     Entry(
         "tag",
-        "earmark.cli.tag.tag:tag",
+        "earmark.cli.tag.command:tag",
         "Tag music files; folders are searched for audio, with all their subfolders.",
     ),
     Entry(
@@ -37,7 +37,7 @@ COMMANDS = (
     Entry("cluster", "earmark.cli.cluster:group", "A million tracks: tag, prepare and train on a Ray cluster."),
     Entry(
         "embed",
-        "earmark.cli.embed.embed:embed",
+        "earmark.cli.embed.command:embed",
         "Write embeddings of music: a table of the values of one layer of a model.",
         _RESEARCH,
     ),
@@ -49,8 +49,8 @@ COMMANDS = (
     ),
     Entry("data", "earmark.cli.data:group", "Datasets: list them, check the files on disk, prepare it.", _RESEARCH),
     Entry("distill", "earmark.cli.distill:group", "Make a small network from the labels of trained ones.", _RESEARCH),
-    Entry("train", "earmark.cli.train.train:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),
-    Entry("tune", "earmark.cli.tune.tune:tune", "Search for good values of a recipe's hyper-parameters.", _RESEARCH),
+    Entry("train", "earmark.cli.train.command:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),
+    Entry("tune", "earmark.cli.tune.command:tune", "Search for good values of a recipe's hyper-parameters.", _RESEARCH),
     Entry(
         "evaluate",
         "earmark.cli.evaluate:evaluate",

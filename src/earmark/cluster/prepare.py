@@ -32,7 +32,7 @@ from earmark.shards.layout import (
     write_record,
 )
 from earmark.shards.plan import PlannedClip, plan_clips
-from earmark.shards.prepare import check_options, exclusive_lock, plan_header, remove_parts, writing
+from earmark.shards.prepare import check_options, exclusive_lock, plan_header, remove_parts, storage_errors
 from earmark.shards.sample import Sample, Sources, Wanted, kept_sample, make_sample
 from earmark.shards.shard_writer import PrepareProgress, PrepareReport, finish, in_order, in_shards, make_shard
 
@@ -79,7 +79,11 @@ def prepare(
     planned = plan_clips(datasets)
     check_options(audio, sample_rate_hz, shard_megabytes, clips_per_shard)
     wanted, sources, store = Wanted(audio, sample_rate_hz), sources or Sources(), store_at(out)
-    with writing(store), _to_itself(store), ThreadPoolExecutor(_READERS, thread_name_prefix="earmark-prepare") as pool:
+    with (
+        storage_errors(store),
+        _to_itself(store),
+        ThreadPoolExecutor(_READERS, thread_name_prefix="earmark-prepare") as pool,
+    ):
         header = plan_header(store, datasets, planned, wanted, shard_megabytes, clips_per_shard, pool, sources)
         wanted = replace(wanted, cancelled_share=header.cancelled_share)
         there = _finished(store, header, pool)

@@ -107,7 +107,7 @@ def _train(job: TrainingJob) -> Outcome:
     store = store_at(job.out)
     with (
         tempfile.TemporaryDirectory(prefix="earmark-run-") as scratch,
-        _forwarding_logs(job.messages if rank == 0 else None),
+        _forward_logs(job.messages if rank == 0 else None),
     ):
         folder = Path(scratch) / "run"
         resuming = _fetch_state(store, folder, rank)
@@ -233,7 +233,7 @@ def _leave_process_group() -> None:
 
 
 @contextmanager
-def _forwarding_logs(messages: Any) -> Iterator[None]:
+def _forward_logs(messages: Any) -> Iterator[None]:
     """Forward the run's log to the driver; nothing where ``messages`` is None."""
     if messages is None:
         yield

@@ -35,7 +35,7 @@ def training_subset(dataset: Dataset, share: float, seed: int = 0) -> Dataset:
     return dataset.replace(clips=tuple(clip for clip in dataset.clips if clip.split != "train" or clip.clip_id in kept))
 
 
-def learning_from_validation(dataset: Dataset, seed: int = 0) -> Dataset:
+def train_on_validation(dataset: Dataset, seed: int = 0) -> Dataset:
     """The dataset with its validation clips as training clips, a third of them left to validate on.
 
     For training on the outputs of trained models, which are better on their training clips than on other

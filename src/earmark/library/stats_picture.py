@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.core.atomic_files import write_atomic
 from earmark.core.clock import total_time
 from earmark.core.errors import ConfigError, MissingExtraError
 from earmark.library.stats import Stats, duration_name, tempo_name
+from earmark.tagging.png_files import write_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,14 +88,8 @@ def draw_stats(stats: Stats, out: str | Path, *, max_tags: int = MAX_TAGS) -> Pa
         axes.spines[["top", "right"]].set_visible(False)
     for axes in (below, *others):
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
     out = Path(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(out, picture.getvalue())
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot be written ({error.strerror or error})") from error
+    write_png(figure, out, dots_per_inch=120)
     return out
 
 

@@ -34,7 +34,7 @@ class TaskProcess:
         context = multiprocessing.get_context("spawn")
         self._receiver, sender = context.Pipe(duplex=False)
         self._process = context.Process(target=_work, args=(task, sender), name=task.name)
-        with _ignoring_interrupts():
+        with _ignore_interrupts():
             self._process.start()
         sender.close()
 
@@ -118,7 +118,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
+def _ignore_interrupts() -> Iterator[None]:
     """A process that is started in here ignores Ctrl-C, even while it is still importing."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -43,12 +43,12 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks
 
 
-def telling_names(paths: Sequence[Path]) -> list[str]:
+def distinct_names(paths: Sequence[Path]) -> list[str]:
     """Each path without the parts at either end that it shares with all others; its last part where it is alone.
 
-    >>> telling_names([Path("a/se/seed-0"), Path("a/basic/seed-0")])
+    >>> distinct_names([Path("a/se/seed-0"), Path("a/basic/seed-0")])
     ['se', 'basic']
-    >>> telling_names([Path("a/se/seed-0")])
+    >>> distinct_names([Path("a/se/seed-0")])
     ['seed-0']
     """
     parts = [path.resolve().parts for path in paths]

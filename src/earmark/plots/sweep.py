@@ -70,7 +70,7 @@ def layer_names(model: TaggingModel) -> list[str]:
         if output.ndim >= 3 and name not in order:  # (B, C, T) or (B, C, bands, T): not a layer behind all time
             order.append(name)
 
-    with _watched(model, _candidates(model), seen), torch.no_grad():
+    with _forward_hooks(model, _candidates(model), seen), torch.no_grad():
         model(torch.zeros(1, model.min_samples))
     if not order:
         raise ConfigError(f"{model.architecture}: it has no layers whose answers can be recorded")
@@ -139,7 +139,7 @@ def sweep(
     def seen(name: str, output: Tensor) -> None:
         found[name].append(output.flatten(2).mean(dim=2).double())  # (B, C)
 
-    with _watched(model, wanted, seen):
+    with _forward_hooks(model, wanted, seen):
         for start in range(0, len(waveforms), batch_size):
             model(waveforms[start : start + batch_size])
             if on_done is not None:
@@ -181,7 +181,7 @@ def _candidates(model: TaggingModel) -> list[str]:
 
 
 @contextmanager
-def _watched(model: TaggingModel, names: Sequence[str], seen: Callable[[str, Tensor], None]) -> Iterator[None]:
+def _forward_hooks(model: TaggingModel, names: Sequence[str], seen: Callable[[str, Tensor], None]) -> Iterator[None]:
     """Inside the context, ``seen(name, output)`` is called for the layers' outputs."""
     modules = dict(model.named_modules())
     unknown = [name for name in names if name not in modules]

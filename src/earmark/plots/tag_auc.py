@@ -89,7 +89,7 @@ def draw_tag_aucs(
     mean = float(shown.auc.mean())
     axes.axhline(mean, color=GREY, lw=0.8, ls="--", zorder=1)
     bottom, top = axes.get_ylim()
-    axes.set_ylim(bottom, top + 0.06 * (top - bottom))  # room for names
+    axes.set_ylim(bottom, top + 0.06 * (top - bottom))  # space for names
     log_axis(axes, "x", float(shown.clips.min()), float(shown.clips.max()))
     axes.set_xlabel(f"{counted} clips with the tag".strip())
     axes.set_ylabel(metrics.metric_label(metric))

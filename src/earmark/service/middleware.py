@@ -45,14 +45,14 @@ class RequestMiddleware:
         status, answering = CLIENT_GONE, False
         unread = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
-        async def watched_receive() -> Message:
+        async def wrapped_receive() -> Message:
             nonlocal unread
             message = await receive()
             if message["type"] == "http.disconnect" or not message.get("more_body", False):
                 unread = False
             return message
 
-        async def watched_send(message: Message) -> None:
+        async def wrapped_send(message: Message) -> None:
             nonlocal status, unread, answering
             if message["type"] == "http.response.start":
                 status, answering = message["status"], True
@@ -65,13 +65,13 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self.app(scope, watched_receive, watched_send)
+            await self.app(scope, wrapped_receive, wrapped_send)
         except Exception as error:
             logger.error("failed", exc_info=error, extra={"fields": {"request_id": request_id}})
             if answering:
                 raise  # too late for another response: the server closes the connection
             problem = Problem(500, "failed", "the log of the service says more", request_id=request_id)
-            await problem.response()(scope, receive, watched_send)
+            await problem.response()(scope, receive, wrapped_send)
         finally:
             seconds = time.perf_counter() - started
             if notes.pop("gone", False):

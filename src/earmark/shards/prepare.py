@@ -67,7 +67,7 @@ def prepare(
     wanted = Wanted(audio, sample_rate_hz)
     folder = Path(out)
     jobs = jobs or available_cores()
-    with writing(folder), ThreadPoolExecutor(jobs, thread_name_prefix="earmark-prepare") as pool:
+    with storage_errors(folder), ThreadPoolExecutor(jobs, thread_name_prefix="earmark-prepare") as pool:
         (folder / RECORDS).mkdir(parents=True, exist_ok=True)
         with exclusive_lock(folder):
             header = plan_header(Store(folder), datasets, planned, wanted, shard_megabytes, clips_per_shard, pool)
@@ -154,13 +154,13 @@ def remove_parts(folder: Path) -> None:
 
 
 @contextmanager
-def writing(place: object) -> Iterator[None]:
+def storage_errors(place: object) -> Iterator[None]:
     """Turns OSError, such as a full disk, into DataError with a remedy."""
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"{place}: cannot be written ({error.strerror or error}); finished shards are kept: make room there, "
+            f"{place}: cannot be written ({error.strerror or error}); finished shards are kept: free some space there, "
             "then run `earmark data prepare` again to resume"
         ) from error
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from earmark import audio
 from earmark.audio import AudioBytes
 from earmark.audio.mixer import Mixer
-from earmark.audio.seeking import SILENT_IN_WINDOWS, CannotSeekError, Segments
+from earmark.audio.seeking import SILENT_IN_WINDOWS, CannotSeekError, FileParts
 from earmark.audio.silence import SilenceMeter
 from earmark.audio.sound import SoundStream, silence_before
 from earmark.core.errors import AudioError, TruncatedAudioError
@@ -138,7 +138,7 @@ class FileWindows:
                 notes.append(f"read in full: {error}")
         return self._all(notes) if found is None else self._some(found)
 
-    def _some(self, found: Segments) -> Iterator[Window]:
+    def _some(self, found: FileParts) -> Iterator[Window]:
         self.declared_seconds = found.duration_seconds
         self._report(found.duration_seconds)
         meter = SilenceMeter(self.spec)

@@ -158,7 +158,7 @@ def _parts(
     penalty: float,
     threshold: Threshold,
 ) -> list[Segment]:
-    """Segments of a stretch without long silences."""
+    """Segments of a part without long silences."""
     edges = scores.row_edges_seconds()
     inside = np.flatnonzero((edges[1:] > begin) & (edges[:-1] < end))
     own = np.clip(edges[inside[0] : inside[-1] + 2], begin, end)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from earmark.core.atomic_files import write_atomic
 from earmark.core.clock import clock
 from earmark.core.errors import ConfigError, MissingExtraError
+from earmark.tagging.png_files import write_png
 from earmark.tagging.tag_scores import TagScores
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ _LEAST_SECONDS, _LEAST_SHARE = 20.0, 0.1  # whichever is shorter
 _NO_THRESHOLD = 0.5
 _MOST_COLUMNS = 600  # the axes are about as many pixels wide
 _TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
-_MOST_TICKS = 10
 
 
 def draw_taggram(
@@ -86,7 +84,7 @@ def draw_taggram(
         figure = cast("Figure", ax.get_figure(root=True))
     _draw(ax, scores, rows, title)
     if out is not None:
-        _write(figure, Path(out))
+        write_png(figure, Path(out), dots_per_inch=110)
     return figure
 
 
@@ -104,10 +102,9 @@ def _draw(axes: Axes, scores: TagScores, rows: list[int], title: str | None) -> 
     axes.set_yticks(np.arange(len(rows)) + 0.5, labels, fontfamily=fonts)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    ticks = np.arange(0, edges[-1] + 1e-9, _tick_seconds(float(edges[-1])))
-    axes.set_xticks(ticks, [clock(tick) for tick in ticks])
+    times = set_time_ticks(axes, float(edges[-1]))
     unused = f"; grey: not used ({clock(scores.heard_seconds)} were)" if scores.sparse else ""
-    axes.set_xlabel(f"time ({'h:mm:ss' if edges[-1] >= 3600 else 'm:ss'}){unused}")
+    axes.set_xlabel(times + unused)
     at = 0
     for category, group in groupby(scores.vocabulary.tags[i].category for i in rows):
         n = len(list(group))
@@ -132,19 +129,13 @@ def _draw(axes: Axes, scores: TagScores, rows: list[int], title: str | None) -> 
     axes.set_title(head, loc="left", fontsize=11, fontfamily=fonts)
 
 
-def _write(figure: Figure, out: Path) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    try:
-        for folder in (*reversed(out.parent.parents), out.parent):  # mkdir(parents=True) calls itself for each
-            folder.mkdir(exist_ok=True)
-        write_atomic(out, picture.getvalue())
-    except OSError as error:
-        raise ConfigError(f"{out}: the picture cannot be written ({error.strerror or error})") from error
+def taggram_cells(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floating[Any]]]:
+    """What is drawn where: each moment of the audio has the scores of the window whose centre is nearest.
 
-
-def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floating[Any]]]:
-    """Edges ``(n + 1,)`` in seconds and scores ``(n, n_tags)`` of the columns; NaN for parts that were not used."""
+    Returns:
+        Edges ``(n + 1,)`` in seconds, rising from 0 to the end of the audio, and scores ``(n, n_tags)`` between them: 0 in
+        silences that were left out, NaN in parts that were not used.
+    """
     starts, end = scores.window_starts_seconds, max(scores.duration_seconds, 1e-3)
     if scores.sparse:
         # Overlapping windows: each ends where the next one starts.
@@ -159,11 +150,26 @@ def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     values = scores.taggram[np.searchsorted(rows, middles) - 1]
     for begin, stop in scores.left_out_seconds:
         values[(begin < middles) & (middles < stop)] = 0
-    if len(values) <= _MOST_COLUMNS:
+    return edges, values
+
+
+def set_time_ticks(axes: Axes, duration_seconds: float, most_ticks: int = 10) -> str:
+    """Ticks at round numbers of seconds, minutes or hours. Returns what to write below them: the format of the times."""
+    least = duration_seconds / most_ticks
+    step = next((step for step in _TICK_SECONDS if step >= least), 3600 * np.ceil(least / 3600))
+    ticks = np.arange(0, duration_seconds + 1e-9, step)
+    axes.set_xticks(ticks, [clock(tick) for tick in ticks])
+    return f"time ({'h:mm:ss' if duration_seconds >= 3600 else 'm:ss'})"
+
+
+def _columns(scores: TagScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floating[Any]]]:
+    """Cells to draw, as :func:`taggram_cells`; of long audio means over equal parts, as many as the axes are pixels wide."""
+    edges, values = taggram_cells(scores)
+    if scores.sparse or len(values) <= _MOST_COLUMNS:
         return edges, values
     sums = np.cumsum(values * np.diff(edges)[:, None], axis=0, dtype=np.float64)
     sums = np.concatenate([np.zeros((1, sums.shape[1])), sums])
-    columns = np.linspace(0, end, _MOST_COLUMNS + 1)
+    columns = np.linspace(0, edges[-1], _MOST_COLUMNS + 1)
     at_columns = np.stack([np.interp(columns, edges, tag) for tag in sums.T], axis=1)
     return columns, np.diff(at_columns, axis=0) / np.diff(columns)[:, None]
 
@@ -182,9 +188,3 @@ def _rows(scores: TagScores, max_tags: int) -> list[int]:
     for _, group in groupby(order, key=lambda i: scores.vocabulary.tags[i].category):
         rows += sorted(group, key=lambda i: -float(kept[i]))
     return rows
-
-
-def _tick_seconds(duration_seconds: float) -> float:
-    """Distance of the ticks: round numbers of seconds, minutes or hours."""
-    least = duration_seconds / _MOST_TICKS
-    return next((step for step in _TICK_SECONDS if step >= least), 3600 * np.ceil(least / 3600))

@@ -15,7 +15,7 @@ from earmark.core.input_spec import InputSpec
 from earmark.datasets import Clip, Dataset, label_matrix
 from earmark.datasets.base import raise_problems
 from earmark.datasets.stored_audio import FULL_SCALE, open_stored
-from earmark.datasets.subset import learning_from_validation, training_subset, trimmed
+from earmark.datasets.subset import train_on_validation, training_subset, trimmed
 from earmark.models import TaggingModel, create_model
 from earmark.models.checkpoint import load_checkpoint
 from earmark.models.ensemble_combiner import combine
@@ -37,7 +37,7 @@ def chosen_clips(dataset: Dataset, recipe: Recipe) -> Dataset:
         DataError: classification tags that no training clip has: nothing could be learned about them.
     """
     if recipe.data.train_split == "validation":
-        dataset = learning_from_validation(dataset, recipe.training.seed)
+        dataset = train_on_validation(dataset, recipe.training.seed)
     dataset = trimmed(training_subset(dataset, recipe.data.train_share, recipe.training.seed), recipe.data.trim_seconds)
     labels = label_matrix(dataset.split("train"))
     missing = [

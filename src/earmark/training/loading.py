@@ -33,8 +33,8 @@ class Groups(Dataset[Group]):
     def __init__(self, windows: TrainingWindows) -> None:
         self.windows = windows
         example_bytes = 4 * windows.spec.window_samples * windows.windows_in_example * (1 + windows.pairs)
-        fitting = self.MOST_BYTES // (example_bytes * windows.training.batch_size)
-        self.n_in_group = 1 if windows.world_size > 1 else max(1, min(self.MOST, fitting))
+        n_that_fit = self.MOST_BYTES // (example_bytes * windows.training.batch_size)
+        self.n_in_group = 1 if windows.world_size > 1 else max(1, min(self.MOST, n_that_fit))
 
     def __len__(self) -> int:
         """Groups in an epoch."""

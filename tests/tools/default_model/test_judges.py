@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from tools.default_model.judges import suite
-from tools.default_model.judges.answers import TABLE, answering_tags, label_scores, labels_said, read_answers
+from tools.default_model.judges.answers import TABLE, label_scores, labels_said, read_answers, tags_for_label
 from tools.default_model.judges.factors import Recalibrated
 from tools.default_model.judges.magnatagatune import join_clips, read_clip_labels, tagged_songs
 from tools.default_model.judges.measures import (
@@ -165,11 +165,11 @@ def test_pieces_of_piano_have_the_quadrant_of_their_names(tmp_path: Path) -> Non
 
 
 def test_a_label_is_answered_by_its_own_name_before_others() -> None:
-    assert answering_tags("male vocal", ["male vocals", "male", "male vocal"]) == [2]
-    assert answering_tags("male vocal", ["male vocals", "male voice"]) == [1]
-    assert answering_tags("male vocal", ["Male singing"]) == [0]
-    assert answering_tags("male vocal", ["female vocals"]) == []
-    assert answering_tags("something new", ["genre---something new"]) == [0]
+    assert tags_for_label("male vocal", ["male vocals", "male", "male vocal"]) == [2]
+    assert tags_for_label("male vocal", ["male vocals", "male voice"]) == [1]
+    assert tags_for_label("male vocal", ["Male singing"]) == [0]
+    assert tags_for_label("male vocal", ["female vocals"]) == []
+    assert tags_for_label("something new", ["genre---something new"]) == [0]
 
 
 @pytest.mark.parametrize("table", ["tags.csv", "earmark_2/tags.csv"])
@@ -177,7 +177,7 @@ def test_every_label_of_magnatagatune_and_every_emotion_is_answered_by_our_tags(
     with (TABLE.parents[1] / table).open(encoding="utf-8", newline="") as file:
         names = [row["name"] for row in csv.DictReader(file)]
     labels = [*load_vocabulary("mtat-50").names, *(name.replace("_", " ") for name in EMOTIONS)]
-    assert [label for label in labels if not answering_tags(label, names)] == []
+    assert [label for label in labels if not tags_for_label(label, names)] == []
 
 
 def test_every_answer_is_plain_and_opposites_do_not_answer_each_other() -> None:
@@ -187,9 +187,9 @@ def test_every_answer_is_plain_and_opposites_do_not_answer_each_other() -> None:
             assert name, label
     for one, other in (("slow", "fast"), ("loud", "quiet"), ("no vocals", "vocals"), ("female", "male")):
         for a, b in ((one, other), (other, one)):
-            assert answering_tags(a, [b]) == [], (a, b)
+            assert tags_for_label(a, [b]) == [], (a, b)
     general = [load_vocabulary(name).names for name in VOCABULARIES if not name.startswith("essentia-")]
-    assert all(answering_tags("a voice", names) for names in general)
+    assert all(tags_for_label("a voice", names) for names in general)
     assert TABLE.is_file()
 
 

@@ -63,10 +63,10 @@ def read_answers(path: Path = TABLE) -> dict[str, Answer]:
     return found
 
 
-def answering_tags(label: str, tags: Sequence[str]) -> list[int]:
+def tags_for_label(label: str, tags: Sequence[str]) -> list[int]:
     """Positions of the tags that answer a label; none where the model does not know it.
 
-    >>> answering_tags("a voice", ["rock", "Male singing", "Female singing"])
+    >>> tags_for_label("a voice", ["rock", "Male singing", "Female singing"])
     [1, 2]
     """
     places: dict[str, list[int]] = {}
@@ -89,7 +89,7 @@ def label_scores(labels: Sequence[str], tags: Sequence[str], scores: npt.NDArray
     """
     out = np.full((len(scores), len(labels)), np.nan)
     for column, label in enumerate(labels):
-        if places := answering_tags(label, tags):
+        if places := tags_for_label(label, tags):
             out[:, column] = scores[:, places].max(axis=1)
     return out
 
@@ -105,7 +105,7 @@ def labels_said(labels: Sequence[str], tags: Sequence[str], predicted: npt.NDArr
     names = [plain_name(tag) for tag in tags]
     out = np.full((len(predicted), len(labels)), np.nan)
     for column, label in enumerate(labels):
-        if places := answering_tags(label, tags):
+        if places := tags_for_label(label, tags):
             implied = set(read_answers()[label].implied_by) if label in read_answers() else set()
             places = sorted({*places, *(i for i, name in enumerate(names) if name in implied)})
             out[:, column] = predicted[:, places].any(axis=1)

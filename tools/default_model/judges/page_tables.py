@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.default_model.judges.answers import answering_tags, plain_name
+from tools.default_model.judges.answers import plain_name, tags_for_label
 from tools.default_model.judges.measures import Value
 from tools.default_model.judges.report import judge_table, read_results, value_cell
 
@@ -95,7 +95,7 @@ class Judged:
         for value in self.own:
             if value.measure in _RANKINGS:
                 for label, number in value.labels.items():
-                    for place in [] if number is None else answering_tags(label, tags):
+                    for place in [] if number is None else tags_for_label(label, tags):
                         word = label.removeprefix("feel: ")
                         alike = plain_name(tags[place]) == word
                         said = "" if alike else f" (“{word}”)"

@@ -114,7 +114,7 @@ Examples:
         ),
         Entry(
             "moments",
-            "earmark.cli.analyze.tag_segments:moments",
+            "earmark.cli.analyze.moments:moments",
             "Where in a long file each tag is strongest: a taggram with the moments marked, and their times.",
             _SCORES,
         ),

@@ -40,7 +40,7 @@ def tag_auc(
     from earmark.core.errors import ConfigError
 
     require_figures()
-    from earmark.cli.analyze.tables import about_scores, read_table
+    from earmark.cli.analyze.tables import about_scores, read_scores_and_labels
     from earmark.datasets import label_matrix, load_dataset
     from earmark.plots.binarize import binarize_labels
     from earmark.plots.tag_auc import draw_tag_aucs, tag_aucs
@@ -48,7 +48,7 @@ def tag_auc(
 
     if (dataset is None) != (root is None):
         raise ConfigError("tag-auc: --dataset and --root belong together")
-    table = read_table(scores, labels)
+    table = read_scores_and_labels(scores, labels)
     counts = None
     if dataset is not None and root is not None:
         loaded = load_dataset(dataset, root, protocol)
@@ -77,8 +77,8 @@ def clip_auc(
     from earmark.cli.analyze.options import require_figures, write_drawings
 
     require_figures()
-    from earmark.cli.analyze.tables import about_scores, read_table
+    from earmark.cli.analyze.tables import about_scores, read_scores_and_labels
     from earmark.plots.clip_auc import clip_aucs, draw_clip_aucs
 
-    table = read_table(scores, labels)
+    table = read_scores_and_labels(scores, labels)
     write_drawings([draw_clip_aucs(clip_aucs(table), about or about_scores(table), named=named)], out)

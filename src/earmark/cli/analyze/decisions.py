@@ -39,12 +39,12 @@ def calibration(
     from earmark.cli.analyze.options import require_figures, write_drawings
 
     require_figures()
-    from earmark.cli.analyze.tables import about_scores, read_table
+    from earmark.cli.analyze.tables import about_scores, read_scores_and_labels
     from earmark.plots.calibration import draw_calibration, draw_calibration_tags
     from earmark.plots.calibration_errors import draw_calibration_errors
     from earmark.plots.reliability import reliabilities
 
-    table = read_table(scores, labels)
+    table = read_scores_and_labels(scores, labels)
     for name in tag or ():
         table.vocabulary.index(name)
     found = reliabilities(
@@ -87,11 +87,11 @@ def thresholds(
     from earmark.cli.analyze.options import require_figures, write_drawings
 
     require_figures()
-    from earmark.cli.analyze.tables import about_scores, read_table
+    from earmark.cli.analyze.tables import about_scores, read_scores_and_labels
     from earmark.evaluation.thresholds import read_thresholds
     from earmark.plots.thresholds import draw_threshold_curves, draw_thresholds, threshold_curves
 
-    table = read_table(scores, labels)
+    table = read_scores_and_labels(scores, labels)
     for name in tag or ():
         table.vocabulary.index(name)
     chosen, words = ({}, "") if threshold is None else read_thresholds(threshold, table.vocabulary)
@@ -132,13 +132,13 @@ def confusion(
     from earmark.core.errors import ConfigError
 
     require_figures()
-    from earmark.cli.analyze.tables import about_scores, read_table
+    from earmark.cli.analyze.tables import about_scores, read_scores_and_labels
     from earmark.plots.confusion import MEASURES, draw_confused_pairs, draw_confusion
     from earmark.plots.confusion import confusion as confused
 
     if measure not in MEASURES:
         raise ConfigError(f"--measure {measure!r}: must be one of {', '.join(MEASURES)}")
-    table = read_table(scores, labels)
+    table = read_scores_and_labels(scores, labels)
     found, line = confused(table), about_scores(table)
     write_drawings(
         [

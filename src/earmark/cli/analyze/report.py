@@ -69,7 +69,7 @@ def report(
     from earmark.core.errors import ConfigError
 
     require_figures()
-    from earmark.cli.analyze.tables import read_table
+    from earmark.cli.analyze.tables import read_scores_and_labels
     from earmark.datasets import load_dataset
     from earmark.evaluation.report import make_report, read_report
     from earmark.evaluation.run import JSON_NAME, SCORES_NAME
@@ -94,11 +94,11 @@ def report(
         raise ConfigError(problems)
     with exit_on_interrupt("nothing was written"):
         if scores.is_dir():
-            table, measured = read_table(scores / SCORES_NAME, None), read_report(scores / JSON_NAME)
+            table, measured = read_scores_and_labels(scores / SCORES_NAME, None), read_report(scores / JSON_NAME)
             if measured.n_clips != len(table.clips) or set(measured.counts) != set(table.vocabulary.names):
                 raise ConfigError(f"{scores}: {JSON_NAME} and {SCORES_NAME} are not of the same evaluation")
         else:
-            table = read_table(scores, labels)
+            table = read_scores_and_labels(scores, labels)
             drawn = groups if groups in (None, "artist", "song", "clip") else read_groups(Path(groups), table.clips)
             limits, words = ({}, "") if threshold is None else read_thresholds(threshold, table.vocabulary)
             measured = make_report(

@@ -46,13 +46,13 @@ def epochs(
     import dataclasses
 
     from earmark.core.card import ModelCard
-    from earmark.plots.axes import telling_names
+    from earmark.plots.axes import distinct_names
     from earmark.plots.epochs import draw_epochs, read_log, read_point
     from earmark.plots.style import about_model
 
     if test and len(test) != len(runs):
         raise ConfigError(f"--test: {len(test)} given for {len(runs)} runs; give one for each")
-    logs, names = [], telling_names(runs)
+    logs, names = [], distinct_names(runs)
     with exit_on_interrupt("nothing was written"):
         for i, run in enumerate(runs):
             log = read_log(run, names[i])

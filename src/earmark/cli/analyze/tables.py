@@ -31,7 +31,7 @@ Tags = Annotated[
 ]
 
 
-def read_table(scores: Path, labels: Path | None) -> ScoreTable:
+def read_scores_and_labels(scores: Path, labels: Path | None) -> ScoreTable:
     """A scores file of any kind that `earmark score` takes, with the clips and tags that both tables have."""
     from earmark.evaluation.tables import match, read_matrix, read_score_table
 
@@ -67,7 +67,7 @@ def figure_of_scores(target: str, help: str) -> Callable[..., None]:
 
     def command(scores: Scores, out: Out, labels: Labels = None) -> None:
         require_figures()
-        table = read_table(scores, labels)
+        table = read_scores_and_labels(scores, labels)
         write_drawings([import_object(target)(table, about_scores(table))], out)
 
     command.__doc__ = help

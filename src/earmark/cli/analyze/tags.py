@@ -122,7 +122,7 @@ def top_tags(
     from earmark.core.errors import ConfigError
 
     require_figures()
-    from earmark.cli.analyze.tables import read_table
+    from earmark.cli.analyze.tables import read_scores_and_labels
     from earmark.evaluation import load_model
     from earmark.plots.top_tags import Answer, answer_of, draw_top_tags
     from earmark.plots.top_tags import top_tags as table_of
@@ -135,7 +135,7 @@ def top_tags(
         song = audio.name
     elif scores and clip is not None and audio is None and not model:
         for path in scores:
-            answer, its = answer_of(read_table(path, labels), clip)
+            answer, its = answer_of(read_scores_and_labels(path, labels), clip)
             answers.append(answer)
             true_labels = {**its, **true_labels}
         song = clip
@@ -176,10 +176,10 @@ def exclusive(
     from earmark.core.errors import ConfigError
 
     require_figures()
-    from earmark.cli.analyze.tables import about_scores, read_table
+    from earmark.cli.analyze.tables import about_scores, read_scores_and_labels
     from earmark.plots.exclusive import draw_exclusive, exclusive_table, find_pairs
 
-    table = read_table(scores, labels)
+    table = read_scores_and_labels(scores, labels)
     pairs = []
     for text in pair or ():
         names = [name.strip() for name in text.split(",")]

@@ -68,7 +68,7 @@ def tag(
             callback=at_least(1),
             metavar="N",
             help="Workers at most.",
-            show_default="as many as the cluster has room for",
+            show_default="as many as the cluster has cores for",
         ),
     ] = None,
     cores: Annotated[int, Option(callback=at_least(1), metavar="N", help="Cores of each worker.")] = 1,

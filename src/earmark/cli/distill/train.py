@@ -51,7 +51,7 @@ def train(
       earmark train default/compact-1d --root sets --out runs/student              (the same)
       earmark train default/compact-1d --root sets --out short -o data.options.hours=10
     """
-    from earmark.cli.train.train import train as train_command
+    from earmark.cli.train.command import train as train_command
 
     given = {"parts": parts, "hours": hours, "known_share": known_share}
     options = [f"data.options.{name}={value}" for name, value in given.items() if value is not None]

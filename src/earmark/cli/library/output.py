@@ -135,15 +135,15 @@ def _print_table(hits: list[Hit], tags_first: tuple[str, ...], root: Path) -> No
     widths = [max(map(cell_len, column)) for column in columns]
     numbers, name, tags, path = (1, 2), 4, 5, 6
 
-    def room_for(column: int) -> int:
+    def columns_left(column: int) -> int:
         return out.width - sum(wide + 2 for i, wide in enumerate(widths) if wide and i != column)
 
     widest_path = widths[path]
     widths[name], widths[path] = (min(widths[column], out.width // 3) for column in (name, path))
-    columns[tags] = [_whole_tags(text, room_for(tags)) for text in columns[tags]]
+    columns[tags] = [_whole_tags(text, columns_left(tags)) for text in columns[tags]]
     widths[tags] = max(map(cell_len, columns[tags]))
-    room = room_for(path)
-    widths[path] = min(widest_path, room) if room >= min(widest_path, _LEAST_PATH_COLUMNS) else 0
+    width = columns_left(path)
+    widths[path] = min(widest_path, width) if width >= min(widest_path, _LEAST_PATH_COLUMNS) else 0
     for row in zip(*columns, strict=True):
         cells = []
         for i, (cell, wide) in enumerate(zip(row, widths, strict=True)):

@@ -125,7 +125,7 @@ def write(
             found, missing = _found(library, what or [])
             for path, reason in missing:
                 run.tally.failed(path, reason)
-            for path, content_key, values, measures in _watched(found, messages, quiet=quiet or not apply):
+            for path, content_key, values, measures in _with_progress(found, messages, quiet=quiet or not apply):
                 run.file(path, values, content_key, **measures)
     if not found and not missing:
         messages.print("earmark: no files found there that were tagged", markup=False)
@@ -217,7 +217,7 @@ def _rows_below(tracks: Tracks, path: Path) -> list[int]:
     return []
 
 
-def _watched(found: list[_IndexedTrack], messages: Console, *, quiet: bool) -> Iterator[_IndexedTrack]:
+def _with_progress(found: list[_IndexedTrack], messages: Console, *, quiet: bool) -> Iterator[_IndexedTrack]:
     """The files, with a progress bar where somebody looks at it."""
     with count_bar(messages, quiet=quiet) as progress:
         yield from progress.track(found, description="writing")

@@ -81,8 +81,8 @@ class _Table:
         run = self.run
         tags = scores.top_per_category(run.threshold) if run.top is None else scores.top(run.top, run.threshold)
         groups = [[tag for tag in tags if tag.category == category] for category in CATEGORIES]
-        room = max(self.out.width - self.begin, 40) if self.out.is_terminal else None
-        if lines := _lines([group for group in groups if group], room):
+        max_width = max(self.out.width - self.begin, 40) if self.out.is_terminal else None
+        if lines := _lines([group for group in groups if group], max_width):
             return lines
         if scores.silent:
             return ["[dim]silent: no tags[/dim]"]
@@ -100,7 +100,7 @@ class _Table:
         """Reported on stderr already, where the person sees it in order."""
 
 
-def _lines(groups: list[list[TagScore]], room: int | None) -> list[str]:
+def _lines(groups: list[list[TagScore]], max_width: int | None) -> list[str]:
     """Tags with their scores, a bar between categories, in lines of limited width."""
     lines, used = [""], 0
     for k, group in enumerate(groups):
@@ -108,7 +108,7 @@ def _lines(groups: list[list[TagScore]], room: int | None) -> list[str]:
             between = "" if not used else ("  " if j else " [dim]|[/dim] ")
             score = f" {tag.score:.2f}"
             wide = cell_len(tag.tag) + len(score)
-            if room is not None and used and used + 3 + wide > room:
+            if max_width is not None and used and used + 3 + wide > max_width:
                 lines.append("")
                 between, used = "", 0
             lines[-1] += f"{between}[bold]{escape(tag.tag)}[/bold]{score}"

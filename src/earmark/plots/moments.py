@@ -1,15 +1,13 @@
-"""Where in a long file a tag is strongest: stretches of the taggram, with their times."""
+"""Where in a long file a tag is strongest: runs of windows in the taggram, with their times."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
 from earmark.core.clock import clock
 from earmark.core.errors import ConfigError
@@ -17,17 +15,17 @@ from earmark.metrics.table import FloatArray
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import GREY, WIDE_INCHES, house_style, new_figure, plain_text
 from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.taggram import set_time_ticks, taggram_cells
 
 EVEN = 0.1
 """A tag whose highest score is less than this above its median is much the same throughout: it has no moments."""
 _STRONGEST_SHARE = 0.1
 _MOST_COLUMNS = 1400
-_STEPS_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 _MOST_TICKS = 9
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Moment:
     """A run of windows in which a tag is strong.
 
     Attributes:
@@ -56,30 +54,30 @@ class TagMoments:
         strength: mean of the strongest tenth of the windows: so that a tag that applies for ten minutes of two hours is
             not lost, as it is in the mean.
         mean: the file's score.
-        level: the window score that separates its stretches from the rest; None where the tag is much the same throughout.
-        stretches: the strongest first; none where the tag is much the same throughout.
+        level: the window score that separates its moments from the rest; None where the tag is much the same throughout.
+        moments: the strongest first; none where the tag is much the same throughout.
     """
 
     tag: str
     strength: float
     mean: float
     level: float | None
-    stretches: tuple[Stretch, ...]
+    moments: tuple[Moment, ...]
 
 
-def moments(
-    scores: TagScores, *, n_tags: int = 8, n_stretches: int = 3, smooth_seconds: float | None = None
+def find_moments(
+    scores: TagScores, *, n_tags: int = 8, n_moments: int = 3, smooth_seconds: float | None = None
 ) -> list[TagMoments]:
-    """The strongest tags of a file, and for each its strongest stretches.
+    """The strongest tags of a file, and for each its strongest moments.
 
-    Window scores are averaged over ``smooth_seconds`` first. A stretch is a run of windows whose average is more than half-way
-    between the tag's middle (median) and highest average; the stretch with the most area above that level is the strongest:
-    a long strong stretch ranks before a short one.
+    Window scores are averaged over ``smooth_seconds`` first. A moment is a run of windows whose average is more than half-way
+    between the tag's middle (median) and highest average; the one with the most area above that level is the strongest:
+    a long strong moment ranks before a short one.
 
     Args:
         scores: of one file.
         n_tags: tags, those with the highest :attr:`TagMoments.strength`.
-        n_stretches: of each tag at most.
+        n_moments: of each tag at most.
         smooth_seconds: 0 for none; never less than a window is averaged. None: a hundredth of the file,
             at least 10 s, or, of a file below 200 s, a twentieth.
 
@@ -88,7 +86,7 @@ def moments(
     """
     problems = [
         f"{name} {value}: must be at least 1"
-        for name, value in (("tags", n_tags), ("stretches", n_stretches))
+        for name, value in (("tags", n_tags), ("stretches", n_moments))
         if value < 1
     ]
     if smooth_seconds is None:
@@ -110,28 +108,28 @@ def moments(
             found.append(TagMoments(tag, float(strength[place]), float(scores.scores[place]), None, ()))
             continue
         level = (middle + highest) / 2
-        stretches = _stretches(scores, values, smooth, level)[:n_stretches]
-        ranked = tuple(Stretch(tag, rank, *where) for rank, where in enumerate(stretches, start=1))
+        runs = _runs_above(scores, values, smooth, level)[:n_moments]
+        ranked = tuple(Moment(tag, rank, *where) for rank, where in enumerate(runs, start=1))
         found.append(TagMoments(tag, float(strength[place]), float(scores.scores[place]), level, ranked))
     return found
 
 
 def moments_frame(found: list[TagMoments]) -> pd.DataFrame:
-    """One row per stretch; a tag without one has a row with empty times."""
+    """One row per moment; a tag without one has a row with empty times."""
     rows = []
     for one in found:
-        for stretch in one.stretches or (None,):
+        for moment in one.moments or (None,):
             rows.append(
                 {
                     "tag": one.tag,
-                    "rank": stretch.rank if stretch else None,
-                    "start": clock(stretch.start_seconds) if stretch else "",
-                    "end": clock(stretch.end_seconds) if stretch else "",
-                    "start_seconds": stretch.start_seconds if stretch else None,
-                    "end_seconds": stretch.end_seconds if stretch else None,
-                    "mean_score": stretch.mean if stretch else None,
-                    "peak_score": stretch.peak if stretch else None,
-                    "peak_seconds": stretch.peak_seconds if stretch else None,
+                    "rank": moment.rank if moment else None,
+                    "start": clock(moment.start_seconds) if moment else "",
+                    "end": clock(moment.end_seconds) if moment else "",
+                    "start_seconds": moment.start_seconds if moment else None,
+                    "end_seconds": moment.end_seconds if moment else None,
+                    "mean_score": moment.mean if moment else None,
+                    "peak_score": moment.peak if moment else None,
+                    "peak_seconds": moment.peak_seconds if moment else None,
                     "file_score": one.mean,
                     "strongest_tenth": one.strength,
                 }
@@ -141,17 +139,22 @@ def moments_frame(found: list[TagMoments]) -> pd.DataFrame:
     return frame
 
 
-def thinned(taggram: npt.NDArray[np.float32], most: int) -> tuple[npt.NDArray[np.float32], int]:
-    """At most ``most`` columns of a taggram (n_windows, n_tags): the highest of each few windows, so that no short moment is
-    lost between two pixels. Also how many windows each column then represents."""
-    n_windows, n_tags = taggram.shape
-    step = -(-n_windows // most)
+def thinned(edges: FloatArray, values: FloatArray, most: int) -> tuple[FloatArray, FloatArray, int]:
+    """At most ``most`` columns, the highest of each few cells, so that no short moment is lost between two pixels.
+
+    Args:
+        edges: ``(n + 1,)`` of the cells in seconds.
+        values: ``(n, n_tags)``; NaN for what was not used.
+        most: columns.
+
+    Returns:
+        Edges and values of the columns, and how many cells each stands for.
+    """
+    step = -(-len(values) // most)
     if step == 1:
-        return taggram, 1
-    starts = np.arange(0, n_windows, step)
-    thin: npt.NDArray[np.float32] = np.maximum.reduceat(taggram, starts, axis=0)
-    assert thin.shape[1] == n_tags
-    return thin, step
+        return edges, values, 1
+    starts = np.arange(0, len(values), step)
+    return np.append(edges[starts], edges[-1]), np.fmax.reduceat(values, starts, axis=0), step
 
 
 def _n_smooth(scores: TagScores, smooth_seconds: float) -> int:
@@ -172,7 +175,7 @@ def _smooth(values: FloatArray, n: int) -> FloatArray:
     return smooth
 
 
-def _stretches(
+def _runs_above(
     scores: TagScores, values: FloatArray, smooth: FloatArray, level: float
 ) -> list[tuple[float, float, float, float, float]]:
     """Start, end, mean, peak and the peak's time of each run above the level, the largest area first."""
@@ -198,17 +201,18 @@ def _stretches(
 
 @house_style()
 def draw_moments(scores: TagScores, found: list[TagMoments]) -> Drawing:
-    """One row per tag, the strongest first; frames mark its stretches, numbered by rank, and the right margin names the first's
+    """One row per tag, the strongest first; frames mark its moments, numbered by rank, and the right margin names the first's
     time.
 
     Args:
         scores: of one file.
-        found: as :func:`earmark.plots.tag_segments.moments` gives them, of this file.
+        found: as :func:`earmark.plots.moments.find_moments` gives them, of this file.
     """
     n = len(found)
     name = plain_text(scores.path.name if scores.path else "waveform", 60)
     windows = f"windows of {scores.window_seconds:.3g} s"
-    columns, step = thinned(scores.taggram[:, [scores.vocabulary.index(one.tag) for one in found]], _MOST_COLUMNS)
+    edges, values = taggram_cells(scores)
+    edges, columns, step = thinned(edges, values[:, [scores.vocabulary.index(one.tag) for one in found]], _MOST_COLUMNS)
     if step > 1:
         windows += f", the highest of each {step} drawn"
     figure = new_figure(
@@ -218,22 +222,21 @@ def draw_moments(scores: TagScores, found: list[TagMoments]) -> Drawing:
         height_inches=1.45 + 0.29 * n,
     )
     axes = figure.add_subplot()
-    edges = np.append(scores.window_starts_seconds[::step], max(scores.duration_seconds, 1e-3))
     mesh = axes.pcolormesh(edges, np.arange(n + 1), columns.T, cmap="cividis", vmin=0, vmax=1, rasterized=True)
     for row, one in enumerate(found):
-        for stretch in one.stretches:
-            width = stretch.end_seconds - stretch.start_seconds
+        for moment in one.moments:
+            width = moment.end_seconds - moment.start_seconds
             for colour, line in (("black", 2.2), ("white", 1.0)):
                 axes.add_patch(
                     Rectangle(
-                        (stretch.start_seconds, row + 0.06), width, 0.88, fill=False, edgecolor=colour, linewidth=line
+                        (moment.start_seconds, row + 0.06), width, 0.88, fill=False, edgecolor=colour, linewidth=line
                     )
                 )
             if width > 0.02 * scores.duration_seconds:
                 axes.text(
-                    stretch.start_seconds + width / 2,
+                    moment.start_seconds + width / 2,
                     row + 0.52,
-                    str(stretch.rank),
+                    str(moment.rank),
                     ha="center",
                     va="center",
                     fontsize=6.5,
@@ -248,9 +251,7 @@ def draw_moments(scores: TagScores, found: list[TagMoments]) -> Drawing:
         side.spines[:].set_visible(False)
     axes.set_ylim(n, 0)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(_ticks(scores.duration_seconds))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
-    axes.set_xlabel("time (h:mm:ss)" if scores.duration_seconds >= 3600 else "time (m:ss)")
+    axes.set_xlabel(set_time_ticks(axes, float(edges[-1]), _MOST_TICKS))
     bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", location="bottom", pad=0.03, aspect=50, shrink=0.5)
     bar.set_label("score of a window; beside each tag: mean of its strongest tenth", fontsize=7)
     bar.outline.set_visible(False)
@@ -258,15 +259,7 @@ def draw_moments(scores: TagScores, found: list[TagMoments]) -> Drawing:
 
 
 def _when(one: TagMoments) -> str:
-    if not one.stretches:
+    if not one.moments:
         return "even throughout"
-    first = one.stretches[0]
+    first = one.moments[0]
     return f"{clock(first.start_seconds)} to {clock(first.end_seconds)}"
-
-
-def _ticks(duration_seconds: float) -> Locator:
-    """Ticks at whole minutes or hours."""
-    for step in _STEPS_SECONDS:
-        if duration_seconds / step <= _MOST_TICKS:
-            return MultipleLocator(step)
-    return MaxNLocator(_MOST_TICKS, integer=True)

@@ -43,7 +43,7 @@ def moments(
       earmark analyze moments mix.mp3 --out figures
       earmark analyze moments concert.flac --model runs/mine/checkpoint --tags 12 --stretches 5 --out figures
 
-    A stretch is where a tag's score is above the midpoint of its median and its highest score. Audio is processed as
+    A moment is where a tag's score is above the midpoint of its median and its highest score. Audio is processed as
     it is decoded: hours of it need no more memory than minutes.
     """
     from earmark.cli.analyze.options import require_figures, write_drawings
@@ -55,8 +55,7 @@ def moments(
     from earmark.core.clock import clock
     from earmark.core.errors import AudioError
     from earmark.evaluation import load_model
-    from earmark.plots.tag_segments import draw_moments
-    from earmark.plots.tag_segments import moments as find_moments
+    from earmark.plots.moments import draw_moments, find_moments
     from earmark.tagging.tagger import load_tagger
 
     tagger = load_tagger() if model is None else load_model(model)
@@ -73,10 +72,10 @@ def moments(
         (scores,) = tagger.tag_many([file], jobs=jobs, on_progress=on_progress)
         if isinstance(scores, AudioError):
             raise scores
-        found = find_moments(scores, n_tags=tags, n_stretches=stretches, smooth_seconds=smooth)
+        found = find_moments(scores, n_tags=tags, n_moments=stretches, smooth_seconds=smooth)
     for warning in () if quiet else scores.warnings:
         messages.print(f"note: {warning}", markup=False)
     for one in found:
-        times = ", ".join(f"{clock(s.start_seconds)}-{clock(s.end_seconds)} ({s.mean:.2f})" for s in one.stretches)
+        times = ", ".join(f"{clock(s.start_seconds)}-{clock(s.end_seconds)} ({s.mean:.2f})" for s in one.moments)
         click.echo(f"{one.tag:<20} {one.strength:.2f}  {times or 'even throughout'}")
     write_drawings([draw_moments(scores, found)], out)
