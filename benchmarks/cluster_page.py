@@ -52,7 +52,7 @@ def median(values: list[float]) -> float:
 def costs(tracks_an_hour: dict[str, float], bytes_a_track: float, shard_bytes_a_track: float) -> list[str]:
     """The cost of 1.2 million tracks, for docs/scale.md: a row for each way of reading."""
     lines = [
-        "| | core-seconds per track | core-hours for 1.2 million | at P dollars a core-hour | for P = "
+        "| | core-seconds per track | core-hours for 1.2 million | at P dollars per core-hour | for P = "
         f"{PRICE:.2f} | read | written |",
         "|---|---|---|---|---|---|---|",
     ]

@@ -32,7 +32,7 @@ from earmark.core.version import __version__
 def report(checks: Checks, notes: list[str], n_songs: int, n_damaged: int) -> str:
     """The page of results."""
     rows = "\n".join(f"| {one.step} | {one.what} | {one.outcome} |" for one in checks.done)
-    n_held = sum(not one.faults for one in checks.done)
+    n_passed = sum(not one.faults for one in checks.done)
     command = " ".join(["python benchmarks/messy_library.py", *sys.argv[1:]])
     return f"""# A messy library
 
@@ -42,7 +42,7 @@ def report(checks: Checks, notes: list[str], n_songs: int, n_damaged: int) -> st
 {n_songs} songs and {n_damaged} damaged files and links, in formats, with names and tags as `benchmarks/messy/` makes them. Contents are
 read by PyAV and mutagen, and byte by byte in MP3, FLAC, WAV, AIFF and files with APEv2 tags; "tags of others" is all that is not genre, mood or earmark's own.
 
-**{n_held} of {len(checks.done)} checks held.** {" ".join(notes)}
+**{n_passed} of {len(checks.done)} checks passed.** {" ".join(notes)}
 
 | step | check | |
 |---|---|---|
@@ -77,7 +77,7 @@ def main() -> int:
     for note in library.notes:
         print(note)
     failed = [one for one in checks.done if one.faults]
-    print(f"{len(checks.done) - len(failed)} of {len(checks.done)} checks held")
+    print(f"{len(checks.done) - len(failed)} of {len(checks.done)} checks passed")
     if options.out:
         text = report(checks, library.notes, len(library.songs), len(library.damaged))
         options.out.write_text(text, encoding="utf-8")

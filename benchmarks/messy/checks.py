@@ -23,7 +23,7 @@ class Check:
     def outcome(self) -> str:
         """One line."""
         if not self.faults:
-            return "held"
+            return "passed"
         more = f"; and {len(self.faults) - _FAULTS_SHOWN} more" if len(self.faults) > _FAULTS_SHOWN else ""
         return f"FAILED: {'; '.join(self.faults[:_FAULTS_SHOWN])}{more}"
 
@@ -35,12 +35,12 @@ class Checks:
         self.done: list[Check] = []
 
     def check(self, step: str, what: str, faults: Iterable[str] | bool) -> None:
-        """Add one. ``faults`` are texts, or whether it held."""
+        """Add one. ``faults`` are texts, or whether it is kept."""
         if isinstance(faults, bool):
             faults = () if faults else ("it is not so",)
         one = Check(step, what, tuple(faults))
         self.done.append(one)
-        print(f"{'FAILED' if one.faults else 'held':<6}  {step}: {what}", flush=True)
+        print(f"{'FAILED' if one.faults else 'passed':<6}  {step}: {what}", flush=True)
         for fault in one.faults[:20]:
             print(f"        {fault}", flush=True)
 

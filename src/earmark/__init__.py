@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from earmark.tagging.top_tags import TagScore
 
 # Nothing leaves the machine: ONNX Runtime's packages (1.32) send reports of their use to Microsoft, and keep an identifier in
-# the home folder, unless this is set before it is imported. Whoever has set it otherwise keeps that.
+# the home folder, unless this is set before it is imported. An existing value is kept.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _MODULES = {

@@ -238,7 +238,7 @@ def test_cut_asf_is_reported(tmp_path: Path, video_seconds: float, share: float)
 
 
 def sparse(path: Path, head: bytes, n_bytes: int) -> Path:
-    """A file of that size that takes no room on the disk: zeros behind the header."""
+    """A file of that size that takes no space on the disk: zeros behind the header."""
     with path.open("wb") as file:
         file.write(head)
         file.truncate(n_bytes)

@@ -200,10 +200,10 @@ def test_a_full_disk(music: Path, index: Path) -> None:
     for i in range(3000):
         (music / f"empty {i}.mp3").touch()
 
-    def little_room() -> None:
+    def little_space() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
-    done = process("scan", music, "--index", index, preexec_fn=little_room)
+    done = process("scan", music, "--index", index, preexec_fn=little_space)
     assert done.returncode == 1
     assert "is the disk full? What was recorded before is kept" in done.stderr
     assert "Traceback" not in done.stderr

@@ -323,7 +323,7 @@ def test_tag_writes_without_an_index(originals: list[Path], tmp_path: Path) -> N
 
 
 def test_a_full_disk(originals: list[Path], tmp_path: Path) -> None:
-    """A file system of its own, with room for the files and no more."""
+    """A file system of its own, with space for the files and no more."""
     place = tmp_path / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(place)]
@@ -331,8 +331,8 @@ def test_a_full_disk(originals: list[Path], tmp_path: Path) -> None:
         pytest.skip("no file system can be mounted here")
     try:
         song = Path(shutil.copy(originals[0], place))
-        room = shutil.disk_usage(place).free
-        (place / "filler").write_bytes(bytes(room - song.stat().st_size // 2))
+        free_bytes = shutil.disk_usage(place).free
+        (place / "filler").write_bytes(bytes(free_bytes - song.stat().st_size // 2))
         before = contents(place)
         make_index(tmp_path / "library.sqlite", [Row(str(song), SCORES, key=read_content(song).key)])
         done = earmark("library", "write", "--apply", index=tmp_path / "library.sqlite")

@@ -48,7 +48,7 @@ class Synthesizer:
             raise OSError(f"{font}: not a sound font that FluidSynth can read")
 
     def render(self, piece: Piece, seconds: float, seed: int) -> npt.NDArray[np.float32]:
-        """The first seconds of a piece, with room, detuning and levels by chance; the detuning is in ``self.cents``."""
+        """The first seconds of a piece, with reverberation, detuning and levels by chance; the detuning is in ``self.cents``."""
         rng = random.Random(seed)
         lib, synth = self._lib, self._synth
         lib.fluid_synth_system_reset(synth)

@@ -1,4 +1,4 @@
-/** Formats that `earmark tag` reads and this page does not: told from damaged files by their first bytes, or by their names. */
+/** Formats that `earmark tag` reads and this page does not: distinguished from damaged files by their first bytes, or by their names. */
 
 import FORMATS from "./audio_formats.json";
 import { type Bytes, read, text } from "./bytes";

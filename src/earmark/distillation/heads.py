@@ -74,9 +74,9 @@ def fit_heads(
     if x.ndim != 2 or y.shape != (len(x), len(tags)) or len(groups) != len(x):
         raise ConfigError(f"embeddings {x.shape}, labels {y.shape}, {len(groups)} groups, {len(tags)} tags: do not fit")
     known = ~np.isnan(y)
-    few = [f"{tag} ({n})" for tag, n in zip(tags, known.sum(axis=0), strict=True) if n < LEAST_SONGS]
-    if few:
-        raise ConfigError(f"labels of fewer than {LEAST_SONGS} songs: {', '.join(few)}")
+    rare_tags = [f"{tag} ({n})" for tag, n in zip(tags, known.sum(axis=0), strict=True) if n < LEAST_SONGS]
+    if rare_tags:
+        raise ConfigError(f"labels of fewer than {LEAST_SONGS} songs: {', '.join(rare_tags)}")
     folds = group_folds(groups, N_FOLDS, seed)
     p = y.clip(_LEAST_LABEL, 1 - _LEAST_LABEL)
     targets = np.log(p) - np.log1p(-p)

@@ -17,7 +17,7 @@ from earmark.datasets.labelled_set.label_fusion import Doubles
 from earmark.distillation.ranks import N_TOP, rank_correlations, shared_tags
 
 NOISE = 0.35
-"""Below this agreement of teachers of one vocabulary a tag is noise."""
+"""A tag is noise if teachers of one vocabulary agree less than this."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def report(
 ) -> None:
     """A run as one page of HTML that works offline: averages, tags to search and sort, figures, clips to listen to.
 
-    Of an evaluation's folder, the figures are those of its report.json; a table of scores is evaluated again.
+    Of an evaluation's folder, the metrics are those of its report.json; a table of scores is evaluated again.
 
     \b
     Examples:

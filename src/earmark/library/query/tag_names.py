@@ -12,7 +12,7 @@ from earmark.library.query.nodes import quote_if_needed
 
 _NEAR = 3
 _ALIKE, _ALIKE_WORDS = 0.65, 0.75  # of names; of other words, of which there are many more
-_FEW = 12
+_MOST_LISTED = 12
 """So many tags of a category, and no more, are listed where a word is like none of them."""
 
 
@@ -87,7 +87,7 @@ class TagNames:
             categories = [each for each in CATEGORIES if each in self.category.values()]
             return f"the model has no tags of category {category}; it has {', '.join(categories)}"
         of = f" of category {category}" if category else ""
-        if len(allowed) <= _FEW:
+        if len(allowed) <= _MOST_LISTED:
             return f"no tag {name!r}; tags{of} are: {', '.join(map(quote_if_needed, allowed))}"
         return f"no tag {name!r}{of}, nor one like it; `earmark models show NAME` lists the model's {len(self.category)} tags"
 
