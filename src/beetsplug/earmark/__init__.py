@@ -23,7 +23,7 @@ In beets' config.yaml::
 Needs beets 2.7 or newer, whose tracks have several genres. beets has no field for moods, so ``mood`` is added, a list like
 ``genres``, and stored in files where players look for it.
 
-A track is listened to once: what the model says of it is kept in the library, in ``earmark_genres``, ``earmark_moods``,
+A track is tagged once: what the model says of it is kept in the library, in ``earmark_genres``, ``earmark_moods``,
 ``earmark_bpm`` and ``earmark_initial_key``, and used again until the model, the options that decide on values, or the audio change.
 """
 
@@ -110,7 +110,7 @@ class EarmarkPlugin(BeetsPlugin):
     def imported(self, _: ImportSession, task: ImportTask) -> None:
         """Import stage: all tracks of an album at once. beets writes the files later."""
         with user_errors():
-            for item, found in self._listen(task.imported_items(), force=False):
+            for item, found in self._tag_items(task.imported_items(), force=False):
                 if self._fill(item, found, force=False):
                     self._log.info("{}: {}", item, self._describe(item))
                 item.store()
@@ -144,7 +144,7 @@ class EarmarkPlugin(BeetsPlugin):
     ) -> frozenset[int]:
         """Tag tracks that lack something, show what changes, and store it at once. Returns the ids of what changed."""
         changed = set()
-        for item, found in self._listen(items, force, progress):
+        for item, found in self._tag_items(items, force, progress):
             fills = self._fill(item, found, force)
             if fills:
                 changed.add(item.id)
@@ -170,7 +170,7 @@ class EarmarkPlugin(BeetsPlugin):
                 self._counts["written into files"] += item.try_write()
                 item.store()
 
-    def _listen(
+    def _tag_items(
         self, items: Iterable[Item], force: bool, progress: Progress | None = None
     ) -> Iterator[tuple[Item, Found]]:
         """What the model says of the tracks that lack something. Those that it was asked about before come first.

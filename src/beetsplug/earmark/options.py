@@ -40,7 +40,7 @@ DEFAULTS: dict[str, Any] = {
 """All options, see the plugin's docstring."""
 
 DECISIVE_OF_CARD = ("name", "version", "weights_sha256", "calibration", "thresholds", "rules")
-"""What of a model's card decides on values; more is added to cards over time, and is no reason to listen again."""
+"""What of a model's card decides on values; more is added to cards over time, and is no reason to tag again."""
 
 
 class Options:

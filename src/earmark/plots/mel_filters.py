@@ -31,7 +31,7 @@ Rows = Literal["bands", "sliding", "time", "harmonics"]
 _TALL_TILES = 12
 _SMALL_TILES = (4, 12)  # rows and columns of filters with a few bands
 _LINES = 24  # filters along time
-_FEW_ROWS = 8
+_SMALL_BANK_ROWS = 8
 _SHOWN_HZ = (100, 200, 500, 1000, 2000, 4000, 8000)
 
 
@@ -146,7 +146,7 @@ def draw_mel_filters(groups: Sequence[MelFilters], about: str) -> Drawing:
     columns = 1 if len(groups) <= 2 else 2
     rows = -(-len(groups) // columns)
     heights = [max(_height(group) for group in groups[i * columns : (i + 1) * columns]) for i in range(rows)]
-    small = len(groups) == 1 and groups[0].weights.shape[1] <= _FEW_ROWS and groups[0].rows == "sliding"
+    small = len(groups) == 1 and groups[0].weights.shape[1] <= _SMALL_BANK_ROWS and groups[0].rows == "sliding"
     figure = new_figure(
         "First-layer filters on the spectrogram",
         about,
@@ -175,13 +175,13 @@ def _height(group: MelFilters) -> float:
     n_rows = group.weights.shape[1]
     if group.rows == "time":
         return 1.3
-    return 1.3 if n_rows > _FEW_ROWS else 1.1
+    return 1.3 if n_rows > _SMALL_BANK_ROWS else 1.1
 
 
 def _most(group: MelFilters) -> int:
     if group.rows == "time":
         return _LINES
-    return _SMALL_TILES[0] * _SMALL_TILES[1] if group.weights.shape[1] <= _FEW_ROWS else _TALL_TILES
+    return _SMALL_TILES[0] * _SMALL_TILES[1] if group.weights.shape[1] <= _SMALL_BANK_ROWS else _TALL_TILES
 
 
 def _title(group: MelFilters, shown: int) -> str:
@@ -204,7 +204,7 @@ def _scaled(tile: FloatArray) -> FloatArray:
 def _montage(axes: Axes, group: MelFilters, shown: np.ndarray) -> None:
     """Filters side by side, low bands at the bottom; small ones in several rows."""
     _, n_rows, n_frames = group.weights.shape
-    small = n_rows <= _FEW_ROWS
+    small = n_rows <= _SMALL_BANK_ROWS
     across = _SMALL_TILES[1] if small else _TALL_TILES
     down = -(-len(shown) // across)
     gap_x, gap_y = 0.35 * n_frames, 0.35 * n_rows
