@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
@@ -22,6 +24,8 @@ EVEN = 0.1
 _STRONGEST_SHARE = 0.1
 _MOST_COLUMNS = 1400
 _MOST_TICKS = 9
+
+_Scores = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def moments_frame(found: list[TagMoments]) -> pd.DataFrame:
     return frame
 
 
-def thinned(edges: FloatArray, values: FloatArray, most: int) -> tuple[FloatArray, FloatArray, int]:
+def thinned(edges: FloatArray, values: _Scores, most: int) -> tuple[FloatArray, _Scores, int]:
     """At most ``most`` columns, the highest of each few cells, so that no short moment is lost between two pixels.
 
     Args:

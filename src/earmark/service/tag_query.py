@@ -40,7 +40,7 @@ class TagQuery(BaseModel):
     ] = None
     tempo: Annotated[bool, Field(description="Also estimate the tempo. Not with windows.")] = False
     key: Annotated[bool, Field(description="Also estimate the key. Not with windows.")] = False
-    segments: Annotated[bool, Field(description="Also say which tags hold when. Not with windows.")] = False
+    segments: Annotated[bool, Field(description="Also say which tags apply when. Not with windows.")] = False
     min_segment: Annotated[
         float | None,
         Field(

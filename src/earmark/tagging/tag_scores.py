@@ -163,7 +163,7 @@ class TagScores:
     def segments(
         self, *, min_seconds: float = MIN_SECONDS, smoothing: float = 1.0, threshold: Threshold = "auto"
     ) -> list[Segment]:
-        """Which tags hold when: parts of the audio, one after the other, without gaps or overlaps.
+        """Which tags apply when: parts of the audio, one after the other, without gaps or overlaps.
 
         Change points are those of :func:`earmark.tagging.segments.change_points` in the taggram. Each part gets its
         tags as a file does; neighbours with the same tags are joined. Silences of five seconds and more are parts of

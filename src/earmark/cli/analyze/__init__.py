@@ -78,7 +78,7 @@ Examples:
         Entry(
             "thresholds",
             "earmark.cli.analyze.decisions:thresholds",
-            "From which score on a tag should be said to hold: precision, recall and F1 over the threshold.",
+            "From which score on a tag applies: precision, recall and F1 over the threshold.",
             _SCORES,
         ),
         Entry(

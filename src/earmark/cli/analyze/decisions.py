@@ -73,7 +73,7 @@ def thresholds(
     tag: Tags = None,
     most: Annotated[int, Option("--most", min=1, help="Most tags whose curves are drawn.")] = 12,
 ) -> None:
-    """From which score on a tag should be said to hold: precision, recall and F1 over the threshold.
+    """From which score on a tag applies: precision, recall and F1 over the threshold.
 
     Choose thresholds on validation clips; those that are best on test clips flatter.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from earmark.datasets import Dataset
     from earmark.evaluation import ScoreTable
 
-LeastDegree = Annotated[float, Option("--least-degree", help="A tag of degrees holds for a clip from this degree on.")]
+LeastDegree = Annotated[float, Option("--least-degree", help="A tag of degrees applies to a clip from this degree on.")]
 Labels = Annotated[
     Path | None, Option("--labels", help="Table of labels, where the scores file has none. CSV, TSV or Parquet.")
 ]

@@ -99,7 +99,8 @@ def tag(
         ),
     ] = None,
     segments: Annotated[
-        bool, Option("--segments", help="Also print which tags hold when, e.g. 12:30-18:05 techno, fast; not with csv.")
+        bool,
+        Option("--segments", help="Also print which tags apply when, e.g. 12:30-18:05 techno, fast; not with csv."),
     ] = False,
     min_segment: Annotated[
         float | None,

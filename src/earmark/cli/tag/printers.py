@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PATH_COLUMNS = 44
 NEAREST = 3
-"""So many tags are named, as the highest, where none holds."""
+"""So many tags are named, as the highest, where none applies."""
 _DEGREES_OF_FILES = 12
 """Of more files than an album has, the table leaves degrees out, so that it stays one line per file."""
 

@@ -157,7 +157,7 @@ class TagRun:
             yield item, result
 
     def segments_of(self, scores: TagScores) -> list[Segment] | None:
-        """A file's segments, with the tags that hold by the run's threshold, or else by their own; None if not wanted."""
+        """A file's segments, with the tags that apply by the run's threshold, or else by their own; None if not wanted."""
         if self.segments is None:
             return None
         threshold: Threshold = "auto" if self.threshold == "none" else self.threshold
