@@ -5,13 +5,13 @@ The table is ``data/published_weights.toml``, read when it is first asked for.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from earmark.core.errors import ModelError
+from earmark.core.hints import did_you_mean
 from earmark.core.tag_lists import load_vocabulary
 
 KERAS = "Keras HDF5"
@@ -133,8 +133,8 @@ def find_published(name: str) -> PublishedWeights:
     for weights in all_published():
         if weights.name == name:
             return weights
-    near = difflib.get_close_matches(name, published_names(), n=3)
-    hint = f"{f'did you mean {near[0]}? ' if near else ''}there are {', '.join(published_names())}"
+    names = published_names()
+    hint = f"{did_you_mean(name, names, n=1)} there are {', '.join(names)}".lstrip()
     raise ModelError(f"no published weights {name!r}; {hint}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import platformdirs
 
 from earmark.core.card import ONNX_METADATA_KEY, ModelCard
 from earmark.core.errors import ModelError
+from earmark.core.hints import did_you_mean
 from earmark.core.published_weights import published_names
 
 logger = logging.getLogger(__name__)
@@ -121,8 +121,7 @@ class OnnxModel:
         content = self.path.read_bytes()
         known = layer_operators(content)
         if layer not in known:
-            near = difflib.get_close_matches(layer, known, n=3)
-            hint = f"did you mean {', '.join(near)}?" if near else "`earmark embed --layers` lists them."
+            hint = did_you_mean(layer, known, "`earmark embed --layers` lists them.")
             raise ModelError(f"{self.path}: no layer {layer!r}; {hint}")
         return str(self.path) if layer == "probabilities" else with_output(content, layer)
 
@@ -236,8 +235,7 @@ def find_model(model: str | Path | None = None) -> Path:
         raise ModelError(f"{wanted}: no such model file")
     if wanted in published_names():
         raise ModelError(f"model {wanted!r} is not on this machine; fetch it with: earmark models pull {wanted}")
-    near = difflib.get_close_matches(wanted, installed, n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(installed) or 'none'}."
+    hint = did_you_mean(wanted, installed, f"there are: {', '.join(installed) or 'none'}.")
     raise ModelError(f"no model named {wanted!r}; {hint} A file needs its ending: ./my.onnx")
 
 
