@@ -35,7 +35,6 @@ from earmark.metrics.table import (
     metric_info,
     metric_label,
     register_metric,
-    unregister_metric,
 )
 from earmark.metrics.tags import f1, pr_auc, precision, recall, rmse, roc_auc
 from earmark.metrics.thresholds import best_f1_thresholds, decide
@@ -66,6 +65,5 @@ __all__ = [
     "register_metric",
     "rmse",
     "roc_auc",
-    "unregister_metric",
     "weighted",
 ]
