@@ -115,6 +115,8 @@ _MUST_BE = {
     "float_type": "a number",
     "finite_number": "finite",
     "string_type": "text",
+    "string_too_short": "a text that is not empty",
+    "path_type": "the path of a file",
     "bool_type": "true or false",
     "dict_type": "a section with keys",
     "too_short": "a list with at least one value",
@@ -137,7 +139,7 @@ def _message(kind: type[BaseModel], document: Any, error: Mapping[str, Any]) -> 
     if reason == "missing" and not isinstance(value, list | tuple):
         return f"{_key(place)}: is missing"
     if reason == "model_type":
-        return f"{_key(place)}: must be a section with keys, is {value!r}"
+        return f"{_key(place)}: must be a section with keys, is {value!r}".removeprefix(": ")
     if reason in ("missing", "tuple_type", "too_long"):
         place = place[:-1] if reason == "missing" else place
         return f"{_key(place)} {value!r}: must be {_list_of(_type_at(kind, place))}"
