@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from earmark.cli.exit_codes import EXIT_BROKEN_PIPE
 from earmark.cli.text import printable
+from earmark.core.exit_codes import EXIT_BROKEN_PIPE
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,6 +15,7 @@ from earmark.cli.options import Damaged, DamagedFiles, QuietSummary, at_least, m
 from earmark.cli.progress import note_bar
 from earmark.cli.text import counted, printable
 from earmark.core.clock import clock
+from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
     from earmark.cluster.tagging import Tally
@@ -119,7 +120,7 @@ def tag(
     if not quiet:
         _summary(tally, out)
     if tally.n_failed or tally.n_failed_kept:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def _summary(tally: Tally, out: str) -> None:

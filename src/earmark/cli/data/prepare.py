@@ -27,6 +27,7 @@ from earmark.cli.options import (
 from earmark.cli.progress import count_bar
 from earmark.cli.text import counted
 from earmark.core.clock import total_time
+from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
     from earmark.datasets import Dataset
@@ -82,7 +83,7 @@ def prepare(
         )
     summary(out, report)
     if report.failures:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:

@@ -13,13 +13,13 @@ from rich.markup import escape
 
 from earmark.audio.file_discovery import LeftOut, find_audio
 from earmark.cli.console import print_table, stderr_console
-from earmark.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.cli.optional_dependencies import require_extra
 from earmark.cli.progress import count_bar
 from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.text import counted, printable
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError
+from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.tagging.embedder import Embedder, Embedding
 from earmark.tagging.embedding_writer import EmbeddingWriter
 from earmark.tagging.runtime import LayerModel, OnnxModel, find_model, list_installed

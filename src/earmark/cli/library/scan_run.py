@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from earmark.cli.console import print_json, stderr_console
-from earmark.cli.exit_codes import EXIT_INTERRUPTED
 from earmark.cli.progress import audio_bar
 from earmark.cli.text import printable
 from earmark.core.clock import clock
 from earmark.core.errors import IndexInUseError
+from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.library.index.schema import default_index
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
@@ -69,7 +69,7 @@ class ScanRun:
         self._print(summary)
         if interrupted:
             return EXIT_INTERRUPTED
-        return 0 if summary.clean else 1
+        return 0 if summary.clean else EXIT_FAILED
 
     def watch(self) -> int:
         """A scan now, and one after each change, until Ctrl-C."""

@@ -15,6 +15,7 @@ from earmark.cli.library.write import Quiet
 from earmark.cli.options import IndexFile
 from earmark.cli.tag.tally import Tally, files
 from earmark.cli.tag.write import Apply, UndoLogFile
+from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
     from earmark.library.tagfiles.undo_log import Run
@@ -110,7 +111,7 @@ def undo(
             text += f"; not given back: {', '.join(parts)}" if parts else ""
             messages.print(f"earmark: {text}", markup=False)
     if tally.n_failed:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def _list(runs: list[Run], place: Path) -> None:

@@ -15,7 +15,6 @@ from rich.markup import escape
 
 from earmark.audio.file_discovery import AudioFile, LeftOut, find_audio
 from earmark.cli.console import silence_stdout, stderr_console, stdout_console
-from earmark.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED
 from earmark.cli.progress import audio_bar
 from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.tag.printers import PRINTERS
@@ -24,6 +23,7 @@ from earmark.cli.text import printable
 from earmark.core.audio_formats import audio_suffixes, has_video_suffix
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
+from earmark.core.exit_codes import EXIT_BROKEN_PIPE, EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.tagger import Tagger, load_tagger
 from earmark.tagging.top_tags import Threshold
@@ -112,7 +112,7 @@ class TagRun:
                 text += f"; {printable(passed_over)}. In folders, files are taken by their ending: "
                 text += f"{' '.join(audio_suffixes())}; a file that is named, whatever it ends in"
             self.messages.print(f"earmark: {text}", markup=False)
-            return 1
+            return EXIT_FAILED
         printer = PRINTERS[self.output_format](self, found)
         try:
             with self._progress(found) as advance, self.writing or nullcontext():
@@ -144,7 +144,8 @@ class TagRun:
             silence_stdout()
             return EXIT_BROKEN_PIPE
         self._sum_up("")
-        return 1 if self.n_failed or not self.n_tagged or (self.writing and self.writing.tally.n_failed) else 0
+        failed = self.n_failed or not self.n_tagged or (self.writing and self.writing.tally.n_failed)
+        return EXIT_FAILED if failed else 0
 
     def _results(self, found: list[AudioFile], advance: _Advance) -> Iterator[tuple[AudioFile, TagScores | AudioError]]:
         """Every found item with its result, in order; what discovery refused never reaches the tagger."""
