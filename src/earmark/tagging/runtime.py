@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ModelError
 from earmark.core.hints import did_you_mean
 from earmark.core.published_weights import published_names
@@ -106,9 +106,9 @@ class OnnxModel:
         except Exception as error:
             raise ModelError(f"{path}: not a model that ONNX Runtime can load ({_first_line(error)})") from error
         metadata: dict[str, Any] = self._session.get_modelmeta().custom_metadata_map
-        if ONNX_METADATA_KEY not in metadata:
+        if CARD_KEY not in metadata:
             raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
-        self.card = ModelCard.from_json(metadata[ONNX_METADATA_KEY], where=str(path))
+        self.card = ModelCard.from_json(metadata[CARD_KEY], where=str(path))
         self._check_shapes()
         outputs = {item.name: item.shape for item in self._session.get_outputs()}
         self.embedding_dims: int | None = outputs["embedding"][1] if "embedding" in outputs else None
