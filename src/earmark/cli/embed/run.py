@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from earmark.audio.file_discovery import LeftOut, find_audio
-from earmark.cli.console import print_table, stderr_console
+from earmark.cli.console import print_error, print_note, print_table, stderr_console
 from earmark.cli.optional_dependencies import require_extra
 from earmark.cli.progress import count_bar
 from earmark.cli.stdin import STDIN, stdin_paths
@@ -141,7 +139,7 @@ class EmbedRun:
     def over(self, found: Sequence[Source]) -> int:
         """Embed everything; returns the exit code."""
         for path, note in () if self.quiet else self.left_out.notes:
-            self._tell("note", note, path)
+            print_note(self.messages, note, path)
         if not found:
             self.messages.print("earmark: no audio files found there", markup=False)
             return EXIT_FAILED
@@ -188,16 +186,12 @@ class EmbedRun:
         name = item.name or item.path
         if isinstance(result, AudioError):
             self.n_failed += 1
-            self._tell("error", result.reason, name)
+            print_error(self.messages, result.reason, name)
             return
         self.n_done += 1
         self.audio_seconds += result.duration_seconds
         for warning in () if self.quiet else result.warnings:
-            self._tell("note", warning, name)
-
-    def _tell(self, word: str, text: str, path: Path) -> None:
-        style = "red" if word == "error" else "yellow"
-        self.messages.print(f"[{style}]{word}[/{style}] {escape(printable(path))}: {escape(text)}")
+            print_note(self.messages, warning, name)
 
     def _sum_up(self) -> None:
         if self.quiet:

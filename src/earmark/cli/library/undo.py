@@ -13,8 +13,9 @@ from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console, stdout_console
 from earmark.cli.library.write import Quiet
 from earmark.cli.options import IndexFile
-from earmark.cli.tag.tally import Tally, files
+from earmark.cli.tag.tally import Tally
 from earmark.cli.tag.write import Apply, UndoLogFile
+from earmark.cli.text import counted
 from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def undo(
         if tally.n_changed:
             mtime = "" if keep_mtime or touch else ", with the former modification time"
             text = f"{n_whole} of them as before, to the byte{mtime}"
-            parts = [f"{loss.what} of {files(n)} ({loss.why})" for loss, n in lost.items()]
+            parts = [f"{loss.what} of {counted(n, 'file')} ({loss.why})" for loss, n in lost.items()]
             text += f"; not given back: {', '.join(parts)}" if parts else ""
             messages.print(f"earmark: {text}", markup=False)
     if tally.n_failed:
@@ -121,7 +122,7 @@ def _list(runs: list[Run], place: Path) -> None:
         click.echo(f"{place}: nothing was written yet")
     for run in runs:
         by = undone_by(runs, run)
-        text = f"{run.name}  {run.kind:<5}  {files(run.n_changed)}"
+        text = f"{run.name}  {run.kind:<5}  {counted(run.n_changed, 'file')}"
         if run.undoes:
             text += f", undid {run.undoes}"
         if by is not None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from rich.markup import escape
 
 from earmark.audio.file_discovery import AudioFile, LeftOut, find_audio
-from earmark.cli.console import silence_stdout, stderr_console, stdout_console
-from earmark.cli.progress import audio_bar
+from earmark.cli.console import print_error, print_note, silence_stdout, stderr_console, stdout_console
+from earmark.cli.progress import AudioSpeed, audio_bar
 from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.tag.printers import PRINTERS
 from earmark.cli.tag.write import WriteOptions, WriteRun
@@ -105,7 +105,7 @@ class TagRun:
         found = list(find_audio(paths, self.left_out))
         if not self.quiet:
             for path, note in self.left_out.notes:
-                self._tell("note", note, path)
+                print_note(self.messages, note, path)
         if not found:
             text = "no audio files found there"
             if (passed_over := self.left_out.summary()) and not self.quiet:
@@ -121,13 +121,13 @@ class TagRun:
                         self.left_out.silent[item.path.suffix.lower()] += 1
                     elif isinstance(result, AudioError):
                         self.n_failed += 1
-                        self._tell("error", result.reason, item.path)
+                        print_error(self.messages, result.reason, item.path)
                         printer.failed(item.path, result.reason)
                     else:
                         self.n_tagged += 1
                         self.audio_seconds += result.duration_seconds
-                        for warning in result.warnings:
-                            self._tell("note", warning, item.path)
+                        for warning in () if self.quiet else result.warnings:
+                            print_note(self.messages, warning, item.path)
                         printer.tagged(result)
                         if self.taggram_dir is not None:
                             self._draw(result, item)
@@ -182,15 +182,9 @@ class TagRun:
             draw_taggram(scores, out)
         except ConfigError as error:
             self.n_failed += 1
-            self._tell("error", str(error), item.path)
+            print_error(self.messages, str(error), item.path)
         else:
             self.drawn.add(out)
-
-    def _tell(self, word: str, text: str, path: Path) -> None:
-        if word == "note" and self.quiet:
-            return
-        style = "red" if word == "error" else "yellow"
-        self.messages.print(f"[{style}]{word}[/{style}] {escape(printable(path))}: {escape(text)}")
 
     def _sum_up(self, prefix: str, always: bool = False) -> None:
         if self.quiet and not always:
@@ -221,8 +215,8 @@ class _Advance:
     """Feeds the progress bar. Time left follows bytes, since files differ in length."""
 
     def __init__(self, progress: Progress | None, found: list[AudioFile]) -> None:
-        self.progress, self.n_files, self.n_done, self.seconds = progress, len(found), 0, 0.0
-        self.started = time.monotonic()
+        self.progress, self.n_files, self.n_done = progress, len(found), 0
+        self.speed = AudioSpeed()
         self.bytes = {id(item): _size(item.path) for item in found} if progress else {}
         if progress:
             self.task = progress.add_task(
@@ -230,11 +224,9 @@ class _Advance:
             )
 
     def audio(self, tagging: TagProgress) -> None:
-        seconds = self.seconds + tagging.seconds
-        if tagging.finished:
-            self.seconds = seconds
+        speed = self.speed.after(tagging)
         if self.progress:
-            self.progress.update(self.task, speed=seconds / max(time.monotonic() - self.started, 1e-6))
+            self.progress.update(self.task, speed=speed)
 
     def file_done(self, item: AudioFile) -> None:
         self.n_done += 1
