@@ -297,7 +297,4 @@ Shards = Annotated[
     Path | None,
     Option("--shards", help="Read audio from shards that earmark data prepare has made."),
 ]
-ClusterAddress = Annotated[
-    str,
-    Option("--address", help="auto: this machine's cluster; local; or HOST:PORT."),
-]
+ClusterAddress = Annotated[str, Option("--address", help="auto: this machine's cluster; local; or HOST:PORT.")]

@@ -17,8 +17,9 @@ from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ConfigError, ModelError
 from earmark.core.input_spec import Conditioning
 from earmark.core.tag_constraints import TagConstraints
-from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME, export_graph
+from earmark.export.onnx import export_graph
 from earmark.models.conditioning import WindowLevel
+from earmark.tagging.runtime import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
 
 _KERNELS = ("Conv", "Gemm", "MatMul")
 

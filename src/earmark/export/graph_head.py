@@ -17,8 +17,9 @@ from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ConfigError, ModelError
 from earmark.export.embedding import WithEmbedding
 from earmark.export.graph_edit import value_shapes, write_model
-from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME, TOLERANCE, check_signals, export_graph
+from earmark.export.onnx import TOLERANCE, check_signals, export_graph
 from earmark.models import TaggingModel
+from earmark.tagging.runtime import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
 
 Floats = npt.NDArray[np.float32]
 

@@ -24,6 +24,7 @@ from earmark.export.precision import Weights, clear_subnormals, with_weights
 from earmark.models import TaggingModel
 from earmark.models.activation import softmax_places
 from earmark.models.checkpoint import check_card
+from earmark.tagging.runtime import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
 
 OPSET = 18
 """ONNX operator set of the files: known to ONNX Runtime from 1.15 on, in the browser too."""
@@ -37,9 +38,6 @@ TOLERANCES: dict[Weights, tuple[float, float]] = {
     "int8": (1e-1, 1e-1),
 }
 """Of probabilities and embeddings, by how a file keeps its weights."""
-INPUT_NAME = "waveform"
-OUTPUT_NAME = "probabilities"
-EMBEDDING_NAME = "embedding"
 
 
 @dataclass(frozen=True)

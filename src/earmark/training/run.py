@@ -29,12 +29,11 @@ from earmark.datasets.leaks import leak_warnings
 from earmark.training.audio_store import Waveform
 from earmark.training.callbacks import LogRow, TrainingProgress
 from earmark.training.checkpoint_callback import (
-    CHECKPOINT_FOLDER,
-    RECIPE_NAME,
     STATE_NAME,
     CheckpointCallback,
     checkpoint_writer,
 )
+from earmark.training.config import CHECKPOINT_FOLDER, RECIPE_NAME
 from earmark.training.contrastive import ContrastiveModule
 from earmark.training.data_setup import build_model, chosen_clips, load_training_data
 from earmark.training.lightning_setup import (
