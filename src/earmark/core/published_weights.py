@@ -15,9 +15,6 @@ from earmark.core.hints import did_you_mean
 from earmark.core.tag_lists import load_vocabulary
 
 KERAS = "Keras HDF5"
-PYTORCH = "PyTorch state dict"
-FROZEN_GRAPH = "frozen TensorFlow graph"
-TFJS = "TensorFlow.js model"
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class PublishedWeights:
     Attributes:
         name: how users name the model, e.g. ``earmark models pull NAME``.
         file_name: as we name the file; its own project may name all its files alike. May begin with a folder.
-        file_format: :data:`KERAS`, :data:`PYTORCH`, :data:`FROZEN_GRAPH` or :data:`TFJS`.
+        file_format: for people, e.g. :data:`KERAS`.
         sha256: of the file, hexadecimal.
         size_bytes: of the file.
         architecture, architecture_options: what :func:`earmark.models.create_model` builds for it.

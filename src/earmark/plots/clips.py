@@ -99,28 +99,6 @@ def clip_list(table: ScoreTable, *, n: int = 10, n_tags: int = 8) -> ClipList:
     return ClipList(metric, len(judged), worst_rows, best_rows, tuple(float(x) for x in np.sort(values[judged])))
 
 
-def clips_frame(found: ClipList) -> pd.DataFrame:
-    """One row per clip and tag shown."""
-    rows = [
-        {
-            "end": end,
-            "rank": rank,
-            "clip": row.clip,
-            "artist": row.artist or "",
-            "song": row.song or "",
-            found.metric: row.value,
-            "tag": tag.tag,
-            "kind": tag.kind,
-            "label": tag.label,
-            "score": tag.score,
-        }
-        for end, part in (("worst", found.worst), ("best", found.best))
-        for rank, row in enumerate(part, start=1)
-        for tag in (*row.said, *row.degrees)
-    ]
-    return pd.DataFrame(rows)
-
-
 def _row(table: ScoreTable, place: int, value: float, n_tags: int) -> ClipRow:
     def tag(i: int) -> TagOfClip:
         label = float(table.labels[place, i])
