@@ -4,7 +4,7 @@
     python benchmarks/structure.py ../old/src        # another one beside it
 
 A floor is one more than the highest of all that it imports, imports inside functions included, those for types alone
-not. Floors are counted for the parts of the package (its folders, and modules beside them) and for all modules.
+not. They are counted for the parts of the package: its folders, and modules beside them.
 """
 
 from __future__ import annotations

@@ -6,9 +6,13 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from earmark.tagging.tagger import Tagger
 
 ROOT = Path(__file__).parent.parent
 collect_ignore = ["helpers/picard_driver"]  # a plugin of Picard, which alone can import it
@@ -52,6 +56,14 @@ def shared_dir() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def tagger() -> Tagger:
+    """The bundled model."""
+    from earmark.tagging.tagger import load_tagger
+
+    return load_tagger()
 
 
 @pytest.fixture(scope="module")

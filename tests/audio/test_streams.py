@@ -22,6 +22,7 @@ from earmark.core.errors import AudioError
 from earmark.core.input_spec import InputSpec
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds
+from tests.helpers.tagged import synchsafe
 
 RATE_HZ = 16_000
 SPEC = InputSpec(RATE_HZ, RATE_HZ, RATE_HZ)
@@ -228,14 +229,10 @@ def test_samples_beyond_the_scale_are_found_where_channels_cancel(tmp_path: Path
         audio.resample(np.stack([music, -music]), RATE_HZ, RATE_HZ)
 
 
-def safe(n: int) -> bytes:
-    return bytes(n >> shift & 127 for shift in (21, 14, 7, 0))
-
-
 def test_tags_around_the_music_change_nothing(tmp_path: Path) -> None:
     """MP3s and FLACs as they are found."""
-    body = b"TIT2" + safe(6) + b"\0\0\3Loose" + bytes(100)
-    tag = b"ID3\4\0\0" + safe(len(body)) + body
+    body = b"TIT2" + synchsafe(6) + b"\0\0\3Loose" + bytes(100)
+    tag = b"ID3\4\0\0" + synchsafe(len(body)) + body
     old = b"TAG" + b"Loose".ljust(124, b"\0") + b"\x11"
     ape = b"APETAGEX" + struct.pack("<IIII", 2000, 32, 0, 0x80000000) + bytes(8)
     for suffix in (".mp3", ".flac"):
@@ -265,9 +262,9 @@ def plain_mp3(tmp_path: Path) -> bytes:
 def test_mp3s_as_they_are_found(tmp_path: Path) -> None:
     """A tag at the end with a footer, Lyrics3, zeros behind a tag, sound in RIFF, junk in the middle."""
     plain = plain_mp3(tmp_path)
-    frame = b"TIT2" + safe(6) + b"\0\0\3Loose"
-    tag = b"ID3\4\0\0" + safe(len(frame)) + frame
-    footer = b"3DI\4\0\x10" + safe(len(frame))
+    frame = b"TIT2" + synchsafe(6) + b"\0\0\3Loose"
+    tag = b"ID3\4\0\0" + synchsafe(len(frame)) + frame
+    footer = b"3DI\4\0\x10" + synchsafe(len(frame))
     lyrics = b"LYRICSBEGIN" + b"IND0000200" + b"LYR00009[00:01]la"
     lyrics += b"%06d" % len(lyrics) + b"LYRICS200"
     old = b"TAG" + b"Loose".ljust(124, b"\0") + b"\x11"
@@ -302,8 +299,8 @@ def test_tags_at_the_end_are_no_damage(tmp_path: Path, suffix: str, n_bytes: int
     plain = sounds.write(tmp_path / f"a{suffix}", sounds.music(6, 44_100), 44_100).read_bytes()
     expected = len(audio.load(plain, RATE_HZ))
     old = b"TAG" + b"Loose".ljust(124, b"\0") + b"\x11"
-    text = b"TXXX" + safe(n_bytes + 3) + b"\0\0\3a\0" + b"b" * n_bytes
-    newer = b"ID3\4\0\x10" + safe(len(text)) + text + b"3DI\4\0\x10" + safe(len(text))
+    text = b"TXXX" + synchsafe(n_bytes + 3) + b"\0\0\3a\0" + b"b" * n_bytes
+    newer = b"ID3\4\0\x10" + synchsafe(len(text)) + text + b"3DI\4\0\x10" + synchsafe(len(text))
     item = struct.pack("<II", n_bytes, 0) + b"Title\0" + b"b" * n_bytes
     footer = struct.pack("<IIII", 2000, len(item) + 32, 1, 0xA0000000) + bytes(8)
     ape = b"APETAGEX" + footer + item + b"APETAGEX" + footer[:12] + struct.pack("<I", 0x80000000) + bytes(8)
@@ -320,6 +317,6 @@ def test_tags_at_the_end_are_no_damage(tmp_path: Path, suffix: str, n_bytes: int
 
 def test_a_tag_that_claims_more_than_the_file_has_leaves_no_audio(tmp_path: Path) -> None:
     """As for every program that reads the tag first."""
-    content = b"ID3\4\0\0" + safe(2**27) + plain_mp3(tmp_path)
+    content = b"ID3\4\0\0" + synchsafe(2**27) + plain_mp3(tmp_path)
     with pytest.raises(AudioError, match="not audio, or in no format that can be decoded"):
         audio.load(content, RATE_HZ)

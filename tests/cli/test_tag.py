@@ -18,11 +18,7 @@ import pytest
 
 from earmark.tagging.runtime import DEFAULT_MODEL, find_model, read_card
 from tests.helpers import sounds
-from tests.helpers.command import COMMAND, earmark, earmark_here
-
-
-def records(done: subprocess.CompletedProcess[str]) -> list[dict]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
+from tests.helpers.command import COMMAND, earmark, earmark_here, records
 
 
 @pytest.fixture(scope="module")

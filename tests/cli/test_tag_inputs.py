@@ -12,13 +12,9 @@ import pytest
 
 from earmark.core.audio_formats import audio_suffixes
 from tests.helpers import sounds, videos
-from tests.helpers.command import COMMAND, earmark_here
+from tests.helpers.command import COMMAND, earmark_here, records
 
 pytestmark = pytest.mark.slow
-
-
-def records(done: subprocess.CompletedProcess[str]) -> list[dict]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

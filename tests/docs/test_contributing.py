@@ -84,6 +84,13 @@ def shown(place: Path, number: int) -> str:
     return "".join(run(place, *shlex.split(line.removeprefix("$ earmark "))) for line in lines)
 
 
+@pytest.mark.parametrize("number", SECTIONS)
+def test_a_change_is_one_file_and_at_most_one_line_elsewhere(number: int) -> None:
+    assert len(blocks(number, "python")) <= 1
+    changed = [line for _, text in blocks(number, "diff") for line in text.splitlines() if line.startswith("+")]
+    assert len(changed) <= 1
+
+
 def test_the_map_is_that_of_the_contract_and_tests_mirror_the_folders() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         contract = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]
@@ -94,8 +101,10 @@ def test_the_map_is_that_of_the_contract_and_tests_mirror_the_folders() -> None:
     packages = {path.parent.name for path in (ROOT / "src/earmark").glob("*/__init__.py")}
     assert packages == {name for layer in wanted for name in layer}
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
-    assert folders - packages == {"benchmarks", "default_model", "docs", "examples", "tempo_key"}
+    assert folders - packages == {"benchmarks", "docs", "examples"}
     assert packages <= folders
+    tools = {path.parent.name for path in (ROOT / "tools").glob("*/__init__.py")}
+    assert {path.parent.name for path in (ROOT / "tests/tools").glob("*/test_*.py")} <= tools
 
 
 def test_each_of_the_ten_is_one_new_file_and_one_line() -> None:

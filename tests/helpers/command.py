@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -99,3 +100,8 @@ def earmark_here(
             stream.flush()
     stdout, stderr = (stream.detach().getvalue().decode("utf-8", "surrogateescape") for stream in streams)  # type: ignore[attr-defined]
     return subprocess.CompletedProcess(words, code, stdout, stderr)
+
+
+def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """The objects of the JSON Lines that it printed."""
+    return [json.loads(line) for line in done.stdout.splitlines()]

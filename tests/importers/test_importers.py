@@ -25,6 +25,7 @@ from earmark.importers.convert import convert_weights
 from earmark.importers.detect_format import import_weights
 from earmark.models import create_model, list_models
 from earmark.models.checkpoint import load_checkpoint
+from tests.helpers.imported import answers, refusal
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +101,6 @@ def publish(monkeypatch, path, name):
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     made = [dataclasses.replace(item, sha256=sha256) if item.name == name else item for item in all_published()]
     monkeypatch.setattr(published, "all_published", lambda: tuple(made))
-
-
-def refusal(path) -> str:
-    with pytest.raises(ModelError) as caught:
-        import_weights(path)
-    assert all(line.startswith(str(path)) for line in str(caught.value).splitlines())
-    return str(caught.value)
-
-
-def answers(model):
-    generator = torch.Generator().manual_seed(1)
-    with torch.inference_mode():
-        return model(torch.randn(2, model.window_samples, generator=generator) * 0.1)
 
 
 @pytest.mark.slow

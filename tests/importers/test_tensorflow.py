@@ -19,6 +19,7 @@ from earmark.importers.convert import convert_weights
 from earmark.importers.detect_format import import_weights
 from earmark.importers.tensorflow_graph import is_frozen_graph, read_frozen_graph, read_tfjs
 from earmark.models import create_model
+from tests.helpers.imported import answers, refusal
 
 LAYERS = ("timbral.0", "timbral.1", "temporal.0", "temporal.1", "temporal.2", "residual1", "residual2", "residual3")
 NORMS = ("norm_input", *(f"{layer}.norm" for layer in LAYERS), "norm_pooled.0", "norm_dense")
@@ -129,19 +130,6 @@ def write_folder(folder: Path, content: bytes, shard: bytes) -> Path:
     (folder / "model.json").write_bytes(content)
     (folder / "group1-shard1of1.bin").write_bytes(shard)
     return folder
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(ModelError) as caught:
-        import_weights(path)
-    assert all(line.startswith(str(path)) for line in str(caught.value).splitlines())
-    return str(caught.value)
-
-
-def answers(model):
-    generator = torch.Generator().manual_seed(1)
-    with torch.inference_mode():
-        return model(torch.randn(2, model.window_samples, generator=generator) * 0.1)
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import earmark
 from earmark.service.page import PAGE_FOLDER
 from tests.helpers.browser import absent, chromium
 from tests.helpers.page import ARGUMENTS, Site, Visit
@@ -58,8 +57,3 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
     for each in visits:
         each.context.close()
     assert [error for each in visits for error in each.errors] == []
-
-
-@pytest.fixture(scope="module")
-def tagger() -> earmark.Tagger:
-    return earmark.load_tagger()

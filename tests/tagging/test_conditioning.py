@@ -13,11 +13,6 @@ CLIPS = Path(__file__).parents[2] / "examples" / "clips"
 RATE_HZ = 16_000
 
 
-@pytest.fixture(scope="module")
-def tagger() -> Tagger:
-    return load_tagger()
-
-
 @pytest.fixture(
     scope="module",
     params=["03-rock.mp3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("01-piano.flac", "06-folk.mp3"))],

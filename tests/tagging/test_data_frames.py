@@ -19,11 +19,6 @@ CLIP = ROOT / "examples" / "clips" / "03-rock.mp3"
 
 
 @pytest.fixture(scope="module")
-def tagger() -> earmark.Tagger:
-    return earmark.load_tagger()
-
-
-@pytest.fixture(scope="module")
 def scores(tagger: earmark.Tagger) -> earmark.TagScores:
     return tagger.tag(CLIP)
 

@@ -14,11 +14,6 @@ from tests.helpers import sounds
 
 
 @pytest.fixture(scope="module")
-def tagger() -> Tagger:
-    return earmark.load_tagger()
-
-
-@pytest.fixture(scope="module")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sounds.write(tmp_path_factory.mktemp("song") / "song.flac", sounds.music(12, 44_100), 44_100)
 

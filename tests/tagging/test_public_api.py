@@ -32,11 +32,6 @@ NAMES = [name for name in earmark.__all__ if name != "__version__"]
 
 
 @pytest.fixture(scope="module")
-def tagger() -> Tagger:
-    return load_tagger()
-
-
-@pytest.fixture(scope="module")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sounds.write(tmp_path_factory.mktemp("song") / "song.mp3", sounds.music(7, 44_100, 2), 44_100)
 

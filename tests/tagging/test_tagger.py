@@ -22,11 +22,6 @@ from tests.helpers import sounds
 
 
 @pytest.fixture(scope="module")
-def tagger() -> Tagger:
-    return load_tagger()
-
-
-@pytest.fixture(scope="module")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sounds.write(tmp_path_factory.mktemp("song") / "song.flac", sounds.music(34, 44_100, 2), 44_100)
 

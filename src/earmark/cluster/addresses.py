@@ -104,6 +104,7 @@ def fetch(address: str, out: Path, timeout_seconds: float) -> int:
     for tries_left in reversed(range(_TRIES)):
         try:
             file_system = _file_system(scheme)
+            # fsspec documents it for those who write file systems; its url_to_fs takes "::" in a name for a chain of them.
             file_system.get_file(file_system._strip_protocol(address), str(out), callback=_Deadline(deadline))
             return out.stat().st_size
         except (FileNotFoundError, PermissionError, _TooLateError) as error:

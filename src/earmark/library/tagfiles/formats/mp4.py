@@ -1,7 +1,7 @@
 """MP4 and M4A: iTunes's list of metadata atoms.
 
 As with ID3, mutagen interprets no atom: it writes back unchanged those that it could not read, and here these are all.
-Their list, ``_failed_atoms``, is private to mutagen; tests/library/test_mutagen.py checks what is used of it.
+Their list, ``_failed_atoms``, is private to mutagen; tests/library/tagfiles/test_mutagen.py checks what is used of it.
 """
 
 from __future__ import annotations

@@ -30,12 +30,6 @@ F_SHARP_MINOR = KeyEstimate(MusicalKey.parse("F#m"), 0.9)
 FIELDS = {"bpm": "124", "key": "F#m", "tempo": "123.6", "energy": "66", "comment": "11A - Energy 7"}
 
 
-@pytest.fixture(scope="module")
-def songs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("songs")
-    return {suffix: tagged.make(folder / f"song{suffix}") for suffix in tagged.FORMATS}
-
-
 def read(path: Path) -> dict[str, Any]:
     """The fields as mutagen reads them, under the names that players know."""
     if path.suffix in tagged.APE_FORMATS:

@@ -32,10 +32,10 @@ from earmark.evaluation.run import load_model
 from earmark.models import create_model
 from earmark.models.checkpoint import make_card, save_checkpoint
 from earmark.tagging.tagger import load_tagger
-from tests.default_model.test_earmark_2 import NO_MUSIC, ROWS, write_music
 from tests.distillation.test_student import write_set
 from tests.helpers.emotify import write_emotify
 from tests.helpers.labelled_sets import TEACHER_VOCABULARIES, second_union, write_tables
+from tests.tools.default_model.test_earmark_2 import NO_MUSIC, ROWS, write_music
 
 HELD_OUT = [(f"0ad/more {i}", "0ad", "validation", 100.0) for i in range(4)]
 NAMES = ("rock", "classical", "calm", "piano", "happy")

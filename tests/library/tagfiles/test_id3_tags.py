@@ -17,6 +17,7 @@ from earmark.library.tagfiles.formats.base import FIELDS
 from earmark.library.tagfiles.write import Target, read_state
 from tests.helpers import tagged
 from tests.helpers.tag_writing import VALUES, ours, take_back, write
+from tests.helpers.tagged import synchsafe
 
 
 @pytest.mark.parametrize("version", [3, 4])
@@ -182,10 +183,6 @@ def test_nothing_wanted_is_nothing_changed(songs: dict[str, Path], tmp_path: Pat
     assert tagged.id3_frames(path.read_bytes()) == before
 
 
-def safe(n: int) -> bytes:
-    return bytes(n >> shift & 127 for shift in (21, 14, 7, 0))
-
-
 def found(name: str, song: bytes) -> bytes:
     """A song with tags around it as some programs leave them."""
     if song[:3] == b"ID3":
@@ -199,7 +196,7 @@ def found(name: str, song: bytes) -> bytes:
         "in front": front + song,
         "in front and behind": front + song + old,
         "two": front + tagged.id3_tag(4, title + bytes(300)) + song,
-        "at the end": song + b"ID3\4\0\x10" + safe(len(title)) + title + b"3DI\4\0\x10" + safe(len(title)),
+        "at the end": song + b"ID3\4\0\x10" + synchsafe(len(title)) + title + b"3DI\4\0\x10" + synchsafe(len(title)),
         "lyrics": song + lyrics + old,
         "zeros": front + bytes(100_000) + song,
         "junk": song[: len(song) // 2] + bytes((31 * i + 7) % 253 for i in range(383)) + song[len(song) // 2 :],

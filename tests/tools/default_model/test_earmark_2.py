@@ -26,7 +26,7 @@ from earmark.distillation.plan import read_plan
 from tests.helpers.emotify import write_emotify
 from tests.helpers.sounds import music
 
-FOLDER = Path(__file__).parents[2] / "tools" / "default_model" / "earmark_2"
+FOLDER = Path(__file__).parents[3] / "tools" / "default_model" / "earmark_2"
 COLUMNS = ("track_id", "path", "group", "split", "duration_s")
 
 
