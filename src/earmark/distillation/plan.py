@@ -29,14 +29,14 @@ class LabellingPlan(Section):
 
     Attributes:
         teachers: names of published networks, or paths of ONNX files that end in ".onnx".
-        train_teachers: those of them that label the training set; the others label the unchanged sets only. None for all.
+        train_teachers: those of them that label the training set; the others label the unchanged sets only. Empty for all.
         train_shares: teacher -> the share of the training set that it labels, where that is not all of it.
         tags, left_out: the tables of tags.
         examples_per_song: most examples of a song in the unchanged sets; None for as many as cover it.
     """
 
     teachers: Listed[str] = Field(min_length=1)
-    train_teachers: Listed[str] | None = None
+    train_teachers: Listed[str] = ()
     train_shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
     tags: Annotated[Path, Strict(False)]
     left_out: Annotated[Path, Strict(False)] | None = None
@@ -49,10 +49,10 @@ class LabellingPlan(Section):
                     find_published(name)
                 except ModelError as error:
                     yield f"teachers: {error}; or give an ONNX file that ends in .onnx"
-        for key, names in (("teachers", self.teachers), ("train_teachers", self.train_teachers or ())):
+        for key, names in (("teachers", self.teachers), ("train_teachers", self.train_teachers)):
             if len(set(names)) < len(names):
                 yield f"{key}: a name is there more than once"
-        for name in self.train_teachers or ():
+        for name in self.train_teachers:
             if name not in self.teachers:
                 yield f"train_teachers: {name!r} is not among the teachers"
         for name in self.train_shares:
