@@ -227,7 +227,7 @@ def _load(recipe: Recipe) -> Dataset:
 
 
 def _validators(
-    dataset: Dataset, labels: npt.NDArray[np.float32], measured: Sequence[int], *, softmax: bool
+    dataset: Dataset, labels: npt.NDArray[np.float32], measured: Sequence[int], *, softmax: Sequence[str]
 ) -> tuple[Validator, Validator | None]:
     """For the validation clips, and for the training clips that are measured, if any."""
     vocabulary, validation = dataset.vocabulary, label_matrix(dataset.split("validation"))
