@@ -77,6 +77,30 @@ def test_there_are_commands_to_check() -> None:
         parse("earmark train first --out x --resum")
 
 
+def options(command: Any, context: click.Context | None = None) -> set[str]:
+    """All options of a command and of those in it."""
+    context = click.Context(command, parent=context)
+    found = {name for parameter in command.get_params(context) for name in (*parameter.opts, *parameter.secondary_opts)}
+    for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        found |= options(command.resolve_command(context, [name])[1], context)
+    return found
+
+
+OF_OTHER_PROGRAMS = {"--include", "--install-completion", "--max-restarts", "--stop-timeout", "--tmpfs"}
+
+
+@pytest.mark.slow
+def test_options_that_pages_name_exist() -> None:
+    pages = [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"`(?:earmark [^`]*?)?(--[a-z][a-z0-9-]+)", page.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 90
+    assert named - OF_OTHER_PROGRAMS <= options(app)
+
+
 @pytest.mark.parametrize("command", sorted(set(commands())))
 def test_commands_parse_as_written(command: str) -> None:
     names, values = parse(command)

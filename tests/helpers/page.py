@@ -62,8 +62,10 @@ class Site:
 class Visit:
     """One person at the page, with a browser profile of their own."""
 
-    def __init__(self, browser: Any, url: str, **options: Any) -> None:
+    def __init__(self, browser: Any, url: str, script: str = "", **options: Any) -> None:
+        """``script`` runs before those of the page."""
         self.context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+        self.context.add_init_script(script)
         self.page = self.context.new_page()
         self.page.set_default_timeout(240_000)
         self.errors: list[str] = []

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.page import CLIPS, Visit
+from tests.helpers import sounds
+from tests.helpers.page import Visit
 
 KEPT = """async () => {
     const [{ name }] = await indexedDB.databases();
@@ -30,6 +31,13 @@ OF_ANOTHER_MODEL = """async () => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two short ones."""
+    folder = tmp_path_factory.mktemp("songs")
+    return [sounds.write(folder / f"{k}.wav", sounds.music(2, 16_000, seed=k), 16_000) for k in range(2)]
+
+
 def again(person: Visit, n_finished: int) -> list[dict[str, Any]]:
     """The page, loaded again with so many results; as it exports them."""
     person.page.reload()
@@ -39,15 +47,17 @@ def again(person: Visit, n_finished: int) -> list[dict[str, Any]]:
     return json.loads(person.export("json"))
 
 
-def test_results_survive_a_reload_without_the_audio_and_can_be_cleared(serve: Any, visit: Any, tmp_path: Path) -> None:
+def test_results_survive_a_reload_without_the_audio_and_can_be_cleared(
+    serve: Any, visit: Any, songs: list[Path], tmp_path: Path
+) -> None:
     (tmp_path / "empty.mp3").touch()
     person = visit(serve().url)
     page = person.page
-    before = person.tag(CLIPS[0], CLIPS[2], tmp_path / "empty.mp3")
+    before = person.tag(*songs, tmp_path / "empty.mp3")
     assert [record["status"] for record in before] == ["ok", "ok", "error"]
     assert again(person, 3) == before
     assert page.inner_text("#news") == "earmark.json: 3 files."
-    assert page.inner_text("#detail-title") == CLIPS[0].name
+    assert page.inner_text("#detail-title") == songs[0].name
     assert page.locator("#tags li").count() > 10
     assert page.is_hidden("#player")
     fields = ["added", "error", "fingerprint", "key", "model", "modified", "path", "result", "size", "version"]
@@ -67,7 +77,7 @@ def test_results_survive_a_reload_without_the_audio_and_can_be_cleared(serve: An
     assert [entry[0] for entry in kept] == 3 * [fields]
     assert sorted(entry[1] for entry in kept) == [[], numbers, numbers]
 
-    page.set_input_files("#files-input", [CLIPS[0], tmp_path / "empty.mp3"])  # plays again; what failed is tried again
+    page.set_input_files("#files-input", [songs[0], tmp_path / "empty.mp3"])  # plays again; what failed is tried again
     page.wait_for_selector('#rows[data-finished="3"]')
     page.wait_for_selector("#player:not([hidden])")
     assert "2 tagged, 1 failed." in page.inner_text("#news")
@@ -80,9 +90,9 @@ def test_results_survive_a_reload_without_the_audio_and_can_be_cleared(serve: An
     assert page.evaluate(KEPT) == []
 
 
-def test_results_of_another_model_are_removed_and_the_page_says_so(serve: Any, visit: Any) -> None:
+def test_results_of_another_model_are_removed_and_the_page_says_so(serve: Any, visit: Any, songs: list[Path]) -> None:
     person = visit(serve().url)
-    person.tag(CLIPS[0], CLIPS[2])
+    person.tag(*songs)
     person.page.evaluate(OF_ANOTHER_MODEL)
     person.page.reload()
     person.settle()
@@ -91,15 +101,15 @@ def test_results_of_another_model_are_removed_and_the_page_says_so(serve: Any, v
     assert len(person.page.evaluate(KEPT)) == 1
 
 
-def test_tabs_share_results(serve: Any, visit: Any) -> None:
+def test_tabs_share_results(serve: Any, visit: Any, songs: list[Path]) -> None:
     site = serve()
     person = visit(site.url)
     other = person.context.new_page()
     other.goto(site.url)
     other.wait_for_selector("html[data-settled]", timeout=240_000)
-    person.tag(CLIPS[0])
+    person.tag(songs[0])
     other.wait_for_selector('#rows[data-finished="1"]', state="attached")
-    assert other.inner_text("#rows .name") == CLIPS[0].name
+    assert other.inner_text("#rows .name") == songs[0].name
     other.click("#clear")
     person.page.wait_for_selector("#files", state="hidden")
     assert person.page.inner_text("#news") == "Cleared in another tab."
@@ -120,15 +130,12 @@ BROKEN = {
 
 @pytest.mark.parametrize("how", BROKEN)
 def test_without_storage_the_page_tags_and_says_that_nothing_is_kept(
-    serve: Any, visit: Any, tmp_path: Path, how: str
+    serve: Any, visit: Any, songs: list[Path], tmp_path: Path, how: str
 ) -> None:
     script, words = BROKEN[how]
-    person = visit(serve().url)
-    person.context.add_init_script(script)
-    person.page.reload()
-    person.settle()
+    person = visit(serve().url, script=script)
     (tmp_path / "empty.mp3").touch()
-    ok, failed = person.tag(CLIPS[0], tmp_path / "empty.mp3")
+    ok, failed = person.tag(songs[0], tmp_path / "empty.mp3")
     assert (ok["status"], failed["status"]) == ("ok", "error")
     note = person.page.inner_text("#kept")
     assert note.startswith("Results do not outlast this visit: ")
