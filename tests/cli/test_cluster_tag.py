@@ -18,12 +18,12 @@ from click.testing import CliRunner
 
 from earmark.cli.main import app
 from earmark.cluster.plan import STALE, WORK, is_shard
-from earmark.cluster.results_table import read_shard
 from earmark.cluster.tagging import TaggingProgress, TagJob, Tally, tag_manifest
 from earmark.cluster.worker import Report
 from earmark.core.errors import ConfigError
 from earmark.core.storage import Store
 from tests.helpers import sounds
+from tests.helpers.cluster_results import read_shard
 from tests.helpers.object_store import object_store
 from tests.helpers.ray_clusters import Nodes, cluster
 

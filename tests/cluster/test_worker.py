@@ -20,12 +20,12 @@ import pytest
 from earmark import __version__
 from earmark.cluster.manifest import read_manifest
 from earmark.cluster.plan import WORK, Plan, Settings, make_plan
-from earmark.cluster.results_table import read_shard
 from earmark.cluster.worker import JOB, Job, Report, ShardWorker
 from earmark.core.storage import Store
 from earmark.tagging.runtime import find_model
 from earmark.tagging.tagger import load_tagger
 from tests.helpers import sounds
+from tests.helpers.cluster_results import read_shard
 from tests.helpers.object_store import object_store
 
 

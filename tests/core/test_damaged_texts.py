@@ -69,7 +69,7 @@ def test_toml_and_yaml_too(tmp_path: Path, value: str) -> None:
     path.write_text(f"name: {value}")
     with pytest.raises(ConfigError, match="not YAML"):
         load_recipe(path)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="not YAML"):
         read_plan(path)
 
 

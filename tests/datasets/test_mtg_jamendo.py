@@ -9,7 +9,7 @@ import pytest
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.tag_lists import load_vocabulary
 from earmark.datasets import load_dataset
-from earmark.datasets.mtg_jamendo import HEADER, INFO, tar_downloads
+from earmark.datasets.mtg_jamendo import HEADER, INFO
 from tests.helpers import sounds
 
 ROW = "track_{0:07d}\tartist_{1:06d}\talbum_000031\t{2:02d}/{0}.mp3\t124.6\t"
@@ -123,22 +123,11 @@ def test_header_encoding_and_missing_lists(tmp_path: Path) -> None:
         load_dataset("mtg_jamendo", tmp_path)
 
 
-def test_protocols_and_archives(tmp_path: Path) -> None:
+def test_protocols() -> None:
     names = [protocol.name for protocol in INFO.protocols]
     assert len(names) == len(set(names)) == 25
     assert names[0] == "top50-split0"
     assert "moodtheme-split4" in names
-    folder = tmp_path / "data" / "download"
-    folder.mkdir(parents=True)
-    (folder / "raw_30s_audio-low_sha256_tars.txt").write_text(f"{'0a' * 32} raw_30s_audio-low-00.tar\n")
-    (download,) = tar_downloads(tmp_path, low=True)
-    assert download.url == "https://cdn.freesound.org/mtg-jamendo/raw_30s/audio-low/raw_30s_audio-low-00.tar"
-    assert download.sha256 == "0a" * 32
-    with pytest.raises(DataError, match="cannot be read"):
-        tar_downloads(tmp_path)
-    (folder / "raw_30s_audio_sha256_tars.txt").write_text("x raw_30s_audio-00.tar\n\nabc\n")
-    with pytest.raises(DataError, match=r"(?s)line 1: must be a SHA-256.*line 3: must be"):
-        tar_downloads(tmp_path)
 
 
 @pytest.mark.shared

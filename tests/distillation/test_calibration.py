@@ -68,7 +68,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_a_student_is_finished_for_people(student: tuple[Path, Path], tmp_path: Path) -> None:
     sets, checkpoint = student
     union = default_union()
-    text = CardText("made", "A test.")
+    text = CardText(name="made", description="A test.")
     found = calibrate_student(checkpoint, sets, tmp_path / "model", text, least_correlation=0.2)
     assert 5 < len(found.card.vocabulary) < len(union.tags)
     assert not set(found.left_out) & set(found.card.vocabulary.names)
@@ -107,7 +107,7 @@ def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
     student: tuple[Path, Path], tmp_path: Path
 ) -> None:
     sets, checkpoint = student
-    text = CardText("made", rivals={"classical": ("jazz", "no such tag"), "none": ("jazz",)}, rival_margin=0.2)
+    text = CardText(name="made", rivals={"classical": ("jazz", "no such tag"), "none": ("jazz",)}, rival_margin=0.2)
     card = calibrate_student(checkpoint, sets, tmp_path / "all", text, least_correlation=-1.0).card
     names = card.vocabulary.names
     assert card.rules == default_constraints(names, default_union().parents, text.rivals, 0.2)
@@ -115,7 +115,7 @@ def test_the_card_has_the_tree_and_the_rivals_of_the_tags_that_are_kept(
     assert card.rules.parents["heavy metal"] == ("metal",)
     assert card.rules.rivals == {"classical": ("jazz",)}
     text = CardText(
-        "made", rivals=text.rivals, least_correlation=0.2, leave_out={"jazz": "not of interest", "other": ""}
+        name="made", rivals=text.rivals, least_correlation=0.2, leave_out={"jazz": "not of interest", "other": ""}
     )
     part = calibrate_student(checkpoint, sets, tmp_path / "part", text).card
     assert part.rules.problems(part.vocabulary.names) == []
@@ -163,7 +163,7 @@ def test_tags_that_only_people_know_are_calibrated_to_their_labels(tmp_path: Pat
         return {"calm": float(said > middle), "loud": 1 - said, "energy": said}[tag]
 
     label_songs(value)
-    text = CardText("made", share_factors={"genre": 1.5})
+    text = CardText(name="made", share_factors={"genre": 1.5})
     found = calibrate_student(checkpoint, folder, tmp_path / "model", text, least_correlation=-1.0)
     assert found.card.vocabulary.names == ("rock", "quiet", "calm", "energy")
     assert found.left_out == {"loud": "rank correlation with the known labels of unseen songs is -1.00"}
@@ -182,7 +182,7 @@ def test_tags_that_only_people_know_are_calibrated_to_their_labels(tmp_path: Pat
 def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) -> None:
     sets, checkpoint = student
     with pytest.raises(ConfigError, match="no tag can be distinguished from noise"):
-        calibrate_student(checkpoint, sets, tmp_path / "model", CardText("made"), least_correlation=1.1)
+        calibrate_student(checkpoint, sets, tmp_path / "model", CardText(name="made"), least_correlation=1.1)
     assert not (tmp_path / "model").exists()
 
 
@@ -190,7 +190,7 @@ def test_nothing_left_is_an_error(student: tuple[Path, Path], tmp_path: Path) ->
 def test_a_card_says_that_it_also_learned_from_a_dataset(student: tuple[Path, Path], tmp_path: Path) -> None:
     """Else a split of Emotify with training songs among its test songs would flatter it without a word."""
     sets, checkpoint = student
-    text = CardText("made", also_learned_from={"emotify": "artist-disjoint"})
+    text = CardText(name="made", also_learned_from={"emotify": "artist-disjoint"})
     card = calibrate_student(checkpoint, sets, tmp_path / "model", text, least_correlation=-1.0).card
     emotify = load_dataset("emotify", write_emotify(tmp_path / "emotify", seconds=0.1))
     assert not any("another protocol" in line for line in _warnings(card, emotify, "test"))

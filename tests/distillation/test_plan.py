@@ -15,7 +15,7 @@ def test_a_plan_with_problems_is_refused_with_all_of_them(tmp_path: Path) -> Non
     with pytest.raises(ConfigError) as caught:
         read_plan(tmp_path / "plan.yaml")
     text = str(caught.value)
-    for part in ("'lables'", "tags is missing", "'vgg-msd' is not among", "fcn-mtat"):
+    for part in ("lables: unknown key", "tags: is missing", "'vgg-msd' is not among", "fcn-mtat"):
         assert part in text
     (tmp_path / "plan.yaml").write_text("teachers: [fcn-mtat, mine/model.onnx]\ntags: tags.csv\n")
     plan = read_plan(tmp_path / "plan.yaml")
@@ -27,9 +27,10 @@ def test_a_plan_with_problems_is_refused_with_all_of_them(tmp_path: Path) -> Non
     ("shares", "problem"),
     [
         ("{fcn-msd: 0.5}", "'fcn-msd' is not among the teachers of the training set"),
-        ("{fcn-mtat: 0}", "fcn-mtat 0: must be above 0"),
-        ("{fcn-mtat: half}", "fcn-mtat 'half': must be above 0"),
-        ("0.5", "train_shares 0.5: must map teachers to shares"),
+        ("{fcn-mtat: 0}", "train_shares.fcn-mtat 0.0: must be above 0"),
+        ("{fcn-mtat: half}", "train_shares.fcn-mtat 'half': must be a number"),
+        ("0.5", "train_shares 0.5: must be a section with keys"),
+        ("{fcn-mtat: 0.5, fcn-mtat: 0.25}", "key 'fcn-mtat' is there twice"),
     ],
 )
 def test_shares_that_make_no_sense_are_refused(shares: str, problem: str, tmp_path: Path) -> None:

@@ -264,7 +264,7 @@ def test_teachers_and_students_are_compared_where_labels_are_known(partly: Path,
         assert np.isfinite(row.values[0])
         assert np.isnan(row.values[1])
     students = compare_students([run.checkpoint], tmp_path / "sets")
-    finished = calibrate_student(run.checkpoint, tmp_path / "sets", tmp_path / "model", CardText("mine"), -1.0)
+    finished = calibrate_student(run.checkpoint, tmp_path / "sets", tmp_path / "model", CardText(name="mine"), -1.0)
     assert finished.left_out["nostalgic"].startswith("rank correlation with the known labels of unseen songs is ")
     assert {"rock", "indian"} <= {*finished.card.vocabulary.names}
     assert all(np.isfinite([found.slope, found.offset]).all() for found in finished.card.calibration.values())

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
 from earmark.cli.main import app
-from earmark.core.card import ONNX_METADATA_KEY, Metric, ModelCard
+from earmark.core.card import CARD_KEY, Metric, ModelCard
 from earmark.core.errors import ConfigError, DataError, ModelError
 from earmark.core.input_spec import InputSpec
 from earmark.core.vocabulary import Vocabulary
@@ -65,7 +65,7 @@ def test_file_takes_waveforms_and_gives_probabilities_for_any_batch(exported, mo
 
 def test_card_is_inside_and_beside(exported, card, model):
     card = card.replace(embedding_dims=model.layers.last.in_channels)
-    (entry,) = (item for item in onnx.load(exported.path).metadata_props if item.key == ONNX_METADATA_KEY)
+    (entry,) = (item for item in onnx.load(exported.path).metadata_props if item.key == CARD_KEY)
     assert ModelCard.from_json(entry.value) == card
     beside = ModelCard.read(exported.path.with_name("test.json"))
     assert beside.weights_sha256 == hashlib.sha256(exported.path.read_bytes()).hexdigest()

@@ -14,10 +14,10 @@ import pytest
 import torch
 import yaml
 
-from earmark.core.card import Metric, ModelCard
+from earmark.core.card import CARD_KEY, Metric, ModelCard
 from earmark.core.errors import ConfigError, DownloadError, ModelError
 from earmark.core.vocabulary import Vocabulary
-from earmark.export.hub import CARD_KEY, metadata, write_hub_folder
+from earmark.export.hub import metadata, write_hub_folder
 from earmark.importers.hub import pull_hub_model, read_hub_folder
 from earmark.models import create_model
 from earmark.models.checkpoint import make_card, save_checkpoint

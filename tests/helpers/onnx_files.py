@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.core.card import CARD_KEY, ModelCard
 from earmark.tagging.runtime import find_model
 
 
@@ -30,7 +30,7 @@ def without_embedding(path: Path, out: Path) -> Path:
     for tensor in list(model.graph.initializer):
         if tensor.name not in wanted:
             model.graph.initializer.remove(tensor)
-    (entry,) = (item for item in model.metadata_props if item.key == ONNX_METADATA_KEY)
+    (entry,) = (item for item in model.metadata_props if item.key == CARD_KEY)
     entry.value = as_of_old(ModelCard.from_json(entry.value))
     out.write_bytes(model.SerializeToString())
     return out
@@ -46,7 +46,7 @@ def as_of_old(card: ModelCard) -> str:
 def with_card(out: Path, **changes: Any) -> Path:
     """The bundled model with changes of its card."""
     model = onnx.load(find_model())
-    (entry,) = (item for item in model.metadata_props if item.key == ONNX_METADATA_KEY)
+    (entry,) = (item for item in model.metadata_props if item.key == CARD_KEY)
     entry.value = ModelCard.from_json(entry.value).replace(**changes).to_json()
     out.write_bytes(model.SerializeToString())
     return out
@@ -79,7 +79,7 @@ def tiny(out: Path, card: ModelCard) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     card = card.replace(embedding_dims=8)
-    helper.set_model_props(model, {ONNX_METADATA_KEY: card.to_json()})
+    helper.set_model_props(model, {CARD_KEY: card.to_json()})
     out.write_bytes(model.SerializeToString())
     out.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
     return out

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from earmark import metrics
 from earmark.core.errors import DataError
+from earmark.metrics.table import METRICS
 
 
 @pytest.fixture
@@ -88,12 +89,13 @@ def test_one_class_is_no_choice() -> None:
 
 @pytest.fixture
 def hit_rate() -> Iterator[str]:
-    @metrics.register_metric("hit rate", of_classes=True)
-    def hit_rate(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        return np.array([np.mean(np.argmax(labels, axis=1) == np.argmax(scores, axis=1))])
+    with METRICS.temporary():
 
-    yield "hit_rate"
-    metrics.unregister_metric("hit_rate")
+        @metrics.register_metric("hit rate", of_classes=True)
+        def hit_rate(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+            return np.array([np.mean(np.argmax(labels, axis=1) == np.argmax(scores, axis=1))])
+
+        yield "hit_rate"
 
 
 def test_a_metric_of_classes_needs_no_kernel(hit_rate: str, data: tuple[np.ndarray, np.ndarray]) -> None:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from earmark import metrics
 from earmark.core.errors import ConfigError
+from earmark.core.plugins import PLUGINS_VARIABLE
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.evaluation.compare import compare
 from earmark.evaluation.report import make_report
 from earmark.evaluation.report_page import to_lines, to_markdown
 from earmark.evaluation.scores import ScoreTable
+from earmark.metrics.table import METRICS
 
 
 @pytest.fixture
 def brier() -> Iterator[str]:
-    @metrics.register_metric("Brier score", higher_is_better=False)
-    def brier(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        return np.nanmean((np.asarray(labels) - np.asarray(scores)) ** 2, axis=0)
+    with METRICS.temporary():
 
-    yield "brier"
-    metrics.unregister_metric("brier")
+        @metrics.register_metric("Brier score", higher_is_better=False)
+        def brier(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+            return np.nanmean((np.asarray(labels) - np.asarray(scores)) ** 2, axis=0)
+
+        yield "brier"
 
 
 def scores(seed: int) -> ScoreTable:
@@ -79,9 +83,21 @@ def test_a_new_metric_is_reported_and_compared(brier: str) -> None:
 
 
 def test_names_are_checked(brier: str) -> None:
-    with pytest.raises(ConfigError, match=r"metrics are: roc_auc.*did you mean 'brier'\?"):
+    with pytest.raises(ConfigError, match=r"did you mean brier\? metrics are accuracy, brier, .*roc_auc"):
         metrics.metric_info("brire")
-    with pytest.raises(ConfigError, match="one of that name already"):
+    with pytest.raises(ConfigError, match="has already registered that name"):
         metrics.register_metric("again")(metrics.rmse)
     with pytest.raises(ConfigError, match="range 1 to 0 is empty"):
         metrics.register_metric("empty", low=1.0, high=0.0)(np.add)
+
+
+def test_a_plugin_file_adds_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bias.py").write_text(
+        "import numpy as np\nfrom earmark.metrics import register_metric\n"
+        "@register_metric('bias')\ndef bias(labels, scores):\n    return np.mean(scores, axis=0) - np.mean(labels, axis=0)\n"
+    )
+    monkeypatch.setenv(PLUGINS_VARIABLE, str(tmp_path / "bias.py"))
+    with METRICS.temporary():
+        assert metrics.list_metrics()[-1] == "bias", "after earmark's own"
+        assert metrics.metric_info("bias").function([[0.0]], [[0.25]]) == [0.25]
+    assert "bias" not in METRICS.names()

@@ -12,7 +12,7 @@ import pytest
 
 from earmark import audio
 from earmark.core.calibration import calibrated
-from earmark.core.card import ONNX_METADATA_KEY
+from earmark.core.card import CARD_KEY
 from earmark.core.errors import AudioError, ConfigError, ModelError
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.runtime import OnnxModel, find_model
@@ -242,7 +242,7 @@ def test_watch_is_given_progress_and_may_end_a_file(tagger: Tagger, song: Path, 
 def test_a_network_that_is_not_that_of_its_card_is_refused(tmp_path: Path, change: str) -> None:
     """Its scores would be taken for those of other tags."""
     model = onnx.load(find_model())
-    (entry,) = (item for item in model.metadata_props if item.key == ONNX_METADATA_KEY)
+    (entry,) = (item for item in model.metadata_props if item.key == CARD_KEY)
     card = json.loads(entry.value) | {"thresholds": {}, "calibration": {}, "rules": {}}
     if change == "fewer tags":
         del card["vocabulary"][-1]

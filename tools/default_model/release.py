@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -139,7 +138,7 @@ def make_earmark_2(
         ModelError: no such checkpoint, or an export whose scores differ from PyTorch's.
     """
     text = read_card_text(SECOND / "card.json")
-    text = dataclasses.replace(text, name=name or text.name)
+    text = text.model_copy(update={"name": name or text.name})
     release = yield from _release(checkpoint, sets, out, text, SECOND_NAMES, weights, least_correlation)
     card, labelled = release.card, LabelledSets.open(sets)
     options = card.training.get("recipe", {}).get("data", {}).get("options", {})

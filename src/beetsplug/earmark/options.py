@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.hints import did_you_mean
 from earmark.library.tagfiles.changes import WritePolicy
 from earmark.library.tagfiles.formats.base import SHARED_FIELDS, Field
 from earmark.library.tagfiles.mapping import TagMapping, default_mapping, read_mapping
@@ -141,6 +141,5 @@ def _unknown_names(section: ConfigView, known: Mapping[str, Any], where: str = "
     """A message for each option that there is none of."""
     for name in map(str, section.keys()):
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+            hint = did_you_mean(name, known, f"there are: {', '.join(known)}", n=1)
             yield f"{where}{name}: no such option; {hint}"

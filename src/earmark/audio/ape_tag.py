@@ -15,6 +15,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from earmark.core.audio_formats import find_format
+
 PREAMBLE = b"APETAGEX"
 HAS_HEADER, IS_HEADER = 1 << 31, 1 << 29
 """Flags of a tag."""
@@ -89,7 +91,8 @@ def tags_start(file: BinaryIO, container: str) -> int | None:
         return None
     if tag is not None:
         return tag.start or None
-    start = None if container in ("mp3", "aac") else old_tags_start(file)
+    form = find_format(container)
+    start = None if form and form.tags_in_front else old_tags_start(file)
     return None if start == file.seek(0, os.SEEK_END) else start or None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,8 @@ MOST_RATE_HZ = 2**31 - 1
 SHORT_WINDOWS = 12
 """Of audio that is repeated: with one, a difference of a few samples in where it begins changes scores by .2."""
 _SHORTER_SECONDS = 0.0013
+
+_Places = TypeVar("_Places", int, npt.NDArray[np.int64])
 
 
 def stream(source: AudioSource, sample_rate_hz: int, conditioning: Conditioning | None = None) -> AudioStream:
@@ -178,8 +181,8 @@ def repeated(sound: Samples, spec: InputSpec) -> Iterator[Samples]:
         yield np.resize(np.roll(part, -(k * n // SHORT_WINDOWS)), spec.window_samples)
 
 
-def _step_start(index: int, hop: int, steps: int) -> int:
-    """First sample of a whole window, without a lead."""
+def _step_start(index: _Places, hop: int, steps: int) -> _Places:
+    """First sample of a whole window, or of several, without a lead."""
     return index // steps * hop + index % steps * hop // steps
 
 
@@ -208,8 +211,7 @@ def window_starts(n_samples: int, spec: InputSpec, steps: int = 1) -> npt.NDArra
         return np.arange(SHORT_WINDOWS, dtype=np.int64) * n_samples // SHORT_WINDOWS
     n_all = n_samples + spec.lead_samples
     n_whole = max(0, (n_all - spec.window_samples) // spec.hop_samples + 1)
-    index = np.arange(n_whole * steps, dtype=np.int64)
-    starts = index // steps * spec.hop_samples + index % steps * spec.hop_samples // steps
+    starts = _step_start(np.arange(n_whole * steps, dtype=np.int64), spec.hop_samples, steps)
     starts = starts[starts + spec.window_samples <= n_all]
     covered = (n_whole - 1) * spec.hop_samples + spec.window_samples if n_whole else 0
     if covered < n_all and not (n_whole and spec.last_window == "drop"):

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
+from earmark.core.audio_formats import ASF_HEADER
+
 Opener = Callable[[], BinaryIO]
 """Opens the file again, on disk or in memory."""
 
@@ -27,7 +29,6 @@ _MOST_CHUNKS = 10_000
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
 _W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a"
-_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA_HEAD_BYTES = 50
 _PCM_SUBFORMAT = bytes.fromhex("0100000000001000800000aa00389b71")
@@ -163,7 +164,7 @@ def _read_header(file: BinaryIO) -> _Header | None:
                 format_at = start
             elif name == b"SSND":  # after an offset and a block size, 4 bytes each
                 return _Header(b"FORM", start + 8, _Field(field.at, 4, "big", field.value, 8), whole, format_at)
-    if head[:16] == _ASF_HEADER:  # with all streams in it, also those of pictures
+    if head[:16] == ASF_HEADER:  # with all streams in it, also those of pictures
         for name, field, start in _chunks(file, 0, 16, 8, "little", align=1):
             if name == _ASF_DATA:
                 sound = _Field(field.at, 8, "little", field.value, _ASF_DATA_HEAD_BYTES)

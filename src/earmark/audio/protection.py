@@ -8,6 +8,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from earmark.audio.chunks import Opener
+from earmark.core.audio_formats import ASF_HEADER
 
 _PROTECTED_ENTRIES = frozenset([b"drms", b"drmi", b"enca", b"aavd"])
 """Sample entries of MP4: FairPlay, Common Encryption (ISO/IEC 23001-7), Audible."""
@@ -15,7 +16,6 @@ _PROTECTED_ENTRIES = frozenset([b"drms", b"drmi", b"enca", b"aavd"])
 _MP4_PATH = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 _MOST_BOXES = 10_000
 
-_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_ENCRYPTION = (
     bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"),  # content encryption
     bytes.fromhex("14e68a292226174cb935dae07ee9289c"),  # extended content encryption
@@ -39,7 +39,7 @@ def is_protected(opener: Opener, container: str, stream_index: int) -> bool:
     if "asf" in names:
         with opener() as file:
             head = file.read(24)
-            if head[:16] != _ASF_HEADER:
+            if head[:16] != ASF_HEADER:
                 return False
             objects = file.read(min(int.from_bytes(head[16:24], "little"), _MOST_ASF_HEADER_BYTES))
             return any(guid in objects for guid in _ASF_ENCRYPTION)

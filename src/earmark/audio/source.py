@@ -13,6 +13,9 @@ import av
 
 from earmark.core.errors import AudioError, ConfigError
 
+ANY_RATE_HZ = 16_000
+"""Of streams of which nothing is decoded, so that no rate is used."""
+
 
 @dataclass(frozen=True, eq=False)
 class AudioBytes:

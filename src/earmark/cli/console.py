@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from earmark.cli.exit_codes import EXIT_BROKEN_PIPE
 from earmark.cli.text import printable
+from earmark.core.exit_codes import EXIT_BROKEN_PIPE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +30,22 @@ def stdout_console(*, quiet: bool = False) -> Console:
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True, quiet=quiet)
+
+
+def print_error(console: Console, text: str, path: Path | str | None = None) -> None:
+    """What went wrong, with the file."""
+    _print_word(console, "[red]error[/red]", text, path)
+
+
+def print_note(console: Console, text: str, path: Path | str | None = None) -> None:
+    """Something to know that is no error."""
+    _print_word(console, "[yellow]note[/yellow]", text, path)
+
+
+def _print_word(console: Console, word: str, text: str, path: Path | str | None) -> None:
+    from rich.markup import escape
+
+    console.print(f"{word} {escape(text if path is None else f'{printable(path)}: {text}')}")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -10,6 +10,7 @@ import click
 
 from earmark.cli.commands import Argument, Option
 from earmark.cli.optional_dependencies import require_extra
+from earmark.cli.options import force_option
 
 
 def import_weights(
@@ -30,7 +31,7 @@ def import_weights(
         ),
     ] = None,
     revision: Annotated[str, Option("--revision", help="With --hub: branch, tag or commit.")] = "main",
-    force: Annotated[bool, Option("--force", help="Replace a model that is there.")] = False,
+    force: Annotated[bool, force_option("Replace a model that is there.")] = False,
 ) -> None:
     """Import published weights, recognised by the file's content.
 

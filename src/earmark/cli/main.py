@@ -11,10 +11,10 @@ import click
 
 from earmark.cli.commands import Option
 from earmark.cli.completion import completion_script
-from earmark.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.text import printable
 from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
+from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from earmark.core.plugins import load_plugins
 from earmark.core.version import __version__
 

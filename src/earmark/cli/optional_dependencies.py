@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import click
 
 from earmark.core.errors import MissingExtraError
+from earmark.core.exit_codes import EXIT_INTERRUPTED
 
 
 def require_extra(extra: str, what: str, *modules: str) -> None:
@@ -26,4 +27,4 @@ def exit_on_interrupt(advice: str | None) -> Iterator[None]:
     except KeyboardInterrupt:
         if advice is not None:
             print(f"earmark: stopped; {advice}", file=sys.stderr)
-        raise click.exceptions.Exit(130) from None
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None

@@ -157,6 +157,16 @@ def format_option(help_text: str) -> Any:
     return Option("--format", help=help_text)
 
 
+def force_option(help_text: str) -> Any:
+    """``--force``, for a parameter of type ``bool``."""
+    return Option("--force", help=help_text)
+
+
+def retry_failed_option(help_text: str) -> Any:
+    """``--retry-failed``, for a parameter of type ``bool``."""
+    return Option("--retry-failed", help=help_text)
+
+
 Jobs = Annotated[int | None, jobs_option("Files read side by side.")]
 DecodingJobs = Annotated[int | None, jobs_option("Files decoded side by side.")]
 Quiet = Annotated[bool, quiet_option("No progress on stderr.")]
@@ -171,13 +181,15 @@ EmbedAudio = Annotated[
         "--embed-audio", help="Put the first 45 s of the clips shown into the page, as MP3, in place of links to files."
     ),
 ]
-Force = Annotated[bool, Option("--force", help="Replace FILE if it exists.")]
+Force = Annotated[bool, force_option("Replace FILE if it exists.")]
 
 # tagging
 Model = Annotated[str | None, model_option("Which model: a name from `earmark models list`, or an .onnx file.")]
 DamagedFiles = Annotated[
     Damaged, Option("--damaged", help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
 ]  # fmt: skip
+Tempo = Annotated[bool, Option("--tempo", help="Also estimate each file's tempo; not with --windows.")]
+Key = Annotated[bool, Option("--key", help="Also estimate each file's key; not with --windows.")]
 IndexFile = Annotated[
     Path | None,
     Option(
@@ -213,7 +225,7 @@ ShardAudioKind = Annotated[
 Rate = Annotated[int | None, Option("--rate", help="Sample rate of the FLAC audio in Hz. Default: 16000.")]
 ShardMegabytes = Annotated[float | None, Option("--shard-mb", help="Size of a shard in MB, about. Default: 256.")]
 RetryFailedClips = Annotated[
-    bool, Option("--retry-failed", help="Try the clips of failed.csv again; only their shards are rewritten.")
+    bool, retry_failed_option("Try the clips of failed.csv again; only their shards are rewritten.")
 ]
 DEFAULT_RATE_HZ = 16_000
 
@@ -285,7 +297,4 @@ Shards = Annotated[
     Path | None,
     Option("--shards", help="Read audio from shards that earmark data prepare has made."),
 ]
-ClusterAddress = Annotated[
-    str,
-    Option("--address", help="auto: this machine's cluster; local; or HOST:PORT."),
-]
+ClusterAddress = Annotated[str, Option("--address", help="auto: this machine's cluster; local; or HOST:PORT.")]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
+
+    from earmark.tagging.progress import TagProgress
+
+_LINES_EVERY_SECONDS = 60.0
 
 
 def progress_bar(
@@ -71,12 +76,21 @@ class BarWatcher:
 
     Args:
         console: of stderr.
+        progress: the bar; None for one of counts with a note.
         quiet: draw nothing.
     """
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+    def __init__(self, console: Console, progress: Progress | None = None, *, quiet: bool = False) -> None:
         self.console = console
-        self.progress = count_bar(console, note=True, quiet=quiet)
+        self.progress = progress or count_bar(console, note=True, quiet=quiet)
+        self._last_line = time.monotonic()
+
+    def line_is_due(self) -> bool:
+        """Where no bar is drawn: whether a minute has passed since this was last true, so that a line replaces the bar."""
+        now = time.monotonic()
+        due = self.progress.disable and now - self._last_line > _LINES_EVERY_SECONDS
+        self._last_line = now if due else self._last_line
+        return due
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -86,3 +100,17 @@ class BarWatcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.stop()
+
+
+class AudioSpeed:
+    """Seconds of audio per second since it was made, of files that are tagged side by side."""
+
+    def __init__(self) -> None:
+        self._started, self._seconds = time.monotonic(), 0.0
+
+    def after(self, tagging: TagProgress) -> float:
+        """The speed so far, with a file's latest report."""
+        seconds = self._seconds + tagging.seconds
+        if tagging.finished:
+            self._seconds = seconds
+        return seconds / max(time.monotonic() - self._started, 1e-6)

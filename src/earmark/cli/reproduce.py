@@ -14,6 +14,7 @@ from earmark.cli.console import stderr_console
 from earmark.cli.options import Device, Quiet, Resamples, dataset_option, jobs_option, out_option, root_option
 from earmark.core.clock import clock
 from earmark.core.errors import EarmarkError
+from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -161,11 +162,11 @@ def reproduce(
         check_data(tasks)
         over = run(tasks, jobs=jobs, on_done=_Watcher(messages, tasks, write).done)
         if all(finished.document is None for finished in over):
-            raise click.exceptions.Exit(1)  # each has said why
+            raise click.exceptions.Exit(EXIT_FAILED)  # each has said why
         click.echo(page.to_markdown(write()))
     messages.print(f"{out / key / results.PAGE_NAME}", markup=False)
     if any(finished.document is None for finished in over):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def _make_model(

@@ -15,6 +15,18 @@ def counted(n: int, what: str) -> str:
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
+def file_size(n_bytes: float) -> str:
+    """Bytes in powers of ten.
+
+    >>> file_size(999), file_size(1_234_567)
+    ('999 bytes', '1.23 MB')
+    """
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:,.2f} {unit}"
+    return f"{n_bytes:.0f} bytes"
+
+
 def fit(text: str, columns: int, *, keep_end: bool = False) -> str:
     """A text cut to so many columns of a terminal, with three dots where it was cut.
 

@@ -101,11 +101,6 @@ class Plan:
     kept: dict[str, int] = field(default_factory=dict)
     n_rows: int = 0
 
-    @property
-    def n_rows_todo(self) -> int:
-        """Rows of the shards that are to be made."""
-        return self.n_rows - sum(self.kept.values())
-
 
 def cut_rows(rows: Iterable[Row], shard_rows: int) -> Iterator[list[Row]]:
     """Rows of each shard: half of ``shard_rows`` to double of it, about as many on average.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,13 +144,6 @@ def shard_counts(store: Store, name: str, size: int | None = None) -> dict[str, 
         raise ValueError(f"{store.at(name)}: not written by earmark")
     found: dict[str, Any] = parse_json(metadata[_METADATA])
     return found
-
-
-def read_shard(store: Store, name: str) -> Any:
-    """A shard as a pyarrow table. Raises OSError, DataError."""
-    import pyarrow.parquet as pq
-
-    return pq.read_table(io.BytesIO(store.read(name)))
 
 
 def _shown(text: str | None) -> str | None:

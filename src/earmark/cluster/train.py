@@ -19,7 +19,7 @@ from earmark.core.storage import Store, store_at
 from earmark.datasets import load_dataset
 from earmark.shards import ShardAudio
 from earmark.training.callbacks import LogRow, TrainingProgress
-from earmark.training.checkpoint_callback import CHECKPOINT_FOLDER, RECIPE_NAME
+from earmark.training.config import CHECKPOINT_FOLDER, RECIPE_NAME
 from earmark.training.data_setup import chosen_clips
 from earmark.training.lightning_setup import DEVICES
 from earmark.training.sections import Recipe

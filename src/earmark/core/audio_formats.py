@@ -20,6 +20,9 @@ LengthSource = Literal["header", "mp3", "size", "ogg", "adts"]
 - adts: nowhere; the last frame has to be complete.
 """
 
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+"""The GUID that an ASF file (WMA) begins with."""
+
 
 @dataclass(frozen=True)
 class AudioFormat:
@@ -41,6 +44,7 @@ class AudioFormat:
             damaged files.
         tags_as_sound: FFmpeg takes tags behind the sound for sound, or stumbles over them: see
             :mod:`earmark.audio.ape_tag`.
+        tags_in_front: an ID3v2 tag is in front of the sound, not in a chunk; FFmpeg leaves it out itself.
         tag_writer: module of :mod:`earmark.library.tagfiles.formats` that writes its tags; empty where none does.
         why_no_tags: why none does, where that needs a reason.
     """
@@ -56,6 +60,7 @@ class AudioFormat:
     in_page: bool = False
     magic: tuple[bytes, ...] = ()
     tags_as_sound: bool = False
+    tags_in_front: bool = False
     tag_writer: str = ""
     why_no_tags: str = ""
 
@@ -72,6 +77,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         length="mp3",
         in_page=True,
         tags_as_sound=True,
+        tags_in_front=True,
         tag_writer="id3",
     ),
     AudioFormat(
@@ -132,7 +138,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         video_suffixes=(".wmv",),
         length="header",
         one_length=True,
-        magic=(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),),
+        magic=(ASF_HEADER,),
         tag_writer="asf",
     ),
     AudioFormat(
@@ -142,6 +148,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         length="adts",
         in_page=True,
         tags_as_sound=True,
+        tags_in_front=True,
         tag_writer="apev2",
     ),
     AudioFormat(

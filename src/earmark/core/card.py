@@ -1,6 +1,6 @@
 """The model card: input, tags, thresholds, origin and measured results. Every model has one.
 
-It is JSON, next to the weights and in the metadata of the ONNX file (key :data:`ONNX_METADATA_KEY`).
+It is JSON, next to the weights and in the metadata of the ONNX file (key :data:`CARD_KEY`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from earmark.core.tag_constraints import TagConstraints
 from earmark.core.vocabulary import Tag, Vocabulary
 
 CARD_FORMAT = 1
-ONNX_METADATA_KEY = "earmark_card"
+CARD_KEY = "earmark_card"
 
 T = TypeVar("T")
 

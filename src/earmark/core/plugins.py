@@ -1,4 +1,4 @@
-"""Plugin files: Python files of users that register models, datasets, importers or tag formats."""
+"""Plugin files: Python files of users that register models, datasets, metrics, importers or tag formats."""
 
 from __future__ import annotations
 

@@ -5,19 +5,16 @@ The table is ``data/published_weights.toml``, read when it is first asked for.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from earmark.core.errors import ModelError
+from earmark.core.hints import did_you_mean
 from earmark.core.tag_lists import load_vocabulary
 
 KERAS = "Keras HDF5"
-PYTORCH = "PyTorch state dict"
-FROZEN_GRAPH = "frozen TensorFlow graph"
-TFJS = "TensorFlow.js model"
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class PublishedWeights:
     Attributes:
         name: how users name the model, e.g. ``earmark models pull NAME``.
         file_name: as we name the file; its own project may name all its files alike. May begin with a folder.
-        file_format: :data:`KERAS`, :data:`PYTORCH`, :data:`FROZEN_GRAPH` or :data:`TFJS`.
+        file_format: for people, e.g. :data:`KERAS`.
         sha256: of the file, hexadecimal.
         size_bytes: of the file.
         architecture, architecture_options: what :func:`earmark.models.create_model` builds for it.
@@ -133,8 +130,8 @@ def find_published(name: str) -> PublishedWeights:
     for weights in all_published():
         if weights.name == name:
             return weights
-    near = difflib.get_close_matches(name, published_names(), n=3)
-    hint = f"{f'did you mean {near[0]}? ' if near else ''}there are {', '.join(published_names())}"
+    names = published_names()
+    hint = f"{did_you_mean(name, names, n=1)} there are {', '.join(names)}".lstrip()
     raise ModelError(f"no published weights {name!r}; {hint}")
 
 

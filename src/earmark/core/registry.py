@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from earmark.core.errors import ConfigError, EarmarkError
+from earmark.core.hints import did_you_mean
 from earmark.core.plugins import load_environment_plugins
 
 T = TypeVar("T")
@@ -92,11 +92,10 @@ class Registry(Generic[T]):
         if name not in self._items:
             self._load_external()
         if name not in self._items:
-            near = difflib.get_close_matches(name, self._items, n=3)
-            hint = f"did you mean {', '.join(near)}? " if near else ""
-            known = ", ".join(sorted(self._items)) or "none"
+            near = did_you_mean(name, self._items)
+            known = f"{self.plural} are {', '.join(sorted(self._items)) or 'none'}"
             outside = "; others need a plugin (--plugin FILE)" if self.group and not near else ""
-            raise self._error(f"no {self.kind} {name!r}; {hint}{self.plural} are {known}{outside}")
+            raise self._error(f"no {self.kind} {name!r}; {f'{near} ' if near else ''}{known}{outside}")
         return self._items[name]
 
     def names(self) -> list[str]:

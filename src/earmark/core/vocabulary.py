@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from earmark.core.errors import ConfigError
+from earmark.core.hints import did_you_mean
 
 TagKind = Literal["classification", "regression"]
 """classification: a tag applies or not (label 0 or 1). regression: a degree in 0..1 (pons2017, section 3)."""
@@ -124,9 +124,8 @@ class Vocabulary:
         try:
             return self.names.index(name)
         except ValueError:
-            near = difflib.get_close_matches(name, self.names, n=3)
-            hint = f"; did you mean {', '.join(near)}?" if near else f"; tags are: {', '.join(self.names)}"
-            raise ConfigError(f"no tag {name!r} in this vocabulary{hint}") from None
+            hint = did_you_mean(name, self.names, f"tags are: {', '.join(self.names)}")
+            raise ConfigError(f"no tag {name!r} in this vocabulary; {hint}") from None
 
     def indices(self, kind: TagKind) -> tuple[int, ...]:
         """Positions of all tags of one kind.

@@ -125,29 +125,6 @@ def mtg_jamendo(root: Path, protocol: str | None = None) -> Dataset:
     return Dataset("mtg_jamendo", protocol, vocabulary, tuple(clips), INFO)
 
 
-def tar_downloads(root: Path, *, low: bool = False) -> tuple[Download, ...]:
-    """The archives of the audio with their checksums, from the checksum list in the repository under root.
-
-    Args:
-        root: the folder that holds ``data``.
-        low: the smaller variant.
-
-    Raises:
-        DataError: no list, or lines that are not a SHA-256 and a name.
-    """
-    kind = "audio-low" if low else "audio"
-    path = root / "data" / "download" / f"raw_30s_{kind}_sha256_tars.txt"
-    downloads, problems = [], []
-    for number, line in text_lines(path):
-        match = re.fullmatch(r"([0-9a-f]{64}) +(raw_30s_[\w-]+\.tar)", line.strip())
-        if match is None:
-            problems.append(f"line {number}: must be a SHA-256 and the name of an archive, is {line[:80]!r}")
-            continue
-        downloads.append(Download(f"{_MIRROR}/{kind}/{match[2]}", "audio", sha256=match[1]))
-    raise_problems(str(path), problems)
-    return tuple(downloads)
-
-
 def _read(path: Path, part: str, seen: dict[str, str], problems: list[str]) -> list[_Track]:
     lines = text_lines(path)
     if not lines or tuple(lines[0][1].split("\t")) != HEADER:

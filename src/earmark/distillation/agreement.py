@@ -20,7 +20,8 @@ from earmark.datasets.labelled_set.label_fusion import Doubles
 from earmark.datasets.labelled_set.shards import RATE_HZ
 from earmark.distillation.ranks import rank_correlations, shared_tags
 from earmark.distillation.windows import to_float
-from earmark.metrics import roc_auc
+from earmark.metrics import CONFIDENCE_LEVEL, roc_auc
+from earmark.metrics.resampling import ends_of
 from earmark.tagging.tagger import Tagger
 
 
@@ -88,7 +89,7 @@ class Agreement:
             found = rank_correlations(self.student[rows], self.teachers[rows])
             means[i, 0] = found[~np.isnan(found)].mean() if not np.isnan(found).all() else np.nan
             means[i, 1] = self.shared[rows].mean()
-        low, high = np.nanpercentile(means, [2.5, 97.5], axis=0)  # a single song drawn again and again has no order
+        low, high = ends_of(means, CONFIDENCE_LEVEL)  # a single song drawn again and again has no order
         return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 
 

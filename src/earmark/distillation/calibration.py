@@ -22,6 +22,7 @@ from earmark.datasets.labelled_set import (
     LabelledSet,
     LabelledSets,
     TagUnion,
+    UnionTag,
     add_known_labels,
     soft_labels,
     training_fusion,
@@ -133,7 +134,6 @@ def calibrate_student(
     fitted = fit_maps(reference, np.concatenate(network), levels, groups)
 
     smaller = keep_outputs(model, card, [names.index(tag) for tag in kept])
-    teachers_of, of_training_set = labelled[HELD_OUT].networks, sets[TRAIN_SET].networks
     card = dataclasses.replace(
         card,
         name=text.name,
@@ -150,24 +150,25 @@ def calibrate_student(
         limits=text.limits,
         citations=text.citations,
         licence=text.licence or card.licence,
-        training={
-            **card.training,
-            "teachers": {teacher["name"]: teacher["sha256"] for teacher in teachers_of},
-            "vocabularies": {teacher["name"]: teacher["vocabulary"] for teacher in teachers_of},
-            **({"also_learned_from": text.also_learned_from} if text.also_learned_from else {}),
-            "teachers_of_training_set": [teacher["name"] for teacher in of_training_set],
-            "shares_of_training_set": {
-                name: round(share, 3) for name, share in sets[TRAIN_SET].shares().items() if share < 1
-            },
-            "heard_from": {
-                row.tag.name: {source: list(tags) for source, tags in row.sources.items()} for row in kept_tags
-            },
-            "left_out": left_out,
-        },
+        training={**card.training, **origin(sets, kept_tags, text.also_learned_from), "left_out": left_out},
     )
     card = save_checkpoint(out, smaller, card)
     chosen = {part: found.select_tags(kept) for part, found in agreement.items()}
     return CalibratedStudent(out, card, chosen, left_out, calibrated, fitted, reference, text.share_factors)
+
+
+def origin(sets: LabelledSets, tags: Sequence[UnionTag], also_learned_from: Mapping[str, str]) -> dict[str, Any]:
+    """From whom a student learned these tags, as its card says it."""
+    return {
+        "teachers": {teacher["name"]: teacher["sha256"] for teacher in sets[HELD_OUT].networks},
+        "vocabularies": {teacher["name"]: teacher["vocabulary"] for teacher in sets[HELD_OUT].networks},
+        **({"also_learned_from": dict(also_learned_from)} if also_learned_from else {}),
+        "teachers_of_training_set": [teacher["name"] for teacher in sets[TRAIN_SET].networks],
+        "shares_of_training_set": {
+            name: round(share, 3) for name, share in sets[TRAIN_SET].shares().items() if share < 1
+        },
+        "heard_from": {row.tag.name: {source: list(names) for source, names in row.sources.items()} for row in tags},
+    }
 
 
 def with_implied_tags(reference: Doubles, names: Sequence[str], rules: TagConstraints) -> Doubles:

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from earmark.core.array_files import ARRAY_FILE_ERRORS, problem_of
 from earmark.core.atomic_files import write_atomic
+from earmark.core.calibration import logit, sigmoid
 from earmark.core.errors import DataError
 from earmark.core.json_records import parse_json
 from earmark.datasets.labelled_set.label_fusion import LEAST, MOST, LabelFusion
@@ -199,7 +200,7 @@ def continue_training(before: Mapping[str, PackedSet], after: Mapping[str, Packe
             scale = np.nanstd(was, axis=0) / np.nanstd(now, axis=0).clip(1e-3)
             logits = _logits(new.labels[:, place, :, columns])
             logits = (logits - np.nanmean(now, axis=0)) * scale + np.nanmean(was, axis=0)
-            labels[:, row, :, columns] = (1 / (1 + np.exp(-logits))).clip(LEAST, MOST)
+            labels[:, row, :, columns] = sigmoid(logits).clip(LEAST, MOST)
     continued = {"first_example": len(old.recipes), "teachers": new.document["teachers"]}
     return dataclasses.replace(
         old,
@@ -292,6 +293,4 @@ def _fit(sets: LabelledSets, names: Sequence[str], columns: Sequence[int]) -> La
 
 
 def _logits(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    p = probabilities.astype(np.float64).clip(LEAST, MOST)
-    out: npt.NDArray[np.float64] = np.log(p) - np.log1p(-p)
-    return out
+    return logit(probabilities.astype(np.float64).clip(LEAST, MOST))

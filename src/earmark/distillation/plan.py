@@ -12,113 +12,78 @@ Paths are relative to the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import yaml
+from pydantic import Field, Strict
 
 from earmark.core.errors import ConfigError, ModelError
 from earmark.core.published_weights import find_published
 from earmark.distillation.teachers import is_published
+from earmark.training.config_schema import Listed, Section, read_yaml
 
-_KEYS = ("teachers", "train_teachers", "train_shares", "tags", "left_out", "examples_per_song")
 
-
-@dataclass(frozen=True)
-class LabellingPlan:
+class LabellingPlan(Section):
     """A plan as its file says it.
 
     Attributes:
         teachers: names of published networks, or paths of ONNX files that end in ".onnx".
-        train_teachers: those of them that label the training set; the others label the unchanged sets only.
+        train_teachers: those of them that label the training set; the others label the unchanged sets only. Empty for all.
+        train_shares: teacher -> the share of the training set that it labels, where that is not all of it.
         tags, left_out: the tables of tags.
         examples_per_song: most examples of a song in the unchanged sets; None for as many as cover it.
-        train_shares: teacher -> the share of the training set that it labels, where that is not all of it.
     """
 
-    teachers: tuple[str, ...]
-    train_teachers: tuple[str, ...]
-    tags: Path
-    left_out: Path | None
-    examples_per_song: int | None = None
-    train_shares: dict[str, float] = field(default_factory=dict)
+    teachers: Listed[str] = Field(min_length=1)
+    train_teachers: Listed[str] = ()
+    train_shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    tags: Annotated[Path, Strict(False)]
+    left_out: Annotated[Path, Strict(False)] | None = None
+    examples_per_song: int | None = Field(default=None, ge=1)
+
+    def contradictions(self) -> Iterator[str]:
+        for name in dict.fromkeys(self.teachers):
+            if not name.endswith(".onnx") and not is_published(name):
+                try:
+                    find_published(name)
+                except ModelError as error:
+                    yield f"teachers: {error}; or give an ONNX file that ends in .onnx"
+        for key, names in (("teachers", self.teachers), ("train_teachers", self.train_teachers)):
+            if len(set(names)) < len(names):
+                yield f"{key}: a name is there more than once"
+        for name in self.train_teachers:
+            if name not in self.teachers:
+                yield f"train_teachers: {name!r} is not among the teachers"
+        for name in self.train_shares:
+            if name not in (self.train_teachers or self.teachers):
+                yield f"train_shares: {name!r} is not among the teachers of the training set"
+
+    def resolved(self, folder: Path) -> LabellingPlan:
+        """The plan with paths relative to a folder, and the teachers of the training set by name."""
+
+        def network(name: str) -> str:
+            return str(folder / name) if name.endswith(".onnx") else name
+
+        changed = {
+            "teachers": tuple(map(network, self.teachers)),
+            "train_teachers": tuple(map(network, self.train_teachers or self.teachers)),
+            "train_shares": {network(name): share for name, share in self.train_shares.items()},
+            "tags": folder / self.tags,
+            "left_out": self.left_out and folder / self.left_out,
+        }
+        return self.model_copy(update=changed)
 
 
 def read_plan(path: str | Path) -> LabellingPlan:
-    """Read a plan.
+    """Read a plan; its paths are relative to the file.
 
     Raises:
         ConfigError: not YAML, or with every unknown or missing key, unknown teacher and value of a wrong type.
     """
     path = Path(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the plan cannot be read ({error})") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: a plan must be a mapping with the keys {', '.join(_KEYS)}")
-    problems = [f"{path}: no key {key!r}; keys are {', '.join(_KEYS)}" for key in document if key not in _KEYS]
-    problems += [f"{path}: {key} is missing" for key in ("teachers", "tags") if not document.get(key)]
-    teachers = _names(document, "teachers", path, problems)
-    train_teachers = _names(document, "train_teachers", path, problems) or teachers
-    problems += [
-        f"{path}: train_teachers: {name!r} is not among the teachers" for name in train_teachers if name not in teachers
-    ]
-    for name in teachers:
-        if not name.endswith(".onnx") and not is_published(name):
-            try:
-                find_published(name)
-            except ModelError as error:
-                problems.append(f"{path}: teachers: {error}; or give an ONNX file that ends in .onnx")
-    tables = {}
-    for key in ("tags", "left_out"):
-        value = document.get(key)
-        if value is not None and not isinstance(value, str):
-            problems.append(f"{path}: {key} {value!r}: must be the path of a table")
-        elif value:
-            tables[key] = path.parent / value
-    most = document.get("examples_per_song")
-    if most is not None and not (isinstance(most, int) and most > 0):
-        problems.append(f"{path}: examples_per_song {most!r}: must be a whole number, 1 or more")
-    train_shares = _shares(document, train_teachers, path, problems)
-    if problems:
-        raise ConfigError(problems)
-
-    def resolved(names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(str(path.parent / name) if name.endswith(".onnx") else name for name in names)
-
-    return LabellingPlan(
-        resolved(teachers),
-        resolved(train_teachers),
-        tables["tags"],
-        tables.get("left_out"),
-        most,
-        dict(zip(resolved(train_shares), train_shares.values(), strict=True)),
-    )
-
-
-def _shares(
-    document: dict[str, Any], train_teachers: tuple[str, ...], path: Path, problems: list[str]
-) -> dict[str, float]:
-    value = document.get("train_shares") or {}
-    if not isinstance(value, dict):
-        problems.append(f"{path}: train_shares {value!r}: must map teachers to shares above 0 and at most 1")
-        return {}
-    for name, share in value.items():
-        if name not in train_teachers:
-            problems.append(f"{path}: train_shares: {name!r} is not among the teachers of the training set")
-        if not isinstance(share, int | float) or isinstance(share, bool) or not 0 < share <= 1:
-            problems.append(f"{path}: train_shares: {name} {share!r}: must be above 0 and at most 1")
-    return {name: share for name, share in value.items() if isinstance(share, int | float)}
-
-
-def _names(document: dict[str, Any], key: str, path: Path, problems: list[str]) -> tuple[str, ...]:
-    value = document.get(key) or []
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        problems.append(f"{path}: {key} {value!r}: must be a list of names")
-        return ()
-    if len(set(value)) < len(value):
-        problems.append(f"{path}: {key}: a name is there more than once")
-    return tuple(value)
+    return LabellingPlan.from_document(read_yaml(text, str(path)), str(path)).resolved(path.parent)

@@ -111,7 +111,7 @@ def compare(
     names: tuple[str, str] | None = None,
     groups: str | None = None,
     n_resamples: int = 1000,
-    level: float = 0.95,
+    level: float = metrics.CONFIDENCE_LEVEL,
     seed: int = 0,
 ) -> Comparison:
     """Compare two models on the same clips under the same protocol.

@@ -127,7 +127,7 @@ def make_report(
     thresholds_from: str = "the model's card",
     groups: str | tuple[str, Sequence[str]] | None = None,
     n_resamples: int = 1000,
-    level: float = 0.95,
+    level: float = metrics.CONFIDENCE_LEVEL,
     seed: int = 0,
     about: dict[str, Any] | None = None,
     warnings: tuple[str, ...] = (),

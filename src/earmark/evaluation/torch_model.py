@@ -12,7 +12,7 @@ from earmark.core.errors import ModelError
 from earmark.export.embedding import WithEmbedding
 from earmark.models.activation import softmax_places
 from earmark.models.checkpoint import load_checkpoint
-from earmark.tagging.runtime import EMBEDDING_LAYER
+from earmark.tagging.runtime import EMBEDDING_NAME
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,8 +37,8 @@ class TorchModel:
 
     def __init__(self, folder: str | Path, *, layer: str | None = None) -> None:
         self.network, self.card = load_checkpoint(folder)
-        self.layer = layer or EMBEDDING_LAYER
-        chosen = None if self.layer == EMBEDDING_LAYER else self.layer
+        self.layer = layer or EMBEDDING_NAME
+        chosen = None if self.layer == EMBEDDING_NAME else self.layer
         self._hooked = WithEmbedding(self.network, softmax_places(self.card), chosen).eval()
         self.embedding_dims = self._hooked.embedding_dims
 

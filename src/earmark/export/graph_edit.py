@@ -13,12 +13,13 @@ import onnxruntime
 from onnx import compose, helper, shape_inference
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ConfigError, ModelError
 from earmark.core.input_spec import Conditioning
 from earmark.core.tag_constraints import TagConstraints
-from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME, export_graph
+from earmark.export.onnx import export_graph
 from earmark.models.conditioning import WindowLevel
+from earmark.tagging.runtime import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
 
 _KERNELS = ("Conv", "Gemm", "MatMul")
 
@@ -122,7 +123,7 @@ def _read(path: Path, out: Path) -> tuple[onnx.ModelProto, onnx.StringStringEntr
         model = onnx.load(path)
     except Exception as error:  # protobuf's errors are of no one kind
         raise ModelError(f"{path}: not an ONNX file that can be read ({error})") from error
-    entry = next((item for item in model.metadata_props if item.key == ONNX_METADATA_KEY), None)
+    entry = next((item for item in model.metadata_props if item.key == CARD_KEY), None)
     if entry is None:
         raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
     return model, entry

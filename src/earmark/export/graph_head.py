@@ -13,12 +13,13 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ConfigError, ModelError
 from earmark.export.embedding import WithEmbedding
 from earmark.export.graph_edit import value_shapes, write_model
-from earmark.export.onnx import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME, TOLERANCE, check_signals, export_graph
+from earmark.export.onnx import TOLERANCE, check_signals, export_graph
 from earmark.models import TaggingModel
+from earmark.tagging.runtime import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
 
 Floats = npt.NDArray[np.float32]
 
@@ -74,7 +75,7 @@ def export_head(
     del model.metadata_props[:]
     entry = model.metadata_props.add()
     card = card.replace(embedding_dims=n_dims)
-    entry.key, entry.value = ONNX_METADATA_KEY, card.to_json()
+    entry.key, entry.value = CARD_KEY, card.to_json()
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
     if expected is not None:

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from earmark.core.atomic_files import refuse_existing, write_together
-from earmark.core.card import ModelCard
+from earmark.core.card import CARD_KEY, ModelCard
+from earmark.core.markdown import render_markdown
 from earmark.metrics import list_metrics, metric_label
 
 CONFIG_NAME, README_NAME, ONNX_NAME, WEIGHTS_NAME = "config.json", "README.md", "model.onnx", "model.safetensors"
-CARD_KEY = "earmark_card"
 TASK = "audio-classification"
 
 _LICENCES = {
@@ -78,14 +77,7 @@ def _config(card: ModelCard, weights: bytes | None) -> dict[str, Any]:
 def readme(card: ModelCard, *, with_weights: bool = True) -> str:
     """The README: metadata in YAML, then what people read."""
     head = yaml.safe_dump(metadata(card), sort_keys=False, allow_unicode=True)
-    environment = Environment(
-        loader=PackageLoader("earmark.export", "."),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    body = environment.get_template("hub.md.j2").render(card=card, onnx=ONNX_NAME, weights=with_weights)
+    body = render_markdown("hub.md.j2", Path(__file__).parent, card=card, onnx=ONNX_NAME, weights=with_weights)
     return f"---\n{head}---\n\n{body.rstrip()}\n"
 
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ConfigError, ModelError
 from earmark.core.input_spec import InputSpec
 from earmark.export.embedding import WithEmbedding
@@ -24,6 +24,7 @@ from earmark.export.precision import Weights, clear_subnormals, with_weights
 from earmark.models import TaggingModel
 from earmark.models.activation import softmax_places
 from earmark.models.checkpoint import check_card
+from earmark.tagging.runtime import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
 
 OPSET = 18
 """ONNX operator set of the files: known to ONNX Runtime from 1.15 on, in the browser too."""
@@ -37,9 +38,6 @@ TOLERANCES: dict[Weights, tuple[float, float]] = {
     "int8": (1e-1, 1e-1),
 }
 """Of probabilities and embeddings, by how a file keeps its weights."""
-INPUT_NAME = "waveform"
-OUTPUT_NAME = "probabilities"
-EMBEDDING_NAME = "embedding"
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def export_onnx(
     The graph takes "waveform", float32 (batch, window_samples), full scale -1..1, with any batch size, and answers
     "probabilities", float32 (batch, n_tags), and "embedding", float32 (batch, embedding_dims): what goes into the last
     dense or convolutional layer, as a mean over the time and frequency left there; networks without such a layer give
-    none. The card is in the file's metadata, too, under :data:`earmark.core.card.ONNX_METADATA_KEY`, as given but for
+    none. The card is in the file's metadata, too, under :data:`earmark.core.card.CARD_KEY`, as given but for
     ``embedding_dims``; the one beside holds the hash of the ONNX file.
 
     Args:
@@ -106,7 +104,7 @@ def export_onnx(
     graph = with_weights(export_graph(module, window_samples, _outputs(module)), weights)
     tolerance, embedding_tolerance = TOLERANCES[weights]
     entry = graph.metadata_props.add()
-    entry.key, entry.value = ONNX_METADATA_KEY, card.to_json()
+    entry.key, entry.value = CARD_KEY, card.to_json()
     onnx.checker.check_model(graph, full_check=True)
     content = graph.SerializeToString()
     difference, of_embedding = _differences(module, content, np.ascontiguousarray(check_windows, dtype=np.float32))

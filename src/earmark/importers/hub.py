@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.card import ModelCard
+from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ConfigError, DownloadError, ModelError
 from earmark.core.json_records import json_text, parse_json
-from earmark.export.hub import CARD_KEY, CONFIG_NAME, WEIGHTS_NAME
+from earmark.export.hub import CONFIG_NAME, WEIGHTS_NAME
 from earmark.importers.download import TIMEOUT_SECONDS, download
 from earmark.models import TaggingModel
 from earmark.models.checkpoint import CARD_NAME, load_checkpoint

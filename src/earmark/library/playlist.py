@@ -14,6 +14,7 @@ import numpy.typing as npt
 from earmark.core.atomic_files import refuse_existing, write_atomic
 from earmark.core.errors import ConfigError
 from earmark.library.mix import mix_order
+from earmark.library.neighbours import unit_vectors
 from earmark.library.query.search import Hit, SearchResult
 from earmark.library.query.sorting import SORTS, check_sort, sort_result
 from earmark.library.similar import find_track
@@ -90,7 +91,7 @@ def tempo_and_key(found: SearchResult) -> tuple[npt.NDArray[np.float64], npt.NDA
 
 def _chain(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
     """Order: from the first on, always to the most similar one that is left, by cosine."""
-    unit = _unit(vectors)
+    unit = unit_vectors(vectors)
     left = np.ones(len(unit), np.bool_)
     places: list[int] = []
     place = 0
@@ -148,7 +149,7 @@ def path_between(vectors: npt.NDArray[np.floating[Any]], first: int, last: int, 
     """
     if count < 2:
         raise ConfigError(f"count {count}: must be at least 2, the first track and the last")
-    unit = _unit(vectors)
+    unit = unit_vectors(vectors)
     cosine = float(unit[first] @ unit[last])
     across = unit[last] - cosine * unit[first]
     if np.linalg.norm(across) < 1e-4:
@@ -173,11 +174,6 @@ def path_between(vectors: npt.NDArray[np.floating[Any]], first: int, last: int, 
     for step in reversed(range(n_steps)):
         places.append(int(before[step, places[-1]]))
     return rows[places[::-1]]
-
-
-def _unit(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def m3u8(hits: Iterable[Hit], relative_to: Path | None = None) -> bytes:

@@ -27,7 +27,7 @@ It is never counted as 0 and never dropped silently.
 from earmark.metrics.classes import accuracy, decide_class
 from earmark.metrics.means import Macro, macro, micro, per_clip, weighted
 from earmark.metrics.paired import Differences, paired_bootstrap
-from earmark.metrics.resampling import Intervals, bootstrap, bootstrap_mean
+from earmark.metrics.resampling import CONFIDENCE_LEVEL, Intervals, bootstrap, bootstrap_mean
 from earmark.metrics.table import (
     FloatArray,
     MetricInfo,
@@ -35,12 +35,12 @@ from earmark.metrics.table import (
     metric_info,
     metric_label,
     register_metric,
-    unregister_metric,
 )
 from earmark.metrics.tags import f1, pr_auc, precision, recall, rmse, roc_auc
 from earmark.metrics.thresholds import best_f1_thresholds, decide
 
 __all__ = [
+    "CONFIDENCE_LEVEL",
     "Differences",
     "FloatArray",
     "Intervals",
@@ -66,6 +66,5 @@ __all__ = [
     "register_metric",
     "rmse",
     "roc_auc",
-    "unregister_metric",
     "weighted",
 ]

@@ -13,6 +13,7 @@ from earmark.core.errors import DataError
 from earmark.metrics.arrays import checked_runs, group_members
 from earmark.metrics.clip_weights import tag_kernels
 from earmark.metrics.resampling import (
+    CONFIDENCE_LEVEL,
     check_draws,
     ends_of,
     mean_of_runs,
@@ -66,7 +67,7 @@ def paired_bootstrap(
     *,
     seed: int,
     n_resamples: int = 1000,
-    level: float = 0.95,
+    level: float = CONFIDENCE_LEVEL,
 ) -> Differences:
     """The difference of two models on the same clips, with intervals from a bootstrap over groups.
 

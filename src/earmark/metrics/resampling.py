@@ -14,6 +14,9 @@ from earmark.metrics.arrays import checked_runs, group_members
 from earmark.metrics.clip_weights import ratio, tag_kernels
 from earmark.metrics.table import FloatArray, Kernel, metric_info
 
+CONFIDENCE_LEVEL = 0.95
+"""Of intervals, where nothing else is asked for."""
+
 _MAX_WEIGHTS = 200_000
 """How many weights (resamples x clips) are computed at a time: so few that they stay in the cache."""
 
@@ -55,7 +58,7 @@ def bootstrap(
     *,
     seed: int,
     n_resamples: int = 1000,
-    level: float = 0.95,
+    level: float = CONFIDENCE_LEVEL,
 ) -> Intervals:
     """Percentile intervals by drawing whole groups of clips with replacement (cluster bootstrap).
 
@@ -118,7 +121,7 @@ def bootstrap_mean(
     *,
     seed: int,
     n_resamples: int = 1000,
-    level: float = 0.95,
+    level: float = CONFIDENCE_LEVEL,
 ) -> tuple[float, float]:
     """Ends of the percentile interval of a mean over clips, e.g. of :func:`earmark.metrics.per_clip`.
 

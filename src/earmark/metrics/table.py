@@ -1,12 +1,11 @@
 """The table of metrics: everything about a metric that reports, plots and commands need to know besides its value.
 
-A new metric is a function with :func:`register_metric` above it, in a module that :mod:`earmark.metrics` imports.
-Reports, comparisons, plots and ``--metric`` then offer it.
+A new metric is a function with :func:`register_metric` above it, in a module that :mod:`earmark.metrics` imports, in a
+plugin file or in a distribution with an entry point. Reports, comparisons, plots and ``--metric`` then offer it.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.errors import ConfigError
+from earmark.core.registry import Registry
 from earmark.core.vocabulary import TagKind
 
 FloatArray = npt.NDArray[np.float64]
@@ -60,11 +60,6 @@ class MetricInfo:
     kernel: Callable[[FloatArray, FloatArray], Kernel] | None
     of_classes: bool = False
 
-    @property
-    def direction(self) -> str:
-        """ "higher is better" or "lower is better"."""
-        return f"{'higher' if self.higher_is_better else 'lower'} is better"
-
     def gain(self, better: float, worse: float) -> float:
         """How much better the first value is than the second; negative where it is worse."""
         return better - worse if self.higher_is_better else worse - better
@@ -93,7 +88,7 @@ class MetricInfo:
         return np.full(y.shape[1], float(self.chance))
 
 
-_TABLE: dict[str, MetricInfo] = {}
+METRICS = Registry[MetricInfo]("metric", "earmark.metrics")
 
 
 def register_metric(
@@ -115,21 +110,19 @@ def register_metric(
         ConfigError: there is a metric of that name already, or the range is empty.
 
     Example:
-        >>> @register_metric("Brier score", higher_is_better=False)
-        ... def brier(labels, scores):
+        >>> def brier(labels, scores):
         ...     return np.nanmean((np.asarray(labels) - np.asarray(scores)) ** 2, axis=0)
-        >>> metric_info("brier").direction
-        'lower is better'
-        >>> unregister_metric("brier")
+        >>> with METRICS.temporary():  # forgets it again; @register_metric above the function keeps it
+        ...     _ = register_metric("Brier score", higher_is_better=False)(brier)
+        ...     metric_label("brier")
+        'Brier score'
     """
 
     def add(function: MetricFunction) -> MetricFunction:
         name = function.__name__
-        if name in _TABLE:
-            raise ConfigError(f"metric {name!r}: there is one of that name already")
         if not low < high or math.isnan(low + high):
             raise ConfigError(f"metric {name!r}: the range {low:g} to {high:g} is empty")
-        _TABLE[name] = MetricInfo(
+        info = MetricInfo(
             name=name,
             label=label,
             description=description,
@@ -143,15 +136,10 @@ def register_metric(
             kernel=kernel,
             of_classes=of_classes,
         )
+        METRICS.add(info, name, source=function.__module__)
         return function
 
     return add
-
-
-def unregister_metric(name: str) -> None:
-    """Take a metric out of the table, e.g. after a test. Raises ConfigError where there is none of that name."""
-    metric_info(name)
-    del _TABLE[name]
 
 
 def list_metrics(
@@ -169,7 +157,7 @@ def list_metrics(
     """
     return tuple(
         name
-        for name, info in _TABLE.items()
+        for name, info in METRICS.items()
         if kind in (None, info.kind) and decisions in (None, info.decisions) and of_classes == info.of_classes
     )
 
@@ -180,14 +168,10 @@ def metric_info(name: str) -> MetricInfo:
     Raises:
         ConfigError: no such metric.
 
-    >>> metric_info("rmse").label, metric_info("rmse").direction
-    ('RMSE', 'lower is better')
+    >>> metric_info("rmse").label, metric_info("rmse").higher_is_better
+    ('RMSE', False)
     """
-    if name not in _TABLE:
-        near = difflib.get_close_matches(name, _TABLE, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ConfigError(f"no metric {name!r}; metrics are: {', '.join(_TABLE)}{hint}")
-    return _TABLE[name]
+    return METRICS.get(name)
 
 
 def metric_label(name: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from earmark.core.errors import ConfigError
 from earmark.papers.processes import TaskProcess, end_all, wait_for_any
 from earmark.papers.tables import PaperTables, Row, load_tables, row_changes
-from earmark.papers.task import CHECKPOINT_FOLDER, Task, task_name
-from earmark.training.config import load_recipe, recipe_document
+from earmark.papers.task import Task, task_name
+from earmark.training.config import CHECKPOINT_FOLDER, load_recipe, recipe_document
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from earmark.metrics import FloatArray, list_metrics, metric_info
 from earmark.metrics.arrays import checked_runs, group_members
 from earmark.metrics.clip_weights import tag_kernels
 from earmark.metrics.resampling import (
+    CONFIDENCE_LEVEL,
     ends_of,
     mean_of_runs,
     mean_of_tags,
@@ -28,8 +29,6 @@ from earmark.metrics.resampling import (
     run_shares,
 )
 from earmark.papers.tables import Claim, PaperTables
-
-LEVEL = 0.95
 
 Verdict = Literal["holds", "reversed", "cannot be told apart"]
 
@@ -164,7 +163,7 @@ def compute_statistics(
             observed, of_runs, of_draws = _macros(metric, first, runs, names, members, n_resamples, streams)
             if math.isnan(observed):
                 continue
-            low, high = ends_of(of_draws, LEVEL)
+            low, high = ends_of(of_draws, CONFIDENCE_LEVEL)
             rows[row].metrics[metric] = Estimate(observed, float(low), float(high))
             rows[row].of_runs[metric] = of_runs
             drawn[row, metric] = of_draws
@@ -240,7 +239,7 @@ def _claim(
         value, total = values[0] - values[-1], draws[:, 0] - draws[:, -1]
     else:
         value, total = float(np.mean(values)), draws.mean(axis=1)
-    overall_low, overall_high = ends_of(total, LEVEL)
+    overall_low, overall_high = ends_of(total, CONFIDENCE_LEVEL)
     paper = None
     if metric == claim.metric:
         said = [x for x in tables.paper_advantages(claim) if x is not None]
@@ -261,5 +260,5 @@ def _advantage(
     sign = 1.0 if metric_info(metric).higher_is_better else -1.0
     value = sign * (rows[better].metrics[metric].value - rows[worse].metrics[metric].value)
     draws: FloatArray = sign * (drawn[better, metric] - drawn[worse, metric])
-    low, high = ends_of(draws, LEVEL)
+    low, high = ends_of(draws, CONFIDENCE_LEVEL)
     return Estimate(float(value), float(low), float(high)), draws

@@ -9,7 +9,6 @@ what changes where the rows are trained on another dataset than the paper's:
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from pydantic import Field, Strict, field_validator
 from pydantic_core import PydanticKnownError
 
 from earmark.core.errors import ConfigError
+from earmark.core.hints import did_you_mean
 from earmark.datasets.registry import dataset_info
 from earmark.metrics import list_metrics, metric_info
 from earmark.training.config import list_recipes, merged, recipe_document
@@ -164,8 +164,7 @@ class PaperTables(Section):
     def _row(self, row: str) -> Row:
         rows = self.rows
         if row not in rows:
-            near = difflib.get_close_matches(row, rows, n=3)
-            hint = f"did you mean {', '.join(near)}?" if near else f"rows are: {', '.join(rows)}"
+            hint = did_you_mean(row, rows, f"rows are: {', '.join(rows)}")
             raise ConfigError(f"{self.key}: no row {row!r}; {hint}")
         return rows[row]
 
@@ -244,8 +243,7 @@ def _is_changes(key: str, name: str) -> bool:
 
 def _text(key: str, name: str) -> str:
     if key not in list_papers():
-        near = difflib.get_close_matches(key, list_papers(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"papers are: {', '.join(list_papers())}"
+        hint = did_you_mean(key, list_papers(), f"papers are: {', '.join(list_papers())}", n=1)
         raise ConfigError(f"no paper {key!r}; {hint}")
     return (resources.files("earmark.papers") / "recipes" / key / name).read_text(encoding="utf-8")
 

@@ -20,10 +20,10 @@ from typing import Any
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError
 from earmark.core.json_records import parse_json
+from earmark.training.config import RECIPE_NAME
 
 DONE_NAME = "done.json"
 TEST_FOLDER = "test"
-CHECKPOINT_FOLDER, RECIPE_NAME = "checkpoint", "recipe.yaml"
 
 
 @dataclass(frozen=True)

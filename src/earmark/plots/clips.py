@@ -9,7 +9,7 @@ import pandas as pd
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.evaluation.scores import ScoreTable
-from earmark.metrics import metric_info, metric_label, per_clip
+from earmark.metrics import metric_info, per_clip
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import BLUE, GREY, house_style, new_figure
 
@@ -86,7 +86,7 @@ def clip_list(table: ScoreTable, *, n: int = 10, n_tags: int = 8) -> ClipList:
     values = per_clip(metric, y, s)
     known = ~np.isnan(y)
     distance = np.where(known, np.abs(np.nan_to_num(y) - s), 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    badness = -values if metric == "roc_auc" else values
+    badness = -values if metric_info(metric).higher_is_better else values
     judged = np.flatnonzero(~np.isnan(values))
     if not len(judged):
         raise DataError("no clip can be judged: none has some of the tags and lacks others")
@@ -97,28 +97,6 @@ def clip_list(table: ScoreTable, *, n: int = 10, n_tags: int = 8) -> ClipList:
         tuple(_row(table, int(i), float(values[i]), n_tags) for i in part) for part in (worst, best)
     )
     return ClipList(metric, len(judged), worst_rows, best_rows, tuple(float(x) for x in np.sort(values[judged])))
-
-
-def clips_frame(found: ClipList) -> pd.DataFrame:
-    """One row per clip and tag shown."""
-    rows = [
-        {
-            "end": end,
-            "rank": rank,
-            "clip": row.clip,
-            "artist": row.artist or "",
-            "song": row.song or "",
-            found.metric: row.value,
-            "tag": tag.tag,
-            "kind": tag.kind,
-            "label": tag.label,
-            "score": tag.score,
-        }
-        for end, part in (("worst", found.worst), ("best", found.best))
-        for rank, row in enumerate(part, start=1)
-        for tag in (*row.said, *row.degrees)
-    ]
-    return pd.DataFrame(rows)
 
 
 def _row(table: ScoreTable, place: int, value: float, n_tags: int) -> ClipRow:
@@ -145,17 +123,18 @@ def _row(table: ScoreTable, place: int, value: float, n_tags: int) -> ClipRow:
 @house_style()
 def draw_clip_values(found: ClipList, about: str) -> Drawing:
     """The metric of every clip, sorted: how many clips a model fails on."""
-    name, n = metric_label(found.metric), len(found.values)
-    figure = new_figure(f"{name} of each clip, sorted", about, height_inches=2.6)
+    metric, n = metric_info(found.metric), len(found.values)
+    figure = new_figure(f"{metric.label} of each clip, sorted", about, height_inches=2.6)
     axes = figure.add_subplot()
     axes.plot(np.arange(1, n + 1), found.values, color=BLUE)
-    if found.metric == "roc_auc":
-        axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.set_ylim(-0.02, 1.02)
+    if isinstance(metric.chance, float):
+        axes.axhline(metric.chance, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    if metric.higher_is_better:
+        axes.set_ylim(metric.low - 0.02, metric.high + 0.02)
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=metric.low)
     axes.set_xlim(0, n + 1)
     axes.set_xlabel("clips, sorted")
-    axes.set_ylabel(name + ("" if metric_info(found.metric).higher_is_better else " (lower is better)"))
+    axes.set_ylabel(metric.label + ("" if metric.higher_is_better else " (lower is better)"))
     axes.grid()
     return Drawing("clip-values", figure, pd.DataFrame({"place": np.arange(1, n + 1), found.metric: found.values}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from earmark.core.errors import ConfigError, DataError
+from earmark.core.hints import did_you_mean
 from earmark.plots.drawing import Drawing
 from earmark.plots.style import HALF_INCHES, SEQUENTIAL, WIDE_INCHES, house_style, new_figure, plain_text
 
@@ -111,10 +111,8 @@ def unlike(pairs: Cooccurrence, n: int = 3) -> tuple[str, ...]:
 def _place(tag: str, tags: Sequence[str]) -> int:
     if tag in tags:
         return tags.index(tag)
-    near = difflib.get_close_matches(tag, tags, n=3)
-    raise ConfigError(
-        f"no tag {tag!r}; " + (f"did you mean {', '.join(near)}?" if near else f"tags: {', '.join(tags)}")
-    )
+    hint = did_you_mean(tag, tags, f"tags: {', '.join(tags)}")
+    raise ConfigError(f"no tag {tag!r}; {hint}")
 
 
 def pair_table(pairs: Cooccurrence) -> pd.DataFrame:

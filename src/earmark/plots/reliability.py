@@ -18,11 +18,10 @@ from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import TagKind
 from earmark.evaluation.scores import ScoreTable
 from earmark.metrics.calibration import expected_calibration_error
-from earmark.metrics.resampling import ends_of, resamples
+from earmark.metrics.resampling import CONFIDENCE_LEVEL, ends_of, resamples
 from earmark.metrics.table import FloatArray
 
 Spacing = Literal["width", "count"]
-LEVEL = 0.95
 _Z = 1.959963984540054  # of a normal distribution, for 95 %
 _CHANCE_DRAWS = 100
 KINDS: tuple[TagKind, ...] = ("classification", "regression")
@@ -199,7 +198,7 @@ def _drawn(found: list[_Binned], n_groups: int, n_resamples: int, rng: np.random
 
 def _reliability(one: _Binned, drawn: FloatArray | None, rng: np.random.Generator) -> Reliability:
     counts, shares, means = one.counts, one.mean(one.labels), one.mean(one.scores)
-    low, high = (np.full(len(counts), np.nan),) * 2 if drawn is None else ends_of(drawn, LEVEL)
+    low, high = (np.full(len(counts), np.nan),) * 2 if drawn is None else ends_of(drawn, CONFIDENCE_LEVEL)
     chance = chance_high = None
     if one.kind == "classification":
         middle = (shares + _Z**2 / (2 * counts)) / (1 + _Z**2 / counts)
@@ -209,7 +208,7 @@ def _reliability(one: _Binned, drawn: FloatArray | None, rng: np.random.Generato
             expected_calibration_error(means, one.mean(rng.random(len(one.scores)) < one.scores), counts)
             for _ in range(_CHANCE_DRAWS)
         ]
-        chance, chance_high = float(np.mean(errors)), float(np.quantile(errors, LEVEL))
+        chance, chance_high = float(np.mean(errors)), float(np.quantile(errors, CONFIDENCE_LEVEL))
     return Reliability(
         one.tag,
         one.kind,

@@ -35,7 +35,7 @@ from earmark.probes.choice import HeadConfig, choose
 from earmark.probes.features import WindowFeatures, clip_features
 from earmark.probes.head import Head
 from earmark.tagging.layer_pooling import Within, channels_last, pool_frames
-from earmark.tagging.runtime import EMBEDDING_LAYER, OnnxModel
+from earmark.tagging.runtime import EMBEDDING_NAME, OnnxModel
 
 OnDone = Callable[[str, int, int], None]
 
@@ -237,7 +237,7 @@ def _write_model(
     if isinstance(trunk, OnnxModel):
         content, layer = trunk.path.read_bytes(), trunk.layer
     else:
-        content, layer = trunk_of(trunk.network, None if trunk.layer == EMBEDDING_LAYER else trunk.layer)
+        content, layer = trunk_of(trunk.network, None if trunk.layer == EMBEDDING_NAME else trunk.layer)
 
     def expected(windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         frames = channels_last(trunk.layer_values(windows), time_axis)

@@ -12,14 +12,13 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.core.version import __version__
 from earmark.service.app import create_app
 from earmark.service.page import PAGE_FOLDER, how_to_build
 from earmark.service.settings import Settings
 
 logger = logging.getLogger("earmark.service")
-
-EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 
 class _Server(uvicorn.Server):
@@ -103,5 +102,5 @@ def serve(settings: Settings) -> int:
     try:
         server.run()
     except SystemExit:  # the address cannot be used; uvicorn has logged it
-        return 1
+        return EXIT_FAILED
     return EXIT_INTERRUPTED if server.signal == signal.SIGINT else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Callable
@@ -13,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from earmark.core.card import ONNX_METADATA_KEY, ModelCard
+from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ModelError
+from earmark.core.hints import did_you_mean
 from earmark.core.published_weights import published_names
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,8 @@ class LayerModel(Protocol):
         """Windows ``(n, window_samples)`` -> the layer's values ``(n, ...)``."""
 
 
-EMBEDDING_LAYER = "embedding"
+INPUT_NAME, OUTPUT_NAME, EMBEDDING_NAME = "waveform", "probabilities", "embedding"
+"""Of ONNX files that earmark makes."""
 """The input of a network's last layer, averaged over time and frequency where it has these."""
 
 
@@ -92,10 +93,10 @@ class OnnxModel:
     def __init__(self, path: str | Path, *, layer: str | None = None) -> None:
         import onnxruntime as ort  # takes 60 ms, so only when a model is loaded
 
-        self.path, self.layer = Path(path), layer or EMBEDDING_LAYER
+        self.path, self.layer = Path(path), layer or EMBEDDING_NAME
         if not self.path.is_file():
             raise ModelError(f"{path}: no such model file")
-        network = str(self.path) if self.layer == EMBEDDING_LAYER else self._with_layer(self.layer)
+        network = str(self.path) if self.layer == EMBEDDING_NAME else self._with_layer(self.layer)
         options = ort.SessionOptions()
         # One thread per call: the Tagger makes several calls in parallel.
         options.intra_op_num_threads = 1
@@ -106,12 +107,12 @@ class OnnxModel:
         except Exception as error:
             raise ModelError(f"{path}: not a model that ONNX Runtime can load ({_first_line(error)})") from error
         metadata: dict[str, Any] = self._session.get_modelmeta().custom_metadata_map
-        if ONNX_METADATA_KEY not in metadata:
+        if CARD_KEY not in metadata:
             raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
-        self.card = ModelCard.from_json(metadata[ONNX_METADATA_KEY], where=str(path))
+        self.card = ModelCard.from_json(metadata[CARD_KEY], where=str(path))
         self._check_shapes()
         outputs = {item.name: item.shape for item in self._session.get_outputs()}
-        self.embedding_dims: int | None = outputs["embedding"][1] if "embedding" in outputs else None
+        self.embedding_dims: int | None = outputs[EMBEDDING_NAME][1] if EMBEDDING_NAME in outputs else None
         logger.debug("loaded model %s from %s", self.card.name, self.path)
 
     def _with_layer(self, layer: str) -> bytes | str:
@@ -121,14 +122,13 @@ class OnnxModel:
         content = self.path.read_bytes()
         known = layer_operators(content)
         if layer not in known:
-            near = difflib.get_close_matches(layer, known, n=3)
-            hint = f"did you mean {', '.join(near)}?" if near else "`earmark embed --layers` lists them."
+            hint = did_you_mean(layer, known, "`earmark embed --layers` lists them.")
             raise ModelError(f"{self.path}: no layer {layer!r}; {hint}")
-        return str(self.path) if layer == "probabilities" else with_output(content, layer)
+        return str(self.path) if layer == OUTPUT_NAME else with_output(content, layer)
 
     def _check_shapes(self) -> None:
         """Raises ModelError where the network is not that of the card: its scores would be those of other tags."""
-        wanted = {"waveform": self.card.input.window_samples, "probabilities": len(self.card.vocabulary)}
+        wanted = {INPUT_NAME: self.card.input.window_samples, OUTPUT_NAME: len(self.card.vocabulary)}
         found = {item.name: item.shape for item in (*self._session.get_inputs(), *self._session.get_outputs())}
         problems = []
         for name, size in wanted.items():
@@ -136,7 +136,7 @@ class OnnxModel:
                 problems.append(f"has no {name!r}")
             elif len(found[name]) != 2 or (isinstance(found[name][1], int) and found[name][1] != size):
                 problems.append(f"{name!r} is of shape {found[name]}, the card says (n, {size})")
-        shape = found.get("embedding", [None, 1])
+        shape = found.get(EMBEDDING_NAME, [None, 1])
         if len(shape) != 2 or not isinstance(shape[1], int):
             problems.append(f"'embedding' is of shape {shape}: must be (n, size)")
         if problems:
@@ -148,7 +148,7 @@ class OnnxModel:
 
     def __call__(self, batch: Floats) -> Floats:
         """Probabilities ``(n, n_tags)``, 0..1, of windows ``(n, window_samples)`` at the card's rate."""
-        (out,) = self._run(["probabilities"], batch)
+        (out,) = self._run([OUTPUT_NAME], batch)
         return out
 
     def with_embedding(self, batch: Floats) -> tuple[Floats, Floats]:
@@ -162,7 +162,7 @@ class OnnxModel:
         """
         if self.embedding_dims is None:
             raise ModelError(f"model {self.card.name} gives no embeddings: export it again with `earmark export`")
-        scores, embeddings = self._run(["probabilities", "embedding"], batch)
+        scores, embeddings = self._run([OUTPUT_NAME, EMBEDDING_NAME], batch)
         return scores, embeddings
 
     def layer_values(self, batch: Floats) -> Floats:
@@ -171,7 +171,7 @@ class OnnxModel:
         Raises:
             ModelError: windows of another shape, or no layer was chosen and the model gives no embeddings.
         """
-        if self.layer == EMBEDDING_LAYER:
+        if self.layer == EMBEDDING_NAME:
             return self.with_embedding(batch)[1]
         (values,) = self._run([self.layer], batch)
         return values
@@ -180,11 +180,11 @@ class OnnxModel:
         expected = self.card.input.window_samples
         if batch.ndim != 2 or batch.shape[1] != expected:
             raise ModelError(f"windows of shape {batch.shape}: model {self.card.name} takes (n, {expected})")
-        answers: list[Floats] = self._session.run(outputs, {"waveform": np.ascontiguousarray(batch, np.float32)})
+        answers: list[Floats] = self._session.run(outputs, {INPUT_NAME: np.ascontiguousarray(batch, np.float32)})
         return answers
 
 
-def _reload(name_or_path: str, layer: str = EMBEDDING_LAYER) -> OnnxModel:
+def _reload(name_or_path: str, layer: str = EMBEDDING_NAME) -> OnnxModel:
     return OnnxModel(find_model(name_or_path), layer=layer)
 
 
@@ -236,8 +236,7 @@ def find_model(model: str | Path | None = None) -> Path:
         raise ModelError(f"{wanted}: no such model file")
     if wanted in published_names():
         raise ModelError(f"model {wanted!r} is not on this machine; fetch it with: earmark models pull {wanted}")
-    near = difflib.get_close_matches(wanted, installed, n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(installed) or 'none'}."
+    hint = did_you_mean(wanted, installed, f"there are: {', '.join(installed) or 'none'}.")
     raise ModelError(f"no model named {wanted!r}; {hint} A file needs its ending: ./my.onnx")
 
 

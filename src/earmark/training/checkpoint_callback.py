@@ -24,6 +24,7 @@ from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError
 from earmark.models.checkpoint import save_checkpoint
 from earmark.training.callbacks import LOG_COLUMNS, LogRow, TrainingProgress
+from earmark.training.config import CHECKPOINT_FOLDER, RECIPE_NAME
 from earmark.training.lightning_setup import cannot_be_written, end_other_processes
 from earmark.training.module import TaggingModule, not_finite
 from earmark.training.schedule import Plateau
@@ -31,9 +32,7 @@ from earmark.training.sections import TrainingSection
 from earmark.training.selection import Validation
 from earmark.training.tensorboard import TENSORBOARD_FOLDER, TensorBoardLogger
 
-CHECKPOINT_FOLDER = "checkpoint"
 LOG_NAME = "log.csv"
-RECIPE_NAME = "recipe.yaml"
 STATE_NAME = "state.ckpt"
 
 

@@ -34,6 +34,8 @@ from earmark.training.sections import (
 from earmark.training.start_sections import ContrastiveSection, TransferSection
 
 __all__ = [
+    "CHECKPOINT_FOLDER",
+    "RECIPE_NAME",
     "AugmentationSection",
     "CardSection",
     "ContrastiveSection",
@@ -52,6 +54,9 @@ __all__ = [
     "recipe_from",
     "recipe_summary",
 ]
+
+RECIPE_NAME, CHECKPOINT_FOLDER = "recipe.yaml", "checkpoint"
+"""In the folder of a run: its recipe, and the weights that it chose, with their card."""
 
 
 def list_recipes() -> list[str]:

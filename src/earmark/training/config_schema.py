@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Strict, ValidationError, model_validator
 
 from earmark.core.errors import ConfigError
+from earmark.core.hints import did_you_mean
 
 T = TypeVar("T")
 Listed = Annotated[tuple[T, ...], Strict(False)]
@@ -69,8 +69,7 @@ def read_named_yaml(
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{name}: the {kind} cannot be read ({error})") from error
     else:
-        near = difflib.get_close_matches(name, offered, n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else otherwise
+        hint = did_you_mean(name, offered, otherwise)
         raise ConfigError(f"no {kind} {name!r}; {hint} A file is named with its ending: ./my.yaml")
     return read_yaml(text, name)
 
@@ -111,22 +110,13 @@ class Section(BaseModel):
         return self
 
 
-def hint_for(name: object, known: Iterable[str], what: str) -> str:
-    """The end of a message about an unknown name: the nearest known one, else all of them.
-
-    >>> hint_for("epoch", ["epochs", "seed"], "keys are")
-    'did you mean epochs?'
-    """
-    known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean {near[0]}?" if near else f"{what}: {', '.join(known)}"
-
-
 _MUST_BE = {
     "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "finite",
     "string_type": "text",
+    "string_too_short": "a text that is not empty",
+    "path_type": "the path of a file",
     "bool_type": "true or false",
     "dict_type": "a section with keys",
     "too_short": "a list with at least one value",
@@ -143,12 +133,13 @@ def _message(kind: type[BaseModel], document: Any, error: Mapping[str, Any]) -> 
     reason, place, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
     parent = _type_at(kind, place[:-1])
     if reason in ("extra_forbidden", "invalid_key"):
-        keys = (field.alias or name for name, field in parent.model_fields.items())
-        return f"{_key((*place[:-1], str(place[-1])))}: unknown key; {hint_for(place[-1], keys, 'keys are')}"
+        keys = [field.alias or name for name, field in parent.model_fields.items()]
+        hint = did_you_mean(str(place[-1]), keys, f"keys are: {', '.join(keys)}", n=1)
+        return f"{_key((*place[:-1], str(place[-1])))}: unknown key; {hint}"
     if reason == "missing" and not isinstance(value, list | tuple):
         return f"{_key(place)}: is missing"
     if reason == "model_type":
-        return f"{_key(place)}: must be a section with keys, is {value!r}"
+        return f"{_key(place)}: must be a section with keys, is {value!r}".removeprefix(": ")
     if reason in ("missing", "tuple_type", "too_long"):
         place = place[:-1] if reason == "missing" else place
         return f"{_key(place)} {value!r}: must be {_list_of(_type_at(kind, place))}"
@@ -156,9 +147,8 @@ def _message(kind: type[BaseModel], document: Any, error: Mapping[str, Any]) -> 
         return f"{_key(place[:-1])} {_value_at(document, place[:-1])!r}: must be {_list_of(parent)}"
     if reason == "literal_error":
         choices = re.findall(r"'(.*?)'", context["expected"])
-        near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.8)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"{_key(place)} {value!r}: must be one of {', '.join(choices)}{hint}"
+        hint = did_you_mean(str(value), choices, n=1, cutoff=0.8)
+        return f"{_key(place)} {value!r}: must be one of {', '.join(choices)}{f'; {hint}' if hint else ''}"
     if reason not in _MUST_BE:
         return f"{_key(place)}: {context.get('error', error['msg'])}"
     bound = next(iter(context.values()), None)  # a float has a float for its bound

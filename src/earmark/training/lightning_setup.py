@@ -26,7 +26,7 @@ from lightning.pytorch.strategies import ParallelStrategy
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError, DataError
 from earmark.training.loading import ReadAhead
-from earmark.training.sections import Precision
+from earmark.training.sections import Precision, TrainingSection
 
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Variables in which torchrun, Lightning and clusters give a process its number, in the order in which Lightning reads them."""
@@ -194,6 +194,38 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataM
     finally:
         if in_main:
             signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves it ignored after a Ctrl-C
+
+
+def make_trainer(
+    training: TrainingSection,
+    accelerator: str,
+    devices: int,
+    nodes: int,
+    distributed: DistributedContext | None,
+    checkpoints: pl.Callback,
+    folder: Path,
+) -> pl.Trainer:
+    """Lightning's trainer, without what earmark does itself: logs, checkpoints, progress, samplers."""
+    world_size = devices * nodes if distributed is None else distributed.world_size
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=devices if distributed is None or world_size == 1 else "auto",
+        num_nodes=nodes,
+        strategy="auto" if world_size == 1 else "ddp" if distributed is None else distributed.strategy,
+        sync_batchnorm=world_size > 1 and accelerator == "cuda",
+        use_distributed_sampler=False,
+        precision=training.precision,
+        max_epochs=training.epochs,
+        check_val_every_n_epoch=training.validate_every,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[checkpoints],
+        plugins=[StateFile(), *([] if distributed is None else [distributed.environment])],
+        default_root_dir=folder,
+    )
 
 
 def end_other_processes(trainer: pl.Trainer, error: BaseException) -> None:

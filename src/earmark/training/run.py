@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import lightning.pytorch as pl
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from earmark.core.atomic_files import remove_leftovers, write_atomic
@@ -29,22 +29,21 @@ from earmark.datasets.leaks import leak_warnings
 from earmark.training.audio_store import Waveform
 from earmark.training.callbacks import LogRow, TrainingProgress
 from earmark.training.checkpoint_callback import (
-    CHECKPOINT_FOLDER,
-    RECIPE_NAME,
     STATE_NAME,
     CheckpointCallback,
     checkpoint_writer,
 )
+from earmark.training.config import CHECKPOINT_FOLDER, RECIPE_NAME
 from earmark.training.contrastive import ContrastiveModule
 from earmark.training.data_setup import build_model, chosen_clips, load_training_data
 from earmark.training.lightning_setup import (
     DEVICES,
     DistributedContext,
-    StateFile,
     checked_accelerator,
     fit,
     is_first_process,
     is_restarted,
+    make_trainer,
     quiet_lightning,
 )
 from earmark.training.loss import logit_spreads
@@ -141,20 +140,12 @@ def train(
     resume = resume or is_restarted()
     if recipe.transfer.freeze == "trunk" and begin is None:
         raise ConfigError("transfer.freeze trunk: needs a checkpoint to begin with (--begin); fresh weights must learn")
-    if recipe.data.root is None and loaded is None:
-        raise ConfigError("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
     accelerator = checked_accelerator(device, devices, nodes, recipe.training.precision)
     world_size = devices * nodes if distributed is None else distributed.world_size
     is_first = is_first_process() if distributed is None else distributed.rank == 0
     if is_first and (folder / RECIPE_NAME).exists() and not resume:
         raise ConfigError(f"{folder}: a run is already there; continue it with --resume, or choose another folder")
-    if loaded is not None:
-        dataset = loaded[0]
-    else:
-        assert recipe.data.root is not None
-        dataset = chosen_clips(
-            load_dataset(recipe.data.dataset, recipe.data.root, recipe.data.protocol, **recipe.data.options), recipe
-        )
+    dataset, audio = (_load(recipe), None) if loaded is None else loaded
     for warning in (*leak_warnings(dataset), *dataset.notes) if is_first else ():
         _log.warning("%s", warning)
 
@@ -171,22 +162,15 @@ def train(
             card, begun = begin_with(model, card, begin)
             members = (*members, begun)
         labels = label_matrix(dataset.split("train"))
-        validator = Validator(
-            dataset.vocabulary, label_matrix(dataset.split("validation")), labels, softmax=card.softmax
-        )
         measured = np.unique(np.linspace(0, len(labels) - 1, min(measure_training, len(labels))).astype(int)).tolist()
-        train_validator = (
-            Validator(dataset.vocabulary, labels[measured], labels, "training clips measured", card.softmax)
-            if measured
-            else None
-        )
+        validator, train_validator = _validators(dataset, labels, measured, softmax=card.softmax)
         if is_first:
             _claim(folder)
         data = load_training_data(
             recipe,
             dataset,
             card.input,
-            audio=None if loaded is None else loaded[1],
+            audio=audio,
             keep_audio=keep_audio,
             shards=shards,
             workers=workers,
@@ -199,14 +183,13 @@ def train(
             standardise_by(model, windows.waveforms, card.input)
             frontend = None if model.frontend is None else model.frontend.config.to_dict()
             card = card.replace(architecture_options=model.architecture_options, frontend=frontend)
-        n_batches = len(windows)
         kind = TaggingModule if recipe.contrastive.temperature is None else ContrastiveModule
         module = kind(
             model,
             recipe,
             dataset.vocabulary,
             validator,
-            n_batches,
+            len(windows),
             train_validator,
             complete=not np.isnan(labels).any(),
             spreads=logit_spreads(labels) if recipe.loss.regression == "logits" else None,
@@ -223,25 +206,7 @@ def train(
         )
         if is_first and not state.is_file():
             write_atomic(folder / RECIPE_NAME, recipe.to_yaml().encode())
-        trainer = pl.Trainer(
-            accelerator=accelerator,
-            devices=devices if distributed is None or world_size == 1 else "auto",
-            num_nodes=nodes,
-            strategy="auto" if world_size == 1 else "ddp" if distributed is None else distributed.strategy,
-            sync_batchnorm=world_size > 1 and accelerator == "cuda",
-            use_distributed_sampler=False,
-            precision=recipe.training.precision,
-            max_epochs=recipe.training.epochs,
-            check_val_every_n_epoch=recipe.training.validate_every,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[checkpoints],
-            plugins=[StateFile(), *([] if distributed is None else [distributed.environment])],
-            default_root_dir=folder,
-        )
+        trainer = make_trainer(recipe.training, accelerator, devices, nodes, distributed, checkpoints, folder)
         fit(trainer, module, data, state if resume else None)
     if not checkpoints.best_epoch:
         raise DataError(f"{folder}: no epoch of this run could be validated")
@@ -252,6 +217,24 @@ def train(
         tuple(checkpoints.history),
         checkpoints.resumed_after,
     )
+
+
+def _load(recipe: Recipe) -> Dataset:
+    data = recipe.data
+    if data.root is None:
+        raise ConfigError("data.root is not set: say where the dataset is, with --root DIR or -o data.root=DIR")
+    return chosen_clips(load_dataset(data.dataset, data.root, data.protocol, **data.options), recipe)
+
+
+def _validators(
+    dataset: Dataset, labels: npt.NDArray[np.float32], measured: Sequence[int], *, softmax: Sequence[str]
+) -> tuple[Validator, Validator | None]:
+    """For the validation clips, and for the training clips that are measured, if any."""
+    vocabulary, validation = dataset.vocabulary, label_matrix(dataset.split("validation"))
+    of_training = (
+        Validator(vocabulary, labels[measured], labels, "training clips measured", softmax) if measured else None
+    )
+    return Validator(vocabulary, validation, labels, softmax=softmax), of_training
 
 
 def _claim(folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from earmark.core.atomic_files import write_atomic
 from earmark.core.errors import ConfigError
 from earmark.datasets import load_dataset
-from earmark.training.config import Recipe, load_recipe
+from earmark.training.config import RECIPE_NAME, Recipe, load_recipe
 from earmark.training.lightning_setup import checked_accelerator
 from earmark.tuning import one_at_a_time
 from earmark.tuning.samplers import propose_drawn, propose_grid
@@ -29,7 +29,6 @@ from earmark.tuning.trials import Proposal, Trial, best_of, read_trials, write_t
 from earmark.tuning.validation import check_search, overrides_of, value_in, without_root
 
 SEARCH_NAME = "search.yaml"
-RECIPE_NAME = "recipe.yaml"
 BEST_NAME = "best.yaml"
 
 PROPOSERS: dict[Method, Callable[[Search, Sequence[Trial]], Proposal | None]] = {

@@ -13,8 +13,7 @@ import torch
 
 from earmark.core.errors import ConfigError, DataError, ModelError
 from earmark.training.callbacks import LogRow, TrainingProgress
-from earmark.training.checkpoint_callback import RECIPE_NAME
-from earmark.training.config import Recipe
+from earmark.training.config import RECIPE_NAME, Recipe
 from earmark.training.run import TrainingResult, train
 from earmark.tuning.trials import Proposal, Trial
 

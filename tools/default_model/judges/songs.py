@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +15,7 @@ from earmark.core.audio_formats import has_audio_suffix
 from earmark.core.errors import DataError
 from earmark.datasets import load_dataset
 from earmark.datasets.emotify import EMOTIONS, GENRES
+from tools.default_model.music.kept_apart import hash_share
 
 FOLDER = Path(__file__).parent
 GTZAN_GENRES = ("blues", "classical", "country", "disco", "hip hop", "jazz", "metal", "pop", "reggae", "rock")
@@ -69,11 +69,6 @@ class Collection:
         """(n_songs, n_labels), NaN where not known."""
         rows = [[song.labels.get(label, np.nan) for label in labels] for song in self.songs]
         return np.array(rows, dtype=np.float64).reshape(len(self.songs), len(labels))
-
-
-def hash_share(text: str) -> float:
-    """A number in 0..1 that follows from a text alone."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
 def title_split(title: str) -> str:

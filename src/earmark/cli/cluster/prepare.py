@@ -23,6 +23,7 @@ from earmark.cli.options import (
     rate_of,
     root_option,
 )
+from earmark.core.exit_codes import EXIT_FAILED
 
 
 def prepare(
@@ -89,4 +90,4 @@ def prepare(
         )
     summary(out, report)
     if report.failures:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)

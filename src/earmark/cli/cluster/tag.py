@@ -6,21 +6,31 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import click
-from rich.markup import escape
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.console import stderr_console
+from earmark.cli.console import print_error, print_note, stderr_console
 from earmark.cli.optional_dependencies import exit_on_interrupt, require_extra
-from earmark.cli.options import Damaged, DamagedFiles, QuietSummary, at_least, model_option, windows_option
-from earmark.cli.progress import note_bar
-from earmark.cli.text import counted, printable
+from earmark.cli.options import (
+    Damaged,
+    DamagedFiles,
+    Key,
+    QuietSummary,
+    Tempo,
+    at_least,
+    model_option,
+    out_option,
+    retry_failed_option,
+    windows_option,
+)
+from earmark.cli.progress import BarWatcher, note_bar
+from earmark.cli.text import counted, file_size
 from earmark.core.clock import clock
+from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
     from earmark.cluster.tagging import Tally
     from earmark.cluster.worker import Report
 
-_LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
 _FAILURES_REPORTED = 20
 
 
@@ -36,7 +46,7 @@ def tag(
     ],
     out: Annotated[
         str,
-        Option("--out", metavar="DIR", help="Folder for the results: a path that all machines see, s3:// or gs://."),
+        out_option("Folder for the results: a path that all machines see, s3:// or gs://.", metavar="DIR"),
     ],
     address: Annotated[
         str,
@@ -56,8 +66,8 @@ def tag(
     embeddings: Annotated[
         bool, Option("--embeddings/--no-embeddings", help="Keep each track's embedding, too.")
     ] = True,
-    tempo: Annotated[bool, Option("--tempo", help="Also estimate each track's tempo; not with --windows.")] = False,
-    key: Annotated[bool, Option("--key", help="Also estimate each track's key; not with --windows.")] = False,
+    tempo: Tempo = False,
+    key: Key = False,
     shard_rows: Annotated[int, Option(callback=at_least(1), metavar="N", help="Tracks of a shard, about.")] = 200,
     timeout_seconds: Annotated[
         float, Option(metavar="S", help="A track that takes longer to fetch or to decode and tag is given up.")
@@ -72,9 +82,7 @@ def tag(
         ),
     ] = None,
     cores: Annotated[int, Option(callback=at_least(1), metavar="N", help="Cores of each worker.")] = 1,
-    retry_failed: Annotated[
-        bool, Option("--retry-failed", help="Make the shards again in which a track failed.")
-    ] = False,
+    retry_failed: Annotated[bool, retry_failed_option("Make the shards again in which a track failed.")] = False,
     quiet: QuietSummary = False,
 ) -> None:
     """Tag a million tracks on a Ray cluster; results are Parquet, one row per track and one column per tag.
@@ -119,7 +127,7 @@ def tag(
     if not quiet:
         _summary(tally, out)
     if tally.n_failed or tally.n_failed_kept:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def _summary(tally: Tally, out: str) -> None:
@@ -131,7 +139,7 @@ def _summary(tally: Tally, out: str) -> None:
         click.echo(f"there already: {tally.n_rows_kept:,} of them, in {counted(tally.n_shards_kept, 'shard')}")
     if tally.n_shards_done:
         click.echo(
-            f"{clock(tally.audio_seconds)} of music, {_bytes(tally.bytes_read)} read, {_bytes(tally.bytes_written)} written; "
+            f"{clock(tally.audio_seconds)} of music, {file_size(tally.bytes_read)} read, {file_size(tally.bytes_written)} written; "
             f"{tally.core_hours:,.3g} core-hours"
         )
     if tally.n_stale:
@@ -139,23 +147,16 @@ def _summary(tally: Tally, out: str) -> None:
     click.echo(f"{out}/*.parquet")
 
 
-class _Shown:
+class _Shown(BarWatcher):
     """Progress on stderr: a bar on a terminal, one line per minute elsewhere. The first failed tracks are named."""
 
     def __init__(self, *, quiet: bool) -> None:
+        console = stderr_console()
+        super().__init__(console, note_bar(console, quiet=quiet))
         self.quiet = quiet
-        self.console = stderr_console()
-        self.started = self.last_line = time.monotonic()
+        self.started = time.monotonic()
         self.n_reported = 0
-        self.bar = note_bar(self.console, quiet=quiet)
-        self.task = self.bar.add_task("tagging", total=None, note="reading the manifest")
-
-    def __enter__(self) -> _Shown:
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+        self.task = self.progress.add_task("tagging", total=None, note="reading the manifest")
 
     def planned(self, tally: Tally) -> None:
         """See :class:`earmark.cluster.tagging.TaggingProgress`, here and below."""
@@ -164,28 +165,27 @@ class _Shown:
             f"{counted(tally.n_rows, 'track')} in {counted(tally.n_shards, 'shard')}; "
             f"to be done: {counted(n_rows, 'track')} in {n_shards:,}"
         )
-        self.bar.update(self.task, total=max(1, n_rows), note="connecting to Ray")
+        self.progress.update(self.task, total=max(1, n_rows), note="connecting to Ray")
 
     def connected(self, n_workers: int) -> None:
         self._say(counted(n_workers, "worker"))
         self.started = time.monotonic()
-        self.bar.update(self.task, note="starting")
+        self.progress.update(self.task, note="starting")
 
     def shard(self, report: Report, tally: Tally) -> None:
         for uri, reason in report.failures:
             self.n_reported += 1
             if self.n_reported <= _FAILURES_REPORTED:
-                self.console.print(f"[red]error[/red] {escape(printable(uri))}: {escape(reason)}")
+                print_error(self.console, reason, uri)
             elif self.n_reported == _FAILURES_REPORTED + 1:
-                self.console.print("[red]error[/red] and more: the rows with status 'error' have all")
+                print_error(self.console, "and more: the rows with status 'error' have all")
         text = progress_text(tally, time.monotonic() - self.started)
-        self.bar.update(self.task, completed=tally.n_rows_done, note=text)
-        if self.bar.disable and time.monotonic() - self.last_line > _LINES_EVERY_SECONDS:
-            self.last_line = time.monotonic()
+        self.progress.update(self.task, completed=tally.n_rows_done, note=text)
+        if self.line_is_due():
             self._say(text)
 
     def note(self, text: str) -> None:
-        self.console.print(f"[yellow]note[/yellow] {escape(text)}")
+        print_note(self.console, text)
 
     def _say(self, text: str) -> None:
         if not self.quiet:
@@ -202,11 +202,3 @@ def progress_text(tally: Tally, seconds: float) -> str:
         f"{tally.n_rows_done:,}/{n_todo:,} tracks, {tally.n_failed:,} failed, {speed:,.1f} tracks/s, {clock(left)} left, "
         f"{tally.core_hours:,.3g} of about {0.0 if cost is None else cost:,.3g} core-hours"
     )
-
-
-def _bytes(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:,.0f} {unit}" if unit == "B" else f"{n:,.1f} {unit}"
-        n /= 1000
-    return f"{n:,.1f} TB"

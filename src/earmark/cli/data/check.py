@@ -10,6 +10,7 @@ from earmark.cli.commands import Option
 from earmark.cli.console import print_json, stderr_console
 from earmark.cli.options import DatasetName, DatasetRoot, Format, Jobs, Protocol, Quiet, TextFormat
 from earmark.cli.progress import progress_bar
+from earmark.core.exit_codes import EXIT_FAILED
 
 
 def check(
@@ -70,4 +71,4 @@ def check(
         for line in report_lines(report, most=most):
             click.echo(line)
     if not report.ok:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)

@@ -24,15 +24,14 @@ from earmark.cli.options import (
     out_option,
     rate_of,
 )
-from earmark.cli.progress import count_bar
-from earmark.cli.text import counted
+from earmark.cli.progress import BarWatcher
+from earmark.cli.text import counted, file_size
 from earmark.core.clock import total_time
+from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
     from earmark.datasets import Dataset
     from earmark.shards import PrepareProgress, PrepareReport
-
-_LINES_EVERY_SECONDS = 60.0  # where stderr is no terminal
 
 
 def prepare(
@@ -82,7 +81,7 @@ def prepare(
         )
     summary(out, report)
     if report.failures:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def load(name: str, root: Path, protocols: list[str]) -> list[Dataset]:
@@ -108,7 +107,7 @@ def summary(out: Path | str, report: PrepareReport) -> None:
     click.echo(f"{header.dataset} ({', '.join(header.protocols)}): {kind}")
     click.echo(
         f"{header.n_clips - header.n_failed:,} of {header.n_clips:,} clips, "
-        f"{total_time(header.duration_seconds)} of audio, {_size(header.n_bytes)} in {counted(header.n_shards, 'shard')}"
+        f"{total_time(header.duration_seconds)} of audio, {file_size(header.n_bytes)} in {counted(header.n_shards, 'shard')}"
     )
     if report.n_shards_made < header.n_shards:
         click.echo(f"there already, and whole: {counted(header.n_shards - report.n_shards_made, 'shard')}")
@@ -117,23 +116,15 @@ def summary(out: Path | str, report: PrepareReport) -> None:
     click.echo(f"{out}")
 
 
-class PrepareWatcher:
+class PrepareWatcher(BarWatcher):
     """Progress on stderr: a bar on a terminal, one line per minute elsewhere."""
 
     def __init__(self, out: Path | str, *, quiet: bool) -> None:
+        super().__init__(stderr_console(quiet=quiet), quiet=quiet)
         self.out = out
-        self.console = stderr_console(quiet=quiet)
-        self.started = self.last_line = time.monotonic()
+        self.started = time.monotonic()
         self.estimate_shown = False
-        self.bar = count_bar(self.console, note=True, quiet=quiet)
-        self.task = self.bar.add_task("preparing", total=None, note="")
-
-    def __enter__(self) -> PrepareWatcher:
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+        self.task = self.progress.add_task("preparing", total=None, note="")
 
     def done(self, progress: PrepareProgress) -> None:
         """A clip is done."""
@@ -142,16 +133,15 @@ class PrepareWatcher:
         if progress.n_kept and not progress.audio_seconds and progress.n_done == progress.n_kept:
             self.started = time.monotonic()  # checking existing shards is not decoding
             self.console.print(f"{progress.n_kept:,} of {progress.n_clips:,} clips exist already")
-            self.bar.reset(self.task, total=progress.n_clips - progress.n_kept)
-        self.bar.update(
+            self.progress.reset(self.task, total=progress.n_clips - progress.n_kept)
+        self.progress.update(
             self.task,
             completed=progress.n_done - progress.n_kept,
             total=progress.n_clips - progress.n_kept,
             note=note,
         )
         self._print_estimate(progress)
-        if not self.console.is_terminal and time.monotonic() - self.last_line > _LINES_EVERY_SECONDS:
-            self.last_line = time.monotonic()
+        if self.line_is_due():
             self.console.print(f"{progress.n_done:,} of {progress.n_clips:,} clips, {note}")
 
     def _print_estimate(self, progress: PrepareProgress) -> None:
@@ -165,16 +155,8 @@ class PrepareWatcher:
         self.estimate_shown = True
         left = progress.estimated_bytes - progress.n_bytes
         if is_uri(self.out):  # stores do not fill up
-            self.console.print(f"about {_size(progress.estimated_bytes)} in all, {_size(left)} to come")
+            self.console.print(f"about {file_size(progress.estimated_bytes)} in all, {file_size(left)} to come")
             return
         free = shutil.disk_usage(self.out).free
-        line = f"about {_size(progress.estimated_bytes)} in all, {_size(left)} to come, {_size(free)} free"
+        line = f"about {file_size(progress.estimated_bytes)} in all, {file_size(left)} to come, {file_size(free)} free"
         self.console.print(escape(line) if left < free else f"[red]{escape(line)}: this will not fit[/red]")
-
-
-def _size(n_bytes: int) -> str:
-    """Bytes for people, in powers of ten."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= scale:
-            return f"{n_bytes / scale:,.2f} {unit}"
-    return f"{n_bytes} bytes"

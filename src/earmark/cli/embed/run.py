@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from earmark.audio.file_discovery import LeftOut, find_audio
-from earmark.cli.console import print_table, stderr_console
-from earmark.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
+from earmark.cli.console import print_error, print_note, print_table, stderr_console
 from earmark.cli.optional_dependencies import require_extra
 from earmark.cli.progress import count_bar
 from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.text import counted, printable
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError
+from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.tagging.embedder import Embedder, Embedding
 from earmark.tagging.embedding_writer import EmbeddingWriter
 from earmark.tagging.runtime import LayerModel, OnnxModel, find_model, list_installed
@@ -141,7 +139,7 @@ class EmbedRun:
     def over(self, found: Sequence[Source]) -> int:
         """Embed everything; returns the exit code."""
         for path, note in () if self.quiet else self.left_out.notes:
-            self._print_message("note", note, path)
+            print_note(self.messages, note, path)
         if not found:
             self.messages.print("earmark: no audio files found there", markup=False)
             return EXIT_FAILED
@@ -188,16 +186,12 @@ class EmbedRun:
         name = item.name or item.path
         if isinstance(result, AudioError):
             self.n_failed += 1
-            self._print_message("error", result.reason, name)
+            print_error(self.messages, result.reason, name)
             return
         self.n_done += 1
         self.audio_seconds += result.duration_seconds
         for warning in () if self.quiet else result.warnings:
-            self._print_message("note", warning, name)
-
-    def _print_message(self, word: str, text: str, path: Path) -> None:
-        style = "red" if word == "error" else "yellow"
-        self.messages.print(f"[{style}]{word}[/{style}] {escape(printable(path))}: {escape(text)}")
+            print_note(self.messages, warning, name)
 
     def _sum_up(self) -> None:
         if self.quiet:

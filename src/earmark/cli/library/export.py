@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from earmark.cli.commands import Option
-from earmark.cli.options import Force, IndexFile
+from earmark.cli.options import Force, IndexFile, out_option
 
 
 class TableFormat(StrEnum):
@@ -20,7 +20,7 @@ class TableFormat(StrEnum):
 
 def export(
     index: IndexFile = None,
-    out: Annotated[Path | None, Option("--out", metavar="FILE", help="Where to.", show_default="stdout")] = None,
+    out: Annotated[Path | None, out_option("Where to.", metavar="FILE", show_default="stdout")] = None,
     output_format: Annotated[
         TableFormat | None,
         Option("--format", help="What to write.", show_default="by FILE's ending; stdout: csv"),

@@ -9,14 +9,14 @@ import click
 
 from earmark.cli.commands import Argument, Option
 from earmark.cli.library.search import QUERY_HELP
-from earmark.cli.options import Force, IndexFile
+from earmark.cli.options import Force, IndexFile, out_option
 
 _LARGE = 10_000
 
 
 def map_(
     context: click.Context,
-    out: Annotated[Path, Option("--out", metavar="FILE.html", help="The page.")],
+    out: Annotated[Path, out_option("The page.", metavar="FILE.html")],
     query: Annotated[list[str] | None, Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
     index: IndexFile = None,
     relative: Annotated[

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import click
 
 from earmark.cli.commands import Option
-from earmark.cli.exit_codes import EXIT_INTERRUPTED
 from earmark.cli.options import at_least
+from earmark.core.exit_codes import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from earmark.library.query.search import Hit

@@ -10,14 +10,14 @@ import click
 from earmark.cli.commands import Argument, Option
 from earmark.cli.library.pick import Pick, find_picked
 from earmark.cli.library.search import QUERY_HELP
-from earmark.cli.options import Force, IndexFile, at_least
+from earmark.cli.options import Force, IndexFile, at_least, out_option
 
 _PATH_TRACKS = 12
 
 
 def playlist(
     context: click.Context,
-    out: Annotated[Path, Option("--out", metavar="FILE", help="The playlist, usually .m3u8.")],
+    out: Annotated[Path, out_option("The playlist, usually .m3u8.", metavar="FILE")],
     query: Annotated[list[str] | None, Argument(metavar="QUERY", help=QUERY_HELP, show_default=False)] = None,
     index: IndexFile = None,
     limit: Annotated[int | None, Option(metavar="N", help="Tracks at most: the best ones.", show_default="all")] = None,

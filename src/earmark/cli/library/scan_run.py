@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from earmark.cli.console import print_json, stderr_console
-from earmark.cli.exit_codes import EXIT_INTERRUPTED
-from earmark.cli.progress import audio_bar
+from earmark.cli.console import print_error, print_json, print_note, stderr_console
+from earmark.cli.progress import AudioSpeed, audio_bar
 from earmark.cli.text import printable
 from earmark.core.clock import clock
 from earmark.core.errors import IndexInUseError
+from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.library.index.schema import default_index
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
@@ -55,7 +55,7 @@ class ScanRun:
         self.jobs, self.retry, self.prune, self.complete = jobs, retry, prune, complete
         self.as_json, self.quiet = as_json, quiet
         self.messages = stderr_console()
-        self.noted: set[str] = set()  # a note of one scan is not repeated by the next
+        self.noted: set[tuple[Path, str]] = set()  # a note of one scan is not repeated by the next
         self.tagger = LazyTagger(model, damaged=damaged, windows=windows, tempo=tempo, key=key)
 
     def once(self) -> int:
@@ -69,7 +69,7 @@ class ScanRun:
         self._print(summary)
         if interrupted:
             return EXIT_INTERRUPTED
-        return 0 if summary.clean else 1
+        return 0 if summary.clean else EXIT_FAILED
 
     def watch(self) -> int:
         """A scan now, and one after each change, until Ctrl-C."""
@@ -78,7 +78,7 @@ class ScanRun:
         def on_polling(reason: str) -> None:
             if not self.quiet:
                 text = f"{reason}: files are compared every {POLL_SECONDS:.0f} s, since not all changes are reported"
-                self.messages.print(f"[yellow]note[/yellow] {escape(printable(Path(text)))}")
+                print_note(self.messages, printable(text))
 
         first = True
         try:
@@ -122,7 +122,7 @@ class ScanRun:
                 return self._scan()
             except IndexInUseError as error:
                 if not reported:
-                    self.messages.print(f"[yellow]note[/yellow] {escape(str(error))}; this scan waits")
+                    print_note(self.messages, f"{error}; this scan waits")
                 reported = True
                 time.sleep(_WAIT_FOR_INDEX_SECONDS)
 
@@ -171,11 +171,12 @@ def _lines(summary: ScanSummary, index: Path) -> Iterator[str]:
 class _Shown(ScanProgress):
     """Progress on a terminal, and problems on stderr. Time left follows bytes, since files differ in length."""
 
-    def __init__(self, messages: Console, progress: Progress | None, noted: set[str], *, quiet: bool = False) -> None:
+    def __init__(
+        self, messages: Console, progress: Progress | None, noted: set[tuple[Path, str]], *, quiet: bool = False
+    ) -> None:
         self.messages, self.progress, self.noted, self.quiet = messages, progress, noted, quiet
         self.n_todo = self.n_done = self.n_problems = 0
-        self.seconds = 0.0
-        self.started = time.monotonic()
+        self.speed = AudioSpeed()
         if progress:
             self.task = progress.add_task("looking for files", total=None, files="", speed=0.0, now="")
 
@@ -184,7 +185,7 @@ class _Shown(ScanProgress):
             self.progress.update(self.task, files=f"{n_files:,} files")
 
     def on_start(self, n_files: int, n_bytes: int) -> None:
-        self.n_todo, self.started = n_files, time.monotonic()
+        self.n_todo, self.speed = n_files, AudioSpeed()
         if self.progress:
             self.progress.reset(
                 self.task,
@@ -206,21 +207,18 @@ class _Shown(ScanProgress):
             )
 
     def on_tagged(self, tagging: TagProgress) -> None:
-        seconds = self.seconds + tagging.seconds
-        if tagging.finished:
-            self.seconds = seconds
+        speed = self.speed.after(tagging)
         if self.progress:
-            self.progress.update(self.task, speed=seconds / max(time.monotonic() - self.started, 1e-6))
+            self.progress.update(self.task, speed=speed)
 
     def on_note(self, path: Path, note: str) -> None:
-        text = f"{escape(printable(path))}: {escape(note)}"
-        if not self.quiet and text not in self.noted:
-            self.noted.add(text)
-            self.messages.print(f"[yellow]note[/yellow] {text}")
+        if not self.quiet and (path, note) not in self.noted:
+            self.noted.add((path, note))
+            print_note(self.messages, note, path)
 
     def on_problem(self, text: str) -> None:
         self.n_problems += 1
         if self.n_problems <= _MAX_PROBLEMS_SHOWN:
-            self.messages.print(f"[red]error[/red] {escape(printable(Path(text)))}")
+            print_error(self.messages, printable(text))
         elif self.n_problems == _MAX_PROBLEMS_SHOWN + 1:
-            self.messages.print("[red]error[/red] and more, which the summary counts")
+            print_error(self.messages, "and more, which the summary counts")

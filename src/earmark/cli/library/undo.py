@@ -13,10 +13,13 @@ from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console, stdout_console
 from earmark.cli.library.write import Quiet
 from earmark.cli.options import IndexFile
-from earmark.cli.tag.tally import Tally, files
+from earmark.cli.tag.tally import Tally
 from earmark.cli.tag.write import Apply, UndoLogFile
+from earmark.cli.text import counted
+from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
+    from earmark.library.tagfiles.undo import Loss, Mtime
     from earmark.library.tagfiles.undo_log import Run
 
 
@@ -57,11 +60,10 @@ def undo(
     Exit code: 0 all done, 1 some file failed or nothing was found, 2 wrong usage.
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt
-    from earmark.core.errors import ConfigError, FileTagsError
+    from earmark.core.errors import ConfigError
     from earmark.library.index.schema import default_index
-    from earmark.library.tagfiles.index_sync import IndexSync
-    from earmark.library.tagfiles.undo import Loss, pick_run, plan_undo, undo_file
-    from earmark.library.tagfiles.undo_log import UndoLog, default_undo_log, read_log
+    from earmark.library.tagfiles.undo import pick_run
+    from earmark.library.tagfiles.undo_log import default_undo_log, read_log
 
     messages = stderr_console()
     out = stdout_console(quiet=quiet)
@@ -75,16 +77,40 @@ def undo(
         raise ConfigError("--keep-mtime and --touch contradict each other: give one of them")
     chosen = pick_run(read_log(place), run_name, place)
     tally = Tally(apply, out, messages)
+    mtime: Mtime = "present" if keep_mtime else "now" if touch else "former"
+    with exit_on_interrupt("files are whole; run the same command again for the rest"):
+        run, n_whole, lost = _take_back(chosen, place, index or default_index(), tally, mtime)
+    if not quiet:
+        messages.print(f"earmark: {tally.summary('bring it back with', run)}", markup=False)
+        if tally.n_changed:
+            text = f"{n_whole} of them as before, to the byte"
+            text += ", with the former modification time" if mtime == "former" else ""
+            parts = [f"{loss.what} of {counted(n, 'file')} ({loss.why})" for loss, n in lost.items()]
+            text += f"; not given back: {', '.join(parts)}" if parts else ""
+            messages.print(f"earmark: {text}", markup=False)
+    if tally.n_failed:
+        raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _take_back(
+    chosen: Run, place: Path, index: Path, tally: Tally, mtime: Mtime
+) -> tuple[str | None, int, Counter[Loss]]:
+    """Undo a run, or show what that would do; the log's new run, how many files are as before, and what others lack."""
+    from earmark.core.errors import FileTagsError
+    from earmark.library.tagfiles.index_sync import IndexSync
+    from earmark.library.tagfiles.undo import plan_undo, undo_file
+    from earmark.library.tagfiles.undo_log import UndoLog
+
     lost: Counter[Loss] = Counter()
     n_whole = 0
-    with exit_on_interrupt("files are whole; run the same command again for the rest"), ExitStack() as stack:
+    with ExitStack() as stack:
         log = index_sync = None
-        if apply:
+        if tally.apply:
             log = stack.enter_context(UndoLog(place, "undo", chosen.name))
-            index_sync = stack.enter_context(IndexSync(index or default_index(), tally.note))
+            index_sync = stack.enter_context(IndexSync(index, tally.note))
         for entry in reversed([each for each in chosen.entries if each.outcome != "failed"]):
             try:
-                made = plan_undo(entry, mtime="present" if keep_mtime else "now" if touch else "former")
+                made = plan_undo(entry, mtime=mtime)
                 losses = tuple(f"not given back: {loss.what} ({loss.why})" for loss in made.losses)
                 tally.show(entry.path, made.plan, notes=made.notes, losses=losses)
                 if made.plan and log is not None and index_sync is not None:
@@ -100,17 +126,7 @@ def undo(
             n_whole += bool(made.plan and not made.losses)
         if log is not None:
             log.finish()
-    if not quiet:
-        text = tally.summary("bring it back with", None if log is None else log.run)
-        messages.print(f"earmark: {text}", markup=False)
-        if tally.n_changed:
-            mtime = "" if keep_mtime or touch else ", with the former modification time"
-            text = f"{n_whole} of them as before, to the byte{mtime}"
-            parts = [f"{loss.what} of {files(n)} ({loss.why})" for loss, n in lost.items()]
-            text += f"; not given back: {', '.join(parts)}" if parts else ""
-            messages.print(f"earmark: {text}", markup=False)
-    if tally.n_failed:
-        raise click.exceptions.Exit(1)
+    return None if log is None else log.run, n_whole, lost
 
 
 def _list(runs: list[Run], place: Path) -> None:
@@ -120,7 +136,7 @@ def _list(runs: list[Run], place: Path) -> None:
         click.echo(f"{place}: nothing was written yet")
     for run in runs:
         by = undone_by(runs, run)
-        text = f"{run.name}  {run.kind:<5}  {files(run.n_changed)}"
+        text = f"{run.name}  {run.kind:<5}  {counted(run.n_changed, 'file')}"
         if run.undoes:
             text += f", undid {run.undoes}"
         if by is not None:

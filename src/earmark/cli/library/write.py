@@ -30,6 +30,7 @@ from earmark.cli.tag.write import (
     WriteOptions,
     WriteTempo,
 )
+from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +133,7 @@ def write(
     elif not quiet:
         messages.print(f"earmark: {run.summary()}", markup=False)
     if run.tally.n_failed or not found:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def mapping(

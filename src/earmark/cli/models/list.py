@@ -12,6 +12,7 @@ import click
 from earmark.cli.commands import Option
 from earmark.cli.console import print_json, print_table, stderr_console, stdout_console
 from earmark.cli.options import Format, TextFormat
+from earmark.core.exit_codes import EXIT_FAILED
 
 
 def list_models(
@@ -99,7 +100,7 @@ def _list_models(output_format: TextFormat, as_json: bool) -> None:
     for problem in problems:
         print(f"earmark: {problem}", file=sys.stderr)
     if problems:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def _installed() -> tuple[list[dict[str, Any]], list[str]]:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from rich.markup import escape
 
 from earmark.audio.file_discovery import AudioFile, LeftOut, find_audio
-from earmark.cli.console import silence_stdout, stderr_console, stdout_console
-from earmark.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED
-from earmark.cli.progress import audio_bar
+from earmark.cli.console import print_error, print_note, silence_stdout, stderr_console, stdout_console
+from earmark.cli.progress import AudioSpeed, audio_bar
 from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.tag.printers import PRINTERS
 from earmark.cli.tag.write import WriteOptions, WriteRun
@@ -24,6 +23,7 @@ from earmark.cli.text import printable
 from earmark.core.audio_formats import audio_suffixes, has_video_suffix
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
+from earmark.core.exit_codes import EXIT_BROKEN_PIPE, EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.tagger import Tagger, load_tagger
 from earmark.tagging.top_tags import Threshold
@@ -105,14 +105,14 @@ class TagRun:
         found = list(find_audio(paths, self.left_out))
         if not self.quiet:
             for path, note in self.left_out.notes:
-                self._print_message("note", note, path)
+                print_note(self.messages, note, path)
         if not found:
             text = "no audio files found there"
             if (passed_over := self.left_out.summary()) and not self.quiet:
                 text += f"; {printable(passed_over)}. In folders, files are taken by their ending: "
                 text += f"{' '.join(audio_suffixes())}; a file that is named, whatever it ends in"
             self.messages.print(f"earmark: {text}", markup=False)
-            return 1
+            return EXIT_FAILED
         printer = PRINTERS[self.output_format](self, found)
         try:
             with self._progress(found) as advance, self.writing or nullcontext():
@@ -121,13 +121,13 @@ class TagRun:
                         self.left_out.silent[item.path.suffix.lower()] += 1
                     elif isinstance(result, AudioError):
                         self.n_failed += 1
-                        self._print_message("error", result.reason, item.path)
+                        print_error(self.messages, result.reason, item.path)
                         printer.failed(item.path, result.reason)
                     else:
                         self.n_tagged += 1
                         self.audio_seconds += result.duration_seconds
-                        for warning in result.warnings:
-                            self._print_message("note", warning, item.path)
+                        for warning in () if self.quiet else result.warnings:
+                            print_note(self.messages, warning, item.path)
                         printer.tagged(result)
                         if self.taggram_dir is not None:
                             self._draw(result, item)
@@ -144,7 +144,8 @@ class TagRun:
             silence_stdout()
             return EXIT_BROKEN_PIPE
         self._sum_up("")
-        return 1 if self.n_failed or not self.n_tagged or (self.writing and self.writing.tally.n_failed) else 0
+        failed = self.n_failed or not self.n_tagged or (self.writing and self.writing.tally.n_failed)
+        return EXIT_FAILED if failed else 0
 
     def _results(self, found: list[AudioFile], advance: _Advance) -> Iterator[tuple[AudioFile, TagScores | AudioError]]:
         """Every found item with its result, in order; what discovery refused never reaches the tagger."""
@@ -181,15 +182,9 @@ class TagRun:
             draw_taggram(scores, out)
         except ConfigError as error:
             self.n_failed += 1
-            self._print_message("error", str(error), item.path)
+            print_error(self.messages, str(error), item.path)
         else:
             self.drawn.add(out)
-
-    def _print_message(self, word: str, text: str, path: Path) -> None:
-        if word == "note" and self.quiet:
-            return
-        style = "red" if word == "error" else "yellow"
-        self.messages.print(f"[{style}]{word}[/{style}] {escape(printable(path))}: {escape(text)}")
 
     def _sum_up(self, prefix: str, always: bool = False) -> None:
         if self.quiet and not always:
@@ -220,8 +215,8 @@ class _Advance:
     """Feeds the progress bar. Time left follows bytes, since files differ in length."""
 
     def __init__(self, progress: Progress | None, found: list[AudioFile]) -> None:
-        self.progress, self.n_files, self.n_done, self.seconds = progress, len(found), 0, 0.0
-        self.started = time.monotonic()
+        self.progress, self.n_files, self.n_done = progress, len(found), 0
+        self.speed = AudioSpeed()
         self.bytes = {id(item): _size(item.path) for item in found} if progress else {}
         if progress:
             self.task = progress.add_task(
@@ -229,11 +224,9 @@ class _Advance:
             )
 
     def audio(self, tagging: TagProgress) -> None:
-        seconds = self.seconds + tagging.seconds
-        if tagging.finished:
-            self.seconds = seconds
+        speed = self.speed.after(tagging)
         if self.progress:
-            self.progress.update(self.task, speed=seconds / max(time.monotonic() - self.started, 1e-6))
+            self.progress.update(self.task, speed=speed)
 
     def file_done(self, item: AudioFile) -> None:
         self.n_done += 1

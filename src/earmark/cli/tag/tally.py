@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earmark.cli.console import print_error, print_note
+from earmark.cli.text import counted, printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -30,7 +33,6 @@ class Tally:
         """A file's diff, and what it loses. Files that stay as they are only appear where nothing is done anyway."""
         from rich.markup import escape
 
-        from earmark.cli.text import printable
         from earmark.library.tagfiles.changes import diff_lines
 
         lines = diff_lines(made)
@@ -44,9 +46,7 @@ class Tally:
 
     def note(self, text: str) -> None:
         """Something to know that is no error."""
-        from rich.markup import escape
-
-        self.messages.print(f"[yellow]note[/yellow] {escape(text)}")
+        print_note(self.messages, text)
 
     def count(self, changed: bool) -> None:
         """A file that went well."""
@@ -55,22 +55,13 @@ class Tally:
 
     def failed(self, path: Path, reason: str) -> None:
         """A file that did not."""
-        from rich.markup import escape
-
-        from earmark.cli.text import printable
-
         self.n_failed += 1
-        self.messages.print(f"[red]error[/red] {escape(printable(path))}: {escape(reason)}")
+        print_error(self.messages, reason, path)
 
     def summary(self, verb: str, run: str | None) -> str:
         """How it went, and what to do next."""
         done = "changed" if self.apply else "would be changed"
-        text = f"{files(self.n_changed)} {done}, {self.n_same} without a change, {self.n_failed} failed"
+        text = f"{counted(self.n_changed, 'file')} {done}, {self.n_same} without a change, {self.n_failed} failed"
         if not self.apply:
             return text + ("; nothing was written: add --apply to do it" if self.n_changed else "")
         return f"{text}; {verb}: earmark library undo {run} --apply" if run else text
-
-
-def files(n: int) -> str:
-    """A number of files in words."""
-    return f"{n} file" if n == 1 else f"{n} files"

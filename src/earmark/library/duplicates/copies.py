@@ -12,12 +12,10 @@ import av
 
 from earmark.audio.decoder import AudioStream
 from earmark.audio.frames import best_stream
-from earmark.audio.source import cause
+from earmark.audio.source import ANY_RATE_HZ, cause
 from earmark.core.errors import AudioError
 from earmark.library.index.track_index import Index
 from earmark.library.query.search import Hit, Tracks
-
-_ANY_RATE_HZ = 16_000  # nothing is decoded, so no rate is used
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ def read_encoding(path: Path, duration_seconds: float | None) -> Encoding:
         AudioError: it is missing, may not be read, or holds no audio that can be decoded.
     """
     try:
-        with AudioStream(path, _ANY_RATE_HZ).open_container() as container:
+        with AudioStream(path, ANY_RATE_HZ).open_container() as container:
             stream = best_stream(container)
             context: av.AudioCodecContext | None = None if stream is None else stream.codec_context
             if stream is None or context is None:

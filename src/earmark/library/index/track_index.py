@@ -196,15 +196,6 @@ class Index:
                 **measures_of(own[4:]),
             )
 
-    def scores_matrix(self) -> tuple[list[str], Floats]:
-        """Content keys, and scores of the current model ``(n, n_tags)``, of all audio that some file still holds."""
-        model = self.current_model()
-        statement = (
-            "SELECT content_key, scores FROM results WHERE model_id = ? "
-            "AND content_key IN (SELECT content_key FROM files WHERE status = 'ok') ORDER BY content_key"
-        )
-        return _matrix(self.rows(statement, (model.model_id,)), len(model.vocabulary))
-
     def embeddings(self) -> tuple[list[Path], Floats]:
         """Paths of all files with an embedding of the current model, and the embeddings ``(n, embedding_dims)``."""
         model = self.current_model()

@@ -23,9 +23,9 @@ means the two tags slow and female vocals where the model has both. A NAME that 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 
+from earmark.core.hints import did_you_mean
 from earmark.core.vocabulary import CATEGORIES, Vocabulary
 from earmark.library.query.nodes import (
     FIELDS,
@@ -206,9 +206,8 @@ class _Parser(Scanner):
             return self._measure(key, near=False)
         if key in _COMPARED:
             self.fail(f"{key} is compared, as in {_COMPARED[key]}", start, colon + 1)
-        near = difflib.get_close_matches(key, [*FIELDS, *CATEGORIES, "bpm", "key"], n=3)
         there = f"there are the fields {', '.join(FIELDS)}, bpm and key, and the categories {', '.join(CATEGORIES)}"
-        hint = f"did you mean {', '.join(near)}?" if near else there
+        hint = did_you_mean(key, [*FIELDS, *CATEGORIES, "bpm", "key"], there)
         return self.fail(f"no field or category {key!r}; {hint}", start, colon + 1)
 
     def _measure(self, what: str, *, near: bool) -> Node:

@@ -21,7 +21,7 @@ from mutagen.mp4 import MP4Tags
 from earmark.audio.ape_tag import ape_texts
 from earmark.audio.decoder import AudioStream
 from earmark.audio.frames import best_stream
-from earmark.audio.source import cause
+from earmark.audio.source import ANY_RATE_HZ, cause
 from earmark.core.audio_formats import find_format
 from earmark.core.errors import AudioError
 
@@ -35,7 +35,6 @@ LABELS = {
 
 _DIGEST_BYTES = 16
 _BLOCK_BYTES = 1 << 20
-_ANY_RATE_HZ = 16_000  # nothing is decoded, so no rate is used
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def read_content(path: Path) -> Content:
 
 def _demuxed(path: Path) -> Content | None:
     """The content as the demuxer finds it; None where it finds no audio."""
-    with AudioStream(path, _ANY_RATE_HZ).open_container() as container:
+    with AudioStream(path, ANY_RATE_HZ).open_container() as container:
         stream = best_stream(container)
         if stream is None:
             return None

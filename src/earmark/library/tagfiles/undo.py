@@ -6,13 +6,13 @@ known before: see :class:`Loss`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from earmark.core.errors import ConfigError, DataError, FileTagsError
+from earmark.core.hints import did_you_mean
 from earmark.library.tagfiles.changes import Change, Plan
 from earmark.library.tagfiles.formats.base import FIELDS, Field
 from earmark.library.tagfiles.undo_log import Entry, Run, Stamp, UndoLog
@@ -71,8 +71,7 @@ def pick_run(runs: Sequence[Run], name: str | None, where: Path) -> Run:
     for run in runs:
         if run.name == name:
             return run
-    near = difflib.get_close_matches(name, [run.name for run in runs], n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else "`earmark library undo --list` shows all"
+    hint = did_you_mean(name, [run.name for run in runs], "`earmark library undo --list` shows all")
     raise ConfigError(f"no run {name!r} in {where}; {hint}")
 
 

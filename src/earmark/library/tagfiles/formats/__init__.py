@@ -14,7 +14,7 @@ import mutagen
 
 from earmark.audio.decoder import AudioStream
 from earmark.audio.frames import best_stream
-from earmark.audio.source import cause
+from earmark.audio.source import ANY_RATE_HZ, cause
 from earmark.core.audio_formats import FORMATS
 from earmark.core.errors import AudioError
 from earmark.library.tagfiles.formats.base import FileTags, FormatInfo, TagsError, find_tag_format
@@ -24,8 +24,6 @@ __all__ = ["FileTags", "FormatInfo", "TagsError", "open_tags", "probe_format"]
 for _name in dict.fromkeys(form.tag_writer for form in FORMATS if form.tag_writer):
     import_module(f"{__name__}.{_name}")  # registers it; messages list the formats in this order
 
-_ANY_RATE_HZ = 16_000  # nothing is decoded, so the rate does not matter
-
 
 def probe_format(path: Path) -> FormatInfo:
     """What FFmpeg reports about a file.
@@ -34,7 +32,7 @@ def probe_format(path: Path) -> FormatInfo:
         TagsError: it is not audio that can be read.
     """
     try:
-        with AudioStream(path, _ANY_RATE_HZ).open_container() as container:
+        with AudioStream(path, ANY_RATE_HZ).open_container() as container:
             stream = best_stream(container)
             if stream is None:
                 raise TagsError("holds no audio")

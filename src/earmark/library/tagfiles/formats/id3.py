@@ -16,6 +16,7 @@ from mutagen.id3 import COMM, ID3, TCON, TXXX, Encoding, Frames, ID3NoHeaderErro
 from mutagen.wave import WAVE
 
 from earmark.audio.ape_tag import ape_texts
+from earmark.core.audio_formats import find_format
 from earmark.library.tagfiles.formats.base import (
     SHARED_FIELDS,
     Digest,
@@ -78,7 +79,8 @@ class ID3Tags(FileTags):
 
     def __init__(self, file: BinaryIO, info: FormatInfo) -> None:
         self._container = container = info.container
-        self._in_front = container in ("mp3", "aac")  # of the sound, and not in a chunk
+        form = find_format(container)
+        self._in_front = form is not None and form.tags_in_front
         self._was_there = True
         if not self._in_front:
             check_writable(file)

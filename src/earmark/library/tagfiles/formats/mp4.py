@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar
 
-from mutagen.id3 import TCON
 from mutagen.mp4 import MP4, AtomDataType, Atoms, MP4Tags
 
 from earmark.library.tagfiles.formats.base import (
@@ -24,8 +23,8 @@ from earmark.library.tagfiles.formats.base import (
     own_names,
     register_tag_format,
 )
+from earmark.library.tagfiles.formats.id3_parts import GENRES
 
-_GENRES = tuple(TCON.GENRES)
 _OFFSETS = (b"stco", b"co64", b"tfhd")  # where the audio is in the file: follows from all the rest
 _FREE = b"free"
 _TEMPO_BYTES = 2
@@ -85,7 +84,7 @@ class Mp4Tags(FileTags):
             for data in _data_of(atom):
                 if name == "gnre":
                     number = int.from_bytes(data, "big")
-                    found += [_GENRES[number - 1]] if 1 <= number <= len(_GENRES) else []
+                    found += [GENRES[number - 1]] if 1 <= number <= len(GENRES) else []
                 elif name == "tmpo":
                     found.append(str(int.from_bytes(data, "big")))
                 else:

@@ -1,4 +1,4 @@
-"""Exit codes of the commands."""
+"""Exit codes of the commands and the service."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
