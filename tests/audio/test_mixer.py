@@ -129,8 +129,10 @@ def test_a_waveform_is_mixed_as_a_file_of_the_same_samples(n_channels: int, tmp_
     np.testing.assert_allclose(audio.resample(channels, RATE_HZ, RATE_HZ, Mixer(Conditioning())), file, atol=1e-5)
 
 
-def test_lost_share() -> None:
-    a, b = noise(), noise(seed=1)
+@pytest.mark.parametrize("full_scale", [2.0**-30, 1.0, 2.0**31])
+def test_lost_share(full_scale: float) -> None:
+    """Integers are at their own scale here."""
+    a, b = np.float32(full_scale) * noise(), np.float32(full_scale) * noise(seed=1)
     assert lost_share(np.stack([a, a]), HALF, RATE_HZ) == pytest.approx(0, abs=1e-6)
     assert lost_share(np.stack([a, -a]), HALF, RATE_HZ) == pytest.approx(1, abs=1e-5)
     assert lost_share(np.stack([a[48:], a[:-48]]), HALF, RATE_HZ) == pytest.approx(0.5, abs=0.1)

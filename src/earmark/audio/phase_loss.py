@@ -23,7 +23,7 @@ def lost_share(samples: Floats, shares: Floats, sample_rate_hz: int) -> float:
     rest is made larger so that it stays ``S_ii S_jj`` where channels are the same but for phase and level.
 
     Args:
-        samples: ``(n_channels, n_samples)``.
+        samples: ``(n_channels, n_samples)``, at any scale.
         shares: ``(n_channels,)``, of the mix.
         sample_rate_hz: rate of the samples.
     """
@@ -36,7 +36,8 @@ def lost_share(samples: Floats, shares: Floats, sample_rate_hz: int) -> float:
         return 0.0
     starts = np.linspace(0, n_samples - size, n_segments).astype(int)
     segments = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[used[:, None], starts]
-    segments = segments * (shares[used, None, None] * np.hanning(size).astype(np.float32))
+    # In double precision: of integers of 32 bits, fourth powers would be infinite.
+    segments = segments * (shares[used, None, None] * np.hanning(size))
     spectra = np.fft.rfft(segments)[..., first_bin:]
     powers = spectra.real**2 + spectra.imag**2
     energies = powers.sum(axis=1)
