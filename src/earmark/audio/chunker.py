@@ -90,18 +90,18 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
         raise AudioError(f"sample rates {from_hz} Hz to {to_hz} Hz: must be 1 to {MOST_RATE_HZ} Hz")
     if array.size == 0:
         raise AudioError("holds no audio samples")
+    peak = float(max(array.max(), -array.min()))
+    if not np.isfinite(peak):
+        at = int(np.argmin(np.isfinite(array).reshape(-1, array.shape[-1]).all(axis=0))) / from_hz
+        raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s")
+    if peak > MAX_PEAK:
+        raise AudioError(scale_error(peak))
     if array.ndim == 1 or mixer is None:
         mono: Samples = (array if array.ndim == 1 else array.mean(axis=0)).astype(np.float32)
     else:
         frames = (array[:, i : i + JOINED_SAMPLES] for i in range(0, array.shape[1], JOINED_SAMPLES))
         names = usual_channels(len(array))
         mono = np.concatenate([mixer.mix(frame.astype(np.float32), 1.0, from_hz, names) for frame in frames])
-    if not np.isfinite(mono).all():
-        at = int(np.argmin(np.isfinite(mono))) / from_hz
-        raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s")
-    peak = float(max(array.max(), -array.min()))
-    if peak > MAX_PEAK:
-        raise AudioError(scale_error(peak))
     if from_hz == to_hz:
         return mono
     out: Samples = soxr.resample(mono, from_hz, to_hz, quality="HQ")

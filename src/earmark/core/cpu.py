@@ -34,7 +34,10 @@ def _cgroup_limits(root: Path) -> Iterator[float]:
         mounts = (root / "proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:  # not Linux
         return
-    for _, controllers, path in (parts for line in groups if len(parts := line.split(":", 2)) == 3):
+    for line in groups:
+        if line.count(":") < 2:
+            continue
+        _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
         for top, mount_point in _cgroup_mounts(mounts, version=1 if controllers else 2):
@@ -51,9 +54,11 @@ def _cgroup_mounts(mounts: list[str], version: int) -> Iterator[tuple[str, str]]
     """The group at the top, and the mount point, of every hierarchy that can limit CPU time (proc(5), mountinfo)."""
     for line in mounts:
         fields, _, system = line.partition(" - ")
-        kind, options = system.split(" ")[0], system.split(" ")[-1]
-        if kind == "cgroup2" if version == 2 else kind == "cgroup" and "cpu" in options.split(","):
-            yield from (tuple(places) for places in [fields.split(" ")[3:5]] if len(places) == 2)
+        places, kinds = fields.split(" "), system.split(" ", 2)
+        if len(places) < 5 or len(kinds) < 3:
+            continue
+        if kinds[0] == "cgroup2" if version == 2 else kinds[0] == "cgroup" and "cpu" in kinds[2].split(","):
+            yield places[3], places[4]
 
 
 def _limit(group: Path) -> float | None:
