@@ -87,7 +87,7 @@ def _read(stream: BinaryIO, kept: Path) -> bytes | None:
 
 def _is_text(begin: bytes, encoding: str | None) -> bool:
     """Whether what stdin begins with is text in an encoding, and not audio."""
-    if encoding not in (None, "utf-8-sig"):
+    if encoding and encoding != "utf-8-sig":
         try:
             begin = codecs.getincrementaldecoder(encoding)().decode(begin).encode()
         except UnicodeError:  # e.g. of MPEG layer I, whose first bytes are a byte order mark

@@ -162,5 +162,5 @@ def test_true_reasons_for_files_that_cannot_be_written_to(tmp_path: Path) -> Non
     at = aiff.index(b"SSND") + 4
     sox = aiff[:4] + struct.pack(">I", 0x7FFFF02E) + aiff[8:at] + struct.pack(">I", 0x7FFFF008) + aiff[at + 4 :]
     (tmp_path / "song.aiff").write_bytes(sox)
-    with pytest.raises(FileTagsError, match="written into a pipe.* by the program that made it"):
+    with pytest.raises(FileTagsError, match=r"written into a pipe.* by the program that made it"):
         read_state(tmp_path / "song.aiff")
