@@ -13,8 +13,9 @@ import numpy.typing as npt
 import soxr
 
 from earmark.audio.ape_tag import tags_start
-from earmark.audio.chunks import PatchedFile, header_patches
+from earmark.audio.chunks import PatchedFile
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
+from earmark.audio.header_patches import header_patches
 from earmark.audio.integrity import PacketLog, declares_length, header_problem, is_too_damaged, missing_audio
 from earmark.audio.mixer import Mixer
 from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
