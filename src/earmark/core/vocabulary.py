@@ -169,5 +169,5 @@ class Vocabulary:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def display_order(self) -> tuple[int, ...]:
-        """Positions ordered by category (:data:`CATEGORIES`), then by output: for plots and tables."""
+        """Returns the positions of the tags ordered by category (:data:`CATEGORIES`), then by output: for plots and tables."""
         return tuple(sorted(range(len(self.tags)), key=lambda i: (CATEGORIES.index(self.tags[i].category), i)))

@@ -291,7 +291,7 @@ class TagScores:
         return tag_frame(self.top(n, threshold))
 
     def taggram_frame(self) -> pd.DataFrame:
-        """The taggram as a table: a row for each window, by its start in seconds, and a column for each tag.
+        """Returns the taggram as a table: a row for each window, by its start in seconds, and a column for each tag.
 
         Raises:
             MissingExtraError: pandas is not installed.
