@@ -31,7 +31,10 @@ _MOST_CHUNKS = 10_000
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 _XING = (b"Xing", b"Info")
-_FRAME_BYTES = {"mp3": mpeg_frame_bytes, "ac3": ac3_frame_bytes}
+_FRAME_BYTES: dict[LengthSource | None, Callable[[bytes], int | None]] = {
+    "mp3": mpeg_frame_bytes,
+    "ac3": ac3_frame_bytes,
+}
 _XING_DISTANCES = (36, 21, 13)  # bytes from the frame's header: MPEG 1 stereo, MPEG 1 mono and 2 stereo, MPEG 2 mono
 
 
