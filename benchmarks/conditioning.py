@@ -23,7 +23,8 @@ from sklearn.metrics import roc_auc_score
 from earmark import Tagger, audio, load_tagger
 from earmark.audio import chunker
 from earmark.audio.file_discovery import find_audio
-from earmark.audio.mixer import downmix_shares, lost_share
+from earmark.audio.mixer import downmix_shares
+from earmark.audio.phase_loss import lost_share
 from earmark.core.calibration import calibrated
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.runtime import OnnxModel

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark import audio
+from earmark.audio.mixer import Mixer
 from earmark.core.errors import AudioError, TruncatedAudioError
-from earmark.core.input_spec import InputSpec
+from earmark.core.input_spec import Conditioning, InputSpec
 from tests.helpers import sounds
 
 RATE_HZ = 16_000
@@ -295,12 +296,20 @@ def test_every_sample_is_in_a_window_or_dropped_at_the_end(
         (np.zeros((48_000, 2)), "transpose"),
         (np.zeros((2, 2, 2)), "shape"),
         (np.zeros(0), "no audio samples"),
-        (np.array([0.0, np.nan]), "NaN"),
+        (np.array([0.0, np.nan]), "NaN or infinite samples, the first at 0.00 s"),
+        (
+            np.array([[0.0] * 96_000, [0.0] * 48_000 + [np.inf] * 48_000]),
+            "NaN or infinite samples, the first at 1.00 s",
+        ),
+        (np.array([[0.0] * 9, [-np.inf] * 9]), "NaN or infinite samples"),
+        (np.full(9, 1e300), r"samples up to 1e\+300: .* divide by the peak"),
     ],
 )
 def test_waveforms_that_are_refused(samples: np.ndarray, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         audio.resample(samples, 48_000, RATE_HZ)
+    with pytest.raises(AudioError, match=message):
+        audio.resample(samples, 48_000, RATE_HZ, Mixer(Conditioning()))
 
 
 @given(

@@ -108,6 +108,10 @@ def test_what_is_left_out_is_counted_by_ending(tmp_path: Path) -> None:
     left_out = LeftOut()
     list(find_audio([tmp_path], left_out))
     assert left_out.summary() == "passed over: 2 .txt, 1 .1, 1 .2, 1 .3, 1 .jpg, 2 others"
+    make(tmp_path, "film.VOB", "film.ts", "b/b.ts", "song.shn", "film.flv")
+    left_out = LeftOut()
+    list(find_audio([tmp_path], left_out))
+    assert left_out.summary() == "passed over: 2 .ts, 2 .txt, 1 .1, 1 .2, 1 .3, 1 .shn, 1 .vob, 4 others"
 
 
 def test_containers_of_video_are_found(tmp_path: Path) -> None:

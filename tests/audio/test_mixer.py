@@ -1,11 +1,15 @@
 """Mixing of channels; what follows for tags is in tests/tagging/test_conditioning.py."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 
 from earmark import audio
 from earmark.audio import mixer as mixer_module
-from earmark.audio.mixer import Mixer, downmix_shares, lost_share
+from earmark.audio.mixer import Mixer, downmix_shares, usual_channels
+from earmark.audio.phase_loss import lost_share
 from earmark.core.input_spec import Conditioning
 from tests.helpers import sounds
 
@@ -63,6 +67,41 @@ def test_any_one_channel_of_surround_sound_is_enough(live: int) -> None:
     mono, warnings = mixed(*channels, names=("FL", "FR", "FC", "LFE", "BL", "BR"))
     assert np.corrcoef(mono, channels[live])[0, 1] > 0.9999
     assert "5 of 6 channels are silent" in warnings
+    assert not any("cancel" in warning for warning in warnings)
+    only_lfe = "nothing but the channel of low-frequency effects for 4 s: it was used there"
+    assert (only_lfe in warnings) == (live == 3)
+
+
+@pytest.mark.parametrize("n_channels", [2, 3, 4, 6, 8, 16])
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 4.0])
+def test_channels_without_anything_in_common_are_averaged(n_channels: int, seconds: float) -> None:
+    channels = np.stack([noise(seconds, seed) for seed in range(n_channels)])
+    shares = downmix_shares(n_channels)
+    assert lost_share(channels, shares, RATE_HZ) < 0.1
+    rhythm = np.abs(np.sin(np.arange(channels.shape[1]) * 5 / RATE_HZ)).astype(np.float32) ** 8  # all louder together
+    assert lost_share(channels * rhythm, shares, RATE_HZ) < (0.3 if seconds < 1 else 0.1)  # 0.1 s: one note
+    mono, warnings = mixed(*channels)
+    np.testing.assert_allclose(mono, channels.mean(axis=0), atol=1e-6)
+    assert not warnings
+
+
+@pytest.mark.parametrize("milliseconds", [3, 10])
+def test_a_late_channel_is_found_where_the_music_begins(milliseconds: int) -> None:
+    """The first frame holds a few soft notes at its end, of which nothing can be said; the next one is all music."""
+    late = milliseconds * RATE_HZ // 1000
+    a = noise(6.0)
+    a[: round(1.95 * RATE_HZ)] = 0
+    mixer = Mixer(Conditioning())
+    channels = np.stack([a[late:], a[:-late]])
+    for start in range(0, channels.shape[1], 2 * RATE_HZ):
+        mixer.mix(channels[:, start : start + 2 * RATE_HZ], 1.0, RATE_HZ)
+    assert mixer.cancelled_seconds >= 3
+
+
+def test_one_channel_with_infinite_samples_is_left_to_others() -> None:
+    """Warnings of NumPy are errors here."""
+    with np.errstate(all="warn"):
+        assert np.isinf(Mixer(Conditioning()).mix(np.full((1, 9), 3e38, np.float32), 10.0, RATE_HZ)).all()
 
 
 def test_shares_of_a_downmix() -> None:
@@ -73,12 +112,31 @@ def test_shares_of_a_downmix() -> None:
     assert downmix_shares(3).tolist() == downmix_shares(3, ["LFE", "LFE", "LFE"]).tolist()
 
 
-def test_lost_share() -> None:
-    a, b = noise(), noise(seed=1)
+def test_channels_of_unknown_place_are_the_usual_ones_in_their_order() -> None:
+    """As FFmpeg reads a FLAC file of so many channels."""
+    assert [len(usual_channels(n)) for n in range(10)] == [0, 0, 0, 3, 4, 5, 6, 7, 8, 0]
+    channels = np.stack([noise(1.0, seed) for seed in range(6)])
+    waveform = audio.resample(channels, RATE_HZ, RATE_HZ, Mixer(Conditioning()))
+    np.testing.assert_allclose(waveform, downmix_shares(6, usual_channels(6)) @ channels, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_channels", [3, 4, 5, 6, 7, 8])
+def test_a_waveform_is_mixed_as_a_file_of_the_same_samples(n_channels: int, tmp_path: Path) -> None:
+    channels = np.stack([noise(1.0, seed) for seed in range(n_channels)])
+    path = tmp_path / "a.flac"
+    soundfile.write(path, channels.T, RATE_HZ, subtype="PCM_24")
+    file = audio.load(path, RATE_HZ, Conditioning())
+    np.testing.assert_allclose(audio.resample(channels, RATE_HZ, RATE_HZ, Mixer(Conditioning())), file, atol=1e-5)
+
+
+@pytest.mark.parametrize("full_scale", [2.0**-30, 1.0, 2.0**31])
+def test_lost_share(full_scale: float) -> None:
+    """Integers are at their own scale here."""
+    a, b = np.float32(full_scale) * noise(), np.float32(full_scale) * noise(seed=1)
     assert lost_share(np.stack([a, a]), HALF, RATE_HZ) == pytest.approx(0, abs=1e-6)
     assert lost_share(np.stack([a, -a]), HALF, RATE_HZ) == pytest.approx(1, abs=1e-5)
     assert lost_share(np.stack([a[48:], a[:-48]]), HALF, RATE_HZ) == pytest.approx(0.5, abs=0.1)
-    assert lost_share(np.stack([a, b]), HALF, RATE_HZ) < 0.2
+    assert lost_share(np.stack([a, b]), HALF, RATE_HZ) < 0.02
 
 
 def test_a_change_of_channel_is_faded() -> None:

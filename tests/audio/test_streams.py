@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 import subprocess
 import sys
@@ -204,10 +205,19 @@ def test_decoders_of_sound_are_all_allowed() -> None:
 def test_samples_beyond_the_scale_are_refused(tmp_path: Path) -> None:
     music = sounds.music(20, RATE_HZ, 2)
     music /= np.abs(music).max()
-    for peak, cure in ((32_768, "divide by 32768"), (8.5, "divide by 32768"), (2**23, "divide by 8388608")):
+    for peak, cure in (
+        (8.5, "divide by the peak"),
+        (100, "divide by 128, the full scale of 8-bit integers, or by the peak"),
+        (500, "divide by the peak"),
+        (10_000, "divide by 32768, the full scale of 16-bit"),
+        (2**23, "divide by 8388608, the full scale of 24-bit"),
+        (2**31, "divide by 2147483648, the full scale of 32-bit"),
+    ):
         path = sounds.write_float_wav(tmp_path / f"{peak}.wav", music * peak, RATE_HZ)
         for source in (path, audio.AudioBytes.read(path)):
-            with pytest.raises(AudioError, match=rf"samples up to {peak}: must be floating point in -1..1; {cure}"):
+            with pytest.raises(
+                AudioError, match=rf"samples up to {re.escape(f'{peak:.7g}')}: must be floating point in -1..1; {cure}"
+            ):
                 audio.load(source, RATE_HZ)
             with pytest.raises(CannotSeekError):
                 audio.sparse_windows(source, SPEC, 8)

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import subprocess
+from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from earmark.core.audio_formats import audio_suffixes
@@ -209,6 +211,54 @@ def test_lists_of_paths_from_stdin(downloads: Path, tmp_path: Path) -> None:
         os.fsencode(f"{odd}\n"), "library", "scan", "-", "--index", tmp_path / "i.sqlite", "--format", "json"
     )
     assert json.loads(scan.stdout)["new"] == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\0"])
+def test_lists_in_other_encodings_from_stdin(downloads: Path, tmp_path: Path, encoding: str, ends: str) -> None:
+    """Never as single letters between NUL: "." and "/" are folders. Without a byte order mark lines alone are known."""
+    song = tmp_path / "söng 曲.mp3"
+    song.write_bytes((downloads / "g.mp3").read_bytes())
+    listed = f"{song}{ends}/gone/a.mp3{ends}"
+    with chdir(tmp_path):
+        done = from_stdin(listed.encode(encoding), "tag", "-", "--format", "jsonl")
+    named = [(item["path"], item["status"]) for item in records(done)]
+    assert named == [(str(song), "ok"), ("/gone/a.mp3", "error")]
+
+
+@pytest.mark.parametrize("suffix", [".m3u8", ".pls"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_playlist_from_stdin_is_as_one_that_is_named(downloads: Path, suffix: str, encoding: str) -> None:
+    names = ["./a.webm", "https://example.org/a.mp3", (downloads / "g.mp3").as_uri(), "gone.mp3", "other.m3u"]
+    if suffix == ".pls":
+        text = "\r\n".join(["[playlist]", *(f"File{n}={name}" for n, name in enumerate(names, 1))])
+    else:
+        text = "\n".join(["#EXTM3U", "#EXTINF:9,Song", *names])
+    with chdir(downloads):
+        done = from_stdin(text.encode(encoding), "tag", "-", "--format", "jsonl")
+    named = [(item["path"], item["status"]) for item in records(done)]
+    assert named == [("a.webm", "ok"), (str(downloads / "g.mp3"), "ok"), ("gone.mp3", "error")]
+    assert "-: https://example.org/a.mp3: an address, left out" in done.stderr
+    assert "other.m3u: a playlist in a playlist, left out" in done.stderr
+
+
+def test_letters_between_nul_are_paths_and_zeros_are_audio(downloads: Path, tmp_path: Path) -> None:
+    for letter in "ABC":
+        (tmp_path / letter).mkdir()
+        (tmp_path / letter / "1.mp3").write_bytes((downloads / "g.mp3").read_bytes())
+    with chdir(tmp_path):
+        done = from_stdin(b"A\0\0B\0C\0", "tag", "-", "--format", "jsonl")
+    assert [item["path"] for item in records(done)] == ["A/1.mp3", "B/1.mp3", "C/1.mp3"]
+    zeros = from_stdin(bytes(70_000) + (downloads / "g.mp3").read_bytes(), "tag", "-", "--format", "jsonl")
+    assert [(item["path"], item["status"]) for item in records(zeros)] == [("-", "ok")], zeros.stderr
+
+
+def test_layer_one_begins_as_text_of_utf_16(tmp_path: Path) -> None:
+    """Its frames begin with FF FE where they have a checksum."""
+    rng = np.random.default_rng(0)
+    with chdir(tmp_path):
+        done = from_stdin(b"\xff\xfe" + rng.bytes(5_000), "tag", "-", "--format", "jsonl")
+    assert [item["path"] for item in records(done)] == ["-"]
 
 
 def test_what_stdin_cannot_be(downloads: Path, tmp_path: Path) -> None:

@@ -39,6 +39,12 @@ def system(root: Path, group: str, mounts: str, files: dict[str, str]) -> Path:
         ("50000 100000", 1),
         ("1600000 100000", 8),
         ("25000 50000", 1),
+        ("", 8),
+        ("200000", 8),
+        ("two cores", 8),
+        ("200000 100000 3", 8),
+        ("200000 0", 8),
+        ("-1 100000", 8),
     ],
 )
 def test_docker_cpus_in_version_2(cpu_max: str, cores: int, tmp_path: Path) -> None:
@@ -73,6 +79,19 @@ def test_a_container_sees_only_its_own_group(tmp_path: Path) -> None:
     files = {"sys/fs/cgroup/cpu.max": "200000 100000\n"}
     for number, (group, top) in enumerate([("/docker/abc", "/docker/abc"), ("/../x", "/"), ("/docker/abc", "/else")]):
         assert available_cores(system(tmp_path / f"v2-{number}", f"0::{group}\n", V2_MOUNT.format(top=top), files)) == 2
+
+
+def test_lines_that_are_none_say_nothing(tmp_path: Path) -> None:
+    files = {"sys/fs/cgroup/cpu.max": "200000 100000\n"}
+    mount = V2_MOUNT.format(top="/")
+    groups, mounts = "\nnothing\n3:cpu\n0::/\n", f"\n30 24 - cgroup2\n30 24 0:26 / - cgroup2 cgroup2 rw\n{mount}"
+    assert available_cores(system(tmp_path / "among", groups, mounts, files)) == 2
+    assert available_cores(system(tmp_path / "only", "nothing\n", mount, files)) == 8
+    assert available_cores(system(tmp_path / "mounts", "0::/\n", "30 24 - cgroup2\n", files)) == 8
+    folder = "sys/fs/cgroup/cpu,cpuacct"
+    for number, (quota, period) in enumerate([("", "100000"), ("200000", ""), ("many", "100000")]):
+        files = {f"{folder}/cpu.cfs_quota_us": f"{quota}\n", f"{folder}/cpu.cfs_period_us": f"{period}\n"}
+        assert available_cores(system(tmp_path / f"{number}", "4:cpu:/\n", V1_MOUNTS.format(top="/"), files)) == 8
 
 
 def test_without_control_groups_the_affinity_counts(tmp_path: Path) -> None:

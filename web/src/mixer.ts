@@ -11,13 +11,16 @@ export const FRAME_SAMPLES = 65_536;
 
 const SURELY_IN_PHASE = 0.6;
 const FFT_SECONDS = 0.08;
-const MOST_SEGMENTS = 32;
+const SEGMENTS = [8, 32] as const;
+const LEAST_FFT_SAMPLES = 64;
 const FIRST_BIN = 4;
 const FITS_PER_SECOND = 20;
 const FADE_SAMPLES = 1024;
 const AS_LOUD = 0.99;
 const RELEASE = 0.6;
 const MEASURED_SECONDS = [10, 60] as const;
+const LOUDER = 4;
+const LEFT_OUT_SHARE = 1e-3;
 const SILENT_CHANNEL_DB = 60;
 
 const SHARES: Record<string, number> = {
@@ -27,7 +30,7 @@ const SHARES: Record<string, number> = {
 };
 
 /**
- * Channels by their number. A browser's decoders give the number only, and put channels into the order of WAVE files; so
+ * Channels by their number, as `usual_channels` of Python. A browser's decoders give the number only, and put channels into the order of WAVE files; so
  * these are the layouts with which FFmpeg reads FLAC, Opus and Vorbis (the only ones there) and, but for four channels,
  * AAC. What counts differs little between layouts of the same number: the low-frequency channel is in the same place.
  * For WAVE files see `wavChannels`.
@@ -57,11 +60,14 @@ export function downmixShares(nChannels: number, channels: readonly string[] | n
 export class Mixer {
   /** Length of the frames in which one channel was used because channels cancel each other. */
   cancelledSeconds = 0;
+  /** Length of those in which one was used because nothing sounds but low-frequency effects. */
+  onlyLfeSeconds = 0;
+  private onlyLfe = false;
   private energies = new Float64Array(0);
   private last: Float32Array | null = null;
   private alone: number | null = null;
   private seconds = 0;
-  private measured: { lost: number; energy: number; seconds: number } | null = null;
+  private measured: { lost: number; mixed: number; energy: number; seconds: number } | null = null;
 
   constructor(
     private readonly conditioning: Conditioning | null | undefined,
@@ -87,7 +93,8 @@ export class Mixer {
     this.choose(this.conditioning, samples, shares, gram, sampleRateHz);
     this.seconds += nSamples / sampleRateHz;
     if (this.alone !== null) {
-      this.cancelledSeconds += nSamples / sampleRateHz;
+      if (this.onlyLfe) this.onlyLfeSeconds += nSamples / sampleRateHz;
+      else this.cancelledSeconds += nSamples / sampleRateHz;
       shares = new Float32Array(nChannels);
       shares[this.alone] = 1;
     }
@@ -109,6 +116,10 @@ export class Mixer {
     if (this.cancelledSeconds) {
       const seconds = fixed(this.cancelledSeconds, 0);
       found.push(`channels cancel each other when mixed to mono: one channel was used for ${seconds} s`);
+    }
+    if (this.onlyLfeSeconds) {
+      const seconds = fixed(this.onlyLfeSeconds, 0);
+      found.push(`nothing but the channel of low-frequency effects for ${seconds} s: it was used there`);
     }
     const loudest = Math.max(0, ...this.energies);
     const nSilent = this.energies.filter((energy) => energy < loudest * 10 ** (-SILENT_CHANNEL_DB / 10)).length;
@@ -138,12 +149,14 @@ export class Mixer {
     const inPhase = amplitude ** 2;
     const highest = Math.max(...energies);
     if (highest === 0) return;
-    const leftOut = inPhase < 1e-3 * highest; // e.g. all but the channel of low-frequency effects are silent
-    if (!leftOut && mixed >= SURELY_IN_PHASE * inPhase) {
+    const loudestMixed = Math.max(...energies.filter((_, i) => shares[i] !== 0));
+    this.onlyLfe = loudestMixed < LEFT_OUT_SHARE * highest;
+    if (!this.onlyLfe && mixed >= SURELY_IN_PHASE * inPhase) {
       this.alone = null;
     } else if (
-      leftOut ||
-      this.lostShare(samples, shares, mixed / inPhase, sampleRateHz) > (this.alone === null ? limit : limit * RELEASE)
+      this.onlyLfe ||
+      this.lostShare(samples, shares, mixed / inPhase, sampleRateHz, energies) >
+        (this.alone === null ? limit : limit * RELEASE)
     ) {
       if (this.alone === null || highest > 2 * energies[this.alone]!) {
         this.alone = energies.findIndex((energy) => energy > AS_LOUD * highest); // the first of those that are as loud
@@ -153,20 +166,27 @@ export class Mixer {
     }
   }
 
-  /** `lostShare`, measured now and then, and where the mix holds much more or less than it did then. */
+  /** `lostShare`, measured now and then, and where the mix holds much more or less than it did then, or it is louder. */
   private lostShare(
     samples: readonly Float32Array[],
     shares: Float32Array,
-    energy: number,
+    mixed: number,
     sampleRateHz: number,
+    energies: readonly number[],
   ): number {
     const then = this.measured;
+    const energy = energies.reduce((a, b) => a + b);
     const wait = then ? Math.min(MEASURED_SECONDS[1], Math.max(MEASURED_SECONDS[0], then.seconds)) : 0;
-    if (then && this.seconds - then.seconds < wait && Math.abs(energy - then.energy) < 0.05 + then.energy / 2) {
+    if (
+      then &&
+      this.seconds - then.seconds < wait &&
+      Math.abs(mixed - then.mixed) < 0.05 + then.mixed / 2 &&
+      energy < LOUDER * then.energy
+    ) {
       return then.lost;
     }
     const lost = lostShare(samples, shares, sampleRateHz);
-    this.measured = { lost, energy, seconds: this.seconds };
+    this.measured = { lost, mixed, energy, seconds: this.seconds };
     return lost;
   }
 }
@@ -209,21 +229,34 @@ function covariances(samples: readonly Float32Array[], size: number): Float64Arr
   return out;
 }
 
-/** Share, 0..1, of the sound that a mix of channels loses because they differ in phase, from their cross-spectra. */
+/**
+ * Share, 0..1, of the sound that a mix of channels loses because they differ in phase, from their cross-spectra without
+ * what these hold by chance; as in src/earmark/audio/phase_loss.py.
+ */
 export function lostShare(samples: readonly Float32Array[], shares: Float32Array, sampleRateHz: number): number {
   const used = samples.map((_, channel) => channel).filter((channel) => shares[channel] !== 0);
-  const size = 2 ** Math.round(Math.log2(sampleRateHz * FFT_SECONDS));
   const nSamples = samples[0]!.length;
-  const nSegments = Math.min(MOST_SEGMENTS, Math.floor(nSamples / size));
+  let size = 2 ** Math.round(Math.log2(sampleRateHz * FFT_SECONDS));
+  let firstBin = FIRST_BIN;
+  while (nSamples < SEGMENTS[0] * size && size > LEAST_FFT_SAMPLES) {
+    size /= 2;
+    firstBin = Math.max(2, Math.floor(firstBin / 2));
+  }
+  const nSegments = Math.min(SEGMENTS[1], Math.floor(nSamples / size));
   if (used.length < 2 || nSegments < 1) return 0;
-  const nBins = size / 2 + 1 - FIRST_BIN;
+  const nBins = size / 2 + 1 - firstBin;
   const window = Float64Array.from({ length: size }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (size - 1)));
-  // Sums over segments, for each pair of channels.
+  // Sums over segments, for each channel and each pair of them.
+  const energies = used.map(() => new Float64Array(nBins));
   const pairs = used.flatMap((_, i) => used.slice(0, i).map((_, j) => ({ i, j })));
-  const cross = pairs.map(() => ({ re: new Float64Array(nBins), im: new Float64Array(nBins) }));
+  const cross = pairs.map(() => ({
+    re: new Float64Array(nBins),
+    im: new Float64Array(nBins),
+    byChance: new Float64Array(nBins),
+  }));
   const re = used.map(() => new Float64Array(size));
   const im = used.map(() => new Float64Array(size));
-  let total = 0;
+  const powers = used.map(() => new Float64Array(nBins));
   for (let segment = 0; segment < nSegments; segment++) {
     const start = nSegments > 1 ? Math.trunc((segment * (nSamples - size)) / (nSegments - 1)) : 0;
     used.forEach((channel, i) => {
@@ -232,28 +265,41 @@ export function lostShare(samples: readonly Float32Array[], shares: Float32Array
       for (let k = 0; k < size; k++) re[i]![k] = x[start + k]! * share * window[k]!;
       im[i]!.fill(0);
       fft(re[i]!, im[i]!);
-      for (let k = FIRST_BIN; k <= size / 2; k++) total += re[i]![k]! ** 2 + im[i]![k]! ** 2;
+      for (let k = 0; k < nBins; k++) {
+        powers[i]![k] = re[i]![k + firstBin]! ** 2 + im[i]![k + firstBin]! ** 2;
+        energies[i]![k]! += powers[i]![k]!;
+      }
     });
     pairs.forEach(({ i, j }, pair) => {
       const sums = cross[pair]!;
       for (let k = 0; k < nBins; k++) {
-        const [a, b] = [re[i]![k + FIRST_BIN]!, im[i]![k + FIRST_BIN]!];
-        const [c, d] = [re[j]![k + FIRST_BIN]!, im[j]![k + FIRST_BIN]!];
+        const [a, b] = [re[i]![k + firstBin]!, im[i]![k + firstBin]!];
+        const [c, d] = [re[j]![k + firstBin]!, im[j]![k + firstBin]!];
         sums.re[k]! += a * c + b * d;
         sums.im[k]! += b * c - a * d;
+        sums.byChance[k]! += powers[i]![k]! * powers[j]![k]!;
       }
     });
   }
   let lost = 0;
-  for (const sums of cross) {
+  let total = 0;
+  for (const energy of energies) for (const value of energy) total += value;
+  pairs.forEach(({ i, j }, pair) => {
+    const sums = cross[pair]!;
     for (let k = 0; k < nBins; k++) {
       const real = sums.re[k]!;
-      const common = Math.hypot(real, sums.im[k]!);
+      const byChance = sums.byChance[k]!;
+      const atMost = energies[i]![k]! * energies[j]![k]!;
+      let common = 0;
+      if (atMost > byChance * (1 + 1e-4)) {
+        const square = (real ** 2 + sums.im[k]! ** 2 - byChance) / (1 - byChance / atMost);
+        common = Math.sign(square) * Math.sqrt(Math.abs(square));
+      }
       total += 2 * common;
       lost += 2 * (common - real);
     }
-  }
-  return total > 0 ? lost / total : 0;
+  });
+  return total > 0 ? Math.max(0, lost / total) : 0;
 }
 
 /** Discrete Fourier transform in place; the length is a power of two (Cooley and Tukey, radix 2). */

@@ -4,6 +4,7 @@ import { AudioError } from "./errors";
 
 export const MAX_PEAK = 8;
 const MOST_DAMAGED_SHARE = 0.1;
+const NEAR = 0.25;
 
 /** Counts the samples of one file that are beyond MAX_PEAK. */
 export class ScaleMeter {
@@ -39,9 +40,9 @@ export class ScaleMeter {
 
 /** The peak and the cure. */
 export function scaleError(peak: number): string {
-  const scale = [15, 23, 31].map((bits) => 2 ** bits).find((full) => peak <= full);
-  const divisor = scale === undefined ? "their full scale" : `${scale}, the full scale of integers of that size`;
-  return `samples up to ${sevenDigits(peak)}: must be floating point in -1..1; divide by ${divisor}`;
+  const bits = [8, 16, 24, 32].find((bits) => NEAR * 2 ** (bits - 1) <= peak && peak <= 2 ** (bits - 1));
+  const integers = bits ? `${2 ** (bits - 1)}, the full scale of ${bits}-bit integers, or by ` : "";
+  return `samples up to ${sevenDigits(peak)}: must be floating point in -1..1; divide by ${integers}the peak`;
 }
 
 /** A number of at least 1 as Python's ".7g" prints it. */

@@ -20,8 +20,9 @@ from earmark import audio
 from earmark.audio.chunks import read_header, shortfall
 from earmark.audio.header_patches import header_patches
 from earmark.audio.integrity import header_problem
-from earmark.audio.mixer import Mixer, downmix_shares, lost_share
+from earmark.audio.mixer import Mixer, downmix_shares
 from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
+from earmark.audio.phase_loss import lost_share
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import ScaleMeter
 from earmark.audio.silence import SilenceMeter
@@ -84,9 +85,20 @@ MIXED: dict[str, tuple[list[list[list[float]]], list[str]]] = {
     "less and less": ([[[0.5, 0.1 * k, 0], [-0.52, 0.12 * k, 0]] for k in range(8)], []),
     "louder elsewhere": ([[[0.5, 0, 0], [-0.4, 0, 0]], [[0.4, 0, 0], [-0.5, 0, 0]], [[0.1, 0, 0], [-0.5, 0, 0]]], []),
     "surround": ([[[0.5, 0, 0], [0, 0.5, 0], [0.3, 0.3, 0], [0, 0.9, 0], [0.1, 0, 0], [0, 0, 0.2]]], SHARES[2][1]),
+    "all unlike": (
+        [
+            [
+                [0.3, 0, 0, 0, 0, 0],
+                [0, 0.3, 0, 0, 0, 0],
+                *([0, 0, 0] + [0.3 * (i == j) for j in range(3)] for i in range(3)),
+            ]
+        ],
+        [],
+    ),
+    "begins softly": ([[[0.001, 0, 0], [0, 0.001, 0]], [[0.5, 0, 0], [0, 0, 0.5]]], []),
     "only a low channel": ([[[0, 0, 0], [0, 0, 0], [0, 0, 0], [0.5, 0, 0], [0, 0, 0], [0, 0, 0]]], SHARES[2][1]),
 }
-"""For each frame and channel what there is in it of a noise, of another one, and of the first one 48 samples later.
+"""For each frame and channel what there is in it of a noise, of another one, of the first one 48 samples later, and of others.
 
 All channels that are not silent have an offset, too.
 """
@@ -320,11 +332,11 @@ def noise(n: int, seed: int) -> list[float]:
 def _mixed(parts: list[list[list[float]]], channels: list[str]) -> dict[str, Any]:
     n = FRAME * len(parts)
     first, second = np.array(noise(n + 48, 1)), np.array(noise(n, 2))
-    sources = np.stack([first[48:], second, first[:n]])
+    sources = np.stack([first[48:], second, first[:n], *(np.array(noise(n, seed)) for seed in (3, 4, 5))])
     mixer, mono, lost = Mixer(Conditioning()), [], []
     for k, part in enumerate(parts):
         offsets = 0.01 * np.any(part, axis=1)[:, None]
-        frame = (np.array(part) @ sources[:, k * FRAME : (k + 1) * FRAME] + offsets).astype(np.float32)
+        frame = (np.array(part) @ sources[: len(part[0]), k * FRAME : (k + 1) * FRAME] + offsets).astype(np.float32)
         mono.append(mixer.mix(frame, 1.0, MIX_HZ, channels))
         lost.append(lost_share(frame, downmix_shares(len(frame), channels), MIX_HZ))
     return {

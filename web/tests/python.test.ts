@@ -105,7 +105,7 @@ describe("channels", () => {
   it.each(Object.entries(numbers.mixed))("%s are mixed as Python does", (_, { parts, channels, ...expected }) => {
     const n = frame * parts.length;
     const first = noise(n + 48, 1);
-    const sources = [first.subarray(48), noise(n, 2), first.subarray(0, n)];
+    const sources = [first.subarray(48), noise(n, 2), first.subarray(0, n), noise(n, 3), noise(n, 4), noise(n, 5)];
     const mixer = new Mixer(conditioning, channels);
     const mono = parts.flatMap((part, k) => {
       const samples = part.map((shares) =>

@@ -15,7 +15,7 @@ import soxr
 
 from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
 from earmark.audio.frames import JOINED_SAMPLES
-from earmark.audio.mixer import Mixer
+from earmark.audio.mixer import Mixer, usual_channels
 from earmark.audio.scale import MAX_PEAK, scale_error
 from earmark.audio.seeking import CannotSeekError, FileParts, read_parts
 from earmark.audio.sound import silence_before
@@ -70,7 +70,8 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
         samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1.
         from_hz: its sample rate.
         to_hz: the rate wanted.
-        mixer: mixes the channels, see :class:`earmark.audio.mixer.Mixer`; None for their mean.
+        mixer: mixes the channels, see :class:`earmark.audio.mixer.Mixer`; None for their mean. Three to eight channels
+            are those of FLAC files, in their order (:func:`earmark.audio.mixer.usual_channels`).
 
     Returns:
         ``(n_samples,)`` at the new rate.
@@ -89,17 +90,18 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
         raise AudioError(f"sample rates {from_hz} Hz to {to_hz} Hz: must be 1 to {MOST_RATE_HZ} Hz")
     if array.size == 0:
         raise AudioError("holds no audio samples")
+    peak = float(max(array.max(), -array.min()))
+    if not np.isfinite(peak):
+        at = int(np.argmin(np.isfinite(array).reshape(-1, array.shape[-1]).all(axis=0))) / from_hz
+        raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s")
+    if peak > MAX_PEAK:
+        raise AudioError(scale_error(peak))
     if array.ndim == 1 or mixer is None:
         mono: Samples = (array if array.ndim == 1 else array.mean(axis=0)).astype(np.float32)
     else:
         frames = (array[:, i : i + JOINED_SAMPLES] for i in range(0, array.shape[1], JOINED_SAMPLES))
-        mono = np.concatenate([mixer.mix(frame.astype(np.float32), 1.0, from_hz) for frame in frames])
-    if not np.isfinite(mono).all():
-        at = int(np.argmin(np.isfinite(mono))) / from_hz
-        raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s")
-    peak = float(max(array.max(), -array.min()))
-    if peak > MAX_PEAK:
-        raise AudioError(scale_error(peak))
+        names = usual_channels(len(array))
+        mono = np.concatenate([mixer.mix(frame.astype(np.float32), 1.0, from_hz, names) for frame in frames])
     if from_hz == to_hz:
         return mono
     out: Samples = soxr.resample(mono, from_hz, to_hz, quality="HQ")

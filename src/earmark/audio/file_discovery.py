@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.audio.playlist_files import expand_playlists
-from earmark.core.audio_formats import has_audio_suffix
+from earmark.core.audio_formats import has_audio_suffix, named_suffixes
 from earmark.core.errors import AudioError
 
 _MOST_ENDINGS = 5
@@ -54,12 +54,15 @@ class LeftOut:
     def summary(self) -> str:
         """Files that were passed over, by ending; empty where there are none.
 
+        Of many endings those of the most files are shown, and those of films and sound, which could be named.
+
         >>> LeftOut(endings=Counter({".txt": 3, ".jpg": 2, "": 1}), silent=Counter({".mp4": 1})).summary()
         'passed over: 3 .txt, 2 .jpg, 1 without an ending, 1 .mp4 without sound'
         """
-        kinds = [(n, f"{ending or 'without an ending'}") for ending, n in self.endings.items()]
+        kinds = [(n, ending or "without an ending") for ending, n in self.endings.items()]
         kinds = sorted(kinds, key=lambda kind: (-kind[0], kind[1]))
-        shown, rest = kinds[:_MOST_ENDINGS], sum(n for n, _ in kinds[_MOST_ENDINGS:])
+        shown = kinds[:_MOST_ENDINGS] + [kind for kind in kinds[_MOST_ENDINGS:] if kind[1] in named_suffixes()]
+        rest = sum(self.endings.values()) - sum(n for n, _ in shown)
         shown += [(rest, "others")] if rest else []
         shown += [(n, f"{ending} without sound") for ending, n in sorted(self.silent.items())]
         return "passed over: " + ", ".join(f"{n:,} {text}" for n, text in shown) if shown else ""

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from earmark.audio.phase_loss import lost_share
 from earmark.audio.silence import polynomials
 from earmark.core.input_spec import Conditioning
 
@@ -27,17 +28,25 @@ _SHARES = {
 }
 """What a channel counts for, compared with the front left one: what left and right of ITU-R BS.775-3 (table 2) add up to."""
 
+_USUAL_CHANNELS = {
+    3: ("FL", "FR", "FC"),
+    4: ("FL", "FR", "BL", "BR"),
+    5: ("FL", "FR", "FC", "BL", "BR"),
+    6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
+    7: ("FL", "FR", "FC", "LFE", "BC", "SL", "SR"),
+    8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
+}
+
 _SURELY_IN_PHASE = 0.6  # share of the amplitude sum that is left of uncorrelated channels, and a little more
-_FFT_SECONDS = 0.08
-_MOST_SEGMENTS = 32
 _FADE_SAMPLES = 1024
 _STEP = 8
 _AS_LOUD = 0.99
 _RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to and fro
 _MEASURED_SECONDS = (10.0, 60.0)  # a recording's phases are those of its making: they rarely change
+_LOUDER = 4.0  # energy compared with the frame that was measured: of a few soft notes little can be said
 _SILENT_CHANNEL_DB = 60.0
+_LEFT_OUT_SHARE = 1e-3  # of the loudest channel's energy: all that is in the mix is softer
 _FITS_PER_SECOND = 20  # polynomials over 50 ms are rumble: -45 dB are left of 15 Hz, all above 50 Hz
-_FIRST_BIN = 4  # of the spectra; what is below 40 Hz is in phase, be it rumble or bass
 
 
 class Mixer:
@@ -53,19 +62,23 @@ class Mixer:
 
     Attributes:
         cancelled_seconds: length of the frames in which one channel was used for that reason.
+        only_lfe_seconds: length of those in which one was used because nothing sounds but low-frequency effects, which a
+            downmix leaves out.
         is_mean: whether all frames so far were mixed as without conditioning, to the bit.
     """
 
     def __init__(self, conditioning: Conditioning | None) -> None:
         self.conditioning = conditioning
-        self.cancelled_seconds = 0.0
+        self.cancelled_seconds = self.only_lfe_seconds = 0.0
         self.is_mean = True
         self._energies: list[float] = []
         self._shares: Floats = np.zeros(0, np.float32)
         self._alone: int | None = None
         self._last: Floats | None = None  # shares of the channels in the last frame's mix
         self._seconds = 0.0
-        self._measured: tuple[float, float, float] | None = None  # lost share, energy of the mix, and when
+        self._only_lfe = False
+        # Lost share, energy of the mix compared with that in phase, that of all channels, and when.
+        self._measured: tuple[float, float, float, float] | None = None
 
     def mix(self, samples: Channels, scale: float, sample_rate_hz: int, channels: Sequence[str] = ()) -> Floats:
         """The next frame.
@@ -80,9 +93,9 @@ class Mixer:
             ``(n_samples,)``.
         """
         n_channels = len(samples)
-        if self.conditioning is None or n_channels == 1:
-            return _weighted_sum(np.full(n_channels, scale / n_channels, np.float32), samples)
         with np.errstate(all="ignore"):  # NaN and infinity are reported by who reads the result
+            if self.conditioning is None or n_channels == 1:
+                return _weighted_sum(np.full(n_channels, scale / n_channels, np.float32), samples)
             return self._mix(samples, scale, sample_rate_hz, channels)
 
     def _mix(self, samples: Channels, scale: float, sample_rate_hz: int, channels: Sequence[str]) -> Floats:
@@ -102,7 +115,10 @@ class Mixer:
         self._seconds += n_samples / sample_rate_hz
         shares = self._shares if self._alone is None else np.eye(n_channels, dtype=np.float32)[self._alone]
         if self._alone is not None:
-            self.cancelled_seconds += n_samples / sample_rate_hz
+            if self._only_lfe:
+                self.only_lfe_seconds += n_samples / sample_rate_hz
+            else:
+                self.cancelled_seconds += n_samples / sample_rate_hz
             self.is_mean = False
         mono = _weighted_sum(shares * np.float32(scale), samples)
         if self._last is not None and not np.array_equal(self._last, shares):
@@ -125,6 +141,10 @@ class Mixer:
             found.append(
                 f"channels cancel each other when mixed to mono: one channel was used for {self.cancelled_seconds:.0f} s"
             )
+        if self.only_lfe_seconds:
+            found.append(
+                f"nothing but the channel of low-frequency effects for {self.only_lfe_seconds:.0f} s: it was used there"
+            )
         n, loudest = len(self._energies), max(self._energies, default=0.0)
         n_silent = sum(energy < loudest * 10 ** (-_SILENT_CHANNEL_DB / 10) for energy in self._energies)
         if n_silent and loudest:
@@ -144,29 +164,32 @@ class Mixer:
         in_phase = sum(share * math.sqrt(energy) for share, energy in zip(shares, energies, strict=True))
         in_phase *= in_phase
         limit = self.conditioning.cancelled_share * (1 if self._alone is None else _RELEASE)
-        left_out = in_phase < 1e-3 * most  # e.g. all but the channel of low-frequency effects are silent
-        if not left_out and mixed >= _SURELY_IN_PHASE * in_phase:
+        loudest_mixed = max(energy for energy, share in zip(energies, shares, strict=True) if share)
+        self._only_lfe = loudest_mixed < _LEFT_OUT_SHARE * most
+        if not self._only_lfe and mixed >= _SURELY_IN_PHASE * in_phase:
             self._alone = None
-        elif left_out or self._lost_share(samples, mixed / in_phase, sample_rate_hz) > limit:
+        elif self._only_lfe or self._lost_share(samples, mixed / in_phase, sum(energies), sample_rate_hz) > limit:
             loudest = next((i for i, energy in enumerate(energies) if energy > _AS_LOUD * most), 0)
             if self._alone is None or energies[loudest] > 2 * energies[self._alone]:
                 self._alone = loudest
         else:
             self._alone = None
 
-    def _lost_share(self, samples: Channels, energy: float, sample_rate_hz: int) -> float:
+    def _lost_share(self, samples: Channels, mixed: float, energy: float, sample_rate_hz: int) -> float:
         """:func:`lost_share`, measured now and then, and where the mix holds much more or less than it did then.
 
         Args:
-            energy: energy of the mix, compared with what it would be if all channels were in phase.
+            mixed: energy of the mix, compared with what it would be if all channels were in phase.
+            energy: of all channels.
         """
         if self._measured is not None:
-            lost, then, seconds = self._measured
+            lost, mixed_then, energy_then, seconds = self._measured
             least, most = _MEASURED_SECONDS
-            if self._seconds - seconds < min(most, max(least, seconds)) and abs(energy - then) < 0.05 + then / 2:
+            is_recent = self._seconds - seconds < min(most, max(least, seconds))
+            if is_recent and abs(mixed - mixed_then) < 0.05 + mixed_then / 2 and energy < _LOUDER * energy_then:
                 return lost
         lost = lost_share(np.asarray(samples), self._shares, sample_rate_hz)
-        self._measured = lost, energy, self._seconds
+        self._measured = lost, mixed, energy, self._seconds
         return lost
 
 
@@ -215,33 +238,11 @@ def downmix_shares(n_channels: int, channels: Sequence[str] = ()) -> Floats:
     return np.array(named, np.float32) / np.float32(sum(named))
 
 
-def lost_share(samples: Floats, shares: Floats, sample_rate_hz: int) -> float:
-    """Share, 0..1, of the sound that a mix of channels loses because they differ in phase.
+def usual_channels(n_channels: int) -> tuple[str, ...]:
+    """FFmpeg's names of so many channels, as in FLAC, Opus and Vorbis; empty for one, two, and more than eight.
 
-    From averaged cross-spectra S of the weighted channels: the sum over bins and pairs of ``2 (|S_ij| - Re S_ij)``, over
-    the energy there would be without phase differences. Channels that have nothing in common have no S_ij.
-
-    Args:
-        samples: ``(n_channels, n_samples)``.
-        shares: ``(n_channels,)``, of the mix.
-        sample_rate_hz: rate of the samples.
+    Example:
+        >>> usual_channels(3)
+        ('FL', 'FR', 'FC')
     """
-    used = np.flatnonzero(shares)
-    size = 2 ** round(np.log2(sample_rate_hz * _FFT_SECONDS))
-    n_segments = min(_MOST_SEGMENTS, samples.shape[1] // size)
-    if len(used) < 2 or not n_segments:
-        return 0.0
-    starts = np.linspace(0, samples.shape[1] - size, n_segments).astype(int)
-    segments = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[used[:, None], starts]
-    segments = segments * (shares[used, None, None] * np.hanning(size).astype(np.float32))
-    spectra = np.fft.rfft(segments)
-    spectra[..., :_FIRST_BIN] = 0
-    lost = total = 0.0
-    for i in range(len(used)):
-        total += float(np.vdot(spectra[i], spectra[i]).real)
-        for j in range(i):
-            cross = np.einsum("sf,sf->f", spectra[i], spectra[j].conj())
-            common = float(np.abs(cross).sum())
-            total += 2 * common
-            lost += 2 * (common - float(cross.real.sum()))
-    return lost / total if total else 0.0
+    return _USUAL_CHANNELS.get(n_channels, ())

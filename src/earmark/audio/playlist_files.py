@@ -18,6 +18,15 @@ _MOST_ENTRIES = 1_000_000
 _ADDRESS = re.compile(rb"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _FILE_URL = re.compile(rb"file:(?://[^/]*)?(/.*)", re.IGNORECASE)
 _PLS_FILE = re.compile(r"\s*file(\d+)\s*=(.*)", re.IGNORECASE)
+_PLS_BEGIN = re.compile(rb"\s*\[playlist\]", re.IGNORECASE)
+_M3U_BEGIN = re.compile(rb"\s*#EXTM3U\b", re.IGNORECASE)
+_BYTE_ORDER_MARKS = {  # that of UTF-16 begins that of UTF-32
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
 
 
 def expand_playlists(
@@ -65,15 +74,35 @@ def read_playlist(path: Path, on_note: Callable[[str], None]) -> list[Path]:
         missing = isinstance(error, FileNotFoundError)
         reason = "no such file" if missing else f"cannot be read ({getattr(error, 'strerror', None) or error})"
         raise AudioError(reason, path) from error
+    return parse_playlist(content, path, on_note)
+
+
+def parse_playlist(content: bytes, path: Path, on_note: Callable[[str], None]) -> list[Path]:
+    """The files that a playlist's content names; as :func:`read_playlist`.
+
+    Args:
+        content: of the playlist.
+        path: the playlist, beside which relative paths begin.
+        on_note: as there.
+
+    Raises:
+        AudioError: it is no playlist.
+
+    Example:
+        >>> parse_playlist(b"#EXTM3U\\nalbum/song.mp3\\n", Path("list.m3u"), print)[0].as_posix()
+        'album/song.mp3'
+    """
     if len(content) > _MOST_BYTES:
         raise AudioError(f"is no playlist: more than {_MOST_BYTES >> 20} MB", path)
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        content = content.decode("utf-16", "replace").encode()
-    content = content.removeprefix(codecs.BOM_UTF8)
+    if (encoding := marked_encoding(content)) == "utf-8-sig":
+        content = content.removeprefix(codecs.BOM_UTF8)  # the rest may be Latin-1
+    elif encoding:
+        content = content.decode(encoding, "replace").encode()
     if b"\0" in content:
         raise AudioError("is no playlist: it holds zero bytes", path)
     lines = [line for line in re.split(rb"[\r\n]+", content) if line.strip()]
-    entries = _pls_entries(lines) if path.suffix.lower() == ".pls" else [x for x in lines if not x.startswith(b"#")]
+    is_pls = path.suffix.lower() == ".pls" or _PLS_BEGIN.match(content)
+    entries = _pls_entries(lines) if is_pls else [line for line in lines if not line.startswith(b"#")]
     if len(entries) > _MOST_ENTRIES:
         raise AudioError(f"is no playlist: more than {_MOST_ENTRIES:,} entries", path)
     found = []
@@ -88,6 +117,20 @@ def read_playlist(path: Path, on_note: Callable[[str], None]) -> list[Path]:
             continue
         found.append(file_path)
     return found
+
+
+def marked_encoding(content: bytes) -> str | None:
+    """The encoding of text that begins with a byte order mark; None without one.
+
+    >>> marked_encoding("la".encode("utf-16")), marked_encoding(b"la")
+    ('utf-16', None)
+    """
+    return next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), None)
+
+
+def begins_playlist(text: bytes) -> bool:
+    """Whether text, without a byte order mark, begins as playlists do: with ``#EXTM3U`` or ``[playlist]``."""
+    return bool(_M3U_BEGIN.match(text) or _PLS_BEGIN.match(text))
 
 
 def _pls_entries(lines: list[bytes]) -> list[bytes]:

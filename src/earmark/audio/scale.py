@@ -13,13 +13,19 @@ MAX_PEAK = 8.0
 """Samples beyond this are not in -1..1. Loud music is clipped at 1, or goes up to 2 or 3 in lossy formats."""
 
 _MOST_DAMAGED_SHARE = 0.1
+_INTEGER_BITS = (8, 16, 24, 32)
+_NEAR = 0.25  # of full scale: the peak of a recording that is not soft
 
 
 def scale_error(peak: float) -> str:
     """A message for samples beyond :data:`MAX_PEAK`: the peak and the cure."""
-    scale = next((2**bits for bits in (15, 23, 31) if peak <= 2**bits), None)
-    divisor = "their full scale" if scale is None else f"{scale}, the full scale of integers of that size"
-    return f"samples up to {peak:.7g}: must be floating point in -1..1; divide by {divisor}"
+    scales = {bits: 2 ** (bits - 1) for bits in _INTEGER_BITS}
+    cures = [
+        f"{scale}, the full scale of {n}-bit integers, or by "
+        for n, scale in scales.items()
+        if _NEAR * scale <= peak <= scale
+    ]
+    return f"samples up to {peak:.7g}: must be floating point in -1..1; divide by {''.join(cures)}the peak"
 
 
 class ScaleMeter:

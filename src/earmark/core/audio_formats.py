@@ -38,6 +38,7 @@ class AudioFormat:
             milliseconds (Matroska, ASF), or positions are estimated (ADTS).
         length: how the length is known; None where it is only estimated, and nothing can be checked.
         video_suffixes: those of ``suffixes`` that films have, too: a file without sound is passed over in a folder.
+        named_suffixes: endings of files that are decoded where they are named, and passed over in folders.
         one_length: the header gives one length for all streams, so that the sound may be shorter than that.
         in_page: the browser page reads the container. (Which codecs, depends on the browser.)
         magic: of formats that the page does not read, how files begin, ``?`` for any byte: by this it tells them from
@@ -56,6 +57,7 @@ class AudioFormat:
     exact_positions: bool = False
     length: LengthSource | None = None
     video_suffixes: tuple[str, ...] = ()
+    named_suffixes: tuple[str, ...] = ()
     one_length: bool = False
     in_page: bool = False
     magic: tuple[bytes, ...] = ()
@@ -206,12 +208,17 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",), length="size", in_page=True),
     AudioFormat("AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",), magic=(b"RIFF????AVI ",)),
     # Decoded where a file is named. A search through folders leaves them: .mpg and .vob are films, .ts is also source code.
-    AudioFormat("MPEG", demuxers=("mpeg", "mpegts"), magic=(b"\0\0\x01\xba", b"G" + 187 * b"?" + b"G")),
-    AudioFormat("LATM", demuxers=("loas",)),
-    AudioFormat("OpenMG", demuxers=("oma",), magic=(b"ea3\x03", b"EA3\x01")),
-    AudioFormat("RealMedia", demuxers=("rm",), magic=(b".RMF", b".ra\xfd")),
-    AudioFormat("Shorten", demuxers=("shn",), magic=(b"ajkg",)),
-    AudioFormat("xWMA", demuxers=("xwma",), magic=(b"RIFF????XWMA",)),
+    AudioFormat(
+        "MPEG",
+        demuxers=("mpeg", "mpegts"),
+        named_suffixes=(".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts"),
+        magic=(b"\0\0\x01\xba", b"G" + 187 * b"?" + b"G"),
+    ),
+    AudioFormat("LATM", demuxers=("loas",), named_suffixes=(".latm", ".loas")),
+    AudioFormat("OpenMG", demuxers=("oma",), named_suffixes=(".oma", ".aa3"), magic=(b"ea3\x03", b"EA3\x01")),
+    AudioFormat("RealMedia", demuxers=("rm",), named_suffixes=(".rm", ".rmvb", ".ra"), magic=(b".RMF", b".ra\xfd")),
+    AudioFormat("Shorten", demuxers=("shn",), named_suffixes=(".shn",), magic=(b"ajkg",)),
+    AudioFormat("xWMA", demuxers=("xwma",), named_suffixes=(".xwma",), magic=(b"RIFF????XWMA",)),
 )
 """All formats, those that datasets come in first: the order in which their endings are tried."""
 
@@ -243,6 +250,11 @@ def has_video_suffix(path: PurePath) -> bool:
     (True, False)
     """
     return any(path.suffix.lower() in one.video_suffixes for one in FORMATS)
+
+
+def named_suffixes() -> frozenset[str]:
+    """Endings of films and sound that are passed over in folders, though such files are decoded where they are named."""
+    return frozenset(suffix for one in FORMATS for suffix in one.named_suffixes)
 
 
 def dataset_suffixes() -> tuple[str, ...]:

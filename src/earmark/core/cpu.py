@@ -35,6 +35,8 @@ def _cgroup_limits(root: Path) -> Iterator[float]:
     except OSError:  # not Linux
         return
     for line in groups:
+        if line.count(":") < 2:
+            continue
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
@@ -52,22 +54,22 @@ def _cgroup_mounts(mounts: list[str], version: int) -> Iterator[tuple[str, str]]
     """The group at the top, and the mount point, of every hierarchy that can limit CPU time (proc(5), mountinfo)."""
     for line in mounts:
         fields, _, system = line.partition(" - ")
-        kind, _, options = system.split(" ", 2)
-        if kind == "cgroup2" if version == 2 else kind == "cgroup" and "cpu" in options.split(","):
-            top, mount_point = fields.split(" ")[3:5]
-            yield top, mount_point
+        places, kinds = fields.split(" "), system.split(" ", 2)
+        if len(places) < 5 or len(kinds) < 3:
+            continue
+        if kinds[0] == "cgroup2" if version == 2 else kinds[0] == "cgroup" and "cpu" in kinds[2].split(","):
+            yield places[3], places[4]
 
 
 def _limit(group: Path) -> float | None:
-    """The CPU limit of one control group, in cores; None where it has none."""
+    """The CPU limit of one control group, in cores; None where it has none, or none that can be read."""
     try:
         if (group / "cpu.max").exists():
             quota, period = (group / "cpu.max").read_text("ascii").split()
         else:
             quota = (group / "cpu.cfs_quota_us").read_text("ascii")
             period = (group / "cpu.cfs_period_us").read_text("ascii")
-    except OSError:
+        cores = int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):  # ValueError: "max", or text of another kind
         return None
-    if quota == "max" or int(quota) <= 0 or int(period) <= 0:
-        return None
-    return int(quota) / int(period)
+    return cores if cores > 0 else None

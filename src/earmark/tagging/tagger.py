@@ -250,7 +250,8 @@ class Tagger:
         """Tag samples in memory. They get the scores that the same audio gets from a file.
 
         Args:
-            samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1.
+            samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1. Three to eight
+                channels are taken in the order of FLAC files (:func:`earmark.audio.mixer.usual_channels`).
             sample_rate_hz: sample rate in Hz, at least 1.
 
         Returns:

@@ -148,7 +148,7 @@ def test_true_reasons_for_files_that_cannot_be_written_to(tmp_path: Path) -> Non
     pipe = Pipe()
     muxed(pipe)
     path.write_bytes(pipe.content)
-    with pytest.raises(FileTagsError, match="does not give its length, because it was written into a pipe"):
+    with pytest.raises(FileTagsError, match=r"because it was written into a pipe.* IN\.wav -c copy OUT\.wav"):
         read_state(path)
     whole = wav(path).read_bytes()
     for riff, data in ((0, 0), (0x7FFFF024, 0x7FFFF000), (0x80000024, 0x7FFFFFFF), (len(whole) - 8, 0xFFFFFFFF)):
@@ -162,5 +162,5 @@ def test_true_reasons_for_files_that_cannot_be_written_to(tmp_path: Path) -> Non
     at = aiff.index(b"SSND") + 4
     sox = aiff[:4] + struct.pack(">I", 0x7FFFF02E) + aiff[8:at] + struct.pack(">I", 0x7FFFF008) + aiff[at + 4 :]
     (tmp_path / "song.aiff").write_bytes(sox)
-    with pytest.raises(FileTagsError, match="written into a pipe"):
+    with pytest.raises(FileTagsError, match="written into a pipe.* by the program that made it"):
         read_state(tmp_path / "song.aiff")

@@ -50,10 +50,12 @@ def check_writable(file: BinaryIO) -> None:
             if sizes[-1] and start + sizes[-1] <= file_end:
                 sizes.pop()
             break
+    # FFmpeg opens such a WAV, but not every such AIFF.
+    cure = ", e.g. `ffmpeg -i IN.wav -c copy OUT.wav`" if magic == b"RIFF" else ", by the program that made it"
     if any(size == 0 or (size >= _UNKNOWN_BYTES and size > file_end) for size in sizes):
         raise TagsError(
             "its header does not give its length, because it was written into a pipe, so no tags can be added: "
-            "write it again with its length, e.g. `ffmpeg -i IN.wav -c copy OUT.wav`"
+            f"write it again with its length{cure}"
         )
     if len(sizes) > 1:
         raise TagsError(f"it is cut off: its header declares {sizes[1]:,} bytes of audio, which go beyond its end")
