@@ -41,7 +41,6 @@ MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would tak
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
 _MANY_CHANNELS = 8
-
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31}
 
