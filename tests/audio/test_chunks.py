@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from earmark import audio
-from earmark.audio.chunks import PatchedFile, header_patches, is_unknown, shortfall
+from earmark.audio.chunks import PatchedFile, is_unknown, shortfall
+from earmark.audio.header_patches import header_patches
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec
@@ -31,9 +32,9 @@ def wav(data: int, riff: int | None = None, magic: bytes = b"RIFF", before: byte
     return magic + struct.pack("<I", riff) + head + PCM.astype("<i2").tobytes()
 
 
-def rf64(data: int, riff: int) -> bytes:
-    ds64 = b"ds64" + struct.pack("<IQQQI", 28, riff, data, data // 2, 0)
-    return wav(0xFFFF_FFFF, 0xFFFF_FFFF, b"RF64", before=ds64)
+def rf64(data: int, riff: int, n_samples: int | None = None, short_data: int = 0xFFFF_FFFF) -> bytes:
+    ds64 = b"ds64" + struct.pack("<IQQQI", 28, riff, data, data // 2 if n_samples is None else n_samples, 0)
+    return wav(short_data, 0xFFFF_FFFF, b"RF64", before=ds64)
 
 
 def wave64(data: int, whole: int) -> bytes:
@@ -54,7 +55,7 @@ def aiff(ssnd: int, form: int, frames: int) -> bytes:
 
 def caf(data: int) -> bytes:
     head = b"caff\0\1\0\0desc" + struct.pack(">Qd4sIIIII", 32, RATE_HZ, b"lpcm", 2, 2, 1, 1, 16)
-    return head + b"data" + struct.pack(">qI", data, 0) + PCM.astype("<i2").tobytes()
+    return head + b"data" + struct.pack(">QI", data % 2**64, 0) + PCM.astype("<i2").tobytes()
 
 
 N = PCM.nbytes
@@ -90,7 +91,20 @@ UNKNOWN = {
     "aiff of nothing but heads": aiff(8, 46, 0),
     "aiff of ones": aiff(0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF),
     "caf": caf(-1),
+    "rf64 of nothing in either place": rf64(0, 0, short_data=0),
+    "rf64 of nothing in the long place": rf64(0, 0, short_data=N),
+    **{f"rf64 of {n:x} samples": rf64(N, N + 72, n) for n in (2**63 - 1, 2**63, 2**64 - 1)},
+    **{f"aiff of {n:x} samples": aiff(N + 8, N + 46, n) for n in (0, 0x7F000000, 2**31 - 1, 2**31, 2**32 - 1)},
 }
+for _size in (0, 0x7F00_0000, 0x7FFF_F000, 2**31 - 1, 2**31, 2**31 + 36, 2**32 - 36, 2**32 - 1):
+    UNKNOWN[f"au of {_size:x}"] = au(_size)
+    UNKNOWN[f"wav of {_size:x}"] = wav(_size, _size)
+    UNKNOWN[f"aiff of {_size:x}"] = aiff(_size, _size, _size)
+    UNKNOWN[f"aiff of {_size:x} in samples of 2 bytes"] = aiff(_size, _size, _size // 2)
+for _size in (0, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1):
+    UNKNOWN[f"rf64 of {_size:x}"] = rf64(_size, _size, _size)
+    UNKNOWN[f"w64 of {_size:x}"] = wave64(_size, _size)
+    UNKNOWN[f"caf of {_size:x}"] = caf(_size)
 
 
 def decoded(source: bytes | Path) -> tuple[np.ndarray, list[str]]:
@@ -184,6 +198,52 @@ def test_integers_in_wider_containers(valid_bits: int, bits: int, n_channels: in
     found = audio.sparse_windows(path, InputSpec(RATE_HZ, 4_000, 4_000), 2)
     assert found is not None
     np.testing.assert_array_equal(found.samples[0], got[found.starts[0] : found.starts[0] + 4_000])
+
+
+INTEGERS = np.round(sounds.music(2, RATE_HZ)[0].astype(np.float64) * (2**23 - 1)).astype(np.int64)
+
+
+def in_32_bits(values: np.ndarray, bits: int, *, is_extensible: bool, n_silent: int = 0) -> bytes:
+    """WAV whose header has the bits that count, and 4 bytes for a sample."""
+    raw = bytes(4 * n_silent) + values.astype("<i4" if values.dtype.kind == "i" else "<f4").tobytes()
+    kind = struct.pack("<HHIIHH", 0xFFFE if is_extensible else 1, 1, RATE_HZ, 4 * RATE_HZ, 4, bits)
+    if is_extensible:
+        kind += struct.pack("<HHI", 22, bits, 0) + bytes.fromhex("0100000000001000800000aa00389b71")
+    rest = b"WAVEfmt " + struct.pack("<I", len(kind)) + kind + b"data" + struct.pack("<I", len(raw)) + raw
+    return b"RIFF" + struct.pack("<I", len(rest)) + rest
+
+
+@pytest.mark.parametrize("is_extensible", [True, False])
+@pytest.mark.parametrize("bits", [20, 24])
+@pytest.mark.parametrize("n_silent", [0, 40_000])
+def test_integers_in_wider_containers_of_which_only_the_block_size_shows(
+    is_extensible: bool, bits: int, n_silent: int
+) -> None:
+    values = INTEGERS >> (24 - bits) << (32 - bits)
+    got, warnings = decoded(in_32_bits(values, bits, is_extensible=is_extensible, n_silent=n_silent))
+    np.testing.assert_allclose(got, np.append(np.zeros(n_silent), values / 2**31), atol=1e-6)
+    assert warnings == []
+
+
+@pytest.mark.parametrize("n_silent", [0, 40_000])
+def test_floats_of_cool_edit_in_the_same_header(n_silent: int) -> None:
+    """Their full scale is 2 ** 23; those made of 16 bits have zeros at the end, as integers have."""
+    for values in (INTEGERS + 0.3, (INTEGERS >> 8 << 8) * 1.0, np.append(-0.0, INTEGERS)):
+        got, _ = decoded(in_32_bits(values, 24, is_extensible=False, n_silent=n_silent))
+        np.testing.assert_allclose(got, np.append(np.zeros(n_silent), values / 2**23), atol=1e-6)
+
+
+@pytest.mark.parametrize(("order", "flags"), [("<", 2), (">", 0)])
+def test_integers_in_wider_containers_of_caf(order: str, flags: int) -> None:
+    for bits, n_bytes in ((24, 4), (20, 4), (16, 4), (12, 2), (24, 3), (32, 4)):
+        values = INTEGERS.astype(np.int64) << 8 >> (32 - bits) << (8 * n_bytes - bits)
+        raw = values.astype(f"{order}i8").view(np.uint8).reshape(-1, 8)
+        raw = raw[:, :n_bytes] if order == "<" else raw[:, -n_bytes:]
+        head = struct.pack(">Qd4sIIIII", 32, RATE_HZ, b"lpcm", flags, n_bytes, 1, 1, bits)
+        content = b"caff\0\1\0\0desc" + head + b"data" + struct.pack(">QI", raw.size + 4, 0) + raw.tobytes()
+        got, warnings = decoded(content)
+        np.testing.assert_allclose(got, values / 2 ** (8 * n_bytes - 1), atol=1e-6)
+        assert warnings == []
 
 
 def test_a_patched_file_reads_as_a_file() -> None:

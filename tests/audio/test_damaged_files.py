@@ -12,6 +12,7 @@ import pytest
 
 from earmark import audio, load_tagger
 from earmark.audio import chunks
+from earmark.audio.header_patches import header_patches
 from earmark.audio.protection import is_protected
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.errors import AudioError, TruncatedAudioError
@@ -216,9 +217,12 @@ def test_sizes_that_lead_out_of_every_file(tmp_path: Path, kind: str, size: int)
     path = tmp_path / f"a.{kind}"
     path.write_bytes(damaged_sizes(kind, size))
     with path.open("rb") as file:
-        chunks.header_patches(file)
+        header_patches(file)
     assert not is_protected(lambda: path.open("rb"), "mov,mp4" if kind == "m4a" else kind, 0)
     assert read_content(path).key
+    if kind == "rf64" and chunks.is_unknown(size):
+        assert len(audio.load(path, 16_000)) == 8_000
+        return
     with pytest.raises(AudioError, match=r"not audio|no audio|truncated"):
         audio.load(path, 16_000)
 

@@ -15,7 +15,7 @@ from earmark import audio
 from earmark.audio.ogg_links import _pages, count_pages, find_links, may_be_cut_off
 from earmark.audio.seeking import CannotSeekError
 from earmark.core.errors import AudioError, TruncatedAudioError
-from earmark.core.input_spec import InputSpec
+from earmark.core.input_spec import Conditioning, InputSpec
 from tests.helpers import sounds
 from tests.helpers.ogg import ogg_checksum
 
@@ -64,6 +64,7 @@ def links(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, fl
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("conditioning", [None, Conditioning()], ids=["mean", "mixed"])
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -75,27 +76,33 @@ def links(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, fl
         ("opus", "opus 5.1"),
         ("flac", "flac mono"),
         ("flac", "flac 24"),
+        ("flac 24", "flac"),
+        ("vorbis", "flac"),
+        ("flac", "vorbis"),
         ("vorbis", "opus"),
         ("opus mono", "flac"),
     ],
 )
 def test_links_of_different_formats_are_all_read(
-    links: dict[str, tuple[bytes, float]], first: str, second: str, tmp_path: Path
+    links: dict[str, tuple[bytes, float]],
+    first: str,
+    second: str,
+    conditioning: Conditioning | None,
+    tmp_path: Path,
 ) -> None:
     content = links[first][0] + links[second][0]
     path = tmp_path / "chained.ogg"
     path.write_bytes(content)
-    stream = audio.stream(path, RATE_HZ)
+    stream = audio.stream(path, RATE_HZ, conditioning)
     decoded = np.concatenate(list(stream))
-    alone = np.concatenate([audio.load(links[name][0], RATE_HZ) for name in (first, second)])
+    alone = np.concatenate([audio.load(links[name][0], RATE_HZ, conditioning) for name in (first, second)])
     assert stream.warnings == [NOTE]
     assert len(decoded) == len(alone)
-    at = round(
-        links[first][1] * RATE_HZ
-    )  # a resampler of one rate goes on, and links of the samples next to each other
-    away = np.abs(np.arange(len(alone)) - at) > 600
-    np.testing.assert_allclose(decoded[away], alone[away], atol=1e-6)
-    np.testing.assert_array_equal(audio.load(content, RATE_HZ), decoded)
+    # A resampler of one rate goes on, and links of the samples next to each other.
+    near = np.abs(np.arange(len(alone)) - round(links[first][1] * RATE_HZ)) <= 600
+    np.testing.assert_allclose(decoded[~near], alone[~near], atol=1e-6)
+    np.testing.assert_allclose(decoded[near], alone[near], atol=np.abs(alone[near]).max())
+    np.testing.assert_array_equal(audio.load(content, RATE_HZ, conditioning), decoded)
     assert len(decoded) / RATE_HZ == pytest.approx(links[first][1] + links[second][1], abs=0.03)
 
 

@@ -55,6 +55,18 @@ def sound_of(samples: np.ndarray, block: int = 100_000) -> tuple[np.ndarray, Sou
     return np.concatenate(list(stream)), stream
 
 
+@pytest.mark.parametrize("from_hz", [8_000, 22_050, 44_100, 48_000, 96_000, 192_000])
+@pytest.mark.parametrize("seconds", [0.04, 0.1, 0.15, 0.19, 2.0, 9.3])
+def test_nothing_but_an_offset_is_silent_at_any_rate(from_hz: int, seconds: float) -> None:
+    """Resampling makes a click of it at both ends."""
+    for offset in (0.01, 0.5, -1.0):
+        samples = audio.resample(np.full(round(seconds * from_hz), offset), from_hz, SPEC.sample_rate_hz)
+        given, stream = sound_of(samples, 1000)
+        assert not stream.meter.audible().any()
+        assert len(given) == min(len(samples), SPEC.window_samples)
+        assert stream.silent_seconds() == pytest.approx(seconds, abs=1e-3)
+
+
 @pytest.mark.parametrize("block", [1000, 1600, 100_000])
 @pytest.mark.parametrize("offset", [0.0, 0.1])
 def test_silences_are_left_out_to_the_sample(block: int, offset: float) -> None:

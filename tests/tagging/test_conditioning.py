@@ -148,6 +148,9 @@ def test_what_is_all_silent_has_no_tags(tagger: Tagger, tmp_path: Path) -> None:
     assert result.warnings == ("silent: nothing above -80 dBFS, so it has no tags",)
     for windows in (1, 2):
         assert load_tagger(windows=windows).tag_waveform(np.zeros(60 * RATE_HZ), RATE_HZ).silent
+    offset = tagger.tag(sounds.write(tmp_path / "offset.wav", np.full(20 * 44_100, 0.5), 44_100))
+    assert offset.silent
+    assert offset.silent_seconds == 20.0
 
 
 @pytest.mark.slow

@@ -17,6 +17,11 @@ const MOST_CHUNKS = 10_000;
 const MOST_FORMAT_BYTES = 4096;
 const W64_RIFF = fromHex("726966662e91cf11a5d628db04c10000");
 const W64_TAIL = fromHex("f3acd3118cd100c04f8edb8a");
+const PCM = 1;
+const EXTENSIBLE = 0xfffe;
+const READ_BYTES = 65_536;
+const LEAST_FLOAT = 2 ** -40; // as src/earmark/audio/header_patches.py
+const MOST_FLOAT = 2 ** 30;
 const PCM_SUBFORMAT = fromHex("0100000000001000800000aa00389b71");
 
 /** Does a size in a header mean that the writer did not know it? */
@@ -98,7 +103,7 @@ async function wave(file: Bytes, head: Uint8Array, kind: string): Promise<Header
     } else if (word === "fmt ") {
       format = await read(file, start, Math.min(size, MOST_FORMAT_BYTES));
     } else if (word === "data") {
-      const written = long !== null && size === 0xffff_ffff ? long : size;
+      const written = long ?? size;
       return { ...header(kind, start, written, 0, [whole, 8]), format };
     }
   }
@@ -166,7 +171,7 @@ export async function withRightSizes(file: Blob): Promise<Blob> {
   if (!found?.format) return file;
   const nBytes = presentBytes(found, file.size);
   const sound = file.slice(found.start, found.start + nBytes);
-  const format = wholeContainers(found.format);
+  const format = await wholeContainers(found.format, sound);
   const isLong = nBytes > 0xff00_0000;
   const even = format.subarray(0, format.length - (format.length % 2));
   const longBytes = isLong ? 36 : 0; // of the chunk "ds64"
@@ -190,8 +195,29 @@ export async function withRightSizes(file: Blob): Promise<Blob> {
 }
 
 /** Integers in wider containers (e.g. 24 bits in 32) fill them from the top: they are integers of the container's width. */
-function wholeContainers(format: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+async function wholeContainers(format: Uint8Array<ArrayBuffer>, sound: Blob): Promise<Uint8Array<ArrayBuffer>> {
   const out = format.slice();
-  if (integer(out, 0, 2, true) === 0xfffe && begins(out.subarray(24), PCM_SUBFORMAT)) out.set(out.subarray(14, 16), 18);
+  const [tag, nChannels, blockBytes, bits] = [0, 2, 12, 14].map((at) => integer(out, at, 2, true)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const isExtensible = tag === EXTENSIBLE && begins(out.subarray(24), PCM_SUBFORMAT);
+  const is24In32 = blockBytes === 4 * nChannels && bits > 16 && bits <= 24;
+  if (is24In32 && (isExtensible || (tag === PCM && !(await areFloats(sound))))) out.set([32, 0], 14);
+  if (isExtensible) out.set(out.subarray(14, 16), 18);
   return out;
+}
+
+/** Are samples floats with a full scale of 2 ** 23, as Cool Edit writes with the header of 24 bits in 32? */
+async function areFloats(sound: Blob): Promise<boolean> {
+  for (let at = 0; at + 4 <= sound.size; at += READ_BYTES) {
+    const content = await read(sound, at, READ_BYTES);
+    const view = new DataView(content.buffer, content.byteOffset);
+    const sizes = Array.from({ length: content.length >> 2 }, (_, i) => Math.abs(view.getFloat32(4 * i, true)));
+    const used = sizes.filter((size) => size !== 0);
+    if (used.length) return used.every((size) => size > LEAST_FLOAT && size < MOST_FLOAT);
+  }
+  return false;
 }

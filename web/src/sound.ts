@@ -35,7 +35,8 @@ export class SoundStream {
   private nAhead = 0;
   private loudest = 0;
   private isFirst = true;
-  private beginning: Float32Array[] = []; // at most a window and a block
+  private beginning: Step[] = []; // one window
+  private nBegun = 0;
 
   constructor(private readonly spec: InputSpec) {
     this.conditioning = spec.conditioning ?? null;
@@ -50,11 +51,10 @@ export class SoundStream {
       this.nGiven += block.length;
       return block;
     }
-    if (this.nSamples < this.spec.window_samples) this.beginning.push(block);
     this.nSamples += block.length;
     const samples = join(this.rest, block);
     const size = this.meter.stepSamples;
-    const nWhole = Math.floor(samples.length / size) * size;
+    const nWhole = Math.max(0, Math.floor(samples.length / size) - 1) * size;
     this.rest = samples.slice(nWhole);
     const parts: Step[] = [];
     for (let at = 0; at < nWhole; at += size) {
@@ -68,20 +68,15 @@ export class SoundStream {
   /** The end of the audio. Of audio that is all silent its beginning is given, up to one window. */
   finish(): Float32Array {
     if (!this.conditioning) return new Float32Array(0);
-    const last = this.ahead.pop();
-    if (last) this.nAhead -= last.samples.length;
-    const rest = last ? join(last.samples, this.rest) : this.rest;
-    const first = this.isFirst ? this.endSamples : 0;
-    const inner = rest.length > 2 * this.endSamples ? rest.subarray(first, rest.length - this.endSamples) : rest;
+    const { rest } = this;
+    const end = Math.min(this.endSamples, Math.floor(rest.length / 4));
+    const inner = rest.subarray(this.isFirst ? end : 0, rest.length - end);
     const parts = rest.length ? this.add(rest, inner) : [];
     const sound = this.given([...parts, ...this.judge(0), ...this.splitter.finish()]);
     this.leftOut = this.splitter.leftOut;
     if (this.nGiven > 0) return sound;
-    const beginning = join(...this.beginning).subarray(0, this.spec.window_samples);
-    this.leftOut = beginning.length < this.nSamples ? [[beginning.length, this.nSamples]] : [];
-    this.nGiven = beginning.length;
-    this.meter.add(beginning);
-    return beginning;
+    this.leftOut = this.nBegun < this.nSamples ? [[this.nBegun, this.nSamples]] : [];
+    return this.given(this.beginning);
   }
 
   /** Where a sample of the sound is in the audio; one on a joint behind the silence. */
@@ -113,6 +108,11 @@ export class SoundStream {
   /** The next step, and that of it of which the energy counts. */
   private add(samples: Float32Array, inner: Float32Array): Step[] {
     const energy = energyOf(inner, this.spec.sample_rate_hz);
+    if (this.nBegun < this.spec.window_samples) {
+      const begun = samples.subarray(0, this.spec.window_samples - this.nBegun);
+      this.beginning.push({ samples: begun, energy });
+      this.nBegun += begun.length;
+    }
     this.ahead.push({ samples, energy });
     this.nAhead += samples.length;
     this.loudest = Math.max(this.loudest, energy);

@@ -17,7 +17,8 @@ import av
 import numpy as np
 
 from earmark import audio
-from earmark.audio.chunks import _read_header, header_patches, shortfall
+from earmark.audio.chunks import read_header, shortfall
+from earmark.audio.header_patches import header_patches
 from earmark.audio.integrity import header_problem
 from earmark.audio.mixer import Mixer, downmix_shares
 from earmark.audio.ogg_links import count_pages, find_links, may_be_cut_off
@@ -56,6 +57,8 @@ SOUND: tuple[tuple[list[tuple[int, float]], float, float], ...] = (
     ([(1_000, 0.0), (4_000, 0.3), (3_000, 0.0), (4_000, 0.2), (1_111, 0.0)], -0.02, 10.0),
     ([(1_234, 0.0), (300, 0.002), (4_000, 0.3), (2_000, 0.0), (2_400, 0.002), (4_000, 0.3)], 0.0, 5.0),
     ([(5_000, 0.0)], 0.0, 3.0),
+    ([(30, 0.3), (5_000, 0.0), (30, 0.3)], 0.1, 0.0),
+    ([(30, 0.3), (200, 0.0), (30, 0.3)], 0.0, 0.0),
 )
 """Samples and level of parts of noise, the offset of all, and the rate in Hz of rumble in all."""
 
@@ -161,6 +164,7 @@ HEADS: dict[str, tuple[bytes, int]] = {
     "rf64 of 5 GB that is cut off": (rf64(5 * 10**9, 5 * 10**9 + 72), 3 * 10**9),
     "rf64 of nothing": (rf64(0, 0), N),
     "rf64 of ones": (rf64(2**64 - 1, 2**64 - 1), N),
+    "rf64 of nothing in either place": (rf64(0, 0).replace(b"data\xff\xff\xff\xff", b"data" + bytes(4)), N),
     "bw64": (rf64(N, N + 72, b"BW64"), N),
     "w64": (w64(N + 24, N + 104), N),
     "w64 that is cut off": (w64(N + 24, N + 104), N // 3),
@@ -169,12 +173,14 @@ HEADS: dict[str, tuple[bytes, int]] = {
     "w64 of no sense": (w64(3, 104), N),
     "au": (b".snd" + struct.pack(">IIIII", 24, N, 3, 8_000, 1), N),
     "au of unknown size": (b".snd" + struct.pack(">IIIII", 24, 2**32 - 1, 3, 8_000, 1), N),
+    "au of 2 GiB": (b".snd" + struct.pack(">IIIII", 24, 2**31, 3, 8_000, 1), N),
     "au that is cut off": (b".snd" + struct.pack(">IIIII", 24, N, 3, 8_000, 1), N // 2),
     "aiff": (aiff(N + 8, N + 46), N),
     "aiff of sox": (aiff(0x7F000008, 0x7F00002E), N),
     "aiff that is cut off": (aiff(N + 8, N + 46), N // 2),
     "caf": (b"caff\0\1\0\0data" + struct.pack(">QI", N + 4, 0), N),
     "caf of unknown size": (b"caff\0\1\0\0data" + struct.pack(">qI", -1, 0), N),
+    "caf of the largest size": (b"caff\0\1\0\0data" + struct.pack(">QI", 2**63 - 1, 0), N),
     "caf that is cut off": (b"caff\0\1\0\0data" + struct.pack(">QI", N + 4, 0), N // 2),
     "no sound": (b"RIFF\0\0\0\0WAVEfmt \0\0\0\0", 0),
     "another format": (b"fLaC" + bytes(40), N),
@@ -391,7 +397,7 @@ class _Sparse(io.RawIOBase):
 
 def _head(head: bytes, n_behind: int) -> dict[str, Any]:
     n_bytes = len(head) + n_behind
-    found = _read_header(_Sparse(head, n_bytes))  # type: ignore[arg-type]
+    found = read_header(_Sparse(head, n_bytes))  # type: ignore[arg-type]
     case: dict[str, Any] = {"head": head.hex(), "n_bytes": n_bytes, "start": None}
     if found is not None:
         size = found.sound.value - found.sound.extra

@@ -376,6 +376,25 @@ describe("the header of a file", () => {
     const other = new Blob([fromHex(numbers.heads.aiff.head)]);
     expect(await withRightSizes(other)).toBe(other);
   });
+  it.each([
+    ["integers", 1, [-5120, 256, 0x4000_0000], 32],
+    ["Cool Edit's floats", 1, [0, 0x4500_0000, 0x4600_0000], 24],
+    ["integers with the longer header", 0xfffe, [0, 0x4500_0000], 32],
+  ])("of 24 bits in 32, %s", async (_, tag, samples, bits) => {
+    const format = new DataView(new ArrayBuffer(tag === 1 ? 16 : 40));
+    [tag, 1, 8000, 0, 32_000, 0, 4, 24, 22, 24].forEach((value, i) => {
+      if (2 * i < format.byteLength) format.setUint16(2 * i, value, true);
+    });
+    if (tag !== 1) new Uint8Array(format.buffer).set(fromHex("0100000000001000800000aa00389b71"), 24);
+    const word = (letters: string, size: number) =>
+      Uint8Array.of(...[...letters].map((letter) => letter.charCodeAt(0)), size, 0, 0, 0);
+    const size = 4 * samples.length;
+    const content = [word("RIFF", 200), "WAVE", word("fmt ", format.byteLength), format, word("data", size)];
+    const file = await withRightSizes(new Blob([...content, Int32Array.from(samples)]));
+    const found = (await readHeader(file))!.format!;
+    expect(found[14]).toBe(bits);
+    if (tag !== 1) expect(found[18]).toBe(bits);
+  });
   it("of a big-endian WAV is refused in Python's words", () => {
     expect(RIFX).toBe(numbers.rifx);
   });

@@ -1,8 +1,8 @@
-"""Sizes in the headers of formats made of chunks (WAV, RF64, Wave64, AIFF, CAF, ASF) and of AU, and headers FFmpeg misreads.
+"""Sizes in the headers of formats made of chunks (WAV, RF64, Wave64, AIFF, CAF, ASF) and of AU.
 
 A program that writes into a pipe cannot go back to its header, and leaves a size there that means "unknown":
-:func:`is_unknown` decides which do. FFmpeg reads most such files to their end; for the others, and for integers in wider
-containers, :func:`header_patches` gives the bytes to change, and :class:`PatchedFile` shows FFmpeg the changed header.
+:func:`is_unknown` decides which do. FFmpeg reads some such files to their end; for the others
+:func:`earmark.audio.header_patches.header_patches` gives the bytes to change, and :class:`PatchedFile` shows them to FFmpeg.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ TOLERANCE_SECONDS = 0.5
 _STREAMED_BYTES = (0x7F00_0000, 2**31, 2**32, 2**63, 2**64)
 """Sizes near these are written by programs that do not know the size: SoX's for AIFF, and what a field can hold."""
 
-_STREAMED_MARGIN_BYTES = 65_536  # rounded down to whole blocks (SoX: 4 KiB), with the header added or subtracted
+STREAMED_MARGIN_BYTES = 65_536  # rounded down to whole blocks (SoX: 4 KiB), with the header added or subtracted
 _MOST_CHUNKS = 10_000
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
 _W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a"
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA_HEAD_BYTES = 50
-_PCM_SUBFORMAT = bytes.fromhex("0100000000001000800000aa00389b71")
-_EXTENSIBLE = 0xFFFE
 
 
 def is_unknown(n_bytes: int) -> bool:
@@ -45,11 +43,11 @@ def is_unknown(n_bytes: int) -> bool:
     >>> [is_unknown(size) for size in (0, 0x7FFFF000, 2**31 - 1, 0xFFFFFFF0, 44_100, 3 * 2**30)]
     [True, True, True, True, False, False]
     """
-    return n_bytes == 0 or any(abs(n_bytes - size) <= _STREAMED_MARGIN_BYTES for size in _STREAMED_BYTES)
+    return n_bytes == 0 or any(abs(n_bytes - size) <= STREAMED_MARGIN_BYTES for size in _STREAMED_BYTES)
 
 
 @dataclass(frozen=True)
-class _Field:
+class Field:
     """A size in a header: its position, width and byte order, and what it counts beside the content of its chunk."""
 
     at: int
@@ -59,18 +57,28 @@ class _Field:
     extra: int = 0
 
     def patched(self, content_bytes: int) -> tuple[int, bytes]:
+        """Its position, and the bytes that say that there is so much."""
         value = max(0, min(content_bytes + self.extra, 256**self.n_bytes // 2 - 2))
         return self.at, value.to_bytes(self.n_bytes, self.order)
 
 
 @dataclass(frozen=True)
-class _Header:
-    """What the header says: where the sound begins, and the sizes of the sound and of the whole file."""
+class Header:
+    """What the header says: where the sound begins, and the sizes of the sound and of the whole file.
+
+    Attributes:
+        kind: its first four bytes; "asf" for ASF.
+        start: position of the first byte of sound.
+        sound, whole: the sizes; none of the whole where it is not checked.
+        samples: how many samples there are, where FFmpeg reads it.
+        format_at: position of what describes the samples: the content of "fmt ", "COMM" or "desc"; 0 where there is none.
+    """
 
     kind: bytes
     start: int
-    sound: _Field
-    whole: _Field | None = None
+    sound: Field
+    whole: Field | None = None
+    samples: Field | None = None
     format_at: int = 0
 
     @property
@@ -95,7 +103,7 @@ def shortfall(opener: Opener, decoded_seconds: float) -> str | None:
         decoded_seconds: length that came out.
     """
     with opener() as file:
-        header = _read_header(file)
+        header = read_header(file)
         n_bytes = file.seek(0, os.SEEK_END)
     if header is None:
         return None
@@ -109,107 +117,75 @@ def shortfall(opener: Opener, decoded_seconds: float) -> str | None:
     return None
 
 
-def header_patches(file: BinaryIO) -> list[tuple[int, bytes]]:
-    """Bytes to change in a header so that FFmpeg reads the file right, as positions and bytes; mostly none.
-
-    - Unknown sizes in RF64, Wave64, AIFF and AU, at which FFmpeg finds no sound: set to what the file has.
-    - Sizes in WAV that are unknown, or too small by a multiple of 4 GiB, where the sound goes on behind them: set to nothing,
-      which means "to the end". FFmpeg would look for chunks in the sound.
-    - Integers in wider containers (``wValidBitsPerSample``, e.g. 24 bits in 32): they fill the container from its top, so
-      they are read as integers of the container's width. FFmpeg would take the valid bits for the width.
-    """
-    header = _read_header(file)
-    if header is None:
-        return []
-    patches = []
-    if header.kind == b"RIFF":
-        beyond = file.seek(0, os.SEEK_END) - header.start - header.sound.value
-        is_wrapped = beyond >= 2**32 and beyond % 2**32 <= _STREAMED_MARGIN_BYTES
-        is_longer = beyond > _STREAMED_MARGIN_BYTES  # than by chunks behind the sound
-        if header.sound.value and is_longer and (header.sound_bytes is None or is_wrapped):
-            patches.append((header.sound.at, bytes(4)))
-    if header.kind in (b"RF64", b"BW64", b"riff", b"FORM") or (header.kind == b".snd" and header.sound.value == 0):
-        n_bytes = file.seek(0, os.SEEK_END)
-        if header.sound_bytes is None:
-            patches.append(header.sound.patched(n_bytes - header.start))
-            if header.kind == b"FORM" and header.format_at:
-                patches.append((header.format_at + 2, bytes(4)))  # the number of frames
-        if header.whole is not None and is_unknown(header.whole.value):
-            patches.append(header.whole.patched(n_bytes))
-    if header.format_at and header.kind != b"FORM":
-        file.seek(header.format_at)
-        form = file.read(40)
-        tag, bits, valid_bits = (int.from_bytes(form[at : at + 2], "little") for at in (0, 14, 18))
-        is_integer = tag == _EXTENSIBLE and form[24:40] == _PCM_SUBFORMAT
-        if is_integer and bits in (16, 24, 32) and valid_bits > 0 and (valid_bits + 7) // 8 < bits // 8:
-            patches.append((header.format_at + 18, bits.to_bytes(2, "little")))
-    return patches
-
-
-def _read_header(file: BinaryIO) -> _Header | None:
+def read_header(file: BinaryIO) -> Header | None:
     """The header of a file in one of these formats; None for others, and where it has no sound."""
     file.seek(0)
     head = file.read(40)
     if head[:4] == b".snd" and len(head) >= 24:
-        return _Header(b".snd", int.from_bytes(head[4:8]), _Field(8, 4, "big", int.from_bytes(head[8:12])))
+        return Header(b".snd", int.from_bytes(head[4:8]), Field(8, 4, "big", int.from_bytes(head[8:12])))
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return _wave(file, head)
     if head[:16] == _W64_RIFF:
         return _wave64(file, head)
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        whole = _Field(4, 4, "big", int.from_bytes(head[4:8]), -8)
-        format_at = 0
+        whole = Field(4, 4, "big", int.from_bytes(head[4:8]), -8)
+        samples = None
         for name, field, start in _chunks(file, 12, 4, 4, "big", align=2):
             if name == b"COMM":
-                format_at = start
+                file.seek(start + 2)
+                samples = Field(start + 2, 4, "big", int.from_bytes(file.read(4)))
             elif name == b"SSND":  # after an offset and a block size, 4 bytes each
-                return _Header(b"FORM", start + 8, _Field(field.at, 4, "big", field.value, 8), whole, format_at)
+                return Header(b"FORM", start + 8, Field(field.at, 4, "big", field.value, 8), whole, samples)
     if head[:16] == ASF_HEADER:  # with all streams in it, also those of pictures
         for name, field, start in _chunks(file, 0, 16, 8, "little", align=1):
             if name == _ASF_DATA:
-                sound = _Field(field.at, 8, "little", field.value, _ASF_DATA_HEAD_BYTES)
-                return _Header(b"asf", start - 24 + _ASF_DATA_HEAD_BYTES, sound)
+                sound = Field(field.at, 8, "little", field.value, _ASF_DATA_HEAD_BYTES)
+                return Header(b"asf", start - 24 + _ASF_DATA_HEAD_BYTES, sound)
     if head[:4] == b"caff":
+        format_at = 0
         for name, field, start in _chunks(file, 8, 4, 8, "big", align=1):
-            if name == b"data":  # after a count of edits
-                return _Header(b"caff", start + 4, _Field(field.at, 8, "big", field.value, 4))
+            if name == b"desc":
+                format_at = start
+            elif name == b"data":  # after a count of edits
+                sound = Field(field.at, 8, "big", field.value, 4)
+                return Header(b"caff", start + 4, sound, format_at=format_at)
     return None
 
 
-def _wave(file: BinaryIO, head: bytes) -> _Header | None:
+def _wave(file: BinaryIO, head: bytes) -> Header | None:
     kind = head[:4]
-    whole = _Field(4, 4, "little", int.from_bytes(head[4:8], "little"), -8)
-    long_sound: _Field | None = None
+    whole = Field(4, 4, "little", int.from_bytes(head[4:8], "little"), -8)
+    long_sound = samples = None
     format_at = 0
     for name, field, start in _chunks(file, 12, 4, 4, "little", align=2):
         if name == b"ds64" and kind in (b"RF64", b"BW64"):
             file.seek(start)
-            sizes = file.read(16)
-            whole = _Field(start, 8, "little", int.from_bytes(sizes[:8], "little"), -8)
-            long_sound = _Field(start + 8, 8, "little", int.from_bytes(sizes[8:], "little"))
+            sizes = file.read(24)
+            whole = Field(start, 8, "little", int.from_bytes(sizes[:8], "little"), -8)
+            long_sound = Field(start + 8, 8, "little", int.from_bytes(sizes[8:16], "little"))
+            samples = Field(start + 16, 8, "little", int.from_bytes(sizes[16:], "little"))
         elif name == b"fmt ":
             format_at = start
         elif name == b"data":
-            sound = long_sound if long_sound is not None and field.value == 0xFFFF_FFFF else field
-            return _Header(kind, start, sound, whole, format_at)
+            return Header(kind, start, long_sound or field, whole, samples, format_at)
     return None
 
 
-def _wave64(file: BinaryIO, head: bytes) -> _Header | None:
-    whole = _Field(16, 8, "little", int.from_bytes(head[16:24], "little"))
+def _wave64(file: BinaryIO, head: bytes) -> Header | None:
+    whole = Field(16, 8, "little", int.from_bytes(head[16:24], "little"))
     format_at = 0
     for name, field, start in _chunks(file, 40, 16, 8, "little", align=8):
         if name == b"fmt " + _W64_TAIL:
             format_at = start
         elif name == b"data" + _W64_TAIL:
-            sound = _Field(field.at, 8, "little", field.value, 24)
-            return _Header(b"riff", start, sound, whole, format_at)
+            sound = Field(field.at, 8, "little", field.value, 24)
+            return Header(b"riff", start, sound, whole, format_at=format_at)
     return None
 
 
 def _chunks(
     file: BinaryIO, at: int, name_bytes: int, size_bytes: int, order: Literal["little", "big"], *, align: int
-) -> Iterator[tuple[bytes, _Field, int]]:
+) -> Iterator[tuple[bytes, Field, int]]:
     """Name, size and start of the content of each chunk. Sizes of 8 bytes beside names of 16 count the chunk's head."""
     head_bytes = name_bytes + size_bytes
     n_bytes = file.seek(0, os.SEEK_END)
@@ -219,7 +195,7 @@ def _chunks(
         file.seek(at)
         head = file.read(head_bytes)
         size = int.from_bytes(head[name_bytes:], order)
-        yield head[:name_bytes], _Field(at + name_bytes, size_bytes, order, size), at + head_bytes
+        yield head[:name_bytes], Field(at + name_bytes, size_bytes, order, size), at + head_bytes
         content = size - head_bytes if name_bytes == 16 else size
         if content < 0:
             return

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import soxr
 
 from earmark.audio.ape_tag import tags_start
-from earmark.audio.chunks import PatchedFile, header_patches
+from earmark.audio.chunks import PatchedFile
 from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
+from earmark.audio.header_patches import header_patches
 from earmark.audio.integrity import PacketLog, declares_length, header_problem, is_too_damaged, missing_audio
 from earmark.audio.mixer import Mixer
 from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
@@ -40,7 +41,6 @@ MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would tak
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
 _MANY_CHANNELS = 8
-
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31}
 

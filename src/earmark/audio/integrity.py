@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import av
 
 from earmark.audio.chunks import TOLERANCE_SECONDS, Opener, shortfall
+from earmark.audio.frame_headers import HEAD_BYTES, MPEG_RATES_HZ, ac3_frame_bytes, mpeg_frame_bytes
 from earmark.core.audio_formats import LengthSource, find_format
 
 _DAMAGED_PARTS = 2
@@ -28,10 +30,11 @@ _MOST_CHUNKS = 10_000
 
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
-_MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_MPEG_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _XING = (b"Xing", b"Info")
+_FRAME_BYTES: dict[LengthSource | None, Callable[[bytes], int | None]] = {
+    "mp3": mpeg_frame_bytes,
+    "ac3": ac3_frame_bytes,
+}
 _XING_DISTANCES = (36, 21, 13)  # bytes from the frame's header: MPEG 1 stereo, MPEG 1 mono and 2 stereo, MPEG 2 mono
 
 
@@ -145,21 +148,18 @@ def missing_audio(
         decoded_seconds: length that came out.
     """
     source = _length_source(container)
+    frame_bytes = _FRAME_BYTES.get(source)
+    if (source == "adts" and log.last_is_damaged) or (frame_bytes and _ends_inside_a_frame(opener, log, frame_bytes)):
+        return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     exact = source == "header"
     if source == "mp3":
         exact = has_length_header(opener, log)
         # FFmpeg guesses from the bit rate where a long tag behind the music makes the file longer than its header says.
         declared_seconds = _mp3_header_seconds(opener, log) or declared_seconds
-        if _mp3_ends_inside_a_frame(opener, log):
-            return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
     skipped_seconds = 0 if log.too_damaged else log.damaged_seconds
     if exact and declared_seconds and decoded_seconds + skipped_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
-    if source in ("size", "header"):
-        return shortfall(opener, decoded_seconds)
-    if source == "adts" and log.last_is_damaged:
-        return f"truncated: ends in the middle of a frame after {decoded_seconds:.1f} s"
-    return None
+    return shortfall(opener, decoded_seconds) if source in ("size", "header") else None
 
 
 def declares_length(opener: Opener, container: str, log: PacketLog) -> bool:
@@ -199,31 +199,20 @@ def _mp3_header_seconds(opener: Opener, log: PacketLog) -> float | None:
             continue
         for distance in _XING_DISTANCES:
             header = before[max(0, at - distance) : at]
-            if _layer3_frame_bytes(header[:4]) is not None and len(header) == distance:
+            if mpeg_frame_bytes(header) is not None and len(header) == distance:
                 version, rate_index = (header[1] >> 3) & 3, (header[2] >> 2) & 3
                 n_frames = int.from_bytes(before[at + 8 : at + 12])
-                return n_frames * (1152 if version == 3 else 576) / _MPEG_RATES_HZ[version][rate_index] or None
+                return n_frames * (1152 if version == 3 else 576) / MPEG_RATES_HZ[version][rate_index] or None
     return None
 
 
-def _layer3_frame_bytes(header: bytes) -> int | None:
-    """Length in bytes that an MPEG layer III frame header announces; None where it is no such header."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0 or (header[1] >> 1) & 3 != 1:
-        return None
-    version, kbps_index, rate_index = (header[1] >> 3) & 3, header[2] >> 4, (header[2] >> 2) & 3
-    if version == 1 or kbps_index in (0, 15) or rate_index == 3:
-        return None
-    kbps = (_MPEG1_LAYER3_KBPS if version == 3 else _MPEG2_LAYER3_KBPS)[kbps_index]
-    slots = 144_000 if version == 3 else 72_000
-    return slots * kbps // _MPEG_RATES_HZ[version][rate_index] + ((header[2] >> 1) & 1)
-
-
-def _mp3_ends_inside_a_frame(opener: Opener, log: PacketLog) -> bool:
+def _ends_inside_a_frame(opener: Opener, log: PacketLog, frame_bytes: Callable[[bytes], int | None]) -> bool:
+    """Of a stream of frames, each with its length in its first bytes."""
     last = log.last_packet()
     if last is None:
         return False
     position, content = last
-    announced = _layer3_frame_bytes(content[:4])
+    announced = frame_bytes(content[:HEAD_BYTES])
     if announced is None:
         return False
     if len(content) < announced:
@@ -232,7 +221,7 @@ def _mp3_ends_inside_a_frame(opener: Opener, log: PacketLog) -> bool:
     with opener() as file:
         file.seek(position + len(content))
         rest = file.read(announced + 1)
-    wanted = _layer3_frame_bytes(rest[:4])
+    wanted = frame_bytes(rest[:HEAD_BYTES])
     return rest[:2] == content[:2] and wanted is not None and len(rest) < wanted
 
 

@@ -74,7 +74,7 @@ class Mixer:
         self._energies: list[float] = []
         self._shares: Floats = np.zeros(0, np.float32)
         self._alone: int | None = None
-        self._last: tuple[int | None, float] | None = None  # `_alone` and scale of the last frame
+        self._last: Floats | None = None  # shares of the channels in the last frame's mix
         self._seconds = 0.0
         self._only_lfe = False
         # Lost share, energy of the mix compared with that in phase, that of all channels, and when.
@@ -113,28 +113,22 @@ class Mixer:
             self._energies[i] += gram[i][i] * step * scale * scale
         self._choose(samples, gram, sample_rate_hz)
         self._seconds += n_samples / sample_rate_hz
-        mix = (self._alone, scale)
+        shares = self._shares if self._alone is None else np.eye(n_channels, dtype=np.float32)[self._alone]
         if self._alone is not None:
             if self._only_lfe:
                 self.only_lfe_seconds += n_samples / sample_rate_hz
             else:
                 self.cancelled_seconds += n_samples / sample_rate_hz
             self.is_mean = False
-        mono = _weighted_sum(self._weights(mix), samples)
-        if self._last is not None and self._last != mix:
+        mono = _weighted_sum(shares * np.float32(scale), samples)
+        if self._last is not None and not np.array_equal(self._last, shares):
             n = min(_FADE_SAMPLES, n_samples)
-            change = self._weights(self._last) - self._weights(mix)
+            change = (self._last - shares) * np.float32(scale)
             mono[:n] += _weighted_sum(change, [channel[:n] for channel in samples]) * np.linspace(
                 1, 0, n, dtype=np.float32
             )
-        self._last = mix
+        self._last = shares
         return mono
-
-    def _weights(self, mix: tuple[int | None, float]) -> Floats:
-        """What samples are multiplied by: in the mix, or with one channel alone; times the scale."""
-        alone, scale = mix
-        shares = self._shares if alone is None else np.eye(len(self._shares), dtype=np.float32)[alone]
-        return shares * np.float32(scale)
 
     def jump(self) -> None:
         """The next frame does not follow the last one."""

@@ -88,17 +88,36 @@ class SoundStream:
             self.n_samples += len(block)
             yield block
 
-    def _sound(self, conditioning: Conditioning) -> Iterator[Floats]:
+    def _steps(self) -> Iterator[list[Step]]:
+        """The audio in steps of 0.1 s, and their energies, as blocks come in; the last step is up to twice as long.
+
+        Both ends of the audio are left out of the energies, as resampling makes clicks of an offset there.
+        """
         rate, step = self.spec.sample_rate_hz, self.meter.block_samples
+        end = fit_samples(rate)
+        rest = np.zeros(0, np.float32)
+        is_first = True
+        for block in self._counted():
+            rest = np.concatenate([rest, block])
+            n_whole = max(0, len(rest) // step - 1) * step
+            steps = rest[:n_whole].reshape(-1, step)
+            energies = energies_of(steps, end)
+            if n_whole and is_first:
+                energies[0], is_first = energies_of(steps[:1, end:], end)[0], False
+            rest = rest[n_whole:]
+            yield list(zip(steps, energies.tolist(), strict=True))
+        if len(rest):
+            end = min(end, len(rest) // 4)
+            yield [(rest, energy_of(rest[end if is_first else 0 : len(rest) - end], rate))]
+
+    def _sound(self, conditioning: Conditioning) -> Iterator[Floats]:
         silent_share = 10 ** (-conditioning.silence_range_db / 10)
         faintest = 10 ** (conditioning.silence_dbfs / 10)
         ahead: deque[Step] = deque()
-        n_ahead = 0
+        n_ahead = n_begun = 0
         loudest = 0.0
-        splitter = Splitter(rate)
-        beginning: list[Floats] = []
-        rest = np.zeros(0, np.float32)
-        is_first, end = True, fit_samples(rate)  # what resampling makes of an offset at both ends does not count
+        splitter = Splitter(self.spec.sample_rate_hz)
+        beginning: list[Step] = []  # one window
 
         def judge(n_left: int) -> list[Step]:
             nonlocal n_ahead
@@ -114,43 +133,22 @@ class SoundStream:
                 found += splitter.add((samples, energy), is_silent, math.sqrt(loudest) * _EDGE_SHARE)
             return found
 
-        def add(steps: Floats, energies: Floats) -> list[Step]:
-            nonlocal n_ahead, loudest
+        for steps in self._steps():
             found: list[Step] = []
-            for samples, energy in zip(steps, energies.tolist(), strict=True):
+            for samples, energy in steps:
+                if n_begun < self.spec.window_samples:
+                    beginning.append((samples[: self.spec.window_samples - n_begun], energy))
+                    n_begun += len(beginning[-1][0])
                 ahead.append((samples, energy))
                 n_ahead += len(samples)
                 loudest = max(loudest, energy)
                 found += judge(self.spec.window_samples)
-            return found
-
-        for block in self._counted():
-            if self.n_samples - len(block) < self.spec.window_samples:
-                beginning.append(block)
-            rest = np.concatenate([rest, block])
-            n_whole = len(rest) // step * step
-            steps = rest[:n_whole].reshape(-1, step)
-            energies = energies_of(steps, end)
-            if n_whole and is_first:
-                energies[0], is_first = energies_of(steps[:1, end:], end)[0], False
-            rest = rest[n_whole:]
-            yield from self._measured(add(steps, energies))
-        if ahead:
-            samples, _ = ahead.pop()
-            n_ahead -= len(samples)
-            rest = np.concatenate([samples, rest])
-        parts: list[Step] = []
-        if len(rest):
-            first = end if is_first else 0
-            inner = rest[first : len(rest) - end] if len(rest) > 2 * end else rest
-            parts = add(rest[None], np.array([energy_of(inner, rate)], np.float32))
-        yield from self._measured([*parts, *judge(0), *splitter.finish()])
+            yield from self._measured(found)
+        yield from self._measured([*judge(0), *splitter.finish()])
         self._left_out = splitter.left_out
         if not self.n_given and beginning:
-            given = np.concatenate(beginning)[: self.spec.window_samples]
-            self._left_out = [(len(given), self.n_samples)] if len(given) < self.n_samples else []
-            self.meter.add(given)
-            yield given
+            self._left_out = [(n_begun, self.n_samples)] if n_begun < self.n_samples else []
+            yield from self._measured(beginning)
 
     def _measured(self, parts: list[Step]) -> Iterator[Floats]:
         """The parts in one; none where there are none."""

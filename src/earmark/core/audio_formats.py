@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
-LengthSource = Literal["header", "mp3", "size", "ogg", "adts"]
+LengthSource = Literal["header", "mp3", "size", "ogg", "adts", "ac3"]
 """How the length of a file is known, and so whether it is complete.
 
 - header: written in the header, and compared with what was decoded. (ASF has sizes in bytes, too.)
 - mp3: counted by a Xing, Info or VBRI header, where there is one; the last frame has to be complete.
 - size: the header gives the size of the sound or of the file in bytes, or says that it is unknown.
 - ogg: the last page gives the position of the last sample, and is marked as the end.
-- adts: nowhere; the last frame has to be complete.
+- adts, ac3: nowhere; the last frame has to be complete.
 """
 
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -194,7 +194,7 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("TAK", demuxers=("tak",), suffixes=(".tak",), length="header", magic=(b"tBaK",)),
     AudioFormat("DSF", demuxers=("dsf",), suffixes=(".dsf",), length="header", magic=(b"DSD ",)),
     AudioFormat("DSDIFF", demuxers=("iff",), suffixes=(".dff",), magic=(b"FRM8",)),
-    AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), magic=(b"\x0b\x77",)),
+    AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), length="ac3", magic=(b"\x0b\x77",)),
     AudioFormat(
         "DTS",
         demuxers=("dts",),
