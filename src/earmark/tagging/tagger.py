@@ -294,8 +294,7 @@ def load_tagger(model: str | Path | None = None, **options: Unpack[TaggerOptions
 
     Examples:
         >>> import earmark
-        >>> tagger = earmark.load_tagger()
-        >>> "rock" in tagger.card.vocabulary.names
+        >>> "rock" in earmark.load_tagger().card.vocabulary.names
         True
     """
     return Tagger.from_file(find_model(model), **options)
