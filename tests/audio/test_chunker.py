@@ -95,6 +95,7 @@ def test_integer_widths_share_one_scale(tmp_path: Path) -> None:
         np.testing.assert_allclose(audio.load(tmp_path / "a.wav", RATE_HZ), ramp, atol=max(step, 1e-7), err_msg=subtype)
 
 
+@pytest.mark.slow
 def test_a_stream_that_changes_its_format_continues(tmp_path: Path) -> None:
     first = sounds.write(tmp_path / "1.mp3", sounds.music(2, 44_100), 44_100).read_bytes()
     second = sounds.write(tmp_path / "2.mp3", sounds.music(3, 48_000, 2), 48_000).read_bytes()
@@ -312,6 +313,7 @@ def test_waveforms_that_are_refused(samples: np.ndarray, message: str) -> None:
         audio.resample(samples, 48_000, RATE_HZ, Mixer(Conditioning()))
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(0, 600),
     size=st.integers(1, 60),

@@ -119,6 +119,7 @@ def test_complete_files(name: str) -> None:
     assert warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_unknown_sizes_are_no_sizes(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"{name}.snd"

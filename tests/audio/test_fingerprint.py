@@ -52,6 +52,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sounds.write(tmp_path_factory.mktemp("sounds") / "a.flac", sounds.music(SECONDS, RATE_HZ, 2), RATE_HZ)
 
 
+@pytest.mark.slow
 def test_a_frame_is_32_bits_and_four_levels_every_43_milliseconds(original: Path, tmp_path: Path) -> None:
     frames = fingerprint(original)
     assert frames.dtype == FRAME
@@ -157,6 +158,7 @@ def test_other_masters_takes_and_songs_do_not_agree(
         assert agreement(prints[song], fingerprint(path), 3) < SAME, song
 
 
+@pytest.mark.slow
 def test_one_that_begins_later_than_allowed_does_not_agree(
     songs: dict[str, np.ndarray], prints: dict[str, Fingerprint], tmp_path: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_the_same_steady_noise_agrees_and_other_noise_of_the_same_levels_does_no
     assert agreement(one, other, 3) == 0
 
 
+@pytest.mark.slow
 def test_half_of_another_piece_is_half_of_the_windows(original: Path, tmp_path: Path) -> None:
     half = SECONDS // 2 * RATE_HZ
     mixed = np.concatenate(

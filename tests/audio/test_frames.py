@@ -81,6 +81,7 @@ def test_good_files_are_read_by_the_graph(
     assert_same_both_ways(path)
 
 
+@pytest.mark.slow
 def test_frames_are_joined(tmp_path: Path) -> None:
     path = song(tmp_path / "a.mp3")
     with av.open(str(path)) as container:

@@ -106,6 +106,7 @@ def test_links_of_different_formats_are_all_read(
     assert len(decoded) / RATE_HZ == pytest.approx(links[first][1] + links[second][1], abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vorbis", "opus", "flac"])
 def test_links_of_one_format_are_read_without_a_note(links: dict[str, tuple[bytes, float]], name: str) -> None:
     content, seconds = links[name]
@@ -201,6 +202,7 @@ def test_one_bad_byte_costs_a_page_and_is_reported(
         assert stream.warnings == [f"damaged: 1 of {len(starts) - 1} Ogg pages are lost"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS)
 def test_missing_pages_are_reported(long_links: dict[str, bytes], codec: str) -> None:
     content = long_links[codec]

@@ -137,6 +137,7 @@ def test_seeking_in_memory_gives_the_same(files: dict[str, Path]) -> None:
     np.testing.assert_array_equal(on_disk.samples, in_memory.samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "why"),
     [("mp3 bare", "declare its length"), ("mka", "not exact"), ("aac", "not exact"), ("flac in ogg", "are guessed")],

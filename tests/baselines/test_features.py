@@ -101,6 +101,7 @@ def test_harmony_of_tones() -> None:
         assert tonic[1] < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [1, 2, 700, 2048, 9000])
 @pytest.mark.parametrize("kind", ["silence", "constant", "noise"])
 def test_finite_on_silence_and_on_very_short_sounds(kind: str, n_samples: int) -> None:

@@ -87,6 +87,7 @@ def test_the_page_has_tables_verdicts_and_budget(
     assert f"- By ROC-AUC: {expected}." in page
 
 
+@pytest.mark.slow
 def test_what_people_have_written_survives(program: ModuleType, results: Path, tmp_path: Path) -> None:
     out, reading = tmp_path / "emotify.md", tmp_path / "reading.md"
     command = ["--results", str(results), "--out", str(out)]

@@ -59,6 +59,7 @@ def test_a_report_of_a_folder_has_its_figures_and_embeds_what_it_plays(folder: P
     assert averages[0] == averages[1]
 
 
+@pytest.mark.slow
 def test_wrong_use_is_reported_at_once(folder: Path) -> None:
     done = earmark("analyze", "report", folder / "none.csv", "--dataset", "manifest", "--audio", folder / "none")
     assert isinstance(done.exception, ConfigError)

@@ -93,6 +93,7 @@ def test_the_embedding_of_a_checkpoint_is_that_of_its_export(checkpoint: Path, m
     np.testing.assert_allclose(first, second, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_layers_are_listed(checkpoint: Path) -> None:
     done = earmark_here("embed", "--layers")
     assert "embedding\tRelu\t384" in done.stdout.splitlines()

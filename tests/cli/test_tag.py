@@ -392,6 +392,7 @@ def test_tempo_and_key_in_every_format(album: Path) -> None:
     assert not {"tempo", "key"} & neither.keys()
 
 
+@pytest.mark.slow
 def test_tempo_and_key_need_the_whole_file(album: Path) -> None:
     done = earmark_here("tag", album, "--windows", "3", "--tempo", "--key")
     assert done.returncode == 2

@@ -127,6 +127,7 @@ def test_every_protocol_gives_clips_of_all_splits_with_labels(name: str, copies:
             assert (of_classes.sum(axis=1) == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_small_copy_passes_the_check(name: str, copies: dict[str, list[Dataset]]) -> None:
     report = check_dataset(copies[name][0])

@@ -23,6 +23,7 @@ def made_up_scores(n: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray, li
     return holds, scores, limits, [f"song {i // 2}" for i in range(n)]
 
 
+@pytest.mark.slow
 def test_calibrated_scores_mean_what_they_say() -> None:
     holds, scores, limits, songs = made_up_scores()
     fitted = targets.fit_maps(holds, scores, limits, songs)

@@ -27,6 +27,7 @@ def test_the_train_set_is_labelled_by_the_teachers_named_for_it_alone(inputs: La
     assert both.teachers_of("heldout") == (other, *inputs.teachers)
 
 
+@pytest.mark.slow
 def test_known_labels_must_be_of_tags_of_the_plan(folders: tuple[Path, Path], tmp_path: Path) -> None:
     songs = [replace(song, labels={"zydeco": 1.0}) for song in read_collections(*folders)]
     (tmp_path / "songs.csv").write_text(songs_csv(songs))

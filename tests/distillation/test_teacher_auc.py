@@ -17,6 +17,7 @@ from tests.helpers import labelled_sets
 from tests.helpers.labelled_sets import MADE, default_union, made_outputs
 
 
+@pytest.mark.slow
 def test_known_labels_are_measured_by_song(folders: tuple[Path, Path], tmp_path: Path) -> None:
     songs = [f"emotify-{100 * genre + number:03d}" for genre in range(4) for number in (1, 2, 3)]
     sets = LabelledSets.open(labelled_sets.write_tables(tmp_path, read_collections(*folders)))

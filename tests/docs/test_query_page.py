@@ -35,6 +35,7 @@ def test_every_command_can_be_given(command: str) -> None:
         parse_query(" ".join(words), CARD.vocabulary, CARD.degrees)
 
 
+@pytest.mark.slow
 def test_words_of_the_page_and_of_the_help_stand_for_tags() -> None:
     finder = TagFinder(CARD.vocabulary.names)
     in_page = re.findall("`([^`]+)`", PAGE.split("that means them, if the model has it:")[1].split("and\n[some")[0])

@@ -176,6 +176,7 @@ def test_converted_it_is_a_checkpoint_and_an_onnx_file(tmp_path, monkeypatch, vg
     assert report.max_abs_difference < 1e-4
 
 
+@pytest.mark.slow
 def test_layers_that_fit_but_weights_that_are_not_published_are_refused(tmp_path, arrays, state):
     for path, title in (
         (write_keras(tmp_path / "x.h5", arrays), "musicnn_vgg"),

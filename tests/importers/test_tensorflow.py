@@ -184,6 +184,7 @@ def test_it_becomes_an_onnx_file(tmp_path, monkeypatch, arrays):
     assert report.max_abs_difference < 1e-4
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_published_are_refused(tmp_path, arrays, folded):
     (tmp_path / "x.pb").write_bytes(graph(arrays))
     message = refusal(tmp_path / "x.pb")
@@ -200,6 +201,7 @@ def test_published_names_with_other_weights_are_refused(tmp_path, monkeypatch, f
     assert "none of the published files" in refusal(write_folder(tmp_path / "model", content, changed))
 
 
+@pytest.mark.slow
 def test_cut_short_anywhere_it_is_refused(tmp_path, monkeypatch, arrays, folded):
     content = graph(arrays)
     path = tmp_path / "x.pb"

@@ -117,6 +117,7 @@ def test_padding_of_a_flac(song: Path) -> None:
     assert read_content(song).key == key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("song", [".wav"], indirect=True)
 def test_chunks_of_a_wav(song: Path) -> None:
     content = song.read_bytes()

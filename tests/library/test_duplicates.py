@@ -195,6 +195,7 @@ def test_fingerprints_are_made_once_and_forgotten_with_their_audio(encodings: Pa
     assert same_sound(index) == found
 
 
+@pytest.mark.slow
 def test_of_copies_with_the_same_audio_the_best_stands_for_all(encodings: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Music"
     folder.mkdir()

@@ -524,6 +524,7 @@ def test_both_forms_of_a_name_are_two_files(music: Path, index: Path) -> None:
     assert len(tracks(index)) == 2
 
 
+@pytest.mark.slow
 def test_a_copy_under_the_other_form_of_its_name(music: Path, index: Path) -> None:
     """As by rsync or unzip: another inode, and the old name is gone."""
     path = clip(music / unicodedata.normalize("NFC", "Rosé.wav"), seed=0)

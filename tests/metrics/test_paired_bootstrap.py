@@ -77,6 +77,7 @@ def test_equal_sides_do_not_differ_and_swapped_sides_mirror(seed: int, n_a: int,
     assert (same.macro_difference, same.macro_low, same.macro_high) == (0, 0, 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000))
 def test_order_of_clips_and_monotone_scores_change_nothing_seen(seed: int) -> None:

@@ -136,6 +136,7 @@ def test_description_has_the_input(model):
         assert model.frontend.config.sample_rate_hz == model.sample_rate_hz
 
 
+@pytest.mark.slow
 def test_its_options_rebuild_it(model):
     again = create_model(model.architecture, N_TAGS, **json.loads(json.dumps(model.architecture_options)))
     assert again.architecture_options == model.architecture_options

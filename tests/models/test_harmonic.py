@@ -33,6 +33,7 @@ def model():
     return create_model("harmonic_cnn", 50).eval()
 
 
+@pytest.mark.slow
 def test_layers_have_the_published_shapes(model):
     assert (model.window_samples, model.sample_rate_hz, model.variable_length) == (80_000, 16_000, True)
     seen = {}

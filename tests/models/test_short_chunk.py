@@ -19,6 +19,7 @@ def model(request):
     return create_model("short_chunk_cnn", 50, residual=request.param).eval()
 
 
+@pytest.mark.slow
 def test_blocks_have_the_published_shapes(model):
     residual = model.architecture_options["residual"]
     maps = model.features(torch.zeros(1, model.window_samples)).unsqueeze(1)

@@ -105,6 +105,7 @@ def test_a_network_that_takes_longer_is_found_to(runs, monkeypatch):
     assert by_row["model1"] < by_row["model3"]
 
 
+@pytest.mark.slow
 def test_songs_in_a_batch_are_counted(runs, monkeypatch):
     folder, _ = runs
     seen = []

@@ -91,6 +91,7 @@ def test_names_are_text_wherever_they_stand(evil_page: tuple[str, Page]) -> None
     assert '"><img src=x onerror=alert(1)>\N{REPLACEMENT CHARACTER}.wav' in page.text  # an undecodable file name
 
 
+@pytest.mark.slow
 def test_every_cell_and_dot_says_what_it_is(evil_page: tuple[str, Page]) -> None:
     made, (_, page) = two_tags(), evil_page
     said = [text for text in page.text if "share on which the column scores higher 0." in text]

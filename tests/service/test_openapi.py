@@ -34,6 +34,7 @@ OPERATIONS = [
 ]
 
 
+@pytest.mark.slow
 def test_every_address_is_in_the_document_and_has_an_example(served: Served) -> None:
     document = served.client.get("/openapi.json").json()
     assert {(m.upper(), path) for path, methods in document["paths"].items() for m in methods} == set(OPERATIONS)

@@ -70,6 +70,7 @@ def test_records_are_those_of_the_command_line(
             assert scores[tag["tag"]] == pytest.approx(tag["score"], abs=2e-4)
 
 
+@pytest.mark.slow
 def test_what_the_docs_show_is_true(served: Served) -> None:
     (shown,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "service.md").read_text("utf-8"), re.DOTALL)
     answer = served.tag(ROOT / "examples" / "clips" / "03-rock.mp3", top=2).json()
@@ -134,6 +135,7 @@ def test_windows_and_segments_are_those_of_the_command_line(
     assert all(len(part["tags"]) <= 2 for part in ours["segments"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "words"),
     [

@@ -134,6 +134,7 @@ def test_without_conditioning_it_is_to_the_bit_what_it_was(music: Path) -> None:
             assert np.array_equal(lower, audio.resample(values * np.float32(scale), RATE_HZ, 4000))
 
 
+@pytest.mark.slow
 def test_the_mean_is_stored_only_where_it_differs(music: Path) -> None:
     with tarfile.open(music / "flac" / "shard-000000.tar") as tar:
         members = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]

@@ -79,6 +79,7 @@ def test_finished_shards_are_kept(dataset: Dataset, whole: dict[str, bytes], tmp
     assert contents(tmp_path) == whole
 
 
+@pytest.mark.slow
 def test_progress_and_estimate(dataset: Dataset, tmp_path: Path) -> None:
     seen: list[PrepareProgress] = []
     report = prepare(dataset, tmp_path, clips_per_shard=3, jobs=2, on_done=seen.append)

@@ -169,6 +169,7 @@ def test_originals_are_the_files(dataset: Dataset, original_folder: Path) -> Non
         assert np.abs(values * np.float32(scale) - audio.load(clip.path, RATE_HZ)).max() <= 0.51 * scale
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # webdataset leaves its files open
 @pytest.mark.parametrize("kind", ["flac", "original"])
 def test_webdataset_reads_them(dataset: Dataset, kind: str, request: pytest.FixtureRequest) -> None:

@@ -39,6 +39,7 @@ def test_the_mean_is_the_embedding_beside_the_scores(song: Path) -> None:
     assert found.starts_seconds.tolist() == [0]
 
 
+@pytest.mark.slow
 def test_rows_are_windows_with_their_place_in_the_file(song: Path) -> None:
     scores = load_tagger().tag(song)
     found = load_embedder(layer="probabilities", pool="none").embed(song)
@@ -70,6 +71,7 @@ def test_frames_of_a_layer_follow_each_other_within_a_window(song: Path) -> None
     np.testing.assert_allclose(means, windows.values, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["window", "frame"])
 def test_pools_are_of_the_rows(unit: Unit) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * load_tagger().card.input.window_samples)

@@ -40,6 +40,7 @@ def test_a_truncated_file_is_refused_or_tagged(tmp_path: Path) -> None:
     assert "truncated" in warnings[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "note"), [(-1, "channels cancel each other"), (0, "1 of 2 channels is silent")])
 @pytest.mark.parametrize("suffix", [".flac", ".wav", ".m4a"])
 def test_a_truncated_file_has_the_notes_of_a_whole_one(tmp_path: Path, factor: int, note: str, suffix: str) -> None:

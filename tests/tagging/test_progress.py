@@ -66,6 +66,7 @@ def test_a_long_file_is_followed_in_the_callers_thread(tagger: Tagger, half_an_h
     assert {(one.done, one.path) for one in on_the_way} == {(0, half_an_hour)}
 
 
+@pytest.mark.slow
 def test_what_a_callback_raises_ends_the_tagging(tagger: Tagger, half_an_hour: Path) -> None:
     def stop(progress: TagProgress) -> None:
         if progress.seconds:

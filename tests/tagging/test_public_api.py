@@ -145,6 +145,7 @@ def test_bytes_and_file_objects_score_as_their_file_does(tagger: Tagger, song: P
     assert results[0].to_record()["path"] is None
 
 
+@pytest.mark.slow
 def test_only_some_windows_of_bytes(song: Path, tmp_path: Path) -> None:
     long = sounds.write(tmp_path / "long.flac", sounds.music(16, 16_000), 16_000)
     few = load_tagger(windows=2)

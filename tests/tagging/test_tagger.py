@@ -47,6 +47,7 @@ def test_file_scores_are_the_mean_over_windows(scores: TagScores) -> None:
     assert scores.taggram.std(axis=0).max() > 0  # windows get scores of their own
 
 
+@pytest.mark.slow
 def test_a_window_scores_as_it_would_without_those_before(tagger: Tagger, song: Path, scores: TagScores) -> None:
     samples = audio.load(song, tagger.card.input.sample_rate_hz)
     size = tagger.card.input.window_samples

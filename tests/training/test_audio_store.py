@@ -108,6 +108,7 @@ def test_too_many_open_files_are_reported_as_that(folder: Path) -> None:
     assert said[0].endswith("; raise the limit of open files, e.g. `ulimit -n 8192`")
 
 
+@pytest.mark.slow
 def test_kept_audio_is_the_files(folder: Path, tmp_path: Path) -> None:
     (kept,) = AudioStore(RATE_HZ, tmp_path).load([folder / "0000.wav"])
     assert isinstance(kept, KeptAudio)

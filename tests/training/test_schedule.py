@@ -150,6 +150,7 @@ def test_tensorboard_has_what_the_log_has_once(run: Path) -> None:
         assert [value for _, value in found] == pytest.approx([value for _, value in expected], rel=1e-4), title
 
 
+@pytest.mark.slow
 def test_the_seed_is_in_card_and_recipe(run: Path) -> None:
     assert load_checkpoint(run / "checkpoint")[1].training["recipe"]["training"]["seed"] == 2
     assert "  seed: 2\n" in (run / "recipe.yaml").read_text()

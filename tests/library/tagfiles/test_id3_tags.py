@@ -20,6 +20,7 @@ from tests.helpers.tag_writing import VALUES, ours, take_back, write
 from tests.helpers.tagged import synchsafe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [3, 4])
 def test_id3_frames_of_others_stay_byte_for_byte(songs: dict[str, Path], tmp_path: Path, version: int) -> None:
     body = b""

@@ -115,6 +115,7 @@ def test_shapes_of_mp4_and_sound_beside_pictures(tmp_path: Path, name: str, opti
     assert set(ours(path).values()) == {()}
 
 
+@pytest.mark.slow
 def test_fragments_whose_offsets_would_be_wrong_are_left_alone(tmp_path: Path) -> None:
     """mutagen moves the offsets of the first fragment only."""
     path = mp4(tmp_path / "a.mp4", video="mpeg4", movflags="frag_keyframe+empty_moov")

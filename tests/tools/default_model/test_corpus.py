@@ -59,6 +59,7 @@ def test_songs_and_their_roles(folders: tuple[Path, Path]) -> None:
     assert not sources["heldout"] & sources["train"]
 
 
+@pytest.mark.slow
 def test_problems_of_a_corpus_are_reported_at_once(folders: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "tracks.csv").write_text("track_id,path,source,duration_s\na,a.flac,x,long\na,b.flac,y,3\n")
     with pytest.raises(DataError, match=r"(?s)duration_s 'long'.*'a' is there more than once"):
