@@ -122,7 +122,6 @@ def test_words_are_found_in_prose_and_in_names() -> None:
         assert not list(replaced_words(text)), text
 
 
-@pytest.mark.slow
 def test_replaced_words_are_not_used() -> None:
     found = [(str(path.relative_to(ROOT)), *word) for path, text in texts().items() for word in replaced_words(text)]
     assert found == []
