@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from pathlib import Path
@@ -152,6 +154,8 @@ def run() -> None:
     """Entry point of the `earmark` command."""
     # NumPy's products are small here: its own threads would do nothing but wait, and count as work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # At its end Python looks for garbage among all that was imported: a tenth of the time of tagging one clip.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         # File names need not be valid UTF-8, and a terminal need not speak it: never die of a name.
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
