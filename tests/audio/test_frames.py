@@ -204,8 +204,8 @@ def test_what_the_graph_takes_for_the_end_is_no_end(
     path = song(tmp_path / "a.ogg", seconds=12)
     whole = decode(path)[0]
     assert not packet_by_packet
-    by_graph = frames._by_graph
-    monkeypatch.setattr(frames, "_by_graph", lambda *arguments: islice(by_graph(*arguments), 3))
+    by_graph = frames.graph_frames
+    monkeypatch.setattr(frames, "graph_frames", lambda *arguments: islice(by_graph(*arguments), 3))
     again, reason, _, _ = decode(path)
     assert not reason
     assert packet_by_packet == [3 * frames.JOINED_SAMPLES]

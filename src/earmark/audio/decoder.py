@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -14,7 +14,7 @@ import soxr
 
 from earmark.audio.ape_tag import tags_start
 from earmark.audio.chunks import PatchedFile
-from earmark.audio.frames import best_stream, demuxer_options, file_url, joined_frames
+from earmark.audio.frames import best_stream, demuxer_options, file_url, frame_channels, joined_frames
 from earmark.audio.header_patches import header_patches
 from earmark.audio.integrity import PacketLog, declares_length, header_problem, is_too_damaged, missing_audio
 from earmark.audio.mixer import Mixer
@@ -40,7 +40,6 @@ Samples = npt.NDArray[np.float32]
 MIN_RATE_HZ = 1_000  # no sound is stored at less, and a block at 1 Hz would take gigabytes once resampled
 SILENCE_PEAK = 1e-4  # -80 dBFS
 SILENT = "silent: no sample above -80 dBFS once mixed to mono, so the tags mean nothing"
-_MANY_CHANNELS = 8
 _NO_SAMPLES = np.empty(0, np.float32)
 _INTEGER_SCALE = {np.dtype(np.int16): 1 / 2**15, np.dtype(np.int32): 1 / 2**31}
 
@@ -135,6 +134,11 @@ class AudioStream:
         file = io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.source.open("rb")
         return file if self._end is None else cast("BinaryIO", PatchedFile(file, end=self._end))
 
+    @property
+    def url(self) -> str | None:
+        """FFmpeg's URL of what it may read of the file, once it is open; None of one in memory."""
+        return None if isinstance(self.source, AudioBytes) else file_url(self.source, self._end)
+
     def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
         source, names = best_stream(container), container.format.name
         if source is None:
@@ -146,11 +150,10 @@ class AudioStream:
             raise AudioError(f"cannot be read (no decoder for its codec, {names})", self.path)
         self._scale.is_lossy = not codec.codec.lossless
         self.declared_seconds = _container_seconds(container, source)
-        url = None if isinstance(self.source, AudioBytes) else file_url(self.source, self._end)
         log = self._log
         resampler: soxr.ResampleStream | None = None
         rate_hz: int | None = None
-        frames = joined_frames(container, url, log, self.open_bytes, self.open_container)
+        frames = joined_frames(container, self.url, log, self.open_bytes, self.open_container)
         links = find_links(self.open_bytes) if names == "ogg" else []
         if any(link.formats != links[0].formats for link in links):
             frames = linked_frames(links, self.open_bytes, log)
@@ -174,11 +177,7 @@ class AudioStream:
     def to_mono(self, frame: av.AudioFrame) -> Samples:
         """One frame of any sample format as mono float32; keeps count of duration and peak."""
         n_channels = frame.layout.nb_channels
-        if frame.format.packed.name == "s64":  # PyAV makes no array of it
-            frame = _converted(frame, "dblp")
-        elif frame.format.is_planar and n_channels >= _MANY_CHANNELS:  # it reads beyond the planes of eight or more
-            frame = _converted(frame, frame.format.packed.name)
-        samples = _channels(frame)
+        samples = frame_channels(frame)
         dtype = samples[0].dtype
         scale = _INTEGER_SCALE.get(dtype, 1.0)
         if dtype.kind == "f" and not self._scale.is_lossy:
@@ -285,16 +284,3 @@ def _container_seconds(container: av.container.InputContainer, source: av.AudioS
     if source.duration and source.time_base and (is_alone or form is None or not form.one_length):
         return float(source.duration * source.time_base)
     return container.duration / av.time_base if container.duration and is_alone else None
-
-
-def _channels(frame: av.AudioFrame) -> npt.NDArray[Any] | list[npt.NDArray[Any]]:
-    """The samples of each channel, without a copy where most codecs have them: in planes of 32-bit floats."""
-    if frame.format.name == "fltp":
-        planes: Any = frame.planes  # buffers, which PyAV's types omit
-        return [np.frombuffer(plane, np.float32, frame.samples) for plane in planes]
-    array: npt.NDArray[Any] = frame.to_ndarray()
-    return array if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels).T
-
-
-def _converted(frame: av.AudioFrame, sample_format: str) -> av.AudioFrame:
-    return av.AudioResampler(sample_format, frame.layout, frame.sample_rate).resample(frame)[0]

@@ -5,7 +5,7 @@ Python's lock several times per packet, for 20 microseconds of work in an MP3: t
 each other. A filter graph that reads the file itself (FFmpeg's amovie) gives a joined frame in one call without the
 lock, and continues after packets that cannot be decoded, so it is tried first. Packet by packet is for audio whose
 sample format changes (it is decoded twice up to there), for damaged files other than MP3, for codecs with larger
-frames, and for files in memory, which the graph cannot read.
+frames, and for files in memory, which the graph cannot read. Of parts of a file see :mod:`earmark.audio.seeking`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from types import MappingProxyType
 from typing import Any
 
 import av
+import numpy as np
+import numpy.typing as npt
 
 from earmark.audio.chunks import TOLERANCE_SECONDS, Opener
 from earmark.audio.integrity import PacketLog
@@ -25,6 +27,7 @@ from earmark.core.audio_formats import format_whitelist
 
 JOINED_SAMPLES = 65_536
 
+_MANY_CHANNELS = 8
 _MOST_DAMAGED_TOGETHER = 10_000
 
 _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
@@ -57,7 +60,7 @@ def joined_frames(
     n_given, seconds = 0, 0.0
     if url is not None and _codec(source) in _SMALL_FRAMES:
         try:
-            for frame in _by_graph(url, container.format.name, source.index, log):
+            for frame in graph_frames(url, container.format.name, source.index, log):
                 n_given += frame.samples
                 seconds += frame.samples / frame.sample_rate
                 yield frame
@@ -160,8 +163,29 @@ def file_url(path: Path, end: int | None = None) -> str:
     return f"file:{path}" if end is None else f"subfile,,start,0,end,{end},,:file:{path}"
 
 
-def _by_graph(url: str, formats: str, index: int, log: PacketLog) -> Iterator[av.AudioFrame]:
-    """The graph's frames; packets that cannot be decoded are counted in the log."""
+def graph_frames(
+    url: str,
+    formats: str,
+    index: int,
+    log: PacketLog,
+    *,
+    n_samples: int = JOINED_SAMPLES,
+    seek_seconds: float = 0.0,
+) -> Iterator[av.AudioFrame]:
+    """Frames of ``n_samples`` that a filter graph reads from a file; the last one may be shorter.
+
+    Args:
+        url: of the file, as of :func:`file_url`.
+        formats: FFmpeg's name of the container.
+        index: of the stream.
+        log: packets that cannot be decoded are counted in it, others are not.
+        n_samples: of each frame.
+        seek_seconds: begin at the last packet that can be found before this time, counted from the container's start.
+
+    Raises (while iterating):
+        av.FFmpegError: the file cannot be read, or the sample format changes.
+        ValueError: the URL is not UTF-8, or this FFmpeg lacks a filter.
+    """
     graph = av.filter.Graph()
     graph.threads = 1  # else it starts one per core, with nothing to do
     movie = graph.add(
@@ -170,8 +194,9 @@ def _by_graph(url: str, formats: str, index: int, log: PacketLog) -> Iterator[av
         format_name=formats.split(",")[0],  # already detected
         format_opts=":".join(f"{name}={value}" for name, value in demuxer_options().items()),
         streams=str(index),
+        seek_point=f"{seek_seconds:.6f}",
     )
-    join = graph.add("asetnsamples", nb_out_samples=str(JOINED_SAMPLES), pad="0")
+    join = graph.add("asetnsamples", nb_out_samples=str(n_samples), pad="0")
     sink = graph.add("abuffersink")
     graph.link_nodes(movie, join, sink).configure()
     n_together = 0
@@ -223,3 +248,24 @@ def _by_packet(
         raise
     if (rest := fifo.read(0, partial=True)) is not None:
         yield rest
+
+
+def frame_channels(frame: av.AudioFrame) -> npt.NDArray[Any] | list[npt.NDArray[Any]]:
+    """Samples of a frame: an array of each channel, or of all, ``(n_channels, n_samples)``, in the frame's own format.
+
+    Without a copy where most codecs have them: in planes of 32-bit floats.
+    """
+    n_channels = frame.layout.nb_channels
+    if frame.format.packed.name == "s64":  # PyAV makes no array of it
+        frame = _converted(frame, "dblp")
+    elif frame.format.is_planar and n_channels >= _MANY_CHANNELS:  # it reads beyond the planes of eight or more
+        frame = _converted(frame, frame.format.packed.name)
+    if frame.format.name == "fltp":
+        planes: Any = frame.planes  # buffers, which PyAV's types omit
+        return [np.frombuffer(plane, np.float32, frame.samples) for plane in planes]
+    array: npt.NDArray[Any] = frame.to_ndarray()
+    return array if frame.format.is_planar else array.reshape(-1, n_channels).T
+
+
+def _converted(frame: av.AudioFrame, sample_format: str) -> av.AudioFrame:
+    return av.AudioResampler(sample_format, frame.layout, frame.sample_rate).resample(frame)[0]

@@ -2,6 +2,9 @@
 
 Samples and positions equal those of a full read. Where that is not certain (no declared length, coarse time stamps,
 damage, a file that ends early) :class:`CannotSeekError` requests a full read, which then reports any problem.
+
+A part is decoded by a filter graph, as most files are when they are read in full (:mod:`earmark.audio.frames`): without
+Python's lock. Packet by packet are only the beginning and the end, whose packets are looked at, and files in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import soxr
 
 from earmark.audio.chunks import TOLERANCE_SECONDS
 from earmark.audio.decoder import MIN_RATE_HZ, SILENCE_PEAK, AudioStream, Samples
-from earmark.audio.frames import best_stream
+from earmark.audio.frames import JOINED_SAMPLES, best_stream, graph_frames
 from earmark.audio.integrity import PacketLog, declares_length, missing_audio
 from earmark.audio.ogg_links import find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
@@ -32,11 +35,10 @@ _PREROLL_SECONDS = 0.5  # decoders need what came before: MP3's bit reservoir, O
 _MIN_PREROLL_SECONDS = 0.2  # where seeking goes a little too far
 _CONTEXT_SAMPLES = 512  # on both sides, at the lower of the two rates: longer than soxr's filter
 _TAIL_SECONDS = 1.0
-_TIMED_IN_OGG = (
-    "vorbis",
-    "opus",
-)  # of other packets FFmpeg knows the place at the end of a page; up to there, after seeking, it guesses
+_TIMED_IN_OGG = ("vorbis", "opus")  # the place of others is known at the end of a page; up to there FFmpeg guesses
 _FIRST_FRAMES = 12
+_GRAPH_SAMPLES = 16_384  # in a frame of the graph: each has a time stamp
+_BY_GRAPH = frozenset(["aac", "flac", "mp3", "opus", "vorbis"])
 _AGREEING_SHARE = 0.8  # of the frames must be where their time stamps say; FFmpeg's for Vorbis are wrong at some pages
 
 
@@ -120,6 +122,7 @@ class _Seeker:
             raise CannotSeekError("positions in compressed WAV follow from a bit rate in its header")
         if form.name.startswith("Ogg") and self.source.codec_context.name not in _TIMED_IN_OGG:
             raise CannotSeekError("positions in this kind of Ogg are guessed up to the end of a page")
+        self.by_graph = self.source.codec_context.codec.canonical_name in _BY_GRAPH and _is_utf8(stream.url)
         self.rate_hz, self.form = frames[0].sample_rate, _form(frames[0])
         if self.rate_hz < MIN_RATE_HZ:
             raise CannotSeekError("its sample rate is that of no sound")
@@ -180,11 +183,10 @@ class _Seeker:
         begin = n_steps * native_step
         end = min(n_native, ceil((start + length + context) * self.rate_hz / want_hz))
         first, fifo, count = self._decode(begin, end)
-        whole = fifo.read(0, partial=True)
-        if first > begin or first + count < end or whole is None:
+        if first > begin or first + count < end:
             raise CannotSeekError("seeking in it does not reach the right position")
         self.stream.mixer.jump()
-        mono = self.stream.to_mono(whole)[begin - first : end - first]
+        mono = np.concatenate([self.stream.to_mono(frame) for frame in _joined(fifo)])[begin - first : end - first]
         if want_hz != self.rate_hz:
             mono = soxr.resample(mono, self.rate_hz, want_hz, quality="HQ")
         at = start - n_steps * step
@@ -200,13 +202,28 @@ class _Seeker:
         if target <= 0:  # seeking to the very start would not skip the encoder's padding
             with self.stream.open_container() as container:
                 return self._collect(_frames_of(container, self.log), end, 0)
-        assert self.source.time_base is not None
-        stamp = int((target + self.zero) / (self.source.time_base * self.rate_hz))
-        self.container.seek(stamp, stream=self.source, backward=True)
-        first, fifo, count = self._collect(self._frames(), end, None)
+        if self.by_graph and end is not None:
+            frames = self._graph_frames(target)
+        else:
+            assert self.source.time_base is not None
+            stamp = int((target + self.zero) / (self.source.time_base * self.rate_hz))
+            self.container.seek(stamp, stream=self.source, backward=True)
+            frames = self._frames()
+        first, fifo, count = self._collect(frames, end, None)
         if first > begin - ceil(_MIN_PREROLL_SECONDS * self.rate_hz):
             raise CannotSeekError("seeking in it does not reach the right position")
         return first, fifo, count
+
+    def _graph_frames(self, target: int) -> Iterator[av.AudioFrame]:
+        """Frames from a sample of the file, or a little before."""
+        assert self.stream.url is not None
+        container_start = (self.container.start_time or 0) / av.time_base
+        seconds = max(0.0, (target + self.zero) / self.rate_hz - container_start)
+        url, name, log = self.stream.url, self.container.format.name, PacketLog()
+        for frame in graph_frames(url, name, self.source.index, log, n_samples=_GRAPH_SAMPLES, seek_seconds=seconds):
+            if log.n_damaged:
+                raise CannotSeekError("something in it cannot be read")
+            yield frame
 
     def _collect(
         self, frames: Iterator[av.AudioFrame], end: int | None, first: int | None
@@ -238,9 +255,11 @@ class _Seeker:
 
     def _stamp(self, frame: av.AudioFrame) -> int:
         """A frame's time stamp in samples of the file."""
+        base = frame.time_base
         assert frame.pts is not None
-        assert frame.time_base is not None
-        return round(frame.pts * frame.time_base * frame.sample_rate)
+        assert base is not None
+        # Rounded with whole numbers: fractions would take as long as decoding.
+        return (2 * frame.pts * base.numerator * frame.sample_rate + base.denominator) // (2 * base.denominator)
 
     def _frames(self) -> Iterator[av.AudioFrame]:
         return _frames_of(self.container, self.log)
@@ -248,6 +267,22 @@ class _Seeker:
 
 def _form(frame: av.AudioFrame) -> tuple[int, str, str]:
     return frame.sample_rate, frame.layout.name, frame.format.name
+
+
+def _joined(fifo: av.AudioFifo) -> Iterator[av.AudioFrame]:
+    """All samples, in frames as a full read has them."""
+    while (frame := fifo.read(JOINED_SAMPLES)) is not None:
+        yield frame
+    if (rest := fifo.read(0, partial=True)) is not None:
+        yield rest
+
+
+def _is_utf8(url: str | None) -> bool:
+    """A filter graph takes no other names. False for None."""
+    try:
+        return url is not None and bool(url.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _frames_of(container: av.container.InputContainer, log: PacketLog) -> Iterator[av.AudioFrame]:
