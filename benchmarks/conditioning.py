@@ -93,17 +93,18 @@ def short_clips(built: Tagger, songs: list[Floats]) -> None:
 
 
 def lost_in_the_mix() -> None:
-    """Median over frames of what mixing loses: of the clips as they are, and with one channel 3 ms late."""
+    """Median over frames of what mixing loses: of the clips as they are, and with one channel late."""
     shares = downmix_shares(2)
     for item in find_audio([ROOT / "examples" / "clips"]):
         song = decode(item.path)
         mono = song.mean(axis=0)
-        late = np.stack([mono[132:], mono[:-132]])
+        late = {f"one channel {n / 44.1:.1f} ms late": np.stack([mono[n:], mono[:-n]]) for n in (4, 11, 132)}
         found = []
-        for stereo in (song, late):
+        for name, stereo in ({"as it is": song} | late).items():
             frames = range(0, stereo.shape[1] - FRAME_SAMPLES, FRAME_SAMPLES)
-            found.append(np.median([lost_share(stereo[:, i : i + FRAME_SAMPLES], shares, 44_100) for i in frames]))
-        print(f"{item.path.name:20} lost {found[0]:.2f}, with one channel 3 ms late {found[1]:.2f}", flush=True)
+            lost = np.median([lost_share(stereo[:, i : i + FRAME_SAMPLES], shares, 44_100) for i in frames])
+            found.append(f"{name} {lost:.2f}")
+        print(f"{item.path.name:20} lost: {', '.join(found)}", flush=True)
 
 
 def main() -> None:

@@ -122,6 +122,8 @@ FORMS = [
     Form("channels", "right = -left", _against(-1.0)),
     Form("channels", "right = -0.97 left", _against(-0.97)),
     Form("channels", "right = left", _against(1.0)),
+    Form("channels", "right 0.1 ms late", _against(1.0, 0.0001)),
+    Form("channels", "right 0.5 ms late", _against(1.0, 0.0005)),
     Form("channels", "right 3 ms late", _against(1.0, 0.003)),
     Form("channels", "right 15 ms late", _against(1.0, 0.015)),
     *[Form("silence", f"{seconds} s after", _silence(0, 0, seconds)) for seconds in (10, 60, 600)],

@@ -129,6 +129,36 @@ def test_a_waveform_is_mixed_as_a_file_of_the_same_samples(n_channels: int, tmp_
     np.testing.assert_allclose(audio.resample(channels, RATE_HZ, RATE_HZ, Mixer(Conditioning())), file, atol=1e-5)
 
 
+def bass_and_treble() -> np.ndarray:
+    """Noise that loses 9 dB an octave, as music does at most."""
+    spectrum = np.fft.rfft(noise())
+    spectrum[1:] *= np.arange(1, len(spectrum)) ** -1.5
+    sound = np.fft.irfft(spectrum).astype(np.float32)
+    return 0.3 * sound / np.abs(sound).max()
+
+
+@pytest.mark.parametrize("milliseconds", [0.1, 0.15, 0.3, 0.7, 1, 2, 5, 10, 20])
+@pytest.mark.parametrize("level", [1.0, 0.7])
+def test_a_late_channel_is_left_out(milliseconds: float, level: float) -> None:
+    """Of a tenth of a millisecond the bass loses nothing, and the treble all."""
+    a = bass_and_treble()
+    late = max(1, round(milliseconds * RATE_HZ / 1000))
+    channels = a[late:], np.float32(level) * a[:-late]
+    mono, warnings = mixed(*channels)
+    assert any(np.array_equal(mono, channel) for channel in channels)
+    assert warnings == ["channels cancel each other when mixed to mono: one channel was used for 4 s"]
+
+
+@pytest.mark.parametrize("level", [0.9, 0.5, 0.1])
+def test_what_is_panned_by_level_stays_in_the_mix(level: float) -> None:
+    """Two sounds, each in both channels, louder in one of them."""
+    a, b = bass_and_treble(), noise(seed=1)
+    channels = np.stack([a + level * b, level * a + b])
+    mono, warnings = mixed(*channels)
+    np.testing.assert_allclose(mono, channels.mean(axis=0), atol=1e-6)
+    assert not warnings
+
+
 @pytest.mark.parametrize("full_scale", [2.0**-30, 1.0, 2.0**31])
 def test_lost_share(full_scale: float) -> None:
     """Integers are at their own scale here."""

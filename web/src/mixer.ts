@@ -4,20 +4,17 @@
  */
 
 import type { Conditioning } from "./card";
+import { lostShare } from "./phases";
 import { fitsOf, fixed } from "./silence";
 
 /** Samples of a channel that are mixed at a time; as in src/earmark/audio/frames.py. */
 export const FRAME_SAMPLES = 65_536;
 
-const SURELY_IN_PHASE = 0.6;
-const FFT_SECONDS = 0.08;
-const SEGMENTS = [8, 32] as const;
-const LEAST_FFT_SAMPLES = 64;
-const FIRST_BIN = 4;
+const SURELY_IN_PHASE = 1 - 1e-5;
 const FITS_PER_SECOND = 20;
 const FADE_SAMPLES = 1024;
 const AS_LOUD = 0.99;
-const RELEASE = 0.6;
+const RELEASE = 0.75;
 const MEASURED_SECONDS = [10, 60] as const;
 const LOUDER = 4;
 const LEFT_OUT_SHARE = 1e-3;
@@ -227,107 +224,4 @@ function covariances(samples: readonly Float32Array[], size: number): Float64Arr
     }
   });
   return out;
-}
-
-/**
- * Share, 0..1, of the sound that a mix of channels loses because they differ in phase, from their cross-spectra without
- * what these hold by chance; as in src/earmark/audio/phase_loss.py.
- */
-export function lostShare(samples: readonly Float32Array[], shares: Float32Array, sampleRateHz: number): number {
-  const used = samples.map((_, channel) => channel).filter((channel) => shares[channel] !== 0);
-  const nSamples = samples[0]!.length;
-  let size = 2 ** Math.round(Math.log2(sampleRateHz * FFT_SECONDS));
-  let firstBin = FIRST_BIN;
-  while (nSamples < SEGMENTS[0] * size && size > LEAST_FFT_SAMPLES) {
-    size /= 2;
-    firstBin = Math.max(2, Math.floor(firstBin / 2));
-  }
-  const nSegments = Math.min(SEGMENTS[1], Math.floor(nSamples / size));
-  if (used.length < 2 || nSegments < 1) return 0;
-  const nBins = size / 2 + 1 - firstBin;
-  const window = Float64Array.from({ length: size }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (size - 1)));
-  // Sums over segments, for each channel and each pair of them.
-  const energies = used.map(() => new Float64Array(nBins));
-  const pairs = used.flatMap((_, i) => used.slice(0, i).map((_, j) => ({ i, j })));
-  const cross = pairs.map(() => ({
-    re: new Float64Array(nBins),
-    im: new Float64Array(nBins),
-    byChance: new Float64Array(nBins),
-  }));
-  const re = used.map(() => new Float64Array(size));
-  const im = used.map(() => new Float64Array(size));
-  const powers = used.map(() => new Float64Array(nBins));
-  for (let segment = 0; segment < nSegments; segment++) {
-    const start = nSegments > 1 ? Math.trunc((segment * (nSamples - size)) / (nSegments - 1)) : 0;
-    used.forEach((channel, i) => {
-      const x = samples[channel]!;
-      const share = shares[channel]!;
-      for (let k = 0; k < size; k++) re[i]![k] = x[start + k]! * share * window[k]!;
-      im[i]!.fill(0);
-      fft(re[i]!, im[i]!);
-      for (let k = 0; k < nBins; k++) {
-        powers[i]![k] = re[i]![k + firstBin]! ** 2 + im[i]![k + firstBin]! ** 2;
-        energies[i]![k]! += powers[i]![k]!;
-      }
-    });
-    pairs.forEach(({ i, j }, pair) => {
-      const sums = cross[pair]!;
-      for (let k = 0; k < nBins; k++) {
-        const [a, b] = [re[i]![k + firstBin]!, im[i]![k + firstBin]!];
-        const [c, d] = [re[j]![k + firstBin]!, im[j]![k + firstBin]!];
-        sums.re[k]! += a * c + b * d;
-        sums.im[k]! += b * c - a * d;
-        sums.byChance[k]! += powers[i]![k]! * powers[j]![k]!;
-      }
-    });
-  }
-  let lost = 0;
-  let total = 0;
-  for (const energy of energies) for (const value of energy) total += value;
-  pairs.forEach(({ i, j }, pair) => {
-    const sums = cross[pair]!;
-    for (let k = 0; k < nBins; k++) {
-      const real = sums.re[k]!;
-      const byChance = sums.byChance[k]!;
-      const atMost = energies[i]![k]! * energies[j]![k]!;
-      let common = 0;
-      if (atMost > byChance * (1 + 1e-4)) {
-        const square = (real ** 2 + sums.im[k]! ** 2 - byChance) / (1 - byChance / atMost);
-        common = Math.sign(square) * Math.sqrt(Math.abs(square));
-      }
-      total += 2 * common;
-      lost += 2 * (common - real);
-    }
-  });
-  return total > 0 ? Math.max(0, lost / total) : 0;
-}
-
-/** Discrete Fourier transform in place; the length is a power of two (Cooley and Tukey, radix 2). */
-export function fft(re: Float64Array, im: Float64Array): void {
-  const n = re.length;
-  for (let i = 1, j = 0; i < n; i++) {
-    let bit = n >> 1;
-    for (; j & bit; bit >>= 1) j ^= bit;
-    j ^= bit;
-    if (i < j) {
-      [re[i], re[j]] = [re[j]!, re[i]!];
-      [im[i], im[j]] = [im[j]!, im[i]!];
-    }
-  }
-  for (let size = 2; size <= n; size *= 2) {
-    const half = size / 2;
-    for (let k = 0; k < half; k++) {
-      const c = Math.cos((2 * Math.PI * k) / size);
-      const s = -Math.sin((2 * Math.PI * k) / size);
-      for (let a = k; a < n; a += size) {
-        const b = a + half;
-        const x = re[b]! * c - im[b]! * s;
-        const y = re[b]! * s + im[b]! * c;
-        re[b] = re[a]! - x;
-        im[b] = im[a]! - y;
-        re[a]! += x;
-        im[a]! += y;
-      }
-    }
-  }
 }

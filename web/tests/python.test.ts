@@ -6,9 +6,10 @@ import { type Bytes, fromHex } from "../src/bytes";
 import type { Card, Conditioning, InputSpec, Rules, Tag } from "../src/card";
 import { presentBytes, RIFX, readHeader, shortfall, withRightSizes } from "../src/chunks";
 import { toJson } from "../src/exports";
-import { downmixShares, fft, lostShare, Mixer } from "../src/mixer";
+import { downmixShares, Mixer } from "../src/mixer";
 import { countedSeconds, gapless, id3Size } from "../src/mp3";
 import { readOgg } from "../src/ogg";
+import { fft, lostShare } from "../src/phases";
 import { plainFrames, readPlain } from "../src/plain";
 import { isProtectedAsf, isProtectedMp4 } from "../src/protection";
 import { Resampler } from "../src/resample";
@@ -25,7 +26,7 @@ const conditioning: Conditioning = {
   level_dbfs: -18,
   silence_range_db: 60,
   silence_dbfs: -80,
-  cancelled_share: 0.35,
+  cancelled_share: 0.2,
 };
 
 const block = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => i + 1);

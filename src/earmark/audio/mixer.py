@@ -37,11 +37,11 @@ _USUAL_CHANNELS = {
     8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
 }
 
-_SURELY_IN_PHASE = 0.6  # share of the amplitude sum that is left of uncorrelated channels, and a little more
+_SURELY_IN_PHASE = 1 - 1e-5  # share of the amplitude sum that is left: of one signal in all channels, at any levels
 _FADE_SAMPLES = 1024
 _STEP = 8
 _AS_LOUD = 0.99
-_RELEASE = 0.6  # of `cancelled_share`: so that borderline music does not go to and fro
+_RELEASE = 0.75  # of `cancelled_share`: so that borderline music does not go to and fro
 _MEASURED_SECONDS = (10.0, 60.0)  # a recording's phases are those of its making: they rarely change
 _LOUDER = 4.0  # energy compared with the frame that was measured: of a few soft notes little can be said
 _SILENT_CHANNEL_DB = 60.0
@@ -54,8 +54,9 @@ class Mixer:
 
     Channels are averaged, those of surround sound by what they count for in a downmix (ITU-R BS.775-3). Where channels
     cancel each other (one of them inverted, or delayed), the loudest is used alone. What the mix loses is measured from
-    the channels' cross-spectra: of all that would be there if the channels were in phase, the share that is not. It is
-    0 for music panned by level or by separate recordings, 1 for an inverted channel, and about 0.5 for a delayed one.
+    the channels' cross-spectra: of all that would be there if the channels were in phase, the share that is not, in each
+    third of an octave. It is 0 for music panned by level or by separate recordings, 1 for an inverted channel, about 0.5 for one
+    that is late by some milliseconds, and 0.2 for one that is by a tenth.
 
     Args:
         conditioning: its settings; None for a plain mean over channels.

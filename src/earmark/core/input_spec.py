@@ -34,7 +34,7 @@ class Conditioning:
     level_dbfs: float = -18.0
     silence_range_db: float = 60.0
     silence_dbfs: float = -80.0
-    cancelled_share: float = 0.35
+    cancelled_share: float = 0.2
 
     def __post_init__(self) -> None:
         problems = []
