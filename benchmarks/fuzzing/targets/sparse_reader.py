@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from random import Random
 
-import av
 import numpy as np
 import numpy.typing as npt
 
@@ -48,7 +47,7 @@ def pages_intact(content: bytes) -> bool:
 
 def layouts(path: Path) -> set[str]:
     """Channel layouts of a file's frames."""
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with audio.AudioStream(path, SPEC.sample_rate_hz).open_container() as container:
         return {frame.layout.name for frame in container.decode(audio=0)}
 
 
@@ -112,8 +111,8 @@ class SparseReader(Target):
 def _in_one_frame(part: Floats, whole: Floats) -> bool:
     """Whether two windows differ within one frame of AAC and its overlap with the next alone.
 
-    FFmpeg answers some damaged frames in one way in a filter graph, as in a full read of a file on disk, and in another packet
-    by packet, as in memory and sparsely: each always the same. Why is not known.
+    FFmpeg answers some damaged frames in one way in a filter graph, as in most of a file on disk, and in another packet by
+    packet, as in memory and at the beginning of a file whose parts are read: each always the same. Why is not known.
     """
     apart = np.flatnonzero(np.abs(part - whole) > TOLERANCE)
     return bool(np.ptp(apart) < 2 * AAC_FRAME_SAMPLES)
