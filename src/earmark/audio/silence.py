@@ -11,6 +11,7 @@ from earmark.core.input_spec import InputSpec
 
 Floats = npt.NDArray[np.float32]
 
+_SAMPLES_AT_ONCE = 50_000
 _FITS_PER_SECOND = 40
 _FIT_DEGREE = 5
 _FITS_PER_STEP = 4
@@ -146,11 +147,17 @@ def energies_of(steps: Floats, size: int) -> Floats:
     Returns:
         ``(n_steps,)`` float32.
     """
-    parts, fits = steps.reshape(-1, size), polynomials(size)
-    sound = (parts @ fits) @ fits.T
-    np.subtract(parts, sound, out=sound)
-    squares = sound[:, None, :] @ sound[:, :, None]  # quicker than sums
-    out: Floats = squares.reshape(steps.shape[0], steps.shape[1] // size).sum(axis=1) / np.float32(steps.shape[1])
+    out = np.empty(len(steps), np.float32)
+    fits = polynomials(size)
+    # For larger products OpenBLAS wakes its threads, which then wait in a loop for a twentieth of a second.
+    n_steps = max(1, _SAMPLES_AT_ONCE // steps.shape[1])
+    for start in range(0, len(steps), n_steps):
+        some = steps[start : start + n_steps]
+        parts = some.reshape(-1, size)
+        sound = (parts @ fits) @ fits.T
+        np.subtract(parts, sound, out=sound)
+        squares = sound[:, None, :] @ sound[:, :, None]  # quicker than sums
+        out[start : start + n_steps] = squares.reshape(len(some), -1).sum(axis=1) / np.float32(steps.shape[1])
     return out
 
 
