@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from earmark import audio
+from earmark.audio import seeking
 from earmark.audio.seeking import CannotSeekError
 from earmark.audio.source import AudioBytes
 from earmark.core.card import ModelCard
@@ -135,6 +139,35 @@ def test_seeking_in_memory_gives_the_same(files: dict[str, Path]) -> None:
     assert on_disk is not None
     assert in_memory is not None
     np.testing.assert_array_equal(on_disk.samples, in_memory.samples)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flac", "mp3", "m4a", "opus", "ogg"])
+def test_only_the_ends_of_a_file_on_disk_are_decoded_packet_by_packet(
+    files: dict[str, Path], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts are decoded without Python's lock; but no graph takes a name that is not UTF-8."""
+    n_samples = []
+
+    def counted(*arguments: Any) -> Iterator[av.AudioFrame]:
+        for frame in frames_of(*arguments):
+            n_samples.append(frame.samples)
+            yield frame
+
+    frames_of = seeking._frames_of
+    monkeypatch.setattr(seeking, "_frames_of", counted)
+    found = audio.sparse_windows(files[name], SPEC, 4)
+    at_the_ends = sum(n_samples)
+    assert at_the_ends < 4 * 48_000
+    odd = tmp_path / os.fsdecode(b"\xff\xfe" + files[name].suffix.encode())
+    odd.write_bytes(files[name].read_bytes())
+    again = audio.sparse_windows(odd, SPEC, 4)
+    assert sum(n_samples) > 3 * at_the_ends
+    assert found is not None
+    assert again is not None
+    assert again.starts == found.starts
+    for part, same in zip(again.samples, found.samples, strict=True):
+        np.testing.assert_allclose(part, same, atol=1e-6)
 
 
 @pytest.mark.slow
