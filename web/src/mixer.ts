@@ -64,7 +64,7 @@ export class Mixer {
   private last: Float32Array | null = null;
   private alone: number | null = null;
   private seconds = 0;
-  private measured: { lost: number; mixed: number; energy: number; seconds: number } | null = null;
+  private measured: { lost: number; weight: number; mixed: number; energy: number; seconds: number } | null = null;
 
   constructor(
     private readonly conditioning: Conditioning | null | undefined,
@@ -163,7 +163,10 @@ export class Mixer {
     }
   }
 
-  /** `lostShare`, measured now and then, and where the mix holds much more or less than it did then, or it is louder. */
+  /**
+   * `lostShare`, measured now and then, and where the mix holds much more or less than it did then, or it is louder: a mean
+   * by energy since the mix changed.
+   */
   private lostShare(
     samples: readonly Float32Array[],
     shares: Float32Array,
@@ -173,17 +176,13 @@ export class Mixer {
   ): number {
     const then = this.measured;
     const energy = energies.reduce((a, b) => a + b);
+    const isAnother = then !== null && Math.abs(mixed - then.mixed) >= 0.05 + then.mixed / 2;
     const wait = then ? Math.min(MEASURED_SECONDS[1], Math.max(MEASURED_SECONDS[0], then.seconds)) : 0;
-    if (
-      then &&
-      this.seconds - then.seconds < wait &&
-      Math.abs(mixed - then.mixed) < 0.05 + then.mixed / 2 &&
-      energy < LOUDER * then.energy
-    ) {
-      return then.lost;
-    }
-    const lost = lostShare(samples, shares, sampleRateHz);
-    this.measured = { lost, mixed, energy, seconds: this.seconds };
+    if (then && this.seconds - then.seconds < wait && !isAnother && energy < LOUDER * then.energy) return then.lost;
+    const before = then && !isAnother ? then : { lost: 0, weight: 0 };
+    const weight = before.weight + energy;
+    const lost = (before.lost * before.weight + lostShare(samples, shares, sampleRateHz) * energy) / weight;
+    this.measured = { lost, weight, mixed, energy, seconds: this.seconds };
     return lost;
   }
 }

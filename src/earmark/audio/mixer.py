@@ -78,8 +78,8 @@ class Mixer:
         self._last: Floats | None = None  # shares of the channels in the last frame's mix
         self._seconds = 0.0
         self._only_lfe = False
-        # Lost share, energy of the mix compared with that in phase, that of all channels, and when.
-        self._measured: tuple[float, float, float, float] | None = None
+        # Lost share, what it weighs, energy of the mix compared with that in phase, that of all channels, and when.
+        self._measured: tuple[float, float, float, float, float] | None = None
 
     def mix(self, samples: Channels, scale: float, sample_rate_hz: int, channels: Sequence[str] = ()) -> Floats:
         """The next frame.
@@ -177,20 +177,28 @@ class Mixer:
             self._alone = None
 
     def _lost_share(self, samples: Channels, mixed: float, energy: float, sample_rate_hz: int) -> float:
-        """:func:`lost_share`, measured now and then, and where the mix holds much more or less than it did then.
+        """:func:`lost_share`, measured now and then, and where the mix holds much more or less than it did then, or it is louder.
+
+        Mean over measurements, by energy: where drums are in phase, what sounds between them may not be. But where the mix
+        suddenly holds much more or less, the sound is another, and only what is measured there counts.
 
         Args:
             mixed: energy of the mix, compared with what it would be if all channels were in phase.
             energy: of all channels.
         """
+        weight, lost_then = 0.0, 0.0
         if self._measured is not None:
-            lost, mixed_then, energy_then, seconds = self._measured
+            lost_then, weight, mixed_then, energy_then, seconds = self._measured
             least, most = _MEASURED_SECONDS
             is_recent = self._seconds - seconds < min(most, max(least, seconds))
-            if is_recent and abs(mixed - mixed_then) < 0.05 + mixed_then / 2 and energy < _LOUDER * energy_then:
-                return lost
+            is_another = abs(mixed - mixed_then) >= 0.05 + mixed_then / 2
+            if is_recent and not is_another and energy < _LOUDER * energy_then:
+                return lost_then
+            if is_another:
+                weight = 0.0
         lost = lost_share(np.asarray(samples), self._shares, sample_rate_hz)
-        self._measured = lost, mixed, energy, self._seconds
+        lost = (lost_then * weight + lost * energy) / (weight + energy)
+        self._measured = lost, weight + energy, mixed, energy, self._seconds
         return lost
 
 
