@@ -10,12 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
 from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.errors import ModelError
 from earmark.core.hints import did_you_mean
-from earmark.core.published_weights import published_names
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +193,11 @@ def _first_line(error: Exception) -> str:
 def user_models_folder() -> Path:
     """Where fetched models are kept: $EARMARK_MODELS, else "models" in the user's data folder. It need not exist."""
     chosen = os.environ.get(MODELS_VARIABLE)
-    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("earmark", appauthor=False) / "models"
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs  # the bundled model is found without
+
+    return platformdirs.user_data_path("earmark", appauthor=False) / "models"
 
 
 def model_folders() -> list[Path]:
@@ -209,11 +211,12 @@ def _bundled_folder() -> Path:
 
 def list_installed() -> dict[str, Path]:
     """Name -> ONNX file of every installed model."""
-    found: dict[str, Path] = {}
-    for folder in model_folders():
-        for path in sorted(folder.glob("*.onnx")):
-            found.setdefault(path.stem, path)
-    return found
+    bundled, fetched = (_models_in(folder) for folder in model_folders())
+    return bundled | {name: path for name, path in fetched.items() if name not in bundled}
+
+
+def _models_in(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
 
 
 def find_model(model: str | Path | None = None) -> Path:
@@ -226,6 +229,8 @@ def find_model(model: str | Path | None = None) -> Path:
         ModelError: there is no such model; similar names are listed.
     """
     wanted = DEFAULT_MODEL if model is None else str(model)
+    if (bundled := _models_in(_bundled_folder()).get(wanted)) is not None:
+        return bundled
     installed = list_installed()
     if wanted in installed:
         return installed[wanted]
@@ -234,6 +239,8 @@ def find_model(model: str | Path | None = None) -> Path:
         if path.is_file():
             return path
         raise ModelError(f"{wanted}: no such model file")
+    from earmark.core.published_weights import published_names
+
     if wanted in published_names():
         raise ModelError(f"model {wanted!r} is not on this machine; fetch it with: earmark models pull {wanted}")
     hint = did_you_mean(wanted, installed, f"there are: {', '.join(installed) or 'none'}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
@@ -55,6 +54,8 @@ def _measured(scores: TagScores) -> str:
 
 def score_html(scores: TagScores) -> str:
     """A small table of the highest scores."""
+    from html import escape  # with a table of all entities
+
     name = "waveform" if scores.path is None else scores.path.name.encode("utf-8", "replace").decode()
     rows = "".join(
         f"<tr><td>{escape(tag.tag)}</td><td>{escape(tag.category)}</td><td>{tag.score:.2f}</td>"
