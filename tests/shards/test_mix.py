@@ -213,7 +213,7 @@ def test_another_mix_than_that_of_the_shards_is_refused(music: Path) -> None:
         lambda: shards.load_window(clip_id, 0, 10, RATE_HZ, other),
         lambda: shards.waveform(clip_id, RATE_HZ, other),
     ):
-        with pytest.raises(ConfigError, match=r"cancelled_share 0.35, and 0.5 is wanted; .*--audio original"):
+        with pytest.raises(ConfigError, match=r"cancelled_share 0.2, and 0.5 is wanted; .*--audio original"):
             call()
     assert ShardAudio(music / "original").load(clip_id, RATE_HZ, other).any()
 
