@@ -98,7 +98,7 @@ def lost_in_the_mix() -> None:
     for item in find_audio([ROOT / "examples" / "clips"]):
         song = decode(item.path)
         mono = song.mean(axis=0)
-        late = {f"one channel {n / 44.1:.1f} ms late": np.stack([mono[n:], mono[:-n]]) for n in (4, 11, 132)}
+        late = {f"one channel {n / 44.1:.2f} ms late": np.stack([mono[n:], mono[:-n]]) for n in (4, 11, 132)}
         found = []
         for name, stereo in ({"as it is": song} | late).items():
             frames = range(0, stereo.shape[1] - FRAME_SAMPLES, FRAME_SAMPLES)

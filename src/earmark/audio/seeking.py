@@ -4,7 +4,8 @@ Samples and positions equal those of a full read. Where that is not certain (no 
 damage, a file that ends early) :class:`CannotSeekError` requests a full read, which then reports any problem.
 
 A part is decoded by a filter graph, as most files are when they are read in full (:mod:`earmark.audio.frames`): without
-Python's lock. Packet by packet are only the beginning and the end, whose packets are looked at, and files in memory.
+Python's lock. Packet by packet are only the beginning and the end, whose packets are looked at, codecs that are quick to
+decode (PCM), files in memory, and those whose names are not UTF-8.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _TAIL_SECONDS = 1.0
 _TIMED_IN_OGG = ("vorbis", "opus")  # the place of others is known at the end of a page; up to there FFmpeg guesses
 _FIRST_FRAMES = 12
 _GRAPH_SAMPLES = 16_384  # in a frame of the graph: each has a time stamp
-_BY_GRAPH = frozenset(["aac", "flac", "mp3", "opus", "vorbis"])
+_BY_GRAPH = frozenset(["aac", "flac", "mp3", "opus", "vorbis"])  # errors in the last frame of FLAC are found at the end
 _AGREEING_SHARE = 0.8  # of the frames must be where their time stamps say; FFmpeg's for Vorbis are wrong at some pages
 
 

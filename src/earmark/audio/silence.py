@@ -149,7 +149,7 @@ def energies_of(steps: Floats, size: int) -> Floats:
     """
     out = np.empty(len(steps), np.float32)
     fits = polynomials(size)
-    # For larger products OpenBLAS wakes its threads, which then wait in a loop for a twentieth of a second.
+    # For larger products OpenBLAS wakes its threads, which then wait in a loop on other cores.
     n_steps = max(1, _SAMPLES_AT_ONCE // steps.shape[1])
     for start in range(0, len(steps), n_steps):
         some = steps[start : start + n_steps]
