@@ -219,22 +219,22 @@ class _Selection:
                     self.barred[member] |= winners != k
 
     def _bar_rivals(self) -> None:
-        winners = [
-            (self.place[tag], self._places(rivals)) for tag, rivals in self.rules.rivals.items() if tag in self.place
-        ]
-        winners.sort()
+        winners = sorted(
+            (self.place[tag], self._places(rivals))
+            for tag, rivals in self.rules.rivals.items()
+            if tag in self.place and self.reached[self.place[tag]].any()
+        )
         if not winners:
             return
         tags = [tag for tag, _ in winners]
+        least = self._support.astype(np.float64) + self.rules.rival_margin
         # Files differ in the order of the scores: the k-th of each file at the same time.
         order = np.argsort(-self.scores[tags], axis=0, kind="stable")
         for ranks in order:
             free = self.reached & ~self._dropped()
             for k, (tag, rivals) in enumerate(winners):
                 wins = free[tag] & (ranks == k)
-                for rival in rivals:
-                    least = self._support[rival].astype(np.float64) + self.rules.rival_margin
-                    self.barred[rival] |= wins & (self.scores[tag] >= least)
+                self.barred[rivals] |= wins & (self.scores[tag] >= least[rivals])
 
     def _bar_unmet(self, kept: Mask) -> bool:
         """Bar tags whose required tag is not kept. Was there one?"""
