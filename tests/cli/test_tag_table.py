@@ -233,3 +233,13 @@ def test_a_card_names_a_category_once_and_fits_its_table(tmp_path: Path) -> None
         "polka (why",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize("name", [":fire:.wav", "[red]:heart: of gold[red].wav"])
+def test_names_stay_as_they_are(name: str, tmp_path: Path, song: Path) -> None:
+    """Rich prints ":fire:" as an emoji, and takes [red] for a colour."""
+    (tmp_path / name).write_bytes(song.read_bytes())
+    for environment in (terminal(200), {}):
+        result = CliRunner(env=environment).invoke(app, ["tag", str(tmp_path / name), str(tmp_path / f"no {name}")])
+        assert name in result.stdout
+        assert f"no {name}: no such file" in result.stderr

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from earmark.core.audio_formats import find_format
 
@@ -31,8 +30,7 @@ _LYRICS_BEGIN, _LYRICS_END = b"LYRICSBEGIN", b"LYRICS200"
 _LYRICS_END_BYTES = 15  # six digits, and that
 
 
-@dataclass(frozen=True)
-class ApeTag:
+class ApeTag(NamedTuple):
     """A tag as it is in a file.
 
     Attributes:

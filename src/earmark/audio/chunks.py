@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from earmark.core.audio_formats import ASF_HEADER
 
@@ -46,8 +45,7 @@ def is_unknown(n_bytes: int) -> bool:
     return n_bytes == 0 or any(abs(n_bytes - size) <= STREAMED_MARGIN_BYTES for size in _STREAMED_BYTES)
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A size in a header: its position, width and byte order, and what it counts beside the content of its chunk."""
 
     at: int
@@ -62,8 +60,7 @@ class Field:
         return self.at, value.to_bytes(self.n_bytes, self.order)
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What the header says: where the sound begins, and the sizes of the sound and of the whole file.
 
     Attributes:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from earmark.audio.playlist_files import expand_playlists
 from earmark.core.audio_formats import has_audio_suffix, named_suffixes
@@ -16,8 +17,7 @@ from earmark.core.errors import AudioError
 _MOST_ENDINGS = 5
 
 
-@dataclass(frozen=True)
-class AudioFile:
+class AudioFile(NamedTuple):
     """One file to tag.
 
     Attributes:
@@ -89,8 +89,7 @@ def find_audio(paths: Iterable[str | Path], left_out: LeftOut | None = None) -> 
             yield AudioFile(path, Path(path.name), error, named=True)
 
 
-@dataclass
-class _Folder:
+class _Folder(NamedTuple):
     """A folder that is being searched."""
 
     path: Path

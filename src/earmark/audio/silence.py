@@ -172,6 +172,6 @@ def energy_of(samples: Floats, sample_rate_hz: int) -> float:
 @lru_cache(maxsize=16)
 def polynomials(size: int) -> Floats:
     """Orthonormal polynomials up to degree 5, as columns: ``(size, at most 6)``."""
-    powers = np.polynomial.legendre.legvander(np.linspace(-1, 1, size), min(_FIT_DEGREE, size - 1))
+    powers = np.vander(np.linspace(-1, 1, size), min(_FIT_DEGREE + 1, size), increasing=True)
     out: Floats = np.linalg.qr(powers)[0].astype(np.float32)
     return out

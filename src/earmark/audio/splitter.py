@@ -155,6 +155,6 @@ def _forecast_errors(samples: Floats, before: Floats, most: int) -> npt.NDArray[
 @lru_cache(maxsize=32)
 def _forecast_filter(size: int) -> npt.NDArray[np.float64]:
     """Least squares: ``(size + 1,)``."""
-    powers = np.polynomial.legendre.legvander(np.linspace(-1, 1, size), _FORECAST_DEGREE)
-    following = np.polynomial.legendre.legvander(np.array([1 + 2 / (size - 1)]), _FORECAST_DEGREE)
+    powers = np.vander(np.linspace(-1, 1, size), _FORECAST_DEGREE + 1)
+    following = np.vander([1 + 2 / (size - 1)], _FORECAST_DEGREE + 1)
     return np.append(-(following @ np.linalg.pinv(powers))[0], 1.0)

@@ -1,4 +1,7 @@
-"""Rich consoles for messages and for results, and tables on stdout. Rich is imported only here and where it draws."""
+"""Rich consoles for messages and for results, and tables on stdout. Rich is imported only here and where it draws.
+
+They leave ":fire:" in a name as it is, which Rich would print as an emoji.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ def stderr_console(*, quiet: bool = False, markup: bool = True) -> Console:
     """For messages and progress; lines are not wrapped."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet, markup=markup)
+    return Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet, markup=markup, emoji=False)
 
 
 def stdout_console(*, quiet: bool = False) -> Console:
     """For results; lines are not wrapped."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True, quiet=quiet)
+    return Console(highlight=False, soft_wrap=True, quiet=quiet, emoji=False)
 
 
 def print_error(console: Console, text: str, path: Path | str | None = None) -> None:
@@ -57,7 +60,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         for cells in (columns, *rows):
             print_row(cells)

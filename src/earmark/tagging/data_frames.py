@@ -7,13 +7,13 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from earmark.core.errors import AudioError, MissingExtraError
-from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 from earmark.tagging.top_tags import TagScore
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from earmark.tagging.tag_scores import TagScores
+    from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 
 FILE_COLUMNS = ("path", "status", "error", "duration_seconds", "model")
 TEMPO_COLUMNS = ("bpm", "tempo_confidence")

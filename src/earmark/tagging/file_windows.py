@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,11 @@ from earmark.audio.silence import SilenceMeter
 from earmark.audio.sound import SoundStream, silence_before
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec
-from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 from earmark.tagging.time_axis import seconds_with
 
 if TYPE_CHECKING:
     from earmark.tagging.tempo_key.meter import TempoKeyMeter
+    from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 
 Window = npt.NDArray[np.float32]
 Watch = Callable[[Path, float], None]
@@ -32,8 +32,7 @@ decoded so far. An exception ends the file: an AudioError becomes its result, an
 UNNAMED = Path("<bytes>")
 
 
-@dataclass(frozen=True)
-class Measures:
+class Measures(NamedTuple):
     """What is estimated of a file's sound beside its tags."""
 
     tempo: bool = False

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
-
 if TYPE_CHECKING:
     from earmark.tagging.tag_scores import TagScores
+    from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
     from earmark.tagging.top_tags import TagScore
 
 _HTML_TAGS, _TEXT_TAGS = 10, 3

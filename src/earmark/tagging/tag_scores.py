@@ -17,12 +17,13 @@ from earmark.core.vocabulary import Vocabulary
 from earmark.tagging.data_frames import tag_frame, taggram_frame
 from earmark.tagging.score_formats import score_html, score_record, score_text
 from earmark.tagging.segments import MIN_SECONDS, Segment, find_segments
-from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 from earmark.tagging.time_axis import seconds_with, seconds_without
 from earmark.tagging.top_tags import TagScore, Threshold, top_per_category, top_tags
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from earmark.tagging.tempo_key.result import KeyEstimate, Tempo
 
 Scores = npt.NDArray[np.float32]
 

@@ -9,6 +9,7 @@ import click
 
 from earmark.cli.analyze.options import Out
 from earmark.cli.commands import Argument, Option
+from earmark.cli.console import stderr_console
 from earmark.cli.options import jobs_option, quiet_option
 from earmark.cli.progress import progress_bar
 
@@ -50,8 +51,6 @@ def moments(
     from earmark.cli.optional_dependencies import exit_on_interrupt
 
     require_figures()
-    from rich.console import Console
-
     from earmark.core.clock import clock
     from earmark.core.errors import AudioError
     from earmark.evaluation import load_model
@@ -59,7 +58,7 @@ def moments(
     from earmark.tagging.tagger import load_tagger
 
     tagger = load_tagger() if model is None else load_model(model)
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    messages = stderr_console()
     bar = progress_bar(messages, quiet=quiet)
 
     with exit_on_interrupt("nothing was written"), bar as progress:

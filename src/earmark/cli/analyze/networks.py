@@ -8,6 +8,7 @@ from typing import Annotated
 from earmark.cli.analyze.options import Checkpoint, Out
 from earmark.cli.analyze.tables import LeastDegree
 from earmark.cli.commands import Option
+from earmark.cli.console import stderr_console
 from earmark.cli.options import DatasetRoot, LabelledDataset, Protocol, Quiet, Split, jobs_option, seed_option
 from earmark.cli.progress import progress_bar
 
@@ -90,13 +91,11 @@ def layer_responses(
 
     require_figures()
 
-    from rich.console import Console
-
     from earmark.models.checkpoint import load_checkpoint
     from earmark.plots.layer_responses import draw_layer_responses
 
     model, card = load_checkpoint(checkpoint)
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    messages = stderr_console()
     bar = progress_bar(messages, quiet=quiet)
     with exit_on_interrupt("nothing was written"), bar as progress:
         task = progress.add_task("computing", total=None)
@@ -141,8 +140,6 @@ def excitations(
     from earmark.cli.optional_dependencies import exit_on_interrupt
 
     require_figures()
-    from rich.console import Console
-
     from earmark.datasets import label_matrix, load_dataset
     from earmark.models.checkpoint import load_checkpoint
     from earmark.plots.binarize import binarize_labels
@@ -159,7 +156,7 @@ def excitations(
     for name in shown:
         loaded.vocabulary.index(name)  # a wrong name is reported before minutes of computing
     model, card = load_checkpoint(checkpoint)
-    messages = Console(stderr=True)
+    messages = stderr_console()
     with (
         exit_on_interrupt("nothing was written"),
         progress_bar(messages, quiet=quiet) as progress,

@@ -31,9 +31,9 @@ _LAST_WINDOWS: dict[LastWindow, str] = {
 
 def print_card(card: ModelCard) -> None:
     """Print the card to stdout: what it is, what it is bad at, its metrics and tags, where it comes from."""
-    out = Console(highlight=False)
+    out = Console(highlight=False, emoji=False)
     if not out.is_terminal and "COLUMNS" not in os.environ:
-        out = Console(highlight=False, width=PIPE_COLUMNS)
+        out = Console(highlight=False, emoji=False, width=PIPE_COLUMNS)
     out.print(f"[bold]{escape(card.name)}[/bold] version {escape(card.version)}")
     if card.description:
         out.print(escape(card.description))

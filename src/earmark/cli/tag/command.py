@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
+from earmark.cli.lazy_group import quick_imports
 from earmark.cli.options import (
     Damaged,
     DamagedFiles,
@@ -173,9 +174,10 @@ def tag(
 
     Exit code: 0 all tagged, 1 some file failed or nothing was found, 2 wrong usage, 130 stopped by Ctrl-C.
     """
-    from earmark.cli.tag.run import SegmentOptions, TagRun
-    from earmark.tagging.options import FINE_STEP_SECONDS
-    from earmark.tagging.segments import MIN_SECONDS
+    with quick_imports():
+        from earmark.cli.tag.run import SegmentOptions, TagRun
+        from earmark.tagging.options import FINE_STEP_SECONDS
+        from earmark.tagging.segments import MIN_SECONDS
 
     limit = _threshold_value(threshold or ("auto" if output_format is OutputFormat.table else "none"))
     options = WriteOptions(

@@ -55,11 +55,11 @@ class _Table:
         segments = self.run.segments_of(scores) or ()
         parts = [(f"{clock(part.start_seconds)}-{clock(part.end_seconds)}", self._tags_of(part)) for part in segments]
         if not self.out.is_terminal:
-            tags = Text.from_markup(" | ".join(lines)).plain
+            tags = Text.from_markup(" | ".join(lines), emoji=False).plain
             cells = [str(path), clock(scores.duration_seconds), tags, *([degrees] if self._model_has_degrees else [])]
             print_row(cells + measured)
             for span, text in parts:
-                print_row([str(path), span, Text.from_markup(text).plain])
+                print_row([str(path), span, Text.from_markup(text, emoji=False).plain])
             return
         text = f"\n{' ' * self.begin}".join(lines)
         name = fit(printable(path), self.columns, keep_end=True)

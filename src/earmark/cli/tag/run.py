@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rich.markup import escape
 
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 _NAME_BYTES = 200  # of a taggram's name; file systems allow 255 with the endings
 
 
-@dataclass(frozen=True)
-class SegmentOptions:
+class SegmentOptions(NamedTuple):
     """How files are divided, see :meth:`earmark.TagScores.segments`."""
 
     min_seconds: float
