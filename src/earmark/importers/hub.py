@@ -13,10 +13,10 @@ from typing import Any
 
 from earmark.core.atomic_files import write_atomic
 from earmark.core.card import CARD_KEY, ModelCard
+from earmark.core.download import TIMEOUT_SECONDS, download
 from earmark.core.errors import ConfigError, DownloadError, ModelError
 from earmark.core.json_records import json_text, parse_json
 from earmark.export.hub import CONFIG_NAME, WEIGHTS_NAME
-from earmark.importers.download import TIMEOUT_SECONDS, download
 from earmark.models import TaggingModel
 from earmark.models.checkpoint import CARD_NAME, load_checkpoint
 
@@ -83,7 +83,7 @@ def pull_hub_model(
     download(
         [f"{base}/{WEIGHTS_NAME}"],
         folder / WEIGHTS_NAME,
-        sha256=card.weights_sha256,
+        checksum=f"sha256:{card.weights_sha256}",
         size_bytes=size,
         on_progress=on_progress,
     )

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earmark.core.download import RETRIES, TIMEOUT_SECONDS, WAIT_SECONDS, OnProgress, download
 from earmark.core.errors import ConfigError
 from earmark.core.published_weights import PublishedFile, PublishedWeights, find_published
-from earmark.importers.download import RETRIES, TIMEOUT_SECONDS, WAIT_SECONDS, OnProgress, download
 
 if TYPE_CHECKING:
     from earmark.core.card import ModelCard
@@ -48,7 +48,7 @@ def pull_model(
         name: one of :func:`earmark.core.published_weights.published_names`.
         folder: folder of the models, see :func:`earmark.tagging.runtime.user_models_folder`; created if missing.
         mirror: see :func:`file_addresses`.
-        timeout_seconds, retries, wait_seconds, on_progress: see :func:`earmark.importers.download.download`.
+        timeout_seconds, retries, wait_seconds, on_progress: see :func:`earmark.core.download.download`.
 
     Returns:
         The model's card, with licence and citations, and what the export did; its path is that of the ONNX file.
@@ -70,7 +70,7 @@ def pull_model(
             download(
                 file_addresses(file, mirror),
                 downloads / file.file_name,
-                sha256=file.sha256,
+                checksum=f"sha256:{file.sha256}",
                 size_bytes=file.size_bytes,
                 timeout_seconds=timeout_seconds,
                 retries=retries,

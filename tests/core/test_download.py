@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from earmark.core.download import download
 from earmark.core.errors import ConfigError, DownloadError, WrongFileError
-from earmark.importers.download import download
 from tests.helpers.download_server import (
     CONTENT,
     SHA256,
@@ -36,7 +36,7 @@ def fetch(server: Server, out: Path, *steps: Step, addresses: list[str] | None =
     server.plan = list(steps)
     options = {"timeout_seconds": 5.0, "retries": 2, "wait_seconds": 0.0, **changes}
     addresses = addresses or [f"{server.address}/dir/weights.h5"]
-    download(addresses, out, sha256=SHA256, size_bytes=len(CONTENT), **options)
+    download(addresses, out, checksum=f"sha256:{SHA256}", size_bytes=len(CONTENT), **options)
 
 
 @pytest.fixture

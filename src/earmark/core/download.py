@@ -1,4 +1,4 @@
-"""Download of one file whose hash is known: the whole file, or none. Interrupted downloads are resumed.
+"""Download of one file: the whole file, or none. Interrupted downloads are resumed, and checksums verified.
 
 HTTP with the standard library: proxies and certificates are those of the system (``https_proxy``, ``SSL_CERT_FILE``).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import shutil
 import ssl
 import time
 import urllib.error
@@ -26,7 +27,10 @@ RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 """Statuses after which it is worth asking again."""
 
 OnProgress = Callable[[int, int], None]
-"""Called with the bytes received and the bytes in all."""
+"""Called with the bytes received (or read, of a file that is verified) and the bytes in all."""
+
+LABELS = {"sha256": "SHA-256", "sha1": "SHA-1", "md5": "MD5"}
+"""Checksums that are understood, strongest first -> what people call them."""
 
 
 class _TemporaryError(Exception):
@@ -37,14 +41,15 @@ def download(
     addresses: Sequence[str],
     out: Path,
     *,
-    sha256: str,
-    size_bytes: int,
+    checksum: str | None,
+    size_bytes: int | None,
     timeout_seconds: float = TIMEOUT_SECONDS,
     retries: int = RETRIES,
     wait_seconds: float = WAIT_SECONDS,
     on_progress: OnProgress | None = None,
+    on_verify: OnProgress | None = None,
 ) -> None:
-    """Download a file whose hash is known. Afterwards ``out`` is the whole file, or what it was before.
+    """Download a file. Afterwards ``out`` is the whole file, or what it was before.
 
     What is received is kept beside it as ``.NAME.part``. It stays there when the network fails, and the next call
     resumes from it; it is deleted when it proves to be another file.
@@ -52,18 +57,20 @@ def download(
     Args:
         addresses: http or https, tried in turn.
         out: the file to write; its folder is made where missing.
-        sha256: of the file, hexadecimal.
-        size_bytes: of the file; no more is read.
+        checksum: of the file, e.g. ``sha256:`` and its hexadecimal SHA-256, with a kind of :data:`LABELS`; None where none
+            is known.
+        size_bytes: of the file; no more is read. None where it is not known: then what the server says.
         timeout_seconds: longest silence of a server, before and within its answer.
         retries: further attempts at an address after a failure that may pass: a broken or silent connection, a name
             that does not resolve, a server that is busy.
         wait_seconds: pause before the first of these; each further one is twice as long.
-        on_progress: called with the bytes received and the bytes in all.
+        on_progress: called with the bytes received and the bytes in all (0 where they are not known).
+        on_verify: the same for the bytes read to verify the checksum.
 
     Raises:
         ConfigError: an address that is not http or https.
         WrongFileError: every address answered, and none with the right file; names both hashes.
-        DownloadError: no address gave it; names the reason for each address.
+        DownloadError: no address gave it, or the disk is too small; names the reason for each address.
         OSError: the folder cannot be written.
     """
     for address in addresses:
@@ -75,7 +82,9 @@ def download(
     errors: list[DownloadError] = []
     for address in addresses:
         try:
-            _Download(address, part, sha256, size_bytes, timeout_seconds, on_progress).run(retries, wait_seconds)
+            _Download(address, part, checksum, size_bytes, timeout_seconds, on_progress, on_verify).run(
+                retries, wait_seconds
+            )
         except DownloadError as error:
             errors.append(error)
         else:
@@ -83,9 +92,47 @@ def download(
             return
     lines = [f"{address}: {error}" for address, error in zip(addresses, errors, strict=True)]
     if part.exists():
-        lines.append(f"{part.stat().st_size} of {size_bytes} bytes are kept; the next attempt continues from there")
+        kept = f"{part.stat().st_size}{'' if size_bytes is None else f' of {size_bytes}'} bytes are kept"
+        lines.append(f"{kept}; the next attempt continues from there")
     all_wrong = all(isinstance(error, WrongFileError) for error in errors)
     raise (WrongFileError if all_wrong else DownloadError)("\n".join(lines))
+
+
+def verify_file(
+    path: Path, *, checksum: str | None, size_bytes: int | None, on_verify: OnProgress | None = None
+) -> None:
+    """Raises WrongFileError, with what was expected and found, where a file is not as described; see :func:`download`.
+
+    Example:
+        >>> verify_file(Path(__file__), checksum=None, size_bytes=1)
+        Traceback (most recent call last):
+        ...
+        earmark.core.errors.WrongFileError: not the published file: expected 1 bytes, found ... bytes
+    """
+    found_bytes = path.stat().st_size
+    found = ""
+    if checksum is not None:
+        kind = checksum.partition(":")[0]
+        digest, have = hashlib.new(kind, usedforsecurity=False), 0
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES * 16):
+                digest.update(block)
+                have += len(block)
+                if on_verify:
+                    on_verify(have, found_bytes)
+        found = f"{kind}:{digest.hexdigest()}"
+    if (checksum is not None and found != checksum) or size_bytes not in (None, found_bytes):
+        wanted = "" if size_bytes is None else f"{size_bytes} bytes"
+        raise WrongFileError(
+            f"not the published file: expected {_described(wanted, checksum)}, "
+            f"found {_described(f'{found_bytes} bytes', found)}"
+        )
+
+
+def _described(size: str, checksum: str | None) -> str:
+    """Size and checksum of a file for people, what is known of them."""
+    kind, _, value = (checksum or "").partition(":")
+    return " with ".join(filter(None, (size, value and f"{LABELS[kind]} {value}")))
 
 
 @dataclass
@@ -93,16 +140,18 @@ class _Download:
     """A download from one address.
 
     Attributes:
+        size_bytes: of the file; where it was not known, what the server says.
         validator: names the version of the file that the server has; sent along when resuming.
         resumed: the part is put together from several answers.
     """
 
     address: str
     part: Path
-    sha256: str
-    size_bytes: int
+    checksum: str | None
+    size_bytes: int | None
     timeout_seconds: float
     on_progress: OnProgress | None
+    on_verify: OnProgress | None
     validator: str | None = None
     resumed: bool = False
 
@@ -122,7 +171,7 @@ class _Download:
     def _fill(self, retries: int, wait_seconds: float) -> None:
         """Attempts, until the server has sent all that it has."""
         failures = 0
-        while self._received() < self.size_bytes:
+        while self.size_bytes is None or self._received() < self.size_bytes:
             try:
                 self._attempt()
             except _TemporaryError as error:
@@ -135,13 +184,7 @@ class _Download:
 
     def _check(self) -> None:
         """Raises WrongFileError where the part is another file."""
-        with self.part.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != self.sha256:
-            raise WrongFileError(
-                f"not the published file: expected {self.size_bytes} bytes with SHA-256 {self.sha256}, "
-                f"found {self._received()} bytes with SHA-256 {found}"
-            )
+        verify_file(self.part, checksum=self.checksum, size_bytes=self.size_bytes, on_verify=self.on_verify)
 
     def _attempt(self) -> None:
         """Request what is missing and append it."""
@@ -159,6 +202,9 @@ class _Download:
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 416 and start:
+                if self.size_bytes is None and error.headers["Content-Range"] == f"bytes */{start}":
+                    self.size_bytes = start  # all of it had been received
+                    return
                 self._discard()
                 raise _TemporaryError("the server's file is shorter than what was received") from error
             message = f"the server answered {error.code} {error.reason}"
@@ -185,20 +231,27 @@ class _Download:
         self.validator = _validator(response)
         self.resumed |= start > 0
         promised = response.length  # of the body; None where the server does not say
+        if self.size_bytes is None and promised is not None:
+            self.size_bytes = start + promised
+        self._require_space(promised)
         with self.part.open("ab" if start else "wb") as file:
             have = start
             while block := response.read1(BLOCK_BYTES):
                 have += len(block)
-                if have > self.size_bytes:
-                    raise WrongFileError(
-                        f"not the published file: expected {self.size_bytes} bytes with SHA-256 {self.sha256}, "
-                        "the server sends more"
-                    )
+                if self.size_bytes is not None and have > self.size_bytes:
+                    wanted = _described(f"{self.size_bytes} bytes", self.checksum)
+                    raise WrongFileError(f"not the published file: expected {wanted}, the server sends more")
                 file.write(block)
                 if self.on_progress:
-                    self.on_progress(have, self.size_bytes)
-        if have < (self.size_bytes if promised is None else start + promised):
+                    self.on_progress(have, self.size_bytes or 0)
+        if have < ((self.size_bytes or 0) if promised is None else start + promised):
             raise _TemporaryError(f"the connection ended after {self._so_far()}")
+
+    def _require_space(self, n_bytes: int | None) -> None:
+        """Raises DownloadError where the disk has no space for so many more bytes."""
+        free = shutil.disk_usage(self.part.parent).free
+        if n_bytes is not None and n_bytes > free:
+            raise DownloadError(f"{n_bytes} bytes are to come, {free} are free on the disk of {self.part.parent}")
 
     def _received(self) -> int:
         """Bytes in the part."""
@@ -209,7 +262,7 @@ class _Download:
         self.validator = None
 
     def _so_far(self) -> str:
-        return f"{self._received()} of {self.size_bytes} bytes"
+        return f"{self._received()}{'' if self.size_bytes is None else f' of {self.size_bytes}'} bytes"
 
     def _silent(self) -> str:
         return f"the server was silent for {self.timeout_seconds:g} s, after {self._so_far()}"
