@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +35,10 @@ def server() -> Iterator[Server]:
 
 def fetch(server: Server, out: Path, *steps: Step, addresses: list[str] | None = None, **changes) -> None:
     server.plan = list(steps)
-    options = {"timeout_seconds": 5.0, "retries": 2, "wait_seconds": 0.0, **changes}
+    options = {"timeout_seconds": 5.0, "retries": 2, "wait_seconds": 0.0}
+    options |= {"checksum": f"sha256:{SHA256}", "size_bytes": len(CONTENT), **changes}
     addresses = addresses or [f"{server.address}/dir/weights.h5"]
-    download(addresses, out, checksum=f"sha256:{SHA256}", size_bytes=len(CONTENT), **options)
+    download(addresses, out, **options)
 
 
 @pytest.fixture
@@ -234,3 +236,46 @@ def test_other_addresses_are_refused(server, out, address):
     with pytest.raises(ConfigError, match="must be http"):
         fetch(server, out, whole(), addresses=[address])
     assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_file_of_unknown_size(server, out, length):
+    """What the server says is its size; where it says none, all that it sends."""
+    fetch(server, out, whole(length=length), size_bytes=None)
+    assert out.read_bytes() == CONTENT
+    with pytest.raises(WrongFileError, match=f"not the published file: expected SHA-256 {SHA256}, found 12 bytes with"):
+        fetch(server, out.with_name("x"), whole(b"please login", length=length), size_bytes=None)
+
+
+def test_a_file_of_unknown_size_is_continued(server, out):
+    with pytest.raises(DownloadError, match="90000 bytes are kept"):
+        fetch(server, out, cut(90_000), size_bytes=None, retries=0)
+    fetch(server, out, whole(), size_bytes=None)
+    assert server.ranges == [None, "bytes=90000-"]
+    assert out.read_bytes() == CONTENT
+    part = out.with_name(".x.part")
+    part.write_bytes(CONTENT)  # stopped between the last byte and the check
+    fetch(server, out.with_name("x"), whole(), size_bytes=None)
+    assert out.with_name("x").read_bytes() == CONTENT
+    assert server.ranges[2:] == ["bytes=300000-"]
+
+
+@pytest.mark.parametrize("kind", ["sha1", "md5"])
+def test_other_checksums(server, out, kind):
+    fetch(server, out, whole(), checksum=f"{kind}:{hashlib.new(kind, CONTENT).hexdigest()}")
+    assert out.read_bytes() == CONTENT
+    with pytest.raises(WrongFileError, match=f"expected 300000 bytes with {kind.upper().replace('A1', 'A-1')} 00"):
+        fetch(server, out.with_name("x"), whole(), checksum=f"{kind}:00")
+
+
+def test_without_a_checksum_the_size_alone_counts(server, out):
+    fetch(server, out, whole(WRONG), checksum=None)
+    assert out.read_bytes() == WRONG
+    with pytest.raises(WrongFileError, match="expected 300000 bytes, found 12 bytes"):
+        fetch(server, out.with_name("x"), whole(b"please login"), checksum=None)
+
+
+def test_a_file_larger_than_the_disk_is_refused_at_once(server, out):
+    with pytest.raises(DownloadError, match=r"\d+ bytes are to come, \d+ are free on the disk of"):
+        fetch(server, out, whole(claim=10**17), size_bytes=None)
+    assert not out.with_name(".weights.h5.part").exists()

@@ -12,6 +12,7 @@ import pytest
 from earmark.core.errors import ConfigError, DataError
 from earmark.datasets import Dataset, dataset_info, label_matrix, list_datasets, load_dataset
 from earmark.datasets.check import check_dataset
+from earmark.datasets.downloads import downloads_of
 from tests.helpers.dataset_folders import FOLDERS
 
 OWN_DATA = ("labelled_set", "manifest")
@@ -47,7 +48,11 @@ def test_published_datasets_are_cited_and_have_protocols(name: str) -> None:
 
 @pytest.mark.parametrize("name", list_datasets())
 def test_downloads_are_safe_to_fetch(name: str) -> None:
-    for download in dataset_info(name).downloads:
+    table = downloads_of(dataset_info(name))
+    assert all(one.what and one.protocol in _protocols(name) for one in table.sets.values())
+    assert table.protocol in _protocols(name)
+    assert len({file.url for file in table.files}) == len(table.files)
+    for download in table.files:
         host = urllib.parse.urlsplit(download.url).hostname
         assert download.url.startswith("https://") or host in HTTP_ALONE, download.url
         assert download.what.strip()
@@ -55,6 +60,19 @@ def test_downloads_are_safe_to_fetch(name: str) -> None:
         assert download.sha1 is None or re.fullmatch(r"[0-9a-f]{40}", download.sha1)
         assert download.md5 is None or re.fullmatch(r"[0-9a-f]{32}", download.md5)
         assert download.n_bytes is None or download.n_bytes > 0
+        assert download.source, "where size and checksum are from, or that there are none"
+        assert download.name
+        assert all(mirror.startswith("https://") for mirror in download.mirrors)
+
+
+def _protocols(name: str) -> tuple[str | None, ...]:
+    return (None, *(protocol.name for protocol in dataset_info(name).protocols))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_datasets_can_be_downloaded_or_say_why_not(name: str) -> None:
+    table = downloads_of(dataset_info(name))
+    assert table.files or table.notes
 
 
 @pytest.mark.parametrize("name", list_datasets())

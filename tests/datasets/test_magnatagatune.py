@@ -15,6 +15,7 @@ import pytest
 from earmark.core.errors import ConfigError, DataError
 from earmark.datasets import dataset_info, load_dataset
 from earmark.datasets.base import Dataset
+from earmark.datasets.downloads import downloads_of
 from earmark.datasets.leaks import leak_warnings
 from earmark.datasets.mtat_files import Annotations, read_annotations
 from earmark.datasets.mtat_protocols import (
@@ -266,8 +267,8 @@ def test_what_is_known_without_the_files() -> None:
     assert [protocol.name for protocol in info.protocols] == NAMES
     assert "ISMIR 2009" in info.citation
     assert len(info.exclusions) == 3
-    assert all(download.md5 and len(download.md5) == 32 for download in info.downloads)
-    assert sum(download.n_bytes or 0 for download in info.downloads) == 2_972_769_864
+    assert all(download.md5 and len(download.md5) == 32 for download in downloads_of(info).files)
+    assert sum(download.n_bytes or 0 for download in downloads_of(info).files) == 2_972_769_864
 
 
 @dataclass(frozen=True)

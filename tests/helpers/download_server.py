@@ -7,7 +7,7 @@ import http.server
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -43,14 +43,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         etag: str | None = '"one"',
         length: bool = True,
         shift: int = 0,
+        claim: int = 0,
     ) -> None:
-        """Send content as a server should, but for what is asked for: stop or fall silent after some bytes."""
+        """Send content as a server should, but for what is asked for: stop or fall silent, promise ``claim`` bytes more."""
         wanted, condition = self.headers["Range"], self.headers["If-Range"]
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and ranges else 0
         if start and condition and condition != etag:
             start = 0
         if start >= len(content):
-            self.send_error(416)
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
         self.send_response(206 if start else 200)
         if start:
@@ -58,7 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if etag:
             self.send_header("ETag", etag)
         if length:
-            self.send_header("Content-Length", str(len(content) - start))
+            self.send_header("Content-Length", str(len(content) - start + claim))
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content[start : None if stop_after is None else start + stop_after])
@@ -101,6 +105,22 @@ def whole(content: bytes = CONTENT, **how) -> Step:
 
 def cut(after: int, content: bytes = CONTENT, **how) -> Step:
     return lambda handler: handler.answer(content, stop_after=after, **how)
+
+
+def folder(contents: Mapping[str, bytes], first: Mapping[str, Sequence[Step]] | None = None) -> Step:
+    """Files by their names, whatever the path in front; ``first`` has answers that come before, by name."""
+    waiting = {name: list(steps) for name, steps in (first or {}).items()}
+
+    def step(handler: Handler) -> None:
+        name = handler.path.rpartition("/")[2]
+        if waiting.get(name):
+            waiting[name].pop(0)(handler)
+        elif name in contents:
+            handler.answer(contents[name])
+        else:
+            handler.send_error(404)
+
+    return step
 
 
 def status(code: int) -> Step:

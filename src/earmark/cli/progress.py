@@ -57,11 +57,13 @@ def audio_bar(console: Console, *, now: bool = False, quiet: bool = False) -> Pr
     return progress_bar(console, *columns, quiet=quiet, per_second=5)
 
 
-def download_bar(console: Console) -> Progress:
+def download_bar(console: Console, *, quiet: bool = False) -> Progress:
     """Bytes and bytes per second."""
     from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
-    return progress_bar(console, "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return progress_bar(
+        console, "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), quiet=quiet
+    )
 
 
 def note_bar(console: Console, *, quiet: bool = False) -> Progress:

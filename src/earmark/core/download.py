@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.core.errors import ConfigError, DownloadError, WrongFileError
@@ -140,7 +140,8 @@ class _Download:
     """A download from one address.
 
     Attributes:
-        size_bytes: of the file; where it was not known, what the server says.
+        size_bytes: of the file, where it is known.
+        total_bytes: the same, or what the server says.
         validator: names the version of the file that the server has; sent along when resuming.
         resumed: the part is put together from several answers.
     """
@@ -154,6 +155,10 @@ class _Download:
     on_verify: OnProgress | None
     validator: str | None = None
     resumed: bool = False
+    total_bytes: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.total_bytes = self.size_bytes
 
     def run(self, retries: int, wait_seconds: float) -> None:
         """Fill the part and check it. Where it is wrong and from several answers, begin once more from nothing."""
@@ -171,7 +176,7 @@ class _Download:
     def _fill(self, retries: int, wait_seconds: float) -> None:
         """Attempts, until the server has sent all that it has."""
         failures = 0
-        while self.size_bytes is None or self._received() < self.size_bytes:
+        while self.total_bytes is None or self._received() < self.total_bytes:
             try:
                 self._attempt()
             except _TemporaryError as error:
@@ -202,8 +207,8 @@ class _Download:
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 416 and start:
-                if self.size_bytes is None and error.headers["Content-Range"] == f"bytes */{start}":
-                    self.size_bytes = start  # all of it had been received
+                if self.total_bytes is None and error.headers["Content-Range"] == f"bytes */{start}":
+                    self.total_bytes = start  # all of it had been received
                     return
                 self._discard()
                 raise _TemporaryError("the server's file is shorter than what was received") from error
@@ -231,20 +236,20 @@ class _Download:
         self.validator = _validator(response)
         self.resumed |= start > 0
         promised = response.length  # of the body; None where the server does not say
-        if self.size_bytes is None and promised is not None:
-            self.size_bytes = start + promised
+        if self.total_bytes is None and promised is not None:
+            self.total_bytes = start + promised
         self._require_space(promised)
         with self.part.open("ab" if start else "wb") as file:
             have = start
             while block := response.read1(BLOCK_BYTES):
                 have += len(block)
-                if self.size_bytes is not None and have > self.size_bytes:
-                    wanted = _described(f"{self.size_bytes} bytes", self.checksum)
+                if self.total_bytes is not None and have > self.total_bytes:
+                    wanted = _described(f"{self.total_bytes} bytes", self.checksum)
                     raise WrongFileError(f"not the published file: expected {wanted}, the server sends more")
                 file.write(block)
                 if self.on_progress:
-                    self.on_progress(have, self.size_bytes or 0)
-        if have < ((self.size_bytes or 0) if promised is None else start + promised):
+                    self.on_progress(have, self.total_bytes or 0)
+        if have < ((self.total_bytes or 0) if promised is None else start + promised):
             raise _TemporaryError(f"the connection ended after {self._so_far()}")
 
     def _require_space(self, n_bytes: int | None) -> None:
@@ -262,7 +267,7 @@ class _Download:
         self.validator = None
 
     def _so_far(self) -> str:
-        return f"{self._received()}{'' if self.size_bytes is None else f' of {self.size_bytes}'} bytes"
+        return f"{self._received()}{'' if self.total_bytes is None else f' of {self.total_bytes}'} bytes"
 
     def _silent(self) -> str:
         return f"the server was silent for {self.timeout_seconds:g} s, after {self._so_far()}"

@@ -15,7 +15,8 @@ from earmark.datasets import (
     nsynth,
     openmic,
 )
-from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, StoredAudio, label_matrix
+from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Protocol, StoredAudio, label_matrix
+from earmark.datasets.downloads import Download
 from earmark.datasets.registry import dataset_info, list_datasets, load_dataset, register_dataset
 
 __all__ = [

@@ -24,6 +24,9 @@ Labels = npt.NDArray[np.float32]
 SPLITS = ("train", "validation", "test")
 """The splits a protocol may have, in the order in which they are shown."""
 
+DOWNLOADS = Path(__file__).parent / "data" / "downloads"
+"""The tables of the files of earmark's datasets."""
+
 _MOST_PROBLEMS = 50
 
 
@@ -78,25 +81,6 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Download:
-    """One file of a dataset, as its publishers offer it.
-
-    Attributes:
-        url: where it was published.
-        what: what is in it.
-        sha256, md5, sha1: hexadecimal, as published or from an independent index; None if not known.
-        n_bytes: its size; None if not known.
-    """
-
-    url: str
-    what: str
-    sha256: str | None = None
-    md5: str | None = None
-    n_bytes: int | None = None
-    sha1: str | None = None
-
-
-@dataclass(frozen=True)
 class DatasetInfo:
     """What is known about a dataset before its files are read.
 
@@ -108,7 +92,7 @@ class DatasetInfo:
         licence: of audio and labels.
         url: where it comes from.
         protocols: its named splits; empty if the data brings its own.
-        downloads: its files.
+        downloads: a table of its files (:mod:`earmark.datasets.downloads`); None if none are published.
         exclusions: clip -> why it is never used.
         tags: their names, if they are fixed.
         tags_from: where they come from otherwise.
@@ -121,7 +105,7 @@ class DatasetInfo:
     licence: str
     url: str
     protocols: tuple[Protocol, ...]
-    downloads: tuple[Download, ...] = ()
+    downloads: Path | None = None
     exclusions: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     tags_from: str = ""

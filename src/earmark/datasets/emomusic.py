@@ -17,7 +17,7 @@ import numpy as np
 
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.audio_places import first_folder
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import Row, read_table
 
@@ -45,18 +45,7 @@ INFO = DatasetInfo(
     "Commons licence",
     url="http://cvml.unige.ch/databases/emoMusic/",
     protocols=(MEDIAEVAL_2013,),
-    downloads=(
-        Download(
-            "http://cvml.unige.ch/databases/emoMusic/annotations.tar.gz",
-            "annotations",
-            sha256="e0cb0b06e1b0ce7f04b1572fc410937699b7fad9dae67ddaa745f06cda4b0b33",
-        ),
-        Download(
-            "http://cvml.unige.ch/databases/emoMusic/clips_45sec.tar.gz",
-            "audio",
-            sha256="3994a5d5fefc27f9540d1a69cd7f1294c68e6cb311ce49765021e2e9c7a1057b",
-        ),
-    ),
+    downloads=DOWNLOADS / "emomusic.toml",
     tags=TAGS,
 )
 

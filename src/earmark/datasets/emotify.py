@@ -27,7 +27,7 @@ import numpy as np
 
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Tag, Vocabulary
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import Row, read_table
 
@@ -64,12 +64,7 @@ INFO = DatasetInfo(
     licence="audio from Magnatune, CC BY-NC-SA",
     url="http://www2.projects.science.uu.nl/memotion/emotifydata/",
     protocols=(ARTIST_DISJOINT, RANDOM_BY_TRACK),
-    downloads=(
-        Download(
-            "http://www2.projects.science.uu.nl/memotion/emotifydata/data.csv",
-            "the listeners' answers; the page of the dataset links the audio; no checksum is published",
-        ),
-    ),
+    downloads=DOWNLOADS / "emotify.toml",
     tags=(*GENRES, *(name.replace("_", " ") for name in EMOTIONS)),
 )
 

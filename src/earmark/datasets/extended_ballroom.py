@@ -19,7 +19,7 @@ from pathlib import Path
 from earmark.core.errors import DataError
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.audio_places import find_folder
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, one_hot, raise_problems
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Protocol, one_hot, raise_problems
 from earmark.datasets.registry import register_dataset
 
 DANCES = (
@@ -42,12 +42,7 @@ INFO = DatasetInfo(
     licence="none published; the authors give out the list, the excerpts are previews of a shop",
     url="http://anasynth.ircam.fr/home/media/ExtendedBallroom",
     protocols=(ARTIST_DISJOINT,),
-    downloads=(
-        Download(
-            "http://anasynth.ircam.fr/home/media/ExtendedBallroom",
-            "the page with the list and a program that downloads the audio; the MD5 of every excerpt is in the list",
-        ),
-    ),
+    downloads=DOWNLOADS / "extended_ballroom.toml",
     tags=tuple(dance.lower() for dance in DANCES),
 )
 

@@ -23,7 +23,7 @@ import numpy as np
 from earmark.core.errors import DataError
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.audio_places import find_folder
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import read_table
 
@@ -38,8 +38,6 @@ CUT_OUTSIDE = (
 )
 """Tracks whose 30 s were cut beyond the end of the song, or at it: nothing, or a few seconds (mdeff/fma, issue 8)."""
 
-_HOST = "https://os.unil.cloud.switch.ch/fma"
-
 INFO = DatasetInfo(
     name="fma",
     title="FMA: genres of the Free Music Archive",
@@ -52,12 +50,7 @@ INFO = DatasetInfo(
         Protocol("medium", "25,000 tracks of 16 top genres, not balanced; one genre for each track"),
         Protocol("large", "106,574 tracks of 161 genres; any number for each track"),
     ),
-    downloads=(
-        Download(f"{_HOST}/fma_metadata.zip", "metadata", sha1="f0df49ffe5f2a6008d7dc83c6915b31835dfe733"),
-        Download(f"{_HOST}/fma_small.zip", "audio, 7.2 GiB", sha1="ade154f733639d52e35e32f5593efe5be76c6d70"),
-        Download(f"{_HOST}/fma_medium.zip", "audio, 22 GiB", sha1="c67b69ea232021025fca9231fc1c7c1a063ab50b"),
-        Download(f"{_HOST}/fma_large.zip", "audio, 93 GiB", sha1="497109f4dd721066b5ce5e5f250ec604dc78939e"),
-    ),
+    downloads=DOWNLOADS / "fma.toml",
     exclusions={f"{track:06d}": "its 30 s were cut beyond the end of the song" for track in CUT_OUTSIDE},
     tags_from="the size: top genres of small and medium, all genres of large, in the order of the alphabet",
 )

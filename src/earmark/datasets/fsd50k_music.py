@@ -19,7 +19,7 @@ import numpy as np
 from earmark.core.errors import DataError
 from earmark.core.json_records import parse_json
 from earmark.core.vocabulary import Vocabulary
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import read_table
 
@@ -37,20 +37,6 @@ CLASSES = (
 DEV_EVAL = Protocol(
     "dev-eval", "the published split: dev into training and validation by its column split, eval tests; music alone"
 )
-_PARTS = {
-    "FSD50K.dev_audio": {
-        "zip": "c480d119b8f7a7e32fdb58f3ea4d6c5a",
-        "z01": "faa7cf4cc076fc34a44a479a5ed862a3",
-        "z02": "8f9b66153e68571164fb1315d00bc7bc",
-        "z03": "1196ef47d267a993d30fa98af54b7159",
-        "z04": "d088ac4e11ba53daf9f7574c11cccac9",
-        "z05": "81356521aa159accd3c35de22da28c7f",
-    },
-    "FSD50K.eval_audio": {"zip": "6fa47636c3a3ad5c7dfeba99f2637982", "z01": "3090670eaeecc013ca1ff84fe4442aeb"},
-    "FSD50K.ground_truth": {"zip": "ca27382c195e37d2269c4c866dd73485"},
-    "FSD50K.metadata": {"zip": "b9ea0c829a411c1d42adb9da539ed237"},
-}
-
 INFO = DatasetInfo(
     name="fsd50k_music",
     title="The music in FSD50K: instruments in sounds of Freesound",
@@ -62,11 +48,7 @@ INFO = DatasetInfo(
     licence="CC BY 4.0 as a whole; each sound CC0, CC BY, CC BY-NC or CC Sampling+ (FSD50K.metadata)",
     url="https://zenodo.org/record/4060432",
     protocols=(DEV_EVAL,),
-    downloads=tuple(
-        Download(f"https://zenodo.org/record/4060432/files/{name}.{ending}", name.removeprefix("FSD50K."), md5=md5)
-        for name, parts in _PARTS.items()
-        for ending, md5 in parts.items()
-    ),
+    downloads=DOWNLOADS / "fsd50k_music.toml",
     tags=tuple(name.replace("_", " ").lower() for name in CLASSES),
 )
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from earmark.core.errors import DataError
 from earmark.core.vocabulary import Vocabulary
 from earmark.datasets.audio_places import first_folder
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, one_hot
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Protocol, one_hot
 from earmark.datasets.registry import register_dataset
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
@@ -49,14 +49,7 @@ INFO = DatasetInfo(
     licence="none published; the clips are from commercial recordings",
     url="http://marsyas.info/downloads/datasets.html",
     protocols=(FAULT_FILTERED, STRATIFIED),
-    downloads=(
-        Download(
-            "http://opihi.cs.uvic.ca/sound/genres.tar.gz",
-            "all clips; the address answers no longer, copies are elsewhere",
-            sha256="24347e0223d2ba798e0a558c4c172d9d4a19c00bb7963fe055d183dadb4ef2c6",
-            md5="5b3d6dddb579ab49814ab86dba69e7c7",
-        ),
-    ),
+    downloads=DOWNLOADS / "gtzan.toml",
     tags=TAGS,
 )
 

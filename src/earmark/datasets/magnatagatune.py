@@ -36,7 +36,7 @@ import numpy as np
 from earmark.core.errors import DataError
 from earmark.core.tag_lists import load_vocabulary
 from earmark.core.vocabulary import Tag, Vocabulary
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo
 from earmark.datasets.mtat_files import (
     ANNOTATIONS_NAME,
     CLIP_INFO_NAME,
@@ -50,8 +50,6 @@ from earmark.datasets.mtat_files import (
 from earmark.datasets.mtat_protocols import EMPTY_CLIPS, N_TAGS, PROTOCOLS, find_protocol, make_splits
 from earmark.datasets.registry import register_dataset
 
-_ADDRESS = "https://mirg.city.ac.uk/datasets/magnatagatune"
-
 INFO = DatasetInfo(
     name="magnatagatune",
     title="MagnaTagATune: 25,863 clips tagged by players of TagATune",
@@ -63,21 +61,7 @@ INFO = DatasetInfo(
     licence="CC BY-NC-SA 3.0 (audio from Magnatune)",
     url="https://mirg.city.ac.uk/codeapps/the-magnatagatune-dataset",
     protocols=tuple(known.protocol for known in PROTOCOLS),
-    # Checksums and sizes: not the publishers', but the same in several public programs that fetch these files.
-    downloads=(
-        Download(f"{_ADDRESS}/{ANNOTATIONS_NAME}", "tags of the clips", md5="f04fa01752a8cc64f6e1ca142a0fef1d"),
-        Download(f"{_ADDRESS}/{CLIP_INFO_NAME}", "artists, albums, titles", md5="03ef3cb8ddcfe53fdcdb8e0cda005be2"),
-        Download(
-            f"{_ADDRESS}/mp3.zip.001",
-            "audio, first of three parts of one archive",
-            md5="179c91c8c2a6e9b3da3d4e69d306fd3b",
-            n_bytes=1_100_000_000,
-        ),
-        Download(
-            f"{_ADDRESS}/mp3.zip.002", "second part", md5="acf8265ff2e35c6ff22210e46457a824", n_bytes=1_100_000_000
-        ),
-        Download(f"{_ADDRESS}/mp3.zip.003", "third part", md5="582dc649cabb8cd991f09e14b99349a5", n_bytes=772_769_864),
-    ),
+    downloads=DOWNLOADS / "magnatagatune.toml",
     exclusions=dict.fromkeys(EMPTY_CLIPS, "the published file is empty"),
     tags_from=f"the {N_TAGS} most frequent of {ANNOTATIONS_NAME}",
 )

@@ -26,7 +26,7 @@ from pathlib import Path
 from earmark.core.errors import DataError
 from earmark.core.tag_lists import load_vocabulary
 from earmark.core.vocabulary import Tag, Vocabulary
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Labels, Protocol
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Labels, Protocol
 from earmark.datasets.msd_lists import (
     Entry,
     cals_entries,
@@ -52,8 +52,6 @@ PUBLISHED_COUNTS = {
     CALS.name: {"train": 163_504, "validation": 34_730, "test": 34_913},
 }
 
-_SITE = "https://millionsongdataset.com/sites/default/files"
-
 INFO = DatasetInfo(
     name="msd",
     title="Million Song Dataset with Last.fm tags",
@@ -72,22 +70,7 @@ INFO = DatasetInfo(
     licence="metadata for research; Last.fm tags for non-commercial use; it has no audio",
     url="http://millionsongdataset.com",
     protocols=(LEE, CALS),
-    downloads=(
-        Download(f"{_SITE}/lastfm/lastfm_tags.db", "Last.fm tags, SQLite", md5="ed3ce4acaa8fc1935267c7cb98601804"),
-        Download(
-            f"{_SITE}/AdditionalFiles/unique_tracks.txt",
-            "track, song, artist and title of the million tracks",
-            md5="a02eb8275b10286d678309a19e229bd0",
-        ),
-        Download("https://github.com/jongpillee/music_dataset_split", "msd-lee: lists and labels, in MSD_split"),
-        Download(
-            "https://github.com/minzwon/semi-supervised-music-tagging-transformer",
-            "msd-cals: lists and labels, in data",
-        ),
-        Download(
-            "https://zenodo.org/record/7107130/files/dataset.tar.gz", "both: lastfm_annotation and cals_annotation"
-        ),
-    ),
+    downloads=DOWNLOADS / "msd.toml",
     tags_from="50tagList.txt (msd-lee) or cals_tags.npy (msd-cals), or else the 50 as published with each split",
 )
 

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from earmark.core.vocabulary import Tag, Vocabulary
-from earmark.datasets.base import SPLITS, Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
+from earmark.datasets.base import DOWNLOADS, SPLITS, Clip, Dataset, DatasetInfo, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import text_lines
 
@@ -36,7 +36,6 @@ HEADER = ("TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS")
 
 _CATEGORIES = {"genre": "genre", "instrument": "instrument", "mood/theme": "mood"}
 _OF_TAG = {"instrument---voice": "voice"}
-_MIRROR = "https://cdn.freesound.org/mtg-jamendo/raw_30s"
 
 INFO = DatasetInfo(
     name="mtg_jamendo",
@@ -56,23 +55,7 @@ INFO = DatasetInfo(
         for subset, (_, words) in SUBSETS.items()
         for n in range(N_SPLITS)
     ),
-    downloads=(
-        Download("https://github.com/MTG/mtg-jamendo-dataset", "the repository: lists, splits, checksums of the audio"),
-        Download(
-            "https://zenodo.org/record/3826813/files/data.zip",
-            "the lists alone",
-            md5="039ce10f267f6e4e9f72837c76d72b2f",
-        ),
-        Download(
-            f"{_MIRROR}/audio/",
-            "audio, raw_30s_audio-00.tar to -99.tar, 508 GB; SHA-256 in data/download/raw_30s_audio_sha256_tars.txt",
-        ),
-        Download(
-            f"{_MIRROR}/audio-low/",
-            "smaller audio, raw_30s_audio-low-00.tar to -99.tar; SHA-256 in "
-            "data/download/raw_30s_audio-low_sha256_tars.txt",
-        ),
-    ),
+    downloads=DOWNLOADS / "mtg_jamendo.toml",
     tags_from="the lists of the protocol, all their tags in the order of the alphabet, named as in genre---rock",
 )
 

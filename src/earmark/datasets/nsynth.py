@@ -19,7 +19,7 @@ import numpy as np
 from earmark.core.errors import DataError
 from earmark.core.json_records import parse_json
 from earmark.core.vocabulary import Vocabulary
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
 
 FAMILIES = (
@@ -34,7 +34,6 @@ FOLDERS = {"train": "nsynth-train", "validation": "nsynth-valid", "test": "nsynt
 
 _TAGS = {"families": FAMILIES, "sources": SOURCES, "qualities": QUALITIES}
 _FIELDS = {"families": "instrument_family_str", "sources": "instrument_source_str", "qualities": "qualities_str"}
-_MIRROR = "https://storage.googleapis.com/magentadata/datasets/nsynth"
 
 INFO = DatasetInfo(
     name="nsynth",
@@ -51,10 +50,7 @@ INFO = DatasetInfo(
         Protocol("sources", "acoustic, electronic or synthetic, one for each note"),
         Protocol("qualities", "10 qualities, any number for each note"),
     ),
-    downloads=tuple(
-        Download(f"{_MIRROR}/{folder}.jsonwav.tar.gz", f"the notes of {split}; no checksum is published")
-        for split, folder in FOLDERS.items()
-    ),
+    downloads=DOWNLOADS / "nsynth.toml",
     tags_from="the protocol: families, sources or qualities",
 )
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.core.vocabulary import Tag, Vocabulary
-from earmark.datasets.base import Clip, Dataset, DatasetInfo, Download, Protocol, raise_problems
+from earmark.datasets.base import DOWNLOADS, Clip, Dataset, DatasetInfo, Protocol, raise_problems
 from earmark.datasets.registry import register_dataset
 from earmark.datasets.table import read_table, text_lines
 
@@ -46,13 +46,7 @@ INFO = DatasetInfo(
     licence="CC BY 4.0; audio from the Free Music Archive, each track under its own Creative Commons licence",
     url="https://zenodo.org/record/1432913",
     protocols=(SPLIT01,),
-    downloads=(
-        Download(
-            "https://zenodo.org/record/1432913/files/openmic-2018-v1.0.0.tgz",
-            "everything",
-            md5="e4ccf187e2bb5ab2e115416e8aafe7f4",
-        ),
-    ),
+    downloads=DOWNLOADS / "openmic.toml",
     tags=tuple(name.replace("_", " ") for name in INSTRUMENTS),
 )
 

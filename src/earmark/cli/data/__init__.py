@@ -6,7 +6,7 @@ from earmark.cli.lazy_group import Entry, lazy_group
 
 group = lazy_group(
     "data",
-    "Datasets: list them, check the files on disk, prepare it.",
+    "Datasets: list them, download them, check the files on disk, prepare it.",
     (
         Entry(
             "list",
@@ -18,6 +18,12 @@ group = lazy_group(
             "show",
             "earmark.cli.data.datasets:show",
             "Show a dataset: its layout, paper, licence, downloads with checksums, protocols, clips that are never used.",
+            no_args_is_help=False,
+        ),
+        Entry(
+            "download",
+            "earmark.cli.data.download:download",
+            "Download a dataset from its publishers, verify and unpack it.",
             no_args_is_help=False,
         ),
         Entry(

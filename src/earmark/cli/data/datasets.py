@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,10 @@ from earmark.cli.console import print_json
 from earmark.cli.options import DatasetName, Format, TextFormat
 
 if TYPE_CHECKING:
-    from earmark.datasets import DatasetInfo
+    from earmark.datasets import DatasetInfo, Download
+
+MOST_ALIKE = 10
+"""Of more files that are alike, `show` prints the first and the last."""
 
 
 def list_data(
@@ -53,6 +57,7 @@ def show(
       earmark data show magnatagatune
     """
     from earmark.datasets import dataset_info
+    from earmark.datasets.downloads import downloads_of
 
     info = dataset_info(name)
     if output is TextFormat.json:
@@ -73,14 +78,14 @@ def show(
         click.echo("  protocols:")
     for protocol in info.protocols:
         click.echo(f"    {protocol.name:<16} {protocol.description}")
-    if info.downloads:
+    table = downloads_of(info)
+    if table.files:
         click.echo("  downloads:")
-    for download in info.downloads:
-        known = (("SHA-256", download.sha256), ("SHA-1", download.sha1), ("MD5", download.md5))
-        sums = [f"{kind} {value}" for kind, value in known if value]
-        size = [f"{download.n_bytes:,} bytes"] if download.n_bytes is not None else []
-        click.echo(f"    {download.url}")
-        click.echo(f"      {'; '.join([download.what, *size, *sums])}")
+    for download, text in _download_lines(table.files):
+        click.echo(f"    {download}")
+        click.echo(f"      {text}")
+    for note in table.notes:
+        click.echo(f"  note: {note}")
     if info.exclusions:
         click.echo("  never used:")
     for clip, reason in info.exclusions.items():
@@ -91,7 +96,37 @@ def _tags(info: DatasetInfo) -> str:
     return f"{len(info.tags)}: {', '.join(info.tags)}" if info.tags else info.tags_from or "from its files"
 
 
+def _download_lines(files: Sequence[Download]) -> Iterator[tuple[str, str]]:
+    """Address and description of each file; of files that differ in number and checksum alone, the first and the last."""
+    from itertools import groupby
+
+    from earmark.cli.data.download import size_text
+    from earmark.core.download import LABELS
+
+    for _, group in groupby(
+        files, key=lambda file: (file.what, file.sets, file.url.rpartition("/")[0], file.about_bytes)
+    ):
+        alike = list(group)
+        many = len(alike) > MOST_ALIKE
+        for file in (alike[0], alike[-1]) if many else alike:
+            sums = [f"{label} {value}" for kind, label in LABELS.items() if (value := getattr(file, kind))]
+            size = [] if file.size_bytes is None else [size_text(file)]
+            sets = [f"of {', '.join(file.sets)}"] if file.sets else []
+            count = [f"one of {len(alike)}"] if many else []
+            about = [file.what, *count, *sets, *size, *(sums or ["no checksum is published"])]
+            yield file.url, "; ".join([*about, *([file.gone] if file.gone else [])])
+
+
 def _as_dict(info: DatasetInfo) -> dict[str, object]:
     import dataclasses
 
-    return {**dataclasses.asdict(info), "exclusions": dict(info.exclusions)}
+    from earmark.datasets.downloads import downloads_of
+
+    table = downloads_of(info)
+    return {
+        **dataclasses.asdict(dataclasses.replace(info, downloads=None)),
+        "downloads": [dataclasses.asdict(file) for file in table.files],
+        "download_sets": {name: dataclasses.asdict(one) for name, one in table.sets.items()},
+        "download_notes": list(table.notes),
+        "exclusions": dict(info.exclusions),
+    }
