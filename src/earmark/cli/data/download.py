@@ -16,8 +16,11 @@ from earmark.cli.text import counted, file_size
 from earmark.core.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
+    from earmark.datasets.download_plan import DownloadPlan
     from earmark.datasets.downloads import Download
-    from earmark.datasets.fetch import DownloadPlan
+
+MOST_NAMED = 5
+"""Archives named when they are downloaded."""
 
 
 def download(
@@ -72,7 +75,8 @@ def download(
     """
     from earmark.cli.optional_dependencies import exit_on_interrupt
     from earmark.core.errors import ConfigError
-    from earmark.datasets.fetch import download_dataset, plan_download
+    from earmark.datasets.download_plan import plan_download
+    from earmark.datasets.fetch import download_dataset
 
     if name is None:
         _list_all()
@@ -93,7 +97,8 @@ def download(
             timeout_seconds=timeout,
             on_step=watcher.step,
         )
-    click.echo(f"{root}: {', '.join(to_come) or 'all of it'} {'downloaded' if to_come else 'was there already'}")
+    came = ", ".join(to_come) if len(to_come) <= MOST_NAMED else counted(len(to_come), "archive")
+    click.echo(f"{root}: {f'{came} downloaded' if to_come else 'all of it was there already'}")
     _print_result(plan)
 
 
@@ -178,11 +183,12 @@ def _list_all() -> None:
         table = downloads_of(info)
         if not (table.files or table.notes):
             continue
-        for set_name, what in ({known: one.what for known, one in table.sets.items()} or {None: info.title}).items():
+        sets = [(f"{name}-{set_name}", set_name, one.what) for set_name, one in table.sets.items()]
+        for full_name, set_name, what in sets or [(name, None, info.title)]:
             files = table.select(set_name)
             rows.append(
                 (
-                    name if set_name is None else f"{name}-{set_name}",
+                    full_name,
                     _total_size(files),
                     ", ".join(dict.fromkeys(file.part for file in files)) or "-",
                     "no" if all(file.gone for file in files) else "yes",
