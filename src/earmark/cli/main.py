@@ -49,7 +49,12 @@ COMMANDS = (
         "Make a tagger of a table of labels: a head on the frozen embeddings of a trained model.",
         _RESEARCH,
     ),
-    Entry("data", "earmark.cli.data:group", "Datasets: list them, check the files on disk, prepare it.", _RESEARCH),
+    Entry(
+        "data",
+        "earmark.cli.data:group",
+        "Datasets: list them, download them, check the files on disk, prepare it.",
+        _RESEARCH,
+    ),
     Entry("distill", "earmark.cli.distill:group", "Make a small network from the labels of trained ones.", _RESEARCH),
     Entry("train", "earmark.cli.train.command:train", "Train a model by a recipe and keep the best epoch.", _RESEARCH),
     Entry("tune", "earmark.cli.tune.command:tune", "Search for good values of a recipe's hyper-parameters.", _RESEARCH),

@@ -184,8 +184,8 @@ def _list_all() -> None:
         if not (table.files or table.notes):
             continue
         sets = [(f"{name}-{set_name}", set_name, one.what) for set_name, one in table.sets.items()]
-        for full_name, set_name, what in sets or [(name, None, info.title)]:
-            files = table.select(set_name)
+        for full_name, set_name, what in sets or [(name, "", info.title)]:
+            files = table.select(set_name or None)
             rows.append(
                 (
                     full_name,
