@@ -191,7 +191,7 @@ def _tar_members(volumes: Sequence[Path]) -> Iterator[_Member]:
                 assert content is not None  # it is a file
                 yield from _blocks(content)
 
-            yield _Member(info.name, info.size, blocks, joined.tell(), total)
+            yield _Member(info.name, info.size, blocks, joined.seek(0, io.SEEK_CUR), total)
         while archive.fileobj is not None and archive.fileobj.read(BLOCK_BYTES):
             pass  # behind the last file is the checksum of what is compressed
 
@@ -276,9 +276,6 @@ class _Joined(io.RawIOBase):
         self._position = base + offset
         if self._position < 0:
             raise OSError(f"negative position {self._position}")  # of what is too short to be an archive
-        return self._position
-
-    def tell(self) -> int:
         return self._position
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]

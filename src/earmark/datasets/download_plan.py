@@ -83,7 +83,7 @@ class Archive:
     def _identity(self) -> list[str | int | None]:
         return [value for volume in self.volumes for value in (volume.name, volume.checksum, volume.n_bytes)]
 
-    def held_bytes(self) -> int:
+    def downloaded_bytes(self) -> int:
         """Bytes of it that were downloaded before."""
         folder = self.root / WORK_FOLDER
         paths = [folder / name for volume in self.volumes for name in (volume.name, f".{volume.name}.part")]
@@ -129,7 +129,9 @@ class DownloadPlan:
         """
         done = most = 0
         for archive in self.to_come:
-            packed = 0 if local and archive.is_archive else max((archive.size_bytes or 0) - archive.held_bytes(), 0)
+            packed = (
+                0 if local and archive.is_archive else max((archive.size_bytes or 0) - archive.downloaded_bytes(), 0)
+            )
             unpacked = archive.unpacked_bytes if archive.is_archive else 0
             most = max(most, done + packed + unpacked)
             done += unpacked + (packed if keep_archives or not archive.is_archive else 0)
