@@ -15,6 +15,7 @@ import pytest
 
 from earmark.cli.main import app
 from earmark.datasets import dataset_info, list_datasets, load_dataset
+from earmark.datasets.downloads import find_downloads
 from earmark.datasets.msd import PUBLISHED_COUNTS
 from earmark.datasets.mtat_protocols import PROTOCOLS
 from earmark.papers.tables import list_papers
@@ -113,7 +114,9 @@ def test_commands_parse_as_written(command: str) -> None:
         assert search in list_searches()
     if names == ["reproduce"] and paper:
         assert paper in list_papers()
-    if names[0] == "data" and "name" in values:
+    if names == ["data", "download"]:
+        assert values["name"] is None or find_downloads(str(values["name"]))
+    elif names[0] == "data" and "name" in values:
         assert values["name"] in list_datasets()
     if dataset := values.get("dataset"):
         assert dataset in list_datasets()
