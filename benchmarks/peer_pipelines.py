@@ -26,7 +26,6 @@ from pathlib import Path
 
 RATE_HZ, PATCH_FRAMES, BATCH = 16_000, 187, 8
 FRONTEND_END = "log10"
-TOP = 5
 
 
 class Essentia:
@@ -101,7 +100,7 @@ def start(name, network, alone):
 
 
 def tag(path):
-    """One file: its highest tags, or the error, and where the time went."""
+    """One file: its scores, or the error, and where the time went."""
     began = time.perf_counter()
     record = {"path": path}
     try:
@@ -109,7 +108,7 @@ def tag(path):
         read = time.perf_counter()
         mean = state["pipeline"].scores(audio).mean(axis=0)
         record["seconds"] = {"loading": 0.0, "reading": read - began, "network": time.perf_counter() - read}
-        record["highest"] = [int(place) for place in mean.argsort()[::-1][:TOP]]
+        record["scores"] = [round(float(score), 4) for score in mean]
     except Exception as error:  # noqa: BLE001 - whatever it cannot do is for the report
         record["error"] = f"{type(error).__name__}: {error}"
     return record, state["importing"]

@@ -87,14 +87,17 @@ def test_without_the_peer_it_says_how_to_install_it(benchmarks: Path, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.shared
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_network_behind_librosa_is_musicnn(benchmarks: Path, shared_dir: Path, tmp_path: Path) -> None:
     """The spectrogram of librosa in front of what follows earmark's own: nearly the same scores."""
-    peers = importlib.import_module("peer_pipelines")
+    peers, pipeline = importlib.import_module("peers"), importlib.import_module("peer_pipelines")
     _, report = convert_weights(shared_dir / "data" / "peers" / "MTT_musicnn.h5", tmp_path / "musicnn")
-    peers.without_frontend(report.path.with_suffix(".onnx"), tmp_path / "network.onnx")
+    model, network = report.path.with_suffix(".onnx"), tmp_path / "network.onnx"
+    pipeline.without_frontend(model, network)
     clip = ROOT / "examples" / "clips" / "03-rock.mp3"
-    pipeline = peers.Librosa(str(tmp_path / "network.onnx"))
-    found = pipeline.scores(pipeline.read(str(clip))).mean(axis=0)
-    expected = load_tagger(report.path.with_suffix(".onnx")).tag(clip).scores
-    assert np.abs(found - expected).max() < 0.05
-    assert np.corrcoef(found, expected)[0, 1] > 0.99
+    run, answer = peers.Pipeline("librosa", Path(sys.executable), network).run("librosa-workers", [clip])
+    expected = load_tagger(model).tag(clip).scores
+    assert np.abs(np.array(answer["files"][0]["scores"]) - expected).max() < 0.05
+    assert np.corrcoef(answer["files"][0]["scores"], expected)[0, 1] > 0.99
+    assert answer["versions"]["librosa"]
+    assert run.peak_mb > 100
