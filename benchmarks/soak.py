@@ -187,13 +187,15 @@ def page(
     """What came of it, as Markdown."""
     failed = sum(row["status"] == "error" for row in rows)
     names = {row.get("id", row.get("path")) for row in rows}
+    # On a cluster processes are killed, and start anew.
+    growth = f" grows by {watched.growth_mb():+.2f} MB in 10,000 files (second half)" if arguments[0] == "tag" else ""
     lines = [
         f"Written by `python benchmarks/soak.py {' '.join(arguments)}`. Machine: {cpu_name()}, {available_cores()} cores, "
         f"{platform.system()}, Python {platform.python_version()}. {n_files:,} files of 1 to 16 s, {n_failing:,} of them broken.",
         "",
         f"- Results: {len(rows):,}, of {len(names):,} different files; {failed:,} failed. Exit code {code}.",
         f"- {watched.seconds[-1] / 60:.1f} minutes, {n_files / watched.seconds[-1]:.0f} files a second.",
-        f"- Memory grows by {watched.growth_mb():+.2f} MB in 10,000 files (second half); at most {max(watched.resident_mb):.0f} MB. "
+        f"- Memory{growth}: at most {max(watched.resident_mb):.0f} MB. "
         f"Open files: at most {max(watched.n_open)}; threads: at most {max(watched.n_threads)}.",
         "",
         "| share of the run | files done | memory, MB | open files | threads |",
