@@ -18,7 +18,8 @@ from earmark.core.card import CARD_KEY, Metric, ModelCard
 from earmark.core.errors import ConfigError, DownloadError, ModelError
 from earmark.core.vocabulary import Vocabulary
 from earmark.export.hub import metadata, write_hub_folder
-from earmark.importers.hub import pull_hub_model, read_hub_folder
+from earmark.hub.download import pull_hub_model
+from earmark.importers.hub import read_hub_folder
 from earmark.models import create_model
 from earmark.models.checkpoint import make_card, save_checkpoint
 from earmark.tagging.runtime import OnnxModel, find_model

@@ -45,9 +45,9 @@ def import_weights(
     source = file
     with tempfile.TemporaryDirectory(prefix="earmark-") as place:
         if hub is not None and not file.exists():
-            from earmark.importers.hub import pull_hub_model
+            from earmark.hub.download import hub_token, pull_hub_model
 
-            source = pull_hub_model(hub, file.as_posix(), place, revision=revision)
+            source = pull_hub_model(hub, file.as_posix(), place, revision=revision, token=hub_token())
         card, report = convert_weights(source, out, force=force)
     click.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
     click.echo(f"{out}: checkpoint; PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")

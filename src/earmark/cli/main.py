@@ -15,7 +15,7 @@ from earmark.cli.commands import Option
 from earmark.cli.completion import completion_script
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.text import printable
-from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError
+from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError, UploadError
 from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from earmark.core.plugins import load_plugins
 from earmark.core.version import __version__
@@ -35,7 +35,11 @@ COMMANDS = (
         no_args_is_help=False,
     ),
     Entry("library", "earmark.cli.library:group", "A library of music: scan it once, then search it."),
-    Entry("models", "earmark.cli.models:group", "Models: list them, read their cards, fetch published ones."),
+    Entry(
+        "models",
+        "earmark.cli.models:group",
+        "Models: list them, read their cards, fetch published ones, exchange them with hubs.",
+    ),
     Entry("cluster", "earmark.cli.cluster:group", "A million tracks: tag, prepare and train on a Ray cluster."),
     Entry(
         "embed",
@@ -169,7 +173,7 @@ def run() -> None:
     except EarmarkError as error:
         for line in str(error).splitlines():
             print(f"earmark: {line}", file=sys.stderr)
-        sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError | DownloadError) else EXIT_USAGE)
+        sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError | DownloadError | UploadError) else EXIT_USAGE)
     except OSError as error:  # stdout's disk is full, and the like
         where = "" if error.filename is None else f"{printable(str(error.filename))}: "
         print(f"earmark: {where}{error.strerror or error}", file=sys.stderr)

@@ -111,6 +111,13 @@ def split_option(help_text: str) -> Any:
     return Option("--split", help=help_text)
 
 
+def hub_option(help_text: str) -> Any:
+    """``--hub``, for a parameter of type ``str | None``."""
+    return Option(
+        "--hub", metavar="URL", envvar="HF_ENDPOINT", help=help_text, show_default="the hub's library, where installed"
+    )
+
+
 def groups_option(help_text: str) -> Any:
     """``--groups``, for a parameter of type ``str | None``."""
     return Option("--groups", help=help_text)

@@ -46,6 +46,7 @@ def download(
     timeout_seconds: float = TIMEOUT_SECONDS,
     retries: int = RETRIES,
     wait_seconds: float = WAIT_SECONDS,
+    token: str | None = None,
     on_progress: OnProgress | None = None,
     on_verify: OnProgress | None = None,
 ) -> None:
@@ -64,6 +65,7 @@ def download(
         retries: further attempts at an address after a failure that may pass: a broken or silent connection, a name
             that does not resolve, a server that is busy.
         wait_seconds: pause before the first of these; each further one is twice as long.
+        token: sent to these addresses as a bearer's, but not to where they redirect.
         on_progress: called with the bytes received and the bytes in all (0 where they are not known).
         on_verify: the same for the bytes read to verify the checksum.
 
@@ -82,7 +84,7 @@ def download(
     errors: list[DownloadError] = []
     for address in addresses:
         try:
-            _Download(address, part, checksum, size_bytes, timeout_seconds, on_progress, on_verify).run(
+            _Download(address, part, checksum, size_bytes, timeout_seconds, token, on_progress, on_verify).run(
                 retries, wait_seconds
             )
         except DownloadError as error:
@@ -96,6 +98,12 @@ def download(
         lines.append(f"{kept}; the next attempt continues from there")
     all_wrong = all(isinstance(error, WrongFileError) for error in errors)
     raise (WrongFileError if all_wrong else DownloadError)("\n".join(lines))
+
+
+def authorise(request: urllib.request.Request, token: str | None) -> None:
+    """Add a token to a request, but not to those to which it is redirected: they may be of other hosts."""
+    if token is not None:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
 
 
 def verify_file(
@@ -151,6 +159,7 @@ class _Download:
     checksum: str | None
     size_bytes: int | None
     timeout_seconds: float
+    token: str | None = field(repr=False)
     on_progress: OnProgress | None
     on_verify: OnProgress | None
     validator: str | None = None
@@ -197,6 +206,7 @@ class _Download:
         request = urllib.request.Request(self.address)
         request.add_header("User-Agent", "earmark")
         request.add_header("Accept-Encoding", "identity")
+        authorise(request, self.token)
         if start:
             request.add_header("Range", f"bytes={start}-")
             if self.validator:

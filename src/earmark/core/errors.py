@@ -5,6 +5,7 @@ EarmarkError
 │   ├── NoAudioError          a file without an audio stream: a video without sound
 │   └── TruncatedAudioError   audio is known to be missing: truncated or damaged
 ├── ModelError            a model, its card or its weights cannot be used
+│   ├── UploadError           a model could not be sent to a hub
 │   └── DownloadError         a file could not be fetched
 │       └── WrongFileError    another file was fetched
 ├── DataError             a table, dataset, protocol or index is invalid
@@ -68,6 +69,10 @@ class TruncatedAudioError(AudioError):
 
 class ModelError(EarmarkError):
     """A model, its card or its weights cannot be used."""
+
+
+class UploadError(ModelError):
+    """A model could not be sent to a hub."""
 
 
 class DownloadError(ModelError):

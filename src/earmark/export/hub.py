@@ -2,11 +2,12 @@
 
 The README begins with the metadata that hubs read (licence, library, tags, and a model-index with what was measured).
 config.json holds the whole card, so that the folder, or a hub that it was uploaded to, can be read back
-(:mod:`earmark.importers.hub`).
+(:mod:`earmark.importers.hub`, :mod:`earmark.hub`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -17,9 +18,9 @@ import yaml
 from earmark.core.atomic_files import refuse_existing, write_together
 from earmark.core.card import CARD_KEY, ModelCard
 from earmark.core.markdown import render_markdown
+from earmark.hub.layout import CONFIG_NAME, ONNX_NAME, README_NAME, WEIGHTS_NAME
 from earmark.metrics import list_metrics, metric_label
 
-CONFIG_NAME, README_NAME, ONNX_NAME, WEIGHTS_NAME = "config.json", "README.md", "model.onnx", "model.safetensors"
 TASK = "audio-classification"
 
 _LICENCES = {
@@ -52,14 +53,14 @@ def write_hub_folder(
     """
     folder = Path(folder)
     contents = {ONNX_NAME: onnx, **({} if weights is None else {WEIGHTS_NAME: weights})}
-    contents[CONFIG_NAME] = (json.dumps(_config(card, weights), indent=2, ensure_ascii=False) + "\n").encode()
+    contents[CONFIG_NAME] = (json.dumps(_config(card, onnx, weights), indent=2, ensure_ascii=False) + "\n").encode()
     contents[README_NAME] = readme(card, with_weights=weights is not None).encode()
     refuse_existing([folder / name for name in contents], force=force)
     folder.mkdir(parents=True, exist_ok=True)
     write_together({folder / name: content for name, content in contents.items()})
 
 
-def _config(card: ModelCard, weights: bytes | None) -> dict[str, Any]:
+def _config(card: ModelCard, onnx: bytes, weights: bytes | None) -> dict[str, Any]:
     names = card.vocabulary.names
     return {
         "model_type": "earmark",
@@ -69,6 +70,8 @@ def _config(card: ModelCard, weights: bytes | None) -> dict[str, Any]:
         "problem_type": "single_label_classification" if card.softmax else "multi_label_classification",
         "id2label": {str(i): name for i, name in enumerate(names)},
         "label2id": {name: i for i, name in enumerate(names)},
+        "onnx_bytes": len(onnx),
+        "onnx_sha256": hashlib.sha256(onnx).hexdigest(),
         "weights_bytes": None if weights is None else len(weights),
         CARD_KEY: json.loads(card.to_json()),
     }

@@ -6,7 +6,7 @@ from earmark.cli.lazy_group import Entry, lazy_group
 
 group = lazy_group(
     "models",
-    "Models: list them, read their cards, fetch published ones.",
+    "Models: list them, read their cards, fetch published ones, exchange them with hubs.",
     (
         Entry(
             "list",
@@ -25,6 +25,11 @@ group = lazy_group(
             "earmark.cli.models.pull:pull",
             "Fetch a published model and make it ready for `earmark tag --model NAME`.",
             no_args_is_help=False,
+        ),
+        Entry(
+            "push",
+            "earmark.cli.models.push:push",
+            "Send a model to a hub: README with model-index, config, ONNX file and weights, as one commit.",
         ),
     ),
 )

@@ -8,6 +8,7 @@ import click
 
 from earmark.cli.commands import Argument, Option
 from earmark.cli.console import stderr_console
+from earmark.cli.options import hub_option
 from earmark.cli.progress import download_bar
 
 TRAIN_MODULES = ("h5py", "onnx", "onnxscript", "safetensors", "torch")
@@ -16,7 +17,12 @@ TRAIN_MODULES = ("h5py", "onnx", "onnxscript", "safetensors", "torch")
 
 def pull(
     name: Annotated[
-        str | None, Argument(metavar="NAME", help="Which one; without it they are listed.", show_default=False)
+        str | None,
+        Argument(
+            metavar="NAME|OWNER/NAME",
+            help="A published one, or one in a hub; without it the published ones are listed.",
+            show_default=False,
+        ),
     ] = None,
     again: Annotated[bool, Option("--again", help="Download and import it even if it exists.")] = False,
     mirror: Annotated[
@@ -27,6 +33,12 @@ def pull(
             help="Fetch from this folder (http or https) and nowhere else; the file is looked up by its name there.",
             show_default=False,
         ),
+    ] = None,
+    hub: Annotated[str | None, hub_option("Of OWNER/NAME.")] = None,
+    revision: Annotated[str, Option("--revision", help="Of OWNER/NAME: branch, tag or commit.")] = "main",
+    rename: Annotated[
+        str | None,
+        Option("--name", metavar="NAME", help="Of OWNER/NAME: what it is called here.", show_default="its own"),
     ] = None,
     timeout: Annotated[float, Option(metavar="SECONDS", min=0.1, help="Longest silence of the server.")] = 30.0,
 ) -> None:
@@ -40,11 +52,14 @@ def pull(
     put the files on a server of your own and name its folder with --mirror or EARMARK_MIRROR. Proxies are
     taken from https_proxy and http_proxy.
 
-    Example
+    OWNER/NAME is a model that was sent to a hub (earmark models push): its ONNX file is fetched and verified, which needs no
+    extra. Private models need a token, from HF_TOKEN or, with the hub extra, the hub's own login.
 
+    \b
+    Examples:
       earmark models pull musicnn-mtt
-
       earmark tag --model musicnn-mtt song.mp3
+      earmark models pull someone/mine --revision v1
 
     Exit code: 0 done, 1 it could not be fetched, 2 wrong usage.
     """
@@ -54,6 +69,9 @@ def pull(
         from earmark.cli.models.list import print_models, published_records
 
         print_models(published_records())
+        return
+    if "/" in name:
+        _pull_from_hub(name, hub, revision, rename, again=again)
         return
     published = find_published(name)
 
@@ -79,3 +97,25 @@ def pull(
     click.echo(f"{card.name}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
     click.echo(f"{report.path}: PyTorch and ONNX Runtime differ by at most {report.max_abs_difference:.1e}")
     click.echo(f"earmark tag --model {card.name} PATH...")
+
+
+def _pull_from_hub(repository: str, hub: str | None, revision: str, name: str | None, *, again: bool) -> None:
+    """A model that lies in a hub."""
+    from earmark.cli.optional_dependencies import exit_on_interrupt
+    from earmark.hub.download import default_endpoint, hub_token, pull_hub_tagger
+    from earmark.tagging.runtime import user_models_folder
+
+    with exit_on_interrupt("nothing was installed"), download_bar(stderr_console()) as bar:
+        task = bar.add_task(repository, total=None)
+        card, path = pull_hub_tagger(
+            hub or default_endpoint(),
+            repository,
+            user_models_folder(),
+            name=name,
+            revision=revision,
+            token=hub_token(),
+            replace=again,
+            on_progress=lambda have, total: bar.update(task, completed=have, total=total),
+        )
+    click.echo(f"{path}: {card.description} {len(card.vocabulary)} tags; licence {card.licence}")
+    click.echo(f"earmark tag --model {path.stem} PATH...")
