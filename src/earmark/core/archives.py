@@ -197,11 +197,11 @@ def _tar_members(volumes: Sequence[Path]) -> Iterator[_Member]:
 
 
 def _zip_members(volumes: Sequence[Path]) -> Iterator[_Member]:
-    with io.BufferedReader(_Joined(volumes)) as joined, zipfile.ZipFile(joined) as archive:
+    split = any(_SPLIT.search(path.name) for path in volumes)
+    with io.BufferedReader(_Joined(volumes)) as joined, _open_zip(joined, split) as archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
         files = tuple((info.filename, info.file_size) for info in infos)
         total = sum(n_bytes for _, n_bytes in files)
-        split = any(_SPLIT.search(path.name) for path in volumes)
         starts = _starts_of_entries(volumes, joined) if split else []
         done = 0
         for info in infos:
@@ -216,6 +216,15 @@ def _zip_members(volumes: Sequence[Path]) -> Iterator[_Member]:
                     yield from _blocks(archive.open(info))
 
             yield _Member(info.filename, info.file_size, blocks, done, total, files)
+
+
+def _open_zip(joined: IO[bytes], split: bool) -> zipfile.ZipFile:
+    """The archive; zipfile refuses a split Zip64, whose directory has another form."""
+    try:
+        return zipfile.ZipFile(joined)
+    except zipfile.BadZipFile as error:
+        cure = "; `zip -s 0 NAME.zip --out ALL.zip` joins volumes to one that can be unpacked by hand" if split else ""
+        raise zipfile.BadZipFile(f"{error}{cure}") from error
 
 
 def _starts_of_entries(volumes: Sequence[Path], joined: IO[bytes]) -> list[int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from earmark.core.atomic_files import write_atomic
 from earmark.core.card import ModelCard
 from earmark.core.download import TIMEOUT_SECONDS, authorise, download
-from earmark.core.errors import ConfigError, DownloadError, ModelError
+from earmark.core.errors import ConfigError, DownloadError, ModelError, how_to_install
 from earmark.hub.layout import CONFIG_NAME, ONNX_NAME, WEIGHTS_NAME, HubConfig, check_repository, read_hub_config
 
 MOST_CONFIG_BYTES = 1 << 24
@@ -33,7 +33,7 @@ def default_endpoint() -> str:
 
         return str(constants.ENDPOINT)
     raise ConfigError(
-        "say which hub: --hub URL or HF_ENDPOINT (or pip install 'earmark[hub]', whose hub is then the default)"
+        f"say which hub, by --hub URL or HF_ENDPOINT; or for that of the hub's library: {how_to_install('hub')}"
     )
 
 
