@@ -1,4 +1,5 @@
-// Puts what the page carries into generated/: the bundled default model and its card, and ONNX Runtime, packed.
+// Puts what the page carries into generated/: the bundled default model and its card, the networks for tempo and key, and
+// ONNX Runtime, packed.
 // EARMARK_PAGE_MODEL=path/to/model.onnx takes another model; its card is the .json beside it.
 
 import { createHash } from "node:crypto";
@@ -26,6 +27,7 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(out);
 const pack = (from, to) => writeFileSync(`${out}/${to}`, gzipSync(readFileSync(from), { level: 9 }));
 pack(model, "model.bin");
+for (const name of ["tempo", "key"]) pack(`${web}../src/earmark/tagging/bundled/tempo_key/${name}.onnx`, `${name}.bin`);
 pack(`${runtime}.wasm`, "ort.bin");
 copyFileSync(`${runtime}.mjs`, `${out}/ort.mjs`);
 

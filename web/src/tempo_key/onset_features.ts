@@ -51,15 +51,14 @@ export class OnsetFeatures {
     const nFrames = samples.length / HOP_SAMPLES;
     const change = new Float64Array(nFrames * N_BANDS);
     const frames = [new Float64Array(WINDOW_SAMPLES), new Float64Array(WINDOW_SAMPLES)] as const;
-    const found = [new Float64Array(WINDOW_SAMPLES / 2 + 1), new Float64Array(WINDOW_SAMPLES / 2 + 1)] as const;
     for (let frame = 0; frame < nFrames; frame += 2) {
       frames.forEach((values, which) => {
         const begin = (frame + which) * HOP_SAMPLES;
         for (let i = 0; i < WINDOW_SAMPLES; i++) values[i] = (joined[begin + i] ?? 0) * this.window[i]!;
       });
-      powers(...frames, ...found);
-      this.addFrame(found[0], change.subarray(frame * N_BANDS));
-      if (frame + 1 < nFrames) this.addFrame(found[1], change.subarray((frame + 1) * N_BANDS));
+      powers(...frames);
+      this.addFrame(frames[0], change.subarray(frame * N_BANDS));
+      if (frame + 1 < nFrames) this.addFrame(frames[1], change.subarray((frame + 1) * N_BANDS));
     }
     this.chunks.push(toHalfFloats(change));
   }

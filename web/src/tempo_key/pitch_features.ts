@@ -64,15 +64,14 @@ export class PitchFeatures {
     const nFrames = samples.length / HOP_SAMPLES - 1;
     const step = new Float64Array(N_BINS);
     const frames = [new Float64Array(WINDOW_SAMPLES), new Float64Array(WINDOW_SAMPLES)] as const;
-    const found = [new Float64Array(WINDOW_SAMPLES / 2 + 1), new Float64Array(WINDOW_SAMPLES / 2 + 1)] as const;
     for (let frame = 0; frame < nFrames; frame += 2) {
       frames.forEach((values, which) => {
         const begin = (frame + which) * HOP_SAMPLES;
         for (let i = 0; i < WINDOW_SAMPLES; i++) values[i] = (samples[begin + i] ?? 0) * this.window[i]!;
       });
-      powers(...frames, ...found);
-      this.addFrame(found[0], step, nFrames);
-      if (frame + 1 < nFrames) this.addFrame(found[1], step, nFrames);
+      powers(...frames);
+      this.addFrame(frames[0], step, nFrames);
+      if (frame + 1 < nFrames) this.addFrame(frames[1], step, nFrames);
     }
     this.kept.push(toHalfFloats(step));
   }

@@ -1,6 +1,6 @@
 /** Which tempi are in an onset strength; exactly as src/earmark/tagging/tempo_key/tempogram.py, which says how. */
 
-import { fft } from "../fft";
+import { fft, powers } from "../fft";
 import { roundHalfEven } from "./half_floats";
 import { FRAMES_PER_SECOND, N_BANDS } from "./onset_features";
 
@@ -32,20 +32,27 @@ function startsOf(last: number, hop: number): number[] {
 const taperOf = (n: number): Float64Array =>
   Float64Array.from({ length: n }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * (i + 1)) / (n + 1)));
 
+/** Half of the window, from its middle on. */
+const HALF_FRAMES = WINDOW_FRAMES / 2;
+const LONGEST_LAG = Math.floor((FRAMES_PER_SECOND * 60) / LOWEST_BPM) + 1;
+/** Enough for the lags that are used. */
+const FFT_SIZE = 1_024;
+
 let basis: { cosines: Float32Array; sines: Float32Array } | null = null;
 
-/** Tapered cosines and sines of each tempo, one tempo after the other. */
+/** Tapered cosines and sines of each tempo, one tempo after the other, from the middle of the window to its end. */
 function fourierBasis(): { cosines: Float32Array; sines: Float32Array } {
   if (basis) return basis;
   const taper = taperOf(WINDOW_FRAMES);
   const sum = taper.reduce((a, b) => a + b);
-  const cosines = new Float32Array(N_BINS * WINDOW_FRAMES);
-  const sines = new Float32Array(N_BINS * WINDOW_FRAMES);
+  const cosines = new Float32Array(N_BINS * HALF_FRAMES);
+  const sines = new Float32Array(N_BINS * HALF_FRAMES);
   for (let bin = 0; bin < N_BINS; bin++) {
-    for (let i = 0; i < WINDOW_FRAMES; i++) {
-      const phase = (2 * Math.PI * (i / FRAMES_PER_SECOND) * binBpm(bin)) / 60;
-      cosines[bin * WINDOW_FRAMES + i] = (Math.cos(phase) * taper[i]!) / sum;
-      sines[bin * WINDOW_FRAMES + i] = (Math.sin(phase) * taper[i]!) / sum;
+    for (let i = 0; i < HALF_FRAMES; i++) {
+      const phase = (2 * Math.PI * ((i + 0.5) / FRAMES_PER_SECOND) * binBpm(bin)) / 60;
+      const weight = taper[HALF_FRAMES + i]! / sum;
+      cosines[bin * HALF_FRAMES + i] = Math.cos(phase) * weight;
+      sines[bin * HALF_FRAMES + i] = Math.sin(phase) * weight;
     }
   }
   basis = { cosines, sines };
@@ -74,40 +81,60 @@ export function tempograms(onsets: Float32Array): { grams: Float32Array; nSegmen
 }
 
 function addWindow(onsets: Float32Array, start: number, gram: Float64Array): void {
-  const { cosines, sines } = fourierBasis();
-  const values = new Float64Array(WINDOW_FRAMES);
-  for (let band = 0; band < N_BANDS; band++) {
-    for (let i = 0; i < WINDOW_FRAMES; i++) values[i] = onsets[(start + i) * N_BANDS + band] ?? 0;
-    standardise(values);
-    for (let bin = 0; bin < N_BINS; bin++) {
-      const at = bin * WINDOW_FRAMES;
-      let re = 0;
-      let im = 0;
-      for (let i = 0; i < WINDOW_FRAMES; i++) {
-        re += values[i]! * cosines[at + i]!;
-        im += values[i]! * sines[at + i]!;
-      }
-      gram[band * N_BINS + bin]! += 2 * Math.hypot(re, im);
-    }
-    const longest = Math.floor((FRAMES_PER_SECOND * 60) / LOWEST_BPM) + 1;
-    const correlation = Float64Array.from({ length: longest + 1 }, (_, lag) => {
-      let sum = 0;
-      for (let i = lag; i < WINDOW_FRAMES; i++) sum += values[i]! * values[i - lag]!;
-      return sum / (WINDOW_FRAMES - lag);
+  for (let band = 0; band < N_BANDS; band += 2) {
+    const both = [band, band + 1].map((one) => standardised(onsets, start, one)) as [Float64Array, Float64Array];
+    both.forEach((values, i) => {
+      addFourier(values, gram.subarray((band + i) * N_BINS));
     });
-    for (let bin = 0; bin < N_BINS; bin++) {
-      gram[(N_BANDS + band) * N_BINS + bin]! += between(correlation, (FRAMES_PER_SECOND * 60) / binBpm(bin));
-    }
+    autocorrelations(...both).forEach((correlation, i) => {
+      const row = gram.subarray((N_BANDS + band + i) * N_BINS);
+      for (let bin = 0; bin < N_BINS; bin++) row[bin]! += between(correlation, (FRAMES_PER_SECOND * 60) / binBpm(bin));
+    });
   }
 }
 
-/** Without its mean, and divided by its standard deviation. */
-function standardise(values: Float64Array): void {
-  const mean = values.reduce((a, b) => a + b) / values.length;
-  const deviation = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
-  values.forEach((x, i) => {
-    values[i] = (x - mean) / (deviation + 1e-3);
-  });
+/** A band of a window, without its mean and divided by its standard deviation; beyond the audio are zeros. */
+function standardised(onsets: Float32Array, start: number, band: number): Float64Array {
+  const values = Float64Array.from({ length: WINDOW_FRAMES }, (_, i) => onsets[(start + i) * N_BANDS + band] ?? 0);
+  const mean = values.reduce((a, b) => a + b) / WINDOW_FRAMES;
+  const deviation = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / WINDOW_FRAMES);
+  return values.map((x) => (x - mean) / (deviation + 1e-3));
+}
+
+/** Adds the Fourier magnitudes: of the parts that are even and odd about the middle, which does not change them, in half the time. */
+function addFourier(values: Float64Array, row: Float64Array): void {
+  const { cosines, sines } = fourierBasis();
+  const even = new Float32Array(HALF_FRAMES);
+  const odd = new Float32Array(HALF_FRAMES);
+  for (let i = 0; i < HALF_FRAMES; i++) {
+    even[i] = values[HALF_FRAMES + i]! + values[HALF_FRAMES - 1 - i]!;
+    odd[i] = values[HALF_FRAMES + i]! - values[HALF_FRAMES - 1 - i]!;
+  }
+  for (let bin = 0; bin < N_BINS; bin++) {
+    const from = bin * HALF_FRAMES;
+    let re = 0;
+    let im = 0;
+    for (let i = 0; i < HALF_FRAMES; i++) {
+      re += even[i]! * cosines[from + i]!;
+      im += odd[i]! * sines[from + i]!;
+    }
+    row[bin]! += 2 * Math.sqrt(re * re + im * im);
+  }
+}
+
+/** Means of the products of values so many frames apart, of two bands at once. */
+function autocorrelations(first: Float64Array, second: Float64Array): [Float64Array, Float64Array] {
+  const [re, im] = [new Float64Array(FFT_SIZE), new Float64Array(FFT_SIZE)];
+  re.set(first);
+  im.set(second);
+  powers(re, im);
+  for (let k = 1; k < FFT_SIZE / 2; k++) {
+    re[FFT_SIZE - k] = re[k]!;
+    im[FFT_SIZE - k] = im[k]!;
+  }
+  fft(re, im); // of what is real and even: its own inverse, but for the size
+  const mean = (sum: number, lag: number): number => sum / FFT_SIZE / (WINDOW_FRAMES - lag);
+  return [re.subarray(0, LONGEST_LAG + 1).map(mean), im.subarray(0, LONGEST_LAG + 1).map(mean)];
 }
 
 /** The value at a place between two. */
