@@ -104,17 +104,18 @@ export class Detail {
   }
 
   private drawTempoKey({ tempo, key }: Result): void {
-    const facts: [title: string, value: string, more: string][] = [];
-    if (tempo) facts.push(["Tempo", tempoText(tempo), `confidence ${shown(tempo.confidence)}`]);
+    const sure = (confidence: number): string[] => (confidence ? [`confidence ${shown(confidence)}`] : []);
+    const facts: [title: string, value: string, more: string[]][] = [];
+    if (tempo) facts.push(["Tempo", tempoText(tempo), sure(tempo.confidence)]);
     if (key) {
-      const codes = key.key === null ? "" : `Camelot ${key.camelot}, Open Key ${key.open_key}, `;
-      facts.push(["Key", keyText(key), `${codes}confidence ${shown(key.confidence)}`]);
-      facts.push(["Tuning", `${key.tuning_hz.toFixed(1)} Hz`, "of the A above middle C"]);
+      const codes = key.key === null ? [] : [`Camelot ${key.camelot}`, `Open Key ${key.open_key}`];
+      facts.push(["Key", keyText(key), [...codes, ...sure(key.confidence)]]);
     }
+    if (key?.confidence) facts.push(["Tuning", `${key.tuning_hz.toFixed(1)} Hz`, ["of the A above middle C"]]);
     find("tempo-key").hidden = !facts.length;
     find("tempo-key").replaceChildren(
       ...facts.map(([title, value, more]) =>
-        make("div", {}, make("dt", {}, title), make("dd", {}, value, make("small", {}, more))),
+        make("div", {}, make("dt", {}, title), make("dd", {}, value, make("small", {}, more.join(", ")))),
       ),
     );
   }

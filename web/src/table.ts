@@ -246,16 +246,13 @@ class Row {
 
   private drawTempoKey({ tempo, key }: Result): void {
     if (!tempo || !key) return;
-    const none = (text: string): HTMLElement[] => [
-      make("span", { "aria-hidden": "true" }, "–"),
-      make("span", { class: "unseen" }, text),
-    ];
+    const none = (text: string): HTMLElement => make("span", { class: "hint" }, text);
     this.bpm.title = `${tempoText(tempo)}, confidence ${shown(tempo.confidence)}`;
-    this.bpm.replaceChildren(...(tempo.bpm === null ? none(tempoText(tempo)) : [tempo.bpm.toFixed(1)]));
+    this.bpm.classList.toggle("known", tempo.bpm !== null);
+    this.bpm.replaceChildren(tempo.bpm === null ? none("no beat") : tempo.bpm.toFixed(1));
     const codes = key.key === null ? "" : `, Camelot ${key.camelot}, Open Key ${key.open_key}`;
     this.key.title = `${keyText(key)}${codes}, confidence ${shown(key.confidence)}`;
-    this.key.replaceChildren(
-      ...(key.key === null ? none(keyText(key)) : [`${key.key} `, make("small", {}, key.camelot)]),
-    );
+    if (key.key === null) this.key.replaceChildren(none("no key"));
+    else this.key.replaceChildren(`${key.key} `, make("small", {}, key.camelot));
   }
 }
