@@ -4,6 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
@@ -19,15 +20,16 @@ function bundledDefault() {
 }
 
 const model = process.env.EARMARK_PAGE_MODEL ?? bundledDefault();
+const measures = ["tempo", "key"].map((name) => `${web}../src/earmark/tagging/bundled/tempo_key/${name}.onnx`);
 const card = model.replace(/\.onnx$/, ".json");
-for (const path of [model, card]) {
+for (const path of [model, card, ...measures]) {
   if (!existsSync(path)) throw new Error(`${path}: no such file`);
 }
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out);
 const pack = (from, to) => writeFileSync(`${out}/${to}`, gzipSync(readFileSync(from), { level: 9 }));
 pack(model, "model.bin");
-for (const name of ["tempo", "key"]) pack(`${web}../src/earmark/tagging/bundled/tempo_key/${name}.onnx`, `${name}.bin`);
+for (const path of measures) pack(path, `${basename(path, ".onnx")}.bin`);
 pack(`${runtime}.wasm`, "ort.bin");
 copyFileSync(`${runtime}.mjs`, `${out}/ort.mjs`);
 
@@ -56,6 +58,7 @@ const parts = [
   "What this page is made with.",
   `earmark\n\n${text(`${web}../LICENSE`)}`,
   `The model "${name}": ${licence ?? "see its card"}`,
+  `The networks for tempo and key: ${JSON.parse(text(measures[0].replace(/\.onnx$/, ".json"))).licence}`,
   `ONNX Runtime Web ${versionOf("onnxruntime-web")}, https://github.com/microsoft/onnxruntime\n\n${text(`${web}scripts/onnxruntime-licence.txt`)}`,
   `Mediabunny ${versionOf("mediabunny")}, unchanged; its source: https://github.com/Vanilagy/mediabunny\n\n${text(`${web}node_modules/mediabunny/LICENSE`)}`,
   `idb ${versionOf("idb")}, https://github.com/jakearchibald/idb\n\n${text(`${web}node_modules/idb/LICENSE`)}`,
