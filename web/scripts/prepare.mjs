@@ -49,8 +49,9 @@ const used = {
   calibration,
   rules,
 };
-const fingerprint = createHash("sha256").update(readFileSync(model)).update(JSON.stringify(used)).digest("hex");
-const kept = { ...used, fingerprint: fingerprint.slice(0, 16) };
+const hash = createHash("sha256").update(JSON.stringify(used));
+for (const path of [model, ...measures]) hash.update(readFileSync(path));
+const kept = { ...used, fingerprint: hash.digest("hex").slice(0, 16) };
 writeFileSync(`${out}/card.json`, JSON.stringify(kept));
 const text = (path) => readFileSync(path, "utf8").trim();
 const versionOf = (name) => JSON.parse(text(`${web}node_modules/${name}/package.json`)).version;

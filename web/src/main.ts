@@ -270,6 +270,7 @@ function listenForMeasures(): void {
   measure.addEventListener("change", () => {
     engine.tempoKey = measure.checked;
     remember("tempo and key", measure.checked ? "yes" : "no");
+    announce(`Files that are added from now on ${measure.checked ? "get" : "get no"} tempo and key.`);
   });
 }
 
