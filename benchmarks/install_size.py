@@ -29,7 +29,7 @@ EXTRAS = ("library", "serve", "plot", "pandas")
 SMALL_MB = 1.0
 USES = {
     "av": "decoding: FFmpeg, a third of it video codecs that its libraries are linked with",
-    "onnxruntime": "the networks; half of it a second copy, for programs in C",
+    "onnxruntime": "the networks; two fifths a second copy, for programs in C",
     "numpy": "arrays; a third OpenBLAS, a fifth tests",
     "earmark": "a third the page, a quarter the models",
     "Pygments": "Rich asks for it; unused",
@@ -40,20 +40,24 @@ USES = {
     "click": "the command line",
     "platformdirs": "where indexes and models are kept",
 }
+OLDER = "onnxruntime<1.27"
+"""Versions whose package is smaller."""
 WHY = """\
-`pip install .` with the page is above 300 MB because PyAV, ONNX Runtime and NumPy alone are 264: their wheels hold what earmark
-does not read, and pip cannot leave out parts of a wheel. ONNX Runtime's wheel grows with each version (37 MB unpacked in 1.20, 64 in
-1.30), and has the whole runtime twice, of which Python loads one. Of the rest only Rich could go, with Pygments and markdown-it-py, which
-it asks for and earmark never loads (14 MB): tables, folding, wide characters and progress bars would have to be code of earmark's own. pydantic is not
-part of the light install; `earmark[serve]` brings it, through FastAPI.
+`pip install .` with the page takes more than 300 MB because PyAV, ONNX Runtime and NumPy alone are {three:.0f}. Their wheels hold what earmark
+does not read, and pip cannot leave out parts of a wheel. ONNX Runtime's has the whole runtime twice, of which Python loads one, and grows from version
+to version. Of the rest only Rich could go, and with it Pygments and markdown-it-py, which it asks for and earmark never
+loads ({rich:.0f} MB); tables, wide characters and progress bars would have to be code of earmark's own. pydantic is not part of the light
+install; `earmark[serve]` brings it, through FastAPI.
 
-Smaller, with nothing missing:
+Smaller, and nothing is missing:
 
+- `pip install . '{older}'`: an earlier ONNX Runtime, which gives the same tags. earmark sets no upper bound itself: it would stand in the way of
+  fixes and of newer Pythons. Before 1.24 or so ONNX Runtime asks for SymPy and coloredlogs, and takes more.
 - `pip install --no-compile .`, or uv, which does not compile either: modules are compiled when they are first used. Where they cannot be kept then (a
   read-only image), each start takes longer.
 - `tools/slim_install.py --apply`, run by the Python of the environment, removes what nothing of earmark reads, unless another package asks for it.
   `tests/cli/test_light_install.py` tags, embeds, scans and shows cards afterwards.
-- Without `make web` before, there is no page in the package. It needs no package of its own: what is at `/` then says how to add it.
+- Without `make web` before, the package has no page. At `/` the service says how to add it.
 """
 
 
@@ -118,6 +122,8 @@ def main() -> None:
         slimmed = {name: total_megabytes(folder / name) for name in ("light", "plain")}
         for name in slimmed:
             tag_a_clip(folder / name)
+        install(folder / "older", str(ROOT), OLDER)
+        older = total_megabytes(folder / "older")
         with_extras = {
             extra: total_megabytes(folder / extra) for extra in EXTRAS if install(folder / extra, f"{ROOT}[{extra}]")
         }
@@ -125,12 +131,18 @@ def main() -> None:
         venv.create(folder / "empty", with_pip=False)
         pip = total_megabytes(folder / "pip") - total_megabytes(folder / "empty")
     small = {name: size for name, size in packages.items() if size < SMALL_MB}
+    three, rich = (
+        sum(packages[name] for name in names)
+        for names in (("av", "onnxruntime", "numpy"), ("rich", "Pygments", "markdown-it-py", "mdurl"))
+    )
+    why = WHY.format(three=three, rich=rich, older=OLDER)
     rows = [
         ("light install, the page included", total),
         ("the same without the page (no `make web` before)", total - page),
-        ("`pip install --no-compile`, the page included: modules are compiled and kept when they are first used", uncompiled),
+        (f"`pip install . '{OLDER}'`, the page included", older),
+        ("`pip install --no-compile .`, the page included: modules are compiled and kept when they are first used", uncompiled),
         ("light install, the page included, after `tools/slim_install.py --apply`", slimmed["light"]),
-        ("`pip install --no-compile`, the page included, after `tools/slim_install.py --apply`", slimmed["plain"]),
+        ("`pip install --no-compile .`, the page included, after `tools/slim_install.py --apply`", slimmed["plain"]),
         ("pip and setuptools, which `python -m venv` adds (not counted above; `venv --without-pip` and uv do without)", pip),
         *((f"`earmark[{extra}]` adds", size - total) for extra, size in with_extras.items()),
     ]  # fmt: skip
@@ -153,7 +165,7 @@ def main() -> None:
         "|---|---:|",
         *(f"| {why} | {size} |" for size, why in re.findall(r"([\d.]+) MB  (.+)", removed) if why != "removed"),
         "",
-        *WHY.splitlines(),
+        *why.splitlines(),
     ]
     text = "\n".join(lines) + "\n"
     print(text)
