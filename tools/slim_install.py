@@ -80,10 +80,10 @@ def removable(site: Path) -> dict[str, set[Path]]:
             files = (Path(str(file.locate())) for file in installed[name].files or ())
             found.setdefault(why, set()).update(file for file in files if file.is_file() and site in file.parents)
     taken: set[Path] = set()  # NumPy's tests have types, too
-    for files in found.values():
-        files -= taken
-        taken |= files
-    return {why: files for why, files in found.items() if files}
+    for paths in found.values():
+        paths -= taken
+        taken |= paths
+    return {why: paths for why, paths in found.items() if paths}
 
 
 def remove(files: Iterable[Path], site: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from earmark.core.errors import ConfigError
+from earmark.core.errors import ConfigError, how_to_exchange
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -39,9 +39,9 @@ DEVICES = {
         "CUDAExecutionProvider",
         "onnxruntime-gpu[cuda,cudnn]",
         "Linux and Windows",
-        "an NVIDIA driver, and CUDA and cuDNN of its versions, which pip install 'onnxruntime-gpu[cuda,cudnn]' brings",
-        # Log-mel bands of quiet sounds do not survive TF32's 10 bits. An exhaustive search for the fastest convolution is made
-        # again for each size of batch.
+        "an NVIDIA driver, and CUDA and cuDNN of its versions, which onnxruntime-gpu[cuda,cudnn] brings",
+        # TF32, which rounds factors to 10 bits, is ONNX Runtime's default, and so is an exhaustive search for the fastest
+        # convolution, which is made again for each size of batch.
         (("use_tf32", "0"), ("cudnn_conv_algo_search", "HEURISTIC")),
     ),
     "directml": Device("DmlExecutionProvider", "onnxruntime-directml", "Windows", "a GPU with DirectX 12"),
@@ -131,5 +131,5 @@ def first_line(error: Exception) -> str:
 
 def _how_to_install(device: Device) -> str:
     if device.package == "onnxruntime":
-        return f"{device.systems} only: pip install --upgrade {device.package}"
-    return f"{device.systems} only: pip uninstall onnxruntime, then pip install '{device.package}'"
+        return f"{device.systems} only, where {device.package}, which earmark asks for, has it"
+    return f"{device.systems} only: {how_to_exchange('onnxruntime', device.package)}"
