@@ -83,8 +83,7 @@ class Tagger:
         if problems := option_problems(self._options):
             raise ConfigError(problems)
         self._model, self._windows, self._measures = model, windows, Measures(tempo, key)
-        self._steps = audio.steps_per_window(model.card.input, step_seconds)
-        self._on_gpu = device_of(model) != CPU
+        self._steps, self._on_gpu = audio.steps_per_window(model.card.input, step_seconds), device_of(model) != CPU
         self._batch_windows = batch_windows or default_batch_windows(model.card.input, on_gpu=self._on_gpu)
         self._damaged: Literal["error", "tag"] = damaged
         self._network: Network = model
@@ -100,7 +99,8 @@ class Tagger:
 
         Args:
             path: the file.
-            device, options: as for :func:`load_tagger`.
+            device: as for :func:`load_tagger`.
+            options: as for the class.
 
         Returns:
             The tagger.
