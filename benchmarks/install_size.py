@@ -51,8 +51,8 @@ install; `earmark[serve]` brings it, through FastAPI.
 
 Smaller, and nothing is missing:
 
-- `pip install . '{older}'`: an earlier ONNX Runtime, which gives the same tags. earmark sets no upper bound itself: it would stand in the way of
-  fixes and of newer Pythons. Before 1.24 or so ONNX Runtime asks for SymPy and coloredlogs, and takes more.
+- `pip install . '{older}'`: an earlier ONNX Runtime, which prints the same for the example clips. earmark sets no upper bound itself: it would stand in the way of
+  fixes and of newer Pythons. ONNX Runtime up to 1.24 asks for SymPy, too, and takes more.
 - `pip install --no-compile .`, or uv, which does not compile either: modules are compiled when they are first used. Where they cannot be kept then (a
   read-only image), each start takes longer.
 - `tools/slim_install.py --apply`, run by the Python of the environment, removes what nothing of earmark reads, unless another package asks for it.

@@ -3,9 +3,9 @@
     .venv-demo/bin/python tools/slim_install.py           # says what, and how much
     .venv-demo/bin/python tools/slim_install.py --apply
 
-For images and small disks; run by the environment's own Python. Tagging, libraries, embeddings and the service stay as they
-are (tests/cli/test_light_install.py). What another installed package asks for is kept. `pip check` reports what is missing,
-and a later `pip install` brings it back.
+For images and small disks; run by the environment's own Python. Tagging, libraries and embeddings stay as they are
+(tests/cli/test_light_install.py). What another installed package asks for is kept. `pip check` reports what is missing, and a
+later `pip install` brings it back. Tried on Linux; ONNX Runtime's second copy has other names elsewhere, and stays there.
 """
 
 from __future__ import annotations
