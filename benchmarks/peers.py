@@ -1,11 +1,11 @@
-"""Throughput, CPU time and memory of `earmark tag` beside musicnn's, on the same files in the same run.
+"""Throughput, CPU time and memory of `earmark tag` beside other ways to tags, on the same files in the same run.
 
     python benchmarks/peers.py --peer-python ~/musicnn-env/bin/python --out docs/results/peers.md
 
 Makes three-minute MP3s (44.1 kHz stereo, 192 kbit/s) from the example clips, or takes the files and folders named,
-and measures both from outside, from audio files to tags, including start-up. Every run of musicnn
+and measures all from outside, from audio files to tags, including start-up. Every run of another way
 is between two runs of earmark and is compared with their mean, so that a machine that slows down slows both.
-Without --peer-python earmark is measured alone. Linux only (memory is read from /proc).
+Without another's interpreter or network earmark is measured alone. Linux only (memory is read from /proc).
 
 musicnn cannot be installed as its package asks (NumPy below 1.17, which current Pythons do not have), so that it needs
 an environment of its own, with Python 3.10 or 3.11:
@@ -19,6 +19,11 @@ import the same weights and name them with --check-model:
 
     earmark models pull musicnn-mtt
     python benchmarks/peers.py ... --check-model musicnn-mtt
+
+musicnn's network in essentia-tensorflow, and behind librosa in ONNX Runtime as AudioMuse-AI has it (see peer_pipelines.py):
+
+    python benchmarks/peers.py ... --essentia-python ~/essentia-env/bin/python --essentia-network msd-musicnn-1.pb
+    python benchmarks/peers.py ... --librosa-model ~/.local/share/earmark/models/musicnn-mtt.onnx
 """
 
 from __future__ import annotations
@@ -34,7 +39,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from peers_page import WAYS, Way, page
+from peer_pipelines import without_frontend
+from peers_page import MUSICNN, Way, page
 from process_tree import Run, measure, plain_environment
 
 from earmark.audio.file_discovery import find_audio
@@ -71,6 +77,36 @@ class Peer:
         failed = [f"{record['path']}: {record['error']}" for record in answer["files"] if "error" in record]
         if failed:
             raise SystemExit("musicnn cannot tag these, leave them out:\n" + "\n".join(failed))
+        return done, answer
+
+
+class Pipeline:
+    """Another way to musicnn's tags, run by its own interpreter; see peer_pipelines.py."""
+
+    def __init__(self, name: str, python: Path, network: Path) -> None:
+        self.name, self.python, self.network = name, python, network
+        self.environment = plain_environment()
+        self.environment.pop("PYTHONPATH", None)
+
+    def run(self, way: str, files: list[Path]) -> tuple[Run, dict[str, Any]]:
+        """All files."""
+        workers = available_cores() if way.endswith("-workers") else 0
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "report.json"
+            script = Path(__file__).with_name("peer_pipelines.py")
+            command = [
+                str(self.python),
+                str(script),
+                self.name,
+                "--network",
+                str(self.network),
+                "--report",
+                str(report),
+            ]
+            done, _ = measure([*command, "--workers", str(workers), *map(str, files)], self.environment)
+            answer = json.loads(report.read_text())
+        if failed := [f"{record['path']}: {record['error']}" for record in answer["files"] if "error" in record]:
+            raise SystemExit(f"{self.name} cannot tag these, leave them out:\n" + "\n".join(failed))
         return done, answer
 
 
@@ -117,12 +153,17 @@ def main() -> None:
     parser.add_argument("--check-model", metavar="NAME|FILE", help="musicnn-mtt, imported: its scores are compared")
     parser.add_argument("--files", type=int, default=20, help="three-minute songs to make (default: 20)")
     parser.add_argument("--rounds", type=int, default=3, help="counted runs of each (default: 3)")
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="of musicnn (default: all)")
+    parser.add_argument("--ways", nargs="+", choices=MUSICNN, default=MUSICNN, help="of musicnn (default: all)")
+    parser.add_argument("--essentia-python", type=Path, metavar="FILE", help="interpreter that has essentia-tensorflow")
+    parser.add_argument("--essentia-network", type=Path, metavar="FILE", help="msd-musicnn-1.pb")
+    parser.add_argument("--librosa-model", type=Path, metavar="FILE", help="musicnn-mtt.onnx, as earmark exports it")
     parser.add_argument("--batch", type=int, default=4, help="patches a call of musicnn's network (default: 4)")
     parser.add_argument("--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
     if min(options.rounds, options.files, options.batch) < 1:
         parser.error("--rounds, --files and --batch must be at least 1")
+    if bool(options.essentia_python) != bool(options.essentia_network):
+        parser.error("--essentia-python and --essentia-network belong together")
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         if options.paths:
@@ -137,17 +178,24 @@ def main() -> None:
         files = [found.path for found in find_audio(asked)]
         _, records = tag_with_earmark(asked)  # uncounted: files are in the system's cache from now on
         seconds = sum(record["duration_seconds"] for record in records)
-        ways, notes = [], []
-        peer = None
+        notes = []
+        peers: dict[str, Peer | Pipeline] = {}
         if options.peer_python:
             peer = Peer(options.peer_python, options.batch)
-            ways = [Way(way) for way in options.ways]
+            peers = dict.fromkeys(options.ways, peer)
             if options.check_model:
                 notes.append(check_peer(peer, options.check_model, files[0]))
+        if options.essentia_python:
+            essentia = Pipeline("essentia", options.essentia_python, options.essentia_network)
+            peers |= dict.fromkeys(("essentia", "essentia-workers"), essentia)
+        if options.librosa_model:
+            network = Path(name) / "without-frontend.onnx"
+            without_frontend(options.librosa_model, network)
+            peers |= dict.fromkeys(("librosa", "librosa-workers"), Pipeline("librosa", Path(sys.executable), network))
+        ways = [Way(way) for way in peers]
 
         def run_way(way: Way) -> Run:
-            assert peer is not None
-            done, report = peer.run(way.name, files)
+            done, report = peers[way.name].run(way.name, files)
             if report:
                 way.reports.append(report)
             print(f"{way.name}: {done.wall_seconds:.1f} s", file=sys.stderr)

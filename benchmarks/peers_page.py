@@ -16,12 +16,24 @@ from earmark.core.cpu import available_cores
 
 LEAST_THROUGHPUT, MOST_MEMORY = 14, 0.25
 WAYS = {
-    "command": "`python -m musicnn.tagger FILE`, one process per file",
-    "api": "`musicnn.tagger.top_tags` for file after file in one process",
-    "batched": "the same, its constant BATCH_SIZE raised from 1 to {batch}",
-    "workers": "the same in {cores} processes of one thread, files shared out",
-    "kept": "the same, network and weights kept from file to file, by a loop of ours",
+    "command": ("musicnn", "`python -m musicnn.tagger FILE`, one process per file"),
+    "api": ("musicnn", "`musicnn.tagger.top_tags` for file after file in one process"),
+    "batched": ("musicnn", "the same, its constant BATCH_SIZE raised from 1 to {batch}"),
+    "workers": ("musicnn", "the same in {cores} processes of one thread, files shared out"),
+    "kept": ("musicnn", "the same, network and weights kept from file to file, by a loop of ours"),
+    "essentia": (
+        "essentia-tensorflow",
+        "`MonoLoader` and `TensorflowPredictMusiCNN`, made once, file after file in one process",
+    ),
+    "essentia-workers": ("essentia-tensorflow", "the same in {cores} processes of one thread, files shared out"),
+    "librosa": (
+        "librosa and ONNX Runtime",
+        "`librosa.load`, its mel-spectrogram and the network of musicnn on all cores, made once, file after file (the way of AudioMuse-AI)",
+    ),
+    "librosa-workers": ("librosa and ONNX Runtime", "the same in {cores} processes of one thread, files shared out"),
 }
+"""Way -> whose it is, and what is done."""
+MUSICNN = tuple(name for name, (whose, _) in WAYS.items() if whose == "musicnn")
 OWN = ("command", "api", "batched", "workers")
 """Ways that call its own functions; the last one needs code that it does not have."""
 
@@ -69,16 +81,18 @@ def parts_rows(ways: list[Way]) -> list[str]:
 
 
 def verdicts(ways: list[Way], own: list[Run]) -> list[str]:
-    """earmark against the package as it is, and against what can be made of it."""
+    """earmark against musicnn as it is, against what can be made of it, and against others' ways to its tags."""
     lines = []
     kinds = (
         ("way in one process with nothing of ours", ("command", "api")),
         ("way through its own functions", OWN),
-        ("of all ways", tuple(WAYS)),
+        ("of all its ways", MUSICNN),
+        ("way of essentia-tensorflow", ("essentia", "essentia-workers")),
+        ("way of librosa and ONNX Runtime", ("librosa", "librosa-workers")),
     )
     for kind, names in kinds:
         among = [way for way in ways if way.name in names]
-        if not among or (kind == "of all ways" and all(way.name in OWN for way in ways)):
+        if not among or (kind == "of all its ways" and all(way.name in OWN for way in among)):
             continue
         fastest = min(among, key=lambda way: statistics.median(way.throughput))
         leanest = min(among, key=lambda way: statistics.median([run.peak_mb for run in way.runs]))
@@ -107,13 +121,19 @@ $ ~/musicnn-env/bin/pip install 'tensorflow-cpu==2.15.*' 'librosa==0.10.*' 'nump
 $ python benchmarks/peers.py --peer-python ~/musicnn-env/bin/python
 ```
 
-pip warns that musicnn requires an older NumPy: it works nevertheless."""
+pip warns that musicnn requires an older NumPy: it works nevertheless.
+
+essentia-tensorflow: `pip install essentia-tensorflow` in an environment of its own (Linux and macOS), and the network msd-musicnn-1.pb of
+Essentia's models. The way of AudioMuse-AI needs nothing but what earmark's own tests need; the network is musicnn as
+`earmark models pull musicnn-mtt` makes it, without the front-end."""
 
 FAIRNESS = """\
 - musicnn builds its network and reads its weights again for every file, and runs the network on one patch of three seconds
   at a time. We looked for what makes it fastest without changing its package, and show every step.
-- Both do their usual work: musicnn processes all patches of three seconds side by side, earmark all windows, of the whole
-  file. The models are MTT_musicnn, its default, with 50 tags, and earmark's default.
+- All do their usual work: the others process all patches of three seconds side by side, earmark all windows, of the whole
+  file. The models are musicnn, with 50 tags, and earmark's default.
+- AudioMuse-AI itself does more with a track than tags (CLAP, tempo, key, a database), and loads its networks anew for each album: what is measured is
+  the part that gives tags, made as quick as its code allows.
 - Time is from the start of a program to its end. earmark takes half a second to start, musicnn more (importing, above).
 - Memory is the resident memory of all processes together, taken every 50 ms; pages that processes share count once for
   each of them, so that one process is the leanest way. Of earmark the largest of all runs is compared with the median of
@@ -125,9 +145,9 @@ FAIRNESS = """\
 def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any]) -> str:
     """The whole page as Markdown."""
     n_files, seconds, cores = facts["n_files"], facts["seconds"], available_cores()
-    peers = f", {facts['rounds']} of each way of musicnn" if ways else ""
+    peers = f", {facts['rounds']} of each other way" if ways else ""
     lines = [
-        "# earmark beside musicnn",
+        "# earmark beside other ways to tags",
         "",
         f"Written by `python {' '.join(['benchmarks/peers.py', *facts['arguments']])}`. {n_files} files, "
         f"{seconds / 60:,.1f} minutes: {facts['what']}. Counted runs: {len(own)} of earmark"
@@ -140,10 +160,11 @@ def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any
         f"| **`earmark tag`**, model {facts['model']} | {' | '.join(speed_cells(own, n_files, seconds))} | 1 | 1 |",
     ]
     for way in ways:
-        text = WAYS[way.name].format(batch=facts["batch"], cores=cores)
+        whose, text = WAYS[way.name]
+        text = text.format(batch=facts["batch"], cores=cores)
         memory = max(run.peak_mb for run in own) / statistics.median([run.peak_mb for run in way.runs])
         cells = " | ".join(speed_cells(way.runs, n_files, seconds))
-        lines.append(f"| musicnn, {way.name}: {text} | {cells} | {spread(way.throughput)} | {memory:.2f} |")
+        lines.append(f"| {whose}, {way.name}: {text} | {cells} | {spread(way.throughput)} | {memory:.2f} |")
     lines.append("")
     if not ways:
         lines += [
@@ -157,7 +178,7 @@ def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any
     if rows:
         lines += [
             "",
-            "## Where musicnn's time goes",
+            "## Where their time goes",
             "",
             "Wall time: importing once per process; medians over the files of building the network with its weights "
             "(loading), of reading a file, resampling and the spectrogram (reading), and of the network; and which share "
@@ -167,9 +188,13 @@ def page(own: list[Run], ways: list[Way], notes: list[str], facts: dict[str, Any
             "|---|---|---|---|---|---|",
             *rows,
         ]
-    versions = next((report["versions"] for way in ways for report in way.reports), {})
-    lines += ["", "## The peer's install", "", INSTALL]
-    measured = ", ".join(f"{name} {version}" for name, version in versions.items())
+    versions = {
+        WAYS[way.name][0]: ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+        for way in ways
+        for report in way.reports
+    }
+    lines += ["", "## Their installs", "", INSTALL]
+    measured = "; ".join(f"{whose}: {packages}" for whose, packages in versions.items())
     lines += ["", " ".join([f"Measured: {measured}." if measured else "", *notes]).strip()] if measured or notes else []
     lines += ["", "## What is compared", "", FAIRNESS]
     return "\n".join(lines)
