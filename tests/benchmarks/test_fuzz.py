@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from earmark.library.query.evaluation import rank_tracks
+from earmark.library.query.nodes import Node
+from earmark.library.query.parser import parse_query
 from tests.conftest import ROOT
 
 SCRIPT = ROOT / "benchmarks" / "fuzz.py"
@@ -89,3 +94,13 @@ if __name__ == "__main__":
     crashed = state["findings"]["crash (SIGABRT)"]
     assert crashed["times"] >= 2
     assert (tmp_path / crashed["files"][0]).read_bytes().endswith(b"abort")
+
+
+def test_queries_of_every_kind_are_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    target = importlib.import_module("fuzzing.targets.query")
+    texts = "rock", "title:love", "duration<3:30", "bpm>=90", "bpm~124", "key~Am", "-rock", "rock or 80s", "rock 80s"
+    queries = [parse_query(text, target.VOCABULARY) for text in texts]
+    assert {type(query.node) for query in queries} == set(get_args(Node))
+    found = [rank_tracks(target.Columns(), query)[0].tolist() for query in queries]
+    assert found[3:6] == [[0, 4], [0, 1], [0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,22 @@ from hypothesis import strategies as st
 
 from earmark.core.card import ModelCard
 from earmark.core.errors import ConfigError
+from earmark.core.musical_key import KEYS
 from earmark.core.vocabulary import CATEGORIES, Tag, Vocabulary
+from earmark.library.index.measures import MeasureColumns
 from earmark.library.query.evaluation import rank_tracks
 from earmark.library.query.nodes import (
     COMPARISONS,
     FIELDS,
     Bound,
     DurationBound,
+    HasKey,
     HasTag,
     HasText,
     Not,
     Query,
+    TempoBound,
+    TempoRange,
     all_of,
     any_of,
 )
@@ -89,6 +95,18 @@ WORDS += (
     "\0",
     "\ud800",
 )
+WORDS += (
+    "bpm:120-130",
+    "bpm>=90",
+    "bpm~124",
+    "bpm~60-62",
+    "BPM:",
+    "key:8A",
+    "key~Am",
+    "key:",
+    "Key:F#m",
+    "bpm:0-1e308",
+)
 WORDS += ("9" * 400 + "h", "-" * 41, "(" * 41, "inf", "nan", "0.5", "1.0000000000000000001", "\u2028", "\t", "\n")
 
 
@@ -101,6 +119,10 @@ class Columns:
         self.scores = rng.random((len(VOCABULARY), N_TRACKS), np.float32)
         self.durations = np.array([10, 100, 1000, 1e5, np.nan])
         self.kept = self.scores >= rng.random((len(VOCABULARY), 1))
+        tempos = (120.0, 62.5, None, None, 174.0)
+        keys = ("Am", None, "F#m", "Bb", None)
+        self.measures = MeasureColumns.of((bpm, 0.9, key, 0.9, 440.0) for bpm, key in zip(tempos, keys, strict=True))
+        self.keys: Sequence[str] = "aabcd"
 
     def texts(self, field: str) -> list[str]:  # noqa: ARG002  as the index has it
         return ["love", "a b", "", "straße", "\ud800"]
@@ -125,11 +147,15 @@ _texts = st.one_of(
 )
 _scores = st.builds(Bound, st.sampled_from(COMPARISONS), st.floats(0, 1))
 _seconds = st.builds(Bound, st.sampled_from(COMPARISONS), st.floats(0, 1e9, allow_nan=False))
+_tempos = st.floats(1, 1e4)
 _nodes = st.recursive(
     st.one_of(
         st.builds(HasTag, st.sampled_from(NAMES), st.none() | _scores),
         st.builds(HasText, st.sampled_from(FIELDS), st.text(min_size=1, max_size=8)),
         st.builds(DurationBound, _seconds),
+        st.builds(TempoBound, st.builds(Bound, st.sampled_from(COMPARISONS), _tempos)),
+        st.builds(lambda ends, folded: TempoRange(*sorted(ends), folded), st.tuples(_tempos, _tempos), st.booleans()),
+        st.builds(HasKey, st.sampled_from(KEYS), st.booleans()),
     ),
     lambda inner: st.one_of(
         st.builds(Not, inner),
