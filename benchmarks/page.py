@@ -1,6 +1,7 @@
 """Speed, memory and download size of the page, in an installed Chromium.
 
     make web && python benchmarks/page.py --out docs/results/page.md
+    make web && python benchmarks/page.py --tempo-key                  # only what tempo and key cost
     make web && python benchmarks/page.py --picture docs/page.png      # the page with the example clips, and no measurement
 
 Serves the built page from this machine and gives it music made from the example clips: three minutes in several
@@ -122,14 +123,43 @@ def take_picture(browser: Browser, url: str, out: Path) -> None:
     page.screenshot(path=out, full_page=True)
 
 
+def renderers(browser: Browser) -> list[int]:
+    """Numbers of its renderer processes."""
+    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    return [item["id"] for item in found if item["type"] == "renderer"]
+
+
+def tempo_key_cost(browser: Browser, url: str, repeats: int) -> str:
+    """CPU seconds of the renderer for the example clips with tempo and key and without, by turns."""
+    page, _ = opened(browser, url)
+    clips = sorted((ROOT / "examples" / "clips").iterdir())
+    processes = renderers(browser)
+
+    def cpu_seconds() -> float:
+        fields = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in processes]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for turn in range(repeats + 1):
+        for wanted in (turn % 2 == 0, turn % 2 == 1):
+            page.set_checked("#measure", wanted)
+            before = cpu_seconds()
+            page.set_input_files("#files-input", clips)
+            page.wait_for_selector(f'#rows[data-finished="{len(clips)}"]', state="attached")
+            taken[wanted].append(cpu_seconds() - before)
+            page.click("#clear")
+            page.wait_for_selector('#rows[data-finished="0"]', state="attached")
+    both, tags = (statistics.median(taken[wanted][1:]) for wanted in (True, False))
+    return (
+        f"six example clips, medians of {repeats} runs after one that is not counted, in seconds of CPU: {both:.1f} "
+        f"with tempo and key, {tags:.1f} without: {100 * (both / tags - 1):.0f} % more; load {os.getloadavg()[0]:.1f}"
+    )
+
+
 def renderer_megabytes(browser: Browser) -> float:
     """Largest resident size that any renderer of this browser has had."""
-    session = browser.new_browser_cdp_session()
-    ids = [
-        item["id"] for item in session.send("SystemInfo.getProcessInfo")["processInfo"] if item["type"] == "renderer"
-    ]
     peaks = []
-    for each in ids:
+    for each in renderers(browser):
         lines = Path(f"/proc/{each}/status").read_text().splitlines()
         peaks += [int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM")]
     return max(peaks)
@@ -155,13 +185,17 @@ def main() -> None:
     parser.add_argument("--browser", default=shutil.which("chromium"), help="program (default: chromium)")
     parser.add_argument("--out", type=Path, help="write the table there as well")
     parser.add_argument("--picture", type=Path, help="write only a picture of the page there")
+    parser.add_argument("--tempo-key", action="store_true", help="measure only what tempo and key cost")
     options = parser.parse_args()
     headers = json.loads((PAGE_FOLDER / "headers.json").read_text())
-    if options.picture:
+    if options.picture or options.tempo_key:
         with sync_playwright() as driver:
             server, url = serve(headers)
             browser = driver.chromium.launch(executable_path=options.browser, args=FLAGS)
-            take_picture(browser, url, options.picture)
+            if options.picture:
+                take_picture(browser, url, options.picture)
+            if options.tempo_key:
+                print(tempo_key_cost(browser, url, options.repeats))
             browser.close()
             server.shutdown()
         return

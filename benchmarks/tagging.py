@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--music", type=Path, default=ROOT / "examples" / "clips")
     parser.add_argument("--files", type=int, default=40, help="three-minute songs (default: 40)")
     parser.add_argument("--repeats", type=int, default=5, help="counted runs of each (default: 5)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, directml or coreml (docs/gpu.md)")
     parser.add_argument("--out", type=Path, help="write the table there as well")
     options = parser.parse_args()
     cores = available_cores()
@@ -129,7 +130,8 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
             songs, two_hours, short = maker.submit(make_music, folder / "songs", options.music, options.files).result()
         seconds = len(songs) * SONG_SECONDS
-        tag_songs = [*TAG, "tag", *map(str, songs), "--format", "jsonl"]
+        tag_command = [*TAG, "tag", "--device", options.device]
+        tag_songs = [*tag_command, *map(str, songs), "--format", "jsonl"]
         decode_songs = [sys.executable, "-c", DECODE, str(cores), *map(str, songs)]
         run(tag_songs)
         tags, decodes = [], []
@@ -137,11 +139,11 @@ def main() -> None:
             tags.append(run(tag_songs))
             decodes.append(run(decode_songs))
         ratios = [tag.cpu_seconds / decode.cpu_seconds for tag, decode in zip(tags, decodes, strict=True)]
-        cold = [run([*TAG, "tag", str(short)]) for _ in range(options.repeats + 1)][1:]
+        cold = [run([*tag_command, str(short)]) for _ in range(options.repeats + 1)][1:]
         helps = [run([*TAG, "--help"]) for _ in range(options.repeats + 1)][1:]
         tag_helps = [run([*TAG, "tag", "--help"]) for _ in range(options.repeats + 1)][1:]
-        one = [run([*TAG, "tag", str(songs[0])]) for _ in range(options.repeats)]
-        long = [run([*TAG, "tag", str(two_hours)]) for _ in range(max(2, options.repeats // 2))]
+        one = [run([*tag_command, str(songs[0])]) for _ in range(options.repeats)]
+        long = [run([*tag_command, str(two_hours)]) for _ in range(max(2, options.repeats // 2))]
         rows = [
             (
                 "warm, end to end, MP3 in",
@@ -172,7 +174,7 @@ def main() -> None:
         "",
         f"Written by `python {' '.join(['benchmarks/tagging.py', *sys.argv[1:]])}`. Model {card.name}; "
         f"{len(songs)} MP3s of {SONG_SECONDS} s (44.1 kHz stereo, 192 kbit/s) made from {options.music.resolve().relative_to(ROOT) if options.music.resolve().is_relative_to(ROOT) else options.music.name}; "
-        f"{options.repeats} counted runs, medians, largest peak memory.",
+        f"{options.repeats} counted runs, medians, largest peak memory; the network on {options.device}.",
         f"Machine: {cpu_name()}, {cores} cores, {platform.system()}, Python {platform.python_version()}, "
         f"PyAV {av.__version__}, NumPy {np.__version__}.",
         "",

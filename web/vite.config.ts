@@ -65,5 +65,5 @@ export default defineConfig({
   // ONNX Runtime without a second, unpacked copy of its WebAssembly.
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "production"] },
   plugins: [offline()],
-  test: { include: ["tests/**/*.test.ts"] },
+  test: { include: ["tests/**/*.test.ts"], testTimeout: 60_000 },
 });

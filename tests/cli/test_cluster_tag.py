@@ -195,3 +195,10 @@ def test_wrong_usage_is_reported_before_anything_is_started(tmp_path: Path) -> N
     done = subprocess.run([*command, "s3://me:secret@b/out"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "secret" not in done.stderr
+
+
+def test_a_cluster_without_gpus_is_no_place_for_cuda(nodes: Nodes, songs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(f"uri\n{songs[0]}\n")
+    with pytest.raises(ConfigError, match="the cluster has no GPU"):
+        tag_manifest(TagJob(str(tmp_path / "m.csv"), str(tmp_path / "out"), address=nodes.address, device="cuda"))
+    assert not [*(tmp_path / "out").rglob("part-*")]

@@ -81,6 +81,12 @@ def test_clips_of_a_dataset_with_a_layer_of_a_checkpoint(checkpoint: Path, tmp_p
     assert len(table.values) % n_frames == 0
 
 
+def test_a_checkpoint_on_a_gpu_is_refused(checkpoint: Path, music: Path, tmp_path: Path) -> None:
+    done = earmark_here("embed", music, "--out", tmp_path / "a.npz", "--model", checkpoint, "--device", "cuda")
+    assert done.returncode == 2
+    assert "checkpoints run on the CPU; `earmark export` makes an .onnx file" in done.stderr
+
+
 @pytest.mark.slow
 def test_the_embedding_of_a_checkpoint_is_that_of_its_export(checkpoint: Path, music: Path, tmp_path: Path) -> None:
     file = tmp_path / "small.onnx"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,54 @@ def test_clusters_ask_for_their_extra(light_python: Path, tmp_path: Path) -> Non
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert "pip install 'earmark[scale]'" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="copies an environment, and counts what Linux wheels hold")
+def test_what_is_never_read_can_go(light_python: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "slim")
+    python = tmp_path / "slim" / "bin" / "python"
+    (source,), (site,) = (
+        [*folder.glob("lib/python*/site-packages")] for folder in (light_python.parents[1], tmp_path / "slim")
+    )
+    shutil.copytree(source, site, dirs_exist_ok=True)
+    song = sounds.write(tmp_path / "song.mp3", sounds.music(12, 44_100), 44_100)
+    song.with_name("copy.mp3").write_bytes(song.read_bytes())
+    commands = [
+        ["tag", song.name, "--tempo", "--key", "--format", "jsonl"],
+        ["embed", "--layers"],
+        ["models", "show", "earmark-2"],
+        ["library", "scan", ".", "--index", "i.sqlite", "--quiet"],
+        ["library", "duplicates", "--index", "i.sqlite"],
+        ["serve", "--show-settings"],
+    ]
+
+    def outputs() -> list[str]:
+        (tmp_path / "i.sqlite").unlink(missing_ok=True)
+        env = {**os.environ, "TTY_COMPATIBLE": "1", "COLUMNS": "100"}  # Rich draws tables and colours
+        run = partial(subprocess.run, capture_output=True, text=True, cwd=tmp_path, env=env)
+        done = [run([python, "-m", "earmark.cli.main", *command]) for command in commands]
+        assert [one.returncode for one in done] == [0] * len(commands), [one.stderr for one in done]
+        return [one.stdout for one in done]
+
+    def size() -> int:
+        return sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+
+    script = [python, ROOT / "tools" / "slim_install.py"]
+    before, size_before = outputs(), size()
+    subprocess.run(script, check=True, capture_output=True)
+    assert size() == size_before
+    # What another package asks for stays.
+    other = site / "other-1.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\nRequires-Dist: Pygments>=2\n")
+    subprocess.run([*script, "--apply"], check=True, capture_output=True)
+    assert size() < size_before - 35e6
+    assert (site / "pygments").is_dir()
+    shutil.rmtree(other)
+    subprocess.run([*script, "--apply"], check=True, capture_output=True)
+    assert not (site / "pygments").exists()
+    assert not [*site.glob("pygments-*")]
+    assert outputs() == before
 
 
 def test_no_light_module_imports_the_research_half() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from earmark import __version__
@@ -50,7 +51,7 @@ def web(tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
-def planned(manifest: str, store: Store, **settings: object) -> tuple[Plan, ShardWorker]:
+def planned(manifest: str, store: Store, device: str = "cpu", **settings: object) -> tuple[Plan, ShardWorker]:
     """What the driver does before it asks the cluster."""
     model = find_model()
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
@@ -59,7 +60,7 @@ def planned(manifest: str, store: Store, **settings: object) -> tuple[Plan, Shar
         card.name, digest, **{"windows": None, "damaged": "error", "embeddings": True, "shard_rows": 4, **settings}
     )
     plan = make_plan(read_manifest(manifest), chosen, store, "run", frozenset())
-    job = Job(chosen, card.vocabulary.names, f"{WORK}/run/model.onnx", 1, 60.0, __version__)
+    job = Job(chosen, card.vocabulary.names, f"{WORK}/run/model.onnx", 1, 60.0, __version__, device)
     store.write(job.model_file, model.read_bytes())
     store.write(f"{WORK}/run/{JOB}", job.to_json().encode())
     return plan, ShardWorker(str(store), "run")
@@ -198,3 +199,14 @@ def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
     (report,) = ask(ShardWorker(str(tmp_path / "elsewhere"), "run"), plan)
     assert report.fatal is not None
     assert "a folder that all machines share, or an object store" in report.fatal
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="CUDA is installed here")
+def test_a_machine_without_the_device_says_so(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("uri\na.wav\n")
+    plan, worker = planned(str(tmp_path / "m.csv"), Store(tmp_path / "out"), device="cuda")
+    (report,) = ask(worker, plan)
+    worker.close()
+    assert report.fatal is not None
+    assert "device 'cuda': " in report.fatal
+    assert "onnxruntime-gpu" in report.fatal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import http.server
 import json
@@ -29,7 +30,8 @@ ARGUMENTS = (
 class Site:
     """A plain web server with the built page, that remembers what it was asked for."""
 
-    def __init__(self, headers: dict[str, str]) -> None:
+    def __init__(self, headers: dict[str, str], missing: tuple[str, ...] = ()) -> None:
+        """``missing``: patterns of paths that it does not have."""
         self.asked: list[str] = []
         site = self
 
@@ -39,6 +41,11 @@ class Site:
                 ".js": "text/javascript",
                 ".mjs": "text/javascript",
             }
+
+            def send_head(self) -> Any:
+                if any(fnmatch.fnmatch(self.path, pattern) for pattern in missing):
+                    return self.send_error(404)
+                return super().send_head()
 
             def end_headers(self) -> None:
                 for name, value in headers.items():

@@ -27,9 +27,9 @@ def serve(built: Path) -> Iterator[Callable[..., Site]]:
     """Starts servers of the page: with its headers, or as a static host would, without."""
     sites: list[Site] = []
 
-    def started(*, with_headers: bool = True) -> Site:
+    def started(*, with_headers: bool = True, missing: tuple[str, ...] = ()) -> Site:
         headers = json.loads((built / "headers.json").read_text()) if with_headers else {}
-        sites.append(Site(headers))
+        sites.append(Site(headers, missing))
         return sites[-1]
 
     yield started

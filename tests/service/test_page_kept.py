@@ -63,6 +63,7 @@ def test_results_survive_a_reload_without_the_audio_and_can_be_cleared(
     fields = ["added", "error", "fingerprint", "key", "model", "modified", "path", "result", "size", "version"]
     numbers = [
         "durationSeconds",
+        "key",
         "leftOutSeconds",
         "outline",
         "scores",
@@ -70,6 +71,7 @@ def test_results_survive_a_reload_without_the_audio_and_can_be_cleared(
         "silentSeconds",
         "startsSeconds",
         "taggram",
+        "tempo",
         "tookSeconds",
         "warnings",
     ]

@@ -52,7 +52,7 @@ export interface Card {
   licence?: string;
   limits?: string[];
   citations?: string[];
-  /** Of the network and its card, as the page was built with them (scripts/prepare.mjs). */
+  /** Of the networks and the card, as the page was built with them (scripts/prepare.mjs). */
   fingerprint?: string;
   input: InputSpec;
   vocabulary: Tag[];

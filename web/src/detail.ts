@@ -6,6 +6,7 @@ import { find, make, percent, setText, shown } from "./dom";
 import type { Result } from "./messages";
 import { displayOrder, reaching, tagApplies } from "./scores";
 import { Taggram } from "./taggram";
+import { keyText, tempoText } from "./tempo_key/result";
 import type { Track } from "./track";
 
 const ROWS = 16;
@@ -70,6 +71,7 @@ export class Detail {
     const took = `${result.tookSeconds.toFixed(1)} s, ${Math.round(speed)} times as fast as it plays`;
     const silent = result.silentSeconds >= 0.5 ? ` (${clock(result.silentSeconds)} of it silent)` : "";
     setText(find("detail-about"), `${clock(result.durationSeconds)} of audio${silent}, processed in ${took}.`);
+    this.drawTempoKey(result);
     find("warnings").replaceChildren(...result.warnings.map((warning) => make("li", {}, warning)));
     if (track.file) {
       this.url = URL.createObjectURL(track.file);
@@ -99,6 +101,23 @@ export class Detail {
     this.more.textContent = this.all ? `Only the ${ROWS} strongest` : `All ${nTags} tags`;
     this.drawTags(result);
     this.follow();
+  }
+
+  private drawTempoKey({ tempo, key }: Result): void {
+    const sure = (confidence: number): string[] => (confidence ? [`confidence ${shown(confidence)}`] : []);
+    const facts: [title: string, value: string, more: string[]][] = [];
+    if (tempo) facts.push(["Tempo", tempoText(tempo), sure(tempo.confidence)]);
+    if (key) {
+      const codes = key.key === null ? [] : [`Camelot ${key.camelot}`, `Open Key ${key.open_key}`];
+      facts.push(["Key", keyText(key), [...codes, ...sure(key.confidence)]]);
+    }
+    if (key?.confidence) facts.push(["Tuning", `${key.tuning_hz.toFixed(1)} Hz`, ["of the A above middle C"]]);
+    find("tempo-key").hidden = !facts.length;
+    find("tempo-key").replaceChildren(
+      ...facts.map(([title, value, more]) =>
+        make("div", {}, make("dt", {}, title), make("dd", {}, value, make("small", {}, more.join(", ")))),
+      ),
+    );
   }
 
   private drawTags(result: Result): void {

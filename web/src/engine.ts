@@ -6,13 +6,15 @@ import type { FromWorker, Retry, ToWorker } from "./messages";
 import type { Track } from "./track";
 
 export interface EngineEvents {
-  ready(card: Card, threads: number): void;
+  ready(card: Card, threads: number, hasTempoKey: boolean): void;
   notReady(reason: string): void;
   /** Something about this track changed. */
   changed(track: Track): void;
 }
 
 export class Engine {
+  /** Whether tempo and key are to be estimated of files that are tagged from now on. */
+  tempoKey = true;
   private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   private readonly waiting: Track[] = [];
   private current: Track | null = null;
@@ -52,13 +54,13 @@ export class Engine {
     this.current = track;
     track.state = "working";
     this.events.changed(track);
-    this.post({ type: "tag", id: track.id, file: track.file });
+    this.post({ type: "tag", id: track.id, file: track.file, tempoKey: this.tempoKey });
   }
 
   private onMessage(message: FromWorker): void {
     if (message.type === "ready") {
       this.card = message.card;
-      this.events.ready(message.card, message.threads);
+      this.events.ready(message.card, message.threads, message.hasTempoKey);
       this.next();
       return;
     }
@@ -85,7 +87,9 @@ export class Engine {
   private async tryWhole(track: Track, why: string, { facts, sampleRateHz, saysWhy }: Retry): Promise<void> {
     try {
       const pcm = await decodeWhole(track.file!, sampleRateHz, this.card?.input.conditioning ?? null, facts);
-      if (this.current === track) this.post({ type: "tag-pcm", id: track.id, pcm }, [pcm.mono.buffer]);
+      if (this.current === track) {
+        this.post({ type: "tag-pcm", id: track.id, pcm, tempoKey: this.tempoKey }, [pcm.mono.buffer]);
+      }
     } catch (error) {
       const whole = error instanceof Error ? error.message : String(error);
       if (this.current === track) this.fail(saysWhy ? why : whole);

@@ -2,6 +2,7 @@
 
 import { type Card, isDegree } from "./card";
 import { ranked } from "./scores";
+import type { Key, Tempo } from "./tempo_key/result";
 import type { Track } from "./track";
 
 const places = (x: number, n: number): number => Number(x.toFixed(n));
@@ -32,6 +33,8 @@ export function toJson(tracks: readonly Track[], card: Card): string {
         ),
       ),
       warnings: result?.warnings ?? [],
+      tempo: result?.tempo,
+      key: result?.key,
       taggram: result
         ? {
             tags: card.vocabulary.map((tag) => tag.name),
@@ -47,21 +50,39 @@ export function toJson(tracks: readonly Track[], card: Card): string {
   return `${JSON.stringify(records, null, 1)}\n`;
 }
 
-/** One row per file, one column per tag, as `earmark tag --format csv` prints. */
+const TEMPO_COLUMNS = ["bpm", "tempo_confidence"];
+const KEY_COLUMNS = ["key", "camelot", "key_confidence", "tuning_hz"];
+
+/**
+ * One row per file, one column per tag, as `earmark tag --format csv` prints; with columns of tempo and key if they were
+ * estimated of any file.
+ */
 export function toCsv(tracks: readonly Track[], card: Card): string {
   const names = card.vocabulary.map((tag) => tag.name);
-  const rows: (string | number)[][] = [["path", "status", "error", "duration_seconds", "model", ...names]];
-  for (const track of tracks.filter(finished)) {
-    const { result } = track;
-    if (result) {
-      const scores = Array.from(result.scores, (score) => score.toFixed(4));
-      rows.push([track.path, "ok", "", result.durationSeconds.toFixed(3), card.name, ...scores]);
-    } else {
-      rows.push([track.path, "error", track.error ?? "", "", card.name, ...names.map(() => "")]);
-    }
+  const done = tracks.filter(finished);
+  const measures = done.some(({ result }) => result?.tempo) ? [...TEMPO_COLUMNS, ...KEY_COLUMNS] : [];
+  const rows = [["path", "status", "error", "duration_seconds", "model", ...measures, ...names]];
+  for (const { path, error, result } of done) {
+    const head = result ? [path, "ok", "", result.durationSeconds.toFixed(3)] : [path, "error", error ?? "", ""];
+    const { tempo, key } = result ?? {};
+    const measured = tempo && key ? [...tempoCells(tempo), ...keyCells(key)] : measures.map(() => "");
+    const scores = names.map((_, i) => result?.scores[i]?.toFixed(4) ?? "");
+    rows.push([...head, card.name, ...measured, ...scores]);
   }
   return rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
+
+const tempoCells = ({ bpm, confidence }: Tempo): string[] => [bpm === null ? "" : decimal(bpm), decimal(confidence)];
+
+const keyCells = ({ key, camelot, confidence, tuning_hz }: Key): string[] => [
+  key ?? "",
+  camelot ?? "",
+  decimal(confidence),
+  decimal(tuning_hz),
+];
+
+/** As Python prints it: 120.0. */
+const decimal = (x: number): string => (Number.isInteger(x) ? x.toFixed(1) : String(x));
 
 /** A playlist with the paths as they were dropped: to be put next to the folder. */
 export function toM3u(tracks: readonly Track[]): string {
@@ -76,8 +97,7 @@ function finished(track: Track): boolean {
   return track.result !== null || track.error !== null;
 }
 
-function cell(value: string | number): string {
-  const text = String(value);
+function cell(text: string): string {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

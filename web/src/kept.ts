@@ -19,7 +19,7 @@ export interface KeptTrack {
   added: number;
   model: string;
   version: string;
-  /** Of the network and its card; see scripts/prepare.mjs. */
+  /** Of the networks and the card; see scripts/prepare.mjs. */
   fingerprint: string;
   result: Result | null;
   error: string | null;

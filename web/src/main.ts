@@ -8,6 +8,7 @@ import { toCsv, toJson, toM3u } from "./exports";
 import type { FileSelection } from "./files";
 import { listenForFiles, listenForRecording } from "./inputs";
 import { Kept, type KeptTrack } from "./kept";
+import { remember, remembered } from "./settings";
 import { Table } from "./table";
 import { fileKey, newTrack, type Track } from "./track";
 
@@ -23,9 +24,16 @@ const root = document.documentElement;
 const news = find("news");
 const announce = (text: string): void => setText(news, text);
 
+const measure = find<HTMLInputElement>("measure");
+
 const engine = new Engine({
-  ready(card, threads) {
+  ready(card, threads, hasTempoKey) {
     model = card;
+    if (!hasTempoKey) {
+      measure.checked = engine.tempoKey = false;
+      measure.disabled = true;
+      setText(find("measure-text"), "Tempo and key: not in this copy of the page");
+    }
     describe(card);
     find("threads").textContent = threads > 1 ? `It uses ${threads} threads.` : "";
     table = new Table(tracks, card, (track) => select(track, true));
@@ -164,7 +172,7 @@ function forget(which: (track: Track) => boolean): void {
   redraw();
 }
 
-/** Files that are in the table already are not tagged again, but for those that failed. */
+/** Files that are in the table already are not tagged again, but for those that failed or lack a tempo and key that is wanted. */
 function add({ files, skipped }: FileSelection): void {
   const known = new Map(tracks.map((track) => [fileKey(track), track]));
   const fresh: Track[] = [];
@@ -178,8 +186,10 @@ function add({ files, skipped }: FileSelection): void {
       fresh.push(track);
       continue;
     }
-    const again = old.state === "failed";
-    if (again) Object.assign(old, { file, state: "waiting", error: null });
+    const isIncomplete = old.state === "done" && engine.tempoKey && !old.result?.tempo;
+    const again = old.state === "failed" || isIncomplete;
+    if (again && detail?.shown === old) detail.close();
+    if (again) Object.assign(old, { file, state: "waiting", error: null, result: null });
     if (again) fresh.push(old);
     else nKnown += 1;
     if (old.state !== "done" || old.file) continue;
@@ -254,6 +264,17 @@ function listenForExports(): void {
   });
 }
 
+/** Whether tempo and key are wanted, as it was at the last visit. */
+function listenForMeasures(): void {
+  measure.checked = engine.tempoKey = remembered("tempo and key") !== "no";
+  measure.addEventListener("change", () => {
+    engine.tempoKey = measure.checked;
+    remember("tempo and key", measure.checked ? "yes" : "no");
+    announce(`Files that are added from now on ${measure.checked ? "get" : "get no"} tempo and key.`);
+  });
+}
+
+listenForMeasures();
 listenForFiles(add, announce);
 listenForRecording(add, announce);
 listenForExports();

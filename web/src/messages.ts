@@ -3,6 +3,7 @@
 import type { Card } from "./card";
 import type { Facts } from "./integrity";
 import type { Outline } from "./peaks";
+import type { TempoAndKey } from "./tempo_key/result";
 
 /** A waveform that the page has decoded itself, where the worker cannot. */
 export interface Pcm {
@@ -12,14 +13,19 @@ export interface Pcm {
   warnings: string[];
 }
 
+export interface Wanted {
+  /** Tempo and key are to be estimated, too. */
+  tempoKey: boolean;
+}
+
 export type ToWorker =
   | { type: "load"; threads: number; webCodecs: boolean }
-  | { type: "tag"; id: number; file: File }
-  | { type: "tag-pcm"; id: number; pcm: Pcm }
+  | ({ type: "tag"; id: number; file: File } & Wanted)
+  | ({ type: "tag-pcm"; id: number; pcm: Pcm } & Wanted)
   | { type: "cancel"; id: number };
 
-/** One file's result. */
-export interface Result {
+/** One file's result; tempo and key where they were estimated. */
+export interface Result extends Partial<TempoAndKey> {
   /** nWindows * nTags scores, window by window. */
   taggram: Float32Array;
   scores: Float32Array;
@@ -45,7 +51,8 @@ export interface Retry {
 }
 
 export type FromWorker =
-  | { type: "ready"; card: Card; threads: number }
+  /** hasTempoKey: the page has the networks for tempo and key. */
+  | { type: "ready"; card: Card; threads: number; hasTempoKey: boolean }
   | { type: "not-ready"; reason: string }
   | { type: "progress"; id: number; seconds: number; ofSeconds: number | null }
   | { type: "done"; id: number; result: Result }

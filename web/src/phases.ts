@@ -1,5 +1,7 @@
 /** What a mix of channels loses because they differ in phase; constants as in src/earmark/audio/phase_loss.py. */
 
+import { fft } from "./fft";
+
 const FFT_SECONDS = 0.08;
 const SEGMENTS = 8;
 const LEAST_FFT_SAMPLES = 64;
@@ -85,34 +87,4 @@ export function lostShare(samples: readonly Float32Array[], shares: Float32Array
     total[band]! > faintest ? [Math.max(-1, Math.min(1, value / total[band]!))] : [],
   );
   return losses.length ? Math.max(0, losses.reduce((sum, value) => sum + value, 0) / losses.length) : 0;
-}
-
-/** Discrete Fourier transform in place; the length is a power of two (Cooley and Tukey, radix 2). */
-export function fft(re: Float64Array, im: Float64Array): void {
-  const n = re.length;
-  for (let i = 1, j = 0; i < n; i++) {
-    let bit = n >> 1;
-    for (; j & bit; bit >>= 1) j ^= bit;
-    j ^= bit;
-    if (i < j) {
-      [re[i], re[j]] = [re[j]!, re[i]!];
-      [im[i], im[j]] = [im[j]!, im[i]!];
-    }
-  }
-  for (let size = 2; size <= n; size *= 2) {
-    const half = size / 2;
-    for (let k = 0; k < half; k++) {
-      const c = Math.cos((2 * Math.PI * k) / size);
-      const s = -Math.sin((2 * Math.PI * k) / size);
-      for (let a = k; a < n; a += size) {
-        const b = a + half;
-        const x = re[b]! * c - im[b]! * s;
-        const y = re[b]! * s + im[b]! * c;
-        re[b] = re[a]! - x;
-        im[b] = im[a]! - y;
-        re[a]! += x;
-        im[a]! += y;
-      }
-    }
-  }
 }

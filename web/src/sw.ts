@@ -26,11 +26,17 @@ const PREFIX = "earmark-page-";
 const name = PREFIX + EARMARK_VERSION;
 const home = worker.registration.scope;
 const known = new Set(EARMARK_FILES.map((file) => new URL(file, home).href));
+/** The networks for tempo and key: the page works without them. */
+const optional = [...known].filter((url) => /\/(tempo|key)-[^/]*\.bin$/.test(url));
 
 worker.addEventListener("install", (event) => {
   const fill = async (): Promise<void> => {
     const cache = await caches.open(name);
-    await cache.addAll([new Request(home, { cache: "no-cache" }), ...known]);
+    await cache.addAll([
+      new Request(home, { cache: "no-cache" }),
+      ...[...known].filter((url) => !optional.includes(url)),
+    ]);
+    await Promise.allSettled(optional.map((url) => cache.add(url)));
     await worker.skipWaiting();
   };
   (event as LifeEvent).waitUntil(fill());

@@ -3,11 +3,14 @@
 import { type Card, isDegree } from "./card";
 import { clock } from "./clock";
 import { find, make, setText, shown } from "./dom";
+import type { Result } from "./messages";
 import { ranked, topPerCategory } from "./scores";
+import { wheelPlace } from "./tempo_key/musical_key";
+import { keyText, tempoText } from "./tempo_key/result";
 import type { Track } from "./track";
 import { TagFinder } from "./words";
 
-type Column = "path" | "length" | "best" | "score";
+type Column = "path" | "length" | "bpm" | "key" | "best" | "score";
 
 export class Table {
   private readonly rows = new Map<number, Row>();
@@ -22,6 +25,7 @@ export class Table {
   private descending = false;
   private byOrder = true; // as they came, until someone sorts
   private selected: Track | null = null;
+  private hasTempoKey = false;
 
   constructor(
     private readonly tracks: readonly Track[],
@@ -76,10 +80,11 @@ export class Table {
   }
 
   changed(track: Track): void {
-    this.rows.get(track.id)?.update(this.chosen);
+    this.rows.get(track.id)?.update(this.chosen, this.hasTempoKey);
   }
 
   render(): void {
+    this.hasTempoKey = this.tracks.some(({ result }) => result?.tempo);
     this.renderHeads();
     const tag = this.chosen;
     const rows = this.shown().map((track) => {
@@ -89,7 +94,7 @@ export class Table {
         row.mark(track === this.selected);
         this.rows.set(track.id, row);
       }
-      row.update(tag);
+      row.update(tag, this.hasTempoKey);
       return row.element;
     });
     const same = rows.length === this.body.children.length && rows.every((row, i) => row === this.body.children[i]);
@@ -111,8 +116,9 @@ export class Table {
     const columns: [Column, string][] = [
       ["path", "File"],
       ["length", "Length"],
-      ["best", "Tags"],
     ];
+    if (this.hasTempoKey) columns.push(["bpm", "BPM"], ["key", "Key"]);
+    columns.push(["best", "Tags"]);
     if (tag !== null) columns.push(["score", this.card.vocabulary[tag]!.name]);
     const key = JSON.stringify([columns, this.sortBy, this.descending, this.byOrder]);
     if (this.heads.dataset.key === key) return;
@@ -135,6 +141,8 @@ export class Table {
   private value(track: Track): string | number | null {
     if (this.sortBy === "path") return track.path;
     if (this.sortBy === "length") return track.result?.durationSeconds ?? null;
+    if (this.sortBy === "bpm") return track.result?.tempo?.bpm ?? null;
+    if (this.sortBy === "key") return track.result?.key?.camelot ? wheelPlace(track.result.key.camelot) : null;
     if (this.sortBy === "score") return this.score(track);
     return track.result && !track.result.silent
       ? Math.max(0, ...topPerCategory(track.result.scores, this.card).map(({ score }) => score))
@@ -171,6 +179,8 @@ class Row {
   private readonly length = make("td", { class: "length" });
   private readonly tags = make("td", { class: "best" });
   private readonly score = make("td", { class: "score" });
+  private readonly bpm = make("td", { class: "bpm" });
+  private readonly key = make("td", { class: "key" });
   private drawn = "";
 
   constructor(
@@ -192,10 +202,11 @@ class Row {
     else this.name.removeAttribute("aria-current");
   }
 
-  update(tag: number | null): void {
+  update(tag: number | null, hasTempoKey: boolean): void {
     const { result, state, error, progress } = this.track;
     setText(this.length, result ? clock(result.durationSeconds) : "");
     this.name.disabled = !result;
+    if (hasTempoKey && !this.bpm.isConnected) this.length.after(this.bpm, this.key);
     if (tag === null) this.score.remove();
     else {
       setText(this.score, result ? shown(result.scores[tag]!) : "");
@@ -217,6 +228,7 @@ class Row {
       this.tags.replaceChildren(bar, make("span", { class: "hint" }, "reading"));
     } else if (state === "failed") this.tags.replaceChildren(make("span", { class: "error" }, error ?? "failed"));
     else if (result) {
+      this.drawTempoKey(result);
       const tags = result.silent ? [] : topPerCategory(result.scores, this.card);
       const chips = tags.map(({ tag, score, category }) =>
         make("span", { class: "chip", "data-category": category }, `${tag} `, make("b", {}, shown(score))),
@@ -230,5 +242,17 @@ class Row {
         this.tags.append(make("span", { class: "chip note", title: result.warnings.join("\n") }, "note"));
       }
     }
+  }
+
+  private drawTempoKey({ tempo, key }: Result): void {
+    if (!tempo || !key) return;
+    const none = (text: string): HTMLElement => make("span", { class: "hint" }, text);
+    this.bpm.title = `${tempoText(tempo)}, confidence ${shown(tempo.confidence)}`;
+    this.bpm.classList.toggle("known", tempo.bpm !== null);
+    this.bpm.replaceChildren(tempo.bpm === null ? none("no beat") : tempo.bpm.toFixed(1));
+    const codes = key.key === null ? "" : `, Camelot ${key.camelot}, Open Key ${key.open_key}`;
+    this.key.title = `${keyText(key)}${codes}, confidence ${shown(key.confidence)}`;
+    if (key.key === null) this.key.replaceChildren(none("no key"));
+    else this.key.replaceChildren(`${key.key} `, make("small", {}, key.camelot));
   }
 }

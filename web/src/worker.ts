@@ -2,9 +2,11 @@
 
 import * as ort from "onnxruntime-web/wasm";
 import cardText from "../generated/card.json?raw";
+import keyUrl from "../generated/key.bin?url";
 import modelUrl from "../generated/model.bin?url";
 import ortUrl from "../generated/ort.bin?url";
 import ortScriptUrl from "../generated/ort.mjs?url";
+import tempoUrl from "../generated/tempo.bin?url";
 import type { Card } from "./card";
 import { type Block, open } from "./decode";
 import { AudioError, NotThisWay, reason } from "./errors";
@@ -13,6 +15,8 @@ import { OutlineMaker } from "./peaks";
 import { Resampler } from "./resample";
 import { aggregate, calibrated } from "./scores";
 import { SoundStream } from "./sound";
+import { TempoKeyMeter } from "./tempo_key/meter";
+import { Networks } from "./tempo_key/networks";
 import { WindowCutter, windowStarts } from "./windows";
 
 const BATCH_WINDOWS = 4;
@@ -23,6 +27,7 @@ const post = (message: FromWorker, transfer: Transferable[] = []): void =>
   (self as unknown as Worker).postMessage(message, transfer);
 
 let session: ort.InferenceSession;
+let networks: Networks | null = null; // for tempo and key
 let useWebCodecs = true;
 const cancelled = new Set<number>();
 let queue: Promise<void> = Promise.resolve();
@@ -36,7 +41,8 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 async function load(threads: number, webCodecs: boolean): Promise<void> {
   useWebCodecs = webCodecs && typeof AudioDecoder !== "undefined";
   try {
-    const [wasm, model] = await Promise.all([unpacked(ortUrl), unpacked(modelUrl)]);
+    const [wasm, model, tempoKey] = await Promise.all([unpacked(ortUrl), unpacked(modelUrl), tempoKeyNetworks()]);
+    networks = tempoKey;
     ort.env.wasm.wasmBinary = wasm;
     ort.env.wasm.wasmPaths = { mjs: new URL(ortScriptUrl, self.location.href).href };
     ort.env.wasm.numThreads = threads;
@@ -44,9 +50,20 @@ async function load(threads: number, webCodecs: boolean): Promise<void> {
     session = await ort.InferenceSession.create(new Uint8Array(model), { graphOptimizationLevel: "all" });
     await score([new Float32Array(spec.window_samples)]); // the first run compiles and is slow
     disableNetwork();
-    post({ type: "ready", card, threads });
+    post({ type: "ready", card, threads, hasTempoKey: networks !== null });
   } catch (error) {
     post({ type: "not-ready", reason: reason(error) });
+  }
+}
+
+/** Null where a server has none: all else works without them. */
+async function tempoKeyNetworks(): Promise<Networks | null> {
+  try {
+    const [tempo, key] = await Promise.all([unpacked(tempoUrl), unpacked(keyUrl)]);
+    return new Networks(new Uint8Array(tempo), new Uint8Array(key));
+  } catch (error) {
+    console.warn("no tempo and key:", reason(error));
+    return null;
   }
 }
 
@@ -83,7 +100,8 @@ async function answer(data: Extract<ToWorker, { type: "tag" | "tag-pcm" }>): Pro
     if (cancelled.has(id)) return;
     const source =
       data.type === "tag" ? await open(data.file, spec.conditioning ?? null, useWebCodecs) : fromPcm(data.pcm);
-    const result = await tagSource(id, source);
+    const meter = data.tempoKey && networks ? new TempoKeyMeter(spec.sample_rate_hz, networks) : null;
+    const result = await tagSource(id, source, meter);
     if (result === null) return;
     const { taggram, scores, outline } = result;
     post({ type: "done", id, result }, [
@@ -119,8 +137,8 @@ function fromPcm({ mono, sampleRateHz, warnings }: Pcm): Source {
   return { promisedSeconds: mono.length / sampleRateHz, blocks: blocks(), warnings: async () => warnings };
 }
 
-/** From samples to scores; null if the page has cancelled the file. */
-async function tagSource(id: number, source: Source): Promise<Result | null> {
+/** From samples to scores, and what the meter estimates; null if the page has cancelled the file. */
+async function tagSource(id: number, source: Source, meter: TempoKeyMeter | null): Promise<Result | null> {
   const started = performance.now();
   let rateHz = 0;
   let resampler: Resampler | null = null;
@@ -134,8 +152,12 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
 
   const take = async (block: Float32Array, last: boolean): Promise<void> => {
     outline.push(block);
-    waiting.push(...cutter.push(sound.push(block)));
-    if (last) waiting.push(...cutter.push(sound.finish()), ...cutter.finish());
+    const parts = last ? [sound.push(block), sound.finish()] : [sound.push(block)];
+    for (const part of parts) {
+      meter?.add(part);
+      waiting.push(...cutter.push(part));
+    }
+    if (last) waiting.push(...cutter.finish());
     while (waiting.length >= BATCH_WINDOWS || (last && waiting.length)) {
       batches.push(await score(waiting.slice(0, BATCH_WINDOWS)));
       waiting = waiting.slice(BATCH_WINDOWS);
@@ -177,6 +199,7 @@ async function tagSource(id: number, source: Source): Promise<Result | null> {
     if (weight === 0) windowScores.fill(0, i * nTags, (i + 1) * nTags);
   });
   return {
+    ...(await meter?.finish()),
     taggram: windowScores,
     scores: silent ? new Float32Array(nTags) : calibrated(aggregate(taggram, nTags, weights), card),
     startsSeconds: starts.map((start) => sound.at(Math.max(0, start)) / spec.sample_rate_hz),

@@ -31,11 +31,17 @@ from earmark.core.audio_formats import page_formats
 from earmark.core.calibration import Platt, calibrated
 from earmark.core.errors import AudioError
 from earmark.core.input_spec import Conditioning, InputSpec
+from earmark.core.musical_key import KEYS
 from earmark.core.tag_constraints import TagConstraints
 from earmark.core.tag_words import TagFinder, page_words
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.tagging.aggregation import aggregate
 from earmark.tagging.tag_scores import TagScores
+from earmark.tagging.tempo_key import KeyEstimate, TempoKeyMeter
+from earmark.tagging.tempo_key.key_estimation import estimate_key
+from earmark.tagging.tempo_key.pitch_features import tuned_pitches, tuning_cents
+from earmark.tagging.tempo_key.tempo_estimation import estimate_tempo
+from earmark.tagging.tempo_key.tempogram import refine_bpm, tempograms
 
 OUT = Path(__file__).with_name("numbers.json")
 FORMATS = Path(__file__).parents[1] / "src/audio_formats.json"
@@ -246,6 +252,82 @@ LOUD: tuple[tuple[list[list[float]], bool], ...] = (
 )
 """Blocks of samples, a hundred in a second, and whether the codec is lossy."""
 
+TUNES: dict[str, dict[str, Any]] = {
+    "a dance in A minor": {
+        "bpm": 123.4,
+        "drums": 0.5,
+        "fade": 1.5,
+        "chords": [[57, 60, 64], [53, 57, 60], [57, 60, 64], [52, 56, 59]],
+        "tuning_cents": 12,
+        "hiss": 0,
+        "seconds": 24,
+        "rate_hz": 16_000,
+    },
+    "a march in D major, at another rate": {
+        "bpm": 95.0,
+        "drums": 0.3,
+        "fade": 3,
+        "chords": [[50, 54, 57], [55, 59, 62], [57, 61, 64], [50, 54, 57]],
+        "tuning_cents": -28,
+        "hiss": 0.001,
+        "seconds": 21.3,
+        "rate_hz": 22_050,
+    },
+    "drums": {
+        "bpm": 170.0,
+        "drums": 0.8,
+        "fade": 0,
+        "chords": [[]],
+        "tuning_cents": 0,
+        "hiss": 0.0001,
+        "seconds": 13,
+        "rate_hz": 16_000,
+    },
+    "a held chord": {
+        "bpm": 60.0,
+        "drums": 0,
+        "fade": 0,
+        "chords": [[51, 55, 58]],
+        "tuning_cents": 40,
+        "hiss": 0,
+        "seconds": 9,
+        "rate_hz": 16_000,
+    },
+    "noise": {
+        "bpm": 60.0,
+        "drums": 0,
+        "fade": 0,
+        "chords": [[]],
+        "tuning_cents": 0,
+        "hiss": 0.2,
+        "seconds": 8,
+        "rate_hz": 16_000,
+    },
+    "two seconds": {
+        "bpm": 120.0,
+        "drums": 0.5,
+        "fade": 1,
+        "chords": [[48, 52, 55]],
+        "tuning_cents": 5,
+        "hiss": 0,
+        "seconds": 2,
+        "rate_hz": 16_000,
+    },
+    "silence": {
+        "bpm": 120.0,
+        "drums": 0,
+        "fade": 0,
+        "chords": [[]],
+        "tuning_cents": 0,
+        "hiss": 0,
+        "seconds": 5,
+        "rate_hz": 16_000,
+    },
+}
+"""Music of simple waves: tempo and level of its drums, how fast chords of four beats (MIDI) fade, tuning, and noise in all."""
+
+TUNINGS = (-50.0, -33.3, 0.0, 12.5, 49.9)
+
 
 def numbers() -> dict[str, Any]:
     """Windows, resampled samples, means, ranks and lengths; sizes in headers, encryption, pages, and samples too large."""
@@ -270,6 +352,9 @@ def numbers() -> dict[str, Any]:
         "oggs": {name: _ogg(*case) for name, case in OGGS.items()},
         "loud": [_loud(*case) for case in LOUD],
         "words": [_words(names) for names in TAG_NAMES],
+        "tunes": {name: _tune(tune) for name, tune in TUNES.items()},
+        "tempo_key": _tempo_key(),
+        "keys": [KeyEstimate(key, 0.98765).record() for key in KEYS],
         "mp3_samples": {
             name: len(audio.load(CLIPS / name, hz)) for name, hz in (("03-rock.mp3", 44_100), ("06-folk.mp3", 48_000))
         },
@@ -426,6 +511,69 @@ def _mp4(entries: tuple[bytes, ...]) -> dict[str, Any]:
     )
     protected = [is_protected(lambda: io.BytesIO(content), "mov,mp4", number) for number in range(len(entries))]
     return {"file": content.hex(), "first_track": 7, "protected": protected}
+
+
+def _kept(values: Any, every: int, decimals: int = 4) -> list[float]:
+    return [round(float(x), decimals) for x in np.ravel(values)[::every]]
+
+
+def _waves(tune: dict[str, Any]) -> np.ndarray:
+    n = round(tune["seconds"] * tune["rate_hz"])
+    t = np.arange(n) / tune["rate_hz"]
+    hiss = np.array(noise(n, 7))
+    beat = np.floor(t * tune["bpm"] / 60)
+    since = t - beat * 60 / tune["bpm"]
+    out = tune["hiss"] * hiss + tune["drums"] * hiss * np.exp(-40 * since) * np.where(beat % 2, 1, 0.3)
+    out += np.where(beat % 2, 0, tune["drums"]) * np.sin(2 * np.pi * 60 * since) * np.exp(-18 * since)
+    bar = np.floor(beat / 4)
+    envelope = 0.1 * np.exp(-tune["fade"] * (t - bar * 240 / tune["bpm"]))
+    for i, chord in enumerate(tune["chords"]):
+        here = np.where(bar % len(tune["chords"]) == i, envelope, 0)
+        for pitch, harmonic in product(chord, (1, 2, 3, 4)):
+            hz = 440 * 2 ** ((pitch - 69 + tune["tuning_cents"] / 100) / 12) * harmonic
+            out += here * 0.6**harmonic * np.sin(2 * np.pi * hz * t)
+    return out.astype(np.float32)
+
+
+def _tune(tune: dict[str, Any]) -> dict[str, Any]:
+    """Features and estimates of a tune."""
+    meter = TempoKeyMeter(tune["rate_hz"])
+    meter.add(_waves(tune))
+    meter.flush()
+    assert meter.onset_features is not None
+    assert meter.pitch_features is not None
+    onsets, steps, cents = meter.onset_features.onsets(), meter.pitch_features.steps(), meter.pitch_features.cents
+    return tune | {
+        "n_frames": len(onsets),
+        "onsets": _kept(onsets, 37),
+        "n_steps": len(steps),
+        "steps": _kept(steps, 19),
+        "cents": _kept(cents, 7),
+        "tempo": estimate_tempo(onsets).record(),
+        "key": estimate_key(steps, cents).record(),
+    }
+
+
+def _tempo_key() -> dict[str, Any]:
+    """Features of recordings that are too long for a test: more than 64 windows, and more than 300 steps."""
+    n_frames, n_steps = 25_000, 450
+    onsets = np.maximum(0, np.array(noise(n_frames * 6, 8)).reshape(-1, 6) - 0.5).astype(np.float32)
+    onsets[::31] += 2
+    steps = (0.01 * np.abs(noise(n_steps * 330, 9))).astype(np.float16).reshape(-1, 330)
+    steps[:, 207::60] += np.float16(0.25)
+    cents = np.abs(noise(100, 10)) + 3 * np.exp(-0.01 * (np.arange(100) - 95.0) ** 2)
+    grams = tempograms(onsets)
+    return {
+        "n_frames": n_frames,
+        "n_segments": len(grams),
+        "tempograms": _kept(grams, 173),
+        "tempo": estimate_tempo(onsets).record(),
+        "refined": [refine_bpm(onsets, bpm) for bpm in (119.0, 121.0, 242.0)],
+        "n_steps": n_steps,
+        "tuning_cents": tuning_cents(cents),
+        "tuned": [{"cents": cents, "pitches": _kept(tuned_pitches(steps[:5], cents), 7)} for cents in TUNINGS],
+        "key": estimate_key(steps, cents).record(),
+    }
 
 
 def _words(names: tuple[str, ...]) -> dict[str, Any]:

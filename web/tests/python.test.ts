@@ -6,10 +6,11 @@ import { type Bytes, fromHex } from "../src/bytes";
 import type { Card, Conditioning, InputSpec, Rules, Tag } from "../src/card";
 import { presentBytes, RIFX, readHeader, shortfall, withRightSizes } from "../src/chunks";
 import { toJson } from "../src/exports";
+import { fft } from "../src/fft";
 import { downmixShares, Mixer } from "../src/mixer";
 import { countedSeconds, gapless, id3Size } from "../src/mp3";
 import { readOgg } from "../src/ogg";
-import { fft, lostShare } from "../src/phases";
+import { lostShare } from "../src/phases";
 import { plainFrames, readPlain } from "../src/plain";
 import { isProtectedAsf, isProtectedMp4 } from "../src/protection";
 import { Resampler } from "../src/resample";
@@ -20,6 +21,7 @@ import { SoundStream } from "../src/sound";
 import { newTrack } from "../src/track";
 import { WindowCutter, windowStarts } from "../src/windows";
 import { TagFinder } from "../src/words";
+import { noise } from "./noise";
 import numbers from "./numbers.json";
 
 const conditioning: Conditioning = {
@@ -79,15 +81,6 @@ describe("windows", () => {
     expect(new WindowCutter(spec).finish()).toEqual([]);
   });
 });
-
-/** As in from_python.py. */
-function noise(n: number, seed: number): Float64Array {
-  let state = seed;
-  return Float64Array.from({ length: n }, () => {
-    state = (Math.imul(1_664_525, state) + 1_013_904_223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
-}
 
 describe("channels", () => {
   const frame = 16_384;

@@ -195,6 +195,7 @@ Model = Annotated[str | None, model_option("Which model: a name from `earmark mo
 DamagedFiles = Annotated[
     Damaged, Option("--damaged", help="Truncated or damaged files: an error, or tag what can be decoded and say so.")
 ]  # fmt: skip
+NetworkDevice = Annotated[str, device_option("Of the network: cpu, cuda, directml or coreml; see docs/gpu.md.")]
 Tempo = Annotated[bool, Option("--tempo", help="Also estimate each file's tempo; not with --windows.")]
 Key = Annotated[bool, Option("--key", help="Also estimate each file's key; not with --windows.")]
 IndexFile = Annotated[
@@ -297,9 +298,7 @@ MeasureTraining = Annotated[
         help="Also score N training clips at each validation: train_roc_auc in OUT/log.csv.",
     ),
 ]
-ListRecipes = Annotated[
-    bool, Option("--list", callback=_list_recipes, is_eager=True, help="List the recipes and stop.")
-]
+ListRecipes = Annotated[bool, Option("--list", callback=_list_recipes, is_eager=True, help="List recipes and stop.")]
 Shards = Annotated[
     Path | None,
     Option("--shards", help="Read audio from shards that earmark data prepare has made."),

@@ -31,6 +31,13 @@ def serve(
             show_default="the bundled one",
         ),
     ] = None,
+    device: Annotated[
+        str,
+        Option(
+            envvar="EARMARK_SERVE_DEVICE",
+            help="Of the network: cpu, cuda, directml or coreml; see docs/gpu.md.",
+        ),
+    ] = "cpu",
     api_key: Annotated[
         str | None,
         Option(
@@ -123,6 +130,7 @@ def serve(
         host=host,
         port=port,
         models=tuple(model or ()),
+        device=device,
         api_key=api_key,
         max_megabytes=max_megabytes,
         max_files=max_files,

@@ -58,7 +58,7 @@ class WorkerSupervisor:
 
     Args:
         model: the ONNX file.
-        options: of :class:`earmark.tagging.tagger.Tagger`.
+        options: of :meth:`earmark.tagging.tagger.Tagger.from_file`.
         n_threads: that decode, and that run the network.
         timeout_seconds: a track that takes longer is cut off.
         scratch: folder that is removed when this process ends, also when it is killed.

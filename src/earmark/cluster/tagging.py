@@ -21,6 +21,7 @@ from earmark.cluster.worker import JOB, Job, Report, ShardWorker, remove_leftove
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.storage import Store, store_at
 from earmark.core.version import __version__
+from earmark.tagging.devices import device_problems
 from earmark.tagging.options import option_problems
 from earmark.tagging.runtime import OnnxModel, find_model
 
@@ -105,7 +106,7 @@ class TagJob:
         shard_rows: tracks of a shard, about.
         timeout_seconds: a track that takes longer, to fetch or to tag, is cut off.
         workers: at most; None for as many as the cluster can run.
-        cores: of each worker.
+        cores, device: of each worker; device as for :func:`earmark.load_tagger`, with "cuda" each gets a GPU.
         retry_failed: remake the shards in which a track failed.
 
     Raises:
@@ -125,6 +126,7 @@ class TagJob:
     timeout_seconds: float = 600.0
     workers: int | None = None
     cores: int = 1
+    device: str = "cpu"
     retry_failed: bool = False
 
     def __post_init__(self) -> None:
@@ -135,6 +137,7 @@ class TagJob:
         ]
         if not (math.isfinite(self.timeout_seconds) and self.timeout_seconds > 0):
             problems.append(f"timeout_seconds {self.timeout_seconds:g}: must be above 0")
+        problems += device_problems(self.device)
         problems += option_problems(
             {"windows": self.windows, "damaged": self.damaged, "tempo": self.tempo, "key": self.key}
         )
@@ -170,7 +173,8 @@ def tag_manifest(job: TagJob, progress: TaggingProgress | None = None) -> Tally:
         tally = _tally(store, plan)
         progress.planned(tally)
         if plan.todo:
-            worker = Job(settings, tags, f"{WORK}/{run}/model.onnx", job.cores, job.timeout_seconds, __version__)
+            model_file = f"{WORK}/{run}/model.onnx"
+            worker = Job(settings, tags, model_file, job.cores, job.timeout_seconds, __version__, job.device)
             store.write(worker.model_file, path.read_bytes())
             store.write(f"{WORK}/{run}/{JOB}", worker.to_json().encode())
             for name in redo.intersection(one.name for one in plan.todo):
@@ -263,7 +267,10 @@ def _reports(todo: list[Todo], store: Store, run: str, job: TagJob, progress: Ta
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a lost shard is no reason to lose the others
-    n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)) // job.cores)
+    there, n_gpus = ray.cluster_resources(), 1 if job.device == "cuda" else None
+    n_workers = max(1, min(int(there.get("CPU", 1)) // job.cores, int(there.get("GPU", 0)) if n_gpus else len(todo)))
+    if n_gpus and not there.get("GPU"):
+        raise ConfigError("device 'cuda': the cluster has no GPU; leave --device out, or add machines with GPUs")
     most = min(job.workers or len(todo), len(todo))  # machines may join later
     progress.connected(min(n_workers, most))
     pool = ray.data.ActorPoolStrategy(
@@ -277,6 +284,7 @@ def _reports(todo: list[Todo], store: Store, run: str, job: TagJob, progress: Ta
         batch_size=1,
         compute=pool,
         num_cpus=job.cores,
+        num_gpus=n_gpus,
     )
     for row in reports.iter_rows():
         yield Report(**json.loads(row["report"]))

@@ -48,6 +48,7 @@ class Job:
         cores: a worker's.
         timeout_seconds: a track that takes longer, to fetch or to tag, is cut off.
         version: of earmark.
+        device: on which the network runs.
     """
 
     settings: Settings
@@ -56,6 +57,7 @@ class Job:
     cores: int
     timeout_seconds: float
     version: str
+    device: str = "cpu"
 
     def to_json(self) -> str:
         """Text that :meth:`from_json` reads."""
@@ -149,6 +151,7 @@ class ShardWorker:
         self._supervisor = WorkerSupervisor(
             model,
             {
+                "device": self._job.device,
                 "damaged": settings.damaged,
                 "embeddings": settings.embeddings,
                 "windows": settings.windows,

@@ -109,7 +109,7 @@ def _cpu_seconds() -> float:
 
 
 def main() -> None:
-    """``python -m earmark.cluster.worker_process SOCKET MODEL SCRATCH TIMEOUT_SECONDS OPTIONS``; options of Tagger as JSON."""
+    """``python -m earmark.cluster.worker_process SOCKET MODEL SCRATCH TIMEOUT_SECONDS OPTIONS``; options of Tagger.from_file as JSON."""
     socket, model, scratch, timeout_seconds, options = sys.argv[1:]
     worker = _Worker(Connection(int(socket)), scratch, float(timeout_seconds))
     try:

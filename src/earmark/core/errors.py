@@ -137,3 +137,12 @@ def how_to_install(extra: str) -> str:
     "pip install 'earmark[serve]'"
     """
     return f"pip install 'earmark[{extra}]'"
+
+
+def how_to_exchange(installed: str, wanted: str) -> str:
+    """The commands that put one distribution in the place of another, which holds the same module.
+
+    >>> how_to_exchange("onnxruntime", "onnxruntime-directml")
+    "pip uninstall onnxruntime, then pip install 'onnxruntime-directml'"
+    """
+    return f"pip uninstall {installed}, then pip install '{wanted}'"

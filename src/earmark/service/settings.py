@@ -10,6 +10,7 @@ from pathlib import Path
 
 from earmark.core.cpu import available_cores
 from earmark.core.errors import ConfigError
+from earmark.tagging.devices import device_problems
 
 MIN_KEY_CHARACTERS = 8
 
@@ -22,6 +23,7 @@ class Settings:
         host: address to listen on.
         port: port to listen on; 0 takes any that is free.
         models: names or .onnx files; the first is the default of requests. Empty for the bundled one.
+        device: on which the networks run, as for :func:`earmark.load_tagger`.
         api_key: required in requests for tags; None for no key.
         max_megabytes: size of one request, in 10^6 bytes.
         max_files: files in one request.
@@ -38,6 +40,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     models: tuple[str, ...] = ()
+    device: str = "cpu"
     api_key: str | None = field(default=None, repr=False)
     max_megabytes: float = 200.0
     max_files: int = 20
@@ -66,6 +69,7 @@ class Settings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 problems.append(f"{name} {value}: must be 0 or more")
+        problems += device_problems(self.device)
         if self.api_key is not None and not (
             len(self.api_key) >= MIN_KEY_CHARACTERS and self.api_key.isascii() and self.api_key.isprintable()
         ):

@@ -38,10 +38,13 @@ class _GivenUpError(Exception):
 
 
 def load_models(settings: Settings) -> dict[str, OnnxModel]:
-    """Name -> model, in the order of the settings. Raises ModelError for a missing one, or two of one name."""
+    """Name -> model, in the order of the settings. Raises ModelError for a missing one, or two of one name.
+
+    Raises ConfigError for a device that cannot be used.
+    """
     models: dict[str, OnnxModel] = {}
     for wanted in settings.models or (None,):
-        model = OnnxModel(find_model(wanted))
+        model = OnnxModel(find_model(wanted), device=settings.device)
         if model.card.name in models:
             raise ModelError(f"{wanted}: a model named {model.card.name!r} is served already")
         models[model.card.name] = model

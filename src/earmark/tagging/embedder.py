@@ -18,13 +18,14 @@ from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError
 from earmark.core.version import __version__
+from earmark.tagging.devices import CPU, GPU_BATCH_WINDOWS
 from earmark.tagging.file_scores import WindowScores
 from earmark.tagging.file_windows import waveform_windows
 from earmark.tagging.layer_pooling import Pool, Unit, Within, channels_last, pool_frames, pooled
 from earmark.tagging.options import EmbedderOptions, option_problems
 from earmark.tagging.pipeline import run_pipeline
 from earmark.tagging.progress import OnProgress
-from earmark.tagging.runtime import LayerModel, OnnxModel, find_model
+from earmark.tagging.runtime import LayerModel, OnnxModel, device_of, find_model
 
 Floats = npt.NDArray[np.float32]
 
@@ -111,7 +112,9 @@ class Embedder:
         self._damaged = options.get("damaged", "error")
         self._windows = options.get("windows")
         self._steps = audio.steps_per_window(self.card.input, step_seconds)
-        self._batch_windows = options.get("batch_windows") or _WINDOWS_PER_RUN
+        self._on_gpu = device_of(model) != CPU
+        default = GPU_BATCH_WINDOWS if self._on_gpu else _WINDOWS_PER_RUN
+        self._batch_windows = options.get("batch_windows") or default
         silence = np.zeros((1, self.card.input.window_samples), np.float32)
         self._shape = self._of_windows(silence).shape[1:]  # frames and channels of a window
 
@@ -184,6 +187,7 @@ class Embedder:
             self._flat,
             self.card.input,
             jobs=jobs or available_cores(),
+            one_run_at_a_time=self._on_gpu,
             batch_windows=self._batch_windows,
             damaged=self._damaged,
             on_progress=on_progress,
@@ -242,6 +246,7 @@ def load_embedder(
     unit: Unit = "window",
     within: Within = "mean",
     time_axis: int | None = None,
+    device: str = CPU,
     **options: Unpack[EmbedderOptions],
 ) -> Embedder:
     """Load a model by name or from an ONNX file.
@@ -250,17 +255,18 @@ def load_embedder(
         model: a name that ``earmark models list`` shows, the path of an .onnx file, or None for the bundled model.
         layer: a value of its graph, which ``earmark embed --layers`` lists; None for its embedding.
         pool, unit, within, time_axis, options: see :class:`Embedder`.
+        device: as for :func:`earmark.load_tagger`.
 
     Returns:
         The embedder.
 
     Raises:
         ModelError: there is no such model or layer, or it cannot be loaded.
-        ConfigError: options out of range.
+        ConfigError: options out of range, or a device that cannot be used.
 
     Examples:
         >>> load_embedder(layer="probabilities").n_dims == len(load_embedder().card.vocabulary)
         True
     """
-    found = OnnxModel(find_model(model), layer=layer)
+    found = OnnxModel(find_model(model), layer=layer, device=device)
     return Embedder(found, pool=pool, unit=unit, within=within, time_axis=time_axis, **options)

@@ -8,6 +8,8 @@ from typing import Any, Literal, TypedDict
 
 from earmark.audio import AudioBytes
 from earmark.core.errors import ConfigError
+from earmark.core.input_spec import InputSpec
+from earmark.tagging.devices import GPU_BATCH_WINDOWS
 
 MOST_SPARSE_WINDOWS = 64
 """With ``windows``, all windows of a file are in memory before the network runs."""
@@ -16,6 +18,8 @@ LEAST_STEP_SECONDS = 0.1
 
 FINE_STEP_SECONDS = 2.0
 """Of taggrams and segments where nothing else is asked for: commands and the service."""
+
+_SECONDS_PER_RUN, _MAX_WINDOWS_PER_RUN = 10.0, 4
 
 
 class EmbedderOptions(TypedDict, total=False):
@@ -62,6 +66,13 @@ def option_problems(options: EmbedderOptions) -> list[str]:
         if wanted and windows is not None
     ]
     return problems
+
+
+def default_batch_windows(spec: InputSpec, *, on_gpu: bool) -> int:
+    """Windows per run of a tagger's network."""
+    if on_gpu:
+        return GPU_BATCH_WINDOWS
+    return max(1, min(_MAX_WINDOWS_PER_RUN, int(_SECONDS_PER_RUN / spec.window_seconds)))
 
 
 def check_call(paths: Any, jobs: int | None, errors: str) -> None:

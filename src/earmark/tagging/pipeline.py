@@ -85,6 +85,7 @@ class _Pipeline:
         network: Network,
         read: Callable[[Path | AudioBytes], FileWindows],
         jobs: int,
+        n_networks: int,
         batch_windows: int,
         on_progress: OnProgress | None,
     ) -> None:
@@ -96,7 +97,7 @@ class _Pipeline:
         self.reported_at = 0.0
         self.paths_lock = threading.Lock()
         self.network, self.read = network, read
-        self.jobs, self.batch_windows = jobs, batch_windows
+        self.jobs, self.n_networks, self.batch_windows = jobs, n_networks, batch_windows
         self.changed = threading.Condition()  # guards everything below
         self.files: list[_File] = []  # in flight, in order
         self.pool: list[tuple[_File, int, Window]] = []
@@ -107,7 +108,7 @@ class _Pipeline:
 
     def results(self) -> Generator[WindowScores | AudioError, None, None]:
         with (
-            ThreadPoolExecutor(self.jobs, thread_name_prefix="earmark-network") as self.networks,
+            ThreadPoolExecutor(self.n_networks, thread_name_prefix="earmark-network") as self.networks,
             ThreadPoolExecutor(self.jobs, thread_name_prefix="earmark-decode") as decoders,
         ):
             workers: list[Future[None]] = [decoders.submit(self._decode_files) for _ in range(self.jobs)]
@@ -206,7 +207,7 @@ class _Pipeline:
     def _put(self, file: _File, window: Window) -> None:
         with self.changed:
             # Decoding waits once there is one full batch more than the network's threads can take.
-            while self.n_runs > self.jobs and not self.stopping:
+            while self.n_runs > self.n_networks and not self.stopping:
                 self.changed.wait(_WAIT_SECONDS)
             if self.stopping:
                 raise _Stopped
@@ -244,6 +245,7 @@ def run_pipeline(
     spec: InputSpec,
     *,
     jobs: int,
+    one_run_at_a_time: bool = False,
     batch_windows: int,
     damaged: Literal["error", "tag"],
     on_progress: OnProgress | None = None,
@@ -259,6 +261,7 @@ def run_pipeline(
         network: windows ``(n, window_samples)`` -> scores ``(n, n_tags)``; called from several threads.
         spec: rate and windows.
         jobs: threads that decode, and threads that run the network.
+        one_run_at_a_time: a single thread runs the network, which is on a GPU.
         batch_windows: most windows per run of the network.
         damaged: what a file that is known to lack audio is: an "error", or to "tag" with a warning.
         on_progress: called from the thread that iterates, see :class:`earmark.tagging.progress.TagProgress`.
@@ -279,4 +282,5 @@ def run_pipeline(
         steps=steps,
         measures=measures,
     )
-    return _Pipeline(paths, network, read, jobs, batch_windows, on_progress).results()
+    n_networks = 1 if one_run_at_a_time else jobs
+    return _Pipeline(paths, network, read, jobs, n_networks, batch_windows, on_progress).results()

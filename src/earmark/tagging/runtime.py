@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.card import CARD_KEY, ModelCard
-from earmark.core.errors import ModelError
+from earmark.core.errors import ConfigError, ModelError
 from earmark.core.hints import did_you_mean
+from earmark.tagging.devices import CPU, first_line, open_session
 
 logger = logging.getLogger(__name__)
 
@@ -72,26 +75,31 @@ INPUT_NAME, OUTPUT_NAME, EMBEDDING_NAME = "waveform", "probabilities", "embeddin
 class OnnxModel:
     """An exported model: waveform windows in, probabilities out. Safe to call from several threads.
 
-    Pickling keeps only where the model is (the name of a bundled model, else the path), and unpickling loads it again.
+    Pickling keeps only where the model is (the name of a bundled model, else the path) and its device, and unpickling loads
+    it again.
 
     Args:
         path: an ONNX file written by :func:`earmark.export.export_onnx`, with the card in its metadata.
         layer: a value of the graph that :meth:`layer_values` gives, one of
             :func:`earmark.tagging.onnx_layers.layer_operators`; None for its embedding.
+        device: "cpu", or a GPU by "cuda", "directml" or "coreml", where the ONNX Runtime that is installed has it. On a GPU
+            one run is made at a time.
 
     Attributes:
         card: the model's card.
         layer: as given, or "embedding".
+        device: as given.
         embedding_dims: length of its embeddings; None for a model without embeddings.
 
     Raises:
         ModelError: no such file, not ONNX, no card in it, or no such layer.
+        ConfigError: an unknown device, or one that cannot be used.
     """
 
-    def __init__(self, path: str | Path, *, layer: str | None = None) -> None:
+    def __init__(self, path: str | Path, *, layer: str | None = None, device: str = CPU) -> None:
         import onnxruntime as ort  # takes 60 ms, so only when a model is loaded
 
-        self.path, self.layer = Path(path), layer or EMBEDDING_NAME
+        self.path, self.layer, self.device = Path(path), layer or EMBEDDING_NAME, device
         if not self.path.is_file():
             raise ModelError(f"{path}: no such model file")
         network = str(self.path) if self.layer == EMBEDDING_NAME else self._with_layer(self.layer)
@@ -101,9 +109,13 @@ class OnnxModel:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(network, device, options)
+        except ConfigError:
+            raise
         except Exception as error:
-            raise ModelError(f"{path}: not a model that ONNX Runtime can load ({_first_line(error)})") from error
+            raise ModelError(f"{path}: not a model that ONNX Runtime can load ({first_line(error)})") from error
+        # DirectML allows one run at a time; CUDA allows more, which gain nothing, and takes memory for each thread.
+        self._turn: AbstractContextManager[Any] = nullcontext() if device == CPU else threading.Lock()
         metadata: dict[str, Any] = self._session.get_modelmeta().custom_metadata_map
         if CARD_KEY not in metadata:
             raise ModelError(f"{path}: an ONNX file without earmark's card: make it with `earmark export`")
@@ -140,9 +152,9 @@ class OnnxModel:
         if problems:
             raise ModelError("\n".join(f"{self.path}: {problem}" for problem in problems))
 
-    def __reduce__(self) -> tuple[Callable[[str, str], OnnxModel], tuple[str, str]]:
+    def __reduce__(self) -> tuple[Callable[[str, str, str], OnnxModel], tuple[str, str, str]]:
         bundled = self.path.resolve().parent == _bundled_folder().resolve()
-        return _reload, (self.path.stem if bundled else str(self.path.absolute()), self.layer)
+        return _reload, (self.path.stem if bundled else str(self.path.absolute()), self.layer, self.device)
 
     def __call__(self, batch: Floats) -> Floats:
         """Probabilities ``(n, n_tags)``, 0..1, of windows ``(n, window_samples)`` at the card's rate."""
@@ -178,16 +190,18 @@ class OnnxModel:
         expected = self.card.input.window_samples
         if batch.ndim != 2 or batch.shape[1] != expected:
             raise ModelError(f"windows of shape {batch.shape}: model {self.card.name} takes (n, {expected})")
-        answers: list[Floats] = self._session.run(outputs, {INPUT_NAME: np.ascontiguousarray(batch, np.float32)})
+        with self._turn:
+            answers: list[Floats] = self._session.run(outputs, {INPUT_NAME: np.ascontiguousarray(batch, np.float32)})
         return answers
 
 
-def _reload(name_or_path: str, layer: str = EMBEDDING_NAME) -> OnnxModel:
-    return OnnxModel(find_model(name_or_path), layer=layer)
+def device_of(model: WindowModel | LayerModel) -> str:
+    """The device of an ONNX model; "cpu" for any other."""
+    return model.device if isinstance(model, OnnxModel) else CPU
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def _reload(name_or_path: str, layer: str = EMBEDDING_NAME, device: str = CPU) -> OnnxModel:
+    return OnnxModel(find_model(name_or_path), layer=layer, device=device)
 
 
 def user_models_folder() -> Path:

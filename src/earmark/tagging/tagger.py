@@ -17,15 +17,14 @@ from earmark.audio import AudioSource
 from earmark.core.card import ModelCard
 from earmark.core.cpu import available_cores
 from earmark.core.errors import AudioError, ConfigError
+from earmark.tagging.devices import CPU
 from earmark.tagging.file_scores import WindowScores, file_scores
 from earmark.tagging.file_windows import Measures, Watch, waveform_windows
-from earmark.tagging.options import TaggerOptions, check_call, option_problems
+from earmark.tagging.options import TaggerOptions, check_call, default_batch_windows, option_problems
 from earmark.tagging.pipeline import Network, run_pipeline
 from earmark.tagging.progress import OnProgress
-from earmark.tagging.runtime import EmbeddingModel, OnnxModel, WindowModel, find_model
+from earmark.tagging.runtime import EmbeddingModel, OnnxModel, WindowModel, device_of, find_model
 from earmark.tagging.tag_scores import TagScores
-
-_SECONDS_PER_RUN, _MAX_WINDOWS_PER_RUN = 10.0, 4
 
 
 class Tagger:
@@ -37,7 +36,7 @@ class Tagger:
     Args:
         model: the model; :func:`load_tagger` finds one by name.
         batch_windows: windows per run of the network, at least 1; they may come from several files. None for ten
-            seconds of audio, but at most four windows: more need memory and save no time.
+            seconds of audio, but at most four windows: more need memory and save no time. On a GPU None is for 32.
         damaged: for files that are known to lack audio (truncated, damaged): "error" raises an AudioError, "tag" tags
             what could be decoded and adds a warning.
         embeddings: give an embedding with the scores, if the model has embeddings.
@@ -83,11 +82,9 @@ class Tagger:
         }
         if problems := option_problems(self._options):
             raise ConfigError(problems)
-        if batch_windows is None:
-            batch_windows = max(1, min(_MAX_WINDOWS_PER_RUN, int(_SECONDS_PER_RUN / model.card.input.window_seconds)))
         self._model, self._windows, self._measures = model, windows, Measures(tempo, key)
-        self._steps = audio.steps_per_window(model.card.input, step_seconds)
-        self._batch_windows = batch_windows
+        self._steps, self._on_gpu = audio.steps_per_window(model.card.input, step_seconds), device_of(model) != CPU
+        self._batch_windows = batch_windows or default_batch_windows(model.card.input, on_gpu=self._on_gpu)
         self._damaged: Literal["error", "tag"] = damaged
         self._network: Network = model
         self._embedding_dims: int | None = None
@@ -97,11 +94,12 @@ class Tagger:
             self._embedding_dims = model.embedding_dims
 
     @classmethod
-    def from_file(cls, path: str | Path, **options: Unpack[TaggerOptions]) -> Tagger:
+    def from_file(cls, path: str | Path, *, device: str = CPU, **options: Unpack[TaggerOptions]) -> Tagger:
         """A tagger from an exported ONNX file.
 
         Args:
             path: the file.
+            device: as for :func:`load_tagger`.
             options: as for the class.
 
         Returns:
@@ -109,9 +107,9 @@ class Tagger:
 
         Raises:
             ModelError: the file is missing, or is not a model with a card.
-            ConfigError: options out of range.
+            ConfigError: options out of range, or a device that cannot be used.
         """
-        return cls(OnnxModel(path), **options)
+        return cls(OnnxModel(path, device=device), **options)
 
     def __reduce__(self) -> tuple[partial[Tagger], tuple[WindowModel]]:
         return partial(type(self), **self._options), (self._model,)
@@ -196,7 +194,7 @@ class Tagger:
 
         Args:
             paths: files, each as for :meth:`tag`; taken only as far as needed, so the iterable may be endless.
-            jobs: files decoded in parallel, and runs of the network in parallel; None for one per core.
+            jobs: files decoded in parallel, and (on CPUs) runs of the network in parallel; None for one per core.
             errors: "raise" stops at the first file that cannot be tagged; "return" gives its AudioError (with ``path``
                 and ``reason``) in its place and continues.
             on_progress: called with a :class:`earmark.TagProgress` in the thread that iterates: for each file before
@@ -223,6 +221,7 @@ class Tagger:
             self._network,
             self.card.input,
             jobs=jobs or available_cores(),
+            one_run_at_a_time=self._on_gpu,
             batch_windows=self._batch_windows,
             damaged=self._damaged,
             on_progress=on_progress,
@@ -278,11 +277,12 @@ class Tagger:
         return file_scores(windows, self.card, steps=self._steps, embedding=self._embedding_dims is not None)
 
 
-def load_tagger(model: str | Path | None = None, **options: Unpack[TaggerOptions]) -> Tagger:
+def load_tagger(model: str | Path | None = None, *, device: str = CPU, **options: Unpack[TaggerOptions]) -> Tagger:
     """Load a model by name or from a file.
 
     Args:
         model: a name that ``earmark models list`` shows, the path of an .onnx file, or None for the bundled model.
+        device: of the network: "cpu", or a GPU by "cuda", "directml" or "coreml" (docs/gpu.md). Decoding stays on CPUs.
         options: keyword arguments of :class:`Tagger`.
 
     Returns:
@@ -290,11 +290,11 @@ def load_tagger(model: str | Path | None = None, **options: Unpack[TaggerOptions
 
     Raises:
         ModelError: there is no such model, or it cannot be loaded.
-        ConfigError: options out of range.
+        ConfigError: options out of range, or a device that cannot be used.
 
     Examples:
         >>> import earmark
         >>> "rock" in earmark.load_tagger().card.vocabulary.names
         True
     """
-    return Tagger.from_file(find_model(model), **options)
+    return Tagger.from_file(find_model(model), device=device, **options)

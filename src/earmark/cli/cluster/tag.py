@@ -14,6 +14,7 @@ from earmark.cli.options import (
     Damaged,
     DamagedFiles,
     Key,
+    NetworkDevice,
     QuietSummary,
     Tempo,
     at_least,
@@ -83,6 +84,7 @@ def tag(
     ] = None,
     cores: Annotated[int, Option(callback=at_least(1), metavar="N", help="Cores of each worker.")] = 1,
     retry_failed: Annotated[bool, retry_failed_option("Make the shards again in which a track failed.")] = False,
+    device: NetworkDevice = "cpu",
     quiet: QuietSummary = False,
 ) -> None:
     """Tag a million tracks on a Ray cluster; results are Parquet, one row per track and one column per tag.
@@ -117,6 +119,7 @@ def tag(
         timeout_seconds=timeout_seconds,
         workers=workers,
         cores=cores,
+        device=device,
         retry_failed=retry_failed,
     )
     with (

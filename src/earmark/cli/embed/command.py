@@ -15,6 +15,7 @@ from earmark.cli.options import (
     DamagedFiles,
     DecodingJobs,
     Force,
+    NetworkDevice,
     Protocol,
     QuietSummary,
     dataset_option,
@@ -116,6 +117,7 @@ def embed(
     ] = None,
     jobs: DecodingJobs = None,
     damaged: DamagedFiles = Damaged.error,
+    device: NetworkDevice = "cpu",
     quiet: QuietSummary = False,
     force: Force = False,
 ) -> None:
@@ -156,7 +158,7 @@ def embed(
         raise ConfigError(problems)
     refuse_existing([out], force=force)
     embedder = Embedder(
-        layer_model(model, layer),
+        layer_model(model, layer, device),
         pool=pool.value,
         unit=unit.value,
         within=within.value,

@@ -16,7 +16,7 @@ from earmark.cli.progress import count_bar
 from earmark.cli.stdin import STDIN, stdin_paths
 from earmark.cli.text import counted, printable
 from earmark.core.clock import clock
-from earmark.core.errors import AudioError
+from earmark.core.errors import AudioError, ConfigError
 from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from earmark.tagging.embedder import Embedder, Embedding
 from earmark.tagging.embedding_writer import EmbeddingWriter
@@ -87,15 +87,19 @@ def _of_table(path: Path) -> list[Source]:
     return [Source(path.parent / str(cell).strip()) for _, cell in cells]
 
 
-def layer_model(model: str | None, layer: str | None) -> LayerModel:
-    """An ONNX model, or a checkpoint, with the layer that is wanted."""
+def layer_model(model: str | None, layer: str | None, device: str = "cpu") -> LayerModel:
+    """An ONNX model, or a checkpoint (on the CPU alone), with the layer that is wanted."""
     if model is not None and Path(model).is_dir() and model not in list_installed():
+        if device != "cpu":
+            raise ConfigError(
+                f"--device {device} with {model}: checkpoints run on the CPU; `earmark export` makes an .onnx file"
+            )
         require_extra("train", "a checkpoint", "torch", "safetensors")
 
         from earmark.evaluation.torch_model import TorchModel
 
         return TorchModel(model, layer=layer)
-    return OnnxModel(find_model(model), layer=layer)
+    return OnnxModel(find_model(model), layer=layer, device=device)
 
 
 def print_layers(model: str | None) -> None:

@@ -14,6 +14,7 @@ from earmark.cli.options import (
     IndexFile,
     Jobs,
     Model,
+    NetworkDevice,
     QuietSummary,
     TextFormat,
     format_option,
@@ -56,6 +57,7 @@ def scan(
     output_format: Annotated[
         TextFormat, format_option("The summary: text for people; json, or jsonl, on one line, for programs.")
     ] = TextFormat.text,
+    device: NetworkDevice = "cpu",
     quiet: QuietSummary = False,
 ) -> None:
     """Scan a library: tag what is new, recognise what was moved, note what is gone.
@@ -109,6 +111,7 @@ def scan(
         listed,
         index=index,
         model=model,
+        device=device,
         jobs=jobs,
         damaged=damaged.value,
         windows=windows,

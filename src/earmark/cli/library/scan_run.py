@@ -43,6 +43,7 @@ class ScanRun:
         jobs: int | None,
         damaged: Literal["error", "tag"],
         windows: int | None = None,
+        device: str = "cpu",
         tempo: bool = False,
         key: bool = False,
         complete: bool = False,
@@ -56,7 +57,7 @@ class ScanRun:
         self.as_json, self.quiet = as_json, quiet
         self.messages = stderr_console()
         self.noted: set[tuple[Path, str]] = set()  # a note of one scan is not repeated by the next
-        self.tagger = LazyTagger(model, damaged=damaged, windows=windows, tempo=tempo, key=key)
+        self.tagger = LazyTagger(model, device=device, damaged=damaged, windows=windows, tempo=tempo, key=key)
 
     def once(self) -> int:
         """One scan; returns the exit code."""

@@ -18,6 +18,7 @@ from earmark.cli.options import (
     DecodingJobs,
     Key,
     Model,
+    NetworkDevice,
     QuietSummary,
     Tempo,
     at_least,
@@ -135,6 +136,7 @@ def tag(
     windows: Annotated[
         int | None, windows_option("Only N windows of each file, spread over it and found by seeking.")
     ] = None,
+    device: NetworkDevice = "cpu",
     quiet: QuietSummary = False,
     write: Write = False,
     apply: Apply = False,
@@ -212,6 +214,7 @@ def tag(
         jobs=jobs,
         damaged=damaged.value,
         windows=windows,
+        device=device,
         step_seconds=step,
         tempo=tempo,
         key=key,

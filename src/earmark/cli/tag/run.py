@@ -58,6 +58,7 @@ class TagRun:
         jobs: int | None,
         damaged: Literal["error", "tag"],
         windows: int | None = None,
+        device: str = "cpu",
         step_seconds: float | None = None,
         tempo: bool = False,
         key: bool = False,
@@ -84,7 +85,7 @@ class TagRun:
             _require_matplotlib()
         self.tempo, self.key = tempo, key
         self.tagger: Tagger = load_tagger(
-            model, damaged=damaged, windows=windows, step_seconds=step_seconds, tempo=tempo, key=key
+            model, device=device, damaged=damaged, windows=windows, step_seconds=step_seconds, tempo=tempo, key=key
         )
         self.writing: WriteRun | None = None
         if write is not None:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from earmark.core.card import ModelCard
 from earmark.core.errors import AudioError, ModelError
 from earmark.library.index.rows import weights_id
+from earmark.tagging.devices import CPU, check_device
 from earmark.tagging.file_windows import Measures
 from earmark.tagging.progress import OnProgress
 from earmark.tagging.runtime import find_model, read_card
@@ -56,7 +57,7 @@ class LazyTagger:
     """A model by name or file. A scan that finds nothing to tag never loads it.
 
     Args:
-        model: as for :func:`earmark.tagging.tagger.load_tagger`.
+        model, device: as for :func:`earmark.tagging.tagger.load_tagger`.
         damaged, windows, tempo, key: as for :class:`earmark.tagging.tagger.Tagger`.
 
     Attributes:
@@ -68,22 +69,25 @@ class LazyTagger:
 
     Raises:
         ModelError: there is no such model.
+        ConfigError: an unknown device, or one for which ONNX Runtime has no provider.
     """
 
     def __init__(
         self,
         model: str | Path | None = None,
         *,
+        device: str = CPU,
         damaged: Literal["error", "tag"] = "error",
         windows: int | None = None,
         tempo: bool = False,
         key: bool = False,
     ) -> None:
+        check_device(device)
         self.path = find_model(model)
         self.card: ModelCard = read_card(self.path)
         with self.path.open("rb") as file:
             self.weights_sha256: str = weights_id(hashlib.file_digest(file, "sha256").hexdigest(), windows)
-        self.windows, self.measures = windows, Measures(tempo, key)
+        self.device, self.windows, self.measures = device, windows, Measures(tempo, key)
         self.damaged: Literal["error", "tag"] = damaged
         self.embedding_dims: int | None = self.card.embedding_dims
 
@@ -100,6 +104,7 @@ class LazyTagger:
         for first in paths:  # the first path shows that there is something to tag
             tagger = Tagger.from_file(
                 self.path,
+                device=self.device,
                 damaged=self.damaged,
                 embeddings=self.embedding_dims is not None,
                 windows=self.windows,
