@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import shutil
+import struct
 import subprocess
 import tarfile
 import zipfile
@@ -87,6 +88,12 @@ def test_volumes_of_info_zip(tmp_path: Path) -> None:
     assert [path.name for path in volumes] == ["x.z01", "x.z02", "x.zip"]
     assert unpack(volumes, tmp_path / "out") == SIZES
     assert files(tmp_path / "out") == dict(ENTRIES)
+    locator = b"PK\6\7" + struct.pack("<LQL", 1, 0, 3)  # of a directory in Zip64's form, in the second of three volumes
+    content = volumes[-1].read_bytes()
+    end = content.rfind(b"PK\5\6")
+    volumes[-1].write_bytes(content[:end] + locator + content[end:])
+    with pytest.raises(DataError, match="multiple disks are not supported; 7-Zip reads"):
+        unpack(volumes, tmp_path / "third")
 
 
 def test_a_folder_of_the_archive_is_left_out(tmp_path: Path) -> None:

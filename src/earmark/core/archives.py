@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TypeVar
 
 from earmark.core.errors import DataError
+from earmark.core.joined_files import JoinedFiles
 
 BLOCK_BYTES = 1 << 18
 MOST_NAMED = 20
@@ -179,7 +180,7 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 def _tar_members(volumes: Sequence[Path]) -> Iterator[_Member]:
     total = sum(path.stat().st_size for path in volumes)
-    with io.BufferedReader(_Joined(volumes)) as joined, tarfile.open(fileobj=joined, mode="r:*") as archive:
+    with io.BufferedReader(JoinedFiles(volumes)) as joined, tarfile.open(fileobj=joined, mode="r:*") as archive:
         for info in archive:
             if info.isdir():
                 continue
@@ -198,7 +199,7 @@ def _tar_members(volumes: Sequence[Path]) -> Iterator[_Member]:
 
 def _zip_members(volumes: Sequence[Path]) -> Iterator[_Member]:
     split = any(_SPLIT.search(path.name) for path in volumes)
-    with io.BufferedReader(_Joined(volumes)) as joined, _open_zip(joined, split) as archive:
+    with io.BufferedReader(JoinedFiles(volumes)) as joined, _open_zip(joined, split) as archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
         files = tuple((info.filename, info.file_size) for info in infos)
         total = sum(n_bytes for _, n_bytes in files)
@@ -223,7 +224,7 @@ def _open_zip(joined: IO[bytes], split: bool) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(joined)
     except zipfile.BadZipFile as error:
-        cure = "; `zip -s 0 NAME.zip --out ALL.zip` joins volumes to one that can be unpacked by hand" if split else ""
+        cure = "; 7-Zip reads such volumes: unpack them by hand" if split else ""
         raise zipfile.BadZipFile(f"{error}{cure}") from error
 
 
@@ -264,39 +265,3 @@ def _split_entry(joined: IO[bytes], info: zipfile.ZipInfo, start: int) -> Iterat
         yield content
     if (checksum, n_bytes) != (info.CRC, info.file_size):
         raise zipfile.BadZipFile("a file's checksum is not that of the archive's directory")
-
-
-class _Joined(io.RawIOBase):
-    """Files one behind the other, as one."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._files = [path.open("rb") for path in paths]
-        self._starts = [0, *itertools.accumulate(path.stat().st_size for path in paths)]
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._starts[-1]}[whence]
-        self._position = base + offset
-        if self._position < 0:
-            raise OSError(f"negative position {self._position}")  # of what is too short to be an archive
-        return self._position
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        for file, start, end in zip(self._files, self._starts, self._starts[1:], strict=False):
-            if start <= self._position < end:
-                file.seek(self._position - start)
-                n = file.readinto(memoryview(buffer)[: end - self._position])
-                self._position += n
-                return n
-        return 0
-
-    def close(self) -> None:
-        for file in self._files:
-            file.close()
-        super().close()
