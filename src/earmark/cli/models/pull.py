@@ -105,7 +105,7 @@ def _pull_from_hub(repository: str, hub: str | None, revision: str, name: str | 
     from earmark.hub.download import default_endpoint, hub_token, pull_hub_tagger
     from earmark.tagging.runtime import user_models_folder
 
-    with exit_on_interrupt("nothing was installed"), download_bar(stderr_console()) as bar:
+    with exit_on_interrupt("the same command continues the download"), download_bar(stderr_console()) as bar:
         task = bar.add_task(repository, total=None)
         card, path = pull_hub_tagger(
             hub or default_endpoint(),
