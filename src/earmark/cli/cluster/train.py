@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 from earmark.cli.commands import Option
-from earmark.cli.options import (
-    ClusterAddress,
+from earmark.cli.options import ClusterAddress, Quiet, device_option, out_option
+from earmark.cli.training_options import (
     ListRecipes,
     MeasureTraining,
     Override,
-    Quiet,
     Recipe,
     RecipeRoot,
     Resume,
     TensorBoard,
-    device_option,
-    out_option,
     with_root,
 )
 

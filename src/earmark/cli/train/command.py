@@ -6,20 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 from earmark.cli.commands import Option
-from earmark.cli.options import (
-    DecodingJobs,
-    Device,
+from earmark.cli.options import DecodingJobs, Device, Quiet, out_option
+from earmark.cli.training_options import (
     KeepAudio,
     ListRecipes,
     MeasureTraining,
     Override,
-    Quiet,
     Recipe,
     RecipeRoot,
     Resume,
     Shards,
     TensorBoard,
-    out_option,
     with_root,
 )
 

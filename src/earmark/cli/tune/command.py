@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from earmark.cli.commands import Argument, Option
-from earmark.cli.options import (
-    DecodingJobs,
-    Device,
-    KeepAudio,
-    Override,
-    Quiet,
-    RecipeRoot,
-    Shards,
-    out_option,
-    with_root,
-)
+from earmark.cli.options import DecodingJobs, Device, Quiet, out_option
+from earmark.cli.training_options import KeepAudio, Override, RecipeRoot, Shards, with_root
 
 if TYPE_CHECKING:
     from earmark.tuning.run import TuningResult
