@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from earmark.cli.lazy_group import Entry, LazyGroup, lazy_group
+from earmark.cli.lazy_group import Entry, LazyGroup, lazy_group, quick_imports
 from earmark.cli.main import COMMANDS, app
 from tests.helpers import sounds
 
@@ -116,3 +117,20 @@ def test_a_command_of_a_table_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     toys = lazy_group("toys", "Toys.", (Entry("greet", "toy_command:greet", "Greet."),))
     assert CliRunner().invoke(toys, ["greet", "--name", "you"]).output == "hello you\n"
     assert "Greet." in CliRunner().invoke(toys, ["--help"]).output
+
+
+def test_imports_go_on_without_the_garbage_collector_and_not_what_follows() -> None:
+    assert gc.isenabled()
+    with quick_imports():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ImportError), quick_imports():
+        importlib.import_module("earmark.nothing_of_this_name")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with quick_imports():
+            pass
+        assert not gc.isenabled()  # whoever had turned it off wants it off
+    finally:
+        gc.enable()
