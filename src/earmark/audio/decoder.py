@@ -14,6 +14,7 @@ import soxr
 
 from earmark.audio.ape_tag import tags_start
 from earmark.audio.chunks import PatchedFile
+from earmark.audio.decoder_setup import set_up_decoders
 from earmark.audio.frames import best_stream, demuxer_options, file_url, frame_channels, joined_frames
 from earmark.audio.header_patches import header_patches
 from earmark.audio.integrity import PacketLog, declares_length, header_problem, is_too_damaged, missing_audio
@@ -127,7 +128,9 @@ class AudioStream:
         file = NamedBytes(self.source) if isinstance(self.source, AudioBytes) else file_url(self.source, self._end)
         if patches or (isinstance(file, NamedBytes) and self._end is not None):
             file = PatchedFile(self.open_bytes(), patches, name=ffmpeg_name(self.path))
-        return av.open(file, "r", metadata_errors="ignore", options=dict(demuxer_options()))
+        container = av.open(file, "r", metadata_errors="ignore", options=dict(demuxer_options()))
+        set_up_decoders(container)
+        return container
 
     def open_bytes(self) -> BinaryIO:
         """The file's own bytes, for checks that FFmpeg does not make; once it is open, those that FFmpeg may read."""

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.audio.chunks import TOLERANCE_SECONDS, Opener
+from earmark.audio.decoder_setup import is_as_in_file
 from earmark.audio.integrity import PacketLog
 from earmark.core.audio_formats import format_whitelist
 
@@ -58,7 +59,7 @@ def joined_frames(
     source = best_stream(container)
     assert source is not None
     n_given, seconds = 0, 0.0
-    if url is not None and _codec(source) in _SMALL_FRAMES:
+    if url is not None and _codec(source) in _SMALL_FRAMES and is_as_in_file(source):
         try:
             for frame in graph_frames(url, container.format.name, source.index, log):
                 n_given += frame.samples

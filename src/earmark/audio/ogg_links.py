@@ -18,6 +18,7 @@ from typing import BinaryIO
 import av
 
 from earmark.audio.chunks import Opener, PatchedFile
+from earmark.audio.decoder_setup import set_up_decoders
 from earmark.audio.frames import best_stream, demuxer_options, joined_frames
 from earmark.audio.integrity import PacketLog
 
@@ -86,7 +87,9 @@ def linked_frames(links: list[Link], opener: Opener, log: PacketLog) -> Iterator
 
         def reopen(link: Link = link) -> av.container.InputContainer:
             part = PatchedFile(opener(), start=link.start, end=link.end, name="audio.ogg")
-            return av.open(part, "r", format="ogg", metadata_errors="ignore", options=dict(demuxer_options()))
+            container = av.open(part, "r", format="ogg", metadata_errors="ignore", options=dict(demuxer_options()))
+            set_up_decoders(container)
+            return container
 
         try:
             with reopen() as container:

@@ -21,6 +21,7 @@ import soxr
 
 from earmark.audio.chunks import TOLERANCE_SECONDS
 from earmark.audio.decoder import MIN_RATE_HZ, SILENCE_PEAK, AudioStream, Samples
+from earmark.audio.decoder_setup import is_as_in_file
 from earmark.audio.frames import JOINED_SAMPLES, best_stream, graph_frames
 from earmark.audio.integrity import PacketLog, declares_length, missing_audio
 from earmark.audio.ogg_links import find_links, may_be_cut_off
@@ -123,7 +124,8 @@ class _Seeker:
             raise CannotSeekError("positions in compressed WAV follow from a bit rate in its header")
         if form.name.startswith("Ogg") and self.source.codec_context.name not in _TIMED_IN_OGG:
             raise CannotSeekError("positions in this kind of Ogg are guessed up to the end of a page")
-        self.by_graph = self.source.codec_context.codec.canonical_name in _BY_GRAPH and _is_utf8(stream.url)
+        codec = self.source.codec_context.codec.canonical_name
+        self.by_graph = codec in _BY_GRAPH and is_as_in_file(self.source) and _is_utf8(stream.url)
         self.rate_hz, self.form = frames[0].sample_rate, _form(frames[0])
         if self.rate_hz < MIN_RATE_HZ:
             raise CannotSeekError("its sample rate is that of no sound")

@@ -1,0 +1,44 @@
+"""What FFmpeg's decoders have to be told before they give the right samples."""
+
+from __future__ import annotations
+
+import av
+
+_MAPPING_AT = 21  # in an Opus header, RFC 7845 section 5.1: one byte per channel, if the family of mappings is not 0
+_FAMILY_AT = 18
+_SILENT_CHANNEL = 255
+
+
+def set_up_decoders(container: av.container.InputContainer) -> None:
+    """Set up the decoders of a file that was opened and not yet decoded.
+
+    - WavPack: blocks with wrong checksums are refused. Otherwise one bad byte gives half a second of anything, NaN included.
+    - Opus with a silent channel: that channel repeats another. FFmpeg (8.0) would give it the place of the first stream's
+      first channel, and leave in its stead what was in memory.
+    """
+    for stream in container.streams.audio:
+        codec: av.AudioCodecContext | None = stream.codec_context  # PyAV's types omit the None
+        if codec is None:
+            continue
+        if codec.name == "wavpack":
+            codec.options = {"err_detect": "crccheck"}
+        elif codec.name == "opus" and codec.extradata:
+            mapping = _opus_mapping(codec.extradata)
+            heard = [channel for channel in mapping if channel != _SILENT_CHANNEL]
+            if heard and len(heard) < len(mapping):
+                filled = bytes(heard[0] if channel == _SILENT_CHANNEL else channel for channel in mapping)
+                codec.extradata = codec.extradata[:_MAPPING_AT] + filled + codec.extradata[_MAPPING_AT + len(filled) :]
+
+
+def is_as_in_file(source: av.AudioStream) -> bool:
+    """Does a filter graph, which opens the file itself, decode as the stream's own decoder does?"""
+    codec = source.codec_context
+    mapping = _opus_mapping(codec.extradata or b"") if codec.name == "opus" else b""
+    return codec.name != "wavpack" and len(set(mapping)) == len(mapping)
+
+
+def _opus_mapping(head: bytes) -> bytes:
+    """Channels of an Opus file's streams, in the order of the file's channels; empty for mono and stereo."""
+    if len(head) <= _MAPPING_AT or not head[_FAMILY_AT]:
+        return b""
+    return head[_MAPPING_AT : _MAPPING_AT + head[9]]
