@@ -167,6 +167,31 @@ def test_every_error_of_a_decoder_is_a_damaged_packet(tmp_path: Path, error: Exc
     assert log.n_damaged == (log.n_packets // 10 if "every" in where else 0)
 
 
+@pytest.mark.parametrize(("rate_hz", "n_damaged"), [(8_000, 2), (44_100, 0)])
+def test_a_long_packet_of_which_a_part_is_decoded_is_damaged_unless_it_is_the_last(
+    tmp_path: Path, rate_hz: int, n_damaged: int
+) -> None:
+    """Musepack's decoder gives what is before an error. Short packets may be answered later, with the next one."""
+
+    class Part(RefusedPacket):
+        def decode(self) -> list[Any]:
+            return []
+
+    class Parts(Refusing):
+        def demux(self, source: Any) -> Iterator[Any]:
+            packets = [packet for packet in self.container.demux(source) if packet.size]
+            for number, packet in enumerate(packets):
+                yield Part(packet, self.error) if number in (2, 4, len(packets) - 1) else packet
+
+    path = encode(tmp_path / "a.m4a", "alac", "s16p", rate_hz=rate_hz)
+    log = PacketLog()
+    with av.open(str(path)) as container:
+        parts: Any = Parts(container, ERRORS[0])
+        list(joined_frames(parts, None, log, lambda: path.open("rb"), lambda: container))
+    assert log.n_damaged == n_damaged
+    assert log.damaged_seconds == pytest.approx(n_damaged * 4096 / 8_000)
+
+
 @pytest.mark.parametrize("error", [*ERRORS[:3], av.OSError(5, "Input/output error"), OSError(5, "Input/output error")])
 def test_errors_of_reading_stay_errors_and_are_not_about_permission(
     tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch

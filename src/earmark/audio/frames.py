@@ -229,7 +229,7 @@ def _by_packet(
             except av.FFmpegError:
                 log.add(packet, ok=False)
                 continue
-            log.add(packet, ok=True)
+            log.add(packet, ok=True, seconds=sum(frame.samples / frame.sample_rate for frame in frames))
             for frame in frames:
                 new_form = (frame.sample_rate, frame.layout.name, frame.format.name)
                 if new_form != form:  # the first frame, or a chained stream that continues in another format

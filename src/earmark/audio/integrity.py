@@ -20,6 +20,8 @@ from earmark.core.audio_formats import LengthSource, find_format
 
 _DAMAGED_PARTS = 2
 _DAMAGED_SHARE = 0.01
+_LONG_SECONDS = 0.5  # of a packet from which decoders give all or, at damage, what is before it (Musepack, WavPack)
+_MISSING_SHARE = 0.1  # of such a packet
 
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
@@ -56,26 +58,37 @@ class PacketLog:
         self.last_is_damaged = False
         self._last: Any = None
         self._offset = 0
+        self._missing_seconds = 0.0  # of the last packet
         self.notes: list[str] = []
 
-    def add(self, packet: Any, *, ok: bool, offset: int = 0) -> None:
+    def add(self, packet: Any, *, ok: bool, seconds: float | None = None, offset: int = 0) -> None:
         """Add a packet (av.Packet). The empty packet that flushes a decoder does not count.
 
         Args:
             packet: the packet.
             ok: whether it could be decoded.
+            seconds: how much was decoded. A long packet of which a part is missing is damaged, too, if another follows.
             offset: position in the file, in bytes, of the data that the packet was read from.
         """
         if not packet.size:
             return
+        if self._missing_seconds:  # of the packet before: it was not the last, which may be shorter than it declares
+            self._add_damaged(self._missing_seconds)
+        declared_seconds = float((packet.duration or 0) * (packet.time_base or 0))
+        missing_seconds = declared_seconds - (declared_seconds if seconds is None else seconds)
+        is_part = declared_seconds >= _LONG_SECONDS and missing_seconds > _MISSING_SHARE * declared_seconds
+        self._missing_seconds = missing_seconds if ok and is_part else 0.0
         self.n_packets += 1
         if not ok:
-            self.n_damaged += 1
-            self.damaged_seconds += float((packet.duration or 0) * (packet.time_base or 0))
+            self._add_damaged(declared_seconds)
         if self.first_byte is None:
             self.first_byte = packet.pos
         self.last_is_damaged = not ok
         self._last, self._offset = packet, offset
+
+    def _add_damaged(self, seconds: float) -> None:
+        self.n_damaged += 1
+        self.damaged_seconds += seconds
 
     @property
     def too_damaged(self) -> bool:
