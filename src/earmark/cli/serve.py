@@ -147,9 +147,11 @@ def serve(
         _show(ctx, settings)
         return
     require_extra("serve", "earmark serve", *SERVE_MODULES)
+    from earmark.core.heaps import share_heaps
     from earmark.service.logs import log_to_stderr
     from earmark.service.server import serve as run
 
+    share_heaps()
     log_to_stderr()
     code = run(settings)
     if code:

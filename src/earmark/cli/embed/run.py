@@ -18,6 +18,7 @@ from earmark.cli.text import counted, printable
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError, ConfigError
 from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
+from earmark.core.heaps import share_heaps
 from earmark.tagging.embedder import Embedder, Embedding
 from earmark.tagging.embedding_writer import EmbeddingWriter
 from earmark.tagging.runtime import LayerModel, OnnxModel, find_model, list_installed
@@ -132,6 +133,7 @@ class EmbedRun:
     """
 
     def __init__(self, embedder: Embedder, out: Path, *, jobs: int | None, quiet: bool, anew: bool = False) -> None:
+        share_heaps()
         self.anew = anew
         self.embedder, self.out, self.jobs, self.quiet = embedder, out, jobs, quiet
         self.messages = stderr_console()

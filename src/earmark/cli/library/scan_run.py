@@ -19,6 +19,7 @@ from earmark.cli.text import printable
 from earmark.core.clock import clock
 from earmark.core.errors import IndexInUseError
 from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
+from earmark.core.heaps import share_heaps
 from earmark.library.index.schema import default_index
 from earmark.library.index.track_index import Index
 from earmark.library.scan.lazy_tagger import LazyTagger
@@ -52,6 +53,7 @@ class ScanRun:
         as_json: bool,
         quiet: bool,
     ) -> None:
+        share_heaps()
         self.folders, self.index = folders, (index or default_index()).expanduser()
         self.jobs, self.retry, self.prune, self.complete = jobs, retry, prune, complete
         self.as_json, self.quiet = as_json, quiet

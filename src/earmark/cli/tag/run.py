@@ -24,6 +24,7 @@ from earmark.core.audio_formats import audio_suffixes, has_video_suffix
 from earmark.core.clock import clock
 from earmark.core.errors import AudioError, ConfigError, MissingExtraError, NoAudioError
 from earmark.core.exit_codes import EXIT_BROKEN_PIPE, EXIT_FAILED, EXIT_INTERRUPTED
+from earmark.core.heaps import share_heaps
 from earmark.tagging.tag_scores import TagScores
 from earmark.tagging.tagger import Tagger, load_tagger
 from earmark.tagging.top_tags import Threshold
@@ -66,6 +67,7 @@ class TagRun:
         quiet: bool,
         write: WriteOptions | None = None,
     ) -> None:
+        share_heaps()
         self.segments = segments
         self.top, self.threshold = top, threshold
         self.output_format, self.taggram_dir, self.jobs, self.quiet = output_format, taggram_dir, jobs, quiet

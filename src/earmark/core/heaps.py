@@ -1,0 +1,26 @@
+"""How many heaps threads share, so that memory stays flat over thousands of files."""
+
+from __future__ import annotations
+
+import ctypes
+
+from earmark.core.cpu import available_cores
+
+_M_ARENA_MAX = -8  # malloc.h of glibc
+_CORES_PER_HEAP = 4  # more threads would wait for each other
+
+
+def share_heaps() -> bool:
+    """Let threads share heaps: one for up to four cores. To be called by programs, before they start threads.
+
+    By default glibc makes eight heaps per core. Each of them keeps, in pieces, what the largest file needed:
+    `earmark serve` grew by 200 MB in 300 songs, and by 110 MB with one heap, in the same time (benchmarks/service.py).
+
+    Returns:
+        False where there is no such setting: other libraries than glibc.
+    """
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # musl, macOS; Windows
+        return False
+    return bool(set_option(_M_ARENA_MAX, -(-available_cores() // _CORES_PER_HEAP)))
