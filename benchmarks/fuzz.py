@@ -22,8 +22,9 @@ from pathlib import Path
 from fuzzing.report import report
 from fuzzing.state import State
 from fuzzing.supervisor import fuzz
-from fuzzing.target import Case, make_scratch, signature
+from fuzzing.target import Case, WrongResultError, make_scratch, signature
 from fuzzing.targets import TARGETS, load_target
+from fuzzing.worker import peak_megabytes
 
 WORK = Path(__file__).parent / "fuzzing" / "results"
 
@@ -68,8 +69,12 @@ def replay(target: str, path: Path) -> int:
     with make_scratch() as scratch:
         loaded.prepare(Path(scratch))
         name = path.name.partition("-")[2] or path.name
+        before = peak_megabytes()
         try:
-            print(loaded.check(Case(name, path.read_bytes())))
+            outcome = loaded.check(Case(name, path.read_bytes()))
+            if (used := peak_megabytes() - before) > loaded.memory_megabytes:
+                raise WrongResultError("memory", f"{used:.0f} MB")
+            print(outcome)
         except Exception as error:  # noqa: BLE001  findings are of every kind
             traceback.print_exc()
             print(signature(error))

@@ -13,7 +13,7 @@ from typing import Any
 from earmark.core.atomic_files import write_atomic
 from fuzzing.target import Case
 
-FILES_PER_FINDING = 3
+FILES_PER_FINDING = 10
 
 
 class State:

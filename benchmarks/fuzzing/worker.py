@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import sys
 import time
 import traceback
 import warnings
@@ -21,6 +20,7 @@ from fuzzing.target import Case, Target, WrongResultError, signature
 SLOW_CPU_SECONDS = 10.0
 EXAMPLES_PER_BATCH = 200
 _REPORT_SECONDS = 1.0
+_WITHOUT_A_PLACE = {"slow", "memory"}  # of any cause: another input may be another finding
 _MINIMIZE_TRIES = 400
 _KEPT_SHARE = 0.03
 _MINIMIZE_SECONDS = 20.0
@@ -66,7 +66,7 @@ class Worker:
         self.target, self.desk, self.clock, self.pipe, self.known, self.kept = target, desk, clock, pipe, known, kept
         self.outcomes: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
-        self._peak_megabytes = _peak_megabytes()
+        self._peak_megabytes = peak_megabytes()
         self._reported, self._cpu_seconds = time.monotonic(), time.process_time()
         self._failure: tuple[Case, BaseException] | None = None
 
@@ -115,7 +115,7 @@ class Worker:
         finally:
             self.clock[0] += 1
             spent = time.process_time() - started
-            before, self._peak_megabytes = self._peak_megabytes, _peak_megabytes()
+            before, self._peak_megabytes = self._peak_megabytes, peak_megabytes()
         if spent > SLOW_CPU_SECONDS:
             raise WrongResultError("slow", f"{spent:.1f} s of CPU time")
         if self._peak_megabytes - before > self.target.memory_megabytes:
@@ -144,7 +144,7 @@ class Worker:
                 return signature(error) == name
             return False
 
-        return case if name in ("slow", "memory") else Case(case.name, minimize(case.content, fails, _MINIMIZE_TRIES))
+        return case if name in _WITHOUT_A_PLACE else Case(case.name, minimize(case.content, fails, _MINIMIZE_TRIES))
 
     def _run_batch(self, strategy: Any, seed: int, index: int) -> None:
         import hypothesis
@@ -181,18 +181,22 @@ class Worker:
 
     def _send(self, case: Case, error: BaseException, index: int) -> None:
         name = signature(error)
-        self.known.add(name)
+        if name not in _WITHOUT_A_PLACE:
+            self.known.add(name)
         shown = "".join(traceback.format_exception(error))
         self.pipe.send(("finding", name, case, f"{type(error).__name__}: {error}"[:500], shown[-20_000:], index))
 
 
-def _peak_megabytes() -> float:
+def peak_megabytes() -> float:
+    """Most memory that this process has used so far; 0 on Windows."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux counts what the parent used into ru_maxrss
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1e3
     try:
         import resource
-    except ImportError:  # Windows
+    except ImportError:
         return 0.0
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main(
@@ -217,7 +221,7 @@ def main(
     warnings.simplefilter("ignore")
     target = load_target(name)
     target.prepare(Path(scratch))
-    worker = Worker(target, Path(desk), clock, pipe, set(known), kept)
+    worker = Worker(target, Path(desk), clock, pipe, known - _WITHOUT_A_PLACE, kept)
     clock[2], clock[3] = time.process_time(), time.monotonic()
     pipe.send(("ready",))
     worker.run(seed, first, limits)

@@ -6,12 +6,14 @@ import io
 import random
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from earmark.audio import AudioStream
 from earmark.audio.ape_tag import find_id3v1, old_tags_start, read_ape_tag, tags_start
 from earmark.audio.seeking import read_parts
+from earmark.core.errors import AudioError
 from earmark.library.scan.content import read_content
 from tests.helpers import sounds, tagged
 
@@ -31,6 +33,23 @@ def tag(suffix: str) -> bytes:
 
 def song(path: Path) -> bytes:
     return tagged.without_ape_tag(tagged.make(path, 2).read_bytes())
+
+
+def bare(path: Path) -> bytes:
+    """A file of any format."""
+    if path.suffix in tagged.APE_FORMATS:
+        return song(path)
+    if path.suffix in sounds.ENCODERS or path.suffix == ".ogg":
+        return sounds.write(path, sounds.music(2, 48_000), 48_000).read_bytes()
+    codec = {".mp4": "aac"}.get(path.suffix, "pcm_s16be")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(sounds.music(2, 48_000), format="fltp", layout="mono")
+        frame.sample_rate = 48_000
+        for part in av.AudioResampler(stream.format, "mono", 48_000, frame_size=1_024).resample(frame):
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    return path.read_bytes()
 
 
 def read(source: Path | bytes) -> tuple[np.ndarray, list[str]]:
@@ -54,6 +73,60 @@ def test_sound_warnings_and_key_are_those_of_the_file_without_it(tmp_path: Path,
         assert tagged_warnings == warnings
     assert read_content(path).key == key
     assert read_content(path).title == "From APE"
+
+
+def id3v2(n_bytes: int, *, footer: bool = False) -> bytes:
+    """A tag of version 2.4 that says it has so many bytes, all of padding."""
+    size = bytes(n_bytes >> shift & 0x7F for shift in (21, 14, 7, 0))
+    head = b"\4\0" + (b"\x10" if footer else b"\0") + size
+    return b"ID3" + head + bytes(n_bytes) + (b"3DI" + head if footer else b"")
+
+
+@pytest.mark.parametrize("suffix", [*sounds.ENCODERS, ".ogg", *tagged.APE_FORMATS, ".mp4", ".caf", ".au"])
+@pytest.mark.parametrize("tags", [id3v2(60), id3v2(40_000, footer=True) + id3v2(200)])
+def test_an_id3v2_tag_in_front_is_passed_over_in_every_format(tmp_path: Path, suffix: str, tags: bytes) -> None:
+    """FFmpeg does it in some formats, and cannot open files of the others."""
+    path = tmp_path / f"odd, name: 'x'{suffix}"
+    content = bare(path)
+    samples, warnings = read(content)
+    path.write_bytes(tags + content)
+    for source in (path, tags + content):
+        with_tag, its_warnings = read(source)
+        np.testing.assert_array_equal(with_tag, samples)
+        assert its_warnings == warnings
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".wav", ".wv", ".m4a", ".mp3"])
+def test_a_file_that_is_cut_off_is_reported_behind_an_id3v2_tag_too(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    content = bare(path)
+    reasons = []
+    for front in (b"", id3v2(40_000)):
+        path.write_bytes(front + content[: len(content) // 2])
+        with pytest.raises(AudioError) as caught:
+            read(path)
+        reasons.append(caught.value.reason)
+    assert reasons[0] == reasons[1]
+
+
+@pytest.mark.parametrize("content", [b"", id3v2(60)[:40], id3v2(60), id3v2(60) + b"text", id3v2(60) * 3])
+def test_an_id3v2_tag_alone_is_no_audio(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    for source in (path, content):
+        with pytest.raises(AudioError, match="empty" if not content else "not audio"):
+            read(source)
+
+
+def test_windows_are_sought_behind_an_id3v2_tag(tmp_path: Path) -> None:
+    content = sounds.write(tmp_path / "bare.wav", sounds.music(8, 44_100), 44_100).read_bytes()
+    (tmp_path / "tagged.wav").write_bytes(id3v2(60) + content)
+    bare, other = (
+        read_parts(tmp_path / f"{name}.wav", 16_000, 16_000, lambda _: (1_000, 50_000)) for name in ("bare", "tagged")
+    )
+    assert bare is not None
+    assert other is not None
+    np.testing.assert_array_equal(other.samples, bare.samples)
 
 
 def test_parts_are_sought_as_in_the_file_without_it(tmp_path: Path) -> None:

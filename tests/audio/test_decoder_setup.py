@@ -1,4 +1,4 @@
-"""What decoders are told before they give the right samples."""
+"""Decoders are set up and called so that they give the right samples."""
 
 from __future__ import annotations
 

@@ -61,8 +61,10 @@ from fuzzing.target import Case, Target
 
 class Faulty(Target):
     name = "query"
+    memory_megabytes = 30
+    n_used = 0
     def generate(self, rng):
-        return Case("a.bin", rng.randbytes(40) + rng.choice((b"",) * 6 + (b"raise", b"abort", b"block")))
+        return Case("a.bin", rng.randbytes(40) + rng.choice((b"",) * 12 + (b"raise", b"abort", b"block", b"large")))
     def check(self, case):
         if case.content.endswith(b"abort"):
             os.abort()
@@ -70,6 +72,9 @@ class Faulty(Target):
             raise KeyError(1)
         if case.content.endswith(b"block"):  # waits as on a busy machine: no hang
             time.sleep(0.3)
+        if case.content.endswith(b"large"):
+            self.n_used += 40_000_000
+            b"1" * self.n_used
         while case.content.endswith(b"block") and case.content[0] < 128:
             pass
         return "fine"
@@ -77,20 +82,28 @@ class Faulty(Target):
 targets.load_target = lambda name: Faulty()
 supervisor.HANG_CPU_SECONDS = 1.0
 if __name__ == "__main__":
-    fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 60)
+    fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 90)
     n = State(Path({str(tmp_path)!r}), "query").executions
-    fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 60, cpu_minutes=0)
+    fuzz(5, 3, State(Path({str(tmp_path)!r}), "query"), 90, cpu_minutes=0)
     assert State(Path({str(tmp_path)!r}), "query").executions == n
+    import fuzz as command
+    command.load_target = targets.load_target
+    for ending in ("fine", "large"):
+        path = Path({str(tmp_path)!r}, ending)
+        path.write_bytes(ending.encode())
+        print(command.main(["query", "--replay", str(path)]))
 """
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     state = json.loads((tmp_path / "query.json").read_text())
-    assert state["next_index"] == {"3": 60}
-    assert sorted(state["findings"]) == ["KeyError in run.py:check", "crash (SIGABRT)", "hang"]
+    assert state["next_index"] == {"3": 90}
+    assert sorted(state["findings"]) == ["KeyError in run.py:check", "crash (SIGABRT)", "hang", "memory"]
+    assert done.stdout.split()[-4:] == ["fine", "0", "memory", "1"], "replayed"
     assert state["outcomes"]["fine"] >= 1
     (kept,) = state["findings"]["KeyError in run.py:check"]["files"]
     assert (tmp_path / kept).read_bytes() == b"rais", "made smaller"
+    assert 2 <= state["findings"]["memory"]["times"] == len(state["findings"]["memory"]["files"]), "of any cause"
     crashed = state["findings"]["crash (SIGABRT)"]
     assert crashed["times"] >= 2
     assert (tmp_path / crashed["files"][0]).read_bytes().endswith(b"abort")

@@ -1,9 +1,9 @@
-"""APEv2 tags at the end of a file: where they are, and their items as bytes.
+"""APEv2 tags at the end of a file, where they are, and their items as bytes; and the length of ID3v2 tags in front.
 
 FFmpeg looks for frames of MP3 and AAC in whatever follows the sound, and finds some in a picture. Of Monkey's Audio, which
 does not store the length of its last frame, it takes everything to the end of the file for it. In WavPack and Musepack it
 finds an APEv2 tag only at the very end, and fails at an ID3v1 tag. So it is shown such files without their tags:
-:func:`tags_start` says where these begin.
+:func:`tags_start` says where these begin. An ID3v2 tag in front it only passes over in formats that are known for it.
 
 Layout: https://wiki.hydrogenaud.io/index.php?title=APEv2_specification
 """
@@ -26,6 +26,8 @@ _END_BYTES = 32  # of the header, and of the footer
 _ITEM_BYTES = 8  # size and flags of an item, before its key
 _LONGEST_KEY_BYTES = 255
 _V1_BYTES = 128
+_V2_BYTES = 10  # of the header, and of the footer
+_V2_HAS_FOOTER = 0x10
 _LYRICS_BEGIN, _LYRICS_END = b"LYRICSBEGIN", b"LYRICS200"
 _LYRICS_END_BYTES = 15  # six digits, and that
 
@@ -92,6 +94,22 @@ def tags_start(file: BinaryIO, container: str) -> int | None:
     form = find_format(container)
     start = None if form and form.tags_in_front else old_tags_start(file)
     return None if start == file.seek(0, os.SEEK_END) else start or None
+
+
+def id3v2_bytes(file: BinaryIO) -> int:
+    """How many bytes of ID3v2 tags a file begins with.
+
+    Layout: https://id3.org/id3v2.4.0-structure, sections 3.1 and 3.4
+
+    >>> import io
+    >>> id3v2_bytes(io.BytesIO(b"ID3\\4\\0\\0" b"\\0\\0\\1\\0" + bytes(128) + b"MAC "))
+    138
+    """
+    n_bytes = 0
+    while (head := _read(file, n_bytes, n_bytes + _V2_BYTES)).startswith(b"ID3") and len(head) == _V2_BYTES:
+        size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+        n_bytes += _V2_BYTES + size + (_V2_BYTES if head[5] & _V2_HAS_FOOTER else 0)
+    return n_bytes
 
 
 def ape_texts(file: BinaryIO) -> dict[str, tuple[str, ...]] | None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.ape_tag import tags_start
+from earmark.audio.ape_tag import id3v2_bytes, tags_start
 from earmark.audio.chunks import PatchedFile
 from earmark.audio.decoder_setup import set_up_decoders
 from earmark.audio.frames import best_stream, demuxer_options, file_url, frame_channels, joined_frames
@@ -79,9 +79,9 @@ class AudioStream:
         self.declared_seconds: float | None = None
         self.peak = 0.0
         self.warnings: list[str] = []
-        self._scale = ScaleMeter()
-        self._log = PacketLog()
-        self._end: int | None = None  # of what FFmpeg may read; None for all
+        self._scale, self._log = ScaleMeter(), PacketLog()
+        self._start = 0  # of what FFmpeg may read
+        self._end: int | None = None  # of it; None for the end of the file
 
     def __iter__(self) -> Iterator[Samples]:
         try:
@@ -109,6 +109,16 @@ class AudioStream:
             check_size(len(self.source.content), self.path)
         else:
             check_file(self.source)
+        try:
+            return self._open_part()
+        except av.InvalidDataError:
+            with self.open_bytes() as content:
+                self._start = id3v2_bytes(content)
+            if not self._start:
+                raise
+            return self._open_part()
+
+    def _open_part(self) -> av.container.InputContainer:
         if reason := header_problem(self.open_bytes):
             raise AudioError(reason, self.path)
         # The system says whether it may be read: FFmpeg's errors may mean other things.
@@ -117,16 +127,16 @@ class AudioStream:
         container = self._open(patches)
         if self._end is None and (form := find_format(container.format.name)) and form.tags_as_sound:
             with self.open_bytes() as content:
-                self._end = tags_start(content, container.format.name)
-            if self._end is not None:
+                end = tags_start(content, container.format.name)
+            if end is not None:
+                self._end = self._start + end
                 container.close()
                 container = self._open(patches)
         return container
 
     def _open(self, patches: list[tuple[int, bytes]]) -> av.container.InputContainer:
-        file: str | io.IOBase
-        file = NamedBytes(self.source) if isinstance(self.source, AudioBytes) else file_url(self.source, self._end)
-        if patches or (isinstance(file, NamedBytes) and self._end is not None):
+        file: str | io.IOBase = NamedBytes(self.source) if isinstance(self.source, AudioBytes) else self.url or ""
+        if patches or (isinstance(file, NamedBytes) and (self._start or self._end)):
             file = PatchedFile(self.open_bytes(), patches, name=ffmpeg_name(self.path))
         container = av.open(file, "r", metadata_errors="ignore", options=dict(demuxer_options()))
         set_up_decoders(container)
@@ -135,12 +145,13 @@ class AudioStream:
     def open_bytes(self) -> BinaryIO:
         """The file's own bytes, for checks that FFmpeg does not make; once it is open, those that FFmpeg may read."""
         file = io.BytesIO(self.source.content) if isinstance(self.source, AudioBytes) else self.source.open("rb")
-        return file if self._end is None else cast("BinaryIO", PatchedFile(file, end=self._end))
+        is_part = self._start > 0 or self._end is not None
+        return cast("BinaryIO", PatchedFile(file, start=self._start, end=self._end)) if is_part else file
 
     @property
     def url(self) -> str | None:
         """FFmpeg's URL of what it may read of the file, once it is open; None of one in memory."""
-        return None if isinstance(self.source, AudioBytes) else file_url(self.source, self._end)
+        return None if isinstance(self.source, AudioBytes) else file_url(self.source, self._start, self._end)
 
     def _blocks(self, container: av.container.InputContainer) -> Iterator[Samples]:
         source, names = best_stream(container), container.format.name

@@ -1,12 +1,17 @@
-"""What FFmpeg's decoders have to be told before they give the right samples."""
+"""How FFmpeg's decoders have to be set up and called to give the right samples, in little memory."""
 
 from __future__ import annotations
+
+from errno import EILSEQ
+from typing import Any
 
 import av
 
 _MAPPING_AT = 21  # in an Opus header, RFC 7845 section 5.1: one byte per channel, if the family of mappings is not 0
 _FAMILY_AT = 18
 _SILENT_CHANNEL = 255
+
+_MOST_APE_SAMPLES = 2**21  # in a frame of Monkey's Audio; encoders write 16 x 73,728 at most
 
 
 def set_up_decoders(container: av.container.InputContainer) -> None:
@@ -24,9 +29,9 @@ def set_up_decoders(container: av.container.InputContainer) -> None:
             codec.options = {"err_detect": "crccheck"}
         elif codec.name == "opus" and codec.extradata:
             mapping = _opus_mapping(codec.extradata)
-            heard = [channel for channel in mapping if channel != _SILENT_CHANNEL]
-            if heard and len(heard) < len(mapping):
-                filled = bytes(heard[0] if channel == _SILENT_CHANNEL else channel for channel in mapping)
+            used = [channel for channel in mapping if channel != _SILENT_CHANNEL]
+            if used and len(used) < len(mapping):
+                filled = bytes(used[0] if channel == _SILENT_CHANNEL else channel for channel in mapping)
                 codec.extradata = codec.extradata[:_MAPPING_AT] + filled + codec.extradata[_MAPPING_AT + len(filled) :]
 
 
@@ -35,6 +40,20 @@ def is_as_in_file(source: av.AudioStream) -> bool:
     codec = source.codec_context
     mapping = _opus_mapping(codec.extradata or b"") if codec.name == "opus" else b""
     return codec.name != "wavpack" and len(set(mapping)) == len(mapping)
+
+
+def decoded(packet: Any, source: av.AudioStream) -> list[av.AudioFrame]:
+    """The frames of a packet (av.Packet) of a stream.
+
+    Raises:
+        av.FFmpegError: it is damaged. This includes a frame of Monkey's Audio that claims more samples than any encoder
+            writes: FFmpeg would give as many, gigabytes of them from 76 bytes.
+    """
+    context: av.AudioCodecContext | None = source.codec_context
+    if context is not None and context.name == "ape" and (packet.duration or 0) > _MOST_APE_SAMPLES:
+        raise av.InvalidDataError(EILSEQ, f"a frame of {packet.duration} samples")
+    frames: list[av.AudioFrame] = packet.decode()
+    return frames
 
 
 def _opus_mapping(head: bytes) -> bytes:

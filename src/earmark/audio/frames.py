@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.audio.chunks import TOLERANCE_SECONDS, Opener
-from earmark.audio.decoder_setup import is_as_in_file
+from earmark.audio.decoder_setup import decoded, is_as_in_file
 from earmark.audio.integrity import PacketLog
 from earmark.core.audio_formats import format_whitelist
 
@@ -151,17 +151,18 @@ def _packets(container: av.container.InputContainer, source: av.AudioStream) -> 
             return
 
 
-def file_url(path: Path, end: int | None = None) -> str:
+def file_url(path: Path, start: int = 0, end: int | None = None) -> str:
     """FFmpeg's URL of a file: "file:" keeps names such as "http:song.mp3" from being read as addresses.
 
     Args:
         path: the file.
-        end: how many of its bytes FFmpeg may read; None for all.
+        start: the first byte that FFmpeg may read.
+        end: the byte after the last; None for the end of the file.
 
-    >>> file_url(Path("a,b.mp3"), 1000)
+    >>> file_url(Path("a,b.mp3"), end=1000)
     'subfile,,start,0,end,1000,,:file:a,b.mp3'
     """
-    return f"file:{path}" if end is None else f"subfile,,start,0,end,{end},,:file:{path}"
+    return f"subfile,,start,{start},end,{end or 0},,:file:{path}" if start or end else f"file:{path}"
 
 
 def graph_frames(
@@ -225,7 +226,7 @@ def _by_packet(
     try:
         for packet in _packets(container, source):
             try:
-                frames = packet.decode()
+                frames = decoded(packet, source)
             except av.FFmpegError:
                 log.add(packet, ok=False)
                 continue

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -26,8 +25,6 @@ _MISSING_SHARE = 0.1  # of such a packet
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
 _LONGEST_TEXT_BYTES = 16_777_216
-_APE_DESCRIPTOR_VERSION = 3980
-_MOST_APE_SAMPLES = 2**21  # encoders write 16 x 73,728 at most
 _MOST_CHUNKS = 10_000
 
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
@@ -246,7 +243,7 @@ def header_problem(opener: Opener) -> str | None:
             return "a big-endian WAV (RIFX), which is not read; convert it, e.g. with: sox FILE -L NEW.wav"
         if magic in (b"RIFF", b"RF64", b"BW64"):
             return _info_problem(file)
-        return _ape_problem(file) if magic == b"MAC " else None
+        return None
 
 
 def _info_problem(file: BinaryIO) -> str | None:
@@ -266,15 +263,3 @@ def _info_problem(file: BinaryIO) -> str | None:
         else:
             at += 8 + size + size % 2
     return None
-
-
-def _ape_problem(file: BinaryIO) -> str | None:
-    """Of Monkey's Audio from version 3.98 on: FFmpeg allocates a frame of as many samples as the header claims."""
-    version, _, descriptor_bytes = struct.unpack("<HHI", file.read(8).ljust(8, b"\0"))
-    if version < _APE_DESCRIPTOR_VERSION:
-        return None
-    file.seek(descriptor_bytes + 4)
-    n_samples = int.from_bytes(file.read(4), "little")
-    if n_samples <= _MOST_APE_SAMPLES:
-        return None
-    return f"damaged: its header claims frames of {n_samples} samples"

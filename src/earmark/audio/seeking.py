@@ -21,7 +21,7 @@ import soxr
 
 from earmark.audio.chunks import TOLERANCE_SECONDS
 from earmark.audio.decoder import MIN_RATE_HZ, SILENCE_PEAK, AudioStream, Samples
-from earmark.audio.decoder_setup import is_as_in_file
+from earmark.audio.decoder_setup import decoded, is_as_in_file
 from earmark.audio.frames import JOINED_SAMPLES, best_stream, graph_frames
 from earmark.audio.integrity import PacketLog, declares_length, missing_audio
 from earmark.audio.ogg_links import find_links, may_be_cut_off
@@ -293,6 +293,6 @@ def _frames_of(container: av.container.InputContainer, log: PacketLog) -> Iterat
     source = best_stream(container)
     assert source is not None
     for packet in container.demux(source):
-        frames = packet.decode()  # a damaged packet raises: the full read reports it
+        frames = decoded(packet, source)  # a damaged packet raises: the full read reports it
         log.add(packet, ok=True)
         yield from frames
