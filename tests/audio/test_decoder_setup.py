@@ -48,6 +48,53 @@ def test_damage_to_floating_point_wavpack_is_a_packet_of_a_wrong_checksum(tmp_pa
         assert all(text.startswith("damaged: 1 of ") for text in stream.warnings)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "form"),
+    [
+        ("a.flac", "flac", "s16"),
+        ("a.mka", "flac", "s32"),
+        ("a.mp4", "flac", "s16"),
+        ("a.tta", "tta", "s16"),
+        ("a.ac3", "ac3", "fltp"),
+        ("a.eac3", "eac3", "fltp"),
+    ],
+)
+def test_one_bad_byte_is_a_damaged_frame_where_frames_have_checksums(
+    tmp_path: Path, name: str, codec: str, form: str
+) -> None:
+    """Not noise without a note: all that is left is as it was."""
+    samples = sounds.music(3, RATE_HZ, n_channels=2)
+    scaled = {"s16": samples * 2.0**15, "s32": np.floor(samples * 2.0**23) * 2.0**8}.get(form, samples)
+    with av.open(str(tmp_path / name), "w", format={".eac3": "eac3"}.get(Path(name).suffix)) as container:
+        stream = container.add_stream(codec, rate=RATE_HZ, layout="stereo", options={"strict": "-2"})
+        stream.codec_context.format = form
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(
+                scaled if form == "fltp" else scaled.astype(f"i{int(form[1:]) // 8}").T.reshape(1, -1)
+            ),
+            format=form,
+            layout="stereo",
+        )
+        frame.sample_rate, frame.pts = RATE_HZ, 0
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    whole, random = (tmp_path / name).read_bytes(), Random(1)
+    undamaged = audio.stream(audio.AudioBytes(whole, name), RATE_HZ)
+    right = np.concatenate(list(undamaged))
+    assert not undamaged.warnings
+    for _ in range(5):
+        content = bytearray(whole)
+        content[random.randrange(len(whole) // 4, len(whole) * 3 // 4)] ^= 1 << random.randrange(8)
+        stream = audio.stream(audio.AudioBytes(bytes(content), name), RATE_HZ)
+        left = np.concatenate(list(stream))
+        assert [text.split(":")[0] for text in stream.warnings] == ["damaged"], stream.warnings
+        n_same = int(np.argmax(left != right[: len(left)]))
+        assert len(right) - RATE_HZ * 1.1 < len(left) <= len(right)
+        assert np.abs(left).max() < 1
+        assert n_same > len(right) // 5
+        if codec in ("flac", "tta"):
+            assert np.array_equal(left[n_same:], right[len(right) - len(left) + n_same :])
+
+
 def test_nan_in_a_wavpack_is_still_an_error(tmp_path: Path) -> None:
     samples = sounds.music(2, RATE_HZ)
     samples[:, RATE_HZ] = np.nan

@@ -17,7 +17,15 @@ from earmark.audio.chunks import PatchedFile
 from earmark.audio.decoder_setup import set_up_decoders
 from earmark.audio.frames import best_stream, demuxer_options, file_url, frame_channels, joined_frames
 from earmark.audio.header_patches import header_patches
-from earmark.audio.integrity import PacketLog, declares_length, header_problem, is_too_damaged, missing_audio
+from earmark.audio.integrity import (
+    PacketLog,
+    container_seconds,
+    declares_length,
+    header_problem,
+    is_too_damaged,
+    missing_audio,
+    missing_frames,
+)
 from earmark.audio.mixer import Mixer
 from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
 from earmark.audio.protection import is_protected
@@ -163,10 +171,9 @@ class AudioStream:
         if codec is None:
             raise AudioError(f"cannot be read (no decoder for its codec, {names})", self.path)
         self._scale.is_lossy = not codec.codec.lossless
-        self.declared_seconds = _container_seconds(container, source)
-        log = self._log
+        self.declared_seconds = container_seconds(container, source)
+        log, rate_hz = self._log, 0
         resampler: soxr.ResampleStream | None = None
-        rate_hz: int | None = None
         frames = joined_frames(container, self.url, log, self.open_bytes, self.open_container)
         links = find_links(self.open_bytes) if names == "ogg" else []
         if any(link.formats != links[0].formats for link in links):
@@ -216,7 +223,7 @@ class AudioStream:
         return mono
 
     def check_scale(self) -> None:
-        """Raise AudioError where samples so far are beyond :data:`earmark.audio.scale.MAX_PEAK`, or warn of damage."""
+        """Raise AudioError where samples so far are beyond :data:`~earmark.audio.scale.MAX_PEAK`, or warn of damage."""
         try:
             self.warnings += self._scale.warnings(self.duration_seconds)
         except AudioError as error:
@@ -246,7 +253,7 @@ class AudioStream:
                 raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
             raise AudioError(log.notes[-1] if log.notes else "holds no audio samples", self.path)
         self._add_warnings()
-        declared = _container_seconds(container, source)
+        declared = container_seconds(container, source)
         reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
         if reason:
             raise TruncatedAudioError(reason, self.path)
@@ -262,6 +269,8 @@ class AudioStream:
             self.warnings.append(f"damaged: {n_lost} of {n_pages} Ogg pages are lost")
         if log.n_damaged:
             self.warnings.append(f"damaged: {log.n_damaged} of {log.n_packets} packets skipped")
+        elif note := missing_frames(container.format.name, source, declared, self.duration_seconds):
+            self.warnings.append(note)
         if is_ogg and may_be_cut_off(self.open_bytes):
             self.warnings.append("perhaps cut off: its last Ogg page is not marked as the end")
 
@@ -282,19 +291,10 @@ def declared_seconds(source: AudioSource) -> float | None:
             codec = None if best is None else best.codec_context  # None, too, where there is no decoder
             if best is None or codec is None or codec.sample_rate < MIN_RATE_HZ:
                 return None
-            seconds = _container_seconds(container, best)
+            seconds = container_seconds(container, best)
             if seconds is None or (names == "ogg" and len(find_links(stream.open_bytes)) > 1):
                 return None
             log.add(next(container.demux(best)), ok=True)
             return seconds if declares_length(stream.open_bytes, names, log) else None
     except (AudioError, av.FFmpegError, OSError, ValueError, IndexError, StopIteration):
         return None
-
-
-def _container_seconds(container: av.container.InputContainer, source: av.AudioStream) -> float | None:
-    """Length that the container gives for a stream, declared or estimated; None where it gives none."""
-    is_alone = len(container.streams) == 1
-    form = find_format(container.format.name)
-    if source.duration and source.time_base and (is_alone or form is None or not form.one_length):
-        return float(source.duration * source.time_base)
-    return container.duration / av.time_base if container.duration and is_alone else None

@@ -11,13 +11,20 @@ _MAPPING_AT = 21  # in an Opus header, RFC 7845 section 5.1: one byte per channe
 _FAMILY_AT = 18
 _SILENT_CHANNEL = 255
 
+_CHECKSUMS = {
+    "wavpack": "crccheck",
+    **dict.fromkeys(("flac", "tta", "tak", "ape", "ac3", "eac3"), "crccheck+explode"),  # else they only log it
+}
+"""FFmpeg's settings for codecs with a checksum in every frame. That of MP3 is optional, and some encoders write it wrong."""
+
 _MOST_APE_SAMPLES = 2**21  # in a frame of Monkey's Audio; encoders write 16 x 73,728 at most
 
 
 def set_up_decoders(container: av.container.InputContainer) -> None:
     """Set up the decoders of a file that was opened and not yet decoded.
 
-    - WavPack: blocks with wrong checksums are refused. Otherwise one bad byte gives half a second of anything, NaN included.
+    - Codecs with checksums (:data:`_CHECKSUMS`): frames in which they are wrong are refused. Otherwise one bad byte gives up to a
+      second of noise (True Audio), or NaN (WavPack).
     - Opus with a silent channel: that channel repeats another. FFmpeg (8.0) would give it the place of the first stream's
       first channel, and leave in its stead what was in memory.
     """
@@ -25,8 +32,8 @@ def set_up_decoders(container: av.container.InputContainer) -> None:
         codec: av.AudioCodecContext | None = stream.codec_context  # PyAV's types omit the None
         if codec is None:
             continue
-        if codec.name == "wavpack":
-            codec.options = {"err_detect": "crccheck"}
+        if codec.name in _CHECKSUMS:
+            codec.options = {"err_detect": _CHECKSUMS[codec.name]}
         elif codec.name == "opus" and codec.extradata:
             mapping = _opus_mapping(codec.extradata)
             used = [channel for channel in mapping if channel != _SILENT_CHANNEL]
@@ -36,7 +43,7 @@ def set_up_decoders(container: av.container.InputContainer) -> None:
 
 
 def is_as_in_file(source: av.AudioStream) -> bool:
-    """Does a filter graph, which opens the file itself, decode as the stream's own decoder does?"""
+    """Does a filter graph, which opens the file itself, decode as the stream's own decoder does, if nothing is damaged?"""
     codec = source.codec_context
     mapping = _opus_mapping(codec.extradata or b"") if codec.name == "opus" else b""
     return codec.name != "wavpack" and len(set(mapping)) == len(mapping)

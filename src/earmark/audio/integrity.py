@@ -21,6 +21,7 @@ _DAMAGED_PARTS = 2
 _DAMAGED_SHARE = 0.01
 _LONG_SECONDS = 0.5  # of a packet from which decoders give all or, at damage, what is before it (Musepack, WavPack)
 _MISSING_SHARE = 0.1  # of such a packet
+_SHORTEST_FRAME_SECONDS = 0.005  # of lossless formats
 
 _TAIL_BYTES = 65_536  # the 45 largest frames of an MP3, or many more
 _READ_BYTES = 1_048_576
@@ -170,6 +171,35 @@ def missing_audio(
     if exact and declared_seconds and decoded_seconds + skipped_seconds < declared_seconds - TOLERANCE_SECONDS:
         return f"truncated or damaged: {decoded_seconds:.1f} s decode of the {declared_seconds:.1f} s it declares"
     return shortfall(opener, decoded_seconds) if source in ("size", "header") else None
+
+
+def missing_frames(
+    container: str, source: av.AudioStream, declared_seconds: float | None, decoded_seconds: float
+) -> str | None:
+    """A note on damage that shows only by the length: FFmpeg joins a damaged frame of FLAC with the next, and then leaves it out.
+
+    Args:
+        container: FFmpeg's name of the container format.
+        source: the stream.
+        declared_seconds: length the container gives; None where it gives none.
+        decoded_seconds: length that came out.
+    """
+    form = find_format(container)
+    is_exact = (
+        form is not None and form.exact_positions and form.length == "header" and source.codec_context.codec.lossless
+    )
+    if not is_exact or declared_seconds is None or decoded_seconds > declared_seconds - _SHORTEST_FRAME_SECONDS:
+        return None
+    return f"damaged: {declared_seconds - decoded_seconds:.2f} of {declared_seconds:.1f} s cannot be decoded"
+
+
+def container_seconds(container: av.container.InputContainer, source: av.AudioStream) -> float | None:
+    """Length that the container gives for a stream, declared or estimated; None where it gives none."""
+    is_alone = len(container.streams) == 1
+    form = find_format(container.format.name)
+    if source.duration and source.time_base and (is_alone or form is None or not form.one_length):
+        return float(source.duration * source.time_base)
+    return container.duration / av.time_base if container.duration and is_alone else None
 
 
 def declares_length(opener: Opener, container: str, log: PacketLog) -> bool:
