@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Literal, NamedTuple
 
+from earmark.audio.container_end import container_end
 from earmark.core.audio_formats import ASF_HEADER
 
 Opener = Callable[[], BinaryIO]
@@ -100,8 +101,10 @@ def shortfall(opener: Opener, decoded_seconds: float) -> str | None:
         decoded_seconds: length that came out.
     """
     with opener() as file:
-        header = read_header(file)
+        header, end = read_header(file), container_end(file)
         n_bytes = file.seek(0, os.SEEK_END)
+    if end is not None and n_bytes < end - 1 and not is_unknown(end):
+        return f"truncated: {n_bytes} bytes of the {end} that it declares"
     if header is None:
         return None
     if header.file_bytes is not None and header.kind != b"FORM" and n_bytes < header.file_bytes - 1:

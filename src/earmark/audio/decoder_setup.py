@@ -13,9 +13,10 @@ _SILENT_CHANNEL = 255
 
 _CHECKSUMS = {
     "wavpack": "crccheck",
-    **dict.fromkeys(("flac", "tta", "tak", "ape", "ac3", "eac3"), "crccheck+explode"),  # else they only log it
+    **dict.fromkeys(("flac", "tta", "ac3", "eac3"), "crccheck+explode"),  # else they only log it
 }
-"""FFmpeg's settings for codecs with a checksum in every frame. That of MP3 is optional, and some encoders write it wrong."""
+"""FFmpeg's settings for codecs with a checksum in every frame. That of MP3 is optional, and some encoders write it wrong; those of
+TAK and Monkey's Audio could not be tried with their encoders."""
 
 _MOST_APE_SAMPLES = 2**21  # in a frame of Monkey's Audio; encoders write 16 x 73,728 at most
 

@@ -157,6 +157,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         "Matroska",
         demuxers=("matroska",),
         suffixes=(".mka", ".weba", ".webm", ".mkv"),
+        one_length=True,
         video_suffixes=(".webm", ".mkv"),
         length="header",
         in_page=True,
@@ -193,7 +194,7 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("True Audio", demuxers=("tta",), suffixes=(".tta",), length="header", magic=(b"TTA1", b"TTA2")),
     AudioFormat("TAK", demuxers=("tak",), suffixes=(".tak",), length="header", magic=(b"tBaK",)),
     AudioFormat("DSF", demuxers=("dsf",), suffixes=(".dsf",), length="header", magic=(b"DSD ",)),
-    AudioFormat("DSDIFF", demuxers=("iff",), suffixes=(".dff",), magic=(b"FRM8",)),
+    AudioFormat("DSDIFF", demuxers=("iff",), suffixes=(".dff",), length="size", magic=(b"FRM8",)),
     AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), length="ac3", magic=(b"\x0b\x77",)),
     AudioFormat(
         "DTS",
@@ -206,7 +207,14 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("CAF", demuxers=("caf",), suffixes=(".caf",), length="size", in_page=True),
     AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",), magic=(b"Creative Voice File",)),
     AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",), length="size", in_page=True),
-    AudioFormat("AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",), magic=(b"RIFF????AVI ",)),
+    AudioFormat(
+        "AVI",
+        demuxers=("avi",),
+        suffixes=(".avi",),
+        video_suffixes=(".avi",),
+        length="size",
+        magic=(b"RIFF????AVI ",),
+    ),
     # Decoded where a file is named. A search through folders leaves them: .mpg and .vob are films, .ts is also source code.
     AudioFormat(
         "MPEG",
