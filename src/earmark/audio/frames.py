@@ -30,6 +30,7 @@ JOINED_SAMPLES = 65_536
 
 _MANY_CHANNELS = 8
 _MOST_DAMAGED_TOGETHER = 10_000
+_WITHOUT_OGG_PAGE_BYTES = 65_307  # FFmpeg reports an error after so many
 
 _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
 """Codecs with frames of about a thousand samples. For FLAC the graph does not report an error in the last frame."""
@@ -135,17 +136,18 @@ def _read_whole(container: av.container.InputContainer, opener: Opener, log: Pac
 
 
 def _packets(container: av.container.InputContainer, source: av.AudioStream) -> Iterator[Any]:
-    """Packets to the end. Asked again, FFmpeg goes on behind a damaged head of an Ogg page."""
-    n_packets, n_before = 0, -1
-    while n_packets > n_before:
-        n_before = n_packets
+    """Packets to the end. Asked again, FFmpeg goes on behind a damaged head of an Ogg page, or 64 KiB without any page."""
+    n_failed = 0  # since the last packet
+    while True:
         try:
-            for n_packets, packet in enumerate(container.demux(source), n_before + 1):  # noqa: B007
+            for packet in container.demux(source):
+                n_failed = 0
                 yield packet
         except IndexError as error:  # PyAV's, at a packet of a stream that was not there when the file was opened
             raise OSError(EIO, "a stream appears that its header does not list") from error
         except av.InvalidDataError:
-            if container.format.name != "ogg" or n_packets == n_before:
+            n_failed += 1
+            if container.format.name != "ogg" or n_failed > 1 + container.size // _WITHOUT_OGG_PAGE_BYTES:
                 raise
         else:
             return

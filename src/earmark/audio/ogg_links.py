@@ -139,17 +139,28 @@ class _PageCount:
 
 
 def may_be_cut_off(opener: Opener) -> bool:
-    """Does an Ogg file lack the mark of its end? Cut files do, and so do recordings of radio streams."""
+    """Does an Ogg file lack the mark of its end? Cut files do, and so do recordings of radio streams.
+
+    The last page is searched for from the end of the file, behind which there may be zeros or something else.
+    """
     with opener() as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_PAGE_BYTES))
-        tail = file.read()
-    at = tail.rfind(b"OggS\0")
-    while at >= 0:
-        page = tail[at : at + _MOST_PAGE_BYTES]
-        page = page[: _page_bytes(page)] if len(page) >= 27 else page
-        if has_right_checksum(page):
-            return not page[5] & 4
-        at = tail.rfind(b"OggS\0", 0, at)
+        start = file.seek(0, os.SEEK_END)
+        after, size, most_bytes = b"", _MOST_PAGE_BYTES, start + _MOST_READ_AGAIN_BYTES
+        while start > 0:
+            before, start = start, max(0, start - size)
+            file.seek(start)
+            block = file.read(before - start) + after
+            at = block.rfind(b"OggS\0", 0, before - start + 4)
+            while at >= 0:
+                page = block[at : at + _MOST_PAGE_BYTES]
+                page = page[: _page_bytes(page)] if len(page) >= 27 else page
+                if has_right_checksum(page):
+                    return not page[5] & 4
+                most_bytes -= len(page)  # so that forged pages inside each other take no longer than others
+                if most_bytes < 0:
+                    return True
+                at = block.rfind(b"OggS\0", 0, at)
+            after, size = block[:_MOST_PAGE_BYTES], _READ_BYTES
     return True
 
 
