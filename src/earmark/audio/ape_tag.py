@@ -56,13 +56,17 @@ class ApeTag(NamedTuple):
         return int.from_bytes(self.footer[8:12], "little")
 
 
-def read_ape_tag(file: BinaryIO) -> ApeTag | None:
+def read_ape_tag(file: BinaryIO, file_end: int | None = None) -> ApeTag | None:
     """The tag at the end of a file, or before the ID3v1 tag and Lyrics3 there; None where there is none.
+
+    Args:
+        file: the file.
+        file_end: what is taken for its end; None for where it is.
 
     Raises:
         ValueError: it is damaged.
     """
-    end = old_tags_start(file)
+    end = old_tags_start(file, file_end)
     footer = _read(file, end - _END_BYTES, end)
     if not footer.startswith(PREAMBLE):
         return None
@@ -81,23 +85,41 @@ def read_ape_tag(file: BinaryIO) -> ApeTag | None:
 def tags_start(file: BinaryIO, container: str) -> int | None:
     """Where the tags begin that FFmpeg must not read; None where there are none, or they are damaged.
 
+    Some programs write one behind the other without looking, also a second of the same kind.
+
     Args:
         file: the file, of a format with :attr:`earmark.core.audio_formats.AudioFormat.tags_as_sound`.
         container: FFmpeg's name of it. Of MP3 and AAC it leaves out an ID3v1 tag itself.
     """
-    try:
-        tag = read_ape_tag(file)
-    except ValueError:
-        return None
-    if tag is not None:
-        return tag.start or None
+    n_bytes = file.seek(0, os.SEEK_END)
+    end, before = n_bytes, n_bytes + 1
+    while end < before:
+        before = end
+        end = _last_tag_start(file, end)
     form = find_format(container)
-    start = None if form and form.tags_in_front else old_tags_start(file)
-    return None if start == file.seek(0, os.SEEK_END) else start or None
+    if form and form.tags_in_front and end == old_tags_start(file):
+        return None
+    return end if 0 < end < n_bytes else None
 
 
-def id3v2_bytes(file: BinaryIO) -> int:
-    """How many bytes of ID3v2 tags a file begins with.
+def _last_tag_start(file: BinaryIO, end: int) -> int:
+    """Where the last tag begins; the end where there is none, or it is damaged."""
+    try:
+        tag = read_ape_tag(file, end)
+    except ValueError:
+        return end
+    if tag is not None:
+        return tag.start
+    footer = _read(file, end - _V2_BYTES, end)
+    if footer.startswith(b"3DI"):
+        start = end - 2 * _V2_BYTES - _id3v2_size(footer)
+        if _read(file, start, start + 3) == b"ID3":
+            return start
+    return old_tags_start(file, end)
+
+
+def id3v2_bytes(file: BinaryIO, start: int = 0) -> int:
+    """How many bytes of ID3v2 tags begin at a position.
 
     Layout: https://id3.org/id3v2.4.0-structure, sections 3.1 and 3.4
 
@@ -105,11 +127,15 @@ def id3v2_bytes(file: BinaryIO) -> int:
     >>> id3v2_bytes(io.BytesIO(b"ID3\\4\\0\\0" b"\\0\\0\\1\\0" + bytes(128) + b"MAC "))
     138
     """
-    n_bytes = 0
-    while (head := _read(file, n_bytes, n_bytes + _V2_BYTES)).startswith(b"ID3") and len(head) == _V2_BYTES:
-        size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-        n_bytes += _V2_BYTES + size + (_V2_BYTES if head[5] & _V2_HAS_FOOTER else 0)
-    return n_bytes
+    at = start
+    while (head := _read(file, at, at + _V2_BYTES)).startswith(b"ID3") and len(head) == _V2_BYTES:
+        at += _V2_BYTES + _id3v2_size(head) + (_V2_BYTES if head[5] & _V2_HAS_FOOTER else 0)
+    return at - start
+
+
+def _id3v2_size(head: bytes) -> int:
+    """What a tag's header or footer says of what is between these."""
+    return sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
 
 
 def ape_texts(file: BinaryIO) -> dict[str, tuple[str, ...]] | None:
@@ -144,20 +170,21 @@ def item_texts(item: bytes) -> tuple[str, ...]:
     return tuple(text for text in texts if text.strip())
 
 
-def find_id3v1(file: BinaryIO) -> int | None:
+def find_id3v1(file: BinaryIO, end: int | None = None) -> int | None:
     """The first byte of an ID3v1 tag at the end of a file; None where there is none."""
-    end = file.seek(0, os.SEEK_END)
+    end = file.seek(0, os.SEEK_END) if end is None else end
     last = _read(file, end - _V1_BYTES, end)
     # An APEv2 tag at the end may have "TAG" at this place by chance.
     is_v1 = last.startswith(b"TAG") and not last[-_END_BYTES:].startswith(PREAMBLE)
     return end - _V1_BYTES if is_v1 else None
 
 
-def old_tags_start(file: BinaryIO) -> int:
+def old_tags_start(file: BinaryIO, end: int | None = None) -> int:
     """Where an ID3v1 tag at the end of a file begins, or Lyrics3 before it: an APEv2 tag ends there. Else the file's end."""
-    start = find_id3v1(file)
+    end = file.seek(0, os.SEEK_END) if end is None else end
+    start = find_id3v1(file, end)
     if start is None:
-        return file.seek(0, os.SEEK_END)
+        return end
     lyrics_end = _read(file, start - _LYRICS_END_BYTES, start)
     if lyrics_end.endswith(_LYRICS_END) and lyrics_end[:6].isdigit():
         lyrics = start - _LYRICS_END_BYTES - int(lyrics_end[:6])

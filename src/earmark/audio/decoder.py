@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
+import os
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.audio.ape_tag import id3v2_bytes, tags_start
 from earmark.audio.chunks import PatchedFile
 from earmark.audio.decoder_setup import set_up_decoders
 from earmark.audio.frames import best_stream, demuxer_options, file_url, frame_channels, joined_frames
@@ -28,9 +27,11 @@ from earmark.audio.integrity import (
 )
 from earmark.audio.mixer import Mixer
 from earmark.audio.ogg_links import count_pages, find_links, linked_frames, may_be_cut_off
+from earmark.audio.padding import MANY_ZEROS, bytes_in_front, sound_end, zeros_in_front
 from earmark.audio.protection import is_protected
 from earmark.audio.scale import MAX_PEAK, ScaleMeter
 from earmark.audio.source import (
+    ONLY_ZEROS,
     AudioBytes,
     AudioSource,
     NamedBytes,
@@ -39,8 +40,9 @@ from earmark.audio.source import (
     check_file,
     check_size,
     ffmpeg_name,
+    why_no_sound,
+    why_not_opened,
 )
-from earmark.core.audio_formats import find_format
 from earmark.core.errors import AudioError, NoAudioError, TruncatedAudioError
 from earmark.core.input_spec import Conditioning
 
@@ -97,7 +99,7 @@ class AudioStream:
         except AudioError:
             raise
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise AudioError(self._why_not_opened(error), self.path) from error
+            raise AudioError(why_not_opened(error, self.open_bytes), self.path) from error
         with container:
             try:
                 yield from self._blocks(container)
@@ -117,13 +119,19 @@ class AudioStream:
             check_size(len(self.source.content), self.path)
         else:
             check_file(self.source)
+        with self.open_bytes() as content:
+            n_zeros = zeros_in_front(content)
+            if n_zeros == content.seek(0, os.SEEK_END):
+                raise AudioError(ONLY_ZEROS, self.path)
+        self._start += n_zeros if n_zeros >= MANY_ZEROS else 0
         try:
             return self._open_part()
         except av.InvalidDataError:
             with self.open_bytes() as content:
-                self._start = id3v2_bytes(content)
-            if not self._start:
+                n_bytes = bytes_in_front(content)
+            if not n_bytes:
                 raise
+            self._start += n_bytes
             return self._open_part()
 
     def _open_part(self) -> av.container.InputContainer:
@@ -133,9 +141,9 @@ class AudioStream:
         with self.open_bytes() as content:
             patches = header_patches(content)
         container = self._open(patches)
-        if self._end is None and (form := find_format(container.format.name)) and form.tags_as_sound:
+        if self._end is None:
             with self.open_bytes() as content:
-                end = tags_start(content, container.format.name)
+                end = sound_end(content, container.format.name)
             if end is not None:
                 self._end = self._start + end
                 container.close()
@@ -229,13 +237,6 @@ class AudioStream:
         except AudioError as error:
             raise AudioError(error.reason, self.path) from None
 
-    def _why_not_opened(self, error: Exception) -> str:
-        if isinstance(error, av.FFmpegError):
-            with contextlib.suppress(OSError), self.open_bytes() as content:
-                if content.read(4) == b"OggS":
-                    return "damaged or cut off: the header of its Ogg stream cannot be read"
-        return cause(error)
-
     def _add_warnings(self) -> None:
         """At the end of what can be read. Raises AudioError as :meth:`check_scale`."""
         self.check_scale()
@@ -249,13 +250,12 @@ class AudioStream:
         log = self._log
         log.leave_out_tag()
         if self.duration_seconds == 0:
-            if log.n_damaged:
-                raise AudioError(f"not audio that can be decoded (damaged, {source.codec_context.name})", self.path)
-            raise AudioError(log.notes[-1] if log.notes else "holds no audio samples", self.path)
+            damaged = f"not audio that can be decoded (damaged, {source.codec_context.name})" if log.n_damaged else None
+            reason = why_no_sound(self.open_bytes) or damaged or "".join(log.notes[-1:]) or "holds no audio samples"
+            raise AudioError(reason, self.path)
         self._add_warnings()
         declared = container_seconds(container, source)
-        reason = missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds)
-        if reason:
+        if reason := missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds):
             raise TruncatedAudioError(reason, self.path)
         if log.too_damaged:
             raise TruncatedAudioError(

@@ -30,7 +30,9 @@ JOINED_SAMPLES = 65_536
 
 _MANY_CHANNELS = 8
 _MOST_DAMAGED_TOGETHER = 10_000
-_WITHOUT_OGG_PAGE_BYTES = 65_307  # FFmpeg reports an error after so many
+_COUNTED = ("wv", "ape", "mpc", "mpc8", "tta", "flac")  # the header counts all samples
+_IN_PAGES = ("ogg", "mpegts")
+_WITHOUT_PAGE_BYTES = 65_307  # FFmpeg reports an error after so many
 
 _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
 """Codecs with frames of about a thousand samples. For FLAC the graph does not report an error in the last frame."""
@@ -136,7 +138,7 @@ def _read_whole(container: av.container.InputContainer, opener: Opener, log: Pac
 
 
 def _packets(container: av.container.InputContainer, source: av.AudioStream) -> Iterator[Any]:
-    """Packets to the end. Asked again, FFmpeg goes on behind a damaged head of an Ogg page, or 64 KiB without any page."""
+    """Packets to the end. Asked again, FFmpeg goes on behind a damaged head of an Ogg page, or 64 KiB without one."""
     n_failed = 0  # since the last packet
     while True:
         try:
@@ -145,9 +147,11 @@ def _packets(container: av.container.InputContainer, source: av.AudioStream) -> 
                 yield packet
         except IndexError as error:  # PyAV's, at a packet of a stream that was not there when the file was opened
             raise OSError(EIO, "a stream appears that its header does not list") from error
-        except av.InvalidDataError:
+        except (av.InvalidDataError, av.BlockingIOError):  # the latter of MPEG-TS
             n_failed += 1
-            if container.format.name != "ogg" or n_failed > 1 + container.size // _WITHOUT_OGG_PAGE_BYTES:
+            if container.format.name in _COUNTED and source.duration:
+                return  # whether this was the end shows by the length
+            if container.format.name not in _IN_PAGES or n_failed > 1 + container.size // _WITHOUT_PAGE_BYTES:
                 raise
         else:
             return

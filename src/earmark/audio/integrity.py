@@ -94,9 +94,9 @@ class PacketLog:
         return is_too_damaged(self.n_damaged, self.n_packets)
 
     def leave_out_tag(self) -> None:
-        """What is read behind the last frame of an MP3 or AAC file may be a tag, which is no damage."""
+        """What is read behind the last frame of an MP3 or AAC file may be a tag, or zeros, which are no damage."""
         last = self.last_packet()
-        if self.n_damaged and last is not None and last[1].startswith(_TAGS):
+        if self.n_damaged and last is not None and (last[1].startswith(_TAGS) or not last[1].strip(b"\0")):
             self.n_damaged, self.last_is_damaged = self.n_damaged - 1, False
 
     def last_packet(self) -> tuple[int, bytes] | None:

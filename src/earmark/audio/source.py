@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -11,10 +12,15 @@ from typing import BinaryIO, TypeAlias
 
 import av
 
+from earmark.audio.ape_tag import old_tags_start
+from earmark.audio.chunks import Opener
+from earmark.audio.padding import bytes_in_front, zeros_in_front
 from earmark.core.errors import AudioError, ConfigError
 
 ANY_RATE_HZ = 16_000
 """Of streams of which nothing is decoded, so that no rate is used."""
+
+ONLY_ZEROS = "holds nothing but zeros, as a download that was not finished: fetch or copy it again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +111,27 @@ def check_size(n_bytes: int, path: Path | None) -> None:
     """Raises AudioError for an empty file."""
     if n_bytes == 0:
         raise AudioError("the file is empty (0 bytes)", path)
+
+
+def why_not_opened(error: Exception, opener: Opener) -> str:
+    """A message for an error at opening a file, without the path."""
+    if isinstance(error, av.FFmpegError):
+        with contextlib.suppress(OSError), opener() as file:
+            if reason := why_no_sound(opener):
+                return reason
+            file.seek(bytes_in_front(file))
+            if file.read(4) == b"OggS":
+                return "damaged or cut off: the header of its Ogg stream cannot be read"
+    return cause(error)
+
+
+def why_no_sound(opener: Opener) -> str | None:
+    """Of a file in which there is nothing but zeros and tags; None of others."""
+    with opener() as file:
+        n_bytes, n_zeros, n_front = file.seek(0, os.SEEK_END), zeros_in_front(file), bytes_in_front(file)
+        if old_tags_start(file) <= n_front <= n_bytes:
+            return ONLY_ZEROS if n_zeros and n_zeros == n_bytes else "holds no audio, only a tag"
+    return None
 
 
 def cause(error: Exception) -> str:

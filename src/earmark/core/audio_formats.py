@@ -43,8 +43,8 @@ class AudioFormat:
         in_page: the browser page reads the container. (Which codecs, depends on the browser.)
         magic: of formats that the page does not read, how files begin, ``?`` for any byte: by this it tells them from
             damaged files.
-        tags_as_sound: FFmpeg takes tags behind the sound for sound, or stumbles over them: see
-            :mod:`earmark.audio.ape_tag`.
+        made_of_frames: it is a row of frames, pages or blocks; FFmpeg stumbles over zeros behind: :mod:`earmark.audio.padding`.
+        tags_as_sound: the same, and FFmpeg takes tags behind the sound for sound: :mod:`earmark.audio.ape_tag`.
         tags_in_front: an ID3v2 tag is in front of the sound, not in a chunk; FFmpeg leaves it out itself.
         tag_writer: module of :mod:`earmark.library.tagfiles.formats` that writes its tags; empty where none does.
         why_no_tags: why none does, where that needs a reason.
@@ -61,6 +61,7 @@ class AudioFormat:
     one_length: bool = False
     in_page: bool = False
     magic: tuple[bytes, ...] = ()
+    made_of_frames: bool = False
     tags_as_sound: bool = False
     tags_in_front: bool = False
     tag_writer: str = ""
@@ -100,6 +101,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="header",
         in_page=True,
+        made_of_frames=True,
         tag_writer="vorbis",
     ),
     AudioFormat(
@@ -111,6 +113,7 @@ FORMATS: tuple[AudioFormat, ...] = (
         exact_positions=True,
         length="ogg",
         in_page=True,
+        made_of_frames=True,
         tag_writer="vorbis",
     ),
     AudioFormat(
@@ -195,12 +198,15 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("TAK", demuxers=("tak",), suffixes=(".tak",), length="header", magic=(b"tBaK",)),
     AudioFormat("DSF", demuxers=("dsf",), suffixes=(".dsf",), length="header", magic=(b"DSD ",)),
     AudioFormat("DSDIFF", demuxers=("iff",), suffixes=(".dff",), length="size", magic=(b"FRM8",)),
-    AudioFormat("AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), length="ac3", magic=(b"\x0b\x77",)),
+    AudioFormat(
+        "AC-3", demuxers=("ac3", "eac3"), suffixes=(".ac3",), length="ac3", magic=(b"\x0b\x77",), made_of_frames=True
+    ),
     AudioFormat(
         "DTS",
         demuxers=("dts",),
         suffixes=(".dts",),
         magic=tuple(map(bytes.fromhex, ("7ffe8001", "fe7f0180", "1fffe800", "ff1f00e8", "4454534844484452"))),
+        made_of_frames=True,
     ),
     AudioFormat("AMR", demuxers=("amr",), suffixes=(".amr",), magic=(b"#!AMR",)),
     AudioFormat("AU", demuxers=("au",), suffixes=(".au", ".snd"), length="size", in_page=True),
@@ -208,12 +214,7 @@ FORMATS: tuple[AudioFormat, ...] = (
     AudioFormat("VOC", demuxers=("voc",), suffixes=(".voc",), magic=(b"Creative Voice File",)),
     AudioFormat("Wave64", demuxers=("w64",), suffixes=(".w64",), length="size", in_page=True),
     AudioFormat(
-        "AVI",
-        demuxers=("avi",),
-        suffixes=(".avi",),
-        video_suffixes=(".avi",),
-        length="size",
-        magic=(b"RIFF????AVI ",),
+        "AVI", demuxers=("avi",), suffixes=(".avi",), video_suffixes=(".avi",), length="size", magic=(b"RIFF????AVI ",)
     ),
     # Decoded where a file is named. A search through folders leaves them: .mpg and .vob are films, .ts is also source code.
     AudioFormat(
@@ -221,8 +222,9 @@ FORMATS: tuple[AudioFormat, ...] = (
         demuxers=("mpeg", "mpegts"),
         named_suffixes=(".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts"),
         magic=(b"\0\0\x01\xba", b"G" + 187 * b"?" + b"G"),
+        made_of_frames=True,
     ),
-    AudioFormat("LATM", demuxers=("loas",), named_suffixes=(".latm", ".loas")),
+    AudioFormat("LATM", demuxers=("loas",), named_suffixes=(".latm", ".loas"), made_of_frames=True),
     AudioFormat("OpenMG", demuxers=("oma",), named_suffixes=(".oma", ".aa3"), magic=(b"ea3\x03", b"EA3\x01")),
     AudioFormat("RealMedia", demuxers=("rm",), named_suffixes=(".rm", ".rmvb", ".ra"), magic=(b".RMF", b".ra\xfd")),
     AudioFormat("Shorten", demuxers=("shn",), named_suffixes=(".shn",), magic=(b"ajkg",)),
