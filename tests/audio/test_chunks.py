@@ -183,6 +183,17 @@ def extensible(values: np.ndarray, bits: int, valid_bits: int, order: str = "<")
     return b"RIFF" + struct.pack("<I", len(rest)) + rest
 
 
+@pytest.mark.parametrize(("bits", "valid_bits"), [(8, 16), (16, 20), (16, 24), (16, 32), (24, 32)])
+def test_more_valid_bits_than_bits_are_as_many_as_bits(bits: int, valid_bits: int) -> None:
+    """FFmpeg alone would read the file with the wider samples, as noise."""
+    samples = sounds.music(1, RATE_HZ, n_channels=2)
+    values = np.round(samples.astype(np.float64) * (2 ** (bits - 1) - 1)).astype(np.int64)
+    content = extensible(values + (128 if bits == 8 else 0), bits, bits)
+    content = content.replace(struct.pack("<HHI", 22, bits, 0), struct.pack("<HHI", 22, valid_bits, 0), 1)
+    got = audio.load(content, RATE_HZ)
+    np.testing.assert_allclose(got, (values / 2 ** (bits - 1)).mean(axis=0), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("valid_bits", "bits"),
     [(24, 32), (20, 32), (20, 24), (16, 32), (16, 24), (12, 16), (18, 24), (24, 24), (32, 32), (16, 16), (17, 32)],

@@ -250,9 +250,9 @@ class AudioStream:
         log = self._log
         log.leave_out_tag()
         if self.duration_seconds == 0:
-            damaged = f"not audio that can be decoded (damaged, {source.codec_context.name})" if log.n_damaged else None
-            reason = why_no_sound(self.open_bytes) or damaged or "".join(log.notes[-1:]) or "holds no audio samples"
-            raise AudioError(reason, self.path)
+            damaged = f"not audio that can be decoded (damaged, {source.codec_context.name})" if log.n_damaged else ""
+            why = why_no_sound(self.open_bytes) or damaged or "".join(log.notes[-1:]) or "holds no audio samples"
+            raise AudioError(why, self.path)
         self._add_warnings()
         declared = container_seconds(container, source)
         if reason := missing_audio(self.open_bytes, container.format.name, log, declared, self.duration_seconds):

@@ -29,7 +29,7 @@ def header_patches(file: BinaryIO) -> list[Patch]:
     - Sizes in WAV that are unknown, or too small by a multiple of 4 GiB, where the sound goes on behind them: set to nothing,
       which means "to the end". FFmpeg would look for chunks in the sound.
     - Integers in wider containers (e.g. 24 bits in 32): they fill the container from its top, so they are read as integers of
-      the container's width. FFmpeg would take the bits that count for the width.
+      the container's width. FFmpeg would take the bits that count for the width, also where they are more than it.
     """
     header = read_header(file)
     if header is None:
@@ -76,7 +76,7 @@ def _wave_container(file: BinaryIO, header: Header) -> list[Patch]:
     if n_channels and block_bytes == 4 * n_channels and 16 < bits <= 24:
         if is_extensible or (tag == _PCM and not _are_floats(file, header.start)):
             return [(at + place, b"\x20\0") for place in ((14, 18) if is_extensible else (14,))]
-    elif is_extensible and bits in (16, 24, 32) and valid_bits > 0 and (valid_bits + 7) // 8 < bits // 8:
+    elif is_extensible and bits in (8, 16, 24, 32) and valid_bits > 0 and (valid_bits + 7) // 8 != bits // 8:
         return [(at + 18, bits.to_bytes(2, "little"))]
     return []
 
