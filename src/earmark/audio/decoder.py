@@ -121,7 +121,7 @@ class AudioStream:
             check_file(self.source)
         with self.open_bytes() as content:
             n_zeros = zeros_in_front(content)
-            if n_zeros == content.seek(0, os.SEEK_END):
+            if 0 < n_zeros == content.seek(0, os.SEEK_END):
                 raise AudioError(ONLY_ZEROS, self.path)
         self._start += n_zeros if n_zeros >= MANY_ZEROS else 0
         try:
@@ -129,8 +129,8 @@ class AudioStream:
         except av.InvalidDataError:
             with self.open_bytes() as content:
                 n_bytes = bytes_in_front(content)
-            if not n_bytes:
-                raise
+                if not 0 < n_bytes <= content.seek(0, os.SEEK_END):
+                    raise
             self._start += n_bytes
             return self._open_part()
 

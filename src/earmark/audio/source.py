@@ -130,7 +130,7 @@ def why_no_sound(opener: Opener) -> str | None:
     with opener() as file:
         n_bytes, n_zeros, n_front = file.seek(0, os.SEEK_END), zeros_in_front(file), bytes_in_front(file)
         if old_tags_start(file) <= n_front <= n_bytes:
-            return ONLY_ZEROS if n_zeros and n_zeros == n_bytes else "holds no audio, only a tag"
+            return ONLY_ZEROS if n_zeros and n_zeros == n_bytes else "not audio, only a tag"
     return None
 
 
