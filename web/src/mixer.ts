@@ -146,8 +146,8 @@ export class Mixer {
     const inPhase = amplitude ** 2;
     const highest = Math.max(...energies);
     if (highest === 0) return;
-    const loudestMixed = Math.max(...energies.filter((_, i) => shares[i] !== 0));
-    this.onlyLfe = loudestMixed < LEFT_OUT_SHARE * highest;
+    const inMix = energies.map((energy, i) => (shares[i] !== 0 ? energy : 0));
+    this.onlyLfe = Math.max(...inMix) < LEFT_OUT_SHARE * highest;
     if (!this.onlyLfe && mixed >= SURELY_IN_PHASE * inPhase) {
       this.alone = null;
     } else if (
@@ -155,8 +155,10 @@ export class Mixer {
       this.lostShare(samples, shares, mixed / inPhase, sampleRateHz, energies) >
         (this.alone === null ? limit : limit * RELEASE)
     ) {
-      if (this.alone === null || highest > 2 * energies[this.alone]!) {
-        this.alone = energies.findIndex((energy) => energy > AS_LOUD * highest); // the first of those that are as loud
+      const usable = this.onlyLfe ? energies : inMix;
+      const loudest = Math.max(...usable);
+      if (this.alone === null || loudest > 2 * usable[this.alone]!) {
+        this.alone = usable.findIndex((energy) => energy > AS_LOUD * loudest); // the first of those that are as loud
       }
     } else {
       this.alone = null;

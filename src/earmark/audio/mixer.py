@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.audio.phase_loss import lost_share
-from earmark.audio.silence import polynomials
+from earmark.audio.silence import LEAST_FIT_SAMPLES, polynomials
 from earmark.core.input_spec import Conditioning
 
 Floats = npt.NDArray[np.float32]
@@ -109,7 +109,7 @@ class Mixer:
         # Every eighth sample is enough to compare channels, and a quarter of the time.
         step = _STEP if n_samples > _FADE_SAMPLES * _STEP else 1
         few: Floats = np.stack([channel[::step] for channel in samples])
-        gram = _covariances(few, max(1, sample_rate_hz // (_FITS_PER_SECOND * step)))
+        gram = _covariances(few, max(LEAST_FIT_SAMPLES, sample_rate_hz // (_FITS_PER_SECOND * step)))
         for i in range(n_channels):
             self._energies[i] += gram[i][i] * step * scale * scale
         self._choose(samples, gram, sample_rate_hz)
@@ -165,13 +165,15 @@ class Mixer:
         in_phase = sum(share * math.sqrt(energy) for share, energy in zip(shares, energies, strict=True))
         in_phase *= in_phase
         limit = self.conditioning.cancelled_share * (1 if self._alone is None else _RELEASE)
-        loudest_mixed = max(energy for energy, share in zip(energies, shares, strict=True) if share)
-        self._only_lfe = loudest_mixed < _LEFT_OUT_SHARE * most
+        in_mix = [energy if share else 0.0 for energy, share in zip(energies, shares, strict=True)]
+        self._only_lfe = max(in_mix) < _LEFT_OUT_SHARE * most
         if not self._only_lfe and mixed >= _SURELY_IN_PHASE * in_phase:
             self._alone = None
         elif self._only_lfe or self._lost_share(samples, mixed / in_phase, sum(energies), sample_rate_hz) > limit:
-            loudest = next((i for i, energy in enumerate(energies) if energy > _AS_LOUD * most), 0)
-            if self._alone is None or energies[loudest] > 2 * energies[self._alone]:
+            # Bass in the channel of low-frequency effects is mostly louder than what cancels, but it is not the music.
+            usable = energies if self._only_lfe else in_mix
+            loudest = next((i for i, energy in enumerate(usable) if energy > _AS_LOUD * max(usable)), 0)
+            if self._alone is None or usable[loudest] > 2 * usable[self._alone]:
                 self._alone = loudest
         else:
             self._alone = None
