@@ -73,7 +73,9 @@ def test_any_one_channel_of_surround_sound_is_enough(live: int) -> None:
 
 
 @pytest.mark.parametrize("level", [0.5, 1.0, 1.5, 20.0])
-@pytest.mark.parametrize("names", [("FL", "FR", "FC", "LFE", "BL", "BR"), ("FL", "FR", "LFE"), ("FL", "LFE", "LFE2", "SR")])
+@pytest.mark.parametrize(
+    "names", [("FL", "FR", "FC", "LFE", "BL", "BR"), ("FL", "FR", "LFE"), ("FL", "LFE", "LFE2", "SR")]
+)
 def test_low_frequency_effects_do_not_replace_music_that_cancels(names: tuple[str, ...], level: float) -> None:
     a = noise()
     bass = np.convolve(noise(seed=1), np.hanning(400), "same").astype(np.float32)

@@ -7,8 +7,13 @@ import type { Conditioning } from "./card";
 import { lostShare } from "./phases";
 import { fitsOf, fixed } from "./silence";
 
-/** Samples of a channel that are mixed at a time; as in src/earmark/audio/frames.py. */
+/** Samples of a channel that are mixed at a time, up to 192 kHz; as in src/earmark/audio/frames.py. */
 export const FRAME_SAMPLES = 65_536;
+
+/** The same at any rate, as `joined_samples` there. */
+export function frameSamples(sampleRateHz: number): number {
+  return FRAME_SAMPLES * Math.min(8, Math.ceil(sampleRateHz / 192_000));
+}
 
 const SURELY_IN_PHASE = 1 - 1e-5;
 const FITS_PER_SECOND = 20;

@@ -74,6 +74,12 @@ class SilenceMeter:
         """Length of the silent parts."""
         return float((self._edges()[1:] - self._edges()[:-1])[~self.audible()].sum() / self.spec.sample_rate_hz)
 
+    def is_partly_silent(self) -> bool:
+        """Whether a tenth or more is silent."""
+        return (
+            self.n_samples > 0 and self.silent_seconds() >= _REPORTED_SHARE * self.n_samples / self.spec.sample_rate_hz
+        )
+
     def silences_seconds(self) -> npt.NDArray[np.float64]:
         """Begin and end of each silent part of at least a second, ``(n, 2)``."""
         change = np.diff(np.concatenate([[0], ~self.audible(), [0]]))
