@@ -124,6 +124,22 @@ def test_a_late_channel_is_found_where_the_music_begins(milliseconds: int) -> No
     assert mixer.cancelled_seconds >= 3
 
 
+@pytest.mark.parametrize("names", [(), ("FL", "LFE")])
+@pytest.mark.parametrize("rest", [0.0, 1e-5])
+def test_silence_is_not_counted(names: tuple[str, ...], rest: float) -> None:
+    """Before, between and behind the music, to whose channel it goes on with."""
+    a = noise(2.0)
+    music = np.stack([0 * a, a]) if names else np.stack([a, -a])
+    mixer = Mixer(Conditioning())
+    for frame in (rest * music, music, rest * music, np.zeros_like(music), music, rest * music):
+        mixer.mix(frame, 1.0, RATE_HZ, names)
+    counted = (mixer.cancelled_seconds, mixer.only_lfe_seconds)
+    if rest:  # what comes first is compared with itself
+        assert counted == ((0, 6) if names else (6, 0))
+    else:
+        assert counted == ((0, 4) if names else (4, 0))
+
+
 def test_one_channel_with_infinite_samples_is_left_to_others() -> None:
     """Warnings of NumPy are errors here."""
     with np.errstate(all="warn"):

@@ -23,7 +23,7 @@ const RELEASE = 0.75;
 const MEASURED_SECONDS = [10, 60] as const;
 const LOUDER = 4;
 const LEFT_OUT_SHARE = 1e-3;
-const SILENT_CHANNEL_DB = 60;
+const SILENT_SHARE = 1e-6;
 
 const SHARES: Record<string, number> = {
   ...Object.fromEntries(["FC", "FLC", "FRC"].map((name) => [name, Math.SQRT2])),
@@ -60,12 +60,13 @@ export function downmixShares(nChannels: number, channels: readonly string[] | n
  * other. Without conditioning their plain mean.
  */
 export class Mixer {
-  /** Length of the frames in which one channel was used because channels cancel each other. */
+  /** Length of the frames in which one channel was used because channels cancel each other; without those that are silent. */
   cancelledSeconds = 0;
   /** Length of those in which one was used because nothing sounds but low-frequency effects. */
   onlyLfeSeconds = 0;
   private onlyLfe = false;
   private energies = new Float64Array(0);
+  private loudest = 0;
   private last: Float32Array | null = null;
   private alone: number | null = null;
   private seconds = 0;
@@ -92,11 +93,14 @@ export class Mixer {
       this.measured = null;
     }
     for (let i = 0; i < nChannels; i++) this.energies[i]! += gram[i]![i]!;
+    const energy = Math.max(...gram.map((row, i) => row[i]!)) / nSamples;
+    this.loudest = Math.max(this.loudest, energy);
+    const soundingSeconds = energy > this.loudest * SILENT_SHARE ? nSamples / sampleRateHz : 0;
     this.choose(this.conditioning, samples, shares, gram, sampleRateHz);
     this.seconds += nSamples / sampleRateHz;
     if (this.alone !== null) {
-      if (this.onlyLfe) this.onlyLfeSeconds += nSamples / sampleRateHz;
-      else this.cancelledSeconds += nSamples / sampleRateHz;
+      if (this.onlyLfe) this.onlyLfeSeconds += soundingSeconds;
+      else this.cancelledSeconds += soundingSeconds;
       shares = new Float32Array(nChannels);
       shares[this.alone] = 1;
     }
@@ -124,7 +128,7 @@ export class Mixer {
       found.push(`nothing but the channel of low-frequency effects for ${seconds} s: it was used there`);
     }
     const loudest = Math.max(0, ...this.energies);
-    const nSilent = this.energies.filter((energy) => energy < loudest * 10 ** (-SILENT_CHANNEL_DB / 10)).length;
+    const nSilent = this.energies.filter((energy) => energy < loudest * SILENT_SHARE).length;
     if (nSilent && loudest) {
       found.push(`${nSilent} of ${this.energies.length} channels ${nSilent === 1 ? "is" : "are"} silent`);
     }
