@@ -68,4 +68,4 @@ def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | No
 
 
 def _is_rate(value: object) -> bool:
-    return isinstance(value, Real) and 1 <= value <= MOST_RATE_HZ and value == int(value)
+    return isinstance(value, Real) and 1 <= float(value) <= MOST_RATE_HZ and float(value).is_integer()
