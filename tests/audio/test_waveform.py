@@ -30,11 +30,11 @@ def test_other_rates_are_refused(rate: int) -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [384_000, 2**20, 2**30, 2**31 - 1])
-@pytest.mark.parametrize("n_samples", [64, 600, 70_000, 300_000])
+@pytest.mark.parametrize("n_samples", [64, 600, 140_000, 300_000])
 def test_channels_at_the_highest_rates(rate_hz: int, n_samples: int) -> None:
     """Of a few samples the spectrum has no bin below 8 kHz."""
     samples = np.random.default_rng(0).normal(0, 0.1, (2, n_samples))
-    if n_samples * 16_000 >= rate_hz:
+    if n_samples * 16_000 >= rate_hz / 2:
         assert len(audio.resample(samples, rate_hz, 16_000, Mixer(Conditioning())))
     else:
         with pytest.raises(AudioError, match="holds less audio than one sample at 16000 Hz"):
