@@ -5,8 +5,6 @@ Rows are written as they are read: memory does not grow with the library.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -18,6 +16,7 @@ import numpy as np
 
 from earmark.core.atomic_files import refuse_existing
 from earmark.core.card import ModelCard
+from earmark.core.csv_text import csv_row
 from earmark.core.errors import ConfigError, MissingExtraError
 from earmark.core.json_records import json_text
 from earmark.core.vocabulary import Vocabulary
@@ -117,13 +116,6 @@ def file_to_write(out: Path, *, force: bool) -> Iterator[IO[bytes]]:
             beside.unlink(missing_ok=True)
 
 
-def csv_line(cells: Iterable[Any]) -> str:
-    """One row of CSV; None is an empty cell."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
-
-
 def tag_columns(vocabulary: Vocabulary) -> list[str]:
     """Names of the columns of the tags."""
     taken = {*_HEAD, "path_bytes", "embedding"}
@@ -147,7 +139,7 @@ Write = Callable[[list[Track]], None]
 @contextmanager
 def _csv(out: IO[bytes], card: ModelCard, _embeddings: bool) -> Iterator[Write]:
     def line(cells: Iterable[Any]) -> None:
-        out.write(csv_line(cells).encode("utf-8", "surrogateescape"))
+        out.write(csv_row(cells).encode("utf-8", "surrogateescape"))
 
     def write(tracks: list[Track]) -> None:
         for track in tracks:
