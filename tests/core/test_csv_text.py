@@ -9,7 +9,19 @@ import pytest
 
 from earmark.core.csv_text import csv_row, csv_rows
 
-CELLS = ["plain", "", "a,b", 'say "x"', "new\nline", "cr\rhere", "crlf\r\nhere", " spaces ", "\u2028", "\udce9", "tab\t"]
+CELLS = [
+    "plain",
+    "",
+    "a,b",
+    'say "x"',
+    "new\nline",
+    "cr\rhere",
+    "crlf\r\nhere",
+    " spaces ",
+    "\u2028",
+    "\udce9",
+    "tab\t",
+]
 
 
 @pytest.mark.parametrize("newline", ["", None])
