@@ -17,10 +17,13 @@ from earmark.cli.completion import completion_script
 from earmark.cli.console import silence_stdout
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.text import printable
-from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError, UploadError
+from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError, OutputError, UploadError
 from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from earmark.core.plugins import load_plugins
 from earmark.core.version import __version__
+
+_FAILURES = (AudioError, DataError, DownloadError, OutputError, UploadError)
+"""Of the world, not of how the command was used."""
 
 _RESEARCH = "For researchers"
 EPILOG = "Start with: earmark tag song.mp3   Exit codes: 0 all done, 1 something failed, 2 wrong usage."
@@ -188,7 +191,7 @@ def run() -> None:
     except EarmarkError as error:
         for line in str(error).splitlines():
             print(f"earmark: {line}", file=sys.stderr)
-        sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError | DownloadError | UploadError) else EXIT_USAGE)
+        sys.exit(EXIT_FAILED if isinstance(error, _FAILURES) else EXIT_USAGE)
     except OSError as error:  # stdout's disk is full, and the like
         where = "" if error.filename is None else f"{printable(str(error.filename))}: "
         what = "stdout is closed" if error.errno == errno.EBADF and not where else error.strerror or error

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.atomic_files import refuse_existing, write_atomic
-from earmark.core.errors import ConfigError
+from earmark.core.errors import ConfigError, OutputError
 from earmark.library.mix import mix_order
 from earmark.library.neighbours import unit_vectors
 from earmark.library.query.search import Hit, SearchResult
@@ -212,7 +212,7 @@ def write_playlist(hits: Iterable[Hit], out: str | Path, *, relative: bool = Fal
         Number of tracks in it.
 
     Raises:
-        ConfigError: the file is there, or cannot be written.
+        ConfigError: the file is there; OutputError where it cannot be written.
     """
     out = Path(out)
     if out.is_dir():
@@ -223,7 +223,7 @@ def write_playlist(hits: Iterable[Hit], out: str | Path, *, relative: bool = Fal
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out, m3u8(kept, out.parent.resolve() if relative else None))
     except OSError as error:
-        raise ConfigError(f"{out}: cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{out}: cannot be written ({error.strerror or error})") from error
     except ValueError as error:  # Windows, another drive
         raise ConfigError(
             f"{out}: tracks cannot be named as seen from there ({error}); write absolute paths"
