@@ -15,8 +15,8 @@ from earmark.datasets.check import check_dataset
 from earmark.datasets.downloads import downloads_of
 from tests.helpers.dataset_folders import FOLDERS
 
-OWN_DATA = ("labelled_set", "manifest")
-"""Data of a user's own: nobody to cite, nothing to fetch, splits of their own."""
+OWN_DATA = ("labelled_set", "labelled_tags", "manifest")
+"""Data of a user's own: nobody to cite, nothing to fetch."""
 
 HTTP_ALONE = ("www2.projects.science.uu.nl", "anasynth.ircam.fr", "cvml.unige.ch", "opihi.cs.uvic.ca")
 """Hosts whose published addresses are not https."""
@@ -110,8 +110,8 @@ def test_an_unknown_dataset_lists_near_ones() -> None:
         dataset_info("msdd")
 
 
-ELSEWHERE = ("labelled_set", "msd")
-"""Datasets whose small copies are in tests of their own: one that earmark itself writes, and one of pickles."""
+ELSEWHERE = ("labelled_set", "labelled_tags", "msd")
+"""Datasets whose small copies are in tests of their own: those that earmark itself writes, and one of pickles."""
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import torch
 from earmark.models.checkpoint import load_checkpoint
 from earmark.models.registry import model_options
 from earmark.papers.tables import list_papers, load_tables
-from earmark.training.config import list_recipes, load_recipe
+from earmark.training.config import load_recipe
 from earmark.training.run import train
 from tests.helpers.sounds import write
 
@@ -22,7 +22,6 @@ ROWS = [
     for row in tables.rows.values()
     if row.kind == "recipe"
 ]
-COMPARATORS = [name for name in list_recipes() if name.startswith("comparators/")]
 pytestmark = pytest.mark.slow
 
 
@@ -42,7 +41,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", [*ROWS, *COMPARATORS])
+@pytest.mark.parametrize("name", ROWS)
 def test_a_row_trains_for_a_few_steps(name: str, songs: Path, tmp_path: Path) -> None:
     changes: dict[str, object] = {
         "data": {"dataset": "manifest", "protocol": None, "root": str(songs), "train_share": 1.0},

@@ -389,6 +389,10 @@ def test_a_page_of_two_datasets_has_a_section_for_each(tmp_path: Path) -> None:
     assert "SE, multi, no regularisation" not in page.split("## msd (msd-lee)")[0]
     assert read_results(tmp_path / "results.json") == mtat
     assert read_results(tmp_path / "results-msd.json") == msd
+    pons = dataclasses.replace(mtat, protocol="mtat-pons")
+    write_results([mtat, pons], tmp_path / "protocols", "magnatagatune")
+    assert read_results(tmp_path / "protocols" / "results.json") == mtat
+    assert read_results(tmp_path / "protocols" / "results-magnatagatune-mtat-pons.json") == pons
     write_results([msd], tmp_path / "alone", "magnatagatune")
     assert [path.name for path in sorted((tmp_path / "alone").iterdir())] == ["results-msd.json", "results.md"]
 

@@ -29,7 +29,7 @@ def reproduce(
         str | None,
         Argument(
             metavar="PAPER",
-            help="dieleman2014, bristol, kim2018, pons2017, ensemble (see --list), default or earmark-1.",
+            help="dieleman2014, bristol, kim2018, pons2017, ensemble, comparators (see --list), default or earmark-1.",
         ),
     ] = None,
     out: Annotated[Path | None, out_option("Folder of all papers' runs and results.")] = None,

@@ -1,6 +1,7 @@
 """The results of a paper's rows as files: results.json for programs, results.md for people (:mod:`earmark.papers.page`).
 
-Rows of another dataset than the paper's main one have a file of their own, results-DATASET.json; the page has them all.
+Rows of another dataset than the paper's main one have a file of their own, results-DATASET.json, and so
+have those of another protocol, results-DATASET-PROTOCOL.json; the page has them all.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,31 +28,34 @@ from earmark.papers.task import TEST_FOLDER, Task
 JSON_NAME, PAGE_NAME = "results.json", "results.md"
 RESULTS_FORMAT = 1
 
+_Run = tuple[ScoreTable, dict[str, Any]]
+"""Its scores of the test clips, and what it wrote when it was done."""
+
 
 def collect(tables: PaperTables, tasks: Sequence[Task], *, n_resamples: int = 2000) -> list[Results]:
-    """Results of the tasks that are done, one for each dataset; rows of which none is done are left out.
+    """Results of the tasks that are done, one for each dataset and protocol; rows of which none is done are left out.
 
     Raises:
-        DataError: none is done, or scores on one dataset are of different clips.
+        DataError: none is done, or scores on one dataset and protocol are of different clips.
     """
-    done: dict[str, list[tuple[Task, dict[str, Any]]]] = {}
+    done: dict[tuple[str, str], dict[str, list[_Run]]] = {}
     for task in tasks:
         if (document := task.done()) is not None:
-            done.setdefault(task.dataset, []).append((task, document))
+            scores = read_scores(task.folder / TEST_FOLDER / "scores.parquet")
+            done.setdefault((task.dataset, scores.protocol), {}).setdefault(task.row, []).append((scores, document))
     if not done:
         raise DataError(f"{tables.key}: no row has been run yet")
-    return [_collected(tables, found, n_resamples) for found in done.values()]
+    return [_collected(tables, *of, found, n_resamples) for of, found in done.items()]
 
 
-def _collected(tables: PaperTables, done: Sequence[tuple[Task, dict[str, Any]]], n_resamples: int) -> Results:
-    scores: dict[str, list[ScoreTable]] = {}
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for task, document in done:
-        scores.setdefault(task.row, []).append(read_scores(task.folder / TEST_FOLDER / "scores.parquet"))
-        runs.setdefault(task.row, []).append(document)
-    statistics = compute_statistics(tables, scores, n_resamples=n_resamples)
-    first = next(iter(scores.values()))[0]
-    return Results(tables, first.dataset, first.protocol, statistics, runs, machine())
+def _collected(
+    tables: PaperTables, dataset: str, protocol: str, done: Mapping[str, Sequence[_Run]], n_resamples: int
+) -> Results:
+    scores = {row: [table for table, _ in runs] for row, runs in done.items()}
+    runs = {row: [document for _, document in runs] for row, runs in done.items()}
+    return Results(
+        tables, dataset, protocol, compute_statistics(tables, scores, n_resamples=n_resamples), runs, machine()
+    )
 
 
 def machine() -> str:
@@ -75,11 +79,11 @@ def write_results(results: Sequence[Results], folder: Path, dataset: str | None 
     """
     folder.mkdir(parents=True, exist_ok=True)
     main = dataset or results[0].dataset
+    first = next((one for one in results if one.dataset == main), None)
     for one in results:
         text = json.dumps(to_document(one), indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomic(
-            folder / (JSON_NAME if one.dataset == main else f"results-{one.dataset}.json"), f"{text}\n".encode()
-        )
+        name = f"results-{one.dataset}" + (f"-{one.protocol}" if one.dataset == main else "") + ".json"
+        write_atomic(folder / (JSON_NAME if one is first else name), f"{text}\n".encode())
     write_atomic(folder / PAGE_NAME, to_markdown(results).encode())
 
 

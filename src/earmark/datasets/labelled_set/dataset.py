@@ -108,7 +108,7 @@ def _clips(
     start = part * length
     for shard, samples in zip(labelled.shards, labelled.audio, strict=True):
         for k in range(len(samples)):
-            if _peak(samples[k, start : start + length]) > SILENT_PEAK:
+            if peak_of(samples[k, start : start + length]) > SILENT_PEAK:
                 clip_id = f"{name}/{shard.name}/{k}" + (f"/{part}" if parts > 1 else "")
                 path = shard / "audio.npy"
                 stored = StoredAudio(path, k, start, start + length, RATE_HZ)
@@ -228,5 +228,6 @@ def _logits(
     return union_logits(means[:, places].astype(np.float32), vocabularies, union)
 
 
-def _peak(samples: npt.NDArray[np.int16]) -> float:
+def peak_of(samples: npt.NDArray[np.int16]) -> float:
+    """The largest of some of an example's samples, 0..1: enough to know silence."""
     return float(np.abs(samples[::_PEAK_STEP].astype(np.float32)).max(initial=0.0)) / 32767

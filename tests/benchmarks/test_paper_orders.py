@@ -1,4 +1,4 @@
-"""benchmarks/emotify.py on small results: what it counts, and that it never loses what people have written."""
+"""benchmarks/paper_orders.py on small results: what it counts, and that it never loses what people have written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SKILLS = {"model1": 0.2, "model2": 0.2, "model3": 0.2, "1-2": 0.6, "1-3": 0.6, "
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("emotify_page", ROOT / "benchmarks" / "emotify.py")
+    spec = importlib.util.spec_from_file_location("paper_orders", ROOT / "benchmarks" / "paper_orders.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -64,7 +64,9 @@ def test_the_page_has_tables_verdicts_and_budget(
     program: ModuleType, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "emotify.md"
-    assert program.main(["--results", str(results), "--out", str(out), "--date", "2026-11-21"]) == 1, "papers missing"
+    assert program.main(["emotify", "--results", str(results), "--out", str(out), "--date", "2026-11-21"]) == 1, (
+        "papers missing"
+    )
     missing = [key for key in list_papers() if key not in ("ensemble", "pons2017")]
     assert [line.split("/")[-2] for line in capsys.readouterr().err.splitlines()] == missing
     page = out.read_text(encoding="utf-8")
@@ -76,6 +78,8 @@ def test_the_page_has_tables_verdicts_and_budget(
     assert "| ensemble | 13 | 39 | 3 | 6 to 8 | 1,200 | 13.0 |" in page
     assert "In all 20.0 CPU hours" in page
     assert "$ earmark reproduce ensemble --dataset emotify --root ~/emotify --out results --seeds 3" in page
+    assert "# Five papers on Emotify" in page
+    assert "src/earmark/papers/recipes/PAPER/_emotify.yaml" in page
     assert "### Table 5: models alone and combined" in page
     row = next(
         line for line in page.splitlines() if line.startswith("| ensemble | each combination over its members | ROC")
@@ -90,7 +94,7 @@ def test_the_page_has_tables_verdicts_and_budget(
 @pytest.mark.slow
 def test_what_people_have_written_survives(program: ModuleType, results: Path, tmp_path: Path) -> None:
     out, reading = tmp_path / "emotify.md", tmp_path / "reading.md"
-    command = ["--results", str(results), "--out", str(out)]
+    command = ["emotify", "--results", str(results), "--out", str(out)]
     program.main(command)
     assert program.EMPTY_READING in out.read_text(encoding="utf-8")
     reading.write_text("Small music, small claims: ½.\n\n- A point.\n", encoding="utf-8")
@@ -109,13 +113,23 @@ def test_a_page_whose_text_would_be_lost_is_left_alone(program: ModuleType, resu
     for text, said in (("By hand.", "has no markers"), (f"{program.BEGIN}\nBy hand.", "one of its two markers")):
         out.write_text(text)
         with pytest.raises(SystemExit, match=said):
-            program.main(["--results", str(results), "--out", str(out)])
+            program.main(["emotify", "--results", str(results), "--out", str(out)])
         assert out.read_text() == text
 
 
 def test_results_of_other_data_are_refused(program: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="nothing to write"):
-        program.main(["--results", str(tmp_path)])
+        program.main(["emotify", "--results", str(tmp_path)])
     write_paper(tmp_path, "ensemble", dataset="magnatagatune")
     with pytest.raises(SystemExit, match="is of magnatagatune, not of emotify"):
-        program.main(["--results", str(tmp_path)])
+        program.main(["emotify", "--results", str(tmp_path)])
+
+
+def test_a_page_of_other_data(program: ModuleType, tmp_path: Path) -> None:
+    for key in list_papers():
+        write_paper(tmp_path, key, dataset="labelled_tags")
+    out = tmp_path / "page.md"
+    assert program.main(["labelled_tags", "--results", str(tmp_path), "--out", str(out), "--reading", __file__]) == 0
+    page = out.read_text(encoding="utf-8")
+    assert page.startswith("# Five papers on fifty hours of labelled music\n")
+    assert "$ earmark reproduce comparators --dataset labelled_tags --root ~/sets --out results --seeds 3" in page
