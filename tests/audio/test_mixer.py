@@ -72,6 +72,32 @@ def test_any_one_channel_of_surround_sound_is_enough(live: int) -> None:
     assert (only_lfe in warnings) == (live == 3)
 
 
+@pytest.mark.parametrize("level", [0.5, 1.0, 1.5, 20.0])
+@pytest.mark.parametrize(
+    "names", [("FL", "FR", "FC", "LFE", "BL", "BR"), ("FL", "FR", "LFE"), ("FL", "LFE", "LFE2", "SR")]
+)
+def test_low_frequency_effects_do_not_replace_music_that_cancels(names: tuple[str, ...], level: float) -> None:
+    a = noise()
+    bass = np.convolve(noise(seed=1), np.hanning(400), "same").astype(np.float32)
+    bass *= np.float32(level) * a.std() / bass.std()
+    channels = np.stack([bass if name.startswith("LFE") else np.zeros_like(a) for name in names])
+    first, second = [i for i, name in enumerate(names) if not name.startswith("LFE")][:2]
+    channels[first], channels[second] = a, -0.9 * a
+    mixer = Mixer(Conditioning())
+    mixer.mix(np.where(np.arange(len(names))[:, None] == names.index("LFE"), channels, 0), 1.0, RATE_HZ, names)
+    assert mixer.only_lfe_seconds == 4  # the bass alone, and then the music
+    np.testing.assert_array_equal(mixer.mix(channels, 1.0, RATE_HZ, names)[1024:], a[1024:])
+    assert mixer.cancelled_seconds == 4
+
+
+@pytest.mark.parametrize("rate_hz", [1_000, 1_250, 1_600, 2_000, 8_000, 11_127, 384_000, 2_822_400])
+@pytest.mark.parametrize("n_samples", [64, 513, 9_000, 65_536])
+def test_channels_cancel_at_any_rate(rate_hz: int, n_samples: int) -> None:
+    mono = Mixer(Conditioning()).mix(np.stack([noise()[:n_samples], -0.9 * noise()[:n_samples]]), 1.0, rate_hz)
+    if n_samples > 10_000:
+        np.testing.assert_array_equal(mono, noise()[:n_samples])
+
+
 @pytest.mark.parametrize("n_channels", [2, 3, 4, 6, 8, 16])
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 4.0])
 def test_channels_without_anything_in_common_are_averaged(n_channels: int, seconds: float) -> None:
@@ -96,6 +122,22 @@ def test_a_late_channel_is_found_where_the_music_begins(milliseconds: int) -> No
     for start in range(0, channels.shape[1], 2 * RATE_HZ):
         mixer.mix(channels[:, start : start + 2 * RATE_HZ], 1.0, RATE_HZ)
     assert mixer.cancelled_seconds >= 3
+
+
+@pytest.mark.parametrize("names", [(), ("FL", "LFE")])
+@pytest.mark.parametrize("rest", [0.0, 1e-5])
+def test_silence_is_not_counted(names: tuple[str, ...], rest: float) -> None:
+    """Before, between and behind the music, to whose channel it goes on with."""
+    a = noise(2.0)
+    music = np.stack([0 * a, a]) if names else np.stack([a, -a])
+    mixer = Mixer(Conditioning())
+    for frame in (rest * music, music, rest * music, np.zeros_like(music), music, rest * music):
+        mixer.mix(frame, 1.0, RATE_HZ, names)
+    counted = (mixer.cancelled_seconds, mixer.only_lfe_seconds)
+    if rest:  # what comes first is compared with itself
+        assert counted == ((0, 6) if names else (6, 0))
+    else:
+        assert counted == ((0, 4) if names else (4, 0))
 
 
 def test_one_channel_with_infinite_samples_is_left_to_others() -> None:

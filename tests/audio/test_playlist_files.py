@@ -136,6 +136,36 @@ def test_what_is_no_playlist(tmp_path: Path) -> None:
     assert [item.path.name for item in find_audio([tmp_path / "folder.m3u"])] == ["1.mp3"]
 
 
+@pytest.mark.parametrize(
+    ("suffix", "says"),
+    [
+        (suffix, "a kind that is not read: save it as")
+        for suffix in (".xspf", ".WPL", ".zpl", ".asx", ".wax", ".wvx", ".b4s")
+    ]
+    + [(".cue", "cue sheet")],
+)
+def test_other_files_that_name_files(tmp_path: Path, suffix: str, says: str) -> None:
+    """They would be no audio, or cut off; where there is none, that is the reason."""
+    path = tmp_path / f"list{suffix}"
+    (item,) = find_audio([path])
+    assert (item.path, item.error) == (path, None)
+    path.write_text("a.mp3\n")
+    (item,) = find_audio([path])
+    assert (item.path, item.named) == (path, True)
+    assert item.error is not None
+    assert says in item.error.reason
+    left_out = LeftOut()
+    assert list(find_audio([tmp_path], left_out)) == []
+    assert left_out.endings == {suffix.lower(): 1}
+    (tmp_path / "list.m3u").write_text(path.name)
+    assert list(find_audio([tmp_path / "list.m3u"], left_out)) == []
+    assert "a playlist in a playlist" in left_out.notes[0][1]
+    path.unlink()
+    path.mkdir()
+    (path / "1.mp3").touch()
+    assert [one.path.name for one in find_audio([path])] == ["1.mp3"]
+
+
 @pytest.mark.slow
 def test_a_playlist_of_millions_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a.m3u"

@@ -108,7 +108,7 @@ def test_top_and_threshold(album: Path) -> None:
         (["--format", "xml"], ["'xml'", "'table', 'jsonl', 'csv'"]),
         (["--model", "earmrak-1"], ["'earmrak-1'", f"did you mean {DEFAULT_MODEL}?"]),
         (["--model", "none.onnx"], ["none.onnx: no such model file"]),
-        (["--jobs", "0"], ["0 is not a whole number of at least 1"]),
+        (["--jobs", "0"], ["0 is not a whole number from 1 to 1024"]),
         (["--colour"], ["--colour"]),
     ],
 )

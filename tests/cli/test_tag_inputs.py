@@ -158,8 +158,8 @@ def test_a_folder_without_audio_says_which_endings_are_taken(tmp_path: Path) -> 
     assert earmark_here("tag", tmp_path, "--quiet").stderr == nothing.stderr
 
 
-def from_stdin(content: bytes, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return earmark_here(*arguments, piped=content)
+def from_stdin(content: bytes, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return earmark_here(*arguments, piped=content, cwd=cwd)
 
 
 def test_a_process_reads_stdin(downloads: Path) -> None:
@@ -253,6 +253,29 @@ def test_letters_between_nul_are_paths_and_zeros_are_audio(downloads: Path, tmp_
     assert [(item["path"], item["status"]) for item in records(zeros)] == [("-", "ok")], zeros.stderr
 
 
+@pytest.mark.parametrize("separator", ["\n", "\0"])
+def test_a_list_of_names_with_control_characters(downloads: Path, tmp_path: Path, separator: str) -> None:
+    """Audio has such characters, too; it is a list where the half of its names is there."""
+    names = ["esc\x1b[31m.mp3", "bell\x07.mp3", "del\x7f.mp3", "\x01.mp3", "caf\udce9\x02.mp3"]
+    names += ["two\nlines\x03.mp3", "cr\r\x04.mp3"] if separator == "\0" else []
+    for name in names:
+        (tmp_path / name).write_bytes((downloads / "g.mp3").read_bytes())
+    for end in ("", separator):
+        listed = separator.join([*names, "gone\x05.mp3"]) + end
+        done = from_stdin(os.fsencode(listed), "library", "scan", "-", "--index", tmp_path / "i.sqlite", cwd=tmp_path)
+        assert done.returncode == 1
+        assert [line for line in done.stderr.splitlines() if "no such file" in line and "gone" in line]
+        assert f"{len(names)} files" in done.stdout
+
+
+def test_audio_is_no_list_though_a_file_is_called_as_it_begins(downloads: Path, tmp_path: Path) -> None:
+    """A folder "flac" is "fLaC", too, where case does not count, and so begins every FLAC."""
+    song = sounds.write(tmp_path / "song.flac", sounds.music(3, 44_100), 44_100)
+    (tmp_path / "fLaC").mkdir()
+    done = from_stdin(song.read_bytes(), "tag", "-", "--format", "jsonl", cwd=tmp_path)
+    assert [(item["path"], item["status"]) for item in records(done)] == [("-", "ok")]
+
+
 def test_layer_one_begins_as_text_of_utf_16(tmp_path: Path) -> None:
     """Its frames begin with FF FE where they have a checksum."""
     rng = np.random.default_rng(0)
@@ -277,6 +300,31 @@ def test_what_stdin_cannot_be(downloads: Path, tmp_path: Path) -> None:
     broken = from_stdin(b"\1\2\3" * 1_000, "tag", "-", "--format", "jsonl")
     assert broken.returncode == 1
     assert records(broken)[0]["path"] == "-"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tag", ""],
+        ["tag", "song.mp3", ""],
+        ["tag", "", "--write", "--apply"],
+        ["tag", "song.mp3", "--taggram", ""],
+        ["tag", "song.mp3", "--write", "--map", ""],
+        ["library", "scan", ""],
+        ["library", "search", "", "--index", ""],
+        ["library", "export", "--out", ""],
+        ["library", "playlist", "--out", ""],
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, arguments: list[str]) -> None:
+    """As of a script's variable that is not set: nothing must be written into what happens to be here."""
+    song = sounds.write(tmp_path / "song.mp3", sounds.music(1, 16_000), 16_000)
+    before = song.read_bytes()
+    done = earmark_here(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is no path" in done.stderr
+    assert song.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["song.mp3"]
 
 
 def test_help_says_what_is_taken() -> None:

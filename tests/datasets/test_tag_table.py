@@ -58,6 +58,39 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
         load_tag_table(table(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '"rock, fast"',
+        '"fast,rock"',
+        "rock;fast",
+        "rock;",
+        "rock|fast",
+        "rock\tfast",
+        "rock、fast",
+        "\"['rock', 'fast']\"",
+        '"[""rock"", ""fast""]"',
+        "{'rock'}",
+        '"r&b/soul [genre]; fast"',
+    ],
+)
+def test_a_list_of_tags_is_not_one_tag(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(DataError, match=r"line 2: tag .*a row of its own"):
+        load_tag_table(table(tmp_path, f"path,tag\na.mp3,{cell}\nb.mp3,rock\nc.mp3,jazz\n"))
+
+
+def test_lists_in_json_lines_are_not_one_tag(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text('{"path": "a.mp3", "tag": ["rock", "fast"]}\n{"path": "b.mp3", "tag": "rock"}\n')
+    with pytest.raises(DataError, match=r"tag .*a row of its own"):
+        load_tag_table(path)
+
+
+def test_names_with_signs_in_them_are_one_tag(tmp_path: Path) -> None:
+    text = "path,tag\na.mp3,\"Stage, Screen\"\nb.mp3,r&b/soul [genre]\nc.mp3,drum 'n' bass\n"
+    assert load_tag_table(table(tmp_path, text)).vocabulary.names == ("Stage, Screen", "drum 'n' bass", "r&b/soul")
+
+
 def test_tags_are_chosen_by_name_and_category(tmp_path: Path) -> None:
     text = "path,rock [genre],jazz [genre],loud,calm [regression mood]\na.mp3,1,0,1,.5\nb.mp3,0,1,,\nc.mp3,1,0,0,.2\n"
     dataset = load_tag_table(table(tmp_path, text))

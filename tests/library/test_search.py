@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from earmark.audio.playlist_files import read_playlist
 from earmark.core.errors import ConfigError, DataError, MissingExtraError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.library import neighbours
@@ -481,13 +482,33 @@ def test_a_playlist_is_written_relative_and_never_over_another_file(tracks: Trac
     assert (music / "y.m3u8").read_text().splitlines()[-1] == "./#1.mp3"  # no comment
     assert write_playlist([], out, force=True) == 0
     assert out.read_text() == "#EXTM3U\n"
-    with pytest.raises(ConfigError, match="line break"):
-        write_playlist([Hit(music / "a\nb.mp3", "k", 1, None, None, None, None, None, ())], out, force=True)
     with pytest.raises(ConfigError, match="is a folder"):
         write_playlist([], music)
     with pytest.raises(ConfigError, match="cannot be written"):
         write_playlist([], out / "below a file.m3u8")
     assert sorted(path.name for path in out.parent.iterdir()) == ["x.m3u8"]
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_every_name_comes_back_from_a_playlist(tmp_path: Path, relative: bool) -> None:
+    """Also those with line breaks in them, which would be two lines."""
+    names = [
+        "a\nb.mp3",
+        "cr\r.mp3",
+        "\n%41 \udce9.mp3",
+        "#1.mp3",
+        " led.mp3",
+        "\t.mp3",
+        "%41.mp3",
+        "a\\b.mp3",
+        "plain.mp3",
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    hits = [Hit(tmp_path / name, "k", 1, None, None, None, None, None, ()) for name in names]
+    out = tmp_path / "list.m3u8"
+    assert write_playlist(hits, out, relative=relative) == len(names)
+    assert [path.name for path in read_playlist(out, pytest.fail)] == names
 
 
 # Counts -----------------------------------------------------------------------------------------------------

@@ -154,6 +154,22 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, write: bool) -
     assert path.read_bytes() == b"ID3 music" * 1000
 
 
+@pytest.mark.parametrize("made_by", ["touch", "sqlite"])
+def test_an_empty_file_is_no_index_yet(tmp_path: Path, card: ModelCard, made_by: str) -> None:
+    """As of mktemp, or of a scan whose disk was full at once: no other program's, and a scan fills it."""
+    path = tmp_path / "i.sqlite"
+    path.touch()
+    if made_by == "sqlite":
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    with pytest.raises(DataError, match=r"i\.sqlite: is empty, and no index yet; fill it with: earmark library scan"):
+        Index.open(path)
+    with Index.open(path, write=True) as index:
+        fill(index, 3, card)
+    with Index.open(path) as index:
+        assert len(list(index.tracks())) == 3
+
+
 def test_damage_inside_is_reported_with_the_cure(tmp_path: Path, card: ModelCard) -> None:
     path = tmp_path / "i.sqlite"
     with Index.open(path, write=True) as index:

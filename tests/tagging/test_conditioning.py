@@ -183,6 +183,29 @@ def test_few_windows_are_those_of_a_full_read(song: np.ndarray, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("windows", [1, 4])
+@pytest.mark.parametrize("seconds", [(0, 30, 0), (0, 0, 60), (0.5, 90, 3)])
+def test_few_windows_that_fall_into_silence(
+    tagger: Tagger, windows: int, seconds: tuple[float, float, float], tmp_path: Path
+) -> None:
+    """A hidden track, or a long end: what has no sound in the middle has tags all the same."""
+    song = audio.load(CLIPS / "03-rock.mp3", RATE_HZ)
+    before, within, after = (np.zeros(round(n * RATE_HZ), np.float32) for n in seconds)
+    whole = np.concatenate([before, song, within, song, after]) + np.float32(0.05)
+    file = sounds.write_float_wav(tmp_path / "a.wav", whole[None], RATE_HZ)
+    full, few = tagger.tag(file), load_tagger(windows=windows)
+    of_file, of_waveform = few.tag(file), few.tag_waveform(whole, RATE_HZ)
+    np.testing.assert_allclose(of_file.scores, of_waveform.scores, atol=1e-4)
+    assert (of_file.warnings, of_file.silent) == (of_waveform.warnings, False)
+    if of_file.sparse:
+        assert of_file.silent_seconds < 0.1 * windows * of_file.window_seconds
+    else:
+        np.testing.assert_allclose(of_file.scores, full.scores, atol=1e-4)
+        assert of_file.warnings == ("read in full: it is silent in parts", *full.warnings)
+        assert of_file.silent_seconds == full.silent_seconds
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("gain_db", [-18, -30, 6])
 def test_gain_in_the_header_of_opus(tagger: Tagger, song: np.ndarray, gain_db: float, tmp_path: Path) -> None:
     """RFC 7845, section 5.1: decoders apply it."""

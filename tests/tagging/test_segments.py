@@ -158,6 +158,20 @@ def test_a_mix_falls_into_its_parts(fine: Tagger, clips: list[np.ndarray], order
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rate_hz", [8_000, 11_127, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("n_more", [0, 1, 3, 17, 158])
+def test_silence_at_the_end_is_the_last_segment(coarse: Tagger, rate_hz: int, n_more: int, tmp_path: Path) -> None:
+    """At other rates than the model's, where the last sample is not quite the end; no segment of no length follows."""
+    sound = np.concatenate([sounds.music(4, rate_hz)[0], np.zeros(6 * rate_hz + n_more, np.float32)])
+    for scores in (
+        coarse.tag_waveform(sound, rate_hz),
+        coarse.tag(sounds.write_float_wav(tmp_path / "a.wav", sound[None], rate_hz)),
+    ):
+        parts = scores.segments()
+        assert [part.silent for part in parts] == [False, True]
+        assert parts[-1].end_seconds == scores.row_edges_seconds()[-1]
+
+
 def test_silence_and_nothing_said_are_segments(fine: Tagger, clips: list[np.ndarray], tmp_path: Path) -> None:
     by_tag = fine.card.vocabulary.indices("classification")
     of_dance, of_folk = (fine.tag_waveform(clips[i], RATE_HZ).scores for i in (3, 5))

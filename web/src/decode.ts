@@ -29,7 +29,7 @@ import { findFlacFrame, readFlacHead } from "./flac";
 import { foreignByContent, foreignByName } from "./foreign";
 import { walkFrames } from "./frames";
 import { type Facts, noFacts, warningsOf } from "./integrity";
-import { FRAME_SAMPLES } from "./mixer";
+import { frameSamples } from "./mixer";
 import { MonoMaker } from "./mono";
 import { countedSeconds, type Gapless, gapless, id3Size } from "./mp3";
 import { decodePackets } from "./packets";
@@ -251,6 +251,7 @@ async function* blocksOfPart(part: Part, cut: Gapless | null, maker: MonoMaker, 
   let left = cut?.keep ?? Number.POSITIVE_INFINITY;
   let channels: Float32Array[] = [];
   let sampleRateHz = part.sampleRateHz;
+  let size = frameSamples(sampleRateHz);
   let filled = 0;
   const mixed = (): Block => {
     const frame = channels.map((channel) => channel.subarray(0, filled));
@@ -274,18 +275,19 @@ async function* blocksOfPart(part: Part, cut: Gapless | null, maker: MonoMaker, 
       try {
         if (sample.numberOfChannels !== channels.length || sample.sampleRate !== sampleRateHz) {
           if (filled) yield mixed();
-          channels = Array.from({ length: sample.numberOfChannels }, () => new Float32Array(FRAME_SAMPLES));
           sampleRateHz = sample.sampleRate;
+          size = frameSamples(sampleRateHz);
+          channels = Array.from({ length: sample.numberOfChannels }, () => new Float32Array(size));
         }
         for (let at = from; at < to; ) {
-          const frameCount = Math.min(to - at, FRAME_SAMPLES - filled);
+          const frameCount = Math.min(to - at, size - filled);
           channels.forEach((channel, planeIndex) => {
             const place = channel.subarray(filled, filled + frameCount);
             sample.copyTo(place, { planeIndex, format: "f32-planar", frameOffset: at, frameCount });
           });
           at += frameCount;
           filled += frameCount;
-          if (filled === FRAME_SAMPLES) yield mixed();
+          if (filled === size) yield mixed();
         }
       } finally {
         sample.close();

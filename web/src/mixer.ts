@@ -7,8 +7,13 @@ import type { Conditioning } from "./card";
 import { lostShare } from "./phases";
 import { fitsOf, fixed } from "./silence";
 
-/** Samples of a channel that are mixed at a time; as in src/earmark/audio/frames.py. */
+/** Samples of a channel that are mixed at a time, up to 192 kHz; as in src/earmark/audio/frames.py. */
 export const FRAME_SAMPLES = 65_536;
+
+/** The same at any rate, as `joined_samples` there. */
+export function frameSamples(sampleRateHz: number): number {
+  return FRAME_SAMPLES * Math.min(8, Math.ceil(sampleRateHz / 192_000));
+}
 
 const SURELY_IN_PHASE = 1 - 1e-5;
 const FITS_PER_SECOND = 20;
@@ -18,7 +23,7 @@ const RELEASE = 0.75;
 const MEASURED_SECONDS = [10, 60] as const;
 const LOUDER = 4;
 const LEFT_OUT_SHARE = 1e-3;
-const SILENT_CHANNEL_DB = 60;
+const SILENT_SHARE = 1e-6;
 
 const SHARES: Record<string, number> = {
   ...Object.fromEntries(["FC", "FLC", "FRC"].map((name) => [name, Math.SQRT2])),
@@ -55,12 +60,13 @@ export function downmixShares(nChannels: number, channels: readonly string[] | n
  * other. Without conditioning their plain mean.
  */
 export class Mixer {
-  /** Length of the frames in which one channel was used because channels cancel each other. */
+  /** Length of the frames in which one channel was used because channels cancel each other; without those that are silent. */
   cancelledSeconds = 0;
   /** Length of those in which one was used because nothing sounds but low-frequency effects. */
   onlyLfeSeconds = 0;
   private onlyLfe = false;
   private energies = new Float64Array(0);
+  private loudest = 0;
   private last: Float32Array | null = null;
   private alone: number | null = null;
   private seconds = 0;
@@ -87,11 +93,14 @@ export class Mixer {
       this.measured = null;
     }
     for (let i = 0; i < nChannels; i++) this.energies[i]! += gram[i]![i]!;
+    const energy = Math.max(...gram.map((row, i) => row[i]!)) / nSamples;
+    this.loudest = Math.max(this.loudest, energy);
+    const soundingSeconds = energy > this.loudest * SILENT_SHARE ? nSamples / sampleRateHz : 0;
     this.choose(this.conditioning, samples, shares, gram, sampleRateHz);
     this.seconds += nSamples / sampleRateHz;
     if (this.alone !== null) {
-      if (this.onlyLfe) this.onlyLfeSeconds += nSamples / sampleRateHz;
-      else this.cancelledSeconds += nSamples / sampleRateHz;
+      if (this.onlyLfe) this.onlyLfeSeconds += soundingSeconds;
+      else this.cancelledSeconds += soundingSeconds;
       shares = new Float32Array(nChannels);
       shares[this.alone] = 1;
     }
@@ -119,7 +128,7 @@ export class Mixer {
       found.push(`nothing but the channel of low-frequency effects for ${seconds} s: it was used there`);
     }
     const loudest = Math.max(0, ...this.energies);
-    const nSilent = this.energies.filter((energy) => energy < loudest * 10 ** (-SILENT_CHANNEL_DB / 10)).length;
+    const nSilent = this.energies.filter((energy) => energy < loudest * SILENT_SHARE).length;
     if (nSilent && loudest) {
       found.push(`${nSilent} of ${this.energies.length} channels ${nSilent === 1 ? "is" : "are"} silent`);
     }
@@ -146,8 +155,8 @@ export class Mixer {
     const inPhase = amplitude ** 2;
     const highest = Math.max(...energies);
     if (highest === 0) return;
-    const loudestMixed = Math.max(...energies.filter((_, i) => shares[i] !== 0));
-    this.onlyLfe = loudestMixed < LEFT_OUT_SHARE * highest;
+    const inMix = energies.map((energy, i) => (shares[i] !== 0 ? energy : 0));
+    this.onlyLfe = Math.max(...inMix) < LEFT_OUT_SHARE * highest;
     if (!this.onlyLfe && mixed >= SURELY_IN_PHASE * inPhase) {
       this.alone = null;
     } else if (
@@ -155,8 +164,10 @@ export class Mixer {
       this.lostShare(samples, shares, mixed / inPhase, sampleRateHz, energies) >
         (this.alone === null ? limit : limit * RELEASE)
     ) {
-      if (this.alone === null || highest > 2 * energies[this.alone]!) {
-        this.alone = energies.findIndex((energy) => energy > AS_LOUD * highest); // the first of those that are as loud
+      const usable = this.onlyLfe ? energies : inMix;
+      const loudest = Math.max(...usable);
+      if (this.alone === null || loudest > 2 * usable[this.alone]!) {
+        this.alone = usable.findIndex((energy) => energy > AS_LOUD * loudest); // the first of those that are as loud
       }
     } else {
       this.alone = null;

@@ -25,9 +25,9 @@ export function lostShare(samples: readonly Float32Array[], shares: Float32Array
     firstBin = Math.max(2, Math.floor(firstBin / 2));
   }
   const nSegments = Math.min(SEGMENTS, Math.floor(nSamples / size));
-  if (used.length < 2 || nSegments < 1) return 0;
   const endBin = Math.min(size / 2, Math.trunc((size * HIGHEST_HZ) / sampleRateHz)) + 1;
   const nBins = endBin - firstBin;
+  if (used.length < 2 || nSegments < 1 || nBins < 1) return 0; // the last: a few samples at a high rate
   const window = Float64Array.from({ length: size }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (size - 1)));
   // Sums over segments, for each channel and each pair of them.
   const energies = used.map(() => new Float64Array(nBins));

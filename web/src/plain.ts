@@ -6,7 +6,7 @@ import { type Bytes, integer, read, text } from "./bytes";
 import { chunks, presentBytes, readHeader } from "./chunks";
 import { AudioError } from "./errors";
 import { ELSEWHERE } from "./foreign";
-import { FRAME_SAMPLES } from "./mixer";
+import { frameSamples } from "./mixer";
 
 type Sample = (view: DataView, at: number) => number;
 
@@ -43,13 +43,14 @@ export async function readPlain(file: Bytes): Promise<PlainSound | null> {
   return { isLossy: false, channels: [], ...found, start: header.start, nBytes: presentBytes(header, file.size) };
 }
 
-/** Frames of `FRAME_SAMPLES` samples, and the rest, one array for each channel. */
+/** Frames of `frameSamples` samples, and the rest, one array for each channel. */
 export async function* plainFrames(file: Bytes, sound: PlainSound): AsyncGenerator<Float32Array[]> {
   const { nChannels, sampleBytes, sample, start, nBytes } = sound;
   const blockBytes = nChannels * sampleBytes;
   const nSamples = Math.floor(nBytes / blockBytes);
-  for (let at = 0; at < nSamples; at += FRAME_SAMPLES) {
-    const n = Math.min(FRAME_SAMPLES, nSamples - at);
+  const size = frameSamples(sound.sampleRateHz);
+  for (let at = 0; at < nSamples; at += size) {
+    const n = Math.min(size, nSamples - at);
     const view = new DataView((await read(file, start + at * blockBytes, n * blockBytes)).buffer);
     yield Array.from({ length: nChannels }, (_, channel) => {
       const out = new Float32Array(n);

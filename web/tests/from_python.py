@@ -85,6 +85,10 @@ MIXED: dict[str, tuple[list[list[list[float]]], list[str]]] = {
     "unlike": ([[[0.5, 0, 0], [0, 0.5, 0]]], []),
     "inverted": ([[[0.4, 0, 0], [-0.5, 0, 0]]], []),
     "delayed": ([[[0.5, 0, 0], [0, 0, 0.5]]], []),
+    "inverted, and then silent": (
+        [[[0.4, 0, 0], [-0.5, 0, 0]], [[0, 0, 0], [0, 0, 0]], [[2e-4, 0, 0], [-2e-4, 0, 0]]],
+        [],
+    ),
     "one silent": ([[[0, 0, 0], [0.2, 0, 0]]], []),
     "all silent": ([[[0, 0, 0], [0, 0, 0]]], []),
     "inverted for a while": ([[[0.5, 0, 0], [0.5, 0, 0]], [[0.5, 0, 0], [-0.4, 0, 0]]] * 2, []),
@@ -102,6 +106,11 @@ MIXED: dict[str, tuple[list[list[list[float]]], list[str]]] = {
         [],
     ),
     "begins softly": ([[[0.001, 0, 0], [0, 0.001, 0]], [[0.5, 0, 0], [0, 0, 0.5]]], []),
+    "inverted, and a louder low channel": ([[[0.3, 0, 0], [-0.2, 0, 0], [0, 0.9, 0]]], SHARES[1][1]),
+    "a low channel, and then what cancels": (
+        [[[0, 0, 0], [0, 0, 0], [0, 0.9, 0]], [[0.3, 0, 0], [-0.2, 0, 0], [0, 0.9, 0]]],
+        SHARES[1][1],
+    ),
     "only a low channel": ([[[0, 0, 0], [0, 0, 0], [0, 0, 0], [0.5, 0, 0], [0, 0, 0], [0, 0, 0]]], SHARES[2][1]),
 }
 """For each frame and channel what there is in it of a noise, of another one, of the first one 48 samples later, and of others.

@@ -1,4 +1,4 @@
-"""The reader: mutated files of every container, from disk and from memory."""
+"""The reader: mutated files of every container, from disk and from memory, with conditioning as earmark-2 has it and without."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from earmark import audio
 from earmark.core.errors import AudioError
+from earmark.core.input_spec import Conditioning
 from fuzzing.audio_files import SIGNATURES, dsdiff, dsf, encoded_files
 from fuzzing.mutation import mutate
 from fuzzing.target import Case, Target, WrongResultError
@@ -43,11 +44,12 @@ class Reader(Target):
 
     def check(self, case: Case) -> str:
         source: audio.AudioSource = audio.AudioBytes(case.content, case.name)
-        if zlib.crc32(case.content) % 4:
+        way = zlib.crc32(case.content)
+        if way % 4:
             source = self.folder / case.name
             source.write_bytes(case.content)
         try:
-            for block in audio.AudioStream(source, RATE_HZ):
+            for block in audio.AudioStream(source, RATE_HZ, Conditioning() if way % 3 else None):
                 if block.dtype != np.float32 or block.ndim != 1 or not np.isfinite(block).all():
                     raise WrongResultError("samples are no finite float32", f"{block.dtype} {block.shape}")
         except AudioError as error:

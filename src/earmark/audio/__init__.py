@@ -7,7 +7,6 @@ are float32, full scale is -1..1.
 from earmark.audio.chunker import (
     cut,
     load,
-    resample,
     sparse_starts,
     sparse_windows,
     steps_per_window,
@@ -17,6 +16,7 @@ from earmark.audio.chunker import (
 )
 from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples, declared_seconds
 from earmark.audio.source import AudioBytes, AudioSource
+from earmark.audio.waveform import resample
 
 __all__ = [
     "SILENCE_PEAK",

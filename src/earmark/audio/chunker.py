@@ -11,12 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from earmark.audio.decoder import SILENCE_PEAK, SILENT, AudioStream, Samples
-from earmark.audio.frames import JOINED_SAMPLES
-from earmark.audio.mixer import Mixer, usual_channels
-from earmark.audio.scale import MAX_PEAK, scale_error
 from earmark.audio.seeking import CannotSeekError, FileParts, read_parts
 from earmark.audio.sound import silence_before
 from earmark.audio.source import AudioBytes, AudioSource
@@ -32,7 +28,6 @@ __all__ = [
     "Samples",
     "cut",
     "load",
-    "resample",
     "sparse_starts",
     "sparse_windows",
     "steps_per_window",
@@ -40,10 +35,6 @@ __all__ = [
     "window_starts",
     "windows",
 ]
-
-
-MOST_RATE_HZ = 2**31 - 1
-"""Sample rates beyond this are not read, as by FFmpeg: resampling from them takes for ever."""
 
 SHORT_WINDOWS = 12
 """Of audio that is repeated: with one, a difference of a few samples in where it begins changes scores by .2."""
@@ -61,53 +52,6 @@ def load(source: AudioSource, sample_rate_hz: int, conditioning: Conditioning | 
     """A whole file, mono float32, shape ``(n_samples,)``, at ``sample_rate_hz``. Raises AudioError."""
     blocks = list(stream(source, sample_rate_hz, conditioning))
     return np.concatenate(blocks)
-
-
-def resample(samples: npt.ArrayLike, from_hz: int, to_hz: int, mixer: Mixer | None = None) -> Samples:
-    """A waveform in memory as mono float32 at another rate, by the same rules as a file.
-
-    Args:
-        samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1.
-        from_hz: its sample rate.
-        to_hz: the rate wanted.
-        mixer: mixes the channels, see :class:`earmark.audio.mixer.Mixer`; None for their mean. Three to eight channels
-            are those of FLAC files, in their order (:func:`earmark.audio.mixer.usual_channels`).
-
-    Returns:
-        ``(n_samples,)`` at the new rate.
-
-    Raises:
-        AudioError: integers, samples beyond 8, wrong shape, no samples, NaN or infinite samples, a rate out of range.
-    """
-    array = np.asarray(samples)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise AudioError(f"samples of type {array.dtype}: must be floating point in -1..1 (int16: divide by 32768)")
-    if array.ndim == 2 and array.shape[0] > array.shape[1]:
-        raise AudioError(f"samples of shape {array.shape}: must be (n_channels, n_samples): transpose them")
-    if array.ndim not in (1, 2):
-        raise AudioError(f"samples of shape {array.shape}: must be (n_samples,) or (n_channels, n_samples)")
-    if not (1 <= from_hz <= MOST_RATE_HZ and 1 <= to_hz <= MOST_RATE_HZ):
-        raise AudioError(f"sample rates {from_hz} Hz to {to_hz} Hz: must be 1 to {MOST_RATE_HZ} Hz")
-    if array.size == 0:
-        raise AudioError("holds no audio samples")
-    peak = float(max(array.max(), -array.min()))
-    if not np.isfinite(peak):
-        at = int(np.argmin(np.isfinite(array).reshape(-1, array.shape[-1]).all(axis=0))) / from_hz
-        raise AudioError(f"holds NaN or infinite samples, the first at {at:.2f} s")
-    if peak > MAX_PEAK:
-        raise AudioError(scale_error(peak))
-    if array.ndim == 1 or mixer is None:
-        mono: Samples = (array if array.ndim == 1 else array.mean(axis=0)).astype(np.float32)
-    else:
-        frames = (array[:, i : i + JOINED_SAMPLES] for i in range(0, array.shape[1], JOINED_SAMPLES))
-        names = usual_channels(len(array))
-        mono = np.concatenate([mixer.mix(frame.astype(np.float32), 1.0, from_hz, names) for frame in frames])
-    if from_hz == to_hz:
-        return mono
-    out: Samples = soxr.resample(mono, from_hz, to_hz, quality="HQ")
-    if not len(out):
-        raise AudioError(f"holds less audio than one sample at {to_hz} Hz")
-    return out
 
 
 def windows(blocks: Iterable[Samples], spec: InputSpec, steps: int = 1) -> Iterator[Samples]:
@@ -256,7 +200,7 @@ def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> File
     """Read only ``n_windows`` of a file's windows, by seeking; see :func:`sparse_starts`.
 
     They equal the windows that :func:`windows` cuts from the whole file, to within float32 rounding. With conditioning,
-    silence at the beginning is left out, as in a full read; that within is not known.
+    silence at the beginning is left out, as in a full read; that between the windows is not known.
 
     Returns:
         The windows; None for a file that has no more than that.
@@ -264,7 +208,7 @@ def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> File
     Raises:
         CannotSeekError: of :mod:`earmark.audio.seeking`: the file has to be read in full.
     """
-    begin = _begin_of_sound(source, spec) if spec.conditioning is not None else 0
+    begin = _begin_of_file(source, spec) if spec.conditioning is not None else 0
     return read_parts(
         source,
         spec.sample_rate_hz,
@@ -274,8 +218,7 @@ def sparse_windows(source: AudioSource, spec: InputSpec, n_windows: int) -> File
     )
 
 
-def _begin_of_sound(source: AudioSource, spec: InputSpec) -> int:
-    """First sample behind silence. Raises CannotSeekError where that is longer than a second."""
+def _begin_of_file(source: AudioSource, spec: InputSpec) -> int:
     beginning: list[Samples] = []
     needed = spec.window_samples + 2 * spec.sample_rate_hz
     try:
@@ -286,6 +229,15 @@ def _begin_of_sound(source: AudioSource, spec: InputSpec) -> int:
                 break
     except AudioError as error:
         raise CannotSeekError("something in it cannot be read") from error
+    return begin_of_sound(beginning, spec)
+
+
+def begin_of_sound(beginning: Iterable[Samples], spec: InputSpec) -> int:
+    """First sample behind silence, by the first blocks of audio, as :func:`earmark.audio.sound.silence_before`.
+
+    Raises:
+        CannotSeekError: the silence is longer than a second.
+    """
     begin = silence_before(beginning, spec)
     if begin is None:
         raise CannotSeekError("it begins with silence")

@@ -27,6 +27,8 @@ from earmark.audio.integrity import PacketLog
 from earmark.core.audio_formats import format_whitelist
 
 JOINED_SAMPLES = 65_536
+_MOST_JOINED_HZ = 192_000  # up to this rate a joined frame is a third of a second or more
+_MOST_JOINED = 8  # times as many; a damaged header may declare any rate
 
 _MANY_CHANNELS = 8
 _MOST_DAMAGED_TOGETHER = 10_000
@@ -38,6 +40,16 @@ _SMALL_FRAMES = frozenset(["aac", "mp3", "opus", "vorbis"])
 """Codecs with frames of about a thousand samples. For FLAC the graph does not report an error in the last frame."""
 
 
+def joined_samples(sample_rate_hz: int) -> int:
+    """Samples of a joined frame: more at rates beyond 192 kHz, as too little is known of how channels differ from a moment.
+
+    Example:
+        >>> joined_samples(192_000), joined_samples(768_000)
+        (65536, 262144)
+    """
+    return JOINED_SAMPLES * min(_MOST_JOINED, -(-sample_rate_hz // _MOST_JOINED_HZ))
+
+
 def joined_frames(
     container: av.container.InputContainer,
     url: str | None,
@@ -45,7 +57,7 @@ def joined_frames(
     opener: Opener,
     reopen: Callable[[], av.container.InputContainer],
 ) -> Iterator[av.AudioFrame]:
-    """Frames of a file's best audio stream, of ``JOINED_SAMPLES`` or a little more.
+    """Frames of a file's best audio stream, of :func:`joined_samples` or a little more.
 
     They are shorter where the sample format changes, and at the end.
 
@@ -248,7 +260,8 @@ def _by_packet(
                 if n_given:
                     again = fifo.read(min(n_given, fifo.samples))
                     n_given -= 0 if again is None else again.samples
-            if fifo.samples >= JOINED_SAMPLES and (joined := fifo.read(0, partial=True)) is not None:
+            enough = fifo.samples >= JOINED_SAMPLES and fifo.samples >= joined_samples(fifo.sample_rate)
+            if enough and (joined := fifo.read(0, partial=True)) is not None:
                 yield joined
     except av.FFmpegError:  # the file cannot be read on
         if (rest := fifo.read(0, partial=True)) is not None:

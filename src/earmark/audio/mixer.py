@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.audio.phase_loss import lost_share
-from earmark.audio.silence import polynomials
+from earmark.audio.silence import LEAST_FIT_SAMPLES, polynomials
 from earmark.core.input_spec import Conditioning
 
 Floats = npt.NDArray[np.float32]
@@ -44,7 +44,7 @@ _AS_LOUD = 0.99
 _RELEASE = 0.75  # of `cancelled_share`: so that borderline music does not go to and fro
 _MEASURED_SECONDS = (10.0, 60.0)  # a recording's phases are those of its making: they rarely change
 _LOUDER = 4.0  # energy compared with the frame that was measured: of a few soft notes little can be said
-_SILENT_CHANNEL_DB = 60.0
+_SILENT_SHARE = 1e-6  # of the energy of the loudest channel, or frame
 _LEFT_OUT_SHARE = 1e-3  # of the loudest channel's energy: all that is in the mix is softer
 _FITS_PER_SECOND = 20  # polynomials over 50 ms are rumble: -45 dB are left of 15 Hz, all above 50 Hz
 
@@ -62,7 +62,7 @@ class Mixer:
         conditioning: its settings; None for a plain mean over channels.
 
     Attributes:
-        cancelled_seconds: length of the frames in which one channel was used for that reason.
+        cancelled_seconds: length of the frames in which one channel was used for that reason; without those that are silent.
         only_lfe_seconds: length of those in which one was used because nothing sounds but low-frequency effects, which a
             downmix leaves out.
         is_mean: whether all frames so far were mixed as without conditioning, to the bit.
@@ -73,6 +73,7 @@ class Mixer:
         self.cancelled_seconds = self.only_lfe_seconds = 0.0
         self.is_mean = True
         self._energies: list[float] = []
+        self._loudest = 0.0  # energy of a sample of the loudest channel, in the loudest frame
         self._shares: Floats = np.zeros(0, np.float32)
         self._alone: int | None = None
         self._last: Floats | None = None  # shares of the channels in the last frame's mix
@@ -109,17 +110,20 @@ class Mixer:
         # Every eighth sample is enough to compare channels, and a quarter of the time.
         step = _STEP if n_samples > _FADE_SAMPLES * _STEP else 1
         few: Floats = np.stack([channel[::step] for channel in samples])
-        gram = _covariances(few, max(1, sample_rate_hz // (_FITS_PER_SECOND * step)))
+        gram = _covariances(few, max(LEAST_FIT_SAMPLES, sample_rate_hz // (_FITS_PER_SECOND * step)))
         for i in range(n_channels):
             self._energies[i] += gram[i][i] * step * scale * scale
+        energy = max(gram[i][i] for i in range(n_channels)) * step * scale * scale / n_samples
+        self._loudest = max(self._loudest, energy)
+        sounding_seconds = n_samples / sample_rate_hz if energy > self._loudest * _SILENT_SHARE else 0.0
         self._choose(samples, gram, sample_rate_hz)
         self._seconds += n_samples / sample_rate_hz
         shares = self._shares if self._alone is None else np.eye(n_channels, dtype=np.float32)[self._alone]
         if self._alone is not None:
             if self._only_lfe:
-                self.only_lfe_seconds += n_samples / sample_rate_hz
+                self.only_lfe_seconds += sounding_seconds
             else:
-                self.cancelled_seconds += n_samples / sample_rate_hz
+                self.cancelled_seconds += sounding_seconds
             self.is_mean = False
         mono = _weighted_sum(shares * np.float32(scale), samples)
         if self._last is not None and not np.array_equal(self._last, shares):
@@ -147,7 +151,7 @@ class Mixer:
                 f"nothing but the channel of low-frequency effects for {self.only_lfe_seconds:.0f} s: it was used there"
             )
         n, loudest = len(self._energies), max(self._energies, default=0.0)
-        n_silent = sum(energy < loudest * 10 ** (-_SILENT_CHANNEL_DB / 10) for energy in self._energies)
+        n_silent = sum(energy < loudest * _SILENT_SHARE for energy in self._energies)
         if n_silent and loudest:
             found.append(f"{n_silent} of {n} channels {'is' if n_silent == 1 else 'are'} silent")
         return found
@@ -165,13 +169,15 @@ class Mixer:
         in_phase = sum(share * math.sqrt(energy) for share, energy in zip(shares, energies, strict=True))
         in_phase *= in_phase
         limit = self.conditioning.cancelled_share * (1 if self._alone is None else _RELEASE)
-        loudest_mixed = max(energy for energy, share in zip(energies, shares, strict=True) if share)
-        self._only_lfe = loudest_mixed < _LEFT_OUT_SHARE * most
+        in_mix = [energy if share else 0.0 for energy, share in zip(energies, shares, strict=True)]
+        self._only_lfe = max(in_mix) < _LEFT_OUT_SHARE * most
         if not self._only_lfe and mixed >= _SURELY_IN_PHASE * in_phase:
             self._alone = None
         elif self._only_lfe or self._lost_share(samples, mixed / in_phase, sum(energies), sample_rate_hz) > limit:
-            loudest = next((i for i, energy in enumerate(energies) if energy > _AS_LOUD * most), 0)
-            if self._alone is None or energies[loudest] > 2 * energies[self._alone]:
+            # Bass in the channel of low-frequency effects is mostly louder than what cancels, but it is not the music.
+            usable = energies if self._only_lfe else in_mix
+            loudest = next((i for i, energy in enumerate(usable) if energy > _AS_LOUD * max(usable)), 0)
+            if self._alone is None or usable[loudest] > 2 * usable[self._alone]:
                 self._alone = loudest
         else:
             self._alone = None

@@ -39,13 +39,13 @@ def lost_share(samples: Floats, shares: Floats, sample_rate_hz: int) -> float:
     while n_samples < _SEGMENTS * size and size > _LEAST_FFT_SAMPLES:
         size, first_bin = size // 2, max(2, first_bin // 2)
     n_segments = min(_SEGMENTS, n_samples // size)
-    if len(used) < 2 or not n_segments:
+    end_bin = min(size // 2, int(size * _HIGHEST_HZ / sample_rate_hz)) + 1
+    if len(used) < 2 or not n_segments or end_bin <= first_bin:  # the last: a few samples at a high rate
         return 0.0
     starts = np.linspace(0, n_samples - size, n_segments).astype(int)
     segments = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[used[:, None], starts]
     # In double precision: of integers of 32 bits, fourth powers would be infinite.
     segments = segments * (shares[used, None, None] * np.hanning(size))
-    end_bin = min(size // 2, int(size * _HIGHEST_HZ / sample_rate_hz)) + 1
     spectra = np.fft.rfft(segments)[..., first_bin:end_bin]
     powers = spectra.real**2 + spectra.imag**2
     energies = powers.sum(axis=1)

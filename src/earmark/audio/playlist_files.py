@@ -12,6 +12,8 @@ from urllib.parse import unquote_to_bytes
 from earmark.core.errors import AudioError
 
 SUFFIXES = (".m3u", ".m3u8", ".pls")
+_UNREAD = (".xspf", ".wpl", ".zpl", ".asx", ".wax", ".wvx", ".b4s", ".cue")
+"""Endings of other files that name files, and hold no audio themselves."""
 
 _MOST_BYTES = 1 << 26
 _MOST_ENTRIES = 1_000_000
@@ -43,6 +45,9 @@ def expand_playlists(
     """
     for name in paths:
         path = Path(name)
+        if path.suffix.lower() in _UNREAD and os.path.isfile(path):  # noqa: PTH113  never raises
+            yield path, AudioError(_why_unread(path), path)
+            continue
         if path.suffix.lower() not in SUFFIXES or os.path.isdir(path):  # noqa: PTH112  never raises
             yield path, None
             continue
@@ -112,11 +117,17 @@ def parse_playlist(content: bytes, path: Path, on_note: Callable[[str], None]) -
             on_note(f"{_texts(entry)[0]}: an address, left out: only files are tagged")
             continue
         file_path = _find(path.parent, _texts(unquote_to_bytes(url[1])) if url else _names(entry))
-        if file_path.suffix.lower() in SUFFIXES:
+        if file_path.suffix.lower() in (*SUFFIXES, *_UNREAD):
             on_note(f"{file_path}: a playlist in a playlist, left out")
             continue
         found.append(file_path)
     return found
+
+
+def _why_unread(path: Path) -> str:
+    if path.suffix.lower() == ".cue":
+        return "is a cue sheet, and holds no audio: name the file that is in its line FILE"
+    return f"is a playlist of a kind that is not read: save it as one of {', '.join(SUFFIXES)}"
 
 
 def marked_encoding(content: bytes) -> str | None:

@@ -22,7 +22,7 @@ import soxr
 from earmark.audio.chunks import TOLERANCE_SECONDS
 from earmark.audio.decoder import MIN_RATE_HZ, SILENCE_PEAK, AudioStream, Samples
 from earmark.audio.decoder_setup import decoded, is_as_in_file
-from earmark.audio.frames import JOINED_SAMPLES, best_stream, graph_frames
+from earmark.audio.frames import best_stream, graph_frames, joined_samples
 from earmark.audio.integrity import PacketLog, declares_length, missing_audio
 from earmark.audio.ogg_links import find_links, may_be_cut_off
 from earmark.audio.protection import is_protected
@@ -274,7 +274,7 @@ def _form(frame: av.AudioFrame) -> tuple[int, str, str]:
 
 def _joined(fifo: av.AudioFifo) -> Iterator[av.AudioFrame]:
     """All samples, in frames as a full read has them."""
-    while (frame := fifo.read(JOINED_SAMPLES)) is not None:
+    while (frame := fifo.read(joined_samples(fifo.sample_rate))) is not None:
         yield frame
     if (rest := fifo.read(0, partial=True)) is not None:
         yield rest

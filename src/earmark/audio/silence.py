@@ -15,7 +15,8 @@ _SAMPLES_AT_ONCE = 50_000
 _FITS_PER_SECOND = 40
 _FIT_DEGREE = 5
 _FITS_PER_STEP = 4
-_LEAST_FIT_SAMPLES = 2 * _FIT_DEGREE
+LEAST_FIT_SAMPLES = 2 * _FIT_DEGREE
+"""Of fewer, polynomials leave nothing."""
 _REPORTED_SHARE = 0.1
 _LEAST_SILENCE_SECONDS = 1.0
 
@@ -72,6 +73,12 @@ class SilenceMeter:
     def silent_seconds(self) -> float:
         """Length of the silent parts."""
         return float((self._edges()[1:] - self._edges()[:-1])[~self.audible()].sum() / self.spec.sample_rate_hz)
+
+    def is_partly_silent(self) -> bool:
+        """Whether a tenth or more is silent."""
+        return (
+            self.n_samples > 0 and self.silent_seconds() >= _REPORTED_SHARE * self.n_samples / self.spec.sample_rate_hz
+        )
 
     def silences_seconds(self) -> npt.NDArray[np.float64]:
         """Begin and end of each silent part of at least a second, ``(n, 2)``."""
@@ -130,7 +137,7 @@ class SilenceMeter:
 
 def fit_samples(sample_rate_hz: int) -> int:
     """Samples of the parts in which rumble is estimated."""
-    return max(_LEAST_FIT_SAMPLES, sample_rate_hz // _FITS_PER_SECOND)
+    return max(LEAST_FIT_SAMPLES, sample_rate_hz // _FITS_PER_SECOND)
 
 
 def energies_of(steps: Floats, size: int) -> Floats:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
-import io
 import json
 import math
 import time
@@ -18,6 +16,7 @@ from earmark.baselines.cache import dataset_features
 from earmark.baselines.features import FEATURES, features_version
 from earmark.baselines.gbt import BaselineConfig, TagModel, fit_tags
 from earmark.core.atomic_files import write_atomic
+from earmark.core.csv_text import csv_rows
 from earmark.core.errors import ConfigError
 from earmark.core.version import __version__
 from earmark.core.vocabulary import Vocabulary
@@ -140,7 +139,7 @@ def run_baseline(
         "report.json": report.to_json(),
         "report.md": to_markdown(report),
         "trees.csv": _trees_csv(dataset.vocabulary, models),
-        "features.csv": _csv([("feature", "unit", "group"), *((f.name, f.unit, f.group) for f in FEATURES)]),
+        "features.csv": csv_rows([("feature", "unit", "group"), *((f.name, f.unit, f.group) for f in FEATURES)]),
         "baseline.json": json.dumps({"format": RUN_FORMAT, **about}, indent=2, ensure_ascii=False) + "\n",
     }
     for name, text in texts.items():
@@ -193,16 +192,10 @@ def _trees_csv(vocabulary: Vocabulary, models: list[TagModel]) -> str:
         for tag, model in zip(vocabulary, models, strict=True)
     ]
     names = ("tag", "kind", "train_clips", "validation_clips", "train_mean", "trees")
-    return _csv([(*names, "validation_loss", "constant_validation_loss", "note"), *rows])
+    return csv_rows([(*names, "validation_loss", "constant_validation_loss", "note"), *rows])
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
     return "" if value is None else str(value)
-
-
-def _csv(rows: list[tuple[str, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

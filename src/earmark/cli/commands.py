@@ -205,9 +205,21 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> click.Parameter:
     return made
 
 
+class _Path(click.Path):
+    """A path. An empty one, as of a script's variable that is not set, would mean the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("'' is no path (a variable that is not set?); the current folder is .", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _type(kind: Any, how: Option) -> click.ParamType[Any]:
     if kind is Path:
-        return click.Path(path_type=Path)
+        return _Path()
     if kind in (int, float) and (how.min is not None or how.max is not None):
         return click.IntRange(how.min, how.max) if kind is int else click.FloatRange(how.min, how.max)  # type: ignore[arg-type]
     if isinstance(kind, type) and issubclass(kind, Enum):

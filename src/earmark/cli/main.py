@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -13,12 +14,16 @@ import click
 
 from earmark.cli.commands import Option
 from earmark.cli.completion import completion_script
+from earmark.cli.console import silence_stdout
 from earmark.cli.lazy_group import Entry, lazy_group
 from earmark.cli.text import printable
-from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError, UploadError
+from earmark.core.errors import AudioError, DataError, DownloadError, EarmarkError, OutputError, UploadError
 from earmark.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from earmark.core.plugins import load_plugins
 from earmark.core.version import __version__
+
+_FAILURES = (AudioError, DataError, DownloadError, OutputError, UploadError)
+"""Of the world, not of how the command was used."""
 
 _RESEARCH = "For researchers"
 EPILOG = "Start with: earmark tag song.mp3   Exit codes: 0 all done, 1 something failed, 2 wrong usage."
@@ -159,12 +164,25 @@ def main(
 app = lazy_group("earmark", main, COMMANDS, epilog=EPILOG)
 
 
+def _replace_closed_streams() -> None:
+    """Give closed streams (``2>&-``) their numbers back, which files would get otherwise, and what libraries print with it.
+
+    What is written to a closed stdout is an error, to a closed stderr nothing.
+    """
+    for name, flags in (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, flags)
+            if name != "stdin":  # which stays None: nothing can be read
+                setattr(sys, name, os.fdopen(number, "w"))
+
+
 def run() -> None:
     """Entry point of the `earmark` command."""
     # NumPy's products are small here: its own threads would do nothing but wait, and count as work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # At its end Python looks for garbage among all that was imported: a tenth of the time of tagging one clip.
     atexit.register(gc.freeze)
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # File names need not be valid UTF-8, and a terminal need not speak it: never die of a name.
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
@@ -173,10 +191,13 @@ def run() -> None:
     except EarmarkError as error:
         for line in str(error).splitlines():
             print(f"earmark: {line}", file=sys.stderr)
-        sys.exit(EXIT_FAILED if isinstance(error, AudioError | DataError | DownloadError | UploadError) else EXIT_USAGE)
+        sys.exit(EXIT_FAILED if isinstance(error, _FAILURES) else EXIT_USAGE)
     except OSError as error:  # stdout's disk is full, and the like
         where = "" if error.filename is None else f"{printable(str(error.filename))}: "
-        print(f"earmark: {where}{error.strerror or error}", file=sys.stderr)
+        what = "stdout is closed" if error.errno == errno.EBADF and not where else error.strerror or error
+        if not where:
+            silence_stdout()  # Python would try again at its end, and end with another exit code
+        print(f"earmark: {where}{what}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         print("earmark: stopped", file=sys.stderr)

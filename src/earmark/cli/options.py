@@ -15,6 +15,9 @@ import click
 
 from earmark.cli.commands import Argument, Option
 
+MOST_JOBS = 1024
+"""Each is a thread or a process: many more only cost time, or end where the system allows no more."""
+
 
 class TextFormat(StrEnum):
     """``--format`` of commands that report something."""
@@ -57,11 +60,17 @@ def _check_windows(value: int | None) -> int | None:
     return value
 
 
+def _check_jobs(value: int | None) -> int | None:
+    if value is not None and not 1 <= value <= MOST_JOBS:
+        raise click.BadParameter(f"{value} is not a whole number from 1 to {MOST_JOBS}")
+    return value
+
+
 def jobs_option(help_text: str, show_default: bool | str = "one per core", *, metavar: str | None = "N") -> Any:
     """``--jobs N``, for a parameter of type ``int`` or ``int | None``; without a metavar the help shows the range."""
     if metavar is None:
-        return Option("--jobs", "-j", min=1, help=help_text, show_default=show_default)
-    return Option("--jobs", "-j", callback=at_least(1), metavar=metavar, help=help_text, show_default=show_default)
+        return Option("--jobs", "-j", min=1, max=MOST_JOBS, help=help_text, show_default=show_default)
+    return Option("--jobs", "-j", callback=_check_jobs, metavar=metavar, help=help_text, show_default=show_default)
 
 
 def quiet_option(help_text: str) -> Any:

@@ -19,6 +19,7 @@ from earmark.core.errors import ConfigError, DataError
 STDIN = Path("-")
 
 _PEEK_BYTES = 1 << 16
+_TRIED_NAMES = 100
 _NO_PATHS = {b"\n", b".", b"/"}  # among single letters
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -30,7 +31,8 @@ def stdin_paths(
     """Paths, with those that stdin lists in the place of ``-``.
 
     stdin is audio if its first 64 KiB hold control characters other than tabs, line ends and NUL, or are NUL for the
-    most part: every audio format has some in its header, and names of files have none. What begins with ``#EXTM3U`` or
+    most part: every audio format has some in its header, and names of files seldom have any. They are a list all the
+    same where half of what it names is there. What begins with ``#EXTM3U`` or
     ``[playlist]`` is a playlist, in the current folder. All else is a list of paths: with NUL between them if there is
     one (``find -print0``), else one per line. Text may be UTF-16 or UTF-32, with a byte order mark.
 
@@ -93,7 +95,17 @@ def _is_text(begin: bytes, encoding: str | None) -> bool:
         except UnicodeError:  # e.g. of MPEG layer I, whose first bytes are a byte order mark
             return False
     names = begin.removesuffix(b"\0").split(b"\0")
-    return not begin or (not _NO_TEXT.search(begin) and 2 * names.count(b"") <= len(names))
+    is_plain = not begin or (not _NO_TEXT.search(begin) and 2 * names.count(b"") <= len(names))
+    return is_plain or (encoding is None and _names_files(begin))
+
+
+def _names_files(begin: bytes) -> bool:
+    """Whether half of what would be the first paths of a list is there: then it is one, whatever characters they have."""
+    separator = b"\0" if b"\0" in begin else b"\n"
+    names = begin.split(separator)
+    names = names[:-1] if len(begin) == _PEEK_BYTES else names  # the last one is cut off
+    names = [name for name in names if name][:_TRIED_NAMES]
+    return bool(names) and 2 * sum(map(os.path.lexists, names)) >= len(names)
 
 
 def _unmarked_utf16(begin: bytes) -> str | None:

@@ -1,21 +1,29 @@
-"""Write files atomically."""
+"""Write files atomically: beside their place, and renamed.
+
+Links are followed, a file that is replaced leaves its permissions to the new one, and what is no file (a device, a pipe) is
+written to: nothing may come into its place.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from earmark.core.errors import ConfigError
 
 Content = bytes | memoryview
 
+_NAME_BYTES = 200  # of the temporary name, which has an ending, too; file systems allow 255
+
 
 def refuse_existing(paths: Iterable[Path], *, force: bool) -> None:
     """Raise ConfigError where one of these files exists, unless ``force`` (``--force``)."""
-    if not force and (there := [path for path in paths if path.exists()]):
+    if not force and (there := [path for path in paths if path.exists() and not _is_special(path)]):
         raise ConfigError([f"{path}: is there already; --force replaces it" for path in there])
 
 
@@ -29,18 +37,41 @@ def write_together(contents: Mapping[Path, Content]) -> None:
 
     They are renamed only when all are on the disk. A process that is killed between two renames leaves some of each.
     """
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part") for path in contents}
-    try:
-        for path, content in contents.items():
-            with temporary[path].open("wb") as file:
-                file.write(content)
+    with contextlib.ExitStack() as stack:  # which renames when all are written, in their order
+        for path, part in [(path, stack.enter_context(written_beside(path))) for path in reversed(list(contents))]:
+            with part.open("wb") as file:
+                file.write(contents[path])
                 file.flush()
-                os.fsync(file.fileno())
-        for path, part in temporary.items():
-            part.replace(path)
+                if part != path:
+                    os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, which is renamed to ``path`` at the end; after an error it is removed.
+
+    It is ``path`` itself where that is no file.
+    """
+    if _is_special(path):
+        yield path
+        return
+    place = Path(os.path.realpath(path))
+    name = os.fsdecode(os.fsencode(place.name)[:_NAME_BYTES])
+    part = place.with_name(f".{name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        yield part
+        if place.is_file():
+            with contextlib.suppress(PermissionError):  # of a file system without permissions
+                shutil.copymode(place, part)
+        part.replace(place)
     finally:
-        for part in temporary.values():
+        if part.parent.is_dir():
             part.unlink(missing_ok=True)
+
+
+def _is_special(path: Path) -> bool:
+    """A device, a pipe, a socket."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def remove_leftovers(folder: Path, *, older_than_seconds: float = 0.0) -> None:

@@ -12,6 +12,7 @@ EarmarkError
 │   ├── IndexInUseError       another process writes to the index of a library
 │   └── FileTagsError         the tags in an audio file cannot be read or written
 ├── ConfigError           options are unknown, out of range or contradict each other
+│   └── OutputError           a file cannot be written: no permission, a full disk
 └── MissingExtraError     an optional part of earmark is not installed
 """
 
@@ -118,6 +119,10 @@ class ConfigError(EarmarkError):
     def __init__(self, problems: str | list[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+class OutputError(ConfigError):
+    """A file that was asked for cannot be written: no permission, a full disk."""
 
 
 class MissingExtraError(EarmarkError):

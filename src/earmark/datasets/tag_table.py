@@ -14,6 +14,7 @@ from earmark.core.vocabulary import CATEGORIES, Vocabulary
 from earmark.datasets.base import Dataset, label_matrix, raise_problems
 from earmark.datasets.manifest import manifest_of
 from earmark.datasets.table import Row, Table, read_table
+from earmark.datasets.tag_text import several_tags
 
 
 def load_tag_table(path: str | Path) -> Dataset:
@@ -47,10 +48,14 @@ def _merged(path: Path, table: Table) -> Table:
     others = [column for column in table.columns if column != "tag"]
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     problems = []
+    tags = {str(row.values.get("tag") or "").strip() for row in table.rows}
     for row in table.rows:
         file, tag = str(row.values.get("path") or "").strip(), str(row.values.get("tag") or "").strip()
         if not file or not tag:
             problems.append(f"{row.where}: no {'tag' if file else 'path'}")
+            continue
+        if several := several_tags(tag, tags):
+            problems.append(f"{row.where}: tag {tag!r} {several}")
             continue
         values = {column: row.values.get(column) for column in others}
         where, known = found.setdefault(file, (row.where, {**values, "tags": []}))

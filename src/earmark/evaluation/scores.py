@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from earmark.core.atomic_files import written_beside
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.vocabulary import Tag, Vocabulary
 from earmark.datasets.base import raise_problems
@@ -114,9 +115,8 @@ class ScoreTable:
         if self.exclusive:
             columns[_EXCLUSIVE] = pa.array([name in self.exclusive for name in self.vocabulary.names]).take(tags_of_row)
             schema = schema.append(pa.field(_EXCLUSIVE, pa.bool_()))
-        beside = path.with_name(f".{path.name}.part")
-        pq.write_table(pa.table(columns, schema=schema), beside)
-        beside.replace(path)
+        with written_beside(path) as beside:
+            pq.write_table(pa.table(columns, schema=schema), beside)
 
 
 def grouped(

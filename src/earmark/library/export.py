@@ -5,8 +5,6 @@ Rows are written as they are read: memory does not grow with the library.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -16,9 +14,10 @@ from typing import IO, Any, Literal, cast, get_args
 
 import numpy as np
 
-from earmark.core.atomic_files import refuse_existing
+from earmark.core.atomic_files import refuse_existing, written_beside
 from earmark.core.card import ModelCard
-from earmark.core.errors import ConfigError, MissingExtraError
+from earmark.core.csv_text import csv_row
+from earmark.core.errors import ConfigError, MissingExtraError, OutputError
 from earmark.core.json_records import json_text
 from earmark.core.vocabulary import Vocabulary
 from earmark.library.index.rows import Track
@@ -97,31 +96,20 @@ def file_to_write(out: Path, *, force: bool) -> Iterator[IO[bytes]]:
     """Open a file that only appears under its name when all of it is written.
 
     Raises:
-        ConfigError: it exists and ``force`` is not given, or it cannot be written.
+        ConfigError: it exists and ``force`` is not given; OutputError where it cannot be written.
     """
     if out.is_dir():
         raise ConfigError(f"{out}: is a folder; name a file in it")
     refuse_existing([out], force=force)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
+        with written_beside(out) as beside, beside.open("wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        beside.replace(out)
+            if beside != out:
+                os.fsync(file.fileno())
     except OSError as error:
-        raise ConfigError(f"{out}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if out.parent.is_dir():
-            beside.unlink(missing_ok=True)
-
-
-def csv_line(cells: Iterable[Any]) -> str:
-    """One row of CSV; None is an empty cell."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
+        raise OutputError(f"{out}: cannot be written ({error.strerror or error})") from error
 
 
 def tag_columns(vocabulary: Vocabulary) -> list[str]:
@@ -147,7 +135,7 @@ Write = Callable[[list[Track]], None]
 @contextmanager
 def _csv(out: IO[bytes], card: ModelCard, _embeddings: bool) -> Iterator[Write]:
     def line(cells: Iterable[Any]) -> None:
-        out.write(csv_line(cells).encode("utf-8", "surrogateescape"))
+        out.write(csv_row(cells).encode("utf-8", "surrogateescape"))
 
     def write(tracks: list[Track]) -> None:
         for track in tracks:

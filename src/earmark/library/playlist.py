@@ -7,12 +7,13 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.core.atomic_files import refuse_existing, write_atomic
-from earmark.core.errors import ConfigError
+from earmark.core.errors import ConfigError, OutputError
 from earmark.library.mix import mix_order
 from earmark.library.neighbours import unit_vectors
 from earmark.library.query.search import Hit, SearchResult
@@ -179,6 +180,8 @@ def path_between(vectors: npt.NDArray[np.floating[Any]], first: int, last: int, 
 def m3u8(hits: Iterable[Hit], relative_to: Path | None = None) -> bytes:
     """The text of a playlist, UTF-8; names of files that are not UTF-8 keep their bytes.
 
+    A path with a line break in it is written as a URL, the only way to have it on one line.
+
     Args:
         hits: tracks in order.
         relative_to: write paths as seen from this folder; None for absolute ones.
@@ -189,7 +192,9 @@ def m3u8(hits: Iterable[Hit], relative_to: Path | None = None) -> bytes:
         path = str(hit.path)
         if relative_to is not None:
             path = os.path.relpath(path, relative_to)
-            path = f"./{path}" if path.startswith("#") else path  # no comment
+            path = f"./{path}" if path[0] == "#" or path[0].isspace() else path  # no comment, nothing to be stripped
+        if "\n" in path or "\r" in path:
+            path = quote(os.fsencode(path)) if relative_to is not None else hit.path.as_uri()
         lines += [f"#EXTINF:{seconds},{_one_line(hit.name)}", path]
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
@@ -207,23 +212,18 @@ def write_playlist(hits: Iterable[Hit], out: str | Path, *, relative: bool = Fal
         Number of tracks in it.
 
     Raises:
-        ConfigError: the file is there, cannot be written, or a track's name has a line break in it, which no
-            playlist can hold.
+        ConfigError: the file is there; OutputError where it cannot be written.
     """
     out = Path(out)
     if out.is_dir():
         raise ConfigError(f"{out}: is a folder; name a file in it, such as {out / 'playlist.m3u8'}")
     refuse_existing([out], force=force)
     kept = list(hits)
-    if broken := [hit.path for hit in kept if {"\n", "\r"} & set(str(hit.path))]:
-        raise ConfigError(
-            [f"{str(path)!r}: a line break in a file's name; playlists cannot hold it" for path in broken]
-        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out, m3u8(kept, out.parent.resolve() if relative else None))
     except OSError as error:
-        raise ConfigError(f"{out}: cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{out}: cannot be written ({error.strerror or error})") from error
     except ValueError as error:  # Windows, another drive
         raise ConfigError(
             f"{out}: tracks cannot be named as seen from there ({error}); write absolute paths"

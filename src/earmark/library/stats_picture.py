@@ -27,7 +27,7 @@ def draw_stats(stats: Stats, out: str | Path, *, max_tags: int = MAX_TAGS) -> Pa
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
-        ConfigError: max_tags below 1, or ``out`` cannot be written.
+        ConfigError: max_tags below 1; OutputError where ``out`` cannot be written.
     """
     if max_tags < 1:
         raise ConfigError(f"max_tags {max_tags}: must be at least 1")

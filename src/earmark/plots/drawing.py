@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from earmark.core.atomic_files import write_together
-from earmark.core.errors import ConfigError
+from earmark.core.errors import OutputError
 from earmark.plots.style import DOTS_PER_INCH, house_style
 
 
@@ -47,7 +47,7 @@ def save(drawing: Drawing, out: str | Path) -> list[Path]:
         The three paths.
 
     Raises:
-        ConfigError: the folder cannot be made or written to.
+        OutputError: the folder cannot be made or written to.
     """
     folder = Path(out)
     svg = io.BytesIO()
@@ -64,7 +64,7 @@ def save(drawing: Drawing, out: str | Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         write_together(contents)
     except OSError as error:
-        raise ConfigError(f"{out}: figures cannot be written there ({error.strerror or error})") from error
+        raise OutputError(f"{out}: figures cannot be written there ({error.strerror or error})") from error
     return list(contents)
 
 

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -20,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from earmark.core.csv_text import csv_rows
 from earmark.core.errors import ConfigError, DataError
 from earmark.core.input_spec import Conditioning
 from earmark.core.json_records import parse_json
@@ -261,9 +261,7 @@ def write_failed(store: Store, failures: Sequence[FailedClip]) -> None:
     if not failures:
         store.delete(FAILED)
         return
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([FailedClip._fields, *failures])
-    store.write(FAILED, text.getvalue().encode("utf-8", "surrogateescape"))
+    store.write(FAILED, csv_rows([FailedClip._fields, *failures]).encode("utf-8", "surrogateescape"))
 
 
 def _line(content: dict[str, Any]) -> bytes:

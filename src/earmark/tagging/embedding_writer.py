@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.core.array_files import ARRAY_FILE_ERRORS
-from earmark.core.atomic_files import remove_leftovers, write_atomic
+from earmark.core.atomic_files import remove_leftovers, write_atomic, written_beside
 from earmark.core.errors import AudioError, ConfigError, DataError
 from earmark.tagging.embedder import Embedding
 from earmark.tagging.embedding_table import ABOUT_KEY, SUFFIXES, Floats, require_pyarrow
@@ -162,14 +162,11 @@ class EmbeddingWriter:
     def finish(self) -> None:
         """Write the table and remove the parts. Raises DataError where the disk is full."""
         self.flush()
-        beside = self.out.with_name(f".{self.out.name}.{os.getpid()}.part")
         try:
-            (self._write_parquet if self.out.suffix == ".parquet" else self._write_numpy)(beside)
-            beside.replace(self.out)
+            with written_beside(self.out) as beside:
+                (self._write_parquet if self.out.suffix == ".parquet" else self._write_numpy)(beside)
         except OSError as error:
             raise DataError(f"{self.out}: cannot be written ({error.strerror or error}); free some space") from error
-        finally:
-            beside.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _columns(self) -> Iterator[dict[str, Any]]:

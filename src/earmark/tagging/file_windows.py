@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from earmark import audio
 from earmark.audio import AudioBytes
+from earmark.audio.chunker import begin_of_sound
 from earmark.audio.mixer import Mixer
 from earmark.audio.seeking import SILENT_IN_WINDOWS, CannotSeekError, FileParts
 from earmark.audio.silence import SilenceMeter
-from earmark.audio.sound import SoundStream, silence_before
+from earmark.audio.sound import SoundStream
 from earmark.core.errors import AudioError, TruncatedAudioError
 from earmark.core.input_spec import InputSpec
 from earmark.tagging.time_axis import seconds_with
@@ -129,25 +130,24 @@ class FileWindows:
         self.declared_seconds: float | None = None
 
     def __iter__(self) -> Iterator[Window]:
-        found, notes = None, []
+        notes = []
         if self.sparse_windows is not None:
             try:
                 found = audio.sparse_windows(self.source, self.spec, self.sparse_windows)
+                if found is not None:
+                    return self._some(found, _measured(found.samples, self.spec))
             except CannotSeekError as error:
                 notes.append(f"read in full: {error}")
-        return self._all(notes) if found is None else self._some(found)
+        return self._all(notes)
 
-    def _some(self, found: FileParts) -> Iterator[Window]:
+    def _some(self, found: FileParts, meter: SilenceMeter) -> Iterator[Window]:
         self.declared_seconds = found.duration_seconds
         self._report(found.duration_seconds)
-        meter = SilenceMeter(self.spec)
-        for window in found.samples:
-            meter.add(window)
         yield from found.samples
         self.audio = AudioSummary(
             n_samples=round(found.duration_seconds * self.spec.sample_rate_hz),
             duration_seconds=found.duration_seconds,
-            warnings=(*found.warnings, *meter.warnings()),
+            warnings=found.warnings,
             starts=np.array(found.starts, np.int64),
             weights=meter.weights(None),
             silent_seconds=meter.silent_seconds(),
@@ -184,6 +184,16 @@ class FileWindows:
             self.watch(self.path or UNNAMED, seconds)
 
 
+def _measured(windows: Iterable[Window], spec: InputSpec) -> SilenceMeter:
+    """What is silent of a few windows. Raises CannotSeekError where that is much: in a full read there is more sound."""
+    meter = SilenceMeter(spec)
+    for window in windows:
+        meter.add(window)
+    if meter.is_partly_silent():
+        raise CannotSeekError("it is silent in parts")
+    return meter
+
+
 def _metered(sound: SoundStream, meter: TempoKeyMeter | None) -> Iterator[Window]:
     """The blocks of a stream, each after the meter has had it."""
     for block in sound:
@@ -218,28 +228,26 @@ def waveform_windows(
     mixer = Mixer(spec.conditioning)
     mono = audio.resample(samples, sample_rate_hz, spec.sample_rate_hz, mixer)
     duration_seconds = len(mono) / spec.sample_rate_hz
-    begin = (
-        None
-        if sparse_windows is None
-        else silence_before([mono[: spec.window_samples + 2 * spec.sample_rate_hz]], spec)
-    )
-    starts = np.empty(0, np.int64)
-    if sparse_windows is not None and begin is not None:
-        starts = begin + audio.sparse_starts(len(mono) - begin, spec, sparse_windows)
+    starts, used, notes = np.empty(0, np.int64), np.empty((0, spec.window_samples), np.float32), []
+    if sparse_windows is not None:
+        try:
+            begin = begin_of_sound([mono[: spec.window_samples + 2 * spec.sample_rate_hz]], spec)
+            starts = begin + audio.sparse_starts(len(mono) - begin, spec, sparse_windows)
+            used = mono[starts[:, None] + np.arange(spec.window_samples)]
+            meter = _measured(used, spec)
+        except CannotSeekError as error:
+            starts, notes = np.empty(0, np.int64), [f"read in full: {error}"]
     if not len(starts):
         stream = SoundStream([mono], spec)
         tempo_key = measures.meter(spec.sample_rate_hz)
         sound = np.concatenate(list(_metered(stream, tempo_key)))
-        warnings = [*mixer.warnings(), *stream.warnings()]
+        warnings = [*notes, *mixer.warnings(), *stream.warnings()]
         if spec.conditioning is None and np.abs(mono).max() < audio.SILENCE_PEAK:
             warnings.append(audio.SILENT)
         return audio.windows([sound], spec, steps), AudioSummary(
             duration_seconds=duration_seconds, warnings=tuple(warnings), **_of_sound(stream, spec, tempo_key)
         )
-    used = mono[starts[:, None] + np.arange(spec.window_samples)]
-    meter = SilenceMeter(spec)
-    meter.add(used.ravel())
-    warnings = [*mixer.warnings(), *meter.warnings()]
+    warnings = mixer.warnings()
     if spec.conditioning is None and np.abs(used).max() < audio.SILENCE_PEAK:
         warnings.append(SILENT_IN_WINDOWS)
     return iter(used), AudioSummary(

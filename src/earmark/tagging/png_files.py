@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.core.atomic_files import write_atomic
-from earmark.core.errors import ConfigError
+from earmark.core.errors import OutputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ def write_png(figure: Figure, out: Path, *, dots_per_inch: int) -> None:
     """Write a figure beside its place and rename it; folders are created.
 
     Raises:
-        ConfigError: it cannot be written there.
+        OutputError: it cannot be written there.
     """
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=dots_per_inch)
@@ -26,4 +26,4 @@ def write_png(figure: Figure, out: Path, *, dots_per_inch: int) -> None:
             folder.mkdir(exist_ok=True)
         write_atomic(out, picture.getvalue())
     except OSError as error:
-        raise ConfigError(f"{out}: the picture cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{out}: the picture cannot be written ({error.strerror or error})") from error

@@ -27,6 +27,7 @@ squares of their differences, in scores divided by their tags' thresholds, sum t
 or go. Longer parts need less."""
 _MOST_THRESHOLDS = 1.5
 _NO_THRESHOLD = 0.5
+_LEAST_SOUND_SECONDS = 0.1  # silence is measured in such steps
 
 
 @dataclass(frozen=True)
@@ -196,8 +197,11 @@ def _silence(begin: float, end: float) -> Segment:
 
 
 def _long_silences(scores: TagScores, end: float) -> list[tuple[float, float]]:
+    """Those that end with the audio do so to the last digit: they are measured in samples of another rate than the file's."""
     return [
-        (float(a), min(float(b), end)) for a, b in scores.silences_seconds if b - a >= min(MIN_SILENCE_SECONDS, end)
+        (float(a), end if end - b < _LEAST_SOUND_SECONDS else float(b))
+        for a, b in scores.silences_seconds
+        if b - a >= min(MIN_SILENCE_SECONDS, end)
     ]
 
 

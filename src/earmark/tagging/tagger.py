@@ -251,13 +251,13 @@ class Tagger:
         Args:
             samples: ``(n_samples,)`` or ``(n_channels, n_samples)``, floating point, full scale -1..1. Three to eight
                 channels are taken in the order of FLAC files (:func:`earmark.audio.mixer.usual_channels`).
-            sample_rate_hz: sample rate in Hz, at least 1.
+            sample_rate_hz: sample rate in Hz, a whole number, at least 1.
 
         Returns:
             Scores ``(n_tags,)`` in 0..1, and the rest of :class:`TagScores`; ``path`` is None.
 
         Raises:
-            AudioError: integers, wrong shape, no samples, NaN or infinite samples, or a rate below 1.
+            AudioError: integers, wrong shape, no samples, NaN or infinite samples, samples beyond 8, or a rate that is no whole number of 1 or more.
 
         Examples:
             >>> import earmark, numpy as np

@@ -54,7 +54,7 @@ def draw_taggram(
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
-        ConfigError: max_tags below 1, or ``out`` cannot be written.
+        ConfigError: max_tags below 1; OutputError where ``out`` cannot be written.
 
     Examples:
         >>> import earmark, matplotlib.figure, numpy as np

@@ -7,9 +7,7 @@ OUT/trials.md     the same for reading
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.core.atomic_files import write_atomic
+from earmark.core.csv_text import csv_rows
 from earmark.core.errors import DataError
 from earmark.core.json_records import parse_json
 from earmark.core.markdown import render_markdown
@@ -113,11 +112,7 @@ def write_trials(
     write_atomic(folder / TRIALS_NAME, (json.dumps(document, indent=1) + "\n").encode())
     best = best_of(trials, fixed)
     columns, rows = table(seeds, trials, best=best)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_atomic(folder / "trials.csv", text.getvalue().encode())
+    write_atomic(folder / "trials.csv", csv_rows([columns, *rows]).encode())
     write_atomic(folder / "trials.md", _page(title, columns, rows, best).encode())
 
 

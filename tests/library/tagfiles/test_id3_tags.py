@@ -118,6 +118,28 @@ def test_id3v1_is_kept_and_only_its_genre_follows(songs: dict[str, Path], tmp_pa
     assert path.read_bytes()[-1] == 255
 
 
+YEARS = [b"abcd", b"n/a ", b"????", b"    ", b"\0\0\0\0", b"0000", b"99\0\0", b"19\xff\x01", b"1999"]
+
+
+@pytest.mark.parametrize("year", YEARS)
+@pytest.mark.parametrize("other", [b"", b" ", b"x", b"\x01\x02", b"caf\xe9", b"'99"])
+def test_odd_fields_of_id3v1_are_in_nobodys_way(
+    songs: dict[str, Path], tmp_path: Path, year: bytes, other: bytes
+) -> None:
+    """A year that is no number has no frame in an ID3v2 tag."""
+    fill = other[:1] if other == b"x" else b"\0"
+    v1 = b"TAG" + b"".join(other.ljust(30, fill) for _ in range(3)) + year + other.ljust(28, b"\0") + b"\0\x07\x11"
+    audio = songs[".mp3"].read_bytes()
+    path = tmp_path / "song.mp3"
+    path.write_bytes(audio[10 + int.from_bytes(audio[8:10], "big") :] + v1)
+    before = path.read_bytes()
+    log = write(path)
+    assert ours(path) == VALUES
+    assert path.read_bytes()[-128:-1] == v1[:-1]
+    assert take_back(log)
+    assert path.read_bytes() == before
+
+
 def test_a_file_with_id3v1_alone_keeps_its_title_for_all_players(songs: dict[str, Path], tmp_path: Path) -> None:
     v1 = b"TAG" + b"The title".ljust(30, b"\0") + b"Artist".ljust(30, b"\0") + b"Album".ljust(30, b"\0")
     v1 += b"1999" + b"comment".ljust(28, b"\0") + b"\0\x07" + b"\xff"

@@ -41,7 +41,7 @@ def export(
 
       earmark library export --embeddings --out library.parquet
 
-    Exit code: 0 done, 1 the index cannot be read, 2 wrong usage, or FILE exists.
+    Exit code: 0 done, 1 the index cannot be read or FILE not be written, 2 wrong usage, or FILE exists.
     """
     import sys
 

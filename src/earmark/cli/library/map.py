@@ -39,7 +39,7 @@ def map_(
       earmark library map 'genre:electronic' --out ~/Music/map.html --relative
 
     Exit code: 0 also when nothing is found (stderr says so, and nothing is written), 1 the index cannot be
-    read, 2 wrong usage, or FILE exists.
+    read or FILE not be written, 2 wrong usage, or FILE exists.
     """
     from earmark.cli.library.output import messages
     from earmark.cli.library.search import print_notes, print_nothing_found, query_text

@@ -82,17 +82,17 @@ def print_hits(
             for hit in hits:
                 print(json_text(_record(hit, score_name)))
         elif row_format is RowFormat.csv:
-            from earmark.library.export import csv_line
+            from earmark.core.csv_text import csv_row
             from earmark.tagging.data_frames import KEY_COLUMNS, TEMPO_COLUMNS, key_cells, tempo_cells
 
             columns = ("path", score_name, "duration_seconds", "title", "artist", "album", "genre")
-            print(csv_line([*columns, "tags", "degrees", "n_copies", *TEMPO_COLUMNS, *KEY_COLUMNS]), end="")
+            print(csv_row([*columns, "tags", "degrees", "n_copies", *TEMPO_COLUMNS, *KEY_COLUMNS]), end="")
             for hit in hits:
                 record = _record(hit, score_name)
                 tags = "|".join(f"{tag['tag']}:{tag['score']}" for tag in record["tags"])
                 degrees = "|".join(f"{name}:{score}" for name, score in record["degrees"].items())
                 own = [*(record[column] for column in columns), tags, degrees, len(hit.copies)]
-                print(csv_line([*own, *tempo_cells(hit.tempo).values(), *key_cells(hit.key).values()]), end="")
+                print(csv_row([*own, *tempo_cells(hit.tempo).values(), *key_cells(hit.key).values()]), end="")
         else:
             _print_table(list(hits), tags_first, root)
 

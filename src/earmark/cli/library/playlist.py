@@ -80,7 +80,7 @@ def playlist(
       earmark library playlist --from 'blue in green' --to ~/Music/song.mp3 --count 20 --out path.m3u8
 
     Exit code: 0 also when nothing is found (stderr says so, and nothing is written), 1 the index cannot be
-    read, 2 wrong usage, or FILE exists.
+    read or FILE not be written, 2 wrong usage, or FILE exists.
     """
     from earmark.cli.library.output import messages
     from earmark.cli.library.search import print_notes, print_nothing_found, print_unmeasured, query_text

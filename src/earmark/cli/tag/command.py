@@ -159,7 +159,8 @@ def tag(
     In folders, files are taken by their ending, videos with sound among them; the summary counts the others. A playlist
     (.m3u, .m3u8, .pls) that is named stands for its files; those in folders are left out. - reads stdin: audio, a list
     of paths, one per line or with NUL between them (find -print0), or a playlist, which begins with #EXTM3U or
-    [playlist]. Audio has control characters at its beginning, and a list has none; its path in the results is -.
+    [playlist]. Audio has control characters at its beginning; a list has none, or names files that are there. Audio's
+    path in the results is -.
 
     \b
     Examples:

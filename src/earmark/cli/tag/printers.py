@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ from earmark.audio.file_discovery import AudioFile
 from earmark.cli.console import print_row
 from earmark.cli.text import fit, printable
 from earmark.core.clock import clock
+from earmark.core.csv_text import csv_row
 from earmark.core.json_records import failed_record, json_text
 from earmark.core.vocabulary import CATEGORIES
 from earmark.tagging.data_frames import KEY_COLUMNS, TEMPO_COLUMNS, key_cells, tempo_cells
@@ -164,9 +163,7 @@ class _Csv:
         )
 
     def _row(self, cells: list[str]) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(cells)
-        sys.stdout.write(line.getvalue())
+        sys.stdout.write(csv_row(cells))
         sys.stdout.flush()
 
 

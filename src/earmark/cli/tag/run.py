@@ -115,8 +115,8 @@ class TagRun:
                 text += f"{' '.join(audio_suffixes())}; a file that is named, whatever it ends in"
             self.messages.print(f"earmark: {text}", markup=False)
             return EXIT_FAILED
-        printer = PRINTERS[self.output_format](self, found)
         try:
+            printer = PRINTERS[self.output_format](self, found)
             with self._progress(found) as advance, self.writing or nullcontext():
                 for item, result in self._results(found, advance):
                     if isinstance(result, NoAudioError) and not item.named and has_video_suffix(item.path):

@@ -18,15 +18,15 @@ Columns
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from earmark.core.csv_text import csv_rows
 from earmark.core.errors import DataError
 from earmark.datasets.base import raise_problems
 from earmark.datasets.table import Row, read_table
@@ -129,14 +129,12 @@ def _song(row: Row, folder: Path, tags: Sequence[str], problems: list[str]) -> S
 def songs_csv(songs: Sequence[Song]) -> str:
     """The table as CSV, with absolute paths; :func:`read_songs` reads the same songs from it."""
     tags = list(dict.fromkeys(tag for song in songs for tag in song.labels))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *tags])
+    rows: list[list[Any]] = [[*_COLUMNS, *tags]]
     for song in songs:
         weight = "" if song.weight is None else repr(song.weight)
         values = [song.labels.get(tag, "") for tag in tags]
         duration = song.duration_seconds or ""
-        writer.writerow(
+        rows.append(
             [
                 song.song_id,
                 song.path.absolute(),
@@ -149,7 +147,7 @@ def songs_csv(songs: Sequence[Song]) -> str:
                 *values,
             ]
         )
-    return out.getvalue()
+    return csv_rows(rows)
 
 
 def extra_sets(songs: Iterable[Song]) -> tuple[str, ...]:

@@ -215,7 +215,9 @@ def _version(connection: sqlite3.Connection) -> int:
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     """Is this an index, and one that this earmark knows?"""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    n_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if not n_tables and application == 0:
+        raise DataError(f"{path}: is empty, and no index yet; fill it with: earmark library scan FOLDER")
     if application != APPLICATION_ID:
         raise DataError(f"{path}: is no index of earmark, but another program's database: name another file")
     version = _version(connection)

@@ -5,6 +5,7 @@ The system releases it however the process ends, so nothing has to be cleaned up
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -28,23 +29,26 @@ class WriterLock:
         self._file: IO[bytes] | None = None
 
     def take(self) -> None:
-        """Take the lock. Raises IndexInUseError, with the process id, where somebody holds it; DataError where nobody may."""
+        """Take the lock. Raises IndexInUseError, with the process id, where somebody holds it; DataError where nobody can."""
         try:
-            file = self.path.open("r+b") if self.path.exists() else self.path.open("w+b")
+            self._file = self._locked()
         except OSError as error:
-            raise DataError(f"{self.path}: the index cannot be written to ({error.strerror or error})") from error
-        if not _try_lock(file):
-            owner = file.read(32).decode("ascii", "replace").strip() or "unknown"
-            file.close()
-            raise IndexInUseError(
-                f"{self.index}: another earmark (process {owner}) is writing to this index: wait until it has finished, "
-                "or stop it; searching works meanwhile"
-            )
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()}\n".encode())
-        file.flush()
-        self._file = file
+            raise DataError(f"{self.path}: cannot be written to and locked ({error.strerror or error})") from error
+
+    def _locked(self) -> IO[bytes]:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(self.path.open("r+b" if self.path.exists() else "w+b", buffering=0))
+            if not _try_lock(file):
+                owner = (file.read(32) or b"").decode("ascii", "replace").strip() or "unknown"
+                raise IndexInUseError(
+                    f"{self.index}: another earmark (process {owner}) is writing to this index: wait until it has "
+                    "finished, or stop it; searching works meanwhile"
+                )
+            file.seek(0)
+            file.truncate()
+            file.write(f"{os.getpid()}\n".encode())
+            stack.pop_all()  # it stays open
+        return file
 
     def release(self) -> None:
         """Let go; nothing happens where the lock is not held."""

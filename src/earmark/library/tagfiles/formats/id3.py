@@ -99,7 +99,8 @@ class ID3Tags(FileTags):
         self._v1 = ID3v1.read(file) if self._in_front else None
         # Many programs ignore ID3v1 where there is an ID3v2, so what it holds is copied there.
         v1_frames = self._v1.frames() if self._v1 is not None and major == 4 else []
-        self._from_v1 = [render_frame(frame, 4) for frame in v1_frames]
+        # A year that is no number has no frame.
+        self._from_v1 = [rendered for frame in v1_frames if (rendered := render_frame(frame, 4))]
         if self._v1 is not None and not self._was_there:
             self.notes = ("an ID3v2.4 tag is added, with title, artist and so on as the ID3v1 tag has them",)
         self._ape = ape_texts(file) if self._in_front else None
