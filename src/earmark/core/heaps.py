@@ -13,8 +13,8 @@ _CORES_PER_HEAP = 4  # more threads would wait for each other
 def share_heaps() -> bool:
     """Let threads share heaps: one for up to four cores. To be called by programs, before they start threads.
 
-    By default glibc makes eight heaps per core. Each of them keeps, in pieces, what the largest file needed:
-    `earmark serve` grew by 200 MB in 300 songs, and by 110 MB with one heap, in the same time (benchmarks/service.py).
+    By default glibc makes up to eight heaps per core, and each keeps, in pieces, what the largest file needed: without a leak
+    `earmark serve` grew for hundreds of songs. With one heap it does not, and is as fast (benchmarks/service.py).
 
     Returns:
         False where there is no such setting: other libraries than glibc.
