@@ -182,7 +182,11 @@ def test_damaged_files_have_keys_or_errors_of_ours(song: Path, tmp_path: Path) -
     content = song.read_bytes()
     for kept in (1, 30, 200, len(content) // 2):
         song.write_bytes(content[:kept])
-        assert read_content(song).key
+        if content[:kept].strip(b"\0"):
+            assert read_content(song).key
+        else:
+            with pytest.raises(AudioError, match="nothing but zeros"):
+                read_content(song)
     song.write_bytes(content[:100] + os.urandom(2000) + content[2100:])
     assert read_content(song).key
 
