@@ -20,7 +20,8 @@ from fuzzing.target import Case, Target, WrongResultError, signature
 SLOW_CPU_SECONDS = 10.0
 EXAMPLES_PER_BATCH = 200
 _REPORT_SECONDS = 1.0
-_WITHOUT_A_PLACE = {"slow", "memory"}  # of any cause: another input may be another finding
+_NOT_MADE_SMALLER = {"slow", "memory"}
+_SENT_PER_FINDING = 5  # of a known one: it may have another cause now
 _MINIMIZE_TRIES = 400
 _KEPT_SHARE = 0.03
 _MINIMIZE_SECONDS = 20.0
@@ -56,7 +57,7 @@ class Worker:
         clock: shared with the supervisor: inputs so far, index of the current one, CPU seconds at its start, time at
             its start.
         pipe: for messages to the supervisor.
-        known: signatures of findings that are only counted.
+        known: signatures of findings that are not made smaller again.
         kept: inputs that failed once; some of the inputs are mutations of these.
     """
 
@@ -66,6 +67,7 @@ class Worker:
         self.target, self.desk, self.clock, self.pipe, self.known, self.kept = target, desk, clock, pipe, known, kept
         self.outcomes: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
+        self._sent: Counter[str] = Counter()
         self._peak_megabytes = peak_megabytes()
         self._reported, self._cpu_seconds = time.monotonic(), time.process_time()
         self._failure: tuple[Case, BaseException] | None = None
@@ -128,7 +130,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  findings are of every kind
             name = signature(error)
             if name in self.known:
-                self.repeated[name] += 1
+                self._repeat(case, error, index)
                 return
             self._send(self._smaller(case, name), error, index)
 
@@ -144,7 +146,7 @@ class Worker:
                 return signature(error) == name
             return False
 
-        return case if name in _WITHOUT_A_PLACE else Case(case.name, minimize(case.content, fails, _MINIMIZE_TRIES))
+        return case if name in _NOT_MADE_SMALLER else Case(case.name, minimize(case.content, fails, _MINIMIZE_TRIES))
 
     def _run_batch(self, strategy: Any, seed: int, index: int) -> None:
         import hypothesis
@@ -167,7 +169,7 @@ class Worker:
             except Exception as error:
                 name = signature(error)
                 if name in self.known:
-                    self.repeated[name] += 1
+                    self._repeat(case, error, index)
                     return
                 self._failure = (case, error)
                 raise _NewFindingError(name) from error
@@ -179,10 +181,17 @@ class Worker:
             assert self._failure is not None
             self._send(*self._failure, index)  # Hypothesis runs the smallest one last
 
+    def _repeat(self, case: Case, error: BaseException, index: int) -> None:
+        """A known finding: the first inputs of a run are kept as they are, others only counted."""
+        if self._sent[name := signature(error)] < _SENT_PER_FINDING:
+            self._send(case, error, index)
+        else:
+            self.repeated[name] += 1
+
     def _send(self, case: Case, error: BaseException, index: int) -> None:
         name = signature(error)
-        if name not in _WITHOUT_A_PLACE:
-            self.known.add(name)
+        self.known.add(name)
+        self._sent[name] += 1
         shown = "".join(traceback.format_exception(error))
         self.pipe.send(("finding", name, case, f"{type(error).__name__}: {error}"[:500], shown[-20_000:], index))
 
@@ -221,7 +230,7 @@ def main(
     warnings.simplefilter("ignore")
     target = load_target(name)
     target.prepare(Path(scratch))
-    worker = Worker(target, Path(desk), clock, pipe, known - _WITHOUT_A_PLACE, kept)
+    worker = Worker(target, Path(desk), clock, pipe, known, kept)
     clock[2], clock[3] = time.process_time(), time.monotonic()
     pipe.send(("ready",))
     worker.run(seed, first, limits)
