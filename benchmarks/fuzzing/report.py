@@ -38,7 +38,7 @@ def report(folder: Path, note: str = "") -> tuple[str, int]:
         )
         findings += [
             f"| {name} | `{_cell(found)}` | {_cell(entry['findings'][found]['message'][:160])} "
-            f"| {entry['findings'][found]['times']:,} | {'mended' if done else 'open'} |"
+            f"| {entry['findings'][found]['times']:,} | {len(entry['findings'][found]['files'])} | {'mended' if done else 'open'} |"
             for found, done in mended.items()
         ]
     machine = f"{cpu_name()}, one process, {platform.system()}, Python {platform.python_version()}"
@@ -65,10 +65,10 @@ def report(folder: Path, note: str = "") -> tuple[str, int]:
         "",
     ]
     if findings:
-        lines += ["| target | where | what | times | now |", "|---|---|---|---|---|", *findings, ""]
+        lines += ["| target | where | what | times | kept | now |", "|---|---|---|---|---|---|", *findings, ""]
         lines.append(
-            "Every kept input was run again for this page: mended means that its outcome is right now. The regression tests build "
-            "such inputs themselves (`tests/`, by the mirrored path of the mended module)."
+            "Every kept input was run again for this page: mended means that the outcomes of these are right now; of others with the "
+            "same name nothing is known. The regression tests build such inputs themselves (`tests/`, by the mirrored path of the mended module)."
         )
     else:
         lines.append("None.")

@@ -14,7 +14,7 @@ def share_heaps() -> bool:
     """Let threads share heaps: one for up to four cores. To be called by programs, before they start threads.
 
     By default glibc makes up to eight heaps per core, and each keeps, in pieces, what the largest file needed: without a leak
-    `earmark serve` grew for hundreds of songs. With one heap it does not, and is as fast (benchmarks/service.py).
+    `earmark serve` grew for hundreds of songs. With one heap it grows by half as much (benchmarks/service.py).
 
     Returns:
         False where there is no such setting: other libraries than glibc.
